@@ -162,7 +162,7 @@ def download(lab_dir: Path, suite: str, packages: list[str]) -> list[Path]:
     base = (lab_dir / "apt" / suite).resolve()
     for part in ("etc", "lists/partial", "cache/archives/partial", "debs"):
         (base / part).mkdir(parents=True, exist_ok=True)
-    with _locked(base / "lock"):
+    with locked(base / "lock"):
         config = _configure(base, suite)
         stamp = base / "updated"
         fresh = stamp.exists() and time.time() - stamp.stat().st_mtime < LISTS_FRESH_S
@@ -196,7 +196,8 @@ def upstream(debian_version: str) -> str:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock file `path` against other processes; waits for whoever holds it."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
