@@ -1,0 +1,131 @@
+"""Koordinator's annotations that a scheduler or webhook writes: their keys, shapes and checked decoding.
+
+Those that people write by hand (`koordinator.sh/memoryQOS`, `koordinator.sh/blkioQOS`) share their shape with the policy and are
+decoded there. Source: koordlet.md 2 and 8, appendix A.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import msgspec
+
+from koordnri.model.decision import HookError
+from koordnri.model.errors import AnnotationError, NodeError
+
+if TYPE_CHECKING:
+    from koordnri.model.pod import Pod
+
+T = TypeVar("T")
+MAX_BYTES = 256 * 1024
+"""Kubernetes allows 256 KiB of annotations per object, so nothing longer is genuine."""
+
+
+class NUMANodeResource(msgspec.Struct):
+    """Resources that the scheduler took from one NUMA node."""
+
+    node: int
+    resources: dict[str, str | int | float] = {}
+
+
+class ResourceStatus(msgspec.Struct, rename="camel"):
+    """`scheduling.koordinator.sh/resource-status`."""
+
+    cpuset: str = ""
+    numa_node_resources: list[NUMANodeResource] = []
+
+
+class ExtendedContainer(msgspec.Struct):
+    """Batch resources of one container. batch-cpu is in milli-cores, batch-memory in bytes."""
+
+    requests: dict[str, str | int | float] = {}
+    limits: dict[str, str | int | float] = {}
+
+
+class ExtendedResourceSpec(msgspec.Struct):
+    """`node.koordinator.sh/extended-resource-spec`: container name → batch resources."""
+
+    containers: dict[str, ExtendedContainer] = {}
+
+
+class VirtualFunction(msgspec.Struct):
+    """One SR-IOV function; bus_id is its PCI address."""
+
+    minor: int = 0
+    bus_id: str = msgspec.field(default="", name="busID")
+
+
+class DeviceExtension(msgspec.Struct, rename="camel"):
+    """Vendor details of an allocated device."""
+
+    vfs: list[VirtualFunction] = []
+    gpu_shared_resource_template: str = ""
+
+
+class AllocatedDevice(msgspec.Struct):
+    """One device that the scheduler gave to the pod."""
+
+    minor: int
+    id: str = ""
+    resources: dict[str, str | int | float] = {}
+    extension: DeviceExtension | None = None
+
+
+class Annotation(Generic[T]):
+    """One annotation: its key and how its text is decoded. Parsed once per pod; so is the error."""
+
+    __slots__ = ("_decode", "key")
+
+    def __init__(self, key: str, decode: Callable[[str], T]) -> None:
+        self.key = key
+        self._decode = decode
+
+    def of(self, pod: Pod) -> T | None:
+        """The parsed annotation, None when the pod has none. Raises AnnotationError with the position of the mistake."""
+        text = pod.annotations.get(self.key)
+        if text is None:
+            return None
+        try:
+            found = pod.parsed[self.key]
+        except KeyError:
+            found = pod.parsed[self.key] = self._parse(text)
+        if isinstance(found, AnnotationError):
+            raise found
+        return found  # type: ignore[no-any-return]  # one cache holds the values of all annotations
+
+    def _parse(self, text: str) -> T | AnnotationError:
+        if len(text) > MAX_BYTES:
+            return AnnotationError(self.key, f"expected at most {MAX_BYTES} bytes, got {len(text)}")
+        try:
+            return self._decode(text)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            return AnnotationError(self.key, f"{error}; got {_excerpt(text)}")
+
+
+def fault_of(hook: str, error: Exception) -> HookError:
+    """Whose fault an exception of a hook is, told by its type."""
+    if isinstance(error, AnnotationError):
+        return HookError(hook, str(error), "pod")
+    if isinstance(error, NodeError):
+        return HookError(hook, str(error), "node")
+    return HookError(hook, f"{type(error).__name__}: {error}", "bug")
+
+
+def _excerpt(text: str) -> str:
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+RESOURCE_STATUS = Annotation("scheduling.koordinator.sh/resource-status", msgspec.json.Decoder(ResourceStatus).decode)
+EXTENDED_RESOURCE_SPEC = Annotation(
+    "node.koordinator.sh/extended-resource-spec", msgspec.json.Decoder(ExtendedResourceSpec).decode
+)
+DEVICE_ALLOCATED = Annotation(
+    "scheduling.koordinator.sh/device-allocated", msgspec.json.Decoder(dict[str, list[AllocatedDevice]]).decode
+)
+RESCTRL_KEY = "node.koordinator.sh/resctrl"
+MEMORY_QOS_KEY = "koordinator.sh/memoryQOS"
+BLKIO_QOS_KEY = "koordinator.sh/blkioQOS"
+GPU_ISOLATION_LABEL = "koordinator.sh/gpu-isolation-provider"
+BATCH_CPU = "kubernetes.io/batch-cpu"
+BATCH_MEMORY = "kubernetes.io/batch-memory"

@@ -1,0 +1,95 @@
+"""What a hook is given: one container (or pod), the policy, the node; and how it answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from koordnri.model import fields
+from koordnri.model.annotations import RESOURCE_STATUS, fault_of
+from koordnri.model.container import Container, Event
+from koordnri.model.decision import Decision, Setting
+from koordnri.model.fields import Field
+from koordnri.model.node import NodeState
+from koordnri.model.pod import Pod
+from koordnri.model.resources import Resources
+from koordnri.model.routes import Refusal, Routes
+
+if TYPE_CHECKING:  # policy is the room above; hooks read it, the model does not know it
+    from koordnri.policy import Policy
+
+
+class _Context:
+    """One decision in the making. The chain moves `hook` and `owns` on from hook to hook."""
+
+    __slots__ = ("decision", "hook", "node", "owns", "pod", "policy", "routes")
+
+    def __init__(self, pod: Pod, policy: Policy, node: NodeState, routes: Routes) -> None:
+        self.pod = pod
+        self.policy = policy
+        self.node = node
+        self.routes = routes
+        self.decision = Decision()
+        self.hook = ""
+        self.owns: frozenset[Field] = frozenset()
+
+    def set(self, field: Field, value: Any, reason: str, key: str = "") -> None:
+        """Decide a field. Where it cannot be set (wrong cgroup version, too late), it is recorded as skipped instead.
+
+        Raises LookupError when the running hook does not own the field: that is a bug of the hook.
+        """
+        if field not in self.owns:
+            raise LookupError(f"hook {self.hook} set {field.name}, which it does not own: add it to `owns`")
+        route = self.routes[field]
+        name = f"{field.name}[{key}]" if field.keyed else field.name
+        if route.__class__ is Refusal:
+            self.decision.skipped[name] = route
+        else:
+            self.decision.settings[name] = Setting(field, key, value, self.hook, reason, route)
+
+    def skip(self, what: Field | str, reason: str, key: str = "") -> None:
+        """Say why a field (or, given the hook's name, the whole hook) is left alone."""
+        self.decision.skipped[what if isinstance(what, str) else what.named(key)] = reason
+
+    def error(self, error: Exception) -> None:
+        """Record what is wrong with one part (one block device, one GPU) and go on with the rest."""
+        self.decision.errors.append(fault_of(self.hook, error))
+
+
+class PodContext(_Context):
+    """For `decide_pod`: the pod's own cgroup, above its containers."""
+
+    __slots__ = ()
+
+    @property
+    def baseline(self) -> Resources:
+        """What kubelet set on the pod's cgroup."""
+        return self.pod.resources
+
+
+class ContainerContext(_Context):
+    """For `decide`: one container at one event."""
+
+    __slots__ = ("container", "event")
+
+    def __init__(
+        self, pod: Pod, container: Container, event: Event, policy: Policy, node: NodeState, routes: Routes
+    ) -> None:
+        super().__init__(pod, policy, node, routes)
+        self.container = container
+        self.event = event
+
+    @property
+    def baseline(self) -> Resources:
+        """What kubelet asked for. Start from this, never from what the runtime has stored: that carries our own adjustments."""
+        return self.container.baseline
+
+    @property
+    def cpus_pinned(self) -> bool:
+        """Whether the container got the CPUs that the scheduler assigned to its pod, as the cpuset hook decided before."""
+        if RESOURCE_STATUS.key not in self.pod.annotations:
+            return False
+        cpus = self.decision.value(fields.CPU_CPUS)
+        if cpus is None:
+            return False
+        status = RESOURCE_STATUS.of(self.pod)
+        return status is not None and bool(status.cpuset) and status.cpuset == cpus

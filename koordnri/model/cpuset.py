@@ -1,0 +1,106 @@
+"""A set of CPU (or memory node) numbers, as the kernel's list format spells it: `0-3,8`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+MAX_CPU = 8191
+"""Largest number accepted: the kernel's own NR_CPUS bound. Keeps `0-4000000000` from taking the daemon's memory."""
+
+
+class CPUSet:
+    """Immutable set of CPU numbers. A bit mask inside, so union, difference and comparison cost no allocation per CPU."""
+
+    __slots__ = ("mask",)
+
+    def __init__(self, cpus: Iterable[int] = ()) -> None:
+        mask = 0
+        for cpu in cpus:
+            if not 0 <= cpu <= MAX_CPU:
+                raise ValueError(f"expected CPU numbers 0..{MAX_CPU}, got {cpu}")
+            mask |= 1 << cpu
+        self.mask = mask
+
+    @classmethod
+    def _of(cls, mask: int) -> CPUSet:
+        new = cls.__new__(cls)
+        new.mask = mask
+        return new
+
+    @classmethod
+    def parse(cls, text: str) -> CPUSet:
+        """Read the kernel's list format; "" is the empty set.
+
+        Raises ValueError that names the faulty part and its position in the text.
+        """
+        mask = 0
+        position = 0
+        if not text.strip():
+            return cls._of(0)
+        for part in text.split(","):
+            first, dash, last = part.strip().partition("-")
+            low = _number(first, text, position)
+            high = _number(last, text, position) if dash else low
+            if high < low:
+                raise ValueError(f'"{part}" at position {position}: expected start <= end')
+            mask |= (1 << (high + 1)) - (1 << low)
+            position += len(part) + 1
+        return cls._of(mask)
+
+    def __str__(self) -> str:
+        """The kernel's canonical list: ascending, ranges joined."""
+        parts: list[str] = []
+        mask, offset = self.mask, 0
+        while mask:
+            gap = (mask & -mask).bit_length() - 1
+            mask >>= gap
+            run = (~mask & (mask + 1)).bit_length() - 1
+            first = offset + gap
+            parts.append(str(first) if run == 1 else f"{first}-{first + run - 1}")
+            mask >>= run
+            offset = first + run
+        return ",".join(parts)
+
+    def __repr__(self) -> str:
+        return f"CPUSet({str(self)!r})"
+
+    def __iter__(self) -> Iterator[int]:
+        mask = self.mask
+        while mask:
+            low = mask & -mask
+            yield low.bit_length() - 1
+            mask ^= low
+
+    def __len__(self) -> int:
+        return self.mask.bit_count()
+
+    def __bool__(self) -> bool:
+        return self.mask != 0
+
+    def __contains__(self, cpu: int) -> bool:
+        return cpu >= 0 and bool(self.mask >> cpu & 1)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, CPUSet) and self.mask == other.mask
+
+    def __hash__(self) -> int:
+        return hash(self.mask)
+
+    def __or__(self, other: CPUSet) -> CPUSet:
+        return CPUSet._of(self.mask | other.mask)
+
+    def __and__(self, other: CPUSet) -> CPUSet:
+        return CPUSet._of(self.mask & other.mask)
+
+    def __sub__(self, other: CPUSet) -> CPUSet:
+        return CPUSet._of(self.mask & ~other.mask)
+
+    def __le__(self, other: CPUSet) -> bool:
+        """Subset."""
+        return self.mask & ~other.mask == 0
+
+
+def _number(text: str, whole: str, position: int) -> int:
+    if not (text.isascii() and text.isdigit()) or len(text) > 4 or int(text) > MAX_CPU:
+        raise ValueError(f'"{text[:20]}" at position {position} of "{whole[:60]}": expected a CPU number 0..{MAX_CPU}')
+    return int(text)

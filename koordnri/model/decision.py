@@ -1,0 +1,44 @@
+"""What was decided: field → value, by whom, why, and by which route; what was left out, and why."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from koordnri.model.fields import Field
+
+
+class Setting(NamedTuple):
+    """One decided field. `value` is in the field's unit; `key` is "" unless the field is keyed."""
+
+    field: Field
+    key: str
+    value: Any
+    hook: str
+    reason: str
+    route: str
+
+
+class HookError(NamedTuple):
+    """A hook that could not decide. `fault` is `pod`, `policy`, `node`, `bug` or `late` (the chain's budget was used up)."""
+
+    hook: str
+    message: str
+    fault: str
+
+
+class Decision:
+    """Filled by the chain, then only read."""
+
+    __slots__ = ("errors", "settings", "skipped")
+
+    def __init__(self) -> None:
+        self.settings: dict[str, Setting] = {}
+        """name of the field (`env[X]` when keyed) → setting"""
+        self.skipped: dict[str, str] = {}
+        """name of the field, or of the hook → reason"""
+        self.errors: list[HookError] = []
+
+    def value(self, field: Field, key: str = "") -> Any:
+        """The decided value, None when the field is left alone."""
+        setting = self.settings.get(field.named(key))
+        return None if setting is None else setting.value

@@ -1,0 +1,27 @@
+"""Errors say whose fault it is: the pod's (an annotation) or the node's (a file or annotation that describes it).
+
+The protocol's errors live in `koordnri.wire.errors`, the policy's in `koordnri.policy`; anything else that a hook raises is a bug.
+"""
+
+from __future__ import annotations
+
+
+class AnnotationError(Exception):
+    """The pod's owner wrote an annotation that cannot be used. Costs that hook's fields on that pod, nothing else.
+
+    `key` is the annotation; `problem` says what is wrong, where in the value, and what was expected.
+    """
+
+    def __init__(self, key: str, problem: str) -> None:
+        super().__init__(f"annotation {key}: {problem}")
+        self.key = key
+        self.problem = problem
+
+
+class NodeError(Exception):
+    """A description of the node (file, annotation, sysfs) that cannot be used. `path` says where, e.g. `topology.sockets`."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(f"{path}: {problem}")
+        self.path = path
+        self.problem = problem

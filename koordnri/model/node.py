@@ -1,0 +1,97 @@
+"""The node as a snapshot: immutable, swapped as a whole by one assignment, so readers take no lock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from koordnri.model.container import Event
+from koordnri.model.cpuset import CPUSet
+from koordnri.model.routes import Routes, container_routes, pod_routes
+from koordnri.model.topology import Topology
+
+MAINLINE_V2_FILES = frozenset(
+    {
+        "cpu.max",
+        "cpu.max.burst",
+        "cpu.weight",
+        "cpu.idle",
+        "cpuset.cpus",
+        "cpuset.mems",
+        "io.max",
+        "io.weight",
+        "io.latency",
+        "memory.max",
+        "memory.min",
+        "memory.low",
+        "memory.high",
+        "memory.oom.group",
+    }
+)
+"""Files of a cgroup below the root on a mainline kernel >= 5.15 with every controller on: what a node that is only described has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """One share pool: the CPUs of a NUMA node that containers without CPUs of their own run on. `cpus` is the published text."""
+
+    socket: int
+    numa: int
+    cpus: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resctrl:
+    """What the node's resctrl offers."""
+
+    vendor: str
+    """`intel`, `amd`, or "" when unknown"""
+    cbm_mask: int
+    """bits of the L3 cache ways"""
+    num_closids: int
+    cache_ids: tuple[int, ...]
+    groups: frozenset[str]
+    """directories that exist; a container may only be put into one of these"""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeState:
+    """Everything that a decision may ask of the node. Absent knowledge is None or empty, and hooks then leave things alone."""
+
+    name: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    memory_bytes: int = 0
+    """allocatable memory; 0 when unknown"""
+    page_bytes: int = 4096
+    topology: Topology | None = None
+    cgroup_version: int = 2
+    cgroup_driver: str = "systemd"
+    cgroup_files: frozenset[str] = MAINLINE_V2_FILES
+    """names of the files that this kernel shows in a v2 cgroup"""
+    kubelet_cpu_policy: str = "none"
+    reserved_cpus: CPUSet = field(default_factory=CPUSet)
+    resctrl: Resctrl | None = None
+    ls_pools: tuple[Pool, ...] = ()
+    be_pools: tuple[Pool, ...] = ()
+    system_cpus: str = ""
+    """CPUs of SYSTEM pods, from the node's annotation system-qos-resource"""
+    normalization_ratio: Fraction | None = None
+    """CPU normalisation: how much faster than the reference this CPU is; None when not normalised"""
+    block_devices: Mapping[str, str] | None = None
+    """path → `major:minor` of the whole disk; None on a node that is only described, where every device is taken to exist"""
+    problems: tuple[str, ...] = ()
+    """what could not be read of the node, for logs and /readyz"""
+    create_routes: Routes = field(init=False, repr=False, compare=False)
+    update_routes: Routes = field(init=False, repr=False, compare=False)
+    pod_routes: Routes = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "create_routes", container_routes(True, self.cgroup_version, self.cgroup_files))
+        object.__setattr__(self, "update_routes", container_routes(False, self.cgroup_version, self.cgroup_files))
+        object.__setattr__(self, "pod_routes", pod_routes(self.cgroup_version, self.cgroup_files))
+
+    def routes(self, event: Event) -> Routes:
+        """How each field of a container travels at this event."""
+        return self.create_routes if event is Event.CREATE else self.update_routes

@@ -1,0 +1,55 @@
+"""A pod, as the runtime (and, where the API server is reachable, its spec) tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from koordnri.model.qos import DEFAULT_CLASS, KubeQoS, QoSClass
+from koordnri.model.resources import NOTHING, Resources
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerSpec:
+    """Requests and limits of one container of the pod's spec: resource name → quantity text (`cpu` → `500m`)."""
+
+    requests: Mapping[str, str | int | float]
+    limits: Mapping[str, str | int | float]
+
+
+@dataclass(frozen=True, slots=True)
+class PodSpec:
+    """What NRI does not tell about a pod and its spec does. Absent (None in Pod) when the API server is not consulted."""
+
+    containers: Mapping[str, ContainerSpec]
+
+
+@dataclass(slots=True)
+class Pod:
+    """One pod sandbox. Built once per pod and kept, so what is parsed from its annotations is parsed once (`parsed`)."""
+
+    id: str
+    uid: str
+    namespace: str
+    name: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    cgroup_parent: str = ""
+    runtime_handler: str = ""
+    resources: Resources = NOTHING
+    """of the whole pod, as kubelet set them on the pod's cgroup"""
+    spec: PodSpec | None = None
+    qos: QoSClass = QoSClass.NONE
+    kube_qos: KubeQoS = KubeQoS.GUARANTEED
+    parsed: dict[str, Any] = field(default_factory=dict)
+    """annotation key → parsed value, or the AnnotationError that it costs (see koordnri.model.annotations)"""
+
+    def __post_init__(self) -> None:
+        self.qos = QoSClass.of(self.labels)
+        self.kube_qos = KubeQoS.of_cgroup(self.cgroup_parent)
+
+    @property
+    def qos_or_default(self) -> QoSClass:
+        """The label's class, else Kubernetes' mapped to LSR, LS or BE: what memory QoS and resctrl go by."""
+        return self.qos if self.qos is not QoSClass.NONE else DEFAULT_CLASS[self.kube_qos]

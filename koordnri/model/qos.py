@@ -1,0 +1,58 @@
+"""Koordinator's QoS classes and Kubernetes' own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+QOS_LABEL = "koordinator.sh/qosClass"
+
+
+class QoSClass(StrEnum):
+    """Koordinator's class of a pod, from its label; exact case, anything else is NONE (koordlet does the same)."""
+
+    LSE = "LSE"
+    """exclusive CPUs, shared with nobody, batch work included"""
+    LSR = "LSR"
+    """CPUs of its own; batch work may use their idle time"""
+    LS = "LS"
+    """the shared pool"""
+    BE = "BE"
+    """batch resources, what the others leave"""
+    SYSTEM = "SYSTEM"
+    """node agents"""
+    NONE = ""
+
+    @classmethod
+    def of(cls, labels: Mapping[str, str]) -> QoSClass:
+        """The class that the labels ask for; NONE when there is none or the value is not one of the five."""
+        return _BY_LABEL.get(labels.get(QOS_LABEL, ""), cls.NONE)
+
+
+class KubeQoS(StrEnum):
+    """Kubernetes' QoS class, which decides under which cgroup directory the pod lives."""
+
+    GUARANTEED = "Guaranteed"
+    BURSTABLE = "Burstable"
+    BESTEFFORT = "BestEffort"
+
+    @classmethod
+    def of_cgroup(cls, cgroup_parent: str) -> KubeQoS:
+        """The class, from the pod's cgroup parent (`/kubepods/burstable/pod…` or `kubepods-burstable-pod….slice`).
+
+        The part of the path that names the pod is not looked at: a static pod's uid may be any text.
+        """
+        head = cgroup_parent.split("/pod", 1)[0].split("-pod", 1)[0]
+        if "besteffort" in head:
+            return cls.BESTEFFORT
+        return cls.BURSTABLE if "burstable" in head else cls.GUARANTEED
+
+
+_BY_LABEL = {c.value: c for c in QoSClass}
+
+DEFAULT_CLASS = {
+    KubeQoS.GUARANTEED: QoSClass.LSR,
+    KubeQoS.BURSTABLE: QoSClass.LS,
+    KubeQoS.BESTEFFORT: QoSClass.BE,
+}
+"""Class of an unlabelled pod where the feature says so (memory QoS, resctrl); the other hooks see NONE. koordlet's rule."""

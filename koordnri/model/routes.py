@@ -1,0 +1,56 @@
+"""By which route each field reaches a container or pod on one kind of node, or why it cannot.
+
+Computed once per node state, looked up on the event path.
+"""
+
+from __future__ import annotations
+
+from koordnri.model.fields import ALL, Field
+
+ADJUST = "adjust"
+"""in the reply to CreateContainer"""
+REPLY = "reply"
+"""an update in the reply to an event or to Synchronize"""
+WRITE = "write"
+"""a cgroup file, written by the daemon itself"""
+
+
+class Refusal(str):
+    """Why a field cannot be set there; the text is what `explain` prints under `skipped`."""
+
+    __slots__ = ()
+
+
+Routes = dict[Field, str]
+"""Field → route, or a Refusal."""
+
+
+def container_routes(creating: bool, version: int, present: frozenset[str]) -> Routes:
+    """Routes of a container's fields: while it is created, or later.
+
+    A `unified` entry on v1, or one for a file that this kernel lacks, would keep the container from starting: those are refused here.
+    """
+    routes: Routes = {}
+    for field in ALL:
+        if field.adjust == "unified" and not field.file(version, present):
+            routes[field] = _no_file(field, version)
+        elif creating:
+            routes[field] = ADJUST
+        elif field.update:
+            routes[field] = REPLY
+        else:
+            routes[field] = Refusal("can only be set while the container is created: restart the pod")
+    return routes
+
+
+def pod_routes(version: int, present: frozenset[str]) -> Routes:
+    """Routes of a pod's fields: NRI does not reach the pod's cgroup, so all are files."""
+    return {f: WRITE if f.file(version, present) else _no_file(f, version) for f in ALL}
+
+
+def _no_file(field: Field, version: int) -> Refusal:
+    if not field.v1 and not field.v2:
+        return Refusal(f"{field.name} is not a cgroup setting")
+    if version == 1:
+        return Refusal(f"cgroup v1 has no {field.v2[0]}")
+    return Refusal(f"this kernel has no {' or '.join(field.v2)}")
