@@ -1,0 +1,35 @@
+"""In CI nothing is skipped: with CI set, a skip is a failure that quotes the skip's reason.
+
+A skipped end-to-end test on a machine that was meant to run it looks like a green one. Expected failures (xfail) stay.
+"""
+
+import os
+from collections.abc import Generator
+
+import pytest
+
+IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
+
+
+def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if not IN_CI or not report.skipped or hasattr(report, "wasxfail"):
+        return
+    where_and_why = report.longrepr  # (file, line, "Skipped: reason")
+    reason = where_and_why[2] if isinstance(where_and_why, tuple) else str(where_and_why)
+    report.outcome = "failed"
+    report.longrepr = f"{report.nodeid}: CI is set, where nothing may be skipped, but: {reason}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    _refuse_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Modules that skip themselves as a whole (importorskip, pytest.skip(allow_module_level=True))."""
+    report = yield
+    _refuse_skip(report)
+    return report
