@@ -1,0 +1,66 @@
+"""Where the laboratory is and what it offers; tools/lab_setup.py fills it.
+
+The virtual machine brings its own copies, hence the environment:
+    KOORDNRI_LAB_DIR        directory of the laboratory, default .cache/lab of this checkout
+    KOORDNRI_E2E_RUNTIMES   containerd directories to test in it, comma-separated, default containerd-1.7,containerd-2
+    KOORDNRI_E2E_SYSTEMD    1: containerd and kubelet use the systemd cgroup driver, default 0
+    KOORDNRI_E2E_RUNC       runc to use, default the laboratory's
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+LAB_DIR = Path(os.environ.get("KOORDNRI_LAB_DIR") or ROOT / ".cache" / "lab").resolve()
+RUNTIMES = tuple((os.environ.get("KOORDNRI_E2E_RUNTIMES") or "containerd-1.7,containerd-2").split(","))
+SYSTEMD = os.environ.get("KOORDNRI_E2E_SYSTEMD") == "1"
+RUNC = Path(os.environ.get("KOORDNRI_E2E_RUNC") or LAB_DIR / "runc" / "usr" / "sbin" / "runc")
+IMAGE_TAR = LAB_DIR / "images" / "busybox.tar"
+IMAGE = "koordnri.test/busybox:1"
+CI = bool(os.environ.get("CI"))
+
+T = TypeVar("T")
+
+
+def lacks(runtime: str) -> str | None:
+    """Why `runtime` cannot be tested here, or None when it can."""
+    if os.geteuid() != 0:
+        return "not root: a real containerd needs it"
+    needed = [LAB_DIR / runtime / "usr" / "bin" / "containerd", RUNC, IMAGE_TAR, LAB_DIR / "cri" / "cri_api_pb2.py"]
+    absent = [str(path) for path in needed if not path.exists()]
+    return f"laboratory incomplete, no {', '.join(absent)}: run python tools/lab_setup.py" if absent else None
+
+
+def cri_messages() -> Any:
+    """Module of the compiled CRI messages. It has no stubs, hence Any."""
+    directory = str(LAB_DIR / "cri")
+    if directory not in sys.path:
+        sys.path.append(directory)
+    return importlib.import_module("cri_api_pb2")
+
+
+def eventually(check: Callable[[], T], what: str, timeout_s: float = 10.0) -> T:
+    """Ask until `check` answers something true, and return that.
+
+    Raises AssertionError with the last answer, or the last AssertionError or OSError of `check`, after `timeout_s`.
+    """
+    end = time.monotonic() + timeout_s
+    while True:
+        last: object
+        try:
+            answer = check()
+            if answer:
+                return answer
+            last = answer
+        except (AssertionError, OSError) as error:
+            last = error
+        if time.monotonic() > end:
+            raise AssertionError(f"{what}: not so within {timeout_s} s; last: {last!r}")
+        time.sleep(0.02)
