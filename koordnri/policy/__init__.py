@@ -1,0 +1,32 @@
+"""Policy: what the operator wants, typed, checked and merged for one node.
+
+Belongs here: the schema of Koordinator's `slo-controller-config` and of our own `koordnri-config` (one file per key), reading
+it from text with every mistake named by its path, and merging it for a node. The same reader checks pod annotations.
+Does not belong here: what a value means for a container (hooks), where the text comes from over the network (kube).
+
+Nothing here runs on the event path but attribute reads on `Policy` and `decode` of an annotation.
+"""
+
+from koordnri.policy.document import PolicyDocument, load_policy
+from koordnri.policy.errors import DocumentError, Mistake, PolicyError
+from koordnri.policy.memory_qos import MemoryQOS, PodMemoryQOS, merge_memory_qos, recommended_memory_qos
+from koordnri.policy.policy import DEFAULT_POLICY, Policy, resolve
+from koordnri.policy.reader import decode
+from koordnri.policy.source import read_policy
+
+__all__ = [
+    "DEFAULT_POLICY",
+    "DocumentError",
+    "MemoryQOS",
+    "Mistake",
+    "PodMemoryQOS",
+    "Policy",
+    "PolicyDocument",
+    "PolicyError",
+    "decode",
+    "load_policy",
+    "merge_memory_qos",
+    "read_policy",
+    "recommended_memory_qos",
+    "resolve",
+]

@@ -1,0 +1,69 @@
+"""blkioQOS of a class, and the pod annotation `koordinator.sh/blkioQOS`. Source: Koordinator's BlkIOQOS; units of its documents."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, field
+
+from koordnri.policy.reader import Document
+from koordnri.policy.units import NotNegative, Percent, Positive, Quantity, Text
+
+NEUTRAL_IO_WEIGHT_PERCENT = 100
+"""What a device has that no block gives a weight."""
+DEFAULT_IO_LATENCY_US = 3000
+DEFAULT_IO_LATENCY_PERCENT = 95
+"""Targets of the cgroup root's latency control where only one of latency and percent is given."""
+
+
+class IOConfig(Document, frozen=True):
+    """Limits of one device. 0 is without limit, None is not said."""
+
+    read_iops: NotNegative | None = field(default=None, name="readIOPS")
+    """Reads per second."""
+    write_iops: NotNegative | None = field(default=None, name="writeIOPS")
+    """Writes per second."""
+    read_bps: Quantity | None = field(default=None, name="readBPS")
+    """Bytes per second."""
+    write_bps: Quantity | None = field(default=None, name="writeBPS")
+    """Bytes per second."""
+    io_weight_percent: Annotated[int, Meta(ge=1, le=100)] | None = None
+    """Share against siblings; None as 100."""
+    read_latency: NotNegative | None = None
+    """µs, cgroup root only; None: 3000 when its percent is given."""
+    write_latency: NotNegative | None = None
+    """µs, cgroup root only; None: 3000 when its percent is given."""
+    read_latency_percent: Percent | None = None
+    """Percentile that the read latency holds for, cgroup root only; None: 95."""
+    write_latency_percent: Percent | None = None
+    """Percentile that the write latency holds for, cgroup root only; None: 95."""
+    enable_user_model: bool = False
+    """Cost model below instead of the kernel's own measurement, cgroup root only."""
+    model_read_bps: Positive | None = field(default=None, name="modelReadBPS")
+    model_read_seq_iops: Positive | None = field(default=None, name="modelReadSeqIOPS")
+    model_read_rand_iops: Positive | None = field(default=None, name="modelReadRandIOPS")
+    model_write_bps: Positive | None = field(default=None, name="modelWriteBPS")
+    model_write_seq_iops: Positive | None = field(default=None, name="modelWriteSeqIOPS")
+    model_write_rand_iops: Positive | None = field(default=None, name="modelWriteRandIOPS")
+
+
+class IOBlock(Document, frozen=True):
+    """One device and its limits."""
+
+    name: Text
+    """type device: /dev/sdb; volumegroup: the LVM group; podvolume: the pod's volume."""
+    type: Literal["device", "volumegroup", "podvolume"] = "device"
+    io_cfg: IOConfig = IOConfig()
+
+
+class BlkIOQOS(Document, frozen=True):
+    """A list of blocks; a node's list replaces the cluster's."""
+
+    enable: bool = False
+    blocks: tuple[IOBlock, ...] = ()
+
+
+class PodBlkIOQOS(Document, frozen=True):
+    """Value of the pod annotation `koordinator.sh/blkioQOS`; it stands for itself, nothing is merged."""
+
+    blocks: tuple[IOBlock, ...] = ()

@@ -1,0 +1,119 @@
+"""The policy document: text of a ConfigMap in, checked sections out. All mistakes of a document are found in one go."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from koordnri.policy.burst import CPUBurst
+from koordnri.policy.errors import Mistake, PolicyError, bounded, shown
+from koordnri.policy.host_application import HostApplications
+from koordnri.policy.koordnri_config import KoordnriConfig
+from koordnri.policy.normalization import CPUNormalization
+from koordnri.policy.qos import ResourceQOS
+from koordnri.policy.reader import Report, nearest, report_repeated
+from koordnri.policy.section import Section, Shape, read_section
+from koordnri.policy.system import SystemStrategy
+from koordnri.policy.text import TextError, parse
+from koordnri.policy.threshold import ResourceThreshold
+
+SHAPES: Mapping[str, Shape] = {
+    "resource-threshold-config": Shape(ResourceThreshold()),
+    "resource-qos-config": Shape(ResourceQOS()),
+    "cpu-burst-config": Shape(CPUBurst()),
+    "system-config": Shape(SystemStrategy()),
+    "host-application-config": Shape(HostApplications(), "nodeConfigs", has_cluster_key=False),
+    "cpu-normalization-config": Shape(CPUNormalization(), "nodeConfigs", has_cluster_key=False),
+    "koordnri-config": Shape(KoordnriConfig()),
+}
+"""The keys we act on."""
+
+IGNORED: Mapping[str, str] = {
+    "colocation-config": "belongs to Koordinator's manager; koordnri does not act on it",
+    "resource-amplification-config": "belongs to Koordinator's manager; koordnri does not act on it",
+}
+
+_REVISION_DIGITS = 12
+
+
+class PolicyDocument(msgspec.Struct, frozen=True):
+    """A checked policy for all nodes; `resolve` makes a node's policy of it."""
+
+    source: str
+    """Where it comes from, for logs."""
+    revision: str
+    """Hash of what it says; formatting, comments and keys that we do not act on leave it unchanged."""
+    sections: dict[str, Section[Any]]
+    """By key of SHAPES, all keys."""
+    warnings: tuple[Mistake, ...] = ()
+    """What is ignored and why."""
+
+
+def load_policy(text: str | bytes, source: str) -> PolicyDocument:
+    """The document in a text: a ConfigMap manifest or just its data, in YAML or JSON. Raises PolicyError with all mistakes."""
+    if isinstance(text, bytes):
+        try:
+            text = text.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise PolicyError(
+                [Mistake("", f"expected UTF-8 text, byte {error.start} is 0x{text[error.start]:02x}")]
+            ) from None
+    try:
+        value = parse(text)
+    except TextError as error:
+        raise PolicyError([Mistake("", str(error))]) from None
+    return load_data(_data_of(value), source)
+
+
+def _data_of(value: Any) -> Mapping[str, Any]:
+    wanted = "a ConfigMap, or a mapping of its keys such as resource-qos-config"
+    if not isinstance(value, dict):
+        got = "nothing" if value is None else shown(value)
+        raise PolicyError([Mistake("", f"expected {wanted}, got {got}")])
+    if not {"kind", "apiVersion", "data"} & value.keys():
+        return value
+    report = Report()
+    report_repeated(value, (), report)
+    if value.get("kind", "ConfigMap") != "ConfigMap":
+        report.wrong(((), "kind"), f"expected ConfigMap, got {shown(value['kind'])}")
+    data = value.get("data")
+    if data is not None and not isinstance(data, dict):
+        report.wrong(((), "data"), f"expected a mapping, got {shown(data)}")
+    if report.mistakes:
+        raise PolicyError(report.mistakes)
+    return data or {}
+
+
+def load_data(data: Mapping[str, Any], source: str) -> PolicyDocument:
+    """The document in the `data` of a ConfigMap; each value a JSON or YAML text or already a mapping. Raises PolicyError."""
+    report = Report()
+    mistakes, warnings = report.mistakes, report.warnings
+    if isinstance(data, dict):
+        report_repeated(data, (), report)
+    sections = {key: Section(shape.defaults) for key, shape in SHAPES.items()}
+    said: dict[str, Any] = {}
+    for key, value in data.items():
+        if key in SHAPES:
+            try:
+                raw = parse(value) if isinstance(value, str) else value
+            except TextError as error:
+                mistakes.append(Mistake(key, str(error)))
+                continue
+            if raw is not None:
+                said[key] = raw
+                sections[key] = read_section(key, SHAPES[key], raw, mistakes, warnings)
+        elif key in IGNORED:
+            warnings.append(Mistake(key, f"ignored, it {IGNORED[key]}"))
+        else:
+            near = nearest(key, SHAPES) if report.hints_wanted else None
+            warnings.append(Mistake(key, "unknown key, ignored" + (f"; did you mean {near}?" if near else "")))
+    if mistakes:
+        raise PolicyError(mistakes)
+    # Sorted and in ASCII, so that equal content hashes equally whatever its formatting.
+    content = json.dumps(said, sort_keys=True, default=str).encode("ascii")
+    revision = hashlib.sha256(content).hexdigest()[:_REVISION_DIGITS]
+    return PolicyDocument(source, revision, sections, bounded(warnings, "warnings"))

@@ -1,0 +1,89 @@
+"""`koordnri-config`: our own key. Unlike in Koordinator's keys, an unknown name here is refused: there is nobody else to know it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar, Literal
+
+from msgspec import Meta, field
+
+from koordnri.policy.errors import shown
+from koordnri.policy.reader import Document
+from koordnri.policy.units import Text
+
+HookMode = Literal["enforce", "off"]
+FailurePolicy = Literal["ignore", "fail"]
+
+_CLASS_NAMES = ("lsr", "ls", "be", "system")
+
+
+class HookOptions(Document, frozen=True, forbid_unknown_fields=True):
+    """What every hook has."""
+
+    mode: HookMode = "enforce"
+    """off: the hook is not run; what it set before goes back to the baseline."""
+    failure_policy: FailurePolicy = "ignore"
+    """What an error of the hook costs: ignore: the hook's fields; fail: the container, which the runtime then refuses to
+    create. The default is Koordinator's: a node that starts work without QoS is better than one that starts none."""
+
+
+class CPUSetOptions(HookOptions, frozen=True, forbid_unknown_fields=True):
+    """Options of the hook `cpuset`."""
+
+    keep_quota: bool = False
+    """Keep the CFS quota of pinned containers (koordlet's --disable-unset-cpu-quota). Default: unset, as throttling on
+    one's own CPUs only loses (Koordinator issue 489)."""
+    be_cpu_manager: bool = field(default=False, name="beCPUManager")
+    """Give BE containers the BE pool of their NUMA nodes (koordlet's feature gate BECPUManager, off there too)."""
+
+
+class BlkIOOptions(HookOptions, frozen=True, forbid_unknown_fields=True):
+    """Options of the hook `blkio`."""
+
+    class_names: dict[str, Text] = field(default_factory=dict, name="className")
+    """lsr, ls, be, system: the runtime's block I/O class. Default none: a class that the runtime does not know fails the container."""
+
+    def check(self) -> Iterator[tuple[str, str]]:
+        for name in sorted(self.class_names.keys() - set(_CLASS_NAMES)):
+            yield f"className.{name}", f"expected a class {', '.join(_CLASS_NAMES)}, got {shown(name)}"
+
+
+class GPUOptions(HookOptions, frozen=True, forbid_unknown_fields=True):
+    """Options of the hook `gpu`; the paths are koordlet's and exist on nodes where HAMi-core is installed."""
+
+    hami_library_path: Text = "/usr/local/vgpu/libvgpu.so"
+    """Preloaded into containers that share a GPU."""
+    hami_lock_path: Text = "/tmp/vgpulock"  # noqa: S108  # HAMi-core's fixed lock directory, not a temporary file of ours
+    """Bind-mounted beside it; its processes on one node must share it."""
+    hami_cache_directory: Text | None = None
+    """Host directory of CUDA_DEVICE_MEMORY_SHARED_CACHE for HAMi's monitor (koordlet's gate HamiCoreVGPUMonitor); default off."""
+
+
+class OtherHookOptions(HookOptions, frozen=True, forbid_unknown_fields=True):
+    """Options of a third party's hook."""
+
+    options: dict[str, Any] = field(default_factory=dict)
+    """Handed to the hook as they are."""
+
+
+class Hooks(Document, frozen=True):
+    """Hook name to options. Koordnri's own hooks have typed options beside mode and failurePolicy."""
+
+    others_field: ClassVar[str] = "others"
+
+    cpuset: CPUSetOptions = CPUSetOptions()
+    cfs_quota: HookOptions = field(default=HookOptions(), name="cfs_quota")
+    memory: HookOptions = HookOptions()
+    rdt: HookOptions = HookOptions()
+    blkio: BlkIOOptions = BlkIOOptions()
+    gpu: GPUOptions = GPUOptions()
+    others: dict[str, OtherHookOptions] = field(default_factory=dict)
+    """Hooks of third parties by name."""
+
+
+class KoordnriConfig(Document, frozen=True, forbid_unknown_fields=True):
+    """The document."""
+
+    hooks: Hooks = Hooks()
+    chain_budget_milliseconds: Annotated[int, Meta(ge=1, le=60000)] | None = None
+    """Time for all hooks of one event. Default: a quarter of the runtime's request timeout, which is told at Configure."""

@@ -1,0 +1,114 @@
+"""The policy of one node: what hooks read. Plain attributes all the way down, since it is read on the event path."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from koordnri.policy.burst import CPUBurst
+from koordnri.policy.document import PolicyDocument
+from koordnri.policy.host_application import HostApplication
+from koordnri.policy.koordnri_config import (
+    BlkIOOptions,
+    CPUSetOptions,
+    FailurePolicy,
+    GPUOptions,
+    HookMode,
+    HookOptions,
+    Hooks,
+    OtherHookOptions,
+)
+from koordnri.policy.normalization import CPUNormalization
+from koordnri.policy.qos import ResourceQOS
+from koordnri.policy.system import SystemStrategy
+from koordnri.policy.threshold import ResourceThreshold
+
+_HOSTNAME = "kubernetes.io/hostname"
+_DEFAULT_OPTIONS = OtherHookOptions()
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """Immutable; a new document makes a new one. Mappings in it are not to be changed."""
+
+    revision: str = "default"
+    """PolicyDocument.revision; "default" when there is no document."""
+    source: str = ""
+    """PolicyDocument.source."""
+    qos: ResourceQOS = ResourceQOS()
+    threshold: ResourceThreshold = ResourceThreshold()
+    burst: CPUBurst = CPUBurst()
+    system: SystemStrategy = SystemStrategy()
+    normalization: CPUNormalization = CPUNormalization()
+    host_applications: tuple[HostApplication, ...] = ()
+    cpuset: CPUSetOptions = CPUSetOptions()
+    """Options of the hook cpuset; likewise blkio and gpu."""
+    blkio: BlkIOOptions = BlkIOOptions()
+    gpu: GPUOptions = GPUOptions()
+    hooks: dict[str, HookOptions] = msgspec.field(default_factory=dict)
+    """Options by hook name, koordnri's own and others."""
+    chain_budget_s: float | None = None
+    """Seconds for all hooks of one event; None: a quarter of the runtime's request timeout."""
+    strategies: dict[str, str] = msgspec.field(default_factory=dict)
+    """Key of the document to the name of the node strategy that was taken, where one was."""
+
+    def hook_mode(self, hook_name: str) -> HookMode:
+        """Whether the hook is to run."""
+        return self.hooks.get(hook_name, _DEFAULT_OPTIONS).mode
+
+    def failure_policy(self, hook_name: str) -> FailurePolicy:
+        """What an error of the hook costs: its fields (ignore) or the container (fail)."""
+        return self.hooks.get(hook_name, _DEFAULT_OPTIONS).failure_policy
+
+    def hook_options(self, hook_name: str) -> Mapping[str, Any]:
+        """The free options of a third party's hook."""
+        options = self.hooks.get(hook_name)
+        return options.options if isinstance(options, OtherHookOptions) else {}
+
+
+DEFAULT_POLICY = Policy()
+"""What holds without any document: koordlet's defaults, in which every class is disabled."""
+
+
+def resolve(document: PolicyDocument | None, node_name: str, node_labels: Mapping[str, str]) -> Policy:
+    """The policy of one node: defaults <- cluster strategy <- first node strategy whose selector matches, per key.
+
+    The label kubernetes.io/hostname is taken from the name where the labels lack it (without an API server there are none).
+    """
+    if document is None:
+        return DEFAULT_POLICY
+    labels = {_HOSTNAME: node_name, **node_labels} if node_name else node_labels
+    values: dict[str, Any] = {}
+    strategies: dict[str, str] = {}
+    for key, section in document.sections.items():
+        values[key], strategy = section.resolve(labels)
+        if strategy:
+            strategies[key] = strategy
+    config = values["koordnri-config"]
+    budget_ms = config.chain_budget_milliseconds
+    return Policy(
+        revision=document.revision,
+        source=document.source,
+        qos=values["resource-qos-config"],
+        threshold=values["resource-threshold-config"],
+        burst=values["cpu-burst-config"],
+        system=values["system-config"],
+        normalization=values["cpu-normalization-config"],
+        host_applications=values["host-application-config"].applications,
+        cpuset=config.hooks.cpuset,
+        blkio=config.hooks.blkio,
+        gpu=config.hooks.gpu,
+        hooks=_by_name(config.hooks),
+        chain_budget_s=None if budget_ms is None else budget_ms / 1000,
+        strategies=strategies,
+    )
+
+
+def _by_name(hooks: Hooks) -> dict[str, HookOptions]:
+    own = {
+        info.encode_name: getattr(hooks, info.name)
+        for info in msgspec.structs.fields(Hooks)
+        if info.name != Hooks.others_field
+    }
+    return own | hooks.others

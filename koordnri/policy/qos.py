@@ -1,0 +1,103 @@
+"""`resource-qos-config`: CPU, memory, LLC, block I/O and network per QoS class. Source: Koordinator's ResourceQOSStrategy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from msgspec import Meta, field
+
+from koordnri.policy.blkio_qos import BlkIOQOS
+from koordnri.policy.memory_qos import MemoryQOS, recommended_memory_qos
+from koordnri.policy.reader import Document
+from koordnri.policy.units import Percent, Share, Switch
+
+
+class CPUQOS(Document, frozen=True):
+    """Scheduling of the class. The bare values are Koordinator's None."""
+
+    enable: bool = False
+    """False: the class is to have the None values, whatever else is written."""
+    group_identity: Annotated[int, Meta(ge=-1, le=2)] = 0
+    """cpu.bvt_warp_ns: 2 preempts, -1 yields (Anolis). The annotation `koordinator.sh/cpuQOS` of LS pods has the same two fields."""
+    sched_idle: Switch = 0
+    """cpu.idle of the class's cgroup."""
+    core_expeller: bool = False
+    """Keeps other classes off the sibling hardware thread (core scheduling)."""
+
+
+class ResctrlQOS(Document, frozen=True):
+    """Last-level cache and memory bandwidth of the class. The bare values leave all of both."""
+
+    enable: bool = False
+    """False: the class is to have all of both, whatever else is written."""
+    cat_range_start_percent: Percent = 0
+    """First cache way, percent of all ways."""
+    cat_range_end_percent: Percent = 100
+    """End of the cache ways, percent of all ways."""
+    mba_percent: Percent = 100
+    """Memory bandwidth, percent; Intel rounds up to tens."""
+
+    def check(self) -> Iterator[tuple[str, str]]:
+        if self.cat_range_start_percent >= self.cat_range_end_percent:
+            yield (
+                "catRangeStartPercent",
+                f"expected less than catRangeEndPercent {self.cat_range_end_percent}, got {self.cat_range_start_percent}",
+            )
+
+
+class NetworkQOS(Document, frozen=True):
+    """Bandwidth of the class: an integer is a percent of system-config's totalNetworkBandwidth, text is bits/s. None: none said."""
+
+    enable: bool = False
+    ingress_request: Share | None = None
+    ingress_limit: Share | None = None
+    egress_request: Share | None = None
+    egress_limit: Share | None = None
+
+
+NONE_CPU_QOS = CPUQOS()
+NONE_RESCTRL_QOS = ResctrlQOS()
+
+
+class ClassQOS(Document, frozen=True):
+    """All of one QoS class. Each block has its own `enable`; who uses a block looks at it first."""
+
+    cpu: CPUQOS = field(default=CPUQOS(), name="cpuQOS")
+    memory: MemoryQOS = field(default=MemoryQOS(), name="memoryQOS")
+    blkio: BlkIOQOS = field(default=BlkIOQOS(), name="blkioQOS")
+    resctrl: ResctrlQOS = field(default=ResctrlQOS(), name="resctrlQOS")
+    network: NetworkQOS = field(default=NetworkQOS(), name="networkQOS")
+
+
+class QOSPolicies(Document, frozen=True):
+    """Which mechanism stands behind cpuQOS and networkQOS."""
+
+    cpu_policy: Literal["groupIdentity", "coreSched"] = "groupIdentity"
+    net_qos_policy: Literal["tc", "terway-qos"] = field(default="tc", name="netQOSPolicy")
+
+
+class ResourceQOS(Document, frozen=True):
+    """The document. The defaults differ by class and are what `enable: true` alone gives."""
+
+    policies: QOSPolicies = QOSPolicies()
+    lsr: ClassQOS = field(
+        default=ClassQOS(cpu=CPUQOS(group_identity=2, core_expeller=True), memory=recommended_memory_qos("lsr")),
+        name="lsrClass",
+    )
+    """Also serves LSE."""
+    ls: ClassQOS = field(
+        default=ClassQOS(cpu=CPUQOS(group_identity=2, core_expeller=True), memory=recommended_memory_qos("ls")),
+        name="lsClass",
+    )
+    be: ClassQOS = field(
+        default=ClassQOS(
+            cpu=CPUQOS(group_identity=-1),
+            memory=recommended_memory_qos("be"),
+            resctrl=ResctrlQOS(cat_range_end_percent=30),
+        ),
+        name="beClass",
+    )
+    system: ClassQOS = field(default=ClassQOS(), name="systemClass")
+    cgroup_root: ClassQOS = ClassQOS()
+    """Only its blkio is used: latency targets and cost model of whole devices."""

@@ -1,0 +1,135 @@
+"""One key of the ConfigMap: the strategy of the cluster and the strategies of some nodes.
+
+Koordinator writes it in two shapes:
+    {"clusterStrategy": {…}, "nodeStrategies": [{"name", "nodeSelector", …fields}]}     threshold, qos, burst, system
+    {…fields, "nodeConfigs": [{"name", "nodeSelector", …fields}]}                       host applications, normalization
+In the first, fields beside no clusterStrategy are taken as the cluster's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import msgspec
+
+from koordnri.policy.errors import Mistake, shown
+from koordnri.policy.reader import Document, Report, read, report_repeated
+from koordnri.policy.selector import NodeSelector
+
+T = TypeVar("T", bound=Document)
+
+_CLUSTER = "clusterStrategy"
+_CLUSTER_SUFFIX = " (clusterStrategy)"
+
+
+class Shape(NamedTuple):
+    """How a key is written and what it holds."""
+
+    defaults: Document
+    nodes_key: str = "nodeStrategies"
+    has_cluster_key: bool = True
+
+
+class NodeStrategy(msgspec.Struct, Generic[T], frozen=True):
+    """The value for the nodes that the selector means, already laid over the cluster's."""
+
+    name: str
+    selector: NodeSelector
+    value: T
+
+
+class Section(msgspec.Struct, Generic[T], frozen=True):
+    """The value for the cluster, and for the nodes that differ, in the order written."""
+
+    cluster: T
+    nodes: tuple[NodeStrategy[T], ...] = ()
+
+    def resolve(self, labels: Mapping[str, str]) -> tuple[T, str]:
+        """The value for a node and the name of the node strategy it comes from ("" for the cluster's). The first match wins."""
+        for strategy in self.nodes:
+            if strategy.selector.matches(labels):
+                return strategy.value, strategy.name
+        return self.cluster, ""
+
+
+def read_section(key: str, shape: Shape, raw: Any, mistakes: list[Mistake], warnings: list[Mistake]) -> Section[Any]:
+    """Read the value of one key. With mistakes, the result is not to be used."""
+    top = Report(key)
+    section: Section[Any] = Section(shape.defaults)
+    if isinstance(raw, dict):
+        report_repeated(raw, (), top)
+        section = _read_parts(key, shape, raw, top)
+    else:
+        top.wrong((), f"expected a mapping, got {shown(raw)}")
+    mistakes += top.mistakes
+    warnings += top.warnings
+    return section
+
+
+def _read_parts(key: str, shape: Shape, raw: dict[str, Any], top: Report) -> Section[Any]:
+    special = {shape.nodes_key, _CLUSTER} if shape.has_cluster_key else {shape.nodes_key}
+    parts, inline = _split(raw, special, (), top)
+    type_ = type(shape.defaults)
+    if parts.get(_CLUSTER) is not None:
+        report = Report(key, _CLUSTER_SUFFIX)
+        cluster = read(type_, parts[_CLUSTER], report, shape.defaults)
+        beside = f"ignored, as it stands beside {_CLUSTER} and not in it"
+        for name in inline:
+            if type_.__struct_config__.forbid_unknown_fields:
+                top.wrong(((), name), beside)
+            else:
+                top.warn(((), name), beside)
+    else:
+        report = Report(key)
+        cluster = read(type_, inline, report, shape.defaults)
+    top.mistakes += report.mistakes
+    top.warnings += report.warnings
+
+    nodes = parts.get(shape.nodes_key)
+    if nodes is None:
+        return Section(cluster)
+    if not isinstance(nodes, list):
+        top.wrong(((), shape.nodes_key), f"expected a list, got {shown(nodes)}")
+        return Section(cluster)
+    # Over a cluster strategy that is wrong itself, each node would repeat its mistakes.
+    base = shape.defaults if report.mistakes else cluster
+    strategies = [_read_node(item, base, (((), shape.nodes_key), index), top) for index, item in enumerate(nodes)]
+    return Section(cluster, tuple(strategy for strategy in strategies if strategy is not None))
+
+
+def _read_node(raw: Any, base: Document, path: Any, top: Report) -> NodeStrategy[Any] | None:
+    if not isinstance(raw, dict):
+        top.wrong(path, f"expected a mapping, got {shown(raw)}")
+        return None
+    report_repeated(raw, path, top)
+    parts, fields = _split(raw, {"name", "nodeSelector"}, path, top)
+    name = parts.get("name")
+    if name is not None and not isinstance(name, str):
+        top.wrong((path, "name"), f"expected text, got {shown(name)}")
+    selector = NodeSelector()
+    if parts.get("nodeSelector") is None:
+        top.wrong((path, "nodeSelector"), "expected matchLabels or matchExpressions, it is missing")
+    else:
+        before = len(top.mistakes)
+        selector = read(NodeSelector, parts["nodeSelector"], top.at((path, "nodeSelector")))
+        if len(top.mistakes) == before and selector.empty:
+            top.wrong((path, "nodeSelector"), "expected matchLabels or matchExpressions, got neither")
+    value = read(type(base), fields, top.at(path), base)
+    return NodeStrategy(str(name or f"#{path[1]}"), selector, value)
+
+
+def _split(raw: dict[str, Any], special: set[str], path: Any, top: Report) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The special keys in the spelling of `special`, and the rest."""
+    spelling = {name.lower(): name for name in special}
+    parts: dict[str, Any] = {}
+    rest: dict[str, Any] = {}
+    for key, value in raw.items():
+        name = spelling.get(key.lower())
+        if name is None:
+            rest[key] = value
+        elif name in parts:
+            top.wrong((path, name), f"given twice, once as {shown(key)}; letter case does not tell keys apart")
+        else:
+            parts[name] = value
+    return parts, rest

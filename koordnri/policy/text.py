@@ -1,0 +1,167 @@
+"""Text to plain values: JSON and YAML, bounded, with line and column of what is broken.
+
+YAML is restricted to what a configuration needs: no aliases (they can blow up exponentially), no tags of Python, bounded depth,
+keys that are text. Repeated keys are remembered in `Mapping.repeated`, so that the reader can name them by their path.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import yaml
+
+MAX_CHARACTERS = 1 << 20
+"""A Kubernetes object does not exceed 1 MiB, so no honest policy does."""
+
+MAX_DEPTH = 64
+"""Levels of nesting; Koordinator's deepest path has ten."""
+
+MAX_YAML_NODES = 20_000
+"""YAML is read in Python at some 0.1 ms per value, and a policy must not take seconds. JSON has no such limit."""
+
+
+class TextError(ValueError):
+    """Text that is neither JSON nor YAML; the message tells line and column where that is known."""
+
+
+class Mapping(dict[str, Any]):
+    """A mapping as read, with the keys that were given more than once (the last value is kept)."""
+
+    __slots__ = ("repeated",)
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        self.repeated: tuple[str, ...] = ()
+        if len(self) != len(pairs):
+            seen: set[str] = set()
+            self.repeated = tuple(dict.fromkeys(key for key, _ in pairs if key in seen or seen.add(key)))  # type: ignore[func-returns-value]  # set.add is called for its effect
+
+
+def parse(text: str) -> Any:
+    """The value of a JSON or YAML text; None for an empty one. Raises TextError."""
+    if len(text) > MAX_CHARACTERS:
+        raise TextError(f"expected at most {MAX_CHARACTERS} characters, got {len(text)}")
+    start = text.lstrip()[:1]
+    if not start:
+        return None
+    if start in '{["':
+        # Tried first: it is what Koordinator writes, a hundred times faster than YAML, and YAML refuses JSON indented by tabs.
+        try:
+            return parse_json(text)
+        except json.JSONDecodeError as json_error:
+            try:
+                return _parse_yaml(text)
+            except TextError:
+                raise TextError(f"broken JSON, {_describe(json_error)}") from None
+    return _parse_yaml(text)
+
+
+def parse_json(text: str) -> Any:
+    """The value of a JSON text. Raises json.JSONDecodeError where the grammar is broken, TextError for the rest."""
+    try:
+        value = json.loads(text, object_pairs_hook=Mapping, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise TextError(f"nested deeper than {MAX_DEPTH} levels") from None
+    except json.JSONDecodeError:
+        raise
+    except ValueError as error:  # an integer of thousands of digits
+        raise TextError(f"broken JSON, {error}") from None
+    _check_depth(value)
+    return value
+
+
+def describe_broken_json(text: str) -> str:
+    """Where and why this JSON text is broken; empty when it is not."""
+    try:
+        parse_json(text)
+    except json.JSONDecodeError as error:
+        return _describe(error)
+    except TextError as error:
+        return str(error)
+    return ""
+
+
+def _describe(error: json.JSONDecodeError) -> str:
+    reason = error.msg[:1].lower() + error.msg[1:]
+    return f"line {error.lineno} column {error.colno}: {reason}"
+
+
+def _refuse_constant(name: str) -> None:
+    raise TextError(f"{name} is not a number that JSON knows")
+
+
+def _check_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        level = [
+            child
+            for parent in level
+            if isinstance(parent, dict | list)
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+        ]
+        if not level:
+            return
+    raise TextError(f"nested deeper than {MAX_DEPTH} levels")
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader without aliases, with bounded depth, text keys only. The C loader recurses without a guard."""
+
+    depth = 0
+    nodes = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise self._refused("aliases (*name) are not accepted")
+        self.depth += 1
+        self.nodes += 1
+        if self.nodes > MAX_YAML_NODES:
+            raise self._refused(f"more than {MAX_YAML_NODES} values; write it as JSON")
+        if self.depth > MAX_DEPTH:
+            raise self._refused(f"nested deeper than {MAX_DEPTH} levels")
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self.depth -= 1
+
+    def _refused(self, problem: str) -> yaml.MarkedYAMLError:
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]  # the stubs leave it out
+        return yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
+
+
+def _construct_mapping(loader: _Loader, node: yaml.MappingNode) -> Mapping:
+    pairs = []
+    for key_node, value_node in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if not isinstance(key, str):
+            raise yaml.MarkedYAMLError(
+                problem=f"expected a key that is text, got {key!s:.60} (put it in quotes)",
+                problem_mark=key_node.start_mark,
+            )
+        pairs.append((key, loader.construct_object(value_node, deep=True)))
+    return Mapping(pairs)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:map", _construct_mapping)
+
+
+def _parse_yaml(text: str) -> Any:
+    try:
+        return yaml.load(text, _Loader)  # noqa: S506  # a SafeLoader, restricted further
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"line {mark.line + 1} column {mark.column + 1}: " if mark else ""
+        raise TextError(f"broken YAML, {where}{error.problem or error.context}") from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        column = error.position - (text.rfind("\n", 0, error.position) + 1) + 1
+        raise TextError(
+            f"broken YAML, line {line} column {column}: character #x{ord(text[error.position]):04x} is not allowed"
+        ) from None
+    except (
+        yaml.YAMLError,
+        ValueError,
+        RecursionError,
+    ) as error:  # e.g. an impossible date, a number of thousands of digits
+        raise TextError(f"broken YAML, {error}") from None

@@ -1,0 +1,20 @@
+"""Number types of the schema: ranges and spellings that several keys share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from koordnri.policy.reader import PERCENT_OR_QUANTITY, QUANTITY
+
+Percent = Annotated[int, Meta(ge=0, le=100)]
+Switch = Annotated[int, Meta(ge=0, le=1)]
+"""Kernel and Koordinator spelling of a bool: 0 or 1."""
+NotNegative = Annotated[int, Meta(ge=0)]
+Positive = Annotated[int, Meta(ge=1)]
+Quantity = Annotated[int, Meta(ge=0), QUANTITY]
+"""A number or a Kubernetes quantity, read as whole units."""
+Share = Annotated[int | str, PERCENT_OR_QUANTITY]
+"""An integer is a percent of the node's bandwidth, text a quantity in bits/s."""
+Text = Annotated[str, Meta(min_length=1)]
