@@ -1,0 +1,113 @@
+"""The trunk: NRI's multiplexing of two byte streams over one socket.
+
+A frame is connection id and payload length, both uint32 big-endian, and then the payload, which is a slice of that
+connection's byte stream. Frame boundaries mean nothing to the layer above, so the reader hands slices on as they come,
+even pieces of a frame, and holds back nothing but an incomplete header.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+
+from koordnri.wire.errors import RemoteProtocolError
+
+PLUGIN_CONN = 1
+"""Connection on which the plugin serves and the runtime calls."""
+RUNTIME_CONN = 2
+"""Connection on which the runtime serves and the plugin calls."""
+
+HEADER_BYTES = 8
+SAFE_PAYLOAD_BYTES = 4096
+"""Largest payload that a Go peer can read wherever it starts: its ttRPC reads through a buffer of this size, and its mux
+refuses to hand a payload to a smaller buffer."""
+MAX_SENT_PAYLOAD_BYTES = 4194314
+"""Largest payload that Go itself writes (NRI >= 0.7): a whole ttRPC frame, 4 MiB and its header."""
+SMALL_MESSAGE_BYTES = 512 * 1024
+"""Up to here a message is cut in safe payloads. Go queues 256 payloads per connection and drops the trunk when one more
+comes, so a larger message goes out the way Go writes it: the first safe payload, then all the rest."""
+DEFAULT_MAX_PAYLOAD_BYTES = 64 * 1024 * 1024
+"""Largest payload accepted. NRI <= 0.6.1 writes up to 16 MiB, and Go's reader knows no limit."""
+
+_HEADER = Struct(">II")
+_pack = _HEADER.pack
+_unpack_from = _HEADER.unpack_from
+
+
+class MuxReader:
+    """Takes the trunk apart. Any split of the input gives the same streams."""
+
+    __slots__ = ("_conn", "_left", "_max", "_partial", "error")
+
+    def __init__(self, max_payload_bytes: int = DEFAULT_MAX_PAYLOAD_BYTES) -> None:
+        self._max = max_payload_bytes
+        self._conn = 0  # of the frame being read
+        self._left = 0  # bytes of its payload still to come
+        self._partial = b""  # an incomplete header
+        self.error: RemoteProtocolError | None = None
+        """Set by `feed` when a frame announces more than the cap: nothing after it can be understood."""
+
+    def feed(self, data: bytes) -> list[tuple[int, bytes]]:
+        """Slices of connection streams in `data`, in order, as (connection id, bytes); never an empty slice.
+
+        Slices of every id are returned, id 0 and unopened ones too: the caller ignores what it did not open.
+        Look at `error` afterwards; what came before the violation is returned all the same.
+        """
+        slices: list[tuple[int, bytes]] = []
+        if self.error is not None:
+            return slices
+        pos = 0
+        end = len(data)
+        left = self._left
+        if left:
+            if end <= left:
+                self._left = left - end
+                if end:
+                    slices.append((self._conn, data))
+                return slices
+            slices.append((self._conn, data[:left]))
+            self._left = 0
+            pos = left
+        elif self._partial:
+            data = self._partial + data
+            end = len(data)
+            self._partial = b""
+        while end - pos >= HEADER_BYTES:
+            conn, length = _unpack_from(data, pos)
+            if length > self._max:
+                self.error = RemoteProtocolError(
+                    f"mux frame of connection {conn} announces a payload of {length} bytes, expected at most {self._max}:"
+                    " not NRI, or out of step; reconnect"
+                )
+                return slices
+            pos += HEADER_BYTES
+            stop = pos + length
+            if stop > end:
+                self._conn = conn
+                self._left = stop - end
+                if pos < end:
+                    slices.append((conn, data[pos:]))
+                return slices
+            if length:
+                slices.append((conn, data[pos:stop]))
+            pos = stop
+        if pos < end:
+            self._partial = data[pos:]
+        return slices
+
+
+def frame(conn_id: int, message: bytes) -> bytes:
+    """The mux frames that carry `message`, one whole ttRPC frame; to be written at once, under one lock per trunk."""
+    size = len(message)
+    if size <= SAFE_PAYLOAD_BYTES:
+        return _pack(conn_id, size) + message
+    view = memoryview(message)
+    parts: list[bytes | memoryview] = []
+    pos = 0
+    step = SAFE_PAYLOAD_BYTES
+    while pos < size:
+        payload = view[pos : pos + step]
+        parts += (_pack(conn_id, len(payload)), payload)
+        pos += len(payload)
+        if size > SMALL_MESSAGE_BYTES:
+            step = MAX_SENT_PAYLOAD_BYTES  # only the first payload of a large message is a safe one
+    return b"".join(parts)

@@ -1,0 +1,58 @@
+"""Two conventions of NRI's messages: set-to-zero is not unset, and a leading '-' removes.
+
+An Optional* sub-message that is present and empty sets the value to zero; an absent one leaves it alone. Plain strings
+(cpu.cpus, cgroups_path) have no such distinction: "" leaves alone, and nothing can clear them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from google.protobuf.message import Message
+
+from koordnri.wire.errors import LocalProtocolError
+
+REMOVAL_PREFIX: Final = "-"
+ARGS_TAKEOVER: Final = ""
+"""First element of ContainerAdjustment.args that takes the argument list over from another plugin."""
+
+
+def get_optional(message: Message, field: str) -> Any:
+    """The value of an Optional* field, its zero value included; None when it is unset."""
+    return getattr(message, field).value if message.HasField(field) else None
+
+
+def set_optional(message: Message, field: str, value: str | int | bool | Sequence[str] | None) -> None:
+    """Set an Optional* field; 0, False, "" and [] are set too (a zero-length sub-message), None unsets.
+
+    Raises LocalProtocolError when the value has the wrong type or does not fit in the field; the field is unset then.
+    """
+    message.ClearField(field)
+    if value is None:
+        return
+    wrapper = getattr(message, field)
+    try:
+        if isinstance(value, str | int):
+            wrapper.value = value
+        else:
+            wrapper.value.extend(value)
+    except (AttributeError, TypeError, ValueError) as error:
+        message.ClearField(field)
+        raise LocalProtocolError(
+            f"{message.DESCRIPTOR.name}.{field} cannot hold {value!r}, expected the value of an"
+            f" {wrapper.DESCRIPTOR.name}: {error}"
+        ) from error
+    wrapper.SetInParent()  # a zero value alone does not make a sub-message present
+
+
+def removal(key: str) -> str:
+    """The key that removes `key` (an annotation, variable, mount destination, device path, namespace type, sysctl)."""
+    return REMOVAL_PREFIX + key
+
+
+def split_removal(key: str) -> tuple[str, bool]:
+    """The bare key, and whether it was marked for removal. A lone '-' removes the key "", as the runtimes see it."""
+    if key.startswith(REMOVAL_PREFIX):
+        return key[1:], True
+    return key, False
