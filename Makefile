@@ -13,7 +13,11 @@ PYTEST_ARGS ?=
 
 export PYTHON
 
-.PHONY: demo test lint unit lab bench image lock clean
+# First, so that a bare `make` explains itself instead of starting something.
+help:
+	@sed -n 's/^# \{0,1\}//;/^$$/q;p' Makefile
+
+.PHONY: help demo test lint unit lab bench image lock clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/koordnri simulate -f examples/pods.yaml --policy examples/policy.yaml --node examples/node.yaml

@@ -1,0 +1,75 @@
+"""What the README tells people to type exists."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from koordnri.policy.document import SHAPES
+
+KOORDNRI = Path(sys.executable).with_name("koordnri")
+
+
+def help_of(command: str) -> str:
+    return subprocess.run([KOORDNRI, command, "--help"], capture_output=True, text=True, check=True).stdout
+
+
+def flags(text: str) -> set[str]:
+    return set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text))
+
+
+@pytest.fixture(scope="module")
+def readme(root: Path) -> str:
+    return (root / "README.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def run_help() -> str:
+    return help_of("run")
+
+
+def test_flags_of_the_table_are_those_of_run(readme: str, run_help: str) -> None:
+    first_cells = re.findall(r"^\| (`--[^|]*) \|", readme, flags=re.MULTILINE)
+    assert flags(" ".join(first_cells)) == flags(run_help) - {"--help"}
+
+
+def test_the_daemon_set_passes_flags_of_run(kustomized: dict[str, Any], run_help: str) -> None:
+    (container,) = kustomized["DaemonSet"]["spec"]["template"]["spec"]["containers"]
+    assert flags(" ".join(a.partition("=")[0] for a in container["args"])) <= flags(run_help)
+
+
+def test_the_chart_passes_flags_of_run(root: Path, run_help: str) -> None:
+    template = (root / "helm/koordnri/templates/daemonset.yaml").read_text()
+    assert flags(" ".join(re.findall(r"^ *- (--[a-z-]+)=", template, flags=re.MULTILINE))) <= flags(run_help)
+
+
+def test_commands_take_the_options_shown(readme: str) -> None:
+    shown = re.findall(r"^koordnri (\w+) *([^#\n]*)", readme, flags=re.MULTILINE)
+    assert {command for command, _ in shown} == {"explain", "simulate", "bench"}
+    for command, options in shown:
+        text = help_of(command)
+        assert flags(options) <= flags(text)
+        assert "-o" in text, command
+
+
+def test_make_targets_exist(root: Path, readme: str) -> None:
+    targets = set(re.findall(r"^([a-z]+):", (root / "Makefile").read_text(), flags=re.MULTILINE))
+    assert set(re.findall(r"\bmake ([a-z]+)\b(?! it)", readme.replace("and make.", ""))) <= targets
+
+
+def test_policy_keys_exist(readme: str) -> None:
+    table = readme.partition("| in the policy |")[2].partition("\n\n")[0]
+    named = set(re.findall(r"^\| `([a-z-]+)` \|", table, flags=re.MULTILINE))
+    assert named
+    assert named <= SHAPES.keys()
+
+
+def test_files_linked_exist(root: Path, readme: str) -> None:
+    links = [target for target in re.findall(r"\]\(([^)]+)\)", readme) if "://" not in target]
+    assert links
+    assert [target for target in links if not (root / target).exists()] == []
