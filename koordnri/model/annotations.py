@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import msgspec
 
 from koordnri.model.decision import HookError
-from koordnri.model.errors import AnnotationError, NodeError
+from koordnri.model.errors import AnnotationError, NodeError, PodError
 
 if TYPE_CHECKING:
     from koordnri.model.pod import Pod
@@ -105,7 +105,7 @@ class Annotation(Generic[T]):
 
 def fault_of(hook: str, error: Exception) -> HookError:
     """Whose fault an exception of a hook is, told by its type."""
-    if isinstance(error, AnnotationError):
+    if isinstance(error, PodError):
         return HookError(hook, str(error), "pod")
     if isinstance(error, NodeError):
         return HookError(hook, str(error), "node")

@@ -6,8 +6,12 @@ The protocol's errors live in `koordnri.wire.errors`, the policy's in `koordnri.
 from __future__ import annotations
 
 
-class AnnotationError(Exception):
-    """The pod's owner wrote an annotation that cannot be used. Costs that hook's fields on that pod, nothing else.
+class PodError(Exception):
+    """The pod's owner wrote something that cannot be used; the message says where. Costs that hook's fields on that pod, nothing else."""
+
+
+class AnnotationError(PodError):
+    """It is in an annotation.
 
     `key` is the annotation; `problem` says what is wrong, where in the value, and what was expected.
     """

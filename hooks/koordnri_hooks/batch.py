@@ -1,0 +1,112 @@
+"""The batch resources of a BE pod: what the scheduler counts instead of `cpu` and `memory`, which such a pod does not request.
+
+They come from the pod's spec where it has been read and carries any, else from the annotation
+`node.koordinator.sh/extended-resource-spec`, which a webhook writes from that spec. Source: koordlet.md 1.9, 2.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from koordnri.model import AnnotationError, Pod, quantity_value
+from koordnri.model.annotations import BATCH_CPU, BATCH_MEMORY, EXTENDED_RESOURCE_SPEC
+from koordnri.model.errors import PodError
+from koordnri.model.pod import ContainerSpec
+
+MOST = {BATCH_CPU: 10**9, BATCH_MEMORY: 2**63 - 1}
+"""Largest amount accepted. batch-cpu: a million cores; the kernel refuses a quota of 2^44 µs, and with it the container."""
+
+Quantities = Mapping[str, str | int | float]
+
+
+class Batch(NamedTuple):
+    """One batch resource of one container: milli-cores or bytes; None when the pod does not say."""
+
+    request: int | None
+    limit: int | None
+
+
+Table = Mapping[str, Batch | PodError]
+"""Container → what it has, or the mistake that it costs: a bad number of one container takes nothing from its neighbours."""
+
+
+def batch_table(pod: Pod, resource: str) -> Table | None:
+    """One batch resource of the pod's containers, read once; None when the pod has no batch resources at all.
+
+    Raises AnnotationError when the annotation as a whole cannot be read.
+    """
+    known = pod.parsed.get(resource)
+    if known is not None and known[0] is pod.spec:
+        table: Table | None = known[1]
+    else:
+        table = _read(pod, resource)
+        pod.parsed[resource] = (pod.spec, table)
+    return table
+
+
+def batch_of(pod: Pod, container: str, resource: str) -> Batch | None:
+    """One batch resource of one container; None when the pod has none or they do not name the container. Raises PodError."""
+    table = batch_table(pod, resource)
+    found = None if table is None else table.get(container)
+    if isinstance(found, PodError):
+        raise found
+    return found
+
+
+def batches_of(pod: Pod, resource: str) -> list[Batch]:
+    """One batch resource of every container, for the sums of the pod; [] when there are none. Raises PodError for the first bad one."""
+    found = []
+    for batch in (batch_table(pod, resource) or {}).values():
+        if isinstance(batch, PodError):
+            raise batch
+        found.append(batch)
+    return found
+
+
+def _read(pod: Pod, resource: str) -> Table | None:
+    if pod.spec is not None:
+        carriers = {name: c for name, c in pod.spec.containers.items() if _carries(c)}
+        if carriers:
+            return {
+                name: _batch(None, f"spec.containers.{name}", c.requests, c.limits, resource)
+                for name, c in carriers.items()
+            }
+    written = EXTENDED_RESOURCE_SPEC.of(pod)
+    if written is None or not written.containers:
+        return None
+    key = EXTENDED_RESOURCE_SPEC.key
+    return {
+        name: _batch(key, f"containers.{name}", c.requests, c.limits, resource)
+        for name, c in written.containers.items()
+    }
+
+
+def _carries(container: ContainerSpec) -> bool:
+    return any(
+        r in quantities for r in (BATCH_CPU, BATCH_MEMORY) for quantities in (container.requests, container.limits)
+    )
+
+
+def _batch(key: str | None, path: str, requests: Quantities, limits: Quantities, resource: str) -> Batch | PodError:
+    try:
+        return Batch(
+            _amount(key, f"{path}.requests", requests, resource),
+            _amount(key, f"{path}.limits", limits, resource),
+        )
+    except PodError as error:
+        return error
+
+
+def _amount(key: str | None, path: str, quantities: Quantities, resource: str) -> int | None:
+    text = quantities.get(resource)
+    if text is None:
+        return None
+    try:
+        amount = quantity_value(text)
+        if not 0 <= amount <= MOST[resource]:
+            raise ValueError(f'expected 0..{MOST[resource]}, got "{str(text)[:60]}"')
+    except ValueError as error:
+        problem = f'{path}["{resource}"]: {error}'
+        raise (PodError(problem) if key is None else AnnotationError(key, problem)) from None
+    return amount

@@ -1,0 +1,115 @@
+"""CPU time: cpu.quota, cpu.period, cpu.shares, cpu.burst.
+
+Owns the CFS bandwidth of a container and of its pod. Several features want a say; they are steps, in this order, so that no two
+of them fight over one file (Koordinator issue 2306):
+    requested by kubelet → batch-cpu (BE) → normalisation → unset for pinned pods
+
+Each starts from the baseline or from the step before, never from what the runtime has stored: that carries our own adjustment,
+and koordlet scales it a second time at every update. cpu.burst and cpu.period are owned and not decided yet.
+
+Where we do what koordlet meant rather than what it does: a normalised quota stays above the 1000 µs that the kernel takes; an
+empty table of batch resources leaves the pod alone; batch-cpu goes by kubelet's CFS period where that is not 100 ms.
+Source: koordlet.md 1.10, 2.2, 2.4.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from koordnri.model import UNLIMITED, AnnotationError, ContainerContext, Hook, PodContext, QoSClass, fields
+from koordnri.model.annotations import BATCH_CPU, RESOURCE_STATUS
+from koordnri.model.convert import CFS_PERIOD_US, MIN_QUOTA_US, milli_to_quota_us, milli_to_shares
+from koordnri.model.fields import CPU_QUOTA, CPU_SHARES
+from koordnri_hooks.assigned import assigned_cpus
+from koordnri_hooks.batch import Batch, batch_of, batches_of
+
+_Context = ContainerContext | PodContext
+
+NO_BATCH = "BE, but no batch resources are known of it"
+
+
+class CFSQuota(Hook):
+    """See the module."""
+
+    name = "cfs_quota"
+    order = 20
+    owns = (fields.CPU_QUOTA, fields.CPU_PERIOD, fields.CPU_SHARES, fields.CPU_BURST)
+
+    def decide(self, ctx: ContainerContext) -> None:
+        qos = ctx.pod.qos
+        pinned = ctx.cpus_pinned
+        if qos is QoSClass.BE:
+            batch = batch_of(ctx.pod, ctx.container.name, BATCH_CPU)
+            if batch is None:
+                ctx.skip(CPU_QUOTA, NO_BATCH)
+            else:
+                _set_batch(ctx, batch.request or 0, batch.limit or 0)
+        elif not pinned:
+            _set_normalised(ctx, qos)
+        if pinned and not ctx.policy.cpuset.keep_quota:
+            # A pinned container that is throttled on its own CPUs only loses (Koordinator 489).
+            ctx.set(CPU_QUOTA, UNLIMITED, "pinned to its own CPUs")
+
+    def decide_pod(self, ctx: PodContext) -> None:
+        """The pod's quota must not cap what its containers get: v1 refuses a child above its parent, v2 silently throttles."""
+        qos = ctx.pod.qos
+        pinned = _pod_pinned(ctx)
+        if qos is QoSClass.BE:
+            batches = batches_of(ctx.pod, BATCH_CPU)
+            if batches:
+                _set_batch(ctx, sum(b.request or 0 for b in batches), _pod_limit(batches))
+            else:
+                ctx.skip(CPU_QUOTA, NO_BATCH)
+        elif not pinned:
+            _set_normalised(ctx, qos)
+        if pinned and not ctx.policy.cpuset.keep_quota:
+            ctx.set(CPU_QUOTA, UNLIMITED, "pinned to its own CPUs")
+
+
+def _set_batch(ctx: _Context, request_milli: int, limit_milli: int) -> None:
+    """Shares from the request; quota from the limit, where 0 is without limit."""
+    ctx.set(CPU_SHARES, milli_to_shares(request_milli), "batch-cpu request")
+    threshold = ctx.policy.threshold
+    if threshold.enable and threshold.cpu_suppress_policy == "cfsQuota":
+        # The besteffort directory's quota is moved under them, and v1 refuses a child above its parent.
+        ctx.set(CPU_QUOTA, UNLIMITED, "BE is suppressed by quota, one level up")
+        return
+    if limit_milli <= 0:
+        ctx.set(CPU_QUOTA, UNLIMITED, "no batch-cpu limit")
+        return
+    quota_us = milli_to_quota_us(limit_milli, ctx.baseline.cpu_period or CFS_PERIOD_US)
+    ratio = ctx.node.normalization_ratio
+    if ratio is not None and ratio > 1:
+        ctx.set(CPU_QUOTA, _normalised(quota_us, ratio), "batch-cpu limit, normalised")
+    else:
+        ctx.set(CPU_QUOTA, quota_us, "batch-cpu limit")
+
+
+def _set_normalised(ctx: _Context, qos: QoSClass) -> None:
+    ratio = ctx.node.normalization_ratio
+    if ratio is None or ratio <= 1 or not (qos is QoSClass.LS or qos is QoSClass.NONE):
+        return
+    quota_us = ctx.baseline.cpu_quota
+    if quota_us is not None and quota_us > 0:
+        ctx.set(CPU_QUOTA, _normalised(quota_us, ratio), "normalised by the node's CPU ratio")
+
+
+def _normalised(quota_us: int, ratio: Fraction) -> int:
+    """A faster CPU does the same work in less time. Rounded up, so that rounding never takes time away."""
+    return max(-(-quota_us * ratio.denominator // ratio.numerator), MIN_QUOTA_US)
+
+
+def _pod_limit(batches: list[Batch]) -> int:
+    """Σ limits; 0 (no limit) as soon as one container has none."""
+    limits = [b.limit or 0 for b in batches]
+    return 0 if 0 in limits else sum(limits)
+
+
+def _pod_pinned(ctx: PodContext) -> bool:
+    """Whether the cpuset hook pins this pod's containers; it decides nothing for the pod's own cgroup, so it is asked here again."""
+    if RESOURCE_STATUS.key not in ctx.pod.annotations or ctx.policy.hook_mode("cpuset") == "off":
+        return False
+    try:
+        return assigned_cpus(ctx.pod, ctx.node) != ""
+    except AnnotationError:  # told by the cpuset hook; its containers are then not pinned
+        return False

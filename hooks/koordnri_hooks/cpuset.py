@@ -1,0 +1,90 @@
+"""On which CPUs a container runs: cpu.cpus, cpu.mems.
+
+The first that applies:
+    1. the CPUs that the scheduler assigned to the pod (`scheduling.koordinator.sh/resource-status`), whatever its class
+    2. NUMA nodes that the scheduler assigned: the share pools of those nodes; for BE its own pools, and only with beCPUManager
+    3. SYSTEM: the node's system CPUs, where there are such
+    4. LS: all share pools
+    5. Kubernetes' BestEffort: left alone
+    6. all others: left to kubelet where its CPU manager is `static`, else all share pools
+
+Pools are joined as they are published, not brought into one form. Nothing is ever set to "", which no runtime takes as "clear".
+Here we differ from koordlet, whose step 5 sends "" to undo what kubelet set; through NRI that never had an effect.
+cpu.mems is owned and not decided yet. Source: koordlet.md 2.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from koordnri.model import AnnotationError, ContainerContext, Hook, KubeQoS, Pod, QoSClass, fields, parse_quantity
+from koordnri.model.annotations import BATCH_CPU, RESOURCE_STATUS, ResourceStatus
+from koordnri.model.fields import CPU_CPUS
+from koordnri.model.node import Pool
+from koordnri_hooks.assigned import assigned_cpus
+
+_PARSED = "numaNodeResources of " + RESOURCE_STATUS.key
+
+
+class CPUSetHook(Hook):
+    """See the module."""
+
+    name = "cpuset"
+    order = 10
+    owns = (fields.CPU_CPUS, fields.CPU_MEMS)
+
+    def decide(self, ctx: ContainerContext) -> None:
+        pod, node = ctx.pod, ctx.node
+        qos = pod.qos
+        if RESOURCE_STATUS.key in pod.annotations:
+            cpus = assigned_cpus(pod, node)
+            if cpus:
+                ctx.set(CPU_CPUS, cpus, "assigned by the scheduler")
+                return
+            numa = _numa_nodes(pod)
+            if numa and (qos is not QoSClass.BE or ctx.policy.cpuset.be_cpu_manager):
+                pools = node.be_pools if qos is QoSClass.BE else node.ls_pools
+                _share(ctx, [p for n in numa for p in pools if p.numa == n], "pools of the assigned NUMA nodes")
+                return
+        if qos is QoSClass.SYSTEM and node.system_cpus:
+            ctx.set(CPU_CPUS, node.system_cpus, "the node's system CPUs")
+        elif qos is QoSClass.LS:
+            _share(ctx, node.ls_pools, "share pools of LS")
+        elif pod.kube_qos is KubeQoS.BESTEFFORT:
+            ctx.skip(CPU_CPUS, "BestEffort containers run on the CPUs of their parent cgroup")
+        elif node.kubelet_cpu_policy == "static":
+            ctx.skip(CPU_CPUS, "left to kubelet, whose CPU manager is static")
+        else:
+            _share(ctx, node.ls_pools, "share pools of the node")
+
+
+def _share(ctx: ContainerContext, pools: Iterable[Pool], reason: str) -> None:
+    cpus = ",".join([p.cpus for p in pools if p.cpus])
+    if cpus:
+        ctx.set(CPU_CPUS, cpus, reason)
+    else:
+        ctx.skip(CPU_CPUS, "no share pools are known for it")
+
+
+def _numa_nodes(pod: Pod) -> tuple[int, ...]:
+    """NUMA nodes from which the scheduler took CPUs, in the annotation's order; () when it took none. Raises AnnotationError."""
+    known: tuple[int, ...] | None = pod.parsed.get(_PARSED)
+    if known is None:
+        status = RESOURCE_STATUS.of(pod)
+        assert status is not None
+        known = pod.parsed[_PARSED] = _read_numa_nodes(status)
+    return known
+
+
+def _read_numa_nodes(status: ResourceStatus) -> tuple[int, ...]:
+    took_cpus = False
+    for i, entry in enumerate(status.numa_node_resources):
+        for resource in ("cpu", BATCH_CPU):
+            try:
+                amount = parse_quantity(entry.resources.get(resource, 0))
+            except ValueError as error:
+                raise AnnotationError(
+                    RESOURCE_STATUS.key, f'numaNodeResources[{i}].resources["{resource}"]: {error}'
+                ) from None
+            took_cpus = took_cpus or amount > 0
+    return tuple(entry.node for entry in status.numa_node_resources) if took_cpus else ()
