@@ -30,16 +30,20 @@ class Mistake(NamedTuple):
         return f"{self.path}: {self.message}" if self.path else self.message
 
 
-class DocumentError(Exception):
+class DocumentError(ValueError):
     """A document (for instance the JSON text of an annotation) that cannot be taken as it is."""
+
+    separator = "; "
 
     def __init__(self, mistakes: Iterable[Mistake]) -> None:
         self.mistakes: tuple[Mistake, ...] = bounded(mistakes, "mistakes")
-        super().__init__("\n".join(map(str, self.mistakes)))
+        super().__init__(self.separator.join(map(str, self.mistakes)))
 
 
 class PolicyError(DocumentError):
     """A policy that is refused whole; the last good one stays. `str()` gives one mistake per line."""
+
+    separator = "\n"
 
 
 def bounded(findings: Iterable[Mistake], what: str) -> tuple[Mistake, ...]:

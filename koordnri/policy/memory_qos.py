@@ -74,17 +74,18 @@ class PodMemoryQOS(Document, frozen=True):
 
 _EXPLICIT = tuple(name for name in PodMemoryQOS.__struct_fields__ if name != "policy")
 
+_LATENCY_SENSITIVE = MemoryQOS(wmark_ratio=95, wmark_scale_permill=20, wmark_min_adj=-25)
 _RECOMMENDED = {
-    "lsr": MemoryQOS(wmark_ratio=95, wmark_scale_permill=20, wmark_min_adj=-25),
-    "ls": MemoryQOS(wmark_ratio=95, wmark_scale_permill=20, wmark_min_adj=-25),
-    "be": MemoryQOS(wmark_ratio=95, wmark_scale_permill=20, wmark_min_adj=50),
-    "system": NONE_MEMORY_QOS,
+    "LSE": _LATENCY_SENSITIVE,
+    "LSR": _LATENCY_SENSITIVE,
+    "LS": _LATENCY_SENSITIVE,
+    "BE": MemoryQOS(wmark_ratio=95, wmark_scale_permill=20, wmark_min_adj=50),
 }
 
 
-def recommended_memory_qos(class_name: str) -> MemoryQOS:
-    """Koordinator's defaults of a class (`lsr`, `ls`, `be`, `system`), not yet enabled; for any other name the None values."""
-    return _RECOMMENDED.get(class_name, NONE_MEMORY_QOS)
+def recommended_memory_qos(qos: str) -> MemoryQOS:
+    """Koordinator's defaults for a QoS label (`LS`, `BE`, …), not yet enabled; for SYSTEM and anything else the None values."""
+    return _RECOMMENDED.get(qos, NONE_MEMORY_QOS)
 
 
 def merge_memory_qos(class_config: MemoryQOS, annotation: PodMemoryQOS | None, recommended: MemoryQOS) -> MemoryQOS:

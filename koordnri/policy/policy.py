@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from koordnri.model.pod import Pod
+from koordnri.policy.blkio_qos import PodBlkIOQOS
 from koordnri.policy.burst import CPUBurst
 from koordnri.policy.document import PolicyDocument
 from koordnri.policy.host_application import HostApplication
@@ -20,7 +22,9 @@ from koordnri.policy.koordnri_config import (
     Hooks,
     OtherHookOptions,
 )
+from koordnri.policy.memory_qos import NONE_MEMORY_QOS, MemoryQOS, merge_memory_qos, recommended_memory_qos
 from koordnri.policy.normalization import CPUNormalization
+from koordnri.policy.pod_overrides import BLKIO_QOS, MEMORY_QOS
 from koordnri.policy.qos import ResourceQOS
 from koordnri.policy.system import SystemStrategy
 from koordnri.policy.threshold import ResourceThreshold
@@ -60,6 +64,21 @@ class Policy(msgspec.Struct, frozen=True):
     def failure_policy(self, hook_name: str) -> FailurePolicy:
         """What an error of the hook costs: its fields (ignore) or the container (fail)."""
         return self.hooks.get(hook_name, _DEFAULT_OPTIONS).failure_policy
+
+    def memory_qos(self, pod: Pod) -> MemoryQOS:
+        """The pod's memory QoS: its class's (of the label, else Kubernetes' class), under its annotation `koordinator.sh/memoryQOS`.
+
+        `enable` in the result tells whether anything is asked for. Raises AnnotationError.
+        """
+        qos = pod.qos_or_default
+        class_qos = self.qos.of(qos)
+        return merge_memory_qos(
+            NONE_MEMORY_QOS if class_qos is None else class_qos.memory, MEMORY_QOS.of(pod), recommended_memory_qos(qos)
+        )
+
+    def blkio_qos(self, pod: Pod) -> PodBlkIOQOS | None:
+        """The pod's annotation `koordinator.sh/blkioQOS`, None when it has none. Nothing is merged. Raises AnnotationError."""
+        return BLKIO_QOS.of(pod)
 
     def hook_options(self, hook_name: str) -> Mapping[str, Any]:
         """The free options of a third party's hook."""

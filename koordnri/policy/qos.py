@@ -82,18 +82,18 @@ class ResourceQOS(Document, frozen=True):
 
     policies: QOSPolicies = QOSPolicies()
     lsr: ClassQOS = field(
-        default=ClassQOS(cpu=CPUQOS(group_identity=2, core_expeller=True), memory=recommended_memory_qos("lsr")),
+        default=ClassQOS(cpu=CPUQOS(group_identity=2, core_expeller=True), memory=recommended_memory_qos("LSR")),
         name="lsrClass",
     )
     """Also serves LSE."""
     ls: ClassQOS = field(
-        default=ClassQOS(cpu=CPUQOS(group_identity=2, core_expeller=True), memory=recommended_memory_qos("ls")),
+        default=ClassQOS(cpu=CPUQOS(group_identity=2, core_expeller=True), memory=recommended_memory_qos("LS")),
         name="lsClass",
     )
     be: ClassQOS = field(
         default=ClassQOS(
             cpu=CPUQOS(group_identity=-1),
-            memory=recommended_memory_qos("be"),
+            memory=recommended_memory_qos("BE"),
             resctrl=ResctrlQOS(cat_range_end_percent=30),
         ),
         name="beClass",
@@ -101,3 +101,16 @@ class ResourceQOS(Document, frozen=True):
     system: ClassQOS = field(default=ClassQOS(), name="systemClass")
     cgroup_root: ClassQOS = ClassQOS()
     """Only its blkio is used: latency targets and cost model of whole devices."""
+
+    def of(self, qos: str) -> ClassQOS | None:
+        """The class for a pod's QoS label (`LSE`, `LSR`, `LS`, `BE`, `SYSTEM`), None for any other text."""
+        match qos:
+            case "LS":
+                return self.ls
+            case "BE":
+                return self.be
+            case "LSR" | "LSE":
+                return self.lsr
+            case "SYSTEM":
+                return self.system
+        return None
