@@ -107,27 +107,24 @@ def _memory_qos(ctx: _Context) -> MemoryQOS | None:
 
 
 def _protect(ctx: _Context, qos: MemoryQOS, request: int | None) -> int:
-    """Decide memory.min and memory.low; returns memory.min in bytes."""
-    percents = qos.min_limit_percent, qos.low_limit_percent
-    if request is None:
-        for field, percent in zip((MEMORY_MIN, MEMORY_LOW), percents, strict=True):
-            if percent:
-                ctx.skip(field, NO_REQUEST)
-            else:
-                _take_back(ctx, field, 0)
-        return 0
-    least, low = (request * p // 100 for p in percents)
-    if 0 < low < least:
-        low = least
-    for field, value, reason in (
-        (MEMORY_MIN, least, "memoryQOS minLimitPercent"),
-        (MEMORY_LOW, low, "memoryQOS lowLimitPercent"),
-    ):
-        if value:
-            ctx.set(field, value, reason)
-        else:
-            _take_back(ctx, field, 0)
+    """Decide memory.min and memory.low; returns memory.min in bytes, 0 when nothing is protected."""
+    least = _protect_by(ctx, MEMORY_MIN, qos.min_limit_percent, request, 0, "memoryQOS minLimitPercent")
+    _protect_by(ctx, MEMORY_LOW, qos.low_limit_percent, request, least, "memoryQOS lowLimitPercent")
     return least
+
+
+def _protect_by(ctx: _Context, field: Field, percent: int, request: int | None, least: int, reason: str) -> int:
+    if percent and request is None:
+        ctx.skip(field, NO_REQUEST)
+        return 0
+    value = request * percent // 100 if request else 0
+    if not value:
+        _take_back(ctx, field, 0)
+        return 0
+    if value < least:
+        value = least
+    ctx.set(field, value, reason)
+    return value
 
 
 def _take_back(ctx: _Context, field: Field, neutral: int) -> None:
