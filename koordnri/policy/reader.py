@@ -102,10 +102,9 @@ def decode(type_: type[T], text: str, path: str, over: T | None = None) -> T:
     try:
         value = msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeError) as error:
-        where = describe_broken_json(text)
-        raise DocumentError([Mistake(path, f"broken JSON, {where or error}")]) from None
+        raise DocumentError([Mistake(path, describe_broken_json(text) or f"broken JSON, {error}")]) from None
     except RecursionError:
-        raise DocumentError([Mistake(path, f"broken JSON, nested deeper than {MAX_DEPTH} levels")]) from None
+        raise DocumentError([Mistake(path, f"nested deeper than {MAX_DEPTH} levels")]) from None
     report = Report(path)
     result = read(type_, value, report, over)
     if report.mistakes:
@@ -374,7 +373,9 @@ def _quantity_reader(low: Any) -> Read:
         except ValueError:
             return report.wrong(path, f"expected a quantity such as 10M or 1Gi, got {shown(value)}")
         if not least <= amount <= _INT64[1]:
-            return report.wrong(path, f"expected a quantity {_range_words(low, _INT64[1])}, got {shown(value)}")
+            return report.wrong(
+                path, f"expected a quantity {_range_words(low, None) or 'of 64 bits'}, got {shown(value)}"
+            )
         return amount
 
     return read_quantity

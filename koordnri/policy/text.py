@@ -22,7 +22,14 @@ MAX_YAML_NODES = 20_000
 
 
 class TextError(ValueError):
-    """Text that is neither JSON nor YAML; the message tells line and column where that is known."""
+    """Text that is neither JSON nor YAML; the message tells line and column where that is known.
+
+    position: characters that were understood before the mistake.
+    """
+
+    def __init__(self, message: str, position: int = 0) -> None:
+        super().__init__(message)
+        self.position = position
 
 
 class Mapping(dict[str, Any]):
@@ -52,8 +59,11 @@ def parse(text: str) -> Any:
         except json.JSONDecodeError as json_error:
             try:
                 return _parse_yaml(text)
-            except TextError:
-                raise TextError(f"broken JSON, {_describe(json_error)}") from None
+            except TextError as yaml_error:
+                # The grammar that got further is most likely the one that was meant.
+                if yaml_error.position > json_error.pos:
+                    raise
+                raise TextError(_describe(json_error)) from None
     return _parse_yaml(text)
 
 
@@ -72,7 +82,7 @@ def parse_json(text: str) -> Any:
 
 
 def describe_broken_json(text: str) -> str:
-    """Where and why this JSON text is broken; empty when it is not."""
+    """Where and why this JSON text is broken; empty when nothing is found."""
     try:
         parse_json(text)
     except json.JSONDecodeError as error:
@@ -84,7 +94,7 @@ def describe_broken_json(text: str) -> str:
 
 def _describe(error: json.JSONDecodeError) -> str:
     reason = error.msg[:1].lower() + error.msg[1:]
-    return f"line {error.lineno} column {error.colno}: {reason}"
+    return f"broken JSON, line {error.lineno} column {error.colno}: {reason}"
 
 
 def _refuse_constant(name: str) -> None:
@@ -152,7 +162,7 @@ def _parse_yaml(text: str) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1} column {mark.column + 1}: " if mark else ""
-        raise TextError(f"broken YAML, {where}{error.problem or error.context}") from None
+        raise TextError(f"broken YAML, {where}{error.problem or error.context}", mark.index if mark else 0) from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         column = error.position - (text.rfind("\n", 0, error.position) + 1) + 1

@@ -1,0 +1,441 @@
+"""What is accepted as a policy document, and how each mistake is named."""
+
+import json
+
+import pytest
+
+from koordnri.policy import Mistake, PolicyError, load_policy, resolve
+
+
+def mistakes(text):
+    with pytest.raises(PolicyError) as refused:
+        load_policy(text, "test")
+    return [str(mistake) for mistake in refused.value.mistakes]
+
+
+def warnings(text):
+    return [str(warning) for warning in load_policy(text, "test").warnings]
+
+
+def policy(text, **labels):
+    return resolve(load_policy(text, "test"), "", labels)
+
+
+THRESHOLD_60 = '{"clusterStrategy": {"enable": true, "cpuSuppressThresholdPercent": 60}}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(json.dumps({"resource-threshold-config": THRESHOLD_60}), id="data as JSON, value as text"),
+        pytest.param("resource-threshold-config: |\n  " + THRESHOLD_60, id="data as YAML, value as JSON text"),
+        pytest.param("resource-threshold-config: " + THRESHOLD_60, id="value already a mapping"),
+        pytest.param(
+            "resource-threshold-config: |\n  clusterStrategy:\n    enable: true\n    cpuSuppressThresholdPercent: 60\n",
+            id="value as YAML text",
+        ),
+        pytest.param(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: slo-controller-config}\ndata:\n"
+            "  resource-threshold-config: |\n    " + THRESHOLD_60,
+            id="manifest",
+        ),
+        pytest.param(
+            'resource-threshold-config: {"enable": true, "cpuSuppressThresholdPercent": 60}',
+            id="fields without clusterStrategy",
+        ),
+        pytest.param(
+            'resource-threshold-config: {"ClusterStrategy": {"Enable": true, "CPUSUPPRESSTHRESHOLDPERCENT": 60}}',
+            id="any case",
+        ),
+        pytest.param(
+            'resource-threshold-config: |\n  {\n  \t"enable": true,\n  \t"cpuSuppressThresholdPercent": 60}', id="tabs"
+        ),
+        pytest.param(
+            b"\xef\xbb\xbfresource-threshold-config: " + THRESHOLD_60.encode(), id="bytes with a byte order mark"
+        ),
+    ],
+)
+def test_every_way_to_write_it_reads_the_same(text):
+    found = policy(text)
+    assert (found.threshold.enable, found.threshold.cpu_suppress_threshold_percent) == (True, 60)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}",
+        "kind: ConfigMap",
+        "kind: ConfigMap\ndata:\n",
+        "resource-qos-config: ''",
+        "resource-qos-config:",
+        "resource-qos-config: '{}'",
+    ],
+)
+def test_a_document_that_says_nothing_is_the_defaults(text):
+    from koordnri.policy import DEFAULT_POLICY
+
+    assert policy(text).qos == DEFAULT_POLICY.qos
+
+
+MISTAKES = [
+    # ranges and types
+    (
+        'resource-qos-config: {"beClass": {"memoryQOS": {"minLimitPercent": 250}}}',
+        ["resource-qos-config.beClass.memoryQOS.minLimitPercent: expected 0..100, got 250"],
+    ),
+    (
+        'resource-qos-config: {"clusterStrategy": {"beClass": {"memoryQOS": {"minLimitPercent": 250}}}}',
+        ["resource-qos-config.beClass.memoryQOS.minLimitPercent: expected 0..100, got 250 (clusterStrategy)"],
+    ),
+    (
+        'resource-qos-config: {"nodeStrategies": [{"nodeSelector": {"matchLabels": {"a": "b"}}, '
+        '"BECLASS": {"cpuQOS": {"groupIdentity": 3}}}]}',
+        ["resource-qos-config.nodeStrategies[0].beClass.cpuQOS.groupIdentity: expected -1..2, got 3"],
+    ),
+    (
+        'resource-qos-config: {"beClass": {"memoryQOS": {"minLimitPercent": "abc", "enable": "yes", "priorityEnable": true}}}',
+        [
+            'resource-qos-config.beClass.memoryQOS.minLimitPercent: expected an integer 0..100, got "abc"',
+            'resource-qos-config.beClass.memoryQOS.enable: expected true or false, got "yes"',
+            "resource-qos-config.beClass.memoryQOS.priorityEnable: expected an integer 0..1, got true",
+        ],
+    ),
+    ("resource-qos-config: {lsClass: 3}", ["resource-qos-config.lsClass: expected a mapping, got 3"]),
+    ("resource-qos-config: [1]", ["resource-qos-config: expected a mapping, got [1]"]),
+    ("resource-qos-config: 7", ["resource-qos-config: expected a mapping, got 7"]),
+    ("resource-qos-config: some words", ['resource-qos-config: expected a mapping, got "some words"']),
+    (
+        "resource-qos-config: {clusterStrategy: []}",
+        ["resource-qos-config: expected a mapping, got [] (clusterStrategy)"],
+    ),
+    (
+        "resource-qos-config: {nodeStrategies: {}}",
+        ["resource-qos-config.nodeStrategies: expected a list, got {}"],
+    ),
+    (
+        "resource-qos-config: {nodeStrategies: [x]}",
+        ['resource-qos-config.nodeStrategies[0]: expected a mapping, got "x"'],
+    ),
+    (
+        "cpu-burst-config: {cpuBurstPercent: 10.5}",
+        ["cpu-burst-config.cpuBurstPercent: expected an integer 1..10000, got 10.5"],
+    ),
+    (
+        "cpu-burst-config: {cpuBurstPercent: .nan}",
+        ["cpu-burst-config.cpuBurstPercent: expected an integer 1..10000, got nan"],
+    ),
+    (
+        "cpu-burst-config: {cfsQuotaBurstPercent: 99}",
+        ["cpu-burst-config.cfsQuotaBurstPercent: expected at least 100, got 99"],
+    ),
+    (
+        "cpu-burst-config: {cfsQuotaBurstPercent: 9223372036854775808}",
+        ["cpu-burst-config.cfsQuotaBurstPercent: expected at least 100, got 9223372036854775808"],
+    ),
+    (
+        "cpu-burst-config: {policy: always}",
+        ['cpu-burst-config.policy: expected none, auto, cpuBurstOnly or cfsQuotaBurstOnly, got "always"'],
+    ),
+    (
+        "cpu-normalization-config: {defaultRatio: 9, ratioModel: {Xeon: {baseRatio: .inf, turboEnabledRatio: '2'}}}",
+        [
+            "cpu-normalization-config.defaultRatio: expected 1..5, got 9",
+            "cpu-normalization-config.ratioModel.Xeon.baseRatio: expected a number 1..5, got inf",
+            'cpu-normalization-config.ratioModel.Xeon.turboEnabledRatio: expected a number 1..5, got "2"',
+        ],
+    ),
+    (
+        "system-config: {totalNetworkBandwidth: 10Q}",
+        ['system-config.totalNetworkBandwidth: expected a quantity such as 10M or 1Gi, got "10Q"'],
+    ),
+    (
+        "system-config: {totalNetworkBandwidth: -5}",
+        ["system-config.totalNetworkBandwidth: expected a quantity at least 0, got -5"],
+    ),
+    ("system-config: {schedFeatures: {A: 1}}", ["system-config.schedFeatures.A: expected true or false, got 1"]),
+    (
+        "resource-qos-config: {lsClass: {networkQOS: {ingressLimit: 101, egressLimit: fast}}}",
+        [
+            "resource-qos-config.lsClass.networkQOS.ingressLimit: expected a percent 0..100 or a quantity such as 10M, got 101",
+            'resource-qos-config.lsClass.networkQOS.egressLimit: expected a percent 0..100 or a quantity such as 10M, got "fast"',
+        ],
+    ),
+    (
+        "resource-qos-config: {beClass: {blkioQOS: {blocks: [{ioCfg: {readIOPS: -1}}, {name: '', type: disk}]}}}",
+        [
+            "resource-qos-config.beClass.blkioQOS.blocks[0].ioCfg.readIOPS: expected at least 0, got -1",
+            "resource-qos-config.beClass.blkioQOS.blocks[0].name: expected a value, it is missing",
+            'resource-qos-config.beClass.blkioQOS.blocks[1].name: expected text that is not empty, got ""',
+            'resource-qos-config.beClass.blkioQOS.blocks[1].type: expected device, volumegroup or podvolume, got "disk"',
+        ],
+    ),
+    (
+        "host-application-config: {applications: [{name: nginx, qos: LSX}, {qos: LS, cgroupPath: {relativePath: ../x}}]}",
+        [
+            'host-application-config.applications[0].qos: expected LSE, LSR, LS, BE or SYSTEM, got "LSX"',
+            'host-application-config.applications[1].cgroupPath.relativePath: expected a path below the base, without "..", got "../x"',
+            "host-application-config.applications[1].name: expected a value, it is missing",
+        ],
+    ),
+    # values that are good alone
+    (
+        "resource-qos-config: {beClass: {resctrlQOS: {catRangeStartPercent: 30}}}",
+        [
+            "resource-qos-config.beClass.resctrlQOS.catRangeStartPercent: expected less than catRangeEndPercent 30, got 30"
+        ],
+    ),
+    (
+        "resource-threshold-config: {clusterStrategy: {memoryEvictLowerPercent: 70}}",
+        [
+            "resource-threshold-config.memoryEvictLowerPercent: "
+            "expected less than memoryEvictThresholdPercent 70, got 70 (clusterStrategy)"
+        ],
+    ),
+    (
+        "resource-threshold-config: {memoryEvictLowerPercent: 60, "
+        "nodeStrategies: [{nodeSelector: {matchLabels: {a: b}}, memoryEvictThresholdPercent: 50}]}",
+        [
+            "resource-threshold-config.nodeStrategies[0].memoryEvictLowerPercent: "
+            "expected less than memoryEvictThresholdPercent 50, got 60"
+        ],
+    ),
+    (
+        "resource-threshold-config: {cpuEvictBESatisfactionLowerPercent: 60, cpuEvictBESatisfactionUpperPercent: 59}",
+        [
+            "resource-threshold-config.cpuEvictBESatisfactionLowerPercent: "
+            "expected at most cpuEvictBESatisfactionUpperPercent 59, got 60"
+        ],
+    ),
+    # selectors
+    (
+        "cpu-burst-config: {nodeStrategies: [{policy: auto}, {nodeSelector: {}}]}",
+        [
+            "cpu-burst-config.nodeStrategies[0].nodeSelector: expected matchLabels or matchExpressions, it is missing",
+            "cpu-burst-config.nodeStrategies[1].nodeSelector: expected matchLabels or matchExpressions, got neither",
+        ],
+    ),
+    (
+        "cpu-burst-config: {nodeStrategies: [{name: 5, nodeSelector: {matchLabels: {a: 1}, matchExpressions: ["
+        "{key: a, operator: in, values: [x]}, {key: a, operator: In}, {key: a, operator: Exists, values: [x]}, {operator: Exists}]}}]}",
+        [
+            "cpu-burst-config.nodeStrategies[0].name: expected text, got 5",
+            "cpu-burst-config.nodeStrategies[0].nodeSelector.matchLabels.a: expected text, got 1",
+            "cpu-burst-config.nodeStrategies[0].nodeSelector.matchExpressions[0].operator: "
+            'expected In, NotIn, Exists or DoesNotExist, got "in"',
+            "cpu-burst-config.nodeStrategies[0].nodeSelector.matchExpressions[1].values: expected at least one value for In, got none",
+            "cpu-burst-config.nodeStrategies[0].nodeSelector.matchExpressions[2].values: expected no values for Exists, got 1",
+            "cpu-burst-config.nodeStrategies[0].nodeSelector.matchExpressions[3].key: expected a value, it is missing",
+        ],
+    ),
+    # our own key refuses what it does not know
+    (
+        "koordnri-config: {hooks: {cpuset: {keepQouta: true}}}",
+        [
+            "koordnri-config.hooks.cpuset.keepQouta: "
+            "unknown key, expected one of mode, failurePolicy, keepQuota, beCPUManager; did you mean keepQuota?"
+        ],
+    ),
+    ("koordnri-config: {zzz: 1}", ["koordnri-config.zzz: unknown key, expected one of hooks, chainBudgetMilliseconds"]),
+    (
+        "koordnri-config: {hooks: {cpusett: {keepQuota: true}}}",
+        [
+            "koordnri-config.hooks.cpusett.keepQuota: unknown key, expected one of mode, failurePolicy, options",
+            "koordnri-config.hooks.cpusett: cpusett is none of koordnri's own; did you mean cpuset?",
+        ],
+    ),
+    (
+        "koordnri-config: {hooks: {gpu: {failurePolicy: Fail, hamiLockPath: ''}}}",
+        [
+            'koordnri-config.hooks.gpu.failurePolicy: expected ignore or fail, got "Fail"',
+            'koordnri-config.hooks.gpu.hamiLockPath: expected text that is not empty, got ""',
+        ],
+    ),
+    (
+        "koordnri-config: {hooks: {blkio: {className: {be: slow, lse: fast}}}}",
+        ['koordnri-config.hooks.blkio.className.lse: expected a class lsr, ls, be, system, got "lse"'],
+    ),
+    (
+        "koordnri-config: {clusterStrategy: {}, chainBudgetMilliseconds: 5}",
+        ["koordnri-config.chainBudgetMilliseconds: ignored, as it stands beside clusterStrategy and not in it"],
+    ),
+    # repeated keys
+    ("cpu-burst-config: {policy: auto, policy: none}", ["cpu-burst-config.policy: given twice"]),
+    ('{"cpu-burst-config": {"policy": "auto", "policy": "none"}}', ["cpu-burst-config.policy: given twice"]),
+    ("cpu-burst-config: {}\ncpu-burst-config: {}", ["cpu-burst-config: given twice"]),
+    ("kind: ConfigMap\ndata: {}\ndata: {}", ["data: given twice"]),
+    (
+        "cpu-burst-config: {policy: auto, Policy: none}",
+        ['cpu-burst-config.policy: given twice, once as "Policy"; letter case does not tell keys apart'],
+    ),
+    (
+        "cpu-burst-config: {nodeStrategies: [], NodeStrategies: []}",
+        [
+            'cpu-burst-config.nodeStrategies: given twice, once as "NodeStrategies"; letter case does not tell keys apart'
+        ],
+    ),
+    # texts
+    (
+        'resource-qos-config: \'{"beClass": {\n  "memoryQOS" 5}}\'',
+        ["resource-qos-config: broken JSON, line 1 column 27: expecting ':' delimiter"],
+    ),
+    (
+        "resource-qos-config: |\n  beClass:\n    memoryQOS: [1",
+        ["resource-qos-config: broken YAML, line 2 column 16: expected ',' or ']', but got '<stream end>'"],
+    ),
+    (
+        "resource-qos-config: '{\"lsClass\": NaN}'",
+        ["resource-qos-config: broken JSON, NaN is not a number that JSON knows"],
+    ),
+    (
+        "resource-qos-config: '{lsClass: {}, beClass: [}'",
+        ["resource-qos-config: broken YAML, line 1 column 25: expected the node content, but found '}'"],
+    ),
+    ("a: b\n c: d", ["broken YAML, line 2 column 3: mapping values are not allowed here"]),
+    ("a: b\n---\nc: d", ["broken YAML, line 2 column 1: but found another document"]),
+    ("a: \x07", ["broken YAML, line 1 column 4: character #x0007 is not allowed"]),
+    ("a: &x [1]\nb: *x", ["broken YAML, line 2 column 4: aliases (*name) are not accepted"]),
+    ("1: a", ["broken YAML, line 1 column 1: expected a key that is text, got 1 (put it in quotes)"]),
+    (
+        "a: !!python/object/apply:os.system [ls]",
+        [
+            "broken YAML, line 1 column 4: could not determine a constructor for the tag "
+            "'tag:yaml.org,2002:python/object/apply:os.system'"
+        ],
+    ),
+    # documents
+    ("", ["expected a ConfigMap, or a mapping of its keys such as resource-qos-config, got nothing"]),
+    ("# only a comment", ["expected a ConfigMap, or a mapping of its keys such as resource-qos-config, got nothing"]),
+    ("- a", ['expected a ConfigMap, or a mapping of its keys such as resource-qos-config, got ["a"]']),
+    ("just words", ['expected a ConfigMap, or a mapping of its keys such as resource-qos-config, got "just words"']),
+    ("kind: Secret\ndata: {}", ['kind: expected ConfigMap, got "Secret"']),
+    ("kind: ConfigMap\ndata: [a]", ['data: expected a mapping, got ["a"]']),
+    (b"a: \xff", ["expected UTF-8 text, byte 3 is 0xff"]),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), MISTAKES, ids=[f"{i}" for i in range(len(MISTAKES))])
+def test_mistake_is_named_with_its_path(text, expected):
+    assert mistakes(text) == expected
+
+
+def test_all_mistakes_of_all_keys_are_reported_at_once():
+    text = "cpu-burst-config: {policy: x}\nresource-qos-config: '{'\nsystem-config: {memcgReapBackGround: 2}"
+    with pytest.raises(PolicyError) as refused:
+        load_policy(text, "test")
+    assert [m.path for m in refused.value.mistakes] == [
+        "cpu-burst-config.policy",
+        "resource-qos-config",
+        "system-config.memcgReapBackGround",
+    ]
+    assert str(refused.value).splitlines()[2] == "system-config.memcgReapBackGround: expected 0..1, got 2"
+
+
+def test_a_wrong_cluster_strategy_is_not_reported_again_for_each_node():
+    text = (
+        "resource-threshold-config: {memoryEvictLowerPercent: 80, "
+        "nodeStrategies: [{nodeSelector: {matchLabels: {a: b}}, enable: true}]}"
+    )
+    assert len(mistakes(text)) == 1
+
+
+def test_values_are_quoted_short_and_printable():
+    [line] = mistakes(json.dumps({"cpu-burst-config": {"policy": "\ud800" + "x" * 10**6}}))
+    assert line.encode("utf-8")
+    assert len(line) < 200
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("[" * 500_000, id="open lists"),
+        pytest.param('{"a":' * 200_000, id="open objects"),
+        pytest.param('{"a":' * 70 + "1" + "}" * 70, id="closed objects, too deep"),
+        pytest.param("- " * 100 + "a", id="YAML lists, too deep"),
+        pytest.param("x" * (2 << 20), id="too long"),
+        pytest.param("{" * 100_000, id="YAML flow mappings"),
+        pytest.param('{"cpu-burst-config": ' + "9" * 5000 + "}", id="integer of thousands of digits"),
+        pytest.param("cpu-burst-config: {cpuBurstPercent: " + "9" * 5000 + "}", id="the same in YAML"),
+        pytest.param("cpu-burst-config: 2024-13-45", id="impossible date"),
+        pytest.param("".join(f"a{i}: b\n" for i in range(30_000)), id="very many keys"),
+        pytest.param("".join(chr(33 + i * 7919 % 90) for i in range(1 << 20)), id="a megabyte of nonsense"),
+        pytest.param("\x00" * 1000, id="zeros"),
+    ],
+)
+def test_nonsense_is_refused_cleanly(text):
+    assert mistakes(text)
+
+
+def test_a_flood_of_mistakes_is_cut_short():
+    lines = mistakes(json.dumps({"koordnri-config": {f"x{i}": i for i in range(5000)}}))
+    assert len(lines) == 101
+    assert lines[-1] == "and 4900 more mistakes"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("cpu-burst-config: {polici: auto}", ["cpu-burst-config.polici: unknown key, ignored; did you mean policy?"]),
+        (
+            "cpu-burst-config: {clusterStrategy: {qqqq: 1}}",
+            ["cpu-burst-config.qqqq: unknown key, ignored (clusterStrategy)"],
+        ),
+        (
+            "cpu-burst-config: {clusterStrategy: {}, policy: auto}",
+            ["cpu-burst-config.policy: ignored, as it stands beside clusterStrategy and not in it"],
+        ),
+        ("cpu-brust-config: {}", ["cpu-brust-config: unknown key, ignored; did you mean cpu-burst-config?"]),
+        ("zzz: {}", ["zzz: unknown key, ignored"]),
+        (
+            "colocation-config: anything at all",
+            ["colocation-config: ignored, it belongs to Koordinator's manager; koordnri does not act on it"],
+        ),
+        (
+            "resource-amplification-config: '{'",
+            [
+                "resource-amplification-config: ignored, it belongs to Koordinator's manager; koordnri does not act on it"
+            ],
+        ),
+        (
+            "koordnri-config: {hooks: {memroy: {mode: 'off'}}}",
+            ["koordnri-config.hooks.memroy: memroy is none of koordnri's own; did you mean memory?"],
+        ),
+        ("koordnri-config: {hooks: {com.example.numa: {mode: 'off'}}}", []),
+    ],
+)
+def test_what_is_ignored_is_said(text, expected):
+    assert warnings(text) == expected
+
+
+def test_hooks_have_mode_failure_policy_and_options():
+    found = policy(
+        "koordnri-config: {chainBudgetMilliseconds: 250, hooks: {"
+        "cpuset: {keepQuota: true, beCPUManager: true, failurePolicy: fail}, cfs_quota: {mode: 'off'}, "
+        "blkio: {className: {be: slow}}, gpu: {hamiCacheDirectory: /var/hami}, acme: {failurePolicy: fail, options: {a: [1]}}}}"
+    )
+    assert found.cpuset.keep_quota
+    assert found.cpuset.be_cpu_manager
+    assert found.blkio.class_names == {"be": "slow"}
+    assert found.gpu.hami_cache_directory == "/var/hami"
+    assert found.chain_budget_s == 0.25
+    names = ["cpuset", "cfs_quota", "memory", "acme", "nobody"]
+    assert [found.failure_policy(name) for name in names] == ["fail", "ignore", "ignore", "fail", "ignore"]
+    assert [found.hook_mode(name) for name in names] == ["enforce", "off", "enforce", "enforce", "enforce"]
+    assert found.hook_options("acme") == {"a": [1]}
+    assert found.hook_options("nobody") == {}
+
+
+def test_revision_follows_the_content_and_not_the_form():
+    same = [
+        "cpu-burst-config: {policy: auto, cpuBurstPercent: 50}",
+        'cpu-burst-config: \'{"cpuBurstPercent": 50, "policy": "auto"}\'',
+        "kind: ConfigMap\nmetadata: {resourceVersion: '7'}\ndata:\n  cpu-burst-config: {policy: auto, cpuBurstPercent: 50}",
+        "# comment\ncolocation-config: {enable: true}\ncpu-burst-config: {policy: auto, cpuBurstPercent: 50}",
+    ]
+    assert len({load_policy(text, "test").revision for text in same}) == 1
+    other = load_policy("cpu-burst-config: {policy: auto, cpuBurstPercent: 51}", "test").revision
+    assert other != load_policy(same[0], "test").revision
+
+
+def test_a_mistake_without_a_path_is_only_its_message():
+    assert str(Mistake("", "broken")) == "broken"
+    assert str(Mistake("a.b", "broken")) == "a.b: broken"
