@@ -73,3 +73,11 @@ def test_files_linked_exist(root: Path, readme: str) -> None:
     links = [target for target in re.findall(r"\]\(([^)]+)\)", readme) if "://" not in target]
     assert links
     assert [target for target in links if not (root / target).exists()] == []
+
+
+def test_metrics_named_exist(root: Path, readme: str) -> None:
+    source = (root / "koordnri/observe/metrics.py").read_text()
+    named = set(re.findall(r"`(koordnri_[a-z_]+)`", readme))
+    assert named
+    # Counters are declared without the suffix that the exposition adds.
+    assert [name for name in named if f'"{name.removesuffix("_total")}"' not in source] == []
