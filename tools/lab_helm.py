@@ -17,7 +17,7 @@ def setup(lab_dir: Path) -> Path:
     A Helm 3 that is on PATH already is linked instead of built. Needs Go >= 1.24 (or >= 1.21 that may fetch a newer
     toolchain); as root on Debian an absent Go is installed by apt-get.
 
-    Raises RuntimeError when there is no Go to be had, CalledProcessError (with Go's output) when the build fails.
+    Raises FileNotFoundError when there is no Go to be had, CalledProcessError (with Go's output) when the build fails.
     """
     helm = lab_dir / "bin" / "helm"
     if helm.exists():
@@ -49,7 +49,7 @@ def _go() -> str:
         subprocess.run(["apt-get", "install", "-y", "-qq", "golang-go"], check=True)
         if go := shutil.which("go"):
             return go
-    raise RuntimeError("helm: `go` was not found on PATH, which builds it; install Go >= 1.24 or Helm 3 itself")
+    raise FileNotFoundError("helm: `go` was not found on PATH, which builds it; install Go >= 1.24 or Helm 3 itself")
 
 
 if __name__ == "__main__":
