@@ -83,18 +83,25 @@ class Connection:
             return
         for conn, piece in self._mux.feed(data):
             if conn == self._served:
-                for frame in self._server_reader.feed(piece):
+                reader = self._server_reader
+                for frame in reader.feed(piece):
                     request = self._server.receive(frame)
                     if isinstance(request, Request):
                         self._events.append(request)
                     elif request is not None:
                         self._outgoing.append(mux.frame(conn, request))
             elif conn == self._called:
-                for frame in self._client_reader.feed(piece):
+                reader = self._client_reader
+                for frame in reader.feed(piece):
                     reply = self._client.receive(frame)
                     if reply is not None:
                         self._events.append(reply)
-        self._error = self._mux.error or self._server_reader.error or self._client_reader.error
+            else:
+                continue
+            if reader.error is not None:
+                self._error = reader.error
+                return
+        self._error = self._mux.error
 
     def next_event(self) -> Request | Reply | None:
         """The next call or answer of the peer; None when more data is needed.
