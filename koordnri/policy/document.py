@@ -101,16 +101,16 @@ def load_data(data: Mapping[str, Any], source: str) -> PolicyDocument:
             try:
                 raw = parse(value) if isinstance(value, str) else value
             except TextError as error:
-                mistakes.append(Mistake(key, str(error)))
+                report.wrong(((), key), str(error))
                 continue
             if raw is not None:
                 said[key] = raw
                 sections[key] = read_section(key, SHAPES[key], raw, mistakes, warnings)
         elif key in IGNORED:
-            warnings.append(Mistake(key, f"ignored, it {IGNORED[key]}"))
+            report.warn(((), key), f"ignored, it {IGNORED[key]}")
         else:
             near = nearest(key, SHAPES) if report.hints_wanted else None
-            warnings.append(Mistake(key, "unknown key, ignored" + (f"; did you mean {near}?" if near else "")))
+            report.warn(((), key), "unknown key, ignored" + (f"; did you mean {near}?" if near else ""))
     if mistakes:
         raise PolicyError(mistakes)
     # Sorted and in ASCII, so that equal content hashes equally whatever its formatting.

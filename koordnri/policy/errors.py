@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 _SHOWN_CHARACTERS = 60
+_LONGEST_KEY = 320
+"""Of a label: a DNS name of 253 characters, a slash, 63 more."""
 
 MOST_FINDINGS = 100
 """More than anybody reads; a megabyte of nonsense must not become a log of many."""
@@ -44,6 +46,11 @@ class PolicyError(DocumentError):
     """A policy that is refused whole; the last good one stays. `str()` gives one mistake per line."""
 
     separator = "\n"
+
+
+def shown_key(key: str) -> str:
+    """The key as a step of a path: as it is, unless it would spoil the line."""
+    return key if key.isprintable() and len(key) <= _LONGEST_KEY else shown(key)
 
 
 def bounded(findings: Iterable[Mistake], what: str) -> tuple[Mistake, ...]:

@@ -23,7 +23,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 import msgspec
 
 from koordnri.model.quantity import quantity_value
-from koordnri.policy.errors import MOST_FINDINGS, DocumentError, Mistake, shown
+from koordnri.policy.errors import MOST_FINDINGS, DocumentError, Mistake, shown, shown_key
 from koordnri.policy.text import MAX_DEPTH, Mapping, describe_broken_json
 
 T = TypeVar("T")
@@ -88,7 +88,7 @@ class Report:
         steps: list[str] = []
         while path:
             path, step = path
-            steps.append(f"[{step}]" if isinstance(step, int) else f".{step}")
+            steps.append(f"[{step}]" if isinstance(step, int) else f".{shown_key(step)}")
         return (self.prefix + "".join(reversed(steps))).removeprefix(".")
 
 
@@ -225,7 +225,7 @@ class _StructReader:
         result = self.read_other(item, base, path, report)
         near = nearest(key, [json_name for _, json_name, _ in self.fields.values()]) if report.hints_wanted else None
         if near:
-            known = f"{key} is none of koordnri's own; did you mean {near}?"
+            known = f"none of koordnri's own has this name; did you mean {near}?"
             if len(report.mistakes) > before:
                 report.wrong(path, known)
             else:

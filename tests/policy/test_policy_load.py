@@ -240,7 +240,7 @@ MISTAKES = [
         "koordnri-config: {hooks: {cpusett: {keepQuota: true}}}",
         [
             "koordnri-config.hooks.cpusett.keepQuota: unknown key, expected one of mode, failurePolicy, options",
-            "koordnri-config.hooks.cpusett: cpusett is none of koordnri's own; did you mean cpuset?",
+            "koordnri-config.hooks.cpusett: none of koordnri's own has this name; did you mean cpuset?",
         ],
     ),
     (
@@ -397,7 +397,7 @@ def test_a_flood_of_mistakes_is_cut_short():
         ),
         (
             "koordnri-config: {hooks: {memroy: {mode: 'off'}}}",
-            ["koordnri-config.hooks.memroy: memroy is none of koordnri's own; did you mean memory?"],
+            ["koordnri-config.hooks.memroy: none of koordnri's own has this name; did you mean memory?"],
         ),
         ("koordnri-config: {hooks: {com.example.numa: {mode: 'off'}}}", []),
     ],
