@@ -1,0 +1,46 @@
+"""The command line, one file per command; heavy imports stay inside the command that needs them."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+
+COMMANDS = {
+    "run": "the daemon: register with the container runtime and decide",
+    "simulate": "run pods through the real daemon against an embedded runtime, and show what they got",
+    "explain": "show what would be decided for a Pod manifest, and why",
+    "bench": "measure the event path against the embedded runtime",
+    "version": "print the version",
+}
+
+
+class _Lazy(click.Group):
+    """Loads a command's module when it is called, so that `run` does not pay for the others."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(importlib.import_module(f"koordnri.cli.{cmd_name}"), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "KOORDNRI"})
+def cli() -> None:
+    """koordnri decides CPU, memory, LLC, block I/O and GPU settings of containers before they run, as an NRI plugin."""
+
+
+def main() -> None:
+    """Entry point. A runtime that launches its plugins gives no arguments: then we are to run."""
+    if len(sys.argv) == 1 and "NRI_PLUGIN_SOCKET" in os.environ:
+        sys.argv.append("run")
+    cli(prog_name="koordnri")

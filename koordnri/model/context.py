@@ -12,7 +12,7 @@ from koordnri.model.fields import Field
 from koordnri.model.node import NodeState
 from koordnri.model.pod import Pod
 from koordnri.model.resources import Resources
-from koordnri.model.routes import Refusal, Routes
+from koordnri.model.routes import WRITE, Refusal, Routes
 
 if TYPE_CHECKING:  # policy is the room above; hooks read it, the model does not know it
     from koordnri.policy import Policy
@@ -43,8 +43,15 @@ class _Context:
         name = f"{field.name}[{key}]" if field.keyed else field.name
         if route.__class__ is Refusal:
             self.decision.skipped[name] = route
-        else:
-            self.decision.settings[name] = Setting(field, key, value, self.hook, reason, route)
+            return
+        if field.keyed and field.adjust == "unified" and self._has_other(field, key):
+            # runc before 1.2 writes a unified value at once, and the kernel takes one device per write (runc 4182):
+            # a second line would keep the container from starting.
+            route = WRITE
+        self.decision.settings[name] = Setting(field, key, value, self.hook, reason, route)
+
+    def _has_other(self, field: Field, key: str) -> bool:
+        return any(s.field is field and s.key != key and s.route != WRITE for s in self.decision.settings.values())
 
     def skip(self, what: Field | str, reason: str, key: str = "") -> None:
         """Say why a field (or, given the hook's name, the whole hook) is left alone."""
@@ -92,4 +99,4 @@ class ContainerContext(_Context):
         if cpus is None:
             return False
         status = RESOURCE_STATUS.of(self.pod)
-        return status is not None and bool(status.cpuset) and status.cpuset == cpus
+        return status is not None and status.cpuset.strip() == cpus

@@ -29,7 +29,7 @@ class HookError(NamedTuple):
 class Decision:
     """Filled by the chain, then only read."""
 
-    __slots__ = ("errors", "settings", "skipped")
+    __slots__ = ("errors", "late", "settings", "skipped")
 
     def __init__(self) -> None:
         self.settings: dict[str, Setting] = {}
@@ -37,6 +37,8 @@ class Decision:
         self.skipped: dict[str, str] = {}
         """name of the field, or of the hook → reason"""
         self.errors: list[HookError] = []
+        self.late = False
+        """the chain's budget was used up before the last hook was done"""
 
     def value(self, field: Field, key: str = "") -> Any:
         """The decided value, None when the field is left alone."""

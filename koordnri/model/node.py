@@ -8,6 +8,8 @@ from fractions import Fraction
 
 from koordnri.model.container import Event
 from koordnri.model.cpuset import CPUSet
+from koordnri.model.decision import Setting
+from koordnri.model.fields import UNLIMITED
 from koordnri.model.routes import Routes, container_routes, pod_routes
 from koordnri.model.topology import Topology
 
@@ -95,3 +97,13 @@ class NodeState:
     def routes(self, event: Event) -> Routes:
         """How each field of a container travels at this event."""
         return self.create_routes if event is Event.CREATE else self.update_routes
+
+    def unified_text(self, setting: Setting) -> str:
+        """The setting as its cgroup v2 file takes it."""
+        if setting.field.keyed:
+            return f"{self._device_number(setting.key)} {setting.value}"
+        return "max" if setting.value == UNLIMITED else str(setting.value)
+
+    def _device_number(self, path: str) -> str:
+        # A node that is only described (simulate) has no numbers; the path then shows in the result.
+        return path if self.block_devices is None else self.block_devices[path]

@@ -1,0 +1,218 @@
+"""The one brain: runs the hooks in their order under a deadline and collects the decision.
+
+Every answer of koordnri comes from here: the reply to an event, the reconciler's plan, what `explain` prints. Each hook is wrapped
+once, here; timing, errors and the failure policy come from this one place.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from bisect import bisect_left
+from collections.abc import Callable, Iterable
+from importlib import metadata
+from typing import Any, NamedTuple
+
+from koordnri.model import Container, ContainerContext, Event, Field, Hook, NodeState, Pod, PodContext
+from koordnri.model.annotations import fault_of
+from koordnri.model.decision import Decision, HookError
+from koordnri.policy import Policy
+
+ENTRY_POINTS = "koordnri.hooks"
+BUCKET_BOUNDS_NS = (2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000)
+"""Bounds of the hook duration histogram: a hook should cost a few µs, and the runtime gives up after 2 s."""
+NO_DEADLINE = 1 << 62
+_LATE = "not asked: the chain's budget was used up before it"
+_BUSY = "not asked: it has not yet returned from an earlier container"
+
+
+class Snapshot(NamedTuple):
+    """What a decision reads besides the container: swapped as a whole, never changed."""
+
+    policy: Policy
+    node: NodeState
+
+
+class ChainError(Exception):
+    """The set of hooks cannot work together; the daemon refuses to start. The message says which hooks, and what to do."""
+
+
+class Refused(Exception):
+    """A hook whose failure policy is `fail` could not decide: the runtime is told to refuse the container, with this message."""
+
+
+class HookStats:
+    """What one hook did, as plain numbers that only the event thread writes; `observe` reads them at a scrape."""
+
+    __slots__ = ("buckets", "calls", "errors", "total_ns")
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.total_ns = 0
+        self.buckets = [0] * (len(BUCKET_BOUNDS_NS) + 1)
+        self.errors: dict[str, int] = {}
+        """fault → count"""
+
+
+class _Link:
+    """A hook in its place, with what the chain needs of it looked up once."""
+
+    __slots__ = ("decide", "name", "owns", "stats")
+
+    def __init__(self, hook: Hook, decide: Callable[[Any], None], stats: HookStats) -> None:
+        self.name = hook.name
+        self.owns = frozenset(hook.owns)
+        self.decide = decide
+        self.stats = stats
+
+
+class Chain:
+    """The hooks in order. Called by one thread at a time; between calls it keeps nothing but its counters."""
+
+    def __init__(self, hooks: Iterable[Hook], clock: Callable[[], int] = time.perf_counter_ns) -> None:
+        ordered = sorted(hooks, key=lambda h: (h.order, h.name))
+        _check(ordered)
+        self.stats = {h.name: HookStats() for h in ordered}
+        """hook name → its counters, in the order in which the hooks decide"""
+        self._busy: set[str] = set()
+        """hooks that were still running when their container was answered for; not asked again before they return"""
+        self._containers = tuple(
+            _Link(h, h.decide, self.stats[h.name]) for h in ordered if type(h).decide is not Hook.decide
+        )
+        self._pods = tuple(
+            _Link(h, h.decide_pod, self.stats[h.name]) for h in ordered if type(h).decide_pod is not Hook.decide_pod
+        )
+        self._clock = clock
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """Names of the hooks in the order in which they decide."""
+        return tuple(self.stats)
+
+    def decide_container(
+        self, pod: Pod, container: Container, event: Event, snapshot: Snapshot, deadline_ns: int = NO_DEADLINE
+    ) -> Decision:
+        """Decide one container. See `run`."""
+        return self.run(self.context(pod, container, event, snapshot), deadline_ns)
+
+    def decide_pod(self, pod: Pod, snapshot: Snapshot) -> Decision:
+        """Decide the fields of the pod's own cgroup."""
+        ctx = PodContext(pod, snapshot.policy, snapshot.node, snapshot.node.pod_routes)
+        return self._run(self._pods, ctx, NO_DEADLINE, refuse=False)
+
+    def context(self, pod: Pod, container: Container, event: Event, snapshot: Snapshot) -> ContainerContext:
+        """The context in which `run` decides; whoever must answer early looks there for what is decided so far."""
+        policy, node = snapshot
+        return ContainerContext(pod, container, event, policy, node, node.routes(event))
+
+    def run(self, ctx: ContainerContext, deadline_ns: int = NO_DEADLINE) -> Decision:
+        """Ask every hook about the container of `ctx`; `deadline_ns` is on the chain's clock.
+
+        A hook that fails loses its own fields and nobody else's. Once the deadline has passed, no further hook is asked.
+        Raises Refused when the failure policy of a hook that could not decide is `fail` and the container is being created.
+        """
+        return self._run(self._containers, ctx, deadline_ns, refuse=ctx.event is Event.CREATE)
+
+    def _run(
+        self, links: tuple[_Link, ...], ctx: ContainerContext | PodContext, deadline_ns: int, refuse: bool
+    ) -> Decision:
+        policy, decision, clock = ctx.policy, ctx.decision, self._clock
+        started = clock()
+        for link in links:
+            name, stats = link.name, link.stats
+            if policy.hook_mode(name) == "off":
+                decision.skipped[name] = f"switched off by the policy (koordnri-config.hooks.{name}.mode)"
+                continue
+            if started > deadline_ns:
+                self._fail(
+                    ctx, link, HookError(name, "not asked: the chain's budget was used up before it", "late"), refuse
+                )
+                continue
+            ctx.hook, ctx.owns = name, link.owns
+            try:
+                link.decide(ctx)
+            except Exception as error:  # noqa: BLE001  # whatever a hook raises costs its own fields, never the container
+                self._fail(ctx, link, fault_of(name, error), refuse)
+            ended = clock()
+            stats.calls += 1
+            stats.total_ns += ended - started
+            stats.buckets[bisect_left(BUCKET_BOUNDS_NS, ended - started)] += 1
+            started = ended
+        ctx.hook = ""
+        decision.late = started > deadline_ns
+        return decision
+
+    def answer_early(self, ctx: ContainerContext) -> Decision:
+        """For another thread, while `run` is stuck in a hook: what the hooks before it decided, as a decision of its own.
+
+        The stuck hook is not asked again until it returns. Raises Refused as `run` does.
+        """
+        stuck, partial = ctx.hook, Decision()
+        if stuck:
+            self._busy.add(stuck)
+        partial.late = True
+        partial.settings = {n: s for n, s in dict(ctx.decision.settings).items() if s.hook != stuck}
+        partial.skipped = dict(ctx.decision.skipped)
+        partial.errors = list(ctx.decision.errors)
+        early = ContainerContext(ctx.pod, ctx.container, ctx.event, ctx.policy, ctx.node, ctx.routes)
+        early.decision = partial
+        undone = itertools.dropwhile(lambda link: link.name != stuck, self._containers) if stuck else ()
+        for link in undone:
+            text = f"did not answer within the chain's budget; container {ctx.container.name} goes on without it"
+            message = text if link.name == stuck else _LATE
+            self._fail(early, link, HookError(link.name, message, "late"), ctx.event is Event.CREATE)
+        return partial
+
+    def _fail(self, ctx: ContainerContext | PodContext, link: _Link, error: HookError, refuse: bool) -> None:
+        decision = ctx.decision
+        for name in [n for n, s in decision.settings.items() if s.hook == link.name]:
+            del decision.settings[name]
+        decision.skipped[link.name] = error.message
+        decision.errors.append(error)
+        link.stats.errors[error.fault] = link.stats.errors.get(error.fault, 0) + 1
+        if refuse and ctx.policy.failure_policy(link.name) == "fail":
+            raise Refused(
+                f"koordnri: hook {link.name} could not decide: {error.message}; "
+                f"the policy says koordnri-config.hooks.{link.name}.failurePolicy: fail"
+            )
+
+
+def load_hooks() -> list[Hook]:
+    """The hooks that are installed: every entry point of the group `koordnri.hooks`, ours and third parties'.
+
+    Raises ChainError with the entry point that cannot be loaded.
+    """
+    hooks = []
+    for entry in metadata.entry_points(group=ENTRY_POINTS):
+        try:
+            hooks.append(entry.load()())
+        except Exception as error:  # a third party's import may raise anything; the message must name it
+            raise ChainError(
+                f"hook {entry.name} ({entry.value}) cannot be loaded: {type(error).__name__}: {error}; "
+                f"mend or uninstall the distribution that registers it in the group {ENTRY_POINTS}"
+            ) from error
+    return hooks
+
+
+def _check(hooks: list[Hook]) -> None:
+    """One name, one place, one owner per field. Raises ChainError."""
+    names: dict[str, Hook] = {}
+    orders: dict[int, Hook] = {}
+    owners: dict[Field, Hook] = {}
+    for hook in hooks:
+        if (other := names.setdefault(hook.name, hook)) is not hook:
+            raise ChainError(f"two hooks are named {hook.name}: {_where(other)} and {_where(hook)}; uninstall one")
+        if (other := orders.setdefault(hook.order, hook)) is not hook:
+            raise ChainError(
+                f"hooks {other.name} and {hook.name} both have order {hook.order}: which decides first must be explicit; change one"
+            )
+        for field in hook.owns:
+            if (other := owners.setdefault(field, hook)) is not hook:
+                raise ChainError(
+                    f"{field.name} has two owners, hooks {other.name} and {hook.name}: a field has exactly one; "
+                    f"uninstall one, or make them steps of one hook"
+                )
+
+
+def _where(hook: Hook) -> str:
+    return f"{type(hook).__module__}.{type(hook).__qualname__}"

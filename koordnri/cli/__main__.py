@@ -1,0 +1,5 @@
+"""`python -m koordnri.cli`."""
+
+from koordnri.cli import main
+
+main()

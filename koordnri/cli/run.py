@@ -1,0 +1,142 @@
+"""`koordnri run`: the daemon."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import click
+
+
+def _listen(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[str, int] | None:
+    if value in ("", "off"):
+        return None
+    host, colon, port = value.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not host or not port.isdecimal() or int(port) > 65535:
+        raise click.BadParameter(f'expected HOST:PORT such as 127.0.0.1:9316, or "off", got "{value}"')
+    return host, int(port)
+
+
+@click.command(context_settings={"auto_envvar_prefix": "KOORDNRI"})
+@click.option(
+    "--nri-socket",
+    default="/var/run/nri/nri.sock",
+    show_default=True,
+    envvar="KOORDNRI_NRI_SOCKET",
+    help="the runtime's NRI socket",
+)
+@click.option(
+    "--plugin-name", default="koordnri", show_default=True, envvar="KOORDNRI_PLUGIN_NAME", help="name to register with"
+)
+@click.option(
+    "--plugin-index",
+    default="10",
+    show_default=True,
+    envvar="KOORDNRI_PLUGIN_INDEX",
+    help="two digits: our place among the plugins",
+)
+@click.option(
+    "--policy-file",
+    type=click.Path(path_type=Path),
+    envvar="KOORDNRI_POLICY_FILE",
+    help="ConfigMap manifest, its data, or a mounted ConfigMap's directory",
+)
+@click.option(
+    "--node-name",
+    default="",
+    envvar=["KOORDNRI_NODE_NAME", "NODE_NAME"],
+    help="name of this node  [default: NODE_NAME]",
+)
+@click.option(
+    "--host-root",
+    type=click.Path(path_type=Path),
+    default=Path("/"),
+    show_default=True,
+    envvar="KOORDNRI_HOST_ROOT",
+    help="where the host's /sys and /proc are mounted",
+)
+@click.option(
+    "--state-dir",
+    type=click.Path(path_type=Path),
+    default=Path("/var/lib/koordnri"),
+    show_default=True,
+    envvar="KOORDNRI_STATE_DIR",
+    help="lock and what must outlive the process",
+)
+@click.option(
+    "--listen",
+    default="127.0.0.1:9316",
+    show_default=True,
+    callback=_listen,
+    envvar="KOORDNRI_LISTEN",
+    help='metrics and health, HOST:PORT or "off"',
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(["json", "console"]),
+    default="json",
+    show_default=True,
+    envvar="KOORDNRI_LOG_FORMAT",
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="info",
+    show_default=True,
+    envvar="KOORDNRI_LOG_LEVEL",
+)
+def run(
+    nri_socket: str,
+    plugin_name: str,
+    plugin_index: str,
+    policy_file: Path | None,
+    node_name: str,
+    host_root: Path,
+    state_dir: Path,
+    listen: tuple[str, int] | None,
+    log_format: str,
+    log_level: str,
+) -> None:
+    """Register with the container runtime and decide for every container, until SIGTERM.
+
+    Every option is also read from the environment, as KOORDNRI_ and the option's name in capitals.
+    """
+    from koordnri.chain import ChainError
+    from koordnri.daemon import Config, Daemon
+    from koordnri.session.identity import Identity, IdentityError, launched_by_runtime
+
+    try:
+        launched = launched_by_runtime(os.environ)
+        config = Config(
+            identity=launched or Identity(plugin_name, plugin_index),
+            nri_socket=nri_socket,
+            policy_file=policy_file,
+            node_name=node_name,
+            host_root=host_root,
+            state_dir=state_dir,
+            listen=listen,
+            log_format=log_format,
+            log_level=log_level,
+        )
+        daemon = Daemon(config, log_fd=2 if launched is None else _log_file(state_dir))
+    except (IdentityError, ChainError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, lambda *_: daemon.stop())
+    try:
+        sys.exit(daemon.run())
+    except OSError as error:
+        where = "" if listen is None else f" (--listen {listen[0]}:{listen[1]})"
+        raise click.ClickException(f"{error}{where}") from error
+
+
+def _log_file(state_dir: Path) -> int:
+    """A runtime gives the plugins that it launches /dev/null for stderr: log to a file, which a restart begins anew."""
+    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = state_dir / "koordnri.log"
+    if path.exists():
+        path.replace(path.with_suffix(".log.1"))
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)

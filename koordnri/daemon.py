@@ -1,0 +1,246 @@
+"""Wiring and life cycle, nothing else: which rooms there are, who is told what, what happens every second, how it ends."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from koordnri.chain import Chain, Snapshot, load_hooks
+from koordnri.host import read_node, refresh
+from koordnri.ledger import Ledger
+from koordnri.model import Hook, NodeState
+from koordnri.model.pod import PodSpec
+from koordnri.observe.decisions import DecisionLog, Listener
+from koordnri.observe.http import Server
+from koordnri.observe.log import LineWriter, make_logger
+from koordnri.observe.metrics import make_registry
+from koordnri.policy import DEFAULT_POLICY, PolicyDocument, PolicyError, load_policy, read_policy, resolve
+from koordnri.session.handler import EventHandler
+from koordnri.session.identity import Identity
+from koordnri.session.lock import NodeLock
+from koordnri.session.plugin import PluginSession, State
+from koordnri.state_file import StateFile
+
+TICK_S = 1.0
+"""How often the policy file and the node's state are looked at again."""
+FULL_REFRESH_TICKS = 10
+"""Every so many ticks all of the node is read; in between only what can make a decision harmful (resctrl groups, CPUs)."""
+SWITCH_INTERVAL_S = 0.0005
+"""A scrape or a refresh may hold the interpreter for so long while the runtime waits for us; Python's 5 ms is too much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What the command line says. Defaults are those of `koordnri run`."""
+
+    identity: Identity = field(default_factory=lambda: Identity("koordnri", "10"))
+    nri_socket: str = "/var/run/nri/nri.sock"
+    policy_file: Path | None = None
+    node_name: str = ""
+    host_root: Path = Path("/")
+    state_dir: Path = Path("/var/lib/koordnri")
+    listen: tuple[str, int] | None = ("127.0.0.1", 9316)
+    """host and port; port 0 takes a free one, None listens on nothing"""
+    log_format: str = "json"
+    log_level: str = "info"
+
+
+class Daemon:
+    """The daemon. `run` blocks until `stop` (or until a runtime that launched us goes away) and returns the exit code.
+
+    node, specs, hooks and listener are for `simulate` and tests: a node that is described instead of read, pod specs that are known,
+    other hooks than the installed ones, and somebody who hears of every decision.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        node: NodeState | None = None,
+        specs: Mapping[str, PodSpec] = MappingProxyType({}),
+        hooks: Iterable[Hook] | None = None,
+        listener: Listener | None = None,
+        log_fd: int = 2,
+    ) -> None:
+        config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.config = config
+        self.writer = LineWriter(log_fd)
+        self.log = make_logger(self.writer, config.log_format, config.log_level)
+        self.policy_problem = ""
+        self.policy_refusals = 0
+        self._described = node is not None
+        self._node = read_node(config.host_root, config.node_name) if node is None else node
+        self._document: PolicyDocument | None = None
+        self._policy_seen: object = None
+        self._wake = threading.Event()
+        self._stopping = False
+        self._dirty = False
+        self._state = StateFile(config.state_dir)
+        self._lock = NodeLock(config.state_dir)
+        self._locked = False
+        self._failure: BaseException | None = None
+        baselines, problem = self._state.load()
+        if problem:
+            self.log.warning("state_file_bad", error=problem)
+        self.ledger = Ledger(baselines, self._mark_dirty)
+        self.chain = Chain(load_hooks() if hooks is None else hooks)
+        self.decisions = DecisionLog(self.log, config.log_level == "debug", listener)
+        snapshot = Snapshot(DEFAULT_POLICY, self._node)
+        self.handler = EventHandler(self.chain, self.ledger, snapshot, self.decisions, specs)
+        self.session = PluginSession(
+            config.identity, config.nri_socket, self.handler, self.log, on_config=self._take_runtime_config
+        )
+        self._server: Server | None = None
+        self._nri = threading.Thread(target=self._run_session, name="nri", daemon=True)
+
+    # -- life ---------------------------------------------------------------------------------------------------------
+
+    def run(self) -> int:
+        """Serve until told to stop. Raises OSError when the port is taken, and whatever killed the session's thread."""
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        self._look_at_policy()
+        for problem in self._node.problems:
+            self.log.warning("node_fact_missing", problem=problem)
+        if self.config.listen is not None:
+            self._server = Server(*self.config.listen, make_registry(self), self.problems)
+        self.log.info("started", hooks=list(self.chain.order), node=self._node.name, port=self.port)
+        # What lives now lives for ever; without this a full collection walks all imported modules while a container waits.
+        gc.collect()
+        gc.freeze()
+        try:
+            self._loop()
+        finally:
+            self.session.stop()
+            if self._nri.ident is not None:
+                self._nri.join(2.0)
+            self._save_state()
+            if self._server is not None:
+                self._server.close()
+            self._lock.release()
+            self.log.info("stopped")
+            self.writer.close()
+        if self._failure is not None:
+            raise self._failure
+        return 0
+
+    def stop(self) -> None:
+        """Ask `run` to return. Safe in a signal handler and from any thread."""
+        self._stopping = True
+        self._wake.set()
+
+    @property
+    def port(self) -> int | None:
+        """The port of metrics and health, None when nothing is listened on (yet)."""
+        return None if self._server is None else self._server.port
+
+    def problems(self) -> list[str]:
+        """What keeps the daemon from being ready; empty when it is."""
+        found = []
+        if not self._locked:
+            found.append(f"another koordnri holds {self._lock.path}: stop it, only one may be registered on a node")
+        elif self.session.state is not State.SYNCHRONIZED:
+            found.append(f"runtime: {self.session.problem}")
+        if self.policy_problem:
+            found.append(
+                f"policy: {self.policy_problem}; revision {self.handler.snapshot.policy.revision} stays in force"
+            )
+        return found
+
+    def _loop(self) -> None:
+        ticks = 0
+        while not self._stopping:
+            if not self._locked and self._lock.try_acquire():
+                self._locked = True
+                self._nri.start()
+            self._wake.wait(TICK_S)
+            self._wake.clear()
+            self._save_state()
+            if self._locked and not self._nri.is_alive():
+                return
+            ticks += 1
+            self._look_at_policy()
+            self._look_at_node(full=ticks % FULL_REFRESH_TICKS == 0)
+
+    def _run_session(self) -> None:
+        try:
+            self.session.run()
+        except BaseException as error:  # noqa: BLE001  # `run` raises it again: without its session the process has no use
+            self._failure = error
+        self._wake.set()
+
+    # -- policy -------------------------------------------------------------------------------------------------------
+
+    def _look_at_policy(self) -> None:
+        path = self.config.policy_file
+        if path is None:
+            return
+        seen = _fingerprint(path)
+        if seen == self._policy_seen:
+            return
+        self._policy_seen = seen
+        self._take_policy(lambda: read_policy(path))
+
+    def _take_runtime_config(self, text: str) -> None:
+        """The runtime launched us and passed its configuration file for us: that is the policy."""
+        self._take_policy(lambda: load_policy(text, "the runtime's plugin configuration"))
+
+    def _take_policy(self, read: Callable[[], PolicyDocument]) -> None:
+        """A document is taken whole or refused whole; a refused one changes nothing."""
+        try:
+            document = read()
+        except PolicyError as error:
+            self.policy_problem = str(error).replace("\n", "; ")
+            self.policy_refusals += 1
+            self.log.error("policy_refused", mistakes=[str(m) for m in error.mistakes])
+            return
+        self._document, self.policy_problem = document, ""
+        self._swap()
+        self.log.info("policy_accepted", revision=document.revision, source=document.source)
+        for warning in document.warnings:
+            self.log.warning("policy_warning", warning=str(warning))
+
+    # -- node ---------------------------------------------------------------------------------------------------------
+
+    def _look_at_node(self, full: bool) -> None:
+        if self._described:
+            return
+        node = refresh(self._node, self.config.host_root, full)
+        if node is not self._node:
+            self._node = node
+            self._swap()
+            self.log.info("node_changed", problems=list(node.problems))
+
+    def _swap(self) -> None:
+        policy = resolve(self._document, self._node.name, self._node.labels)
+        self.handler.snapshot = Snapshot(policy, self._node)
+
+    # -- state --------------------------------------------------------------------------------------------------------
+
+    def _mark_dirty(self) -> None:
+        self._dirty = True
+        self._wake.set()
+
+    def _save_state(self) -> None:
+        if not self._dirty:
+            return
+        self._dirty = False
+        try:
+            self._state.save(self.ledger.moved())
+        except OSError as error:
+            self._dirty = True
+            self.log.error("state_not_saved", path=str(self._state.path), error=str(error))
+
+
+def _fingerprint(path: Path) -> Any:
+    """Changes whenever the file (or the directory of a mounted ConfigMap, through its symlinks) is another one."""
+    try:
+        names = sorted(path.iterdir()) if path.is_dir() else [path]
+        return [(str(n), s.st_ino, s.st_mtime_ns, s.st_size) for n in names for s in (n.stat(),)]
+    except OSError as error:
+        return str(error)

@@ -1,0 +1,133 @@
+"""What the runtime told us and what we did about it.
+
+Mutable, unlike everything else that a decision reads: one lock, held for microseconds, never across a call to the runtime.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from koordnri.model import Pod, Resources
+from koordnri.model.decision import Decision
+
+
+class Entry:
+    """One container: whose it is, what kubelet asked for, what was decided last."""
+
+    __slots__ = ("baseline", "decided", "id", "name", "pod_id")
+
+    def __init__(self, id: str, name: str, pod_id: str, baseline: Resources) -> None:
+        self.id = id
+        self.name = name
+        self.pod_id = pod_id
+        self.baseline = baseline
+        self.decided: dict[str, tuple[Any, str]] = {}
+        """name of the field → (value, route), as sent to the runtime"""
+
+
+class Ledger:
+    """Pods and containers of the node, by the runtime's ids.
+
+    `moved` holds the baselines that a container's own annotation does not tell (an in-place resize moved them, or the container was
+    there before us). It must outlive the process: `on_moved` is called, without the lock, whenever it changed.
+    """
+
+    def __init__(self, moved: dict[str, Resources] | None = None, on_moved: Callable[[], None] = lambda: None) -> None:
+        self._lock = threading.Lock()
+        self._pods: dict[str, Pod] = {}
+        self._containers: dict[str, Entry] = {}
+        self._by_pod: dict[str, set[str]] = {}
+        self._moved: dict[str, Resources] = dict(moved or {})
+        self._on_moved = on_moved
+
+    # -- pods ---------------------------------------------------------------------------------------------------------
+
+    def pod(self, pod_id: str) -> Pod | None:
+        """The pod as last told, with what was parsed from its annotations."""
+        return self._pods.get(pod_id)
+
+    def remember_pod(self, pod: Pod) -> None:
+        """A pod was started, or was told anew."""
+        with self._lock:
+            self._pods[pod.id] = pod
+
+    def forget_pod(self, pod_id: str) -> None:
+        """The pod is gone, and with it its containers, of which the runtime may have told nothing."""
+        with self._lock:
+            self._pods.pop(pod_id, None)
+            moved = self._drop(tuple(self._by_pod.get(pod_id, ())))
+        if moved:
+            self._on_moved()
+
+    # -- containers ---------------------------------------------------------------------------------------------------
+
+    def container(self, container_id: str) -> Entry | None:
+        """What we know of the container; None when we never saw it."""
+        return self._containers.get(container_id)
+
+    def moved_baseline(self, container_id: str) -> Resources | None:
+        """The baseline that the container's annotation does not tell; None when the annotation is right."""
+        return self._moved.get(container_id)
+
+    def record(self, entry: Entry, decision: Decision, moved: bool) -> None:
+        """The decision was sent. `moved`: the entry's baseline is not what the container's annotation says."""
+        decided = {name: (s.value, s.route) for name, s in decision.settings.items()}
+        changed = False
+        with self._lock:
+            entry.decided = decided
+            self._containers[entry.id] = entry
+            self._by_pod.setdefault(entry.pod_id, set()).add(entry.id)
+            if moved and self._moved.get(entry.id) != entry.baseline:
+                self._moved[entry.id] = entry.baseline
+                changed = True
+        if changed:
+            self._on_moved()
+
+    def forget_container(self, container_id: str) -> None:
+        """The container was removed."""
+        with self._lock:
+            moved = self._drop((container_id,))
+        if moved:
+            self._on_moved()
+
+    def replace(self, pods: Iterable[Pod], container_ids: Iterable[str]) -> None:
+        """Synchronize: these are all there are. Whatever else we knew is gone; pods are remembered anew."""
+        keep = set(container_ids)
+        with self._lock:
+            self._pods = {p.id: p for p in pods}
+            moved = self._drop([i for i in self._containers if i not in keep])
+            for stale in [i for i in self._moved if i not in keep]:
+                del self._moved[stale]
+                moved = True
+        if moved:
+            self._on_moved()
+
+    # -- views --------------------------------------------------------------------------------------------------------
+
+    def moved(self) -> dict[str, Resources]:
+        """A copy of the moved baselines, for the state directory."""
+        with self._lock:
+            return dict(self._moved)
+
+    def counts(self) -> tuple[int, int]:
+        """(pods, containers)."""
+        return len(self._pods), len(self._containers)
+
+    def entries(self) -> list[Entry]:
+        """All containers, at one moment."""
+        with self._lock:
+            return list(self._containers.values())
+
+    def _drop(self, ids: Iterable[str]) -> bool:
+        """Forget containers; the lock is held. Says whether a moved baseline went with them."""
+        moved = False
+        for container_id in ids:
+            entry = self._containers.pop(container_id, None)
+            if entry is not None and (siblings := self._by_pod.get(entry.pod_id)) is not None:
+                siblings.discard(container_id)
+                if not siblings:
+                    del self._by_pod[entry.pod_id]
+            moved |= self._moved.pop(container_id, None) is not None
+        return moved

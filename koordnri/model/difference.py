@@ -1,0 +1,77 @@
+"""What must change so that a container is as decided: the decision against the resources that it has.
+
+Used for the reply to an update and to Synchronize. Do nothing when nothing changes: equality is the field's own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from koordnri.model import fields
+from koordnri.model.decision import Decision, Setting
+from koordnri.model.fields import UNLIMITED, Field
+from koordnri.model.node import NodeState
+from koordnri.model.resources import Resources
+from koordnri.model.routes import REPLY
+
+_PLAIN: tuple[tuple[Field, str, Any], ...] = (
+    (fields.CPU_CPUS, "cpus", ""),
+    (fields.CPU_MEMS, "mems", ""),
+    (fields.CPU_QUOTA, "cpu_quota", UNLIMITED),
+    (fields.CPU_PERIOD, "cpu_period", 100_000),
+    (fields.CPU_SHARES, "cpu_shares", 2),
+    (fields.MEMORY_LIMIT, "memory_limit", UNLIMITED),
+)
+"""field, attribute of Resources, what the kernel has when nobody sets it ("" = a cpuset cannot be unset)"""
+_ATTRIBUTE = {field: (attribute, neutral) for field, attribute, neutral in _PLAIN}
+_NEUTRAL_UNIFIED = {fields.MEMORY_MIN: "0", fields.MEMORY_LOW: "0", fields.MEMORY_HIGH: "max"}
+_RESTORED = "back to what kubelet asked for: the policy has no say in it any more"
+
+
+def changes(decision: Decision, stored: Resources, node: NodeState) -> list[Setting]:
+    """The decided settings that go by a reply and that the stored resources do not have yet."""
+    return [s for s in decision.settings.values() if s.route == REPLY and not _has(stored, s, node)]
+
+
+def restorations(
+    decision: Decision, baseline: Resources, stored: Resources, asked: Resources, node: NodeState
+) -> list[Setting]:
+    """What is no longer decided but still stored as we once set it: back to the baseline, once (disabled is not untouched).
+
+    `asked` is what kubelet asks in the same breath; that arrives by itself.
+    """
+    back = []
+    for field, attribute, neutral in _PLAIN:
+        if field.name in decision.settings or getattr(asked, attribute):
+            continue
+        want, has = getattr(baseline, attribute), getattr(stored, attribute)
+        if want is None:
+            want = neutral
+        if field is fields.CPU_CPUS and not want and has and node.topology is not None:
+            want = str(node.topology.online)
+        if want == "" or field.same(want, neutral if has is None else has):
+            continue
+        back.append(Setting(field, "", want, "", _RESTORED, REPLY))
+    for field, neutral in _NEUTRAL_UNIFIED.items():
+        file = field.file(node.cgroup_version, node.cgroup_files)
+        if field.name in decision.settings or not file or (asked.unified and file in asked.unified):
+            continue
+        want, has = _unified(baseline, file) or neutral, _unified(stored, file) or neutral
+        if want != has:
+            back.append(Setting(field, "", UNLIMITED if want == "max" else int(want), "", _RESTORED, REPLY))
+    return back
+
+
+def _has(stored: Resources, setting: Setting, node: NodeState) -> bool:
+    field, value = setting.field, setting.value
+    plain = _ATTRIBUTE.get(field)
+    if plain is not None:
+        attribute, neutral = plain
+        has = getattr(stored, attribute)
+        return field.same(neutral if has is None else has, value)
+    text = _unified(stored, field.file(node.cgroup_version, node.cgroup_files))
+    return text is not None and text == node.unified_text(setting)
+
+
+def _unified(resources: Resources, file: str) -> str | None:
+    return resources.unified.get(file) if resources.unified else None

@@ -1,0 +1,101 @@
+"""Logs: event names and keys, one line each, written by a thread of their own.
+
+A log line must never hold up a container: a full pipe (a stuck log collector) blocks whoever writes to it. So lines are queued,
+and when the queue is full they are counted and dropped.
+"""
+
+from __future__ import annotations
+
+import collections
+import logging
+import os
+import threading
+from collections.abc import Callable, MutableMapping
+from typing import Any
+
+import msgspec
+import structlog
+
+MAX_QUEUED = 10_000
+LEVELS = ("debug", "info", "warning", "error")
+FORMATS = ("json", "console")
+
+
+class LineWriter:
+    """Writes lines to a file descriptor from its own thread. `lost` counts the lines that found the queue full."""
+
+    def __init__(self, fd: int) -> None:
+        self.lost = 0
+        self._fd = fd
+        self._queue: collections.deque[str] = collections.deque()
+        self._wake = threading.Event()
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+        self._thread.start()
+
+    def write(self, line: str) -> None:
+        """Queue one line, without its newline. Never blocks."""
+        if len(self._queue) >= MAX_QUEUED:
+            self.lost += 1
+            return
+        self._queue.append(line)
+        self._wake.set()
+
+    def close(self, timeout_s: float = 1.0) -> None:
+        """Write out what is queued; give up after `timeout_s`."""
+        self._closing = True
+        self._wake.set()
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        while True:
+            self._wake.wait()
+            self._wake.clear()
+            while self._queue:
+                data = (self._queue.popleft() + "\n").encode(errors="replace")
+                try:
+                    while data:
+                        data = data[os.write(self._fd, data) :]
+                except OSError:
+                    self.lost += 1  # nowhere to complain to
+            if self._closing:
+                return
+
+
+def make_logger(writer: LineWriter, form: str = "json", level: str = "info") -> structlog.typing.FilteringBoundLogger:
+    """A logger that queues its lines on `writer`. `form` is one of FORMATS, `level` one of LEVELS."""
+    render: Callable[[Any, str, MutableMapping[str, Any]], str]
+    render = _json if form == "json" else _Console()
+    return structlog.wrap_logger(  # type: ignore[no-any-return]  # structlog types it as Any
+        _QueueLogger(writer.write),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            render,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        cache_logger_on_first_use=True,
+    )
+
+
+class _QueueLogger:
+    """What structlog calls with the rendered line."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self.debug = self.info = self.warning = self.error = self.critical = self.msg = write
+
+
+def _json(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
+    ordered = {"timestamp": event.pop("timestamp"), "level": event.pop("level"), **event}
+    return msgspec.json.encode(ordered, enc_hook=str).decode()
+
+
+class _Console:
+    """`12:00:01 warning connection_lost reason=…`: for a person at a terminal."""
+
+    def __call__(self, _logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
+        time, level, name = str(event.pop("timestamp"))[11:19], event.pop("level"), event.pop("event")
+        trace = event.pop("exception", None)
+        keys = " ".join(f"{k}={v}" for k, v in event.items())
+        return f"{time} {level:<7} {name} {keys}".rstrip() + (f"\n{trace}" if trace else "")

@@ -1,0 +1,138 @@
+"""Metrics, read from the rooms' plain counters at each scrape, so that counting costs the event path next to nothing.
+
+Labels are bounded: hooks, fields, routes, events and outcomes; never pods, containers or cpusets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from koordnri.chain import BUCKET_BOUNDS_NS, Chain
+from koordnri.ledger import Ledger
+from koordnri.observe.decisions import DecisionLog
+from koordnri.observe.log import LineWriter
+from koordnri.session.handler import EventHandler
+from koordnri.session.plugin import PluginSession, State
+
+
+class Sources(Protocol):
+    """What the metrics are read from; the daemon has them all."""
+
+    session: PluginSession
+    handler: EventHandler
+    chain: Chain
+    ledger: Ledger
+    decisions: DecisionLog
+    writer: LineWriter
+    policy_refusals: int
+    policy_problem: str
+
+
+class DaemonCollector(Collector):
+    """All metrics of the daemon but those of its process."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+
+    def collect(self) -> Iterable[Metric]:
+        """The present values."""
+        yield from self._session()
+        yield from self._hooks()
+        yield from self._decisions()
+        yield from self._policy()
+
+    def _session(self) -> Iterator[Metric]:
+        session, handler = self._sources.session, self._sources.handler
+        state = GaugeMetricFamily(
+            "koordnri_connection_state", "1 for the state that the session with the runtime is in", labels=["state"]
+        )
+        for each in State:
+            state.add_metric([each.value], float(session.state is each))
+        yield state
+        yield _gauge("koordnri_connected", "1 when registered and synchronized", session.state is State.SYNCHRONIZED)
+        yield _counter("koordnri_registrations", "Registrations that the runtime accepted", session.stats.registrations)
+        lost = sum(session.stats.connections_lost.values())
+        yield _counter("koordnri_connections_lost", "Connections that ended without our asking", lost)
+        events = CounterMetricFamily(
+            "koordnri_events",
+            "Requests of the runtime by outcome: ok, late (answered incomplete), refused, undecodable, error",
+            labels=["event", "outcome"],
+        )
+        for (event, outcome), count in dict(session.stats.events).items():
+            events.add_metric([event, outcome], count)
+        yield events
+        yield _counter(
+            "koordnri_chain_overruns",
+            "Events answered incomplete because the hooks' budget was used up",
+            handler.overruns,
+        )
+        runtime = GaugeMetricFamily(
+            "koordnri_runtime_info", "The runtime that we are registered with", labels=["name", "version", "nri"]
+        )
+        info = handler.runtime
+        if info.name:
+            runtime.add_metric([info.name, info.version, str(info.nri)], 1)
+        yield runtime
+        yield _counter(
+            "koordnri_log_lines_lost", "Log lines dropped because nobody read them", self._sources.writer.lost
+        )
+
+    def _hooks(self) -> Iterator[Metric]:
+        duration = HistogramMetricFamily(
+            "koordnri_hook_duration_seconds", "Time of one hook for one container", labels=["hook"]
+        )
+        errors = CounterMetricFamily(
+            "koordnri_hook_errors",
+            "Hooks that could not decide, by whose fault: pod, policy, node, bug, late",
+            labels=["hook", "fault"],
+        )
+        for name, stats in self._sources.chain.stats.items():
+            total, buckets = 0, []
+            for bound_ns, count in zip(BUCKET_BOUNDS_NS, stats.buckets, strict=False):
+                total += count
+                buckets.append((str(bound_ns / 1e9), total))
+            buckets.append(("+Inf", total + stats.buckets[-1]))
+            duration.add_metric([name], buckets, stats.total_ns / 1e9)
+            for fault, count in dict(stats.errors).items():
+                errors.add_metric([name, fault], count)
+        yield duration
+        yield errors
+
+    def _decisions(self) -> Iterator[Metric]:
+        fields = CounterMetricFamily(
+            "koordnri_decided_fields", "Fields decided and told to the runtime", labels=["hook", "field", "route"]
+        )
+        for labels, count in dict(self._sources.decisions.fields).items():
+            fields.add_metric(labels, count)
+        yield fields
+        pods, containers = self._sources.ledger.counts()
+        yield _gauge("koordnri_pods", "Pods that the runtime told us of", pods)
+        yield _gauge("koordnri_containers", "Containers in the ledger", containers)
+
+    def _policy(self) -> Iterator[Metric]:
+        info = GaugeMetricFamily("koordnri_policy_info", "The policy that is in force", labels=["revision"])
+        info.add_metric([self._sources.handler.snapshot.policy.revision], 1)
+        yield info
+        yield _gauge("koordnri_policy_good", "0 while the policy file is refused", not self._sources.policy_problem)
+        yield _counter("koordnri_policy_refused", "Policy documents refused", self._sources.policy_refusals)
+
+
+def make_registry(sources: Sources) -> CollectorRegistry:
+    """A registry of its own (not the library's global one) with the daemon's and the process's metrics."""
+    registry = CollectorRegistry()
+    registry.register(DaemonCollector(sources))
+    ProcessCollector(registry=registry)
+    return registry
+
+
+def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, text, value=float(value))
+
+
+def _counter(name: str, text: str, value: float) -> CounterMetricFamily:
+    return CounterMetricFamily(name, text, value=value)

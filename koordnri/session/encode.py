@@ -1,0 +1,104 @@
+"""Decisions to NRI messages. Which message carries a field is said by the field table; how it is written there is said here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from koordnri.model import NodeState, fields
+from koordnri.model.decision import Setting
+from koordnri.model.fields import Field
+from koordnri.model.routes import WRITE
+from koordnri.wire import api_pb2 as api
+from koordnri.wire.versions import Feature, Version, has
+
+Resources = api.LinuxResources
+
+
+def _cpus(resources: Resources, value: str) -> None:
+    resources.cpu.cpus = value
+
+
+def _mems(resources: Resources, value: str) -> None:
+    resources.cpu.mems = value
+
+
+def _quota(resources: Resources, value: int) -> None:
+    resources.cpu.quota.value = value
+
+
+def _period(resources: Resources, value: int) -> None:
+    resources.cpu.period.value = value
+
+
+def _shares(resources: Resources, value: int) -> None:
+    resources.cpu.shares.value = value
+
+
+def _memory_limit(resources: Resources, value: int) -> None:
+    resources.memory.limit.value = value
+
+
+def _blockio_class(resources: Resources, value: str) -> None:
+    resources.blockio_class.value = value
+
+
+_PLAIN: dict[Field, Callable[[Resources, Any], None]] = {
+    fields.CPU_CPUS: _cpus,
+    fields.CPU_MEMS: _mems,
+    fields.CPU_QUOTA: _quota,
+    fields.CPU_PERIOD: _period,
+    fields.CPU_SHARES: _shares,
+    fields.MEMORY_LIMIT: _memory_limit,
+    fields.BLOCKIO_CLASS: _blockio_class,
+}
+
+
+def put_resources(resources: Resources, settings: Iterable[Setting], node: NodeState) -> None:
+    """Write the settings that LinuxResources carries; those of other messages are passed over."""
+    for setting in settings:
+        if setting.route == WRITE:
+            continue
+        field = setting.field
+        plain = _PLAIN.get(field)
+        if plain is not None:
+            plain(resources, setting.value)
+        elif field.adjust == "unified":
+            _put_unified(resources, setting, node)
+
+
+def _put_unified(resources: Resources, setting: Setting, node: NodeState) -> None:
+    resources.unified[setting.field.file(node.cgroup_version, node.cgroup_files)] = node.unified_text(setting)
+
+
+def put_adjustment(
+    adjust: api.ContainerAdjustment, settings: Iterable[Setting], node: NodeState, nri_version: Version
+) -> None:
+    """Write the whole decision into the reply to CreateContainer.
+
+    A decision holds every field once, so nothing is set twice; the runtime would fail the container over that.
+    """
+    resources = adjust.linux.resources
+    for setting in settings:
+        if setting.route == WRITE:
+            continue
+        field, value = setting.field, setting.value
+        plain = _PLAIN.get(field)
+        if plain is not None:
+            plain(resources, value)
+        elif field.adjust == "unified":
+            _put_unified(resources, setting, node)
+        elif field is fields.ENV:
+            adjust.env.add(key=setting.key, value=value)
+        elif field is fields.MOUNT:
+            adjust.mounts.add(destination=setting.key, source=value.source, type=value.type, options=value.options)
+        elif field is fields.DEVICE:
+            device = adjust.linux.devices.add(path=setting.key, type=value.type, major=value.major, minor=value.minor)
+            device.file_mode.value = value.file_mode
+        elif field is fields.RDT_CLOSID:
+            if has(nri_version, Feature.RDT):
+                adjust.linux.rdt.clos_id.value = value
+            else:
+                resources.rdt_class.value = value
+        elif field is fields.OOM_SCORE_ADJ:
+            adjust.linux.oom_score_adj.value = value

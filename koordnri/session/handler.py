@@ -1,0 +1,289 @@
+"""Turns one request of the runtime into its reply: messages to contexts, contexts to the chain, the decision to a message.
+
+This is the event path: the whole node's container creation waits here. No I/O; what can be done after the reply is returned
+as a second step (`settle`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
+
+from google.protobuf.message import Message
+
+from koordnri.chain import Chain, Snapshot
+from koordnri.ledger import Entry, Ledger
+from koordnri.model import Container, ContainerContext, Decision, Event, Pod, Setting
+from koordnri.model.difference import changes, restorations
+from koordnri.model.pod import PodSpec
+from koordnri.model.resources import BASELINE_KEY, NOTHING, encode_baseline
+from koordnri.session.encode import put_adjustment, put_resources
+from koordnri.session.runtime_info import RuntimeInfo
+from koordnri.session.translate import container_from, pod_from, resources_from
+from koordnri.wire import api_pb2 as api
+from koordnri.wire import events
+
+SUBSCRIBED = (
+    events.Event.RUN_POD_SANDBOX,
+    events.Event.REMOVE_POD_SANDBOX,
+    events.Event.CREATE_CONTAINER,
+    events.Event.UPDATE_CONTAINER,
+    events.Event.REMOVE_CONTAINER,
+)
+"""Every event subscribed to costs the node about 0.1 ms: only those that carry something for us."""
+
+
+class Observer(Protocol):
+    """Who is told what was decided, after the reply is out. Must not block."""
+
+    def decided(self, pod: Pod, container: Container, event: Event, decision: Decision) -> None:
+        """One container was decided."""
+
+
+class Answer(NamedTuple):
+    """The reply, and what is left to do once it is sent."""
+
+    message: Message | None
+    settle: Callable[[], None] | None = None
+
+
+NOTHING_TO_SAY = Answer(None)
+
+
+class Inflight(NamedTuple):
+    """What is being decided right now, for whoever must answer in our place."""
+
+    ctx: ContainerContext
+    finish: Callable[[Decision], Message]
+
+
+class EventHandler:
+    """One per daemon; used by the thread that reads the socket. `snapshot` is swapped by others, one assignment at a time.
+
+    specs   pod uid → what NRI does not tell of the pod; empty where the API server is not consulted
+    """
+
+    def __init__(
+        self,
+        chain: Chain,
+        ledger: Ledger,
+        snapshot: Snapshot,
+        observer: Observer,
+        specs: Mapping[str, PodSpec] = MappingProxyType({}),
+        clock: Callable[[], int] = time.perf_counter_ns,
+    ) -> None:
+        self.snapshot = snapshot
+        self.runtime = RuntimeInfo()
+        self.overruns = 0
+        """events answered with an incomplete decision because the chain's budget was used up"""
+        self.inflight: Inflight | None = None
+        self._chain = chain
+        self._ledger = ledger
+        self._observer = observer
+        self._specs = specs
+        self._clock = clock
+        self._handlers: dict[str, Callable[[bytes], Answer]] = {
+            "CreateContainer": self._create,
+            "UpdateContainer": self._update,
+            "RunPodSandbox": self._run_pod,
+            "RemovePodSandbox": self._remove_pod,
+            "RemoveContainer": self._remove_container,
+            "StateChange": self._state_change,
+        }
+        self._by_event: dict[int, Callable[[api.StateChangeEvent], Answer]] = {
+            events.Event.RUN_POD_SANDBOX: self._run_pod_message,
+            events.Event.REMOVE_POD_SANDBOX: self._remove_pod_message,
+            events.Event.REMOVE_CONTAINER: self._remove_container_message,
+        }
+
+    def handle(self, method: str, payload: bytes) -> Answer:
+        """The reply to an event. Known methods without a handler are answered OK: Unimplemented would fail the pod.
+
+        Raises chain.Refused (the runtime is told to refuse the container) and google.protobuf DecodeError.
+        """
+        handler = self._handlers.get(method)
+        return NOTHING_TO_SAY if handler is None else handler(payload)
+
+    def budget_s(self) -> float:
+        """How long the chain may take: the policy's figure, else a quarter of what the runtime waits for us."""
+        configured = self.snapshot.policy.chain_budget_s
+        quarter = self.runtime.request_timeout_s / 4
+        return quarter if configured is None else min(configured, self.runtime.request_timeout_s / 2)
+
+    def answer_early(self) -> Message | None:
+        """For another thread, when the budget is used up: the reply with what is decided so far. Raises chain.Refused."""
+        inflight = self.inflight
+        if inflight is None:
+            return None
+        self.overruns += 1
+        return inflight.finish(self._chain.answer_early(inflight.ctx))
+
+    # -- containers ---------------------------------------------------------------------------------------------------
+
+    def _create(self, payload: bytes) -> Answer:
+        request = api.CreateContainerRequest.FromString(payload)
+        message = request.container
+        pod = self._pod(request.pod)
+        # What the message carries under our annotation's key is not ours yet: only resources count here.
+        baseline = resources_from(message.linux.resources)
+        container = Container(message.id, message.name, pod.id, baseline)
+        snapshot, nri = self.snapshot, self.runtime.nri
+
+        def finish(decision: Decision) -> Message:
+            response = api.CreateContainerResponse()
+            adjust = response.adjust
+            adjust.annotations[BASELINE_KEY] = encode_baseline(baseline)
+            if decision.settings:
+                put_adjustment(adjust, decision.settings.values(), snapshot.node, nri)
+            return response
+
+        return self._decide(pod, container, Event.CREATE, snapshot, finish, moved=False)
+
+    def _update(self, payload: bytes) -> Answer:
+        request = api.UpdateContainerRequest.FromString(payload)
+        message = request.container
+        pod = self._pod(request.pod)
+        asked = resources_from(request.linux_resources)
+        container = self._known(message, pod)
+        container.baseline = container.baseline.moved_by(asked)
+        snapshot = self.snapshot
+
+        def finish(decision: Decision) -> Message:
+            response = api.UpdateContainerResponse()
+            settings = list(decision.settings.values())
+            settings += restorations(decision, container.baseline, container.stored, asked, snapshot.node)
+            if settings:
+                # An update without the id of its container is lost in silence (koordinator 3129).
+                update = response.update.add(container_id=container.id)
+                put_resources(update.linux.resources, settings, snapshot.node)
+            return response
+
+        return self._decide(pod, container, Event.UPDATE, snapshot, finish, _moved(message, container))
+
+    def _decide(
+        self,
+        pod: Pod,
+        container: Container,
+        event: Event,
+        snapshot: Snapshot,
+        finish: Callable[[Decision], Message],
+        moved: bool,
+    ) -> Answer:
+        chain = self._chain
+        ctx = chain.context(pod, container, event, snapshot)
+        self.inflight = Inflight(ctx, finish)
+        decision = chain.run(ctx, self._clock() + int(self.budget_s() * 1e9))
+        self.inflight = None
+
+        def settle() -> None:
+            if decision.late:
+                self.overruns += 1
+            entry = Entry(container.id, container.name, pod.id, container.baseline)
+            self._ledger.record(entry, decision, moved)
+            self._observer.decided(pod, container, event, decision)
+
+        return Answer(finish(decision), settle)
+
+    def _known(self, message: api.Container, pod: Pod) -> Container:
+        """A container that exists already, with the best baseline that we have of it."""
+        moved = self._ledger.moved_baseline(message.id)
+        if moved is None and BASELINE_KEY in pod.annotations:
+            # The pod's owner wrote our annotation himself, and the runtime may have passed it on: do not believe it.
+            moved = resources_from(message.linux.resources)
+        return container_from(message, moved)
+
+    def _remove_container(self, payload: bytes) -> Answer:
+        return self._forget(api.RemoveContainerRequest.FromString(payload).container.id)
+
+    def _remove_container_message(self, message: api.StateChangeEvent) -> Answer:
+        return self._forget(message.container.id)
+
+    def _forget(self, container_id: str) -> Answer:
+        return Answer(None, lambda: self._ledger.forget_container(container_id))
+
+    # -- pods ---------------------------------------------------------------------------------------------------------
+
+    def _pod(self, message: api.PodSandbox) -> Pod:
+        """The pod of an event: as remembered, if nothing was told anew; what is parsed from its annotations comes with it."""
+        known = self._ledger.pod(message.id)
+        if known is not None and known.annotations == dict(message.annotations):
+            return known
+        pod = self._new_pod(message)
+        self._ledger.remember_pod(pod)
+        return pod
+
+    def _new_pod(self, message: api.PodSandbox) -> Pod:
+        pod = pod_from(message)
+        pod.spec = self._specs.get(pod.uid)
+        return pod
+
+    def _run_pod(self, payload: bytes) -> Answer:
+        pod = self._new_pod(api.RunPodSandboxRequest.FromString(payload).pod)
+        return Answer(None, lambda: self._ledger.remember_pod(pod))
+
+    def _run_pod_message(self, message: api.StateChangeEvent) -> Answer:
+        pod = self._new_pod(message.pod)
+        return Answer(None, lambda: self._ledger.remember_pod(pod))
+
+    def _remove_pod(self, payload: bytes) -> Answer:
+        pod_id = api.RemovePodSandboxRequest.FromString(payload).pod.id
+        return Answer(None, lambda: self._ledger.forget_pod(pod_id))
+
+    def _remove_pod_message(self, message: api.StateChangeEvent) -> Answer:
+        pod_id = message.pod.id
+        return Answer(None, lambda: self._ledger.forget_pod(pod_id))
+
+    def _state_change(self, payload: bytes) -> Answer:
+        message = api.StateChangeEvent.FromString(payload)
+        handler = self._by_event.get(message.event)
+        return NOTHING_TO_SAY if handler is None else handler(message)
+
+    # -- synchronize --------------------------------------------------------------------------------------------------
+
+    def synchronize(self, pods: Iterable[api.PodSandbox], containers: Iterable[api.Container]) -> Answer:
+        """All that runs already: decide again, and ask for what differs. `containers` of unknown pods are left alone."""
+        snapshot, budget_ns = self.snapshot, int(self.budget_s() * 1e9)
+        deadline_ns = self._clock() + budget_ns
+        known = [self._new_pod(p) for p in pods]
+        by_id = {p.id: p for p in known}
+        response = api.SynchronizeResponse()
+        settled: list[tuple[Pod, Container, Decision, bool]] = []
+        ids: list[str] = []
+        for message in containers:
+            ids.append(message.id)
+            pod = by_id.get(message.pod_sandbox_id)
+            if pod is None:
+                continue
+            container = self._known(message, pod)
+            ctx = self._chain.context(pod, container, Event.SYNC, snapshot)
+            self.inflight = Inflight(ctx, lambda _: response)
+            decision = self._chain.run(ctx, deadline_ns)
+            settings: list[Setting] = changes(decision, container.stored, snapshot.node)
+            settings += restorations(decision, container.baseline, container.stored, NOTHING, snapshot.node)
+            if settings:
+                # A failing update must not cost the registration: CRI-O with NRI <= 0.11 would leave us a zombie.
+                update = response.update.add(container_id=message.id, ignore_failure=True)
+                put_resources(update.linux.resources, settings, snapshot.node)
+            settled.append((pod, container, decision, bool(settings) and _moved(message, container)))
+
+        self.inflight = None
+
+        def settle() -> None:
+            self._ledger.replace(known, ids)
+            for pod, container, decision, moved in settled:
+                entry = Entry(container.id, container.name, pod.id, container.baseline)
+                self._ledger.record(entry, decision, moved)
+                self._observer.decided(pod, container, Event.SYNC, decision)
+
+        return Answer(response, settle)
+
+
+def _moved(message: api.Container, container: Container) -> bool:
+    """Whether the container's own annotation does not tell its baseline, so that we must keep it ourselves."""
+    text: Any = message.annotations.get(BASELINE_KEY)
+    return text is None or text != encode_baseline(container.baseline)
+
+
+__all__ = ["SUBSCRIBED", "Answer", "EventHandler", "Observer"]

@@ -1,0 +1,306 @@
+"""The plugin side of NRI: register, configure, synchronize, events; and again whenever the connection is lost.
+
+Threads: `nri` connects, keeps the handshake's deadlines, and watches over the one that reads (`nri-read`), which decides and
+replies without handing anything over. When a hook holds the reader beyond the budget, `nri` answers in its place and lets a new
+reader go on; the old one ends when the hook lets go of it.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any, Protocol
+
+from google.protobuf.message import DecodeError, Message
+
+from koordnri.chain import Refused
+from koordnri.session.backoff import Backoff
+from koordnri.session.handler import SUBSCRIBED, EventHandler
+from koordnri.session.identity import Identity
+from koordnri.session.runtime_info import RuntimeInfo
+from koordnri.session.trunk import Trunk
+from koordnri.wire import api_pb2 as api
+from koordnri.wire.connection import Reply, Request, Side
+from koordnri.wire.errors import Code, RemoteProtocolError
+from koordnri.wire.events import EVENT_OF_METHOD, subscription
+from koordnri.wire.versions import sync_zombie, valid_event_mask
+
+REGISTER_TIMEOUT_S = 30.0
+"""How long the runtime may take to answer RegisterPlugin. It serves plugins one after the other, and dialling again while it is
+busy with another would only lengthen the queue, so this is far above Go's 5 s (nri 292)."""
+STALE_SYNC_SHARE = 0.9
+"""A Synchronize answered after this share of the request timeout may leave us connected but forgotten (nri.md 3.4)."""
+STABLE_S = 30.0
+"""A connection that lasted this long was a good one: the next attempt does not wait longer than the first."""
+
+
+class State(StrEnum):
+    """How far the session has come."""
+
+    DISCONNECTED = "disconnected"
+    REGISTERING = "registering"
+    CONFIGURED = "configured"
+    SYNCHRONIZED = "synchronized"
+    STOPPED = "stopped"
+
+
+class Log(Protocol):
+    """The part of a structlog logger that is used here."""
+
+    def info(self, event: str, **keys: Any) -> Any: ...
+    def warning(self, event: str, **keys: Any) -> Any: ...
+    def error(self, event: str, **keys: Any) -> Any: ...
+
+
+class SessionStats:
+    """Plain numbers for `observe`."""
+
+    def __init__(self) -> None:
+        self.registrations = 0
+        self.connections_lost: dict[str, int] = {}
+        """reason → count"""
+        self.events: dict[tuple[str, str], int] = {}
+        """(event, outcome) → count; outcome is ok, late, refused, undecodable or error"""
+        self.synchronized_at_s: float | None = None
+        """wall clock"""
+
+
+class PluginSession:
+    """Keeps one registration alive. `run` blocks until `stop`; everything else may be called from other threads."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        socket_path: str,
+        handler: EventHandler,
+        log: Log,
+        monotonic: Callable[[], float] = time.monotonic,
+        on_config: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self.state = State.DISCONNECTED
+        self.stats = SessionStats()
+        self.problem = "not connected yet"
+        """why the state is not `synchronized`, for /readyz"""
+        self._identity = identity
+        self._socket_path = socket_path
+        self._handler = handler
+        self._log = log
+        self._monotonic = monotonic
+        self._on_config = on_config
+        self._stopping = threading.Event()
+        self._trunk: Trunk | None = None
+        self._reader: threading.Thread | None = None
+        self._register_stream = 0
+        self._parts: tuple[list[api.PodSandbox], list[api.Container]] = ([], [])
+        self._sync_started_s = 0.0
+        self._reason = ""
+        self._fatal: BaseException | None = None
+
+    # -- life ---------------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Connect, serve, and connect again, for ever; returns after `stop`, or when a runtime that launched us goes away.
+
+        Raises whatever a bug in the reading thread raised: a session that cannot read is not worth keeping.
+        """
+        dial, register = Backoff(0.1, 1.0), Backoff(1.0, 60.0)
+        while not self._stopping.is_set():
+            sock = self._dial()
+            if sock is None:
+                self._stopping.wait(dial.next())
+                continue
+            dial.reset()
+            started = self._monotonic()
+            reason = self._serve(sock)
+            if self._fatal is not None:
+                raise self._fatal
+            if self._stopping.is_set():
+                break
+            self._log.warning("connection_lost", reason=reason, state=self.state.value)
+            self.stats.connections_lost[reason] = self.stats.connections_lost.get(reason, 0) + 1
+            self.problem, self.state = f"connection lost: {reason}", State.DISCONNECTED
+            if self._identity.fd is not None:
+                break  # the runtime made this connection, and it makes no second one
+            if self._monotonic() - started >= STABLE_S:
+                register.reset()
+            # The runtime prunes a closed plugin only after its next event; registering is never free for the node.
+            self._stopping.wait(register.next())
+        self.state, self.problem = State.STOPPED, "stopped"
+
+    def stop(self) -> None:
+        """End the session; `run` returns. The runtime sees an orderly end of the connection."""
+        self._stopping.set()
+        trunk = self._trunk
+        if trunk is not None:
+            trunk.close()
+
+    # -- connecting: thread nri ---------------------------------------------------------------------------------------
+
+    def _dial(self) -> socket.socket | None:
+        if self._identity.fd is not None:
+            return socket.socket(fileno=self._identity.fd)
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            sock.connect(self._socket_path)
+        except OSError as error:
+            sock.close()
+            problem = f"cannot connect to {self._socket_path}: {error.strerror or error}"
+            if problem != self.problem:
+                self._log.info("runtime_not_there", socket=self._socket_path, error=str(error))
+            self.problem = problem
+            return None
+        return sock
+
+    def _serve(self, sock: socket.socket) -> str:
+        """Serve one connection to its end, and say why it ended."""
+        trunk = self._trunk = Trunk(sock, Side.PLUGIN, self._monotonic)
+        self._parts = ([], [])
+        self._reason = "closed by the runtime"
+        self.state, self.problem = State.REGISTERING, "waiting for the runtime's answer to RegisterPlugin"
+        deadline = self._monotonic() + REGISTER_TIMEOUT_S
+        self._start_reader(trunk)
+        try:
+            request = api.RegisterPluginRequest(plugin_name=self._identity.name, plugin_idx=self._identity.index)
+            self._register_stream = trunk.call("RegisterPlugin", request, REGISTER_TIMEOUT_S)
+        except OSError as error:
+            self._end(trunk, f"cannot send RegisterPlugin: {error.strerror or error}")
+        if self._stopping.is_set():
+            trunk.close()
+        while not trunk.ended.wait(min(self._handler.budget_s() / 4, 0.25)):
+            if self.state is State.REGISTERING and self._monotonic() > deadline:
+                self._end(trunk, f"no answer to RegisterPlugin within {REGISTER_TIMEOUT_S:.0f} s")
+            self._watch(trunk)
+        self._trunk = None
+        if self._reader is not None:
+            self._reader.join(timeout=1.0)
+        trunk.release()
+        return self._reason
+
+    def _watch(self, trunk: Trunk) -> None:
+        """Answer for a reader that a hook holds, and let another one read on."""
+        now, budget_s = self._monotonic(), self._handler.budget_s()
+        for request, arrived_s in trunk.unanswered():
+            if now - arrived_s < budget_s:
+                continue
+            if self._reply_early(trunk, request):
+                self._log.warning("hook_overran", method=request.method, budget_s=budget_s)
+                self._count(request.method, "late")
+                if request.method == "Synchronize":
+                    self._synchronized()
+                self._start_reader(trunk)
+
+    def _reply_early(self, trunk: Trunk, request: Request) -> bool:
+        try:
+            message = self._handler.answer_early()
+        except Refused as refusal:
+            return trunk.answer_error(request, Code.UNKNOWN, str(refusal))
+        return trunk.answer(request, message)
+
+    def _start_reader(self, trunk: Trunk) -> None:
+        self._reader = threading.Thread(target=self._read, args=(trunk,), name="nri-read", daemon=True)
+        self._reader.start()
+
+    def _end(self, trunk: Trunk, reason: str) -> None:
+        self._reason = reason
+        trunk.close()
+
+    # -- reading: thread nri-read -------------------------------------------------------------------------------------
+
+    def _read(self, trunk: Trunk) -> None:
+        me = threading.current_thread()
+        try:
+            while (event := trunk.next()) is not None:
+                if isinstance(event, Request):
+                    self._on_request(trunk, event)
+                else:
+                    self._on_reply(trunk, event)
+                if self._reader is not me:
+                    return  # we were held too long, and another one reads now
+            trunk.close()
+        except (OSError, RemoteProtocolError) as error:
+            self._end(trunk, f"{type(error).__name__}: {error}")
+        except BaseException as error:  # noqa: BLE001  # handed to `run`, which raises it: a dead reader must end the process
+            self._fatal = error
+            trunk.close()
+
+    def _on_reply(self, trunk: Trunk, reply: Reply) -> None:
+        if reply.stream == self._register_stream and reply.code != Code.OK:
+            # The runtime leaves the connection open after this, and will never use it.
+            self._log.error("registration_refused", code=reply.code, error=reply.text)
+            self._end(trunk, f"registration refused: {reply.text}")
+
+    def _on_request(self, trunk: Trunk, request: Request) -> None:
+        method, settle = request.method, None
+        try:
+            if method == "Configure":
+                message: Message | None = self._configure(request.payload)
+            elif method == "Synchronize":
+                message, settle = self._synchronize(trunk, request)
+            else:
+                message, settle = self._handler.handle(method, request.payload)
+        except Refused as refusal:
+            outcome = "refused" if trunk.answer_error(request, Code.UNKNOWN, str(refusal)) else "late"
+        except DecodeError as error:
+            outcome = "undecodable"
+            text = f"{method}: cannot decode {len(request.payload)} bytes: {error}"
+            self._log.error("undecodable_request", method=method, error=text)
+            trunk.answer_error(request, Code.INVALID_ARGUMENT, text)
+        except Exception as error:  # noqa: BLE001  # an error reply would fail the pod: the node comes first, the bug is counted
+            outcome = "error"
+            self._log.error("event_failed", method=method, error=f"{type(error).__name__}: {error}", exc_info=True)
+            trunk.answer(request, None)
+        else:
+            if not trunk.answer(request, message):
+                return  # answered in our place meanwhile; what we found is out of date
+            outcome = "ok"
+            if settle is not None:
+                settle()
+            if method == "Synchronize" and not getattr(message, "more", False):
+                self._synchronized()
+                self._drop_if_forgotten(trunk)
+        self._count(method, outcome)
+
+    def _configure(self, payload: bytes) -> Message:
+        request = api.ConfigureRequest.FromString(payload)
+        runtime = self._handler.runtime = RuntimeInfo.of(request)
+        self.state, self.problem = State.CONFIGURED, "waiting for the runtime's Synchronize"
+        self.stats.registrations += 1
+        self._log.info("registered", runtime=runtime.name, version=runtime.version, nri=str(runtime.nri))
+        if request.config:
+            self._on_config(request.config)
+        return api.ConfigureResponse(events=subscription(SUBSCRIBED, valid_event_mask(runtime.nri)))
+
+    def _synchronize(self, trunk: Trunk, request: Request) -> Any:
+        part = api.SynchronizeRequest.FromString(request.payload)
+        pods, containers = self._parts
+        if not pods and not containers:
+            self._sync_started_s = self._monotonic()
+        pods.extend(part.pods)
+        containers.extend(part.containers)
+        if part.more:
+            return api.SynchronizeResponse(more=True), None
+        self._parts = ([], [])
+        return self._handler.synchronize(pods, containers)
+
+    def _drop_if_forgotten(self, trunk: Trunk) -> None:
+        """After a late Synchronize some runtimes keep the connection and never use it again; only registering anew helps."""
+        runtime, took_s = self._handler.runtime, self._monotonic() - self._sync_started_s
+        if took_s > STALE_SYNC_SHARE * runtime.request_timeout_s and sync_zombie(runtime.name, runtime.nri):
+            self._end(
+                trunk,
+                f"Synchronize took {took_s:.2f} s of {runtime.request_timeout_s:.2f} s: the runtime may have given us up",
+            )
+
+    def _synchronized(self) -> None:
+        if self.state is State.CONFIGURED:
+            self.state, self.problem = State.SYNCHRONIZED, ""
+            self.stats.synchronized_at_s = time.time()
+            self._log.info("synchronized")
+
+    def _count(self, method: str, outcome: str) -> None:
+        event = EVENT_OF_METHOD.get(method)
+        key = (method if event is None else event.name, outcome)
+        self.stats.events[key] = self.stats.events.get(key, 0) + 1

@@ -1,0 +1,30 @@
+"""What a runtime says of itself in Configure."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from koordnri.wire import api_pb2 as api
+from koordnri.wire.versions import OLDEST, Version, nri_version
+
+DEFAULT_REQUEST_TIMEOUT_S = 2.0
+"""What runtimes use when they do not tell (NRI < 0.7)."""
+
+
+class RuntimeInfo(NamedTuple):
+    """Name and version, the NRI version that follows from them, and how long it waits for an answer."""
+
+    name: str = ""
+    version: str = ""
+    nri: Version = OLDEST
+    request_timeout_s: float = DEFAULT_REQUEST_TIMEOUT_S
+
+    @classmethod
+    def of(cls, message: api.ConfigureRequest) -> RuntimeInfo:
+        """From the Configure request; timeouts are in milliseconds there, 0 = not told."""
+        return cls(
+            message.runtime_name,
+            message.runtime_version,
+            nri_version(message.runtime_name, message.runtime_version, message.NRI_version),
+            message.request_timeout / 1000 if message.request_timeout > 0 else DEFAULT_REQUEST_TIMEOUT_S,
+        )

@@ -1,0 +1,63 @@
+"""NRI messages to our values. Every field is copied: a kept sub-message would keep its whole request alive (23 kB per container)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from koordnri.model import Container, Pod, Resources
+from koordnri.model.resources import BASELINE_KEY, NOTHING, decode_baseline
+from koordnri.wire import api_pb2 as api
+
+
+def pod_from(message: api.PodSandbox) -> Pod:
+    """The pod sandbox. `linux` may be empty: then the cgroup parent is "" and the resources are unset."""
+    linux = message.linux
+    return Pod(
+        message.id,
+        message.uid,
+        message.namespace,
+        message.name,
+        dict(message.labels),
+        dict(message.annotations),
+        linux.cgroup_parent,
+        message.runtime_handler,
+        resources_from(linux.pod_resources) if linux.HasField("pod_resources") else NOTHING,
+    )
+
+
+def resources_from(message: api.LinuxResources) -> Resources:
+    """Resources as set in the message. 0 counts as unset: that is how runtimes spell "not asked" (nri.md 5.3)."""
+    cpu, memory = message.cpu, message.memory
+    unified = message.unified
+    return Resources(
+        cpu.shares.value or None,
+        cpu.quota.value or None,
+        cpu.period.value or None,
+        cpu.cpus,
+        cpu.mems,
+        memory.limit.value or None,
+        dict(unified) if unified else None,
+    )
+
+
+def container_from(message: api.Container, moved: Resources | None = None) -> Container:
+    """The container. Its baseline is `moved` when we know better, else what its annotation carries, else its stored resources."""
+    stored = resources_from(message.linux.resources)
+    baseline = moved
+    if baseline is None:
+        text = message.annotations.get(BASELINE_KEY)
+        baseline = stored if text is None else _baseline_of(text, stored)
+    return Container(message.id, message.name, message.pod_sandbox_id, baseline, stored)
+
+
+def has_baseline(message: api.Container) -> bool:
+    """Whether the container carries a baseline annotation: then we adjusted it when it was created."""
+    return BASELINE_KEY in message.annotations
+
+
+def _baseline_of(text: str, stored: Resources) -> Resources:
+    """An annotation that is not ours to read (the pod's owner may write one too) falls back to what the runtime stores."""
+    try:
+        return decode_baseline(text)
+    except msgspec.MsgspecError:
+        return stored
