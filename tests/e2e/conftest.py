@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.e2e import lab
+from tests.e2e.daemon import Daemon
 
 if TYPE_CHECKING:
     from tests.e2e.containerd import Containerd
@@ -50,6 +51,9 @@ def kubelet(runtime: Containerd) -> Iterator[Kubelet]:
     """A kubelet of that containerd, whose pods are gone after the test."""
     from tests.e2e.kubelet import Kubelet
 
+    if not runtime.alive:
+        # A test that killed it failed before it could start it again.
+        runtime.start()
     own = Kubelet(runtime)
     try:
         yield own
@@ -57,3 +61,30 @@ def kubelet(runtime: Containerd) -> Iterator[Kubelet]:
         own.cleanup()
         # pytest shows this for failing tests only.
         print(f"--- end of {runtime.log}\n{runtime.log_tail()}")
+
+
+@pytest.fixture
+def new_daemon(runtime: Containerd, kubelet: Kubelet, tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
+    """Makes daemons for that containerd, not yet started; options as Daemon's. They end before the pods go."""
+    made: list[Daemon] = []
+
+    def new(**options: Any) -> Daemon:
+        work = tmp_path / f"daemon{len(made)}"
+        work.mkdir()
+        made.append(Daemon(runtime.nri_socket, work, **options))
+        return made[-1]
+
+    try:
+        yield new
+    finally:
+        for daemon in made:
+            daemon.stop()
+            print(f"--- end of {daemon.log}\n{daemon.log_tail()}")
+
+
+@pytest.fixture
+def daemon(new_daemon: Callable[..., Daemon]) -> Daemon:
+    """A daemon on the default policy, ready."""
+    ours = new_daemon()
+    ours.start()
+    return ours

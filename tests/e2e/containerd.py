@@ -100,6 +100,11 @@ class Containerd:
         assert self._process is not None, f"{self.name} is not running"
         return self._process.pid
 
+    @property
+    def alive(self) -> bool:
+        """Whether its process runs."""
+        return self._process is not None and self._process.poll() is None
+
     def start(self) -> None:
         """Start and wait until it answers CRI and has its NRI socket and its image."""
         # Its own shim, whatever else is installed.
@@ -148,7 +153,7 @@ class Containerd:
         self._end_shims()
         self._unmount()
 
-    def log_tail(self, lines: int = 40) -> str:
+    def log_tail(self, lines: int = 12) -> str:
         """The last lines of its log, for a failing test's report."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:]) if self.log.exists() else ""
 

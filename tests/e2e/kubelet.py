@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -45,8 +44,6 @@ class Container:
     name: str
     pod: Pod
     resources: dict[str, Any]
-    created_in_s: float
-    """How long CreateContainer took, hooks included."""
 
 
 class Kubelet:
@@ -150,11 +147,10 @@ class Kubelet:
                 "security_context": {"namespace_options": {"network": "NODE", "pid": "CONTAINER", "ipc": "POD"}},
             },
         }
-        began = time.monotonic()
         answer = self.runtime.cri.call(
             "CreateContainer", pod_sandbox_id=pod.sandbox_id, config=config, sandbox_config=pod.config
         )
-        container = Container(answer.container_id, name, pod, resources, time.monotonic() - began)
+        container = Container(answer.container_id, name, pod, resources)
         pod.containers.append(container)
         return container
 
