@@ -15,7 +15,7 @@ from koordnri.policy.host_application import HostApplications
 from koordnri.policy.koordnri_config import KoordnriConfig
 from koordnri.policy.normalization import CPUNormalization
 from koordnri.policy.qos import ResourceQOS
-from koordnri.policy.reader import Report, nearest, report_repeated
+from koordnri.policy.report import Report, nearest, report_repeated
 from koordnri.policy.section import Section, Shape, read_section
 from koordnri.policy.system import SystemStrategy
 from koordnri.policy.text import TextError, parse

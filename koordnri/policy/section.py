@@ -14,7 +14,8 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import msgspec
 
 from koordnri.policy.errors import Mistake, shown
-from koordnri.policy.reader import Document, Report, read, report_repeated
+from koordnri.policy.reader import Document, read
+from koordnri.policy.report import Report, report_repeated
 from koordnri.policy.selector import NodeSelector
 
 T = TypeVar("T", bound=Document)

@@ -169,9 +169,6 @@ def _parse_yaml(text: str) -> Any:
         raise TextError(
             f"broken YAML, line {line} column {column}: character #x{ord(text[error.position]):04x} is not allowed"
         ) from None
-    except (
-        yaml.YAMLError,
-        ValueError,
-        RecursionError,
-    ) as error:  # e.g. an impossible date, a number of thousands of digits
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # Values that are grammatical and impossible: a date with 13 months, a number of thousands of digits.
         raise TextError(f"broken YAML, {error}") from None

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from koordnri.policy.reader import PERCENT_OR_QUANTITY, QUANTITY
+from koordnri.policy.scalars import PERCENT_OR_QUANTITY, QUANTITY
 
 Percent = Annotated[int, Meta(ge=0, le=100)]
 Switch = Annotated[int, Meta(ge=0, le=1)]

@@ -11,7 +11,8 @@ from koordnri.policy import DEFAULT_POLICY, load_policy, resolve
 from koordnri.policy.burst import CPUBurst
 from koordnri.policy.memory_qos import MemoryQOS
 from koordnri.policy.qos import ResourceQOS
-from koordnri.policy.reader import Report, read
+from koordnri.policy.reader import read
+from koordnri.policy.report import Report
 from koordnri.policy.threshold import ResourceThreshold
 
 

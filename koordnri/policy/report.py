@@ -1,0 +1,73 @@
+"""What one reading of a document finds: mistakes and warnings, each with its path."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from koordnri.policy.errors import MOST_FINDINGS, Mistake, shown_key
+from koordnri.policy.text import Mapping
+
+_NEAR = 0.6
+
+Read = Callable[[Any, Any, Any, "Report"], Any]
+"""(value, base, path, report) -> typed value, or BAD after at least one mistake was reported.
+
+A path is (path of the parent or (), key or index); it is put into words only when there is something to report.
+"""
+
+ABSENT: Any = type("Absent", (), {"__repr__": lambda self: "ABSENT"})()
+"""Returned for a value that counts as not written."""
+
+BAD: Any = type("Bad", (), {"__repr__": lambda self: "BAD"})()
+"""Returned for a value with mistakes, which the report has."""
+
+
+class Report:
+    """Mistakes and warnings of one reading, with `prefix` before every path and `suffix` after every message."""
+
+    def __init__(self, prefix: str = "", suffix: str = "") -> None:
+        self.prefix = prefix
+        self.suffix = suffix
+        self.mistakes: list[Mistake] = []
+        self.warnings: list[Mistake] = []
+
+    def wrong(self, path: Any, message: str) -> Any:
+        self.mistakes.append(Mistake(self._words(path), message + self.suffix))
+        return BAD
+
+    def warn(self, path: Any, message: str) -> None:
+        self.warnings.append(Mistake(self._words(path), message + self.suffix))
+
+    @property
+    def hints_wanted(self) -> bool:
+        """Whether to look for similar names: it costs, and after this many findings nobody reads them."""
+        return len(self.mistakes) + len(self.warnings) < MOST_FINDINGS
+
+    def at(self, path: Any) -> Report:
+        """A report into the same lists whose paths begin further down."""
+        report = Report(self._words(path), self.suffix)
+        report.mistakes, report.warnings = self.mistakes, self.warnings
+        return report
+
+    def _words(self, path: Any) -> str:
+        steps: list[str] = []
+        while path:
+            path, step = path
+            steps.append(f"[{step}]" if isinstance(step, int) else f".{shown_key(step)}")
+        return (self.prefix + "".join(reversed(steps))).removeprefix(".")
+
+
+def report_repeated(value: dict[str, Any], path: Any, report: Report) -> None:
+    """Report keys that the text gave more than once: whichever the reader takes, one of the two authors is wrong."""
+    if isinstance(value, Mapping):
+        for key in value.repeated:
+            report.wrong((path, key), "given twice")
+
+
+def nearest(key: str, names: Iterable[str]) -> str | None:
+    """The known name that `key` was probably meant to be."""
+    by_lower = {name.lower(): name for name in names}
+    matches = difflib.get_close_matches(key[:100].lower(), by_lower, n=1, cutoff=_NEAR)
+    return by_lower[matches[0]] if matches else None
