@@ -21,6 +21,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import lab_helm
 from lab import apt, image
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,6 +44,7 @@ def main() -> int:
             LAB_DIR.mkdir(parents=True, exist_ok=True)
             with apt.locked(LAB_DIR / "lock"):
                 setup_host(LAB_DIR)
+            lab_helm.setup(LAB_DIR)
             if only is None:
                 _setup_vm(LAB_DIR)
         except (apt.AptError, OSError, subprocess.CalledProcessError) as error:
