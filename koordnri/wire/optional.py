@@ -43,7 +43,7 @@ def set_optional(message: Message, field: str, value: str | int | bool | Sequenc
             f"{message.DESCRIPTOR.name}.{field} cannot hold {value!r}, expected the value of an"
             f" {wrapper.DESCRIPTOR.name}: {error}"
         ) from error
-    wrapper.SetInParent()  # a zero value alone does not make a sub-message present
+    wrapper.SetInParent()  # said outright, whatever a protobuf implementation makes of assigning a zero
 
 
 def removal(key: str) -> str:
