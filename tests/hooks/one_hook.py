@@ -1,0 +1,81 @@
+"""Runs one hook on a made-up container or pod, without the chain: what it raises comes out, nothing else decides."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from koordnri.model import Container, ContainerContext, Event, Hook, NodeState, Pod, PodContext, Resources
+from koordnri.model.decision import Decision
+from koordnri.model.resources import NOTHING
+from koordnri.policy import DEFAULT_POLICY, Policy, load_policy, resolve
+
+GUARANTEED = "/kubepods.slice/kubepods-pod1.slice"
+BURSTABLE = "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1.slice"
+BESTEFFORT = "/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod1.slice"
+QOS = "koordinator.sh/qosClass"
+NODE = NodeState()
+
+
+def pod(
+    qos: str = "",
+    parent: str = BURSTABLE,
+    annotations: Mapping[str, Any] | None = None,
+    labels: Mapping[str, str] | None = None,
+    **more: Any,
+) -> Pod:
+    """A pod; an annotation that is not text is written as JSON."""
+    texts = {k: v if isinstance(v, str) else json.dumps(v) for k, v in (annotations or {}).items()}
+    return Pod(
+        "sandbox",
+        "uid-1",
+        "default",
+        "web",
+        labels={**({QOS: qos} if qos else {}), **(labels or {})},
+        annotations=texts,
+        cgroup_parent=parent,
+        **more,
+    )
+
+
+def policy_of(**sections: Any) -> Policy:
+    """The policy of a document; `resource_qos_config` stands for the key `resource-qos-config`."""
+    data = {key.replace("_", "-"): value for key, value in sections.items()}
+    return resolve(load_policy(json.dumps(data), "test"), "node-1", {})
+
+
+def context(
+    pod: Pod,
+    baseline: Resources = NOTHING,
+    node: NodeState = NODE,
+    policy: Policy = DEFAULT_POLICY,
+    event: Event = Event.CREATE,
+    name: str = "main",
+) -> ContainerContext:
+    container = Container("c1", name, pod.id, baseline)
+    return ContainerContext(pod, container, event, policy, node, node.routes(event))
+
+
+def run(hook: Hook, ctx: ContainerContext, before: Iterable[Hook] = ()) -> Decision:
+    """The decision of one hook; `before` decide first, for what it reads of them."""
+    for one in (*before, hook):
+        ctx.hook, ctx.owns = one.name, frozenset(one.owns)
+        one.decide(ctx)
+    return ctx.decision
+
+
+def run_pod(hook: Hook, pod: Pod, node: NodeState = NODE, policy: Policy = DEFAULT_POLICY) -> Decision:
+    ctx = PodContext(pod, policy, node, node.pod_routes)
+    ctx.hook, ctx.owns = hook.name, frozenset(hook.owns)
+    hook.decide_pod(ctx)
+    return ctx.decision
+
+
+def values(decision: Decision) -> dict[str, Any]:
+    """Field → value of what is set."""
+    return {name: setting.value for name, setting in decision.settings.items()}
+
+
+def faults(decision: Decision) -> list[tuple[str, str]]:
+    return [(error.fault, error.message) for error in decision.errors]

@@ -1,0 +1,274 @@
+"""Hook cfs_quota. `v14` in a test's name is row 14 of Koordinator's own vectors (reference, section 12)."""
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from koordnri_hooks.cfs_quota import CFSQuota
+from koordnri_hooks.cpuset import CPUSetHook
+from one_hook import BESTEFFORT, GUARANTEED, context, pod, policy_of, run, run_pod, values
+
+from koordnri.model import AnnotationError, NodeState, Resources
+from koordnri.model.errors import PodError
+from koordnri.model.pod import ContainerSpec, PodSpec
+from koordnri.model.topology import Topology
+
+SPEC = "node.koordinator.sh/extended-resource-spec"
+STATUS = "scheduling.koordinator.sh/resource-status"
+CPU, MEMORY = "kubernetes.io/batch-cpu", "kubernetes.io/batch-memory"
+KEEP_QUOTA = policy_of(koordnri_config={"hooks": {"cpuset": {"keepQuota": True}}})
+NO_CPUSET_HOOK = policy_of(koordnri_config={"hooks": {"cpuset": {"mode": "off"}}})
+SUPPRESS_BY_QUOTA = policy_of(
+    resource_threshold_config={"clusterStrategy": {"enable": True, "cpuSuppressPolicy": "cfsQuota"}}
+)
+SUPPRESS_DISABLED = policy_of(
+    resource_threshold_config={"clusterStrategy": {"enable": False, "cpuSuppressPolicy": "cfsQuota"}}
+)
+DEFAULT = policy_of()
+
+
+def batch(request=None, limit=None):
+    entry = {}
+    if request is not None:
+        entry["requests"] = {CPU: request}
+    if limit is not None:
+        entry["limits"] = {CPU: limit}
+    return entry
+
+
+def be(**containers):
+    return pod("BE", BESTEFFORT, {SPEC: {"containers": containers}})
+
+
+def faster(ratio):
+    return NodeState(normalization_ratio=Fraction(ratio))
+
+
+@pytest.mark.parametrize(
+    ("entry", "policy", "node", "baseline", "expected"),
+    [
+        pytest.param(batch("500", "500"), DEFAULT, NodeState(), Resources(2), (512, 50_000), id="v5"),
+        pytest.param(batch("500"), DEFAULT, NodeState(), Resources(2), (512, -1), id="v7"),
+        pytest.param(batch(None, "500"), DEFAULT, NodeState(), Resources(2), (2, 50_000), id="v9"),
+        pytest.param(batch("500", "500"), SUPPRESS_BY_QUOTA, NodeState(), Resources(2), (512, -1), id="v10"),
+        pytest.param(
+            batch("500", "500"), SUPPRESS_DISABLED, NodeState(), Resources(2), (512, 50_000), id="v10-disabled"
+        ),
+        pytest.param(batch(500, 500), DEFAULT, NodeState(), Resources(2), (512, 50_000), id="numbers"),
+        pytest.param(batch("1k", "1k"), DEFAULT, NodeState(), Resources(2), (1024, 100_000), id="suffix"),
+        pytest.param(batch("0", "0"), DEFAULT, NodeState(), Resources(2), (2, -1), id="zero-is-no-limit"),
+        pytest.param(batch("1", "5"), DEFAULT, NodeState(), Resources(2), (2, 1000), id="kernel-minimum"),
+        pytest.param({}, DEFAULT, NodeState(), Resources(2), (2, -1), id="nothing-said"),
+        pytest.param(batch("500", "500"), DEFAULT, faster("1.2"), Resources(2), (512, 41_667), id="normalised"),
+        pytest.param(
+            batch("500", "5"), DEFAULT, faster("1.2"), Resources(2), (512, 1000), id="normalised-to-the-minimum"
+        ),
+        pytest.param(batch("500", "500"), DEFAULT, faster("0.5"), Resources(2), (512, 50_000), id="ratio-below-1"),
+        pytest.param(
+            batch("500", "500"),
+            DEFAULT,
+            NodeState(),
+            Resources(2, None, 20_000),
+            (512, 10_000),
+            id="kubelet-period-20ms",
+        ),
+    ],
+)
+def test_batch_cpu_gives_a_BE_container_its_shares_and_quota(entry, policy, node, baseline, expected):
+    decision = run(CFSQuota(), context(be(main=entry), baseline, node, policy))
+    assert values(decision) == dict(zip(("cpu.shares", "cpu.quota"), expected, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("containers", "policy", "node", "expected"),
+    [
+        pytest.param({"main": batch("500", "500")}, DEFAULT, NodeState(), (512, 50_000), id="v5"),
+        pytest.param({"main": batch("500")}, DEFAULT, NodeState(), (512, -1), id="v7"),
+        pytest.param({"main": batch("500", "500")}, SUPPRESS_BY_QUOTA, NodeState(), (512, -1), id="v10"),
+        pytest.param(
+            {"main": batch("500", "500"), "side": batch("250", "1000")}, DEFAULT, NodeState(), (768, 150_000), id="sum"
+        ),
+        pytest.param(
+            {"main": batch("500", "500"), "side": batch("250", "0")},
+            DEFAULT,
+            NodeState(),
+            (768, -1),
+            id="one-unlimited",
+        ),
+        pytest.param({"main": batch("500", "500")}, DEFAULT, faster(2), (512, 25_000), id="normalised"),
+    ],
+)
+def test_batch_cpu_of_all_containers_gives_the_pods_shares_and_quota(containers, policy, node, expected):
+    decision = run_pod(CFSQuota(), be(**containers), node, policy)
+    assert values(decision) == dict(zip(("cpu.shares", "cpu.quota"), expected, strict=True))
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        pytest.param(pod("LS", annotations={SPEC: {"containers": {"main": batch("500", "500")}}}), id="v12-LS"),
+        pytest.param(pod("", BESTEFFORT, {SPEC: {"containers": {"main": batch("500")}}}), id="v12-unlabelled"),
+        pytest.param(pod("BE", BESTEFFORT), id="v13-missing"),
+        pytest.param(pod("BE", BESTEFFORT, {SPEC: "{}"}), id="empty"),
+        pytest.param(be(), id="no-containers"),
+    ],
+)
+def test_without_batch_resources_nothing_changes(one):
+    assert values(run(CFSQuota(), context(one, Resources(2, 50_000)))) == {}
+    assert values(run_pod(CFSQuota(), one)) == {}
+
+
+def test_a_container_that_the_spec_does_not_name_is_left_alone():
+    decision = run(CFSQuota(), context(be(main=batch("500", "500")), Resources(2), name="debugger"))
+    assert decision.settings == {}
+    assert "no batch resources" in decision.skipped["cpu.quota"]
+
+
+@pytest.mark.parametrize(
+    ("annotation", "problem"),
+    [
+        pytest.param('{"containers":', "truncated", id="v13-malformed"),
+        pytest.param(
+            {"containers": {"main": {"limits": {CPU: "half"}}}}, f'containers.main.limits["{CPU}"]', id="text"
+        ),
+        pytest.param(
+            {"containers": {"main": {"requests": {CPU: "-5"}}}}, f'containers.main.requests["{CPU}"]', id="negative"
+        ),
+        pytest.param(
+            {"containers": {"main": {"limits": {CPU: "1E"}}}}, "expected 0..1000000000", id="beyond-the-kernel"
+        ),
+        pytest.param({"containers": {"main": {"limits": {CPU: [1]}}}}, "containers", id="list"),
+        pytest.param({"containers": ["main"]}, "$.containers", id="containers-as-list"),
+    ],
+)
+def test_bad_batch_resources_are_the_pods_fault_and_told_with_their_place(annotation, problem):
+    one = pod("BE", BESTEFFORT, {SPEC: annotation})
+    for decide in (lambda: run(CFSQuota(), context(one)), lambda: run_pod(CFSQuota(), one)):
+        with pytest.raises(AnnotationError) as caught:
+            decide()
+        assert caught.value.key == SPEC
+        assert problem in str(caught.value)
+
+
+def test_a_bad_number_costs_its_own_container_only():
+    one = be(main=batch("500", "500"), side=batch("x", "500"))
+    assert values(run(CFSQuota(), context(one)))["cpu.quota"] == 50_000
+    with pytest.raises(AnnotationError, match=r"containers\.side"):
+        run(CFSQuota(), context(one, name="side"))
+
+
+def test_a_bad_batch_memory_does_not_touch_the_cpu():
+    one = be(main={"limits": {CPU: "500", MEMORY: "plenty"}})
+    assert values(run(CFSQuota(), context(one)))["cpu.quota"] == 50_000
+
+
+def test_the_pods_spec_wins_over_the_annotation_once_it_is_read():
+    one = be(main=batch("500", "500"))
+    assert values(run(CFSQuota(), context(one)))["cpu.quota"] == 50_000
+    one.spec = PodSpec({"main": ContainerSpec({CPU: "1k"}, {CPU: 2000}), "side": ContainerSpec({}, {})})
+    assert values(run(CFSQuota(), context(one))) == {"cpu.shares": 1024, "cpu.quota": 200_000}
+    assert values(run(CFSQuota(), context(one, name="side"))) == {}
+
+
+def test_a_spec_without_batch_resources_leaves_the_annotation_to_say():
+    one = be(main=batch("500", "500"))
+    one.spec = PodSpec({"main": ContainerSpec({"cpu": "1"}, {})})
+    assert values(run(CFSQuota(), context(one)))["cpu.quota"] == 50_000
+
+
+def test_a_bad_quantity_of_the_spec_names_the_spec():
+    one = pod("BE", BESTEFFORT, spec=PodSpec({"main": ContainerSpec({}, {CPU: "x"})}))
+    with pytest.raises(PodError, match=r'^spec\.containers\.main\.limits\["kubernetes\.io/batch-cpu"\]'):
+        run(CFSQuota(), context(one))
+
+
+@pytest.mark.parametrize(
+    ("qos", "quota", "ratio", "expected"),
+    [
+        pytest.param("LS", 100_000, "1.2", 83_334, id="v14"),
+        pytest.param("", 100_000, "1.2", 83_334, id="v14-unlabelled"),
+        pytest.param("LS", 100_000, "1", None, id="v15-ratio-1"),
+        pytest.param("LS", 100_000, "0", None, id="v15-ratio-0"),
+        pytest.param("LS", 100_000, None, None, id="v15-disabled"),
+        pytest.param("LS", -1, "1.2", None, id="v16"),
+        pytest.param("LS", 0, "1.2", None, id="no-quota"),
+        pytest.param("LS", None, "1.2", None, id="not-asked"),
+        pytest.param("LS", 1100, "5", 1000, id="kernel-minimum"),
+        pytest.param("LSR", 100_000, "1.2", None, id="LSR"),
+        pytest.param("SYSTEM", 100_000, "1.2", None, id="SYSTEM"),
+    ],
+)
+def test_normalisation_scales_the_quota_of_LS_and_unlabelled(qos, quota, ratio, expected):
+    node = NodeState(normalization_ratio=None if ratio is None else Fraction(ratio))
+    wanted = {} if expected is None else {"cpu.quota": expected}
+    assert values(run(CFSQuota(), context(pod(qos), Resources(cpu_quota=quota), node))) == wanted
+    assert values(run_pod(CFSQuota(), pod(qos, resources=Resources(cpu_quota=quota)), node)) == wanted
+
+
+@pytest.mark.parametrize("qos", ["LSE", "LSR", "LS", "", "SYSTEM"])
+def test_v17_a_pinned_container_and_its_pod_lose_their_quota(qos):
+    one = pod(qos, GUARANTEED, {STATUS: {"cpuset": " 2-4 "}}, resources=Resources(cpu_quota=300_000))
+    ctx = context(one, Resources(3072, 300_000), faster("1.2"))
+    assert values(run(CFSQuota(), ctx, before=[CPUSetHook()])) == {"cpu.cpus": "2-4", "cpu.quota": -1}
+    assert values(run_pod(CFSQuota(), one, faster("1.2"))) == {"cpu.quota": -1}
+
+
+def test_v17_a_pinned_BE_container_keeps_its_batch_shares():
+    one = pod("BE", BESTEFFORT, {STATUS: {"cpuset": "2-4"}, SPEC: {"containers": {"main": batch("500", "500")}}})
+    wanted = {"cpu.shares": 512, "cpu.quota": -1}
+    assert values(run(CFSQuota(), context(one), before=[CPUSetHook()])) == {"cpu.cpus": "2-4", **wanted}
+    assert values(run_pod(CFSQuota(), one)) == wanted
+
+
+@pytest.mark.parametrize("qos", ["LSR", "LS", ""])
+def test_v18_keep_quota_leaves_pinned_ones_as_kubelet_asked(qos):
+    one = pod(qos, GUARANTEED, {STATUS: {"cpuset": "2-4"}}, resources=Resources(cpu_quota=300_000))
+    ctx = context(one, Resources(3072, 300_000), faster("1.2"), KEEP_QUOTA)
+    assert values(run(CFSQuota(), ctx, before=[CPUSetHook()])) == {"cpu.cpus": "2-4"}
+    assert values(run_pod(CFSQuota(), one, faster("1.2"), KEEP_QUOTA)) == {}
+
+
+def test_quota_stays_when_the_cpus_were_not_given():
+    one = pod("LSR", GUARANTEED, {STATUS: {"cpuset": "2-4"}})
+    assert values(run(CFSQuota(), context(one, Resources(3072, 300_000)))) == {}
+    assert values(run_pod(CFSQuota(), one, policy=NO_CPUSET_HOOK)) == {}
+
+
+@pytest.mark.parametrize("cpuset", ["2-", "100-101", ""])
+def test_a_cpuset_that_cannot_be_used_unsets_no_quota_of_the_pod(cpuset):
+    one = pod("LSR", GUARANTEED, {STATUS: {"cpuset": cpuset}})
+    node = NodeState(topology=Topology.regular(1, 1, 4, 2))
+    assert values(run_pod(CFSQuota(), one, node)) == {}
+
+
+milli = st.none() | st.integers(0, 64_000)
+
+
+@given(
+    entries=st.lists(st.tuples(milli, milli), min_size=1, max_size=4),
+    ratio=st.none() | st.fractions(Fraction(1, 2), Fraction(5)),
+)
+def test_no_BE_container_is_given_more_than_its_pod(entries, ratio):
+    """v1 refuses a child above its parent."""
+    one = be(**{f"c{i}": batch(*entry) for i, entry in enumerate(entries)})
+    node = NodeState(normalization_ratio=ratio)
+    pod_quota = values(run_pod(CFSQuota(), one, node))["cpu.quota"]
+    for i in range(len(entries)):
+        quota = values(run(CFSQuota(), context(one, node=node, name=f"c{i}")))["cpu.quota"]
+        assert quota == -1 or quota >= 1000
+        assert pod_quota == -1 or 0 < quota <= pod_quota
+
+
+@given(
+    qos=st.sampled_from(["", "LSR", "LS", "BE"]),
+    quota=st.none() | st.integers(1000, 10**7),
+    entry=st.tuples(milli, milli),
+    cpuset=st.sampled_from(["", "0-1"]),
+    ratio=st.fractions(Fraction(1, 2), Fraction(5)),
+)
+def test_deciding_again_from_the_same_baseline_gives_the_same(qos, quota, entry, cpuset, ratio):
+    one = pod(qos, annotations={SPEC: {"containers": {"main": batch(*entry)}}, STATUS: {"cpuset": cpuset}})
+    node, baseline = NodeState(normalization_ratio=ratio), Resources(cpu_quota=quota)
+    first, again = (run(CFSQuota(), context(one, baseline, node), before=[CPUSetHook()]) for _ in range(2))
+    assert (first.settings, first.skipped) == (again.settings, again.skipped)

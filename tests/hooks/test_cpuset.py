@@ -1,0 +1,174 @@
+"""Hook cpuset. `v19` in a test's name is row 19 of Koordinator's own vectors (reference, section 12)."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from koordnri_hooks.cpuset import CPUSetHook
+from one_hook import BESTEFFORT, BURSTABLE, GUARANTEED, context, pod, policy_of, run, values
+
+from koordnri.model import AnnotationError, Event, NodeState, Resources
+from koordnri.model.node import Pool
+from koordnri.model.topology import Topology
+
+STATUS = "scheduling.koordinator.sh/resource-status"
+LS_POOLS = (Pool(0, 0, "0-7"), Pool(1, 1, "8-15"))
+BE_POOLS = (Pool(0, 0, "0-6"), Pool(1, 1, "8-14"))
+NODE = NodeState(topology=Topology.regular(2, 1, 4, 2), ls_pools=LS_POOLS, be_pools=BE_POOLS)
+STATIC = NodeState(topology=NODE.topology, ls_pools=LS_POOLS, kubelet_cpu_policy="static")
+SYSTEM_CPUS = NodeState(topology=NODE.topology, ls_pools=LS_POOLS, system_cpus="0-3")
+BE_MANAGER = policy_of(koordnri_config={"hooks": {"cpuset": {"beCPUManager": True}}})
+DEFAULT = policy_of()
+
+
+def numa(*nodes, resource="cpu", amount="2"):
+    return {STATUS: {"numaNodeResources": [{"node": n, "resources": {resource: amount}} for n in nodes]}}
+
+
+@pytest.mark.parametrize(
+    ("qos", "parent", "annotations", "node", "policy", "expected"),
+    [
+        pytest.param("LSR", GUARANTEED, {STATUS: {"cpuset": "2-4"}}, NODE, DEFAULT, "2-4", id="v17-LSR"),
+        pytest.param("BE", BESTEFFORT, {STATUS: {"cpuset": "2-4"}}, NODE, DEFAULT, "2-4", id="v17-BE"),
+        pytest.param(
+            "", GUARANTEED, {STATUS: {"cpuset": "2-4"}}, STATIC, DEFAULT, "2-4", id="v17-unlabelled-static-kubelet"
+        ),
+        pytest.param(
+            "LSR", GUARANTEED, {STATUS: {"cpuset": " 4,2-3\n"}}, NODE, DEFAULT, "4,2-3", id="verbatim-but-for-blanks"
+        ),
+        pytest.param(
+            "LSR",
+            GUARANTEED,
+            {STATUS: {"cpuset": "2-4", **numa(1)[STATUS]}},
+            NODE,
+            DEFAULT,
+            "2-4",
+            id="cpuset-before-numa",
+        ),
+        pytest.param("LS", BURSTABLE, numa(0), NODE, DEFAULT, "0-7", id="v19"),
+        pytest.param("LS", BURSTABLE, numa(1, 0), NODE, DEFAULT, "8-15,0-7", id="numa-in-annotation-order"),
+        pytest.param(
+            "LS", BURSTABLE, numa(0, amount="0"), NODE, DEFAULT, "0-7,8-15", id="numa-of-no-cpu-does-not-count"
+        ),
+        pytest.param("LS", BURSTABLE, numa(0, amount=0.5), NODE, DEFAULT, "0-7", id="numa-amount-as-number"),
+        pytest.param("LS", BURSTABLE, numa(0, resource="memory"), NODE, DEFAULT, "0-7,8-15", id="numa-of-memory-only"),
+        pytest.param("LSR", GUARANTEED, numa(1), STATIC, DEFAULT, "8-15", id="numa-before-static-kubelet"),
+        pytest.param("LS", BURSTABLE, {}, NODE, DEFAULT, "0-7,8-15", id="v21"),
+        pytest.param("LS", BURSTABLE, {}, STATIC, DEFAULT, "0-7,8-15", id="LS-before-static-kubelet"),
+        pytest.param(
+            "BE",
+            BESTEFFORT,
+            numa(1, resource="kubernetes.io/batch-cpu", amount="2000"),
+            NODE,
+            BE_MANAGER,
+            "8-14",
+            id="v22",
+        ),
+        pytest.param("SYSTEM", BURSTABLE, {}, SYSTEM_CPUS, DEFAULT, "0-3", id="v25-system-cpus"),
+        pytest.param("SYSTEM", BURSTABLE, {}, NODE, DEFAULT, "0-7,8-15", id="v25-no-system-cpus"),
+        pytest.param("", BURSTABLE, {}, NODE, DEFAULT, "0-7,8-15", id="unlabelled"),
+        pytest.param("LSR", GUARANTEED, {STATUS: "{}"}, NODE, DEFAULT, "0-7,8-15", id="empty-status"),
+    ],
+)
+def test_first_rule_that_applies_gives_the_cpus(qos, parent, annotations, node, policy, expected):
+    decision = run(CPUSetHook(), context(pod(qos, parent, annotations), node=node, policy=policy))
+    assert values(decision) == {"cpu.cpus": expected}
+    assert decision.skipped == {}
+
+
+@pytest.mark.parametrize(
+    ("qos", "parent", "annotations", "node", "policy", "reason"),
+    [
+        pytest.param("BE", BESTEFFORT, {}, NODE, DEFAULT, "parent cgroup", id="v23"),
+        pytest.param(
+            "BE",
+            BESTEFFORT,
+            numa(1, resource="kubernetes.io/batch-cpu"),
+            NODE,
+            DEFAULT,
+            "parent cgroup",
+            id="v23-numa-without-beCPUManager",
+        ),
+        pytest.param("", BESTEFFORT, {}, NODE, DEFAULT, "parent cgroup", id="unlabelled-BestEffort"),
+        pytest.param("LSR", GUARANTEED, {}, STATIC, DEFAULT, "kubelet", id="static-kubelet"),
+        pytest.param("LS", BURSTABLE, {}, NodeState(), DEFAULT, "no share pools", id="no-pools"),
+        pytest.param("LS", BURSTABLE, numa(7), NODE, DEFAULT, "no share pools", id="numa-node-without-pool"),
+        pytest.param(
+            "LS", BURSTABLE, {}, NodeState(ls_pools=(Pool(0, 0, ""),)), DEFAULT, "no share pools", id="empty-pool"
+        ),
+    ],
+)
+def test_a_container_left_alone_says_why_and_is_never_given_an_empty_cpuset(
+    qos, parent, annotations, node, policy, reason
+):
+    decision = run(CPUSetHook(), context(pod(qos, parent, annotations), node=node, policy=policy))
+    assert decision.settings == {}
+    assert reason in decision.skipped["cpu.cpus"]
+
+
+def test_empty_pools_leave_no_comma_behind():
+    node = NodeState(ls_pools=(Pool(0, 0, ""), Pool(0, 1, "8-15")))
+    assert values(run(CPUSetHook(), context(pod("LS"), node=node))) == {"cpu.cpus": "8-15"}
+
+
+@pytest.mark.parametrize(
+    ("status", "problems"),
+    [
+        pytest.param('{"cpuset":"2-4"', ["truncated"], id="v26-broken-JSON"),
+        pytest.param('{"cpuset":5}', ["$.cpuset", "str"], id="wrong-type"),
+        pytest.param({"cpuset": "4-2"}, ['cpuset: "4-2" at position 0', "start <= end"], id="backwards"),
+        pytest.param({"cpuset": "0-3,x"}, ['"x" at position 4'], id="no-number"),
+        pytest.param({"cpuset": "0-4000000000"}, ["expected a CPU number"], id="huge"),
+        pytest.param({"cpuset": "14-17"}, ["14-17", "names CPUs 16-17", "expected CPUs of 0-15"], id="absent-CPUs"),
+        pytest.param(
+            numa(0, amount="two")[STATUS],
+            ['numaNodeResources[0].resources["cpu"]', 'got "two"'],
+            id="numa-amount-no-quantity",
+        ),
+        pytest.param(
+            {"numaNodeResources": [{"resources": {}}]}, ["$.numaNodeResources[0]", "node"], id="numa-without-node"
+        ),
+    ],
+)
+def test_a_bad_annotation_is_the_pods_fault_and_told_with_its_place(status, problems):
+    ctx = context(pod("LSR", GUARANTEED, {STATUS: status}), node=NODE)
+    for _ in range(2):  # the second time from what was remembered
+        with pytest.raises(AnnotationError) as caught:
+            run(CPUSetHook(), ctx)
+        assert caught.value.key == STATUS
+        for problem in problems:
+            assert problem in str(caught.value)
+    assert ctx.decision.settings == {}
+
+
+def test_cpus_are_not_checked_where_the_topology_is_unknown():
+    decision = run(CPUSetHook(), context(pod("LSR", GUARANTEED, {STATUS: {"cpuset": "500"}}), node=NodeState()))
+    assert values(decision) == {"cpu.cpus": "500"}
+
+
+def test_a_cpu_that_goes_offline_turns_a_good_annotation_bad():
+    one = pod("LSR", GUARANTEED, {STATUS: {"cpuset": "14-15"}})
+    assert values(run(CPUSetHook(), context(one, node=NODE))) == {"cpu.cpus": "14-15"}
+    smaller = NodeState(topology=Topology.regular(1, 1, 4, 2))
+    with pytest.raises(AnnotationError, match="names CPUs 14-15"):
+        run(CPUSetHook(), context(one, node=smaller))
+
+
+cpu_sets = st.frozensets(st.integers(0, 15), min_size=1).map(lambda cpus: ",".join(map(str, sorted(cpus))))
+
+
+@given(
+    qos=st.sampled_from(["", "LSE", "LSR", "LS", "BE", "SYSTEM"]),
+    parent=st.sampled_from([GUARANTEED, BURSTABLE, BESTEFFORT]),
+    cpuset=st.just("") | cpu_sets,
+    nodes=st.lists(st.integers(0, 2), max_size=3),
+    event=st.sampled_from(list(Event)),
+)
+def test_deciding_again_from_the_same_baseline_gives_the_same(qos, parent, cpuset, nodes, event):
+    status = {"cpuset": cpuset, "numaNodeResources": [{"node": n, "resources": {"cpu": 1}} for n in nodes]}
+    one, baseline = pod(qos, parent, {STATUS: status}), Resources(cpus="1-2")
+    first = run(CPUSetHook(), context(one, baseline, NODE, BE_MANAGER, event))
+    again = run(CPUSetHook(), context(one, baseline, NODE, BE_MANAGER, event))
+    fresh = run(CPUSetHook(), context(pod(qos, parent, {STATUS: status}), baseline, NODE, BE_MANAGER, event))
+    assert values(first) == values(again) == values(fresh)
+    assert first.skipped == again.skipped == fresh.skipped
+    assert "" not in values(first).values()
