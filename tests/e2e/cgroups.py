@@ -127,7 +127,8 @@ class Cgroups:
                 found[""] = self._unified / path.lstrip("/")
             for name in names.split(",") if names else ():
                 if name in self.hierarchies:
-                    found[name] = self.hierarchies[name] / path.lstrip("/")
+                    # v1 calls this controller blkio, v2 io.
+                    found["io" if name == "blkio" else name] = self.hierarchies[name] / path.lstrip("/")
         return found
 
     def read(self, directories: dict[str, Path], field: str) -> int | str:

@@ -120,7 +120,7 @@ class Containerd:
                 env=environment,
                 start_new_session=True,
             )
-        lab.eventually(self._ready, f"{self.name} ready (log: {self.log})", 30)
+        lab.eventually(self._ready, f"{self.name} ready (log: {self.log})", 60)
         if not self._has_image():
             self._ctr("images", "import", "--snapshotter", self._snapshotter, str(lab.IMAGE_TAR))
             lab.eventually(self._has_image, f"{lab.IMAGE} in {self.name}")

@@ -29,11 +29,11 @@ class CRI:
             ],
         )
 
-    def call(self, method: str, timeout_s: float = 20.0, **fields: Any) -> Any:
+    def call(self, method: str, timeout_s: float = 60.0, **fields: Any) -> Any:
         """Response of RuntimeService's `method` to a request of `fields`. Raises grpc.RpcError."""
         return self._call("RuntimeService", method, timeout_s, fields)
 
-    def image_call(self, method: str, timeout_s: float = 20.0, **fields: Any) -> Any:
+    def image_call(self, method: str, timeout_s: float = 60.0, **fields: Any) -> Any:
         """Response of ImageService's `method` to a request of `fields`. Raises grpc.RpcError."""
         return self._call("ImageService", method, timeout_s, fields)
 

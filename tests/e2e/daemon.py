@@ -88,7 +88,7 @@ class Daemon:
     def wait_ready(self) -> None:
         """Wait until /readyz says so. Raises AssertionError with the end of its log."""
         try:
-            lab.eventually(self.ready, "koordnri ready", 15)
+            lab.eventually(self.ready, "koordnri ready")
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.log_tail()}") from None
 
@@ -100,7 +100,7 @@ class Daemon:
                 return self.metric("koordnri_registrations_total") >= count
             return False
 
-        lab.eventually(registered, f"koordnri registered {count} times (log: {self.log})", 20)
+        lab.eventually(registered, f"koordnri registered {count} times (log: {self.log})")
 
     def ready(self) -> bool:
         """Whether /readyz answers 200. A daemon that ended is an AssertionError."""

@@ -155,8 +155,13 @@ class Kubelet:
         return container
 
     def start(self, container: Container) -> None:
-        """Start a created container."""
+        """Start a created container, and wait until its own program runs.
+
+        The runtime answers when runc's init has been told to go on; the program is executed a moment later.
+        """
         self.runtime.cri.call("StartContainer", container_id=container.id)
+        comm = Path(f"/proc/{self.pid(container)}/comm")
+        lab.eventually(lambda: not comm.read_text().startswith("runc"), f"{container.name} executes its program")
 
     def run_container(self, pod: Pod, name: str = "main", **options: Any) -> Container:
         """Create and start; options as for create_container."""
@@ -215,6 +220,11 @@ class Kubelet:
         """Several cgroup values at once."""
         directories = self.cgroups.of(self.pid(container))
         return {name: self.cgroups.read(directories, name) for name in names}
+
+    def file(self, container: Container, name: str) -> str | None:
+        """Text of the container's cgroup file `name`, None when this kernel and cgroup version have none."""
+        directory = self.cgroups.of(self.pid(container))["" if self.cgroups.version == 2 else name.partition(".")[0]]
+        return (directory / name).read_text().strip() if (directory / name).exists() else None
 
     def has_shares(self, container: Container, shares: int) -> bool:
         """Whether the container's cgroup has these CPU shares (or one of their weights on v2)."""

@@ -46,9 +46,10 @@ def cri_messages() -> Any:
     return importlib.import_module("cri_api_pb2")
 
 
-def eventually(check: Callable[[], T], what: str, timeout_s: float = 10.0) -> T:
+def eventually(check: Callable[[], T], what: str, timeout_s: float = 30.0) -> T:
     """Ask until `check` answers something true, and return that.
 
+    The bound is for what never happens; it is generous since the virtual machine is ten times slower.
     Raises AssertionError with the last answer, or the last AssertionError or OSError of `check`, after `timeout_s`.
     """
     end = time.monotonic() + timeout_s

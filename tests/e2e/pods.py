@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from tests.e2e.kubelet import Container, Kubelet
@@ -14,6 +15,8 @@ PINNED_CPUS = "1"
 RESOURCE_STATUS = "scheduling.koordinator.sh/resource-status"
 EXTENDED_RESOURCES = "node.koordinator.sh/extended-resource-spec"
 DEVICE_ALLOCATED = "scheduling.koordinator.sh/device-allocated"
+MEMORY_QOS = "koordinator.sh/memoryQOS"
+BLKIO_QOS = "koordinator.sh/blkioQOS"
 QOS_CLASS = "koordinator.sh/qosClass"
 
 BATCH_CPU_M = 500
@@ -58,6 +61,15 @@ def normalised(kubelet: Kubelet) -> Container:
     """A running LS container whose quota the policy RATIO_2 halves: 800 milli-CPUs asked, 40000 µs got."""
     pod = kubelet.run_pod(labels={QOS_CLASS: "LS"})
     return kubelet.run_container(pod, cpu_request_m=400, cpu_limit_m=800, memory_limit=64 * MIB)
+
+
+def disk() -> tuple[str, str]:
+    """A whole disk of this machine: its path, and its number as cgroup files have it."""
+    for entry in sorted(Path("/sys/block").iterdir()):
+        # A disk that something is mounted from has a size; loop devices and the like are no disks.
+        if "/virtual/" not in str(entry.resolve()) and int((entry / "size").read_text()):
+            return f"/dev/{entry.name}", (entry / "dev").read_text().strip()
+    raise AssertionError("/sys/block: expected a disk, found none")
 
 
 def gpus(*minors: int) -> dict[str, str]:
