@@ -1,8 +1,8 @@
 """The test laboratory's virtual machine: cgroup v2, systemd, 2 NUMA nodes. tools/lab_setup.py calls setup().
 
-    python tools/lab_vm.py setup           make it (seconds to a minute), or return at once when it is there
-    python tools/lab_vm.py facts           boot it and print its CPU topology, NUMA nodes and cgroup controllers
-    python tools/lab_vm.py run JOB OUT     run the program `run` of the directory JOB in it; its /out comes to OUT
+python tools/lab_vm.py setup           make it (seconds to a minute), or return at once when it is there
+python tools/lab_vm.py facts           boot it and print its CPU topology, NUMA nodes and cgroup controllers
+python tools/lab_vm.py run JOB OUT     run the program `run` of the directory JOB in it; its /out comes to OUT
 """
 
 from __future__ import annotations
@@ -10,42 +10,16 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 from pathlib import Path
 
+from vm import facts
 from vm.build import setup
 from vm.machine import VMError, run_job
 
-__all__ = ["VMError", "facts", "run_job", "setup"]
+__all__ = ["VMError", "run_job", "setup"]
 
-LAB_DIR = Path(os.environ.get("KOORDNRI_LAB_DIR") or Path(__file__).resolve().parent.parent / ".cache" / "lab").resolve()
-
-FACTS_SCRIPT = """#!/bin/sh
-# File name, colon, content: one line for each.
-cd /sys/devices/system
-grep -H . cpu/online cpu/cpu[0-9]*/topology/*_id cpu/cpu[0-9]*/topology/*_list cpu/cpu[0-9]*/cache/index*/id \\
-  cpu/cpu[0-9]*/cache/index*/level cpu/cpu[0-9]*/cache/index*/shared_cpu_list node/online node/node*/cpulist \\
-  node/node*/distance >/out/facts
-grep -H . /sys/fs/cgroup/cgroup.controllers /sys/fs/cgroup/cgroup.subtree_control /proc/version >>/out/facts
-cat /proc/1/comm >/out/init
-"""
-
-
-def facts(lab_dir: Path, timeout_s: float = 60) -> dict[str, str]:
-    """What the guest shows of its topology and cgroups: file (below /sys/devices/system, or absolute) → content.
-
-    Raises VMError when the machine does not boot.
-    """
-    with tempfile.TemporaryDirectory(prefix="koordnri-facts-") as temporary:
-        job, out = Path(temporary, "job"), Path(temporary, "out")
-        job.mkdir()
-        (job / "run").write_text(FACTS_SCRIPT)
-        (job / "run").chmod(0o755)
-        code = run_job(lab_dir, job, out, timeout_s, systemd=False)
-        if code != 0:
-            raise VMError(f"virtual machine: the facts job ended with {code}, expected 0")
-        lines = (out / "facts").read_text().splitlines()
-    return dict(line.split(":", 1) for line in lines)
+ROOT = Path(__file__).resolve().parent.parent
+LAB_DIR = Path(os.environ.get("KOORDNRI_LAB_DIR") or ROOT / ".cache" / "lab").resolve()
 
 
 def main() -> int:
@@ -61,7 +35,7 @@ def main() -> int:
     args = parser.parse_args()
     setup(LAB_DIR)
     if args.command == "facts":
-        for name, value in facts(LAB_DIR).items():
+        for name, value in facts.collect(LAB_DIR).items():
             print(f"{name}: {value}")
     if args.command == "run":
         return run_job(LAB_DIR, args.job, args.out, args.timeout, systemd=not args.no_systemd)

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from lab import apt
 
-from vm import cpio, guest
+from . import cpio, disk, guest
 
 REPO = Path(__file__).resolve().parents[2]
 SUITE = "trixie"
@@ -31,10 +31,12 @@ MODULES = ("drivers/block/virtio_blk", "fs/overlayfs/overlay")
 ROOT_PACKAGES = [
     *("base-files", "base-passwd", "bash", "coreutils", "dash", "findutils", "grep", "gzip", "libc-bin", "sed", "tar"),
     *("util-linux", "mount", "iproute2", "procps", "systemd", "systemd-sysv", "dbus", "python3", "runc"),
+    "libstdc++6",  # of grpcio's wheel
 ]
 TEST_PACKAGES = ("pytest", "grpcio")
 """What the suite inside needs of pyproject's development dependencies."""
-ROOT_IMAGE_BYTES = 700 << 20
+ROOT_SPARE_BYTES = 512 << 20
+"""For what the job writes outside /job: images, containers, logs. A snapshot takes it, so the file stays as it is."""
 _UNREAD = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info", "usr/share/lintian")
 # From new to old; pip expands none of them by itself. Trixie's C library is 2.41.
 _PLATFORMS = [f"manylinux_2_{minor}_x86_64" for minor in (39, 34, 31, 28, 27, 26, 24, 17, 12, 5)]
@@ -52,7 +54,13 @@ def setup(lab_dir: Path) -> None:
         own = Path(__file__).read_text()
         _part(vm_dir, "qemu", own, lambda target: _qemu(lab_dir, target))
         _part(vm_dir, "kernel", own + guest.INIT_SCRIPT, lambda target: _kernel(lab_dir, target))
-        needs = own + Path(guest.__file__).read_text() + "".join(_requirements()) + _lock_file().read_text()
+        needs = (
+            own
+            + Path(guest.__file__).read_text()
+            + Path(disk.__file__).read_text()
+            + "".join(_requirements())
+            + _lock_file().read_text()
+        )
         _part(vm_dir, "root", needs, lambda target: _root(lab_dir, target))
         _part(vm_dir, "disk", needs, lambda target: _disk(vm_dir / "root", target))
 
@@ -120,6 +128,7 @@ def _configure(target: Path) -> None:
         "etc/hostname": "lab\n",
         "etc/hosts": "127.0.0.1 localhost lab\n",
         "etc/fstab": "",
+        "etc/resolv.conf": "# no network\n",  # containerd copies it into every sandbox
         "etc/machine-id": "",
         "etc/systemd/system/lab-job.service": guest.JOB_UNIT,
         "etc/systemd/system/lab.target": guest.TARGET_UNIT,
@@ -152,16 +161,7 @@ def _python_packages(target: Path) -> None:
 
 
 def _disk(root: Path, target: Path) -> None:
-    pack_directory(root, target / "root.ext4", ROOT_IMAGE_BYTES)
-
-
-def pack_directory(directory: Path, image: Path, size_bytes: int) -> None:
-    """Make `image` an ext4 file system of `size_bytes` with the content of `directory`, owners and modes kept.
-
-    Raises CalledProcessError, with mke2fs's own words on stderr, when the content does not fit.
-    """
-    _run("mke2fs", "-q", "-F", "-t", "ext4", "-m", "0", "-O", "^has_journal", "-d", str(directory), str(image),
-         f"{size_bytes >> 10}k")  # fmt: skip
+    disk.pack(root, target / "root.ext4", ROOT_SPARE_BYTES)
 
 
 def _closure(lab_dir: Path, packages: list[str]) -> list[str]:

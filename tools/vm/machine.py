@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import tarfile
 import tempfile
 from pathlib import Path
 
-from vm import build, guest
+from . import disk, guest
 
 SHUTDOWN_S = 20
 """Taken off the time limit inside, so that a job that hangs is ended in there and its files still come out."""
@@ -30,6 +29,15 @@ class VMError(Exception):
     """The machine did not bring a result home; the message has the last lines of its console."""
 
 
+def lacks(lab_dir: Path) -> str | None:
+    """Why no machine can run here, or None when one can."""
+    if os.geteuid() != 0:
+        return "not root: files of root go into the virtual machine's disks"
+    needed = [lab_dir / "vm" / name for name in ("qemu/usr/bin/qemu-system-x86_64", "kernel/vmlinuz", "disk/root.ext4")]
+    absent = [str(path) for path in needed if not path.exists()]
+    return f"laboratory incomplete, no {', '.join(absent)}: run python tools/lab_setup.py" if absent else None
+
+
 def run_job(lab_dir: Path, job_dir: Path, out_dir: Path, timeout_s: float, systemd: bool = True) -> int:
     """Boot, execute `job_dir`/run (it finds job_dir at /job), and unpack what it left in /out into `out_dir`.
 
@@ -41,11 +49,12 @@ def run_job(lab_dir: Path, job_dir: Path, out_dir: Path, timeout_s: float, syste
     out_dir.mkdir(parents=True, exist_ok=True)
     console = out_dir / "console.log"
     vm_dir = lab_dir / "vm"
-    if not (vm_dir / "disk" / "root.ext4").exists():
-        raise VMError(f"{vm_dir}/disk/root.ext4: absent, expected the root disk; run tools/lab_setup.py first")
+    reason = lacks(lab_dir)
+    if reason is not None:
+        raise VMError(reason)
     with tempfile.TemporaryDirectory(prefix="run-", dir=vm_dir) as temporary:
         job, result = Path(temporary, "job.ext4"), Path(temporary, "result.tar")
-        build.pack_directory(job_dir, job, _size_bytes(job_dir) + JOB_SPARE_BYTES)
+        disk.pack(job_dir, job, JOB_SPARE_BYTES)
         with result.open("wb") as file:
             file.truncate(RESULT_BYTES)
         command = _command(vm_dir, job, result, [f"lab.limit={max(1, int(timeout_s - SHUTDOWN_S))}"], systemd)
@@ -100,17 +109,6 @@ def _command(vm_dir: Path, job: Path, result: Path, words: list[str], systemd: b
     ]
 
 
-def _size_bytes(directory: Path) -> int:
-    # Whole blocks and an inode for each entry, as ext4 counts.
-    return sum((path.lstat().st_size + 8191) // 4096 * 4096 for path in directory.rglob("*"))
-
-
 def _tail(console: Path, lines: int = 15) -> str:
     text = console.read_text(errors="replace").replace("\r", "") if console.exists() else ""
     return "last lines of its console:\n" + "\n".join(text.splitlines()[-lines:])
-
-
-def clear(out_dir: Path) -> None:
-    """Remove an earlier run's result, so that it cannot be taken for this one's."""
-    if out_dir.exists():
-        shutil.rmtree(out_dir)
