@@ -6,6 +6,7 @@ decoded there. Source: koordlet.md 2 and 8, appendix A.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -100,7 +101,7 @@ class Annotation(Generic[T]):
         try:
             return self._decode(text)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-            return AnnotationError(self.key, f"{error}; got {_excerpt(text)}")
+            return AnnotationError(self.key, f"{_broken_json(text) or error}; got {_excerpt(text)}")
 
 
 def fault_of(hook: str, error: Exception) -> HookError:
@@ -110,6 +111,19 @@ def fault_of(hook: str, error: Exception) -> HookError:
     if isinstance(error, NodeError):
         return HookError(hook, str(error), "node")
     return HookError(hook, f"{type(error).__name__}: {error}", "bug")
+
+
+def _broken_json(text: str) -> str:
+    """Where the JSON is broken, since msgspec does not say where a text ends too early; "" when its fault is another one."""
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        return f"broken JSON, line {error.lineno} column {error.colno}: {error.msg}"
+    except RecursionError:
+        return "broken JSON, nested too deep"
+    except ValueError:  # an integer of thousands of digits
+        pass
+    return ""
 
 
 def _excerpt(text: str) -> str:

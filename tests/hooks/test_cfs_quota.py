@@ -128,7 +128,7 @@ def test_a_container_that_the_spec_does_not_name_is_left_alone():
 @pytest.mark.parametrize(
     ("annotation", "problem"),
     [
-        pytest.param('{"containers":', "truncated", id="v13-malformed"),
+        pytest.param('{"containers":', "broken JSON, line 1 column 15", id="v13-malformed"),
         pytest.param(
             {"containers": {"main": {"limits": {CPU: "half"}}}}, f'containers.main.limits["{CPU}"]', id="text"
         ),

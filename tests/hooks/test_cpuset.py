@@ -113,7 +113,7 @@ def test_empty_pools_leave_no_comma_behind():
 @pytest.mark.parametrize(
     ("status", "problems"),
     [
-        pytest.param('{"cpuset":"2-4"', ["truncated"], id="v26-broken-JSON"),
+        pytest.param('{"cpuset":"2-4"', ["broken JSON, line 1 column 16"], id="v26-broken-JSON"),
         pytest.param('{"cpuset":5}', ["$.cpuset", "str"], id="wrong-type"),
         pytest.param({"cpuset": "4-2"}, ['cpuset: "4-2" at position 0', "start <= end"], id="backwards"),
         pytest.param({"cpuset": "0-3,x"}, ['"x" at position 4'], id="no-number"),
