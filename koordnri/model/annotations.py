@@ -101,7 +101,10 @@ class Annotation(Generic[T]):
         try:
             return self._decode(text)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-            return AnnotationError(self.key, f"{_broken_json(text) or error}; got {_excerpt(text)}")
+            problem = str(error)
+            if isinstance(error, msgspec.DecodeError) and not isinstance(error, msgspec.ValidationError):
+                problem = _broken_json(text) or problem
+            return AnnotationError(self.key, f"{problem}; got {_excerpt(text)}")
 
 
 def fault_of(hook: str, error: Exception) -> HookError:

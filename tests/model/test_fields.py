@@ -1,0 +1,109 @@
+"""The field table: what counts as the same value, which file carries a field, and by which route it can be set."""
+
+import pytest
+
+from koordnri.model import Event, NodeState, fields
+from koordnri.model.node import MAINLINE_V2_FILES
+from koordnri.model.routes import ADJUST, REPLY, WRITE, Refusal
+
+
+@pytest.mark.parametrize(
+    ("field", "a", "b", "same"),
+    [
+        (fields.CPU_CPUS, "0-3", "0,1,2,3", True),
+        (fields.CPU_CPUS, "0-3", "3,0-2", True),
+        (fields.CPU_CPUS, "0-3", "0-4", False),
+        (fields.CPU_CPUS, "odd", "odd", True),
+        (fields.CPU_CPUS, "odd", "0", False),
+        (fields.CPU_MEMS, "0,1", "0-1", True),
+        (fields.CPU_QUOTA, -1, None, True),
+        (fields.CPU_QUOTA, -1, 0, True),
+        (fields.CPU_QUOTA, -1, -5, True),
+        (fields.CPU_QUOTA, 1000, -1, False),
+        (fields.CPU_QUOTA, 1000, 1000, True),
+        (fields.MEMORY_LIMIT, -1, 0, True),
+        (fields.MEMORY_LIMIT, 1, 2, False),
+        (fields.MEMORY_HIGH, -1, None, True),
+        (fields.MEMORY_MIN, 0, 0, True),
+        (fields.MEMORY_MIN, 0, -1, False),
+        (fields.CPU_SHARES, 2, 1024, False),
+        (fields.RDT_CLOSID, "LS", "LS", True),
+        (fields.MOUNT, fields.Mount("/a"), fields.Mount("/a", "bind", ("rbind",)), True),
+    ],
+)
+def test_two_spellings_of_a_value_are_the_same(field, a, b, same):
+    assert field.same(a, b) is same
+    assert field.same(b, a) is same
+
+
+def test_names_are_unique_and_keyed_ones_carry_their_key():
+    names = [f.name for f in fields.ALL]
+    assert len(set(names)) == len(names)
+    assert fields.ENV.named("PATH") == "env[PATH]"
+    assert fields.CPU_QUOTA.named("") == "cpu.quota"
+
+
+@pytest.mark.parametrize(
+    ("field", "version", "present", "file"),
+    [
+        (fields.CPU_QUOTA, 1, frozenset(), "cpu/cpu.cfs_quota_us"),
+        (fields.CPU_QUOTA, 2, MAINLINE_V2_FILES, "cpu.max"),
+        (fields.CPU_QUOTA, 2, frozenset(), ""),
+        (fields.MEMORY_HIGH, 1, MAINLINE_V2_FILES, ""),
+        (fields.IO_WEIGHT, 2, frozenset({"io.weight", "io.bfq.weight"}), "io.weight"),
+        (fields.IO_WEIGHT, 2, frozenset({"io.bfq.weight"}), "io.bfq.weight"),
+        (fields.ENV, 2, MAINLINE_V2_FILES, ""),
+    ],
+)
+def test_the_kernel_decides_which_file_carries_a_field(field, version, present, file):
+    assert field.file(version, present) == file
+
+
+UNIFIED = [f for f in fields.ALL if f.adjust == "unified"]
+
+
+@pytest.mark.parametrize("field", UNIFIED, ids=lambda f: f.name)
+@pytest.mark.parametrize("event", list(Event))
+def test_v1_refuses_every_unified_field(field, event):
+    route = NodeState(cgroup_version=1).routes(event)[field]
+    assert isinstance(route, Refusal)
+    assert str(route) == f"cgroup v1 has no {field.v2[0]}"
+
+
+@pytest.mark.parametrize("field", UNIFIED, ids=lambda f: f.name)
+@pytest.mark.parametrize("event", list(Event))
+def test_v2_refuses_a_unified_field_whose_file_the_kernel_lacks(field, event):
+    route = NodeState(cgroup_files=MAINLINE_V2_FILES - set(field.v2)).routes(event)[field]
+    assert isinstance(route, Refusal)
+    assert field.v2[0] in route
+
+
+def test_at_create_all_of_a_mainline_v2_kernel_goes_into_the_adjustment():
+    assert set(NodeState().create_routes.values()) == {ADJUST}
+
+
+@pytest.mark.parametrize("event", [Event.UPDATE, Event.SYNC])
+def test_later_only_resources_can_be_replied(event):
+    routes = NodeState().routes(event)
+    refused = {f.name for f, r in routes.items() if isinstance(r, Refusal)}
+    assert refused == {"blockio.class", "rdt.closid", "env", "mount", "device", "oom_score_adj"}
+    assert {r for r in routes.values() if not isinstance(r, Refusal)} == {REPLY}
+
+
+@pytest.mark.parametrize(
+    ("node", "written"),
+    [
+        (
+            NodeState(cgroup_version=1),
+            {"cpu.cpus", "cpu.mems", "cpu.quota", "cpu.period", "cpu.shares", "memory.limit"},
+        ),
+        (
+            NodeState(cgroup_files=frozenset({"cpu.max", "memory.low"})),
+            {"cpu.quota", "cpu.period", "memory.low"},
+        ),
+    ],
+)
+def test_a_pods_fields_are_files_or_refused(node, written):
+    assert {f.name for f, r in node.pod_routes.items() if r == WRITE} == written
+    assert all(isinstance(r, Refusal) for r in node.pod_routes.values() if r != WRITE)
+    assert str(node.pod_routes[fields.ENV]) == "env is not a cgroup setting"

@@ -1,0 +1,72 @@
+"""Baselines: how they move, and how they travel in a container's annotation."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from koordnri.model import Resources
+from koordnri.model.resources import NOTHING, decode_baseline, encode_baseline
+
+FULL = Resources(512, 50_000, 100_000, "0-3", "0", 1 << 30, {"memory.min": "5"})
+
+
+@pytest.mark.parametrize(
+    ("asked", "moved"),
+    [
+        (Resources(cpu_quota=-1), Resources(512, -1, 100_000, "0-3", "0", 1 << 30, {"memory.min": "5"})),
+        (Resources(cpus="4"), Resources(512, 50_000, 100_000, "4", "0", 1 << 30, {"memory.min": "5"})),
+        (Resources(memory_limit=7), Resources(512, 50_000, 100_000, "0-3", "0", 7, {"memory.min": "5"})),
+        (
+            Resources(unified={"memory.high": "9"}),
+            Resources(512, 50_000, 100_000, "0-3", "0", 1 << 30, {"memory.min": "5", "memory.high": "9"}),
+        ),
+    ],
+)
+def test_what_is_asked_moves_and_the_rest_stays(asked, moved):
+    assert FULL.moved_by(asked) == moved
+
+
+@pytest.mark.parametrize("asked", [NOTHING, FULL, Resources(512), Resources(unified={"memory.min": "5"})])
+def test_nothing_moved_is_the_same_object(asked):
+    assert FULL.moved_by(asked) is FULL
+
+
+def test_moving_does_not_change_the_old_baseline():
+    FULL.moved_by(Resources(unified={"memory.min": "6"}))
+    assert FULL.unified == {"memory.min": "5"}
+
+
+def test_the_annotation_is_short():
+    assert encode_baseline(Resources(512, 50_000, 100_000)) == '{"shares":512,"quota":50000,"period":100000}'
+    assert encode_baseline(NOTHING) == "{}"
+
+
+number = st.none() | st.integers(-1, 2**63 - 1)
+resources = st.builds(
+    Resources,
+    number,
+    number,
+    number,
+    st.text(max_size=9),
+    st.text(max_size=9),
+    number,
+    st.none() | st.dictionaries(st.text(min_size=1, max_size=9), st.text(max_size=9), max_size=3),
+)
+
+
+@given(resources)
+def test_a_baseline_survives_the_annotation(baseline):
+    assert decode_baseline(encode_baseline(baseline)) == baseline
+
+
+@given(resources, resources)
+def test_asking_the_same_again_moves_nothing(baseline, asked):
+    moved = baseline.moved_by(asked)
+    assert moved.moved_by(asked) is moved
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"shares":"many"}', '{"unified":{"a":1}}', "null"])
+def test_a_text_that_is_not_ours_is_refused(text):
+    with pytest.raises(msgspec.DecodeError):
+        decode_baseline(text)
