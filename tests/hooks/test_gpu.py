@@ -55,6 +55,7 @@ def test_without_gpus_nothing_is_set(annotations):
 def test_only_HAMi_and_less_than_a_whole_gpu_is_isolated(resources, labels):
     decision = run(GPU(), context(with_gpus(gpu(0, resources), labels=labels)))
     assert values(decision) == {"env[NVIDIA_VISIBLE_DEVICES]": "0"}
+    assert decision.errors == []
 
 
 ISOLATED = {
