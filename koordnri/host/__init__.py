@@ -1,13 +1,79 @@
-"""The only room that reads (and, later, writes) /sys, /proc, cgroupfs and resctrl. The root directory is injectable."""
+"""The only room that reads (and, later, writes) /sys, /proc, cgroupfs and resctrl. The root directory is injectable.
 
+Belongs here: one file per kind of fact, each turning files into values of the model. Does not belong here: what the API server knows
+(labels, annotations, allocatable memory, pools), and any decision. Nothing here raises over what it finds: an unreadable or
+nonsensical file costs that one fact, and a text in `NodeState.problems` names the path, the value and what was expected.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from koordnri.host.cgroups import read_driver, read_v2_files, read_version
+from koordnri.host.devices import read_block_devices
+from koordnri.host.files import HostFiles
+from koordnri.host.kubelet import read_cpu_policy
+from koordnri.host.memory import page_bytes, read_memory_bytes
+from koordnri.host.resctrl import read_groups, read_resctrl
+from koordnri.host.topology import read_online, read_topology
 from koordnri.model import NodeState
+
+MOST_PROBLEMS = 20
+"""More than anybody reads; a broken /sys with hundreds of CPUs must not become a log of thousands of lines."""
 
 
 def read_node(root: Path, name: str) -> NodeState:
-    return NodeState(name=name, cgroup_version=1)
+    """All that the host's files tell of the node. `root` is where the host's / (or at least its /sys and /proc) is to be found."""
+    return NodeState(name=name, **_facts(root))
 
 
 def refresh(state: NodeState, root: Path, full: bool) -> NodeState:
-    return state
+    """The state with the host's facts as they are now; the same object when none has changed. Facts from elsewhere are kept.
+
+    full    read everything again; else only look at what can make a decision harmful before the next full look: resctrl groups
+            that are gone (a container that names one does not start) and CPUs that went on- or offline
+    """
+    if not full:
+        files = HostFiles(root)
+        online = None if state.topology is None else state.topology.online
+        if read_online(files) == online:
+            return _with_groups(state, read_groups(files))
+    facts = _facts(root)
+    if all(getattr(state, fact) == value for fact, value in facts.items()):
+        return state
+    return replace(state, **facts)
+
+
+def _with_groups(state: NodeState, groups: frozenset[str] | None) -> NodeState:
+    if state.resctrl is None:
+        return state  # newly mounted: nothing harmful, the next full look finds it
+    if groups is None:
+        return replace(state, resctrl=None)
+    if groups == state.resctrl.groups:
+        return state
+    return replace(state, resctrl=replace(state.resctrl, groups=groups))
+
+
+def _facts(root: Path) -> dict[str, Any]:
+    """The fields of NodeState that this room owns."""
+    files = HostFiles(root)
+    version = read_version(files)
+    facts: dict[str, Any] = {
+        "topology": read_topology(files),
+        # Where nothing is known, a v2 node without any file is what makes every hook leave the cgroup's files alone.
+        "cgroup_version": version or 2,
+        "cgroup_driver": read_driver(files, version),
+        "cgroup_files": read_v2_files(files) if version == 2 else frozenset(),
+        "resctrl": read_resctrl(files),
+        "block_devices": read_block_devices(files),
+        "memory_bytes": read_memory_bytes(files),
+        "page_bytes": page_bytes(),
+        "kubelet_cpu_policy": read_cpu_policy(files),
+    }
+    problems = files.problems
+    if len(problems) > MOST_PROBLEMS:
+        problems = [*problems[:MOST_PROBLEMS], f"and {len(problems) - MOST_PROBLEMS} more"]
+    facts["problems"] = tuple(problems)
+    return facts

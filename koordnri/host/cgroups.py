@@ -1,0 +1,77 @@
+"""Which cgroup version, which driver kubelet uses, and which files a container's v2 cgroup will show.
+
+The files matter because a `unified` entry whose file is missing keeps a container from starting (runc and crun give up). So a file is
+claimed only when it has been seen in a cgroup of this very kernel, or when every kernel since 5.4 has it.
+"""
+
+from __future__ import annotations
+
+from koordnri.host.files import HostFiles
+
+_ROOT = "sys/fs/cgroup"
+_V1_CONTROLLERS = ("cpu", "cpu,cpuacct", "cpuset", "memory")
+
+SURE_FILES = {
+    "cpu": frozenset({"cpu.max", "cpu.weight"}),
+    "cpuset": frozenset({"cpuset.cpus", "cpuset.mems"}),
+    "memory": frozenset({"memory.max", "memory.min", "memory.low", "memory.high", "memory.oom.group"}),
+}
+"""Controller → files below the root that every kernel >= 5.4 with that controller has.
+
+Left out is what came later (cpu.max.burst 5.14, cpu.idle 5.15) and what the kernel's configuration decides: of `io` that is all
+that one would set (io.max: BLK_DEV_THROTTLING, io.weight: BLK_CGROUP_IOCOST, io.bfq.weight: BFQ_GROUP_IOSCHED).
+"""
+
+
+def read_version(files: HostFiles) -> int | None:
+    """2 when the controllers are in the unified hierarchy, 1 when in v1 hierarchies (hybrid too), None when there are no cgroups."""
+    if files.exists(f"{_ROOT}/cgroup.controllers"):
+        return 2
+    if any(files.exists(f"{_ROOT}/{name}") for name in _V1_CONTROLLERS):
+        return 1
+    files.missing(_ROOT, "cgroup.controllers (v2) or directories of controllers (v1)")
+    return None
+
+
+def read_driver(files: HostFiles, version: int | None) -> str:
+    """`systemd` or `cgroupfs`, by the directory that kubelet has made; before it has, by whether systemd runs the host."""
+    tops = [_ROOT] if version != 1 else [f"{_ROOT}/{name}" for name in (*_V1_CONTROLLERS, "systemd")]
+    for directory, driver in (("kubepods.slice", "systemd"), ("kubepods", "cgroupfs")):
+        if any(files.exists(f"{top}/{directory}") for top in tops):
+            return driver
+    return "systemd" if files.exists("run/systemd/system") else "cgroupfs"
+
+
+def read_v2_files(files: HostFiles) -> frozenset[str]:
+    """Names of the control files that a container's cgroup will have; empty when nothing can be told.
+
+    Which files a cgroup has depends on the kernel and on the controllers that its parent enables, not on the cgroup: what one cgroup
+    below the root shows, another with that controller shows too. So the listings of all first-level cgroups (kubepods, system.slice,
+    init.scope, …) are taken together. A container has every controller that the root offers, for runc and crun enable all of them on
+    the way down when they create its cgroup; for one that no first-level cgroup has yet, SURE_FILES answer until the next look.
+    """
+    offered = (files.text(f"{_ROOT}/cgroup.controllers") or "").split()
+    seen: set[str] = set()
+    top = files.entries(_ROOT)
+    for child in top[0] if top else ():
+        inside = files.entries(f"{_ROOT}/{child}")
+        if inside is not None:
+            seen.update(inside[1])
+    shown = {name.partition(".")[0] for name in seen if name not in _WITHOUT_CONTROLLER}
+    for controller in offered:
+        if controller not in shown:
+            seen |= SURE_FILES.get(controller, frozenset())
+    return frozenset(seen)
+
+
+_WITHOUT_CONTROLLER = frozenset(
+    {
+        "cpu.stat",
+        "cpu.stat.local",
+        "cpu.pressure",
+        "io.pressure",
+        "irq.pressure",
+        "memory.pressure",
+    }
+)
+"""What a cgroup shows although the controller is not enabled in it: the base statistics and pressure stall information."""

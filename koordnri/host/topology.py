@@ -1,0 +1,115 @@
+"""CPU topology from sysfs. Source: the kernel's Documentation/admin-guide/cputopology.rst and ABI/testing/sysfs-devices-system-cpu.
+
+The kernel shows a CPU's topology only while it is online, so the offline ones are left out and leave holes in the numbers.
+"""
+
+from __future__ import annotations
+
+from koordnri.host.files import HostFiles
+from koordnri.model.cpuset import CPUSet
+from koordnri.model.topology import CPU, Topology
+
+_CPU = "sys/devices/system/cpu"
+_NODE = "sys/devices/system/node"
+_L3_FIRST = (3, 2, 1, 0, 4)
+"""Cache directories in the order tried; index3 is the L3 nearly everywhere (0 and 1 are L1d and L1i)."""
+
+_L3Key = tuple[str, int | str]
+
+
+def read_online(files: HostFiles) -> CPUSet | None:
+    """The CPUs that are online; None when the kernel does not tell."""
+    online = files.cpus(f"{_CPU}/online")
+    if online is not None and not online:
+        files.bad(f"{_CPU}/online", "", "at least one CPU")
+        return None
+    return online
+
+
+def read_topology(files: HostFiles) -> Topology | None:
+    """The online CPUs with core, L3, NUMA node and socket.
+
+    A fact that is missing costs that fact: no NUMA directories → node 0 (a kernel without NUMA); no L3 → the NUMA node stands for it;
+    no socket → 0; no core → a core of its own, so that nobody takes two unknown CPUs for siblings.
+    """
+    problems = len(files.problems)
+    online = read_online(files)
+    if online is None:
+        if len(files.problems) == problems:
+            files.missing(f"{_CPU}/online", "the list of online CPUs")
+        return None
+    numa = _numa(files, online)
+    sockets, cores = _sockets_and_cores(files, online)
+    l3 = _l3(files, online, numa)
+    return Topology.of([CPU(cpu, cores[cpu], l3[cpu], numa[cpu], sockets[cpu]) for cpu in online])
+
+
+def _numa(files: HostFiles, online: CPUSet) -> dict[int, int]:
+    found = files.entries(_NODE)
+    nodes = [int(name[4:]) for name in found[0] if name[:4] == "node" and name[4:].isdecimal()] if found else []
+    numa: dict[int, int] = {}
+    for node in sorted(nodes):
+        for cpu in files.cpus(f"{_NODE}/node{node}/cpulist") or ():
+            numa[cpu] = node
+    lost = CPUSet(cpu for cpu in online if cpu not in numa)
+    if lost:
+        if nodes:
+            files.problems.append(
+                f"{files.path(_NODE)}: expected each CPU in one NUMA node, got none for {lost}; 0 taken"
+            )
+        numa.update(dict.fromkeys(lost, 0))
+    return numa
+
+
+def _sockets_and_cores(files: HostFiles, online: CPUSet) -> tuple[dict[int, int], dict[int, int]]:
+    """By CPU. core_id is unique within a die only, and has gaps: cores are numbered anew, in the order of (socket, die, core_id)."""
+    sockets: dict[int, int] = {}
+    keys: dict[int, tuple[int, int, int, int]] = {}
+    lost = []
+    for cpu in online:
+        directory = f"{_CPU}/cpu{cpu}/topology"
+        core = files.number(f"{directory}/core_id")
+        socket = files.number(f"{directory}/physical_package_id")
+        if core is None or socket is None:
+            lost.append(cpu)
+        # -1 is the kernel's spelling of "the firmware does not tell" (arm64, old kernels).
+        sockets[cpu] = max(socket or 0, 0)
+        die = max(files.number(f"{directory}/die_id") or 0, 0)
+        known = core is not None and core >= 0
+        keys[cpu] = (sockets[cpu], die, core, 0) if known and core is not None else (sockets[cpu], die, -1, cpu)
+    if lost:
+        files.missing(f"{_CPU}/cpu[{CPUSet(lost)}]/topology", "core_id and physical_package_id")
+    number = {key: i for i, key in enumerate(sorted(set(keys.values())))}
+    return sockets, {cpu: number[key] for cpu, key in keys.items()}
+
+
+def _l3(files: HostFiles, online: CPUSet, numa: dict[int, int]) -> dict[int, int]:
+    """By CPU: the cache's id, which is also resctrl's; numbered anew where the kernel gives none; the NUMA node where there is no L3."""
+    keys: dict[int, _L3Key] = {}
+    for cpu in online:
+        if cpu in keys:
+            continue
+        key, shared = _l3_of(files, cpu)
+        keys[cpu] = key or ("numa", numa[cpu])
+        if key is not None:
+            # All that share it at once: one look per cache instead of one per CPU.
+            keys.update((other, key) for other in shared if other in online and other not in keys)
+    kinds = {kind for kind, _ in keys.values()}
+    if kinds <= {"id"} or kinds <= {"numa"}:
+        return {cpu: int(number) for cpu, (_, number) in keys.items()}
+    number = {key: i for i, key in enumerate(dict.fromkeys(keys[cpu] for cpu in online))}
+    return {cpu: number[key] for cpu, key in keys.items()}
+
+
+def _l3_of(files: HostFiles, cpu: int) -> tuple[_L3Key | None, CPUSet]:
+    for index in _L3_FIRST:
+        directory = f"{_CPU}/cpu{cpu}/cache/index{index}"
+        if files.text(f"{directory}/level") != "3":
+            continue
+        shared = files.cpus(f"{directory}/shared_cpu_list") or CPUSet()
+        number = files.number(f"{directory}/id")
+        if number is not None and number >= 0:
+            return ("id", number), shared
+        if shared:
+            return ("cpus", str(shared)), shared
+    return None, CPUSet()
