@@ -1,0 +1,86 @@
+"""Decisions as tables for people."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from koordnri.cli.explanation import Explanation, plain_value
+from koordnri.model import UNLIMITED, Decision, Setting, fields
+
+PIPE_WIDTH = 160
+"""Columns where there is no terminal: wide enough to leave most reasons on one line."""
+
+_LIMITS = (fields.CPU_QUOTA, fields.MEMORY_LIMIT, fields.MEMORY_HIGH)
+_UNITS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
+
+
+def console() -> Console:
+    """Standard output."""
+    wide = not sys.stdout.isatty() and "COLUMNS" not in os.environ
+    return Console(width=PIPE_WIDTH if wide else None, highlight=False)
+
+
+def print_explanation(out: Console, explanation: Explanation) -> None:
+    """One pod: a table of what is set and left alone, then what is wrong with it."""
+    pod = explanation.pod
+    table = Table(title=heading(pod.namespace, pod.name, pod.qos.value, pod.kube_qos.value), title_justify="left")
+    for column in ("container", "field", "value", "hook", "reason", "route"):
+        table.add_column(column, overflow="fold")
+    _add(table, "(pod)", explanation.own)
+    for name, decision in explanation.containers.items():
+        _add(table, name, decision)
+    out.print(table)
+    shape = explanation.as_json()
+    print_errors(out, shape["errors"])
+    out.print()
+
+
+def heading(namespace: str, name: str, qos: str, kube_qos: str) -> str:
+    """Title of a pod's table."""
+    return escape(f"{namespace}/{name}  {qos or 'no QoS label'}, {kube_qos}")
+
+
+def print_errors(out: Console, errors: Iterable[dict[str, Any]]) -> None:
+    """One line per mistake that cost a hook its fields."""
+    for error in errors:
+        where = f"container {error['container']}" if error["container"] else "pod"
+        out.print(
+            f"[red]error[/red] {escape(error['hook'])}, {escape(where)}: {escape(error['message'])}", soft_wrap=True
+        )
+
+
+def _add(table: Table, name: str, decision: Decision) -> None:
+    if not decision.settings and not decision.skipped:
+        table.add_row(escape(name), "[dim]nothing to set[/dim]", "", "", "", "")
+    first = name
+    for field, setting in decision.settings.items():
+        row = (first, field, shown_value(setting), setting.hook, setting.reason, setting.route)
+        table.add_row(*map(escape, row))
+        first = ""
+    for what, reason in decision.skipped.items():
+        table.add_row(
+            escape(first), f"[dim]{escape(what)}[/dim]", "", "", f"[dim]left alone: {escape(reason)}[/dim]", ""
+        )
+        first = ""
+    table.add_section()
+
+
+def shown_value(setting: Setting) -> str:
+    """The value as a person wants to read it."""
+    value = plain_value(setting)
+    if value == UNLIMITED and setting.field in _LIMITS:
+        return "-1 (unlimited)"
+    if isinstance(value, dict):
+        return " ".join(f"{k}={','.join(v) if isinstance(v, list) else v}" for k, v in value.items())
+    if setting.field.unit == "bytes":
+        for size, unit in _UNITS:
+            if value >= size:
+                return f"{value} ({value / size:.4g} {unit})"
+    return str(value)

@@ -1,0 +1,93 @@
+"""A decision as people and programs read it. The JSON shape is a contract: keys may be added to, never renamed.
+
+    {"pod": {"namespace", "name", "qos", "kubeQoS", "fields": {F: {"value", "hook", "reason", "route"}}},
+     "containers": [{"name", "fields": {F: {…}}, "skipped": {F or hook: reason}}],
+     "errors": [{"hook", "container", "message"}]}
+
+`qos` is the label's class, "" without one. `container` of an error is null when it is about the pod's own cgroup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, NamedTuple
+
+from koordnri.chain import Chain, Refused, Snapshot
+from koordnri.kubelet import SimulatedPod
+from koordnri.model import Decision, Device, Event, Mount, Pod, Setting
+from koordnri.model.decision import HookError
+from koordnri.session.translate import container_from, pod_from
+
+
+class Explanation(NamedTuple):
+    """What is decided of one pod, and by whom."""
+
+    pod: Pod
+    own: Decision
+    """of the pod's own cgroup"""
+    containers: dict[str, Decision]
+
+    def as_json(self) -> dict[str, Any]:
+        """The contract's shape."""
+        errors: list[tuple[str | None, HookError]] = [(None, e) for e in self.own.errors]
+        errors += [(name, e) for name, decision in self.containers.items() for e in decision.errors]
+        return {
+            "pod": {
+                "namespace": self.pod.namespace,
+                "name": self.pod.name,
+                "qos": self.pod.qos.value,
+                "kubeQoS": self.pod.kube_qos.value,
+                "fields": fields_of(self.own),
+            },
+            "containers": [
+                {"name": name, "fields": fields_of(decision), "skipped": dict(decision.skipped)}
+                for name, decision in self.containers.items()
+            ],
+            "errors": [{"hook": e.hook, "container": name, "message": e.message} for name, e in errors],
+        }
+
+
+def explain_pod(
+    chain: Chain, pod: SimulatedPod, snapshot: Snapshot, event: Event, only: Collection[str] | None = None
+) -> Explanation:
+    """Decide a pod as the daemon would when the runtime sent these messages; `only` names the containers that are asked for."""
+    known = pod_from(pod.sandbox)
+    known.spec = pod.spec
+    own = chain.decide_pod(known, snapshot)
+    decided: dict[str, Decision] = {}
+    for message in pod.containers:
+        if only is not None and message.name not in only:
+            continue
+        ctx = chain.context(known, container_from(message), event, snapshot)
+        try:
+            decided[message.name] = chain.run(ctx)
+        except Refused as refusal:
+            decided[message.name] = _refused(ctx.decision, str(refusal))
+    return Explanation(known, own, decided)
+
+
+def _refused(decision: Decision, message: str) -> Decision:
+    """The runtime does not create the container, so no field of it is set."""
+    decision.settings.clear()
+    last = decision.errors.pop()
+    decision.errors.append(last._replace(message=message))
+    decision.skipped[last.hook] = message
+    return decision
+
+
+def fields_of(decision: Decision) -> dict[str, dict[str, Any]]:
+    """Name of the field → value, hook, reason, route."""
+    return {
+        name: {"value": plain_value(s), "hook": s.hook, "reason": s.reason, "route": str(s.route)}
+        for name, s in decision.settings.items()
+    }
+
+
+def plain_value(setting: Setting) -> Any:
+    """The value as JSON has it."""
+    value = setting.value
+    if isinstance(value, Mount):
+        return {"source": value.source, "type": value.type, "options": list(value.options)}
+    if isinstance(value, Device):
+        return {"type": value.type, "major": value.major, "minor": value.minor, "fileMode": value.file_mode}
+    return value

@@ -1,0 +1,100 @@
+"""The files of `explain` and `simulate`: all read and checked before anything is decided, all mistakes told at once."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
+
+import click
+
+from koordnri.chain import Snapshot
+from koordnri.cli.node_file import read_node
+from koordnri.cli.pods_file import read_pods
+from koordnri.kubelet import SimulatedPod, pod_messages
+from koordnri.model import NodeState
+from koordnri.policy import DocumentError, PolicyDocument, read_policy, resolve
+
+T = TypeVar("T")
+
+BAD_INPUT = 2
+"""Exit code for a file or an option that cannot be used."""
+
+
+class Inputs(NamedTuple):
+    """What the files say."""
+
+    pods: list[SimulatedPod]
+    document: PolicyDocument | None
+    node: NodeState
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The policy as it is for this node, and the node."""
+        return Snapshot(resolve(self.document, self.node.name, self.node.labels), self.node)
+
+
+def pods_option(command: T) -> T:
+    """-f."""
+    return click.option(
+        "-f",
+        "--filename",
+        "pods_path",
+        required=True,
+        metavar="FILE",
+        help='Manifests of pods or workloads; "-" is standard input.',
+    )(command)  # type: ignore[type-var]  # click types its decorators by what they decorate
+
+
+def policy_option(command: T) -> T:
+    """--policy."""
+    return click.option(
+        "--policy",
+        "policy_path",
+        metavar="FILE",
+        help="A ConfigMap, just its data, or a directory with a file per key. Default: none.",
+    )(command)  # type: ignore[type-var]  # as above
+
+
+def node_option(command: T) -> T:
+    """--node."""
+    return click.option(
+        "--node",
+        "node_path",
+        metavar="FILE",
+        help="A description of the node. Default: a node of which nothing is known, with cgroup v2.",
+    )(command)  # type: ignore[type-var]  # as above
+
+
+def load_inputs(pods_path: str, policy_path: str | None, node_path: str | None) -> Inputs:
+    """Read the files. Mistakes, warnings and notes go to standard error; with a mistake, the process ends with code 2."""
+    bad: list[str] = []
+    document = _loaded(read_policy, policy_path, bad)
+    node = _loaded(read_node, node_path, bad) or NodeState()
+    pods = _loaded(read_pods, pods_path, bad)
+    if bad or pods is None:
+        raise SystemExit(BAD_INPUT)
+    for warning in () if document is None else document.warnings:
+        _say(f"{policy_path}: {warning}")
+    for problem in node.problems:
+        _say(f"{node_path}: {problem}")
+    for note in pods.notes:
+        _say(f"{pods_path}: {note}")
+    return Inputs([pod_messages(manifest, node) for manifest in pods.pods], document, node)
+
+
+def _loaded(load: Callable[[str], T], path: str | None, bad: list[str]) -> T | None:
+    if path is None:
+        return None
+    try:
+        return load(path)
+    except DocumentError as error:
+        bad.append(path)
+        _say(f"{path} cannot be used:")
+        for mistake in error.mistakes:
+            _say(str(mistake))
+        return None
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)

@@ -1,0 +1,244 @@
+"""A node that is only described: the file behind `--node`.
+
+Every key is optional; unknown ones are refused, since a misspelt one would silently describe another node:
+
+    name, labels, annotations
+    memory          a quantity: what the node can allocate
+    pageSize        a quantity, default 4Ki
+    topology        {sockets, numaPerSocket, coresPerNuma, threadsPerCore}: a regular machine, numbered as Linux does on x86
+    cpus            instead of topology: [{cpu, core, l3, numa, socket}…]; `core` is the CPU itself where left out, `l3` its NUMA node
+    cgroup          {version: 1|2, driver: cgroupfs|systemd}
+    kubelet         {cpuManagerPolicy: none|static, reservedCPUs: a CPU list}
+    resctrl         {vendor: intel|amd, cbmMask: hexadecimal text, numClosids, cacheIDs, groups: default [LSR, LS, BE]}
+    sharePools      [{socket, node, cpuset}…]; left out, the annotation node.koordinator.sh/cpu-shared-pools counts
+    beSharePools    likewise; node.koordinator.sh/be-cpu-shared-pools
+    blockDevices    {path: "major:minor"}; left out, every device is taken to exist
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, field
+
+from koordnri.model import CPUSet, NodeState
+from koordnri.model.cpuset import MAX_CPU
+from koordnri.model.node import Pool, Resctrl
+from koordnri.model.node_annotations import check_cpus, read_node_annotations
+from koordnri.model.topology import CPU, Topology
+from koordnri.policy.errors import DocumentError, Mistake, shown
+from koordnri.policy.reader import Document, read
+from koordnri.policy.report import Report
+from koordnri.policy.text import TextError, parse
+from koordnri.policy.units import NotNegative, Positive, Quantity, Text
+
+CPUNumber = Annotated[int, Meta(ge=0, le=MAX_CPU)]
+_DEVICE = re.compile(r"\d{1,7}:\d{1,7}")
+
+
+class RegularTopology(Document, frozen=True, forbid_unknown_fields=True):
+    """`topology`."""
+
+    sockets: Positive = 1
+    numa_per_socket: Positive = 1
+    cores_per_numa: Positive = 1
+    threads_per_core: Positive = 1
+
+    def check(self) -> Iterator[tuple[str, str]]:
+        cpus = self.sockets * self.numa_per_socket * self.cores_per_numa * self.threads_per_core
+        if cpus > MAX_CPU + 1:
+            yield "sockets", f"expected at most {MAX_CPU + 1} CPUs in all, got {cpus}"
+
+
+class DescribedCPU(Document, frozen=True, forbid_unknown_fields=True):
+    """One of `cpus`."""
+
+    cpu: CPUNumber
+    core: NotNegative | None = None
+    l3: NotNegative | None = None
+    numa: NotNegative = 0
+    socket: NotNegative = 0
+
+
+class Cgroup(Document, frozen=True, forbid_unknown_fields=True):
+    """`cgroup`."""
+
+    version: Annotated[int, Meta(ge=1, le=2)] = 2
+    driver: Literal["cgroupfs", "systemd"] = "systemd"
+
+
+class Kubelet(Document, frozen=True, forbid_unknown_fields=True):
+    """`kubelet`."""
+
+    cpu_manager_policy: Literal["none", "static"] = "none"
+    reserved_cpus: str = field(default="", name="reservedCPUs")
+
+
+class DescribedResctrl(Document, frozen=True, forbid_unknown_fields=True):
+    """`resctrl`."""
+
+    vendor: Literal["intel", "amd"] | None = None
+    cbm_mask: Any = "fff"
+    num_closids: Positive = 16
+    cache_ids: tuple[NotNegative, ...] | None = field(default=None, name="cacheIDs")
+    groups: tuple[Text, ...] = ("LSR", "LS", "BE")
+
+    @property
+    def mask(self) -> int:
+        """cbmMask as bits. A number is what YAML made of unquoted digits or of 0x…; raises ValueError."""
+        mask = int(self.cbm_mask, 16) if isinstance(self.cbm_mask, str) else self.cbm_mask
+        # All ways are usable, so the kernel shows ones only; that also tells digits that were meant as hexadecimal.
+        if type(mask) is not int or not 0 < mask < 1 << 64 or mask & (mask + 1):
+            raise ValueError("not a mask of ones")
+        return mask
+
+    def check(self) -> Iterator[tuple[str, str]]:
+        try:
+            _ = self.mask
+        except ValueError:
+            yield (
+                "cbmMask",
+                f'expected hexadecimal digits of ones only, as in the kernel\'s file, such as "7ff", got {shown(self.cbm_mask)}',
+            )
+
+
+class DescribedPool(Document, frozen=True, forbid_unknown_fields=True):
+    """One of `sharePools` or `beSharePools`."""
+
+    socket: NotNegative = 0
+    node: NotNegative = 0
+    cpuset: str = ""
+
+
+class NodeDocument(Document, frozen=True, forbid_unknown_fields=True):
+    """The file."""
+
+    name: str = ""
+    labels: dict[str, str] = field(default_factory=dict)
+    annotations: dict[str, str] = field(default_factory=dict)
+    memory: Quantity = 0
+    page_size: Quantity = 4096
+    topology: RegularTopology | None = None
+    cpus: tuple[DescribedCPU, ...] | None = None
+    cgroup: Cgroup = Cgroup()
+    kubelet: Kubelet = Kubelet()
+    resctrl: DescribedResctrl | None = None
+    share_pools: tuple[DescribedPool, ...] | None = None
+    be_share_pools: tuple[DescribedPool, ...] | None = None
+    block_devices: dict[str, str] | None = None
+
+    def check(self) -> Iterator[tuple[str, str]]:
+        if self.page_size < 1 or self.page_size & (self.page_size - 1):
+            yield "pageSize", f"expected a power of two such as 4Ki, got {self.page_size}"
+        if self.topology is not None and self.cpus is not None:
+            yield "cpus", "given beside topology: keep one of them"
+        seen: set[int] = set()
+        for index, cpu in enumerate(self.cpus or ()):
+            if cpu.cpu in seen:
+                yield f"cpus[{index}].cpu", f"given twice: {cpu.cpu}"
+            seen.add(cpu.cpu)
+        if self.cpus == ():
+            yield "cpus", "expected at least one CPU, got none"
+        for path, number in (self.block_devices or {}).items():
+            if not _DEVICE.fullmatch(number):
+                yield f"blockDevices.{path}", f'expected major:minor such as "8:16", got {shown(number)}'
+        yield from self._check_cpusets()
+
+    def _check_cpusets(self) -> Iterator[tuple[str, str]]:
+        topology = self.machine()
+        online = None if topology is None else topology.online
+        pools = {"sharePools": self.share_pools or (), "beSharePools": self.be_share_pools or ()}
+        texts = [("kubelet.reservedCPUs", self.kubelet.reserved_cpus)]
+        texts += [(f"{key}[{i}].cpuset", pool.cpuset) for key, listed in pools.items() for i, pool in enumerate(listed)]
+        for path, text in texts:
+            try:
+                check_cpus(text, online)
+            except ValueError as error:
+                yield path, str(error)
+
+    def machine(self) -> Topology | None:
+        """The CPUs; None where the file does not tell."""
+        if self.cpus:
+            return Topology.of(
+                [
+                    CPU(
+                        c.cpu,
+                        c.cpu if c.core is None else c.core,
+                        c.numa if c.l3 is None else c.l3,
+                        c.numa,
+                        c.socket,
+                    )
+                    for c in self.cpus
+                ]
+            )
+        regular = self.topology
+        if regular is None:
+            return None
+        return Topology.regular(
+            regular.sockets, regular.numa_per_socket, regular.cores_per_numa, regular.threads_per_core
+        )
+
+
+def read_node(path: str | Path) -> NodeState:
+    """The node in a file. Raises DocumentError with all mistakes, also for a file that cannot be read."""
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise DocumentError([Mistake("", f"cannot be read: {error.strerror}")]) from None
+    except UnicodeDecodeError as error:
+        raise DocumentError([Mistake("", f"expected UTF-8 text, byte {error.start} is none")]) from None
+    return load_node(text)
+
+
+def load_node(text: str) -> NodeState:
+    """The node in a YAML or JSON text; an empty one describes a node of which nothing is known. Raises DocumentError."""
+    try:
+        value = parse(text)
+    except TextError as error:
+        raise DocumentError([Mistake("", str(error))]) from None
+    report = Report()
+    document = read(NodeDocument, {} if value is None else value, report)
+    if report.mistakes:
+        raise DocumentError(report.mistakes)
+    return node_state(document)
+
+
+def node_state(document: NodeDocument) -> NodeState:
+    """The checked file as what hooks read."""
+    topology = document.machine()
+    told = read_node_annotations(document.annotations, None if topology is None else topology.online)
+    return NodeState(
+        name=document.name,
+        labels=document.labels,
+        annotations=document.annotations,
+        memory_bytes=document.memory,
+        page_bytes=document.page_size,
+        topology=topology,
+        cgroup_version=document.cgroup.version,
+        cgroup_driver=document.cgroup.driver,
+        kubelet_cpu_policy=document.kubelet.cpu_manager_policy,
+        reserved_cpus=CPUSet.parse(document.kubelet.reserved_cpus),
+        resctrl=_resctrl(document.resctrl, topology),
+        ls_pools=told.ls_pools if document.share_pools is None else _pools(document.share_pools),
+        be_pools=told.be_pools if document.be_share_pools is None else _pools(document.be_share_pools),
+        system_cpus=told.system_cpus,
+        normalization_ratio=told.normalization_ratio,
+        block_devices=document.block_devices,
+        problems=told.problems,
+    )
+
+
+def _resctrl(described: DescribedResctrl | None, topology: Topology | None) -> Resctrl | None:
+    if described is None:
+        return None
+    caches = described.cache_ids
+    if caches is None:
+        caches = () if topology is None else tuple(sorted({c.l3 for c in topology.cpus}))
+    return Resctrl(described.vendor or "", described.mask, described.num_closids, caches, frozenset(described.groups))
+
+
+def _pools(described: tuple[DescribedPool, ...]) -> tuple[Pool, ...]:
+    return tuple(Pool(p.socket, p.node, p.cpuset.strip()) for p in described)

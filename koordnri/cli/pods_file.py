@@ -1,0 +1,205 @@
+"""Pods in a file of manifests: the file behind `-f`.
+
+YAML of one or many documents, or JSON. Pods are taken as they are, also out of a List (what `kubectl get pods -o yaml` prints);
+of a workload one pod is made from its template, called `<workload>-0`. Other kinds are passed over, with a note.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import yaml
+
+from koordnri.kubelet import PodManifest
+from koordnri.policy.errors import DocumentError, Mistake, bounded, shown
+from koordnri.policy.reader import read
+from koordnri.policy.report import Report
+from koordnri.policy.text import Mapping, TextError, parse_json
+
+MAX_BYTES = 64 << 20
+"""Ten times what `kubectl get pods -A -o yaml` prints for a full node."""
+
+_TEMPLATES = {
+    "Deployment": ("spec", "template"),
+    "ReplicaSet": ("spec", "template"),
+    "ReplicationController": ("spec", "template"),
+    "StatefulSet": ("spec", "template"),
+    "DaemonSet": ("spec", "template"),
+    "Job": ("spec", "template"),
+    "CronJob": ("spec", "jobTemplate", "spec", "template"),
+    "PodTemplate": ("template",),
+}
+"""Kind → where its pod template is."""
+
+_STDIN = "-"
+
+
+class PodsFile(NamedTuple):
+    """What was found."""
+
+    pods: list[PodManifest]
+    """with name and namespace filled in"""
+    notes: list[str]
+    """what was passed over"""
+
+
+class _Found(NamedTuple):
+    where: str
+    """prefix of every mistake: the document, unless it is the only one"""
+    value: Any
+    fallback_name: str
+    namespace: str
+
+
+def read_pods(path: str) -> PodsFile:
+    """The pods in a file, or on standard input for "-". Raises DocumentError with all mistakes, also when there is no pod."""
+    try:
+        content = sys.stdin.buffer.read(MAX_BYTES + 1) if path == _STDIN else _read(Path(path))
+        text = content.decode("utf-8-sig")
+    except OSError as error:
+        raise DocumentError([Mistake("", f"cannot be read: {error.strerror}")]) from None
+    except UnicodeDecodeError as error:
+        raise DocumentError([Mistake("", f"expected UTF-8 text, byte {error.start} is none")]) from None
+    if len(content) > MAX_BYTES:
+        raise DocumentError([Mistake("", f"expected at most {MAX_BYTES >> 20} MiB")])
+    return load_pods(text)
+
+
+def load_pods(text: str) -> PodsFile:
+    """The pods in a text. Raises DocumentError."""
+    documents = [(n, d) for n, d in enumerate(_documents(text), 1) if d is not None]
+    mistakes: list[Mistake] = []
+    notes: list[str] = []
+    pods: list[PodManifest] = []
+    names: dict[tuple[str, str], str] = {}
+    for number, document in documents:
+        where = f"document {number}" if len(documents) > 1 else ""
+        for found in _pods_in(document, where, mistakes, notes):
+            manifest = _checked(found, len(pods) + 1, mistakes)
+            if manifest is None:
+                continue
+            name = (manifest.metadata.namespace, manifest.metadata.name)
+            if name in names:
+                mistakes.append(
+                    Mistake(_path(found.where, "metadata.name"), f"a second pod {'/'.join(name)}{names[name]}")
+                )
+            names[name] = f"; the first is in {found.where}" if found.where else ""
+            pods.append(manifest)
+    if not pods and not mistakes:
+        found_only = f" ({'; '.join(notes[:5])})" if notes else ""
+        mistakes.append(Mistake("", f"expected a manifest of a Pod or of a workload, found none{found_only}"))
+    if mistakes:
+        raise DocumentError(mistakes)
+    return PodsFile(pods, [str(note) for note in bounded([Mistake("", n) for n in notes], "notes")])
+
+
+def _pods_in(document: Any, where: str, mistakes: list[Mistake], notes: list[str]) -> Iterator[_Found]:
+    if not isinstance(document, dict):
+        mistakes.append(Mistake(where, f"expected a Kubernetes manifest, got {shown(document)}"))
+        return
+    kind = document.get("kind")
+    if not isinstance(kind, str):
+        wrong = "it is missing" if kind is None else f"got {shown(kind)}"
+        mistakes.append(Mistake(_path(where, "kind"), f"expected a kind such as Pod, {wrong}"))
+    elif kind == "Pod":
+        yield _Found(where, document, "", "")
+    elif kind in ("List", "PodList"):
+        items = document.get("items")
+        if not isinstance(items, list):
+            mistakes.append(Mistake(_path(where, "items"), f"expected a list, got {shown(items)}"))
+            return
+        for index, item in enumerate(items):
+            # In a PodList the items may leave their kind out.
+            if kind == "PodList" and isinstance(item, dict):
+                item = {"kind": "Pod", **item}
+            yield from _pods_in(item, _path(where, f"items[{index}]"), mistakes, notes)
+    elif kind in _TEMPLATES:
+        yield from _template_of(document, kind, where, mistakes)
+    else:
+        notes.append(_path(where, f"{kind} is passed over, it makes no pods"))
+
+
+def _template_of(document: dict[str, Any], kind: str, where: str, mistakes: list[Mistake]) -> Iterator[_Found]:
+    template: Any = document
+    path = where
+    for step in _TEMPLATES[kind]:
+        template, path = template.get(step), _path(path, step)
+        if not isinstance(template, dict):
+            mistakes.append(Mistake(path, f"expected a mapping, got {shown(template)}"))
+            return
+    metadata = document.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    name, namespace = metadata.get("name"), metadata.get("namespace")
+    name = name if isinstance(name, str) and name else kind.lower()
+    yield _Found(path, template, f"{name}-0", namespace if isinstance(namespace, str) else "")
+
+
+def _checked(found: _Found, number: int, mistakes: list[Mistake]) -> PodManifest | None:
+    report = Report()
+    manifest = read(PodManifest, found.value, report)
+    if report.mistakes:
+        mistakes += [Mistake(_path(found.where, m.path) if m.path else found.where, m.message) for m in report.mistakes]
+        return None
+    metadata = manifest.metadata
+    name = found.fallback_name or metadata.name
+    name = name or (f"{metadata.generate_name}0" if metadata.generate_name else f"pod-{number}")
+    namespace = metadata.namespace or found.namespace or "default"
+    return msgspec.structs.replace(manifest, metadata=msgspec.structs.replace(metadata, name=name, namespace=namespace))
+
+
+def _path(where: str, step: str) -> str:
+    return f"{where}: {step}" if where else step
+
+
+def _documents(text: str) -> Iterable[Any]:
+    if text.lstrip()[:1] in ("{", "["):
+        # Much faster than YAML; what is no JSON may still be YAML.
+        try:
+            return [parse_json(text)]
+        except (json.JSONDecodeError, TextError):
+            pass
+    try:
+        return list(yaml.load_all(text, _Loader))  # a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"line {mark.line + 1} column {mark.column + 1}: " if mark else ""
+        raise DocumentError([Mistake("", f"broken YAML, {where}{error.problem or error.context}")]) from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise DocumentError([Mistake("", f"broken YAML, {' '.join(str(error).split())[:200]}")]) from None
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # libyaml's loader, where PyYAML has it
+    """SafeLoader whose mappings have text keys only and remember the keys that are given twice.
+
+    Not the policy's reader of YAML: that one bounds what a ConfigMap may cost the daemon, and refuses aliases, which manifests use.
+    """
+
+
+def _construct_mapping(loader: Any, node: yaml.MappingNode) -> Mapping:
+    own = [key.value for key, _ in node.value]
+    loader.flatten_mapping(node)  # merges (<<), which a manifest's own keys override
+    pairs = []
+    for key_node, value_node in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if not isinstance(key, str):
+            raise yaml.MarkedYAMLError(
+                problem=f"expected a key that is text, got {key!s:.60} (put it in quotes)",
+                problem_mark=key_node.start_mark,
+            )
+        pairs.append((key, loader.construct_object(value_node, deep=True)))
+    mapping = Mapping(pairs)
+    mapping.repeated = tuple(k for k in mapping.repeated if own.count(k) > 1)
+    return mapping
+
+
+_Loader.add_constructor("tag:yaml.org,2002:map", _construct_mapping)
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(MAX_BYTES + 1)
