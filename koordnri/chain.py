@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import time
-from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from importlib import metadata
 from typing import Any, NamedTuple
@@ -16,11 +15,12 @@ from typing import Any, NamedTuple
 from koordnri.model import Container, ContainerContext, Event, Field, Hook, NodeState, Pod, PodContext
 from koordnri.model.annotations import fault_of
 from koordnri.model.decision import Decision, HookError
-from koordnri.policy import Policy
+from koordnri.policy import DEFAULT_POLICY, Policy
 
 ENTRY_POINTS = "koordnri.hooks"
-BUCKET_BOUNDS_NS = (2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000)
-"""Bounds of the hook duration histogram: a hook should cost a few µs, and the runtime gives up after 2 s."""
+BUCKET_BOUNDS_NS = tuple(1024 << i for i in range(22))
+"""Bounds of the hook duration histogram, powers of two from 1 µs to 2 s: a hook should cost a few µs, and the runtime gives up
+after 2 s. Powers of two, because the bucket is then found without a search."""
 NO_DEADLINE = 1 << 62
 _LATE = "not asked: the chain's budget was used up before it"
 _BUSY = "not asked: it has not yet returned from an earlier container"
@@ -44,26 +44,34 @@ class Refused(Exception):
 class HookStats:
     """What one hook did, as plain numbers that only the event thread writes; `observe` reads them at a scrape."""
 
-    __slots__ = ("buckets", "calls", "errors", "total_ns")
+    __slots__ = ("buckets", "errors", "total_ns")
 
     def __init__(self) -> None:
-        self.calls = 0
         self.total_ns = 0
         self.buckets = [0] * (len(BUCKET_BOUNDS_NS) + 1)
         self.errors: dict[str, int] = {}
         """fault → count"""
 
 
-class _Link:
-    """A hook in its place, with what the chain needs of it looked up once."""
+class _Step(NamedTuple):
+    """One hook's turn, with all that the loop needs of the hook and the policy looked up before."""
 
-    __slots__ = ("decide", "name", "owns", "stats")
+    name: str
+    decide: Callable[[Any], None]
+    owns: frozenset[Field]
+    stats: HookStats
+    must: bool
+    """the policy says `fail`: no container without this hook's decision"""
 
-    def __init__(self, hook: Hook, decide: Callable[[Any], None], stats: HookStats) -> None:
-        self.name = hook.name
-        self.owns = frozenset(hook.owns)
-        self.decide = decide
-        self.stats = stats
+
+class _Plan(NamedTuple):
+    """Who is asked under one policy."""
+
+    policy: Policy
+    containers: tuple[_Step, ...]
+    pods: tuple[_Step, ...]
+    off: dict[str, str]
+    """hook that the policy switched off → reason"""
 
 
 class Chain:
@@ -76,13 +84,9 @@ class Chain:
         """hook name → its counters, in the order in which the hooks decide"""
         self._busy: set[str] = set()
         """hooks that were still running when their container was answered for; not asked again before they return"""
-        self._containers = tuple(
-            _Link(h, h.decide, self.stats[h.name]) for h in ordered if type(h).decide is not Hook.decide
-        )
-        self._pods = tuple(
-            _Link(h, h.decide_pod, self.stats[h.name]) for h in ordered if type(h).decide_pod is not Hook.decide_pod
-        )
+        self._hooks = tuple(ordered)
         self._clock = clock
+        self._plan = self._plan_for(DEFAULT_POLICY)
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -98,7 +102,7 @@ class Chain:
     def decide_pod(self, pod: Pod, snapshot: Snapshot) -> Decision:
         """Decide the fields of the pod's own cgroup."""
         ctx = PodContext(pod, snapshot.policy, snapshot.node, snapshot.node.pod_routes)
-        return self._run(self._pods, ctx, NO_DEADLINE, refuse=False)
+        return self._run(self._plan_of(ctx.policy).pods, ctx, NO_DEADLINE, refuse=False)
 
     def context(self, pod: Pod, container: Container, event: Event, snapshot: Snapshot) -> ContainerContext:
         """The context in which `run` decides; whoever must answer early looks there for what is decided so far."""
@@ -111,32 +115,33 @@ class Chain:
         A hook that fails loses its own fields and nobody else's. Once the deadline has passed, no further hook is asked.
         Raises Refused when the failure policy of a hook that could not decide is `fail` and the container is being created.
         """
-        return self._run(self._containers, ctx, deadline_ns, refuse=ctx.event is Event.CREATE)
+        return self._run(self._plan_of(ctx.policy).containers, ctx, deadline_ns, refuse=ctx.event is Event.CREATE)
 
     def _run(
-        self, links: tuple[_Link, ...], ctx: ContainerContext | PodContext, deadline_ns: int, refuse: bool
+        self, steps: tuple[_Step, ...], ctx: ContainerContext | PodContext, deadline_ns: int, refuse: bool
     ) -> Decision:
-        policy, decision, clock = ctx.policy, ctx.decision, self._clock
+        decision, clock, busy = ctx.decision, self._clock, self._busy
+        if off := self._plan.off:
+            decision.skipped.update(off)
         started = clock()
-        for link in links:
-            name, stats = link.name, link.stats
-            if policy.hook_mode(name) == "off":
-                decision.skipped[name] = f"switched off by the policy (koordnri-config.hooks.{name}.mode)"
-                continue
+        for step in steps:
+            name, decide, owns, stats, _ = step
             if started > deadline_ns:
-                self._fail(
-                    ctx, link, HookError(name, "not asked: the chain's budget was used up before it", "late"), refuse
-                )
+                self._fail(ctx, step, HookError(name, _LATE, "late"), refuse)
                 continue
-            ctx.hook, ctx.owns = name, link.owns
+            if busy and name in busy:
+                self._fail(ctx, step, HookError(name, _BUSY, "late"), refuse)
+                continue
+            ctx.hook, ctx.owns = name, owns
             try:
-                link.decide(ctx)
+                decide(ctx)
             except Exception as error:  # noqa: BLE001  # whatever a hook raises costs its own fields, never the container
-                self._fail(ctx, link, fault_of(name, error), refuse)
+                self._fail(ctx, step, fault_of(name, error), refuse)
+            if busy:
+                busy.discard(name)
             ended = clock()
-            stats.calls += 1
-            stats.total_ns += ended - started
-            stats.buckets[bisect_left(BUCKET_BOUNDS_NS, ended - started)] += 1
+            stats.total_ns += (took := ended - started)
+            stats.buckets[min((took >> 10).bit_length(), len(BUCKET_BOUNDS_NS))] += 1
             started = ended
         ctx.hook = ""
         decision.late = started > deadline_ns
@@ -156,24 +161,44 @@ class Chain:
         partial.errors = list(ctx.decision.errors)
         early = ContainerContext(ctx.pod, ctx.container, ctx.event, ctx.policy, ctx.node, ctx.routes)
         early.decision = partial
-        undone = itertools.dropwhile(lambda link: link.name != stuck, self._containers) if stuck else ()
-        for link in undone:
+        steps = self._plan_of(ctx.policy).containers
+        for step in itertools.dropwhile(lambda s: s.name != stuck, steps) if stuck else ():
             text = f"did not answer within the chain's budget; container {ctx.container.name} goes on without it"
-            message = text if link.name == stuck else _LATE
-            self._fail(early, link, HookError(link.name, message, "late"), ctx.event is Event.CREATE)
+            message = text if step.name == stuck else _LATE
+            self._fail(early, step, HookError(step.name, message, "late"), ctx.event is Event.CREATE)
         return partial
 
-    def _fail(self, ctx: ContainerContext | PodContext, link: _Link, error: HookError, refuse: bool) -> None:
-        decision = ctx.decision
-        for name in [n for n, s in decision.settings.items() if s.hook == link.name]:
+    def _plan_of(self, policy: Policy) -> _Plan:
+        plan = self._plan
+        if plan.policy is not policy:
+            plan = self._plan = self._plan_for(policy)
+        return plan
+
+    def _plan_for(self, policy: Policy) -> _Plan:
+        containers, pods, off = [], [], {}
+        for hook in self._hooks:
+            name = hook.name
+            if policy.hook_mode(name) == "off":
+                off[name] = f"switched off by the policy (koordnri-config.hooks.{name}.mode)"
+                continue
+            owns, stats, must = frozenset(hook.owns), self.stats[name], policy.failure_policy(name) == "fail"
+            if type(hook).decide is not Hook.decide:
+                containers.append(_Step(name, hook.decide, owns, stats, must))
+            if type(hook).decide_pod is not Hook.decide_pod:
+                pods.append(_Step(name, hook.decide_pod, owns, stats, must))
+        return _Plan(policy, tuple(containers), tuple(pods), off)
+
+    def _fail(self, ctx: ContainerContext | PodContext, step: _Step, error: HookError, refuse: bool) -> None:
+        decision, hook = ctx.decision, step.name
+        for name in [n for n, s in decision.settings.items() if s.hook == hook]:
             del decision.settings[name]
-        decision.skipped[link.name] = error.message
+        decision.skipped[hook] = error.message
         decision.errors.append(error)
-        link.stats.errors[error.fault] = link.stats.errors.get(error.fault, 0) + 1
-        if refuse and ctx.policy.failure_policy(link.name) == "fail":
+        step.stats.errors[error.fault] = step.stats.errors.get(error.fault, 0) + 1
+        if refuse and step.must:
             raise Refused(
-                f"koordnri: hook {link.name} could not decide: {error.message}; "
-                f"the policy says koordnri-config.hooks.{link.name}.failurePolicy: fail"
+                f"koordnri: hook {hook} could not decide: {error.message}; "
+                f"the policy says koordnri-config.hooks.{hook}.failurePolicy: fail"
             )
 
 

@@ -146,7 +146,7 @@ def _compile_cri(deb: Path, target: Path) -> None:
     text = "".join(line for line in proto.read_text().splitlines(keepends=True) if "gogoproto" not in line)
     renamed = target / "cri_api.proto"
     renamed.write_text(text)
-    subprocess.run(  # noqa: S603 -- this interpreter, with arguments built above
+    subprocess.run(
         [sys.executable, "-m", "grpc_tools.protoc", f"-I{target}", f"--python_out={target}", str(renamed)],
         check=True,
     )

@@ -18,6 +18,9 @@ if TYPE_CHECKING:  # policy is the room above; hooks read it, the model does not
     from koordnri.policy import Policy
 
 
+_NOTHING_OWNED: frozenset[Field] = frozenset()
+
+
 class _Context:
     """One decision in the making. The chain moves `hook` and `owns` on from hook to hook."""
 
@@ -30,7 +33,7 @@ class _Context:
         self.routes = routes
         self.decision = Decision()
         self.hook = ""
-        self.owns: frozenset[Field] = frozenset()
+        self.owns = _NOTHING_OWNED
 
     def set(self, field: Field, value: Any, reason: str, key: str = "") -> None:
         """Decide a field. Where it cannot be set (wrong cgroup version, too late), it is recorded as skipped instead.
@@ -81,7 +84,14 @@ class ContainerContext(_Context):
     def __init__(
         self, pod: Pod, container: Container, event: Event, policy: Policy, node: NodeState, routes: Routes
     ) -> None:
-        super().__init__(pod, policy, node, routes)
+        # Not super().__init__: this is built for every container while the runtime waits.
+        self.pod = pod
+        self.policy = policy
+        self.node = node
+        self.routes = routes
+        self.decision = Decision()
+        self.hook = ""
+        self.owns = _NOTHING_OWNED
         self.container = container
         self.event = event
 

@@ -5,6 +5,7 @@ Labels are bounded: hooks, fields, routes, events and outcomes; never pods, cont
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
@@ -93,10 +94,9 @@ class DaemonCollector(Collector):
         )
         for name, stats in self._sources.chain.stats.items():
             total, buckets = 0, []
-            for bound_ns, count in zip(BUCKET_BOUNDS_NS, stats.buckets, strict=False):
+            for bound_ns, count in zip((*BUCKET_BOUNDS_NS, math.inf), list(stats.buckets), strict=True):
                 total += count
-                buckets.append((str(bound_ns / 1e9), total))
-            buckets.append(("+Inf", total + stats.buckets[-1]))
+                buckets.append(("+Inf" if bound_ns == math.inf else repr(bound_ns / 1e9), total))
             duration.add_metric([name], buckets, stats.total_ns / 1e9)
             for fault, count in dict(stats.errors).items():
                 errors.add_metric([name, fault], count)

@@ -47,6 +47,8 @@ class Answer(NamedTuple):
 
     message: Message | None
     settle: Callable[[], None] | None = None
+    event: str = ""
+    """the method that the request stands for, when it came as a StateChange"""
 
 
 NOTHING_TO_SAY = Answer(None)
@@ -87,15 +89,19 @@ class EventHandler:
         self._handlers: dict[str, Callable[[bytes], Answer]] = {
             "CreateContainer": self._create,
             "UpdateContainer": self._update,
-            "RunPodSandbox": self._run_pod,
-            "RemovePodSandbox": self._remove_pod,
-            "RemoveContainer": self._remove_container,
+            "RunPodSandbox": lambda data: Answer(None, self._run_pod(api.RunPodSandboxRequest.FromString(data))),
+            "RemovePodSandbox": lambda data: Answer(
+                None, self._remove_pod(api.RemovePodSandboxRequest.FromString(data))
+            ),
+            "RemoveContainer": lambda data: Answer(
+                None, self._remove_container(api.RemoveContainerRequest.FromString(data))
+            ),
             "StateChange": self._state_change,
         }
-        self._by_event: dict[int, Callable[[api.StateChangeEvent], Answer]] = {
-            events.Event.RUN_POD_SANDBOX: self._run_pod_message,
-            events.Event.REMOVE_POD_SANDBOX: self._remove_pod_message,
-            events.Event.REMOVE_CONTAINER: self._remove_container_message,
+        self._by_event: dict[int, tuple[str, Callable[[api.StateChangeEvent], Callable[[], None]]]] = {
+            int(events.Event.RUN_POD_SANDBOX): ("RunPodSandbox", self._run_pod),
+            int(events.Event.REMOVE_POD_SANDBOX): ("RemovePodSandbox", self._remove_pod),
+            int(events.Event.REMOVE_CONTAINER): ("RemoveContainer", self._remove_container),
         }
 
     def handle(self, method: str, payload: bytes) -> Answer:
@@ -194,21 +200,17 @@ class EventHandler:
             moved = resources_from(message.linux.resources)
         return container_from(message, moved)
 
-    def _remove_container(self, payload: bytes) -> Answer:
-        return self._forget(api.RemoveContainerRequest.FromString(payload).container.id)
-
-    def _remove_container_message(self, message: api.StateChangeEvent) -> Answer:
-        return self._forget(message.container.id)
-
-    def _forget(self, container_id: str) -> Answer:
-        return Answer(None, lambda: self._ledger.forget_container(container_id))
+    def _remove_container(self, message: api.RemoveContainerRequest | api.StateChangeEvent) -> Callable[[], None]:
+        container_id = message.container.id
+        return lambda: self._ledger.forget_container(container_id)
 
     # -- pods ---------------------------------------------------------------------------------------------------------
 
     def _pod(self, message: api.PodSandbox) -> Pod:
         """The pod of an event: as remembered, if nothing was told anew; what is parsed from its annotations comes with it."""
         known = self._ledger.pod(message.id)
-        if known is not None and known.annotations == dict(message.annotations):
+        told = message.annotations
+        if known is not None and known.annotations == {key: told[key] for key in told}:
             return known
         pod = self._new_pod(message)
         self._ledger.remember_pod(pod)
@@ -219,26 +221,21 @@ class EventHandler:
         pod.spec = self._specs.get(pod.uid)
         return pod
 
-    def _run_pod(self, payload: bytes) -> Answer:
-        pod = self._new_pod(api.RunPodSandboxRequest.FromString(payload).pod)
-        return Answer(None, lambda: self._ledger.remember_pod(pod))
-
-    def _run_pod_message(self, message: api.StateChangeEvent) -> Answer:
+    def _run_pod(self, message: api.RunPodSandboxRequest | api.StateChangeEvent) -> Callable[[], None]:
         pod = self._new_pod(message.pod)
-        return Answer(None, lambda: self._ledger.remember_pod(pod))
+        return lambda: self._ledger.remember_pod(pod)
 
-    def _remove_pod(self, payload: bytes) -> Answer:
-        pod_id = api.RemovePodSandboxRequest.FromString(payload).pod.id
-        return Answer(None, lambda: self._ledger.forget_pod(pod_id))
-
-    def _remove_pod_message(self, message: api.StateChangeEvent) -> Answer:
+    def _remove_pod(self, message: api.RemovePodSandboxRequest | api.StateChangeEvent) -> Callable[[], None]:
         pod_id = message.pod.id
-        return Answer(None, lambda: self._ledger.forget_pod(pod_id))
+        return lambda: self._ledger.forget_pod(pod_id)
 
     def _state_change(self, payload: bytes) -> Answer:
         message = api.StateChangeEvent.FromString(payload)
-        handler = self._by_event.get(message.event)
-        return NOTHING_TO_SAY if handler is None else handler(message)
+        found = self._by_event.get(message.event)
+        if found is None:
+            return NOTHING_TO_SAY
+        event, handler = found
+        return Answer(None, handler(message), event)
 
     # -- synchronize --------------------------------------------------------------------------------------------------
 

@@ -18,14 +18,14 @@ from google.protobuf.message import DecodeError, Message
 
 from koordnri.chain import Refused
 from koordnri.session.backoff import Backoff
-from koordnri.session.handler import SUBSCRIBED, EventHandler
+from koordnri.session.handler import SUBSCRIBED, Answer, EventHandler
 from koordnri.session.identity import Identity
 from koordnri.session.runtime_info import RuntimeInfo
 from koordnri.session.trunk import Trunk
 from koordnri.wire import api_pb2 as api
 from koordnri.wire.connection import Reply, Request, Side
 from koordnri.wire.errors import Code, RemoteProtocolError
-from koordnri.wire.events import EVENT_OF_METHOD, subscription
+from koordnri.wire.events import subscription
 from koordnri.wire.versions import sync_zombie, valid_event_mask
 
 REGISTER_TIMEOUT_S = 30.0
@@ -63,7 +63,7 @@ class SessionStats:
         self.connections_lost: dict[str, int] = {}
         """reason → count"""
         self.events: dict[tuple[str, str], int] = {}
-        """(event, outcome) → count; outcome is ok, late, refused, undecodable or error"""
+        """(method that carries or would carry the event, outcome) → count; outcome is ok, late, refused, undecodable or error"""
         self.synchronized_at_s: float | None = None
         """wall clock"""
 
@@ -233,14 +233,14 @@ class PluginSession:
             self._end(trunk, f"registration refused: {reply.text}")
 
     def _on_request(self, trunk: Trunk, request: Request) -> None:
-        method, settle = request.method, None
+        method, settle, event = request.method, None, ""
         try:
             if method == "Configure":
                 message: Message | None = self._configure(request.payload)
             elif method == "Synchronize":
-                message, settle = self._synchronize(trunk, request)
+                message, settle, _ = self._synchronize(request)
             else:
-                message, settle = self._handler.handle(method, request.payload)
+                message, settle, event = self._handler.handle(method, request.payload)
         except Refused as refusal:
             outcome = "refused" if trunk.answer_error(request, Code.UNKNOWN, str(refusal)) else "late"
         except DecodeError as error:
@@ -261,7 +261,7 @@ class PluginSession:
             if method == "Synchronize" and not getattr(message, "more", False):
                 self._synchronized()
                 self._drop_if_forgotten(trunk)
-        self._count(method, outcome)
+        self._count(event or method, outcome)
 
     def _configure(self, payload: bytes) -> Message:
         request = api.ConfigureRequest.FromString(payload)
@@ -273,7 +273,7 @@ class PluginSession:
             self._on_config(request.config)
         return api.ConfigureResponse(events=subscription(SUBSCRIBED, valid_event_mask(runtime.nri)))
 
-    def _synchronize(self, trunk: Trunk, request: Request) -> Any:
+    def _synchronize(self, request: Request) -> Answer:
         part = api.SynchronizeRequest.FromString(request.payload)
         pods, containers = self._parts
         if not pods and not containers:
@@ -281,7 +281,7 @@ class PluginSession:
         pods.extend(part.pods)
         containers.extend(part.containers)
         if part.more:
-            return api.SynchronizeResponse(more=True), None
+            return Answer(api.SynchronizeResponse(more=True))
         self._parts = ([], [])
         return self._handler.synchronize(pods, containers)
 
@@ -300,7 +300,6 @@ class PluginSession:
             self.stats.synchronized_at_s = time.time()
             self._log.info("synchronized")
 
-    def _count(self, method: str, outcome: str) -> None:
-        event = EVENT_OF_METHOD.get(method)
-        key = (method if event is None else event.name, outcome)
-        self.stats.events[key] = self.stats.events.get(key, 0) + 1
+    def _count(self, event: str, outcome: str) -> None:
+        counts, key = self.stats.events, (event, outcome)
+        counts[key] = counts.get(key, 0) + 1

@@ -7,7 +7,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from typing import NamedTuple
 
 from google.protobuf.message import Message
 
@@ -15,14 +14,6 @@ from koordnri.wire.connection import Connection, Reply, Request, Side
 from koordnri.wire.errors import MessageTooLarge
 
 RECV_BYTES = 65536
-
-
-class Open(NamedTuple):
-    """A request that has not been answered yet."""
-
-    request: Request
-    arrived_s: float
-    """on the monotonic clock"""
 
 
 class Trunk:
@@ -36,7 +27,7 @@ class Trunk:
         self._sock = sock
         self._connection = Connection(side)
         self._write_lock = threading.Lock()
-        self._open: dict[int, Open] = {}
+        self._open: dict[int, tuple[Request, float]] = {}
         self._monotonic = monotonic
         self._recv = sock.recv
         self.ended = threading.Event()
@@ -57,7 +48,7 @@ class Trunk:
             if refusals := connection.pop_outgoing():
                 self._send(refusals)
         if type(event) is Request:
-            self._open[event.stream] = Open(event, self._monotonic())
+            self._open[event.stream] = (event, self._monotonic())
         return event
 
     # -- writing: any thread ------------------------------------------------------------------------------------------
@@ -87,8 +78,8 @@ class Trunk:
         self._send(self._connection.reply_error(request, code, text))
         return True
 
-    def unanswered(self) -> list[Open]:
-        """What is still to be answered."""
+    def unanswered(self) -> list[tuple[Request, float]]:
+        """What is still to be answered, and when it arrived (s, monotonic clock)."""
         return list(self._open.values())
 
     def close(self) -> None:
