@@ -20,7 +20,7 @@ from grpc_tools import protoc
 REPO = Path(__file__).resolve().parent.parent
 # Paths relative to the repository: the name a file has in protobuf's descriptor pool is the one given here, and must be
 # unique in the process (every Go-derived package calls its file "api.proto").
-PROTOS = ("koordnri/wire/api.proto", "koordnri/wire/ttrpc.proto")
+PROTOS = ("koordnri/wire/api.proto", "koordnri/wire/ttrpc.proto", "koordnri/wire/views.proto")
 SUFFIXES = ("_pb2.py", "_pb2.pyi")
 
 

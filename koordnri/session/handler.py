@@ -24,6 +24,7 @@ from koordnri.session.runtime_info import RuntimeInfo
 from koordnri.session.translate import container_from, pod_from, resources_from
 from koordnri.wire import api_pb2 as api
 from koordnri.wire import events
+from koordnri.wire import views_pb2 as views
 
 SUBSCRIBED = (
     events.Event.RUN_POD_SANDBOX,
@@ -89,16 +90,16 @@ class EventHandler:
         self._handlers: dict[str, Callable[[bytes], Answer]] = {
             "CreateContainer": self._create,
             "UpdateContainer": self._update,
-            "RunPodSandbox": lambda data: Answer(None, self._run_pod(api.RunPodSandboxRequest.FromString(data))),
+            "RunPodSandbox": lambda data: Answer(None, self._run_pod(views.RunPodSandboxRequest.FromString(data))),
             "RemovePodSandbox": lambda data: Answer(
-                None, self._remove_pod(api.RemovePodSandboxRequest.FromString(data))
+                None, self._remove_pod(views.RemovePodSandboxRequest.FromString(data))
             ),
             "RemoveContainer": lambda data: Answer(
-                None, self._remove_container(api.RemoveContainerRequest.FromString(data))
+                None, self._remove_container(views.RemoveContainerRequest.FromString(data))
             ),
             "StateChange": self._state_change,
         }
-        self._by_event: dict[int, tuple[str, Callable[[api.StateChangeEvent], Callable[[], None]]]] = {
+        self._by_event: dict[int, tuple[str, Callable[[views.StateChangeEvent], Callable[[], None]]]] = {
             int(events.Event.RUN_POD_SANDBOX): ("RunPodSandbox", self._run_pod),
             int(events.Event.REMOVE_POD_SANDBOX): ("RemovePodSandbox", self._remove_pod),
             int(events.Event.REMOVE_CONTAINER): ("RemoveContainer", self._remove_container),
@@ -129,7 +130,7 @@ class EventHandler:
     # -- containers ---------------------------------------------------------------------------------------------------
 
     def _create(self, payload: bytes) -> Answer:
-        request = api.CreateContainerRequest.FromString(payload)
+        request = views.CreateContainerRequest.FromString(payload)
         message = request.container
         pod = self._pod(request.pod)
         # What the message carries under our annotation's key is not ours yet: only resources count here.
@@ -148,7 +149,7 @@ class EventHandler:
         return self._decide(pod, container, Event.CREATE, snapshot, finish, moved=False)
 
     def _update(self, payload: bytes) -> Answer:
-        request = api.UpdateContainerRequest.FromString(payload)
+        request = views.UpdateContainerRequest.FromString(payload)
         message = request.container
         pod = self._pod(request.pod)
         asked = resources_from(request.linux_resources)
@@ -192,7 +193,7 @@ class EventHandler:
 
         return Answer(finish(decision), settle)
 
-    def _known(self, message: api.Container, pod: Pod) -> Container:
+    def _known(self, message: views.Container, pod: Pod) -> Container:
         """A container that exists already, with the best baseline that we have of it."""
         moved = self._ledger.moved_baseline(message.id)
         if moved is None and BASELINE_KEY in pod.annotations:
@@ -200,13 +201,13 @@ class EventHandler:
             moved = resources_from(message.linux.resources)
         return container_from(message, moved)
 
-    def _remove_container(self, message: api.RemoveContainerRequest | api.StateChangeEvent) -> Callable[[], None]:
+    def _remove_container(self, message: views.RemoveContainerRequest | views.StateChangeEvent) -> Callable[[], None]:
         container_id = message.container.id
         return lambda: self._ledger.forget_container(container_id)
 
     # -- pods ---------------------------------------------------------------------------------------------------------
 
-    def _pod(self, message: api.PodSandbox) -> Pod:
+    def _pod(self, message: views.PodSandbox) -> Pod:
         """The pod of an event: as remembered, if nothing was told anew; what is parsed from its annotations comes with it."""
         known = self._ledger.pod(message.id)
         told = message.annotations
@@ -216,21 +217,21 @@ class EventHandler:
         self._ledger.remember_pod(pod)
         return pod
 
-    def _new_pod(self, message: api.PodSandbox) -> Pod:
+    def _new_pod(self, message: views.PodSandbox) -> Pod:
         pod = pod_from(message)
         pod.spec = self._specs.get(pod.uid)
         return pod
 
-    def _run_pod(self, message: api.RunPodSandboxRequest | api.StateChangeEvent) -> Callable[[], None]:
+    def _run_pod(self, message: views.RunPodSandboxRequest | views.StateChangeEvent) -> Callable[[], None]:
         pod = self._new_pod(message.pod)
         return lambda: self._ledger.remember_pod(pod)
 
-    def _remove_pod(self, message: api.RemovePodSandboxRequest | api.StateChangeEvent) -> Callable[[], None]:
+    def _remove_pod(self, message: views.RemovePodSandboxRequest | views.StateChangeEvent) -> Callable[[], None]:
         pod_id = message.pod.id
         return lambda: self._ledger.forget_pod(pod_id)
 
     def _state_change(self, payload: bytes) -> Answer:
-        message = api.StateChangeEvent.FromString(payload)
+        message = views.StateChangeEvent.FromString(payload)
         found = self._by_event.get(message.event)
         if found is None:
             return NOTHING_TO_SAY
@@ -239,7 +240,7 @@ class EventHandler:
 
     # -- synchronize --------------------------------------------------------------------------------------------------
 
-    def synchronize(self, pods: Iterable[api.PodSandbox], containers: Iterable[api.Container]) -> Answer:
+    def synchronize(self, pods: Iterable[views.PodSandbox], containers: Iterable[views.Container]) -> Answer:
         """All that runs already: decide again, and ask for what differs. `containers` of unknown pods are left alone."""
         snapshot, budget_ns = self.snapshot, int(self.budget_s() * 1e9)
         deadline_ns = self._clock() + budget_ns
@@ -277,7 +278,7 @@ class EventHandler:
         return Answer(response, settle)
 
 
-def _moved(message: api.Container, container: Container) -> bool:
+def _moved(message: views.Container, container: Container) -> bool:
     """Whether the container's own annotation does not tell its baseline, so that we must keep it ourselves."""
     text: Any = message.annotations.get(BASELINE_KEY)
     return text is None or text != encode_baseline(container.baseline)

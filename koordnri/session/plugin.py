@@ -23,6 +23,7 @@ from koordnri.session.identity import Identity
 from koordnri.session.runtime_info import RuntimeInfo
 from koordnri.session.trunk import Trunk
 from koordnri.wire import api_pb2 as api
+from koordnri.wire import views_pb2 as views
 from koordnri.wire.connection import Reply, Request, Side
 from koordnri.wire.errors import Code, RemoteProtocolError
 from koordnri.wire.events import subscription
@@ -94,7 +95,7 @@ class PluginSession:
         self._trunk: Trunk | None = None
         self._reader: threading.Thread | None = None
         self._register_stream = 0
-        self._parts: tuple[list[api.PodSandbox], list[api.Container]] = ([], [])
+        self._parts: tuple[list[views.PodSandbox], list[views.Container]] = ([], [])
         self._sync_started_s = 0.0
         self._reason = ""
         self._fatal: BaseException | None = None
@@ -274,7 +275,7 @@ class PluginSession:
         return api.ConfigureResponse(events=subscription(SUBSCRIBED, valid_event_mask(runtime.nri)))
 
     def _synchronize(self, request: Request) -> Answer:
-        part = api.SynchronizeRequest.FromString(request.payload)
+        part = views.SynchronizeRequest.FromString(request.payload)
         pods, containers = self._parts
         if not pods and not containers:
             self._sync_started_s = self._monotonic()

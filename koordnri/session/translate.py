@@ -1,4 +1,7 @@
-"""NRI messages to our values. Every field is copied: a kept sub-message would keep its whole request alive (23 kB per container)."""
+"""NRI messages, as the event path reads them (`wire.views_pb2`), to our values.
+
+Every field is copied: a kept sub-message would keep its whole request alive (23 kB per container).
+"""
 
 from __future__ import annotations
 
@@ -6,26 +9,27 @@ import msgspec
 
 from koordnri.model import Container, Pod, Resources
 from koordnri.model.resources import BASELINE_KEY, NOTHING, decode_baseline
-from koordnri.wire import api_pb2 as api
+from koordnri.wire import views_pb2 as views
 
 
-def pod_from(message: api.PodSandbox) -> Pod:
+def pod_from(message: views.PodSandbox) -> Pod:
     """The pod sandbox. `linux` may be empty: then the cgroup parent is "" and the resources are unset."""
-    linux = message.linux
+    linux, labels, told = message.linux, message.labels, message.annotations
     return Pod(
         message.id,
         message.uid,
         message.namespace,
         message.name,
-        dict(message.labels),
-        dict(message.annotations),
+        # Faster than dict(): protobuf's maps have their iterator in C and their items() in Python.
+        {key: labels[key] for key in labels},
+        {key: told[key] for key in told},
         linux.cgroup_parent,
         message.runtime_handler,
         resources_from(linux.pod_resources) if linux.HasField("pod_resources") else NOTHING,
     )
 
 
-def resources_from(message: api.LinuxResources) -> Resources:
+def resources_from(message: views.LinuxResources) -> Resources:
     """Resources as set in the message. 0 counts as unset: that is how runtimes spell "not asked" (nri.md 5.3)."""
     cpu, memory = message.cpu, message.memory
     unified = message.unified
@@ -40,7 +44,7 @@ def resources_from(message: api.LinuxResources) -> Resources:
     )
 
 
-def container_from(message: api.Container, moved: Resources | None = None) -> Container:
+def container_from(message: views.Container, moved: Resources | None = None) -> Container:
     """The container. Its baseline is `moved` when we know better, else what its annotation carries, else its stored resources."""
     stored = resources_from(message.linux.resources)
     baseline = moved
@@ -48,11 +52,6 @@ def container_from(message: api.Container, moved: Resources | None = None) -> Co
         text = message.annotations.get(BASELINE_KEY)
         baseline = stored if text is None else _baseline_of(text, stored)
     return Container(message.id, message.name, message.pod_sandbox_id, baseline, stored)
-
-
-def has_baseline(message: api.Container) -> bool:
-    """Whether the container carries a baseline annotation: then we adjusted it when it was created."""
-    return BASELINE_KEY in message.annotations
 
 
 def _baseline_of(text: str, stored: Resources) -> Resources:
