@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -16,6 +17,8 @@ from tests.e2e.daemon import Daemon
 if TYPE_CHECKING:
     from tests.e2e.containerd import Containerd
     from tests.e2e.kubelet import Kubelet
+
+_PREFIX = "kn-"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -33,21 +36,39 @@ def runtime(request: pytest.FixtureRequest) -> Iterator[Containerd]:
     if reason is not None:
         # In CI nothing is skipped.
         (pytest.fail if lab.CI else pytest.skip)(reason)
-    from tests.e2e.containerd import Containerd  # needs grpcio and the laboratory's CRI messages
+    # Here, for they need grpcio and the laboratory's CRI messages.
+    from tests.e2e.containerd import Containerd
+    from tests.e2e.kubelet import sweep_cgroups
 
+    _sweep_killed_runs()
     # Short, for a unix socket's path may have 107 bytes.
-    work = Path(tempfile.mkdtemp(prefix="kn-", dir="/tmp"))
+    work = Path(tempfile.mkdtemp(prefix=_PREFIX, dir="/tmp"))
+    (work / "owner").write_text(str(os.getpid()))
     containerd = Containerd(request.param, work)
     try:
         containerd.start()
         yield containerd
     finally:
         containerd.stop()
+        sweep_cgroups(work)
         shutil.rmtree(work)
 
 
+def _sweep_killed_runs() -> None:
+    """End what runs left whose pytest was killed before it could clean up."""
+    from tests.e2e.containerd import sweep
+    from tests.e2e.kubelet import sweep_cgroups
+
+    for work in Path("/tmp").glob(f"{_PREFIX}*"):
+        owner = work / "owner"
+        if owner.exists() and not Path("/proc", owner.read_text()).exists():
+            sweep(work)
+            sweep_cgroups(work)
+            shutil.rmtree(work)
+
+
 @pytest.fixture
-def kubelet(runtime: Containerd) -> Iterator[Kubelet]:
+def kubelet(request: pytest.FixtureRequest, runtime: Containerd) -> Iterator[Kubelet]:
     """A kubelet of that containerd, whose pods are gone after the test."""
     from tests.e2e.kubelet import Kubelet
 
@@ -61,6 +82,23 @@ def kubelet(runtime: Containerd) -> Iterator[Kubelet]:
         own.cleanup()
         # pytest shows this for failing tests only.
         print(f"--- end of {runtime.log}\n{runtime.log_tail()}")
+        if "daemon" in request.fixturenames:
+            daemon = request.getfixturevalue("daemon")
+            print(f"--- end of {daemon.log}\n{daemon.log_tail()}")
+
+
+@pytest.fixture(scope="module")
+def daemon(runtime: Containerd, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """A daemon on the default policy, ready; one for a whole file of tests, which leave it and the runtime alone.
+
+    In the virtual machine starting one takes longer than a test.
+    """
+    shared = Daemon(runtime.nri_socket, tmp_path_factory.mktemp("daemon"))
+    try:
+        shared.start()
+        yield shared
+    finally:
+        shared.stop()
 
 
 @pytest.fixture
@@ -77,14 +115,14 @@ def new_daemon(runtime: Containerd, kubelet: Kubelet, tmp_path: Path) -> Iterato
     try:
         yield new
     finally:
-        for daemon in made:
-            daemon.stop()
-            print(f"--- end of {daemon.log}\n{daemon.log_tail()}")
+        for own in made:
+            own.stop()
+            print(f"--- end of {own.log}\n{own.log_tail()}")
 
 
 @pytest.fixture
-def daemon(new_daemon: Callable[..., Daemon]) -> Daemon:
-    """A daemon on the default policy, ready."""
-    ours = new_daemon()
-    ours.start()
-    return ours
+def own_daemon(new_daemon: Callable[..., Daemon]) -> Daemon:
+    """A daemon on the default policy, ready, for a test that kills it or its runtime."""
+    own = new_daemon()
+    own.start()
+    return own

@@ -142,16 +142,8 @@ class Containerd:
                     self.cri.call("StopPodSandbox", pod_sandbox_id=sandbox.id)
                     self.cri.call("RemovePodSandbox", pod_sandbox_id=sandbox.id)
         self.cri.close()
-        # Whatever survived, for instance because a test left containerd dead: runc knows its containers and cgroups.
-        for directory in sorted((self.work / "runc").glob("*/*")):
-            subprocess.run(
-                [lab.RUNC, "--root", directory.parent, "delete", "--force", directory.name],
-                capture_output=True,
-                check=False,
-            )
         self._end(signal.SIGTERM)
-        self._end_shims()
-        self._unmount()
+        sweep(self.work)
 
     def log_tail(self, lines: int = 12) -> str:
         """The last lines of its log, for a failing test's report."""
@@ -208,23 +200,48 @@ class Containerd:
             process.kill()
             process.wait(10)
 
-    def _end_shims(self) -> None:
-        mine = f"\0-address\0{self.socket}\0"
-        for entry in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):
-                if mine in (entry / "cmdline").read_text():
-                    os.kill(int(entry.name), signal.SIGKILL)
-        # A shim removes its socket in /run/containerd/s when it ends by itself; the bundle names it for those killed.
-        for bundle in (self.work / "state").glob("io.containerd.runtime.v2.task/*/*"):
-            for name in ("address", "bootstrap.json"):
-                with contextlib.suppress(OSError, ValueError, KeyError):
-                    text = (bundle / name).read_text()
-                    address = json.loads(text)["address"] if name.endswith("json") else text
-                    Path(address.removeprefix("unix://")).unlink()
 
-    def _unmount(self) -> None:
-        for target in reversed(_mounts_below(self.work)):
-            subprocess.run(["umount", "-l", target], capture_output=True, check=False)
+def sweep(work: Path) -> None:
+    """End what a containerd of `work` left, itself and daemons at its socket included; the directory stays.
+
+    Needs nothing but the directory, so that a later run can clean up after one that was killed.
+    """
+    for mine in (f"-c\0{work}/config.toml\0", f"--nri-socket\0{work}/nri/nri.sock\0"):
+        for pid in _processes(mine):
+            _kill(pid)
+    # runc knows its containers and their cgroups.
+    for directory in sorted((work / "runc").glob("*/*")):
+        subprocess.run(
+            [lab.RUNC, "--root", directory.parent, "delete", "--force", directory.name],
+            capture_output=True,
+            check=False,
+        )
+    for pid in _processes(f"-address\0{work}/c.sock\0"):
+        _kill(pid)
+    # A shim removes its socket in /run/containerd/s when it ends by itself; the bundle names it for those killed.
+    for bundle in (work / "state").glob("io.containerd.runtime.v2.task/*/*"):
+        for name in ("address", "bootstrap.json"):
+            with contextlib.suppress(OSError, ValueError, KeyError):
+                text = (bundle / name).read_text()
+                address = json.loads(text)["address"] if name.endswith("json") else text
+                Path(address.removeprefix("unix://")).unlink()
+    for target in reversed(_mounts_below(work)):
+        subprocess.run(["umount", "-l", target], capture_output=True, check=False)
+
+
+def _processes(arguments: str) -> list[int]:
+    """Processes whose command line has these arguments, each ended by a NUL."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if f"\0{arguments}" in (entry / "cmdline").read_text(errors="replace"):
+                found.append(int(entry.name))
+    return found
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
 
 
 def _mounts_below(directory: Path) -> list[str]:

@@ -18,6 +18,8 @@ from tests.e2e.cgroups import Cgroups, Limits
 from tests.e2e.containerd import Containerd
 
 PERIOD_US = 100_000
+CGROUPS = "cgroups"
+"""File of the runtime's work directory: the pods' cgroups that were made, one per line."""
 _OOM_SCORE_ADJ = {"Guaranteed": -997, "Burstable": 900, "BestEffort": 1000}
 _numbers = itertools.count(1)
 
@@ -72,6 +74,9 @@ class Kubelet:
         name = name or f"pod-{next(_numbers)}"
         uid = str(uuid.uuid4())
         cgroup = self._pod_cgroup(qos, uid)
+        # Remembered on disk, for a run that gets killed.
+        with (self.runtime.work / CGROUPS).open("a") as file:
+            file.write(f"{cgroup}\n")
         self.cgroups.make(cgroup, _pod_limits(cpu_request_m, cpu_limit_m, memory_limit))
         config = {
             "metadata": {"name": name, "namespace": namespace, "uid": uid, "attempt": 0},
@@ -246,6 +251,14 @@ class Kubelet:
         escaped = f"pod{uid.replace('-', '_')}"
         slices = ["kubepods"] + ([f"kubepods-{level}"] if level else [])
         return "".join(f"/{name}.slice" for name in [*slices, f"{slices[-1]}-{escaped}"])
+
+
+def sweep_cgroups(work: Path) -> None:
+    """Remove the pods' cgroups that a run in this work directory left; what is gone already is fine."""
+    cgroups = Cgroups(systemd=lab.SYSTEMD)
+    listed = work / CGROUPS
+    for cgroup in listed.read_text().splitlines() if listed.exists() else ():
+        cgroups.remove(cgroup)
 
 
 def _pod_labels(name: str, namespace: str, uid: str) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """What a new container gets: cgroup files and environment, on every containerd."""
 
 import json
-from collections.abc import Callable
 
 import pytest
 
@@ -117,18 +116,3 @@ def test_every_container_of_a_pod_is_decided_by_its_own_name(kubelet: Kubelet) -
 
     assert kubelet.reads(small, "cpu.quota", "memory.limit") == {"cpu.quota": 25_000, "memory.limit": 32 * pods.MIB}
     assert kubelet.reads(other, "cpu.quota", "memory.limit") == {"cpu.quota": -1, "memory.limit": -1}
-
-
-def test_a_bad_policy_keeps_the_daemon_unready_and_the_containers_decided(
-    kubelet: Kubelet, new_daemon: Callable[..., Daemon]
-) -> None:
-    bad = 'resource-qos-config: \'{"clusterStrategy": {"beClass": {"memoryQOS": {"minLimitPercent": 250}}}}\'\n'
-    daemon = new_daemon(policy=bad)
-    daemon.start(wait=False)
-    daemon.wait_registrations(1)
-
-    assert not daemon.ready()
-    pods.check_pinned(kubelet, pods.pinned(kubelet))
-
-    daemon.policy_file.write_text(bad.replace("250", "50"))
-    daemon.wait_ready()

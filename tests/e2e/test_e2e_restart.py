@@ -47,15 +47,17 @@ def test_a_daemon_that_starts_before_the_runtime_waits_for_it(
     pods.check_pinned(kubelet, pods.pinned(kubelet))
 
 
-def test_the_daemon_comes_back_to_a_restarted_runtime(kubelet: Kubelet, runtime: Containerd, daemon: Daemon) -> None:
+def test_the_daemon_comes_back_to_a_restarted_runtime(
+    kubelet: Kubelet, runtime: Containerd, own_daemon: Daemon
+) -> None:
     pinned, batch = pods.pinned(kubelet), pods.batch(kubelet)
-    pid = daemon.pid
+    pid = own_daemon.pid
 
     runtime.restart()
-    daemon.wait_registrations(2)
-    daemon.wait_ready()
+    own_daemon.wait_registrations(2)
+    own_daemon.wait_ready()
 
-    assert daemon.pid == pid
+    assert own_daemon.pid == pid
     pods.check_pinned(kubelet, pinned)
     pods.check_batch(kubelet, batch)
     pods.check_pinned(kubelet, pods.pinned(kubelet))
@@ -63,16 +65,16 @@ def test_the_daemon_comes_back_to_a_restarted_runtime(kubelet: Kubelet, runtime:
 
 
 def test_a_killed_daemon_leaves_the_containers_alone_and_returns_to_the_same_decisions(
-    kubelet: Kubelet, daemon: Daemon
+    kubelet: Kubelet, own_daemon: Daemon
 ) -> None:
     pinned, batch = pods.pinned(kubelet), pods.batch(kubelet)
     pids = [kubelet.pid(container) for container in (pinned, batch)]
 
-    daemon.kill()
+    own_daemon.kill()
     pods.check_pinned(kubelet, pinned)
     pods.check_batch(kubelet, batch)
 
-    daemon.start()
+    own_daemon.start()
     pods.check_pinned(kubelet, pinned)
     pods.check_batch(kubelet, batch)
     assert [kubelet.pid(container) for container in (pinned, batch)] == pids
@@ -101,10 +103,10 @@ def test_a_restarted_daemon_decides_from_what_kubelet_asked_and_does_not_scale_t
         assert kubelet.read(container, "cpu.quota") == quota_us
 
 
-def test_sigterm_ends_the_daemon_cleanly_and_changes_no_container(kubelet: Kubelet, daemon: Daemon) -> None:
+def test_sigterm_ends_the_daemon_cleanly_and_changes_no_container(kubelet: Kubelet, own_daemon: Daemon) -> None:
     pinned, batch = pods.pinned(kubelet), pods.batch(kubelet)
 
-    assert daemon.terminate() == 0
+    assert own_daemon.terminate() == 0
 
     pods.check_pinned(kubelet, pinned)
     pods.check_batch(kubelet, batch)
