@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from importlib import metadata
 from typing import Any, NamedTuple
 
@@ -31,6 +32,13 @@ class Snapshot(NamedTuple):
 
     policy: Policy
     node: NodeState
+
+    @classmethod
+    def of(cls, policy: Policy, node: NodeState) -> Snapshot:
+        """The snapshot of a node under a policy, which may know what the node's own annotations do not tell."""
+        if node.normalization_ratio is None and (ratio := policy.normalization.ratio_of(node)) is not None:
+            node = replace(node, normalization_ratio=ratio)
+        return cls(policy, node)
 
 
 class ChainError(Exception):

@@ -91,7 +91,7 @@ class Daemon:
         self.ledger = Ledger(baselines, self._mark_dirty)
         self.chain = Chain(load_hooks() if hooks is None else hooks)
         self.decisions = DecisionLog(self.log, config.log_level == "debug", listener)
-        snapshot = Snapshot(DEFAULT_POLICY, self._node)
+        snapshot = Snapshot.of(DEFAULT_POLICY, self._node)
         self.handler = EventHandler(self.chain, self.ledger, snapshot, self.decisions, specs)
         self.session = PluginSession(
             config.identity, config.nri_socket, self.handler, self.log, on_config=self._take_runtime_config
@@ -218,7 +218,7 @@ class Daemon:
 
     def _swap(self) -> None:
         policy = resolve(self._document, self._node.name, self._node.labels)
-        self.handler.snapshot = Snapshot(policy, self._node)
+        self.handler.snapshot = Snapshot.of(policy, self._node)
 
     # -- state --------------------------------------------------------------------------------------------------------
 

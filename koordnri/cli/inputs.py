@@ -31,7 +31,7 @@ class Inputs(NamedTuple):
     @property
     def snapshot(self) -> Snapshot:
         """The policy as it is for this node, and the node."""
-        return Snapshot(resolve(self.document, self.node.name, self.node.labels), self.node)
+        return Snapshot.of(resolve(self.document, self.node.name, self.node.labels), self.node)
 
 
 def pods_option(command: T) -> T:

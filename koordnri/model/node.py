@@ -68,6 +68,10 @@ class NodeState:
     """allocatable memory; 0 when unknown"""
     page_bytes: int = 4096
     topology: Topology | None = None
+    cpu_model: str = ""
+    """`model name` of /proc/cpuinfo"""
+    turbo: bool = False
+    """whether the CPUs may run above their base frequency"""
     cgroup_version: int = 2
     cgroup_driver: str = "systemd"
     cgroup_files: frozenset[str] = MAINLINE_V2_FILES
@@ -93,6 +97,13 @@ class NodeState:
         object.__setattr__(self, "create_routes", container_routes(True, self.cgroup_version, self.cgroup_files))
         object.__setattr__(self, "update_routes", container_routes(False, self.cgroup_version, self.cgroup_files))
         object.__setattr__(self, "pod_routes", pod_routes(self.cgroup_version, self.cgroup_files))
+
+    @property
+    def threads_per_core(self) -> int:
+        """Of the first core; 1 when the topology is not known."""
+        if self.topology is None or not self.topology.cpus:
+            return 1
+        return sum(c.core == self.topology.cpus[0].core for c in self.topology.cpus)
 
     def routes(self, event: Event) -> Routes:
         """How each field of a container travels at this event."""

@@ -20,7 +20,7 @@ SYSTEM_QOS_KEY = "node.koordinator.sh/system-qos-resource"
 LS_POOLS_KEY = "node.koordinator.sh/cpu-shared-pools"
 BE_POOLS_KEY = "node.koordinator.sh/be-cpu-shared-pools"
 
-_RATIO = re.compile(r"\+?(?:\d{1,20}(?:\.\d{0,40})?|\.\d{1,40})(?:[eE][+-]?\d{1,2})?")
+_RATIO = re.compile(r"\+?(?:\d{1,20}(?:\.\d{0,40})?|\.\d{1,40})(?:[eE][+-]?\d{1,2})?", re.ASCII)
 
 
 class AnnotatedNode(NamedTuple):

@@ -4,10 +4,12 @@ Source: Koordinator's CPUNormalizationStrategy."""
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Annotated
 
 from msgspec import Meta, field
 
+from koordnri.model.node import NodeState
 from koordnri.policy.reader import Document
 
 Ratio = Annotated[float, Meta(ge=1.0, le=5.0)]
@@ -22,6 +24,12 @@ class ModelRatios(Document, frozen=True):
     turbo_enabled_ratio: Ratio | None = None
     hyper_thread_turbo_enabled_ratio: Ratio | None = None
 
+    def of(self, hyper_threads: bool, turbo: bool) -> float | None:
+        """The ratio for what is switched on; None when it was not measured."""
+        if hyper_threads:
+            return self.hyper_thread_turbo_enabled_ratio if turbo else self.hyper_thread_enabled_ratio
+        return self.turbo_enabled_ratio if turbo else self.base_ratio
+
 
 class CPUNormalization(Document, frozen=True):
     """The node annotation `node.koordinator.sh/cpu-normalization-ratio`, where there is one, beats all of this."""
@@ -31,3 +39,11 @@ class CPUNormalization(Document, frozen=True):
     """Ratio of CPU models that ratio_model does not name."""
     ratio_model: dict[str, ModelRatios] = field(default_factory=dict)
     """By CPU model as in /proc/cpuinfo's "model name"."""
+
+    def ratio_of(self, node: NodeState) -> Fraction | None:
+        """The ratio of this node's CPU, None when normalisation is off. Koordinator's manager computes the same from the same."""
+        if not self.enable:
+            return None
+        model = self.ratio_model.get(node.cpu_model)
+        ratio = None if model is None else model.of(node.threads_per_core > 1, node.turbo)
+        return Fraction(str(self.default_ratio if ratio is None else ratio))
