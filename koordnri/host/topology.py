@@ -104,7 +104,7 @@ def _l3(files: HostFiles, online: CPUSet, numa: dict[int, int]) -> dict[int, int
 def _l3_of(files: HostFiles, cpu: int) -> tuple[_L3Key | None, CPUSet]:
     for index in _L3_FIRST:
         directory = f"{_CPU}/cpu{cpu}/cache/index{index}"
-        if files.text(f"{directory}/level") != "3":
+        if files.number(f"{directory}/level") != 3:
             continue
         shared = files.cpus(f"{directory}/shared_cpu_list") or CPUSet()
         number = files.number(f"{directory}/id")
