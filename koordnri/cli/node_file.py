@@ -36,7 +36,7 @@ from koordnri.policy.text import TextError, parse
 from koordnri.policy.units import NotNegative, Positive, Quantity, Text
 
 CPUNumber = Annotated[int, Meta(ge=0, le=MAX_CPU)]
-_DEVICE = re.compile(r"\d{1,7}:\d{1,7}")
+_DEVICE = re.compile(r"\d{1,7}:\d{1,7}", re.ASCII)
 
 
 class RegularTopology(Document, frozen=True, forbid_unknown_fields=True):

@@ -7,6 +7,7 @@ of a workload one pod is made from its template, called `<workload>-0`. Other ki
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -37,6 +38,7 @@ _TEMPLATES = {
 """Kind → where its pod template is."""
 
 _STDIN = "-"
+_DOCUMENT = re.compile(r"document \d+")
 
 
 class PodsFile(NamedTuple):
@@ -50,7 +52,7 @@ class PodsFile(NamedTuple):
 
 class _Found(NamedTuple):
     where: str
-    """prefix of every mistake: the document, unless it is the only one"""
+    """prefix of every mistake: the document unless it is the only one, and the path in it"""
     value: Any
     fallback_name: str
     namespace: str
@@ -121,7 +123,7 @@ def _pods_in(document: Any, where: str, mistakes: list[Mistake], notes: list[str
     elif kind in _TEMPLATES:
         yield from _template_of(document, kind, where, mistakes)
     else:
-        notes.append(_path(where, f"{kind} is passed over, it makes no pods"))
+        notes.append(f"{where}: {kind} is passed over, it makes no pods".removeprefix(": "))
 
 
 def _template_of(document: dict[str, Any], kind: str, where: str, mistakes: list[Mistake]) -> Iterator[_Found]:
@@ -153,7 +155,10 @@ def _checked(found: _Found, number: int, mistakes: list[Mistake]) -> PodManifest
 
 
 def _path(where: str, step: str) -> str:
-    return f"{where}: {step}" if where else step
+    """`document 2: items[0].spec.containers`; the document is named only where there are several."""
+    if not where:
+        return step
+    return f"{where}: {step}" if _DOCUMENT.fullmatch(where) else f"{where}.{step}"
 
 
 def _documents(text: str) -> Iterable[Any]:

@@ -1,0 +1,375 @@
+"""`koordnri explain`: the shape it promises, vectors of Koordinator from manifest to value, and what it says about bad files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from koordnri.cli.explain import explain
+from koordnri.model.resources import BASELINE_KEY
+
+NODE: dict[str, Any] = {
+    "memory": "64Gi",
+    "topology": {"numaPerSocket": 2, "coresPerNuma": 8},
+    "sharePools": [{"node": 0, "cpuset": "0-7"}, {"node": 1, "cpuset": "8-15"}],
+}
+
+
+class Files:
+    """Writes the three files and runs the command on them."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def write(self, name: str, content: Any) -> str:
+        path = self.directory / name
+        path.write_text(content if isinstance(content, str) else yaml.safe_dump_all(content))
+        return str(path)
+
+    def run(self, pods: Any, *options: str, policy: Any = None, node: Any = None) -> Result:
+        command = ["-f", self.write("pods.yaml", pods), *options]
+        if policy is not None:
+            command += ["--policy", self.write("policy.yaml", policy)]
+        if node is not None:
+            command += ["--node", self.write("node.yaml", node)]
+        return CliRunner().invoke(explain, command)
+
+    def json(self, *pods: dict[str, Any], options: tuple[str, ...] = (), **files: Any) -> Any:
+        done = self.run(list(pods), "-o", "json", *options, **files)
+        assert done.exit_code == 0, done.stderr
+        return json.loads(done.stdout)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    return Files(tmp_path)
+
+
+def pod(
+    labels: dict[str, str] | None = None,
+    annotations: dict[str, str] | None = None,
+    name: str = "p",
+    containers: list[dict[str, Any]] | None = None,
+    **limits: str,
+) -> dict[str, Any]:
+    return {
+        "kind": "Pod",
+        "metadata": {"name": name, "labels": labels or {}, "annotations": annotations or {}},
+        "spec": {"containers": containers or [{"name": "main", "resources": {"limits": limits}}]},
+    }
+
+
+def qos(value: str) -> dict[str, str]:
+    return {"koordinator.sh/qosClass": value}
+
+
+def values(shape: dict[str, Any]) -> dict[str, Any]:
+    return {name: field["value"] for name, field in shape["fields"].items()}
+
+
+BATCH = {
+    "node.koordinator.sh/extended-resource-spec": json.dumps(
+        {
+            "containers": {
+                "main": {
+                    kind: {"kubernetes.io/batch-cpu": "500", "kubernetes.io/batch-memory": "2Gi"}
+                    for kind in ("requests", "limits")
+                }
+            }
+        }
+    )
+}
+PINNED = {"scheduling.koordinator.sh/resource-status": '{"cpuset":"2-4"}'}
+GPUS = {"scheduling.koordinator.sh/device-allocated": '{"gpu":[{"minor":0},{"minor":1}]}'}
+RATIO = {"node.koordinator.sh/cpu-normalization-ratio": "1.2"}
+
+
+def test_the_shape(files: Files) -> None:
+    shape = files.json(pod(qos("LSR"), {**PINNED, "koordinator.sh/blkioQOS": "{"}, cpu="3", memory="1Gi"), node=[NODE])
+    errors = shape.pop("errors")
+    assert shape == {
+        "pod": {
+            "namespace": "default",
+            "name": "p",
+            "qos": "LSR",
+            "kubeQoS": "Guaranteed",
+            "fields": {
+                "cpu.quota": {"value": -1, "hook": "cfs_quota", "reason": "pinned to its own CPUs", "route": "write"}
+            },
+        },
+        "containers": [
+            {
+                "name": "main",
+                "fields": {
+                    "cpu.cpus": {
+                        "value": "2-4",
+                        "hook": "cpuset",
+                        "reason": "assigned by the scheduler",
+                        "route": "adjust",
+                    },
+                    "cpu.quota": {
+                        "value": -1,
+                        "hook": "cfs_quota",
+                        "reason": "pinned to its own CPUs",
+                        "route": "adjust",
+                    },
+                },
+                "skipped": {"rdt.closid": "resource-qos-config.lsrClass.resctrlQOS is not enabled"},
+            }
+        ],
+    }
+    ((error),) = errors
+    assert error.keys() == {"hook", "container", "message"}
+    assert (error["hook"], error["container"]) == ("blkio", "main")
+    assert "koordinator.sh/blkioQOS" in error["message"]
+    assert "line 1 column 2" in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("number", "manifest", "node", "of_container", "of_pod"),
+    [
+        (
+            5,
+            pod(qos("BE"), BATCH),
+            NODE,
+            {"cpu.shares": 512, "cpu.quota": 50_000, "memory.limit": 2 << 30},
+            {"cpu.shares": 512, "cpu.quota": 50_000, "memory.limit": 2 << 30},
+        ),
+        (
+            14,
+            pod(qos("LS"), cpu="1"),
+            {"annotations": RATIO},
+            {"cpu.quota": 83_334},
+            {"cpu.quota": 83_334},
+        ),
+        (17, pod(qos("LSR"), PINNED, cpu="3"), NODE, {"cpu.cpus": "2-4", "cpu.quota": -1}, {"cpu.quota": -1}),
+        (17, pod({}, PINNED, cpu="3"), NODE, {"cpu.cpus": "2-4", "cpu.quota": -1}, {"cpu.quota": -1}),
+        (21, pod(qos("LS"), cpu="1"), NODE, {"cpu.cpus": "0-7,8-15"}, {}),
+        (30, pod({}, GPUS), {}, {"env[NVIDIA_VISIBLE_DEVICES]": "0,1"}, {}),
+    ],
+)
+def test_vectors(
+    files: Files,
+    number: int,
+    manifest: dict[str, Any],
+    node: dict[str, Any],
+    of_container: dict[str, Any],
+    of_pod: dict[str, Any],
+) -> None:
+    shape = files.json(manifest, node=[node])
+    assert values(shape["containers"][0]) == of_container
+    assert values(shape["pod"]) == of_pod
+    assert shape["errors"] == []
+
+
+def test_requests_come_from_the_manifest(files: Files) -> None:
+    policy = [{"resource-qos-config": {"lsClass": {"memoryQOS": {"enable": True, "minLimitPercent": 50}}}}]
+    main = {"name": "main", "resources": {"requests": {"memory": "1Gi"}, "limits": {"memory": "2Gi"}}}
+    shape = files.json(pod(qos("LS"), containers=[main]), policy=policy)
+    assert shape["containers"][0]["fields"]["memory.min"]["value"] == 512 << 20
+
+
+def test_a_mount_is_an_object(files: Files) -> None:
+    share = {"koordinator.sh/gpu-memory-ratio": "50", "koordinator.sh/gpu-memory": "8Gi"}
+    allocated = json.dumps({"gpu": [{"minor": 0, "resources": share}]})
+    shape = files.json(
+        pod(
+            {"koordinator.sh/gpu-isolation-provider": "HAMi-core"},
+            {"scheduling.koordinator.sh/device-allocated": allocated},
+        )
+    )
+    assert shape["containers"][0]["fields"]["mount[/tmp/vgpulock]"]["value"] == {
+        "source": "/tmp/vgpulock",
+        "type": "bind",
+        "options": ["rbind"],
+    }
+
+
+@pytest.mark.parametrize(("event", "route"), [("create", "adjust"), ("update", "reply"), ("sync", "reply")])
+def test_the_event_decides_the_route(files: Files, event: str, route: str) -> None:
+    shape = files.json(pod(qos("LS"), GPUS, cpu="1"), options=("--event", event), node=[NODE])
+    (container,) = shape["containers"]
+    assert container["fields"]["cpu.cpus"]["route"] == route
+    assert ("env[NVIDIA_VISIBLE_DEVICES]" in container["fields"]) is (event == "create")
+    assert ("env[NVIDIA_VISIBLE_DEVICES]" in container["skipped"]) is (event != "create")
+
+
+def test_an_error_of_the_pods_own_fields_has_no_container(files: Files) -> None:
+    shape = files.json(pod(qos("BE"), {"node.koordinator.sh/extended-resource-spec": "{"}))
+    assert {(e["hook"], e["container"]) for e in shape["errors"]} == {
+        (hook, container) for hook in ("cfs_quota", "memory") for container in (None, "main")
+    }
+
+
+def test_a_refused_container_gets_nothing(files: Files) -> None:
+    """failurePolicy fail: the runtime is told to refuse the container, so there are no fields to speak of."""
+    policy = [{"koordnri-config": {"hooks": {"gpu": {"failurePolicy": "fail"}}}}]
+    bad = {**GPUS, "scheduling.koordinator.sh/device-allocated": "["}
+    shape = files.json(pod(qos("LS"), bad, cpu="1"), policy=policy, node=[NODE])
+    (container,) = shape["containers"]
+    assert container["fields"] == {}
+    (error,) = shape["errors"]
+    assert error["message"].endswith("the policy says koordnri-config.hooks.gpu.failurePolicy: fail")
+    assert container["skipped"]["gpu"] == error["message"]
+
+
+def test_the_owner_cannot_pass_a_baseline_off_as_ours(files: Files) -> None:
+    shape = files.json(
+        pod(qos("LS"), {BASELINE_KEY: '{"quota":1000}'}, cpu="1"),
+        node=[{"annotations": RATIO}],
+        options=("--event", "update"),
+    )
+    assert shape["containers"][0]["fields"]["cpu.quota"]["value"] == 83_334
+
+
+def test_several_pods_are_a_list(files: Files) -> None:
+    shapes = files.json(pod(name="a"), pod(name="b"))
+    assert [s["pod"]["name"] for s in shapes] == ["a", "b"]
+
+
+def test_init_containers_come_first(files: Files) -> None:
+    manifest = pod(name="a")
+    manifest["spec"]["initContainers"] = [{"name": "setup"}]
+    assert [c["name"] for c in files.json(manifest)["containers"]] == ["setup", "main"]
+
+
+def test_one_container(files: Files) -> None:
+    manifest = pod(containers=[{"name": "a"}, {"name": "b"}])
+    shape = files.json(manifest, options=("--container", "b"))
+    assert [c["name"] for c in shape["containers"]] == ["b"]
+
+
+def test_no_such_container(files: Files) -> None:
+    done = files.run([pod(containers=[{"name": "a"}, {"name": "b"}])], "--container", "c")
+    assert done.exit_code == 2
+    assert done.stderr == "--container: no container is named c; there are default/p: a, b\n"
+
+
+def test_yaml_says_the_same(files: Files) -> None:
+    manifest = pod(qos("LSR"), PINNED, cpu="3")
+    done = files.run([manifest], "-o", "yaml", node=[NODE])
+    assert done.exit_code == 0
+    assert yaml.safe_load(done.stdout) == files.json(manifest, node=[NODE])
+
+
+def test_the_table_has_value_hook_and_reason(files: Files) -> None:
+    done = files.run([pod(qos("LSR"), {**PINNED, "koordinator.sh/blkioQOS": "{"}, cpu="3")], node=[NODE])
+    assert done.exit_code == 0
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in done.stdout.splitlines() if "│" in line]
+    assert ["main", "cpu.cpus", "2-4", "cpuset", "assigned by the scheduler", "adjust"] in rows
+    assert "default/p  LSR, Burstable" in done.stdout
+    assert "error blkio, container main: annotation koordinator.sh/blkioQOS" in done.stdout
+
+
+def test_text_of_a_pod_is_no_markup(files: Files) -> None:
+    done = files.run([pod({}, {"scheduling.koordinator.sh/device-allocated": "[red]{"})])
+    assert "[red]{" in done.stdout
+
+
+BAD_POLICY = [{"resource-qos-config": {"beClass": {"memoryQOS": {"minLimitPercent": 250}}}}]
+
+
+@pytest.mark.parametrize(
+    ("pods", "policy", "node", "expected"),
+    [
+        (
+            [pod()],
+            BAD_POLICY,
+            None,
+            "policy.yaml cannot be used:\nresource-qos-config.beClass.memoryQOS.minLimitPercent: expected 0..100, got 250\n",
+        ),
+        (
+            [pod()],
+            None,
+            [{"topology": {"sockets": "two"}}],
+            'node.yaml cannot be used:\ntopology.sockets: expected an integer at least 1, got "two"\n',
+        ),
+        (
+            [pod(cpu="2x")],
+            None,
+            None,
+            "pods.yaml cannot be used:\nspec.containers[0].resources.limits.cpu: "
+            'expected a quantity such as 500m, 2 or 1Gi, got "2x"\n',
+        ),
+        (
+            "a: b: c",
+            None,
+            None,
+            "pods.yaml cannot be used:\nbroken YAML, line 1 column 5: mapping values are not allowed in this context\n",
+        ),
+        (
+            [{"kind": "Service"}],
+            None,
+            None,
+            "pods.yaml cannot be used:\nexpected a manifest of a Pod or of a workload, found none "
+            "(Service is passed over, it makes no pods)\n",
+        ),
+        (
+            [pod(cpu="2x")],
+            BAD_POLICY,
+            [{"x": 1, "memory": "y"}],
+            "policy.yaml cannot be used:\nresource-qos-config.beClass.memoryQOS.minLimitPercent: expected 0..100, got 250\n"
+            'node.yaml cannot be used:\nmemory: expected a quantity such as 10M or 1Gi, got "y"\n'
+            "x: unknown key, expected one of name, labels, annotations, memory, pageSize, "
+            "topology, cpus, cgroup, kubelet, resctrl, sharePools, beSharePools, blockDevices\n"
+            "pods.yaml cannot be used:\nspec.containers[0].resources.limits.cpu: "
+            'expected a quantity such as 500m, 2 or 1Gi, got "2x"\n',
+        ),
+    ],
+)
+def test_bad_files(files: Files, pods: Any, policy: Any, node: Any, expected: str) -> None:
+    done = files.run(pods, policy=policy, node=node)
+    assert done.exit_code == 2
+    assert done.stdout == ""
+    assert done.stderr.replace(f"{files.directory}/", "") == expected
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    done = CliRunner().invoke(explain, ["-f", str(tmp_path / "pods.yaml")])
+    assert done.exit_code == 2
+    assert done.stderr == f"{tmp_path}/pods.yaml cannot be used:\ncannot be read: No such file or directory\n"
+
+
+def test_what_is_only_odd_goes_to_stderr(files: Files) -> None:
+    done = files.run(
+        [pod(), {"kind": "Service"}],
+        policy=[{"resource-qos-confg": {}}],
+        node=[{"annotations": {"node.koordinator.sh/cpu-normalization-ratio": "0"}}],
+    )
+    assert done.exit_code == 0
+    assert done.stderr.replace(f"{files.directory}/", "") == (
+        "policy.yaml: resource-qos-confg: unknown key, ignored; did you mean resource-qos-config?\n"
+        "node.yaml: annotation node.koordinator.sh/cpu-normalization-ratio: expected a number above 0 such as 1.20, "
+        'got "0"\n'
+        "pods.yaml: document 2: Service is passed over, it makes no pods\n"
+    )
+
+
+def test_pods_on_standard_input() -> None:
+    done = CliRunner().invoke(explain, ["-f", "-", "-o", "json"], input=yaml.safe_dump(pod(name="piped")))
+    assert json.loads(done.stdout)["pod"]["name"] == "piped"
+
+
+def test_strategies_for_the_node_count(files: Files) -> None:
+    policy = [
+        {
+            "resource-qos-config": {
+                "nodeStrategies": [
+                    {
+                        "name": "mine",
+                        "nodeSelector": {"matchLabels": {"pool": "a"}},
+                        "lsClass": {"memoryQOS": {"enable": True, "minLimitPercent": 50}},
+                    }
+                ]
+            }
+        }
+    ]
+    manifest = pod(qos("LS"), cpu="1", memory="1Gi")
+    for labels, expected in (({"pool": "a"}, True), ({"pool": "b"}, False)):
+        shape = files.json(manifest, policy=policy, node=[{"labels": labels}])
+        assert ("memory.min" in shape["containers"][0]["fields"]) is expected

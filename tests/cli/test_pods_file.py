@@ -1,0 +1,136 @@
+"""Which pods a file of manifests makes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from koordnri.cli.pods_file import load_pods, read_pods
+from koordnri.policy import DocumentError
+
+POD = "{kind: Pod, metadata: {name: %s}, spec: {containers: [{name: c}]}}\n"
+
+
+def names(text: str) -> list[str]:
+    return [f"{p.metadata.namespace}/{p.metadata.name}" for p in load_pods(text).pods]
+
+
+def mistakes(text: str) -> list[str]:
+    with pytest.raises(DocumentError) as caught:
+        load_pods(text)
+    return [str(m) for m in caught.value.mistakes]
+
+
+def test_one_pod() -> None:
+    assert names(POD % "web") == ["default/web"]
+
+
+def test_many_documents() -> None:
+    assert names(f"# only a comment\n---\n{POD % 'a'}---\n{POD % 'b'}---\n") == ["default/a", "default/b"]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "expected"),
+    [
+        ("{}", "default/pod-1"),
+        ("{name: x, namespace: shop}", "shop/x"),
+        ("{generateName: web-}", "default/web-0"),
+    ],
+)
+def test_names(metadata: str, expected: str) -> None:
+    assert names(f"{{kind: Pod, metadata: {metadata}, spec: {{containers: [{{name: c}}]}}}}") == [expected]
+
+
+def test_a_list_as_kubectl_prints_it() -> None:
+    listed = {
+        "kind": "List",
+        "items": [{"kind": "Pod", "metadata": {"name": n}, "spec": {"containers": [{"name": "c"}]}} for n in "ab"],
+    }
+    assert names(json.dumps(listed)) == ["default/a", "default/b"]
+
+
+def test_items_of_a_pod_list_need_no_kind() -> None:
+    assert names("{kind: PodList, items: [{metadata: {name: a}, spec: {containers: [{name: c}]}}]}") == ["default/a"]
+
+
+@pytest.mark.parametrize(
+    "kind", ["Deployment", "ReplicaSet", "ReplicationController", "StatefulSet", "DaemonSet", "Job"]
+)
+def test_a_workload_makes_one_pod_of_its_template(kind: str) -> None:
+    template = "{metadata: {labels: {app: web}}, spec: {containers: [{name: c}]}}"
+    (pod,) = load_pods(
+        f"{{kind: {kind}, metadata: {{name: web, namespace: shop}}, spec: {{replicas: 3, template: {template}}}}}"
+    ).pods
+    assert (pod.metadata.namespace, pod.metadata.name, pod.metadata.labels) == ("shop", "web-0", {"app": "web"})
+
+
+def test_a_cron_job() -> None:
+    spec = "{jobTemplate: {spec: {template: {spec: {containers: [{name: c}]}}}}}"
+    assert names(f"{{kind: CronJob, metadata: {{name: nightly}}, spec: {spec}}}") == ["default/nightly-0"]
+
+
+def test_other_kinds_are_passed_over_with_a_note() -> None:
+    found = load_pods(f"kind: Service\n---\n{POD % 'web'}")
+    assert len(found.pods) == 1
+    assert found.notes == ["document 1: Service is passed over, it makes no pods"]
+
+
+def test_anchors_and_merges_work_as_for_kubectl() -> None:
+    (pod,) = load_pods(
+        """
+        kind: Pod
+        spec:
+          containers:
+            - &base {name: a, resources: {limits: {cpu: 1}}}
+            - {<<: *base, name: b}
+        """
+    ).pods
+    assert [(c.name, c.resources.limit("cpu")) for c in pod.spec.containers] == [("a", 1000), ("b", 1000)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", ["expected a manifest of a Pod or of a workload, found none"]),
+        (
+            "kind: Service",
+            ["expected a manifest of a Pod or of a workload, found none (Service is passed over, it makes no pods)"],
+        ),
+        ("hello", ['expected a Kubernetes manifest, got "hello"']),
+        ("a: [", ["broken YAML, line 2 column 1: did not find expected node content"]),
+        ("{spec: {}}", ["kind: expected a kind such as Pod, it is missing"]),
+        ("kind: 3", ["kind: expected a kind such as Pod, got 3"]),
+        ("kind: List", ["items: expected a list, got null"]),
+        ("kind: Pod", ["spec: expected a value, it is missing"]),
+        ("kind: Deployment\nspec: {}", ["spec.template: expected a mapping, got null"]),
+        (
+            f"{POD % 'a'}---\n{POD % 'a'}",
+            ["document 2: metadata.name: a second pod default/a; the first is in document 1"],
+        ),
+        (
+            f"{POD % 'a'}---\n{{kind: Pod, spec: {{containers: [{{name: c, resources: {{limits: {{cpu: 2x}}}}}}]}}}}",
+            [
+                "document 2: spec.containers[0].resources.limits.cpu: expected a quantity such as 500m, 2 or 1Gi, "
+                'got "2x"'
+            ],
+        ),
+        (
+            "{kind: List, items: [{kind: Pod, metadata: {labels: {a: 1}}, spec: {containers: [{name: c}]}}]}",
+            ["items[0].metadata.labels.a: expected text, got 1"],
+        ),
+        (
+            "kind: Job\nspec: {template: {spec: {containers: []}}}",
+            ["spec.template.spec.containers: expected at least one container, got none"],
+        ),
+        ("{kind: Pod, kind: Pod, spec: {containers: [{name: c}]}}", ["kind: given twice"]),
+        ("kind: Pod\n1: 2", ["broken YAML, line 2 column 1: expected a key that is text, got 1 (put it in quotes)"]),
+    ],
+)
+def test_mistakes(text: str, expected: list[str]) -> None:
+    assert mistakes(text) == expected
+
+
+def test_a_file_that_is_not_there() -> None:
+    with pytest.raises(DocumentError, match="cannot be read: No such file or directory"):
+        read_pods("/nowhere/pods.yaml")
