@@ -68,8 +68,6 @@ class _Step(NamedTuple):
     decide: Callable[[Any], None]
     owns: frozenset[Field]
     stats: HookStats
-    must: bool
-    """the policy says `fail`: no container without this hook's decision"""
 
 
 class _Plan(NamedTuple):
@@ -133,18 +131,18 @@ class Chain:
             decision.skipped.update(off)
         started = clock()
         for step in steps:
-            name, decide, owns, stats, _ = step
+            name, decide, owns, stats = step
             if started > deadline_ns:
-                self._fail(ctx, step, HookError(name, _LATE, "late"), refuse)
+                _fail(decision, HookError(name, _LATE, "late"))
                 continue
             if busy and name in busy:
-                self._fail(ctx, step, HookError(name, _BUSY, "late"), refuse)
+                _fail(decision, HookError(name, _BUSY, "late"))
                 continue
             ctx.hook, ctx.owns = name, owns
             try:
                 decide(ctx)
             except Exception as error:  # noqa: BLE001  # whatever a hook raises costs its own fields, never the container
-                self._fail(ctx, step, fault_of(name, error), refuse)
+                _fail(decision, fault_of(name, error))
             if busy:
                 busy.discard(name)
             ended = clock()
@@ -153,6 +151,8 @@ class Chain:
             started = ended
         ctx.hook = ""
         decision.late = started > deadline_ns
+        if decision.errors:
+            self._conclude(decision, ctx.policy, refuse)
         return decision
 
     def answer_early(self, ctx: ContainerContext) -> Decision:
@@ -167,13 +167,11 @@ class Chain:
         partial.settings = {n: s for n, s in dict(ctx.decision.settings).items() if s.hook != stuck}
         partial.skipped = dict(ctx.decision.skipped)
         partial.errors = list(ctx.decision.errors)
-        early = ContainerContext(ctx.pod, ctx.container, ctx.event, ctx.policy, ctx.node, ctx.routes)
-        early.decision = partial
         steps = self._plan_of(ctx.policy).containers
         for step in itertools.dropwhile(lambda s: s.name != stuck, steps) if stuck else ():
             text = f"did not answer within the chain's budget; container {ctx.container.name} goes on without it"
-            message = text if step.name == stuck else _LATE
-            self._fail(early, step, HookError(step.name, message, "late"), ctx.event is Event.CREATE)
+            _fail(partial, HookError(step.name, text if step.name == stuck else _LATE, "late"))
+        self._conclude(partial, ctx.policy, refuse=ctx.event is Event.CREATE)
         return partial
 
     def _plan_of(self, policy: Policy) -> _Plan:
@@ -189,25 +187,32 @@ class Chain:
             if policy.hook_mode(name) == "off":
                 off[name] = f"switched off by the policy (koordnri-config.hooks.{name}.mode)"
                 continue
-            owns, stats, must = frozenset(hook.owns), self.stats[name], policy.failure_policy(name) == "fail"
+            owns, stats = frozenset(hook.owns), self.stats[name]
             if type(hook).decide is not Hook.decide:
-                containers.append(_Step(name, hook.decide, owns, stats, must))
+                containers.append(_Step(name, hook.decide, owns, stats))
             if type(hook).decide_pod is not Hook.decide_pod:
-                pods.append(_Step(name, hook.decide_pod, owns, stats, must))
+                pods.append(_Step(name, hook.decide_pod, owns, stats))
         return _Plan(policy, tuple(containers), tuple(pods), off)
 
-    def _fail(self, ctx: ContainerContext | PodContext, step: _Step, error: HookError, refuse: bool) -> None:
-        decision, hook = ctx.decision, step.name
-        for name in [n for n, s in decision.settings.items() if s.hook == hook]:
-            del decision.settings[name]
-        decision.skipped[hook] = error.message
-        decision.errors.append(error)
-        step.stats.errors[error.fault] = step.stats.errors.get(error.fault, 0) + 1
-        if refuse and step.must:
-            raise Refused(
-                f"koordnri: hook {hook} could not decide: {error.message}; "
-                f"the policy says koordnri-config.hooks.{hook}.failurePolicy: fail"
-            )
+    def _conclude(self, decision: Decision, policy: Policy, refuse: bool) -> None:
+        """Count what went wrong; refuse the container if the policy wants none without that hook's decision."""
+        for error in decision.errors:
+            errors = self.stats[error.hook].errors
+            errors[error.fault] = errors.get(error.fault, 0) + 1
+        for hook, message, _ in decision.errors if refuse else ():
+            if policy.failure_policy(hook) == "fail":
+                raise Refused(
+                    f"koordnri: hook {hook} could not decide: {message}; "
+                    f"the policy says koordnri-config.hooks.{hook}.failurePolicy: fail"
+                )
+
+
+def _fail(decision: Decision, error: HookError) -> None:
+    """The hook's fields are lost, and nobody else's."""
+    for name in [n for n, s in decision.settings.items() if s.hook == error.hook]:
+        del decision.settings[name]
+    decision.skipped[error.hook] = error.message
+    decision.errors.append(error)
 
 
 def load_hooks() -> list[Hook]:

@@ -57,8 +57,9 @@ class DaemonCollector(Collector):
         yield state
         yield _gauge("koordnri_connected", "1 when registered and synchronized", session.state is State.SYNCHRONIZED)
         yield _counter("koordnri_registrations", "Registrations that the runtime accepted", session.stats.registrations)
-        lost = sum(session.stats.connections_lost.values())
-        yield _counter("koordnri_connections_lost", "Connections that ended without our asking", lost)
+        yield _counter(
+            "koordnri_connections_lost", "Connections that ended without our asking", session.stats.connections_lost
+        )
         events = CounterMetricFamily(
             "koordnri_events",
             "Requests of the runtime by outcome: ok, late (answered incomplete), refused, undecodable, error",

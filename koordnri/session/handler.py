@@ -180,9 +180,10 @@ class EventHandler:
     ) -> Answer:
         chain = self._chain
         ctx = chain.context(pod, container, event, snapshot)
-        self.inflight = Inflight(ctx, finish)
+        mine = self.inflight = Inflight(ctx, finish)
         decision = chain.run(ctx, self._clock() + int(self.budget_s() * 1e9))
-        self.inflight = None
+        if self.inflight is mine:  # else we were held too long, and another thread decides by now
+            self.inflight = None
 
         def settle() -> None:
             if decision.late:

@@ -61,8 +61,7 @@ class SessionStats:
 
     def __init__(self) -> None:
         self.registrations = 0
-        self.connections_lost: dict[str, int] = {}
-        """reason → count"""
+        self.connections_lost = 0
         self.events: dict[tuple[str, str], int] = {}
         """(method that carries or would carry the event, outcome) → count; outcome is ok, late, refused, undecodable or error"""
         self.synchronized_at_s: float | None = None
@@ -94,7 +93,6 @@ class PluginSession:
         self._stopping = threading.Event()
         self._trunk: Trunk | None = None
         self._reader: threading.Thread | None = None
-        self._register_stream = 0
         self._parts: tuple[list[views.PodSandbox], list[views.Container]] = ([], [])
         self._sync_started_s = 0.0
         self._reason = ""
@@ -121,7 +119,7 @@ class PluginSession:
             if self._stopping.is_set():
                 break
             self._log.warning("connection_lost", reason=reason, state=self.state.value)
-            self.stats.connections_lost[reason] = self.stats.connections_lost.get(reason, 0) + 1
+            self.stats.connections_lost += 1
             self.problem, self.state = f"connection lost: {reason}", State.DISCONNECTED
             if self._identity.fd is not None:
                 break  # the runtime made this connection, and it makes no second one
@@ -132,11 +130,11 @@ class PluginSession:
         self.state, self.problem = State.STOPPED, "stopped"
 
     def stop(self) -> None:
-        """End the session; `run` returns. The runtime sees an orderly end of the connection."""
+        """End the session; `run` returns. What the runtime has asked already is still answered."""
         self._stopping.set()
         trunk = self._trunk
         if trunk is not None:
-            trunk.close()
+            trunk.finish()
 
     # -- connecting: thread nri ---------------------------------------------------------------------------------------
 
@@ -165,7 +163,7 @@ class PluginSession:
         self._start_reader(trunk)
         try:
             request = api.RegisterPluginRequest(plugin_name=self._identity.name, plugin_idx=self._identity.index)
-            self._register_stream = trunk.call("RegisterPlugin", request, REGISTER_TIMEOUT_S)
+            trunk.call("RegisterPlugin", request, REGISTER_TIMEOUT_S)
         except OSError as error:
             self._end(trunk, f"cannot send RegisterPlugin: {error.strerror or error}")
         if self._stopping.is_set():
@@ -228,7 +226,7 @@ class PluginSession:
             trunk.close()
 
     def _on_reply(self, trunk: Trunk, reply: Reply) -> None:
-        if reply.stream == self._register_stream and reply.code != Code.OK:
+        if reply.code != Code.OK:  # RegisterPlugin is the only call that we make
             # The runtime leaves the connection open after this, and will never use it.
             self._log.error("registration_refused", code=reply.code, error=reply.text)
             self._end(trunk, f"registration refused: {reply.text}")
@@ -237,7 +235,7 @@ class PluginSession:
         method, settle, event = request.method, None, ""
         try:
             if method == "Configure":
-                message: Message | None = self._configure(request.payload)
+                message: Message | None = self._configure(request)
             elif method == "Synchronize":
                 message, settle, _ = self._synchronize(request)
             else:
@@ -264,9 +262,9 @@ class PluginSession:
                 self._drop_if_forgotten(trunk)
         self._count(event or method, outcome)
 
-    def _configure(self, payload: bytes) -> Message:
-        request = api.ConfigureRequest.FromString(payload)
-        runtime = self._handler.runtime = RuntimeInfo.of(request)
+    def _configure(self, call: Request) -> Message:
+        request = api.ConfigureRequest.FromString(call.payload)
+        runtime = self._handler.runtime = RuntimeInfo.of(request, call.timeout_ns)
         self.state, self.problem = State.CONFIGURED, "waiting for the runtime's Synchronize"
         self.stats.registrations += 1
         self._log.info("registered", runtime=runtime.name, version=runtime.version, nri=str(runtime.nri))

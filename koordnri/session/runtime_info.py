@@ -20,11 +20,15 @@ class RuntimeInfo(NamedTuple):
     request_timeout_s: float = DEFAULT_REQUEST_TIMEOUT_S
 
     @classmethod
-    def of(cls, message: api.ConfigureRequest) -> RuntimeInfo:
-        """From the Configure request; timeouts are in milliseconds there, 0 = not told."""
+    def of(cls, message: api.ConfigureRequest, timeout_ns: int = 0) -> RuntimeInfo:
+        """From the Configure request; timeouts are in milliseconds there, 0 = not told (NRI < 0.7).
+
+        `timeout_ns` is what was left of the request timeout when the runtime sent it: the next best source.
+        """
+        told_s = message.request_timeout / 1000 if message.request_timeout > 0 else timeout_ns / 1e9
         return cls(
             message.runtime_name,
             message.runtime_version,
             nri_version(message.runtime_name, message.runtime_version, message.NRI_version),
-            message.request_timeout / 1000 if message.request_timeout > 0 else DEFAULT_REQUEST_TIMEOUT_S,
+            told_s if told_s > 0 else DEFAULT_REQUEST_TIMEOUT_S,
         )

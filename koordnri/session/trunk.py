@@ -82,6 +82,11 @@ class Trunk:
         """What is still to be answered, and when it arrived (s, monotonic clock)."""
         return list(self._open.values())
 
+    def finish(self) -> None:
+        """Take nothing new from the peer; the reader answers what has arrived, and then finds the end."""
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RD)
+
     def close(self) -> None:
         """End the connection; a thread that reads is woken. May be called more than once and from any thread."""
         with contextlib.suppress(OSError):  # the peer was faster
