@@ -73,8 +73,10 @@ def _add(table: Table, name: str, decision: Decision) -> None:
 
 
 def shown_value(setting: Setting) -> str:
-    """The value as a person wants to read it."""
-    value = plain_value(setting)
+    """The value as a person wants to read it; "" for none."""
+    value = plain_value(setting.value)
+    if value is None:
+        return ""
     if value == UNLIMITED and setting.field in _LIMITS:
         return "-1 (unlimited)"
     if isinstance(value, dict):

@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 
 from koordnri.chain import Chain, Refused, Snapshot
 from koordnri.kubelet import SimulatedPod
-from koordnri.model import Decision, Device, Event, Mount, Pod, Setting
+from koordnri.model import Decision, Device, Event, Mount, Pod
 from koordnri.model.decision import HookError
 from koordnri.session.translate import container_from, pod_from
+from koordnri.wire import views_pb2 as views
 
 
 class Explanation(NamedTuple):
@@ -51,19 +52,26 @@ def explain_pod(
     chain: Chain, pod: SimulatedPod, snapshot: Snapshot, event: Event, only: Collection[str] | None = None
 ) -> Explanation:
     """Decide a pod as the daemon would when the runtime sent these messages; `only` names the containers that are asked for."""
-    known = pod_from(pod.sandbox)
-    known.spec = pod.spec
+    known = read_pod(pod)
     own = chain.decide_pod(known, snapshot)
     decided: dict[str, Decision] = {}
     for message in pod.containers:
         if only is not None and message.name not in only:
             continue
-        ctx = chain.context(known, container_from(message), event, snapshot)
+        told = views.Container.FromString(message.SerializeToString())
+        ctx = chain.context(known, container_from(told), event, snapshot)
         try:
             decided[message.name] = chain.run(ctx)
         except Refused as refusal:
             decided[message.name] = _refused(ctx.decision, str(refusal))
     return Explanation(known, own, decided)
+
+
+def read_pod(pod: SimulatedPod) -> Pod:
+    """The pod as the daemon reads it from the wire, and with what the API server would tell of it."""
+    known = pod_from(views.PodSandbox.FromString(pod.sandbox.SerializeToString()))
+    known.spec = pod.spec
+    return known
 
 
 def _refused(decision: Decision, message: str) -> Decision:
@@ -78,14 +86,13 @@ def _refused(decision: Decision, message: str) -> Decision:
 def fields_of(decision: Decision) -> dict[str, dict[str, Any]]:
     """Name of the field → value, hook, reason, route."""
     return {
-        name: {"value": plain_value(s), "hook": s.hook, "reason": s.reason, "route": str(s.route)}
+        name: {"value": plain_value(s.value), "hook": s.hook, "reason": s.reason, "route": str(s.route)}
         for name, s in decision.settings.items()
     }
 
 
-def plain_value(setting: Setting) -> Any:
-    """The value as JSON has it."""
-    value = setting.value
+def plain_value(value: Any) -> Any:
+    """A field's value as JSON has it."""
     if isinstance(value, Mount):
         return {"source": value.source, "type": value.type, "options": list(value.options)}
     if isinstance(value, Device):

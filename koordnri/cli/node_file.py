@@ -5,6 +5,7 @@ Every key is optional; unknown ones are refused, since a misspelt one would sile
     name, labels, annotations
     memory          a quantity: what the node can allocate
     pageSize        a quantity, default 4Ki
+    cpuModel, turbo as /proc/cpuinfo's "model name", and whether it may run above its base frequency: for cpu-normalization-config
     topology        {sockets, numaPerSocket, coresPerNuma, threadsPerCore}: a regular machine, numbered as Linux does on x86
     cpus            instead of topology: [{cpu, core, l3, numa, socket}…]; `core` is the CPU itself where left out, `l3` its NUMA node
     cgroup          {version: 1|2, driver: cgroupfs|systemd}
@@ -121,6 +122,8 @@ class NodeDocument(Document, frozen=True, forbid_unknown_fields=True):
     annotations: dict[str, str] = field(default_factory=dict)
     memory: Quantity = 0
     page_size: Quantity = 4096
+    cpu_model: str = ""
+    turbo: bool = False
     topology: RegularTopology | None = None
     cpus: tuple[DescribedCPU, ...] | None = None
     cgroup: Cgroup = Cgroup()
@@ -217,6 +220,8 @@ def node_state(document: NodeDocument) -> NodeState:
         memory_bytes=document.memory,
         page_bytes=document.page_size,
         topology=topology,
+        cpu_model=document.cpu_model,
+        turbo=document.turbo,
         cgroup_version=document.cgroup.version,
         cgroup_driver=document.cgroup.driver,
         kubelet_cpu_policy=document.kubelet.cpu_manager_policy,

@@ -28,6 +28,8 @@ class SimulatedPod(NamedTuple):
     containers: list[api.Container]
     spec: PodSpec
     kube_qos: KubeQoS
+    run_first: frozenset[str]
+    """init containers that must have ended before the next container is created"""
 
 
 def pod_messages(manifest: PodManifest, node: NodeState, name: str = "pod") -> SimulatedPod:
@@ -41,7 +43,8 @@ def pod_messages(manifest: PodManifest, node: NodeState, name: str = "pod") -> S
     spec = PodSpec(
         {c.name: ContainerSpec(c.resources.requests, c.resources.limits) for c in manifest.spec.all_containers}
     )
-    return SimulatedPod(sandbox, containers, spec, qos)
+    run_first = frozenset(c.name for c in manifest.spec.init_containers if not c.sidecar)
+    return SimulatedPod(sandbox, containers, spec, qos, run_first)
 
 
 def cgroup_parent(driver: str, qos: KubeQoS, uid: str) -> str:

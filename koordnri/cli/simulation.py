@@ -1,0 +1,231 @@
+"""Pods run through their life: the real daemon, a real unix socket, the embedded runtime. Nothing of it is left behind."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from koordnri.cli.explanation import Explanation, read_pod
+from koordnri.cli.inputs import Inputs
+from koordnri.cli.outcome import result_of
+from koordnri.daemon import Config, Daemon
+from koordnri.kubelet import SimulatedPod
+from koordnri.model import Container, Decision, Event, NodeState, Pod
+from koordnri.policy import Policy
+from koordnri.session.runtime import CRIError, Kernel, Runtime
+from koordnri.wire import api_pb2 as api
+
+CONNECT_TIMEOUT_S = 20.0
+"""How long the daemon may take to register; on a machine with nothing else to do it takes a tenth of a second."""
+
+
+class SimulationError(Exception):
+    """The daemon did not do its part; the message carries the end of its log."""
+
+
+@dataclass(slots=True)
+class ContainerLife:
+    """One container: how far it came, and what it had at the end."""
+
+    requested: api.Container
+    """as kubelet asked for it"""
+    spec: api.Container | None = None
+    """as it ran; None when it was not created"""
+    failed: str = ""
+    """the call that failed, and what the runtime said"""
+    decision: Decision = field(default_factory=Decision)
+    """as the daemon decided at its creation"""
+
+
+@dataclass(slots=True)
+class PodLife:
+    """One pod."""
+
+    pod: Pod
+    containers: dict[str, ContainerLife] = field(default_factory=dict)
+    """by name, in the order of their creation; those that come after one that failed are missing"""
+    events: Counter[str] = field(default_factory=Counter)
+    """what the daemon was told of it"""
+    failed: str = ""
+    """why the pod itself could not be run"""
+
+    @property
+    def failures(self) -> bool:
+        """Whether anything of it could not be created or started."""
+        return bool(self.failed) or any(c.failed for c in self.containers.values())
+
+    def as_json(self) -> dict[str, Any]:
+        """The shape of `explain`, with `result` (null: not created) and `failed` per container, and `events`.
+
+        The pod's fields are what the daemon did to the pod's own cgroup: nothing, here.
+        """
+        explanation = Explanation(self.pod, Decision(), {name: c.decision for name, c in self.containers.items()})
+        shape = explanation.as_json()
+        for container in shape["containers"]:
+            life = self.containers[container["name"]]
+            container["result"] = None if life.spec is None else result_of(life.spec)
+            if life.failed:
+                container["failed"] = life.failed
+        shape["events"] = dict(sorted(self.events.items()))
+        if self.failed:
+            shape["pod"]["failed"] = self.failed
+        return shape
+
+
+def simulate_pods(inputs: Inputs, policy_path: str | None) -> list[PodLife]:
+    """Run all pods side by side, resize every container to what it has, and take everything down again.
+
+    Raises SimulationError; OSError when there is no room for a socket.
+    """
+    decisions: dict[str, Decision] = {}
+
+    def listen(pod: Pod, container: Container, event: Event, decision: Decision) -> None:
+        if event is Event.CREATE:
+            decisions[container.id] = decision
+
+    with tempfile.TemporaryDirectory(prefix="koordnri-") as directory:
+        runtime = Runtime(Path(directory, "nri.sock"), kernel=kernel_of(inputs.node, inputs.snapshot.policy))
+        config = Config(
+            nri_socket=str(Path(directory, "nri.sock")),
+            policy_file=None if policy_path is None else Path(policy_path),
+            node_name=inputs.node.name,
+            state_dir=Path(directory, "state"),
+            listen=None,
+            log_level="warning",
+        )
+        with runtime, _log(Path(directory, "log")) as log_fd:
+            specs = {pod.sandbox.uid: pod.spec for pod in inputs.pods}
+            daemon = Daemon(config, node=inputs.node, specs=specs, listener=listen, log_fd=log_fd)
+            with _running(daemon):
+                try:
+                    runtime.wait_for_plugin(CONNECT_TIMEOUT_S)
+                except TimeoutError as error:
+                    raise SimulationError(f"{error}\n{_tail(directory)}") from None
+                lives = _run(runtime, inputs.pods)
+                if not runtime.plugins:
+                    raise SimulationError(
+                        f"the runtime has thrown the daemon out: {runtime.notes[-1]}\n{_tail(directory)}"
+                    )
+    for life in lives:
+        for container in life.containers.values():
+            container.decision = decisions.get(container.requested.id, container.decision)
+    return lives
+
+
+def kernel_of(node: NodeState, policy: Policy) -> Kernel:
+    """What the described node refuses. Its runtime is taken to know the block I/O classes that the policy names."""
+    return Kernel(
+        cgroup_version=node.cgroup_version,
+        cgroup_files=node.cgroup_files,
+        cpus=None if node.topology is None else node.topology.online,
+        resctrl_groups=frozenset() if node.resctrl is None else node.resctrl.groups,
+        blockio_classes=frozenset(policy.blkio.class_names.values()),
+    )
+
+
+def _run(runtime: Runtime, pods: Sequence[SimulatedPod]) -> list[PodLife]:
+    lives = []
+    for pod in pods:
+        life = PodLife(read_pod(pod))
+        lives.append(life)
+        with _counting(runtime, life):
+            _bring_up(runtime, pod, life)
+    for life in lives:
+        with _counting(runtime, life):
+            _resize(runtime, life)
+    for life in lives:
+        if not life.failed:
+            with _counting(runtime, life):
+                runtime.stop_pod_sandbox(life.pod.id)
+                runtime.remove_pod_sandbox(life.pod.id)
+    return lives
+
+
+def _bring_up(runtime: Runtime, pod: SimulatedPod, life: PodLife) -> None:
+    try:
+        runtime.run_pod_sandbox(pod.sandbox)
+    except CRIError as error:
+        life.failed = str(error)
+        return
+    for message in pod.containers:
+        container = life.containers[message.name] = ContainerLife(message)
+        try:
+            state = runtime.create_container(pod.sandbox.id, message)
+            container.spec = state.spec
+            runtime.start_container(message.id)
+        except CRIError as error:
+            container.failed = str(error)
+            if message.name in pod.run_first:
+                return  # kubelet creates none of those that wait for it
+            continue
+        if message.name in pod.run_first:
+            runtime.stop_container(message.id)
+            container.spec = state.spec
+
+
+def _resize(runtime: Runtime, life: PodLife) -> None:
+    """kubelet asks for what it asked for before: nothing may move."""
+    for container in life.containers.values():
+        state = runtime.containers.get(container.requested.id)
+        if state is None or not state.runs:
+            continue
+        try:
+            container.spec = runtime.update_container(state.id, _asked(container.requested.linux.resources)).spec
+        except CRIError as error:
+            container.failed = str(error)
+
+
+def _asked(resources: api.LinuxResources) -> api.LinuxResources:
+    asked = api.LinuxResources()
+    asked.cpu.CopyFrom(resources.cpu)
+    asked.memory.CopyFrom(resources.memory)
+    return asked
+
+
+@contextmanager
+def _counting(runtime: Runtime, life: PodLife) -> Iterator[None]:
+    before = len(runtime.calls)
+    yield
+    life.events.update(call.event for call in runtime.calls[before:])
+
+
+@contextmanager
+def _running(daemon: Daemon) -> Iterator[None]:
+    failure: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            daemon.run()
+        except BaseException as error:  # noqa: BLE001  # raised again below, in the thread that can tell it
+            failure.append(error)
+
+    thread = threading.Thread(target=run, name="daemon")
+    thread.start()
+    try:
+        yield
+    finally:
+        daemon.stop()
+        thread.join()
+        if failure:
+            raise failure[0]  # what the body complains of, if it does, comes from this
+
+
+@contextmanager
+def _log(path: Path) -> Iterator[int]:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _tail(directory: str) -> str:
+    lines = Path(directory, "log").read_text(errors="replace").splitlines()
+    return "the daemon's log:\n" + "\n".join(lines[-10:])
