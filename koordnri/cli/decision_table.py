@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
+from rich.markup import escape as escape_markup
 from rich.table import Table
 
 from koordnri.cli.explanation import Explanation, plain_value
@@ -19,6 +19,13 @@ PIPE_WIDTH = 160
 
 _LIMITS = (fields.CPU_QUOTA, fields.MEMORY_LIMIT, fields.MEMORY_HIGH)
 _UNITS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
+
+
+def escape(text: str) -> str:
+    """Text of a pod as markup that shows it as it is; what would steer the terminal is shown as its code."""
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return escape_markup(text)
 
 
 def console() -> Console:

@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Iterable
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
-from koordnri.cli.decision_table import console, heading, print_errors, shown_value
+from koordnri.cli.decision_table import console, escape, heading, print_errors, shown_value
 from koordnri.cli.outcome import value_in
 from koordnri.cli.simulation import ContainerLife, PodLife
 from koordnri.model import NodeState, Setting

@@ -142,6 +142,13 @@ def _template_of(document: dict[str, Any], kind: str, where: str, mistakes: list
 
 
 def _checked(found: _Found, number: int, mistakes: list[Mistake]) -> PodManifest | None:
+    try:
+        json.dumps(found.value, ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError as error:
+        # JSON can spell half of a surrogate pair; no API server stores it and no message can carry it.
+        broken = error.object[error.start].encode("ascii", "backslashreplace").decode()
+        mistakes.append(Mistake(found.where, f"expected text that is Unicode, got the lone surrogate {broken}"))
+        return None
     report = Report()
     manifest = read(PodManifest, found.value, report)
     if report.mistakes:

@@ -271,6 +271,12 @@ def test_text_of_a_pod_is_no_markup(files: Files) -> None:
     assert "[red]{" in done.stdout
 
 
+def test_text_of_a_pod_does_not_steer_the_terminal(files: Files) -> None:
+    done = files.run([pod({}, {"scheduling.koordinator.sh/device-allocated": "\x1b[2J"})])
+    assert "\x1b" not in done.stdout
+    assert "\\x1b[2J" in done.stdout
+
+
 BAD_POLICY = [{"resource-qos-config": {"beClass": {"memoryQOS": {"minLimitPercent": 250}}}}]
 
 

@@ -123,6 +123,10 @@ def test_anchors_and_merges_work_as_for_kubectl() -> None:
             "kind: Job\nspec: {template: {spec: {containers: []}}}",
             ["spec.template.spec.containers: expected at least one container, got none"],
         ),
+        (
+            '{"kind": "Pod", "metadata": {"name": "\\ud800"}, "spec": {"containers": [{"name": "c"}]}}',
+            ["expected text that is Unicode, got the lone surrogate \\ud800"],
+        ),
         ("{kind: Pod, kind: Pod, spec: {containers: [{name: c}]}}", ["kind: given twice"]),
         ("kind: Pod\n1: 2", ["broken YAML, line 2 column 1: expected a key that is text, got 1 (put it in quotes)"]),
     ],
