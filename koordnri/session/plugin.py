@@ -27,7 +27,7 @@ from koordnri.wire import views_pb2 as views
 from koordnri.wire.connection import Reply, Request, Side
 from koordnri.wire.errors import Code, RemoteProtocolError
 from koordnri.wire.events import subscription
-from koordnri.wire.versions import sync_zombie, valid_event_mask
+from koordnri.wire.versions import Feature, has, sync_zombie, valid_event_mask
 
 REGISTER_TIMEOUT_S = 30.0
 """How long the runtime may take to answer RegisterPlugin. It serves plugins one after the other, and dialling again while it is
@@ -270,6 +270,8 @@ class PluginSession:
         self._log.info("registered", runtime=runtime.name, version=runtime.version, nri=str(runtime.nri))
         if request.config:
             self._on_config(request.config)
+        if self._identity.fd is not None and not has(runtime.nri, Feature.SPLIT_SYNC):
+            self._synchronized()  # NRI < 0.7 sends no Synchronize to the plugins that it launches itself
         return api.ConfigureResponse(events=subscription(SUBSCRIBED, valid_event_mask(runtime.nri)))
 
     def _synchronize(self, request: Request) -> Answer:
