@@ -7,6 +7,7 @@ and when the queue is full they are counted and dropped.
 from __future__ import annotations
 
 import collections
+import json
 import logging
 import os
 import threading
@@ -87,8 +88,12 @@ class _QueueLogger:
 
 
 def _json(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
-    ordered = {"timestamp": event.pop("timestamp"), "level": event.pop("level"), **event}
-    return msgspec.json.encode(ordered, enc_hook=str).decode()
+    ordered = {name: event.pop(name) for name in ("timestamp", "level", "event")}
+    ordered.update(event)
+    try:
+        return msgspec.json.encode(ordered, enc_hook=str).decode()
+    except UnicodeEncodeError:  # a file name that is no UTF-8, as os.fsdecode spells it: no reason to lose the line
+        return json.dumps(ordered, default=str)
 
 
 class _Console:

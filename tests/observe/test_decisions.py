@@ -1,0 +1,88 @@
+"""The decision log: what is counted, what is logged at which level, who is told."""
+
+from typing import Any
+
+import pytest
+
+from koordnri.model import Container, Decision, Event, Pod, fields
+from koordnri.model.decision import HookError, Setting
+from koordnri.model.resources import NOTHING
+from koordnri.observe.decisions import DecisionLog
+
+POD = Pod("p1", "uid-1", "shop", "web")
+CONTAINER = Container("c1", "app", "p1", NOTHING)
+
+
+class Heard:
+    """A logger that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, str, dict[str, Any]]] = []
+
+    def debug(self, event: str, **keys: Any) -> None:
+        self.lines.append(("debug", event, keys))
+
+    def warning(self, event: str, **keys: Any) -> None:
+        self.lines.append(("warning", event, keys))
+
+
+def decision() -> Decision:
+    it = Decision()
+    it.settings = {
+        "cpu.quota": Setting(fields.CPU_QUOTA, "", -1, "cfs_quota", "pinned", "adjust"),
+        "env[A]": Setting(fields.ENV, "A", "1", "gpu", "assigned", "adjust"),
+        "env[B]": Setting(fields.ENV, "B", "2", "gpu", "assigned", "adjust"),
+    }
+    it.skipped = {"rdt": "the node has no resctrl"}
+    it.errors = [HookError("memory", "annotation x: expected a number", "pod")]
+    return it
+
+
+def test_fields_are_counted_by_hook_name_and_route_never_by_key() -> None:
+    log = DecisionLog(Heard())
+    log.decided(POD, CONTAINER, Event.CREATE, decision())
+    log.decided(POD, CONTAINER, Event.CREATE, decision())
+    assert log.fields == {("cfs_quota", "cpu.quota", "adjust"): 2, ("gpu", "env", "adjust"): 4}
+
+
+def test_an_error_is_a_warning_that_names_pod_container_hook_and_fault() -> None:
+    heard = Heard()
+    DecisionLog(heard).decided(POD, CONTAINER, Event.UPDATE, decision())
+    assert heard.lines == [
+        (
+            "warning",
+            "hook_failed",
+            {
+                "pod": "shop/web",
+                "container": "app",
+                "op": "update",
+                "hook": "memory",
+                "fault": "pod",
+                "error": "annotation x: expected a number",
+            },
+        )
+    ]
+
+
+def test_at_debug_the_whole_decision_is_told() -> None:
+    heard = Heard()
+    DecisionLog(heard, debug=True).decided(POD, CONTAINER, Event.CREATE, decision())
+    [(level, event, keys)] = [line for line in heard.lines if line[0] == "debug"]
+    assert (level, event) == ("debug", "decided")
+    assert keys["fields"] == {
+        "cpu.quota": "-1 (cfs_quota: pinned)",
+        "env[A]": "1 (gpu: assigned)",
+        "env[B]": "2 (gpu: assigned)",
+    }
+    assert keys["skipped"] == {"rdt": "the node has no resctrl"}
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_the_listener_hears_of_every_decision(debug: bool) -> None:
+    told: list[tuple[Pod, Container, Event, Decision]] = []
+    log = DecisionLog(Heard(), debug, lambda *all_of_it: told.append(all_of_it))
+    made = decision()
+    log.decided(POD, CONTAINER, Event.SYNC, made)
+    log.decided(POD, CONTAINER, Event.SYNC, Decision())
+    assert told[0] == (POD, CONTAINER, Event.SYNC, made)
+    assert len(told) == 2

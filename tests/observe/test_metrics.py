@@ -1,0 +1,175 @@
+"""Every metric, as scraped from the real daemon while it serves the embedded runtime."""
+
+import itertools
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from driven import Driven, driven
+
+from koordnri.session.runtime import CRIError
+
+METRICS = {
+    # name: (type, label sets of its samples)
+    "koordnri_connection_state": ("gauge", {("state",)}),
+    "koordnri_connected": ("gauge", {()}),
+    "koordnri_registrations": ("counter", {()}),
+    "koordnri_connections_lost": ("counter", {()}),
+    "koordnri_events": ("counter", {("event", "outcome")}),
+    "koordnri_chain_overruns": ("counter", {()}),
+    "koordnri_runtime_info": ("gauge", {("name", "nri", "version")}),
+    "koordnri_log_lines_lost": ("counter", {()}),
+    "koordnri_hook_duration_seconds": ("histogram", {("hook",), ("hook", "le")}),
+    "koordnri_hook_errors": ("counter", {("fault", "hook")}),
+    "koordnri_decided_fields": ("counter", {("field", "hook", "route")}),
+    "koordnri_pods": ("gauge", {()}),
+    "koordnri_containers": ("gauge", {()}),
+    "koordnri_policy_info": ("gauge", {("revision",)}),
+    "koordnri_policy_good": ("gauge", {()}),
+    "koordnri_policy_refused": ("counter", {()}),
+}
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driven]:
+    """One daemon for the tests of this file that leave it connected; it has seen every kind of outcome."""
+    with driven(tmp_path_factory.mktemp("metrics")) as it:
+        for pod, annotations in {"good": (), "wrong": ("wrong",), "buggy": ("buggy",)}.items():
+            it.run_pod(pod, *annotations)
+            it.create(pod)
+        it.run_pod("strict", "strict")
+        with pytest.raises(CRIError):
+            it.create("strict")
+        it.settled()
+        yield it
+
+
+def test_every_metric_is_there_with_its_type_and_labels(node: Driven) -> None:
+    found = {
+        name: (family.type, {tuple(sorted(sample.labels)) for sample in family.samples})
+        for name, family in node.metrics().items()
+        if name.startswith("koordnri_")
+    }
+    assert found == METRICS
+
+
+def test_the_process_is_measured_too(node: Driven) -> None:
+    assert node.metrics()["process_resident_memory_bytes"].samples[0].value > 1 << 20
+
+
+def test_no_label_names_a_pod_or_a_container(node: Driven) -> None:
+    text = node.get("/metrics")
+    assert "shop" not in text
+    assert "name-of-" not in text
+
+
+def test_one_connection_state_is_on(node: Driven) -> None:
+    states = {s.labels["state"]: s.value for s in node.metrics()["koordnri_connection_state"].samples}
+    assert states == {"disconnected": 0, "registering": 0, "configured": 0, "synchronized": 1, "stopped": 0}
+    assert node.value("koordnri_connected") == 1
+
+
+def test_the_runtime_is_named(node: Driven) -> None:
+    identity = node.runtime.identity
+    labels = {"name": identity.name, "version": identity.version, "nri": str(identity.nri)}
+    assert node.value("koordnri_runtime_info", **labels) == 1
+
+
+@pytest.mark.parametrize(
+    ("event", "outcome", "count"),
+    [("CreateContainer", "ok", 3), ("CreateContainer", "refused", 1), ("Configure", "ok", 1), ("Synchronize", "ok", 1)],
+)
+def test_events_are_counted_by_outcome(node: Driven, event: str, outcome: str, count: int) -> None:
+    assert node.value("koordnri_events_total", event=event, outcome=outcome) == count
+
+
+@pytest.mark.parametrize(
+    ("hook", "fault"), [("com.example.quota", "pod"), ("com.example.buggy", "bug"), ("com.example.strict", "pod")]
+)
+def test_hook_errors_are_counted_by_fault(node: Driven, hook: str, fault: str) -> None:
+    assert node.value("koordnri_hook_errors_total", hook=hook, fault=fault) == 1
+
+
+def test_fields_that_the_runtime_was_told_are_counted(node: Driven) -> None:
+    """Of the containers good and buggy; strict's was decided too, but never told."""
+    labels = {"hook": "com.example.quota", "field": "cpu.quota", "route": "adjust"}
+    assert node.value("koordnri_decided_fields_total", **labels) == 2
+
+
+def test_a_hooks_time_is_a_histogram(node: Driven) -> None:
+    samples = [
+        s for s in node.metrics()["koordnri_hook_duration_seconds"].samples if s.labels["hook"] == "com.example.quota"
+    ]
+    buckets = [(float(s.labels["le"]), s.value) for s in samples if s.name.endswith("_bucket")]
+    assert buckets == sorted(buckets)
+    bound, count = buckets[-1]
+    assert (math.isinf(bound), count) == (True, 4)
+    assert [s.value for s in samples if s.name.endswith("_count")] == [count]
+    [total_s] = [s.value for s in samples if s.name.endswith("_sum")]
+    least_s = sum((n - before) * bound for (bound, before), (_, n) in itertools.pairwise(buckets))
+    assert least_s <= total_s  # each took at least its bucket's lower bound
+
+
+def test_counters_never_fall_and_rise_by_what_happened(node: Driven) -> None:
+    def counters() -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+        return {
+            (s.name, tuple(sorted(s.labels.items()))): s.value
+            for family in node.metrics().values()
+            if family.type in ("counter", "histogram") and family.name.startswith("koordnri_")
+            for s in family.samples
+        }
+
+    before = counters()
+    node.create("good")
+    node.settled()
+    after = counters()
+    assert before.keys() <= after.keys()
+    assert {key for key, value in before.items() if after[key] < value} == set()
+    risen = {key[0] + "".join(f" {v}" for _, v in key[1]) for key in before if after[key] > before[key]}
+    assert {name for name in risen if "duration" not in name} == {
+        "koordnri_events_total CreateContainer ok",
+        "koordnri_events_total RunPodSandbox ok",
+        "koordnri_decided_fields_total cpu.quota com.example.quota adjust",
+    }
+
+
+def test_pods_and_containers_are_those_of_the_ledger(node: Driven) -> None:
+    pods, containers = node.value("koordnri_pods"), node.value("koordnri_containers")
+    node.run_pod("short")
+    container = node.create("short")
+    node.settled()
+    assert (node.value("koordnri_pods"), node.value("koordnri_containers")) == (pods + 2, containers + 1)
+    node.runtime.remove_container(container)
+    node.runtime.remove_pod_sandbox("short")
+    node.settled()
+    assert (node.value("koordnri_pods"), node.value("koordnri_containers")) == (pods + 2, containers)
+
+
+def test_the_policy_in_force_is_named_and_a_refused_one_shows(tmp_path: Path) -> None:
+    with driven(tmp_path) as node:
+        revision = node.daemon.handler.snapshot.policy.revision
+        assert node.value("koordnri_policy_info", revision=revision) == 1
+        assert node.value("koordnri_policy_good") == 1
+        node.policy.write_text("resource-qos-config: nonsense\n")
+        node.logged("policy_refused")
+        assert node.value("koordnri_policy_good") == 0
+        assert node.value("koordnri_policy_refused_total") == 1
+        assert node.value("koordnri_policy_info", revision=revision) == 1  # the good one stays
+
+
+def test_a_lost_connection_and_the_next_registration_are_counted(tmp_path: Path) -> None:
+    with driven(tmp_path) as node:
+        assert node.value("koordnri_registrations_total") == 1
+        node.runtime.restart()
+        node.runtime.wait_for_plugin(nth=2)
+        node.settled()
+        assert node.value("koordnri_registrations_total") == 2
+        assert node.value("koordnri_connections_lost_total") == 1
+        assert node.value("koordnri_connected") == 1
+
+
+def test_lost_log_lines_are_counted(tmp_path: Path) -> None:
+    with driven(tmp_path) as node:
+        node.daemon.writer.lost = 7
+        assert node.value("koordnri_log_lines_lost_total") == 7
