@@ -48,6 +48,11 @@ class ChainError(Exception):
 class Refused(Exception):
     """A hook whose failure policy is `fail` could not decide: the runtime is told to refuse the container, with this message."""
 
+    def __init__(self, message: str, decision: Decision) -> None:
+        super().__init__(message)
+        self.decision = decision
+        """what would have been decided, with the errors"""
+
 
 class HookStats:
     """What one hook did, as plain numbers that only the event thread writes; `observe` reads them at a scrape."""
@@ -88,8 +93,8 @@ class Chain:
         _check(ordered)
         self.stats = {h.name: HookStats() for h in ordered}
         """hook name → its counters, in the order in which the hooks decide"""
-        self._busy: set[str] = set()
-        """hooks that were still running when their container was answered for; not asked again before they return"""
+        self._busy: dict[str, ContainerContext] = {}
+        """hook that was still running when its container was answered for → where it runs; not asked again before it returns"""
         self._hooks = tuple(ordered)
         self._clock = clock
         self._plan = self._plan_for(DEFAULT_POLICY)
@@ -135,7 +140,8 @@ class Chain:
             if started > deadline_ns:
                 _fail(decision, HookError(name, _LATE, "late"))
                 continue
-            if busy and name in busy:
+            # The second look: a hook may return just as it is found stuck, and would else never be asked again.
+            if busy and name in busy and busy[name].hook == name:
                 _fail(decision, HookError(name, _BUSY, "late"))
                 continue
             ctx.hook, ctx.owns = name, owns
@@ -144,7 +150,7 @@ class Chain:
             except Exception as error:  # noqa: BLE001  # whatever a hook raises costs its own fields, never the container
                 _fail(decision, fault_of(name, error))
             if busy:
-                busy.discard(name)
+                busy.pop(name, None)
             ended = clock()
             stats.total_ns += (took := ended - started)
             stats.buckets[min((took >> 10).bit_length(), len(BUCKET_BOUNDS_NS))] += 1
@@ -162,7 +168,7 @@ class Chain:
         """
         stuck, partial = ctx.hook, Decision()
         if stuck:
-            self._busy.add(stuck)
+            self._busy[stuck] = ctx
         partial.late = True
         partial.settings = {n: s for n, s in dict(ctx.decision.settings).items() if s.hook != stuck}
         partial.skipped = dict(ctx.decision.skipped)
@@ -203,7 +209,8 @@ class Chain:
             if policy.failure_policy(hook) == "fail":
                 raise Refused(
                     f"koordnri: hook {hook} could not decide: {message}; "
-                    f"the policy says koordnri-config.hooks.{hook}.failurePolicy: fail"
+                    f"the policy says koordnri-config.hooks.{hook}.failurePolicy: fail",
+                    decision,
                 )
 
 
@@ -223,7 +230,10 @@ def load_hooks() -> list[Hook]:
     hooks = []
     for entry in metadata.entry_points(group=ENTRY_POINTS):
         try:
-            hooks.append(entry.load()())
+            hook = entry.load()()
+            if not isinstance(hook, Hook) or not all(hasattr(hook, a) for a in ("name", "order", "owns")):
+                raise TypeError("expected a subclass of koordnri.model.Hook with name, order and owns")
+            hooks.append(hook)
         except Exception as error:  # a third party's import may raise anything; the message must name it
             raise ChainError(
                 f"hook {entry.name} ({entry.value}) cannot be loaded: {type(error).__name__}: {error}; "

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 from google.protobuf.message import Message
 
-from koordnri.chain import Chain, Snapshot
+from koordnri.chain import Chain, Refused, Snapshot
 from koordnri.ledger import Entry, Ledger
 from koordnri.model import Container, ContainerContext, Decision, Event, Pod, Setting
 from koordnri.model.difference import changes, restorations
@@ -181,9 +181,16 @@ class EventHandler:
         chain = self._chain
         ctx = chain.context(pod, container, event, snapshot)
         mine = self.inflight = Inflight(ctx, finish)
-        decision = chain.run(ctx, self._clock() + int(self.budget_s() * 1e9))
-        if self.inflight is mine:  # else we were held too long, and another thread decides by now
+        try:
+            try:
+            decision = chain.run(ctx, self._clock() + int(self.budget_s() * 1e9))
+        except Refused as refusal:
             self.inflight = None
+            self._observer.decided(pod, container, event, refusal.decision)
+            raise
+        finally:
+            if self.inflight is mine:  # else we were held too long, and another thread decides by now
+                self.inflight = None
 
         def settle() -> None:
             if decision.late:
