@@ -182,10 +182,8 @@ class EventHandler:
         ctx = chain.context(pod, container, event, snapshot)
         mine = self.inflight = Inflight(ctx, finish)
         try:
-            try:
             decision = chain.run(ctx, self._clock() + int(self.budget_s() * 1e9))
         except Refused as refusal:
-            self.inflight = None
             self._observer.decided(pod, container, event, refusal.decision)
             raise
         finally:
