@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from koordnri.host.cgroups import read_driver, read_v2_files, read_version
+from koordnri.host.cpu_model import read_cpu_model, read_turbo
 from koordnri.host.devices import read_block_devices
 from koordnri.host.files import HostFiles
 from koordnri.host.kubelet import read_cpu_policy
@@ -64,6 +65,8 @@ def _facts(root: Path) -> dict[str, Any]:
         "topology": read_topology(files),
         # Where nothing is known, a v2 node without any file is what makes every hook leave the cgroup's files alone.
         "cgroup_version": version or 2,
+        "cpu_model": read_cpu_model(files),
+        "turbo": read_turbo(files),
         "cgroup_driver": read_driver(files, version),
         "cgroup_files": read_v2_files(files) if version == 2 else frozenset(),
         "resctrl": read_resctrl(files),

@@ -102,5 +102,6 @@ class _Console:
     def __call__(self, _logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
         time, level, name = str(event.pop("timestamp"))[11:19], event.pop("level"), event.pop("event")
         trace = event.pop("exception", None)
-        keys = " ".join(f"{k}={v}" for k, v in event.items())
+        # One event is one line, whatever a pod's owner wrote into the annotation that the error quotes.
+        keys = " ".join(f"{k}={v if str(v).isprintable() else repr(str(v))}" for k, v in event.items())
         return f"{time} {level:<7} {name} {keys}".rstrip() + (f"\n{trace}" if trace else "")
