@@ -103,6 +103,7 @@ class Door:
 
     def _configure(self, peer: Peer, config: str) -> None:
         payload = peer.call("Configure", self._identity.configure_request(config), self._identity.request_timeout_s)
+        peer.configured_at_s = peer.last_reply_s
         events: api.ConfigureResponse = peer.decode("Configure", payload)
         valid = valid_event_mask(self._identity.nri)
         if extra := events.events & ~valid:

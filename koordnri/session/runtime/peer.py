@@ -51,6 +51,8 @@ class Peer:
         """what became of RegisterPlugin: None, or the error; also when the connection ends before it"""
         self.last_reply_s = 0.0
         """when the last reply was read, on time.perf_counter's clock"""
+        self.configured_at_s = self.synchronized_at_s = 0.0
+        """when it had answered Configure and Synchronize, on the same clock"""
         self._launched = identity is not None
         self._version = version
         self._faults = faults

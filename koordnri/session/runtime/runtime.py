@@ -396,6 +396,7 @@ class Runtime:
             peer.close()
 
     def _admit(self, peer: Peer) -> None:
+        peer.synchronized_at_s = peer.last_reply_s
         with self._lock:
             self._plugins.add(peer)
         with self._changed:

@@ -1,0 +1,258 @@
+"""What `bench` loads the daemon with: pods of four kinds as large as real ones are, a policy that asks something of every hook,
+and the /sys and /proc of a node on which every hook can answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from koordnri.model.node import MAINLINE_V2_FILES
+from koordnri.wire import api_pb2 as api
+
+CPUS = 64
+CORES = CPUS // 2
+_KUBE_PARENT = "/kubepods.slice/kubepods-{qos}.slice/kubepods-{qos}-pod{uid}.slice"
+
+POLICY = {
+    "resource-qos-config": {
+        "clusterStrategy": {
+            "lsrClass": {"memoryQOS": {"enable": True}, "resctrlQOS": {"enable": True}},
+            "lsClass": {
+                "memoryQOS": {"enable": True, "minLimitPercent": 50, "lowLimitPercent": 80, "throttlingPercent": 90},
+                "resctrlQOS": {"enable": True},
+            },
+            "beClass": {
+                "memoryQOS": {"enable": True, "throttlingPercent": 80},
+                "resctrlQOS": {"enable": True, "catRangeEndPercent": 30, "mbaPercent": 50},
+                "blkioQOS": {
+                    "enable": True,
+                    "blocks": [{"name": "/dev/nvme0n1", "ioCfg": {"readBPS": 104857600, "ioWeightPercent": 20}}],
+                },
+            },
+        }
+    },
+    "cpu-normalization-config": {"enable": True},
+}
+
+
+def write_policy(path: Path) -> None:
+    """The policy as a file of ConfigMap data."""
+    path.write_text(json.dumps({key: json.dumps(value) for key, value in POLICY.items()}))
+
+
+def write_host(root: Path) -> None:
+    """A node with 64 CPUs on 2 NUMA nodes, cgroup v2, systemd driver, resctrl with koordlet's groups and one disk."""
+
+    def write(path: str, text: object) -> None:
+        file = root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"{text}\n")
+
+    write("sys/devices/system/cpu/online", f"0-{CPUS - 1}")
+    for cpu in range(CPUS):
+        # As Linux numbers x86: the second threads of all cores come after the first ones.
+        core = cpu % CORES
+        base = f"sys/devices/system/cpu/cpu{cpu}"
+        write(f"{base}/topology/core_id", core)
+        write(f"{base}/topology/physical_package_id", 0)
+        node = core * 2 // CORES
+        write(f"{base}/cache/index3/level", 3)
+        write(f"{base}/cache/index3/id", node)
+        write(f"{base}/cache/index3/shared_cpu_list", _of_node(node))
+    for node in range(2):
+        write(f"sys/devices/system/node/node{node}/cpulist", _of_node(node))
+    write("proc/meminfo", f"MemTotal: {256 << 20} kB")
+    write("sys/fs/cgroup/cgroup.controllers", "cpuset cpu io memory pids")
+    for name in MAINLINE_V2_FILES:
+        write(f"sys/fs/cgroup/kubepods.slice/{name}", "")
+    write("sys/class/block/nvme0n1/dev", "259:0")
+    write("sys/fs/resctrl/schemata", "L3:0=7ff;1=7ff\nMB:0=100;1=100")
+    write("sys/fs/resctrl/info/L3/cbm_mask", "7ff")
+    write("sys/fs/resctrl/info/L3/num_closids", 16)
+    for group in ("LSR", "LS", "BE"):
+        (root / "sys/fs/resctrl" / group).mkdir(parents=True)
+
+
+def _of_node(node: int) -> str:
+    half = CORES // 2
+    return f"{node * half}-{node * half + half - 1},{CORES + node * half}-{CORES + node * half + half - 1}"
+
+
+class Kind(NamedTuple):
+    """A kind of pod."""
+
+    name: str
+    kube_qos: str
+    label: str
+    """koordinator.sh/qosClass, "" for none"""
+    annotations: Callable[[int], dict[str, str]]
+    """of the pod with this number; its own, so that nothing parsed for another pod serves it"""
+    sets: str
+    """what koordnri must set on such a container, as the runtime names it; else the bench measures nothing"""
+
+
+def _pinned(number: int) -> dict[str, str]:
+    core = number % CORES
+    return {
+        "scheduling.koordinator.sh/resource-spec": '{"preferredCPUBindPolicy":"FullPCPUs"}',
+        "scheduling.koordinator.sh/resource-status": json.dumps(
+            {"cpuset": f"{core},{core + CORES}", "numaNodeResources": [{"node": core * 2 // CORES}]}
+        ),
+    }
+
+
+def _batch(number: int) -> dict[str, str]:
+    cpu, memory = str(1000 + number), f"{1024 + number}Mi"
+    resources = {"kubernetes.io/batch-cpu": cpu, "kubernetes.io/batch-memory": memory}
+    spec = {"containers": {"main": {"requests": resources, "limits": resources}}}
+    return {"node.koordinator.sh/extended-resource-spec": json.dumps(spec)}
+
+
+def _gpu(number: int) -> dict[str, str]:
+    resources = {
+        "koordinator.sh/gpu-core": str(10 + number % 80),
+        "koordinator.sh/gpu-memory": f"{1 + number % 40}Gi",
+        "koordinator.sh/gpu-memory-ratio": str(10 + number % 80),
+    }
+    gpus = [{"minor": number % 8, "resources": resources}]
+    return {"scheduling.koordinator.sh/device-allocated": json.dumps({"gpu": gpus})}
+
+
+def _plain(_number: int) -> dict[str, str]:
+    return {}
+
+
+KINDS = (
+    Kind("lsr", "guaranteed", "LSR", _pinned, "CPUSetCPUs"),
+    Kind("be", "besteffort", "BE", _batch, "CPUQuota"),
+    Kind("plain", "burstable", "", _plain, "Annotations koordnri.io/baseline"),
+    Kind("gpu", "burstable", "LS", _gpu, "Env NVIDIA_VISIBLE_DEVICES"),
+)
+
+
+def make_pod(kind: Kind, number: int) -> api.PodSandbox:
+    """A pod as containerd tells it."""
+    uid = f"{number:08x}-6f1c-4c0e-9d0a-{number:012x}"
+    labels = {
+        "app.kubernetes.io/name": f"{kind.name}-service",
+        "app.kubernetes.io/instance": f"{kind.name}-service-production",
+        "app.kubernetes.io/version": "2.14.3",
+        "app.kubernetes.io/managed-by": "Helm",
+        "pod-template-hash": f"{number:010x}",
+        "io.kubernetes.pod.name": f"{kind.name}-service-{number}",
+        "io.kubernetes.pod.namespace": "production",
+        "io.kubernetes.pod.uid": uid,
+    }
+    if kind.label:
+        labels["koordinator.sh/qosClass"] = kind.label
+    if kind.name == "gpu":
+        labels["koordinator.sh/gpu-isolation-provider"] = "HAMi-core"
+    annotations = {
+        "kubernetes.io/config.seen": f"2026-01-01T00:00:00.{number:09}Z",
+        "kubernetes.io/config.source": "api",
+        "prometheus.io/scrape": "true",
+        "prometheus.io/port": "9102",
+        "checksum/config": f"{number:064x}",
+        "checksum/secret": f"{number + 1:064x}",
+        "k8s.v1.cni.cncf.io/network-status": json.dumps(
+            [
+                {
+                    "name": "k8s-pod-network",
+                    "interface": "eth0",
+                    "ips": [f"10.4.{number // 250 % 250}.{number % 250}"],
+                    "mac": f"0a:58:0a:04:{number // 250 % 250:02x}:{number % 250:02x}",
+                    "default": True,
+                    "dns": {},
+                }
+            ],
+            indent=4,
+        ),
+        "cni.projectcalico.org/podIP": f"10.4.{number // 250 % 250}.{number % 250}/32",
+        **kind.annotations(number),
+    }
+    pod = api.PodSandbox(
+        id=f"{number:064x}", name=f"{kind.name}-service-{number}", uid=uid, namespace="production",
+        labels=labels, annotations=annotations, pid=20000 + number, ips=["10.4.0.7"],
+    )  # fmt: skip
+    parent = _KUBE_PARENT.format(qos=kind.kube_qos, uid=uid.replace("-", "_"))
+    pod.linux.cgroup_parent = parent.rpartition("/")[2]
+    pod.linux.cgroups_path = f"{pod.linux.cgroup_parent}:cri-containerd:{pod.id}"
+    for name in ("pid", "ipc", "uts", "mount", "network"):
+        pod.linux.namespaces.add(type=name, path=f"/proc/{pod.pid}/ns/{name}" if name != "pid" else "")
+    return pod
+
+
+def make_container(pod: api.PodSandbox, kind: Kind, number: int) -> api.Container:
+    """Its container as containerd tells it at creation: service variables, kubelet's mounts, masked paths' devices."""
+    container = api.Container(id=f"c{number:063x}", pod_sandbox_id=pod.id, name="main")
+    container.labels.update(
+        {
+            "io.cri-containerd.kind": "container",
+            "io.kubernetes.container.name": "main",
+            "io.kubernetes.pod.name": pod.name,
+            "io.kubernetes.pod.namespace": pod.namespace,
+            "io.kubernetes.pod.uid": pod.uid,
+        }
+    )
+    container.annotations.update(
+        {
+            "io.kubernetes.cri.container-name": "main",
+            "io.kubernetes.cri.container-type": "container",
+            "io.kubernetes.cri.image-name": "registry.example.com/production/service:2.14.3",
+            "io.kubernetes.cri.sandbox-id": pod.id,
+            "io.kubernetes.cri.sandbox-name": pod.name,
+            "io.kubernetes.cri.sandbox-namespace": pod.namespace,
+        }
+    )
+    container.args.extend(["/usr/local/bin/service", "--config=/etc/service/config.yaml", f"--instance={number}"])
+    container.env.extend(["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", f"HOSTNAME={pod.name}"])
+    for service in ("KUBERNETES", "DATABASE", "CACHE", "QUEUE", "SEARCH", "GATEWAY", "METRICS"):
+        address = f"10.96.{len(service)}.1"
+        container.env.extend(
+            [
+                f"{service}_SERVICE_HOST={address}",
+                f"{service}_SERVICE_PORT=443",
+                f"{service}_PORT=tcp://{address}:443",
+                f"{service}_PORT_443_TCP=tcp://{address}:443",
+                f"{service}_PORT_443_TCP_PROTO=tcp",
+                f"{service}_PORT_443_TCP_ADDR={address}",
+            ]
+        )
+    home = f"/var/lib/kubelet/pods/{pod.uid}"
+    for destination, source, kind_of in (
+        ("/proc", "proc", "proc"),
+        ("/dev", "tmpfs", "tmpfs"),
+        ("/dev/pts", "devpts", "devpts"),
+        ("/dev/mqueue", "mqueue", "mqueue"),
+        ("/sys", "sysfs", "sysfs"),
+        ("/sys/fs/cgroup", "cgroup", "cgroup"),
+        ("/etc/hosts", f"{home}/etc-hosts", "bind"),
+        ("/dev/termination-log", f"{home}/containers/main/{number:08x}", "bind"),
+        ("/etc/service", f"{home}/volumes/kubernetes.io~configmap/config", "bind"),
+        ("/data", f"{home}/volumes/kubernetes.io~csi/data/mount", "bind"),
+        ("/var/run/secrets/kubernetes.io/serviceaccount", f"{home}/volumes/kubernetes.io~projected/token", "bind"),
+    ):
+        container.mounts.add(
+            destination=destination, source=source, type=kind_of, options=["rbind", "rprivate", "ro", "nosuid"]
+        )
+    linux = container.linux
+    for name in ("pid", "ipc", "uts", "mount", "network"):
+        linux.namespaces.add(type=name, path=f"/proc/{pod.pid}/ns/{name}" if name not in ("pid", "mount") else "")
+    linux.cgroups_path = f"{pod.linux.cgroup_parent}:cri-containerd:{container.id}"
+    linux.oom_score_adj.value = 1000 if kind.kube_qos == "besteffort" else 985
+    cpu, memory = linux.resources.cpu, linux.resources.memory
+    if kind.kube_qos == "besteffort":
+        cpu.shares.value = 2
+    else:
+        cpu.shares.value, cpu.quota.value, memory.limit.value = 2048, 200000, (2 << 30) + number * 4096
+    cpu.period.value = 100000
+    linux.resources.unified["memory.oom.group"] = "1"
+    linux.resources.devices.add(allow=False, access="rwm")
+    return container
+
+
+def request_bytes(pod: api.PodSandbox, container: api.Container) -> int:
+    """Size of the CreateContainer request that carries the two."""
+    return api.CreateContainerRequest(pod=pod, container=container).ByteSize()
