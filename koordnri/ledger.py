@@ -79,7 +79,9 @@ class Ledger:
             entry.decided = decided
             self._containers[entry.id] = entry
             self._by_pod.setdefault(entry.pod_id, set()).add(entry.id)
-            if moved and self._moved.get(entry.id) != entry.baseline:
+            if not moved:  # kubelet may have moved it back to where the annotation has it
+                changed = self._moved.pop(entry.id, None) is not None
+            elif self._moved.get(entry.id) != entry.baseline:
                 self._moved[entry.id] = entry.baseline
                 changed = True
         if changed:

@@ -29,7 +29,7 @@ class StateFile:
             return _decoder.decode(self.path.read_bytes()), ""
         except FileNotFoundError:
             return {}, ""
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             bad = self.path.with_suffix(".json.bad")
             self.path.replace(bad)
             return (

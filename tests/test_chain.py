@@ -200,6 +200,14 @@ def test_fail_refuses_a_container_at_create_only(event):
     assert chain.stats["bad"].errors == {"bug": 1}
 
 
+def test_a_refusal_tells_what_would_have_been_decided():
+    chain = Chain([hook("bad", 1, (fields.CPU_CPUS,), raises(RuntimeError("broken"))), QUOTA])
+    with pytest.raises(Refused) as refusal:
+        decide(chain, under=policy({"bad": {"failurePolicy": "fail"}}))
+    assert values(refusal.value.decision) == {"cpu.quota": -1}
+    assert [e.hook for e in refusal.value.decision.errors] == ["bad"]
+
+
 def test_ignore_is_the_default_failure_policy():
     assert values(decide(Chain([hook("bad", 1, (), raises(RuntimeError())), QUOTA]))) == {"cpu.quota": -1}
 
@@ -258,8 +266,11 @@ def test_a_late_hook_that_must_decide_refuses_the_container():
 def test_every_call_is_in_one_bucket_and_in_the_total():
     clock = Clock()
     durations = [0, 1, 1023, 1024, 1025, 2048, 5_000_000, BUCKET_BOUNDS_NS[-1], BUCKET_BOUNDS_NS[-1] * 10]
-    chain = Chain([hook("timed", 1, (), lambda ctx: setattr(clock, "now_ns", clock.now_ns + durations[turn]))], clock)
-    for turn in range(len(durations)):
+    durations_left = iter(durations)
+    chain = Chain(
+        [hook("timed", 1, (), lambda ctx: setattr(clock, "now_ns", clock.now_ns + next(durations_left)))], clock
+    )
+    for _ in durations:
         decide(chain)
     stats = chain.stats["timed"]
     assert stats.total_ns == sum(durations)

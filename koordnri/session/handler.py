@@ -146,7 +146,8 @@ class EventHandler:
                 put_adjustment(adjust, decision.settings.values(), snapshot.node, nri)
             return response
 
-        return self._decide(pod, container, Event.CREATE, snapshot, finish, moved=False)
+        # The pod's owner may write our annotation too, and the runtime may pass it on: then we trust our own notes only.
+        return self._decide(pod, container, Event.CREATE, snapshot, finish, moved=BASELINE_KEY in pod.annotations)
 
     def _update(self, payload: bytes) -> Answer:
         request = views.UpdateContainerRequest.FromString(payload)
@@ -167,7 +168,7 @@ class EventHandler:
                 put_resources(update.linux.resources, settings, snapshot.node)
             return response
 
-        return self._decide(pod, container, Event.UPDATE, snapshot, finish, _moved(message, container))
+        return self._decide(pod, container, Event.UPDATE, snapshot, finish, _moved(message, container, pod))
 
     def _decide(
         self,
@@ -270,7 +271,9 @@ class EventHandler:
                 # A failing update must not cost the registration: CRI-O with NRI <= 0.11 would leave us a zombie.
                 update = response.update.add(container_id=message.id, ignore_failure=True)
                 put_resources(update.linux.resources, settings, snapshot.node)
-            settled.append((pod, container, decision, bool(settings) and _moved(message, container)))
+            # Who never differed has nothing to lose, and needs no place in the state directory.
+            keep = bool(settings) or self._ledger.moved_baseline(message.id) is not None
+            settled.append((pod, container, decision, keep and _moved(message, container, pod)))
 
         self.inflight = None
 
@@ -284,10 +287,10 @@ class EventHandler:
         return Answer(response, settle)
 
 
-def _moved(message: views.Container, container: Container) -> bool:
+def _moved(message: views.Container, container: Container, pod: Pod) -> bool:
     """Whether the container's own annotation does not tell its baseline, so that we must keep it ourselves."""
     text: Any = message.annotations.get(BASELINE_KEY)
-    return text is None or text != encode_baseline(container.baseline)
+    return text is None or BASELINE_KEY in pod.annotations or text != encode_baseline(container.baseline)
 
 
 __all__ = ["SUBSCRIBED", "Answer", "EventHandler", "Observer"]

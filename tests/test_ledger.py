@@ -1,0 +1,234 @@
+"""The ledger: what is remembered, what is forgotten with what, and when the state directory must hear of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from koordnri.ledger import Entry, Ledger
+from koordnri.model import Decision, Pod, Resources, Setting, fields
+from koordnri.model.resources import NOTHING
+from koordnri.model.routes import ADJUST
+
+SMALL, BIG = Resources(cpu_quota=50_000), Resources(cpu_quota=80_000)
+
+
+def pod(pod_id: str) -> Pod:
+    return Pod(pod_id, f"uid-{pod_id}", "default", pod_id)
+
+
+def decision(**quota: int) -> Decision:
+    made = Decision()
+    for name, value in quota.items():
+        made.settings[name] = Setting(fields.CPU_QUOTA, "", value, "hook", "because", ADJUST)
+    return made
+
+
+class Book:
+    """A ledger, and how often it asked to be saved."""
+
+    def __init__(self, moved: dict[str, Resources] | None = None) -> None:
+        self.saves = 0
+        self.ledger = Ledger(moved, self._save)
+
+    def _save(self) -> None:
+        # The daemon takes a copy under the ledger's lock: a caller that still held it would never come back.
+        self.saved = self.ledger.moved()
+        self.saves += 1
+
+    def record(self, container_id: str, baseline: Resources = NOTHING, moved: bool = False, pod_id: str = "p") -> None:
+        self.ledger.record(Entry(container_id, "main", pod_id, baseline), decision(), moved)
+
+
+def test_what_was_decided_is_remembered_with_its_route():
+    ledger = Ledger()
+    ledger.record(Entry("c", "main", "p", SMALL), decision(quota=-1), moved=False)
+    entry = ledger.container("c")
+    assert entry is not None
+    assert (entry.name, entry.pod_id, entry.baseline) == ("main", "p", SMALL)
+    assert entry.decided == {"quota": (-1, "adjust")}
+    assert ledger.container("other") is None
+
+
+def test_the_last_decision_replaces_the_one_before():
+    ledger = Ledger()
+    ledger.record(Entry("c", "main", "p", SMALL), decision(quota=-1, more=1), moved=False)
+    ledger.record(Entry("c", "main", "p", BIG), decision(quota=7), moved=False)
+    [entry] = ledger.entries()
+    assert (entry.baseline, entry.decided) == (BIG, {"quota": (7, "adjust")})
+
+
+def test_a_pod_takes_its_containers_with_it():
+    """Runtimes may tell nothing of the containers of a pod that is gone (containerd issue 8426)."""
+    book = Book()
+    book.ledger.remember_pod(pod("p"))
+    book.ledger.remember_pod(pod("q"))
+    book.record("c1", SMALL, moved=True)
+    book.record("c2")
+    book.record("c3", pod_id="q")
+    book.ledger.forget_pod("p")
+    assert book.ledger.pod("p") is None
+    assert [e.id for e in book.ledger.entries()] == ["c3"]
+    assert book.saved == {}
+
+
+@pytest.mark.parametrize("what", ["pod", "container"])
+def test_forgetting_what_was_never_known_is_nothing(what):
+    book = Book()
+    getattr(book.ledger, f"forget_{what}")("unknown")
+    assert book.saves == 0
+    assert book.ledger.counts() == (0, 0)
+
+
+def test_a_pod_is_forgotten_though_its_containers_went_before():
+    ledger = Ledger()
+    ledger.remember_pod(pod("p"))
+    ledger.record(Entry("c", "main", "p", NOTHING), decision(), moved=False)
+    ledger.forget_container("c")
+    ledger.forget_pod("p")
+    assert ledger.counts() == (0, 0)
+
+
+# -- moved baselines --------------------------------------------------------------------------------------------------
+
+
+def test_a_moved_baseline_is_kept_and_saved_once():
+    book = Book()
+    book.record("c", SMALL, moved=True)
+    book.record("c", SMALL, moved=True)
+    assert book.ledger.moved_baseline("c") == SMALL
+    assert (book.saves, book.saved) == (1, {"c": SMALL})
+    book.record("c", BIG, moved=True)
+    assert (book.saves, book.saved) == (2, {"c": BIG})
+
+
+def test_a_baseline_that_moved_back_to_its_annotation_is_dropped():
+    """Else the next event would start from where kubelet has been, not from where it is."""
+    book = Book()
+    book.record("c", BIG, moved=True)
+    book.record("c", SMALL, moved=False)
+    assert book.ledger.moved_baseline("c") is None
+    assert (book.saves, book.saved) == (2, {})
+
+
+def test_a_baseline_that_did_not_move_is_the_annotations_business():
+    book = Book()
+    book.record("c", SMALL, moved=False)
+    assert book.ledger.moved_baseline("c") is None
+    assert book.saves == 0
+
+
+def test_what_was_loaded_is_known_before_its_container_is():
+    book = Book({"c": BIG})
+    assert book.ledger.moved_baseline("c") == BIG
+    assert book.ledger.container("c") is None
+
+
+def test_the_loaded_baselines_are_a_copy():
+    loaded = {"c": BIG}
+    ledger = Ledger(loaded)
+    ledger.moved().clear()
+    loaded.clear()
+    assert ledger.moved_baseline("c") == BIG
+
+
+@pytest.mark.parametrize(
+    ("forget", "saves"),
+    [
+        (lambda ledger: ledger.forget_container("moved"), 1),
+        (lambda ledger: ledger.forget_container("unmoved"), 0),
+        (lambda ledger: ledger.forget_pod("p"), 1),
+        (lambda ledger: ledger.replace([], ["moved", "unmoved"]), 0),
+        (lambda ledger: ledger.replace([], ["unmoved"]), 1),
+        (lambda ledger: ledger.replace([], ["moved"]), 0),
+    ],
+)
+def test_the_state_directory_hears_of_a_removal_only_if_a_moved_baseline_went(forget, saves):
+    book = Book()
+    book.record("moved", SMALL, moved=True)
+    book.record("unmoved")
+    book.saves = 0
+    forget(book.ledger)
+    assert book.saves == saves
+
+
+# -- synchronize ------------------------------------------------------------------------------------------------------
+
+
+def test_synchronize_keeps_what_still_is_and_forgets_the_rest():
+    book = Book({"c": SMALL, "never-seen": BIG, "gone": BIG})
+    book.ledger.remember_pod(pod("old"))
+    book.record("c", SMALL, moved=True)
+    book.record("gone", BIG, moved=True)
+    book.ledger.replace([pod("p")], ["c", "never-seen"])
+    assert book.ledger.pod("old") is None
+    assert book.ledger.pod("p") is not None
+    assert [e.id for e in book.ledger.entries()] == ["c"]
+    assert book.saved == {"c": SMALL, "never-seen": BIG}, "also those of containers that were not decided yet"
+
+
+# -- any sequence -----------------------------------------------------------------------------------------------------
+
+PODS = "pq"
+CONTAINERS = {"p": ("p1", "p2"), "q": ("q1", "q2")}
+IDS = [c for ids in CONTAINERS.values() for c in ids]
+operations = st.lists(
+    st.one_of(
+        st.tuples(st.just("remember"), st.sampled_from(PODS)),
+        st.tuples(st.just("forget_pod"), st.sampled_from(PODS)),
+        st.tuples(st.just("record"), st.sampled_from(IDS), st.booleans(), st.sampled_from([SMALL, BIG])),
+        st.tuples(st.just("forget_container"), st.sampled_from(IDS)),
+        st.tuples(st.just("replace"), st.sets(st.sampled_from(PODS)), st.sets(st.sampled_from(IDS))),
+    ),
+    max_size=30,
+)
+
+
+@given(operations)
+def test_any_sequence_leaves_what_a_plain_model_of_it_says(steps):
+    """Pods, containers and moved baselines as three plain dictionaries; and the state directory always has the last word."""
+    pods: set[str] = set()
+    containers: dict[str, Resources] = {}
+    moved: dict[str, Resources] = {}
+    book = Book()
+    book.saved = {}
+
+    def drop(ids: Any) -> None:
+        for gone in list(ids):
+            containers.pop(gone, None)
+            moved.pop(gone, None)
+
+    for name, *args in steps:
+        if name == "remember":
+            book.ledger.remember_pod(pod(args[0]))
+            pods.add(args[0])
+        elif name == "forget_pod":
+            book.ledger.forget_pod(args[0])
+            pods.discard(args[0])
+            drop(i for i in CONTAINERS[args[0]] if i in containers)
+        elif name == "record":
+            container_id, has_moved, baseline = args
+            book.record(container_id, baseline, has_moved, container_id[0])
+            containers[container_id] = baseline
+            moved.pop(container_id, None)
+            if has_moved:
+                moved[container_id] = baseline
+        elif name == "forget_container":
+            book.ledger.forget_container(args[0])
+            drop(args)
+        else:
+            book.ledger.replace([pod(p) for p in args[0]], args[1])
+            pods = set(args[0])
+            drop(set(IDS) - args[1])
+        assert book.ledger.counts() == (len(pods), len(containers))
+        assert {e.id: e.baseline for e in book.ledger.entries()} == containers
+        assert book.ledger.moved() == book.saved == moved
+        assert [book.ledger.pod(p) is not None for p in PODS] == [p in pods for p in PODS]
+
+    for each in PODS:  # the index by pod finds every container, and none twice
+        book.ledger.forget_pod(each)
+    assert book.ledger.entries() == []
+    assert book.saved == {}

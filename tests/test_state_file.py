@@ -1,0 +1,83 @@
+"""The state directory: what was saved comes back, and nothing that is found there keeps the daemon from starting."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from koordnri.model import Resources
+from koordnri.model.resources import NOTHING
+from koordnri.state_file import StateFile
+
+MOVED = {
+    "c1": Resources(512, -1, 100_000, "0-3", "0", 1 << 40, {"memory.min": "5"}),
+    "c2": NOTHING,
+    "contäiner ☃": Resources(cpu_quota=50_000),
+}
+
+
+@pytest.fixture
+def file(tmp_path):
+    return StateFile(tmp_path)
+
+
+@pytest.mark.parametrize("baselines", [MOVED, {}])
+def test_what_was_saved_comes_back(file, baselines):
+    file.save({"stale": NOTHING})
+    file.save(baselines)
+    assert file.load() == (baselines, "")
+
+
+def test_a_first_start_has_nothing_and_no_problem(file):
+    assert file.load() == ({}, "")
+
+
+def test_a_crash_while_saving_leaves_the_old_state(file, tmp_path):
+    file.save(MOVED)
+    (tmp_path / "baselines.json.new").write_bytes(b'{"c1": {"quo')
+    assert file.load() == (MOVED, "")
+    file.save({"c9": NOTHING})
+    assert file.load() == ({"c9": NOTHING}, "")
+    assert os.listdir(tmp_path) == ["baselines.json"]
+
+
+def test_a_reader_never_sees_half_a_state(file):
+    """The name points to the old file or to the new one: an open old one is not written into."""
+    file.save({"c1": NOTHING})
+    with file.path.open("rb") as before:
+        file.save(MOVED)
+        assert before.read() == b'{"c1":{}}'
+
+
+def test_a_failing_save_leaves_the_old_state_and_says_so(file, tmp_path):
+    file.save(MOVED)
+    (tmp_path / "baselines.json.new").mkdir()
+    with pytest.raises(OSError, match=r"baselines\.json\.new"):
+        file.save({})
+    assert file.load() == (MOVED, "")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"c1": 5}',
+        b'{"c1": {"quota": "much"}}',
+        b"\xff\xfe",
+        b'{"c1": {"cpus": "\xff"}}',
+        b'{"c1": {"x": ' + b"[" * 100_000,
+        b"\0" * 4096,
+    ],
+    ids=["empty", "cut", "list", "number", "text", "binary", "not-utf8", "deep", "zeros"],
+)
+def test_a_bad_file_is_kept_aside_and_told(file, tmp_path, content):
+    file.path.write_bytes(content)
+    baselines, problem = file.load()
+    assert baselines == {}
+    assert str(file.path) in problem
+    assert "baselines.json.bad" in problem
+    assert (tmp_path / "baselines.json.bad").read_bytes() == content
+    assert file.load() == ({}, ""), "told once"
