@@ -159,7 +159,7 @@ def test_the_state_directory_hears_of_a_removal_only_if_a_moved_baseline_went(fo
 
 
 def test_synchronize_keeps_what_still_is_and_forgets_the_rest():
-    book = Book({"c": SMALL, "never-seen": BIG, "gone": BIG})
+    book = Book({"c": SMALL, "never-seen": BIG, "removed-while-we-were-away": BIG})
     book.ledger.remember_pod(pod("old"))
     book.record("c", SMALL, moved=True)
     book.record("gone", BIG, moved=True)
@@ -227,8 +227,11 @@ def test_any_sequence_leaves_what_a_plain_model_of_it_says(steps):
         assert {e.id: e.baseline for e in book.ledger.entries()} == containers
         assert book.ledger.moved() == book.saved == moved
         assert [book.ledger.pod(p) is not None for p in PODS] == [p in pods for p in PODS]
+        # Nothing public tells of a left-over in the index by pod, but it would grow with every container of the node.
+        index = {(p, i) for p, ids in book.ledger._by_pod.items() for i in ids}
+        assert index == {(i[0], i) for i in containers}
 
-    for each in PODS:  # the index by pod finds every container, and none twice
+    for each in PODS:
         book.ledger.forget_pod(each)
     assert book.ledger.entries() == []
     assert book.saved == {}
