@@ -19,12 +19,13 @@ _PLAIN: tuple[tuple[Field, str, Any], ...] = (
     (fields.CPU_MEMS, "mems", ""),
     (fields.CPU_QUOTA, "cpu_quota", UNLIMITED),
     (fields.CPU_PERIOD, "cpu_period", 100_000),
-    (fields.CPU_SHARES, "cpu_shares", 2),
+    (fields.CPU_SHARES, "cpu_shares", 1024),
     (fields.MEMORY_LIMIT, "memory_limit", UNLIMITED),
 )
 """field, attribute of Resources, what the kernel has when nobody sets it ("" = a cpuset cannot be unset)"""
 _ATTRIBUTE = {field: (attribute, neutral) for field, attribute, neutral in _PLAIN}
 _NEUTRAL_UNIFIED = {fields.MEMORY_MIN: "0", fields.MEMORY_LOW: "0", fields.MEMORY_HIGH: "max"}
+_NEUTRAL_DEVICE = {fields.IO_MAX: "rbps=max wbps=max riops=max wiops=max", fields.IO_WEIGHT: "default"}
 _RESTORED = "back to what kubelet asked for: the policy has no say in it any more"
 
 
@@ -58,7 +59,28 @@ def restorations(
             continue
         want, has = _unified(baseline, file) or neutral, _unified(stored, file) or neutral
         if want != has:
-            back.append(Setting(field, "", UNLIMITED if want == "max" else int(want), "", _RESTORED, REPLY))
+            # The kernel takes other spellings too, such as 1G; what kubelet asked for is given back in its own words.
+            value = UNLIMITED if want == "max" else int(want) if want.isdecimal() else want
+            back.append(Setting(field, "", value, "", _RESTORED, REPLY))
+    back += _restored_devices(decision, baseline, stored, asked, node)
+    return back
+
+
+def _restored_devices(
+    decision: Decision, baseline: Resources, stored: Resources, asked: Resources, node: NodeState
+) -> list[Setting]:
+    """Limits of the one device that a `unified` entry of ours holds."""
+    back = []
+    for field, neutral in _NEUTRAL_DEVICE.items():
+        file = field.file(node.cgroup_version, node.cgroup_files)
+        has = _unified(stored, file)
+        if has is None or _unified(baseline, file) is not None or _unified(asked, file) is not None:
+            continue
+        number, _, value = has.partition(" ")
+        device = node.device_path(number)
+        decided = any(s.field is field and s.route == REPLY for s in decision.settings.values())
+        if not decided and device is not None and value != neutral:
+            back.append(Setting(field, device, neutral, "", _RESTORED, REPLY))
     return back
 
 
@@ -69,7 +91,7 @@ def _has(stored: Resources, setting: Setting, node: NodeState) -> bool:
         attribute, neutral = plain
         has = getattr(stored, attribute)
         return field.same(neutral if has is None else has, value)
-    text = _unified(stored, field.file(node.cgroup_version, node.cgroup_files))
+    text = _unified(stored, field.file(node.cgroup_version, node.cgroup_files)) or _NEUTRAL_UNIFIED.get(field)
     return text is not None and text == node.unified_text(setting)
 
 

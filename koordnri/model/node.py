@@ -115,6 +115,12 @@ class NodeState:
             return f"{self._device_number(setting.key)} {setting.value}"
         return "max" if setting.value == UNLIMITED else str(setting.value)
 
+    def device_path(self, number: str) -> str | None:
+        """Inverse of the device number in `unified_text`; None when the node has no such disk (any more)."""
+        if self.block_devices is None:
+            return number
+        return next((path for path, known in self.block_devices.items() if known == number), None)
+
     def _device_number(self, path: str) -> str:
         # A node that is only described (simulate) has no numbers; the path then shows in the result.
         return path if self.block_devices is None else self.block_devices[path]

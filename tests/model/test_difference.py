@@ -1,0 +1,242 @@
+"""What an update must carry: nothing that is already so, and what is no longer decided goes back to kubelet's values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from koordnri.model import Decision, Field, NodeState, Resources, Setting, fields
+from koordnri.model.difference import changes, restorations
+from koordnri.model.fields import UNLIMITED
+from koordnri.model.resources import NOTHING
+from koordnri.model.routes import REPLY, WRITE
+from koordnri.model.topology import Topology
+
+V2 = NodeState(topology=Topology.regular(1, 1, 4, 2), block_devices={"/dev/sda": "8:0", "/dev/sdb": "8:16"})
+V1 = NodeState(topology=V2.topology, cgroup_version=1, cgroup_files=frozenset())
+NO_HIGH = NodeState(cgroup_files=V2.cgroup_files - {"memory.high"})
+GIB = 1 << 30
+
+
+def decided(*settings: tuple[Field, Any], route: str = REPLY, key: str = "") -> Decision:
+    decision = Decision()
+    for field, value in settings:
+        decision.settings[field.named(key)] = Setting(field, key, value, "hook", "because", route)
+    return decision
+
+
+def changed(field: Field, value: Any, stored: Resources, node: NodeState = V2, **more: Any) -> bool:
+    settings = changes(decided((field, value), **more), stored, node)
+    assert all(s.field is field for s in settings)
+    return bool(settings)
+
+
+# -- changes ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "stored"),
+    [
+        (fields.CPU_CPUS, "0-3", Resources(cpus="0-3")),
+        (fields.CPU_CPUS, "0-3", Resources(cpus="0,1,2,3")),
+        (fields.CPU_CPUS, "3,0-2", Resources(cpus="0-3")),
+        (fields.CPU_MEMS, "0,1", Resources(mems="0-1")),
+        (fields.CPU_QUOTA, UNLIMITED, NOTHING),
+        (fields.CPU_QUOTA, UNLIMITED, Resources(cpu_quota=-1)),
+        (fields.CPU_QUOTA, 50_000, Resources(cpu_quota=50_000)),
+        (fields.CPU_PERIOD, 100_000, NOTHING),
+        (fields.CPU_SHARES, 1024, NOTHING),
+        (fields.CPU_SHARES, 2, Resources(cpu_shares=2)),
+        (fields.MEMORY_LIMIT, UNLIMITED, NOTHING),
+        (fields.MEMORY_LIMIT, GIB, Resources(memory_limit=GIB)),
+        (fields.MEMORY_HIGH, GIB, Resources(unified={"memory.high": str(GIB)})),
+        (fields.MEMORY_HIGH, UNLIMITED, Resources(unified={"memory.high": "max"})),
+        (fields.MEMORY_HIGH, UNLIMITED, NOTHING),
+        (fields.MEMORY_MIN, 0, Resources(unified={"memory.low": "5"})),
+        (fields.MEMORY_LOW, 0, NOTHING),
+        (fields.CPU_BURST, 0, Resources(unified={"cpu.max.burst": "0"})),
+    ],
+)
+def test_what_is_already_so_is_no_change(field, value, stored):
+    assert not changed(field, value, stored)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "stored"),
+    [
+        (fields.CPU_CPUS, "0-3", NOTHING),
+        (fields.CPU_CPUS, "0-3", Resources(cpus="0-4")),
+        (fields.CPU_CPUS, "0-3", Resources(cpus="garbage")),
+        (fields.CPU_QUOTA, UNLIMITED, Resources(cpu_quota=50_000)),
+        (fields.CPU_QUOTA, 50_000, NOTHING),
+        (fields.CPU_QUOTA, 50_000, Resources(cpu_quota=-1)),
+        (fields.CPU_SHARES, 2, NOTHING),
+        (fields.CPU_SHARES, 512, Resources(cpu_shares=513)),
+        (fields.MEMORY_LIMIT, UNLIMITED, Resources(memory_limit=GIB)),
+        (fields.MEMORY_HIGH, GIB, NOTHING),
+        (fields.MEMORY_HIGH, UNLIMITED, Resources(unified={"memory.high": str(GIB)})),
+        (fields.MEMORY_MIN, GIB, Resources(unified={"memory.low": str(GIB)})),
+    ],
+)
+def test_what_differs_is_a_change(field, value, stored):
+    assert changed(field, value, stored)
+
+
+def test_a_disks_limits_are_compared_as_the_kernel_takes_them():
+    stored = Resources(unified={"io.max": "8:16 rbps=1 wbps=max riops=max wiops=max"})
+    limits = "rbps=1 wbps=max riops=max wiops=max"
+    assert not changed(fields.IO_MAX, limits, stored, key="/dev/sdb")
+    assert changed(fields.IO_MAX, limits, stored, key="/dev/sda")
+    assert changed(fields.IO_MAX, limits.replace("1", "2"), stored, key="/dev/sdb")
+
+
+def test_what_goes_another_way_is_not_the_replys_business():
+    assert not changed(fields.CPU_QUOTA, -1, Resources(cpu_quota=5000), route=WRITE)
+
+
+def test_a_change_carries_the_decided_setting_itself():
+    decision = decided((fields.CPU_CPUS, "0-3"), (fields.CPU_QUOTA, UNLIMITED))
+    assert changes(decision, Resources(cpus="1"), V2) == [decision.settings["cpu.cpus"]]
+
+
+# -- restorations -----------------------------------------------------------------------------------------------------
+
+
+def restored(
+    baseline: Resources,
+    stored: Resources,
+    decision: Decision | None = None,
+    asked: Resources = NOTHING,
+    node: NodeState = V2,
+) -> dict[str, Any]:
+    settings = restorations(decision or Decision(), baseline, stored, asked, node)
+    assert all(s.route == REPLY and s.reason for s in settings)
+    return {s.field.named(s.key): s.value for s in settings}
+
+
+@pytest.mark.parametrize(
+    ("baseline", "stored", "back"),
+    [
+        (Resources(cpu_quota=50_000), Resources(cpu_quota=-1), {"cpu.quota": 50_000}),
+        (NOTHING, Resources(cpu_quota=50_000), {"cpu.quota": UNLIMITED}),
+        (Resources(cpu_shares=2), Resources(cpu_shares=512), {"cpu.shares": 2}),
+        (NOTHING, Resources(cpu_shares=512), {"cpu.shares": 1024}),
+        (NOTHING, Resources(cpu_period=10_000), {"cpu.period": 100_000}),
+        (NOTHING, Resources(memory_limit=GIB), {"memory.limit": UNLIMITED}),
+        (Resources(memory_limit=GIB), Resources(memory_limit=2 * GIB), {"memory.limit": GIB}),
+        (Resources(cpus="0-1"), Resources(cpus="2-3"), {"cpu.cpus": "0-1"}),
+        (Resources(mems="0"), Resources(mems="1"), {"cpu.mems": "0"}),
+        (NOTHING, Resources(unified={"memory.high": "4096"}), {"memory.high": UNLIMITED}),
+        (NOTHING, Resources(unified={"memory.min": "4096", "memory.low": "8192"}), {"memory.min": 0, "memory.low": 0}),
+        (
+            Resources(unified={"memory.high": "4096"}),
+            Resources(unified={"memory.high": "max"}),
+            {"memory.high": 4096},
+        ),
+        (Resources(unified={"memory.high": "1G"}), Resources(unified={"memory.high": "max"}), {"memory.high": "1G"}),
+        (
+            NOTHING,
+            Resources(unified={"io.max": "8:16 rbps=1048576 wbps=max riops=max wiops=max"}),
+            {"io.max[/dev/sdb]": "rbps=max wbps=max riops=max wiops=max"},
+        ),
+        (NOTHING, Resources(unified={"io.weight": "8:0 50"}), {"io.weight[/dev/sda]": "default"}),
+    ],
+)
+def test_what_is_no_longer_decided_goes_back_to_what_kubelet_asked_for_once(baseline, stored, back):
+    assert restored(baseline, stored) == back
+
+    names = {"cpu.quota": "cpu_quota", "cpu.shares": "cpu_shares", "cpu.period": "cpu_period"}
+    names |= {"memory.limit": "memory_limit", "cpu.cpus": "cpus", "cpu.mems": "mems"}
+    plain = {names[n]: v for n, v in back.items() if n in names}
+    unified = dict(stored.unified or {})
+    for setting in restorations(Decision(), baseline, stored, NOTHING, V2):
+        if setting.field.adjust == "unified":
+            unified[setting.field.v2[0]] = V2.unified_text(setting)
+    settled = Resources(**{**{f: getattr(stored, f) for f in stored.__struct_fields__}, **plain, "unified": unified})
+    assert restored(baseline, settled) == {}, "and then there is nothing left to do"
+
+
+@pytest.mark.parametrize(
+    ("baseline", "stored"),
+    [
+        (NOTHING, NOTHING),
+        (Resources(cpus="0-3"), Resources(cpus="0,1,2,3")),
+        (NOTHING, Resources(cpu_quota=-1)),
+        (Resources(cpu_quota=-1), NOTHING),
+        (NOTHING, Resources(cpu_period=100_000)),
+        (NOTHING, Resources(unified={"memory.high": "max", "memory.min": "0"})),
+        (Resources(512, 50_000, 100_000, "0-3", "0", GIB), Resources(512, 50_000, 100_000, "0-3", "0", GIB)),
+        (Resources(unified={"io.max": "8:0 rbps=5"}), Resources(unified={"io.max": "8:0 rbps=5"})),
+        (NOTHING, Resources(unified={"some.file": "5"})),
+    ],
+)
+def test_what_kubelet_asked_for_is_left_alone(baseline, stored):
+    assert restored(baseline, stored) == {}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "stored"),
+    [
+        (fields.CPU_QUOTA, 7000, Resources(cpu_quota=7000)),
+        (fields.CPU_CPUS, "1", Resources(cpus="1")),
+        (fields.MEMORY_HIGH, 4096, Resources(unified={"memory.high": "4096"})),
+    ],
+)
+def test_what_is_still_decided_is_not_taken_back(field, value, stored):
+    assert restored(NOTHING, stored, decided((field, value))) == {}
+
+
+def test_limits_of_another_disk_are_not_put_where_one_disk_has_its_place():
+    """The entry `io.max` of an update holds one device; the decided one wins."""
+    stored = Resources(unified={"io.max": "8:16 rbps=1 wbps=max riops=max wiops=max"})
+    assert (
+        restored(
+            NOTHING,
+            stored,
+            decided(
+                (
+                    fields.IO_MAX,
+                    "rbps=2",
+                ),
+                key="/dev/sda",
+            ),
+        )
+        == {}
+    )
+
+
+def test_limits_of_a_disk_that_is_gone_cannot_be_taken_back():
+    assert restored(NOTHING, Resources(unified={"io.max": "259:1 rbps=1 wbps=max riops=max wiops=max"})) == {}
+
+
+@pytest.mark.parametrize(
+    ("asked", "stored"),
+    [
+        (Resources(cpu_quota=80_000), Resources(cpu_quota=50_000)),
+        (Resources(cpu_shares=900), Resources(cpu_shares=512)),
+        (Resources(memory_limit=GIB), Resources(memory_limit=2 * GIB)),
+        (Resources(cpus="5"), Resources(cpus="0-3")),
+        (Resources(unified={"memory.high": "9"}), Resources(unified={"memory.high": "7"})),
+        (Resources(unified={"io.max": "8:0 rbps=9"}), Resources(unified={"io.max": "8:0 rbps=7"})),
+    ],
+)
+def test_what_kubelet_asks_for_in_the_same_breath_is_left_to_arrive_by_itself(asked, stored):
+    assert restored(stored.moved_by(asked), stored, asked=asked) == {}
+
+
+def test_a_cpuset_that_nobody_asked_for_becomes_all_online_cpus_for_it_cannot_be_cleared():
+    assert restored(NOTHING, Resources(cpus="2")) == {"cpu.cpus": "0-7"}
+    assert restored(NOTHING, Resources(cpus="0-7")) == {}
+    assert restored(NOTHING, Resources(cpus="2"), node=NodeState()) == {}, "without a topology nobody knows which"
+
+
+def test_a_cpuset_that_was_never_set_is_not_set_by_restoring():
+    assert restored(NOTHING, Resources(mems="1")) == {}
+    assert restored(NOTHING, NOTHING) == {}
+
+
+def test_what_this_kernel_has_no_file_for_is_never_sent():
+    stored = Resources(unified={"memory.high": "4096", "memory.min": "4096", "io.max": "8:0 rbps=1"})
+    assert set(restored(NOTHING, stored, node=NO_HIGH)) == {"memory.min", "io.max[8:0]"}
+    assert restored(NOTHING, stored, node=V1) == {}
