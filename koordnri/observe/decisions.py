@@ -26,6 +26,22 @@ class DecisionLog:
         for setting in decision.settings.values():
             key = (setting.hook, setting.field.name, setting.route)
             counts[key] = counts.get(key, 0) + 1
+        self._tell(pod, container, event, decision)
+        if self._debug:
+            self._log.debug(
+                "decided",
+                pod=f"{pod.namespace}/{pod.name}",
+                container=container.name,
+                op=event.value,
+                fields={name: f"{s.value} ({s.hook}: {s.reason})" for name, s in decision.settings.items()},
+                skipped=dict(decision.skipped),
+            )
+
+    def refused(self, pod: Pod, container: Container, event: Event, decision: Decision) -> None:
+        """The runtime is told to refuse the container: nothing of the decision reaches it."""
+        self._tell(pod, container, event, decision)
+
+    def _tell(self, pod: Pod, container: Container, event: Event, decision: Decision) -> None:
         for error in decision.errors:
             self._log.warning(
                 "hook_failed",
@@ -35,15 +51,6 @@ class DecisionLog:
                 hook=error.hook,
                 fault=error.fault,
                 error=error.message,
-            )
-        if self._debug:
-            self._log.debug(
-                "decided",
-                pod=f"{pod.namespace}/{pod.name}",
-                container=container.name,
-                op=event.value,
-                fields={name: f"{s.value} ({s.hook}: {s.reason})" for name, s in decision.settings.items()},
-                skipped=dict(decision.skipped),
             )
         if self._listener is not None:
             self._listener(pod, container, event, decision)

@@ -40,7 +40,10 @@ class Observer(Protocol):
     """Who is told what was decided, after the reply is out. Must not block."""
 
     def decided(self, pod: Pod, container: Container, event: Event, decision: Decision) -> None:
-        """One container was decided."""
+        """One container was decided, and the runtime has been told."""
+
+    def refused(self, pod: Pod, container: Container, event: Event, decision: Decision) -> None:
+        """A hook that must not fail has failed: the runtime is about to be told to refuse the container."""
 
 
 class Answer(NamedTuple):
@@ -185,7 +188,7 @@ class EventHandler:
         try:
             decision = chain.run(ctx, self._clock() + int(self.budget_s() * 1e9))
         except Refused as refusal:
-            self._observer.decided(pod, container, event, refusal.decision)
+            self._observer.refused(pod, container, event, refusal.decision)
             raise
         finally:
             if self.inflight is mine:  # else we were held too long, and another thread decides by now
