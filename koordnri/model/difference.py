@@ -62,19 +62,17 @@ def restorations(
             # The kernel takes other spellings too, such as 1G; what kubelet asked for is given back in its own words.
             value = UNLIMITED if want == "max" else int(want) if want.isdecimal() else want
             back.append(Setting(field, "", value, "", _RESTORED, REPLY))
-    back += _restored_devices(decision, baseline, stored, asked, node)
+    back += _restored_devices(decision, baseline, stored, node)
     return back
 
 
-def _restored_devices(
-    decision: Decision, baseline: Resources, stored: Resources, asked: Resources, node: NodeState
-) -> list[Setting]:
+def _restored_devices(decision: Decision, baseline: Resources, stored: Resources, node: NodeState) -> list[Setting]:
     """Limits of the one device that a `unified` entry of ours holds."""
     back = []
     for field, neutral in _NEUTRAL_DEVICE.items():
         file = field.file(node.cgroup_version, node.cgroup_files)
         has = _unified(stored, file)
-        if has is None or _unified(baseline, file) is not None or _unified(asked, file) is not None:
+        if has is None or _unified(baseline, file) is not None:
             continue
         number, _, value = has.partition(" ")
         device = node.device_path(number)

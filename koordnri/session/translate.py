@@ -11,6 +11,8 @@ from koordnri.model import Container, Pod, Resources
 from koordnri.model.resources import BASELINE_KEY, NOTHING, decode_baseline
 from koordnri.wire import views_pb2 as views
 
+_INT64 = 1 << 63
+
 
 def pod_from(message: views.PodSandbox) -> Pod:
     """The pod sandbox. `linux` may be empty: then the cgroup parent is "" and the resources are unset."""
@@ -57,6 +59,13 @@ def container_from(message: views.Container, moved: Resources | None = None) -> 
 def _baseline_of(text: str, stored: Resources) -> Resources:
     """An annotation that is not ours to read (the pod's owner may write one too) falls back to what the runtime stores."""
     try:
-        return decode_baseline(text)
-    except msgspec.MsgspecError:
+        baseline = decode_baseline(text)
+    except (msgspec.MsgspecError, RecursionError):
         return stored
+    return baseline if _fits(baseline) else stored
+
+
+def _fits(baseline: Resources) -> bool:
+    """Whether the numbers could have come from a message: others would cost the whole reply when they are put into one."""
+    signed, unsigned = (baseline.cpu_quota, baseline.memory_limit), (baseline.cpu_shares, baseline.cpu_period)
+    return all(n is None or -1 <= n < _INT64 for n in signed) and all(n is None or 0 <= n < _INT64 for n in unsigned)
