@@ -138,17 +138,17 @@ class Chain:
         for step in steps:
             name, decide, owns, stats = step
             if started > deadline_ns:
-                _fail(decision, HookError(name, _LATE, "late"))
+                _fail(decision, HookError(name, _LATE, "late"), owns)
                 continue
             # The second look: a hook may return just as it is found stuck, and would else never be asked again.
             if busy and name in busy and busy[name].hook == name:
-                _fail(decision, HookError(name, _BUSY, "late"))
+                _fail(decision, HookError(name, _BUSY, "late"), owns)
                 continue
             ctx.hook, ctx.owns = name, owns
             try:
                 decide(ctx)
             except Exception as error:  # noqa: BLE001  # whatever a hook raises costs its own fields, never the container
-                _fail(decision, fault_of(name, error))
+                _fail(decision, fault_of(name, error), owns)
             if busy:
                 busy.pop(name, None)
             ended = clock()
@@ -173,10 +173,11 @@ class Chain:
         partial.settings = {n: s for n, s in dict(ctx.decision.settings).items() if s.hook != stuck}
         partial.skipped = dict(ctx.decision.skipped)
         partial.errors = list(ctx.decision.errors)
+        partial.undecided = ctx.decision.undecided
         steps = self._plan_of(ctx.policy).containers
         for step in itertools.dropwhile(lambda s: s.name != stuck, steps) if stuck else ():
             text = f"did not answer within the chain's budget; container {ctx.container.name} goes on without it"
-            _fail(partial, HookError(step.name, text if step.name == stuck else _LATE, "late"))
+            _fail(partial, HookError(step.name, text if step.name == stuck else _LATE, "late"), step.owns)
         self._conclude(partial, ctx.policy, refuse=ctx.event is Event.CREATE)
         return partial
 
@@ -214,12 +215,13 @@ class Chain:
                 )
 
 
-def _fail(decision: Decision, error: HookError) -> None:
+def _fail(decision: Decision, error: HookError, owns: frozenset[Field]) -> None:
     """The hook's fields are lost, and nobody else's."""
     for name in [n for n, s in decision.settings.items() if s.hook == error.hook]:
         del decision.settings[name]
     decision.skipped[error.hook] = error.message
     decision.errors.append(error)
+    decision.undecided |= owns
 
 
 def load_hooks() -> list[Hook]:

@@ -280,6 +280,17 @@ def test_every_call_is_in_one_bucket_and_in_the_total():
         assert count == sum(bounds[i] <= took < bounds[i + 1] for took in durations), f"bucket up to {bounds[i + 1]}"
 
 
+def test_fields_of_hooks_that_did_not_decide_are_told_as_undecided():
+    clock = Clock()
+    hooks = [
+        hook("bad", 1, (fields.CPU_CPUS,), raises(RuntimeError())),
+        hook("slow", 5, (fields.MEMORY_HIGH,), slow(clock, 101, fields.MEMORY_HIGH, 1)),
+        QUOTA,
+    ]
+    assert decide(Chain(hooks, clock), deadline_ns=100).undecided == {fields.CPU_CPUS, fields.CPU_QUOTA}
+    assert decide(Chain([QUOTA]), under=policy({"quota": {"mode": "off"}})).undecided == frozenset(), "off is decided"
+
+
 # -- a hook that does not return --------------------------------------------------------------------------------------
 
 
@@ -333,6 +344,7 @@ def test_an_early_answer_has_what_the_hooks_before_the_stuck_one_decided(stuck):
     assert partial.late
     assert [(e.hook, e.fault) for e in partial.errors] == [("stuck", "late"), ("quota", "late")]
     assert "container main" in partial.skipped["stuck"]
+    assert partial.undecided == {fields.MEMORY_HIGH, fields.MEMORY_LOW, fields.CPU_QUOTA}
 
 
 def test_what_a_stuck_hook_does_later_does_not_reach_the_answer_that_was_given(stuck):

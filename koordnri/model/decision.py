@@ -26,10 +26,13 @@ class HookError(NamedTuple):
     fault: str
 
 
+_NONE: frozenset[Field] = frozenset()
+
+
 class Decision:
     """Filled by the chain, then only read."""
 
-    __slots__ = ("errors", "late", "settings", "skipped")
+    __slots__ = ("errors", "late", "settings", "skipped", "undecided")
 
     def __init__(self) -> None:
         self.settings: dict[str, Setting] = {}
@@ -37,6 +40,8 @@ class Decision:
         self.skipped: dict[str, str] = {}
         """name of the field, or of the hook → reason"""
         self.errors: list[HookError] = []
+        self.undecided: frozenset[Field] = _NONE
+        """fields of hooks that failed or were not asked: what a container has of them stays as it is"""
         self.late = False
         """the chain's budget was used up before the last hook was done"""
 

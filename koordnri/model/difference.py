@@ -39,11 +39,13 @@ def restorations(
 ) -> list[Setting]:
     """What is no longer decided but still stored as we once set it: back to the baseline, once (disabled is not untouched).
 
-    `asked` is what kubelet asks in the same breath; that arrives by itself.
+    `asked` is what kubelet asks in the same breath; that arrives by itself. A hook that failed has not said that it wants nothing:
+    its fields stay as they are.
     """
     back = []
+    undecided = decision.undecided
     for field, attribute, neutral in _PLAIN:
-        if field.name in decision.settings or getattr(asked, attribute):
+        if field.name in decision.settings or field in undecided or getattr(asked, attribute):
             continue
         want, has = getattr(baseline, attribute), getattr(stored, attribute)
         if want is None:
@@ -55,7 +57,7 @@ def restorations(
         back.append(Setting(field, "", want, "", _RESTORED, REPLY))
     for field, neutral in _NEUTRAL_UNIFIED.items():
         file = field.file(node.cgroup_version, node.cgroup_files)
-        if field.name in decision.settings or not file or (asked.unified and file in asked.unified):
+        if field.name in decision.settings or field in undecided or not file or _unified(asked, file) is not None:
             continue
         want, has = _unified(baseline, file) or neutral, _unified(stored, file) or neutral
         if want != has:
@@ -77,7 +79,7 @@ def _restored_devices(decision: Decision, baseline: Resources, stored: Resources
         number, _, value = has.partition(" ")
         device = node.device_path(number)
         decided = any(s.field is field and s.route == REPLY for s in decision.settings.values())
-        if not decided and device is not None and value != neutral:
+        if not decided and field not in decision.undecided and device is not None and value != neutral:
             back.append(Setting(field, device, neutral, "", _RESTORED, REPLY))
     return back
 

@@ -187,6 +187,23 @@ def test_what_is_still_decided_is_not_taken_back(field, value, stored):
     assert restored(NOTHING, stored, decided((field, value))) == {}
 
 
+@pytest.mark.parametrize(
+    ("field", "stored"),
+    [
+        (fields.CPU_QUOTA, Resources(cpu_quota=7000)),
+        (fields.CPU_CPUS, Resources(cpus="1")),
+        (fields.MEMORY_HIGH, Resources(unified={"memory.high": "4096"})),
+        (fields.IO_MAX, Resources(unified={"io.max": "8:16 rbps=1 wbps=max riops=max wiops=max"})),
+    ],
+)
+def test_what_a_failing_hook_owns_stays_as_it_is(field, stored):
+    """It has not said that it wants nothing: taking its fields back would unpin containers because something was late."""
+    decision = Decision()
+    decision.undecided = frozenset({field})
+    assert restored(NOTHING, stored, decision) == {}
+    assert restored(NOTHING, stored) != {}
+
+
 def test_limits_of_another_disk_are_not_put_where_one_disk_has_its_place():
     """The entry `io.max` of an update holds one device; the decided one wins."""
     stored = Resources(unified={"io.max": "8:16 rbps=1 wbps=max riops=max wiops=max"})
