@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from koordnri.model import NodeState, fields
-from koordnri.model.decision import Setting
+from koordnri.model.decision import Decision, HookError, Setting
 from koordnri.model.fields import Field
 from koordnri.model.routes import WRITE
 from koordnri.wire import api_pb2 as api
@@ -102,3 +102,14 @@ def put_adjustment(
                 resources.rdt_class.value = value
         elif field is fields.OOM_SCORE_ADJ:
             adjust.linux.oom_score_adj.value = value
+
+
+def drop_unsendable(decision: Decision, node: NodeState, nri_version: Version) -> None:
+    """Take out of a decision what no message can carry (text for a number, a number of 70 bits): a bug of the hook that set it."""
+    for name, setting in tuple(decision.settings.items()):
+        try:
+            put_adjustment(api.ContainerAdjustment(), (setting,), node, nri_version)
+        except Exception as error:  # noqa: BLE001  # whatever the value is, it costs itself and nothing else
+            del decision.settings[name]
+            message = f"{name} = {setting.value!r:.60} cannot be sent: {type(error).__name__}: {error}"
+            decision.errors.append(HookError(setting.hook, message, "bug"))

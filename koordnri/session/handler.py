@@ -8,24 +8,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from google.protobuf.message import Message
 
 from koordnri.chain import Chain, Refused, Snapshot
 from koordnri.ledger import Entry, Ledger
-from koordnri.model import Container, ContainerContext, Decision, Event, Pod, Setting
+from koordnri.model import Container, ContainerContext, Decision, Event, NodeState, Pod, Setting
 from koordnri.model.difference import changes, restorations
 from koordnri.model.pod import PodSpec
 from koordnri.model.resources import BASELINE_KEY, NOTHING, encode_baseline
-from koordnri.session.encode import put_adjustment, put_resources
+from koordnri.session.encode import drop_unsendable, put_adjustment, put_resources
 from koordnri.session.runtime_info import RuntimeInfo
 from koordnri.session.translate import container_from, pod_from, resources_from
 from koordnri.wire import api_pb2 as api
 from koordnri.wire import events
 from koordnri.wire import views_pb2 as views
 
+T = TypeVar("T")
 SUBSCRIBED = (
     events.Event.RUN_POD_SANDBOX,
     events.Event.REMOVE_POD_SANDBOX,
@@ -124,11 +126,13 @@ class EventHandler:
 
     def answer_early(self) -> Message | None:
         """For another thread, when the budget is used up: the reply with what is decided so far. Raises chain.Refused."""
-        inflight = self.inflight
+        inflight, self.inflight = self.inflight, None
         if inflight is None:
             return None
         self.overruns += 1
-        return inflight.finish(self._chain.answer_early(inflight.ctx))
+        ctx, finish = inflight
+        decision = self._chain.answer_early(ctx)
+        return self._sendable(decision, ctx.node, finish)
 
     # -- containers ---------------------------------------------------------------------------------------------------
 
@@ -201,7 +205,15 @@ class EventHandler:
             self._ledger.record(entry, decision, moved)
             self._observer.decided(pod, container, event, decision)
 
-        return Answer(finish(decision), settle)
+        return Answer(self._sendable(decision, snapshot.node, finish), settle)
+
+    def _sendable(self, decision: Decision, node: NodeState, finish: Callable[[Decision], T]) -> T:
+        """What `finish` makes of the decision; a value that cannot be sent costs itself, not the whole reply."""
+        try:
+            return finish(decision)
+        except Exception:  # noqa: BLE001  # of protobuf's TypeError, ValueError and more; a second one is not caught
+            drop_unsendable(decision, node, self.runtime.nri)
+            return finish(decision)
 
     def _known(self, message: views.Container, pod: Pod) -> Container:
         """A container that exists already, with the best baseline that we have of it."""
@@ -266,16 +278,15 @@ class EventHandler:
                 continue
             container = self._known(message, pod)
             ctx = self._chain.context(pod, container, Event.SYNC, snapshot)
-            self.inflight = Inflight(ctx, lambda _: response)
+            mine = self.inflight = Inflight(ctx, lambda _: response)
             decision = self._chain.run(ctx, deadline_ns)
-            settings: list[Setting] = changes(decision, container.stored, snapshot.node)
-            settings += restorations(decision, container.baseline, container.stored, NOTHING, snapshot.node)
-            if settings:
-                # A failing update must not cost the registration: CRI-O with NRI <= 0.11 would leave us a zombie.
-                update = response.update.add(container_id=message.id, ignore_failure=True)
-                put_resources(update.linux.resources, settings, snapshot.node)
+            if self.inflight is not mine:
+                return Answer(response)  # we were held too long and answered for; another thread decides by now
+            update = self._sendable(decision, snapshot.node, partial(_difference, container, snapshot.node))
+            if update is not None:
+                response.update.append(update)
             # Who never differed has nothing to lose, and needs no place in the state directory.
-            keep = bool(settings) or self._ledger.moved_baseline(message.id) is not None
+            keep = update is not None or self._ledger.moved_baseline(message.id) is not None
             settled.append((pod, container, decision, keep and _moved(message, container, pod)))
 
         self.inflight = None
@@ -288,6 +299,18 @@ class EventHandler:
                 self._observer.decided(pod, container, Event.SYNC, decision)
 
         return Answer(response, settle)
+
+
+def _difference(container: Container, node: NodeState, decision: Decision) -> api.ContainerUpdate | None:
+    """What brings a container that runs to what is decided; None when nothing differs."""
+    settings: list[Setting] = changes(decision, container.stored, node)
+    settings += restorations(decision, container.baseline, container.stored, NOTHING, node)
+    if not settings:
+        return None
+    # A failing update must not cost the registration: CRI-O with NRI <= 0.11 would leave us a zombie.
+    update = api.ContainerUpdate(container_id=container.id, ignore_failure=True)
+    put_resources(update.linux.resources, settings, node)
+    return update
 
 
 def _moved(message: views.Container, container: Container, pod: Pod) -> bool:
