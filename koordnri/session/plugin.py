@@ -182,14 +182,25 @@ class PluginSession:
         """Answer for a reader that a hook holds, and let another one read on."""
         now, budget_s = self._monotonic(), self._handler.budget_s()
         for request, arrived_s in trunk.unanswered():
-            if now - arrived_s < budget_s:
+            if now - arrived_s < budget_s or not self._may_reply_early(request):
                 continue
-            if self._reply_early(trunk, request):
+            try:
+                replied = self._reply_early(trunk, request)
+            except OSError as error:
+                self._end(trunk, f"cannot answer {request.method}: {error.strerror or error}")
+                return
+            if replied:
                 self._log.warning("hook_overran", method=request.method, budget_s=budget_s)
                 self._count(request.method, "late")
                 if request.method == "Synchronize":
                     self._synchronized()
                 self._start_reader(trunk)
+
+    def _may_reply_early(self, request: Request) -> bool:
+        """An empty answer to Configure would subscribe to everything, one to a part of Synchronize would end the connection."""
+        if request.method == "Synchronize":
+            return self._handler.inflight is not None
+        return request.method != "Configure"
 
     def _reply_early(self, trunk: Trunk, request: Request) -> bool:
         try:
@@ -203,7 +214,9 @@ class PluginSession:
         self._reader.start()
 
     def _end(self, trunk: Trunk, reason: str) -> None:
-        self._reason = reason
+        # A reader that a hook let go of late must not speak for the connection that came after.
+        if trunk is self._trunk:
+            self._reason = reason
         trunk.close()
 
     # -- reading: thread nri-read -------------------------------------------------------------------------------------

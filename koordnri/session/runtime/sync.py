@@ -54,14 +54,17 @@ def synchronize(
 
 
 def _fewer(n_pods: int, n_containers: int, size_bytes: int) -> tuple[int, int]:
-    """How many to try next; both counts shrink by one factor. Go's rule, nri.md 3.3."""
+    """How many to try next; both counts shrink by one factor. Go's rule, nri.md 3.3, but never 0 of a kind.
+
+    Go arrives at 0 pods per message when few pods have many large containers, and then sends empty messages until the timeout.
+    """
     if n_pods + n_containers <= _FEWEST:
         text = (
             f"failed to synchronize plugin with split messages: {size_bytes} bytes for {n_pods + n_containers} objects"
         )
         raise RemoteStatus(2, text, "Synchronize")
     factor = min(0.9, MAX_SENT_BYTES / size_bytes)
-    n_pods, n_containers = int(n_pods * factor), int(n_containers * factor)
+    n_pods, n_containers = max(1, int(n_pods * factor)), max(1, int(n_containers * factor))
     if n_pods + n_containers < _FEWEST:
         return _FEWEST // 2, _FEWEST // 2
     return n_pods, n_containers
