@@ -91,8 +91,8 @@ def test_the_timeout_covers_all_parts_together(tmp_path: Path) -> None:
         parts += 1
         return echo_more(request) if parts == 1 else Do.NOTHING
 
-    with Runtime(tmp_path / "nri", request_timeout_s=0.5) as runtime:
-        runtime.preload([pod()], padded(20, MIB // 2))
+    with Runtime(tmp_path / "nri", request_timeout_s=1.5) as runtime:
+        runtime.preload([pod()], padded(12, MIB // 2))
         with ScriptedPlugin(tmp_path / "nri", answers={"Synchronize": answer}) as plugin:
             assert plugin.hung_up.wait(10)
             assert runtime.plugins == ()
