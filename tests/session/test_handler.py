@@ -1,0 +1,671 @@
+"""Requests to replies: create, update, synchronize, with the installed hooks on messages as runtimes send them."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from google.protobuf.message import DecodeError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from koordnri.chain import Chain, Refused, Snapshot, load_hooks
+from koordnri.ledger import Ledger
+from koordnri.model import Event, Hook, NodeState, Resources, fields
+from koordnri.model.annotations import BLKIO_QOS_KEY, RESOURCE_STATUS
+from koordnri.model.pod import ContainerSpec, PodSpec
+from koordnri.model.resources import BASELINE_KEY, decode_baseline, encode_baseline
+from koordnri.model.topology import Topology
+from koordnri.policy import DEFAULT_POLICY, Policy, load_policy, resolve
+from koordnri.session.handler import SUBSCRIBED, EventHandler, Inflight
+from koordnri.session.runtime.kernel import Kernel
+from koordnri.session.runtime.oci import apply_adjustment, apply_update
+from koordnri.session.runtime_info import RuntimeInfo
+from koordnri.wire import api_pb2 as api
+from koordnri.wire import views_pb2 as views
+from koordnri.wire.services import PLUGIN_METHODS
+from koordnri.wire.versions import Version, valid_event_mask
+
+NODE = NodeState(topology=Topology.regular(1, 1, 8, 1), block_devices={"/dev/sda": "8:0"})
+PINNED = {RESOURCE_STATUS.key: '{"cpuset": "2-3"}'}
+PATIENCE_S = 10.0
+
+
+def policy(**sections: Any) -> Policy:
+    data = {key.replace("_", "-"): value for key, value in sections.items()}
+    return resolve(load_policy(json.dumps(data), "test"), "node-1", {})
+
+
+ALL_OFF = policy(koordnri_config={"hooks": {"cpuset": {"mode": "off"}, "cfs_quota": {"mode": "off"}}})
+
+
+class Observed:
+    """Hears of decisions."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str, str, Any]] = []
+
+    def decided(self, pod: Any, container: Any, event: Event, decision: Any) -> None:
+        self.told.append((event.value, pod.name, container.name, decision))
+
+    def refused(self, pod: Any, container: Any, event: Event, decision: Any) -> None:
+        self.told.append(("refused", pod.name, container.name, decision))
+
+
+class Node:
+    """The handler, and what the runtime keeps: pods, and containers with the spec that adjustments and updates made of it."""
+
+    def __init__(
+        self,
+        under: Policy = DEFAULT_POLICY,
+        node: NodeState = NODE,
+        hooks: list[Hook] | None = None,
+        moved: dict[str, Resources] | None = None,
+        specs: dict[str, PodSpec] | None = None,
+        clock: Callable[[], int] | None = None,
+    ) -> None:
+        self.observed = Observed()
+        self.saved = 0
+        self.ledger = Ledger(moved, self._save)
+        chain = Chain(load_hooks() if hooks is None else hooks, *([clock] if clock else []))
+        self.handler = EventHandler(
+            chain,
+            self.ledger,
+            Snapshot.of(under, node),
+            self.observed,
+            specs or {},
+            **({"clock": clock} if clock else {}),
+        )
+        self.handler.runtime = RuntimeInfo("containerd", "v2.3.0", Version(0, 12, 0))
+        self.pods: dict[str, api.PodSandbox] = {}
+        self.containers: dict[str, api.Container] = {}
+
+    def _save(self) -> None:
+        self.saved += 1
+
+    def adopt(self, policy: Policy, node: NodeState = NODE) -> None:
+        self.handler.snapshot = Snapshot.of(policy, node)
+
+    def restarted(self, under: Policy = DEFAULT_POLICY, moved: dict[str, Resources] | None = None) -> Node:
+        """The daemon anew, on a runtime that has gone on."""
+        new = Node(under, moved=moved)
+        new.pods, new.containers = self.pods, self.containers
+        return new
+
+    def pod(self, pod_id: str = "p1", annotations: dict[str, str] | None = None, qos: str = "") -> str:
+        pod = api.PodSandbox(id=pod_id, uid=f"uid-{pod_id}", namespace="default", name=f"pod-{pod_id}")
+        pod.annotations.update(annotations or {})
+        if qos:
+            pod.labels["koordinator.sh/qosClass"] = qos
+        pod.linux.cgroup_parent = f"/kubepods/burstable/pod{pod.uid}"
+        self.pods[pod_id] = pod
+        return pod_id
+
+    def create(self, pod_id: str, container_id: str = "c1", settle: bool = True, **asked: int) -> Any:
+        """CreateContainer; the adjustment, which is in the spec from now on."""
+        container = api.Container(id=container_id, name="main", pod_sandbox_id=pod_id)
+        container.linux.resources.CopyFrom(kubelet(**{"shares": 512, "quota": 50_000, "period": 100_000, **asked}))
+        request = api.CreateContainerRequest(pod=self.pods[pod_id], container=container)
+        answer = self.handler.handle("CreateContainer", request.SerializeToString())
+        assert answer.message is not None
+        if settle and answer.settle is not None:
+            answer.settle()
+        adjust = answer.message.adjust
+        apply_adjustment(container, adjust, Kernel())
+        self.containers[container_id] = container
+        return adjust
+
+    def preexisting(self, pod_id: str, container_id: str = "c1", **asked: int) -> api.Container:
+        container = api.Container(id=container_id, name="main", pod_sandbox_id=pod_id)
+        container.linux.resources.CopyFrom(kubelet(**{"shares": 512, "quota": 50_000, "period": 100_000, **asked}))
+        self.containers[container_id] = container
+        return container
+
+    def update(self, container_id: str = "c1", apply: bool = True, **asked: Any) -> api.LinuxResources | None:
+        """UpdateContainer as kubelet resizes; what our reply sets, None when it is empty."""
+        container = self.containers[container_id]
+        linux = kubelet(**{"shares": 0, "quota": 0, "period": 0, "memory": 0, **asked})
+        request = api.UpdateContainerRequest(
+            pod=self.pods[container.pod_sandbox_id], container=container, linux_resources=linux
+        )
+        answer = self.handler.handle("UpdateContainer", request.SerializeToString())
+        assert answer.message is not None
+        assert answer.settle is not None
+        answer.settle()
+        if apply:
+            apply_update(container, linux)
+        if not answer.message.update:
+            assert answer.message.ByteSize() == 0
+            return None
+        [update] = answer.message.update
+        assert update.container_id == container_id, "an update without it is lost in silence"
+        if apply:
+            apply_update(container, update.linux.resources)
+        return update.linux.resources
+
+    def synchronize(self, settle: bool = True) -> dict[str, api.LinuxResources]:
+        """Synchronize; container → what our reply sets."""
+        message = api.SynchronizeRequest(pods=self.pods.values(), containers=self.containers.values())
+        seen = views.SynchronizeRequest.FromString(message.SerializeToString())
+        answer = self.handler.synchronize(seen.pods, seen.containers)
+        assert isinstance(answer.message, api.SynchronizeResponse)
+        if settle:
+            assert answer.settle is not None
+            answer.settle()
+        updates = list(answer.message.update)
+        assert len({u.container_id for u in updates}) == len(updates), "one update per container"
+        assert all(u.ignore_failure for u in updates), "a failing one must not cost the registration"
+        for update in updates:
+            apply_update(self.containers[update.container_id], update.linux.resources)
+        return {u.container_id: u.linux.resources for u in updates}
+
+    def tell(self, method: str, message: Any) -> Any:
+        answer = self.handler.handle(method, message.SerializeToString())
+        if answer.settle is not None:
+            answer.settle()
+        return answer
+
+
+def kubelet(memory: int | None = None, cpus: str = "", **cpu: int) -> api.LinuxResources:
+    """Resources as CRI has them: the wrappers are always there, 0 meaning not asked."""
+    resources = api.LinuxResources(cpu=api.LinuxCPU(cpus=cpus))
+    for name, value in cpu.items():
+        getattr(resources.cpu, name).value = value
+    if memory is not None:
+        resources.memory.limit.value = memory
+    return resources
+
+
+def hook(name: str, order: int, owns: tuple[Any, ...], decide: Callable[[Any], None]) -> Hook:
+    return type(name, (Hook,), {"name": name, "order": order, "owns": owns, "decide": lambda self, ctx: decide(ctx)})()
+
+
+def one_hook(decide: Callable[[Any], None], *owns: Any) -> list[Hook]:
+    return [hook("one", 1, owns or (fields.CPU_QUOTA, fields.CPU_CPUS, fields.MEMORY_LIMIT), decide)]
+
+
+FAST = NodeState(topology=NODE.topology, normalization_ratio=Fraction(2))
+
+# -- create -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_created_container_gets_its_decision_and_its_baseline():
+    node = Node()
+    adjust = node.create(node.pod(annotations=PINNED))
+    assert adjust.linux.resources.cpu.cpus == "2-3"
+    assert adjust.linux.resources.cpu.quota.value == -1
+    assert decode_baseline(adjust.annotations[BASELINE_KEY]) == Resources(512, 50_000, 100_000)
+    entry = node.ledger.container("c1")
+    assert entry is not None
+    assert entry.decided == {"cpu.cpus": ("2-3", "adjust"), "cpu.quota": (-1, "adjust")}
+    assert (entry.pod_id, entry.name, entry.baseline) == ("p1", "main", Resources(512, 50_000, 100_000))
+    assert node.saved == 0, "the annotation tells the baseline"
+    assert [told[:3] for told in node.observed.told] == [("create", "pod-p1", "main")]
+
+
+def test_a_container_of_which_nothing_is_decided_gets_its_baseline_all_the_same():
+    """The policy may change while it lives."""
+    adjust = (node := Node()).create(node.pod())
+    assert adjust == api.ContainerAdjustment(annotations={BASELINE_KEY: '{"shares":512,"quota":50000,"period":100000}'})
+
+
+def test_nothing_is_recorded_before_the_reply_is_out():
+    node = Node()
+    node.create(node.pod(), settle=False)
+    assert node.ledger.container("c1") is None
+    assert node.observed.told == []
+
+
+def test_a_container_with_an_empty_linux_part_is_decided():
+    node = Node()
+    request = api.CreateContainerRequest(
+        pod=api.PodSandbox(id="p1", annotations=PINNED), container=api.Container(id="c1")
+    )
+    answer = node.handler.handle("CreateContainer", request.SerializeToString())
+    assert answer.message.adjust.linux.resources.cpu.cpus == "2-3"
+    assert answer.message.adjust.annotations[BASELINE_KEY] == "{}"
+
+
+def test_an_entirely_empty_request_is_answered():
+    answer = Node().handler.handle("CreateContainer", b"")
+    assert answer.message.adjust.annotations[BASELINE_KEY] == "{}"
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"cpuset": 5}', '{"cpuset": "0-99"}', '{"cpuset": "a-b"}'])
+def test_a_malformed_annotation_costs_its_hook_and_leaves_the_rest(text):
+    node = Node()
+    blkio = {"blocks": [{"name": "/dev/sda", "type": "device", "ioCfg": {"readBPS": 1048576}}]}
+    adjust = node.create(node.pod(annotations={RESOURCE_STATUS.key: text, BLKIO_QOS_KEY: json.dumps(blkio)}, qos="LS"))
+    assert adjust.linux.resources.cpu.cpus == ""
+    assert adjust.linux.resources.unified["io.max"] == "8:0 rbps=1048576 wbps=max riops=max wiops=max"
+    assert BASELINE_KEY in adjust.annotations
+    [(_, _, _, decision)] = node.observed.told
+    assert {(e.hook, e.fault) for e in decision.errors} == {("cpuset", "pod")}
+    assert RESOURCE_STATUS.key in decision.errors[0].message
+
+
+def test_a_hook_that_must_not_fail_refuses_the_container():
+    must = policy(koordnri_config={"hooks": {"cpuset": {"failurePolicy": "fail"}}})
+    node = Node(must)
+    with pytest.raises(Refused, match="cpuset could not decide"):
+        node.create(node.pod(annotations={RESOURCE_STATUS.key: "{"}))
+    assert node.ledger.container("c1") is None
+    assert [told[0] for told in node.observed.told] == ["refused"]
+    assert node.handler.inflight is None, "else the next slow event would be answered with this container's decision"
+
+
+@pytest.mark.parametrize("value", ["text", 5.5, 2**70, None, object()])
+def test_a_value_that_no_message_can_carry_costs_itself_only(value):
+    def decide(ctx: Any) -> None:
+        ctx.set(fields.CPU_QUOTA, value, "a bug")
+        ctx.set(fields.CPU_CPUS, "2-3", "fine")
+
+    node = Node(hooks=one_hook(decide))
+    adjust = node.create(node.pod())
+    assert adjust.linux.resources.cpu.cpus == "2-3"
+    assert not adjust.linux.resources.cpu.HasField("quota")
+    assert BASELINE_KEY in adjust.annotations
+    entry = node.ledger.container("c1")
+    assert entry is not None
+    assert set(entry.decided) == {"cpu.cpus"}
+    [(_, _, _, decision)] = node.observed.told
+    assert [(e.hook, e.fault) for e in decision.errors] == [("one", "bug")]
+    assert "cpu.quota = " in decision.errors[0].message
+
+
+# -- pods -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_pod_is_remembered_as_told_with_what_its_spec_says():
+    spec = PodSpec({"main": ContainerSpec({"cpu": "1"}, {})})
+    node = Node(specs={"uid-p1": spec})
+    node.pod(annotations=PINNED)
+    answer = node.tell("RunPodSandbox", api.RunPodSandboxRequest(pod=node.pods["p1"]))
+    assert answer.message is None
+    pod = node.ledger.pod("p1")
+    assert pod is not None
+    assert (pod.name, pod.annotations, pod.spec) == ("pod-p1", PINNED, spec)
+
+
+def test_a_pod_is_parsed_once_and_anew_when_its_annotations_are_others():
+    node = Node()
+    node.create(node.pod(annotations=PINNED))
+    first = node.ledger.pod("p1")
+    node.create("p1", "c2")
+    assert node.ledger.pod("p1") is first
+    node.pod(annotations={RESOURCE_STATUS.key: '{"cpuset": "4"}'})
+    assert node.create("p1", "c3").linux.resources.cpu.cpus == "4"
+    assert node.ledger.pod("p1") is not first
+
+
+def test_the_end_of_a_pod_and_of_a_container_is_heard():
+    node = Node()
+    node.create(node.pod("p1"), "c1")
+    node.create(node.pod("p2"), "c2")
+    node.tell("RemoveContainer", api.RemoveContainerRequest(pod=node.pods["p1"], container=api.Container(id="c1")))
+    assert node.ledger.counts() == (2, 1)
+    node.tell("RemovePodSandbox", api.RemovePodSandboxRequest(pod=api.PodSandbox(id="p2")))
+    assert node.ledger.counts() == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("number", "name", "message", "left"),
+    [
+        (1, "RunPodSandbox", {"pod": {"id": "new"}}, (2, 1)),
+        (3, "RemovePodSandbox", {"pod": {"id": "p1"}}, (0, 0)),
+        (11, "RemoveContainer", {"pod": {"id": "p1"}, "container": {"id": "c1"}}, (1, 0)),
+        (2, "", {"pod": {"id": "p1"}}, (1, 1)),
+        (7, "", {"container": {"id": "c1"}}, (1, 1)),
+        (0, "", {}, (1, 1)),
+        (99, "", {"pod": {"id": "p1"}}, (1, 1)),
+        (-1, "", {"pod": {"id": "p1"}}, (1, 1)),
+    ],
+)
+def test_old_runtimes_tell_events_by_number(number, name, message, left):
+    node = Node()
+    node.create(node.pod())
+    answer = node.tell("StateChange", api.StateChangeEvent(event=number, **message))
+    assert answer.message is None
+    assert answer.event == name
+    assert node.ledger.counts() == left
+
+
+@pytest.mark.parametrize("method", [*sorted(set(PLUGIN_METHODS) - {"Configure", "Synchronize"}), "FromTheFuture"])
+def test_every_method_is_answered_ok(method):
+    """Unimplemented would fail the pod, or make a runtime funnel all events through StateChange."""
+    answer = Node().handler.handle(method, b"")
+    assert answer.message is None or answer.message.IsInitialized()
+
+
+@pytest.mark.parametrize(
+    "method",
+    ["CreateContainer", "UpdateContainer", "RunPodSandbox", "RemovePodSandbox", "RemoveContainer", "StateChange"],
+)
+def test_what_cannot_be_decoded_is_said_so(method):
+    with pytest.raises(DecodeError):
+        Node().handler.handle(method, b"\x0a\xff")
+
+
+def test_only_events_that_carry_something_are_subscribed_and_every_runtime_knows_them():
+    bits = sum(e.bit for e in SUBSCRIBED)
+    assert bits
+    assert bits & valid_event_mask(Version(0, 2, 0)) == bits
+
+
+# -- update -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_resize_of_an_unmanaged_container_is_left_to_kubelet():
+    node = Node()
+    node.create(node.pod())
+    assert node.update(quota=80_000, shares=1024) is None
+    assert node.update(memory=1 << 30) is None
+    assert node.ledger.moved_baseline("c1") == Resources(1024, 80_000, 100_000, memory_limit=1 << 30)
+
+
+def test_a_resize_of_a_pinned_container_keeps_it_pinned_and_unthrottled():
+    node = Node()
+    node.create(node.pod(annotations=PINNED))
+    resources = node.update(quota=80_000, shares=819)
+    assert resources is not None
+    assert (resources.cpu.cpus, resources.cpu.quota.value) == ("2-3", -1)
+    assert not resources.cpu.HasField("shares"), "kubelet's own shares arrive by themselves"
+    after = node.containers["c1"].linux.resources.cpu
+    assert (after.cpus, after.quota.value, after.shares.value) == ("2-3", -1, 819)
+
+
+def test_a_resize_moves_the_baseline_and_the_state_directory_hears_of_it():
+    node = Node()
+    node.create(node.pod(annotations=PINNED))
+    node.update(quota=80_000)
+    assert node.saved == 1
+    assert node.ledger.moved() == {"c1": Resources(512, 80_000, 100_000)}
+    node.update(quota=80_000)
+    assert node.saved == 1, "it has not moved again"
+    node.update(quota=50_000)
+    assert node.ledger.moved() == {}, "back where the annotation has it"
+    assert node.saved == 2
+
+
+def test_the_same_update_twice_gives_the_same_reply():
+    node = Node(node=FAST)
+    node.create(node.pod(qos="LS"), quota=100_000)
+    assert node.containers["c1"].linux.resources.cpu.quota.value == 50_000
+    replies = [node.update(quota=80_000) for _ in range(4)]
+    assert [r is not None and r.cpu.quota.value for r in replies] == [40_000] * 4
+
+
+def test_a_quota_is_never_scaled_twice():
+    """Koordinator starts from the stored quota, which it has scaled before: half of half of half."""
+    node = Node(node=FAST)
+    node.create(node.pod(qos="LS"), quota=100_000)
+    for memory in (1 << 28, 1 << 29, 1 << 30):
+        reply = node.update(memory=memory)
+        assert reply is not None
+        assert reply.cpu.quota.value == 50_000
+    restarted = node.restarted(moved=node.ledger.moved())
+    restarted.adopt(DEFAULT_POLICY, FAST)
+    assert restarted.synchronize() == {}
+    assert restarted.containers["c1"].linux.resources.cpu.quota.value == 50_000
+
+
+@given(st.lists(st.sampled_from([0, 20_000, 40_000, 100_000]), min_size=1, max_size=6), st.booleans())
+def test_whatever_kubelet_asks_the_container_ends_as_if_created_so(quotas, restart):
+    node = Node(node=FAST)
+    node.create(node.pod(qos="LS"), quota=100_000)
+    last = 100_000
+    for quota in quotas:
+        node.update(quota=quota)
+        last = quota or last
+        if restart:
+            node = node.restarted(moved=node.ledger.moved())
+            node.adopt(DEFAULT_POLICY, FAST)
+            assert node.synchronize() == {}
+    assert node.containers["c1"].linux.resources.cpu.quota.value == last // 2
+
+
+def test_a_feature_that_is_off_gives_back_what_kubelet_asked_for_at_the_next_update_once():
+    node = Node()
+    node.create(node.pod(annotations=PINNED))
+    node.adopt(ALL_OFF)
+    reply = node.update(memory=1 << 30)
+    assert reply == kubelet(cpus="0-7", quota=50_000)
+    assert node.update(memory=1 << 30) is None
+
+
+def test_an_update_of_a_container_that_was_there_before_us_starts_from_what_is_stored():
+    node = Node()
+    node.preexisting(node.pod(annotations=PINNED), quota=60_000)
+    reply = node.update(memory=1 << 30)
+    assert reply is not None
+    assert (reply.cpu.cpus, reply.cpu.quota.value) == ("2-3", -1)
+    assert node.ledger.moved_baseline("c1") == Resources(512, 60_000, 100_000, memory_limit=1 << 30)
+
+
+def test_a_late_hook_does_not_undo_what_it_decided_before():
+    now = [0]
+    slow = hook("slow", 1, (fields.MEMORY_LIMIT,), lambda ctx: now.__setitem__(0, now[0] + hold[0]))
+    quota = hook("quota", 2, (fields.CPU_QUOTA,), lambda ctx: ctx.set(fields.CPU_QUOTA, -1, "always"))
+    hold = [0]
+    node = Node(hooks=[slow, quota], clock=lambda: now[0])
+    node.create(node.pod())
+    hold[0] = 10**9
+    assert node.update(memory=1 << 30) is None
+    assert node.handler.overruns == 1
+    node.synchronize()
+    assert node.containers["c1"].linux.resources.cpu.quota.value == -1
+
+
+def test_a_baseline_in_the_pods_own_annotations_is_not_believed():
+    """A runtime may pass annotations of a pod on to its containers; its owner must not set his own baseline."""
+    forged = {BASELINE_KEY: encode_baseline(Resources(cpu_quota=9_000_000))}
+    node = Node(ALL_OFF)
+    node.preexisting(node.pod(annotations=forged)).annotations.update(forged)
+    assert node.synchronize() == {}
+    assert node.update(memory=1 << 30) is None
+    assert node.containers["c1"].linux.resources.cpu.quota.value == 50_000
+
+
+def test_a_pod_that_forges_its_baseline_is_not_scaled_twice_either():
+    forged = {BASELINE_KEY: encode_baseline(Resources(cpu_quota=9_000_000))}
+    node = Node(node=FAST)
+    node.create(node.pod(annotations=forged, qos="LS"), quota=100_000)
+    for memory in (1 << 28, 1 << 29, 1 << 30):
+        reply = node.update(memory=memory)
+        assert reply is not None
+        assert reply.cpu.quota.value == 50_000
+
+
+# -- synchronize ------------------------------------------------------------------------------------------------------
+
+
+def test_synchronize_changes_what_differs_and_only_that():
+    node = Node()
+    node.preexisting(node.pod("p1", PINNED), "pinned")
+    node.preexisting(node.pod("p2"), "plain")
+    assert node.synchronize() == {"pinned": kubelet(cpus="2-3", quota=-1)}
+    assert node.ledger.counts() == (2, 2)
+    assert node.ledger.moved() == {"pinned": Resources(512, 50_000, 100_000)}, "the only one that we must remember"
+    assert node.synchronize() == {}
+    assert node.ledger.moved() == {"pinned": Resources(512, 50_000, 100_000)}
+    assert {told[0] for told in node.observed.told} == {"sync"}
+
+
+def test_a_restart_with_the_same_policy_changes_nothing():
+    node = Node()
+    node.create(node.pod(annotations=PINNED))
+    node.update(quota=80_000)
+    again = node.restarted(moved=node.ledger.moved())
+    assert again.synchronize() == {}
+    assert again.saved == 0
+    assert again.ledger.moved() == {"c1": Resources(512, 80_000, 100_000)}, "its annotation still tells the old one"
+
+
+def test_a_container_that_we_adjusted_is_corrected_when_the_policy_is_another():
+    node = Node()
+    node.create(node.pod(annotations=PINNED))
+    keep = policy(koordnri_config={"hooks": {"cpuset": {"keepQuota": True}}})
+    assert node.restarted(keep).synchronize() == {"c1": kubelet(quota=50_000)}
+
+
+def test_a_feature_that_is_off_is_restored_at_synchronize():
+    node = Node()
+    node.create(node.pod(annotations=PINNED))
+    assert node.restarted(ALL_OFF).synchronize() == {"c1": kubelet(cpus="0-7", quota=50_000)}
+    assert node.restarted(ALL_OFF).synchronize() == {}
+
+
+def test_containers_of_unknown_pods_are_left_alone_and_kept_in_mind():
+    node = Node(moved={"orphan": Resources(cpu_quota=7)})
+    node.preexisting("nobody", "orphan")
+    assert node.synchronize() == {}
+    assert node.ledger.container("orphan") is None
+    assert node.ledger.moved() == {"orphan": Resources(cpu_quota=7)}, "its pod may be told later"
+
+
+def test_what_is_gone_at_synchronize_is_forgotten():
+    node = Node()
+    node.create(node.pod("p1", PINNED), "c1")
+    node.update("c1", quota=80_000)
+    del node.pods["p1"], node.containers["c1"]
+    node.synchronize()
+    assert node.ledger.counts() == (0, 0)
+    assert node.ledger.moved() == {}
+
+
+def test_one_bad_container_does_not_cost_the_others_their_updates():
+    def decide(ctx: Any) -> None:
+        ctx.set(fields.CPU_QUOTA, "text" if ctx.pod.id == "p1" else 7000, "because")
+
+    node = Node(hooks=one_hook(decide))
+    node.preexisting(node.pod("p1"), "bad")
+    node.preexisting(node.pod("p2"), "good")
+    assert node.synchronize() == {"good": kubelet(quota=7000)}
+
+
+def test_after_the_budget_the_rest_of_a_synchronize_is_left_as_it_is():
+    now = [0]
+
+    def decide(ctx: Any) -> None:
+        now[0] += 400_000_000
+        ctx.set(fields.CPU_QUOTA, 7000, "because")
+
+    node = Node(hooks=one_hook(decide), clock=lambda: now[0])
+    for i in range(3):
+        node.preexisting(node.pod(f"p{i}"), f"c{i}")
+    assert set(node.synchronize()) == {"c0", "c1"}, "a budget of 500 ms for all of them together"
+    assert node.containers["c2"].linux.resources.cpu.quota.value == 50_000
+    assert node.ledger.counts() == (3, 3)
+
+
+# -- the budget -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("timeout_s", "configured_ms", "budget_s"),
+    [(2.0, None, 0.5), (8.0, None, 2.0), (2.0, 100, 0.1), (2.0, 900, 0.9), (2.0, 5000, 1.0)],
+)
+def test_the_budget_is_the_policys_but_never_more_than_half_of_what_the_runtime_waits(
+    timeout_s, configured_ms, budget_s
+):
+    config = {} if configured_ms is None else {"koordnri_config": {"chainBudgetMilliseconds": configured_ms}}
+    node = Node(policy(**config))
+    node.handler.runtime = RuntimeInfo(request_timeout_s=timeout_s)
+    assert node.handler.budget_s() == pytest.approx(budget_s)
+
+
+class Held:
+    """An event whose second hook does not return until `let_go`."""
+
+    def __init__(self, act: Callable[[Node], Any], under: Policy = DEFAULT_POLICY) -> None:
+        self.let_go, entered = threading.Event(), threading.Event()
+
+        def block(ctx: Any) -> None:
+            if ctx.container.id == "held":
+                entered.set()
+                assert self.let_go.wait(PATIENCE_S)
+
+        hooks = [*one_hook(lambda ctx: ctx.set(fields.CPU_CPUS, "2-3", "first"), fields.CPU_CPUS)]
+        hooks += [hook("blocks", 2, (fields.MEMORY_LIMIT,), block)]
+        self.node = Node(under, hooks=hooks)
+        self._thread = threading.Thread(target=act, args=(self.node,), daemon=True)
+        self._thread.start()
+        assert entered.wait(PATIENCE_S)
+
+    def finish(self) -> None:
+        self.let_go.set()
+        self._thread.join(PATIENCE_S)
+        assert not self._thread.is_alive()
+
+
+def creating(node: Node) -> None:
+    node.create(node.pod(), "held", settle=False)
+
+
+def test_an_early_answer_carries_what_is_decided_so_far_and_the_baseline():
+    held = Held(creating)
+    message = held.node.handler.answer_early()
+    held.finish()
+    assert isinstance(message, api.CreateContainerResponse)
+    assert message.adjust.linux.resources == kubelet(cpus="2-3")
+    assert decode_baseline(message.adjust.annotations[BASELINE_KEY]) == Resources(512, 50_000, 100_000)
+    assert held.node.handler.overruns == 1
+
+
+def test_an_early_answer_to_an_update_takes_nothing_back():
+    def updating(node: Node) -> None:
+        container = node.preexisting(node.pod(), "held", memory=1 << 30)
+        container.annotations[BASELINE_KEY] = encode_baseline(Resources(512, 50_000, 100_000))
+        node.update("held", apply=False, quota=80_000)
+
+    held = Held(updating)
+    message = held.node.handler.answer_early()
+    held.finish()
+    assert isinstance(message, api.UpdateContainerResponse)
+    [update] = message.update
+    assert update.container_id == "held"
+    assert update.linux.resources == kubelet(cpus="2-3"), "the stuck hook owns memory.limit and has not spoken"
+
+
+def test_an_early_answer_may_refuse():
+    held = Held(creating, policy(koordnri_config={"hooks": {"blocks": {"failurePolicy": "fail"}}}))
+    try:
+        with pytest.raises(Refused, match="blocks could not decide"):
+            held.node.handler.answer_early()
+    finally:
+        held.let_go.set()
+
+
+def test_when_nothing_is_in_flight_there_is_nothing_to_answer():
+    node = Node()
+    node.create(node.pod())
+    assert node.handler.answer_early() is None
+    assert node.handler.overruns == 0
+
+
+def test_a_thread_that_was_held_does_not_clear_what_another_one_decides_by_now():
+    held = Held(creating)
+    mine = held.node.handler.inflight
+    assert mine is not None
+    held.node.handler.answer_early()
+    other = held.node.handler.inflight = Inflight(mine.ctx, mine.finish)
+    held.finish()
+    assert held.node.handler.inflight is other
+
+
+def test_a_synchronize_that_was_answered_for_stops_deciding():
+    def synchronizing(node: Node) -> None:
+        node.preexisting(node.pod(), "held")
+        node.preexisting("p1", "next")
+        node.synchronize(settle=False)
+
+    held = Held(synchronizing)
+    held.node.handler.answer_early()
+    held.node.create("p1", "c9")
+    held.finish()
+    assert [told[2] for told in held.node.observed.told] == ["main"], "only the one that was created meanwhile"
+    assert held.node.ledger.counts() == (1, 1)
