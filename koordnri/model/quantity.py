@@ -26,6 +26,8 @@ _SUFFIX = {
     "Pi": Fraction(2**50),
     "Ei": Fraction(2**60),
 }
+_BINARY = {suffix: int(factor) for suffix, factor in _SUFFIX.items() if suffix.endswith("i")}
+_SHORT = 30
 _QUANTITY = re.compile(
     r"([+-]?(?:\d{1,40}(?:\.\d{0,40})?|\.\d{1,40}))(?:([KMGTPE]i|[numkMGTPE])|[eE]([+-]?\d{1,2}))?", re.ASCII
 )
@@ -51,6 +53,13 @@ def parse_quantity(text: str | int | float) -> Fraction:
 
 def quantity_value(text: str | int | float) -> int:
     """The quantity in whole units (bytes, counts), rounded up as Quantity.Value() does."""
+    # What webhooks write, `2000` and `8Gi`, without fractions: annotations are read while the runtime waits.
+    if isinstance(text, str) and len(text) <= _SHORT and text.isascii():
+        if text.isdigit():
+            return int(text)
+        digits, factor = text[:-2], _BINARY.get(text[-2:])
+        if factor is not None and digits.isdigit():
+            return int(digits) * factor
     return _ceil(parse_quantity(text))
 
 
