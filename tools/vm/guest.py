@@ -55,8 +55,8 @@ mount -t tmpfs tmpfs /out
 mount -t ext4 -o noatime /dev/vdb /job
 cd /job
 echo "lab: job starts after $(cut -d' ' -f1 /proc/uptime) s"
-# 124 is timeout's own way to say that the time was up; what the job left in /out still comes home.
-timeout --kill-after=5 "$limit" ./run
+# 124 is timeout's own way to say that the time was up. Interrupted, pytest still writes its report.
+timeout --signal=INT --kill-after=10 "$limit" ./run
 code=$?
 echo "lab: job ends with $code after $(cut -d' ' -f1 /proc/uptime) s"
 mkdir -p /out/.lab
@@ -77,6 +77,11 @@ Wants=dbus.socket
 Type=exec
 ExecStart={JOB}
 TasksMax=infinity
+# As in containerd's own unit; it also makes systemd enable every controller down to here, as on any node.
+Delegate=yes
+# Of the 8 CPUs, which share the cores of the machine outside, two are enough for the job's own processes, and waking
+# idle CPUs is dear without KVM. Containers have their own cgroups, where all 8 are allowed.
+AllowedCPUs=0,4
 """
 
 TARGET_UNIT = """[Unit]
