@@ -268,12 +268,21 @@ class PluginSession:
             if not trunk.answer(request, message):
                 return  # answered in our place meanwhile; what we found is out of date
             outcome = "ok"
-            if settle is not None:
-                settle()
+            if settle is not None and not self._settled(method, settle):
+                outcome = "error"
             if method == "Synchronize" and not getattr(message, "more", False):
                 self._synchronized()
                 self._drop_if_forgotten(trunk)
         self._count(event or method, outcome)
+
+    def _settled(self, method: str, settle: Callable[[], None]) -> bool:
+        """Do what was left for after the reply. The runtime has its answer; a bug here must not cost the registration."""
+        try:
+            settle()
+        except Exception as error:  # noqa: BLE001  # counted and told, as for the reply itself
+            self._log.error("event_failed", method=method, error=f"{type(error).__name__}: {error}", exc_info=True)
+            return False
+        return True
 
     def _configure(self, call: Request) -> Message:
         request = api.ConfigureRequest.FromString(call.payload)
