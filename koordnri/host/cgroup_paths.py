@@ -1,0 +1,132 @@
+"""Where a pod's, a container's and a QoS class's cgroup is, from what the runtime tells.
+
+All results are paths below a controller's root (v1: /sys/fs/cgroup/<controller>, v2: /sys/fs/cgroup), without a leading slash.
+What the runtime tells comes in several forms (nri.md 5.3, koordlet.md 1.11 and B4; CRI-O: internal/config/cgmgr):
+
+    pod.linux.cgroup_parent        /kubepods/burstable/pod<uid>                                     cgroupfs
+                                   /kubepods.slice/…/kubepods-burstable-pod<uid_>.slice             systemd, containerd
+                                   kubepods-burstable-pod<uid_>.slice                               systemd, CRI-O: the last part only
+    container.linux.cgroups_path   kubepods-burstable-pod<uid_>.slice:cri-containerd:<id>           systemd (CRI-O: `:crio:<id>`)
+                                   /kubepods/burstable/pod<uid>/<id>                                cgroupfs (CRI-O: `/crio-<id>`)
+
+Which driver it is shows in the form: a name that ends in `.slice` is systemd's, as the runtimes judge it, too. systemd's rule is that
+the last slice's name says the whole path, so that is what counts. A `--cgroup-root` of kubelet is part of the name and needs no care.
+"""
+
+from __future__ import annotations
+
+from koordnri.model import KubeQoS, NodeError
+
+SYSTEMD = "systemd"
+CGROUPFS = "cgroupfs"
+_SLICE = ".slice"
+_CRIO = "cri-o"
+"""as CRI-O calls itself in NRI; everything else names its cgroups as containerd does"""
+_SHOWN_CHARACTERS = 120
+
+
+def pod_directory(cgroup_parent: str) -> str:
+    """The pod's cgroup. Raises NodeError when the runtime told none, or one that is not below the cgroup root."""
+    where = "pod.linux.cgroup_parent"
+    parts = _parts(cgroup_parent, where)
+    if parts[-1].endswith(_SLICE):
+        return _expand(parts[-1], where)
+    return "/".join(parts)
+
+
+def container_directory(cgroup_parent: str, container_id: str, runtime: str, cgroups_path: str = "") -> str:
+    """The container's cgroup, from `cgroups_path` if the runtime told one, else by the name that `runtime` gives to its cgroups.
+
+    runtime   as told in NRI's registration: `containerd`, `cri-o`
+
+    Raises NodeError when what was told is not below the cgroup root. An OCI runtime may keep the processes one level deeper, see
+    `inner_directory`.
+    """
+    if cgroups_path:
+        return _of_cgroups_path(cgroups_path)
+    name = _single(container_id, "container.id")
+    pod = pod_directory(cgroup_parent)
+    crio = runtime == _CRIO
+    if pod.endswith(_SLICE):
+        return f"{pod}/{'crio' if crio else 'cri-containerd'}-{name}.scope"
+    return f"{pod}/crio-{name}" if crio else f"{pod}/{name}"
+
+
+def inner_directory(container: str) -> str:
+    """Where crun keeps a container's processes and limits under the systemd driver: below the scope, which is systemd's.
+
+    It exists with crun on v2 only. Limits count in both; the scope is the upper level.
+    """
+    return f"{container}/container"
+
+
+def parent_directory(directory: str) -> str:
+    """Of a pod's cgroup that of its QoS class, of a container's that of its pod. Raises NodeError for one directly below the root."""
+    parent = directory.rpartition("/")[0]
+    if not parent:
+        raise NodeError("cgroup", f'expected a cgroup with a parent of its own below the root, got "{directory}"')
+    return parent
+
+
+def class_directory(qos: KubeQoS, driver: str, cgroup_root: str = "") -> str:
+    """The cgroup of all pods of a Kubernetes class; Guaranteed pods have none of their own and lie directly in the root of all pods.
+
+    driver        `systemd` or `cgroupfs`
+    cgroup_root   kubelet's --cgroup-root, as kubelet takes it: `/a/b`, also under systemd
+
+    Raises NodeError for another driver, or a root that leads elsewhere. Where a pod of the class is known, `parent_directory` tells
+    the same without knowing either.
+    """
+    names = [*_parts(cgroup_root, "kubelet --cgroup-root", optional=True), "kubepods"]
+    if qos is not KubeQoS.GUARANTEED:
+        names.append(qos.lower())
+    if driver == CGROUPFS:
+        return "/".join(names)
+    if driver == SYSTEMD:
+        # kubelet turns the dashes within a name into underscores, for a dash says "one level down" to systemd.
+        return _expand("-".join(n.replace("-", "_") for n in names) + _SLICE, "kubelet --cgroup-root")
+    raise NodeError("cgroup driver", f'expected {SYSTEMD} or {CGROUPFS}, got "{driver}"')
+
+
+def _of_cgroups_path(path: str) -> str:
+    where = "container.linux.cgroups_path"
+    if ":" not in path:
+        return "/".join(_parts(path, where))
+    fields = path.split(":")
+    if len(fields) != 3:
+        raise NodeError(where, f"expected slice:prefix:name or a path, got {_shown(path)}")
+    slice_name, prefix, name = fields
+    name = _single(name, where)
+    if not name.endswith(_SLICE):
+        name = f"{_single(prefix, where)}-{name}.scope" if prefix else f"{name}.scope"
+    parts = _parts(slice_name or "system.slice", where)  # runc's default
+    return f"{_expand(parts[-1], where)}/{name}"
+
+
+def _expand(name: str, where: str) -> str:
+    """`a-b-c.slice` → `a.slice/a-b.slice/a-b-c.slice` (systemd.slice(5))."""
+    stem = name.removesuffix(_SLICE)
+    words = stem.split("-")
+    if stem == name or not all(words):
+        raise NodeError(where, f"expected the name of a slice below the root, such as a-b.slice, got {_shown(name)}")
+    return "/".join("-".join(words[: i + 1]) + _SLICE for i in range(len(words)))
+
+
+def _parts(path: str, where: str, *, optional: bool = False) -> list[str]:
+    """The names on the way down. Refused is everything by which a path could lead out of the cgroup file system."""
+    parts = [part for part in path.split("/") if part]
+    if not parts and not optional:
+        raise NodeError(where, f"expected a cgroup below the root, got {_shown(path)}")
+    if "." in parts or ".." in parts or not path.isprintable():
+        raise NodeError(where, f'expected a path without ".", ".." and control characters, got {_shown(path)}')
+    return parts
+
+
+def _single(name: str, where: str) -> str:
+    if not name or "/" in name or ":" in name or name in {".", ".."} or not name.isprintable():
+        raise NodeError(where, f"expected one name without slash and colon, got {_shown(name)}")
+    return name
+
+
+def _shown(text: str) -> str:
+    return repr(text[:_SHOWN_CHARACTERS])

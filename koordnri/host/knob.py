@@ -1,0 +1,201 @@
+"""One control file of one cgroup: its path, its value as last read, and what went wrong with it.
+
+All that the kernel may answer is turned into a `Failed` here: whether cgroup or file are missing, or it refuses, and then what that means.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+from koordnri.host.cgroup_files import CgroupFiles
+from koordnri.host.change import Change, Outcome, Status
+from koordnri.host.spelling import Form, form
+from koordnri.model import Field, fields
+
+_ROOT = "sys/fs/cgroup"
+_MEANING = {
+    (
+        fields.CPU_QUOTA,
+        errno.EINVAL,
+    ): "more than its parent may use, less than a cgroup below may, less than 1000 µs or than cpu.burst",
+    (
+        fields.CPU_PERIOD,
+        errno.EINVAL,
+    ): "not within 1000..1000000 µs, or quota and period together are more than the parent's",
+    (fields.CPU_BURST, errno.EINVAL): "more than the quota",
+    (fields.CPU_CPUS, errno.EACCES): "its parent has not all of these CPUs",
+    (fields.CPU_CPUS, errno.EBUSY): "a cgroup below still has CPUs that would be taken away",
+    (fields.CPU_CPUS, errno.EINVAL): "not online, or of an exclusive cpuset",
+    (fields.CPU_CPUS, errno.ERANGE): "there are not so many CPUs",
+    (fields.CPU_CPUS, errno.ENOSPC): "processes run in it and would be left without a CPU",
+    (fields.CPU_MEMS, errno.EACCES): "its parent has not all of these memory nodes",
+    (fields.CPU_MEMS, errno.EBUSY): "a cgroup below still has memory nodes that would be taken away",
+    (fields.MEMORY_LIMIT, errno.EBUSY): "more is in use and cannot be reclaimed",
+    (fields.IO_MAX, errno.ENODEV): "there is no such disk",
+    (fields.IO_WEIGHT, errno.ENODEV): "there is no such disk",
+}
+"""What the kernel means by its error, where that is not plain"""
+
+
+class Failed(Exception):
+    """A look or a write that came to nothing. Caught within the writer; callers see status and error in an Outcome."""
+
+    def __init__(self, status: Status, error: str) -> None:
+        super().__init__(error)
+        self.status = status
+        self.error = error
+
+
+class Tree:
+    """The cgroups below `root`/sys/fs/cgroup, of version 1 or 2."""
+
+    def __init__(self, root: Path, version: int, files: CgroupFiles) -> None:
+        self.version = version
+        self.files = files
+        top = str(root / _ROOT)
+        self._tops = {"": f"{top}/"}
+        if version == 1:
+            self._tops |= {controller: f"{top}/{controller}/" for controller in ("cpu", "cpuset", "memory")}
+            # Most distributions link cpu to the hierarchy of both; the link is not everywhere.
+            if not files.exists(f"{top}/cpu") and files.exists(f"{top}/cpu,cpuacct"):
+                self._tops["cpu"] = f"{top}/cpu,cpuacct/"
+
+    def path(self, directory: str, file: str) -> str:
+        """Full path of a file as `spelling` names it. Raises Failed for a directory that is not below the cgroup root."""
+        # Whoever made the path has looked for this, too. But one slip here would write outside of the cgroups, as root.
+        if not directory or directory[0] == "/" or "\0" in directory or ".." in directory.split("/"):
+            problem = f'expected a path below the cgroup root without "..", got {directory[:120]!r}'
+            raise Failed(Status.REFUSED, f"cgroup: {problem}")
+        if self.version == 2:
+            return f"{self._tops['']}{directory}/{file}"
+        controller, _, name = file.partition("/")
+        return f"{self._tops[controller]}{directory}/{name}"
+
+    def text(self, path: str) -> str:
+        """What the file says. Raises Failed."""
+        try:
+            return self.files.read(path)
+        except OSError as error:
+            raise self._failed(path, "cannot be read", error, None) from None
+
+    def put(self, path: str, text: str, field: Field) -> None:
+        """Write once. Raises Failed."""
+        try:
+            self.files.write(path, text)
+        except OSError as error:
+            raise self._failed(path, f"the kernel refuses {text!r}", error, field) from None
+
+    def _failed(self, path: str, what: str, error: OSError, field: Field | None) -> Failed:
+        number = error.errno or 0
+        # ENODEV is said by a file whose cgroup was removed after it had been opened, but of io.max's disk, too.
+        if number in (errno.ENOENT, errno.ENOTDIR, errno.ENODEV):
+            directory = os.path.dirname(path)
+            if not self.files.exists(directory):
+                return Failed(Status.GONE, f"{directory}: no such cgroup")
+            if number != errno.ENODEV:
+                return Failed(Status.UNSUPPORTED, f"{path}: no such file: kernel or controllers do not offer it")
+        meaning = _MEANING.get((field, number)) if field is not None else None
+        text = f"{path}: {what}: {error.strerror} ({errno.errorcode.get(number, number)})"
+        if meaning is not None:
+            text += f": {meaning}"
+        return Failed(Status.UNSUPPORTED if number == errno.EOPNOTSUPP else Status.REFUSED, text)
+
+
+class Knob:
+    """A field of a cgroup, and what is wanted of it. `now` is the value as last read, None when it could not be read."""
+
+    __slots__ = ("before", "change", "error", "form", "now", "path", "status", "text", "tree")
+
+    def __init__(self, tree: Tree, change: Change) -> None:
+        self.tree = tree
+        self.change = change
+        self.path = ""
+        self.form: Form | None = None
+        self.text = ""
+        self.now: Any = None
+        self.before: Any = None
+        self.status: Status | None = None
+        self.error = ""
+
+    def look(self) -> None:
+        """Read the value. Raises Failed."""
+        self.now = None
+        change, tree = self.change, self.tree
+        found = form(change.field, tree.version)
+        if found is None:
+            raise Failed(Status.UNSUPPORTED, f"cgroup v{tree.version} has no file for {change.field.name}")
+        self.form = found
+        for i, name in enumerate(found.files):
+            self.path = tree.path(change.directory, name)
+            try:
+                self.text = tree.text(self.path)
+                break
+            except Failed as failed:
+                if failed.status is not Status.UNSUPPORTED or i + 1 == len(found.files):
+                    raise
+        try:
+            self.now = found.parse(self.text, change.key)
+        except ValueError as error:
+            raise Failed(Status.REFUSED, f"{self.path}: {error}") from None
+
+    def compare(self) -> None:
+        """Read, and give the verdict at once when nothing is to be written, or nothing can."""
+        try:
+            self.look()
+            self.before = self.now
+            if self.done:
+                self.status = Status.SAME
+            else:
+                self.spell(self.change.value)
+        except Failed as failed:
+            self.fail(failed)
+
+    @property
+    def done(self) -> bool:
+        """Whether the file has the value that is wanted, as of the last look."""
+        if self.form is None or self.now is None:
+            return False
+        try:
+            return self.form.same(self.change.value, self.now)
+        except (TypeError, ValueError):
+            return False  # a value of another type; spell tells what was expected
+
+    def spell(self, value: Any) -> str:
+        """The text of a value. Raises Failed for one that no kernel takes."""
+        assert self.form is not None
+        try:
+            return self.form.spell(value, self.change.key, self.text)
+        except (TypeError, ValueError) as error:
+            raise Failed(Status.REFUSED, f"{self.path}: {self.change.field.name}: {error}") from None
+
+    def put(self, value: Any) -> None:
+        """Write without looking. Raises Failed."""
+        self.tree.put(self.path, self.spell(value), self.change.field)
+
+    def write(self, value: Any) -> None:
+        """Write, and read back. Raises Failed."""
+        self.put(value)
+        self.look()
+
+    def judge(self) -> None:
+        """The verdict after everything was written: what the last look says, not what the kernel answered."""
+        assert self.form is not None
+        if self.done:
+            self.status = Status.SAME if self.form.same(self.change.value, self.before) else Status.WRITTEN
+            self.error = ""
+        else:
+            wanted = self.change.value
+            self.status = Status.DRIFTED_BACK
+            self.error = f"{self.path}: expected {wanted!r} to read back after it was written, got {self.now!r}"
+
+    def fail(self, failed: Failed) -> None:
+        """The verdict, for now, when something went wrong."""
+        self.status, self.error = failed.status, failed.error
+
+    def outcome(self) -> Outcome:
+        """For the caller."""
+        assert self.status is not None
+        return Outcome(self.change, self.status, self.before, self.now, self.error)

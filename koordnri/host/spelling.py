@@ -1,0 +1,293 @@
+"""Value of a field ↔ text of its cgroup file, for v1 and v2, and whether a value that was read is the one that was wanted.
+
+    form(CPU_QUOTA, 2).spell(50_000, "", "max 100000\n")  → "50000 100000"     writing the quota keeps the period
+    form(CPU_QUOTA, 2).parse("max 100000\n", "")          → -1
+    form(MEMORY_LIMIT, 1).same(5000, 4096)                → True               the kernel rounds down to pages
+
+Values are the model's: integers with -1 for no limit, cpusets as lists, io.max as `rbps=… wbps=… riops=… wiops=…`, io.weight as a number
+or `default`. The key of a keyed field is the disk's `major:minor`. Sources: cgroup-v1 and cgroup-v2 documentation, mm/page_counter.c.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
+
+from koordnri.host.memory import page_bytes
+from koordnri.model import UNLIMITED, CPUSet, Field, fields
+from koordnri.model.convert import MAX_SHARES, MIN_SHARES, shares_to_weight
+
+NO_IO_LIMIT = "rbps=max wbps=max riops=max wiops=max"
+"""io.max of a disk that the file does not list"""
+DEFAULT = "default"
+"""io.weight of a disk that the file does not list; as key, the cgroup's own weight"""
+_IO_KEYS = ("rbps", "wbps", "riops", "wiops")
+_MAX_BYTES = 2**63 - 1
+
+
+class Form(NamedTuple):
+    """How one cgroup version spells one field.
+
+    files   below the controller's root of v1 (with the controller before it) or below the cgroup of v2; the first that exists counts
+    parse   (text, key) → value. Raises ValueError, told what was expected, for what no kernel writes
+    spell   (value, key, current text of the file) → text to write. Raises ValueError for a value that no kernel takes
+    same    (wanted, read) → whether the kernel means the same by both
+    """
+
+    files: tuple[str, ...]
+    parse: Callable[[str, str], Any]
+    spell: Callable[[Any, str, str], str]
+    same: Callable[[Any, Any], bool]
+
+
+@cache
+def form(field: Field, version: int) -> Form | None:
+    """None when cgroups of that version have no file for the field."""
+    files = (_V1_FILES.get(field, field.v1),) if version == 1 else field.v2
+    if not all(files) or field not in _SPELLINGS:
+        return None
+    return Form(files, *_SPELLINGS[field][version - 1])
+
+
+def weights(shares: int) -> frozenset[int]:
+    """Every cpu.weight that a runtime may have made of cpu.shares; the kernel's range of shares is kept.
+
+    Linear is what Kubernetes, koordlet and runc before 1.3.2 compute, and we write. runc since 1.3.2 and crun since 1.23 fit a curve
+    through minimum, default and maximum (opencontainers/cgroups). Where that meets a whole number exactly, the last bit of a
+    logarithm decides about rounding up, and libraries differ in it.
+    """
+    shares = _clamp_shares(shares)
+    log = math.log2(shares)
+    curved = 10 ** ((log * log + 125 * log) / 612 - 7 / 34)
+    some = {shares_to_weight(shares), math.ceil(curved)}
+    if abs(curved - round(curved)) < 1e-6:
+        some |= {round(curved), round(curved) + 1}
+    return frozenset(min(max(w, 1), 10_000) for w in some)
+
+
+def _clamp_shares(shares: int) -> int:
+    return min(max(shares, MIN_SHARES), MAX_SHARES)
+
+
+def _same_shares(wanted: int, read: int) -> bool:
+    return _clamp_shares(wanted) == read
+
+
+def _same_weight(wanted: int, read: int) -> bool:
+    # `read` is the smallest number of shares with the weight that was read, so this way back to the weight is exact.
+    return wanted == read or shares_to_weight(read) in weights(wanted)
+
+
+def _parse_weight(text: str, key: str) -> int:
+    weight = _number(text)
+    if not 1 <= weight <= 10_000:
+        raise ValueError(f"expected a weight 1..10000, got {weight}")
+    # koordlet's way back (convert.weight_to_shares) rounds down, and the result has another weight.
+    return MIN_SHARES + -((1 - weight) * 262_142 // 9999)
+
+
+def _spell_weight(value: Any, key: str, current: str) -> str:
+    return str(shares_to_weight(_clamp_shares(_whole(value))))
+
+
+# Numbers
+
+
+def _number(text: str) -> int:
+    text = text.strip()
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdecimal() and len(digits) <= 20):
+        raise ValueError(f"expected a number, got {text[:40]!r}")
+    return int(text)
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int:
+        raise ValueError(f"expected a whole number, got {value!r}")
+    return value
+
+
+def _natural(value: Any, key: str = "", current: str = "") -> str:
+    if _whole(value) < 0:
+        raise ValueError(f"expected 0 or more, got {value}")
+    return str(value)
+
+
+def _parse_number(text: str, key: str) -> int:
+    return _number(text)
+
+
+def _v1_limit(value: Any, key: str, current: str) -> str:
+    return str(value) if _whole(value) > 0 else "-1"
+
+
+def _v2_limit(value: Any, key: str, current: str) -> str:
+    return str(value) if _whole(value) > 0 else "max"
+
+
+def _v2_protection(value: Any, key: str, current: str) -> str:
+    return str(value) if _whole(value) >= 0 else "max"
+
+
+def _equal(wanted: Any, read: Any) -> bool:
+    return bool(wanted == read)
+
+
+# CPU bandwidth: on v2 quota and period share the file, and both are always written, so that neither falls back
+
+
+def _parse_quota(text: str, key: str) -> int:
+    return max(_number(text), UNLIMITED)
+
+
+def _max_parts(text: str) -> tuple[str, str]:
+    quota, _, period = text.strip().partition(" ")
+    return quota, period
+
+
+def _parse_max_quota(text: str, key: str) -> int:
+    quota, _ = _max_parts(text)
+    return UNLIMITED if quota == "max" else _number(quota)
+
+
+def _parse_max_period(text: str, key: str) -> int:
+    return _number(_max_parts(text)[1])
+
+
+def _spell_max_quota(value: Any, key: str, current: str) -> str:
+    return f"{_v2_limit(value, key, '')} {_max_parts(current)[1]}".rstrip()
+
+
+def _spell_max_period(value: Any, key: str, current: str) -> str:
+    return f"{_max_parts(current)[0]} {_natural(value)}"
+
+
+# Memory
+
+
+def _parse_bytes(text: str, key: str) -> int:
+    text = text.strip()
+    value = UNLIMITED if text == "max" else _number(text)
+    # v1 has no word for no limit: it shows the largest number of whole pages.
+    return UNLIMITED if value < 0 or value >= _MAX_BYTES // page_bytes() * page_bytes() else value
+
+
+def _same_bytes(wanted: int, read: int) -> bool:
+    return wanted == read or _pages(wanted) == _pages(read)
+
+
+def _same_limit(wanted: int, read: int) -> bool:
+    return _same_bytes(wanted if wanted > 0 else UNLIMITED, read)
+
+
+def _pages(value: int) -> int:
+    most = _MAX_BYTES // page_bytes()
+    return most if value < 0 else min(value // page_bytes(), most)
+
+
+# CPU sets
+
+
+def _parse_cpus(text: str, key: str) -> str:
+    return text.strip()
+
+
+def _spell_cpus(value: Any, key: str, current: str) -> str:
+    # An empty write is none, so "no CPUs of its own" is said by a newline.
+    return str(CPUSet.parse(str(value))) or "\n"
+
+
+# Disks
+
+
+def _disk_line(text: str, key: str) -> str | None:
+    prefix = key + " "
+    return next((line[len(prefix) :].strip() for line in text.splitlines() if line.startswith(prefix)), None)
+
+
+def _disk(key: str) -> str:
+    major, _, minor = key.partition(":")
+    if not (major.isascii() and major.isdecimal() and minor.isascii() and minor.isdecimal()):
+        raise ValueError(f"expected a disk as major:minor, got {key!r}")
+    return key
+
+
+def _io_limits(text: str) -> dict[str, str]:
+    """Keys that are given, in the kernel's order. Leaving one out leaves it alone."""
+    given = {}
+    for word in text.split():
+        name, _, limit = word.partition("=")
+        if name not in _IO_KEYS or not (limit == "max" or (limit.isascii() and limit.isdecimal() and int(limit) > 0)):
+            raise ValueError(f"expected rbps, wbps, riops, wiops = max or a number above 0, got {word!r}")
+        given[name] = limit
+    return {name: given[name] for name in _IO_KEYS if name in given}
+
+
+def _parse_io_max(text: str, key: str) -> str:
+    return _disk_line(text, key) or NO_IO_LIMIT
+
+
+def _spell_io_max(value: Any, key: str, current: str) -> str:
+    limits = _io_limits(str(value))
+    if not limits:
+        raise ValueError(f"expected limits such as {NO_IO_LIMIT}, got {value!r}")
+    return f"{_disk(key)} " + " ".join(f"{name}={limit}" for name, limit in limits.items())
+
+
+def _same_io_max(wanted: str, read: str) -> bool:
+    if wanted == read:
+        return True
+    has = _io_limits(read)
+    return all(has.get(name, "max") == limit for name, limit in _io_limits(wanted).items())
+
+
+def _parse_io_weight(text: str, key: str) -> int | str:
+    found = _disk_line(text, key or DEFAULT)
+    return DEFAULT if found is None else _number(found)
+
+
+def _spell_io_weight(value: Any, key: str, current: str) -> str:
+    weight = value if value == DEFAULT else _natural(value)
+    if key in ("", DEFAULT):
+        return f"{DEFAULT} {weight}"
+    return f"{_disk(key)} {weight}"
+
+
+_PLAIN = (_parse_number, _natural, _equal)
+_QUOTA_V1 = (_parse_quota, _v1_limit, fields.CPU_QUOTA.same)
+_QUOTA_V2 = (_parse_max_quota, _spell_max_quota, fields.CPU_QUOTA.same)
+_PERIOD_V2 = (_parse_max_period, _spell_max_period, _equal)
+_SHARES_V1 = (_parse_number, _natural, _same_shares)
+_SHARES_V2 = (_parse_weight, _spell_weight, _same_weight)
+_CPUS = (_parse_cpus, _spell_cpus, fields.CPU_CPUS.same)
+_LIMIT_V1 = (_parse_bytes, _v1_limit, _same_limit)
+_LIMIT_V2 = (_parse_bytes, _v2_limit, _same_limit)
+_PROTECTION = (_parse_bytes, _v2_protection, _same_bytes)
+_IO_MAX = (_parse_io_max, _spell_io_max, _same_io_max)
+_IO_WEIGHT = (_parse_io_weight, _spell_io_weight, _equal)
+
+_SPELLINGS: dict[Field, tuple[Any, Any]] = {
+    fields.CPU_CPUS: (_CPUS, _CPUS),
+    fields.CPU_MEMS: (_CPUS, _CPUS),
+    fields.CPU_QUOTA: (_QUOTA_V1, _QUOTA_V2),
+    fields.CPU_PERIOD: (_PLAIN, _PERIOD_V2),
+    fields.CPU_SHARES: (_SHARES_V1, _SHARES_V2),
+    fields.CPU_BURST: (_PLAIN, _PLAIN),
+    fields.MEMORY_LIMIT: (_LIMIT_V1, _LIMIT_V2),
+    fields.MEMORY_MIN: (_PROTECTION, _PROTECTION),
+    fields.MEMORY_LOW: (_PROTECTION, _PROTECTION),
+    fields.MEMORY_HIGH: (_LIMIT_V2, _LIMIT_V2),
+    fields.IO_MAX: (_IO_MAX, _IO_MAX),
+    fields.IO_WEIGHT: (_IO_WEIGHT, _IO_WEIGHT),
+}
+"""Field → (parse, spell, same) of v1, of v2"""
+
+_V1_FILES = {
+    fields.CPU_BURST: "cpu/cpu.cfs_burst_us",
+    fields.MEMORY_MIN: "memory/memory.min",
+    fields.MEMORY_LOW: "memory/memory.low",
+    fields.MEMORY_HIGH: "memory/memory.high",
+}
+"""Files of v1 that no runtime reaches and a writer does, where the kernel has them: burst since 5.14, the rest on Alibaba's and Anolis'"""

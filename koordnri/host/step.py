@@ -1,0 +1,266 @@
+"""What is changed of one cgroup in one go: one field, or those that the kernel ties together.
+
+A step first widens (to what covers the value now and the one wanted), later settles (on the exact value). It minds the steps that
+got stuck: a child is not put beyond a parent that could not grow, nor a parent below a child that would not shrink.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from koordnri.host.change import Change, Status
+from koordnri.host.knob import Failed, Knob, Tree
+from koordnri.host.nesting import LIMIT, nesting, ratio
+from koordnri.host.spelling import form
+from koordnri.model import UNLIMITED, Field, fields
+
+BANDWIDTH = (fields.CPU_QUOTA, fields.CPU_PERIOD, fields.CPU_BURST)
+_LIMITS = (fields.MEMORY_LIMIT, fields.MEMORY_HIGH)
+_USAGE = {1: "memory/memory.usage_in_bytes", 2: "memory.current"}
+_SWAP_LIMIT = "memory.memsw.limit_in_bytes"
+
+
+def steps_of(tree: Tree, knobs: Sequence[Knob]) -> list[Step]:
+    """Steps for those of one level's compared knobs that have no verdict yet."""
+    steps: list[Step] = []
+    bandwidths: dict[str, list[Knob]] = {}
+    for knob in knobs:
+        field = knob.change.field
+        if field in BANDWIDTH and knob.status in (None, Status.SAME):
+            bandwidths.setdefault(knob.change.directory, []).append(knob)
+        elif knob.status is None:
+            steps.append(V1MemoryLimit(knob) if tree.version == 1 and field is fields.MEMORY_LIMIT else Step(knob))
+    steps += [Bandwidth(tree, some) for some in bandwidths.values() if any(knob.status is None for knob in some)]
+    return steps
+
+
+def usage_bytes(tree: Tree, directory: str) -> int | None:
+    """Memory in use by a cgroup and those below it; None when that cannot be told."""
+    try:
+        return int(tree.text(tree.path(directory, _USAGE[tree.version])))
+    except (Failed, ValueError):
+        return None
+
+
+class Step:
+    """One field by itself."""
+
+    def __init__(self, knob: Knob) -> None:
+        self.tree = knob.tree
+        self.knobs = [knob]
+        self.directory = knob.change.directory
+        self.field = knob.change.field
+        self.nesting = nesting(self.field, self.tree.version)
+        self._stuck: list[Step] = []
+
+    @property
+    def has(self) -> Any:
+        """The value now, as the nesting compares it; None when it could not be read."""
+        return self.knobs[0].now
+
+    @property
+    def wants(self) -> Any:
+        """The value wanted, as the nesting compares it."""
+        value = self.knobs[0].change.value
+        # 0 is no limit, too, as everywhere in the model.
+        return UNLIMITED if self.nesting is LIMIT and value <= 0 else value
+
+    def widen(self, stuck: list[Step]) -> None:
+        """First pass: make room, if there is to be more."""
+        self._attempt(self._widen, stuck)
+
+    def settle(self, stuck: list[Step]) -> None:
+        """Second pass: the exact value, and the verdict."""
+        if Status.GONE not in [knob.status for knob in self.knobs]:
+            self._attempt(self._settle, stuck)
+
+    def _attempt(self, act: Callable[[], None], stuck: list[Step]) -> None:
+        self._stuck = stuck
+        try:
+            act()
+        except Failed as failed:
+            for knob in self.knobs:
+                with contextlib.suppress(Failed):
+                    knob.look()
+                if knob.done:
+                    knob.judge()
+                else:
+                    knob.fail(failed)
+            if self.has is not None:
+                stuck.append(self)
+
+    def _widen(self) -> None:
+        if self.nesting is not None and not self.nesting.covers(self.has, self.wants):
+            room = self.nesting.join(self.has, self.wants)
+            self._check_room(room)
+            self._set(room)
+
+    def _settle(self) -> None:
+        if not self.knobs[0].done:
+            self._check_room(self.wants)
+            self._check_usage()
+            self._set(self.wants)
+        self._judge()
+
+    def _set(self, value: Any) -> None:
+        self.knobs[0].write(value)
+
+    def _judge(self) -> None:
+        for knob in self.knobs:
+            knob.judge()
+        if any(knob.status is Status.DRIFTED_BACK for knob in self.knobs):
+            self._stuck.append(self)
+
+    def _check_room(self, value: Any) -> None:
+        """Raises Failed when the value does not go with a relative that is stuck. v1 would refuse most of it, v2 nothing."""
+        for other in self._stuck:
+            if other is self or other.field is not self.field or self.nesting is None or other.has is None:
+                continue
+            if self.directory.startswith(f"{other.directory}/"):
+                fits, where = self.nesting.fits(value, other.has), "above"
+            elif other.directory.startswith(f"{self.directory}/"):
+                fits, where = self.nesting.fits(other.has, value), "below"
+            else:
+                continue
+            if not fits:
+                raise Failed(
+                    Status.REFUSED,
+                    f"{self.knobs[0].path}: {self.field.name} not set to {value}: "
+                    f"{other.directory} {where} could not be changed and keeps {other.has}",
+                )
+
+    def _check_usage(self) -> None:
+        """Raises Failed when less memory would be allowed than is in use: the kernel then reclaims hard, and may kill."""
+        if self.field not in _LIMITS or self.knobs[0].change.force or LIMIT.covers(self.wants, self.has):
+            return
+        usage = usage_bytes(self.tree, self.directory)
+        if usage is not None and usage > self.wants:
+            raise Failed(
+                Status.REFUSED,
+                f"{self.knobs[0].path}: {self.field.name} not set to {self.wants}: {usage} bytes are in use; "
+                "wait until it uses less, or force it",
+            )
+
+
+class V1MemoryLimit(Step):
+    """memory.limit on v1, where the kernel refuses (EINVAL) to have it above the limit of memory and swap together.
+
+    The runtime sets both alike, which means no swap; alike they stay. A larger one is left alone.
+    """
+
+    def _set(self, value: int) -> None:
+        knob = self.knobs[0]
+        path = os.path.join(os.path.dirname(knob.path), _SWAP_LIMIT)
+        limit = form(fields.MEMORY_LIMIT, 1)
+        assert limit is not None
+        old, both = knob.now, None
+        # The file is missing where the kernel does not account swap.
+        with contextlib.suppress(Failed, ValueError):
+            both = limit.parse(self.tree.text(path), "")
+        if both is not None and not LIMIT.covers(both, value):
+            self.tree.put(path, knob.spell(value), self.field)
+        knob.write(value)
+        if both is not None and both == old and not LIMIT.covers(value, both):
+            self.tree.put(path, knob.spell(value), self.field)
+
+
+class Bandwidth(Step):
+    """Quota, period and burst: the kernel compares quota / period with the parent's, and refuses a burst above the quota.
+
+    Without a change of its own, each keeps its value. On v2 quota and period are one write.
+    """
+
+    def __init__(self, tree: Tree, knobs: list[Knob]) -> None:
+        super().__init__(knobs[0])
+        self.knobs = knobs
+        self.field = fields.CPU_QUOTA
+        self.nesting = LIMIT
+        self._quota = self._knob(fields.CPU_QUOTA)
+        self._period = self._knob(fields.CPU_PERIOD)
+        self._burst = next((k for k in knobs if k.change.field is fields.CPU_BURST), None)
+
+    @property
+    def has(self) -> Any:
+        quota, period = self._quota.now, self._period.now
+        return None if quota is None or period is None else ratio(quota, period)
+
+    @property
+    def wants(self) -> Any:
+        return ratio(*self._wanted())
+
+    def _knob(self, field: Field) -> Knob:
+        for knob in self.knobs:
+            if knob.change.field is field:
+                return knob
+        knob = Knob(self.tree, Change(self.directory, field, "", None))
+        with contextlib.suppress(Failed):
+            knob.look()
+        return knob
+
+    def _wanted(self) -> tuple[int, int]:
+        quota, period = (k.now if k.change.value is None else k.change.value for k in (self._quota, self._period))
+        return quota if quota > 0 else UNLIMITED, period
+
+    @property
+    def _limits_done(self) -> bool:
+        return all(k.change.value is None or k.done for k in (self._quota, self._period))
+
+    def _widen(self) -> None:
+        self._check_known()
+        if not self._limits_done:
+            super()._widen()
+
+    def _settle(self) -> None:
+        self._check_known()
+        burst = self._burst
+        if burst is not None and burst.change.value < burst.now:
+            burst.write(burst.change.value)
+        if not self._limits_done:
+            self._check_room(self.wants)
+            self._set(self.wants)
+        if burst is not None and not burst.done:
+            burst.write(burst.change.value)
+        self._judge()
+
+    def _check_known(self) -> None:
+        """Raises Failed when quota or period cannot be read: it takes both to tell what one of them means."""
+        if not self._limits_done:
+            for knob in (self._quota, self._period):
+                if knob.now is None:
+                    knob.look()
+
+    def _set(self, value: Any) -> None:
+        # Of one wider than before and one exact there is no mixture: the wider of two ratios is one of the two.
+        quota, period = self._wanted()
+        try:
+            if self.tree.version == 2:
+                text = f"{'max' if quota < 0 else quota} {period}"
+                self.tree.put(self._quota.path, text, fields.CPU_QUOTA)
+            else:
+                self._set_v1(quota, period)
+        finally:
+            for knob in (self._quota, self._period):
+                with contextlib.suppress(Failed):
+                    knob.look()
+
+    def _set_v1(self, quota: int, period: int) -> None:
+        """Two files, and each write is held against the parent. Without a quota in between, the period is free."""
+        old_quota, old_period = self._quota.now, self._period.now
+        if period == old_period:
+            self._quota.put(quota)
+            return
+        try:
+            if old_quota > 0:
+                self._quota.put(UNLIMITED)
+            self._period.put(period)
+            if quota > 0:
+                self._quota.put(quota)
+        except Failed:
+            with contextlib.suppress(Failed):
+                self._period.put(old_period)
+            with contextlib.suppress(Failed):
+                self._quota.put(old_quota)
+            raise

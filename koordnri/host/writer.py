@@ -1,0 +1,79 @@
+"""Writes decided values into cgroups so that at no instant a child exceeds its parent, and reads back what it wrote.
+
+    outcomes = Writer(Path("/"), 2).apply([class_changes, pod_changes, container_changes])
+
+Two passes (koordlet.md 1.7): from the top down each cgroup that has others below it only grows, to what covers old and new value; then
+from the bottom up each gets the exact value. So growth comes to the parent first and shrinking to the child first, also when some grow
+and some shrink. Where one could not be changed, what would then lie outside of it is refused rather than written.
+
+Belongs here: the order, the files, and what the kernel says. Does not belong here: which values, when, how often, what of a failure.
+Nothing is remembered: everything is read before anything is written, and what is equal is left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from koordnri.host.cgroup_files import CgroupFiles
+from koordnri.host.change import Change, Outcome, Reading
+from koordnri.host.knob import Failed, Knob, Tree
+from koordnri.host.step import Step, steps_of, usage_bytes
+from koordnri.model import Field
+
+
+class Writer:
+    """Reads and writes the cgroups below `root`/sys/fs/cgroup. Keeps no state between calls; one thread at a time.
+
+    version   1 or 2, as `read_version` found it
+    files     the edge to the kernel; a test's refusing kernel goes here
+    """
+
+    def __init__(self, root: Path, version: int, files: CgroupFiles | None = None) -> None:
+        self._tree = Tree(root, version, files or CgroupFiles())
+
+    def read(self, directory: str, field: Field, key: str = "") -> Reading:
+        """What a cgroup has of a field. Nothing that is found raises."""
+        knob = Knob(self._tree, Change(directory, field, key, None))
+        try:
+            knob.look()
+        except Failed as failed:
+            return Reading(None, failed.status, failed.error)
+        return Reading(knob.now)
+
+    def usage_bytes(self, directory: str) -> int | None:
+        """Memory in use by a cgroup and those below it; None when that cannot be told."""
+        return usage_bytes(self._tree, directory)
+
+    def apply(self, levels: Sequence[Sequence[Change]]) -> list[Outcome]:
+        """Bring about all changes; the outcomes are in the order in which the changes were given.
+
+        levels   from the top of the tree downwards: a cgroup's level is below that of every cgroup above it (`by_level` sorts so)
+
+        Raises ValueError when two changes are of the same field of the same cgroup. Nothing that is found or refused raises.
+        """
+        seen: set[tuple[str, Field, str]] = set()
+        for level in levels:
+            for change in level:
+                target = change[:3]
+                if target in seen:
+                    name = change.field.named(change.key)
+                    raise ValueError(f"{change.directory}: expected one change of {name}, got two")
+                seen.add(target)
+        knobs: list[Knob] = []
+        steps: list[list[Step]] = []
+        for level in levels:
+            these = [Knob(self._tree, change) for change in level]
+            for knob in these:
+                knob.compare()
+            knobs += these
+            steps.append(steps_of(self._tree, these))
+        stuck: list[Step] = []
+        # Nothing of ours lies below the last level, so it needs no room first.
+        for level_steps in steps[:-1]:
+            for step in level_steps:
+                step.widen(stuck)
+        for level_steps in reversed(steps):
+            for step in level_steps:
+                step.settle(stuck)
+        return [knob.outcome() for knob in knobs]
