@@ -1,0 +1,320 @@
+"""Events on pods and on this Node, for people who look with kubectl: fire and forget.
+
+Whoever records never waits: what he says is put into a bounded table, and a thread of its own tells the API server. The same reason
+on the same object is one Event whose count grows. Losing an Event is allowed, slowing the node or flooding the API server is not.
+
+RBAC: core/v1 events, verbs create and patch, in all namespaces (an Event lives beside its pod; a Node's in `default`).
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from koordnri.kube.api import Api
+from koordnri.kube.backoff import Pauses, Uniform
+from koordnri.kube.errors import KubeError, NotConfigured, Refused
+from koordnri.kube.timing import Timing
+
+MAX_PENDING = 256
+"""Distinct reasons and objects that wait to be told; more are dropped and counted."""
+MAX_REMEMBERED = 512
+REMEMBERED_S = 3000.0
+"""An Event lives one hour in the API server; after that a new one is made instead of counting up the old."""
+MAX_MESSAGE = 1024
+ATTEMPTS = 5
+_GIVE_UP = range(400, 500)
+_TRY_AGAIN = (401, 408, 429)
+
+Kind = Literal["Warning", "Normal"]
+
+
+class Target(NamedTuple):
+    """What an Event is about."""
+
+    kind: str
+    namespace: str
+    """"" for a Node"""
+    name: str
+    uid: str
+
+
+def pod_target(namespace: str, name: str, uid: str) -> Target:
+    """A pod."""
+    return Target("Pod", namespace, name, uid)
+
+
+def node_target(name: str) -> Target:
+    """A Node. kubelet puts the name where the uid belongs, and `kubectl describe node` looks for that."""
+    return Target("Node", "", name, name)
+
+
+class _Key(NamedTuple):
+    target: Target
+    kind: str
+    reason: str
+
+
+@dataclass(slots=True)
+class _Pending:
+    message: str
+    count: int
+    first_s: float
+    last_s: float
+    attempts: int = 0
+
+
+@dataclass(slots=True)
+class _Told:
+    """An Event that exists in the API server."""
+
+    name: str
+    count: int
+    created_at: float
+    told_at: float
+
+
+@dataclass(slots=True)
+class EventStats:
+    """Counters since the start."""
+
+    recorded: int = 0
+    sent: int = 0
+    """requests that succeeded; less than recorded, since repetitions are counted up together"""
+    dropped: int = 0
+    """recorded, but the table was full, or the API server would not take it"""
+
+
+@dataclass(frozen=True, slots=True)
+class EventLimits:
+    """How much the API server may be asked."""
+
+    burst: int = 20
+    per_s: float = 0.2
+    """beyond the burst"""
+    repeat_s: float = 60.0
+    """the same Event is not told more often; meanwhile its count grows"""
+
+
+class EventRecorder:
+    """`start`, `record`, `stop`. component is `koordnri`, node the name of this node."""
+
+    def __init__(
+        self,
+        api: Api,
+        node: str,
+        log: Any,
+        *,
+        component: str = "koordnri",
+        limits: EventLimits | None = None,
+        timing: Timing | None = None,
+        uniform: Uniform = random.uniform,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.stats = EventStats()
+        self._api = api
+        self._node = node
+        self._log = log
+        self._component = component
+        self._limits = limits = limits or EventLimits()
+        self._timing = timing = timing or Timing()
+        self._pauses = Pauses(timing, uniform)
+        self._clock = clock
+        self._now = now
+        self._tokens = float(limits.burst)
+        self._tokens_at = clock()
+        self._pending: OrderedDict[_Key, _Pending] = OrderedDict()
+        self._told: OrderedDict[_Key, _Told] = OrderedDict()
+        self._wake = threading.Condition()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="kube-events", daemon=True)
+
+    def start(self) -> None:
+        """Begin to tell; what was recorded before is told too."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 2.0) -> None:
+        """What is not told by now is lost."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify_all()
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
+
+    def record(self, target: Target, reason: str, message: str, kind: Kind = "Warning") -> None:
+        """Say something about a pod or node. Never blocks, never raises. `reason` is one CamelCase word of a small set."""
+        key, now = _Key(target, kind, reason), self._now()
+        with self._wake:  # held for microseconds, never while something is sent
+            self.stats.recorded += 1
+            pending = self._pending.get(key)
+            if pending is not None:
+                pending.message, pending.count, pending.last_s = message, pending.count + 1, now
+            elif len(self._pending) >= MAX_PENDING:
+                self.stats.dropped += 1
+            else:
+                self._pending[key] = _Pending(message, 1, now, now)
+                self._wake.notify()
+
+    # -- thread -------------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                key, wait_s = self._next()
+                while key is None and not self._stopping:
+                    self._wake.wait(wait_s)
+                    key, wait_s = self._next()
+                if self._stopping or key is None:
+                    return
+                pending = self._pending.pop(key)
+                self._tokens -= 1
+            pause_s = self._send(key, pending)
+            if pause_s > 0:
+                with self._wake:
+                    self._wake.wait_for(lambda: self._stopping, pause_s)
+
+    def _next(self) -> tuple[_Key | None, float | None]:
+        """What may be told now, else how long to wait for it (None: until something is recorded)."""
+        if not self._pending:
+            return None, None
+        now, limits = self._clock(), self._limits
+        self._tokens = min(float(limits.burst), self._tokens + (now - self._tokens_at) * limits.per_s)
+        self._tokens_at = now
+        if self._tokens < 1:
+            return None, max(0.001, (1 - self._tokens) / limits.per_s) if limits.per_s > 0 else None
+        soonest: float | None = None
+        for key in self._pending:
+            told = self._told.get(key)
+            due_s = 0.0 if told is None else told.told_at + limits.repeat_s - now
+            if due_s <= 0:
+                return key, None
+            soonest = due_s if soonest is None else min(soonest, due_s)
+        return None, soonest
+
+    def _send(self, key: _Key, pending: _Pending) -> float:
+        """Tell one Event; the seconds to leave the API server alone."""
+        generation = self._api.generation
+        try:
+            self._tell(key, pending)
+        except KubeError as error:
+            return self._failed(key, pending, error, generation)
+        self._pauses.reset()
+        self.stats.sent += 1
+        return 0.0
+
+    def _failed(self, key: _Key, pending: _Pending, error: KubeError, generation: int) -> float:
+        status = error.status if isinstance(error, Refused) else 0
+        pending.attempts += 1
+        hopeless = status in _GIVE_UP and status not in _TRY_AGAIN
+        if hopeless or pending.attempts >= ATTEMPTS:
+            self.stats.dropped += pending.count
+            self._log.warning(
+                "kube_event_lost", reason=key.reason, object=f"{key.target.kind} {key.target.name}", error=str(error)
+            )
+        else:
+            self._put_back(key, pending)
+        if hopeless:
+            return 0.0  # the server works; it just does not want this one
+        if status == 401:
+            try:
+                self._api.reload(generation)
+            except NotConfigured as problem:
+                self._log.warning("kube_credentials_bad", error=str(problem))
+        return self._pauses.next(error.retry_after_s if isinstance(error, Refused) else None)
+
+    def _put_back(self, key: _Key, pending: _Pending) -> None:
+        with self._wake:
+            newer = self._pending.get(key)
+            if newer is not None:
+                newer.count += pending.count
+                newer.first_s = pending.first_s
+                newer.attempts = pending.attempts
+            else:
+                self._pending[key] = pending
+
+    def _tell(self, key: _Key, pending: _Pending) -> None:
+        told = self._told.get(key)
+        if told is not None and self._clock() - told.created_at < REMEMBERED_S:
+            try:
+                self._count_up(key, told, pending)
+            except Refused as error:
+                if error.status != 404:  # it expired, or somebody deleted it
+                    raise
+            else:
+                return
+        self._create(key, pending)
+
+    def _create(self, key: _Key, pending: _Pending) -> None:
+        target, namespace = key.target, _namespace(key.target)
+        # Names are unique by their time, as client-go's are; an object's name may have up to 253 characters.
+        name = f"{target.name[:220]}.{time.time_ns():x}"
+        involved = {
+            "apiVersion": "v1",
+            "kind": target.kind,
+            "namespace": target.namespace,
+            "name": target.name,
+            "uid": target.uid,
+        }
+        body = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": name, "namespace": namespace},
+            "involvedObject": {k: v for k, v in involved.items() if v},
+            "reason": key.reason,
+            "message": _message(pending.message),
+            "type": key.kind,
+            "source": {"component": self._component, "host": self._node},
+            "reportingComponent": self._component,
+            "reportingInstance": self._node,
+            "firstTimestamp": _timestamp(pending.first_s),
+            "lastTimestamp": _timestamp(pending.last_s),
+            "count": pending.count,
+        }
+        self._request("POST", f"/api/v1/namespaces/{namespace}/events", body, "application/json")
+        now = self._clock()
+        self._told[key] = _Told(name, pending.count, now, now)
+        self._told.move_to_end(key)
+        while len(self._told) > MAX_REMEMBERED:
+            self._told.popitem(last=False)
+
+    def _count_up(self, key: _Key, told: _Told, pending: _Pending) -> None:
+        count = told.count + pending.count
+        body = {
+            "count": count,
+            "message": _message(pending.message),
+            "lastTimestamp": _timestamp(pending.last_s),
+        }
+        path = f"/api/v1/namespaces/{_namespace(key.target)}/events/{told.name}"
+        self._request("PATCH", path, body, "application/merge-patch+json")
+        told.count, told.told_at = count, self._clock()
+        self._told.move_to_end(key)
+
+    def _request(self, method: str, path: str, body: dict[str, Any], content_type: str) -> None:
+        timing = self._timing
+        data = msgspec.json.encode(body)
+        with self._api.open(
+            method, path, body=data, content_type=content_type, connect_s=timing.connect_s, read_s=timing.answer_s
+        ) as reply:
+            reply.read(within_s=timing.answer_s)  # to its end, so that the connection serves the next one
+
+
+def _namespace(target: Target) -> str:
+    """Of the Event: beside a namespaced object, and `default` for a Node."""
+    return target.namespace or "default"
+
+
+def _message(text: str) -> str:
+    return text if len(text) <= MAX_MESSAGE else text[: MAX_MESSAGE - 3] + "..."
+
+
+def _timestamp(unix_s: float) -> str:
+    return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

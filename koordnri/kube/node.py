@@ -1,0 +1,86 @@
+"""This Node object: labels and annotations, by which policies select and Koordinator tells us things, and its allocatable memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from koordnri.kube.api import Api
+from koordnri.kube.objects import Object
+from koordnri.kube.watch import Resource, Watch
+from koordnri.model.quantity import quantity_value
+
+
+class NodeStatus(msgspec.Struct):
+    """`status`."""
+
+    allocatable: dict[str, str] = {}
+
+
+class Node(Object):
+    """A node has some 30 KB of status (images, conditions), which is skipped."""
+
+    status: NodeStatus = msgspec.field(default_factory=NodeStatus)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFacts:
+    """What a decision may ask of the Node object. The default is what is known of a node without one."""
+
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    allocatable_memory_bytes: int = 0
+    """0 when unknown"""
+    uid: str = ""
+
+
+class NodeWatch:
+    """Calls `on_facts` in its own thread: after the first list, and then whenever one of the facts changed (heartbeats are not told).
+
+    None: there is no such Node; either it is not registered yet, or `name` is wrong. `watch` is
+    what is started and stopped; keywords are passed to it.
+    """
+
+    def __init__(
+        self, api: Api, name: str, on_facts: Callable[[NodeFacts | None], None], log: Any, **keywords: Any
+    ) -> None:
+        self.facts: NodeFacts | None = None
+        self._name = name
+        self._on_facts = on_facts
+        self._told = False
+        resource = Resource("node", "/api/v1/nodes", "Node", Node, f"metadata.name={name}")
+        self.watch = Watch(api, resource, self, log, **keywords)
+
+    def replaced(self, objects: Sequence[Node]) -> None:
+        """Sink."""
+        self._take(next((facts_of(item) for item in objects if item.metadata.name == self._name), None))
+
+    def changed(self, item: Node) -> None:
+        """Sink."""
+        if item.metadata.name == self._name:
+            self._take(facts_of(item))
+
+    def deleted(self, item: Node) -> None:
+        """Sink."""
+        if item.metadata.name == self._name:
+            self._take(None)
+
+    def _take(self, facts: NodeFacts | None) -> None:
+        if self._told and facts == self.facts:
+            return
+        self.facts, self._told = facts, True
+        self._on_facts(facts)
+
+
+def facts_of(node: Node) -> NodeFacts:
+    """The facts of a Node object. A memory quantity that cannot be read counts as unknown."""
+    memory = node.status.allocatable.get("memory", "0")
+    try:
+        memory_bytes = max(0, quantity_value(memory))
+    except ValueError:
+        memory_bytes = 0
+    metadata = node.metadata
+    return NodeFacts(metadata.labels or {}, metadata.annotations or {}, memory_bytes, metadata.uid)

@@ -1,0 +1,119 @@
+"""The official kubernetes client, as far as it is used: kubeconfig, the pod's own credentials, tokens, TLS, proxies.
+
+Imported as a whole it costs 19 MB of memory that is never shared (every node pays it), almost all for things we do not use: its model
+objects, pydantic, requests, OAuth. In a pod only three of its modules are needed (1 MB), so there they are loaded without running
+the packages' own __init__; where that fails, with another version of the client, everything is imported as usual.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+import types
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from koordnri.kube.errors import NotConfigured
+
+if TYPE_CHECKING:
+    from kubernetes.client.configuration import Configuration
+    from urllib3 import PoolManager
+
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+HOST_VARIABLE = "KUBERNETES_SERVICE_HOST"
+
+
+class Access(NamedTuple):
+    """One loading of the credentials."""
+
+    server: str
+    """URL without a trailing slash"""
+    pool: PoolManager
+    authorization: Callable[[], dict[str, str]]
+    """headers of a request; reads a rotated token again. Raises NotConfigured."""
+
+
+def from_kubeconfig(path: Path) -> Access:
+    """Raises NotConfigured, with the file and what is wrong in it."""
+    from kubernetes.client.configuration import Configuration
+    from kubernetes.config import load_kube_config
+
+    configuration = Configuration()
+    try:
+        with path.open("rb"):  # the client's own message does not name the file
+            pass
+        # Nothing refreshed is written back: the file is the operator's.
+        load: Callable[..., None] = load_kube_config  # it carries no types
+        load(str(path), client_configuration=configuration, persist_config=False)
+    except OSError as error:
+        raise NotConfigured(f"cannot read kubeconfig {path}: {error.strerror or error}") from None
+    except Exception as error:  # noqa: BLE001  # the client fails in its own ways (KeyError, TypeError, …) on a malformed file
+        reason = str(error) or type(error).__name__
+        raise NotConfigured(f"kubeconfig {path} is not usable: {reason}") from None
+    return _access(configuration, str(path))
+
+
+def in_cluster(environ: Mapping[str, str], folder: Path = SERVICE_ACCOUNT) -> Access:
+    """The pod's service account. Its token is read again every minute, since kubelet rotates it. Raises NotConfigured."""
+    configuration_module, loader_module = _light_import(
+        "kubernetes.client.configuration", "kubernetes.config.incluster_config"
+    )
+    for name in ("token", "ca.crt"):
+        if not (folder / name).is_file():
+            raise NotConfigured(
+                f"running in a pod ({HOST_VARIABLE} is set), but {folder / name} does not exist: "
+                "set automountServiceAccountToken: true, or give --kubeconfig"
+            )
+    configuration: Configuration = configuration_module.Configuration()
+    loader = loader_module.InClusterConfigLoader(str(folder / "token"), str(folder / "ca.crt"), environ=environ)
+    try:
+        loader.load_and_set(configuration)
+    except Exception as error:  # noqa: BLE001  # ConfigException, OSError, and what else a later client raises
+        raise NotConfigured(f"the pod's service account in {folder} is not usable: {error}") from None
+    return _access(configuration, str(folder))
+
+
+def _access(configuration: Configuration, source: str) -> Access:
+    (rest,) = _light_import("kubernetes.client.rest")
+    # Without this urllib3 itself sleeps through a Retry-After, where nobody can stop it.
+    configuration.retries = False
+    configuration.connection_pool_maxsize = 4
+    configuration.keep_alive = True
+    try:
+        pool: PoolManager = rest.RESTClientObject(configuration).pool_manager
+    except Exception as error:  # noqa: BLE001  # a proxy URL that is none, for instance
+        raise NotConfigured(f"{source} is not usable: {error}") from None
+
+    def authorization() -> dict[str, str]:
+        try:
+            settings: dict[str, Any] = dict(configuration.auth_settings())
+        except Exception as error:  # noqa: BLE001  # the token file vanished, an exec plugin failed, …
+            raise NotConfigured(f"cannot read the credentials of {source}: {error}") from None
+        return {s["key"]: s["value"] for s in settings.values() if s["in"] == "header" and s["value"]}
+
+    return Access(configuration.host.rstrip("/"), pool, authorization)
+
+
+def _light_import(*names: str) -> list[Any]:
+    """Modules of the client, without what their packages' __init__ would import beside them."""
+    stand_ins = [name for name in ("kubernetes", "kubernetes.config") if name not in sys.modules]
+    before = set(sys.modules)
+    try:
+        for name in stand_ins:
+            spec = importlib.util.find_spec(name)
+            if spec is None or spec.submodule_search_locations is None:
+                raise ImportError(f"{name} is no package")
+            module = types.ModuleType(name)
+            module.__path__ = list(spec.submodule_search_locations)
+            sys.modules[name] = module
+        return [importlib.import_module(name) for name in names]
+    except (ImportError, AttributeError):
+        for name in [n for n in sys.modules if n.startswith("kubernetes") and n not in before]:
+            del sys.modules[name]
+        stand_ins = []
+        return [importlib.import_module(name) for name in names]
+    finally:
+        for name in stand_ins:  # whoever imports the package later gets the real one
+            sys.modules.pop(name, None)
