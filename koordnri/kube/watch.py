@@ -124,6 +124,11 @@ class Watch(Generic[T]):
         """Whether the objects were listed once: from then on the sink's view is complete, if perhaps old."""
         return self._synced.is_set()
 
+    @property
+    def alive(self) -> bool:
+        """Whether its thread runs."""
+        return self._thread.is_alive()
+
     def wait_synced(self, timeout_s: float) -> bool:
         """Wait for the first list. False when it did not come in time: `stats.problem` says why."""
         return self._synced.wait(timeout_s)
