@@ -44,11 +44,12 @@ def from_kubeconfig(path: Path) -> Access:
     try:
         with path.open("rb"):  # the client's own message does not name the file
             pass
-        # Nothing refreshed is written back: the file is the operator's.
-        load: Callable[..., None] = load_kube_config  # it carries no types
-        load(str(path), client_configuration=configuration, persist_config=False)
     except OSError as error:
         raise NotConfigured(f"cannot read kubeconfig {path}: {error.strerror or error}") from None
+    load: Callable[..., None] = load_kube_config  # it carries no types
+    try:
+        # Nothing refreshed is written back: the file is the operator's.
+        load(str(path), client_configuration=configuration, persist_config=False)
     except Exception as error:  # noqa: BLE001  # the client fails in its own ways (KeyError, TypeError, …) on a malformed file
         reason = str(error) or type(error).__name__
         raise NotConfigured(f"kubeconfig {path} is not usable: {reason}") from None

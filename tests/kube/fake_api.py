@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import queue
 import ssl
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -98,6 +99,11 @@ class Exchange:
     def chunk(self, data: bytes) -> None:
         self.write(b"%x\r\n%s\r\n" % (len(data), data))
 
+    @property
+    def client_port(self) -> int:
+        port: int = self._handler.client_address[1]
+        return port
+
     def hang_up(self) -> None:
         self._handler.close_connection = True
 
@@ -175,6 +181,14 @@ class Live:
         exchange.chunk(b"")
 
 
+class Quiet(ThreadingHTTPServer):
+    """Clients that hang up in the middle are what many tests are about."""
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]  # passed on as it came
+
+
 @dataclass
 class FakeApi:
     """Serves until closed. Requests beyond the script get a watch in which nothing happens."""
@@ -203,7 +217,7 @@ class FakeApi:
                     return self._serve
                 raise AttributeError(name)
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
+        self._server = Quiet(("127.0.0.1", self.port), Handler)
         self._server.daemon_threads = True
         if self.certificate is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

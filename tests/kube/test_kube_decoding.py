@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from fake_api import Json, bookmark, configmap, line, status_object
+
+from koordnri.kube import Garbled, Refused
+from koordnri.kube.configmap import ConfigMap
+from koordnri.kube.decoding import MAX_LINE_BYTES, Change, Decoding, Lines
+
+DECODING = Decoding("ConfigMap", ConfigMap)
+TEXT = b'{"a": 1}\n\n{"b": 2}\n'
+
+
+@pytest.mark.parametrize("size", [1, 3, 9, 10, 1000])
+def test_lines_are_the_same_however_they_arrive(size: int) -> None:
+    lines = Lines("x")
+    pieces = [TEXT[i : i + size] for i in range(0, len(TEXT), size)]
+    assert [found for piece in pieces for found in lines.feed(piece)] == [b'{"a": 1}', b'{"b": 2}']
+    lines.end()
+
+
+def test_half_a_line_at_the_end_is_told() -> None:
+    lines = Lines("GET /x")
+    assert list(lines.feed(b'{}\n{"type": "AD')) == [b"{}"]
+    with pytest.raises(Garbled, match=r"^GET /x: expected whole lines of JSON, the answer ends in '\{\"type\": \"AD'$"):
+        lines.end()
+
+
+def test_a_line_without_an_end_does_not_fill_the_memory() -> None:
+    lines = Lines("x")
+    lines.feed(b"x" * MAX_LINE_BYTES)
+    with pytest.raises(Garbled, match="got a longer one"):
+        lines.feed(b"x")
+
+
+@pytest.mark.parametrize(("type_", "told"), [("ADDED", "changed"), ("MODIFIED", "changed"), ("DELETED", "deleted")])
+def test_changes(type_: str, told: str) -> None:
+    change = DECODING.line("x", line(type_, configmap("7", {"k": "v"})))
+    assert (change.type, change.version) == (told, "7")
+    assert change.item is not None
+    assert change.item.data == {"k": "v"}
+
+
+def test_a_bookmark_needs_no_more_than_a_version() -> None:
+    assert DECODING.line("x", bookmark("ConfigMap", "8")) == Change("bookmark", "8")
+
+
+def test_an_error_line_is_the_servers_refusal() -> None:
+    with pytest.raises(Refused) as caught:
+        DECODING.line("GET /x", line("ERROR", status_object(410, "too old")))
+    assert (caught.value.status, str(caught.value)) == (410, "GET /x: the API server answered 410: too old")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (b"<html>", "expected a watch event of a ConfigMap, got '<html>': "),
+        (line("ADDED", configmap("7", {}, kind="Pod")), "expected a ConfigMap with a resourceVersion, got a 'Pod'"),
+        (line("ADDED", {"kind": "ConfigMap", "metadata": {}}), "Object missing required field `name`"),
+        (line("WHAT", configmap("7", {})), "expected one of ADDED, MODIFIED, DELETED, BOOKMARK, ERROR, got 'WHAT'"),
+        (line("ERROR", configmap("7", {})), "expected a Status in an ERROR event, got a 'ConfigMap'"),
+    ],
+)
+def test_what_is_wrong_with_a_line_is_told(text: bytes, told: str) -> None:
+    with pytest.raises(Garbled) as caught:
+        DECODING.line("x", text)
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize("items", [None, []])
+def test_an_empty_list(items: list[Json] | None) -> None:
+    body = {"kind": "ConfigMapList", "metadata": {"resourceVersion": "3"}, "items": items}
+    assert DECODING.list("x", json.dumps(body).encode()) == ("3", [], [])
+
+
+def test_long_nonsense_is_quoted_briefly() -> None:
+    with pytest.raises(Garbled) as caught:
+        DECODING.list("x", b"\x00\xff" * (1 << 19))
+    assert len(str(caught.value)) < 500

@@ -1,0 +1,323 @@
+"""What of a ConfigMap, the Node and its pods is told, and when nothing is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from fake_api import FakeApi, Json, Live, Seen, bookmark, configmap, line, listing, status
+from structlog.testing import LogCapture
+from watched import Watching
+
+from koordnri.kube import Api, NodeFacts, NodeWatch, PodFacts, PodWatch, Timing
+from koordnri.kube.pods import is_kept
+from koordnri.kube.watch import Watch
+from koordnri.model.pod import ContainerSpec, PodSpec
+
+IMPATIENT = Timing(first_pause_s=0.001, relist_spread_s=0.001)
+
+
+@contextmanager
+def running(watch: Watch[Any]) -> Iterator[None]:
+    watch.start()
+    try:
+        yield
+    finally:
+        watch.stop()
+        assert not watch.alive
+
+
+class TestConfigMap:
+    Start = Callable[..., Watching]
+
+    @pytest.mark.parametrize(
+        ("listed", "told"),
+        [
+            ([configmap("9", {"a": "1"})], ({"a": "1"}, "9")),
+            ([configmap("9", None)], ({}, "9")),
+            ([], (None, "")),
+            ([configmap("9", {"a": "1"}, name="another")], (None, "")),
+        ],
+        ids=["data", "no data", "no such object", "another's"],
+    )
+    def test_the_first_list_is_always_told(self, fake: FakeApi, watching: Start, listed: list[Json], told: Any) -> None:
+        fake.script += [listing("ConfigMap", "10", *listed)]
+        assert watching().told.wait(1) == [told]
+
+    def test_only_changes_of_the_data_are_told(self, fake: FakeApi, watching: Start) -> None:
+        live = Live()
+        fake.script += [listing("ConfigMap", "10", configmap("9", {"a": "1"})), live]
+        it = watching()
+        live.send(
+            line("MODIFIED", configmap("11", {"a": "1"})),
+            line("MODIFIED", configmap("12", {"a": "2"})),
+            line("ADDED", configmap("13", {"a": "9"}, name="another")),
+            line("DELETED", configmap("14", {"a": "9"}, name="another")),
+            line("MODIFIED", configmap("15", {})),
+            line("DELETED", configmap("16", {})),
+            line("ADDED", configmap("17", {"a": "2"})),
+        )
+        told = it.told.wait(5)
+        live.end()
+        assert told == [({"a": "1"}, "9"), ({"a": "2"}, "12"), ({}, "15"), (None, "16"), ({"a": "2"}, "17")]
+
+    def test_a_deletion_that_was_missed_is_told_by_the_next_list(self, fake: FakeApi, watching: Start) -> None:
+        fake.script += [listing("ConfigMap", "10", configmap("9", {"a": "1"})), status(410, "too old")]
+        fake.script += [listing("ConfigMap", "20")]
+        assert watching().told.wait(2) == [({"a": "1"}, "9"), (None, "")]
+
+
+def node(version: str, name: str = "n1", memory: object = "8Gi", **metadata: Any) -> Json:
+    return {
+        "kind": "Node",
+        "metadata": {"name": name, "uid": "u-1", "resourceVersion": version, **metadata},
+        "status": {"allocatable": {"memory": memory, "cpu": "4"}, "images": [{"names": ["x"] * 50}]},
+    }
+
+
+class TestNode:
+    def test_facts_are_told_and_heartbeats_are_not(self, fake: FakeApi, api: Api, log: Any) -> None:
+        told: Seen[NodeFacts | None] = Seen()
+        live = Live()
+        fake.script += [listing("Node", "10", node("9", labels={"zone": "a"})), live]
+        noun = NodeWatch(api, "n1", told.append, log, timing=IMPATIENT)
+        with running(noun.watch):
+            live.send(
+                line("MODIFIED", node("11", labels={"zone": "a"})),
+                line("MODIFIED", node("12", name="n2", labels={"zone": "z"})),
+                line("MODIFIED", node("13", annotations={"k": "v"}, memory="4Gi")),
+                line("DELETED", node("14")),
+            )
+            facts = told.wait(3)
+            live.end()
+        assert facts == [
+            NodeFacts({"zone": "a"}, {}, 8 << 30, "u-1"),
+            NodeFacts({}, {"k": "v"}, 4 << 30, "u-1"),
+            None,
+        ]
+        assert noun.facts is None
+        assert fake.requests[0].path == "/api/v1/nodes"
+        assert fake.requests[0].query["fieldSelector"] == "metadata.name=n1"
+
+    def test_a_node_that_is_not_registered_yet_is_told_as_none(self, fake: FakeApi, api: Api, log: Any) -> None:
+        told: Seen[NodeFacts | None] = Seen()
+        fake.script += [listing("Node", "10")]
+        with running(NodeWatch(api, "n1", told.append, log, timing=IMPATIENT).watch):
+            assert told.wait(1) == [None]
+
+    @pytest.mark.parametrize("memory", ["lots", "", "-1"])
+    def test_a_memory_that_cannot_be_read_is_unknown(self, fake: FakeApi, api: Api, log: Any, memory: str) -> None:
+        told: Seen[NodeFacts | None] = Seen()
+        fake.script += [listing("Node", "10", node("9", memory=memory))]
+        with running(NodeWatch(api, "n1", told.append, log, timing=IMPATIENT).watch):
+            assert told.wait(1) == [NodeFacts(uid="u-1")]
+
+
+def pod(version: str, uid: str = "p-1", **fields: Any) -> Json:
+    """As an API server has it, so far as it matters: `metadata` and `spec` are laid over what every pod here has."""
+    metadata = {"name": uid, "namespace": "ns", "uid": uid, "resourceVersion": version, **fields.pop("metadata", {})}
+    spec = {
+        "nodeName": "n1",
+        "schedulerName": "koord-scheduler",
+        "priority": 9500,
+        "containers": [{"name": "main", "image": "x", "resources": {"requests": {"cpu": "500m"}}}],
+        "volumes": [{"name": "v", "emptyDir": {}}],
+        **fields.pop("spec", {}),
+    }
+    return {"kind": "Pod", "metadata": metadata, "spec": spec, "status": {"phase": "Running", **fields}}
+
+
+class Pods:
+    """A pod watch under test; `said` is what it told, in order."""
+
+    def __init__(self, fake: FakeApi, api: Api, log: Any, *listed: Json) -> None:
+        self.live = Live()
+        self.said: Seen[tuple[str, str]] = Seen()
+        fake.script += [listing("Pod", "10", *listed), self.live]
+        self.noun = PodWatch(api, "n1", self._changed, self._removed, log, timing=IMPATIENT)
+
+    def _changed(self, facts: PodFacts) -> None:
+        # Whoever is told looks into `specs`, so it must be there by then.
+        assert self.noun.specs[facts.uid] is facts.spec
+        assert self.noun.pods[facts.uid] is facts
+        self.said.append(("changed", facts.uid))
+
+    def _removed(self, uid: str) -> None:
+        assert uid not in self.noun.specs
+        assert uid not in self.noun.pods
+        self.said.append(("removed", uid))
+
+    def after(self, *lines: bytes) -> list[tuple[str, str]]:
+        """What was told of these lines."""
+        before = len(self.said)
+        self.live.send(*lines, line("ADDED", pod("900", "last")))
+        told = self.said.until(lambda items: ("changed", "last") in items[before:])
+        return told[before:-1]
+
+
+class TestPods:
+    def test_what_is_kept_of_a_pod(self, fake: FakeApi, api: Api, log: Any) -> None:
+        listed = pod(
+            "9",
+            metadata={
+                "labels": {"koordinator.sh/qosClass": "BE", "app": "x"},
+                "annotations": {
+                    "koordinator.sh/cpuQOS": "{}",
+                    "node.koordinator.sh/extended-resource-spec": "{}",
+                    "kubectl.kubernetes.io/last-applied-configuration": "{}" * 1000,
+                },
+            },
+            spec={
+                "initContainers": [{"name": "init", "resources": {"limits": {"memory": "1Gi"}}}],
+                "containers": [
+                    {
+                        "name": "main",
+                        "resources": {"requests": {"cpu": "1"}, "limits": {"kubernetes.io/batch-cpu": 500}},
+                    },
+                    {"name": "bare"},
+                ],
+            },
+        )
+        pods = Pods(fake, api, log, listed)
+        with running(pods.noun.watch):
+            pods.said.wait(1)
+            kept = pods.noun.pods["p-1"]
+            pods.live.end()
+        assert kept == PodFacts(
+            uid="p-1",
+            namespace="ns",
+            name="p-1",
+            labels={"koordinator.sh/qosClass": "BE", "app": "x"},
+            annotations={"koordinator.sh/cpuQOS": "{}", "node.koordinator.sh/extended-resource-spec": "{}"},
+            spec=PodSpec(
+                {
+                    "init": ContainerSpec({}, {"memory": "1Gi"}),
+                    "main": ContainerSpec({"cpu": "1"}, {"kubernetes.io/batch-cpu": 500}),
+                    "bare": ContainerSpec({}, {}),
+                }
+            ),
+            priority=9500,
+            scheduler_name="koord-scheduler",
+            phase="Running",
+        )
+        assert fake.requests[0].path == "/api/v1/pods"
+        assert fake.requests[0].query["fieldSelector"] == "spec.nodeName=n1"
+
+    @pytest.mark.parametrize(
+        ("lines", "told"),
+        [
+            ([line("MODIFIED", pod("11", podIP="10.0.0.1"))], []),
+            ([line("MODIFIED", pod("11", metadata={"annotations": {"other/x": "1"}}))], []),
+            ([bookmark("Pod", "11")], []),
+            ([line("MODIFIED", pod("11", metadata={"labels": {"a": "b"}}))], [("changed", "p-1")]),
+            ([line("MODIFIED", pod("11", metadata={"annotations": {"koordinator.sh/x": "1"}}))], [("changed", "p-1")]),
+            ([line("MODIFIED", pod("11", spec={"priority": 1}))], [("changed", "p-1")]),
+            ([line("MODIFIED", pod("11", spec={"containers": []}))], [("changed", "p-1")]),
+            ([line("ADDED", pod("11", "p-2"))], [("changed", "p-2")]),
+            ([line("ADDED", pod("11", "p-2", spec={"nodeName": "n2"}))], []),
+            ([line("DELETED", pod("11"))], [("removed", "p-1")]),
+            ([line("DELETED", pod("11", "unknown"))], []),
+        ],
+        ids=[
+            "status",
+            "others' annotation",
+            "bookmark",
+            "label",
+            "annotation",
+            "priority",
+            "resize",
+            "new",
+            "another node's",
+            "gone",
+            "unknown gone",
+        ],
+    )
+    def test_what_is_told(
+        self, fake: FakeApi, api: Api, log: Any, lines: list[bytes], told: list[tuple[str, str]]
+    ) -> None:
+        pods = Pods(fake, api, log, pod("9"))
+        with running(pods.noun.watch):
+            pods.said.wait(1)
+            assert pods.after(*lines) == told
+            pods.live.end()
+
+    def test_a_list_after_a_gap_tells_only_the_differences(self, fake: FakeApi, api: Api, log: Any) -> None:
+        pods = Pods(fake, api, log, pod("7", "same"), pod("8", "gone"), pod("9", "changed"))
+        fake.script += [
+            status(410, "too old"),
+            listing("Pod", "20", pod("7", "same"), pod("19", "changed", spec={"priority": 1}), pod("18", "new")),
+        ]
+        with running(pods.noun.watch):
+            pods.said.wait(3)
+            pods.live.end()
+            told = pods.said.wait(6)[3:]
+        assert told == [("removed", "gone"), ("changed", "changed"), ("changed", "new")]
+        assert pods.noun.specs.keys() == {"same", "changed", "new"}
+
+    def test_a_static_pod_is_known_by_the_uid_that_the_runtime_tells(self, fake: FakeApi, api: Api, log: Any) -> None:
+        mirror = pod("9", "mirror", metadata={"annotations": {"kubernetes.io/config.mirror": "hash"}})
+        pods = Pods(fake, api, log, mirror)
+        with running(pods.noun.watch):
+            pods.said.wait(1)
+            assert pods.noun.specs.keys() == {"hash"}
+            assert pods.after(line("DELETED", mirror)) == [("removed", "hash")]
+            pods.live.end()
+
+    @pytest.mark.parametrize("first", ["victim", "impostor"])
+    def test_nobody_can_speak_for_anothers_pod(
+        self, fake: FakeApi, api: Api, log: Any, captured: LogCapture, first: str
+    ) -> None:
+        victim = pod("8", "victim")
+        impostor = pod(
+            "9",
+            "impostor",
+            metadata={
+                "annotations": {"kubernetes.io/config.mirror": "victim"},
+                "labels": {"koordinator.sh/qosClass": "LSE"},
+            },
+        )
+        listed = [victim, impostor] if first == "victim" else [impostor, victim]
+        pods = Pods(fake, api, log, *listed)
+        with running(pods.noun.watch):
+            assert pods.after(line("MODIFIED", impostor), line("DELETED", impostor)) is not None
+            assert pods.noun.pods["victim"].name == "victim"
+            assert pods.noun.pods["victim"].labels == {}
+            pods.live.end()
+        assert "kube_pod_claims_anothers_uid" in {e["event"] for e in captured.entries}
+
+    def test_the_annotations_as_they_are_now(self) -> None:
+        facts = PodFacts("u", "ns", "n", {}, {"koordinator.sh/a": "new"}, PodSpec({}), None, "", "")
+        told = {"koordinator.sh/a": "old", "koordinator.sh/removed": "x", "other/b": "kept"}
+        assert facts.annotations_over(told) == {"koordinator.sh/a": "new", "other/b": "kept"}
+        assert told["koordinator.sh/a"] == "old"
+
+
+@pytest.mark.parametrize(
+    ("key", "kept"),
+    [
+        ("koordinator.sh/cpuQOS", True),
+        ("node.koordinator.sh/resctrl", True),
+        ("koordnri.io/baseline", True),
+        ("evilkoordinator.sh/x", False),
+        ("koordinator.sh.example.com/x", False),
+        ("koordinator.sh", True),
+        ("", False),
+        ("kubectl.kubernetes.io/last-applied-configuration", False),
+    ],
+)
+def test_which_annotations_are_kept(key: str, kept: bool) -> None:
+    assert is_kept(key) is kept
+
+
+def test_250_pods_are_kept_small(fake: FakeApi, api: Api, log: Any) -> None:
+    """Measured on what is kept, by its JSON: the rest of each pod must not hang on to it."""
+    noise = {"annotations": {"big": "x" * 20_000, "koordinator.sh/a": "b"}}
+    pods = Pods(fake, api, log, *(pod("9", f"p-{n}", metadata=noise) for n in range(250)))
+    with running(pods.noun.watch):
+        pods.said.wait(250)
+        kept: list[Mapping[str, str]] = [facts.annotations for facts in pods.noun.pods.values()]
+        pods.live.end()
+    assert len(json.dumps(kept)) < 250 * 100
