@@ -13,6 +13,7 @@ from typing import Any
 
 from koordnri.chain import Chain, Snapshot, load_hooks
 from koordnri.host import read_node, refresh
+from koordnri.host.writer import Writer
 from koordnri.ledger import Ledger
 from koordnri.model import Hook, NodeState
 from koordnri.model.pod import PodSpec
@@ -21,11 +22,12 @@ from koordnri.observe.http import Server
 from koordnri.observe.log import LineWriter, make_logger
 from koordnri.observe.metrics import make_registry
 from koordnri.policy import DEFAULT_POLICY, PolicyDocument, PolicyError, load_policy, read_policy, resolve
+from koordnri.reconcile.reconciler import Reconciler, World
 from koordnri.session.handler import EventHandler
 from koordnri.session.identity import Identity
 from koordnri.session.lock import NodeLock
 from koordnri.session.plugin import PluginSession, State
-from koordnri.state_file import StateFile
+from koordnri.state_file import WRITTEN, StateFile
 
 TICK_S = 1.0
 """How often the policy file and the node's state are looked at again."""
@@ -82,21 +84,28 @@ class Daemon:
         self._stopping = False
         self._dirty = False
         self._state = StateFile(config.state_dir)
+        self._state_written = StateFile(config.state_dir, WRITTEN, dict[str, dict[str, Any]])
         self._lock = NodeLock(config.state_dir)
         self._locked = False
         self._failure: BaseException | None = None
-        baselines, problem = self._state.load()
-        if problem:
-            self.log.warning("state_file_bad", error=problem)
-        self.ledger = Ledger(baselines, self._mark_dirty)
-        self.chain = Chain(load_hooks() if hooks is None else hooks)
+        (baselines, problem), (written, problem_written) = self._state.load(), self._state_written.load()
+        for text in filter(None, (problem, problem_written)):
+            self.log.warning("state_file_bad", error=text)
+        self.ledger = Ledger(baselines, self._mark_dirty, written)
+        installed = load_hooks() if hooks is None else list(hooks)
+        self.chain = Chain(installed)
         self.decisions = DecisionLog(self.log, config.log_level == "debug", listener)
         snapshot = Snapshot.of(DEFAULT_POLICY, self._node)
-        self.handler = EventHandler(self.chain, self.ledger, snapshot, self.decisions, specs)
+        self.handler = EventHandler(self.chain, self.ledger, snapshot, self.decisions, specs, self._changed)
         self.session = PluginSession(
             config.identity, config.nri_socket, self.handler, self.log, on_config=self._take_runtime_config
         )
+        # Hooks are pure, so two chains may share them; each thread has its own, for a chain counts without a lock.
+        self.reconciler = Reconciler(
+            Chain(installed), self.ledger, self._world, lambda version: Writer(config.host_root, version), self.log
+        )
         self._server: Server | None = None
+        self._reconcile = threading.Thread(target=self._run_reconciler, name="reconcile", daemon=True)
         self._nri = threading.Thread(target=self._run_session, name="nri", daemon=True)
 
     # -- life ---------------------------------------------------------------------------------------------------------
@@ -117,6 +126,7 @@ class Daemon:
             self._loop()
         finally:
             self.session.stop()
+            self.reconciler.stop()
             if self._nri.ident is not None:
                 self._nri.join(2.0)
             self._save_state()
@@ -158,10 +168,14 @@ class Daemon:
             if not self._locked and self._lock.try_acquire():
                 self._locked = True
                 self._nri.start()
+                if not self._described:
+                    self._reconcile.start()
             self._wake.wait(TICK_S)
             self._wake.clear()
             self._save_state()
             if self._locked and not self._nri.is_alive():
+                return
+            if self._failure is not None:
                 return
             ticks += 1
             self._look_at_policy()
@@ -173,6 +187,21 @@ class Daemon:
         except BaseException as error:  # noqa: BLE001  # `run` raises it again: without its session the process has no use
             self._failure = error
         self._wake.set()
+
+    def _run_reconciler(self) -> None:
+        try:
+            self.reconciler.run()
+        except BaseException as error:  # noqa: BLE001  # as above
+            self._failure = error
+        self._wake.set()
+
+    def _changed(self, pod_id: str | None) -> None:
+        """A pod (None: all of them) may have to follow. A node that is only described has no files to write."""
+        if not self._described:
+            self.reconciler.trigger(pod_id)
+
+    def _world(self) -> World:
+        return World(self.handler.snapshot, self.handler.runtime.name)
 
     # -- policy -------------------------------------------------------------------------------------------------------
 
@@ -219,6 +248,7 @@ class Daemon:
     def _swap(self) -> None:
         policy = resolve(self._document, self._node.name, self._node.labels)
         self.handler.snapshot = Snapshot.of(policy, self._node)
+        self._changed(None)
 
     # -- state --------------------------------------------------------------------------------------------------------
 
@@ -232,6 +262,7 @@ class Daemon:
         self._dirty = False
         try:
             self._state.save(self.ledger.moved())
+            self._state_written.save(self.ledger.all_written())
         except OSError as error:
             self._dirty = True
             self.log.error("state_not_saved", path=str(self._state.path), error=str(error))

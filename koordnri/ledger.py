@@ -31,16 +31,23 @@ class Ledger:
     """Pods and containers of the node, by the runtime's ids.
 
     `moved` holds the baselines that a container's own annotation does not tell (an in-place resize moved them, or the container was
-    there before us). It must outlive the process: `on_moved` is called, without the lock, whenever it changed.
+    there before us). `written` holds, by pod or container, which fields we wrote into cgroup files ourselves, and what was there before.
+    Both must outlive the process: `on_moved` is called, without the lock, whenever one changed.
     """
 
-    def __init__(self, moved: dict[str, Resources] | None = None, on_moved: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        moved: dict[str, Resources] | None = None,
+        on_moved: Callable[[], None] = lambda: None,
+        written: dict[str, dict[str, Any]] | None = None,
+    ) -> None:
         self._lock = threading.Lock()
         self._pods: dict[str, Pod] = {}
         self._containers: dict[str, Entry] = {}
         self._by_pod: dict[str, set[str]] = {}
         self._moved: dict[str, Resources] = dict(moved or {})
         self._on_moved = on_moved
+        self._written: dict[str, dict[str, Any]] = {i: dict(w) for i, w in (written or {}).items()}
 
     # -- pods ---------------------------------------------------------------------------------------------------------
 
@@ -57,7 +64,8 @@ class Ledger:
         """The pod is gone, and with it its containers, of which the runtime may have told nothing."""
         with self._lock:
             self._pods.pop(pod_id, None)
-            moved = self._drop(tuple(self._by_pod.get(pod_id, ())))
+            moved = self._written.pop(pod_id, None) is not None
+            moved |= self._drop(tuple(self._by_pod.get(pod_id, ())))
         if moved:
             self._on_moved()
 
@@ -103,8 +111,49 @@ class Ledger:
             for stale in [i for i in self._moved if i not in keep]:
                 del self._moved[stale]
                 moved = True
+            for stale in [i for i in self._written if i not in keep and i not in self._pods]:
+                del self._written[stale]
+                moved = True
         if moved:
             self._on_moved()
+
+    # -- files that we wrote ------------------------------------------------------------------------------------------
+
+    def written(self, owner_id: str) -> dict[str, Any]:
+        """Field → what its file held before we wrote it first, of a pod or container."""
+        return dict(self._written.get(owner_id, ()))
+
+    def wrote(self, owner_id: str, name: str, before: Any, decided: tuple[Any, str]) -> None:
+        """A file was written and reads back as `decided` (value, route)."""
+        with self._lock:
+            entry = self._containers.get(owner_id)
+            if entry is None and owner_id not in self._pods:
+                return  # gone meanwhile
+            if entry is not None:
+                entry.decided[name] = decided
+            written = self._written.setdefault(owner_id, {})
+            first = name not in written
+            written.setdefault(name, before)
+        if first:
+            self._on_moved()
+
+    def restored(self, owner_id: str, name: str) -> None:
+        """A field is as it was before us; nothing of ours is left there."""
+        with self._lock:
+            entry = self._containers.get(owner_id)
+            if entry is not None:
+                entry.decided.pop(name, None)
+            written = self._written.get(owner_id, {})
+            had = written.pop(name, self) is not self
+            if had and not written:
+                del self._written[owner_id]
+        if had:
+            self._on_moved()
+
+    def all_written(self) -> dict[str, dict[str, Any]]:
+        """A copy, for the state directory."""
+        with self._lock:
+            return {i: dict(w) for i, w in self._written.items()}
 
     # -- views --------------------------------------------------------------------------------------------------------
 
@@ -116,6 +165,16 @@ class Ledger:
     def counts(self) -> tuple[int, int]:
         """(pods, containers)."""
         return len(self._pods), len(self._containers)
+
+    def pods(self) -> list[Pod]:
+        """All pods, at one moment."""
+        with self._lock:
+            return list(self._pods.values())
+
+    def containers_of(self, pod_id: str) -> list[Entry]:
+        """The containers of one pod, at one moment."""
+        with self._lock:
+            return [self._containers[i] for i in sorted(self._by_pod.get(pod_id, ()))]
 
     def entries(self) -> list[Entry]:
         """All containers, at one moment."""
@@ -132,4 +191,5 @@ class Ledger:
                 if not siblings:
                     del self._by_pod[entry.pod_id]
             moved |= self._moved.pop(container_id, None) is not None
+            moved |= self._written.pop(container_id, None) is not None
         return moved

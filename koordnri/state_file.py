@@ -1,32 +1,35 @@
 """The state directory: what must outlive the process and no annotation can carry.
 
-One file, `baselines.json`: container id → moved baseline. Written whole and renamed into place, so a crash leaves the old one or
-the new one. Losing it costs the moved baselines of resized containers until kubelet asks again, nothing else.
+`baselines.json`: container id → moved baseline. Losing it costs the moved baselines of resized containers until kubelet asks again.
+`written.json`: pod or container id → field → what its file held before we wrote it. Losing it costs the way back of what a later
+policy has no say in any more. Each is written whole and renamed into place, so a crash leaves the old one or the new one.
 """
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from koordnri.model import Resources
 
-FILE = "baselines.json"
-_decoder = msgspec.json.Decoder(dict[str, Resources])
+BASELINES = "baselines.json"
+WRITTEN = "written.json"
 
 
 class StateFile:
-    """Loads and saves the moved baselines under `directory`, which must exist."""
+    """Loads and saves one mapping under `directory`, which must exist. `shape` is the type of its content."""
 
-    def __init__(self, directory: Path) -> None:
-        self.path = directory / FILE
+    def __init__(self, directory: Path, name: str = BASELINES, shape: Any = dict[str, Resources]) -> None:
+        self.path = directory / name
+        self._decoder = msgspec.json.Decoder(shape)
 
-    def load(self) -> tuple[dict[str, Resources], str]:
-        """(baselines, problem). A missing file is no problem; an unreadable one is kept aside as `baselines.json.bad`."""
+    def load(self) -> tuple[dict[str, Any], str]:
+        """(content, problem). A missing file is no problem; an unreadable one is kept aside with `.bad` after its name."""
         try:
-            return _decoder.decode(self.path.read_bytes()), ""
+            return self._decoder.decode(self.path.read_bytes()), ""
         except FileNotFoundError:
             return {}, ""
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -34,14 +37,15 @@ class StateFile:
             self.path.replace(bad)
             return (
                 {},
-                f"{self.path}: {error}; kept as {bad.name}; baselines of resized containers are taken from their annotations",
+                f"{self.path}: {error}; kept as {bad.name}; baselines come from the containers' annotations, "
+                "and what was written before is not taken back",
             )
 
-    def save(self, baselines: dict[str, Resources]) -> None:
+    def save(self, content: dict[str, Any]) -> None:
         """Replace the file's content. Raises OSError."""
         temporary = self.path.with_suffix(".json.new")
         with open(temporary, "wb") as file:
-            file.write(msgspec.json.encode(baselines))
+            file.write(msgspec.json.encode(content))
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(self.path)

@@ -75,6 +75,10 @@ def _same_shares(wanted: int, read: int) -> bool:
     return _clamp_shares(wanted) == read
 
 
+def _spell_shares(value: Any, key: str, current: str) -> str:
+    return str(_clamp_shares(_whole(value)))
+
+
 def _same_weight(wanted: int, read: int) -> bool:
     # `read` is the smallest number of shares with the weight that was read, so this way back to the weight is exact.
     return wanted == read or shares_to_weight(read) in weights(wanted)
@@ -259,7 +263,7 @@ _PLAIN = (_parse_number, _natural, _equal)
 _QUOTA_V1 = (_parse_quota, _v1_limit, fields.CPU_QUOTA.same)
 _QUOTA_V2 = (_parse_max_quota, _spell_max_quota, fields.CPU_QUOTA.same)
 _PERIOD_V2 = (_parse_max_period, _spell_max_period, _equal)
-_SHARES_V1 = (_parse_number, _natural, _same_shares)
+_SHARES_V1 = (_parse_number, _spell_shares, _same_shares)
 _SHARES_V2 = (_parse_weight, _spell_weight, _same_weight)
 _CPUS = (_parse_cpus, _spell_cpus, fields.CPU_CPUS.same)
 _LIMIT_V1 = (_parse_bytes, _v1_limit, _same_limit)

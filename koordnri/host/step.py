@@ -74,7 +74,7 @@ class Step:
 
     def settle(self, stuck: list[Step]) -> None:
         """Second pass: the exact value, and the verdict."""
-        if Status.GONE not in [knob.status for knob in self.knobs]:
+        if all(knob.now is not None for knob in self.knobs):  # else it has its verdict from the first pass
             self._attempt(self._settle, stuck)
 
     def _attempt(self, act: Callable[[], None], stuck: list[Step]) -> None:
@@ -83,8 +83,11 @@ class Step:
             act()
         except Failed as failed:
             for knob in self.knobs:
-                with contextlib.suppress(Failed):
+                try:
                     knob.look()
+                except Failed as now:  # it may be gone by now, whatever the kernel said before
+                    knob.fail(now)
+                    continue
                 if knob.done:
                     knob.judge()
                 else:

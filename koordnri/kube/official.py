@@ -92,7 +92,12 @@ def _access(configuration: Configuration, source: str) -> Access:
             settings: dict[str, Any] = dict(configuration.auth_settings())
         except Exception as error:  # noqa: BLE001  # the token file vanished, an exec plugin failed, …
             raise NotConfigured(f"cannot read the credentials of {source}: {error}") from None
-        return {s["key"]: s["value"] for s in settings.values() if s["in"] == "header" and s["value"]}
+        # A token file often ends in a newline, which no header may have; client-go trims it too.
+        headers = {s["key"]: s["value"].strip() for s in settings.values() if s["in"] == "header" and s["value"]}
+        if not all(value.isascii() and value.isprintable() for value in headers.values()):
+            # Found here, for the HTTP library would quote the token in its error, and the log is no place for it.
+            raise NotConfigured(f"the token of {source} has characters that no token has: is it the right file?")
+        return headers
 
     return Access(configuration.host.rstrip("/"), pool, authorization)
 

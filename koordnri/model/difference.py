@@ -68,6 +68,25 @@ def restorations(
     return back
 
 
+def baseline_value(field: Field, baseline: Resources, node: NodeState) -> Any:
+    """What a field has when nobody but kubelet sets it, in the field's unit; None when that cannot be said or set."""
+    if field in _ATTRIBUTE:
+        attribute, neutral = _ATTRIBUTE[field]
+        value = getattr(baseline, attribute)
+        if value is None:
+            value = neutral
+        if value == "" and field is fields.CPU_CPUS and node.topology is not None:
+            return str(node.topology.online)  # a cpuset cannot be unset
+        return value if value != "" else None
+    if field in _NEUTRAL_DEVICE:
+        return _NEUTRAL_DEVICE[field]
+    neutral_text = _NEUTRAL_UNIFIED.get(field)
+    text = _unified(baseline, field.file(node.cgroup_version, node.cgroup_files)) or neutral_text
+    if text is None:
+        return None
+    return UNLIMITED if text == "max" else int(text) if text.isdecimal() else None
+
+
 def _restored_devices(decision: Decision, baseline: Resources, stored: Resources, node: NodeState) -> list[Setting]:
     """Limits of the one device that a `unified` entry of ours holds."""
     back = []

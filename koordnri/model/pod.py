@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from koordnri.model.qos import DEFAULT_CLASS, KubeQoS, QoSClass
@@ -48,6 +48,10 @@ class Pod:
     def __post_init__(self) -> None:
         self.qos = QoSClass.of(self.labels)
         self.kube_qos = KubeQoS.of_cgroup(self.cgroup_parent)
+
+    def with_resources(self, resources: Resources) -> Pod:
+        """The same pod with another baseline; what is parsed of its annotations is shared."""
+        return replace(self, resources=resources)
 
     @property
     def qos_or_default(self) -> QoSClass:

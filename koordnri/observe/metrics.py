@@ -17,6 +17,7 @@ from koordnri.chain import BUCKET_BOUNDS_NS, Chain
 from koordnri.ledger import Ledger
 from koordnri.observe.decisions import DecisionLog
 from koordnri.observe.log import LineWriter
+from koordnri.reconcile.reconciler import Reconciler
 from koordnri.session.handler import EventHandler
 from koordnri.session.plugin import PluginSession, State
 
@@ -29,6 +30,7 @@ class Sources(Protocol):
     chain: Chain
     ledger: Ledger
     decisions: DecisionLog
+    reconciler: Reconciler
     writer: LineWriter
     policy_refusals: int
     policy_problem: str
@@ -45,6 +47,7 @@ class DaemonCollector(Collector):
         yield from self._session()
         yield from self._hooks()
         yield from self._decisions()
+        yield from self._reconcile()
         yield from self._policy()
 
     def _session(self) -> Iterator[Metric]:
@@ -114,6 +117,35 @@ class DaemonCollector(Collector):
         pods, containers = self._sources.ledger.counts()
         yield _gauge("koordnri_pods", "Pods that the runtime told us of", pods)
         yield _gauge("koordnri_containers", "Containers in the ledger", containers)
+
+    def _reconcile(self) -> Iterator[Metric]:
+        stats = self._sources.reconciler.stats
+        passes = CounterMetricFamily(
+            "koordnri_reconcile_passes", "Passes over pods by trigger: change, pod, sweep", labels=["trigger"]
+        )
+        for trigger, count in dict(stats.passes).items():
+            passes.add_metric([trigger], count)
+        yield passes
+        writes = CounterMetricFamily(
+            "koordnri_writes",
+            "Cgroup files that did not have the decided value, by what came of writing it",
+            labels=["field", "outcome"],
+        )
+        for (field, outcome), count in dict(stats.writes).items():
+            writes.add_metric([field, outcome], count)
+        yield writes
+        drift = CounterMetricFamily(
+            "koordnri_drift_healed", "Files that lost their decided value and got it back", labels=["field"]
+        )
+        for field, count in dict(stats.drift).items():
+            drift.add_metric([field], count)
+        yield drift
+        yield _gauge("koordnri_reconcile_pass_seconds", "Duration of the last pass", stats.last_pass_s)
+        yield _gauge(
+            "koordnri_change_to_verified_seconds",
+            "From the last change of policy or node to the last file read back",
+            stats.changed_to_verified_s,
+        )
 
     def _policy(self) -> Iterator[Metric]:
         info = GaugeMetricFamily("koordnri_policy_info", "The policy that is in force", labels=["revision"])

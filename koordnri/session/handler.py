@@ -70,7 +70,8 @@ class Inflight(NamedTuple):
 class EventHandler:
     """One per daemon; used by the thread that reads the socket. `snapshot` is swapped by others, one assignment at a time.
 
-    specs   pod uid → what NRI does not tell of the pod; empty where the API server is not consulted
+    specs     pod uid → what NRI does not tell of the pod; empty where the API server is not consulted
+    changed   told, after the reply, of a pod whose own cgroup has to follow, or None for all; must not block
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class EventHandler:
         snapshot: Snapshot,
         observer: Observer,
         specs: Mapping[str, PodSpec] = MappingProxyType({}),
+        changed: Callable[[str | None], None] = lambda pod_id: None,
         clock: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
         self.snapshot = snapshot
@@ -91,6 +93,7 @@ class EventHandler:
         self._ledger = ledger
         self._observer = observer
         self._specs = specs
+        self._changed = changed
         self._clock = clock
         self._handlers: dict[str, Callable[[bytes], Answer]] = {
             "CreateContainer": self._create,
@@ -204,6 +207,8 @@ class EventHandler:
             entry = Entry(container.id, container.name, pod.id, container.baseline)
             self._ledger.record(entry, decision, moved)
             self._observer.decided(pod, container, event, decision)
+            if event is Event.UPDATE:
+                self._changed(pod.id)
 
         return Answer(self._sendable(decision, snapshot.node, finish), settle)
 
@@ -246,7 +251,12 @@ class EventHandler:
 
     def _run_pod(self, message: views.RunPodSandboxRequest | views.StateChangeEvent) -> Callable[[], None]:
         pod = self._new_pod(message.pod)
-        return lambda: self._ledger.remember_pod(pod)
+
+        def settle() -> None:
+            self._ledger.remember_pod(pod)
+            self._changed(pod.id)
+
+        return settle
 
     def _remove_pod(self, message: views.RemovePodSandboxRequest | views.StateChangeEvent) -> Callable[[], None]:
         pod_id = message.pod.id
@@ -297,6 +307,7 @@ class EventHandler:
                 entry = Entry(container.id, container.name, pod.id, container.baseline)
                 self._ledger.record(entry, decision, moved)
                 self._observer.decided(pod, container, Event.SYNC, decision)
+            self._changed(None)
 
         return Answer(response, settle)
 

@@ -1,0 +1,68 @@
+"""Which cgroup files follow from a decision, and which go back because it has no say in them any more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from koordnri.host.change import Change
+from koordnri.model import NodeState, fields
+from koordnri.model.decision import Decision
+from koordnri.model.difference import baseline_value
+from koordnri.model.fields import Field
+from koordnri.model.resources import Resources
+from koordnri.model.routes import REPLY, WRITE
+
+_FIELD = {field.name: field for field in fields.ALL}
+
+
+def wanted(directory: str, decision: Decision, node: NodeState) -> dict[str, Change]:
+    """Name of the decided field → the file that is to have it. What can only be set at creation is no file."""
+    return {
+        name: Change(directory, s.field, _disk(s.field, s.key, node), s.value)
+        for name, s in decision.settings.items()
+        if s.route in (REPLY, WRITE)
+    }
+
+
+def back_to_baseline(
+    directory: str, names: Iterable[str], decision: Decision, baseline: Resources, node: NodeState
+) -> dict[str, Change]:
+    """Those of `names`, set by us before, that are not decided any more: back to what kubelet asked for.
+
+    A hook that failed has not said that it wants nothing; its fields stay.
+    """
+    back = {}
+    for name in names:
+        field, key = split_name(name)
+        if name in decision.settings or field is None or field in decision.undecided or field.keyed != bool(key):
+            continue
+        value = baseline_value(field, baseline, node)
+        if value is not None:
+            back[name] = Change(directory, field, _disk(field, key, node), value)
+    return back
+
+
+def back_to_before(directory: str, before: Mapping[str, Any], decision: Decision, node: NodeState) -> dict[str, Change]:
+    """The same for a pod, of which only its files told what kubelet had set: `before` is what they held."""
+    back = {}
+    for name, value in before.items():
+        field, key = split_name(name)
+        if (
+            name not in decision.settings
+            and field is not None
+            and field not in decision.undecided
+            and value is not None
+        ):
+            back[name] = Change(directory, field, _disk(field, key, node), value)
+    return back
+
+
+def split_name(name: str) -> tuple[Field | None, str]:
+    """`io.max[/dev/sda]` → (IO_MAX, "/dev/sda"). None for a field of another version of koordnri."""
+    family, bracket, key = name.partition("[")
+    return _FIELD.get(family), key[:-1] if bracket else ""
+
+
+def _disk(field: Field, key: str, node: NodeState) -> str:
+    return (node.block_devices or {}).get(key, key) if field.keyed else ""
