@@ -11,6 +11,7 @@ import queue
 import ssl
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -52,6 +53,16 @@ class Seen(Generic[T]):
 
     def __getitem__(self, index: int) -> T:
         return self.items[index]
+
+
+def eventually(met: Callable[[], bool]) -> bool:
+    """Poll, for what nobody announces. False when it did not become so in time."""
+    deadline = time.monotonic() + LIMIT_S
+    while not met():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.002)
+    return True
 
 
 @dataclass
@@ -229,6 +240,12 @@ class FakeApi:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Again is no mistake."""
+        if self._closing.is_set():
+            return
         self._closing.set()
         self._server.shutdown()
         self._server.server_close()

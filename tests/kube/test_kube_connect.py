@@ -152,6 +152,23 @@ def test_a_bad_kubeconfig_is_named_with_its_mistake(tmp_path: Path, text: str | 
     assert str(path) in str(caught.value)
 
 
+@pytest.mark.parametrize("text", ["plain", "plain\n", "plain\r\n"])
+def test_a_token_file_may_end_in_a_newline(fake: FakeApi, kubeconfig: Path, text: str) -> None:
+    (kubeconfig.parent / "token").write_text(text)
+    fake.script += [whole(200, b"{}")]
+    with connect(kubeconfig).open("GET", "/x"):
+        pass
+    assert fake.requests[0].headers["authorization"] == "Bearer plain"
+
+
+@pytest.mark.parametrize("text", ["sec\nret", "sec\x00ret", "sécret"])
+def test_a_token_that_is_none_is_told_without_quoting_it(fake: FakeApi, kubeconfig: Path, text: str) -> None:
+    (kubeconfig.parent / "token").write_text(text)
+    with pytest.raises(NotConfigured) as caught:
+        connect(kubeconfig).open("GET", "/x")
+    assert str(caught.value) == f"the token of {kubeconfig} has characters that no token has: is it the right file?"
+
+
 def test_refusals_quote_the_server(fake: FakeApi, api: Api) -> None:
     fake.script += [status(403, "pods is forbidden"), whole(500, b"<html>\n<b>oops</b>")]
     with pytest.raises(Refused, match=r"^GET /x: the API server answered 403: pods is forbidden$"):
