@@ -81,9 +81,9 @@ def test_root_without_any_of_its_powers(kustomized: dict[str, Manifest]) -> None
     assert not [k for k in ("hostNetwork", "hostPID", "hostIPC") if spec.get(k)]
 
 
-def test_the_host_is_mounted_read_only_but_for_our_state(kustomized: dict[str, Manifest]) -> None:
-    writable = {m["name"] for m in container(kustomized)["volumeMounts"] if not m.get("readOnly")}
-    assert writable == {"state"}
+def test_the_host_is_mounted_read_only_but_for_cgroups_and_our_state(kustomized: dict[str, Manifest]) -> None:
+    writable = {m["name"]: m["mountPath"] for m in container(kustomized)["volumeMounts"] if not m.get("readOnly")}
+    assert writable == {"cgroup": "/host/sys/fs/cgroup", "state": "/var/lib/koordnri"}
 
 
 def test_no_access_to_the_api_server(kustomized: dict[str, Manifest]) -> None:
