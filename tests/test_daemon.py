@@ -297,6 +297,17 @@ def test_a_mounted_configmap_is_followed_through_its_links(start, runtime, tmp_p
     eventually("the new policy", lambda: in_force() == 30)
 
 
+def test_a_file_that_is_edited_in_place_in_a_directory_is_noticed(start, runtime, tmp_path):
+    directory = tmp_path / "policy"
+    directory.mkdir()
+    config = directory / "koordnri-config"
+    config.write_text("chainBudgetMilliseconds: 100")
+    running = start(policy_file=directory)
+    running.wait_ready()
+    config.write_text("chainBudgetMilliseconds: 1000")
+    eventually("the new policy", lambda: running.daemon.handler.snapshot.policy.chain_budget_s == 1.0)
+
+
 def test_a_node_strategy_counts_where_it_matches(start, runtime, policy):
     strategy = {"name": "special", "nodeSelector": {"matchLabels": {"kubernetes.io/hostname": "n"}}}
     strategy["beClass"] = {"memoryQOS": {"minLimitPercent": 77}}
