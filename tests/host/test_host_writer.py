@@ -468,6 +468,20 @@ def test_no_parent_shrinks_below_a_child_that_would_not(version: int, field: Fie
     assert kernel.violations == []
 
 
+def test_no_parent_shrinks_below_a_child_that_drifted_back() -> None:
+    kernel, writer = kernel_and_writer(2)
+    for path in (POD, C1):
+        kernel.cgroups[path].limit = 10 * PAGE
+
+    def change_back(path: str, text: str) -> None:
+        kernel.cgroups[C1].limit = 10 * PAGE
+
+    kernel.after_write = change_back
+    outcomes = apply(writer, *(change(path, fields.MEMORY_LIMIT, 5 * PAGE) for path in (POD, C1)))
+    assert {path: o.status for (path, _), o in outcomes.items()} == {POD: Status.REFUSED, C1: Status.DRIFTED_BACK}
+    assert kernel.cgroups[POD].limit == 10 * PAGE
+
+
 def test_a_pods_limit_does_not_go_below_a_containers_that_is_in_use() -> None:
     kernel, writer = kernel_and_writer(2)
     for path in (POD, C1):
