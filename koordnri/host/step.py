@@ -120,7 +120,7 @@ class Step:
     def _check_room(self, value: Any) -> None:
         """Raises Failed when the value does not go with a relative that is stuck. v1 would refuse most of it, v2 nothing."""
         for other in self._stuck:
-            if other is self or other.field is not self.field or self.nesting is None or other.has is None:
+            if other.field is not self.field or self.nesting is None or other.has is None:
                 continue
             if self.directory.startswith(f"{other.directory}/"):
                 fits, where = self.nesting.fits(value, other.has), "above"

@@ -343,12 +343,19 @@ def test_on_v2_quota_and_period_are_one_write() -> None:
 
 
 @BOTH
-def test_a_refused_period_leaves_quota_and_period_as_they_were(version: int) -> None:
+@pytest.mark.parametrize(("quota", "period"), [(60_000, 2_000_000), (999, 50_000)], ids=["period", "quota"])
+def test_what_of_a_bandwidth_is_refused_leaves_all_of_it_as_it_was(version: int, quota: int, period: int) -> None:
     kernel, writer = kernel_and_writer(version)
-    kernel.cgroups[C1].quota = 50_000
-    outcomes = apply(writer, change(C1, fields.CPU_QUOTA, 60_000), change(C1, fields.CPU_PERIOD, 2_000_000))
-    assert {o.status for o in outcomes.values()} == {Status.REFUSED}
-    assert (kernel.cgroups[C1].quota, kernel.cgroups[C1].period) == (50_000, 100_000)
+    cgroup = kernel.cgroups[C1]
+    cgroup.quota, cgroup.burst = 50_000, 5_000
+    outcomes = apply(
+        writer,
+        change(C1, fields.CPU_QUOTA, quota),
+        change(C1, fields.CPU_PERIOD, period),
+        change(C1, fields.CPU_BURST, 500),
+    )
+    assert [o.status for o in outcomes.values()] == [Status.REFUSED, Status.REFUSED, Status.WRITTEN]
+    assert (cgroup.quota, cgroup.period, cgroup.burst) == (50_000, 100_000, 500)
 
 
 @BOTH
@@ -427,7 +434,7 @@ STUCK_ABOVE: list[tuple[Field, Any, Any]] = [
 ]
 
 
-def refuse(kernel: FakeKernel, directory: str) -> Callable[[str, str], None]:
+def refuse(directory: str) -> Callable[[str, str], None]:
     def refused(path: str, text: str) -> None:
         if path.rpartition("/")[0].endswith(f"/{directory}"):
             raise OSError(errno.EPERM, os.strerror(errno.EPERM))
@@ -440,7 +447,7 @@ def refuse(kernel: FakeKernel, directory: str) -> Callable[[str, str], None]:
 def test_no_child_grows_beyond_a_parent_that_could_not(version: int, field: Field, small: Any, large: Any) -> None:
     kernel, writer = kernel_and_writer(version)
     apply(writer, *(change(path, field, small) for path in (POD, C1, C2)))
-    kernel.before_write = refuse(kernel, POD)
+    kernel.before_write = refuse(POD)
     outcomes = apply(writer, *(change(path, field, large) for path in (POD, C1)), change(C2, field, small))
     assert {path: o.status for (path, _), o in outcomes.items()} == {
         POD: Status.REFUSED,
@@ -453,11 +460,31 @@ def test_no_child_grows_beyond_a_parent_that_could_not(version: int, field: Fiel
 
 
 @BOTH
+@pytest.mark.parametrize(("field", "small"), [(fields.CPU_QUOTA, 50_000), (fields.MEMORY_LIMIT, 10 * PAGE)])
+def test_a_child_may_lose_its_own_limit_below_a_parent_that_keeps_one(version: int, field: Field, small: int) -> None:
+    kernel, writer = kernel_and_writer(version)
+    apply(writer, *(change(path, field, small) for path in (POD, C1)))
+    kernel.before_write = refuse(POD)
+    outcomes = apply(writer, *(change(path, field, -1) for path in (POD, C1)))
+    assert [o.status for o in outcomes.values()] == [Status.REFUSED, Status.WRITTEN]
+
+
+@BOTH
+@pytest.mark.parametrize(("field", "small"), [(fields.CPU_QUOTA, 50_000), (fields.MEMORY_LIMIT, 10 * PAGE)])
+def test_unset_is_wide_above_as_well(version: int, field: Field, small: int) -> None:
+    kernel, writer = kernel_and_writer(version)
+    apply(writer, *(change(path, field, small) for path in (POD, C1)))
+    outcomes = apply(writer, change(POD, field, 0), change(C1, field, 2 * small))
+    assert [o.status for o in outcomes.values()] == [Status.WRITTEN, Status.WRITTEN]
+    assert kernel.violations == []
+
+
+@BOTH
 @pytest.mark.parametrize(("field", "small", "large"), STUCK_ABOVE)
 def test_no_parent_shrinks_below_a_child_that_would_not(version: int, field: Field, small: Any, large: Any) -> None:
     kernel, writer = kernel_and_writer(version)
     apply(writer, *(change(path, field, large) for path in (POD, C1, C2)))
-    kernel.before_write = refuse(kernel, C1)
+    kernel.before_write = refuse(C1)
     outcomes = apply(writer, *(change(path, field, small) for path in (POD, C1, C2)))
     assert {path: o.status for (path, _), o in outcomes.items()} == {
         POD: Status.REFUSED,
