@@ -9,25 +9,28 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from koordnri.chain import Chain, Snapshot, load_hooks
 from koordnri.host import read_node, refresh
 from koordnri.host.writer import Writer
 from koordnri.ledger import Ledger
-from koordnri.model import Hook, NodeState
+from koordnri.model import Hook, NodeState, Pod
 from koordnri.model.pod import PodSpec
 from koordnri.observe.decisions import DecisionLog, Listener
 from koordnri.observe.http import Server
 from koordnri.observe.log import LineWriter, make_logger
 from koordnri.observe.metrics import make_registry
-from koordnri.policy import DEFAULT_POLICY, PolicyDocument, PolicyError, load_policy, read_policy, resolve
+from koordnri.policy import DEFAULT_POLICY, PolicyDocument, PolicyError, load_data, load_policy, read_policy, resolve
 from koordnri.reconcile.reconciler import Reconciler, World
 from koordnri.session.handler import EventHandler
 from koordnri.session.identity import Identity
 from koordnri.session.lock import NodeLock
 from koordnri.session.plugin import PluginSession, State
-from koordnri.state_file import WRITTEN, StateFile
+from koordnri.state_file import LAST_GOOD, WRITTEN, StateFile
+
+if TYPE_CHECKING:  # see Daemon.__init__ for why not at run time
+    from koordnri.cluster import Cluster
 
 TICK_S = 1.0
 """How often the policy file and the node's state are looked at again."""
@@ -44,6 +47,9 @@ class Config:
     identity: Identity = field(default_factory=lambda: Identity("koordnri", "10"))
     nri_socket: str = "/var/run/nri/nri.sock"
     policy_file: Path | None = None
+    policy_configmap: tuple[str, str] | None = None
+    """namespace and name"""
+    kubeconfig: Path | None = None
     node_name: str = ""
     host_root: Path = Path("/")
     state_dir: Path = Path("/var/lib/koordnri")
@@ -77,6 +83,7 @@ class Daemon:
         self.policy_problem = ""
         self.policy_refusals = 0
         self._described = node is not None
+        self._cluster: Cluster | None = None
         self._node = read_node(config.host_root, config.node_name) if node is None else node
         self._document: PolicyDocument | None = None
         self._policy_seen: object = None
@@ -85,6 +92,8 @@ class Daemon:
         self._dirty = False
         self._state = StateFile(config.state_dir)
         self._state_written = StateFile(config.state_dir, WRITTEN, dict[str, dict[str, Any]])
+        self._last_good = StateFile(config.state_dir, LAST_GOOD, dict[str, str])
+        self._swapping = threading.Lock()
         self._lock = NodeLock(config.state_dir)
         self._locked = False
         self._failure: BaseException | None = None
@@ -96,7 +105,9 @@ class Daemon:
         self.chain = Chain(installed)
         self.decisions = DecisionLog(self.log, config.log_level == "debug", listener)
         snapshot = Snapshot.of(DEFAULT_POLICY, self._node)
-        self.handler = EventHandler(self.chain, self.ledger, snapshot, self.decisions, specs, self._changed)
+        self.handler = EventHandler(
+            self.chain, self.ledger, snapshot, self.decisions, specs, self._changed, self._overlay
+        )
         self.session = PluginSession(
             config.identity, config.nri_socket, self.handler, self.log, on_config=self._take_runtime_config
         )
@@ -104,6 +115,22 @@ class Daemon:
         self.reconciler = Reconciler(
             Chain(installed), self.ledger, self._world, lambda version: Writer(config.host_root, version), self.log
         )
+        if config.kubeconfig is not None or config.policy_configmap is not None:
+            # Imported here: the official client costs 0.2 s and 20 MiB, and a daemon with a policy file needs none of it.
+            from koordnri.cluster import Cluster
+            from koordnri.kube import connect
+
+            self._cluster = Cluster(
+                connect(config.kubeconfig),
+                config.node_name,
+                config.policy_configmap,
+                self.ledger,
+                self.log,
+                self._take_configmap,
+                lambda: self._look_at_node(full=False, told=True),
+                self._changed,
+                self._die,
+            )
         self._server: Server | None = None
         self._reconcile = threading.Thread(target=self._run_reconciler, name="reconcile", daemon=True)
         self._nri = threading.Thread(target=self._run_session, name="nri", daemon=True)
@@ -114,6 +141,9 @@ class Daemon:
         """Serve until told to stop. Raises OSError when the port is taken, and whatever killed the session's thread."""
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         self._look_at_policy()
+        if self._cluster is not None:
+            self._load_last_good()
+            self._cluster.start()
         for problem in self._node.problems:
             self.log.warning("node_fact_missing", problem=problem)
         if self.config.listen is not None:
@@ -126,9 +156,13 @@ class Daemon:
             self._loop()
         finally:
             self.session.stop()
+            if self._cluster is not None:
+                self._cluster.stop()
             self.reconciler.stop()
             if self._nri.ident is not None:
                 self._nri.join(2.0)
+            if self._reconcile.ident is not None:  # what it writes after this, nobody would know to take back
+                self._reconcile.join(2.0)
             self._save_state()
             if self._server is not None:
                 self._server.close()
@@ -156,6 +190,9 @@ class Daemon:
             found.append(f"another koordnri holds {self._lock.path}: stop it, only one may be registered on a node")
         elif self.session.state is not State.SYNCHRONIZED:
             found.append(f"runtime: {self.session.problem}")
+        if self._cluster is not None and (waiting := self._cluster.policy_problem()):
+            revision = self.handler.snapshot.policy.revision
+            found.append(f"policy: not read from the API server yet ({waiting}); revision {revision} is in force")
         if self.policy_problem:
             found.append(
                 f"policy: {self.policy_problem}; revision {self.handler.snapshot.policy.revision} stays in force"
@@ -219,6 +256,27 @@ class Daemon:
         """The runtime launched us and passed its configuration file for us: that is the policy."""
         self._take_policy(lambda: load_policy(text, "the runtime's plugin configuration"))
 
+    def _take_configmap(self, data: Mapping[str, str] | None, source: str) -> None:
+        """A deleted ConfigMap means the defaults, as upstream has it."""
+        if data is None:
+            self._document, self.policy_problem = None, ""
+            self._swap()
+            self.log.info("policy_defaults", reason=f"there is no {source}")
+        else:
+            self._take_policy(lambda: load_data(data, source))
+        if not self.policy_problem:
+            self._last_good.save({} if data is None else dict(data))
+
+    def _load_last_good(self) -> None:
+        """What was in force before, until the API server answers; it may be away for as long as the node is up."""
+        if self.config.policy_configmap is None:
+            return
+        data, problem = self._last_good.load()
+        if problem:
+            self.log.warning("state_file_bad", error=problem)
+        if data:
+            self._take_policy(lambda: load_data(data, f"the last good policy in {self._last_good.path}"))
+
     def _take_policy(self, read: Callable[[], PolicyDocument]) -> None:
         """A document is taken whole or refused whole; a refused one changes nothing."""
         try:
@@ -236,19 +294,28 @@ class Daemon:
 
     # -- node ---------------------------------------------------------------------------------------------------------
 
-    def _look_at_node(self, full: bool) -> None:
+    def _look_at_node(self, full: bool, told: bool = False) -> None:
+        """`told`: the Node object changed, so there is something new whatever the host's files say."""
         if self._described:
             return
         node = refresh(self._node, self.config.host_root, full)
-        if node is not self._node:
+        if node is not self._node or told:
             self._node = node
             self._swap()
-            self.log.info("node_changed", problems=list(node.problems))
+            self.log.info("node_changed", problems=list(self.handler.snapshot.node.problems))
 
     def _swap(self) -> None:
-        policy = resolve(self._document, self._node.name, self._node.labels)
-        self.handler.snapshot = Snapshot.of(policy, self._node)
+        with self._swapping:  # the policy, the node and the cluster's watches change in threads of their own
+            node = self._node if self._cluster is None else self._cluster.told(self._node)
+            self.handler.snapshot = Snapshot.of(resolve(self._document, node.name, node.labels), node)
         self._changed(None)
+
+    def _overlay(self, pod: Pod) -> Pod:
+        return pod if self._cluster is None else self._cluster.overlay(pod)
+
+    def _die(self, error: BaseException) -> None:
+        self._failure = error
+        self._wake.set()
 
     # -- state --------------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,9 @@
 
 `baselines.json`: container id → moved baseline. Losing it costs the moved baselines of resized containers until kubelet asks again.
 `written.json`: pod or container id → field → what its file held before we wrote it. Losing it costs the way back of what a later
-policy has no say in any more. Each is written whole and renamed into place, so a crash leaves the old one or the new one.
+policy has no say in any more.
+`policy.json`: data of the last good ConfigMap, for a start while the API server is away.
+Each is written whole and renamed into place, so a crash leaves the old one or the new one.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from koordnri.model import Resources
 
 BASELINES = "baselines.json"
 WRITTEN = "written.json"
+LAST_GOOD = "policy.json"
 
 
 class StateFile:

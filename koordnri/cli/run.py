@@ -20,6 +20,17 @@ def _listen(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[s
     return host, int(port)
 
 
+def _configmap(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[str, str] | None:
+    if value is None:
+        return None
+    namespace, slash, name = value.partition("/")
+    if not slash or not namespace or not name or "/" in name:
+        raise click.BadParameter(
+            f'expected NAMESPACE/NAME such as koordinator-system/slo-controller-config, got "{value}"'
+        )
+    return namespace, name
+
+
 @click.command(context_settings={"auto_envvar_prefix": "KOORDNRI"})
 @click.option(
     "--nri-socket",
@@ -43,6 +54,19 @@ def _listen(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[s
     type=click.Path(path_type=Path),
     envvar="KOORDNRI_POLICY_FILE",
     help="ConfigMap manifest, its data, or a mounted ConfigMap's directory",
+)
+@click.option(
+    "--policy-configmap",
+    callback=_configmap,
+    envvar="KOORDNRI_POLICY_CONFIGMAP",
+    metavar="NAMESPACE/NAME",
+    help="take the policy from this ConfigMap, through the API server",
+)
+@click.option(
+    "--kubeconfig",
+    type=click.Path(path_type=Path),
+    envvar="KOORDNRI_KUBECONFIG",
+    help="way to the API server; without it, in a pod, its service account",
 )
 @click.option(
     "--node-name",
@@ -93,6 +117,8 @@ def run(
     plugin_name: str,
     plugin_index: str,
     policy_file: Path | None,
+    policy_configmap: tuple[str, str] | None,
+    kubeconfig: Path | None,
     node_name: str,
     host_root: Path,
     state_dir: Path,
@@ -114,6 +140,8 @@ def run(
             identity=launched or Identity(plugin_name, plugin_index),
             nri_socket=nri_socket,
             policy_file=policy_file,
+            policy_configmap=policy_configmap,
+            kubeconfig=kubeconfig,
             node_name=node_name,
             host_root=host_root,
             state_dir=state_dir,

@@ -40,12 +40,15 @@ class Pod:
     resources: Resources = NOTHING
     """of the whole pod, as kubelet set them on the pod's cgroup"""
     spec: PodSpec | None = None
+    told: Mapping[str, str] = field(default_factory=dict)
+    """annotations as the runtime has them, which are those of the pod's creation; `annotations` may be newer"""
     qos: QoSClass = QoSClass.NONE
     kube_qos: KubeQoS = KubeQoS.GUARANTEED
     parsed: dict[str, Any] = field(default_factory=dict)
     """annotation key → parsed value, or the AnnotationError that it costs (see koordnri.model.annotations)"""
 
     def __post_init__(self) -> None:
+        self.told = self.told or self.annotations
         self.qos = QoSClass.of(self.labels)
         self.kube_qos = KubeQoS.of_cgroup(self.cgroup_parent)
 

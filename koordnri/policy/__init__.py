@@ -7,7 +7,7 @@ Does not belong here: what a value means for a container (hooks), where the text
 Nothing here runs on the event path but attribute reads on `Policy` and `decode` of an annotation.
 """
 
-from koordnri.policy.document import PolicyDocument, load_policy
+from koordnri.policy.document import PolicyDocument, load_data, load_policy
 from koordnri.policy.errors import DocumentError, Mistake, PolicyError
 from koordnri.policy.memory_qos import MemoryQOS, PodMemoryQOS, merge_memory_qos, recommended_memory_qos
 from koordnri.policy.policy import DEFAULT_POLICY, Policy, resolve
@@ -24,6 +24,7 @@ __all__ = [
     "PolicyDocument",
     "PolicyError",
     "decode",
+    "load_data",
     "load_policy",
     "merge_memory_qos",
     "read_policy",

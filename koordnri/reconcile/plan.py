@@ -37,6 +37,8 @@ def back_to_baseline(
         field, key = split_name(name)
         if name in decision.settings or field is None or field in decision.undecided or field.keyed != bool(key):
             continue
+        if field.keyed and key not in (node.block_devices or {}):
+            continue  # a disk that is gone took its limits with it
         value = baseline_value(field, baseline, node)
         if value is not None:
             back[name] = Change(directory, field, _disk(field, key, node), value)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -75,6 +75,7 @@ class Reconciler:
         writer: Callable[[int], Writer],
         log: Any,
         monotonic: Callable[[], float] = time.monotonic,
+        debounce_s: float = DEBOUNCE_S,
     ) -> None:
         self.stats = Stats()
         self._chain = chain
@@ -83,19 +84,21 @@ class Reconciler:
         self._make_writer = writer
         self._log = log
         self._monotonic = monotonic
+        self._debounce_s = debounce_s
         self._wake = threading.Event()
         self._stop = threading.Event()
-        self._pods: set[str] = set()
+        self._pods: deque[str] = deque()
+        """ids of pods to look at; appended to by one thread while another takes from it, which a set does not bear"""
         self._all_since: float | None = None
         self._told: set[tuple[str, str, str]] = set()
-        """failures that were logged, as (directory, field, error)"""
+        """failures that were logged, as (directory, field, what was wanted and came of it); errors may tell numbers that move"""
 
     # -- triggers: any thread -----------------------------------------------------------------------------------------
 
     def trigger(self, pod_id: str | None = None) -> None:
         """Something changed: one pod, or (None) the policy or the node, and with it everything."""
         if pod_id is not None:
-            self._pods.add(pod_id)
+            self._pods.append(pod_id)
         elif self._all_since is None:
             self._all_since = self._monotonic()
         self._wake.set()
@@ -112,11 +115,11 @@ class Reconciler:
         sweep_at = self._monotonic() + SWEEP_S
         while not self._stop.is_set():
             self._wake.wait(max(sweep_at - self._monotonic(), 0.0))
-            if self._all_since is not None and self._stop.wait(DEBOUNCE_S):
+            if self._all_since is not None and self._stop.wait(self._debounce_s):
                 return
             self._wake.clear()
             since, self._all_since = self._all_since, None
-            pods, self._pods = self._pods, set()
+            pods = {self._pods.popleft() for _ in range(len(self._pods))}
             if since is not None:
                 self.reconcile("change", self._ledger.pods())
                 self.stats.changed_to_verified_s = self._monotonic() - since
@@ -135,8 +138,10 @@ class Reconciler:
             try:
                 goals += self._pod_goals(pod, world, writer)
             except NodeError as error:
-                self._tell(pod.id, "cgroup", str(error), pod=f"{pod.namespace}/{pod.name}")
+                self._tell(pod.id, "cgroup", "", str(error), of=f"{pod.namespace}/{pod.name}")
         outcomes: list[Outcome] = []
+        # Two names may stand for one disk: what is wanted comes before what is only to be undone.
+        goals.sort(key=lambda goal: not goal.restores)
         by_target = {goal.change[:3]: goal for goal in goals}
         for outcome in (o for o in writer.apply(by_level(g.change for g in by_target.values()))):
             outcomes.append(outcome)
@@ -175,20 +180,28 @@ class Reconciler:
             if goal.restores:
                 self._ledger.restored(owner.id, name)
             elif status is Status.WRITTEN:
-                if trigger == "sweep":
+                if trigger == "sweep" and self._had(goal):
                     self.stats.drift[goal.change.field.name] += 1
                 self._ledger.wrote(owner.id, name, outcome.before, (goal.change.value, WRITE))
         elif status is not Status.GONE:
             who = f"{owner.namespace}/{owner.name}" if isinstance(owner, Pod) else owner.name
-            self._tell(goal.change.directory, name, outcome.error or status.value, of=who)
+            self._tell(goal.change.directory, name, f"{goal.change.value} {status}", outcome.error, of=who)
 
-    def _tell(self, directory: str, field: str, error: str, **keys: str) -> None:
-        told = (directory, field, error)
+    def _had(self, goal: _Goal) -> bool:
+        """Whether the field had been brought to this value before, so that it is lost and not merely late."""
+        owner, written = goal.owner, goal.name in self._ledger.written(goal.owner.id)
+        if isinstance(owner, Pod):
+            return written
+        value, route = owner.decided.get(goal.name, (None, WRITE))
+        return (written or route != WRITE) and goal.change.field.same(value, goal.change.value)
+
+    def _tell(self, directory: str, field: str, what: str, error: str, of: str) -> None:
+        told = (directory, field, what)
         if told not in self._told:
             if len(self._told) > 10_000:
                 self._told.clear()
             self._told.add(told)
-            self._log.warning("apply_failed", directory=directory, field=field, error=error, **keys)
+            self._log.warning("apply_failed", directory=directory, field=field, error=error, of=of)
 
 
 def _as_kubelet_set_it(pod: Pod, before: dict[str, Any], writer: Writer, directory: str) -> Pod:

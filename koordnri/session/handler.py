@@ -71,6 +71,7 @@ class EventHandler:
     """One per daemon; used by the thread that reads the socket. `snapshot` is swapped by others, one assignment at a time.
 
     specs     pod uid → what NRI does not tell of the pod; empty where the API server is not consulted
+    overlay   adds to a pod what others than the runtime know of it
     changed   told, after the reply, of a pod whose own cgroup has to follow, or None for all; must not block
     """
 
@@ -82,6 +83,7 @@ class EventHandler:
         observer: Observer,
         specs: Mapping[str, PodSpec] = MappingProxyType({}),
         changed: Callable[[str | None], None] = lambda pod_id: None,
+        overlay: Callable[[Pod], Pod] = lambda pod: pod,
         clock: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
         self.snapshot = snapshot
@@ -94,6 +96,7 @@ class EventHandler:
         self._observer = observer
         self._specs = specs
         self._changed = changed
+        self._overlay = overlay
         self._clock = clock
         self._handlers: dict[str, Callable[[bytes], Answer]] = {
             "CreateContainer": self._create,
@@ -238,7 +241,7 @@ class EventHandler:
         """The pod of an event: as remembered, if nothing was told anew; what is parsed from its annotations comes with it."""
         known = self._ledger.pod(message.id)
         told = message.annotations
-        if known is not None and known.annotations == {key: told[key] for key in told}:
+        if known is not None and known.told == {key: told[key] for key in told}:
             return known
         pod = self._new_pod(message)
         self._ledger.remember_pod(pod)
@@ -247,7 +250,7 @@ class EventHandler:
     def _new_pod(self, message: views.PodSandbox) -> Pod:
         pod = pod_from(message)
         pod.spec = self._specs.get(pod.uid)
-        return pod
+        return self._overlay(pod)
 
     def _run_pod(self, message: views.RunPodSandboxRequest | views.StateChangeEvent) -> Callable[[], None]:
         pod = self._new_pod(message.pod)

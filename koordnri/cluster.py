@@ -1,0 +1,121 @@
+"""What the API server tells this node, brought to where it is needed: the policy, the Node object, the node's pods.
+
+Everything here may be late or missing; the daemon decides without it, from what the runtime tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from koordnri.kube import Api, ConfigMapWatch, NodeFacts, NodeWatch, PodFacts, PodWatch, WatchStats
+from koordnri.kube.watch import Watch
+from koordnri.ledger import Ledger
+from koordnri.model import NodeState, Pod
+from koordnri.model.node_annotations import read_node_annotations
+
+OnPolicy = Callable[[Mapping[str, str] | None, str], None]
+
+
+class Cluster:
+    """The watches. `start` and `stop` them; everything else is called back from their threads.
+
+    configmap   (namespace, name) of the policy, None when it comes from a file
+    on_policy   the ConfigMap's data, None when there is no such ConfigMap, and where it comes from, for messages
+    on_node     the Node object changed
+    on_pod      the id of a pod that is told otherwise than before, once the ledger has it
+    on_death    a watch's thread died of a bug
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        node_name: str,
+        configmap: tuple[str, str] | None,
+        ledger: Ledger,
+        log: Any,
+        on_policy: OnPolicy,
+        on_node: Callable[[], None],
+        on_pod: Callable[[str], None],
+        on_death: Callable[[BaseException], None],
+    ) -> None:
+        self._ledger = ledger
+        self._on_node = on_node
+        self._on_pod = on_pod
+        self._facts: NodeFacts | None = None
+        self._node = NodeWatch(api, node_name, self._take_node, log, on_death=on_death)
+        self._pods = PodWatch(api, node_name, self._take_pod, lambda uid: None, log, on_death=on_death)
+        self._watches: dict[str, Watch[Any]] = {"node": self._node.watch, "pods": self._pods.watch}
+        if configmap is not None:
+            source = f"ConfigMap {configmap[0]}/{configmap[1]}"
+            policy = ConfigMapWatch(
+                api, *configmap, lambda data, version: on_policy(data, source), log, on_death=on_death
+            )
+            self._watches["configmap"] = policy.watch
+
+    def start(self) -> None:
+        """Start all watches; none is waited for."""
+        for watch in self._watches.values():
+            watch.start()
+
+    def stop(self) -> None:
+        """End them."""
+        for watch in self._watches.values():
+            watch.stop()
+
+    def stats(self) -> dict[str, WatchStats]:
+        """Noun → its watch's counters."""
+        return {noun: watch.stats for noun, watch in self._watches.items()}
+
+    def policy_problem(self) -> str:
+        """Why the policy's ConfigMap has not been read yet; "" when it has, or is not wanted."""
+        watch = self._watches.get("configmap")
+        if watch is None or watch.synced:
+            return ""
+        return watch.stats.problem or "the API server has not answered yet"
+
+    def told(self, node: NodeState) -> NodeState:
+        """The node's state with what its object says; as it is while that is not known."""
+        facts = self._facts
+        if facts is None:
+            return node
+        online = None if node.topology is None else node.topology.online
+        said = read_node_annotations(facts.annotations, online)
+        return replace(
+            node,
+            labels=facts.labels,
+            annotations=facts.annotations,
+            memory_bytes=facts.allocatable_memory_bytes or node.memory_bytes,
+            system_cpus=said.system_cpus,
+            normalization_ratio=said.normalization_ratio,
+            ls_pools=said.ls_pools,
+            be_pools=said.be_pools,
+            problems=node.problems + said.problems,
+        )
+
+    def overlay(self, pod: Pod) -> Pod:
+        """A pod as the runtime told it, with what has changed of it since and what its spec says."""
+        facts = self._pods.pods.get(pod.uid)
+        return pod if facts is None else _over(pod, facts)
+
+    def _take_node(self, facts: NodeFacts | None) -> None:
+        self._facts = facts
+        self._on_node()
+
+    def _take_pod(self, facts: PodFacts) -> None:
+        for known in self._ledger.pods():
+            if known.uid == facts.uid:
+                self._ledger.remember_pod(_over(known, facts))
+                self._on_pod(known.id)
+
+
+def _over(pod: Pod, facts: PodFacts) -> Pod:
+    return replace(
+        pod,
+        labels=facts.labels,
+        annotations=facts.annotations_over(pod.told),
+        told=pod.told,
+        spec=facts.spec,
+        parsed={},
+    )
