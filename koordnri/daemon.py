@@ -40,6 +40,10 @@ SWITCH_INTERVAL_S = 0.0005
 """A scrape or a refresh may hold the interpreter for so long while the runtime waits for us; Python's 5 ms is too much."""
 
 
+class ConfigError(ValueError):
+    """The command line asks for what cannot be had here; the message says what is missing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """What the command line says. Defaults are those of `koordnri run`."""
@@ -118,10 +122,14 @@ class Daemon:
         if config.kubeconfig is not None or config.policy_configmap is not None:
             # Imported here: the official client costs 0.2 s and 20 MiB, and a daemon with a policy file needs none of it.
             from koordnri.cluster import Cluster
-            from koordnri.kube import connect
+            from koordnri.kube import NotConfigured, connect
 
+            try:
+                api = connect(config.kubeconfig)
+            except NotConfigured as error:
+                raise ConfigError(str(error)) from error
             self._cluster = Cluster(
-                connect(config.kubeconfig),
+                api,
                 config.node_name,
                 config.policy_configmap,
                 self.ledger,

@@ -131,7 +131,7 @@ def run(
     Every option is also read from the environment, as KOORDNRI_ and the option's name in capitals.
     """
     from koordnri.chain import ChainError
-    from koordnri.daemon import Config, Daemon
+    from koordnri.daemon import Config, ConfigError, Daemon
     from koordnri.session.identity import Identity, IdentityError, launched_by_runtime
 
     try:
@@ -150,7 +150,7 @@ def run(
             log_level=log_level,
         )
         daemon = Daemon(config, log_fd=2 if launched is None else _log_file(state_dir))
-    except (IdentityError, ChainError, OSError) as error:
+    except (IdentityError, ChainError, ConfigError, OSError) as error:
         raise click.ClickException(str(error)) from error
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: daemon.stop())

@@ -1,4 +1,4 @@
-"""The only room that reads (and, later, writes) /sys, /proc, cgroupfs and resctrl. The root directory is injectable.
+"""The only room that reads and writes /sys, /proc, cgroupfs and resctrl. The root directory is injectable.
 
 Belongs here: one file per kind of fact, each turning files into values of the model. Does not belong here: what the API server knows
 (labels, annotations, allocatable memory, pools), and any decision. Nothing here raises over what it finds: an unreadable or

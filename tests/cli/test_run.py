@@ -230,6 +230,8 @@ OPTIONS: dict[str, tuple[str, Any, Any]] = {
     "plugin_name": ("other", "other", "koordnri"),
     "plugin_index": ("42", "42", "10"),
     "policy_file": ("/x/policy", Path("/x/policy"), None),
+    "policy_configmap": ("ns/name", ("ns", "name"), None),
+    "kubeconfig": ("/x/kubeconfig", Path("/x/kubeconfig"), None),
     "node_name": ("n1", "n1", ""),
     "host_root": ("/host", Path("/host"), Path("/")),
     "state_dir": ("/x/state", Path("/x/state"), Path("/var/lib/koordnri")),
@@ -264,6 +266,26 @@ def test_every_option_may_come_from_the_environment_and_the_command_line_beats_i
     )
     assert parsed(option, text)[name] == meaning
     assert default != meaning
+
+
+@pytest.mark.parametrize("text", ["name", "/name", "ns/", "a/b/c", ""])
+def test_a_configmap_without_namespace_or_name_is_refused(text):
+    with pytest.raises(click.BadParameter, match=f'expected NAMESPACE/NAME such as .*, got "{text}"'):
+        parsed("--policy-configmap", text)
+
+
+def test_no_way_to_the_api_server_is_said_with_the_way_out(tmp_path):
+    result = subprocess.run(
+        [sys.executable, "-m", "koordnri.cli", "run", "--state-dir", tmp_path, "--policy-configmap", "ns/name"],
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert "no way to the API server" in result.stderr
+    assert "--kubeconfig" in result.stderr
 
 
 def test_the_nodes_name_is_also_known_as_in_pod_specs(monkeypatch):
