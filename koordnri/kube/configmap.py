@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from koordnri.kube.api import Api
 from koordnri.kube.objects import Object
@@ -32,9 +33,8 @@ class ConfigMapWatch:
         self._on_data = on_data
         self._known: Mapping[str, str] | None = None
         self._told = False
-        resource = Resource(
-            "configmap", f"/api/v1/namespaces/{namespace}/configmaps", "ConfigMap", ConfigMap, f"metadata.name={name}"
-        )
+        path = f"/api/v1/namespaces/{quote(namespace, safe='')}/configmaps"
+        resource = Resource("configmap", path, "ConfigMap", ConfigMap, f"metadata.name={name}")
         self.watch = Watch(api, resource, self, log, **keywords)
 
     def replaced(self, objects: Sequence[ConfigMap]) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
+from urllib.parse import quote
 
 import msgspec
 
@@ -105,7 +106,12 @@ class EventLimits:
 
 
 class EventRecorder:
-    """`start`, `record`, `stop`. component is `koordnri`, node the name of this node."""
+    """`start`, `record`, `stop`.
+
+    component   `koordnri`
+    node        the name of this node
+    on_death    called in the recorder's thread with what killed it: a bug
+    """
 
     def __init__(
         self,
@@ -116,6 +122,7 @@ class EventRecorder:
         component: str = "koordnri",
         limits: EventLimits | None = None,
         timing: Timing | None = None,
+        on_death: Callable[[BaseException], None] | None = None,
         uniform: Uniform = random.uniform,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
@@ -125,6 +132,7 @@ class EventRecorder:
         self._node = node
         self._log = log
         self._component = component
+        self._on_death = on_death
         self._limits = limits = limits or EventLimits()
         self._timing = timing = timing or Timing()
         self._pauses = Pauses(timing, uniform)
@@ -167,6 +175,15 @@ class EventRecorder:
     # -- thread -------------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        try:
+            self._serve()
+        except BaseException as error:
+            self._log.error("kube_events_died", exc_info=True)
+            if self._on_death is None:
+                raise
+            self._on_death(error)
+
+    def _serve(self) -> None:
         while True:
             with self._wake:
                 key, wait_s = self._next()
@@ -279,7 +296,7 @@ class EventRecorder:
             "lastTimestamp": _timestamp(pending.last_s),
             "count": pending.count,
         }
-        self._request("POST", f"/api/v1/namespaces/{namespace}/events", body, "application/json")
+        self._request("POST", _events(target), body, "application/json")
         now = self._clock()
         self._told[key] = _Told(name, pending.count, now, now)
         self._told.move_to_end(key)
@@ -293,8 +310,7 @@ class EventRecorder:
             "message": _message(pending.message),
             "lastTimestamp": _timestamp(pending.last_s),
         }
-        path = f"/api/v1/namespaces/{_namespace(key.target)}/events/{told.name}"
-        self._request("PATCH", path, body, "application/merge-patch+json")
+        self._request("PATCH", f"{_events(key.target)}/{told.name}", body, "application/merge-patch+json")
         told.count, told.told_at = count, self._clock()
         self._told.move_to_end(key)
 
@@ -312,7 +328,12 @@ def _namespace(target: Target) -> str:
     return target.namespace or "default"
 
 
+def _events(target: Target) -> str:
+    return f"/api/v1/namespaces/{quote(_namespace(target), safe='')}/events"
+
+
 def _message(text: str) -> str:
+    text = text.encode(errors="replace").decode()  # a file name that is no UTF-8, as os.fsdecode spells it
     return text if len(text) <= MAX_MESSAGE else text[: MAX_MESSAGE - 3] + "..."
 
 

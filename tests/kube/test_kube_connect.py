@@ -16,7 +16,7 @@ import pytest
 from fake_api import FakeApi, configmap, listing, status, whole
 from watched import KUBECONFIG, Watching
 
-from koordnri.kube import Api, NotConfigured, Refused, Timing, Unreachable, connect
+from koordnri.kube import Api, Garbled, NotConfigured, Refused, Timing, Unreachable, connect
 from koordnri.kube.api import retry_after_s
 
 LIST = listing("ConfigMap", "10", configmap("9", {"policy": "old"}))
@@ -205,6 +205,14 @@ def test_a_body_that_was_read_leaves_its_connection_to_the_next_request(fake: Fa
         with api.open("GET", "/x") as reply:
             reply.read()
     assert ports[0] == ports[1]
+
+
+def test_an_endless_body_does_not_fill_the_memory(fake: FakeApi, api: Api) -> None:
+    fake.script += [whole(200, b"x" * 1001), whole(200, b"x" * 1000)]
+    with api.open("GET", "/x") as reply, pytest.raises(Garbled, match=r"GET /x: expected at most 1000 bytes, got more"):
+        reply.read(1000)
+    with api.open("GET", "/x") as reply:
+        assert len(reply.read(1000)) == 1000
 
 
 @pytest.mark.parametrize(

@@ -187,16 +187,31 @@ def test_a_server_that_never_answers_keeps_nobody_waiting(fake: FakeApi, api: Ap
         fake.close()  # lets the request in flight end
 
 
+def test_what_is_recorded_while_a_telling_fails_is_counted_with_it(fake: FakeApi, api: Api, log: Any) -> None:
+    def fail_meanwhile(exchange: fake_api.Exchange) -> None:
+        it.record(POD, "A", "later")
+        it.record(POD, "A", "latest")
+        status(500, "etcd")(exchange)
+
+    fake.script += [fail_meanwhile, OK]
+    it = recorder(api, log)
+    it.record(POD, "A", "first")
+    with telling(it):
+        settled(it, 1)
+    assert sent(fake) == [("POST", "A", 1), ("POST", "A", 3)]
+    assert fake.requests[1].json["message"] == "latest"
+
+
 @pytest.mark.parametrize("code", [403, 404, 422])
 def test_an_event_that_is_not_wanted_is_dropped_and_told_in_the_log(
     fake: FakeApi, api: Api, log: Any, captured: LogCapture, code: int
 ) -> None:
     fake.script += [status(code, "no"), OK]
-    it = recorder(api, log)
+    it = EventRecorder(api, "n1", log, limits=AT_ONCE, timing=Timing(first_pause_s=NEVER, longest_pause_s=NEVER))
     it.record(POD, "A", "x")
     it.record(POD, "B", "x")
     with telling(it):
-        settled(it, 1)
+        settled(it, 1)  # would take for ever if a refusal of one made the others wait
     assert sent(fake) == [("POST", "A", 1), ("POST", "B", 1)]
     assert it.stats.dropped == 1
     lost = next(e for e in captured.entries if e["event"] == "kube_event_lost")
@@ -242,7 +257,7 @@ def test_an_event_that_always_fails_is_given_up(tmp_path: Path, log: Any, captur
 def test_nonsense_in_a_message_is_cut_and_stays_json(fake: FakeApi, api: Api, log: Any) -> None:
     fake.script += [OK]
     it = recorder(api, log)
-    it.record(pod_target("ns", "n" * 253, "u"), "A", "\x00\n\U0001f600" * 5000)
+    it.record(pod_target("ns", "n" * 253, "u"), "A", "\x00\n\udcff\U0001f600" * 5000)
     with telling(it):
         body = fake.requests.wait(1)[0].json
     assert len(body["message"]) == MAX_MESSAGE

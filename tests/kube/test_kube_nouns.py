@@ -288,6 +288,15 @@ class TestPods:
             pods.live.end()
         assert "kube_pod_claims_anothers_uid" in {e["event"] for e in captured.entries}
 
+    def test_an_impostor_that_was_believed_is_forgotten_with_its_claim(self, fake: FakeApi, api: Api, log: Any) -> None:
+        claim = {"annotations": {"kubernetes.io/config.mirror": "hash"}}
+        pods = Pods(fake, api, log, pod("9", "p-1", metadata=claim))
+        fake.script += [status(410, "too old"), listing("Pod", "20", pod("19", "p-1"))]
+        with running(pods.noun.watch):
+            pods.said.wait(1)
+            pods.live.end()
+            assert pods.said.wait(3)[1:] == [("removed", "hash"), ("changed", "p-1")]
+
     def test_the_annotations_as_they_are_now(self) -> None:
         facts = PodFacts("u", "ns", "n", {}, {"koordinator.sh/a": "new"}, PodSpec({}), None, "", "")
         told = {"koordinator.sh/a": "old", "koordinator.sh/removed": "x", "other/b": "kept"}

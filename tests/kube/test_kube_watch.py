@@ -72,6 +72,18 @@ def test_a_server_that_hangs_up_at_once_is_asked_ever_less_often(fake: FakeApi, 
     assert it.pauses.wait(8)[:8] == [1, 2, 4, 8, 16, 30, 30, 30]
 
 
+def test_a_watch_that_served_ends_the_streak_of_failures(fake: FakeApi, watching: Start) -> None:
+    fake.script += [LIST, status(500, "no"), watch_of(CHANGE), status(500, "no")]
+    it = watching(Timing(first_pause_s=1))
+    assert it.pauses.wait(2)[:2] == [1, 1]
+
+
+def test_a_list_is_at_least_as_new_as_the_last_event(fake: FakeApi, watching: Start) -> None:
+    fake.script += [LIST, watch_of(CHANGE), status(410, "too old"), RELIST]
+    watching()
+    assert fake.requests.wait(4)[3].query == {"fieldSelector": "metadata.name=policy", "resourceVersion": "11"}
+
+
 # (what the server does to a watch, the reason that is counted)
 WATCH_FAULTS: dict[str, tuple[Answer, Restart]] = {
     "410 as a line": (watch_of(line("ERROR", status_object(410, "too old resource version"))), Restart.EXPIRED),
