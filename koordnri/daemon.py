@@ -31,6 +31,7 @@ from koordnri.state_file import LAST_GOOD, WRITTEN, StateFile
 
 if TYPE_CHECKING:  # see Daemon.__init__ for why not at run time
     from koordnri.cluster import Cluster
+    from koordnri.kube import WatchStats
 
 TICK_S = 1.0
 """How often the policy file and the node's state are looked at again."""
@@ -190,6 +191,10 @@ class Daemon:
     def port(self) -> int | None:
         """The port of metrics and health, None when nothing is listened on (yet)."""
         return None if self._server is None else self._server.port
+
+    def watch_stats(self) -> Mapping[str, WatchStats]:
+        """Noun → counters of its watch; empty where the API server is not asked."""
+        return {} if self._cluster is None else self._cluster.stats()
 
     def problems(self) -> list[str]:
         """What keeps the daemon from being ready; empty when it is."""

@@ -6,8 +6,8 @@ Labels are bounded: hooks, fields, routes, events and outcomes; never pods, cont
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
-from typing import Protocol
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Protocol
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -20,6 +20,9 @@ from koordnri.observe.log import LineWriter
 from koordnri.reconcile.reconciler import Reconciler
 from koordnri.session.handler import EventHandler
 from koordnri.session.plugin import PluginSession, State
+
+if TYPE_CHECKING:  # only the daemon's cluster uses kube; here its counters have a name, no more
+    from koordnri.kube import WatchStats
 
 
 class Sources(Protocol):
@@ -35,6 +38,9 @@ class Sources(Protocol):
     policy_refusals: int
     policy_problem: str
 
+    def watch_stats(self) -> Mapping[str, WatchStats]:
+        """Noun → counters of its watch; empty where the API server is not asked."""
+
 
 class DaemonCollector(Collector):
     """All metrics of the daemon but those of its process."""
@@ -48,6 +54,7 @@ class DaemonCollector(Collector):
         yield from self._hooks()
         yield from self._decisions()
         yield from self._reconcile()
+        yield from self._watches()
         yield from self._policy()
 
     def _session(self) -> Iterator[Metric]:
@@ -146,6 +153,15 @@ class DaemonCollector(Collector):
             "From the last change of policy or node to the last file read back",
             stats.changed_to_verified_s,
         )
+
+    def _watches(self) -> Iterator[Metric]:
+        restarts = CounterMetricFamily(
+            "koordnri_watch_restarts", "Watches of the API server begun again, by reason", labels=["noun", "reason"]
+        )
+        for noun, stats in self._sources.watch_stats().items():
+            for reason, count in dict(stats.restarts).items():
+                restarts.add_metric([noun, str(reason)], count)
+        yield restarts
 
     def _policy(self) -> Iterator[Metric]:
         info = GaugeMetricFamily("koordnri_policy_info", "The policy that is in force", labels=["revision"])

@@ -1,0 +1,183 @@
+"""The daemon beside an API server: policy from a ConfigMap, the Node's labels and annotations, pods that change after their creation.
+
+The API server is a fake one over real HTTP; the runtime is the embedded one over a real socket.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from fake_api import Answer, Exchange, FakeApi, Json, Live, Request, configmap, line, listing
+from watched import write_kubeconfig
+
+from koordnri.session.runtime import Runtime
+from koordnri.wire import api_pb2 as api
+from tests.test_daemon import Running, create, eventually, run_pod
+
+POLICY, NODES, PODS = "/api/v1/namespaces/koordnri-system/configmaps", "/api/v1/nodes", "/api/v1/pods"
+ASKED_US, HALVED_US = 50_000, 25_000
+RATIO_2 = {"cpu-normalization-config": '{"enable": true, "defaultRatio": 2}'}
+RATIO_KEY = "node.koordinator.sh/cpu-normalization-ratio"
+
+
+def node(version: str, labels: dict[str, str], annotations: dict[str, str]) -> Json:
+    metadata = {"name": "n1", "uid": "n", "resourceVersion": version, "labels": labels, "annotations": annotations}
+    return {"kind": "Node", "apiVersion": "v1", "metadata": metadata, "status": {"allocatable": {"memory": "8Gi"}}}
+
+
+def pod(version: str, annotations: dict[str, str]) -> Json:
+    metadata = {"name": "web", "namespace": "shop", "uid": "uid-1", "resourceVersion": version}
+    spec = {"nodeName": "n1", "containers": [{"name": "main", "resources": {"limits": {"cpu": "500m"}}}]}
+    return {"kind": "Pod", "apiVersion": "v1", "metadata": {**metadata, "annotations": annotations}, "spec": spec}
+
+
+class Cluster(FakeApi):
+    """Lists and watches by path; what is sent to `live` reaches the watch that is open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.live = {path: Live() for path in (POLICY, NODES, PODS)}
+        self.lists: dict[str, Answer] = {
+            POLICY: listing("ConfigMap", "1", configmap("1", {})),
+            NODES: listing("Node", "1", node("1", {}, {})),
+            PODS: listing("Pod", "1"),
+        }
+
+    def _serve(self, handler: Any) -> None:
+        url = urlsplit(handler.path)
+        request = Request(handler.command, url.path, dict(parse_qsl(url.query)), {}, b"")
+        answer = self.live[url.path] if request.is_watch else self.lists[url.path]
+        try:
+            answer(Exchange(handler, request, self._closing))
+        except OSError:  # the daemon stopped
+            handler.close_connection = True
+
+    def tell(self, path: str, kind: str, item: Json) -> None:
+        self.live[path].send(line(kind, item))
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    with Cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def runtime(tmp_path: Path) -> Iterator[Runtime]:
+    with Runtime(tmp_path / "nri.sock") as runtime:
+        yield runtime
+
+
+@pytest.fixture
+def start(tmp_path: Path, cluster: Cluster) -> Iterator[Callable[..., Running]]:
+    interval, running = sys.getswitchinterval(), []
+    options = {
+        "node": None,
+        "node_name": "n1",
+        "host_root": tmp_path / "host",
+        "kubeconfig": write_kubeconfig(tmp_path, cluster.url),
+        "policy_configmap": ("koordnri-system", "policy"),
+    }
+
+    def start(**config: Any) -> Running:
+        running.append(Running(tmp_path, **{**options, **config}))
+        return running[-1]
+
+    yield start
+    for daemon in running:
+        daemon.close()
+    sys.setswitchinterval(interval)
+    gc.unfreeze()
+
+
+def quota_of_a_new_container(runtime: Runtime, names: Iterator[str]) -> int:
+    return int(create(runtime, next(names)).quota.value)
+
+
+@pytest.fixture
+def quota(runtime: Runtime) -> Callable[[], int]:
+    """What a container that asks for 50000 µs gets now."""
+    names = iter(f"c{i}" for i in range(10_000))
+    return lambda: quota_of_a_new_container(runtime, names)
+
+
+def test_the_policy_follows_its_configmap_and_a_bad_one_changes_nothing(
+    cluster: Cluster, runtime: Runtime, start: Callable[..., Running], quota: Callable[[], int]
+) -> None:
+    daemon = start()
+    daemon.wait_ready()
+    run_pod(runtime)
+    assert quota() == ASKED_US
+
+    cluster.tell(POLICY, "MODIFIED", configmap("2", RATIO_2))
+    eventually("the new policy", lambda: quota() == HALVED_US)
+
+    cluster.tell(POLICY, "MODIFIED", configmap("3", {"cpu-normalization-config": '{"enable": tru'}))
+    daemon.wait_not_ready("cpu-normalization-config", "stays in force")
+    assert quota() == HALVED_US
+
+    cluster.tell(POLICY, "DELETED", configmap("4", {}))
+    daemon.wait_ready()
+    assert quota() == ASKED_US
+
+
+def test_the_last_good_policy_is_in_force_while_the_api_server_is_away(
+    cluster: Cluster, runtime: Runtime, start: Callable[..., Running], quota: Callable[[], int], tmp_path: Path
+) -> None:
+    cluster.lists[POLICY] = listing("ConfigMap", "1", configmap("1", RATIO_2))
+    first = start()
+    first.wait_ready()
+    eventually("the policy to be kept", lambda: (tmp_path / "state" / "policy.json").exists())
+    assert first.stop() == 0
+    cluster.close()
+
+    daemon = start()
+    daemon.wait_not_ready("not read from the API server yet")
+
+    assert json.loads((tmp_path / "state" / "policy.json").read_text()) == RATIO_2
+    eventually("registered again", lambda: len(runtime.plugins) == 1)
+    run_pod(runtime)
+    eventually("the last good policy", lambda: quota() == HALVED_US)
+
+
+def test_labels_and_annotations_of_the_node_count(
+    cluster: Cluster, runtime: Runtime, start: Callable[..., Running], quota: Callable[[], int]
+) -> None:
+    start().wait_ready()
+    run_pod(runtime)
+    assert quota() == ASKED_US
+
+    cluster.tell(NODES, "MODIFIED", node("2", {}, {RATIO_KEY: "2.00"}))
+    eventually("the node's ratio", lambda: quota() == HALVED_US)
+
+    strategy = {"nodeConfigs": [{"name": "fast", "nodeSelector": {"matchLabels": {"cpu": "fast"}}, "defaultRatio": 4}]}
+    cluster.tell(
+        POLICY, "MODIFIED", configmap("3", {"cpu-normalization-config": json.dumps({"enable": True, **strategy})})
+    )
+    cluster.tell(NODES, "MODIFIED", node("4", {"cpu": "fast"}, {}))
+    eventually("the strategy that the label selects", lambda: quota() == 12_500)
+
+
+def test_an_annotation_that_changed_after_the_pods_creation_counts_at_the_next_decision(
+    cluster: Cluster, runtime: Runtime, start: Callable[..., Running]
+) -> None:
+    key = "scheduling.koordinator.sh/resource-status"
+    daemon = start()
+    daemon.wait_ready()
+    run_pod(runtime, {key: '{"cpuset": "2-3"}'})
+    assert create(runtime).cpus == "2-3"
+
+    cluster.tell(PODS, "ADDED", pod("2", {key: '{"cpuset": "4-5"}'}))
+
+    def cpus() -> str:
+        runtime.update_container("c1", api.LinuxResources(cpu=api.LinuxCPU(shares=api.OptionalUInt64(value=512))))
+        return runtime.containers["c1"].spec.linux.resources.cpu.cpus
+
+    eventually("the newer cpuset", lambda: cpus() == "4-5")
