@@ -1,0 +1,227 @@
+"""A fake node: the real ledger, hooks, policy and reconciler over a fake kernel's cgroups. Kubelet and runtime are the test itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+from structlog.testing import CapturingLogger
+
+from koordnri.chain import Chain, Snapshot, load_hooks
+from koordnri.host.change import Outcome, Status
+from koordnri.host.writer import Writer
+from koordnri.ledger import Entry, Ledger
+from koordnri.model import Container, Event, Hook, NodeState, Pod, Resources
+from koordnri.model.annotations import BATCH_CPU, BATCH_MEMORY, EXTENDED_RESOURCE_SPEC, RESOURCE_STATUS
+from koordnri.model.convert import shares_to_weight
+from koordnri.model.fields import UNLIMITED
+from koordnri.model.node import MAINLINE_V2_FILES
+from koordnri.model.pod import ContainerSpec, PodSpec
+from koordnri.model.qos import QOS_LABEL
+from koordnri.model.topology import Topology
+from koordnri.reconcile.reconciler import Reconciler, World
+from tests.hooks.one_hook import policy_of
+from tests.host.fake_kernel import NO_LIMIT, PAGE, ROOT, Cgroup, FakeKernel
+
+MIB = 1 << 20
+CLASSES = ("kubepods", "kubepods/burstable", "kubepods/besteffort")
+PARENTS = {"Guaranteed": "/kubepods", "Burstable": "/kubepods/burstable", "BestEffort": "/kubepods/besteffort"}
+DISKS = {"/dev/sda": "8:0", "/dev/sda1": "8:0", "/dev/sdb": "8:16"}
+"""a partition stands for its disk"""
+HALVED = {"cpu_normalization_config": {"enable": True, "defaultRatio": 2.0}}
+"""A policy by which this node's CPUs count double, so that quotas are halved."""
+FILES = {
+    1: ("cpu.cfs_quota_us", "cpu.cfs_period_us", "cpu.shares", "cpuset.cpus", "memory.limit_in_bytes"),
+    2: ("cpu.max", "cpu.weight", "cpuset.cpus", "memory.max", "memory.min", "memory.low", "memory.high", "io.max", "io.weight"),
+}  # fmt: skip
+"""What is looked at, by cgroup version."""
+
+
+def pinned_to(cpus: str) -> dict[str, str]:
+    """Annotation of a pod with CPUs of its own."""
+    return {RESOURCE_STATUS.key: json.dumps({"cpuset": cpus})}
+
+
+def batch_of(**milli_and_mib: tuple[int, int]) -> dict[str, str]:
+    """Annotation of a batch pod: container → (milli-CPUs, MiB), as requests and limits; 0 is none."""
+    table = {}
+    for name, (milli, mib) in milli_and_mib.items():
+        given = {BATCH_CPU: str(milli), BATCH_MEMORY: str(mib * MIB)}
+        table[name] = {"requests": given, "limits": {k: v for k, v in given.items() if v != "0"}}
+    return {EXTENDED_RESOURCE_SPEC.key: json.dumps({"containers": table})}
+
+
+class FakeNode:
+    """`kernel` may be another FakeNode's: then the daemon was restarted there. `written` is what its state directory had."""
+
+    def __init__(
+        self,
+        version: int = 2,
+        kernel: FakeKernel | None = None,
+        written: dict[str, dict[str, Any]] | None = None,
+        hooks: Iterable[Hook] = (),
+        world: Callable[[World], World] = lambda world: world,
+        **options: Any,
+    ) -> None:
+        self.kernel = kernel or FakeKernel(version, CLASSES)
+        self.log = CapturingLogger()
+        self.saves = 0
+        self.state = NodeState(
+            name="n",
+            topology=Topology.regular(1, 1, 8, 1),
+            cgroup_version=version,
+            cgroup_files=MAINLINE_V2_FILES if version == 2 else frozenset(),
+            memory_bytes=1024 * MIB,
+            block_devices=DISKS,
+        )
+        self.policy = policy_of()
+        self.ledger = Ledger(None, self._saved, written)
+        self._hooks = list(hooks) or load_hooks()
+        self._events = Chain(self._hooks)
+        self.reconciler = Reconciler(
+            Chain(self._hooks),
+            self.ledger,
+            lambda: world(World(self.snapshot, "containerd")),
+            lambda version: Writer(ROOT, version, self.kernel),
+            self.log,
+            **options,
+        )
+
+    def _saved(self) -> None:
+        self.ledger.all_written()  # as the daemon: under a lock that was kept, this would never come back
+        self.saves += 1
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return Snapshot.of(self.policy, self.state)
+
+    # kubelet and the runtime
+
+    def pod(
+        self,
+        name: str,
+        qos: str = "",
+        kube: str = "Burstable",
+        annotations: Mapping[str, str] | None = None,
+        told: Resources | None = None,
+        requests: Mapping[str, str] | None = None,
+        parent: str | None = None,
+        **has: int,
+    ) -> Pod:
+        """A pod as kubelet sets it up. `has`: cpu_quota and memory_limit of its cgroup; `told`: what NRI says of them, else the same.
+
+        requests   container → memory request, of a pod whose spec is known
+        """
+        parent = f"{PARENTS[kube]}/{name}" if parent is None else parent
+        labels = {QOS_LABEL: qos} if qos else {}
+        pod = Pod(name, f"uid-{name}", "shop", name, labels, annotations or {}, parent)
+        pod.resources = told or Resources(**has)
+        if requests is not None:
+            pod.spec = PodSpec({c: ContainerSpec({"memory": amount}, {}) for c, amount in requests.items()})
+        self.kernel.cgroups[parent.strip("/")] = self._cgroup(has)
+        self.ledger.remember_pod(pod)
+        return pod
+
+    def tell_anew(self, pod: Pod, annotations: Mapping[str, str]) -> None:
+        """The runtime tells the pod with other annotations."""
+        self.ledger.remember_pod(replace(pod, annotations=annotations, parsed={}))
+
+    def container(self, pod: Pod, name: str = "main", **asked: Any) -> str:
+        """A container that is decided and created; its cgroup has what the runtime writes then. Returns its cgroup."""
+        baseline = Resources(**{"cpu_shares": 512, "cpu_period": 100_000} | asked)
+        container = Container(f"{pod.name}-{name}", name, pod.id, baseline)
+        decision = self._events.decide_container(pod, container, Event.CREATE, self.snapshot)
+        self.ledger.record(Entry(container.id, name, pod.id, baseline), decision, moved=False)
+        has = {name: getattr(baseline, name) for name in baseline.__struct_fields__}
+        for s in decision.settings.values():
+            if s.route == "adjust":
+                attribute = s.field.name.replace(".", "_").replace("cpu_cpus", "cpus")
+                has[attribute] = s.value if not s.field.keyed else {**has.get(attribute, {}), s.key: s.value}
+        directory = f"{pod.cgroup_parent.strip('/')}/{container.id}"
+        self.kernel.cgroups[directory] = self._cgroup(has)
+        return directory
+
+    def _cgroup(self, has: Mapping[str, Any]) -> Cgroup:
+        c = Cgroup(cpus=self.kernel.online if self.kernel.version == 1 else None)
+        quota, limit = has.get("cpu_quota") or UNLIMITED, has.get("memory_limit") or UNLIMITED
+        c.quota = quota if quota > 0 else None
+        c.limit = c.swap = limit if limit > 0 else NO_LIMIT
+        c.shares = has.get("cpu_shares") or 1024
+        c.weight = shares_to_weight(c.shares) if has.get("cpu_shares") else 100
+        if has.get("cpus"):
+            c.cpus = frozenset(int(cpu) for cpu in has["cpus"].split(","))
+        c.min, c.low = (has.get(name, 0) // PAGE * PAGE for name in ("memory_min", "memory_low"))
+        high = has.get("memory_high", UNLIMITED)
+        c.high = high // PAGE * PAGE if high > 0 else NO_LIMIT
+        for device, limits in has.get("io_max", {}).items():
+            told = (word.split("=") for word in limits.split())
+            c.io_max[DISKS[device]] = {key: int(limit) for key, limit in told if limit != "max"}
+        c.io_weight |= {DISKS[device]: weight for device, weight in has.get("io_weight", {}).items()}
+        return c
+
+    # the daemon
+
+    def set_policy(self, **sections: Any) -> None:
+        """Keys with `_` for `-`; a section is its cluster strategy."""
+        self.policy = policy_of(**sections)
+
+    def run_pass(self, trigger: str = "change") -> list[Outcome]:
+        """One pass over everything."""
+        return self.reconciler.reconcile(trigger, self.ledger.pods())
+
+    def restarted(self, **options: Any) -> FakeNode:
+        """The same node with a new daemon that knows what the state directory has, and was told by Synchronize what runs."""
+        state = json.loads(json.dumps(self.ledger.all_written()))
+        new = FakeNode(self.kernel.version, self.kernel, state, self._hooks, **options)
+        new.policy, new.state = self.policy, self.state
+        for pod in self.ledger.pods():
+            new.ledger.remember_pod(replace(pod, parsed={}))
+            for old in self.ledger.containers_of(pod.id):
+                container = Container(old.id, old.name, pod.id, old.baseline)
+                decision = new._events.decide_container(pod, container, Event.SYNC, new.snapshot)
+                new.ledger.record(Entry(old.id, old.name, pod.id, old.baseline), decision, moved=False)
+        return new
+
+    # what is there
+
+    def files(self) -> dict[str, str]:
+        """Path below the cgroup root → text of every file that is looked at."""
+        top = f"{ROOT}/sys/fs/cgroup" + ("/cpu" if self.kernel.version == 1 else "")
+        return {
+            f"{path}/{name}": "\n".join(sorted(self.kernel.read(f"{top}/{path}/{name}").splitlines()))
+            for path in self.kernel.cgroups
+            for name in FILES[self.kernel.version]
+        }
+
+    def warnings(self) -> list[dict[str, Any]]:
+        """Key values of what was logged, in order."""
+        assert all(call.method_name == "warning" and call.args == ("apply_failed",) for call in self.log.calls)
+        return [call.kwargs for call in self.log.calls]
+
+
+def statuses(outcomes: Iterable[Outcome]) -> set[Status]:
+    """Every status that occurs."""
+    return {outcome.status for outcome in outcomes}
+
+
+def busy_node(version: int, policy: Mapping[str, Any] = MappingProxyType({})) -> FakeNode:
+    """One pod of every kind that a hook has a say in, created under this policy."""
+    node = FakeNode(version)
+    node.set_policy(**policy)
+    pinned = node.pod("pinned", "LSR", "Guaranteed", pinned_to("2,3"), cpu_quota=200_000, memory_limit=64 * MIB)
+    node.container(pinned, cpu_quota=200_000, memory_limit=64 * MIB)
+    batch = node.pod("batch", "BE", "BestEffort", batch_of(main=(500, 96), side=(250, 32)))
+    node.container(batch, "main")
+    node.container(batch, "side")
+    plain = node.pod("plain", "", requests={"main": "16Mi", "side": "8Mi"}, cpu_quota=75_000, memory_limit=64 * MIB)
+    node.container(plain, "main", cpu_quota=50_000, memory_limit=48 * MIB)
+    node.container(plain, "side", cpu_quota=25_000, memory_limit=16 * MIB)
+    shared = node.pod("shared", "LS", requests={"main": "16Mi"}, cpu_quota=100_000)
+    node.container(shared, cpu_quota=100_000)
+    free = node.pod("free", "LS", told=Resources(cpu_quota=50_000))
+    node.container(free, "limited", cpu_quota=50_000)
+    node.container(free, "unlimited")
+    return node

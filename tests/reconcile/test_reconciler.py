@@ -1,0 +1,527 @@
+"""Passes of the reconciler over a fake node: what follows a change, what goes back, what is left alone, and what of a refusal."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_node import DISKS, HALVED, MIB, FakeNode, batch_of, busy_node, pinned_to, statuses
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from koordnri.host.change import Status
+from koordnri.host.writer import Writer
+from koordnri.model import Resources
+from koordnri.model.annotations import DEVICE_ALLOCATED, EXTENDED_RESOURCE_SPEC, RESOURCE_STATUS
+from koordnri.model.node import Resctrl
+
+BOTH = pytest.mark.parametrize("version", [1, 2])
+OFF = {"koordnri_config": {"clusterStrategy": {"hooks": {"cfs_quota": {"mode": "off"}}}}}
+
+
+def be_disks(*devices: str, bps: int = 1024, weight: int | None = None) -> dict[str, Any]:
+    """A policy that limits what BE reads from these disks."""
+    config = {"readBPS": bps} | ({} if weight is None else {"ioWeightPercent": weight})
+    blocks = [{"name": device, "ioCfg": config} for device in devices]
+    return {"resource_qos_config": {"clusterStrategy": {"beClass": {"blkioQOS": {"enable": True, "blocks": blocks}}}}}
+
+
+def ls_memory(**percents: int) -> dict[str, Any]:
+    """A policy of memory QoS for LS."""
+    return {"resource_qos_config": {"clusterStrategy": {"lsClass": {"memoryQOS": {"enable": True, **percents}}}}}
+
+
+def quotas(node: FakeNode) -> dict[str, int | None]:
+    """Cgroup, by its last name, → quota in µs, for those that have one."""
+    return {path.rpartition("/")[2]: c.quota for path, c in node.kernel.cgroups.items() if c.quota is not None}
+
+
+# -- what follows -----------------------------------------------------------------------------------------------------
+
+
+@BOTH
+def test_a_policy_change_reaches_the_files_of_all_containers_and_pods(version):
+    node = busy_node(version)
+    node.run_pass()
+    node.set_policy(**HALVED)
+    outcomes = node.run_pass()
+    assert statuses(outcomes) == {Status.SAME, Status.WRITTEN}
+    assert quotas(node) == {
+        "batch": 37_500,
+        "batch-main": 25_000,
+        "batch-side": 12_500,
+        "plain": 37_500,
+        "plain-main": 25_000,
+        "plain-side": 12_500,
+        "shared": 50_000,
+        "shared-main": 50_000,
+        "free-limited": 25_000,
+    }
+    assert node.kernel.violations == []
+    assert (
+        node.reconciler.stats.writes["cpu.quota", "written"] == 9 + 2
+    )  # and the first pass's: a pinned and a batch pod
+    assert node.warnings() == []
+
+
+@BOTH
+def test_pods_themselves_get_what_nri_cannot_give_them(version):
+    """A pinned pod's quota is lifted, a batch pod gets the sums of its containers: else their cgroups would cap the containers."""
+    node = busy_node(version)
+    assert node.kernel.cgroups["kubepods/pinned"].quota == 200_000
+    node.run_pass()
+    pinned, batch = node.kernel.cgroups["kubepods/pinned"], node.kernel.cgroups["kubepods/besteffort/batch"]
+    assert (pinned.quota, pinned.limit) == (None, 64 * MIB)
+    assert (batch.quota, batch.limit) == (75_000, 128 * MIB)
+    assert (batch.shares if version == 1 else batch.weight) == (768 if version == 1 else 30)
+
+
+@BOTH
+def test_where_nothing_changed_nothing_is_written(version):
+    node = busy_node(version)
+    node.set_policy(**HALVED, **ls_memory(minLimitPercent=50, throttlingPercent=80))
+    node.run_pass()
+    node.kernel.log.clear()
+    saves, ledger = node.saves, node.ledger.all_written()
+    for trigger in ("change", "sweep", "pod"):
+        outcomes = node.run_pass(trigger)
+        assert statuses(outcomes) == {Status.SAME}
+    assert node.kernel.log == []
+    assert (node.saves, node.ledger.all_written()) == (saves, ledger)
+    assert not node.reconciler.stats.drift
+
+
+def test_files_that_need_no_change_keep_their_time_of_change(tmp_path: Path):
+    """The same on real files, as the writer without a fake kernel sees them."""
+    node = FakeNode(2)
+    node.container(node.pod("p", cpu_quota=80_000), cpu_quota=80_000)
+    for path, text in node.files().items():
+        file = tmp_path / "sys/fs/cgroup" / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text + "\n")
+        os.utime(file, (1, 1))
+    node.reconciler._make_writer = lambda version: Writer(tmp_path, version)
+    node.set_policy(**HALVED)
+
+    def changed() -> set[str]:
+        return {str(f.relative_to(tmp_path / "sys/fs/cgroup")) for f in tmp_path.rglob("*.*") if f.stat().st_mtime > 1}
+
+    node.run_pass()
+    assert changed() == {"kubepods/burstable/p/cpu.max", "kubepods/burstable/p/p-main/cpu.max"}
+    for path in changed():
+        assert (tmp_path / "sys/fs/cgroup" / path).read_text() == "40000 100000"
+        os.utime(tmp_path / "sys/fs/cgroup" / path, (1, 1))
+    assert statuses(node.run_pass()) == {Status.SAME}
+    assert changed() == set()
+
+
+def test_limits_of_several_disks_are_written_by_their_numbers_and_taken_back():
+    """NRI carries one disk only (runc 4182): the second of a new container is the reconciler's, too."""
+    node = FakeNode()
+    node.set_policy(**be_disks("/dev/sda"))
+    c = node.kernel.cgroups[node.container(node.pod("p", kube="BestEffort"))]
+    assert c.io_max == {"8:0": {"rbps": 1024}}
+    node.set_policy(**be_disks("/dev/sda", "/dev/sdb", weight=20))
+    node.run_pass()
+    assert c.io_max == {"8:0": {"rbps": 1024}, "8:16": {"rbps": 1024}}
+    assert c.io_weight == {"default": 100, "8:0": 20, "8:16": 20}
+    node.set_policy(**be_disks("/dev/sdb", bps=7))
+    node.run_pass()
+    assert c.io_max == {"8:0": {}, "8:16": {"rbps": 7}}
+    assert c.io_weight == {"default": 100}
+    node.set_policy()
+    node.run_pass()
+    assert c.io_max == {"8:0": {}, "8:16": {}}
+    assert node.ledger.all_written() == {}
+    assert node.warnings() == []
+
+
+def test_the_second_disk_of_a_container_created_so_is_written_and_is_no_drift():
+    node = FakeNode()
+    node.set_policy(**be_disks("/dev/sda", "/dev/sdb"))
+    c = node.kernel.cgroups[node.container(node.pod("p", kube="BestEffort"))]
+    assert c.io_max == {"8:0": {"rbps": 1024}}, "the runtime was told one"
+    node.run_pass("sweep")
+    assert c.io_max == {"8:0": {"rbps": 1024}, "8:16": {"rbps": 1024}}
+    assert not node.reconciler.stats.drift
+    c.io_max.clear()
+    node.run_pass("sweep")
+    assert node.reconciler.stats.drift == {"io.max": 2}
+
+
+def test_a_disk_by_another_name_keeps_its_limit():
+    """/dev/sda1 is on the same disk: undoing the one name must not undo the other."""
+    node = FakeNode()
+    node.set_policy(**be_disks("/dev/sda"))
+    c = node.kernel.cgroups[node.container(node.pod("p", kube="BestEffort"))]
+    node.set_policy(**be_disks("/dev/sda1", bps=7))
+    node.run_pass()
+    assert c.io_max == {"8:0": {"rbps": 7}}
+    node.run_pass()
+    assert c.io_max == {"8:0": {"rbps": 7}}
+    node.set_policy()
+    node.run_pass()
+    assert c.io_max == {"8:0": {}}
+
+
+def test_a_disk_that_is_gone_took_its_limits_with_it():
+    node = FakeNode()
+    node.set_policy(**be_disks("/dev/sda", "/dev/sdb"))
+    node.container(node.pod("p", kube="BestEffort"))
+    node.run_pass()
+    node.state = type(node.state)(name="n", block_devices={"/dev/sda": DISKS["/dev/sda"]})
+    node.kernel.log.clear()
+    assert statuses(node.run_pass()) == {Status.SAME}
+    assert node.kernel.log == []
+    assert node.warnings() == []
+
+
+def test_what_can_only_be_set_at_creation_is_never_a_file():
+    node = FakeNode()
+    node.state = type(node.state)(
+        name="n", resctrl=Resctrl("intel", 0x7FF, 16, (0,), frozenset({"BE", "LS"})), block_devices=DISKS
+    )
+    resctrl = {"resource_qos_config": {"clusterStrategy": {"lsClass": {"resctrlQOS": {"enable": True}}}}}
+    classes = {"clusterStrategy": {"hooks": {"blkio": {"className": {"ls": "slow"}}}}}
+    node.set_policy(**resctrl, koordnri_config=classes)
+    gpu = {DEVICE_ALLOCATED.key: '{"gpu": [{"minor": 1}]}'}
+    directory = node.container(node.pod("p", annotations=gpu))
+    decided = node.ledger.entries()[0].decided
+    assert decided.keys() == {"rdt.closid", "blockio.class", "env[NVIDIA_VISIBLE_DEVICES]"}
+    for policy in ({}, resctrl, {}):
+        node.set_policy(**policy)
+        assert node.run_pass() == []
+    assert node.kernel.log == []
+    assert directory in node.kernel.cgroups
+    assert node.ledger.all_written() == {}
+
+
+# -- back -------------------------------------------------------------------------------------------------------------
+
+
+@BOTH
+@pytest.mark.parametrize("off", [{}, OFF], ids=["feature", "hook"])
+def test_switching_off_gives_containers_their_baseline_and_pods_what_they_had(version, off):
+    node = busy_node(version)
+    before = node.files()
+    created_pinned = node.kernel.cgroups["kubepods/pinned/pinned-main"]
+    node.set_policy(**HALVED)
+    node.run_pass()
+    assert node.files() != before
+    node.set_policy(**off)
+    node.run_pass()
+    assert node.kernel.violations == []
+    if off:
+        # Of what kubelet asked for itself: the pinned container's quota was lifted when it was created.
+        assert created_pinned.quota == 200_000
+        created_pinned.quota = None
+        batch = [c for path, c in node.kernel.cgroups.items() if "batch" in path]
+        assert [(c.quota, c.shares if version == 1 else c.weight) for c in batch] == [
+            (None, 1024 if version == 1 else 100),
+            *[(None, 512 if version == 1 else 20)] * 2,
+        ]
+        assert {name for fields in node.ledger.all_written().values() for name in fields} == {"memory.limit"}
+    left = {path: text for path, text in node.files().items() if "batch" not in path and "pinned" not in path}
+    assert left == {path: before[path] for path in left}
+    node.kernel.log.clear()
+    assert statuses(node.run_pass()) == {Status.SAME}
+    assert node.kernel.log == []
+
+
+def test_a_pod_that_is_not_pinned_any_more_gets_back_the_quota_that_it_had_and_is_forgotten():
+    node = FakeNode()
+    pod = node.pod("p", "LSR", "Guaranteed", pinned_to("2,3"), told=Resources(cpu_quota=1), cpu_quota=200_000)
+    node.run_pass()
+    assert node.ledger.written(pod.id) == {"cpu.quota": 200_000}
+    node.set_policy(koordnri_config={"clusterStrategy": {"hooks": {"cpuset": {"mode": "off"}}}})
+    node.run_pass()
+    assert node.kernel.cgroups["kubepods/p"].quota == 200_000, "and not what NRI told"
+    assert node.ledger.written(pod.id) == {}
+
+
+@BOTH
+def test_a_restarted_daemon_takes_back_what_the_one_before_had_written(version):
+    node = busy_node(version)
+    node.run_pass()
+    before = node.files()
+    node.set_policy(**HALVED)
+    node.run_pass()
+    after = node.files()
+
+    node = node.restarted()
+    assert statuses(node.run_pass()) == {Status.SAME}, "a pod's quota is not halved again"
+    assert node.files() == after
+    node.set_policy()
+    node = node.restarted()
+    node.run_pass()
+    assert node.files() == before
+
+
+def test_a_failing_hooks_fields_stay():
+    """It has not said that it wants nothing. The pod is told anew, with annotations that cannot be read."""
+    node = busy_node(2)
+    node.set_policy(**HALVED)
+    node.run_pass()
+    before = {path: text for path, text in node.files().items() if "batch" in path or "pinned" in path}
+    wrong = {"batch": EXTENDED_RESOURCE_SPEC.key, "pinned": RESOURCE_STATUS.key}
+    for pod in node.ledger.pods():
+        if pod.id in wrong:
+            node.tell_anew(pod, {wrong[pod.id]: "{"})
+    node.set_policy()
+    node.run_pass()
+    after = node.files()
+    changed = {path for path in before if after[path] != before[path]}
+    # The pinned pod's own quota is cfs_quota's, which did not fail: not pinned, it wants nothing there.
+    assert changed == {"kubepods/pinned/cpu.max", "kubepods/pinned/pinned-main/cpu.max"}
+    assert after["kubepods/pinned/pinned-main/cpuset.cpus"] == "2,3"
+    assert after["kubepods/besteffort/batch/memory.max"] == str(128 * MIB)
+
+
+# -- the pod's baseline -----------------------------------------------------------------------------------------------
+
+
+@BOTH
+def test_a_pods_baseline_is_what_its_cgroup_has_not_the_sum_that_nri_tells(version):
+    """With one container without limit kubelet gives the pod none; NRI's sum would put one there and throttle the container."""
+    node = FakeNode(version)
+    pod = node.pod("free", told=Resources(cpu_quota=50_000, memory_limit=MIB))
+    node.container(pod, "limited", cpu_quota=50_000)
+    node.container(pod, "unlimited")
+    other = node.pod("other", told=Resources(cpu_quota=50_000), cpu_quota=80_000)
+    node.set_policy(**HALVED)
+    node.run_pass()
+    assert quotas(node) == {"free-limited": 25_000, "other": 40_000}
+    node.run_pass()
+    assert quotas(node) == {"free-limited": 25_000, "other": 40_000}, "nor what we wrote ourselves"
+    assert node.ledger.written(other.id) == {"cpu.quota": 80_000}
+
+
+def test_where_the_pods_cgroup_tells_nothing_nri_does():
+    node = FakeNode()
+    pod = node.pod("p", kube="Guaranteed", told=Resources(memory_limit=MIB), memory_limit=2 * MIB)
+    node.kernel.missing = {"memory.max"}
+    lsr = {"lsrClass": {"memoryQOS": {"enable": True, "minLimitPercent": 50}}}
+    node.set_policy(resource_qos_config={"clusterStrategy": lsr})
+    node.run_pass()
+    assert node.kernel.cgroups["kubepods/p"].min == MIB // 2
+    assert pod.resources.memory_limit == MIB
+
+
+# -- what goes wrong --------------------------------------------------------------------------------------------------
+
+
+@BOTH
+@pytest.mark.parametrize("moment", ["before", "during"])
+def test_a_cgroup_that_vanished_is_no_error_and_costs_nobody_else(version, moment):
+    node = FakeNode(version)
+    gone, kept = (node.container(node.pod(name), cpu_quota=80_000) for name in ("gone", "kept"))
+    node.set_policy(**HALVED)
+    if moment == "before":
+        del node.kernel.cgroups[gone]
+    else:
+        node.kernel.before_write = lambda path, text: node.kernel.cgroups.pop(gone, None) and None
+    by_directory = {o.change.directory: o.status for o in node.run_pass()}
+    assert by_directory == {gone: Status.GONE, kept: Status.WRITTEN}
+    assert node.warnings() == []
+    assert node.reconciler.stats.writes == {("cpu.quota", "written"): 1}
+    assert node.ledger.all_written() == {"kept-main": {"cpu.quota": 80_000}}
+
+
+def test_a_refusal_is_told_once_tried_again_at_every_pass_and_counted():
+    node = FakeNode()
+    directory = node.container(node.pod("p"), cpu_quota=80_000)
+    tried: list[str] = []
+
+    def refuse(path: str, text: str) -> None:
+        tried.append(text)
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    node.kernel.before_write = refuse
+    node.set_policy(**HALVED)
+    for _ in range(3):
+        assert statuses(node.run_pass("sweep")) == {Status.REFUSED}
+    assert tried == ["40000 100000"] * 3
+    assert node.reconciler.stats.writes == {("cpu.quota", "refused"): 3}
+    [warning] = node.warnings()
+    assert (warning["directory"], warning["field"], warning["of"]) == (directory, "cpu.quota", "main")
+    assert "cpu.max: the kernel refuses '40000 100000': Invalid argument (EINVAL)" in warning["error"]
+    assert node.ledger.all_written() == {}, "nothing is there to be taken back"
+
+    node.kernel.before_write = lambda path, text: None
+    node.run_pass("sweep")
+    assert quotas(node) == {"p-main": 40_000}
+    assert not node.reconciler.stats.drift, "it was late, not lost"
+    node.set_policy()
+    node.run_pass()
+    assert quotas(node) == {"p-main": 80_000}
+
+
+def test_a_refused_way_back_is_tried_until_it_is_made():
+    node = FakeNode()
+    node.container(node.pod("p"), cpu_quota=80_000)
+    node.set_policy(**HALVED)
+    node.run_pass()
+    node.kernel.before_write = lambda path, text: (_ for _ in ()).throw(OSError(errno.EBUSY, "busy"))
+    node.set_policy()
+    node.run_pass()
+    assert node.ledger.all_written() == {"p-main": {"cpu.quota": 80_000}}
+    node.kernel.before_write = lambda path, text: None
+    node.run_pass("sweep")
+    assert quotas(node) == {"p-main": 80_000}
+    assert node.ledger.all_written() == {}
+
+
+@BOTH
+def test_a_memory_limit_below_what_is_in_use_is_refused_and_told_once_though_the_use_moves(version):
+    node = FakeNode(version)
+    pod = node.pod("p", "BE", "BestEffort", batch_of(main=(500, 64)))
+    directory = node.container(pod)
+    node.run_pass()
+    node.tell_anew(pod, batch_of(main=(500, 32)))
+    container = node.kernel.cgroups[directory]
+    for usage_mib in (40, 41, 42):
+        container.usage = usage_mib * MIB
+        refused = [o for o in node.run_pass("sweep") if o.status is Status.REFUSED]
+        assert [(o.change.directory, o.change.field.name) for o in refused if o.change.directory == directory] == [
+            (directory, "memory.limit")
+        ]
+    assert container.limit == 64 * MIB
+    told = [w for w in node.warnings() if w["directory"] == directory]
+    assert len(told) == 1
+    assert f"memory.limit not set to {32 * MIB}: {40 * MIB} bytes are in use" in told[0]["error"]
+    container.usage = MIB
+    node.run_pass("sweep")
+    assert container.limit == 32 * MIB
+    assert node.kernel.cgroups["kubepods/besteffort/p"].limit == 32 * MIB
+    assert not any("killed" in v for v in node.kernel.violations)
+
+
+@pytest.mark.parametrize("parent", ["/kubepods/../../etc/pod", "", "/", "/kubepods/./pod"])
+def test_a_pod_with_an_odd_cgroup_parent_costs_itself_and_is_named(parent):
+    node = FakeNode()
+    node.pod("odd", parent=parent)
+    node.container(node.pod("good"), cpu_quota=80_000)
+    node.set_policy(**HALVED)
+    for _ in range(2):
+        assert statuses(node.run_pass()) <= {Status.WRITTEN, Status.SAME}
+    assert quotas(node) == {"good-main": 40_000}
+    [warning] = node.warnings()
+    assert (warning["of"], warning["directory"]) == ("shop/odd", "odd")
+    assert "pod.linux.cgroup_parent: expected" in warning["error"]
+    assert repr(parent) in warning["error"]
+
+
+def test_a_note_of_another_version_is_ignored():
+    written = {"p": {"cpu.sparkle": 5, "cpu.quota": None}, "p-main": {"cpu.sparkle": 5, "io.max": "x"}}
+    node = FakeNode(written=written)
+    node.container(node.pod("p"))
+    assert node.run_pass() == []
+    assert node.warnings() == []
+    assert node.ledger.all_written() == written
+
+
+# -- drift ------------------------------------------------------------------------------------------------------------
+
+
+@BOTH
+def test_what_somebody_changed_is_healed_by_the_sweep_and_counted(version):
+    node = busy_node(version)
+    node.set_policy(**HALVED)
+    node.run_pass()
+    before = node.files()
+    for path in ("kubepods/burstable/plain/plain-main", "kubepods/pinned", "kubepods/besteffort/batch/batch-main"):
+        node.kernel.cgroups[path].quota = 10_000
+    assert statuses(node.run_pass("sweep")) == {Status.SAME, Status.WRITTEN}
+    assert node.files() == before
+    assert node.reconciler.stats.drift == {"cpu.quota": 3}
+    node.run_pass("sweep")
+    assert node.reconciler.stats.drift == {"cpu.quota": 3}
+
+
+def test_what_a_sweep_does_first_of_all_is_no_drift():
+    node = busy_node(2)
+    node.set_policy(**HALVED)
+    node.run_pass("sweep")
+    assert node.reconciler.stats.writes["cpu.quota", "written"] > 5
+    assert not node.reconciler.stats.drift
+
+
+# -- numbers ----------------------------------------------------------------------------------------------------------
+
+
+def test_passes_are_counted_and_timed():
+    now = iter(range(100, 200, 7))
+    node = FakeNode(monotonic=lambda: float(next(now)))
+    node.pod("p")
+    for trigger in ("change", "sweep", "sweep"):
+        node.run_pass(trigger)
+    assert node.reconciler.stats.passes == {"change": 1, "sweep": 2}
+    assert node.reconciler.stats.last_pass_s == 7.0
+
+
+# -- any policies -----------------------------------------------------------------------------------------------------
+
+percents = st.sampled_from([0, 20, 50, 100])
+modes = st.fixed_dictionaries({"mode": st.sampled_from(["enforce", "off"])})
+memory_qos = st.fixed_dictionaries(
+    {"enable": st.booleans(), "minLimitPercent": percents, "lowLimitPercent": percents, "throttlingPercent": percents}
+)
+blocks = st.lists(
+    st.tuples(st.sampled_from(sorted(DISKS)), st.sampled_from([0, 1024, 4096]), st.sampled_from([20, 100])),
+    unique_by=lambda block: DISKS[block[0]],
+    max_size=2,
+)
+
+
+@st.composite
+def policies(draw: st.DrawFn) -> dict[str, Any]:
+    """A document that touches every feature whose files a pass writes."""
+    be_blocks = [{"name": d, "ioCfg": {"readBPS": bps, "ioWeightPercent": weight}} for d, bps, weight in draw(blocks)]
+    hooks = {name: draw(modes) for name in ("cpuset", "cfs_quota", "memory", "blkio")}
+    hooks["cpuset"]["keepQuota"] = draw(st.booleans())
+    ratio = draw(st.sampled_from([1.0, 1.3, 2.0, 5.0]))
+    return {
+        "cpu_normalization_config": {"enable": draw(st.booleans()), "defaultRatio": ratio},
+        "resource_threshold_config": {
+            "clusterStrategy": {"enable": draw(st.booleans()), "cpuSuppressPolicy": "cfsQuota"}
+        },
+        "resource_qos_config": {
+            "clusterStrategy": {
+                "lsrClass": {"memoryQOS": draw(memory_qos)},
+                "lsClass": {"memoryQOS": draw(memory_qos)},
+                "beClass": {"memoryQOS": draw(memory_qos), "blkioQOS": {"enable": True, "blocks": be_blocks}},
+            }
+        },
+        "koordnri_config": {"clusterStrategy": {"hooks": hooks}},
+    }
+
+
+def effective(files: dict[str, str]) -> dict[str, str]:
+    """A cpuset that was set cannot be cleared while processes run in it, so all CPUs are as good as none of its own."""
+    everything = ",".join(map(str, range(8)))
+    return {p: everything if p.endswith("cpuset.cpus") and not t else t for p, t in files.items()}
+
+
+@BOTH
+@settings(max_examples=40, deadline=None)
+@given(first=policies(), others=st.lists(policies(), min_size=1, max_size=2), restart=st.booleans())
+def test_through_any_policies_and_back_the_files_are_what_they_were(version, first, others, restart):
+    node = busy_node(version, first)
+    node.run_pass()
+    before = effective(node.files())
+    for policy in others:
+        node.set_policy(**policy)
+        node.run_pass()
+        node.kernel.log.clear()
+        assert statuses(node.run_pass("sweep")) <= {Status.SAME}
+        assert node.kernel.log == []
+        node = node.restarted() if restart else node
+    node.set_policy(**first)
+    node.run_pass()
+    assert effective(node.files()) == before
+    assert node.warnings() == []
+    assert not node.reconciler.stats.drift
+    assert not [v for v in node.kernel.violations if ": min " not in v and ": low " not in v]
