@@ -235,3 +235,128 @@ def test_any_sequence_leaves_what_a_plain_model_of_it_says(steps):
         book.ledger.forget_pod(each)
     assert book.ledger.entries() == []
     assert book.saved == {}
+
+
+# -- files that we wrote ----------------------------------------------------------------------------------------------
+
+
+class Notes(Book):
+    """A ledger with pod p and its container c, and what the state directory has of the fields that were written."""
+
+    def __init__(self, written: dict[str, dict[str, Any]] | None = None) -> None:
+        self.saves = 0
+        self.ledger = Ledger(None, self._save, written)
+        self.ledger.remember_pod(pod("p"))
+        self.record("c")
+
+    def _save(self) -> None:
+        self.saved_written = self.ledger.all_written()
+        self.saves += 1
+
+
+@pytest.mark.parametrize("owner", ["p", "c"])
+def test_what_a_file_held_first_is_kept_and_saved_once(owner):
+    notes = Notes()
+    notes.ledger.wrote(owner, "cpu.quota", 80_000, (40_000, "write"))
+    notes.ledger.wrote(owner, "cpu.quota", 40_000, (20_000, "write"))
+    assert notes.ledger.written(owner) == {"cpu.quota": 80_000}
+    assert (notes.saves, notes.saved_written) == (1, {owner: {"cpu.quota": 80_000}})
+
+
+def test_what_was_written_is_what_the_container_is_decided_to_have():
+    notes = Notes()
+    notes.ledger.record(Entry("c", "main", "p", NOTHING), decision(quota=1, more=2), moved=False)
+    notes.ledger.wrote("c", "quota", 80_000, (40_000, "write"))
+    entry = notes.ledger.container("c")
+    assert entry is not None
+    assert entry.decided == {"quota": (40_000, "write"), "more": (2, ADJUST)}
+    notes.ledger.restored("c", "quota")
+    assert entry.decided == {"more": (2, ADJUST)}
+
+
+def test_what_went_back_is_forgotten_and_saved_once():
+    notes = Notes({"c": {"cpu.quota": 5, "cpu.shares": 7}})
+    for _ in range(2):
+        notes.ledger.restored("c", "cpu.quota")
+    assert (notes.saves, notes.saved_written) == (1, {"c": {"cpu.shares": 7}})
+    notes.ledger.restored("c", "cpu.shares")
+    assert (notes.saves, notes.saved_written) == (2, {})
+
+
+def test_a_file_that_held_nothing_readable_was_written_all_the_same():
+    notes = Notes()
+    notes.ledger.wrote("p", "cpu.quota", None, (1, "write"))
+    assert notes.saved_written == {"p": {"cpu.quota": None}}
+    notes.ledger.restored("p", "cpu.quota")
+    assert notes.saved_written == {}
+
+
+@pytest.mark.parametrize("owner", ["gone", ""])
+def test_what_is_gone_by_the_time_it_was_written_leaves_nothing_behind(owner):
+    notes = Notes()
+    notes.ledger.wrote(owner, "cpu.quota", 5, (1, "write"))
+    notes.ledger.restored(owner, "cpu.quota")
+    assert notes.saves == 0
+    assert notes.ledger.all_written() == {}
+
+
+def test_a_new_decision_does_not_forget_what_a_file_held():
+    """Else a field that an update decided no more would never go back."""
+    notes = Notes()
+    notes.ledger.wrote("c", "cpu.quota", 80_000, (40_000, "write"))
+    notes.record("c")
+    assert notes.ledger.written("c") == {"cpu.quota": 80_000}
+
+
+@pytest.mark.parametrize(
+    ("forget", "left"),
+    [
+        (lambda ledger: ledger.forget_container("c"), {"p"}),
+        (lambda ledger: ledger.forget_pod("p"), set()),
+        (lambda ledger: ledger.forget_pod("q"), {"p", "c"}),
+        (lambda ledger: ledger.replace([pod("p")], ["c"]), {"p", "c"}),
+        (lambda ledger: ledger.replace([pod("p")], []), {"p"}),
+        (lambda ledger: ledger.replace([], ["c"]), {"c"}),
+        (lambda ledger: ledger.replace([], []), set()),
+    ],
+)
+def test_what_was_written_goes_with_its_pod_or_container(forget, left):
+    notes = Notes()
+    for owner in ("p", "c"):
+        notes.ledger.wrote(owner, "cpu.quota", 80_000, (40_000, "write"))
+    notes.saves = 0
+    forget(notes.ledger)
+    assert notes.ledger.all_written().keys() == left
+    assert notes.saves == (left != {"p", "c"})
+    if notes.saves:
+        assert notes.saved_written == notes.ledger.all_written()
+
+
+def test_what_was_loaded_is_known_before_its_owner_is_and_goes_if_synchronize_does_not_name_it():
+    notes = Notes({"p": {"cpu.quota": 1}, "later": {"cpu.quota": 2}, "gone": {"cpu.quota": 3}})
+    assert notes.ledger.written("later") == {"cpu.quota": 2}
+    notes.ledger.replace([pod("p")], ["c", "later"])
+    assert notes.saved_written == {"p": {"cpu.quota": 1}, "later": {"cpu.quota": 2}}
+
+
+def test_what_is_handed_out_and_taken_in_of_the_written_is_a_copy():
+    loaded = {"c": {"cpu.quota": 1}}
+    notes = Notes(loaded)
+    loaded["c"].clear()
+    notes.ledger.written("c").clear()
+    notes.ledger.all_written()["c"].clear()
+    notes.ledger.all_written().clear()
+    assert notes.ledger.all_written() == {"c": {"cpu.quota": 1}}
+
+
+def test_pods_and_their_containers_are_told_at_one_moment():
+    notes = Notes()
+    notes.ledger.remember_pod(pod("q"))
+    notes.record("b")
+    notes.record("d", pod_id="q")
+    pods, of_p = notes.ledger.pods(), notes.ledger.containers_of("p")
+    notes.ledger.forget_pod("p")
+    assert [p.id for p in pods] == ["p", "q"]
+    assert [e.id for e in of_p] == ["b", "c"]
+    assert notes.ledger.containers_of("p") == notes.ledger.containers_of("unknown") == []
+    assert [e.id for e in notes.ledger.containers_of("q")] == ["d"]

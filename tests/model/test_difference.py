@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from koordnri.model import Decision, Field, NodeState, Resources, Setting, fields
-from koordnri.model.difference import changes, restorations
+from koordnri.model.difference import baseline_value, changes, restorations
 from koordnri.model.fields import UNLIMITED
 from koordnri.model.resources import NOTHING
 from koordnri.model.routes import REPLY, WRITE
@@ -257,3 +257,54 @@ def test_what_this_kernel_has_no_file_for_is_never_sent():
     stored = Resources(unified={"memory.high": "4096", "memory.min": "4096", "io.max": "8:0 rbps=1"})
     assert set(restored(NOTHING, stored, node=NO_HIGH)) == {"memory.min", "io.max[8:0]"}
     assert restored(NOTHING, stored, node=V1) == {}
+
+
+# -- one field's baseline ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("field", "baseline", "value"),
+    [
+        (fields.CPU_QUOTA, Resources(cpu_quota=50_000), 50_000),
+        (fields.CPU_QUOTA, NOTHING, UNLIMITED),
+        (fields.CPU_PERIOD, NOTHING, 100_000),
+        (fields.CPU_SHARES, Resources(cpu_shares=2), 2),
+        (fields.CPU_SHARES, NOTHING, 1024),
+        (fields.MEMORY_LIMIT, Resources(memory_limit=GIB), GIB),
+        (fields.MEMORY_LIMIT, NOTHING, UNLIMITED),
+        (fields.CPU_CPUS, Resources(cpus="0-1"), "0-1"),
+        (fields.CPU_CPUS, NOTHING, "0-7"),
+        (fields.CPU_MEMS, Resources(mems="1"), "1"),
+        (fields.CPU_MEMS, NOTHING, None),
+        (fields.MEMORY_HIGH, Resources(unified={"memory.high": "4096"}), 4096),
+        (fields.MEMORY_HIGH, Resources(unified={"memory.high": "max"}), UNLIMITED),
+        (fields.MEMORY_HIGH, Resources(unified={"memory.high": "1G"}), None),
+        (fields.MEMORY_HIGH, NOTHING, UNLIMITED),
+        (fields.MEMORY_MIN, Resources(unified={"memory.low": "7"}), 0),
+        (fields.MEMORY_LOW, Resources(unified={"memory.low": "7"}), 7),
+        (fields.IO_MAX, NOTHING, "rbps=max wbps=max riops=max wiops=max"),
+        (fields.IO_WEIGHT, NOTHING, "default"),
+        (fields.CPU_BURST, NOTHING, None),
+        *((f, NOTHING, None) for f in fields.ALL if not f.update),
+    ],
+)
+def test_what_a_field_has_when_nobody_but_kubelet_sets_it(field, baseline, value):
+    assert baseline_value(field, baseline, V2) == value
+
+
+def test_without_a_topology_no_cpuset_can_be_said():
+    assert baseline_value(fields.CPU_CPUS, NOTHING, NodeState()) is None
+    assert baseline_value(fields.CPU_CPUS, Resources(cpus="3"), NodeState()) == "3"
+
+
+@pytest.mark.parametrize("baseline", [NOTHING, Resources(cpu_quota=7000, cpus="1", unified={"memory.high": "4096"})])
+@pytest.mark.parametrize("field", [f for f in fields.ALL if f.update and not f.keyed and f is not fields.CPU_BURST])
+def test_a_reply_restores_the_same_that_a_write_does(field, baseline):
+    """Whichever comes first, the reply to an update or the reconciler: both go back to one value."""
+    odd = {fields.CPU_CPUS: "5", fields.CPU_MEMS: "1"}
+    names = {"cpu.cpus": "cpus", "cpu.mems": "mems"}
+    name = names.get(field.name, field.name.replace(".", "_"))
+    plain = name in Resources.__struct_fields__
+    has = {name: odd.get(field, 12_345)} if plain else {"unified": {field.v2[0]: "12345"}}
+    stored = Resources(**has)
+    assert restored(baseline, stored).get(field.name) == baseline_value(field, baseline, V2)

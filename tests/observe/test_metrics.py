@@ -25,6 +25,12 @@ METRICS = {
     "koordnri_decided_fields": ("counter", {("field", "hook", "route")}),
     "koordnri_pods": ("gauge", {()}),
     "koordnri_containers": ("gauge", {()}),
+    "koordnri_reconcile_passes": ("counter", {("trigger",)}),
+    "koordnri_writes": ("counter", {("field", "outcome")}),
+    "koordnri_drift_healed": ("counter", {("field",)}),
+    "koordnri_reconcile_pass_seconds": ("gauge", {()}),
+    "koordnri_change_to_verified_seconds": ("gauge", {()}),
+    "koordnri_watch_restarts": ("counter", set()),  # of a daemon that asks no API server
     "koordnri_policy_info": ("gauge", {("revision",)}),
     "koordnri_policy_good": ("gauge", {()}),
     "koordnri_policy_refused": ("counter", {()}),
@@ -42,6 +48,12 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driven]:
         with pytest.raises(CRIError):
             it.create("strict")
         it.settled()
+        # A node that is only described has no files; what a pass over real ones counts is the reconciler's tests' business.
+        stats = it.daemon.reconciler.stats
+        stats.passes["sweep"] = 3
+        stats.writes["cpu.quota", "refused"] = 2
+        stats.drift["cpu.cpus"] = 1
+        stats.last_pass_s, stats.changed_to_verified_s = 0.25, 1.5
         yield it
 
 
@@ -95,6 +107,20 @@ def test_fields_that_the_runtime_was_told_are_counted(node: Driven) -> None:
     """Of the containers good and buggy; strict's was decided too, but never told."""
     labels = {"hook": "com.example.quota", "field": "cpu.quota", "route": "adjust"}
     assert node.value("koordnri_decided_fields_total", **labels) == 2
+
+
+@pytest.mark.parametrize(
+    ("sample", "labels", "value"),
+    [
+        ("koordnri_reconcile_passes_total", {"trigger": "sweep"}, 3),
+        ("koordnri_writes_total", {"field": "cpu.quota", "outcome": "refused"}, 2),
+        ("koordnri_drift_healed_total", {"field": "cpu.cpus"}, 1),
+        ("koordnri_reconcile_pass_seconds", {}, 0.25),
+        ("koordnri_change_to_verified_seconds", {}, 1.5),
+    ],
+)
+def test_what_the_reconciler_did_is_counted(node: Driven, sample: str, labels: dict[str, str], value: float) -> None:
+    assert node.value(sample, **labels) == value
 
 
 def test_a_hooks_time_is_a_histogram(node: Driven) -> None:
