@@ -79,9 +79,6 @@ ExecStart={JOB}
 TasksMax=infinity
 # As in containerd's own unit; it also makes systemd enable every controller down to here, as on any node.
 Delegate=yes
-# Of the 8 CPUs, which share the cores of the machine outside, two are enough for the job's own processes, and waking
-# idle CPUs is dear without KVM. Containers have their own cgroups, where all 8 are allowed.
-AllowedCPUs=0,4
 """
 
 TARGET_UNIT = """[Unit]
