@@ -12,6 +12,7 @@ COMMANDS = {
     "run": "the daemon: register with the container runtime and decide",
     "simulate": "run pods through the real daemon against an embedded runtime, and show what they got",
     "explain": "show what would be decided for a Pod manifest, and why",
+    "policy": "check policies before a cluster sees them; the JSON Schema of what they may say",
     "bench": "measure the event path against the embedded runtime",
     "version": "print the version",
 }

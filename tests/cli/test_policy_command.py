@@ -1,0 +1,341 @@
+"""`koordnri policy`: what a check tells and ends with, and that the schema says what the reader does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema  # comes with kubernetes-validate
+import msgspec
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from koordnri.cli import cli
+from koordnri.policy import PolicyError, load_data, load_policy
+from koordnri.policy.document import IGNORED, SHAPES
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "policy.yaml"
+GOOD = 'cpu-burst-config: {"policy": "auto"}'
+BAD = """
+cpu-burst-config: {cpuBurstPercent: 0}
+koordnri-config: {hooks: {cpuset: {mode: of}}}
+"""
+MISTAKES = [
+    "cpu-burst-config.cpuBurstPercent: expected 1..10000, got 0",
+    'koordnri-config.hooks.cpuset.mode: expected enforce or off, got "of"',
+]
+
+
+def check(*files: str | Path, stdin: str | bytes | None = None) -> Result:
+    return CliRunner().invoke(cli, ["policy", "check", *map(str, files)], input=stdin)
+
+
+def written(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+# check
+
+
+def test_good_policies_are_named_and_end_with_0(tmp_path):
+    good = written(tmp_path / "good.yaml", GOOD)
+    done = check(EXAMPLE, good)
+    assert done.exit_code == 0
+    assert done.stdout.splitlines() == [
+        f"{EXAMPLE}: good, revision {load_policy(EXAMPLE.read_text(), '').revision}",
+        f"{good}: good, revision {load_policy(GOOD, '').revision}",
+    ]
+    assert done.stderr == ""
+
+
+def test_every_mistake_of_every_bad_policy_is_told_with_file_and_path_and_the_end_is_2(tmp_path):
+    bad = written(tmp_path / "bad.yaml", BAD)
+    broken = written(tmp_path / "broken.yaml", "a: [")
+    good = written(tmp_path / "good.yaml", GOOD)
+    absent = tmp_path / "absent.yaml"
+    done = check(bad, broken, absent, good)
+    assert done.exit_code == 2
+    lines = done.stdout.splitlines()
+    assert lines[:3] == [f"{bad}: bad, the daemon would refuse it", *(f"{bad}: {mistake}" for mistake in MISTAKES)]
+    assert lines[3] == f"{broken}: bad, the daemon would refuse it"
+    assert lines[4].startswith(f"{broken}: broken YAML, line 1 column 5")
+    assert lines[5:7] == [
+        f"{absent}: bad, the daemon would refuse it",
+        f"{absent}: cannot read {absent}: No such file or directory",
+    ]
+    assert lines[7].startswith(f"{good}: good")
+    assert len(lines) == 8
+
+
+def test_what_is_ignored_is_a_warning_beside_the_verdict(tmp_path):
+    path = written(tmp_path / "p.yaml", GOOD + "\ncpu-burst-conf: {}\ncolocation-config: '{}'\n")
+    done = check(path)
+    assert done.exit_code == 0
+    assert done.stdout.splitlines() == [f"{path}: good, revision {load_policy(GOOD, '').revision}"]
+    assert done.stderr.splitlines() == [
+        f"{path}: warning: cpu-burst-conf: unknown key, ignored; did you mean cpu-burst-config?",
+        f"{path}: warning: colocation-config: ignored, it {IGNORED['colocation-config']}",
+    ]
+
+
+def test_a_directory_is_read_as_a_mounted_configmap(tmp_path):
+    version = tmp_path / "..2026_01_01"
+    version.mkdir()
+    key = written(version / "cpu-burst-config", '{"policy": "auto"}')
+    (tmp_path / "..data").symlink_to(version.name)
+    (tmp_path / key.name).symlink_to(f"..data/{key.name}")
+    done = check(tmp_path)
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout == f"{tmp_path}: good, revision {load_policy(GOOD, '').revision}\n"
+    key.write_text('{"cpuBurstPercent": 0}')
+    done = check(tmp_path)
+    assert (done.exit_code, done.stdout.splitlines()[1]) == (2, f"{tmp_path}: {MISTAKES[0]}")
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "second_line"),
+    [
+        (GOOD, 0, None),
+        (BAD, 2, f"standard input: {MISTAKES[0]}"),
+        (b"a: \xfe", 2, "standard input: expected UTF-8 text, byte 3 is 0xfe"),
+        (
+            "",
+            2,
+            "standard input: expected a ConfigMap, or a mapping of its keys such as resource-qos-config, got nothing",
+        ),
+    ],
+)
+def test_a_dash_is_standard_input(text, code, second_line):
+    done = check("-", stdin=text)
+    lines = done.stdout.splitlines()
+    assert done.exit_code == code
+    assert lines[0].startswith("standard input: bad, " if code else "standard input: good, revision ")
+    assert lines[1:2] == ([second_line] if second_line else [])
+
+
+@pytest.mark.parametrize(
+    ("text", "warned"),
+    [("{}", True), ("kind: ConfigMap", True), ("resource-qos-config:", True), ("resource-qos-config: '{}'", False)],
+)
+def test_a_policy_that_says_nothing_is_good_with_a_warning(text, warned):
+    done = check("-", stdin=text)
+    assert done.exit_code == 0
+    assert ("it says nothing under resource-threshold-config, " in done.stderr) == warned
+
+
+def test_a_directory_of_other_things_is_warned_about(tmp_path):
+    written(tmp_path / "deployment.yaml", "kind: Deployment")
+    done = check(tmp_path)
+    assert "warning: deployment.yaml: unknown key, ignored" in done.stderr
+    assert "so the defaults would hold" in done.stderr
+
+
+def test_a_file_name_that_is_no_text_does_not_break_the_report(tmp_path):
+    done = check(str(tmp_path) + "/\udcff", EXAMPLE)
+    assert done.exit_code == 2
+    assert f"{tmp_path}/\ufffd: cannot read {tmp_path}/\ufffd: No such file" in done.stdout
+    assert f"{EXAMPLE}: good" in done.stdout
+
+
+def test_without_a_file_nothing_is_called_good():
+    done = check()
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "FILE" in done.stderr
+
+
+# schema
+
+
+def printed_schema() -> dict[str, Any]:
+    done = CliRunner().invoke(cli, ["policy", "schema"])
+    assert (done.exit_code, done.stderr) == (0, "")
+    schema: dict[str, Any] = json.loads(done.stdout)
+    return schema
+
+
+SCHEMA = printed_schema()
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+
+
+def resolved(schema: dict[str, Any]) -> dict[str, Any]:
+    """What it refers to, with what stands beside the reference."""
+    if "$ref" not in schema:
+        return schema
+    target: Any = SCHEMA
+    for step in schema["$ref"].removeprefix("#/").split("/"):
+        target = target[step]
+    return {**resolved(target), **{word: value for word, value in schema.items() if word != "$ref"}}
+
+
+def section(key: str) -> dict[str, Any]:
+    """The schema of a key's value without what all keys have."""
+    schema = resolved(SCHEMA["properties"][key])
+    own = {n: s for n, s in schema["properties"].items() if n not in ("clusterStrategy", SHAPES[key].nodes_key)}
+    return {**schema, "properties": own}
+
+
+def test_the_schema_is_one_of_the_draft_that_it_names():
+    assert SCHEMA["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    assert SCHEMA["properties"].keys() == SHAPES.keys() | IGNORED.keys()
+    assert "letter case" in SCHEMA["description"]
+
+
+def flat_defaults(schema: dict[str, Any], path: str) -> Iterator[tuple[str, Any]]:
+    schema = resolved(schema)
+    if "properties" not in schema:
+        yield path, schema.get("default")
+    for name, inner in schema.get("properties", {}).items():
+        yield from flat_defaults(inner, f"{path}.{name}")
+
+
+def flat(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if not (isinstance(value, dict) and value):
+        yield path, value
+        return
+    for name, inner in value.items():
+        yield from flat(inner, f"{path}.{name}")
+
+
+@pytest.mark.parametrize("key", SHAPES)
+def test_names_and_defaults_are_those_of_the_policy(key):
+    defaults = msgspec.json.decode(msgspec.json.encode(SHAPES[key].defaults))
+    if key == "koordnri-config":
+        del defaults["hooks"]["others"]  # where the reader collects them; they are written beside the known ones
+    # A block that may be left out as a whole has no default, what is in it has.
+    assert dict(flat_defaults(section(key), key)) == dict(flat(defaults, key))
+
+
+SAMPLES = {"name": "x", "key": "x", "operator": "Exists", "nodeSelector": {"matchLabels": {"a": "b"}}}
+"""Of what must not be missing."""
+
+
+def places(schema: dict[str, Any], path: str, wrap: Any) -> Iterator[tuple[str, dict[str, Any], Any]]:
+    """Every place of a document: its path, its schema, and what makes a document of a value there."""
+    schema = resolved(schema)
+    yield path, schema, wrap
+    inner = dict(schema.get("properties", {}))
+    if isinstance(schema.get("additionalProperties"), dict):
+        inner["ls"] = schema["additionalProperties"]
+    for name, value_schema in inner.items():
+        around = {other: SAMPLES[other] for other in schema.get("required", ()) if other != name}
+        yield from places(value_schema, f"{path}.{name}", lambda v, name=name, around=around: wrap({**around, name: v}))
+    if "items" in schema:
+        yield from places(schema["items"], f"{path}[0]", lambda v: wrap([v]))
+
+
+NUMBERS = [
+    -26, -25, -2, -1, 0, 1, 2, 3, 4, 5, 6, 12, 13, 50, 51, 60, 61, 99, 100, 101, 400, 401, 1000, 1001,
+    7999, 8000, 10000, 10001, 60000, 60001, 10**15, 0.5, 0.99, 1.5, 5.01, -1.5,
+]  # fmt: skip
+TEXTS = ["", "x", "10M", "1Gi", "1e3", ".5", "+1k", "10Q", "1 Gi", "-5", "10%", "../x", "auto", "off", "BE", "cpuset"]
+VALUES = [True, False, None, [], {}, ["x"], [1], {"x": 1}, {"x": "y"}, *NUMBERS, *TEXTS]
+RULES_BETWEEN_VALUES = (
+    "expected less than cat",
+    "Evict",
+    "path below the base",
+    "expected a class lsr",
+    "got neither",
+    "expected at least one value for",
+    "expected no values for",
+)
+"""In messages of rules that no schema is to know."""
+
+
+def refused(document: dict[str, Any]) -> bool:
+    try:
+        load_data(document, "")
+    except PolicyError as error:
+        return any(not any(rule in m.message for rule in RULES_BETWEEN_VALUES) for m in error.mistakes)
+    return False
+
+
+def selector_schema(key: str) -> dict[str, Any]:
+    return SCHEMA["properties"][key]["properties"][SHAPES[key].nodes_key]["items"]["properties"]["nodeSelector"]
+
+
+@pytest.mark.parametrize("key", SHAPES)
+def test_at_every_place_the_schema_takes_what_the_reader_takes(key):
+    found = [
+        *places(section(key), key, lambda v: {key: v}),
+        *places(selector_schema(key), "nodeSelector", lambda v: {key: {SHAPES[key].nodes_key: [{"nodeSelector": v}]}}),
+    ]
+    disagreements = [
+        (path, value)
+        for path, schema, wrap in found
+        for value in VALUES
+        # A key's value may be text, which the schema does not look into; an empty selector is a rule of its own.
+        if not (path == key and isinstance(value, str)) and (path, value) != ("nodeSelector", {})
+        if VALIDATOR.evolve(schema=schema).is_valid(value) == refused(wrap(value))
+    ]
+    assert disagreements == []
+
+
+@pytest.mark.parametrize("key", SHAPES)
+def test_cluster_nodes_and_the_short_form_have_the_same_fields(key):
+    schema = SCHEMA["properties"][key]["properties"]
+    fields = {name: resolved(field) for name, field in section(key)["properties"].items()}
+    node = schema[SHAPES[key].nodes_key]["items"]
+    assert {n: resolved(f) for n, f in node["properties"].items() if n not in ("name", "nodeSelector")} == fields
+    if SHAPES[key].has_cluster_key:
+        cluster = resolved(schema["clusterStrategy"])["properties"]
+        assert {n: resolved(f) for n, f in cluster.items()} == fields
+    else:
+        assert "clusterStrategy" not in schema
+
+
+SELECTOR = {"matchLabels": {"a": "b"}}
+
+
+@pytest.mark.parametrize(
+    ("document", "good"),
+    [
+        ({}, True),
+        ({"resource-qos-config": None, "unknown-config": 7, "colocation-config": 7}, True),
+        ({"resource-qos-config": '{"beClass": {}}'}, True),
+        ({"resource-qos-config": {"beClas": {}}}, True),
+        ({"resource-qos-config": {"clusterStrategy": None, "nodeStrategies": None}}, True),
+        ({"resource-qos-config": {"clusterStrategy": []}}, False),
+        ({"resource-qos-config": {"nodeStrategies": {}}}, False),
+        ({"resource-qos-config": {"nodeStrategies": [None]}}, False),
+        ({"resource-qos-config": {"nodeStrategies": [{"beClass": {}}]}}, False),
+        ({"resource-qos-config": {"nodeStrategies": [{"nodeSelector": None}]}}, False),
+        ({"resource-qos-config": {"nodeStrategies": [{"nodeSelector": {}}]}}, False),
+        ({"resource-qos-config": {"nodeStrategies": [{"nodeSelector": SELECTOR, "name": 1}]}}, False),
+        ({"resource-qos-config": {"nodeStrategies": [{"nodeSelector": SELECTOR, "name": None, "beClass": {}}]}}, True),
+        ({"cpu-normalization-config": {"enable": True, "nodeConfigs": [{"nodeSelector": SELECTOR}]}}, True),
+        ({"cpu-normalization-config": {"nodeConfigs": [{"nodeSelector": SELECTOR, "defaultRatio": 0.5}]}}, False),
+        ({"koordnri-config": {"hooks": {"mine": {"mode": "off", "options": {"a": [1]}}}}}, True),
+        ({"koordnri-config": {"hooks": {"mine": {"option": {}}}}}, False),
+        ({"koordnri-config": {"hook": {}}}, False),
+        ({"koordnri-config": {"clusterStrategy": {"hook": {}}}}, False),
+        ({"koordnri-config": {"nodeStrategies": [{"nodeSelector": SELECTOR, "hook": {}}]}}, False),
+        ({"koordnri-config": {"nodeStrategies": [{"nodeSelector": SELECTOR, "hooks": {}}]}}, True),
+    ],
+)
+def test_schema_and_reader_agree_on_the_frame_of_a_document(document, good):
+    assert VALIDATOR.is_valid(document) == good
+    try:
+        load_data(document, "")
+    except PolicyError:
+        assert not good
+    else:
+        assert good
+
+
+def test_the_example_is_good_by_the_schema_as_texts_and_as_mappings():
+    texts = yaml.safe_load(EXAMPLE.read_text())["data"]
+    VALIDATOR.validate(texts)
+    VALIDATOR.validate({key: yaml.safe_load(text) for key, text in texts.items()})
+
+
+def test_descriptions_are_those_of_the_fields_inherited_ones_too():
+    hooks = SCHEMA["$defs"]["Hooks"]["properties"]
+    assert resolved(hooks["gpu"])["properties"]["mode"]["description"].startswith("off: the hook is not run; what it")
+    be = SCHEMA["$defs"]["ResourceQOS"]["properties"]["beClass"]["properties"]
+    minimum = be["memoryQOS"]["properties"]["minLimitPercent"]
+    assert minimum["description"] == "memory.min, percent of the request: never reclaimed."
