@@ -25,7 +25,7 @@ from koordnri.session.identity import Identity
 from koordnri.session.lock import NodeLock
 from koordnri.session.runtime import CRIError, Runtime
 from koordnri.wire import api_pb2 as api
-from tests.host.trees import HostTree
+from tests.host.trees import CPU_FILES, CPUSET_FILES, MEMORY_FILES, HostTree
 from tests.session.scripted_runtime import Link
 
 PATIENCE_S = 20.0
@@ -484,3 +484,143 @@ def test_a_bad_policy_in_configure_costs_readiness_only(launched):
     assert answer.events
     link.synchronize()
     running.wait_not_ready("policy:", MISTAKE)
+
+
+# -- running containers follow ----------------------------------------------------------------------------------------
+
+POD_CGROUP = "kubepods/burstable/poduid-1"
+CONTAINER_CGROUP = f"{POD_CGROUP}/c1"
+HALVED = 'cpu-normalization-config: {"enable": true, "defaultRatio": 2.0}\n'
+"""A policy by which this node's CPUs count double, so that quotas are halved."""
+
+
+class FakeHost:
+    """A fake host whose cgroups are plain files. The runtime is embedded and writes none, so the test starts with kubelet's values."""
+
+    def __init__(self, root: Path) -> None:
+        self.tree = HostTree(root).cpus(Topology.regular(1, 1, 4, 1))
+        self.tree.cgroup_v2(cgroups={"kubepods": (*CPU_FILES, *CPUSET_FILES, *MEMORY_FILES)})
+        for cgroup in (POD_CGROUP, CONTAINER_CGROUP):
+            self.set_quota(cgroup, 50_000)
+            self.tree.write(f"sys/fs/cgroup/{cgroup}/memory.max", "max\n")
+
+    def set_quota(self, cgroup: str, quota_us: int) -> None:
+        self.tree.write(f"sys/fs/cgroup/{cgroup}/cpu.max", f"{quota_us} 100000\n")
+
+    def quotas(self) -> tuple[str, ...]:
+        """cpu.max of pod and container."""
+        files = (self.tree.root / f"sys/fs/cgroup/{c}/cpu.max" for c in (POD_CGROUP, CONTAINER_CGROUP))
+        return tuple(file.read_text().split()[0] for file in files)
+
+    def wait_quotas(self, *quotas: str) -> None:
+        eventually(f"quotas {quotas}, not {self.quotas()}", lambda: self.quotas() == quotas)
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> FakeHost:
+    return FakeHost(tmp_path / "host")
+
+
+def test_a_policy_change_reaches_the_cgroups_of_what_runs_and_switching_it_off_takes_it_back(
+    start, runtime, policy, host, tmp_path
+):
+    running = start(node=None, host_root=host.tree.root, node_name="n", policy_file=policy)
+    running.wait_ready()
+    run_pod(runtime)
+    create(runtime)
+    rewrite(policy, HALVED)
+    host.wait_quotas("25000", "25000")
+    state = tmp_path / "state" / "written.json"
+    wanted = {"p1": {"cpu.quota": 50_000}, "c1": {"cpu.quota": 50_000}}
+    eventually("the state", lambda: state.exists() and json.loads(state.read_text()) == wanted)
+    rewrite(policy, GOOD)
+    host.wait_quotas("50000", "50000")
+    eventually("an empty state", lambda: state.read_text() == "{}")
+    assert running.daemon.session.stats.events["UpdateContainer", "ok"] == 0
+    assert running.stop() == 0
+    assert not running.logged("apply_failed")
+
+
+def test_what_one_process_wrote_the_next_one_takes_back(start, runtime, policy, host, tmp_path):
+    policy.write_text(HALVED)
+    first = start(node=None, host_root=host.tree.root, node_name="n", policy_file=policy)
+    first.wait_ready()
+    run_pod(runtime)
+    create(runtime)
+    first.daemon.reconciler.trigger()
+    host.wait_quotas("25000", "25000")
+    assert first.stop() == 0
+    assert json.loads((tmp_path / "state" / "written.json").read_text())["p1"] == {"cpu.quota": 50_000}
+
+    second = start(node=None, host_root=host.tree.root, node_name="n", policy_file=policy)
+    second.wait_ready()
+    eventually("a pass", lambda: second.daemon.reconciler.stats.passes["change"])
+    assert host.quotas() == ("25000", "25000"), "nothing is halved twice"
+    rewrite(policy, GOOD)
+    host.wait_quotas("50000", "50000")
+
+
+def test_what_was_written_until_the_end_is_known_to_the_next_process(start, runtime, policy, host, tmp_path):
+    """The pass that is under way when it is told to stop is part of its life."""
+    running = start(node=None, host_root=host.tree.root, node_name="n", policy_file=policy)
+    running.wait_ready()
+    run_pod(runtime)
+    create(runtime)
+    reconciler, stopping = running.daemon.reconciler, threading.Event()
+    stop, world = reconciler.stop, reconciler._world
+
+    def told_to_stop() -> None:
+        stop()
+        stopping.set()
+
+    def held() -> Any:
+        assert stopping.wait(PATIENCE_S)
+        return world()
+
+    reconciler.stop, reconciler._world = told_to_stop, held
+    reconciler.trigger("p1")
+    rewrite(policy, HALVED)
+    running.wait_logged("policy_accepted", 2)
+    assert running.stop() == 0
+    assert host.quotas() == ("25000", "25000")
+    assert json.loads((tmp_path / "state" / "written.json").read_text()).keys() == {"p1", "c1"}
+
+
+def test_a_note_of_what_was_written_that_cannot_be_read_is_told_and_kept_aside(start, runtime, tmp_path):
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "written.json").write_text('{"p1": 5}')
+    running = start()
+    running.wait_ready()
+    assert "written.json.bad" in running.wait_logged("state_file_bad")["error"]
+    assert (tmp_path / "state" / "written.json.bad").exists()
+
+
+def test_a_reconciler_whose_thread_dies_ends_the_daemon_with_its_exception(start, runtime, host, tmp_path):
+    class Bomb(Hook):
+        """A hook that raises what no hook may, where only the reconciler asks."""
+
+        name, order, owns = "bomb", 1, (fields.CPU_QUOTA,)
+
+        def decide_pod(self, ctx: Any) -> None:
+            raise Fatal("the end")
+
+    running = start(hooks=[Bomb()], node=None, host_root=host.tree.root, node_name="n")
+    running.wait_ready()
+    run_pod(runtime)
+    assert running.ended() is None
+    assert isinstance(running.failure, Fatal)
+    assert NodeLock(tmp_path / "state").try_acquire(), "whoever restarts it finds the lock free"
+
+
+def test_a_node_that_is_only_described_is_never_written_to(start, runtime, policy, host):
+    """`simulate` describes nodes; the machine it runs on is not one of them."""
+    running = start(host_root=host.tree.root, policy_file=policy)
+    running.wait_ready()
+    run_pod(runtime)
+    create(runtime)
+    rewrite(policy, HALVED)
+    running.wait_logged("policy_accepted", 2)
+    assert create(runtime, "c2").quota.value == 25_000, "the policy counts for what is created"
+    assert running.stop() == 0
+    assert host.quotas() == ("50000", "50000")
+    assert not running.daemon.reconciler.stats.passes

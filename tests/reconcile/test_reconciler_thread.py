@@ -71,9 +71,10 @@ class Running:
 def running() -> Iterator[Callable[..., Running]]:
     started = []
 
-    def start(**options: Any) -> Running:
+    def start(start: bool = True, **options: Any) -> Running:
         started.append(Running(**options))
-        started[-1].thread.start()
+        if start:
+            started[-1].thread.start()
         return started[-1]
 
     yield start
@@ -125,8 +126,41 @@ def test_a_trigger_during_a_pass_is_not_lost(running, trigger):
     assert it.quotas() == ([40_000, 40_000] if trigger is None else [40_000, 80_000])
 
 
-def test_triggers_in_a_row_make_one_pass(running):
-    """Held in a pass before, so that all of them come within the debounce, however slow this machine is."""
+class HeldDebounce(threading.Event):
+    """Waited on for the debounce, and held there until the test says that it is over."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun: queue.Queue[float | None] = queue.Queue()
+        self.over: queue.Queue[None] = queue.Queue()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.begun.put(timeout)
+        self.over.get(timeout=PATIENCE_S)
+        return self.is_set()
+
+
+def test_triggers_within_the_debounce_make_one_pass(running):
+    debounce = HeldDebounce()
+    it = running(start=False, debounce_s=7.0)
+    it.reconciler._stop = debounce
+    it.thread.start()
+    it.reconciler.trigger()
+    assert debounce.begun.get(timeout=PATIENCE_S) == 7.0
+    it.reconciler.trigger()
+    it.reconciler.trigger("p")
+    it.node.set_policy(**HALVED)
+    debounce.over.put(None)
+    it.one_pass()
+    it.reconciler.trigger("p")
+    it.one_pass()
+    it.end()
+    assert it.quotas() == [40_000, 40_000]
+    assert it.stats.passes == {"change": 1, "pod": 1}
+    assert debounce.begun.empty()
+
+
+def test_triggers_during_a_pass_make_one_more(running):
     it = running()
     it.reconciler.trigger("p")
     it.wait_begun()
