@@ -11,6 +11,7 @@ from typing import Any
 
 from koordnri.model import Pod, Resources
 from koordnri.model.decision import Decision
+from koordnri.model.resources import Note
 
 
 class Entry:
@@ -30,14 +31,15 @@ class Entry:
 class Ledger:
     """Pods and containers of the node, by the runtime's ids.
 
-    `moved` holds the baselines that a container's own annotation does not tell (an in-place resize moved them, or the container was
-    there before us). `written` holds, by pod or container, which fields we wrote into cgroup files ourselves, and what was there before.
-    Both must outlive the process: `on_moved` is called, without the lock, whenever one changed.
+    `moved` holds the notes that a container's own annotation does not tell: an in-place resize moved the baseline, a reply to an update
+    set something else than the creation did, or the container was there before us. `written` holds, by pod or container, which fields
+    we wrote into cgroup files ourselves, and what was there before. Both must outlive the process: `on_moved` is called, without the
+    lock, whenever one changed.
     """
 
     def __init__(
         self,
-        moved: dict[str, Resources] | None = None,
+        moved: dict[str, Note] | None = None,
         on_moved: Callable[[], None] = lambda: None,
         written: dict[str, dict[str, Any]] | None = None,
     ) -> None:
@@ -45,7 +47,7 @@ class Ledger:
         self._pods: dict[str, Pod] = {}
         self._containers: dict[str, Entry] = {}
         self._by_pod: dict[str, set[str]] = {}
-        self._moved: dict[str, Resources] = dict(moved or {})
+        self._moved: dict[str, Note] = dict(moved or {})
         self._on_moved = on_moved
         self._written: dict[str, dict[str, Any]] = {i: dict(w) for i, w in (written or {}).items()}
 
@@ -75,12 +77,17 @@ class Ledger:
         """What we know of the container; None when we never saw it."""
         return self._containers.get(container_id)
 
-    def moved_baseline(self, container_id: str) -> Resources | None:
-        """The baseline that the container's annotation does not tell; None when the annotation is right."""
+    def moved_note(self, container_id: str) -> Note | None:
+        """The note that the container's annotation does not tell; None when the annotation is right."""
         return self._moved.get(container_id)
 
-    def record(self, entry: Entry, decision: Decision, moved: bool) -> None:
-        """The decision was sent. `moved`: the entry's baseline is not what the container's annotation says."""
+    def moved_baseline(self, container_id: str) -> Resources | None:
+        """The baseline of that note."""
+        note = self._moved.get(container_id)
+        return None if note is None else note.asked
+
+    def record(self, entry: Entry, decision: Decision, moved: Note | None = None) -> None:
+        """The decision was sent. `moved`: the note of the container, where its annotation says something else."""
         decided = {name: (s.value, s.route) for name, s in decision.settings.items()}
         changed = False
         with self._lock:
@@ -89,8 +96,8 @@ class Ledger:
             self._by_pod.setdefault(entry.pod_id, set()).add(entry.id)
             if not moved:  # kubelet may have moved it back to where the annotation has it
                 changed = self._moved.pop(entry.id, None) is not None
-            elif self._moved.get(entry.id) != entry.baseline:
-                self._moved[entry.id] = entry.baseline
+            elif self._moved.get(entry.id) != moved:
+                self._moved[entry.id] = moved
                 changed = True
         if changed:
             self._on_moved()
@@ -157,8 +164,8 @@ class Ledger:
 
     # -- views --------------------------------------------------------------------------------------------------------
 
-    def moved(self) -> dict[str, Resources]:
-        """A copy of the moved baselines, for the state directory."""
+    def moved(self) -> dict[str, Note]:
+        """A copy of the moved notes, for the state directory."""
         with self._lock:
             return dict(self._moved)
 
@@ -182,7 +189,7 @@ class Ledger:
             return list(self._containers.values())
 
     def _drop(self, ids: Iterable[str]) -> bool:
-        """Forget containers; the lock is held. Says whether a moved baseline went with them."""
+        """Forget containers; the lock is held. Says whether a moved note went with them."""
         moved = False
         for container_id in ids:
             entry = self._containers.pop(container_id, None)

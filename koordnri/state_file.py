@@ -1,6 +1,7 @@
 """The state directory: what must outlive the process and no annotation can carry.
 
-`baselines.json`: container id → moved baseline. Losing it costs the moved baselines of resized containers until kubelet asks again.
+`baselines.json`: container id → the note (baseline, and what we set) that its annotation does not tell. Losing it costs the baselines
+of resized containers until kubelet asks again, and a value that we set since their creation then counts as kubelet's.
 `written.json`: pod or container id → field → what its file held before we wrote it. Losing it costs the way back of what a later
 policy has no say in any more.
 `policy.json`: data of the last good ConfigMap, for a start while the API server is away.
@@ -15,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from koordnri.model import Resources
+from koordnri.model.resources import Note
 
 BASELINES = "baselines.json"
 WRITTEN = "written.json"
@@ -25,7 +26,7 @@ LAST_GOOD = "policy.json"
 class StateFile:
     """Loads and saves one mapping under `directory`, which must exist. `shape` is the type of its content."""
 
-    def __init__(self, directory: Path, name: str = BASELINES, shape: Any = dict[str, Resources]) -> None:
+    def __init__(self, directory: Path, name: str = BASELINES, shape: Any = dict[str, Note]) -> None:
         self.path = directory / name
         self._decoder = msgspec.json.Decoder(shape)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from koordnri.ledger import Entry, Ledger
 from koordnri.model import Decision, Pod, Resources, Setting, fields
-from koordnri.model.resources import NOTHING
+from koordnri.model.resources import NOTHING, Note
 from koordnri.model.routes import ADJUST
 
 SMALL, BIG = Resources(cpu_quota=50_000), Resources(cpu_quota=80_000)
@@ -30,7 +30,7 @@ def decision(**quota: int) -> Decision:
 class Book:
     """A ledger, and how often it asked to be saved."""
 
-    def __init__(self, moved: dict[str, Resources] | None = None) -> None:
+    def __init__(self, moved: dict[str, Note] | None = None) -> None:
         self.saves = 0
         self.ledger = Ledger(moved, self._save)
 
@@ -40,12 +40,13 @@ class Book:
         self.saves += 1
 
     def record(self, container_id: str, baseline: Resources = NOTHING, moved: bool = False, pod_id: str = "p") -> None:
-        self.ledger.record(Entry(container_id, "main", pod_id, baseline), decision(), moved)
+        note = Note(baseline) if moved else None
+        self.ledger.record(Entry(container_id, "main", pod_id, baseline), decision(), note)
 
 
 def test_what_was_decided_is_remembered_with_its_route():
     ledger = Ledger()
-    ledger.record(Entry("c", "main", "p", SMALL), decision(quota=-1), moved=False)
+    ledger.record(Entry("c", "main", "p", SMALL), decision(quota=-1))
     entry = ledger.container("c")
     assert entry is not None
     assert (entry.name, entry.pod_id, entry.baseline) == ("main", "p", SMALL)
@@ -55,8 +56,8 @@ def test_what_was_decided_is_remembered_with_its_route():
 
 def test_the_last_decision_replaces_the_one_before():
     ledger = Ledger()
-    ledger.record(Entry("c", "main", "p", SMALL), decision(quota=-1, more=1), moved=False)
-    ledger.record(Entry("c", "main", "p", BIG), decision(quota=7), moved=False)
+    ledger.record(Entry("c", "main", "p", SMALL), decision(quota=-1, more=1))
+    ledger.record(Entry("c", "main", "p", BIG), decision(quota=7))
     [entry] = ledger.entries()
     assert (entry.baseline, entry.decided) == (BIG, {"quota": (7, "adjust")})
 
@@ -86,7 +87,7 @@ def test_forgetting_what_was_never_known_is_nothing(what):
 def test_a_pod_is_forgotten_though_its_containers_went_before():
     ledger = Ledger()
     ledger.remember_pod(pod("p"))
-    ledger.record(Entry("c", "main", "p", NOTHING), decision(), moved=False)
+    ledger.record(Entry("c", "main", "p", NOTHING), decision())
     ledger.forget_container("c")
     ledger.forget_pod("p")
     assert ledger.counts() == (0, 0)
@@ -100,9 +101,18 @@ def test_a_moved_baseline_is_kept_and_saved_once():
     book.record("c", SMALL, moved=True)
     book.record("c", SMALL, moved=True)
     assert book.ledger.moved_baseline("c") == SMALL
-    assert (book.saves, book.saved) == (1, {"c": SMALL})
+    assert (book.saves, book.saved) == (1, {"c": Note(SMALL)})
     book.record("c", BIG, moved=True)
-    assert (book.saves, book.saved) == (2, {"c": BIG})
+    assert (book.saves, book.saved) == (2, {"c": Note(BIG)})
+
+
+def test_what_was_set_is_saved_with_the_baseline():
+    book = Book()
+    for quota in (40_000, 40_000, 20_000):
+        book.ledger.record(Entry("c", "main", "p", BIG), decision(), Note(BIG, {"cpu.quota": quota}))
+    assert book.ledger.moved_note("c") == Note(BIG, {"cpu.quota": 20_000})
+    assert (book.saves, book.saved) == (2, {"c": Note(BIG, {"cpu.quota": 20_000})})
+    assert book.ledger.moved_note("other") is None
 
 
 def test_a_baseline_that_moved_back_to_its_annotation_is_dropped():
@@ -122,13 +132,13 @@ def test_a_baseline_that_did_not_move_is_the_annotations_business():
 
 
 def test_what_was_loaded_is_known_before_its_container_is():
-    book = Book({"c": BIG})
+    book = Book({"c": Note(BIG)})
     assert book.ledger.moved_baseline("c") == BIG
     assert book.ledger.container("c") is None
 
 
 def test_the_loaded_baselines_are_a_copy():
-    loaded = {"c": BIG}
+    loaded = {"c": Note(BIG)}
     ledger = Ledger(loaded)
     ledger.moved().clear()
     loaded.clear()
@@ -159,7 +169,7 @@ def test_the_state_directory_hears_of_a_removal_only_if_a_moved_baseline_went(fo
 
 
 def test_synchronize_keeps_what_still_is_and_forgets_the_rest():
-    book = Book({"c": SMALL, "never-seen": BIG, "removed-while-we-were-away": BIG})
+    book = Book({"c": Note(SMALL), "never-seen": Note(BIG), "removed-while-we-were-away": Note(BIG)})
     book.ledger.remember_pod(pod("old"))
     book.record("c", SMALL, moved=True)
     book.record("gone", BIG, moved=True)
@@ -167,7 +177,9 @@ def test_synchronize_keeps_what_still_is_and_forgets_the_rest():
     assert book.ledger.pod("old") is None
     assert book.ledger.pod("p") is not None
     assert [e.id for e in book.ledger.entries()] == ["c"]
-    assert book.saved == {"c": SMALL, "never-seen": BIG}, "also those of containers that were not decided yet"
+    assert book.saved == {"c": Note(SMALL), "never-seen": Note(BIG)}, (
+        "also those of containers that were not decided yet"
+    )
 
 
 # -- any sequence -----------------------------------------------------------------------------------------------------
@@ -192,7 +204,7 @@ def test_any_sequence_leaves_what_a_plain_model_of_it_says(steps):
     """Pods, containers and moved baselines as three plain dictionaries; and the state directory always has the last word."""
     pods: set[str] = set()
     containers: dict[str, Resources] = {}
-    moved: dict[str, Resources] = {}
+    moved: dict[str, Note] = {}
     book = Book()
     book.saved = {}
 
@@ -215,7 +227,7 @@ def test_any_sequence_leaves_what_a_plain_model_of_it_says(steps):
             containers[container_id] = baseline
             moved.pop(container_id, None)
             if has_moved:
-                moved[container_id] = baseline
+                moved[container_id] = Note(baseline)
         elif name == "forget_container":
             book.ledger.forget_container(args[0])
             drop(args)
@@ -265,7 +277,7 @@ def test_what_a_file_held_first_is_kept_and_saved_once(owner):
 
 def test_what_was_written_is_what_the_container_is_decided_to_have():
     notes = Notes()
-    notes.ledger.record(Entry("c", "main", "p", NOTHING), decision(quota=1, more=2), moved=False)
+    notes.ledger.record(Entry("c", "main", "p", NOTHING), decision(quota=1, more=2))
     notes.ledger.wrote("c", "quota", 80_000, (40_000, "write"))
     entry = notes.ledger.container("c")
     assert entry is not None

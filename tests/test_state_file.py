@@ -7,13 +7,16 @@ import os
 import pytest
 
 from koordnri.model import Resources
-from koordnri.model.resources import NOTHING
+from koordnri.model.resources import NOTHING, Note
 from koordnri.state_file import StateFile
 
 MOVED = {
-    "c1": Resources(512, -1, 100_000, "0-3", "0", 1 << 40, {"memory.min": "5"}),
-    "c2": NOTHING,
-    "contäiner ☃": Resources(cpu_quota=50_000),
+    "c1": Note(
+        Resources(512, -1, 100_000, "0-3", "0", 1 << 40, {"memory.min": "5"}),
+        {"cpu.quota": 40_000, "cpu.cpus": "2-3", "io.max[/dev/sda]": "rbps=5"},
+    ),
+    "c2": Note(NOTHING),
+    "contäiner ☃": Note(Resources(cpu_quota=50_000)),
 }
 
 
@@ -24,7 +27,7 @@ def file(tmp_path):
 
 @pytest.mark.parametrize("baselines", [MOVED, {}])
 def test_what_was_saved_comes_back(file, baselines):
-    file.save({"stale": NOTHING})
+    file.save({"stale": Note(NOTHING)})
     file.save(baselines)
     assert file.load() == (baselines, "")
 
@@ -37,17 +40,17 @@ def test_a_crash_while_saving_leaves_the_old_state(file, tmp_path):
     file.save(MOVED)
     (tmp_path / "baselines.json.new").write_bytes(b'{"c1": {"quo')
     assert file.load() == (MOVED, "")
-    file.save({"c9": NOTHING})
-    assert file.load() == ({"c9": NOTHING}, "")
+    file.save({"c9": Note(NOTHING)})
+    assert file.load() == ({"c9": Note(NOTHING)}, "")
     assert os.listdir(tmp_path) == ["baselines.json"]
 
 
 def test_a_reader_never_sees_half_a_state(file):
     """The name points to the old file or to the new one: an open old one is not written into."""
-    file.save({"c1": NOTHING})
+    file.save({"c1": Note(NOTHING)})
     with file.path.open("rb") as before:
         file.save(MOVED)
-        assert before.read() == b'{"c1":{}}'
+        assert before.read() == b'{"c1":{"asked":{}}}'
 
 
 def test_a_failing_save_leaves_the_old_state_and_says_so(file, tmp_path):
@@ -65,13 +68,15 @@ def test_a_failing_save_leaves_the_old_state_and_says_so(file, tmp_path):
         b"{",
         b"[]",
         b'{"c1": 5}',
-        b'{"c1": {"quota": "much"}}',
+        b'{"c1": {"quota": 5}}',
+        b'{"c1": {"asked": {"quota": "much"}}}',
+        b'{"c1": {"asked": {}, "set": {"cpu.quota": 1.5}}}',
         b"\xff\xfe",
-        b'{"c1": {"cpus": "\xff"}}',
+        b'{"c1": {"asked": {"cpus": "\xff"}}}',
         b'{"c1": {"x": ' + b"[" * 100_000,
         b"\0" * 4096,
     ],
-    ids=["empty", "cut", "list", "number", "text", "binary", "not-utf8", "deep", "zeros"],
+    ids=["empty", "cut", "list", "number", "no-note", "text", "fraction", "binary", "not-utf8", "deep", "zeros"],
 )
 def test_a_bad_file_is_kept_aside_and_told(file, tmp_path, content):
     file.path.write_bytes(content)

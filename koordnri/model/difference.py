@@ -1,10 +1,17 @@
 """What must change so that a container is as decided: the decision against the resources that it has.
 
 Used for the reply to an update and to Synchronize. Do nothing when nothing changes: equality is the field's own.
+
+A stored value may be kubelet's, ours, or of another plugin. Only ours are ever taken back, so we must know them: `Ours`.
+What can be known has limits. Somebody who sets, while we are away, just the value that we had set is taken for us. And of ours, only
+those count that a note tells: a reply that went out just before a crash, or the last but one when the runtime refused the last,
+looks like kubelet's.
 """
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from koordnri.model import fields
@@ -12,7 +19,10 @@ from koordnri.model.decision import Decision, Setting
 from koordnri.model.fields import UNLIMITED, Field
 from koordnri.model.node import NodeState
 from koordnri.model.resources import Resources
-from koordnri.model.routes import REPLY
+from koordnri.model.routes import REPLY, WRITE
+
+Ours = Iterable[Mapping[str, Any]]
+"""Each maps names of fields to values that we set: at creation, in replies since, by writing files."""
 
 _PLAIN: tuple[tuple[Field, str, Any], ...] = (
     (fields.CPU_CPUS, "cpus", ""),
@@ -34,38 +44,72 @@ def changes(decision: Decision, stored: Resources, node: NodeState) -> list[Sett
     return [s for s in decision.settings.values() if s.route == REPLY and not _has(stored, s, node)]
 
 
+def through_runtime(decision: Decision) -> dict[str, int | str]:
+    """Name of the field → value, of what the decision puts into the runtime's stored spec and an update can change later."""
+    sent: dict[str, int | str] = {}
+    for name, (field, _, value, _, _, route) in decision.settings.items():
+        if field.update and route != WRITE:
+            plain = value.__class__
+            sent[name] = value if plain is int or plain is str else _plain(field, value)
+    return sent
+
+
 def restorations(
-    decision: Decision, baseline: Resources, stored: Resources, asked: Resources, node: NodeState
+    decision: Decision, baseline: Resources, stored: Resources, asked: Resources, node: NodeState, ours: Ours
 ) -> list[Setting]:
     """What is no longer decided but still stored as we once set it: back to the baseline, once (disabled is not untouched).
 
-    `asked` is what kubelet asks in the same breath; that arrives by itself. A hook that failed has not said that it wants nothing:
-    its fields stay as they are.
+    What somebody else stored there since stays. `asked` is what kubelet asks in the same breath; that arrives by itself. A hook that
+    failed has not said that it wants nothing: its fields stay as they are.
     """
     back = []
     undecided = decision.undecided
     for field, attribute, neutral in _PLAIN:
         if field.name in decision.settings or field in undecided or getattr(asked, attribute):
             continue
-        want, has = getattr(baseline, attribute), getattr(stored, attribute)
-        if want is None:
-            want = neutral
-        if field is fields.CPU_CPUS and not want and has and node.topology is not None:
-            want = str(node.topology.online)
-        if want == "" or field.same(want, neutral if has is None else has):
+        has = getattr(stored, attribute)
+        has = neutral if has is None else has
+        if not _is_ours(field, has, ours):
             continue
-        back.append(Setting(field, "", want, "", _RESTORED, REPLY))
+        want = baseline_value(field, baseline, node)
+        if want is not None and not field.same(want, has):
+            back.append(Setting(field, "", want, "", _RESTORED, REPLY))
     for field, neutral in _NEUTRAL_UNIFIED.items():
         file = field.file(node.cgroup_version, node.cgroup_files)
         if field.name in decision.settings or field in undecided or not file or _unified(asked, file) is not None:
             continue
         want, has = _unified(baseline, file) or neutral, _unified(stored, file) or neutral
-        if want != has:
+        if want != has and _is_our_text(field.name, has, ours):
             # The kernel takes other spellings too, such as 1G; what kubelet asked for is given back in its own words.
             value = UNLIMITED if want == "max" else int(want) if want.isdecimal() else want
             back.append(Setting(field, "", value, "", _RESTORED, REPLY))
-    back += _restored_devices(decision, baseline, stored, node)
+    back += _restored_devices(decision, baseline, stored, node, ours)
     return back
+
+
+def asked_since(baseline: Resources, stored: Resources, node: NodeState, ours: Ours) -> Resources:
+    """The baseline of a container that was not watched for a while; `baseline` itself when nothing moved.
+
+    A stored value that is neither ours nor the baseline is what kubelet (or another plugin) asked meanwhile: from now on, decisions start
+    from it. Limits of disks are left out: kubelet asks for none, and no decision starts from them.
+    """
+    moved: dict[str, Any] = {}
+    for field, attribute, _ in _PLAIN:
+        has, want = getattr(stored, attribute), baseline_value(field, baseline, node)
+        if has is None or has == "" or (want is not None and field.same(want, has)):
+            continue
+        if not _is_ours(field, has, ours):
+            moved[attribute] = has
+    unified: dict[str, str] = {}
+    for field, neutral in _NEUTRAL_UNIFIED.items():
+        file = field.file(node.cgroup_version, node.cgroup_files)
+        text = _unified(stored, file)
+        if text is None or text == (_unified(baseline, file) or neutral) or _is_our_text(field.name, text, ours):
+            continue
+        unified[file] = text
+    if not moved and not unified:
+        return baseline
+    return baseline.moved_by(Resources(**moved, unified=unified or None))
 
 
 def baseline_value(field: Field, baseline: Resources, node: NodeState) -> Any:
@@ -87,7 +131,9 @@ def baseline_value(field: Field, baseline: Resources, node: NodeState) -> Any:
     return UNLIMITED if text == "max" else int(text) if text.isdecimal() else None
 
 
-def _restored_devices(decision: Decision, baseline: Resources, stored: Resources, node: NodeState) -> list[Setting]:
+def _restored_devices(
+    decision: Decision, baseline: Resources, stored: Resources, node: NodeState, ours: Ours
+) -> list[Setting]:
     """Limits of the one device that a `unified` entry of ours holds."""
     back = []
     for field, neutral in _NEUTRAL_DEVICE.items():
@@ -98,9 +144,31 @@ def _restored_devices(decision: Decision, baseline: Resources, stored: Resources
         number, _, value = has.partition(" ")
         device = node.device_path(number)
         decided = any(s.field is field and s.route == REPLY for s in decision.settings.values())
-        if not decided and field not in decision.undecided and device is not None and value != neutral:
+        if decided or field in decision.undecided or device is None or value == neutral:
+            continue
+        if _is_our_text(field.named(device), value, ours):
             back.append(Setting(field, device, neutral, "", _RESTORED, REPLY))
     return back
+
+
+def _is_ours(field: Field, has: int | str, ours: Ours) -> bool:
+    """Whether we set the field to what it has. An annotation may be forged, so types are looked at before values are compared."""
+    return any(isinstance(value := o.get(field.name), type(has)) and field.same(value, has) for o in ours)
+
+
+def _is_our_text(name: str, has: str, ours: Ours) -> bool:
+    """The same for what goes through `unified`, in the words of `NodeState.unified_text`."""
+    return any(name in o and has == ("max" if o[name] == UNLIMITED else str(o[name])) for o in ours)
+
+
+def _plain(field: Field, value: Any) -> int | str:
+    """A value as its message takes it, where a hook gave something that only behaves like a number or a text."""
+    if isinstance(value, str) or field.adjust == "unified":
+        return str(value)
+    try:
+        return operator.index(value)
+    except TypeError:
+        return str(value)
 
 
 def _has(stored: Resources, setting: Setting, node: NodeState) -> bool:

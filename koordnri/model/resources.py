@@ -1,4 +1,4 @@
-"""Resources of a container as kubelet asks for them: the baseline from which every decision starts."""
+"""Resources of a container as kubelet asks for them, and the note that tells them apart from what we set."""
 
 from __future__ import annotations
 
@@ -13,10 +13,7 @@ _NAMES = {
 
 
 class Resources(msgspec.Struct, omit_defaults=True, frozen=True, rename=_NAMES):
-    """What is set; None (and "" for the two cpusets) means that nobody asked.
-
-    Serialised (short keys, unset ones left out) it is the baseline that travels in the container's annotation.
-    """
+    """What is set; None (and "" for the two cpusets) means that nobody asked. Serialised with short keys, unset ones left out."""
 
     cpu_shares: int | None = None
     cpu_quota: int | None = None
@@ -50,19 +47,38 @@ class Resources(msgspec.Struct, omit_defaults=True, frozen=True, rename=_NAMES):
         return self if new == self else new
 
 
+class Note(msgspec.Struct, omit_defaults=True, frozen=True):
+    """What we must know of a container after our own restart: whose each value in the runtime's stored spec is.
+
+    It travels in the container's annotation. Where that is outdated or not to be trusted, the ledger has a newer one.
+    """
+
+    asked: Resources
+    """the baseline"""
+    set: dict[str, int | str] = {}  # msgspec gives each note its own
+    """field, as named in decisions → value of ours that went last through the runtime: only fields that an update can change"""
+
+    def followed_by(self, asked: Resources, sent: dict[str, int | str]) -> Note:
+        """The note once `sent` has gone through the runtime, with `asked` as the baseline.
+
+        What is not sent this time stays noted: its hook may have failed, or the runtime may refuse what takes it back.
+        """
+        return Note(asked, {**self.set, **sent})
+
+
 NOTHING = Resources()
 BASELINE_KEY = "koordnri.io/baseline"
 """Annotation that the adjustment adds to the container; it is in every later event and Synchronize of that container."""
 
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(Resources)
+_decoder = msgspec.json.Decoder(Note)
 
 
-def encode_baseline(baseline: Resources) -> str:
-    """The annotation's text, e.g. `{"shares":512,"quota":50000,"period":100000}`."""
-    return _encoder.encode(baseline).decode()
+def encode_note(note: Note) -> str:
+    """The annotation's text, e.g. `{"asked":{"shares":512,"quota":80000,"period":100000},"set":{"cpu.quota":40000}}`."""
+    return _encoder.encode(note).decode()
 
 
-def decode_baseline(text: str) -> Resources:
-    """Inverse of encode_baseline. Raises msgspec.DecodeError with the position when the text is not ours."""
+def decode_note(text: str) -> Note:
+    """Inverse of encode_note. Raises msgspec.DecodeError with the position when the text is not ours."""
     return _decoder.decode(text)

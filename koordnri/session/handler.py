@@ -10,19 +10,20 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from google.protobuf.message import Message
 
 from koordnri.chain import Chain, Refused, Snapshot
 from koordnri.ledger import Entry, Ledger
 from koordnri.model import Container, ContainerContext, Decision, Event, NodeState, Pod, Setting
-from koordnri.model.difference import changes, restorations
+from koordnri.model.difference import asked_since, changes, restorations, through_runtime
 from koordnri.model.pod import PodSpec
-from koordnri.model.resources import BASELINE_KEY, NOTHING, encode_baseline
+from koordnri.model.resources import BASELINE_KEY, NOTHING, Note, encode_note
 from koordnri.session.encode import drop_unsendable, put_adjustment, put_resources
+from koordnri.session.known import Known
 from koordnri.session.runtime_info import RuntimeInfo
-from koordnri.session.translate import container_from, pod_from, resources_from
+from koordnri.session.translate import pod_from, resources_from
 from koordnri.wire import api_pb2 as api
 from koordnri.wire import events
 from koordnri.wire import views_pb2 as views
@@ -154,34 +155,37 @@ class EventHandler:
         def finish(decision: Decision) -> Message:
             response = api.CreateContainerResponse()
             adjust = response.adjust
-            adjust.annotations[BASELINE_KEY] = encode_baseline(baseline)
+            adjust.annotations[BASELINE_KEY] = encode_note(Note(baseline, through_runtime(decision)))
             if decision.settings:
                 put_adjustment(adjust, decision.settings.values(), snapshot.node, nri)
             return response
 
-        # The pod's owner may write our annotation too, and the runtime may pass it on: then we trust our own notes only.
-        return self._decide(pod, container, Event.CREATE, snapshot, finish, moved=BASELINE_KEY in pod.annotations)
+        def moved(decision: Decision) -> Note | None:
+            # The pod's owner may write our annotation too, and the runtime may pass it on: then we trust our own notes only.
+            return Note(baseline, through_runtime(decision)) if BASELINE_KEY in pod.annotations else None
+
+        return self._decide(pod, container, Event.CREATE, snapshot, finish, moved)
 
     def _update(self, payload: bytes) -> Answer:
         request = views.UpdateContainerRequest.FromString(payload)
         message = request.container
         pod = self._pod(request.pod)
         asked = resources_from(request.linux_resources)
-        container = self._known(message, pod)
+        known = Known.of(message, pod, self._ledger)
+        container, snapshot = known.container, self.snapshot
         container.baseline = container.baseline.moved_by(asked)
-        snapshot = self.snapshot
 
         def finish(decision: Decision) -> Message:
             response = api.UpdateContainerResponse()
             settings = list(decision.settings.values())
-            settings += restorations(decision, container.baseline, container.stored, asked, snapshot.node)
+            settings += restorations(decision, container.baseline, container.stored, asked, snapshot.node, known.ours)
             if settings:
                 # An update without the id of its container is lost in silence (koordinator 3129).
                 update = response.update.add(container_id=container.id)
                 put_resources(update.linux.resources, settings, snapshot.node)
             return response
 
-        return self._decide(pod, container, Event.UPDATE, snapshot, finish, _moved(message, container, pod))
+        return self._decide(pod, container, Event.UPDATE, snapshot, finish, known.moved)
 
     def _decide(
         self,
@@ -190,7 +194,7 @@ class EventHandler:
         event: Event,
         snapshot: Snapshot,
         finish: Callable[[Decision], Message],
-        moved: bool,
+        moved: Callable[[Decision], Note | None],
     ) -> Answer:
         chain = self._chain
         ctx = chain.context(pod, container, event, snapshot)
@@ -208,7 +212,7 @@ class EventHandler:
             if decision.late:
                 self.overruns += 1
             entry = Entry(container.id, container.name, pod.id, container.baseline)
-            self._ledger.record(entry, decision, moved)
+            self._ledger.record(entry, decision, moved(decision))
             self._observer.decided(pod, container, event, decision)
             if event is Event.UPDATE:
                 self._changed(pod.id)
@@ -222,14 +226,6 @@ class EventHandler:
         except Exception:  # noqa: BLE001  # of protobuf's TypeError, ValueError and more; a second one is not caught
             drop_unsendable(decision, node, self.runtime.nri)
             return finish(decision)
-
-    def _known(self, message: views.Container, pod: Pod) -> Container:
-        """A container that exists already, with the best baseline that we have of it."""
-        moved = self._ledger.moved_baseline(message.id)
-        if moved is None and BASELINE_KEY in pod.annotations:
-            # The pod's owner wrote our annotation himself, and the runtime may have passed it on: do not believe it.
-            moved = resources_from(message.linux.resources)
-        return container_from(message, moved)
 
     def _remove_container(self, message: views.RemoveContainerRequest | views.StateChangeEvent) -> Callable[[], None]:
         container_id = message.container.id
@@ -276,31 +272,36 @@ class EventHandler:
     # -- synchronize --------------------------------------------------------------------------------------------------
 
     def synchronize(self, pods: Iterable[views.PodSandbox], containers: Iterable[views.Container]) -> Answer:
-        """All that runs already: decide again, and ask for what differs. `containers` of unknown pods are left alone."""
+        """All that runs already: decide again, and ask for what differs. `containers` of unknown pods are left alone.
+
+        We were not there, or the runtime was not: what is stored and not ours is what kubelet asked meanwhile, see `asked_since`.
+        """
         snapshot, budget_ns = self.snapshot, int(self.budget_s() * 1e9)
         deadline_ns = self._clock() + budget_ns
         known = [self._new_pod(p) for p in pods]
         by_id = {p.id: p for p in known}
         response = api.SynchronizeResponse()
-        settled: list[tuple[Pod, Container, Decision, bool]] = []
+        settled: list[tuple[Pod, Container, Decision, Note | None]] = []
         ids: list[str] = []
         for message in containers:
             ids.append(message.id)
             pod = by_id.get(message.pod_sandbox_id)
             if pod is None:
                 continue
-            container = self._known(message, pod)
+            told = Known.of(message, pod, self._ledger)
+            container = told.container
+            container.baseline = asked_since(container.baseline, container.stored, snapshot.node, told.ours)
             ctx = self._chain.context(pod, container, Event.SYNC, snapshot)
             mine = self.inflight = Inflight(ctx, lambda _: response)
             decision = self._chain.run(ctx, deadline_ns)
             if self.inflight is not mine:
                 return Answer(response)  # we were held too long and answered for; another thread decides by now
-            update = self._sendable(decision, snapshot.node, partial(_difference, container, snapshot.node))
+            update = self._sendable(decision, snapshot.node, partial(_difference, told, snapshot.node))
             if update is not None:
                 response.update.append(update)
             # Who never differed has nothing to lose, and needs no place in the state directory.
-            keep = update is not None or self._ledger.moved_baseline(message.id) is not None
-            settled.append((pod, container, decision, keep and _moved(message, container, pod)))
+            keep = update is not None or told.own or self._ledger.moved_baseline(message.id)
+            settled.append((pod, container, decision, told.moved(decision) if keep else None))
 
         self.inflight = None
 
@@ -315,22 +316,17 @@ class EventHandler:
         return Answer(response, settle)
 
 
-def _difference(container: Container, node: NodeState, decision: Decision) -> api.ContainerUpdate | None:
+def _difference(known: Known, node: NodeState, decision: Decision) -> api.ContainerUpdate | None:
     """What brings a container that runs to what is decided; None when nothing differs."""
+    container = known.container
     settings: list[Setting] = changes(decision, container.stored, node)
-    settings += restorations(decision, container.baseline, container.stored, NOTHING, node)
+    settings += restorations(decision, container.baseline, container.stored, NOTHING, node, known.ours)
     if not settings:
         return None
     # A failing update must not cost the registration: CRI-O with NRI <= 0.11 would leave us a zombie.
     update = api.ContainerUpdate(container_id=container.id, ignore_failure=True)
     put_resources(update.linux.resources, settings, node)
     return update
-
-
-def _moved(message: views.Container, container: Container, pod: Pod) -> bool:
-    """Whether the container's own annotation does not tell its baseline, so that we must keep it ourselves."""
-    text: Any = message.annotations.get(BASELINE_KEY)
-    return text is None or BASELINE_KEY in pod.annotations or text != encode_baseline(container.baseline)
 
 
 __all__ = ["SUBSCRIBED", "Answer", "EventHandler", "Observer"]

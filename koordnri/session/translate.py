@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from koordnri.model import Container, Pod, Resources
-from koordnri.model.resources import BASELINE_KEY, NOTHING, decode_baseline
+from koordnri.model.resources import BASELINE_KEY, NOTHING, Note, decode_note
 from koordnri.wire import views_pb2 as views
 
 _INT64 = 1 << 63
@@ -46,23 +46,23 @@ def resources_from(message: views.LinuxResources) -> Resources:
     )
 
 
-def container_from(message: views.Container, moved: Resources | None = None) -> Container:
-    """The container. Its baseline is `moved` when we know better, else what its annotation carries, else its stored resources."""
+def container_from(message: views.Container, note: Note | None = None) -> Container:
+    """The container. Its baseline is what `note` says when we know better, else what its annotation carries, else what is stored."""
     stored = resources_from(message.linux.resources)
-    baseline = moved
-    if baseline is None:
-        text = message.annotations.get(BASELINE_KEY)
-        baseline = stored if text is None else _baseline_of(text, stored)
-    return Container(message.id, message.name, message.pod_sandbox_id, baseline, stored)
+    note = note or note_of(message)
+    return Container(message.id, message.name, message.pod_sandbox_id, stored if note is None else note.asked, stored)
 
 
-def _baseline_of(text: str, stored: Resources) -> Resources:
-    """An annotation that is not ours to read (the pod's owner may write one too) falls back to what the runtime stores."""
+def note_of(message: views.Container) -> Note | None:
+    """What the container's annotation says; None without one, or when it is not ours to read (the pod's owner may write one too)."""
+    text: str | None = message.annotations.get(BASELINE_KEY)
+    if text is None:
+        return None
     try:
-        baseline = decode_baseline(text)
+        note = decode_note(text)
     except (msgspec.MsgspecError, RecursionError):
-        return stored
-    return baseline if _fits(baseline) else stored
+        return None
+    return note if _fits(note.asked) else None
 
 
 def _fits(baseline: Resources) -> bool:

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from koordnri.model import Decision, Field, NodeState, Resources, Setting, fields
-from koordnri.model.difference import baseline_value, changes, restorations
+from koordnri.model.difference import asked_since, baseline_value, changes, restorations, through_runtime
 from koordnri.model.fields import UNLIMITED
 from koordnri.model.resources import NOTHING
-from koordnri.model.routes import REPLY, WRITE
+from koordnri.model.routes import ADJUST, REPLY, WRITE
 from koordnri.model.topology import Topology
 
 V2 = NodeState(topology=Topology.regular(1, 1, 4, 2), block_devices={"/dev/sda": "8:0", "/dev/sdb": "8:16"})
@@ -103,14 +103,32 @@ def test_a_change_carries_the_decided_setting_itself():
 # -- restorations -----------------------------------------------------------------------------------------------------
 
 
+def as_set(stored: Resources, node: NodeState = V2) -> dict[str, Any]:
+    """The stored values as decisions name and spell them."""
+    names = {"cpus": "cpu.cpus", "mems": "cpu.mems"}
+    values = {a: getattr(stored, a) for a in stored.__struct_fields__ if a != "unified"}
+    own = {names.get(a, a.replace("_", ".")): value for a, value in values.items() if value}
+    for file, text in (stored.unified or {}).items():
+        number, space, limits = text.partition(" ")
+        if space:
+            own[f"{file}[{node.device_path(number)}]"] = limits
+        else:
+            own[file] = UNLIMITED if text == "max" else int(text) if text.isdecimal() else text
+    return own
+
+
 def restored(
     baseline: Resources,
     stored: Resources,
     decision: Decision | None = None,
     asked: Resources = NOTHING,
     node: NodeState = V2,
+    ours: list[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    settings = restorations(decision or Decision(), baseline, stored, asked, node)
+    """What is taken back; without `ours`, all that is stored is of our doing."""
+    if ours is None:
+        ours = [as_set(stored, node)]
+    settings = restorations(decision or Decision(), baseline, stored, asked, node, ours)
     assert all(s.route == REPLY and s.reason for s in settings)
     return {s.field.named(s.key): s.value for s in settings}
 
@@ -150,7 +168,7 @@ def test_what_is_no_longer_decided_goes_back_to_what_kubelet_asked_for_once(base
     names |= {"memory.limit": "memory_limit", "cpu.cpus": "cpus", "cpu.mems": "mems"}
     plain = {names[n]: v for n, v in back.items() if n in names}
     unified = dict(stored.unified or {})
-    for setting in restorations(Decision(), baseline, stored, NOTHING, V2):
+    for setting in restorations(Decision(), baseline, stored, NOTHING, V2, [as_set(stored)]):
         if setting.field.adjust == "unified":
             unified[setting.field.v2[0]] = V2.unified_text(setting)
     settled = Resources(**{**{f: getattr(stored, f) for f in stored.__struct_fields__}, **plain, "unified": unified})
@@ -239,7 +257,10 @@ def test_limits_of_a_disk_that_is_gone_cannot_be_taken_back():
     ],
 )
 def test_what_kubelet_asks_for_in_the_same_breath_is_left_to_arrive_by_itself(asked, stored):
-    assert restored(stored.moved_by(asked), stored, asked=asked) == {}
+    baseline = stored.moved_by(asked)
+    assert restored(baseline, stored, asked=asked) == {}
+    device = any(file.startswith("io.") for file in asked.unified or ())
+    assert device or restored(baseline, stored) != {}, "and it is only for that reason"
 
 
 def test_a_cpuset_that_nobody_asked_for_becomes_all_online_cpus_for_it_cannot_be_cleared():
@@ -257,6 +278,160 @@ def test_what_this_kernel_has_no_file_for_is_never_sent():
     stored = Resources(unified={"memory.high": "4096", "memory.min": "4096", "io.max": "8:0 rbps=1"})
     assert set(restored(NOTHING, stored, node=NO_HIGH)) == {"memory.min", "io.max[8:0]"}
     assert restored(NOTHING, stored, node=V1) == {}
+
+
+# -- whose a stored value is ------------------------------------------------------------------------------------------
+
+SET = {
+    "cpu.cpus": "2-3",
+    "cpu.mems": "0,1",
+    "cpu.quota": 40_000,
+    "cpu.period": 50_000,
+    "cpu.shares": 2,
+    "memory.limit": GIB,
+    "memory.min": 4096,
+    "memory.high": 4096,
+    "io.max[/dev/sdb]": "rbps=1 wbps=max riops=max wiops=max",
+}
+ASKED = Resources(512, 80_000, 100_000, "0-1", "0", 2 * GIB, {"memory.high": "8192"})
+CASES = [
+    ("cpu.quota", Resources(cpu_quota=40_000), True),
+    ("cpu.quota", Resources(cpu_quota=80_001), False),
+    ("cpu.quota", Resources(cpu_quota=-1), False),
+    ("cpu.cpus", Resources(cpus="2,3"), True),
+    ("cpu.cpus", Resources(cpus="2-7"), False),
+    ("cpu.cpus", Resources(cpus="garbage"), False),
+    ("cpu.mems", Resources(mems="0-1"), True),
+    ("cpu.mems", Resources(mems="1"), False),
+    ("cpu.period", Resources(cpu_period=50_000), True),
+    ("cpu.period", Resources(cpu_period=10_000), False),
+    ("cpu.shares", Resources(cpu_shares=2), True),
+    ("cpu.shares", Resources(cpu_shares=3), False),
+    ("memory.limit", Resources(memory_limit=GIB), True),
+    ("memory.limit", Resources(memory_limit=GIB + 1), False),
+    ("memory.min", Resources(unified={"memory.min": "4096"}), True),
+    ("memory.min", Resources(unified={"memory.min": "4097"}), False),
+    ("memory.high", Resources(unified={"memory.high": "4096"}), True),
+    ("memory.high", Resources(unified={"memory.high": "1G"}), False),
+    ("memory.high", Resources(unified={"memory.high": "max"}), False),
+    ("memory.low", Resources(unified={"memory.low": "4096"}), False),
+]
+"""field, what is stored of it, whether that is SET's"""
+
+
+@pytest.mark.parametrize(("name", "stored", "mine"), CASES)
+@pytest.mark.parametrize("ours", [[SET], [{}, SET], [SET, {"cpu.quota": 1, "cpu.cpus": "0", "memory.min": 1}]])
+def test_only_what_we_set_is_taken_back(name, stored, mine, ours):
+    assert set(restored(ASKED, stored, ours=ours)) == ({name} if mine else set())
+
+
+@pytest.mark.parametrize(
+    ("text", "mine"),
+    [
+        ("8:16 rbps=1 wbps=max riops=max wiops=max", True),
+        ("8:16 rbps=2 wbps=max riops=max wiops=max", False),
+        ("8:0 rbps=1 wbps=max riops=max wiops=max", False),
+    ],
+)
+def test_only_a_disks_limits_that_we_set_are_taken_back(text, mine):
+    stored = Resources(unified={"io.max": text})
+    assert set(restored(NOTHING, stored, ours=[SET])) == ({"io.max[/dev/sdb]"} if mine else set())
+    assert asked_since(NOTHING, stored, V2, []) is NOTHING, "kubelet asks for none"
+
+
+def test_no_limit_may_be_ours_however_it_is_stored():
+    ours = [{"cpu.quota": UNLIMITED, "memory.high": UNLIMITED}]
+    back = {"cpu.quota": 80_000, "memory.high": 8192}
+    assert restored(ASKED, NOTHING, ours=ours) == back
+    assert restored(ASKED, Resources(cpu_quota=-1, unified={"memory.high": "max"}), ours=ours) == back
+    assert restored(ASKED, NOTHING, ours=[]) == {}
+
+
+@pytest.mark.parametrize(("name", "stored", "mine"), CASES)
+def test_what_somebody_else_stored_is_the_baseline_from_then_on(name, stored, mine):
+    now = asked_since(ASKED, stored, V2, [{}, SET])
+    assert now == (ASKED if mine else ASKED.moved_by(stored))
+    assert (now is ASKED) == mine
+    assert restored(now, stored, ours=[SET]).keys() == ({name} if mine else set())
+
+
+@pytest.mark.parametrize(
+    ("baseline", "stored"),
+    [
+        (ASKED, ASKED),
+        (ASKED, NOTHING),
+        (NOTHING, NOTHING),
+        (Resources(cpus="0-1"), Resources(cpus="0,1")),
+        (NOTHING, Resources(cpu_quota=-1, cpu_period=100_000, cpu_shares=1024, memory_limit=-1)),
+        (Resources(cpu_quota=-1), Resources(cpu_quota=-5)),
+        (NOTHING, Resources(unified={"memory.high": "max", "memory.min": "0"})),
+        (NOTHING, Resources(unified={"some.file": "5"})),
+        (NOTHING, Resources(cpus="0-7")),
+    ],
+)
+def test_what_means_the_same_has_not_been_asked_anew(baseline, stored):
+    """`0-7` is how a cpuset is given back of which nobody asked anything: it cannot be cleared."""
+    assert asked_since(baseline, stored, V2, []) is baseline
+
+
+def test_what_was_asked_meanwhile_moves_its_own_fields_only():
+    stored = Resources(2, 160_000, 100_000, "2-3", "0", GIB, {"memory.high": "4096", "memory.low": "5"})
+    assert asked_since(ASKED, stored, V2, [SET]) == Resources(
+        512, 160_000, 100_000, "0-1", "0", 2 * GIB, {"memory.high": "8192", "memory.low": "5"}
+    )
+    without_topology = NodeState()
+    assert asked_since(NOTHING, Resources(cpus="2-7"), without_topology, []) == Resources(cpus="2-7")
+    assert asked_since(NOTHING, Resources(unified={"memory.min": "5"}), V1, []) is NOTHING
+
+
+@pytest.mark.parametrize("odd", ["text", "", 1 << 80, -(1 << 80), 0, True])
+def test_a_note_that_was_tampered_with_is_no_more_than_not_ours(odd):
+    """Values that come from an annotation are compared, never trusted to be of a field's type."""
+    stored = Resources(512, 50_000, 100_000, "0-3", "0", GIB, {"memory.high": "4096", "io.max": "8:16 rbps=5"})
+    forged = dict.fromkeys([*SET, "io.max", "io.max[", "nonsense"], odd)
+    assert restored(NOTHING, stored, ours=[forged]) == {}
+    assert asked_since(NOTHING, stored, V2, [forged]) == asked_since(NOTHING, stored, V2, [])
+
+
+# -- what goes through the runtime ------------------------------------------------------------------------------------
+
+
+class Text(str):
+    """As a hook may well give one."""
+
+
+class Number:
+    def __index__(self) -> int:
+        return 7
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "noted"),
+    [
+        (fields.CPU_QUOTA, -1, -1),
+        (fields.CPU_QUOTA, Number(), 7),
+        (fields.CPU_SHARES, True, 1),
+        (fields.CPU_CPUS, "2-3", "2-3"),
+        (fields.CPU_CPUS, Text("2-3"), "2-3"),
+        (fields.CPU_CPUS, None, "None"),
+        (fields.MEMORY_HIGH, 5.5, "5.5"),
+        (fields.MEMORY_HIGH, 1 << 80, 1 << 80),
+    ],
+)
+def test_what_goes_into_the_runtimes_spec_is_noted_as_a_plain_value(field, value, noted):
+    sent = through_runtime(decided((field, value), route=ADJUST))
+    assert sent == {field.name: noted}
+    assert type(sent[field.name]) in (int, str)
+
+
+def test_only_what_an_update_could_change_is_noted():
+    assert through_runtime(Decision()) == {}
+    assert through_runtime(decided(*((f, "x") for f in fields.ALL if not f.update), route=ADJUST)) == {}
+    assert through_runtime(decided((fields.CPU_QUOTA, 5), route=WRITE)) == {}, "files are not the runtime's spec"
+    limits = "rbps=1 wbps=max riops=max wiops=max"
+    assert through_runtime(decided((fields.IO_MAX, limits), key="/dev/sda")) == {"io.max[/dev/sda]": limits}
+    decision = decided(*((f, 5) for f in fields.ALL if f.update and not f.keyed), route=ADJUST)
+    assert set(through_runtime(decision)) == set(decision.settings)
 
 
 # -- one field's baseline ---------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Baselines: how they move, and how they travel in a container's annotation."""
+"""Baselines: how they move, and the note by which they travel in a container's annotation."""
 
 import msgspec
 import pytest
@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from koordnri.model import Resources
-from koordnri.model.resources import NOTHING, decode_baseline, encode_baseline
+from koordnri.model.resources import NOTHING, Note, decode_note, encode_note
 
 FULL = Resources(512, 50_000, 100_000, "0-3", "0", 1 << 30, {"memory.min": "5"})
 
@@ -38,8 +38,13 @@ def test_moving_does_not_change_the_old_baseline():
 
 
 def test_the_annotation_is_short():
-    assert encode_baseline(Resources(512, 50_000, 100_000)) == '{"shares":512,"quota":50000,"period":100000}'
-    assert encode_baseline(NOTHING) == "{}"
+    asked = Resources(512, 80_000, 100_000)
+    assert encode_note(Note(asked)) == '{"asked":{"shares":512,"quota":80000,"period":100000}}'
+    assert encode_note(Note(NOTHING)) == '{"asked":{}}'
+    sent: dict[str, int | str] = {"cpu.quota": 40_000, "io.max[/dev/sda]": "rbps=5"}
+    assert encode_note(Note(Resources(cpu_quota=80_000), sent)) == (
+        '{"asked":{"quota":80000},"set":{"cpu.quota":40000,"io.max[/dev/sda]":"rbps=5"}}'
+    )
 
 
 number = st.none() | st.integers(-1, 2**63 - 1)
@@ -55,9 +60,22 @@ resources = st.builds(
 )
 
 
-@given(resources)
-def test_a_baseline_survives_the_annotation(baseline):
-    assert decode_baseline(encode_baseline(baseline)) == baseline
+sent_values = st.dictionaries(st.text(max_size=9), st.integers() | st.text(max_size=9), max_size=3)
+
+
+@given(resources, sent_values)
+def test_a_note_survives_the_annotation(baseline, sent):
+    assert decode_note(encode_note(Note(baseline, sent))) == Note(baseline, sent)
+
+
+def test_what_is_sent_replaces_what_was_sent_of_the_same_field_only():
+    first = Note(NOTHING, {"cpu.quota": 1, "cpu.cpus": "2"})
+    assert first.followed_by(FULL, {"cpu.quota": 7}) == Note(FULL, {"cpu.quota": 7, "cpu.cpus": "2"})
+    assert first == Note(NOTHING, {"cpu.quota": 1, "cpu.cpus": "2"}), "and the old note stays what it was"
+
+
+def test_notes_share_nothing():
+    assert Note(NOTHING).set is not Note(NOTHING).set
 
 
 @given(resources, resources)
@@ -66,7 +84,24 @@ def test_asking_the_same_again_moves_nothing(baseline, asked):
     assert moved.moved_by(asked) is moved
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"shares":"many"}', '{"unified":{"a":1}}', "null"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        "null",
+        '{"asked":null}',
+        '{"asked":{"shares":"many"}}',
+        '{"asked":{"unified":{"a":1}}}',
+        '{"asked":{},"set":[]}',
+        '{"asked":{},"set":null}',
+        '{"asked":{},"set":{"cpu.quota":1.5}}',
+        '{"asked":{},"set":{"cpu.quota":true}}',
+        '{"asked":{},"set":{"cpu.quota":{}}}',
+    ],
+)
 def test_a_text_that_is_not_ours_is_refused(text):
     with pytest.raises(msgspec.DecodeError):
-        decode_baseline(text)
+        decode_note(text)

@@ -18,7 +18,7 @@ from koordnri.ledger import Ledger
 from koordnri.model import Event, Hook, NodeState, Resources, fields
 from koordnri.model.annotations import BLKIO_QOS_KEY, RESOURCE_STATUS
 from koordnri.model.pod import ContainerSpec, PodSpec
-from koordnri.model.resources import BASELINE_KEY, decode_baseline, encode_baseline
+from koordnri.model.resources import BASELINE_KEY, Note, decode_note, encode_note
 from koordnri.model.topology import Topology
 from koordnri.policy import DEFAULT_POLICY, Policy, load_policy, resolve
 from koordnri.session.handler import SUBSCRIBED, EventHandler, Inflight
@@ -32,6 +32,8 @@ from koordnri.wire.versions import Version, valid_event_mask
 
 NODE = NodeState(topology=Topology.regular(1, 1, 8, 1), block_devices={"/dev/sda": "8:0"})
 PINNED = {RESOURCE_STATUS.key: '{"cpuset": "2-3"}'}
+PINS: dict[str, int | str] = {"cpu.cpus": "2-3", "cpu.quota": -1}
+"""what PINNED makes of a container, as it is noted"""
 PATIENCE_S = 10.0
 
 
@@ -64,7 +66,7 @@ class Node:
         under: Policy = DEFAULT_POLICY,
         node: NodeState = NODE,
         hooks: list[Hook] | None = None,
-        moved: dict[str, Resources] | None = None,
+        moved: dict[str, Note] | None = None,
         specs: dict[str, PodSpec] | None = None,
         clock: Callable[[], int] | None = None,
     ) -> None:
@@ -90,9 +92,11 @@ class Node:
     def adopt(self, policy: Policy, node: NodeState = NODE) -> None:
         self.handler.snapshot = Snapshot.of(policy, node)
 
-    def restarted(self, under: Policy = DEFAULT_POLICY, moved: dict[str, Resources] | None = None) -> Node:
+    def restarted(
+        self, under: Policy = DEFAULT_POLICY, moved: dict[str, Note] | None = None, node: NodeState = NODE
+    ) -> Node:
         """The daemon anew, on a runtime that has gone on."""
-        new = Node(under, moved=moved)
+        new = Node(under, node, moved=moved)
         new.pods, new.containers = self.pods, self.containers
         return new
 
@@ -163,6 +167,10 @@ class Node:
             apply_update(self.containers[update.container_id], update.linux.resources)
         return {u.container_id: u.linux.resources for u in updates}
 
+    def behind_our_back(self, container_id: str = "c1", **asked: Any) -> None:
+        """Somebody updates the container, and we hear nothing of it."""
+        apply_update(self.containers[container_id], kubelet(**asked))
+
     def tell(self, method: str, message: Any) -> Any:
         answer = self.handler.handle(method, message.SerializeToString())
         if answer.settle is not None:
@@ -198,7 +206,7 @@ def test_a_created_container_gets_its_decision_and_its_baseline():
     adjust = node.create(node.pod(annotations=PINNED))
     assert adjust.linux.resources.cpu.cpus == "2-3"
     assert adjust.linux.resources.cpu.quota.value == -1
-    assert decode_baseline(adjust.annotations[BASELINE_KEY]) == Resources(512, 50_000, 100_000)
+    assert decode_note(adjust.annotations[BASELINE_KEY]) == Note(Resources(512, 50_000, 100_000), PINS)
     entry = node.ledger.container("c1")
     assert entry is not None
     assert entry.decided == {"cpu.cpus": ("2-3", "adjust"), "cpu.quota": (-1, "adjust")}
@@ -210,7 +218,35 @@ def test_a_created_container_gets_its_decision_and_its_baseline():
 def test_a_container_of_which_nothing_is_decided_gets_its_baseline_all_the_same():
     """The policy may change while it lives."""
     adjust = (node := Node()).create(node.pod())
-    assert adjust == api.ContainerAdjustment(annotations={BASELINE_KEY: '{"shares":512,"quota":50000,"period":100000}'})
+    text = '{"asked":{"shares":512,"quota":50000,"period":100000}}'
+    assert adjust == api.ContainerAdjustment(annotations={BASELINE_KEY: text})
+
+
+def test_only_what_can_change_later_is_noted():
+    def decide(ctx: Any) -> None:
+        ctx.set(fields.CPU_QUOTA, 7000, "because")
+        ctx.set(fields.ENV, "1", "because", key="A")
+        ctx.set(fields.OOM_SCORE_ADJ, 5, "because")
+
+    node = Node(hooks=one_hook(decide, fields.CPU_QUOTA, fields.ENV, fields.OOM_SCORE_ADJ))
+    note = decode_note(node.create(node.pod()).annotations[BASELINE_KEY])
+    assert note.set == {"cpu.quota": 7000}
+
+
+class Odd:
+    """A number of a library of numbers."""
+
+    def __index__(self) -> int:
+        return 7000
+
+
+@pytest.mark.parametrize("value", [Odd(), 7000])
+def test_a_number_that_a_hook_gives_in_its_own_way_does_not_break_the_note(value):
+    node = Node(hooks=one_hook(lambda ctx: ctx.set(fields.CPU_QUOTA, value, "because"), fields.CPU_QUOTA))
+    adjust = node.create(node.pod())
+    sent = adjust.linux.resources.cpu.quota.value
+    note = decode_note(adjust.annotations[BASELINE_KEY])
+    assert note == Note(Resources(512, 50_000, 100_000), {"cpu.quota": sent})
 
 
 def test_nothing_is_recorded_before_the_reply_is_out():
@@ -227,12 +263,12 @@ def test_a_container_with_an_empty_linux_part_is_decided():
     )
     answer = node.handler.handle("CreateContainer", request.SerializeToString())
     assert answer.message.adjust.linux.resources.cpu.cpus == "2-3"
-    assert answer.message.adjust.annotations[BASELINE_KEY] == "{}"
+    assert answer.message.adjust.annotations[BASELINE_KEY] == '{"asked":{},"set":{"cpu.cpus":"2-3","cpu.quota":-1}}'
 
 
 def test_an_entirely_empty_request_is_answered():
     answer = Node().handler.handle("CreateContainer", b"")
-    assert answer.message.adjust.annotations[BASELINE_KEY] == "{}"
+    assert answer.message.adjust.annotations[BASELINE_KEY] == '{"asked":{}}'
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"cpuset": 5}', '{"cpuset": "0-99"}', '{"cpuset": "a-b"}'])
@@ -383,7 +419,7 @@ def test_a_resize_moves_the_baseline_and_the_state_directory_hears_of_it():
     node.create(node.pod(annotations=PINNED))
     node.update(quota=80_000)
     assert node.saved == 1
-    assert node.ledger.moved() == {"c1": Resources(512, 80_000, 100_000)}
+    assert node.ledger.moved() == {"c1": Note(Resources(512, 80_000, 100_000), PINS)}
     node.update(quota=80_000)
     assert node.saved == 1, "it has not moved again"
     node.update(quota=50_000)
@@ -407,8 +443,7 @@ def test_a_quota_is_never_scaled_twice():
         reply = node.update(memory=memory)
         assert reply is not None
         assert reply.cpu.quota.value == 50_000
-    restarted = node.restarted(moved=node.ledger.moved())
-    restarted.adopt(DEFAULT_POLICY, FAST)
+    restarted = node.restarted(moved=node.ledger.moved(), node=FAST)
     assert restarted.synchronize() == {}
     assert restarted.containers["c1"].linux.resources.cpu.quota.value == 50_000
 
@@ -422,8 +457,7 @@ def test_whatever_kubelet_asks_the_container_ends_as_if_created_so(quotas, resta
         node.update(quota=quota)
         last = quota or last
         if restart:
-            node = node.restarted(moved=node.ledger.moved())
-            node.adopt(DEFAULT_POLICY, FAST)
+            node = node.restarted(moved=node.ledger.moved(), node=FAST)
             assert node.synchronize() == {}
     assert node.containers["c1"].linux.resources.cpu.quota.value == last // 2
 
@@ -462,7 +496,7 @@ def test_a_late_hook_does_not_undo_what_it_decided_before():
 
 def test_a_baseline_in_the_pods_own_annotations_is_not_believed():
     """A runtime may pass annotations of a pod on to its containers; its owner must not set his own baseline."""
-    forged = {BASELINE_KEY: encode_baseline(Resources(cpu_quota=9_000_000))}
+    forged = {BASELINE_KEY: encode_note(Note(Resources(cpu_quota=9_000_000), {"cpu.quota": 50_000}))}
     node = Node(ALL_OFF)
     node.preexisting(node.pod(annotations=forged)).annotations.update(forged)
     assert node.synchronize() == {}
@@ -471,7 +505,7 @@ def test_a_baseline_in_the_pods_own_annotations_is_not_believed():
 
 
 def test_a_pod_that_forges_its_baseline_is_not_scaled_twice_either():
-    forged = {BASELINE_KEY: encode_baseline(Resources(cpu_quota=9_000_000))}
+    forged = {BASELINE_KEY: encode_note(Note(Resources(cpu_quota=9_000_000)))}
     node = Node(node=FAST)
     node.create(node.pod(annotations=forged, qos="LS"), quota=100_000)
     for asked in ({"quota": 100_000}, {"quota": 100_000}, {"memory": 1 << 28}, {"memory": 1 << 29}):
@@ -489,9 +523,10 @@ def test_synchronize_changes_what_differs_and_only_that():
     node.preexisting(node.pod("p2"), "plain")
     assert node.synchronize() == {"pinned": kubelet(cpus="2-3", quota=-1)}
     assert node.ledger.counts() == (2, 2)
-    assert node.ledger.moved() == {"pinned": Resources(512, 50_000, 100_000)}, "the only one that we must remember"
+    kept = {"pinned": Note(Resources(512, 50_000, 100_000), PINS)}
+    assert node.ledger.moved() == kept, "the only one that we must remember"
     assert node.synchronize() == {}
-    assert node.ledger.moved() == {"pinned": Resources(512, 50_000, 100_000)}
+    assert node.ledger.moved() == kept
     assert {told[0] for told in node.observed.told} == {"sync"}
 
 
@@ -502,7 +537,9 @@ def test_a_restart_with_the_same_policy_changes_nothing():
     again = node.restarted(moved=node.ledger.moved())
     assert again.synchronize() == {}
     assert again.saved == 0
-    assert again.ledger.moved() == {"c1": Resources(512, 80_000, 100_000)}, "its annotation still tells the old one"
+    assert again.ledger.moved() == {"c1": Note(Resources(512, 80_000, 100_000), PINS)}, (
+        "its annotation still tells the old one"
+    )
 
 
 def test_a_container_that_we_adjusted_is_corrected_when_the_policy_is_another():
@@ -520,11 +557,11 @@ def test_a_feature_that_is_off_is_restored_at_synchronize():
 
 
 def test_containers_of_unknown_pods_are_left_alone_and_kept_in_mind():
-    node = Node(moved={"orphan": Resources(cpu_quota=7)})
+    node = Node(moved={"orphan": Note(Resources(cpu_quota=7))})
     node.preexisting("nobody", "orphan")
     assert node.synchronize() == {}
     assert node.ledger.container("orphan") is None
-    assert node.ledger.moved() == {"orphan": Resources(cpu_quota=7)}, "its pod may be told later"
+    assert node.ledger.moved() == {"orphan": Note(Resources(cpu_quota=7))}, "its pod may be told later"
 
 
 def test_what_is_gone_at_synchronize_is_forgotten():
@@ -560,6 +597,114 @@ def test_after_the_budget_the_rest_of_a_synchronize_is_left_as_it_is():
     assert set(node.synchronize()) == {"c0", "c1"}, "a budget of 500 ms for all of them together"
     assert node.containers["c2"].linux.resources.cpu.quota.value == 50_000
     assert node.ledger.counts() == (3, 3)
+
+
+# -- whose a stored value is ------------------------------------------------------------------------------------------
+
+
+def test_a_resize_while_we_were_away_stays_as_kubelet_asked_for_it():
+    node = Node()
+    node.create(node.pod())
+    node.behind_our_back(quota=80_000, shares=819)
+    node = node.restarted()
+    assert node.synchronize() == {}
+    assert node.ledger.moved() == {"c1": Note(Resources(819, 80_000, 100_000))}
+    assert node.saved == 1
+    entry = node.ledger.container("c1")
+    assert entry is not None
+    assert entry.baseline.cpu_quota == 80_000, "what the reconciler starts from, too"
+    assert node.update(memory=1 << 30) is None
+    again = node.restarted(moved=node.ledger.moved())
+    assert again.synchronize() == {}
+
+
+def test_exclusive_cpus_given_while_we_were_away_stay():
+    """The static CPU manager: all CPUs of the node would put the container on top of others' exclusive ones."""
+    node = Node()
+    node.create(node.pod())
+    node.behind_our_back(cpus="2-7")
+    node = node.restarted()
+    assert node.synchronize() == {}
+    assert node.update(memory=1 << 30) is None
+    assert node.containers["c1"].linux.resources.cpu.cpus == "2-7"
+
+
+def test_what_another_plugin_set_is_not_ours_to_undo():
+    node = Node(policy(koordnri_config={"hooks": {"cpuset": {"mode": "off"}}}))
+    node.create(node.pod(annotations=PINNED))
+    node.behind_our_back(cpus="4-5")
+    assert node.update(memory=1 << 30) is None
+    assert node.synchronize() == {}
+    node.behind_our_back(cpus="6")
+    assert node.update(memory=1 << 29) is None
+    assert node.restarted(ALL_OFF, node.ledger.moved()).synchronize() == {}
+    assert node.containers["c1"].linux.resources.cpu.cpus == "6"
+
+
+def test_a_resize_while_we_were_away_is_scaled_once():
+    node = Node(node=FAST)
+    node.create(node.pod(qos="LS"), quota=100_000)
+    node.behind_our_back(quota=160_000)
+    for changed in ({"c1": kubelet(quota=80_000)}, {}, {}):
+        node = node.restarted(moved=node.ledger.moved(), node=FAST)
+        assert node.synchronize() == changed
+    assert node.update(memory=1 << 30) == kubelet(quota=80_000)
+    off = node.restarted(ALL_OFF, node.ledger.moved())
+    assert off.synchronize() == {"c1": kubelet(quota=160_000)}, "back to the newest request"
+
+
+def test_a_field_that_is_not_ours_stays_beside_one_that_goes_back():
+    node = Node()
+    node.create(node.pod(annotations=PINNED))
+    node.behind_our_back(cpus="4-7")
+    assert node.restarted(ALL_OFF).synchronize() == {"c1": kubelet(quota=50_000)}
+
+
+@pytest.mark.parametrize("sent_by", ["update", "synchronize"])
+def test_what_a_reply_set_after_the_creation_is_known_after_a_restart(sent_by):
+    node = Node()
+    node.create(node.pod(qos="LS"), quota=100_000)
+    node.adopt(DEFAULT_POLICY, FAST)
+    if sent_by == "update":
+        assert node.update(memory=1 << 30) == kubelet(quota=50_000)
+    else:
+        assert node.synchronize() == {"c1": kubelet(quota=50_000)}
+    same = node.restarted(moved=node.ledger.moved(), node=FAST)
+    assert same.synchronize() == {}, "its own half is not taken for a new request"
+    off = node.restarted(ALL_OFF, node.ledger.moved())
+    assert off.synchronize() == {"c1": kubelet(quota=100_000)}
+    assert off.synchronize() == {}
+
+
+def test_what_was_set_at_the_creation_is_known_though_another_value_was_sent_since():
+    """The runtime may have refused the later one."""
+    node = Node()
+    node.create(node.pod(annotations=PINNED))
+    node.pod(annotations={RESOURCE_STATUS.key: '{"cpuset": "4"}'})
+    assert node.update(apply=False, memory=1 << 30) == kubelet(cpus="4", quota=-1)
+    off = node.restarted(ALL_OFF, node.ledger.moved())
+    assert off.synchronize() == {"c1": kubelet(cpus="0-7", quota=50_000)}
+
+
+def test_what_this_process_has_written_is_ours_too():
+    node = Node(ALL_OFF)
+    node.create(node.pod())
+    node.ledger.wrote("c1", "cpu.quota", 50_000, (25_000, "write"))
+    node.behind_our_back(quota=25_000)
+    assert node.synchronize() == {"c1": kubelet(quota=50_000)}
+
+
+def test_what_a_late_hook_had_set_is_still_known_after_a_restart():
+    now, hold, quota_us = [0], [0], [-1]
+    slow = hook("slow", 1, (fields.MEMORY_LIMIT,), lambda ctx: now.__setitem__(0, now[0] + hold[0]))
+    quota = hook("quota", 2, (fields.CPU_QUOTA,), lambda ctx: ctx.set(fields.CPU_QUOTA, quota_us[0], "always"))
+    node = Node(hooks=[slow, quota], clock=lambda: now[0])
+    node.create(node.pod())
+    quota_us[0] = 7000
+    assert node.update(memory=1 << 29) == kubelet(quota=7000)
+    hold[0] = 10**9
+    assert node.update(memory=1 << 30) is None, "too late for the hook that owns the quota"
+    assert node.restarted(ALL_OFF, node.ledger.moved()).synchronize() == {"c1": kubelet(quota=50_000)}
 
 
 # -- the budget -------------------------------------------------------------------------------------------------------
@@ -615,14 +760,15 @@ def test_an_early_answer_carries_what_is_decided_so_far_and_the_baseline():
     held.finish()
     assert isinstance(message, api.CreateContainerResponse)
     assert message.adjust.linux.resources == kubelet(cpus="2-3")
-    assert decode_baseline(message.adjust.annotations[BASELINE_KEY]) == Resources(512, 50_000, 100_000)
+    note = decode_note(message.adjust.annotations[BASELINE_KEY])
+    assert note == Note(Resources(512, 50_000, 100_000), {"cpu.cpus": "2-3"})
     assert held.node.handler.overruns == 1
 
 
 def test_an_early_answer_to_an_update_takes_nothing_back():
     def updating(node: Node) -> None:
         container = node.preexisting(node.pod(), "held", memory=1 << 30)
-        container.annotations[BASELINE_KEY] = encode_baseline(Resources(512, 50_000, 100_000))
+        container.annotations[BASELINE_KEY] = encode_note(Note(Resources(512, 50_000, 100_000)))
         node.update("held", apply=False, quota=80_000)
 
     held = Held(updating)

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from koordnri.model import KubeQoS, QoSClass, Resources
-from koordnri.model.resources import BASELINE_KEY, NOTHING, encode_baseline
-from koordnri.session.translate import container_from, pod_from, resources_from
+from koordnri.model.resources import BASELINE_KEY, NOTHING, Note, encode_note
+from koordnri.session.translate import container_from, note_of, pod_from, resources_from
 from koordnri.wire import api_pb2 as api
 from koordnri.wire import views_pb2 as views
 
@@ -122,16 +122,16 @@ def test_a_pod_does_not_keep_its_message_alive():
 
 
 def test_the_baseline_is_what_the_annotation_carries_and_the_stored_resources_are_kept_beside_it():
-    known = container_from(container(linux_resources(quota=-1), **{BASELINE_KEY: encode_baseline(ASKED)}))
+    known = container_from(container(linux_resources(quota=-1), **{BASELINE_KEY: encode_note(Note(ASKED))}))
     assert (known.id, known.name, known.pod_id) == ("c1", "main", "p1")
     assert known.baseline == ASKED
     assert known.stored == Resources(cpu_quota=-1)
 
 
-def test_a_moved_baseline_beats_the_annotation():
-    moved = Resources(cpu_quota=80_000)
-    known = container_from(container(full(), **{BASELINE_KEY: encode_baseline(ASKED)}), moved)
-    assert known.baseline == moved
+def test_a_newer_note_beats_the_annotation():
+    moved = Note(Resources(cpu_quota=80_000))
+    known = container_from(container(full(), **{BASELINE_KEY: encode_note(Note(ASKED))}), moved)
+    assert known.baseline == moved.asked
     assert known.stored == ASKED
 
 
@@ -145,6 +145,12 @@ def test_a_container_without_a_linux_part_has_nothing_set():
     assert known.baseline == known.stored == NOTHING
 
 
+def test_the_annotation_tells_what_we_set_beside_what_was_asked():
+    note = Note(ASKED, {"cpu.quota": -1, "cpu.cpus": "2-3"})
+    assert note_of(container(full(), **{BASELINE_KEY: encode_note(note)})) == note
+    assert note_of(container(full())) is None
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -152,23 +158,32 @@ def test_a_container_without_a_linux_part_has_nothing_set():
         "garbage",
         "[]",
         "null",
-        '{"quota": "50000"}',
-        '{"quota": 5e4}',
-        '{"quota": 9223372036854775808}',
-        '{"quota": -2}',
-        '{"memory": 99999999999999999999999999}',
-        '{"shares": -1}',
-        '{"period": 18446744073709551616}',
-        '{"cpus": 3}',
-        '{"unified": {"memory.high": 5}}',
+        '{"quota": 50001}',
+        '{"asked": {"quota": "50000"}}',
+        '{"asked": {"quota": 5e4}}',
+        '{"asked": {"quota": 9223372036854775808}}',
+        '{"asked": {"quota": -2}}',
+        '{"asked": {"memory": 99999999999999999999999999}}',
+        '{"asked": {"shares": -1}}',
+        '{"asked": {"period": 18446744073709551616}}',
+        '{"asked": {"cpus": 3}}',
+        '{"asked": {"unified": {"memory.high": 5}}}',
+        '{"asked": {"quota": 50001}, "set": {"cpu.quota": null}}',
+        '{"asked": {"quota": 50001}, "set": 5}',
         '{"x": ' + "[" * 100_000,
+        '{"asked": {"x": ' + "[" * 100_000,
     ],
 )
 def test_an_annotation_that_is_not_ours_falls_back_to_what_is_stored(text):
-    assert container_from(container(full(), **{BASELINE_KEY: text})).baseline == ASKED
+    message = container(full(), **{BASELINE_KEY: text})
+    assert container_from(message).baseline == ASKED
+    assert note_of(message) is None
 
 
-@given(st.text(max_size=60) | st.from_regex(r'\{"(quota|shares|memory|period)":-?[0-9]{1,25}\}', fullmatch=True))
+@given(
+    st.text(max_size=60)
+    | st.from_regex(r'\{"asked":\{"(quota|shares|memory|period)":-?[0-9]{1,25}\}\}', fullmatch=True)
+)
 def test_no_annotation_makes_a_baseline_that_no_message_can_carry(text):
     baseline = container_from(container(full(), **{BASELINE_KEY: text})).baseline
     message = linux_resources(
