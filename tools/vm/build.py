@@ -14,6 +14,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -147,12 +148,21 @@ def _configure(target: Path) -> None:
 
 
 def _python_packages(target: Path) -> None:
-    """The dependencies as wheels for the guest's Python, of the versions and hashes that the lock file names."""
+    """The dependencies as wheels for the guest's Python, of the versions that the lock file names.
+
+    Without its hashes: with them pip wants every requirement itself to be pinned, and pyproject's are not.
+    """
     site = target / guest.PACKAGES_DIR.lstrip("/")
     platforms = [word for platform in _PLATFORMS for word in ("--platform", platform)]
     pip = (sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile")
     wheels = ("--only-binary=:all:", "--implementation", "cp", "--python-version", guest.PYTHON, *platforms)
-    _run(*pip, *wheels, "--constraint", str(_lock_file()), "--target", str(site), *_requirements())
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as constraints:
+        pinned = re.findall(
+            r"^[A-Za-z0-9][^ ;\\]*==[^ ;\\]+(?: ;[^\\\n]*)?", _lock_file().read_text(), flags=re.MULTILINE
+        )
+        constraints.write("\n".join(pinned) + "\n")
+        constraints.flush()
+        _run(*pip, *wheels, "--constraint", constraints.name, "--target", str(site), *_requirements())
     # Without KVM compiling is slow, and the root disk forgets what a run compiled. "unchecked": the packing changes
     # modification times, and nobody edits these files.
     sources = (guest.PACKAGES_DIR, f"/usr/lib/python{guest.PYTHON}")
