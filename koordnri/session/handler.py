@@ -66,6 +66,8 @@ class Inflight(NamedTuple):
 
     ctx: ContainerContext
     finish: Callable[[Decision], Message]
+    record: Callable[[Decision], None]
+    """keeps in the ledger what `finish` made a message of"""
 
 
 class EventHandler:
@@ -137,9 +139,13 @@ class EventHandler:
         if inflight is None:
             return None
         self.overruns += 1
-        ctx, finish = inflight
+        ctx, finish, record = inflight
         decision = self._chain.answer_early(ctx)
-        return self._sendable(decision, ctx.node, finish)
+        message = self._sendable(decision, ctx.node, finish)
+        # The thread that is held will find its own answer out of date. Unrecorded, what is sent here would look like kubelet's later,
+        # and the reconciler, which has to bring the rest, would not know the container.
+        record(decision)
+        return message
 
     # -- containers ---------------------------------------------------------------------------------------------------
 
@@ -198,7 +204,11 @@ class EventHandler:
     ) -> Answer:
         chain = self._chain
         ctx = chain.context(pod, container, event, snapshot)
-        mine = self.inflight = Inflight(ctx, finish)
+
+        def record(made: Decision) -> None:
+            self._ledger.record(Entry(container.id, container.name, pod.id, container.baseline), made, moved(made))
+
+        mine = self.inflight = Inflight(ctx, finish, record)
         try:
             decision = chain.run(ctx, self._clock() + int(self.budget_s() * 1e9))
         except Refused as refusal:
@@ -211,8 +221,7 @@ class EventHandler:
         def settle() -> None:
             if decision.late:
                 self.overruns += 1
-            entry = Entry(container.id, container.name, pod.id, container.baseline)
-            self._ledger.record(entry, decision, moved(decision))
+            record(decision)
             self._observer.decided(pod, container, event, decision)
             if event is Event.UPDATE:
                 self._changed(pod.id)
@@ -283,6 +292,11 @@ class EventHandler:
         response = api.SynchronizeResponse()
         settled: list[tuple[Pod, Container, Decision, Note | None]] = []
         ids: list[str] = []
+
+        def record(_: Decision | None = None) -> None:
+            for pod, container, decision, note in settled:
+                self._ledger.record(Entry(container.id, container.name, pod.id, container.baseline), decision, note)
+
         for message in containers:
             ids.append(message.id)
             pod = by_id.get(message.pod_sandbox_id)
@@ -292,7 +306,7 @@ class EventHandler:
             container = told.container
             container.baseline = asked_since(container.baseline, container.stored, snapshot.node, told.ours)
             ctx = self._chain.context(pod, container, Event.SYNC, snapshot)
-            mine = self.inflight = Inflight(ctx, lambda _: response)
+            mine = self.inflight = Inflight(ctx, lambda _: response, record)
             decision = self._chain.run(ctx, deadline_ns)
             if self.inflight is not mine:
                 return Answer(response)  # we were held too long and answered for; another thread decides by now
@@ -307,9 +321,8 @@ class EventHandler:
 
         def settle() -> None:
             self._ledger.replace(known, ids)
-            for pod, container, decision, moved in settled:
-                entry = Entry(container.id, container.name, pod.id, container.baseline)
-                self._ledger.record(entry, decision, moved)
+            record()
+            for pod, container, decision, _ in settled:
                 self._observer.decided(pod, container, Event.SYNC, decision)
             self._changed(None)
 

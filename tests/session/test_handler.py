@@ -763,6 +763,9 @@ def test_an_early_answer_carries_what_is_decided_so_far_and_the_baseline():
     note = decode_note(message.adjust.annotations[BASELINE_KEY])
     assert note == Note(Resources(512, 50_000, 100_000), {"cpu.cpus": "2-3"})
     assert held.node.handler.overruns == 1
+    entry = held.node.ledger.container("held")
+    assert entry is not None, "else the reconciler would not know it"
+    assert entry.decided == {"cpu.cpus": ("2-3", "adjust")}
 
 
 def test_an_early_answer_to_an_update_takes_nothing_back():
@@ -778,6 +781,8 @@ def test_an_early_answer_to_an_update_takes_nothing_back():
     [update] = message.update
     assert update.container_id == "held"
     assert update.linux.resources == kubelet(cpus="2-3"), "the stuck hook owns memory.limit and has not spoken"
+    note = Note(Resources(512, 80_000, 100_000), {"cpu.cpus": "2-3"})
+    assert held.node.ledger.moved() == {"held": note}, "else our cpus would be taken for kubelet's later"
 
 
 def test_an_early_answer_may_refuse():
@@ -801,20 +806,25 @@ def test_a_thread_that_was_held_does_not_clear_what_another_one_decides_by_now()
     mine = held.node.handler.inflight
     assert mine is not None
     held.node.handler.answer_early()
-    other = held.node.handler.inflight = Inflight(mine.ctx, mine.finish)
+    other = held.node.handler.inflight = Inflight(*mine)
     held.finish()
     assert held.node.handler.inflight is other
 
 
 def test_a_synchronize_that_was_answered_for_stops_deciding():
     def synchronizing(node: Node) -> None:
-        node.preexisting(node.pod(), "held")
+        node.preexisting(node.pod(), "before")
+        node.preexisting("p1", "held")
         node.preexisting("p1", "next")
         node.synchronize(settle=False)
 
     held = Held(synchronizing)
-    held.node.handler.answer_early()
+    message = held.node.handler.answer_early()
     held.node.create("p1", "c9")
     held.finish()
     assert "next" not in held.asked
-    assert held.node.ledger.counts() == (1, 1), "the one that was created meanwhile"
+    assert {e.id for e in held.node.ledger.entries()} == {"before", "c9"}, (
+        "what was sent, and what was created meanwhile"
+    )
+    assert [u.container_id for u in message.update] == ["before"]
+    assert held.node.ledger.moved() == {"before": Note(Resources(512, 50_000, 100_000), {"cpu.cpus": "2-3"})}
