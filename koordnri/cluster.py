@@ -64,6 +64,11 @@ class Cluster:
         for watch in self._watches.values():
             watch.stop()
 
+    @property
+    def synced(self) -> bool:
+        """Whether every watch has listed its objects once."""
+        return all(watch.synced for watch in self._watches.values())
+
     def stats(self) -> dict[str, WatchStats]:
         """Noun → its watch's counters."""
         return {noun: watch.stats for noun, watch in self._watches.items()}
@@ -105,8 +110,7 @@ class Cluster:
 
     def _take_pod(self, facts: PodFacts) -> None:
         for known in self._ledger.pods():
-            if known.uid == facts.uid:
-                self._ledger.remember_pod(_over(known, facts))
+            if known.uid == facts.uid and self._ledger.update_pod(_over(known, facts)):
                 self._on_pod(known.id)
 
 

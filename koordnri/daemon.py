@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +38,8 @@ TICK_S = 1.0
 """How often the policy file and the node's state are looked at again."""
 FULL_REFRESH_TICKS = 10
 """Every so many ticks all of the node is read; in between only what can make a decision harmful (resctrl groups, CPUs)."""
+CLUSTER_PATIENCE_S = 10.0
+"""How long an API server that does not answer may keep us from registering: containers start without QoS meanwhile."""
 SWITCH_INTERVAL_S = 0.0005
 """A scrape or a refresh may hold the interpreter for so long while the runtime waits for us; Python's 5 ms is too much."""
 
@@ -99,6 +102,8 @@ class Daemon:
         self._state_written = StateFile(config.state_dir, WRITTEN, dict[str, dict[str, Any]])
         self._last_good = StateFile(config.state_dir, LAST_GOOD, dict[str, str])
         self._swapping = threading.Lock()
+        self._saving = threading.Lock()
+        self._save_error = ""
         self._lock = NodeLock(config.state_dir)
         self._locked = False
         self._failure: BaseException | None = None
@@ -118,7 +123,12 @@ class Daemon:
         )
         # Hooks are pure, so two chains may share them; each thread has its own, for a chain counts without a lock.
         self.reconciler = Reconciler(
-            Chain(installed), self.ledger, self._world, lambda version: Writer(config.host_root, version), self.log
+            Chain(installed),
+            self.ledger,
+            self._world,
+            lambda version: Writer(config.host_root, version),
+            self.log,
+            self._save_now,
         )
         if config.kubeconfig is not None or config.policy_configmap is not None:
             # Imported here: the official client costs 0.2 s and 20 MiB, and a daemon with a policy file needs none of it.
@@ -214,22 +224,30 @@ class Daemon:
 
     def _loop(self) -> None:
         ticks = 0
+        patience = time.monotonic() + CLUSTER_PATIENCE_S
         while not self._stopping:
             if not self._locked and self._lock.try_acquire():
                 self._locked = True
+            if self._locked and self._nri.ident is None and (self._cluster_answered() or time.monotonic() > patience):
                 self._nri.start()
                 if not self._described:
                     self._reconcile.start()
-            self._wake.wait(TICK_S)
+            self._wake.wait(TICK_S if self._nri.ident is not None or self._cluster is None else TICK_S / 20)
             self._wake.clear()
             self._save_state()
-            if self._locked and not self._nri.is_alive():
+            if self._nri.ident is not None and not self._nri.is_alive():
                 return
             if self._failure is not None:
                 return
             ticks += 1
             self._look_at_policy()
             self._look_at_node(full=ticks % FULL_REFRESH_TICKS == 0)
+
+    def _cluster_answered(self) -> bool:
+        """What runs is decided anew when we register. Without the node's pools and the pods' specs that would take back, for a
+        moment, what the daemon before us had set: so the first answers are waited for, though not for ever.
+        """
+        return self._cluster is None or self._cluster.synced
 
     def _run_session(self) -> None:
         try:
@@ -278,7 +296,10 @@ class Daemon:
         else:
             self._take_policy(lambda: load_data(data, source))
         if not self.policy_problem:
-            self._last_good.save({} if data is None else dict(data))
+            try:
+                self._last_good.save({} if data is None else dict(data))
+            except OSError as error:
+                self.log.error("state_not_saved", path=str(self._last_good.path), error=str(error))
 
     def _load_last_good(self) -> None:
         """What was in force before, until the API server answers; it may be away for as long as the node is up."""
@@ -337,15 +358,21 @@ class Daemon:
         self._wake.set()
 
     def _save_state(self) -> None:
-        if not self._dirty:
-            return
-        self._dirty = False
-        try:
-            self._state.save(self.ledger.moved())
-            self._state_written.save(self.ledger.all_written())
-        except OSError as error:
-            self._dirty = True
-            self.log.error("state_not_saved", path=str(self._state.path), error=str(error))
+        if self._dirty:
+            self._save_now()
+
+    def _save_now(self) -> None:
+        with self._saving:
+            self._dirty = False
+            try:
+                self._state.save(self.ledger.moved())
+                self._state_written.save(self.ledger.all_written())
+                self._save_error = ""
+            except OSError as error:
+                self._dirty = True
+                if str(error) != self._save_error:
+                    self.log.error("state_not_saved", path=str(self._state.path), error=str(error))
+                self._save_error = str(error)
 
 
 def _fingerprint(path: Path) -> Any:

@@ -62,6 +62,14 @@ class Ledger:
         with self._lock:
             self._pods[pod.id] = pod
 
+    def update_pod(self, pod: Pod) -> bool:
+        """A pod is told otherwise by somebody else than the runtime. False when it is gone meanwhile."""
+        with self._lock:
+            if pod.id not in self._pods:
+                return False
+            self._pods[pod.id] = pod
+            return True
+
     def forget_pod(self, pod_id: str) -> None:
         """The pod is gone, and with it its containers, of which the runtime may have told nothing."""
         with self._lock:
@@ -143,6 +151,19 @@ class Ledger:
             written.setdefault(name, before)
         if first:
             self._on_moved()
+
+    def intend(self, owner_id: str, befores: dict[str, Any]) -> None:
+        """Files of a pod are about to be written. To be saved before they are: a crash in between must not lose what was there."""
+        with self._lock:
+            if owner_id in self._pods:
+                self._written[owner_id] = {**befores, **self._written.get(owner_id, {})}
+
+    def rebase(self, owner_id: str, name: str, before: Any) -> None:
+        """Somebody else has written the file since, as kubelet does when it resizes a pod: that is to be gone back to now."""
+        with self._lock:
+            if name in self._written.get(owner_id, {}):
+                self._written[owner_id][name] = before
+        self._on_moved()
 
     def restored(self, owner_id: str, name: str) -> None:
         """A field is as it was before us; nothing of ours is left there."""

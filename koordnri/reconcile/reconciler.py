@@ -17,11 +17,12 @@ import msgspec
 from koordnri.chain import Chain, Snapshot
 from koordnri.host.cgroup_paths import container_directory, pod_directory
 from koordnri.host.change import Change, Outcome, Status, by_level
+from koordnri.host.spelling import form
 from koordnri.host.writer import Writer
 from koordnri.ledger import Entry, Ledger
 from koordnri.model import Container, Event, NodeError, Pod, fields
 from koordnri.model.routes import WRITE
-from koordnri.reconcile.plan import back_to_baseline, back_to_before, wanted
+from koordnri.reconcile.plan import back_to_baseline, back_to_before, split_name, wanted
 
 DEBOUNCE_S = 0.1
 """Several edits of a policy within this become one pass."""
@@ -65,6 +66,7 @@ class Reconciler:
     """`run` blocks until `stop`; `trigger` may be called from any thread and never blocks.
 
     writer   makes the writer for a cgroup version; tests give it a refusing kernel
+    save     puts the ledger's notes on disk at once
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Reconciler:
         world: Callable[[], World],
         writer: Callable[[int], Writer],
         log: Any,
+        save: Callable[[], None] = lambda: None,
         monotonic: Callable[[], float] = time.monotonic,
         debounce_s: float = DEBOUNCE_S,
     ) -> None:
@@ -83,6 +86,9 @@ class Reconciler:
         self._world = world
         self._make_writer = writer
         self._log = log
+        self._save = save
+        self._ours: dict[tuple[str, str], Any] = {}
+        """(pod, field) → what we wrote last; another value in the file is somebody else's"""
         self._monotonic = monotonic
         self._debounce_s = debounce_s
         self._wake = threading.Event()
@@ -143,9 +149,11 @@ class Reconciler:
         # Two names may stand for one disk: what is wanted comes before what is only to be undone.
         goals.sort(key=lambda goal: not goal.restores)
         by_target = {goal.change[:3]: goal for goal in goals}
+        self._note_before(by_target.values(), writer)
         for outcome in (o for o in writer.apply(by_level(g.change for g in by_target.values()))):
             outcomes.append(outcome)
             self._settle(by_target[outcome.change[:3]], outcome, trigger)
+        self._ours = {key: value for key, value in self._ours.items() if self._ledger.pod(key[0]) is not None}
         self.stats.passes[trigger] += 1
         self.stats.last_pass_s = self._monotonic() - started
         return outcomes
@@ -153,13 +161,41 @@ class Reconciler:
     def _pod_goals(self, pod: Pod, world: World, writer: Writer) -> list[_Goal]:
         node = world.snapshot.node
         directory = pod_directory(pod.cgroup_parent)
-        before = self._ledger.written(pod.id)
+        before = self._before(pod, directory, writer, node.cgroup_version)
         decision = self._chain.decide_pod(_as_kubelet_set_it(pod, before, writer, directory), world.snapshot)
         goals = [_Goal(pod, n, c, False) for n, c in wanted(directory, decision, node).items()]
         goals += [_Goal(pod, n, c, True) for n, c in back_to_before(directory, before, decision, node).items()]
         for entry in self._ledger.containers_of(pod.id):
             goals += self._container_goals(pod, entry, world)
         return goals
+
+    def _before(self, pod: Pod, directory: str, writer: Writer, version: int) -> dict[str, Any]:
+        """What the pod's files held before us. A value that is not the one we wrote is kubelet's new one: it resized the pod."""
+        before = self._ledger.written(pod.id)
+        for name in before:
+            field, key = split_name(name)
+            ours = self._ours.get((pod.id, name))
+            spelled = None if field is None or key or ours is None else form(field, version)
+            if field is None or spelled is None:
+                continue
+            found = writer.read(directory, field).value
+            if found is not None and not spelled.same(ours, found):
+                before[name] = found
+                self._ledger.rebase(pod.id, name, found)
+        return before
+
+    def _note_before(self, goals: Iterable[_Goal], writer: Writer) -> None:
+        """Note, on disk, what is in the pods' files that are about to be written for the first time."""
+        noted = False
+        for goal in goals:
+            if goal.restores or not isinstance(goal.owner, Pod) or goal.name in self._ledger.written(goal.owner.id):
+                continue
+            before = writer.read(*goal.change[:3]).value
+            if before is not None and not goal.change.field.same(before, goal.change.value):
+                self._ledger.intend(goal.owner.id, {goal.name: before})
+                noted = True
+        if noted:
+            self._save()
 
     def _container_goals(self, pod: Pod, entry: Entry, world: World) -> list[_Goal]:
         node = world.snapshot.node
@@ -174,13 +210,17 @@ class Reconciler:
     def _settle(self, goal: _Goal, outcome: Outcome, trigger: str) -> None:
         """Remember what was done; count it; say once what could not be done."""
         status, owner, name = outcome.status, goal.owner, goal.name
+        had = self._had(goal)
         if status is not Status.SAME and status is not Status.GONE:
             self.stats.writes[goal.change.field.name, status.value] += 1
         if status in (Status.SAME, Status.WRITTEN):
+            if isinstance(owner, Pod):
+                self._ours[owner.id, name] = outcome.after
             if goal.restores:
+                self._ours.pop((owner.id, name), None)
                 self._ledger.restored(owner.id, name)
             elif status is Status.WRITTEN:
-                if trigger == "sweep" and self._had(goal):
+                if trigger == "sweep" and had:
                     self.stats.drift[goal.change.field.name] += 1
                 self._ledger.wrote(owner.id, name, outcome.before, (goal.change.value, WRITE))
         elif status is not Status.GONE:
@@ -189,9 +229,10 @@ class Reconciler:
 
     def _had(self, goal: _Goal) -> bool:
         """Whether the field had been brought to this value before, so that it is lost and not merely late."""
-        owner, written = goal.owner, goal.name in self._ledger.written(goal.owner.id)
+        owner = goal.owner
         if isinstance(owner, Pod):
-            return written
+            return (owner.id, goal.name) in self._ours
+        written = goal.name in self._ledger.written(owner.id)
         value, route = owner.decided.get(goal.name, (None, WRITE))
         return (written or route != WRITE) and goal.change.field.same(value, goal.change.value)
 
