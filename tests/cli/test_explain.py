@@ -220,7 +220,7 @@ def test_a_refused_container_gets_nothing(files: Files) -> None:
 
 def test_the_owner_cannot_pass_a_baseline_off_as_ours(files: Files) -> None:
     shape = files.json(
-        pod(qos("LS"), {BASELINE_KEY: '{"quota":1000}'}, cpu="1"),
+        pod(qos("LS"), {BASELINE_KEY: '{"asked":{"quota":1000}}'}, cpu="1"),
         node=[{"annotations": RATIO}],
         options=("--event", "update"),
     )
