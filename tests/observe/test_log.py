@@ -53,7 +53,11 @@ def test_a_reader_that_is_stuck_never_blocks_the_writer_and_lost_lines_are_count
         filler = pipe.read(1)
         assert filler == "x"
         arrived = [pipe.readline().lstrip("x").rstrip("\n") for _ in range(total - lost)]
-    assert arrived == [f"line {i}" for i in range(total - lost)]
+    # The place that the writing thread freed by taking a line goes to whichever line came next then.
+    later = [f"line {i}" for i in range(MAX_QUEUED, total)]
+    assert arrived[:MAX_QUEUED] == [f"line {i}" for i in range(MAX_QUEUED)]
+    assert len(arrived) <= MAX_QUEUED + 1
+    assert set(arrived[MAX_QUEUED:]) <= set(later)
     os.close(writer)
 
 
