@@ -22,6 +22,7 @@ ENTRY_POINTS = "koordnri.hooks"
 BUCKET_BOUNDS_NS = tuple(1024 << i for i in range(22))
 """Bounds of the hook duration histogram, powers of two from 1 µs to 2 s: a hook should cost a few µs, and the runtime gives up
 after 2 s. Powers of two, because the bucket is then found without a search."""
+_LAST_BUCKET = len(BUCKET_BOUNDS_NS)
 NO_DEADLINE = 1 << 62
 _LATE = "not asked: the chain's budget was used up before it"
 _BUSY = "not asked: it has not yet returned from an earlier container"
@@ -153,7 +154,8 @@ class Chain:
                 busy.pop(name, None)
             ended = clock()
             stats.total_ns += (took := ended - started)
-            stats.buckets[min((took >> 10).bit_length(), len(BUCKET_BOUNDS_NS))] += 1
+            bucket = (took >> 10).bit_length()
+            stats.buckets[bucket if bucket < _LAST_BUCKET else _LAST_BUCKET] += 1
             started = ended
         ctx.hook = ""
         decision.late = started > deadline_ns

@@ -44,6 +44,8 @@ class Pod:
     """annotations as the runtime has them, which are those of the pod's creation; `annotations` may be newer"""
     qos: QoSClass = QoSClass.NONE
     kube_qos: KubeQoS = KubeQoS.GUARANTEED
+    qos_or_default: QoSClass = QoSClass.NONE
+    """the label's class, else Kubernetes' mapped to LSR, LS or BE: what memory QoS and resctrl go by"""
     parsed: dict[str, Any] = field(default_factory=dict)
     """annotation key → parsed value, or the AnnotationError that it costs (see koordnri.model.annotations)"""
 
@@ -51,12 +53,8 @@ class Pod:
         self.told = self.told or self.annotations
         self.qos = QoSClass.of(self.labels)
         self.kube_qos = KubeQoS.of_cgroup(self.cgroup_parent)
+        self.qos_or_default = self.qos if self.qos is not QoSClass.NONE else DEFAULT_CLASS[self.kube_qos]
 
     def with_resources(self, resources: Resources) -> Pod:
         """The same pod with another baseline; what is parsed of its annotations is shared."""
         return replace(self, resources=resources)
-
-    @property
-    def qos_or_default(self) -> QoSClass:
-        """The label's class, else Kubernetes' mapped to LSR, LS or BE: what memory QoS and resctrl go by."""
-        return self.qos if self.qos is not QoSClass.NONE else DEFAULT_CLASS[self.kube_qos]

@@ -72,6 +72,8 @@ class Policy(msgspec.Struct, frozen=True):
         """
         qos = pod.qos_or_default
         class_qos = self.qos.of(qos)
+        if MEMORY_QOS.key not in pod.annotations:  # most pods, and the runtime waits for each
+            return NONE_MEMORY_QOS if class_qos is None or not class_qos.memory.enable else class_qos.memory
         return merge_memory_qos(
             NONE_MEMORY_QOS if class_qos is None else class_qos.memory, MEMORY_QOS.of(pod), recommended_memory_qos(qos)
         )
