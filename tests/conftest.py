@@ -3,10 +3,18 @@
 A skipped end-to-end test on a machine that was meant to run it looks like a green one. Expected failures (xfail) stay.
 """
 
+import importlib.util
 import os
 from collections.abc import Generator
 
 import pytest
+
+if importlib.util.find_spec("hypothesis") is not None:  # the virtual machine does without
+    from hypothesis import HealthCheck, settings
+
+    # How long an example takes says how busy the machine is, nothing else.
+    settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("shared machine")
 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 
