@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import tarfile
 import tempfile
@@ -58,7 +59,8 @@ def run_job(
     reason = lacks(lab_dir)
     if reason is not None:
         raise VMError(reason)
-    with tempfile.TemporaryDirectory(prefix="run-", dir=vm_dir) as temporary:
+    _sweep(vm_dir)
+    with tempfile.TemporaryDirectory(prefix=f"run-{os.getpid()}-", dir=vm_dir) as temporary:
         job, result = Path(temporary, "job.ext4"), Path(temporary, "result.tar")
         disk.pack(job_dir, job, JOB_SPARE_BYTES)
         with result.open("wb") as file:
@@ -71,6 +73,13 @@ def run_job(
             return int((out_dir / ".lab" / "exit").read_text())
         except (tarfile.TarError, OSError, ValueError) as error:
             raise VMError(f"virtual machine: no result on its last disk ({error}); {_tail(console)}") from error
+
+
+def _sweep(vm_dir: Path) -> None:
+    """Remove the disks of runs whose process was killed before it could."""
+    for directory in vm_dir.glob("run-*-*"):
+        if not Path("/proc", directory.name.split("-")[1]).exists():
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 def _boot(command: list[str], console: Path, timeout_s: float, temporary: Path) -> None:
