@@ -23,7 +23,7 @@ import msgspec
 from koordnri.policy import Mistake, PolicyDocument, PolicyError, load_data, load_policy, read_policy
 from koordnri.policy.document import IGNORED, SHAPES
 from koordnri.policy.reader import Document
-from koordnri.policy.scalars import PERCENT_OR_QUANTITY, QUANTITY
+from koordnri.policy.scalars import PERCENT_OR_QUANTITY, QUANTITY, Form
 from koordnri.policy.section import Shape
 from koordnri.policy.selector import NodeSelector
 
@@ -181,7 +181,8 @@ class _Definitions:
         if origin is Annotated:
             return _annotated(arguments[0], arguments[1:])
         if origin is Literal:
-            return {"enum": list(arguments)}
+            # YAML makes false of off without quotes, and the reader knows.
+            return {"enum": [*arguments, False] if "off" in arguments else list(arguments)}
         if origin in (list, tuple):
             return {"type": "array", "items": self.of(arguments[0], None, optional=False)}
         if origin is dict and arguments[0] is str:
@@ -228,6 +229,8 @@ def _closed(type_: type[Document], shape: dict[str, Any]) -> dict[str, Any]:
 def _annotated(type_: Any, marks: tuple[Any, ...]) -> dict[str, Any]:
     if PERCENT_OR_QUANTITY in marks:
         return {"type": ["integer", "string"], "minimum": 0, "maximum": 100, "pattern": _QUANTITY_PATTERN}
+    for form in (mark for mark in marks if isinstance(mark, Form)):
+        return {"type": "string", "pattern": form.pattern}
     shape: dict[str, Any] = {"type": _SCALARS[type_]}
     if QUANTITY in marks:
         shape = {"type": ["number", "string"], "pattern": _QUANTITY_PATTERN}

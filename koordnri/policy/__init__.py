@@ -12,6 +12,7 @@ from koordnri.policy.errors import DocumentError, Mistake, PolicyError
 from koordnri.policy.memory_qos import MemoryQOS, PodMemoryQOS, merge_memory_qos, recommended_memory_qos
 from koordnri.policy.policy import DEFAULT_POLICY, Policy, resolve
 from koordnri.policy.reader import decode
+from koordnri.policy.reserved import without_reserved
 from koordnri.policy.source import read_policy
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "read_policy",
     "recommended_memory_qos",
     "resolve",
+    "without_reserved",
 ]

@@ -9,9 +9,10 @@ from msgspec import Meta, field
 
 from koordnri.policy.errors import shown
 from koordnri.policy.reader import Document
-from koordnri.policy.units import Text
+from koordnri.policy.units import CPUList, Namespace, Text
 
-HookMode = Literal["enforce", "off"]
+HookMode = Literal["enforce", "observe", "off"]
+RecordRoute = Literal["auto", "unsolicited", "resync", "reply", "none"]
 FailurePolicy = Literal["ignore", "fail"]
 
 _CLASS_NAMES = ("lsr", "ls", "be", "system")
@@ -21,7 +22,8 @@ class HookOptions(Document, frozen=True, forbid_unknown_fields=True):
     """What every hook has."""
 
     mode: HookMode = "enforce"
-    """off: the hook is not run; what it set before goes back to the baseline."""
+    """observe: the hook decides, which is recorded and shown, and nothing of it is applied. off: the hook is not run. In both
+    modes what it set before goes back to the baseline."""
     failure_policy: FailurePolicy = "ignore"
     """What an error of the hook costs: ignore: the hook's fields; fail: the container, which the runtime then refuses to
     create. The default is Koordinator's: a node that starts work without QoS is better than one that starts none."""
@@ -87,3 +89,12 @@ class KoordnriConfig(Document, frozen=True, forbid_unknown_fields=True):
     hooks: Hooks = Hooks()
     chain_budget_milliseconds: Annotated[int, Meta(ge=1, le=60000)] | None = None
     """Time for all hooks of one event. Default: a quarter of the runtime's request timeout, which is told at Configure."""
+    namespaces_left_alone: tuple[Namespace, ...] = ()
+    """Their pods get nothing from any hook, and what was set goes back to the baseline. A node's list replaces the cluster's."""
+    reserved_cpus: CPUList | None = field(default=None, name="reservedCPUs")
+    """CPUs that no share pool contains and no batch work runs on, as `0-1`: kubelet's reservedSystemCPUs. They are taken out of
+    the pools that Koordinator publishes; SYSTEM pods and CPUs that the scheduler assigned to a pod are not touched."""
+    record_route: RecordRoute | None = None
+    """How the runtime's stored spec is made to agree with what was written, where no command line says it; None: auto.
+    auto: by the runtime's NRI version. unsolicited: UpdateContainers, which freezes nodes below NRI 0.12.1. resync: a short second
+    registration, behind which creations wait from NRI 0.7 on. reply: in replies to events only. none: written and swept only."""

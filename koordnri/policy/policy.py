@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from koordnri.model.cpuset import CPUSet
 from koordnri.model.pod import Pod
 from koordnri.policy.blkio_qos import PodBlkIOQOS
 from koordnri.policy.burst import CPUBurst
@@ -21,6 +22,7 @@ from koordnri.policy.koordnri_config import (
     HookOptions,
     Hooks,
     OtherHookOptions,
+    RecordRoute,
 )
 from koordnri.policy.memory_qos import NONE_MEMORY_QOS, MemoryQOS, merge_memory_qos, recommended_memory_qos
 from koordnri.policy.normalization import CPUNormalization
@@ -54,11 +56,17 @@ class Policy(msgspec.Struct, frozen=True):
     """Options by hook name, koordnri's own and others."""
     chain_budget_s: float | None = None
     """Seconds for all hooks of one event; None: a quarter of the runtime's request timeout."""
+    namespaces_left_alone: frozenset[str] = frozenset()
+    """Their pods get nothing from any hook."""
+    reserved_cpus: CPUSet | None = None
+    """CPUs that no share pool contains and no batch work runs on; None when none are reserved. See `without_reserved`."""
+    record_route: RecordRoute | None = None
+    """None when the document does not say, which means auto."""
     strategies: dict[str, str] = msgspec.field(default_factory=dict)
     """Key of the document to the name of the node strategy that was taken, where one was."""
 
     def hook_mode(self, hook_name: str) -> HookMode:
-        """Whether the hook is to run."""
+        """Whether the hook is to run, and whether what it decides is applied."""
         return self.hooks.get(hook_name, _DEFAULT_OPTIONS).mode
 
     def failure_policy(self, hook_name: str) -> FailurePolicy:
@@ -122,6 +130,9 @@ def resolve(document: PolicyDocument | None, node_name: str, node_labels: Mappin
         gpu=config.hooks.gpu,
         hooks=_by_name(config.hooks),
         chain_budget_s=None if budget_ms is None else budget_ms / 1000,
+        namespaces_left_alone=frozenset(config.namespaces_left_alone),
+        reserved_cpus=config.reserved_cpus,
+        record_route=config.record_route,
         strategies=strategies,
     )
 

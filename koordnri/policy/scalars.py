@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import msgspec
 
+from koordnri.model.cpuset import MAX_CPU, CPUSet
 from koordnri.model.quantity import quantity_value
 from koordnri.policy.errors import shown
 from koordnri.policy.report import ABSENT, Read, Report
@@ -17,11 +20,33 @@ QUANTITY = "quantity"
 PERCENT_OR_QUANTITY = "percent or quantity"
 """Marks `int | str`: an integer is a percent 0..100, text is a quantity and is kept as text."""
 
+
+class Form(NamedTuple):
+    """Marks a type that is written as text with a grammar of its own."""
+
+    words: str
+    """what is expected, as messages say it"""
+    pattern: str
+    """of the whole text, in what regular expressions of Python and of JSON Schema have in common"""
+    read: Callable[[str], Any] = str
+    """the value of a text that has the pattern. Raises ValueError"""
+
+
+CPU_LIST = Form(
+    f'a list of CPUs such as "0-1,8", each at most {MAX_CPU}',
+    "^ *[0-9]{1,4}(-[0-9]{1,4})? *(, *[0-9]{1,4}(-[0-9]{1,4})? *)*$",
+    CPUSet.parse,
+)
+NAMESPACE = Form("the name of a namespace", "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
+
 _INT64 = (-(2**63), 2**63 - 1)
 
 
 def scalar_reader(type_: Any, marks: tuple[Any, ...]) -> Read:
-    """The reader of bool, str, int or float with its marks. Raises TypeError for other types."""
+    """The reader of bool, str, int or float with its marks, or of what a Form makes. Raises TypeError for other types."""
+    for form in marks:
+        if isinstance(form, Form):
+            return _form_reader(form)
     if PERCENT_OR_QUANTITY in marks:
         return _read_percent_or_quantity
     metas = [mark for mark in marks if isinstance(mark, msgspec.Meta)]
@@ -53,6 +78,20 @@ def _text_reader(min_length: int) -> Read:
         return report.wrong(path, f"expected {kind}, got {shown(value)}")
 
     return read_text
+
+
+def _form_reader(form: Form) -> Read:
+    pattern = re.compile(form.pattern)
+
+    def read_form(value: Any, base: Any, path: Any, report: Report) -> Any:
+        try:
+            if isinstance(value, str) and pattern.fullmatch(value):
+                return form.read(value)
+        except ValueError:
+            pass
+        return report.wrong(path, f"expected {form.words}, got {shown(value)}")
+
+    return read_form
 
 
 def _int_reader(low: Any, high: Any) -> Read:
@@ -143,6 +182,8 @@ def choice_reader(choices: tuple[str, ...]) -> Read:
                 return value
             if not value:  # Go's zero value: omitted on the way to koordlet, so what is below it counts
                 return ABSENT
+        elif value is False and "off" in choices:  # what YAML makes of off without quotes
+            return "off"
         return report.wrong(path, f"expected {words}, got {shown(value)}")
 
     return read_choice

@@ -6,7 +6,8 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from koordnri.policy.scalars import PERCENT_OR_QUANTITY, QUANTITY
+from koordnri.model.cpuset import CPUSet
+from koordnri.policy.scalars import CPU_LIST, NAMESPACE, PERCENT_OR_QUANTITY, QUANTITY
 
 Percent = Annotated[int, Meta(ge=0, le=100)]
 Switch = Annotated[int, Meta(ge=0, le=1)]
@@ -18,3 +19,6 @@ Quantity = Annotated[int, Meta(ge=0), QUANTITY]
 Share = Annotated[int | str, PERCENT_OR_QUANTITY]
 """An integer is a percent of the node's bandwidth, text a quantity in bits/s."""
 Text = Annotated[str, Meta(min_length=1)]
+Namespace = Annotated[str, NAMESPACE]
+CPUList = Annotated[CPUSet, CPU_LIST]
+"""The kernel's list format, never empty."""

@@ -25,7 +25,7 @@ koordnri-config: {hooks: {cpuset: {mode: of}}}
 """
 MISTAKES = [
     "cpu-burst-config.cpuBurstPercent: expected 1..10000, got 0",
-    'koordnri-config.hooks.cpuset.mode: expected enforce or off, got "of"',
+    'koordnri-config.hooks.cpuset.mode: expected enforce, observe or off, got "of"',
 ]
 
 
@@ -232,8 +232,9 @@ NUMBERS = [
     -26, -25, -2, -1, 0, 1, 2, 3, 4, 5, 6, 12, 13, 50, 51, 60, 61, 99, 100, 101, 400, 401, 1000, 1001,
     7999, 8000, 10000, 10001, 60000, 60001, 10**15, 0.5, 0.99, 1.5, 5.01, -1.5,
 ]  # fmt: skip
-TEXTS = ["", "x", "10M", "1Gi", "1e3", ".5", "+1k", "10Q", "1 Gi", "-5", "10%", "../x", "auto", "off", "BE", "cpuset"]
-VALUES = [True, False, None, [], {}, ["x"], [1], {"x": 1}, {"x": "y"}, *NUMBERS, *TEXTS]
+TEXTS = ["", "x", "10M", "1Gi", "1e3", ".5", "+1k", "10Q", "1 Gi", "-5", "10%", "../x", "auto", "off", "BE", "cpuset",
+         "0-1", "0-1, 8", "3-1", "8192", "kube-system", "-a", "x" * 64, "observe", "none"]  # fmt: skip
+VALUES = [True, False, None, [], {}, ["x"], ["X"], [1], {"x": 1}, {"x": "y"}, *NUMBERS, *TEXTS]
 RULES_BETWEEN_VALUES = (
     "expected less than cat",
     "Evict",
@@ -242,6 +243,8 @@ RULES_BETWEEN_VALUES = (
     "got neither",
     "expected at least one value for",
     "expected no values for",
+    'at most 8191, got "3-1"',
+    'at most 8191, got "8192"',
 )
 """In messages of rules that no schema is to know."""
 
@@ -335,7 +338,7 @@ def test_the_example_is_good_by_the_schema_as_texts_and_as_mappings():
 
 def test_descriptions_are_those_of_the_fields_inherited_ones_too():
     hooks = SCHEMA["$defs"]["Hooks"]["properties"]
-    assert resolved(hooks["gpu"])["properties"]["mode"]["description"].startswith("off: the hook is not run; what it")
+    assert resolved(hooks["gpu"])["properties"]["mode"]["description"].startswith("observe: the hook decides, which is")
     be = SCHEMA["$defs"]["ResourceQOS"]["properties"]["beClass"]["properties"]
     minimum = be["memoryQOS"]["properties"]["minLimitPercent"]
     assert minimum["description"] == "memory.min, percent of the request: never reclaimed."

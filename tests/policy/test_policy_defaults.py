@@ -71,6 +71,9 @@ def policy_of(key, json_path, value):
         ("gpu.hami_lock_path", "/tmp/vgpulock"),
         ("gpu.hami_cache_directory", None),
         ("chain_budget_s", None),
+        ("namespaces_left_alone", frozenset()),
+        ("reserved_cpus", None),
+        ("record_route", None),
     ],
 )
 def test_default(path, expected):
@@ -227,7 +230,7 @@ def test_io_limit_range_ends_at_its_bound(json_name, name, bound):
         (BURST, "policy", "burst.policy", ["none", "auto", "cpuBurstOnly", "cfsQuotaBurstOnly"]),
         (QOS, "policies.cpuPolicy", "qos.policies.cpu_policy", ["groupIdentity", "coreSched"]),
         (QOS, "policies.netQOSPolicy", "qos.policies.net_qos_policy", ["tc", "terway-qos"]),
-        (OWN, "hooks.gpu.mode", "gpu.mode", ["enforce", "off"]),
+        (OWN, "hooks.gpu.mode", "gpu.mode", ["enforce", "observe", "off"]),
         (OWN, "hooks.gpu.failurePolicy", "gpu.failure_policy", ["ignore", "fail"]),
     ],
 )

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from koordnri.model.cpuset import CPUSet
 from koordnri.policy import Mistake, PolicyError, load_policy, resolve
 
 
@@ -76,6 +77,8 @@ def test_a_document_that_says_nothing_is_the_defaults(text):
 
     assert policy(text).qos == DEFAULT_POLICY.qos
 
+
+OWN_KEYS = "hooks, chainBudgetMilliseconds, namespacesLeftAlone, reservedCPUs, recordRoute"
 
 MISTAKES = [
     # ranges and types
@@ -235,7 +238,47 @@ MISTAKES = [
             "unknown key, expected one of mode, failurePolicy, keepQuota, beCPUManager; did you mean keepQuota?"
         ],
     ),
-    ("koordnri-config: {zzz: 1}", ["koordnri-config.zzz: unknown key, expected one of hooks, chainBudgetMilliseconds"]),
+    (
+        "koordnri-config: {zzz: 1, namespaceLeftAlone: [kube-system], recordRoutes: none}",
+        [
+            "koordnri-config.zzz: unknown key, expected one of " + OWN_KEYS,
+            f"koordnri-config.namespaceLeftAlone: unknown key, expected one of {OWN_KEYS}; did you mean namespacesLeftAlone?",
+            f"koordnri-config.recordRoutes: unknown key, expected one of {OWN_KEYS}; did you mean recordRoute?",
+        ],
+    ),
+    (
+        "koordnri-config: {namespacesLeftAlone: [Kube-System, kube_system, -a, a-, '', 5, kube-system, "
+        + "x" * 64
+        + "], reservedCPUs: 3-1}",
+        [
+            'koordnri-config.namespacesLeftAlone[0]: expected the name of a namespace, got "Kube-System"',
+            'koordnri-config.namespacesLeftAlone[1]: expected the name of a namespace, got "kube_system"',
+            'koordnri-config.namespacesLeftAlone[2]: expected the name of a namespace, got "-a"',
+            'koordnri-config.namespacesLeftAlone[3]: expected the name of a namespace, got "a-"',
+            'koordnri-config.namespacesLeftAlone[4]: expected the name of a namespace, got ""',
+            "koordnri-config.namespacesLeftAlone[5]: expected the name of a namespace, got 5",
+            f'koordnri-config.namespacesLeftAlone[7]: expected the name of a namespace, got "{"x" * 59}…',
+            'koordnri-config.reservedCPUs: expected a list of CPUs such as "0-1,8", each at most 8191, got "3-1"',
+        ],
+    ),
+    *(
+        (
+            json.dumps({"koordnri-config": {"reservedCPUs": cpus}}),
+            [
+                'koordnri-config.reservedCPUs: expected a list of CPUs such as "0-1,8", each at most 8191, got '
+                + json.dumps(cpus)
+            ],
+        )
+        for cpus in ("", " ", ",", "0-", "a", "0-1\n", "8192", "0-1:2", 0, [0, 1], False)
+    ),
+    (
+        "koordnri-config: {hooks: {rdt: {mode: audit}, gpu: {mode: true}}, recordRoute: write}",
+        [
+            'koordnri-config.hooks.rdt.mode: expected enforce, observe or off, got "audit"',
+            "koordnri-config.hooks.gpu.mode: expected enforce, observe or off, got true",
+            'koordnri-config.recordRoute: expected auto, unsolicited, resync, reply or none, got "write"',
+        ],
+    ),
     (
         "koordnri-config: {hooks: {cpusett: {keepQuota: true}}}",
         [
@@ -409,7 +452,7 @@ def test_what_is_ignored_is_said(text, expected):
 def test_hooks_have_mode_failure_policy_and_options():
     found = policy(
         "koordnri-config: {chainBudgetMilliseconds: 250, hooks: {"
-        "cpuset: {keepQuota: true, beCPUManager: true, failurePolicy: fail}, cfs_quota: {mode: 'off'}, "
+        "cpuset: {keepQuota: true, beCPUManager: true, failurePolicy: fail}, cfs_quota: {mode: 'off'}, memory: {mode: observe}, "
         "blkio: {className: {be: slow}}, gpu: {hamiCacheDirectory: /var/hami}, acme: {failurePolicy: fail, options: {a: [1]}}}}"
     )
     assert found.cpuset.keep_quota
@@ -419,9 +462,35 @@ def test_hooks_have_mode_failure_policy_and_options():
     assert found.chain_budget_s == 0.25
     names = ["cpuset", "cfs_quota", "memory", "acme", "nobody"]
     assert [found.failure_policy(name) for name in names] == ["fail", "ignore", "ignore", "fail", "ignore"]
-    assert [found.hook_mode(name) for name in names] == ["enforce", "off", "enforce", "enforce", "enforce"]
+    assert [found.hook_mode(name) for name in names] == ["enforce", "off", "observe", "enforce", "enforce"]
     assert found.hook_options("acme") == {"a": [1]}
     assert found.hook_options("nobody") == {}
+
+
+def test_our_own_keys_beside_the_hooks():
+    said = policy(
+        "koordnri-config: {namespacesLeftAlone: [kube-system, a1], reservedCPUs: ' 0-1, 8,1 ', recordRoute: none}"
+    )
+    assert said.namespaces_left_alone == {"kube-system", "a1"}
+    assert said.reserved_cpus == CPUSet([0, 1, 8])
+    assert said.record_route == "none"
+    nothing = policy("koordnri-config: {namespacesLeftAlone: [], reservedCPUs: null, recordRoute: ''}")
+    assert (nothing.namespaces_left_alone, nothing.reserved_cpus, nothing.record_route) == (frozenset(), None, None)
+
+
+def test_a_node_strategy_replaces_the_namespaces_and_cpus_of_the_cluster():
+    text = (
+        "koordnri-config: {clusterStrategy: {namespacesLeftAlone: [a, b], reservedCPUs: '0', recordRoute: reply}, "
+        "nodeStrategies: [{nodeSelector: {matchLabels: {big: 'yes'}}, namespacesLeftAlone: [c], reservedCPUs: 4-5}]}"
+    )
+    found = policy(text, big="yes")
+    assert (found.namespaces_left_alone, found.reserved_cpus, found.record_route) == ({"c"}, CPUSet([4, 5]), "reply")
+    assert policy(text).reserved_cpus == CPUSet([0])
+
+
+@pytest.mark.parametrize("mode", ["off", "Off", "'off'", "false"])
+def test_off_needs_no_quotes_though_yaml_makes_false_of_it(mode):
+    assert policy(f"koordnri-config: {{hooks: {{rdt: {{mode: {mode}}}}}}}").hook_mode("rdt") == "off"
 
 
 def test_revision_follows_the_content_and_not_the_form():
