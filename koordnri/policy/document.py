@@ -13,6 +13,7 @@ from koordnri.policy.burst import CPUBurst
 from koordnri.policy.errors import Mistake, PolicyError, bounded, shown
 from koordnri.policy.host_application import HostApplications
 from koordnri.policy.koordnri_config import KoordnriConfig
+from koordnri.policy.network_qos import check_bandwidth
 from koordnri.policy.normalization import CPUNormalization
 from koordnri.policy.qos import ResourceQOS
 from koordnri.policy.report import Report, nearest, report_repeated
@@ -37,6 +38,7 @@ IGNORED: Mapping[str, str] = {
     "resource-amplification-config": "belongs to Koordinator's manager; koordnri does not act on it",
 }
 
+_QOS, _SYSTEM = "resource-qos-config", "system-config"
 _REVISION_DIGITS = 12
 
 
@@ -94,7 +96,7 @@ def load_data(data: Mapping[str, Any], source: str) -> PolicyDocument:
     mistakes, warnings = report.mistakes, report.warnings
     if isinstance(data, dict):
         report_repeated(data, (), report)
-    sections = {key: Section(shape.defaults) for key, shape in SHAPES.items()}
+    sections: dict[str, Section[Any]] = {key: Section(shape.defaults) for key, shape in SHAPES.items()}
     said: dict[str, Any] = {}
     for key, value in data.items():
         if key in SHAPES:
@@ -111,9 +113,30 @@ def load_data(data: Mapping[str, Any], source: str) -> PolicyDocument:
         else:
             near = nearest(key, SHAPES) if report.hints_wanted else None
             report.warn(((), key), "unknown key, ignored" + (f"; did you mean {near}?" if near else ""))
+    if not mistakes:
+        _check_bandwidth(sections[_QOS], sections[_SYSTEM], report)
     if mistakes:
         raise PolicyError(mistakes)
     # Sorted and in ASCII, so that equal content hashes equally whatever its formatting.
     content = json.dumps(said, sort_keys=True, default=str).encode("ascii")
     revision = hashlib.sha256(content).hexdigest()[:_REVISION_DIGITS]
     return PolicyDocument(source, revision, sections, bounded(warnings, "warnings"))
+
+
+def _check_bandwidth(qos: Section[ResourceQOS], system: Section[SystemStrategy], report: Report) -> None:
+    """Refuse requests above the bandwidth where both are said for the same nodes, as Koordinator's webhook does.
+
+    Other nodes may combine strategies for different nodes, which `resolve` finds.
+    """
+    refused = [*check_bandwidth(qos.cluster.networks, system.cluster.total_network_bandwidth)]
+    for path, message in refused:
+        report.wrong(((), f"{_QOS}.{path}"), message)
+    for index, strategy in enumerate(qos.nodes):
+        if refused and strategy.value.networks == qos.cluster.networks:
+            continue
+        total = next(
+            (other.value.total_network_bandwidth for other in system.nodes if other.selector == strategy.selector),
+            0 if system.nodes else system.cluster.total_network_bandwidth,
+        )
+        for path, message in check_bandwidth(strategy.value.networks, total):
+            report.wrong((((((), _QOS), "nodeStrategies"), index), path), message)

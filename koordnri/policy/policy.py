@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -11,7 +11,7 @@ from koordnri.model.cpuset import CPUSet
 from koordnri.model.pod import Pod
 from koordnri.policy.blkio_qos import PodBlkIOQOS
 from koordnri.policy.burst import CPUBurst
-from koordnri.policy.document import PolicyDocument
+from koordnri.policy.document import SHAPES, PolicyDocument
 from koordnri.policy.host_application import HostApplication
 from koordnri.policy.koordnri_config import (
     BlkIOOptions,
@@ -25,13 +25,16 @@ from koordnri.policy.koordnri_config import (
     RecordRoute,
 )
 from koordnri.policy.memory_qos import NONE_MEMORY_QOS, MemoryQOS, merge_memory_qos, recommended_memory_qos
+from koordnri.policy.network_qos import check_bandwidth
 from koordnri.policy.normalization import CPUNormalization
 from koordnri.policy.pod_overrides import BLKIO_QOS, MEMORY_QOS
 from koordnri.policy.qos import ResourceQOS
+from koordnri.policy.section import Section
 from koordnri.policy.system import SystemStrategy
 from koordnri.policy.threshold import ResourceThreshold
 
 _HOSTNAME = "kubernetes.io/hostname"
+_MOST_SHOWN = 5
 _DEFAULT_OPTIONS = OtherHookOptions()
 
 
@@ -64,6 +67,8 @@ class Policy(msgspec.Struct, frozen=True):
     """None when the document does not say, which means auto."""
     strategies: dict[str, str] = msgspec.field(default_factory=dict)
     """Key of the document to the name of the node strategy that was taken, where one was."""
+    notes: tuple[str, ...] = ()
+    """What its author may not have meant, of this node: strategies that match it besides the one that was taken."""
 
     def hook_mode(self, hook_name: str) -> HookMode:
         """Whether the hook is to run, and whether what it decides is applied."""
@@ -110,10 +115,20 @@ def resolve(document: PolicyDocument | None, node_name: str, node_labels: Mappin
     labels = {_HOSTNAME: node_name, **node_labels} if node_name else node_labels
     values: dict[str, Any] = {}
     strategies: dict[str, str] = {}
+    notes: list[str] = []
     for key, section in document.sections.items():
-        values[key], strategy = section.resolve(labels)
-        if strategy:
-            strategies[key] = strategy
+        matching = section.matching(labels)
+        values[key] = section.nodes[matching[0]].value if matching else section.cluster
+        if matching:
+            strategies[key] = section.nodes[matching[0]].name
+        if len(matching) > 1:
+            notes.append(_overlap(key, section, matching))
+    notes += [
+        f"resource-qos-config.{path}: {message}"
+        for path, message in check_bandwidth(
+            values["resource-qos-config"].networks, values["system-config"].total_network_bandwidth
+        )
+    ]
     config = values["koordnri-config"]
     budget_ms = config.chain_budget_milliseconds
     return Policy(
@@ -134,7 +149,17 @@ def resolve(document: PolicyDocument | None, node_name: str, node_labels: Mappin
         reserved_cpus=config.reserved_cpus,
         record_route=config.record_route,
         strategies=strategies,
+        notes=tuple(notes),
     )
+
+
+def _overlap(key: str, section: Section[Any], matching: Sequence[int]) -> str:
+    nodes_key = SHAPES[key].nodes_key
+    taken, *others = matching
+    also = [section.label(nodes_key, index) for index in others[:_MOST_SHOWN]]
+    if len(others) > _MOST_SHOWN:
+        also.append(f"{len(others) - _MOST_SHOWN} more")
+    return f"{key}: {section.label(nodes_key, taken)} is taken, as it comes first; this node is matched by {', '.join(also)}, too"
 
 
 def _by_name(hooks: Hooks) -> dict[str, HookOptions]:

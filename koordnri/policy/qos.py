@@ -9,8 +9,9 @@ from msgspec import Meta, field
 
 from koordnri.policy.blkio_qos import BlkIOQOS
 from koordnri.policy.memory_qos import MemoryQOS, recommended_memory_qos
+from koordnri.policy.network_qos import NetworkQOS, check_requests
 from koordnri.policy.reader import Document
-from koordnri.policy.units import Percent, Share, Switch
+from koordnri.policy.units import Percent, Switch
 
 
 class CPUQOS(Document, frozen=True):
@@ -44,16 +45,6 @@ class ResctrlQOS(Document, frozen=True):
                 "catRangeStartPercent",
                 f"expected less than catRangeEndPercent {self.cat_range_end_percent}, got {self.cat_range_start_percent}",
             )
-
-
-class NetworkQOS(Document, frozen=True):
-    """Bandwidth of the class: an integer is a percent of system-config's totalNetworkBandwidth, text is bits/s. None: none said."""
-
-    enable: bool = False
-    ingress_request: Share | None = None
-    ingress_limit: Share | None = None
-    egress_request: Share | None = None
-    egress_limit: Share | None = None
 
 
 NONE_CPU_QOS = CPUQOS()
@@ -101,6 +92,14 @@ class ResourceQOS(Document, frozen=True):
     system: ClassQOS = field(default=ClassQOS(), name="systemClass")
     cgroup_root: ClassQOS = ClassQOS()
     """Only its blkio is used: latency targets and cost model of whole devices."""
+
+    @property
+    def networks(self) -> dict[str, NetworkQOS]:
+        """Of the classes that share the node's bandwidth, by their JSON names."""
+        return {"lsrClass": self.lsr.network, "lsClass": self.ls.network, "beClass": self.be.network}
+
+    def check(self) -> Iterator[tuple[str, str]]:
+        yield from check_requests(self.networks)
 
     def of(self, qos: str) -> ClassQOS | None:
         """The class for a pod's QoS label (`LSE`, `LSR`, `LS`, `BE`, `SYSTEM`), None for any other text."""

@@ -14,6 +14,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import msgspec
 
 from koordnri.policy.errors import Mistake, shown
+from koordnri.policy.overlap import never_taken
 from koordnri.policy.reader import Document, read
 from koordnri.policy.report import Report, report_repeated
 from koordnri.policy.selector import NodeSelector
@@ -46,12 +47,14 @@ class Section(msgspec.Struct, Generic[T], frozen=True):
     cluster: T
     nodes: tuple[NodeStrategy[T], ...] = ()
 
-    def resolve(self, labels: Mapping[str, str]) -> tuple[T, str]:
-        """The value for a node and the name of the node strategy it comes from ("" for the cluster's). The first match wins."""
-        for strategy in self.nodes:
-            if strategy.selector.matches(labels):
-                return strategy.value, strategy.name
-        return self.cluster, ""
+    def matching(self, labels: Mapping[str, str]) -> list[int]:
+        """Indices of the node strategies that are meant for a node with these labels. The first wins; with none, the cluster's."""
+        return [index for index, strategy in enumerate(self.nodes) if strategy.selector.matches(labels)]
+
+    def label(self, nodes_key: str, index: int) -> str:
+        """The strategy as messages name it: where it stands, and its name where it has one."""
+        name = self.nodes[index].name
+        return f"{nodes_key}[{index}]" + ("" if name == f"#{index}" else f" {shown(name)}")
 
 
 def read_section(key: str, shape: Shape, raw: Any, mistakes: list[Mistake], warnings: list[Mistake]) -> Section[Any]:
@@ -96,7 +99,26 @@ def _read_parts(key: str, shape: Shape, raw: dict[str, Any], top: Report) -> Sec
     # Over a cluster strategy that is wrong itself, each node would repeat its mistakes.
     base = shape.defaults if report.mistakes else cluster
     strategies = [_read_node(item, base, (((), shape.nodes_key), index), top) for index, item in enumerate(nodes)]
-    return Section(cluster, tuple(strategy for strategy in strategies if strategy is not None))
+    section = Section(cluster, tuple(strategy for strategy in strategies if strategy is not None))
+    if not top.mistakes:
+        _look_for_hidden(section, shape.nodes_key, top)
+    return section
+
+
+def _look_for_hidden(section: Section[Any], nodes_key: str, top: Report) -> None:
+    """Warn of strategies that no node will ever take, and of names that do not tell them apart."""
+    names: dict[str, int] = {}
+    for index, strategy in enumerate(section.nodes):
+        first = names.setdefault(strategy.name, index)
+        if first != index:
+            top.warn(
+                ((((), nodes_key), index), "name"), f"{nodes_key}[{first}] has the same name {shown(strategy.name)}"
+            )
+    for index, earlier in never_taken([strategy.selector for strategy in section.nodes]):
+        why = "no node can satisfy it"
+        if earlier is not None:
+            why = f"{section.label(nodes_key, earlier)} comes first and matches every node that this one matches"
+        top.warn(((((), nodes_key), index), "nodeSelector"), f"never taken, as {why}")
 
 
 def _read_node(raw: Any, base: Document, path: Any, top: Report) -> NodeStrategy[Any] | None:

@@ -1,0 +1,67 @@
+"""networkQOS of a class, and the rules between the classes of a node. Source: Koordinator's NetworkQOSCfg and its webhook.
+
+Only requests are added up, and only those of the classes that share the node's bandwidth; limits may exceed it together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from koordnri.model.quantity import quantity_value
+from koordnri.policy.reader import Document
+from koordnri.policy.units import Share
+
+
+class NetworkQOS(Document, frozen=True):
+    """Bandwidth of the class: an integer is a percent of system-config's totalNetworkBandwidth, text is bits/s. None: none said."""
+
+    enable: bool = False
+    ingress_request: Share | None = None
+    ingress_limit: Share | None = None
+    egress_request: Share | None = None
+    egress_limit: Share | None = None
+
+
+_REQUESTS = {"ingressRequest": "ingress_request", "egressRequest": "egress_request"}
+
+
+def check_requests(classes: Mapping[str, NetworkQOS]) -> Iterator[tuple[str, str]]:
+    """(path, message) where the requests of a node's classes, by their JSON names, do not go together. Disabled ones count too."""
+    said = _said(classes)
+    texts = [path for path, value in said.items() if isinstance(value, str)]
+    if texts and len(texts) < len(said):
+        number = next(path for path, value in said.items() if not isinstance(value, str))
+        yield (
+            texts[0],
+            f"expected percents everywhere or quantities everywhere, got a quantity here and a percent in {number}",
+        )
+        return
+    for name in _REQUESTS:
+        percents = {path: value for path, value in said.items() if path.endswith(name) and isinstance(value, int)}
+        if sum(percents.values()) > 100:
+            yield next(reversed(percents)), f"expected at most 100 % together, got {_sum_words(percents)}"
+
+
+def check_bandwidth(classes: Mapping[str, NetworkQOS], total: int) -> Iterator[tuple[str, str]]:
+    """(path, message) where quantities that are requested exceed the bandwidth of the node, bits/s; 0 is unknown."""
+    said = _said(classes)
+    for name in _REQUESTS if total else ():
+        quantities = {path: value for path, value in said.items() if path.endswith(name) and isinstance(value, str)}
+        if sum(map(quantity_value, quantities.values())) > total:
+            yield (
+                next(reversed(quantities)),
+                f"expected at most system-config's totalNetworkBandwidth {total} together, got {_sum_words(quantities)}",
+            )
+
+
+def _said(classes: Mapping[str, NetworkQOS]) -> dict[str, int | str]:
+    return {
+        f"{class_name}.networkQOS.{name}": value
+        for class_name, qos in classes.items()
+        for name, attribute in _REQUESTS.items()
+        if (value := getattr(qos, attribute)) is not None
+    }
+
+
+def _sum_words(said: Mapping[str, int | str]) -> str:
+    return " + ".join(f"{str(value)[:60]} ({path.partition('.')[0]})" for path, value in said.items())

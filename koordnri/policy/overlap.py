@@ -1,0 +1,110 @@
+"""Strategies of which one hides another: the first that matches a node wins, so a later one may never be taken.
+
+Only what holds for every node is found here: whether a real node matches several is told when its policy is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from koordnri.policy.selector import NodeSelector, Requirement
+
+MOST_COMPARISONS = 20_000
+"""Of rules, a fraction of a second; what comes after them is not looked at. Selectors are found by their labels, so that an honest
+document of thousands of strategies needs fewer."""
+
+
+class _Rule(NamedTuple):
+    """What a selector asks of one label."""
+
+    values: frozenset[str] | None
+    """one of these; None: any value"""
+    excluded: frozenset[str]
+    """none of these; holds values only where `values` is None"""
+    present: bool | None
+    """None: the label may be absent"""
+
+    @property
+    def impossible(self) -> bool:
+        return self.values is not None and (not self.values or self.present is False)
+
+    def implied_by(self, other: _Rule) -> bool:
+        """Whether every label that satisfies `other`, which is possible, satisfies this one."""
+        if other.present is False:  # what is absent has no value that could be excluded
+            return self.present is not True
+        if self.present is False or (self.present and not other.present):
+            return False
+        if self.values is not None:
+            return other.values is not None and other.values <= self.values
+        return not self.excluded & other.values if other.values is not None else self.excluded <= other.excluded
+
+
+_Rules = Mapping[str, _Rule]
+_Drawer = tuple[str, str | None]
+
+
+def never_taken(selectors: Sequence[NodeSelector]) -> Iterator[tuple[int, int | None]]:
+    """(index, index of an earlier one that matches every node that this one matches), None for one that matches no node at all."""
+    filed: dict[_Drawer, list[tuple[int, _Rules]]] = {}
+    left = MOST_COMPARISONS
+
+    def crowded(drawers: list[_Drawer]) -> int:
+        return len(drawers) + sum(len(filed.get(drawer, ())) for drawer in drawers)
+
+    for index, selector in enumerate(selectors):
+        rules = _rules(selector)
+        if rules is None:
+            yield index, None
+            continue
+        for earlier, known in _candidates(rules, filed):
+            left -= len(known)
+            if left < 0:
+                return
+            if all(key in rules and rule.implied_by(rules[key]) for key, rule in known.items()):
+                yield index, earlier
+                break
+        else:  # whom a hidden one would hide is hidden by the same earlier one
+            for drawer in min((_drawers(key, rule) for key, rule in rules.items()), key=crowded):
+                filed.setdefault(drawer, []).append((index, rules))
+
+
+def _drawers(key: str, rule: _Rule) -> list[_Drawer]:
+    """Where to file a selector that asks this: whoever it hides asks for the same label, and for one of its values or for all."""
+    return [(key, None)] if rule.values is None else [(key, value) for value in rule.values]
+
+
+def _candidates(rules: _Rules, filed: Mapping[_Drawer, list[tuple[int, _Rules]]]) -> Iterator[tuple[int, _Rules]]:
+    for key, rule in rules.items():
+        yield from filed.get((key, None), ())
+        if rule.values is not None:
+            yield from filed.get((key, min(rule.values)), ())
+
+
+def _rules(selector: NodeSelector) -> _Rules | None:
+    """Label to what is asked of it; None when no node can satisfy it."""
+    asked = [Requirement(key, "In", (value,)) for key, value in selector.match_labels.items()]
+    rules: dict[str, _Rule] = {}
+    impossible = False
+    for requirement in (*asked, *selector.match_expressions):
+        values, excluded, present = rules.get(requirement.key, _Rule(None, frozenset(), None))
+        named = frozenset(requirement.values)
+        match requirement.operator:
+            case "In":
+                values = named if values is None else values & named
+                impossible = impossible or present is False
+                present = True
+            case "NotIn":
+                excluded |= named
+            case "Exists":
+                impossible = impossible or present is False
+                present = True
+            case "DoesNotExist":
+                impossible = impossible or present is True
+                present = False
+        if values is not None:
+            values -= excluded
+        rules[requirement.key] = _Rule(values, excluded, present)
+    if impossible or any(rule.impossible for rule in rules.values()):
+        return None
+    return rules
