@@ -1,12 +1,12 @@
-"""Prepare the test laboratory: real containerds, runc, the CRI and NRI protocol files and a test image.
+"""Prepare the test laboratory: real containerds, runc, the CRI and NRI protocol files, a test image, an API server.
 
     python tools/lab_setup.py [--only host]
 
 `make test` runs this before pytest. Everything goes below .cache/lab (or KOORDNRI_LAB_DIR); nothing is installed on
 the machine. Once done, a stamp makes the next run return at once; delete .cache/lab to start over.
 
-Where the laboratory cannot be had (not root, not Debian, no archive), it says so in a line beginning with "skips:"
-and exits 0, so that the other tests still run; with CI set it exits 1, for in CI nothing is skipped.
+Where a part of the laboratory cannot be had (not root, not Debian, no archive), it says so in a line beginning with
+"skips:" and exits 0, so that the other tests still run; with CI set it exits 1, for in CI nothing is skipped.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import lab_apiserver
 import lab_helm
 from lab import apt, image
 
@@ -38,24 +40,35 @@ def main() -> int:
     parser.add_argument("--only", choices=["host"], help="host: leave the virtual machine out")
     only = parser.parse_args().only
 
-    reason = _unfit()
-    if reason is None:
-        try:
-            LAB_DIR.mkdir(parents=True, exist_ok=True)
-            with apt.locked(LAB_DIR / "lock"):
-                setup_host(LAB_DIR)
-            lab_helm.setup(LAB_DIR)
-            if only is None:
-                _setup_vm(LAB_DIR)
-        except (apt.AptError, OSError, subprocess.CalledProcessError) as error:
-            reason = str(error)
-    if reason is None:
-        return 0
-    _say(f"skips: end-to-end tests on real containerds: {reason}")
-    if os.environ.get("CI"):
+    steps: dict[str, Callable[[Path], object]] = {
+        "end-to-end tests on real containerds": setup_host,
+        "tests of the chart": lab_helm.setup,
+        "tests against a real API server": lab_apiserver.setup,
+    }
+    if only is None:
+        steps["tests in the virtual machine"] = _setup_vm
+    unfit = _unfit()
+    if unfit is not None:
+        missing = {", ".join(steps): unfit}
+    else:
+        failures = ((skipped, _failure(step)) for skipped, step in steps.items())
+        missing = {skipped: reason for skipped, reason in failures if reason is not None}
+    for skipped, reason in missing.items():
+        _say(f"skips: {skipped}: {reason}")
+    if missing and os.environ.get("CI"):
         _say("CI is set, and there nothing may be skipped: failing")
         return 1
     return 0
+
+
+def _failure(step: Callable[[Path], object]) -> str | None:
+    """Why this part of the laboratory cannot be had, or None when it is there."""
+    try:
+        LAB_DIR.mkdir(parents=True, exist_ok=True)
+        step(LAB_DIR)
+    except (apt.AptError, OSError, subprocess.CalledProcessError) as error:
+        return str(error)
+    return None
 
 
 def setup_host(lab_dir: Path) -> None:
@@ -63,6 +76,11 @@ def setup_host(lab_dir: Path) -> None:
 
     Raises apt.AptError, OSError or CalledProcessError with the package or command that failed.
     """
+    with apt.locked(lab_dir / "lock"):
+        _setup_host(lab_dir)
+
+
+def _setup_host(lab_dir: Path) -> None:
     stamp = lab_dir / "host.json"
     fingerprint = _fingerprint()
     if stamp.exists() and json.loads(stamp.read_text())["fingerprint"] == fingerprint:
@@ -71,12 +89,12 @@ def setup_host(lab_dir: Path) -> None:
     own = apt.machine_suite()
     for name, suite in CONTAINERDS.items():
         (deb,) = apt.download(lab_dir, suite, ["containerd"])
-        _unpack_fresh(deb, lab_dir / name)
+        apt.unpack_fresh(deb, lab_dir / name)
         versions[name] = apt.version(deb)
     # Newer runc packages need a newer libc than Debian 12 has; the machine's own always fits.
     runc, busybox = apt.download(lab_dir, own, ["runc", "busybox-static"])
     for name, deb in (("runc", runc), ("busybox", busybox)):
-        _unpack_fresh(deb, lab_dir / name)
+        apt.unpack_fresh(deb, lab_dir / name)
         versions[name] = apt.version(deb)
     image.pack(lab_dir / "busybox" / "bin" / "busybox", lab_dir / "images" / "busybox.tar")
     for suite in NRI_PROTO_SUITES:
@@ -112,21 +130,6 @@ def _fingerprint() -> str:
     for source in (Path(__file__), *sorted((Path(__file__).parent / "lab").glob("*.py"))):
         digest.update(source.read_bytes())
     return digest.hexdigest()
-
-
-def _unpack_fresh(deb: Path, target: Path) -> None:
-    # Left alone when it is this very package, for a test run of another shell may be executing from it.
-    name = target / ".package"
-    if name.exists() and name.read_text() == deb.name:
-        return
-    # Renamed into place, so that a run that was cut off leaves no half directory under the final name.
-    unfinished = target.with_name(target.name + ".new")
-    for directory in (unfinished, target):
-        if directory.exists():
-            shutil.rmtree(directory)
-    apt.unpack(deb, unfinished)
-    (unfinished / ".package").write_text(deb.name)
-    unfinished.rename(target)
 
 
 def _extract_proto(deb: Path, path: str, target: Path) -> Path:

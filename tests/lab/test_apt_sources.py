@@ -51,6 +51,14 @@ def test_the_main_archive_is_chosen_whatever_stands_before_it(sources: list[apt.
     assert derived == apt.Source("http://mirror.test/debian", ("trixie",), ("main",), "/k/debian-archive.gpg")
 
 
+@pytest.mark.parametrize(("kind", "target"), [("deb", "Packages"), ("deb-src", "Sources")])
+def test_an_entry_can_be_turned_into_one_for_source_packages(kind: str, target: str) -> None:
+    lines = MAIN.to_deb822(kind).splitlines()
+    assert f"Types: {kind}" in lines
+    assert f"Targets: {target}" in lines
+    assert "URIs: http://mirror.test/debian" in lines
+
+
 @pytest.mark.parametrize("sources", [[], [SECURITY], [DOCKER]])
 def test_no_main_archive_is_an_error_that_says_what_to_add(sources: list[apt.Source]) -> None:
     with pytest.raises(apt.AptError, match="add Debian's archive"):

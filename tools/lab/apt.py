@@ -11,12 +11,16 @@ import fcntl
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
 
 LISTS_FRESH_S = 24 * 3600
 """Package lists younger than this are not fetched again; a suite that moved on within a day is met by a retry."""
@@ -39,14 +43,14 @@ class Source:
     """A key file's path, fingerprints, or a whole armoured key (then with its line breaks)."""
     trusted: str = ""
 
-    def to_deb822(self) -> str:
-        """This entry as a stanza of a .sources file that fetches package indices only."""
+    def to_deb822(self, kind: str = "deb") -> str:
+        """This entry as a stanza of a .sources file that fetches package indices only; of sources when `kind` is deb-src."""
         lines = [
-            "Types: deb",
+            f"Types: {kind}",
             f"URIs: {self.uri}",
             f"Suites: {' '.join(self.suites)}",
             f"Components: {' '.join(self.components)}",
-            "Targets: Packages",
+            f"Targets: {'Sources' if kind == 'deb-src' else 'Packages'}",
             "Languages: none",
         ]
         if self.trusted:
@@ -159,29 +163,37 @@ def download(lab_dir: Path, suite: str, packages: list[str]) -> list[Path]:
     Everything is kept below lab_dir/apt/<suite>; a file that is already there and current is not fetched again.
     Raises AptError with apt's own words when the archive or a package cannot be had.
     """
-    base = (lab_dir / "apt" / suite).resolve()
-    for part in ("etc", "lists/partial", "cache/archives/partial", "debs"):
-        (base / part).mkdir(parents=True, exist_ok=True)
-    with locked(base / "lock"):
-        config = _configure(base, suite)
-        stamp = base / "updated"
-        fresh = stamp.exists() and time.time() - stamp.stat().st_mtime < LISTS_FRESH_S
-        if not fresh:
-            _update(config, stamp)
-        try:
-            return _fetch(config, base / "debs", packages)
-        except AptError:
-            if not fresh:
-                raise
-            # The suite moved on since the lists were fetched, and its old files are gone.
-            _update(config, stamp)
-            return _fetch(config, base / "debs", packages)
+    return _with_lists(lab_dir, suite, "deb", lambda config, target: _fetch(config, target, packages))
+
+
+def download_source(lab_dir: Path, suite: str, package: str) -> Path:
+    """Fetch the upstream tarball (.orig.tar.*) of the source package `package` from `suite`, verified by apt; its path.
+
+    Debian's own patches are left out. Kept and refreshed as by `download`. Raises AptError likewise.
+    """
+    return _with_lists(lab_dir, suite, "deb-src", lambda config, target: _fetch_source(config, target, package))
 
 
 def unpack(deb: Path, target: Path) -> None:
     """Unpack a .deb's files below `target`, which is made; maintainer scripts are not run."""
     target.mkdir(parents=True, exist_ok=True)
     _run(["dpkg", "-x", str(deb), str(target)])
+
+
+def unpack_fresh(deb: Path, target: Path) -> None:
+    """Have `target` hold the files of this .deb and nothing else."""
+    # Left alone when it is this very package, for a test run of another shell may be executing from it.
+    name = target / ".package"
+    if name.exists() and name.read_text() == deb.name:
+        return
+    # Renamed into place, so that a run that was cut off leaves no half directory under the final name.
+    unfinished = target.with_name(target.name + ".new")
+    for directory in (unfinished, target):
+        if directory.exists():
+            shutil.rmtree(directory)
+    unpack(deb, unfinished)
+    (unfinished / ".package").write_text(deb.name)
+    unfinished.rename(target)
 
 
 def version(deb: Path) -> str:
@@ -203,9 +215,30 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _configure(base: Path, suite: str) -> Path:
+def _with_lists(lab_dir: Path, suite: str, kind: str, fetch: Callable[[Path, Path], T]) -> T:
+    """What `fetch` makes of an apt configuration for `suite` with current lists, and of the directory to fetch to."""
+    base = (lab_dir / "apt" / (suite if kind == "deb" else f"{suite}-src")).resolve()
+    for part in ("etc", "lists/partial", "cache/archives/partial", "debs"):
+        (base / part).mkdir(parents=True, exist_ok=True)
+    with locked(base / "lock"):
+        config = _configure(base, suite, kind)
+        stamp = base / "updated"
+        fresh = stamp.exists() and time.time() - stamp.stat().st_mtime < LISTS_FRESH_S
+        if not fresh:
+            _update(config, stamp)
+        try:
+            return fetch(config, base / "debs")
+        except AptError:
+            if not fresh:
+                raise
+            # The suite moved on since the lists were fetched, and its old files are gone.
+            _update(config, stamp)
+            return fetch(config, base / "debs")
+
+
+def _configure(base: Path, suite: str, kind: str) -> Path:
     source = derive(machine_sources(), machine_suite(), suite)
-    (base / "etc" / "derived.sources").write_text(source.to_deb822())
+    (base / "etc" / "derived.sources").write_text(source.to_deb822(kind))
     (base / "status").touch()
     settings = {
         "Dir::Etc::SourceList": "/dev/null",
@@ -249,6 +282,18 @@ def _fetch(config: Path, target: Path, packages: list[str]) -> list[Path]:
     if not all(by_package[name].exists() for name in packages):
         _run([*apt, *packages], cwd=target)
     return [by_package[name] for name in packages]
+
+
+def _fetch_source(config: Path, target: Path, package: str) -> Path:
+    apt = ["apt-get", "-c", str(config), "-q", "source", "--download-only", "--tar-only"]
+    uris = _run([*apt, "--print-uris", package], cwd=config.parent)
+    names = [shlex.split(line)[1] for line in uris.splitlines() if line.startswith("'")]
+    tarballs = [name for name in names if ".orig.tar." in name]
+    if len(tarballs) != 1:
+        raise AptError(f"apt-get source: expected one .orig tarball of {package}, got {', '.join(names) or 'nothing'}")
+    if not (target / tarballs[0]).exists():
+        _run([*apt, package], cwd=target)
+    return target / tarballs[0]
 
 
 def _run(command: list[str], cwd: Path | None = None) -> str:
