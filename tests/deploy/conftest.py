@@ -1,4 +1,4 @@
-"""The manifests as objects: what `kubectl apply -k deploy/` and what `helm template` would send."""
+"""The manifests as objects: what `kubectl apply -k` and what `helm template` would send."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import kustomize
 import pytest
-import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 LAB_DIR = Path(os.environ.get("KOORDNRI_LAB_DIR") or ROOT / ".cache" / "lab")
@@ -22,18 +22,28 @@ def root() -> Path:
     return ROOT
 
 
+def by_kind(folder: str) -> dict[str, Manifest]:
+    objects = {manifest["kind"]: manifest for manifest in kustomize.build(ROOT / folder)}
+    assert len(objects) == len(kustomize.build(ROOT / folder)), "two objects of one kind"
+    return objects
+
+
 @pytest.fixture(scope="session")
 def kustomized() -> dict[str, Manifest]:
-    """Kind → object: the resources named by kustomization.yaml, with its image put in."""
-    base = ROOT / "deploy"
-    kustomization = yaml.safe_load((base / "kustomization.yaml").read_text())
-    objects = [yaml.safe_load((base / name).read_text()) for name in kustomization["resources"]]
-    images = {image["name"]: f"{image['newName']}:{image['newTag']}" for image in kustomization["images"]}
-    for manifest in objects:
-        if manifest["kind"] == "DaemonSet":
-            for container in manifest["spec"]["template"]["spec"]["containers"]:
-                container["image"] = images[container["image"]]
-    return {manifest["kind"]: manifest for manifest in objects}
+    """Kind → object of `kubectl apply -k deploy/`."""
+    return by_kind("deploy")
+
+
+@pytest.fixture(scope="session")
+def kustomized_base() -> dict[str, Manifest]:
+    """Kind → object of `kubectl apply -k deploy/base`: without access to the API server."""
+    return by_kind("deploy/base")
+
+
+@pytest.fixture(scope="session")
+def kustomized_koordinator() -> dict[str, Manifest]:
+    """Kind → object of `kubectl apply -k deploy/koordinator`: with Koordinator's own ConfigMap."""
+    return by_kind("deploy/koordinator")
 
 
 @pytest.fixture(scope="session")

@@ -12,9 +12,12 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from koordnri.policy import load_data
+
 Manifest = dict[str, Any]
 Helm = Callable[..., subprocess.CompletedProcess[str]]
 
+BLOCK = {"name": "/dev/nvme0n1", "ioCfg": {"readBPS": 104857600}}
 HELM_LABELS = {
     "app.kubernetes.io/instance",
     "app.kubernetes.io/managed-by",
@@ -37,10 +40,21 @@ def without_helm_labels(manifest: Manifest) -> Manifest:
     return plain
 
 
-def test_default_values_give_the_objects_of_deploy(helm: Helm, kustomized: dict[str, Manifest]) -> None:
-    rendered = {kind: without_helm_labels(m) for kind, m in render(helm).items()}
+@pytest.mark.parametrize(
+    ("arguments", "built"),
+    [
+        ((), "kustomized"),
+        (("--set=apiAccess.enabled=false",), "kustomized_base"),
+        (("--set=apiAccess.policyConfigMap=koordinator-system/slo-controller-config",), "kustomized_koordinator"),
+    ],
+    ids=["deploy", "deploy/base", "deploy/koordinator"],
+)
+def test_the_chart_gives_the_objects_of_the_manifests(
+    request: pytest.FixtureRequest, helm: Helm, arguments: tuple[str, ...], built: str
+) -> None:
+    rendered = {kind: without_helm_labels(m) for kind, m in render(helm, *arguments).items()}
     # A chart does not own its namespace: `helm install --create-namespace` makes it.
-    assert rendered == {kind: m for kind, m in kustomized.items() if kind != "Namespace"}
+    assert rendered == {kind: m for kind, m in request.getfixturevalue(built).items() if kind != "Namespace"}
 
 
 @pytest.mark.parametrize("version", ["1.25", "1.28", "1.32", kubernetes_validate.latest_version()])
@@ -49,15 +63,54 @@ def test_rendered_objects_are_valid(helm: Helm, version: str) -> None:
         "--set=nriSocketDir=/run/nri,pluginIndex=05,log.level=debug,log.format=console,maxUnavailable=2",
         "--set=imagePullSecrets[0].name=registry,podAnnotations.a=b,metrics.service.annotations.c=d,metrics.port=9400",
     )
-    for arguments in ((), everything):
+    for arguments in ((), everything, ("--set=apiAccess.enabled=false",)):
         for manifest in render(helm, *arguments).values():
             kubernetes_validate.validate(manifest, version, strict=True)
 
 
-def test_policy_becomes_the_policy_file(helm: Helm) -> None:
-    rendered = render(helm, "--set=policy.resource-qos-config.clusterStrategy.beClass.memoryQOS.enable=true")
-    policy = yaml.safe_load(rendered["ConfigMap"]["data"]["policy.yaml"])
-    assert policy == {"resource-qos-config": {"clusterStrategy": {"beClass": {"memoryQOS": {"enable": True}}}}}
+def test_the_policys_keys_become_the_config_maps(helm: Helm, tmp_path: Path) -> None:
+    """A mapping or a text; large numbers stay whole."""
+    text = '{"enable": true}'
+    mapping = {"clusterStrategy": {"beClass": {"blkioQOS": {"enable": True, "blocks": [BLOCK]}}}}
+    values = tmp_path / "values.yaml"
+    values.write_text(yaml.safe_dump({"policy": {"cpu-normalization-config": text, "resource-qos-config": mapping}}))
+    data = render(helm, f"--values={values}")["ConfigMap"]["data"]
+    assert data["cpu-normalization-config"] == text
+    assert yaml.safe_load(data["resource-qos-config"]) == mapping
+    assert load_data(data, "").warnings == ()
+
+
+def test_kubelets_other_directory_is_mounted_where_the_daemon_looks(helm: Helm) -> None:
+    spec = render(helm, "--set=kubeletDir=/var/lib/k0s/kubelet")["DaemonSet"]["spec"]["template"]["spec"]
+    paths = {v["name"]: v.get("hostPath", {}).get("path") for v in spec["volumes"]}
+    mounts = {m["name"]: m["mountPath"] for m in spec["containers"][0]["volumeMounts"]}
+    assert paths["cpu-manager-state"] == "/var/lib/k0s/kubelet/cpu_manager_state"
+    assert mounts["cpu-manager-state"] == "/host/var/lib/kubelet/cpu_manager_state"
+
+
+def test_kubelets_state_can_be_left_out(helm: Helm) -> None:
+    spec = render(helm, "--set=kubeletDir=")["DaemonSet"]["spec"]["template"]["spec"]
+    names = {v["name"] for v in spec["volumes"]} | {m["name"] for m in spec["containers"][0]["volumeMounts"]}
+    assert names == {"nri", "sys", "cgroup", "proc", "state"}
+
+
+def test_names_that_look_like_numbers_stay_names(helm: Helm) -> None:
+    rendered = render(helm, "--set=apiAccess.policyConfigMap=1/2")
+    assert rendered["Role"]["metadata"]["namespace"] == "1"
+    assert rendered["Role"]["rules"][0]["resourceNames"] == ["2"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("--set=apiAccess.policyConfigMap=a/b", "--set=apiAccess.enabled=false"), "set apiAccess.enabled to true"),
+        (("--set=apiAccess.policyConfigMap=a/b", "--set=policy.system-config.x=y"), "got both"),
+    ],
+)
+def test_values_that_contradict_each_other_are_refused(helm: Helm, arguments: tuple[str, ...], expected: str) -> None:
+    done = helm("template", *arguments)
+    assert done.returncode != 0
+    assert expected in done.stderr
 
 
 def test_values_reach_the_container(helm: Helm) -> None:
@@ -92,6 +145,11 @@ def test_metrics_service_can_be_left_out(helm: Helm) -> None:
         ("--set=log.level=loud", "log/level"),
         ("--set=metrics.port=0", "metrics/port"),
         ("--set=policy=text", "policy"),
+        ("--set=policy.system-config=7", "policy/system-config"),
+        ("--set=apiAccess.policyConfigMap=slo-controller-config", "apiAccess/policyConfigMap"),
+        ("--set=apiAccess.policyConfigMap=a/b/c", "apiAccess/policyConfigMap"),
+        ("--set=apiAccess.enable=true", "apiAccess"),
+        ("--set=kubeletDir=/var/lib/kubelet/", "kubeletDir"),
         ("--set=nriSocket=/x", "nriSocket"),
     ],
 )
@@ -108,7 +166,7 @@ def test_lint_finds_nothing(helm: Helm) -> None:
 
 def test_chart_and_package_have_one_version(root: Path) -> None:
     chart = yaml.safe_load((root / "helm/koordnri/Chart.yaml").read_text())
-    kustomization = yaml.safe_load((root / "deploy/kustomization.yaml").read_text())
+    kustomization = yaml.safe_load((root / "deploy/base/kustomization.yaml").read_text())
     pyproject = (root / "pyproject.toml").read_text()
     assert f'\nversion = "{chart["appVersion"]}"\n' in pyproject
     assert kustomization["images"][0]["newTag"] == chart["appVersion"] == chart["version"]

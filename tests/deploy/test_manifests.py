@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
 import pytest
 import yaml
+
+from koordnri.cli.run import run
+from koordnri.policy import load_data, read_policy
 
 Manifest = dict[str, Any]
 
@@ -33,8 +37,11 @@ def argument(objects: dict[str, Manifest], flag: str) -> str:
 
 
 @pytest.mark.parametrize("version", KUBERNETES)
-def test_every_manifest_is_valid_with_no_unknown_field(kustomized: dict[str, Manifest], version: str) -> None:
-    for manifest in kustomized.values():
+@pytest.mark.parametrize("built", ["kustomized", "kustomized_base", "kustomized_koordinator"])
+def test_every_manifest_is_valid_with_no_unknown_field(
+    request: pytest.FixtureRequest, built: str, version: str
+) -> None:
+    for manifest in request.getfixturevalue(built).values():
         kubernetes_validate.validate(manifest, version, strict=True)
 
 
@@ -44,15 +51,31 @@ def test_the_validator_refuses_a_misspelt_field(kustomized: dict[str, Manifest])
         kubernetes_validate.validate(broken, KUBERNETES[-1], strict=True)
 
 
-def test_kustomization_lists_every_file(root: Path) -> None:
-    listed = yaml.safe_load((root / "deploy/kustomization.yaml").read_text())["resources"]
-    there = {p.name for p in (root / "deploy").glob("*.yaml")} - {"kustomization.yaml"}
+@pytest.mark.parametrize("folder", ["base", "api-access"])
+def test_kustomizations_list_every_file(root: Path, folder: str) -> None:
+    listed = yaml.safe_load((root / "deploy" / folder / "kustomization.yaml").read_text())["resources"]
+    there = {p.name for p in (root / "deploy" / folder).glob("*.yaml")} - {"kustomization.yaml"}
     assert set(listed) == there
 
 
 def test_all_objects_live_in_one_namespace(kustomized: dict[str, Manifest]) -> None:
     name = kustomized["Namespace"]["metadata"]["name"]
-    assert {m["metadata"]["namespace"] for kind, m in kustomized.items() if kind != "Namespace"} == {name}
+    namespaced = {k: m for k, m in kustomized.items() if k != "Namespace" and not k.startswith("ClusterRole")}
+    assert {m["metadata"]["namespace"] for m in namespaced.values()} == {name}
+
+
+def test_access_to_the_api_server_changes_nothing_else(
+    kustomized: dict[str, Manifest], kustomized_base: dict[str, Manifest]
+) -> None:
+    kept, base = copy.deepcopy(pod_spec(kustomized)), copy.deepcopy(pod_spec(kustomized_base))
+    for spec, source in ((kept, "--policy-configmap"), (base, "--policy-file")):
+        (only,) = spec["containers"]
+        del spec["automountServiceAccountToken"]
+        only["args"] = [a for a in only["args"] if not a.startswith(source)]
+        only["volumeMounts"] = [m for m in only["volumeMounts"] if m["name"] != "policy"]
+        spec["volumes"] = [v for v in spec["volumes"] if v["name"] != "policy"]
+    assert kept == base
+    assert all(kustomized[kind] == m for kind, m in kustomized_base.items() if kind != "DaemonSet")
 
 
 def test_the_socket_directory_is_mounted_never_the_socket(kustomized: dict[str, Manifest]) -> None:
@@ -82,14 +105,33 @@ def test_root_without_any_of_its_powers(kustomized: dict[str, Manifest]) -> None
 
 
 def test_the_host_is_mounted_read_only_but_for_cgroups_and_our_state(kustomized: dict[str, Manifest]) -> None:
-    writable = {m["name"]: m["mountPath"] for m in container(kustomized)["volumeMounts"] if not m.get("readOnly")}
-    assert writable == {"cgroup": "/host/sys/fs/cgroup", "state": "/var/lib/koordnri"}
+    volumes = {v["name"]: v["hostPath"]["path"] for v in pod_spec(kustomized)["volumes"]}
+    mounts = container(kustomized)["volumeMounts"]
+    writable = {volumes[m["name"]]: m["mountPath"] for m in mounts if not m.get("readOnly")}
+    assert writable == {"/sys/fs/cgroup": "/host/sys/fs/cgroup", "/var/lib/koordnri": "/var/lib/koordnri"}
 
 
-def test_no_access_to_the_api_server(kustomized: dict[str, Manifest]) -> None:
-    assert pod_spec(kustomized)["automountServiceAccountToken"] is False
-    assert kustomized["ServiceAccount"]["automountServiceAccountToken"] is False
-    assert not [kind for kind in kustomized if "Role" in kind]
+def test_the_daemon_finds_the_hosts_files_where_they_are_mounted(kustomized: dict[str, Manifest]) -> None:
+    """Under --host-root each host path stands as it is on the host: `koordnri.host` knows no other way."""
+    host_root = argument(kustomized, "host-root")
+    volumes = {v["name"]: v["hostPath"]["path"] for v in pod_spec(kustomized)["volumes"]}
+    mounted = {
+        m["mountPath"].removeprefix(host_root): volumes[m["name"]]
+        for m in container(kustomized)["volumeMounts"]
+        if m["mountPath"].startswith(f"{host_root}/")
+    }
+    assert mounted == {p: p for p in ("/sys", "/sys/fs/cgroup", "/proc", "/var/lib/kubelet/cpu_manager_state")}
+
+
+def test_kubelets_state_is_one_file_that_nobody_but_kubelet_makes(kustomized: dict[str, Manifest]) -> None:
+    volumes = {v["name"]: v["hostPath"] for v in pod_spec(kustomized)["volumes"]}
+    assert volumes["cpu-manager-state"] == {"path": "/var/lib/kubelet/cpu_manager_state", "type": "File"}
+
+
+def test_commands_in_the_pod_find_the_daemons_state(kustomized: dict[str, Manifest]) -> None:
+    """`kubectl exec … koordnri release` is given no --state-dir."""
+    default = next(p.default for p in run.params if p.name == "state_dir")
+    assert Path(argument(kustomized, "state-dir")) == default
 
 
 def test_no_cpu_limit_that_could_throttle_an_answer(kustomized: dict[str, Manifest]) -> None:
@@ -102,15 +144,23 @@ def test_runs_on_every_node_before_anything_else(kustomized: dict[str, Manifest]
     assert spec["priorityClassName"] == "system-node-critical"
 
 
-def test_the_policy_is_one_file_of_the_mounted_config_map(kustomized: dict[str, Manifest]) -> None:
-    volumes = {v["name"]: v for v in pod_spec(kustomized)["volumes"]}
-    (mount,) = [m for m in container(kustomized)["volumeMounts"] if m["name"] == "policy"]
-    config_map = kustomized["ConfigMap"]
-    assert volumes["policy"]["configMap"]["name"] == config_map["metadata"]["name"]
+def test_without_access_the_policy_is_the_mounted_config_map(kustomized_base: dict[str, Manifest]) -> None:
+    volumes = {v["name"]: v for v in pod_spec(kustomized_base)["volumes"]}
+    (mount,) = [m for m in container(kustomized_base)["volumeMounts"] if m["name"] == "policy"]
+    name = kustomized_base["ConfigMap"]["metadata"]["name"]
+    # Optional: a deleted ConfigMap means the defaults, not pods that cannot start.
+    assert volumes["policy"]["configMap"] == {"name": name, "optional": True}
     assert "subPath" not in mount, "kubelet never updates a subPath mount"
-    policy_file = Path(argument(kustomized, "policy-file"))
-    assert policy_file.parent == Path(mount["mountPath"])
-    assert policy_file.name in config_map["data"]
+    assert argument(kustomized_base, "policy-file") == mount["mountPath"]
+
+
+def test_the_policy_as_shipped_is_the_defaults(kustomized: dict[str, Manifest], tmp_path: Path) -> None:
+    """Both ways of reading it: the ConfigMap's data, and kubelet's mount, which has one file per key."""
+    data = kustomized["ConfigMap"]["data"]
+    for key, text in data.items():
+        (tmp_path / key).write_text(text)
+    defaults = load_data({}, "").revision
+    assert (load_data(data, "").revision, read_policy(tmp_path).revision) == (defaults, defaults)
 
 
 def test_each_mount_has_its_volume_and_each_argument_its_mount(kustomized: dict[str, Manifest]) -> None:

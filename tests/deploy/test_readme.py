@@ -38,8 +38,10 @@ def test_flags_of_the_table_are_those_of_run(readme: str, run_help: str) -> None
     assert flags(" ".join(first_cells)) == flags(run_help) - {"--help"}
 
 
-def test_the_daemon_set_passes_flags_of_run(kustomized: dict[str, Any], run_help: str) -> None:
-    (container,) = kustomized["DaemonSet"]["spec"]["template"]["spec"]["containers"]
+@pytest.mark.parametrize("built", ["kustomized", "kustomized_base"])
+def test_the_daemon_set_passes_flags_of_run(request: pytest.FixtureRequest, built: str, run_help: str) -> None:
+    daemon_set: dict[str, Any] = request.getfixturevalue(built)["DaemonSet"]
+    (container,) = daemon_set["spec"]["template"]["spec"]["containers"]
     assert flags(" ".join(a.partition("=")[0] for a in container["args"])) <= flags(run_help)
 
 

@@ -1,0 +1,80 @@
+"""What `kubectl kustomize` makes of our manifests, as far as they use it; anything else is refused, not guessed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+Manifest = dict[str, Any]
+
+KNOWN = {"apiVersion", "kind", "namespace", "resources", "components", "images", "patches"}
+CLUSTER_WIDE = {"Namespace", "ClusterRole", "ClusterRoleBinding"}
+
+
+def build(folder: Path) -> list[Manifest]:
+    """The objects of a folder with a kustomization.yaml, in the order of its resources."""
+    return _apply(folder, [])
+
+
+def _apply(folder: Path, objects: list[Manifest]) -> list[Manifest]:
+    said = yaml.safe_load((folder / "kustomization.yaml").read_text())
+    assert said.keys() <= KNOWN, f"{folder}: teach tests/deploy/kustomize.py about {said.keys() - KNOWN}"
+    for name in said.get("resources", ()):
+        path = folder / name
+        objects += build(path) if path.is_dir() else [yaml.safe_load(path.read_text())]
+    for name in said.get("components", ()):
+        objects = _apply(folder / name, objects)
+    for patch in said.get("patches", ()):
+        objects = _patched(objects, patch)
+    for manifest in objects:
+        if "namespace" in said and manifest["kind"] not in CLUSTER_WIDE:
+            manifest["metadata"]["namespace"] = said["namespace"]
+        for image in said.get("images", ()):
+            _set_image(manifest, image)
+    return objects
+
+
+def _patched(objects: list[Manifest], patch: Manifest) -> list[Manifest]:
+    content = yaml.safe_load(patch["patch"])
+    target = patch.get("target") or {"kind": content["kind"], **content["metadata"]}
+    found = [m for m in objects if _matches(m, target)]
+    assert found, f"no object for the patch of {target}"
+    if isinstance(content, dict):
+        assert content.keys() - {"apiVersion", "kind", "metadata"} == {"$patch"}, f"only deletions are known: {content}"
+        assert content["$patch"] == "delete"
+        return [m for m in objects if m not in found]
+    for manifest in found:
+        for operation in content:
+            _operate(manifest, **operation)
+    return objects
+
+
+def _matches(manifest: Manifest, target: Manifest) -> bool:
+    assert target.keys() <= {"kind", "name", "namespace"}
+    seen = {**manifest["metadata"], "kind": manifest["kind"]}
+    return all(seen.get(key) == value for key, value in target.items())
+
+
+def _operate(manifest: Manifest, op: str, path: str, value: Any = None) -> None:
+    """One operation of RFC 6902. Raises KeyError or IndexError where there is nothing, as all three need."""
+    *steps, last = [int(step) if step.isdecimal() else step for step in path.split("/")[1:]]
+    place: Any = manifest
+    for step in steps:
+        place = place[step]
+    now = place[last]
+    if op == "test":
+        assert now == value, f"{path} is {now}, not {value}"
+    elif op == "replace":
+        place[last] = value
+    else:
+        assert op == "remove", f"teach tests/deploy/kustomize.py about {op}"
+        del place[last]
+
+
+def _set_image(manifest: Manifest, image: Manifest) -> None:
+    if manifest["kind"] == "DaemonSet":
+        for container in manifest["spec"]["template"]["spec"]["containers"]:
+            if container["image"].partition(":")[0] == image["name"]:
+                container["image"] = f"{image['newName']}:{image['newTag']}"
