@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from koordnri.model import Container, ContainerContext, Event, Field, Hook, NodeState, Pod, PodContext
 from koordnri.model.annotations import fault_of
 from koordnri.model.decision import Decision, HookError
+from koordnri.model.routes import OBSERVE
 from koordnri.policy import DEFAULT_POLICY, Policy
 
 ENTRY_POINTS = "koordnri.hooks"
@@ -74,6 +75,8 @@ class _Step(NamedTuple):
     decide: Callable[[Any], None]
     owns: frozenset[Field]
     stats: HookStats
+    observed: bool
+    """its settings are shown, not applied"""
 
 
 class _Plan(NamedTuple):
@@ -135,21 +138,26 @@ class Chain:
         decision, clock, busy = ctx.decision, self._clock, self._busy
         if off := self._plan.off:
             decision.skipped.update(off)
+        if (ctx.policy.namespaces_left_alone or ctx.node.released) and (why := _left_alone(ctx)):
+            decision.skipped.update((step.name, why) for step in steps)
+            return decision
         started = clock()
         for step in steps:
-            name, decide, owns, stats = step
+            name, decide, owns, stats, observed = step
             if started > deadline_ns:
-                _fail(decision, HookError(name, _LATE, "late"), owns)
+                _fail(decision, HookError(name, _LATE, "late"), step)
                 continue
             # The second look: a hook may return just as it is found stuck, and would else never be asked again.
             if busy and name in busy and busy[name].hook == name:
-                _fail(decision, HookError(name, _BUSY, "late"), owns)
+                _fail(decision, HookError(name, _BUSY, "late"), step)
                 continue
             ctx.hook, ctx.owns = name, owns
             try:
                 decide(ctx)
             except Exception as error:  # noqa: BLE001  # whatever a hook raises costs its own fields, never the container
-                _fail(decision, fault_of(name, error), owns)
+                _fail(decision, fault_of(name, error), step)
+            if observed:
+                _only_show(decision, name)
             if busy:
                 busy.pop(name, None)
             ended = clock()
@@ -173,13 +181,14 @@ class Chain:
             self._busy[stuck] = ctx
         partial.late = True
         partial.settings = {n: s for n, s in dict(ctx.decision.settings).items() if s.hook != stuck}
+        partial.observed = dict(ctx.decision.observed)
         partial.skipped = dict(ctx.decision.skipped)
         partial.errors = list(ctx.decision.errors)
         partial.undecided = ctx.decision.undecided
         steps = self._plan_of(ctx.policy).containers
         for step in itertools.dropwhile(lambda s: s.name != stuck, steps) if stuck else ():
             text = f"did not answer within the chain's budget; container {ctx.container.name} goes on without it"
-            _fail(partial, HookError(step.name, text if step.name == stuck else _LATE, "late"), step.owns)
+            _fail(partial, HookError(step.name, text if step.name == stuck else _LATE, "late"), step)
         self._conclude(partial, ctx.policy, refuse=ctx.event is Event.CREATE)
         return partial
 
@@ -193,14 +202,15 @@ class Chain:
         containers, pods, off = [], [], {}
         for hook in self._hooks:
             name = hook.name
-            if policy.hook_mode(name) == "off":
+            mode = policy.hook_mode(name)
+            if mode == "off":
                 off[name] = f"switched off by the policy (koordnri-config.hooks.{name}.mode)"
                 continue
             owns, stats = frozenset(hook.owns), self.stats[name]
             if type(hook).decide is not Hook.decide:
-                containers.append(_Step(name, hook.decide, owns, stats))
+                containers.append(_Step(name, hook.decide, owns, stats, mode == "observe"))
             if type(hook).decide_pod is not Hook.decide_pod:
-                pods.append(_Step(name, hook.decide_pod, owns, stats))
+                pods.append(_Step(name, hook.decide_pod, owns, stats, mode == "observe"))
         return _Plan(policy, tuple(containers), tuple(pods), off)
 
     def _conclude(self, decision: Decision, policy: Policy, refuse: bool) -> None:
@@ -209,7 +219,7 @@ class Chain:
             errors = self.stats[error.hook].errors
             errors[error.fault] = errors.get(error.fault, 0) + 1
         for hook, message, _ in decision.errors if refuse else ():
-            if policy.failure_policy(hook) == "fail":
+            if policy.failure_policy(hook) == "fail" and policy.hook_mode(hook) == "enforce":
                 raise Refused(
                     f"koordnri: hook {hook} could not decide: {message}; "
                     f"the policy says koordnri-config.hooks.{hook}.failurePolicy: fail",
@@ -217,13 +227,28 @@ class Chain:
                 )
 
 
-def _fail(decision: Decision, error: HookError, owns: frozenset[Field]) -> None:
-    """The hook's fields are lost, and nobody else's."""
+def _left_alone(ctx: ContainerContext | PodContext) -> str:
+    """Why nobody is asked about this pod; "" when somebody is."""
+    pod = ctx.pod
+    if pod.namespace in ctx.policy.namespaces_left_alone:
+        return f"the policy leaves namespace {pod.namespace} alone (koordnri-config.namespacesLeftAlone)"
+    released = ctx.node.released
+    return "released by `koordnri release`, until the daemon restarts" if "*" in released or pod.id in released else ""
+
+
+def _only_show(decision: Decision, hook: str) -> None:
+    for name in [n for n, s in decision.settings.items() if s.hook == hook]:
+        decision.observed[name] = decision.settings.pop(name)._replace(route=OBSERVE)
+
+
+def _fail(decision: Decision, error: HookError, step: _Step) -> None:
+    """The hook's fields are lost, and nobody else's. A hook that is only observed has none to lose."""
     for name in [n for n, s in decision.settings.items() if s.hook == error.hook]:
         del decision.settings[name]
     decision.skipped[error.hook] = error.message
     decision.errors.append(error)
-    decision.undecided |= owns
+    if not step.observed:
+        decision.undecided |= step.owns
 
 
 def load_hooks() -> list[Hook]:

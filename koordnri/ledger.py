@@ -12,20 +12,24 @@ from typing import Any
 from koordnri.model import Pod, Resources
 from koordnri.model.decision import Decision
 from koordnri.model.resources import Note
+from koordnri.model.routes import RECORD
 
 
 class Entry:
-    """One container: whose it is, what kubelet asked for, what was decided last."""
+    """One container: whose it is, what kubelet asked for, what the runtime was told, what its files hold."""
 
-    __slots__ = ("baseline", "decided", "id", "name", "pod_id")
+    __slots__ = ("baseline", "files", "id", "name", "pod_id", "sent")
 
     def __init__(self, id: str, name: str, pod_id: str, baseline: Resources) -> None:
         self.id = id
         self.name = name
         self.pod_id = pod_id
         self.baseline = baseline
-        self.decided: dict[str, tuple[Any, str]] = {}
-        """name of the field → (value, route), as sent to the runtime"""
+        self.sent: dict[str, tuple[Any, str]] = {}
+        """name of the field → (value, route) that the runtime was told last: `adjust`, `reply` or `record`. A setting with route
+        `write` stands here too, until its file is written."""
+        self.files: dict[str, Any] = {}
+        """name of the field → value that its file had when the reconciler looked last"""
 
 
 class Ledger:
@@ -94,12 +98,22 @@ class Ledger:
         note = self._moved.get(container_id)
         return None if note is None else note.asked
 
-    def record(self, entry: Entry, decision: Decision, moved: Note | None = None) -> None:
-        """The decision was sent. `moved`: the note of the container, where its annotation says something else."""
-        decided = {name: (s.value, s.route) for name, s in decision.settings.items()}
+    def record(
+        self,
+        entry: Entry,
+        decision: Decision,
+        moved: Note | None = None,
+        sent: dict[str, tuple[Any, str]] | None = None,
+    ) -> None:
+        """The decision was made for an event. `moved`: the note of the container, where its annotation says something else.
+
+        `sent` is what the runtime has of ours when the decision did not go out whole; None: it did.
+        """
+        if sent is None:
+            sent = {name: (s.value, s.route) for name, s in decision.settings.items()}
         changed = False
         with self._lock:
-            entry.decided = decided
+            entry.sent = sent
             self._containers[entry.id] = entry
             self._by_pod.setdefault(entry.pod_id, set()).add(entry.id)
             if not moved:  # kubelet may have moved it back to where the annotation has it
@@ -138,14 +152,17 @@ class Ledger:
         """Field → what its file held before we wrote it first, of a pod or container."""
         return dict(self._written.get(owner_id, ()))
 
-    def wrote(self, owner_id: str, name: str, before: Any, decided: tuple[Any, str]) -> None:
-        """A file was written and reads back as `decided` (value, route)."""
+    def verified(self, container_id: str, name: str, value: Any) -> None:
+        """A container's file was read, and holds this."""
         with self._lock:
-            entry = self._containers.get(owner_id)
-            if entry is None and owner_id not in self._pods:
+            if (entry := self._containers.get(container_id)) is not None:
+                entry.files[name] = value
+
+    def wrote(self, owner_id: str, name: str, before: Any) -> None:
+        """A file was written, and reads back as wanted."""
+        with self._lock:
+            if owner_id not in self._containers and owner_id not in self._pods:
                 return  # gone meanwhile
-            if entry is not None:
-                entry.decided[name] = decided
             written = self._written.setdefault(owner_id, {})
             first = name not in written
             written.setdefault(name, before)
@@ -166,11 +183,8 @@ class Ledger:
         self._on_moved()
 
     def restored(self, owner_id: str, name: str) -> None:
-        """A field is as it was before us; nothing of ours is left there."""
+        """A file holds what it held before us; nothing of ours is left there."""
         with self._lock:
-            entry = self._containers.get(owner_id)
-            if entry is not None:
-                entry.decided.pop(name, None)
             written = self._written.get(owner_id, {})
             had = written.pop(name, self) is not self
             if had and not written:
@@ -182,6 +196,27 @@ class Ledger:
         """A copy, for the state directory."""
         with self._lock:
             return {i: dict(w) for i, w in self._written.items()}
+
+    # -- updates of our own -------------------------------------------------------------------------------------------
+
+    def sending(self, container_id: str, values: dict[str, int | str]) -> None:
+        """Values are about to go through the runtime. To be saved before they do: see `Note.sending`."""
+        with self._lock:
+            if (entry := self._containers.get(container_id)) is not None:
+                note = self._moved.get(container_id) or Note(entry.baseline)
+                self._moved[container_id] = Note(note.asked, note.set, {**note.sending, **values})
+
+    def recorded(self, container_id: str, values: dict[str, int | str]) -> None:
+        """The runtime has taken them."""
+        with self._lock:
+            entry, note = self._containers.get(container_id), self._moved.get(container_id)
+            if entry is None:
+                return  # gone meanwhile
+            entry.sent.update((name, (value, RECORD)) for name, value in values.items())
+            note = note or Note(entry.baseline)
+            sending = {n: v for n, v in note.sending.items() if n not in values}
+            self._moved[container_id] = Note(note.asked, {**note.set, **values}, sending)
+        self._on_moved()
 
     # -- views --------------------------------------------------------------------------------------------------------
 

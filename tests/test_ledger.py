@@ -50,7 +50,7 @@ def test_what_was_decided_is_remembered_with_its_route():
     entry = ledger.container("c")
     assert entry is not None
     assert (entry.name, entry.pod_id, entry.baseline) == ("main", "p", SMALL)
-    assert entry.decided == {"quota": (-1, "adjust")}
+    assert entry.sent == {"quota": (-1, "adjust")}
     assert ledger.container("other") is None
 
 
@@ -59,7 +59,7 @@ def test_the_last_decision_replaces_the_one_before():
     ledger.record(Entry("c", "main", "p", SMALL), decision(quota=-1, more=1))
     ledger.record(Entry("c", "main", "p", BIG), decision(quota=7))
     [entry] = ledger.entries()
-    assert (entry.baseline, entry.decided) == (BIG, {"quota": (7, "adjust")})
+    assert (entry.baseline, entry.sent) == (BIG, {"quota": (7, "adjust")})
 
 
 def test_a_pod_takes_its_containers_with_it():
@@ -269,21 +269,42 @@ class Notes(Book):
 @pytest.mark.parametrize("owner", ["p", "c"])
 def test_what_a_file_held_first_is_kept_and_saved_once(owner):
     notes = Notes()
-    notes.ledger.wrote(owner, "cpu.quota", 80_000, (40_000, "write"))
-    notes.ledger.wrote(owner, "cpu.quota", 40_000, (20_000, "write"))
+    notes.ledger.wrote(owner, "cpu.quota", 80_000)
+    notes.ledger.wrote(owner, "cpu.quota", 40_000)
     assert notes.ledger.written(owner) == {"cpu.quota": 80_000}
     assert (notes.saves, notes.saved_written) == (1, {owner: {"cpu.quota": 80_000}})
 
 
-def test_what_was_written_is_what_the_container_is_decided_to_have():
+def test_what_a_file_has_is_not_what_the_runtime_was_told():
     notes = Notes()
     notes.ledger.record(Entry("c", "main", "p", NOTHING), decision(quota=1, more=2))
-    notes.ledger.wrote("c", "quota", 80_000, (40_000, "write"))
+    notes.ledger.wrote("c", "quota", 80_000)
+    notes.ledger.verified("c", "quota", 40_000)
+    notes.ledger.verified("gone", "quota", 40_000)
     entry = notes.ledger.container("c")
     assert entry is not None
-    assert entry.decided == {"quota": (40_000, "write"), "more": (2, ADJUST)}
-    notes.ledger.restored("c", "quota")
-    assert entry.decided == {"more": (2, ADJUST)}
+    assert (entry.sent, entry.files) == ({"quota": (1, ADJUST), "more": (2, ADJUST)}, {"quota": 40_000})
+
+
+def test_a_value_on_its_way_through_the_runtime_may_be_stored_or_not():
+    """Should we die before its outcome is known, either value is ours."""
+    book = Book()
+    book.ledger.remember_pod(pod("p"))
+    book.ledger.record(Entry("c", "main", "p", SMALL), decision(quota=1), Note(SMALL, {"quota": 1}))
+    book.ledger.sending("c", {"quota": 2})
+    assert book.ledger.moved_note("c") == Note(SMALL, {"quota": 1}, {"quota": 2})
+    book.ledger.recorded("c", {"quota": 2})
+    assert book.saved == {"c": Note(SMALL, {"quota": 2})}
+    entry = book.ledger.container("c")
+    assert entry is not None
+    assert entry.sent == {"quota": (2, "record")}
+
+
+def test_what_is_gone_when_its_update_returns_leaves_nothing_behind():
+    book = Book()
+    book.ledger.sending("gone", {"quota": 2})
+    book.ledger.recorded("gone", {"quota": 2})
+    assert (book.ledger.moved(), book.saves) == ({}, 0)
 
 
 def test_what_went_back_is_forgotten_and_saved_once():
@@ -297,7 +318,7 @@ def test_what_went_back_is_forgotten_and_saved_once():
 
 def test_a_file_that_held_nothing_readable_was_written_all_the_same():
     notes = Notes()
-    notes.ledger.wrote("p", "cpu.quota", None, (1, "write"))
+    notes.ledger.wrote("p", "cpu.quota", None)
     assert notes.saved_written == {"p": {"cpu.quota": None}}
     notes.ledger.restored("p", "cpu.quota")
     assert notes.saved_written == {}
@@ -306,7 +327,7 @@ def test_a_file_that_held_nothing_readable_was_written_all_the_same():
 @pytest.mark.parametrize("owner", ["gone", ""])
 def test_what_is_gone_by_the_time_it_was_written_leaves_nothing_behind(owner):
     notes = Notes()
-    notes.ledger.wrote(owner, "cpu.quota", 5, (1, "write"))
+    notes.ledger.wrote(owner, "cpu.quota", 5)
     notes.ledger.restored(owner, "cpu.quota")
     assert notes.saves == 0
     assert notes.ledger.all_written() == {}
@@ -315,7 +336,7 @@ def test_what_is_gone_by_the_time_it_was_written_leaves_nothing_behind(owner):
 def test_a_new_decision_does_not_forget_what_a_file_held():
     """Else a field that an update decided no more would never go back."""
     notes = Notes()
-    notes.ledger.wrote("c", "cpu.quota", 80_000, (40_000, "write"))
+    notes.ledger.wrote("c", "cpu.quota", 80_000)
     notes.record("c")
     assert notes.ledger.written("c") == {"cpu.quota": 80_000}
 
@@ -335,7 +356,7 @@ def test_a_new_decision_does_not_forget_what_a_file_held():
 def test_what_was_written_goes_with_its_pod_or_container(forget, left):
     notes = Notes()
     for owner in ("p", "c"):
-        notes.ledger.wrote(owner, "cpu.quota", 80_000, (40_000, "write"))
+        notes.ledger.wrote(owner, "cpu.quota", 80_000)
     notes.saves = 0
     forget(notes.ledger)
     assert notes.ledger.all_written().keys() == left

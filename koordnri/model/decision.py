@@ -32,11 +32,13 @@ _NONE: frozenset[Field] = frozenset()
 class Decision:
     """Filled by the chain, then only read."""
 
-    __slots__ = ("errors", "late", "settings", "skipped", "undecided")
+    __slots__ = ("errors", "late", "observed", "settings", "skipped", "undecided")
 
     def __init__(self) -> None:
         self.settings: dict[str, Setting] = {}
         """name of the field (`env[X]` when keyed) → setting"""
+        self.observed: dict[str, Setting] = {}
+        """the same of hooks that the policy only observes: what would be set, with route `observe`; never applied"""
         self.skipped: dict[str, str] = {}
         """name of the field, or of the hook → reason"""
         self.errors: list[HookError] = []

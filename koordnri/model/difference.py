@@ -16,7 +16,7 @@ from typing import Any
 
 from koordnri.model import fields
 from koordnri.model.decision import Decision, Setting
-from koordnri.model.fields import UNLIMITED, Field
+from koordnri.model.fields import UNLIMITED, Field, split_name
 from koordnri.model.node import NodeState
 from koordnri.model.resources import Resources
 from koordnri.model.routes import REPLY, WRITE
@@ -41,17 +41,46 @@ _RESTORED = "back to what kubelet asked for: the policy has no say in it any mor
 
 def changes(decision: Decision, stored: Resources, node: NodeState) -> list[Setting]:
     """The decided settings that go by a reply and that the stored resources do not have yet."""
-    return [s for s in decision.settings.values() if s.route == REPLY and not _has(stored, s, node)]
+    return [s for s in decision.settings.values() if s.route == REPLY and not is_stored(stored, s, node)]
 
 
-def through_runtime(decision: Decision) -> dict[str, int | str]:
-    """Name of the field → value, of what the decision puts into the runtime's stored spec and an update can change later."""
+def through_runtime(settings: Iterable[Setting]) -> dict[str, int | str]:
+    """Name of the field → value, of what these put into the runtime's stored spec and an update can change later."""
     sent: dict[str, int | str] = {}
-    for name, (field, _, value, _, _, route) in decision.settings.items():
+    for field, key, value, _, _, route in settings:
         if field.update and route != WRITE:
             plain = value.__class__
-            sent[name] = value if plain is int or plain is str else _plain(field, value)
+            sent[f"{field.name}[{key}]" if field.keyed else field.name] = (
+                value if plain is int or plain is str else _plain(field, value)
+            )
     return sent
+
+
+def unrecorded(
+    decision: Decision, baseline: Resources, sent: Mapping[str, tuple[Any, str]], node: NodeState
+) -> list[Setting]:
+    """What an update must carry so that the runtime's stored spec agrees with the decision.
+
+    sent   name of the field → (value, route) that the runtime was told last
+    """
+    missing = []
+    for name, setting in decision.settings.items():
+        if setting.route != REPLY:
+            continue
+        told = sent.get(name)
+        has = told[0] if told is not None and told[1] != WRITE else baseline_value(setting.field, baseline, node)
+        if not agree(setting.field, has, setting.value):
+            missing.append(setting)
+    for name, (value, route) in sent.items():
+        field, key = split_name(name)
+        if name in decision.settings or route == WRITE or field is None or not field.update:
+            continue
+        if field in decision.undecided or (field.keyed and key not in (node.block_devices or {})):
+            continue
+        want = baseline_value(field, baseline, node)
+        if want is not None and not agree(field, want, value):
+            missing.append(Setting(field, key, want, "", _RESTORED, REPLY))
+    return missing
 
 
 def restorations(
@@ -151,6 +180,14 @@ def _restored_devices(
     return back
 
 
+def agree(field: Field, a: Any, b: Any) -> bool:
+    """Of two values, one of which may come from a note, and so be of any type."""
+    try:
+        return field.same(a, b)
+    except (TypeError, AttributeError):
+        return False
+
+
 def _is_ours(field: Field, has: int | str, ours: Ours) -> bool:
     """Whether we set the field to what it has. An annotation may be forged, so types are looked at before values are compared."""
     return any(isinstance(value := o.get(field.name), type(has)) and field.same(value, has) for o in ours)
@@ -171,7 +208,8 @@ def _plain(field: Field, value: Any) -> int | str:
         return str(value)
 
 
-def _has(stored: Resources, setting: Setting, node: NodeState) -> bool:
+def is_stored(stored: Resources, setting: Setting, node: NodeState) -> bool:
+    """Whether the stored resources have what a setting wants."""
     field, value = setting.field, setting.value
     plain = _ATTRIBUTE.get(field)
     if plain is not None:

@@ -146,3 +146,14 @@ ALL: tuple[Field, ...] = (
     DEVICE,
     OOM_SCORE_ADJ,
 )
+
+_BY_NAME = {field.name: field for field in ALL}
+
+
+def split_name(name: str) -> tuple[Field | None, str]:
+    """Inverse of `Field.named`: `io.max[/dev/sda]` → (IO_MAX, "/dev/sda"). None for a field of another version of koordnri."""
+    family, bracket, key = name.partition("[")
+    field = _BY_NAME.get(family)
+    if field is None or field.keyed != bool(bracket):
+        return None, ""
+    return field, key[:-1] if bracket else ""

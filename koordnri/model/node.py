@@ -87,6 +87,8 @@ class NodeState:
     """CPU normalisation: how much faster than the reference this CPU is; None when not normalised"""
     block_devices: Mapping[str, str] | None = None
     """path → `major:minor` of the whole disk; None on a node that is only described, where every device is taken to exist"""
+    released: frozenset[str] = frozenset()
+    """ids of the pods that `koordnri release` gave back to kubelet; "*" stands for all"""
     problems: tuple[str, ...] = ()
     """what could not be read of the node, for logs and /readyz"""
     create_routes: Routes = field(init=False, repr=False, compare=False)

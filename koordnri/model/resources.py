@@ -57,13 +57,15 @@ class Note(msgspec.Struct, omit_defaults=True, frozen=True):
     """the baseline"""
     set: dict[str, int | str] = {}  # msgspec gives each note its own
     """field, as named in decisions → value of ours that went last through the runtime: only fields that an update can change"""
+    sending: dict[str, int | str] = {}
+    """the same, of an update of our own whose outcome is not known yet: should we die now, either value may be stored"""
 
     def followed_by(self, asked: Resources, sent: dict[str, int | str]) -> Note:
         """The note once `sent` has gone through the runtime, with `asked` as the baseline.
 
         What is not sent this time stays noted: its hook may have failed, or the runtime may refuse what takes it back.
         """
-        return Note(asked, {**self.set, **sent})
+        return Note(asked, {**self.set, **self.sending, **sent})
 
 
 NOTHING = Resources()

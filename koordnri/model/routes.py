@@ -13,6 +13,10 @@ REPLY = "reply"
 """an update in the reply to an event or to Synchronize"""
 WRITE = "write"
 """a cgroup file, written by the daemon itself"""
+RECORD = "record"
+"""an update of our own, by which the runtime's stored spec comes to agree with what was written"""
+OBSERVE = "observe"
+"""nowhere: the hook is only observed"""
 
 
 class Refusal(str):

@@ -1,19 +1,41 @@
-"""Which cgroup files follow from a decision, and which go back because it has no say in them any more."""
+"""What follows from a decision: which cgroup files are to have it, which go back, what the runtime is to be told of it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from koordnri.host.change import Change
-from koordnri.model import NodeState, fields
-from koordnri.model.decision import Decision
-from koordnri.model.difference import baseline_value
-from koordnri.model.fields import Field
+from koordnri.ledger import Entry
+from koordnri.model import NodeState, Pod
+from koordnri.model.decision import Decision, Setting
+from koordnri.model.difference import baseline_value, through_runtime
+from koordnri.model.fields import Field, split_name
 from koordnri.model.resources import Resources
 from koordnri.model.routes import REPLY, WRITE
 
-_FIELD = {field.name: field for field in fields.ALL}
+
+class Goal(NamedTuple):
+    """A file that is to have a value, and what is to be remembered once it has."""
+
+    owner: Pod | Entry
+    name: str
+    """of the field, in decisions"""
+    change: Change
+    restores: bool
+
+
+class Update(NamedTuple):
+    """What an update through the runtime must carry so that its stored spec of one container agrees with the decision."""
+
+    container_id: str
+    pod_id: str
+    settings: tuple[Setting, ...]
+
+    @property
+    def values(self) -> dict[str, int | str]:
+        """Name of the field → value, as noted in the ledger."""
+        return through_runtime(self.settings)
 
 
 def wanted(directory: str, decision: Decision, node: NodeState) -> dict[str, Change]:
@@ -35,7 +57,7 @@ def back_to_baseline(
     back = {}
     for name in names:
         field, key = split_name(name)
-        if name in decision.settings or field is None or field in decision.undecided or field.keyed != bool(key):
+        if name in decision.settings or field is None or field in decision.undecided:
             continue
         if field.keyed and key not in (node.block_devices or {}):
             continue  # a disk that is gone took its limits with it
@@ -58,12 +80,6 @@ def back_to_before(directory: str, before: Mapping[str, Any], decision: Decision
         ):
             back[name] = Change(directory, field, _disk(field, key, node), value)
     return back
-
-
-def split_name(name: str) -> tuple[Field | None, str]:
-    """`io.max[/dev/sda]` → (IO_MAX, "/dev/sda"). None for a field of another version of koordnri."""
-    family, bracket, key = name.partition("[")
-    return _FIELD.get(family), key[:-1] if bracket else ""
 
 
 def _disk(field: Field, key: str, node: NodeState) -> str:

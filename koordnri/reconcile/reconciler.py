@@ -1,4 +1,4 @@
-"""The thread that makes running containers and their pods follow: write first, read back, look again every few seconds.
+"""The thread that makes running containers and their pods follow: write first, read back, record when it is safe, look again.
 
 A pass decides every affected pod and container again, by the same chain as an event does, and writes what the files do not have
 yet. Nothing changes, nothing is written. What the kernel or somebody else refuses is tried again at the next sweep, and told once.
@@ -6,36 +6,47 @@ yet. Nothing changes, nothing is written. What the kernel or somebody else refus
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-import msgspec
-
-from koordnri.chain import Chain, Snapshot
-from koordnri.host.cgroup_paths import container_directory, pod_directory
-from koordnri.host.change import Change, Outcome, Status, by_level
-from koordnri.host.spelling import form
+from koordnri.chain import Chain
+from koordnri.host.change import Outcome, Status, by_level
 from koordnri.host.writer import Writer
-from koordnri.ledger import Entry, Ledger
-from koordnri.model import Container, Event, NodeError, Pod, fields
-from koordnri.model.routes import WRITE
-from koordnri.reconcile.plan import back_to_baseline, back_to_before, split_name, wanted
+from koordnri.ledger import Ledger
+from koordnri.model import Decision, NodeError, Pod
+from koordnri.reconcile.plan import Goal, Update
+from koordnri.reconcile.planner import Planner, World
+from koordnri.reconcile.recorder import Recorder
 
 DEBOUNCE_S = 0.1
 """Several edits of a policy within this become one pass."""
 SWEEP_S = 10.0
 """How often everything is compared with its files, whatever happened."""
+MOST_TOLD = 10_000
 
 
-class World(NamedTuple):
-    """What a pass reads besides the ledger."""
+class Done(NamedTuple):
+    """What a pass came to with one file."""
 
-    snapshot: Snapshot
-    runtime: str
-    """name of the runtime, by which containers' cgroups are called"""
+    goal: Goal
+    outcome: Outcome
+
+
+class Failure(NamedTuple):
+    """A file that would not take its value, told once."""
+
+    pod: Pod
+    container: str
+    """its name; "" for the pod's own cgroup"""
+    directory: str
+    field: str
+    value: Any
+    status: str
+    error: str
 
 
 class Stats:
@@ -43,9 +54,11 @@ class Stats:
 
     def __init__(self) -> None:
         self.passes: Counter[str] = Counter()
-        """trigger (change, pod, sweep) → passes"""
+        """trigger (change, pod, sweep, asked) → passes"""
         self.writes: Counter[tuple[str, str]] = Counter()
         """(field, status of the outcome) → count; what had its value already is not counted"""
+        self.failures: Counter[tuple[str, str, str]] = Counter()
+        """(field, route, reason) → files that would not take their value"""
         self.drift: Counter[str] = Counter()
         """field → files that had lost their value and got it back in a sweep"""
         self.last_pass_s = 0.0
@@ -53,20 +66,14 @@ class Stats:
         """from the last change of policy or node to the last file read back"""
 
 
-class _Goal(NamedTuple):
-    """A change, and what is to be remembered once it is made."""
-
-    owner: Pod | Entry
-    name: str
-    change: Change
-    restores: bool
-
-
 class Reconciler:
     """`run` blocks until `stop`; `trigger` may be called from any thread and never blocks.
 
-    writer   makes the writer for a cgroup version; tests give it a refusing kernel
-    save     puts the ledger's notes on disk at once
+    writer     makes the writer for a cgroup version; tests give it a refusing kernel
+    save       puts the ledger's notes on disk at once
+    decided    told of each decision with errors: pod, container ("" for the pod's own cgroup), decision
+    failed     told of each file that would not take its value, once
+    recorder   brings the runtime's stored spec to agree; None: nobody does
     """
 
     def __init__(
@@ -77,18 +84,22 @@ class Reconciler:
         writer: Callable[[int], Writer],
         log: Any,
         save: Callable[[], None] = lambda: None,
+        decided: Callable[[Pod, str, Decision], None] = lambda pod, container, decision: None,
+        failed: Callable[[Failure], None] = lambda failure: None,
+        recorder: Recorder | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         debounce_s: float = DEBOUNCE_S,
     ) -> None:
         self.stats = Stats()
-        self._chain = chain
+        self._planner = Planner(chain, ledger)
         self._ledger = ledger
         self._world = world
         self._make_writer = writer
         self._log = log
         self._save = save
-        self._ours: dict[tuple[str, str], Any] = {}
-        """(pod, field) → what we wrote last; another value in the file is somebody else's"""
+        self._decided = decided
+        self._failed = failed
+        self._recorder = recorder
         self._monotonic = monotonic
         self._debounce_s = debounce_s
         self._wake = threading.Event()
@@ -96,8 +107,11 @@ class Reconciler:
         self._pods: deque[str] = deque()
         """ids of pods to look at; appended to by one thread while another takes from it, which a set does not bear"""
         self._all_since: float | None = None
+        self._asked: queue.SimpleQueue[tuple[list[Pod], queue.SimpleQueue[list[Done] | None]]] = queue.SimpleQueue()
+        self._later: list[tuple[float, str]] = []
+        """(when, pod) to be looked at again"""
         self._told: set[tuple[str, str, str]] = set()
-        """failures that were logged, as (directory, field, what was wanted and came of it); errors may tell numbers that move"""
+        """failures that were told, as (directory, field, what was wanted and came of it); errors may tell numbers that move"""
 
     # -- triggers: any thread -----------------------------------------------------------------------------------------
 
@@ -108,6 +122,26 @@ class Reconciler:
         elif self._all_since is None:
             self._all_since = self._monotonic()
         self._wake.set()
+
+    def wake(self) -> None:
+        """The recorder has something to do."""
+        self._wake.set()
+
+    def ask(self, pods: list[Pod], timeout_s: float) -> list[Done]:
+        """Have these pods looked at now, every file of them, and wait for what comes of it.
+
+        Raises TimeoutError when the thread does not come round in time, or is not running (any more).
+        """
+        answer: queue.SimpleQueue[list[Done] | None] = queue.SimpleQueue()
+        self._asked.put((pods, answer))
+        self._wake.set()
+        try:
+            done = answer.get(timeout=timeout_s)
+        except queue.Empty:
+            done = None
+        if done is None:
+            raise TimeoutError(f"the reconciler did not come round within {timeout_s:.0f} s")
+        return done
 
     def stop(self) -> None:
         """End `run` after the pass that is under way."""
@@ -120,140 +154,114 @@ class Reconciler:
         """Pass after pass until `stop`."""
         sweep_at = self._monotonic() + SWEEP_S
         while not self._stop.is_set():
-            self._wake.wait(max(sweep_at - self._monotonic(), 0.0))
+            self._wake.wait(max(min(self._due_at(), sweep_at) - self._monotonic(), 0.0))
             if self._all_since is not None and self._stop.wait(self._debounce_s):
-                return
+                break
             self._wake.clear()
             since, self._all_since = self._all_since, None
-            pods = {self._pods.popleft() for _ in range(len(self._pods))}
+            pods = {self._pods.popleft() for _ in range(len(self._pods))} | self._due_later()
             if since is not None:
                 self.reconcile("change", self._ledger.pods())
                 self.stats.changed_to_verified_s = self._monotonic() - since
             elif pods:
                 self.reconcile("pod", [p for i in pods if (p := self._ledger.pod(i)) is not None])
+            self._answer_asked()
             if self._monotonic() >= sweep_at:
                 self.reconcile("sweep", self._ledger.pods())
                 sweep_at = self._monotonic() + SWEEP_S
+            if self._recorder is not None:
+                again, in_s = self._recorder.step()
+                self._later += [(self._monotonic() + in_s, pod_id) for pod_id in again]
+        while not self._asked.empty():
+            self._asked.get()[1].put(None)
 
-    def reconcile(self, trigger: str, pods: Iterable[Pod]) -> list[Outcome]:
-        """One pass over these pods and their containers."""
+    def reconcile(self, trigger: str, pods: Iterable[Pod]) -> list[Done]:
+        """One pass over these pods and their containers. Unless it is a change's or a pod's, every file is looked at."""
         started, world = self._monotonic(), self._world()
         writer = self._make_writer(world.snapshot.node.cgroup_version)
-        goals: list[_Goal] = []
+        goals: list[Goal] = []
+        updates: dict[str, Update] = {}
+        owners: dict[str, Pod] = {}
         for pod in pods:
+            owners[pod.id] = pod
             try:
-                goals += self._pod_goals(pod, world, writer)
+                plan = self._planner.plan(pod, world, writer, sweep=trigger not in ("change", "pod"))
             except NodeError as error:
-                self._tell(pod.id, "cgroup", "", str(error), of=f"{pod.namespace}/{pod.name}")
-        outcomes: list[Outcome] = []
+                self._tell(Failure(pod, "", pod.id, "cgroup", "", "", str(error)))
+                continue
+            goals += plan.goals
+            updates.update(plan.updates)
+            for container, decision in plan.decisions:
+                if decision.errors:
+                    self._decided(pod, container, decision)
         # Two names may stand for one disk: what is wanted comes before what is only to be undone.
         goals.sort(key=lambda goal: not goal.restores)
         by_target = {goal.change[:3]: goal for goal in goals}
-        self._note_before(by_target.values(), writer)
-        for outcome in (o for o in writer.apply(by_level(g.change for g in by_target.values()))):
-            outcomes.append(outcome)
-            self._settle(by_target[outcome.change[:3]], outcome, trigger)
-        self._ours = {key: value for key, value in self._ours.items() if self._ledger.pod(key[0]) is not None}
+        if self._planner.note_before(by_target.values(), writer):
+            self._save()
+        done = [Done(by_target[o.change[:3]], o) for o in writer.apply(by_level(g.change for g in by_target.values()))]
+        for goal, outcome in done:
+            self._settle(goal, outcome, trigger, owners)
+        self._planner.forget_gone()
+        if self._recorder is not None:
+            looked_at = [entry.id for pod_id in owners for entry in self._ledger.containers_of(pod_id)]
+            self._recorder.plan(looked_at, updates)
         self.stats.passes[trigger] += 1
         self.stats.last_pass_s = self._monotonic() - started
-        return outcomes
+        return done
 
-    def _pod_goals(self, pod: Pod, world: World, writer: Writer) -> list[_Goal]:
-        node = world.snapshot.node
-        directory = pod_directory(pod.cgroup_parent)
-        before = self._before(pod, directory, writer, node.cgroup_version)
-        decision = self._chain.decide_pod(_as_kubelet_set_it(pod, before, writer, directory), world.snapshot)
-        goals = [_Goal(pod, n, c, False) for n, c in wanted(directory, decision, node).items()]
-        goals += [_Goal(pod, n, c, True) for n, c in back_to_before(directory, before, decision, node).items()]
-        for entry in self._ledger.containers_of(pod.id):
-            goals += self._container_goals(pod, entry, world)
-        return goals
+    def _due_at(self) -> float:
+        times = [at for at, _ in self._later]
+        if self._recorder is not None and (due_s := self._recorder.due_s()) is not None:
+            times.append(self._monotonic() + due_s)
+        return min(times, default=float("inf"))
 
-    def _before(self, pod: Pod, directory: str, writer: Writer, version: int) -> dict[str, Any]:
-        """What the pod's files held before us. A value that is not the one we wrote is kubelet's new one: it resized the pod."""
-        before = self._ledger.written(pod.id)
-        for name in before:
-            field, key = split_name(name)
-            ours = self._ours.get((pod.id, name))
-            spelled = None if field is None or key or ours is None else form(field, version)
-            if field is None or spelled is None:
-                continue
-            found = writer.read(directory, field).value
-            if found is not None and not spelled.same(ours, found):
-                before[name] = found
-                self._ledger.rebase(pod.id, name, found)
-        return before
+    def _due_later(self) -> set[str]:
+        now = self._monotonic()
+        due = {pod_id for at, pod_id in self._later if at <= now}
+        self._later = [(at, pod_id) for at, pod_id in self._later if at > now]
+        return due
 
-    def _note_before(self, goals: Iterable[_Goal], writer: Writer) -> None:
-        """Note, on disk, what is in the pods' files that are about to be written for the first time."""
-        noted = False
-        for goal in goals:
-            if goal.restores or not isinstance(goal.owner, Pod) or goal.name in self._ledger.written(goal.owner.id):
-                continue
-            before = writer.read(*goal.change[:3]).value
-            if before is not None and not goal.change.field.same(before, goal.change.value):
-                self._ledger.intend(goal.owner.id, {goal.name: before})
-                noted = True
-        if noted:
-            self._save()
+    def _answer_asked(self) -> None:
+        while not self._asked.empty():
+            pods, answer = self._asked.get()
+            answer.put(self.reconcile("asked", pods))
 
-    def _container_goals(self, pod: Pod, entry: Entry, world: World) -> list[_Goal]:
-        node = world.snapshot.node
-        directory = container_directory(pod.cgroup_parent, entry.id, world.runtime)
-        container = Container(entry.id, entry.name, pod.id, entry.baseline)
-        decision = self._chain.decide_container(pod, container, Event.SYNC, world.snapshot)
-        names = {*entry.decided, *self._ledger.written(entry.id)}
-        goals = [_Goal(entry, n, c, False) for n, c in wanted(directory, decision, node).items()]
-        back = back_to_baseline(directory, names, decision, entry.baseline, node)
-        return goals + [_Goal(entry, n, c, True) for n, c in back.items()]
-
-    def _settle(self, goal: _Goal, outcome: Outcome, trigger: str) -> None:
+    def _settle(self, goal: Goal, outcome: Outcome, trigger: str, pods: dict[str, Pod]) -> None:
         """Remember what was done; count it; say once what could not be done."""
         status, owner, name = outcome.status, goal.owner, goal.name
-        had = self._had(goal)
+        had = self._planner.had(goal)
         if status is not Status.SAME and status is not Status.GONE:
             self.stats.writes[goal.change.field.name, status.value] += 1
         if status in (Status.SAME, Status.WRITTEN):
-            if isinstance(owner, Pod):
-                self._ours[owner.id, name] = outcome.after
+            self._planner.verified(goal, outcome.after)
             if goal.restores:
-                self._ours.pop((owner.id, name), None)
                 self._ledger.restored(owner.id, name)
             elif status is Status.WRITTEN:
                 if trigger == "sweep" and had:
                     self.stats.drift[goal.change.field.name] += 1
-                self._ledger.wrote(owner.id, name, outcome.before, (goal.change.value, WRITE))
+                self._ledger.wrote(owner.id, name, outcome.before)
         elif status is not Status.GONE:
-            who = f"{owner.namespace}/{owner.name}" if isinstance(owner, Pod) else owner.name
-            self._tell(goal.change.directory, name, f"{goal.change.value} {status}", outcome.error, of=who)
+            self.stats.failures[goal.change.field.name, "write", status.value] += 1
+            pod, container = (owner, "") if isinstance(owner, Pod) else (pods[owner.pod_id], owner.name)
+            change = goal.change
+            self._tell(Failure(pod, container, change.directory, name, change.value, status.value, outcome.error))
 
-    def _had(self, goal: _Goal) -> bool:
-        """Whether the field had been brought to this value before, so that it is lost and not merely late."""
-        owner = goal.owner
-        if isinstance(owner, Pod):
-            return (owner.id, goal.name) in self._ours
-        written = goal.name in self._ledger.written(owner.id)
-        value, route = owner.decided.get(goal.name, (None, WRITE))
-        return (written or route != WRITE) and goal.change.field.same(value, goal.change.value)
-
-    def _tell(self, directory: str, field: str, what: str, error: str, of: str) -> None:
-        told = (directory, field, what)
+    def _tell(self, failure: Failure) -> None:
+        told = (failure.directory, failure.field, f"{failure.value} {failure.status}")
         if told not in self._told:
-            if len(self._told) > 10_000:
+            if len(self._told) > MOST_TOLD:
                 self._told.clear()
             self._told.add(told)
-            self._log.warning("apply_failed", directory=directory, field=field, error=error, of=of)
+            pod = f"{failure.pod.namespace}/{failure.pod.name}"
+            self._log.warning(
+                "apply_failed",
+                directory=failure.directory,
+                field=failure.field,
+                error=failure.error,
+                of=failure.container or pod,
+            )
+            self._failed(failure)
 
 
-def _as_kubelet_set_it(pod: Pod, before: dict[str, Any], writer: Writer, directory: str) -> Pod:
-    """The pod with what is really in its cgroup as its baseline.
-
-    What NRI tells of a pod's resources is the sum of its containers' limits, also where one has none and kubelet set no limit at all.
-    """
-    known: dict[str, Any] = {}
-    for field, attribute in ((fields.CPU_QUOTA, "cpu_quota"), (fields.MEMORY_LIMIT, "memory_limit")):
-        value = before[field.name] if field.name in before else writer.read(directory, field).value
-        if value is not None:
-            known[attribute] = value
-    told = msgspec.structs.replace(pod.resources, **known)
-    return pod if told == pod.resources else pod.with_resources(told)
+__all__ = ["DEBOUNCE_S", "SWEEP_S", "Done", "Failure", "Reconciler", "Stats", "World"]

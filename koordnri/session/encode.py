@@ -71,6 +71,15 @@ def _put_unified(resources: Resources, setting: Setting, node: NodeState) -> Non
     resources.unified[setting.field.file(node.cgroup_version, node.cgroup_files)] = node.unified_text(setting)
 
 
+def encode_update(container_id: str, settings: Iterable[Setting], node: NodeState) -> api.ContainerUpdate:
+    """An update of a container that did not ask for one. Its failure is not to cost the event that carries it, nor a registration
+    (CRI-O with NRI <= 0.11 would leave us a zombie).
+    """
+    message = api.ContainerUpdate(container_id=container_id, ignore_failure=True)
+    put_resources(message.linux.resources, settings, node)
+    return message
+
+
 def put_adjustment(
     adjust: api.ContainerAdjustment, settings: Iterable[Setting], node: NodeState, nri_version: Version
 ) -> None:

@@ -7,7 +7,7 @@ as a second step (`settle`).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple, Protocol, TypeVar
@@ -20,8 +20,10 @@ from koordnri.model import Container, ContainerContext, Decision, Event, NodeSta
 from koordnri.model.difference import asked_since, changes, restorations, through_runtime
 from koordnri.model.pod import PodSpec
 from koordnri.model.resources import BASELINE_KEY, NOTHING, Note, encode_note
-from koordnri.session.encode import drop_unsendable, put_adjustment, put_resources
-from koordnri.session.known import Known
+from koordnri.reconcile.plan import Update
+from koordnri.reconcile.recorder import HANDFUL, Recorder
+from koordnri.session.encode import drop_unsendable, encode_update, put_adjustment, put_resources
+from koordnri.session.known import Known, Sent
 from koordnri.session.runtime_info import RuntimeInfo
 from koordnri.session.translate import pod_from, resources_from
 from koordnri.wire import api_pb2 as api
@@ -87,6 +89,7 @@ class EventHandler:
         specs: Mapping[str, PodSpec] = MappingProxyType({}),
         changed: Callable[[str | None], None] = lambda pod_id: None,
         overlay: Callable[[Pod], Pod] = lambda pod: pod,
+        recorder: Recorder | None = None,
         clock: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
         self.snapshot = snapshot
@@ -100,6 +103,7 @@ class EventHandler:
         self._specs = specs
         self._changed = changed
         self._overlay = overlay
+        self._recorder = recorder
         self._clock = clock
         self._handlers: dict[str, Callable[[bytes], Answer]] = {
             "CreateContainer": self._create,
@@ -157,20 +161,25 @@ class EventHandler:
         baseline = resources_from(message.linux.resources)
         container = Container(message.id, message.name, pod.id, baseline)
         snapshot, nri = self.snapshot, self.runtime.nri
+        others = () if self._recorder is None else self._recorder.for_reply(message.id)
 
         def finish(decision: Decision) -> Message:
             response = api.CreateContainerResponse()
+            for other in others:
+                response.update.append(encode_update(other.container_id, other.settings, snapshot.node))
             adjust = response.adjust
-            adjust.annotations[BASELINE_KEY] = encode_note(Note(baseline, through_runtime(decision)))
+            adjust.annotations[BASELINE_KEY] = encode_note(Note(baseline, through_runtime(decision.settings.values())))
             if decision.settings:
                 put_adjustment(adjust, decision.settings.values(), snapshot.node, nri)
             return response
 
         def moved(decision: Decision) -> Note | None:
             # The pod's owner may write our annotation too, and the runtime may pass it on: then we trust our own notes only.
-            return Note(baseline, through_runtime(decision)) if BASELINE_KEY in pod.annotations else None
+            return (
+                Note(baseline, through_runtime(decision.settings.values())) if BASELINE_KEY in pod.annotations else None
+            )
 
-        return self._decide(pod, container, Event.CREATE, snapshot, finish, moved)
+        return self._decide(pod, container, Event.CREATE, snapshot, finish, moved, others)
 
     def _update(self, payload: bytes) -> Answer:
         request = views.UpdateContainerRequest.FromString(payload)
@@ -180,9 +189,12 @@ class EventHandler:
         known = Known.of(message, pod, self._ledger)
         container, snapshot = known.container, self.snapshot
         container.baseline = container.baseline.moved_by(asked)
+        others = () if self._recorder is None else self._recorder.for_reply(message.id)
 
         def finish(decision: Decision) -> Message:
             response = api.UpdateContainerResponse()
+            for other in others:
+                response.update.append(encode_update(other.container_id, other.settings, snapshot.node))
             settings = list(decision.settings.values())
             settings += restorations(decision, container.baseline, container.stored, asked, snapshot.node, known.ours)
             if settings:
@@ -191,7 +203,7 @@ class EventHandler:
                 put_resources(update.linux.resources, settings, snapshot.node)
             return response
 
-        return self._decide(pod, container, Event.UPDATE, snapshot, finish, known.moved)
+        return self._decide(pod, container, Event.UPDATE, snapshot, finish, known.moved, others)
 
     def _decide(
         self,
@@ -201,6 +213,7 @@ class EventHandler:
         snapshot: Snapshot,
         finish: Callable[[Decision], Message],
         moved: Callable[[Decision], Note | None],
+        others: Sequence[Update],
     ) -> Answer:
         chain = self._chain
         ctx = chain.context(pod, container, event, snapshot)
@@ -225,6 +238,8 @@ class EventHandler:
             self._observer.decided(pod, container, event, decision)
             if event is Event.UPDATE:
                 self._changed(pod.id)
+            if others and self._recorder is not None:
+                self._recorder.replied(others)
 
         return Answer(self._sendable(decision, snapshot.node, finish), settle)
 
@@ -284,18 +299,21 @@ class EventHandler:
         """All that runs already: decide again, and ask for what differs. `containers` of unknown pods are left alone.
 
         We were not there, or the runtime was not: what is stored and not ours is what kubelet asked meanwhile, see `asked_since`.
+        The whole node waits while the runtime applies the updates of this reply: it carries a handful, and the reconciler the rest.
         """
         snapshot, budget_ns = self.snapshot, int(self.budget_s() * 1e9)
         deadline_ns = self._clock() + budget_ns
         known = [self._new_pod(p) for p in pods]
         by_id = {p.id: p for p in known}
         response = api.SynchronizeResponse()
-        settled: list[tuple[Pod, Container, Decision, Note | None]] = []
+        settled: list[tuple[Pod, Container, Decision, Note | None, Sent | None]] = []
         ids: list[str] = []
 
         def record(_: Decision | None = None) -> None:
-            for pod, container, decision, note in settled:
-                self._ledger.record(Entry(container.id, container.name, pod.id, container.baseline), decision, note)
+            for pod, container, decision, note, sent in settled:
+                self._ledger.record(
+                    Entry(container.id, container.name, pod.id, container.baseline), decision, note, sent
+                )
 
         for message in containers:
             ids.append(message.id)
@@ -310,36 +328,35 @@ class EventHandler:
             decision = self._chain.run(ctx, deadline_ns)
             if self.inflight is not mine:
                 return Answer(response)  # we were held too long and answered for; another thread decides by now
-            update = self._sendable(decision, snapshot.node, partial(_difference, told, snapshot.node))
-            if update is not None:
+            differs, update = self._sendable(decision, snapshot.node, partial(_difference, told, snapshot.node))
+            sent: Sent | None = None
+            if differs and len(response.update) < HANDFUL:
                 response.update.append(update)
+            elif differs:
+                sent = told.stored_of_ours(differs, decision)
             # Who never differed has nothing to lose, and needs no place in the state directory.
-            keep = update is not None or told.own or self._ledger.moved_baseline(message.id)
-            settled.append((pod, container, decision, told.moved(decision) if keep else None))
+            keep = differs or told.own or self._ledger.moved_baseline(message.id)
+            note = (told.moved(decision) if sent is None else told.unmoved()) if keep else None
+            settled.append((pod, container, decision, note, sent))
 
         self.inflight = None
 
         def settle() -> None:
             self._ledger.replace(known, ids)
             record()
-            for pod, container, decision, _ in settled:
+            for pod, container, decision, _, _ in settled:
                 self._observer.decided(pod, container, Event.SYNC, decision)
             self._changed(None)
 
         return Answer(response, settle)
 
 
-def _difference(known: Known, node: NodeState, decision: Decision) -> api.ContainerUpdate | None:
-    """What brings a container that runs to what is decided; None when nothing differs."""
+def _difference(known: Known, node: NodeState, decision: Decision) -> tuple[list[Setting], api.ContainerUpdate]:
+    """What a container that runs lacks of what is decided, and the update that would bring it."""
     container = known.container
-    settings: list[Setting] = changes(decision, container.stored, node)
+    settings = changes(decision, container.stored, node)
     settings += restorations(decision, container.baseline, container.stored, NOTHING, node, known.ours)
-    if not settings:
-        return None
-    # A failing update must not cost the registration: CRI-O with NRI <= 0.11 would leave us a zombie.
-    update = api.ContainerUpdate(container_id=container.id, ignore_failure=True)
-    put_resources(update.linux.resources, settings, node)
-    return update
+    return settings, encode_update(container.id, settings, node)
 
 
 __all__ = ["SUBSCRIBED", "Answer", "EventHandler", "Observer"]

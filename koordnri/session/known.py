@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 from koordnri.ledger import Ledger
-from koordnri.model import Container, Decision, Pod
-from koordnri.model.difference import Ours, through_runtime
+from koordnri.model import Container, Decision, Pod, Setting
+from koordnri.model.difference import Ours, agree, through_runtime
 from koordnri.model.resources import BASELINE_KEY, Note
+from koordnri.model.routes import REPLY
 from koordnri.session.translate import container_from, note_of, resources_from
 from koordnri.wire import views_pb2 as views
+
+Sent = dict[str, tuple[Any, str]]
+"""`Entry.sent`"""
 
 
 class Known(NamedTuple):
@@ -29,16 +34,34 @@ class Known(NamedTuple):
         # Where the pod's owner wrote our annotation himself, the runtime may have passed it on: do not believe it.
         own = None if BASELINE_KEY in pod.annotations else note_of(message)
         note = ledger.moved_note(message.id) or own or Note(resources_from(message.linux.resources))
-        ours = [note.set]
+        ours = [note.set, note.sending]
         if own is not None and own is not note:
             ours.append(own.set)
         entry = ledger.container(message.id)
         if entry is not None:
             # A copy made at once: another thread adds what it has written.
-            ours.append({name: value for name, (value, _) in dict(entry.decided).items()})
+            ours.append({name: value for name, (value, _) in dict(entry.sent).items()})
         return cls(container_from(message, note), note, own, ours)
 
     def moved(self, decision: Decision) -> Note | None:
         """The note to keep once the decision is sent; None when the container's annotation says the same."""
-        note = self.note.followed_by(self.container.baseline, through_runtime(decision))
+        note = self.note.followed_by(self.container.baseline, through_runtime(decision.settings.values()))
         return None if note == self.own else note
+
+    def unmoved(self) -> Note | None:
+        """The note to keep when nothing is sent; None when the container's annotation says the same."""
+        note = self.note.followed_by(self.container.baseline, {})
+        return None if note == self.own else note
+
+    def stored_of_ours(self, differs: Iterable[Setting], decision: Decision) -> Sent:
+        """What the runtime has of ours when nothing is sent of what differs."""
+        stored: Sent = {}
+        for values in reversed(list(self.ours)):
+            stored.update((name, (value, REPLY)) for name, value in values.items())
+        differing = {s.field.named(s.key) for s in differs}
+        for name, setting in decision.settings.items():
+            if name not in differing:
+                stored[name] = (setting.value, setting.route)
+            elif name in stored and agree(setting.field, stored[name][0], setting.value):
+                del stored[name]  # somebody else has set it since
+        return stored

@@ -7,6 +7,7 @@ reader go on; the old one ends when the hook lets go of it.
 
 from __future__ import annotations
 
+import queue
 import socket
 import threading
 import time
@@ -56,6 +57,10 @@ class Log(Protocol):
     def error(self, event: str, **keys: Any) -> Any: ...
 
 
+class NotConnected(Exception):
+    """There is no registration through which the runtime could be called."""
+
+
 class SessionStats:
     """Plain numbers for `observe`."""
 
@@ -97,6 +102,9 @@ class PluginSession:
         self._sync_started_s = 0.0
         self._reason = ""
         self._fatal: BaseException | None = None
+        self._calling = threading.Lock()
+        self._calls: dict[tuple[Trunk, int], queue.SimpleQueue[Reply | None]] = {}
+        """calls of ours that wait for their reply; None: the connection ended"""
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
@@ -136,6 +144,33 @@ class PluginSession:
         if trunk is not None:
             trunk.finish()
 
+    def update_containers(self, request: api.UpdateContainersRequest, timeout_s: float) -> Reply:
+        """Change containers without having been asked. Blocks until the runtime's reply, which may be an error.
+
+        Never from the reading thread: the runtime may be waiting for us. On NRI < 0.12.1 this may freeze the node (push.md).
+        Raises NotConnected (also when the connection ends meanwhile) and TimeoutError.
+        """
+        trunk = self._trunk
+        if trunk is None or self.state is not State.SYNCHRONIZED:
+            raise NotConnected(self.problem or "not registered")
+        answer: queue.SimpleQueue[Reply | None] = queue.SimpleQueue()
+        try:
+            with self._calling:  # the reply must not come before we wait for it
+                key = trunk, trunk.call("UpdateContainers", request, timeout_s)
+                self._calls[key] = answer
+        except OSError as error:
+            raise NotConnected(f"cannot send UpdateContainers: {error.strerror or error}") from error
+        try:
+            reply = None if trunk.ended.is_set() else answer.get(timeout=timeout_s)
+        except queue.Empty:
+            trunk.forget(key[1])
+            raise TimeoutError(f"no answer to UpdateContainers within {timeout_s:.1f} s") from None
+        finally:
+            self._calls.pop(key, None)
+        if reply is None:
+            raise NotConnected("the connection ended before the answer to UpdateContainers")
+        return reply
+
     # -- connecting: thread nri ---------------------------------------------------------------------------------------
 
     def _dial(self) -> socket.socket | None:
@@ -173,6 +208,9 @@ class PluginSession:
                 self._end(trunk, f"no answer to RegisterPlugin within {REGISTER_TIMEOUT_S:.0f} s")
             self._watch(trunk)
         self._trunk = None
+        for (of, _), answer in list(self._calls.items()):
+            if of is trunk:
+                answer.put(None)
         if self._reader is not None:
             self._reader.join(timeout=1.0)
         trunk.release()
@@ -239,7 +277,11 @@ class PluginSession:
             trunk.close()
 
     def _on_reply(self, trunk: Trunk, reply: Reply) -> None:
-        if reply.code != Code.OK:  # RegisterPlugin is the only call that we make
+        with self._calling:
+            answer = self._calls.get((trunk, reply.stream))
+        if answer is not None:
+            answer.put(reply)
+        elif reply.code != Code.OK:  # of RegisterPlugin, the only other call that we make
             # The runtime leaves the connection open after this, and will never use it.
             self._log.error("registration_refused", code=reply.code, error=reply.text)
             self._end(trunk, f"registration refused: {reply.text}")

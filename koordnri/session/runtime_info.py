@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from koordnri.reconcile.recorder import REPLY, RESYNC, UNSOLICITED
 from koordnri.wire import api_pb2 as api
-from koordnri.wire.versions import OLDEST, Version, nri_version
+from koordnri.wire.versions import CONTAINERD_NAMES, OLDEST, Feature, Version, has, nri_version
 
 DEFAULT_REQUEST_TIMEOUT_S = 2.0
 """What runtimes use when they do not tell (NRI < 0.7)."""
@@ -32,3 +33,12 @@ class RuntimeInfo(NamedTuple):
             nri_version(message.runtime_name, message.runtime_version, message.NRI_version),
             told_s if told_s > 0 else DEFAULT_REQUEST_TIMEOUT_S,
         )
+
+    @property
+    def record_route(self) -> str:
+        """How the runtime's stored spec is brought to agree with what was written, without a risk to the node (push.md)."""
+        if has(self.nri, Feature.SAFE_UNSOLICITED_UPDATES):
+            return UNSOLICITED
+        # From NRI 0.7 on a registration waits for every graceful stop; before 0.6.1 it can freeze the runtime for good.
+        calm = has(self.nri, Feature.REGISTRATION_DEADLOCK_FIXED) and not has(self.nri, Feature.SPLIT_SYNC)
+        return RESYNC if calm and self.name in CONTAINERD_NAMES else REPLY

@@ -60,6 +60,10 @@ class Trunk:
             self._sock.sendall(data)
         return stream
 
+    def forget(self, stream: int) -> None:
+        """Nobody waits for the reply to that call any more; should it still come, it is ignored."""
+        self._connection.forget(stream)
+
     def answer(self, request: Request, message: Message | None) -> bool:
         """Reply to a request. False when somebody has done so before."""
         if self._open.pop(request.stream, None) is None:

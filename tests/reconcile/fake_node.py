@@ -170,7 +170,7 @@ class FakeNode:
 
     def run_pass(self, trigger: str = "change") -> list[Outcome]:
         """One pass over everything."""
-        return self.reconciler.reconcile(trigger, self.ledger.pods())
+        return [done.outcome for done in self.reconciler.reconcile(trigger, self.ledger.pods())]
 
     def restarted(self, **options: Any) -> FakeNode:
         """The same node with a new daemon that knows what the state directory has, and was told by Synchronize what runs."""

@@ -8,11 +8,11 @@ import pytest
 
 from koordnri.host.change import Change
 from koordnri.model import Decision, Field, NodeState, Resources, Setting, fields
-from koordnri.model.fields import UNLIMITED, Mount
+from koordnri.model.fields import UNLIMITED, Mount, split_name
 from koordnri.model.resources import NOTHING
 from koordnri.model.routes import ADJUST, REPLY, WRITE
 from koordnri.model.topology import Topology
-from koordnri.reconcile.plan import back_to_baseline, back_to_before, split_name, wanted
+from koordnri.reconcile.plan import back_to_baseline, back_to_before, wanted
 
 NODE = NodeState(topology=Topology.regular(1, 1, 4, 2), block_devices={"/dev/sda": "8:0", "/dev/sdb": "8:16"})
 NO_LIMITS = "rbps=max wbps=max riops=max wiops=max"

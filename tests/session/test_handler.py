@@ -209,7 +209,7 @@ def test_a_created_container_gets_its_decision_and_its_baseline():
     assert decode_note(adjust.annotations[BASELINE_KEY]) == Note(Resources(512, 50_000, 100_000), PINS)
     entry = node.ledger.container("c1")
     assert entry is not None
-    assert entry.decided == {"cpu.cpus": ("2-3", "adjust"), "cpu.quota": (-1, "adjust")}
+    assert entry.sent == {"cpu.cpus": ("2-3", "adjust"), "cpu.quota": (-1, "adjust")}
     assert (entry.pod_id, entry.name, entry.baseline) == ("p1", "main", Resources(512, 50_000, 100_000))
     assert node.saved == 0, "the annotation tells the baseline"
     assert [told[:3] for told in node.observed.told] == [("create", "pod-p1", "main")]
@@ -307,7 +307,7 @@ def test_a_value_that_no_message_can_carry_costs_itself_only(value):
     assert BASELINE_KEY in adjust.annotations
     entry = node.ledger.container("c1")
     assert entry is not None
-    assert set(entry.decided) == {"cpu.cpus"}
+    assert set(entry.sent) == {"cpu.cpus"}
     [(_, _, _, decision)] = node.observed.told
     assert [(e.hook, e.fault) for e in decision.errors] == [("one", "bug")]
     assert "cpu.quota = " in decision.errors[0].message
@@ -686,10 +686,13 @@ def test_what_was_set_at_the_creation_is_known_though_another_value_was_sent_sin
     assert off.synchronize() == {"c1": kubelet(cpus="0-7", quota=50_000)}
 
 
-def test_what_this_process_has_written_is_ours_too():
+@pytest.mark.parametrize("told", [True, False], ids=["outcome known", "died meanwhile"])
+def test_what_went_by_an_update_of_our_own_is_ours_too(told):
     node = Node(ALL_OFF)
     node.create(node.pod())
-    node.ledger.wrote("c1", "cpu.quota", 50_000, (25_000, "write"))
+    node.ledger.sending("c1", {"cpu.quota": 25_000})
+    if told:
+        node.ledger.recorded("c1", {"cpu.quota": 25_000})
     node.behind_our_back(quota=25_000)
     assert node.synchronize() == {"c1": kubelet(quota=50_000)}
 
@@ -765,7 +768,7 @@ def test_an_early_answer_carries_what_is_decided_so_far_and_the_baseline():
     assert held.node.handler.overruns == 1
     entry = held.node.ledger.container("held")
     assert entry is not None, "else the reconciler would not know it"
-    assert entry.decided == {"cpu.cpus": ("2-3", "adjust")}
+    assert entry.sent == {"cpu.cpus": ("2-3", "adjust")}
 
 
 def test_an_early_answer_to_an_update_takes_nothing_back():

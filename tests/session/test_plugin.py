@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -373,7 +374,8 @@ def test_a_split_synchronize_of_the_embedded_runtime(tmp_path: Path) -> None:
         runtime.preload([pod()], [container(f"c{i}", annotations={"pad": "x" * 400_000}) for i in range(30)])
         with Subject(tmp_path / "nri", pins()):
             runtime.wait_for_plugin()
-            assert {cpus_of(runtime, f"c{i}") for i in range(30)} == {"2-3"}
+            # The whole node waits for the updates of this reply: a handful goes with it, the rest the reconciler's way.
+            assert Counter(cpus_of(runtime, f"c{i}") for i in range(30)) == {"2-3": 5, "": 25}
 
 
 # -- a runtime that forgets us (28) -------------------------------------------------------------------------------------

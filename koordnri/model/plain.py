@@ -1,0 +1,16 @@
+"""A field's value as JSON has it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from koordnri.model.fields import Device, Mount
+
+
+def plain_value(value: Any) -> Any:
+    """Numbers and texts as they are; a mount or a device as a mapping with the keys that `explain` promises."""
+    if isinstance(value, Mount):
+        return {"source": value.source, "type": value.type, "options": list(value.options)}
+    if isinstance(value, Device):
+        return {"type": value.type, "major": value.major, "minor": value.minor, "fileMode": value.file_mode}
+    return value

@@ -1,0 +1,148 @@
+"""Decides pods and their containers again and says what follows: files to be written or taken back, updates to be recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import msgspec
+
+from koordnri.chain import Chain, Snapshot
+from koordnri.host.cgroup_paths import container_directory, pod_directory
+from koordnri.host.spelling import form
+from koordnri.host.writer import Writer
+from koordnri.ledger import Ledger
+from koordnri.model import Container, Decision, Event, Pod, fields
+from koordnri.model.difference import unrecorded
+from koordnri.model.fields import split_name
+from koordnri.reconcile.plan import Goal, Update, back_to_baseline, back_to_before, wanted
+
+
+class World(NamedTuple):
+    """What a pass reads besides the ledger."""
+
+    snapshot: Snapshot
+    runtime: str
+    """name of the runtime, by which containers' cgroups are called"""
+
+
+class PodPlan(NamedTuple):
+    """What one pass wants of a pod and its containers."""
+
+    goals: list[Goal]
+    updates: dict[str, Update]
+    """container → what is still to be recorded"""
+    decisions: list[tuple[str, Decision]]
+    """name of the container ("" for the pod itself) and what was decided"""
+
+
+class Planner:
+    """Used by one thread; remembers what it wrote into pods' files, so that another value there is known for kubelet's."""
+
+    def __init__(self, chain: Chain, ledger: Ledger) -> None:
+        self._chain = chain
+        self._ledger = ledger
+        self._ours: dict[tuple[str, str], tuple[Any, Any]] = {}
+        """(pod, field) → what was wanted of its file, and what it held when we looked last, which the kernel may have rounded"""
+
+    def plan(self, pod: Pod, world: World, writer: Writer, *, sweep: bool) -> PodPlan:
+        """Decide one pod. Unless it is swept, files that are known to be right are not looked at.
+
+        Raises NodeError when the runtime told no usable cgroup.
+        """
+        node = world.snapshot.node
+        directory = pod_directory(pod.cgroup_parent)
+        before = self._before(pod, directory, writer, node.cgroup_version)
+        decision = self._chain.decide_pod(_as_kubelet_set_it(pod, before, writer, directory), world.snapshot)
+        decisions = [("", decision)]
+        goals = [Goal(pod, n, c, False) for n, c in wanted(directory, decision, node).items()]
+        goals += [Goal(pod, n, c, True) for n, c in back_to_before(directory, before, decision, node).items()]
+        updates: dict[str, Update] = {}
+        for entry in self._ledger.containers_of(pod.id):
+            directory = container_directory(pod.cgroup_parent, entry.id, world.runtime)
+            container = Container(entry.id, entry.name, pod.id, entry.baseline)
+            decision = self._chain.decide_container(pod, container, Event.SYNC, world.snapshot)
+            decisions.append((entry.name, decision))
+            goals += [Goal(entry, n, c, False) for n, c in wanted(directory, decision, node).items()]
+            names = {*entry.sent, *self._ledger.written(entry.id)}
+            back = back_to_baseline(directory, names, decision, entry.baseline, node)
+            goals += [Goal(entry, n, c, True) for n, c in back.items()]
+            if missing := unrecorded(decision, entry.baseline, entry.sent, node):
+                updates[entry.id] = Update(entry.id, pod.id, tuple(missing))
+        # All or none: where one cgroup changes, those above and below it must be looked at, too.
+        if not sweep and all(map(self._is_right, goals)):
+            goals = []
+        return PodPlan(goals, updates, decisions)
+
+    def had(self, goal: Goal) -> bool:
+        """Whether the field had been brought to this value before, so that it is lost and not merely late."""
+        owner, value, same = goal.owner, goal.change.value, goal.change.field.same
+        if isinstance(owner, Pod):
+            return (owner.id, goal.name) in self._ours
+        if goal.name in owner.files:
+            return same(owner.files[goal.name], value)
+        sent = owner.sent.get(goal.name)
+        return sent is not None and sent[1] != "write" and same(sent[0], value)
+
+    def verified(self, goal: Goal, found: Any) -> None:
+        """The file of a goal was read, and has what is wanted; `found` is how it reads."""
+        owner = goal.owner
+        if isinstance(owner, Pod):
+            self._ours[owner.id, goal.name] = (goal.change.value, found)
+            if goal.restores:
+                del self._ours[owner.id, goal.name]
+        else:
+            self._ledger.verified(owner.id, goal.name, goal.change.value)
+
+    def forget_gone(self) -> None:
+        """Pods that are no more need not be remembered."""
+        self._ours = {key: value for key, value in self._ours.items() if self._ledger.pod(key[0]) is not None}
+
+    def note_before(self, goals: Iterable[Goal], writer: Writer) -> bool:
+        """Note what is in the pods' files that are about to be written for the first time. True when something was noted."""
+        noted = False
+        for goal in goals:
+            if goal.restores or not isinstance(goal.owner, Pod) or goal.name in self._ledger.written(goal.owner.id):
+                continue
+            before = writer.read(*goal.change[:3]).value
+            if before is not None and not goal.change.field.same(before, goal.change.value):
+                self._ledger.intend(goal.owner.id, {goal.name: before})
+                noted = True
+        return noted
+
+    def _is_right(self, goal: Goal) -> bool:
+        owner, change = goal.owner, goal.change
+        if isinstance(owner, Pod):
+            ours = self._ours.get((owner.id, goal.name))
+            return ours is not None and change.field.same(ours[0], change.value)
+        return goal.name in owner.files and change.field.same(owner.files[goal.name], change.value)
+
+    def _before(self, pod: Pod, directory: str, writer: Writer, version: int) -> dict[str, Any]:
+        """What the pod's files held before us. A value that is not the one we wrote is kubelet's new one: it resized the pod."""
+        before = self._ledger.written(pod.id)
+        for name in before:
+            field, key = split_name(name)
+            ours = self._ours.get((pod.id, name))
+            spelled = None if field is None or key else form(field, version)
+            if field is None or spelled is None or ours is None:
+                continue
+            found = writer.read(directory, field).value
+            if found is not None and not spelled.same(ours[1], found):
+                before[name] = found
+                self._ledger.rebase(pod.id, name, found)
+                self._ours[pod.id, name] = (found, found)
+        return before
+
+
+def _as_kubelet_set_it(pod: Pod, before: dict[str, Any], writer: Writer, directory: str) -> Pod:
+    """The pod with what is really in its cgroup as its baseline.
+
+    What NRI tells of a pod's resources is the sum of its containers' limits, also where one has none and kubelet set no limit at all.
+    """
+    known: dict[str, Any] = {}
+    for field, attribute in ((fields.CPU_QUOTA, "cpu_quota"), (fields.MEMORY_LIMIT, "memory_limit")):
+        value = before[field.name] if field.name in before else writer.read(directory, field).value
+        if value is not None:
+            known[attribute] = value
+    told = msgspec.structs.replace(pod.resources, **known)
+    return pod if told == pod.resources else pod.with_resources(told)

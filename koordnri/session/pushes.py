@@ -1,0 +1,156 @@
+"""The two ways of changing what the runtime has stored without being asked: `UpdateContainers`, and a second registration.
+
+Both are the reconcile thread's, never the event path's; when which is taken, the recorder decides.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from google.protobuf.message import DecodeError, Message
+
+from koordnri.model import NodeState
+from koordnri.model.difference import is_stored
+from koordnri.reconcile.plan import Update
+from koordnri.reconcile.recorder import Failed, Overran
+from koordnri.session.encode import encode_update
+from koordnri.session.plugin import NotConnected, PluginSession
+from koordnri.session.translate import resources_from
+from koordnri.session.trunk import Trunk
+from koordnri.wire import api_pb2 as api
+from koordnri.wire import views_pb2 as views
+from koordnri.wire.connection import Request, Side
+from koordnri.wire.errors import Code, RemoteProtocolError
+from koordnri.wire.events import Event, subscription
+from koordnri.wire.versions import nri_version, valid_event_mask
+
+INDEX = "99"
+"""Behind everybody: a registration that only carries updates has no say in anything else."""
+NAMES = ("koordnri-push-a", "koordnri-push-b")
+
+
+class Unsolicited:
+    """Push by `UpdateContainers` on the registration that we have. Safe from NRI 0.12.1 on."""
+
+    def __init__(self, session: PluginSession, node: Callable[[], NodeState]) -> None:
+        self._session = session
+        self._node = node
+
+    def __call__(self, updates: Sequence[Update], deadline_s: float) -> set[str]:
+        """Ids of what was refused. Raises Overran and Failed."""
+        node, request = self._node(), api.UpdateContainersRequest()
+        for update in updates:
+            message = encode_update(update.container_id, update.settings, node)
+            message.ignore_failure = False  # else a failure would not be told
+            request.update.append(message)
+        try:
+            reply = self._session.update_containers(request, deadline_s)
+        except TimeoutError as error:
+            raise Overran(str(error)) from error
+        except NotConnected as error:
+            raise Failed(str(error)) from error
+        if reply.code != Code.OK:
+            raise Failed(f"UpdateContainers: {reply.text}")
+        try:
+            response = api.UpdateContainersResponse.FromString(reply.payload)
+        except DecodeError as error:
+            raise Failed(f"UpdateContainers: undecodable answer: {error}") from error
+        return {failed.container_id for failed in response.failed}
+
+
+class Resync:
+    """Push by a second, short-lived registration whose answer to Synchronize carries the updates.
+
+    The runtime serves one registration after the other, so what the first brought about shows in the list that the next one gets:
+    that one proves it, and only then both are closed (a reply that is still queued when its connection closes would be lost).
+    """
+
+    def __init__(self, socket_path: str, node: Callable[[], NodeState]) -> None:
+        self._socket_path = socket_path
+        self._node = node
+
+    def __call__(self, updates: Sequence[Update], deadline_s: float) -> set[str]:
+        """Ids of what the runtime has not stored. Raises Overran and Failed."""
+        node = self._node()
+        messages = [encode_update(update.container_id, update.settings, node) for update in updates]
+        ends_at = time.monotonic() + deadline_s
+        with contextlib.ExitStack() as stack:
+            first = stack.enter_context(contextlib.closing(_Registration(self._socket_path, NAMES[0], messages)))
+            first.wait(ends_at)
+            proof = stack.enter_context(contextlib.closing(_Registration(self._socket_path, NAMES[1], ())))
+            proof.wait(ends_at)
+        stored = {c.id: resources_from(c.linux.resources) for c in proof.containers}
+        return {
+            u.container_id
+            for u in updates
+            if u.container_id in stored and not all(is_stored(stored[u.container_id], s, node) for s in u.settings)
+        }
+
+
+class _Registration:
+    """One connection that answers everything with OK, and Synchronize with `updates`. Its list is in `containers` after `wait`."""
+
+    def __init__(self, socket_path: str, name: str, updates: Iterable[api.ContainerUpdate]) -> None:
+        """Raises Failed when the runtime is not there."""
+        self.containers: list[views.Container] = []
+        self._answer = api.SynchronizeResponse(update=updates)
+        self._name = name
+        self._synchronized = threading.Event()
+        self._problem = ""
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            sock.connect(socket_path)
+        except OSError as error:
+            sock.close()
+            raise Failed(f"cannot connect to {socket_path}: {error.strerror or error}") from error
+        self._trunk = Trunk(sock, Side.PLUGIN)
+        self._thread = threading.Thread(target=self._read, name=name, daemon=True)
+        self._thread.start()
+
+    def wait(self, ends_at: float) -> None:
+        """Until Synchronize is answered. Raises Overran and Failed."""
+        if not self._synchronized.wait(max(ends_at - time.monotonic(), 0.0)):
+            raise Overran(f"the registration {self._name} was not synchronized in time")
+        if self._problem:
+            raise Failed(f"the registration {self._name}: {self._problem}")
+
+    def close(self) -> None:
+        """End the connection."""
+        self._trunk.close()
+        self._thread.join(2.0)
+        if not self._thread.is_alive():
+            self._trunk.release()
+
+    def _read(self) -> None:
+        problem = "closed by the runtime"
+        try:
+            self._trunk.call("RegisterPlugin", api.RegisterPluginRequest(plugin_name=self._name, plugin_idx=INDEX))
+            while (event := self._trunk.next()) is not None:
+                if isinstance(event, Request):
+                    self._on_request(event)
+                elif event.code != Code.OK:
+                    problem = f"refused: {event.text}"
+                    break
+        except (OSError, RemoteProtocolError, DecodeError) as error:
+            problem = f"{type(error).__name__}: {error}"
+        if not self._synchronized.is_set():
+            self._problem = problem
+            self._synchronized.set()
+
+    def _on_request(self, request: Request) -> None:
+        message: Message | None = None
+        if request.method == "Configure":
+            told = api.ConfigureRequest.FromString(request.payload)
+            nri = nri_version(told.runtime_name, told.runtime_version, told.NRI_version)
+            message = api.ConfigureResponse(events=subscription((Event.REMOVE_POD_SANDBOX,), valid_event_mask(nri)))
+        elif request.method == "Synchronize":
+            part = views.SynchronizeRequest.FromString(request.payload)
+            self.containers.extend(part.containers)
+            message = api.SynchronizeResponse(more=True) if part.more else self._answer
+        self._trunk.answer(request, message)
+        if message is self._answer:
+            self._synchronized.set()
