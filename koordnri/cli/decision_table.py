@@ -11,8 +11,10 @@ from rich.console import Console
 from rich.markup import escape as escape_markup
 from rich.table import Table
 
-from koordnri.cli.explanation import Explanation, plain_value
+from koordnri.cli.explanation import Explanation
 from koordnri.model import UNLIMITED, Decision, Setting, fields
+from koordnri.model.fields import Field
+from koordnri.model.plain import plain_value
 
 PIPE_WIDTH = 160
 """Columns where there is no terminal: wide enough to leave most reasons on one line."""
@@ -81,14 +83,18 @@ def _add(table: Table, name: str, decision: Decision) -> None:
 
 def shown_value(setting: Setting) -> str:
     """The value as a person wants to read it; "" for none."""
-    value = plain_value(setting.value)
+    return shown(setting.field, plain_value(setting.value))
+
+
+def shown(field: Field | None, value: Any) -> str:
+    """The same of a value as JSON has it; `field` is None for one that this version does not know."""
     if value is None:
         return ""
-    if value == UNLIMITED and setting.field in _LIMITS:
+    if value == UNLIMITED and field in _LIMITS:
         return "-1 (unlimited)"
     if isinstance(value, dict):
         return " ".join(f"{k}={','.join(v) if isinstance(v, list) else v}" for k, v in value.items())
-    if setting.field.unit == "bytes":
+    if field is not None and field.unit == "bytes":
         for size, unit in _UNITS:
             if value >= size:
                 return f"{value} ({value / size:.4g} {unit})"

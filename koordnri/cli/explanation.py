@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 
 from koordnri.chain import Chain, Refused, Snapshot
 from koordnri.kubelet import SimulatedPod
-from koordnri.model import Decision, Device, Event, Mount, Pod
+from koordnri.model import Decision, Event, Pod
 from koordnri.model.decision import HookError
+from koordnri.model.plain import plain_value
 from koordnri.session.translate import container_from, pod_from
 from koordnri.wire import views_pb2 as views
 
@@ -89,12 +90,3 @@ def fields_of(decision: Decision) -> dict[str, dict[str, Any]]:
         name: {"value": plain_value(s.value), "hook": s.hook, "reason": s.reason, "route": str(s.route)}
         for name, s in decision.settings.items()
     }
-
-
-def plain_value(value: Any) -> Any:
-    """A field's value as JSON has it."""
-    if isinstance(value, Mount):
-        return {"source": value.source, "type": value.type, "options": list(value.options)}
-    if isinstance(value, Device):
-        return {"type": value.type, "major": value.major, "minor": value.minor, "fileMode": value.file_mode}
-    return value

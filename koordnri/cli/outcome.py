@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from koordnri.cli.explanation import plain_value
 from koordnri.model import UNLIMITED, Device, Field, Mount, NodeState, Setting, fields
+from koordnri.model.plain import plain_value
 from koordnri.wire import api_pb2 as api
 
 

@@ -1,0 +1,307 @@
+"""What another policy would change of what runs, told before anybody applies it: the same decisions under both, and where they differ.
+
+A running container follows by files that are written; what can only be set at a container's creation waits for a restart. What was
+decided and is not any more goes back to the baseline. The JSON shapes are contracts: keys may be added to, never renamed.
+
+    {"old": revision, "new": revision, "pods": how many were compared, "containers": likewise,
+     "differences": [{"namespace", "pod", "container", "field", "unit", "before", "after", "route", "recorded", "reason"}],
+     "remarks": [{"namespace", "pod", "container", "hook", "message"}]}
+
+`container` is null for the pod's own cgroup. `before` and `after` are null where nothing is set that we know of: for a field of the
+creation none of ours, for a cgroup what kubelet or the runtime had set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from koordnri.chain import Chain, Refused, Snapshot
+from koordnri.model import Container, Decision, Event, Field, NodeState, Pod, Setting, fields
+from koordnri.model.difference import baseline_value
+from koordnri.model.plain import plain_value
+from koordnri.model.routes import REPLY, WRITE, Refusal
+
+RESTART = "restart"
+"""The route of what cannot change before the container is created anew."""
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+_Value = Callable[[Field, str], Any]
+"""(field, its name in decisions) → value"""
+_Target = tuple[Field, str]
+"""A field, and of a keyed one the disk or the key: two names may stand for one disk."""
+
+
+class Running(NamedTuple):
+    """A pod that runs."""
+
+    pod: Pod
+    """with the resources that kubelet set on its cgroup"""
+    containers: Sequence[Container]
+    had: Mapping[str, Any] = _NOTHING
+    """name of the field → what the pod's own file held before our first write, where that is known"""
+
+
+class Difference(NamedTuple):
+    """One field of one container that does not stay as it is. `container` is "" for the pod's own cgroup."""
+
+    namespace: str
+    pod: str
+    container: str
+    field: str
+    """with its key, as in decisions"""
+    unit: str
+    before: Any
+    after: Any
+    route: str
+    """`write`: its file, effective at once; or `restart`"""
+    recorded: bool
+    """whether it is also recorded through the runtime, where the daemon has a route for that"""
+    reason: str
+
+    def as_json(self) -> dict[str, Any]:
+        """See the module."""
+        return self._asdict() | {
+            "container": self.container or None,
+            "before": plain_value(self.before),
+            "after": plain_value(self.after),
+        }
+
+
+class Remark(NamedTuple):
+    """Why the differences may not be all: a hook that could not decide. `container` as above."""
+
+    namespace: str
+    pod: str
+    container: str
+    hook: str
+    message: str
+
+    def as_json(self) -> dict[str, Any]:
+        """See the module."""
+        return self._asdict() | {"container": self.container or None}
+
+
+class Comparison(NamedTuple):
+    """What `compare` finds."""
+
+    old: str
+    """revision of the policy"""
+    new: str
+    pods: int
+    containers: int
+    differences: list[Difference]
+    remarks: list[Remark]
+
+    def as_json(self) -> dict[str, Any]:
+        """See the module."""
+        return self._asdict() | {
+            "differences": [d.as_json() for d in self.differences],
+            "remarks": [r.as_json() for r in self.remarks],
+        }
+
+
+class Released(NamedTuple):
+    """One field of one container that was given back to kubelet, or could not be. `container` as in Difference."""
+
+    namespace: str
+    pod: str
+    container: str
+    field: str
+    before: Any
+    after: Any
+    """as read back from the file"""
+    status: str
+    """`restart`, or what came of the write: see koordnri.host.change.Status"""
+    error: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """Names as above, `container` null for the pod's own cgroup."""
+        return self._asdict() | {
+            "container": self.container or None,
+            "before": plain_value(self.before),
+            "after": plain_value(self.after),
+        }
+
+
+class _Decided(NamedTuple):
+    """A pod under one policy."""
+
+    own: Decision
+    following: list[Decision]
+    """of its containers, as they run"""
+    created: list[tuple[Decision, str]]
+    """of its containers, were they created now; and why that would be refused"""
+
+
+class _Move(NamedTuple):
+    """A field that does not stay as it is."""
+
+    name: str
+    setting: Setting
+    """the new one, else the one that is no more"""
+    before: Any
+    after: Any
+    reason: str
+
+
+def compare(chain: Chain, running: Iterable[Running], old: Snapshot, new: Snapshot) -> Comparison:
+    """Decide everything that runs under both snapshots of one node. Nobody else may use `chain` meanwhile."""
+    running = list(running)
+    # Everything under one policy, then under the other: the chain plans anew for each change of policy.
+    before = [_decide(chain, one, old) for one in running]
+    after = [_decide(chain, one, new) for one in running]
+    differences: list[Difference] = []
+    remarks: dict[Remark, None] = {}
+    for one, was, becomes in zip(running, before, after, strict=True):
+        remarks |= dict.fromkeys(_remarks(one, was, becomes))
+        differences += _of_pod(one, was.own, becomes.own, new)
+        for i, container in enumerate(one.containers):
+            differences += _of_running(one.pod, container, was.following[i], becomes.following[i], new)
+            differences += _of_creation(one.pod, container, was.created[i][0], becomes.created[i][0], new)
+    containers = sum(len(one.containers) for one in running)
+    return Comparison(old.policy.revision, new.policy.revision, len(running), containers, differences, list(remarks))
+
+
+def _decide(chain: Chain, running: Running, snapshot: Snapshot) -> _Decided:
+    pod = running.pod
+    return _Decided(
+        chain.decide_pod(pod, snapshot),
+        [chain.decide_container(pod, container, Event.SYNC, snapshot) for container in running.containers],
+        [_create(chain, pod, container, snapshot) for container in running.containers],
+    )
+
+
+def _create(chain: Chain, pod: Pod, container: Container, snapshot: Snapshot) -> tuple[Decision, str]:
+    try:
+        return chain.decide_container(pod, container, Event.CREATE, snapshot), ""
+    except Refused as refused:
+        return refused.decision, str(refused)
+
+
+def _of_pod(running: Running, old: Decision, new: Decision, snapshot: Snapshot) -> Iterator[Difference]:
+    pod, had = running.pod, running.had
+
+    def baseline(field: Field, name: str) -> Any:
+        return had[name] if name in had else baseline_value(field, pod.resources, snapshot.node)
+
+    for move in _moves(old, new, snapshot, baseline):
+        yield _difference(pod, "", move, WRITE, recorded=False)
+
+
+def _of_running(
+    pod: Pod, container: Container, old: Decision, new: Decision, snapshot: Snapshot
+) -> Iterator[Difference]:
+    node = snapshot.node
+
+    def baseline(field: Field, _: str) -> Any:
+        return baseline_value(field, container.baseline, node)
+
+    def untouched(field: Field, _: str) -> Any:
+        # A container without CPUs of its own follows its parent on v2. It never can again: lifting means all CPUs.
+        own = {fields.CPU_CPUS: container.baseline.cpus, fields.CPU_MEMS: container.baseline.mems}
+        return "" if node.cgroup_version == 2 and own.get(field) == "" else baseline(field, "")
+
+    for move in _moves(old, new, snapshot, baseline, untouched):
+        field, route = move.setting.field, move.setting.route
+        # What cannot be unset stays as long as the container runs. But a lifted CPU set becomes that of all CPUs, even where
+        # a node that is only described does not tell which these are.
+        stays = move.after is None and not (field is fields.CPU_CPUS and node.topology is None)
+        yield _difference(pod, container.name, move, RESTART if stays else WRITE, recorded=route == REPLY and not stays)
+
+
+def _of_creation(
+    pod: Pod, container: Container, old: Decision, new: Decision, snapshot: Snapshot
+) -> Iterator[Difference]:
+    """What a running container cannot follow in."""
+    routes = snapshot.node.routes(Event.SYNC)
+    for move in _moves(old, new, snapshot, lambda *_: None):
+        if routes[move.setting.field].__class__ is Refusal:
+            yield _difference(pod, container.name, move, RESTART, recorded=False)
+
+
+def _moves(
+    old: Decision, new: Decision, snapshot: Snapshot, baseline: _Value, untouched: _Value | None = None
+) -> Iterator[_Move]:
+    """Fields whose value is not the same under both decisions.
+
+    baseline    what a field goes back to that is decided no more
+    untouched   what a field has that was not decided so far; None: the baseline
+
+    A hook that fails has not said that it wants nothing: its fields stay as they are.
+    """
+    was, becomes = _by_target(old, snapshot.node), _by_target(new, snapshot.node)
+    for target in dict.fromkeys((*becomes, *was)):
+        before, after = was.get(target), becomes.get(target)
+        if after is not None:
+            name, setting = after
+            value, reason = setting.value, setting.reason
+        else:
+            name, setting = was[target]
+            if setting.field in new.undecided or _is_gone(setting, snapshot.node):
+                continue
+            value, reason = baseline(setting.field, name), f"back to the baseline: {_why(name, setting, new, snapshot)}"
+        field, had = setting.field, None
+        if before is not None:
+            had = before[1].value
+        elif field not in old.undecided:
+            had = (untouched or baseline)(field, name)
+        if had is None or value is None or not _same(field, had, value):
+            yield _Move(name, setting, had, value, reason)
+
+
+def _by_target(decision: Decision, node: NodeState) -> dict[_Target, tuple[str, Setting]]:
+    disks = node.block_devices or {}
+    return {(s.field, disks.get(s.key, s.key)): (name, s) for name, s in decision.settings.items()}
+
+
+def _is_gone(setting: Setting, node: NodeState) -> bool:
+    """A disk that is gone took its limits with it."""
+    keyed_by_disk = setting.field.keyed and setting.field.update
+    return keyed_by_disk and node.block_devices is not None and setting.key not in node.block_devices
+
+
+def _why(name: str, setting: Setting, new: Decision, snapshot: Snapshot) -> str:
+    if said := new.skipped.get(name) or new.skipped.get(setting.hook):
+        return said
+    if snapshot.policy.hook_mode(setting.hook) == "observe":
+        return f"hook {setting.hook} is only observed"
+    return "no longer decided"
+
+
+def _same(field: Field, a: Any, b: Any) -> bool:
+    """What a third party's hook decides may be of another type than the baseline."""
+    try:
+        return field.same(a, b)
+    except TypeError:
+        return False
+
+
+def _difference(pod: Pod, container: str, move: _Move, route: str, recorded: bool) -> Difference:
+    unit = move.setting.field.unit
+    return Difference(
+        pod.namespace, pod.name, container, move.name, unit, move.before, move.after, route, recorded, move.reason
+    )
+
+
+def _remarks(running: Running, old: _Decided, new: _Decided) -> Iterator[Remark]:
+    pod = running.pod
+    yield from _errors(pod, "", old.own, new.own)
+    for i, container in enumerate(running.containers):
+        yield from _errors(pod, container.name, old.following[i], new.following[i])
+        decision, refused = new.created[i]
+        if refused:
+            # The one that refuses; it stands among the errors, too, in fewer words.
+            yield Remark(pod.namespace, pod.name, container.name, "", f"could not be created anew: {refused}")
+        yield from _errors(pod, container.name, old.created[i][0], decision)
+
+
+def _errors(pod: Pod, container: str, old: Decision, new: Decision) -> Iterator[Remark]:
+    failing = {(e.hook, e.message) for e in new.errors}
+    for error in new.errors:
+        yield Remark(pod.namespace, pod.name, container, error.hook, error.message)
+    for error in old.errors:
+        if (error.hook, error.message) not in failing:
+            message = f"under the old policy: {error.message}; what it left there is not known"
+            yield Remark(pod.namespace, pod.name, container, error.hook, message)

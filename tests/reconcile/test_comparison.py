@@ -1,0 +1,344 @@
+"""What another policy would change, against what the reconciler then really changes; and what no running container can follow in."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from fake_node import DISKS, HALVED, FakeNode, busy_node, pinned_to
+
+from koordnri.chain import Chain, Snapshot, load_hooks
+from koordnri.host.change import Status
+from koordnri.host.spelling import form
+from koordnri.model import Container, ContainerContext, Hook, NodeState, Pod, PodContext, Resources, fields
+from koordnri.model.fields import UNLIMITED, Mount
+from koordnri.model.node import Resctrl
+from koordnri.model.topology import Topology
+from koordnri.reconcile.comparison import Comparison, Released, Running, compare
+from tests.hooks.one_hook import policy_of
+
+BOTH = pytest.mark.parametrize("version", [1, 2])
+BE_DISK = {"name": "/dev/sda", "ioCfg": {"readBPS": 1024, "ioWeightPercent": 30}}
+LS_MEMORY = {"memoryQOS": {"enable": True, "minLimitPercent": 50, "lowLimitPercent": 80, "throttlingPercent": 90}}
+
+
+def classes(**strategies: Any) -> dict[str, Any]:
+    """A policy with these classes."""
+    return {"resource_qos_config": {"clusterStrategy": strategies}}
+
+
+def hooks(**options: Any) -> dict[str, Any]:
+    """A policy with these options of hooks."""
+    return {"koordnri_config": {"clusterStrategy": {"hooks": options}}}
+
+
+POLICIES: dict[str, dict[str, Any]] = {
+    "none": {},
+    "halved": HALVED,
+    "a third": {"cpu_normalization_config": {"enable": True, "defaultRatio": 3.0}},
+    "memory": classes(lsClass=LS_MEMORY),
+    "disks": classes(beClass={"blkioQOS": {"enable": True, "blocks": [BE_DISK]}}),
+    "other name of the disk": classes(
+        beClass={"blkioQOS": {"enable": True, "blocks": [{**BE_DISK, "name": "/dev/sda1"}]}}
+    ),
+    "no quotas": hooks(cfs_quota={"mode": "off"}),
+    "quotas observed": HALVED | hooks(cfs_quota={"mode": "observe"}),
+    "no cpusets": hooks(cpuset={"mode": "off"}),
+    "shop left alone": HALVED | {"koordnri_config": {"clusterStrategy": {"namespacesLeftAlone": ["shop"]}}},
+}
+
+
+def running(node: FakeNode) -> list[Running]:
+    """What runs on the node, as its daemon knows it."""
+    found = []
+    for pod in node.ledger.pods():
+        had = node.ledger.written(pod.id)
+        cgroup = node.kernel.cgroups[pod.cgroup_parent.strip("/")]
+        limit = UNLIMITED if cgroup.limit > 1 << 60 else cgroup.limit
+        set_ = Resources(
+            cpu_quota=had.get("cpu.quota", UNLIMITED if cgroup.quota is None else cgroup.quota),
+            memory_limit=had.get("memory.limit", limit),
+        )
+        containers = [Container(e.id, e.name, pod.id, e.baseline) for e in node.ledger.containers_of(pod.id)]
+        found.append(Running(pod.with_resources(set_), containers, had))
+    return found
+
+
+def told(node: FakeNode, **new: Any) -> Comparison:
+    """The policy in force against this one."""
+    return compare(Chain(load_hooks()), running(node), node.snapshot, Snapshot.of(policy_of(**new), node.state))
+
+
+def one(
+    *containers: Container, pod: Pod | None = None, state: NodeState, old: Any, new: Any, **options: Any
+) -> Comparison:
+    """One pod on a node that is only described."""
+    pod = pod or Pod("p", "uid", "shop", "p", {}, {}, "/kubepods/burstable/p")
+    chain = Chain(options.get("hooks") or load_hooks())
+    snapshots = (Snapshot.of(policy_of(**policy), state) for policy in (old, new))
+    return compare(chain, [Running(pod, containers)], *snapshots)
+
+
+def moves(found: Comparison, route: str) -> dict[tuple[str, str, str], tuple[Any, Any]]:
+    return {(d.pod, d.container, d.field): (d.before, d.after) for d in found.differences if d.route == route}
+
+
+# -- what follows -----------------------------------------------------------------------------------------------------
+
+
+@BOTH
+@pytest.mark.parametrize("new", POLICIES)
+@pytest.mark.parametrize("old", POLICIES)
+def test_exactly_what_is_told_is_then_written(version, old, new):
+    node = busy_node(version, POLICIES[old])
+    node.run_pass()
+    found = told(node, **POLICIES[new])
+
+    node.set_policy(**POLICIES[new])
+    outcomes = node.run_pass()
+
+    assert {o.status for o in outcomes} <= {Status.SAME, Status.WRITTEN}
+    written = {
+        (o.change.directory.rpartition("/")[2], o.change.field.named(o.change.key)): o
+        for o in outcomes
+        if o.status is Status.WRITTEN
+    }
+    expected = {}
+    for d in found.differences:
+        if d.route == "write":
+            family, _, disk = d.field.partition("[")
+            name = f"{family}[{DISKS[disk[:-1]]}]" if disk else family
+            expected[f"{d.pod}-{d.container}" if d.container else d.pod, name] = d
+    assert written.keys() == expected.keys()
+    for key, difference in expected.items():
+        same = form(written[key].change.field, version).same
+        assert same(difference.after, written[key].after), difference
+        before = difference.before
+        assert before == written[key].before or same(before, written[key].before), difference
+    assert found.remarks == []
+
+
+@BOTH
+def test_what_a_release_gives_back_is_a_comparison_too(version):
+    node = busy_node(version, HALVED)
+    node.run_pass()
+    pinned = next(one for one in running(node) if one.pod.name == "pinned")
+    released = node.snapshot._replace(node=replace(node.snapshot.node, released=frozenset({pinned.pod.id})))
+    found = compare(Chain(load_hooks()), running(node), node.snapshot, released)
+    assert moves(found, "write") == {
+        ("pinned", "", "cpu.quota"): (UNLIMITED, 200_000),
+        ("pinned", "main", "cpu.quota"): (UNLIMITED, 200_000),
+        ("pinned", "main", "cpu.cpus"): ("2,3", "0-7"),
+    }
+    assert {d.reason for d in found.differences} == {
+        "back to the baseline: released by `koordnri release`, until the daemon restarts"
+    }
+
+
+# -- what cannot follow -----------------------------------------------------------------------------------------------
+
+
+class Third(Hook):
+    """A third party's hook that does as its options say: field → value; `fail` raises."""
+
+    name = "third"
+    order = 5
+    owns = (fields.ENV, fields.MOUNT, fields.CPU_BURST, fields.CPU_QUOTA, fields.MEMORY_MIN)
+
+    def decide(self, ctx: ContainerContext) -> None:
+        self._do(ctx, ctx.policy.hook_options(self.name).get("container", {}))
+
+    def decide_pod(self, ctx: PodContext) -> None:
+        self._do(ctx, ctx.policy.hook_options(self.name).get("pod", {}))
+
+    def _do(self, ctx: ContainerContext | PodContext, said: Any) -> None:
+        if said == "fail":
+            raise RuntimeError("no idea")
+        for name, value in said.items():
+            field, key = next(f for f in self.owns if f.name == name.partition("[")[0]), name.partition("[")[2][:-1]
+            ctx.set(field, Mount(**value) if isinstance(value, dict) else value, "as told", key)
+
+
+def third(container: Any = (), pod: Any = (), **more: Any) -> dict[str, Any]:
+    """A policy with these options of the hook `third`."""
+    options = {"container": container or {}, "pod": pod or {}}
+    return hooks(third={"options": options, **more})
+
+
+def container(**asked: Any) -> Container:
+    return Container("c", "main", "p", Resources(**asked))
+
+
+def compared(old: Any, new: Any, *, version: int = 2, **asked: Any) -> Comparison:
+    """One container under two policies of the hook `third`, on a node that is only described."""
+    return one(container(**asked), state=NodeState(cgroup_version=version), old=old, new=new, hooks=[Third()])
+
+
+def test_what_only_a_creation_can_set_waits_for_a_restart():
+    state = NodeState(resctrl=Resctrl("intel", 0xFF, 4, (0,), frozenset({"BE", "LS"})))
+    be = Pod("p", "uid", "shop", "p", {}, {}, "/kubepods/besteffort/p")
+    on, off = classes(beClass={"resctrlQOS": {"enable": True}}), {}
+
+    (joins,) = one(container(), pod=be, state=state, old=off, new=on).differences
+    assert (joins.field, joins.before, joins.after, joins.route, joins.recorded) == (
+        "rdt.closid", None, "BE", "restart", False
+    )  # fmt: skip
+    (leaves,) = one(container(), pod=be, state=state, old=on, new=off).differences
+    assert (leaves.before, leaves.after, leaves.route) == ("BE", None, "restart")
+    assert leaves.reason == "back to the baseline: resource-qos-config.beClass.resctrlQOS is not enabled"
+
+
+def test_every_way_in_which_the_environment_of_a_container_may_differ_is_told_with_its_name():
+    found = compared(
+        third({"env[A]": "1", "env[B]": "1", "env[C]": "1"}), third({"env[B]": "1", "env[C]": "2", "env[D]": "1"})
+    )
+    assert moves(found, "restart") == {
+        ("p", "main", "env[A]"): ("1", None),
+        ("p", "main", "env[C]"): ("1", "2"),
+        ("p", "main", "env[D]"): (None, "1"),
+    }
+    assert len(found.differences) == 3
+
+
+def test_what_nobody_can_unset_stays_until_a_restart():
+    """kubelet asks for no burst, and what the runtime sets then is not known here."""
+    found = compared(third({"cpu.burst": 5000}), third())
+    assert moves(found, "restart") == {("p", "main", "cpu.burst"): (5000, None)}
+    assert not found.differences[0].recorded
+
+
+def test_lifted_cpus_are_written_even_where_a_described_node_does_not_tell_which_come_instead():
+    pod = Pod("p", "uid", "shop", "p", {"koordinator.sh/qosClass": "LSR"}, pinned_to("2"), "/kubepods/p")
+    for topology, all_cpus in (None, None), (Topology.regular(1, 1, 4, 1), "0-3"):
+        found = one(container(), pod=pod, state=NodeState(topology=topology), old={}, new=hooks(cpuset={"mode": "off"}))
+        assert moves(found, "write")["p", "main", "cpu.cpus"] == ("2", all_cpus)
+
+
+def test_a_container_that_followed_its_parents_cpus_and_gets_all_of_them_has_changed():
+    """It does not follow any more; on v1 it never did."""
+    state = NodeState(topology=Topology.regular(1, 1, 4, 1))
+    pod = Pod("p", "uid", "shop", "p", {"koordinator.sh/qosClass": "LSR"}, pinned_to("0-3"), "/kubepods/p")
+    off = hooks(cpuset={"mode": "off"})
+    found = one(container(), pod=pod, state=state, old=off, new={})
+    assert moves(found, "write")["p", "main", "cpu.cpus"] == ("", "0-3")
+
+
+def test_a_runtime_records_what_it_can_carry_and_nothing_of_a_pod():
+    found = compared(third(), third({"cpu.quota": 70_000}, {"cpu.quota": 80_000}), cpu_quota=50_000)
+    assert [(d.container, d.before, d.after, d.route, d.recorded, d.reason) for d in found.differences] == [
+        ("", UNLIMITED, 80_000, "write", False, "as told"),
+        ("main", 50_000, 70_000, "write", True, "as told"),
+    ]
+
+
+def test_a_pod_goes_back_to_what_its_files_had_where_that_is_known():
+    pod = Pod("p", "uid", "shop", "p", {}, {}, "/kubepods/burstable/p")
+    snapshots = [Snapshot.of(policy_of(**p), NodeState()) for p in (third(pod={"memory.min": 4096}), third())]
+    for had, after in ({"memory.min": 8192}, 8192), ({}, 0):
+        found = compare(Chain([Third()]), [Running(pod, (), had)], *snapshots)
+        assert [(d.before, d.after) for d in found.differences] == [(4096, after)]
+
+
+# -- hooks that cannot, or may not ------------------------------------------------------------------------------------
+
+
+def test_a_hook_that_fails_changes_nothing_and_is_told():
+    found = compared(third({"cpu.quota": 70_000, "env[A]": "1"}), third("fail", "fail"), cpu_quota=50_000)
+    assert found.differences == []
+    assert [(r.container, r.hook, r.message) for r in found.remarks] == [
+        ("", "third", "RuntimeError: no idea"),
+        ("main", "third", "RuntimeError: no idea"),
+    ]
+
+
+def test_what_a_failing_hook_left_is_not_known_and_what_comes_after_it_is():
+    found = compared(third("fail"), third({"cpu.quota": 50_000}), cpu_quota=50_000)
+    assert moves(found, "write") == {("p", "main", "cpu.quota"): (None, 50_000)}
+    (remark,) = found.remarks
+    assert remark.message == "under the old policy: RuntimeError: no idea; what it left there is not known"
+
+
+def test_a_container_that_would_not_come_back_is_told():
+    found = compared(third(), third("fail", failurePolicy="fail"))
+    (refused,) = (r for r in found.remarks if not r.hook)
+    assert refused.container == "main"
+    assert refused.message.startswith("could not be created anew: koordnri: hook third could not decide: ")
+
+
+@pytest.mark.parametrize(
+    ("mode", "reason"),
+    [
+        ("off", "back to the baseline: switched off by the policy (koordnri-config.hooks.third.mode)"),
+        ("observe", "back to the baseline: hook third is only observed"),
+    ],
+)
+def test_a_hook_that_may_not_any_more_gives_its_fields_back_and_says_why(mode, reason):
+    told = {"cpu.quota": 70_000}
+    found = compared(third(told), third(told, mode=mode), cpu_quota=50_000)
+    assert [(d.before, d.after, d.reason) for d in found.differences] == [(70_000, 50_000, reason)]
+
+
+def test_a_hook_that_is_only_observed_changes_nothing():
+    found = compared(third(), third({"cpu.quota": 70_000, "env[A]": "1"}, {"cpu.quota": 1}, mode="observe"))
+    assert (found.differences, found.remarks) == ([], [])
+
+
+# -- shapes -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_shape_in_json():
+    mount = {"source": "/lib", "type": "bind", "options": ["ro"]}
+    found = compared(third(), third({"mount[/lib]": mount, "cpu.quota": 70_000}, "fail"), cpu_quota=50_000)
+    shape = json.loads(json.dumps(found.as_json()))
+    assert shape == {
+        "old": found.old,
+        "new": found.new,
+        "pods": 1,
+        "containers": 1,
+        "differences": [
+            {
+                "namespace": "shop",
+                "pod": "p",
+                "container": "main",
+                "field": "cpu.quota",
+                "unit": "µs",
+                "before": 50_000,
+                "after": 70_000,
+                "route": "write",
+                "recorded": True,
+                "reason": "as told",
+            },
+            {
+                "namespace": "shop",
+                "pod": "p",
+                "container": "main",
+                "field": "mount[/lib]",
+                "unit": "bind mount",
+                "before": None,
+                "after": mount,
+                "route": "restart",
+                "recorded": False,
+                "reason": "as told",
+            },
+        ],
+        "remarks": [
+            {"namespace": "shop", "pod": "p", "container": None, "hook": "third", "message": "RuntimeError: no idea"}
+        ],
+    }
+    assert found.old != found.new
+
+
+def test_the_shape_of_what_was_released():
+    released = Released("shop", "p", "", "memory.min", 4096, 0, "written")
+    assert released.as_json() == {
+        "namespace": "shop",
+        "pod": "p",
+        "container": None,
+        "field": "memory.min",
+        "before": 4096,
+        "after": 0,
+        "status": "written",
+        "error": "",
+    }
