@@ -19,7 +19,7 @@ from koordnri.policy.qos import ResourceQOS
 from koordnri.policy.report import Report, nearest, report_repeated
 from koordnri.policy.section import Section, Shape, read_section
 from koordnri.policy.system import SystemStrategy
-from koordnri.policy.text import TextError, parse
+from koordnri.policy.text import Allowance, TextError, decoded, parse
 from koordnri.policy.threshold import ResourceThreshold
 
 SHAPES: Mapping[str, Shape] = {
@@ -57,15 +57,8 @@ class PolicyDocument(msgspec.Struct, frozen=True):
 
 def load_policy(text: str | bytes, source: str) -> PolicyDocument:
     """The document in a text: a ConfigMap manifest or just its data, in YAML or JSON. Raises PolicyError with all mistakes."""
-    if isinstance(text, bytes):
-        try:
-            text = text.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise PolicyError(
-                [Mistake("", f"expected UTF-8 text, byte {error.start} is 0x{text[error.start]:02x}")]
-            ) from None
     try:
-        value = parse(text)
+        value = parse(decoded(text) if isinstance(text, bytes) else text)
     except TextError as error:
         raise PolicyError([Mistake("", str(error))]) from None
     return load_data(_data_of(value), source)
@@ -76,7 +69,7 @@ def _data_of(value: Any) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         got = "nothing" if value is None else shown(value)
         raise PolicyError([Mistake("", f"expected {wanted}, got {got}")])
-    if not {"kind", "apiVersion", "data"} & value.keys():
+    if not {"kind", "apiVersion", "data", "binaryData"} & value.keys():
         return value
     report = Report()
     report_repeated(value, (), report)
@@ -85,23 +78,32 @@ def _data_of(value: Any) -> Mapping[str, Any]:
     data = value.get("data")
     if data is not None and not isinstance(data, dict):
         report.wrong(((), "data"), f"expected a mapping, got {shown(data)}")
+    binary = value.get("binaryData")
+    for key in SHAPES:
+        # Either would else be as if it were not there: the defaults would replace a good policy.
+        if key in value:
+            report.wrong(((), key), "expected below data, as this is a ConfigMap")
+        if isinstance(binary, dict) and key in binary:
+            report.wrong((((), "binaryData"), key), "expected text, below data; kubectl puts here what is not UTF-8")
     if report.mistakes:
         raise PolicyError(report.mistakes)
     return data or {}
 
 
 def load_data(data: Mapping[str, Any], source: str) -> PolicyDocument:
-    """The document in the `data` of a ConfigMap; each value a JSON or YAML text or already a mapping. Raises PolicyError."""
+    """The document in the `data` of a ConfigMap; each value a JSON or YAML text (bytes too) or already a mapping. Raises PolicyError."""
     report = Report()
     mistakes, warnings = report.mistakes, report.warnings
     if isinstance(data, dict):
         report_repeated(data, (), report)
     sections: dict[str, Section[Any]] = {key: Section(shape.defaults) for key, shape in SHAPES.items()}
     said: dict[str, Any] = {}
+    allowance = Allowance()
     for key, value in data.items():
         if key in SHAPES:
             try:
-                raw = parse(value) if isinstance(value, str) else value
+                text = decoded(value) if isinstance(value, bytes) else value
+                raw = parse(text, allowance) if isinstance(text, str) else text
             except TextError as error:
                 report.wrong(((), key), str(error))
                 continue

@@ -24,6 +24,10 @@ BAD: Any = type("Bad", (), {"__repr__": lambda self: "BAD"})()
 """Returned for a value with mistakes, which the report has."""
 
 
+_COUNTED = Mistake("", "")
+"""Stands for findings that are only counted: of a megabyte of nonsense, words for each would take a second."""
+
+
 class Report:
     """Mistakes and warnings of one reading, with `prefix` before every path and `suffix` after every message."""
 
@@ -34,11 +38,16 @@ class Report:
         self.warnings: list[Mistake] = []
 
     def wrong(self, path: Any, message: str) -> Any:
-        self.mistakes.append(Mistake(self._words(path), message + self.suffix))
+        self.mistakes.append(self._finding(path, message, self.mistakes))
         return BAD
 
     def warn(self, path: Any, message: str) -> None:
-        self.warnings.append(Mistake(self._words(path), message + self.suffix))
+        self.warnings.append(self._finding(path, message, self.warnings))
+
+    def _finding(self, path: Any, message: str, before: list[Mistake]) -> Mistake:
+        if len(before) >= MOST_FINDINGS:
+            return _COUNTED
+        return Mistake(self._words(path), message + self.suffix)
 
     @property
     def hints_wanted(self) -> bool:

@@ -21,26 +21,22 @@ def read_policy(path: str | os.PathLike[str]) -> PolicyDocument:
             return load_policy(_read(path), str(path))
         # kubelet's atomic writer keeps the real files in ..data; the visible names are links to them.
         files = sorted(item for item in path.iterdir() if not item.name.startswith(".") and item.is_file())
-        contents = {item.name: _read(item) for item in files}
+        data: dict[str, bytes] = {}
+        left = MAX_CHARACTERS
+        for item in files:
+            data[item.name] = _read(item, left)
+            left -= len(data[item.name])
     except OSError as error:
         raise PolicyError([Mistake("", f"cannot read {error.filename or path}: {error.strerror or error}")]) from None
-    data = {}
-    mistakes = []
-    for name, content in contents.items():
-        try:
-            data[name] = content.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            mistakes.append(Mistake(name, f"expected UTF-8 text, byte {error.start} is 0x{content[error.start]:02x}"))
-    if mistakes:
-        raise PolicyError(mistakes)
     return load_data(data, str(path))
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, most: int = MAX_CHARACTERS) -> bytes:
     with path.open("rb") as file:
-        content = file.read(MAX_CHARACTERS + 1)
-    if len(content) > MAX_CHARACTERS:
+        content = file.read(most + 1)
+    if len(content) > most:
+        beside = "" if most == MAX_CHARACTERS else " and the files before it"
         raise PolicyError(
-            [Mistake("", f"expected at most {MAX_CHARACTERS} bytes in {path}, which Kubernetes allows too")]
+            [Mistake("", f"expected at most {MAX_CHARACTERS} bytes in {path}{beside}, which Kubernetes allows too")]
         )
     return content

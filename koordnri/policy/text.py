@@ -18,7 +18,11 @@ MAX_DEPTH = 64
 """Levels of nesting; Koordinator's deepest path has ten."""
 
 MAX_YAML_NODES = 20_000
-"""YAML is read in Python at some 0.1 ms per value, and a policy must not take seconds. JSON has no such limit."""
+"""Of one document, all its texts together. YAML is read in Python at some 0.1 ms per value, and a policy must not take seconds.
+JSON has no such limit."""
+
+_LONGEST_PROBLEM = 200
+"""The parser quotes what it read, which may be a megabyte."""
 
 
 class TextError(ValueError):
@@ -30,6 +34,15 @@ class TextError(ValueError):
     def __init__(self, message: str, position: int = 0) -> None:
         super().__init__(message)
         self.position = position
+
+
+class Allowance:
+    """How many more values of YAML are read."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, values: int = MAX_YAML_NODES) -> None:
+        self.left = values
 
 
 class Mapping(dict[str, Any]):
@@ -45,8 +58,17 @@ class Mapping(dict[str, Any]):
             self.repeated = tuple(dict.fromkeys(key for key, _ in pairs if key in seen or seen.add(key)))  # type: ignore[func-returns-value]  # set.add is called for its effect
 
 
-def parse(text: str) -> Any:
-    """The value of a JSON or YAML text; None for an empty one. Raises TextError."""
+def decoded(content: bytes) -> str:
+    """The text of a file, whose byte order mark is dropped. Raises TextError."""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise TextError(f"expected UTF-8 text, byte {error.start} is 0x{content[error.start]:02x}") from None
+
+
+def parse(text: str, allowance: Allowance | None = None) -> Any:
+    """The value of a JSON or YAML text; None for an empty one. Texts that share an allowance share it. Raises TextError."""
+    allowance = allowance or Allowance()
     if len(text) > MAX_CHARACTERS:
         raise TextError(f"expected at most {MAX_CHARACTERS} characters, got {len(text)}")
     start = text.lstrip()[:1]
@@ -58,13 +80,13 @@ def parse(text: str) -> Any:
             return parse_json(text)
         except json.JSONDecodeError as json_error:
             try:
-                return _parse_yaml(text)
+                return _parse_yaml(text, allowance)
             except TextError as yaml_error:
                 # The grammar that got further is most likely the one that was meant.
                 if yaml_error.position > json_error.pos:
                     raise
                 raise TextError(_describe(json_error)) from None
-    return _parse_yaml(text)
+    return _parse_yaml(text, allowance)
 
 
 def parse_json(text: str) -> Any:
@@ -119,15 +141,15 @@ class _Loader(yaml.SafeLoader):
     """SafeLoader without aliases, with bounded depth, text keys only. The C loader recurses without a guard."""
 
     depth = 0
-    nodes = 0
+    allowance: Allowance
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             raise self._refused("aliases (*name) are not accepted")
         self.depth += 1
-        self.nodes += 1
-        if self.nodes > MAX_YAML_NODES:
-            raise self._refused(f"more than {MAX_YAML_NODES} values; write it as JSON")
+        self.allowance.left -= 1
+        if self.allowance.left < 0:
+            raise self._refused(f"more than {MAX_YAML_NODES} values in all; write it as JSON")
         if self.depth > MAX_DEPTH:
             raise self._refused(f"nested deeper than {MAX_DEPTH} levels")
         try:
@@ -156,13 +178,19 @@ def _construct_mapping(loader: _Loader, node: yaml.MappingNode) -> Mapping:
 _Loader.add_constructor("tag:yaml.org,2002:map", _construct_mapping)
 
 
-def _parse_yaml(text: str) -> Any:
+def _parse_yaml(text: str, allowance: Allowance) -> Any:
     try:
-        return yaml.load(text, _Loader)  # noqa: S506  # a SafeLoader, restricted further
+        loader = _Loader(text)
+        loader.allowance = allowance
+        try:
+            return loader.get_single_data()
+        finally:
+            loader.dispose()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1} column {mark.column + 1}: " if mark else ""
-        raise TextError(f"broken YAML, {where}{error.problem or error.context}", mark.index if mark else 0) from None
+        problem = _short(error.problem or error.context or "")
+        raise TextError(f"broken YAML, {where}{problem}", mark.index if mark else 0) from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         column = error.position - (text.rfind("\n", 0, error.position) + 1) + 1
@@ -171,4 +199,10 @@ def _parse_yaml(text: str) -> Any:
         ) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         # Values that are grammatical and impossible: a date with 13 months, a number of thousands of digits.
-        raise TextError(f"broken YAML, {error}") from None
+        raise TextError(f"broken YAML, {_short(str(error))}") from None
+
+
+def _short(problem: str) -> str:
+    """On one line, and short."""
+    words = "".join(character if character.isprintable() else " " for character in problem[:_LONGEST_PROBLEM]).split()
+    return " ".join(words) + ("…" if len(problem) > _LONGEST_PROBLEM else "")

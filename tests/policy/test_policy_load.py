@@ -5,7 +5,8 @@ import json
 import pytest
 
 from koordnri.model.cpuset import CPUSet
-from koordnri.policy import Mistake, PolicyError, load_policy, resolve
+from koordnri.policy import DEFAULT_POLICY, Mistake, PolicyError, load_data, load_policy, resolve
+from koordnri.policy.document import SHAPES
 
 
 def mistakes(text):
@@ -73,8 +74,6 @@ def test_every_way_to_write_it_reads_the_same(text):
     ],
 )
 def test_a_document_that_says_nothing_is_the_defaults(text):
-    from koordnri.policy import DEFAULT_POLICY
-
     assert policy(text).qos == DEFAULT_POLICY.qos
 
 
@@ -351,6 +350,25 @@ MISTAKES = [
     ("- a", ['expected a ConfigMap, or a mapping of its keys such as resource-qos-config, got ["a"]']),
     ("just words", ['expected a ConfigMap, or a mapping of its keys such as resource-qos-config, got "just words"']),
     ("kind: Secret\ndata: {}", ['kind: expected ConfigMap, got "Secret"']),
+    ("kind: ConfigMapList\nitems: []", ['kind: expected ConfigMap, got "ConfigMapList"']),
+    (
+        '{"kind":"Status","apiVersion":"v1","status":"Failure","code":403}',
+        ['kind: expected ConfigMap, got "Status"'],
+    ),
+    (
+        "<html><body>502 Bad Gateway</body></html>",
+        [
+            "expected a ConfigMap, or a mapping of its keys such as resource-qos-config, got "
+            '"<html><body>502 Bad Gateway</body></html>"'
+        ],
+    ),
+    (
+        "kind: ConfigMap\ncpu-burst-config: {}\nbinaryData: {system-config: e30=, other: e30=}",
+        [
+            "cpu-burst-config: expected below data, as this is a ConfigMap",
+            "binaryData.system-config: expected text, below data; kubectl puts here what is not UTF-8",
+        ],
+    ),
     ("kind: ConfigMap\ndata: [a]", ['data: expected a mapping, got ["a"]']),
     (b"a: \xff", ["expected UTF-8 text, byte 3 is 0xff"]),
 ]
@@ -402,10 +420,79 @@ def test_values_are_quoted_short_and_printable():
         pytest.param("".join(f"a{i}: b\n" for i in range(30_000)), id="very many keys"),
         pytest.param("".join(chr(33 + i * 7919 % 90) for i in range(1 << 20)), id="a megabyte of nonsense"),
         pytest.param("\x00" * 1000, id="zeros"),
+        pytest.param(bytes(range(256)) * 4096, id="a megabyte of bytes"),
+        pytest.param("a: !<" + "x" * 900_000 + "> b", id="a tag of almost a megabyte"),
+        pytest.param("a: !<%07%0a> b", id="a tag that cannot be printed"),
+        pytest.param(
+            json.dumps({key: "\n".join(f"a{i}: b" for i in range(9000)) for key in SHAPES}), id="YAML in every key"
+        ),
+        pytest.param(
+            json.dumps({"koordnri-config": {"hooks": {"h" * 310 + str(i): {"g" * 310: 1} for i in range(900)}}}),
+            id="long keys",
+        ),
+        pytest.param(json.dumps({"koordnri-config": {"hooks": {f"cpuse{i}": 1 for i in range(50_000)}}}), id="hooks"),
+        pytest.param(json.dumps({"cpu-burst-config": {"nodeStrategies": [{}] * 250_000}}), id="strategies"),
+        pytest.param(
+            json.dumps({"system-config": {"totalNetworkBandwidth": "9" * 1_000_000}}), id="a quantity of a megabyte"
+        ),
+        pytest.param(
+            json.dumps({"koordnri-config": {"reservedCPUs": "0" + " " * 1_000_000 + "x"}}), id="a long list of CPUs"
+        ),
     ],
 )
-def test_nonsense_is_refused_cleanly(text):
-    assert mistakes(text)
+def test_nonsense_is_refused_cleanly_and_in_few_words(text):
+    lines = mistakes(text)
+    assert 0 < len(lines) <= 101
+    assert max(map(len, lines)) < 1000
+    assert all(line.isprintable() for line in lines)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param({f"cpu-burst-confi{i}": "{}" for i in range(30_000)}, id="keys"),
+        pytest.param({"cpu-burst-config": {f"polic{i}" + "y" * 300: 1 for i in range(3000)}}, id="fields"),
+        pytest.param(
+            {
+                "cpu-burst-config": {
+                    "nodeStrategies": [{"name": "n" * 300, "nodeSelector": {"matchLabels": {"a": "b"}}}] * 2500
+                }
+            },
+            id="strategies",
+        ),
+    ],
+)
+def test_of_a_flood_of_warnings_a_hundred_short_ones_are_kept(data):
+    lines = warnings(json.dumps(data))
+    assert len(lines) == 101
+    assert max(map(len, lines)) < 1000
+
+
+def test_one_broken_key_refuses_all_of_the_document():
+    data = {"cpu-burst-config": '{"policy": "auto"}', "system-config": '{"memcgReapBackGround": 1'}
+    with pytest.raises(PolicyError) as refused:
+        load_data(data, "test")
+    [mistake] = refused.value.mistakes
+    assert (mistake.path, mistake.message) == (
+        "system-config",
+        "broken JSON, line 1 column 26: expecting ',' delimiter",
+    )
+
+
+def test_a_key_that_is_removed_goes_back_to_its_defaults_and_the_others_stay():
+    data = {"cpu-burst-config": '{"policy": "auto"}', "system-config": '{"memcgReapBackGround": 1}'}
+    before, after = (load_data(d, "test") for d in (data, {"system-config": data["system-config"]}))
+    assert before.revision != after.revision
+    assert resolve(before, "", {}).burst.policy == "auto"
+    assert resolve(after, "", {}).burst == DEFAULT_POLICY.burst
+    assert resolve(after, "", {}).system.memcg_reap_back_ground == 1
+
+
+def test_values_may_be_bytes_as_files_and_binary_data_have_them():
+    assert resolve(load_data({"cpu-burst-config": b"\xef\xbb\xbfpolicy: auto"}, ""), "", {}).burst.policy == "auto"
+    with pytest.raises(PolicyError) as refused:
+        load_data({"cpu-burst-config": b"policy: \xff", "other": b"\xff"}, "")
+    assert list(map(str, refused.value.mistakes)) == ["cpu-burst-config: expected UTF-8 text, byte 8 is 0xff"]
 
 
 def test_a_flood_of_mistakes_is_cut_short():

@@ -44,6 +44,19 @@ def test_what_cannot_be_read_is_a_policy_error(tmp_path):
         read_policy(long)
 
 
+def test_a_directory_holds_no_more_than_a_configmap_does(tmp_path):
+    for number in range(3):
+        (tmp_path / f"file-{number}").write_bytes(b"#" * 400_000)
+    with pytest.raises(PolicyError, match=r"expected at most 1048576 bytes in .*/file-2 and the files before it"):
+        read_policy(tmp_path)
+
+
+def test_a_file_that_is_no_key_of_ours_may_hold_anything(tmp_path):
+    (tmp_path / "cpu-burst-config").write_text(BURST)
+    (tmp_path / "logo.png").write_bytes(b"\x89PNG")
+    assert [str(warning) for warning in read_policy(tmp_path).warnings] == ["logo.png: unknown key, ignored"]
+
+
 def test_an_empty_file_is_refused_so_that_the_last_good_policy_stays(tmp_path):
     path = tmp_path / "truncated.yaml"
     path.touch()
