@@ -1,0 +1,107 @@
+"""In the mounts and without the powers that the DaemonSet gives, the daemon's host room reads what it needs and writes cgroups.
+
+A mount namespace made of the manifest's own volumes, on this machine's /sys and /proc; not a container, but the same kernel rules.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from koordnri.host.cgroups import read_version
+from koordnri.host.files import HostFiles
+
+Manifest = dict[str, Any]
+CGROUPS = Path("/sys/fs/cgroup")
+
+CONFINED = """
+import json, os, sys
+from pathlib import Path
+from koordnri.host import read_node
+from koordnri.host.change import Change
+from koordnri.host.writer import Writer
+from koordnri.model import fields
+
+root, host_root, cgroup, mounts = sys.argv[1:]
+status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+node = read_node(Path(root + host_root), "node-1")
+(outcome,) = Writer(Path(root + host_root), node.cgroup_version).apply([[Change(cgroup, fields.CPU_SHARES, "", 777)]])
+print(json.dumps({
+    "capabilities": int(status["CapEff"], 16) | int(status["CapBnd"], 16),
+    "version": node.cgroup_version,
+    "topology": node.topology is not None,
+    "memory": node.memory_bytes,
+    "kubelet": node.kubelet_cpu_policy,
+    "problems": node.problems,
+    "write": [outcome.status.value, outcome.after, outcome.error],
+    "writable": [path for path in json.loads(mounts) if not os.statvfs(root + path).f_flag & os.ST_RDONLY],
+}))
+"""
+
+
+@pytest.fixture
+def cgroup() -> Iterator[str]:
+    """A cgroup of this machine, with a weight to be set."""
+    if os.geteuid() != 0:
+        pytest.skip("not root: neither cgroups nor mounts can be made")
+    version = read_version(HostFiles(Path("/")))
+    if version is None:
+        pytest.skip("this machine has no cgroups")
+    path = CGROUPS / ("cpu" if version == 1 else "") / f"koordnri-test-{uuid.uuid4().hex[:8]}"
+    path.mkdir()
+    yield path.name
+    path.rmdir()
+
+
+@pytest.fixture
+def answer(kustomized: dict[str, Manifest], cgroup: str, tmp_path: Path) -> dict[str, Any]:
+    """What CONFINED says."""
+    spec = kustomized["DaemonSet"]["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    security = container["securityContext"]
+    assert (security["capabilities"], security["allowPrivilegeEscalation"]) == ({"drop": ["ALL"]}, False)
+    (host_root,) = [a.partition("=")[2] for a in container["args"] if a.startswith("--host-root=")]
+    # Stand-ins for what only a node has.
+    state = tmp_path / "cpu_manager_state"
+    state.write_text('{"policyName": "static"}')
+    state.chmod(0o600)
+    own = {"nri": tmp_path / "nri", "state": tmp_path / "state"}
+    for folder in own.values():
+        folder.mkdir()
+    sources = {v["name"]: Path(v["hostPath"]["path"]) for v in spec["volumes"]} | own | {"cpu-manager-state": state}
+    root = tmp_path / "root"
+    script = ["set -e"]
+    mounts = sorted(container["volumeMounts"], key=lambda m: str(m["mountPath"]).count("/"))
+    for mount in mounts:
+        source, target = sources[mount["name"]], Path(f"{root}{mount['mountPath']}")
+        make = f"mkdir -p {target.parent}; touch {target}" if source.is_file() else f"mkdir -p {target}"
+        script += [make if mount["name"] != "cgroup" else ":", f"mount --rbind {source} {target}"]
+        if mount.get("readOnly"):
+            script.append(f"mount -o remount,bind,ro {target}")
+    confined = [sys.executable, "-c", CONFINED, str(root), host_root, cgroup]
+    command = [*confined, json.dumps([m["mountPath"] for m in mounts])]
+    script.append(f"exec setpriv --bounding-set=-all --inh-caps=-all --no-new-privs {shlex.join(command)}")
+    unshare = ["unshare", "--mount", "--propagation=private", "sh", "-c", "\n".join(script)]
+    done = subprocess.run(unshare, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    said: dict[str, Any] = json.loads(done.stdout)
+    return said
+
+
+def test_the_manifests_mounts_and_no_capability_suffice(answer: dict[str, Any]) -> None:
+    assert answer["capabilities"] == 0
+    assert answer["write"] == ["written", 777, ""]
+    assert answer["topology"]
+    assert answer["memory"] > 0
+    assert answer["kubelet"] == "static"
+    assert [p for p in answer["problems"] if "cannot be read" in p] == []
+    assert set(answer["writable"]) == {"/var/lib/koordnri", "/host/sys/fs/cgroup"}
