@@ -20,15 +20,29 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import click
 import msgspec
 
-from koordnri.policy import Mistake, PolicyDocument, PolicyError, load_data, load_policy, read_policy
+from koordnri.cli.node_file import read_node
+from koordnri.model import NodeState
+from koordnri.policy import (
+    DocumentError,
+    Mistake,
+    PolicyDocument,
+    PolicyError,
+    load_data,
+    load_policy,
+    read_policy,
+    resolve,
+    without_reserved,
+)
 from koordnri.policy.document import IGNORED, SHAPES
+from koordnri.policy.errors import shown
 from koordnri.policy.reader import Document
 from koordnri.policy.scalars import PERCENT_OR_QUANTITY, QUANTITY, Form
 from koordnri.policy.section import Shape
 from koordnri.policy.selector import NodeSelector
 
 BAD_POLICY = 2
-"""Exit code of `check` when at least one policy would be refused; click's own for a wrong command line."""
+"""Exit code of `check` when at least one policy would be refused, or the node's file cannot be used; click's own for a wrong
+command line."""
 
 _STDIN = "-"
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -54,12 +68,22 @@ def policy() -> None:
 
 @policy.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-def check(files: tuple[str, ...]) -> None:
+@click.option(
+    "--node",
+    "node_path",
+    metavar="FILE",
+    help="A description of a node, as of `koordnri explain`: also tell which node strategies hold there.",
+)
+def check(files: tuple[str, ...], node_path: str | None) -> None:
     """Tell whether the daemon would take each policy, and name every mistake by its path.
 
     FILE is a ConfigMap manifest or just its data, a directory with a file per key (a mounted ConfigMap), or "-" for standard
-    input. Exits with 0 when all are good and with 2 otherwise. What is merely ignored is told on standard error.
+    input. Exits with 0 when all are good and with 2 otherwise.
+
+    Warnings are told on standard error and cost nothing: what is ignored, strategies that no node can take because an earlier
+    one hides them, with --node also that several strategies match the node (the first one holds).
     """
+    node = None if node_path is None else _node(node_path)
     bad = 0
     for file in files:
         name = "standard input" if file == _STDIN else click.format_filename(file)
@@ -76,10 +100,26 @@ def check(files: tuple[str, ...]) -> None:
         if document.revision == load_data({}, "").revision:
             # Good for the daemon, and what a check of the wrong directory looks like.
             warnings.append(f"it says nothing under {', '.join(SHAPES)}, so the defaults would hold")
+        if node is not None:
+            resolved = resolve(document, node.name, node.labels)
+            for key, strategy in resolved.strategies.items():
+                print(_printable(f"{name}: {key}: on {node.name or 'the node'} holds the strategy {shown(strategy)}"))
+            warnings += resolved.notes
+            warnings += without_reserved(resolved, node).problems[len(node.problems) :]
         for warning in warnings:
             print(_printable(f"{name}: warning: {warning}"), file=sys.stderr)
     if bad:
         raise SystemExit(BAD_POLICY)
+
+
+def _node(path: str) -> NodeState:
+    try:
+        return read_node(path)
+    except DocumentError as error:
+        print(f"{click.format_filename(path)} cannot be used:", file=sys.stderr)
+        for mistake in error.mistakes:
+            print(_printable(str(mistake)), file=sys.stderr)
+        raise SystemExit(BAD_POLICY) from None
 
 
 def _read(file: str) -> PolicyDocument:
@@ -99,7 +139,11 @@ def _printable(line: str) -> str:
 
 @policy.command()
 def schema() -> None:
-    """Print the JSON Schema (Draft 2020-12) of a policy's data: names, ranges, defaults."""
+    """Print the JSON Schema (Draft 2020-12) of a policy's data: names, ranges, defaults.
+
+    For editors and for generators of policies. It is of the mapping below `data`, with each key's value as a mapping; rules
+    between two values are not in it, `koordnri policy check` knows all.
+    """
     print(json.dumps(policy_schema(), indent=2, ensure_ascii=False))
 
 

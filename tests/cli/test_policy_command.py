@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ import yaml
 from click.testing import CliRunner, Result
 
 from koordnri.cli import cli
-from koordnri.policy import PolicyError, load_data, load_policy
+from koordnri.model import CPUSet
+from koordnri.policy import PolicyError, load_data, load_policy, resolve
 from koordnri.policy.document import IGNORED, SHAPES
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "policy.yaml"
@@ -139,6 +141,50 @@ def test_a_file_name_that_is_no_text_does_not_break_the_report(tmp_path):
     assert done.exit_code == 2
     assert f"{tmp_path}/\ufffd: cannot read {tmp_path}/\ufffd: No such file" in done.stdout
     assert f"{EXAMPLE}: good" in done.stdout
+
+
+OVERLAPPING = """
+cpu-burst-config: {nodeStrategies: [{name: a, nodeSelector: {matchLabels: {pool: x}}},
+                                    {name: b, nodeSelector: {matchLabels: {zone: "1"}}}]}
+koordnri-config: {reservedCPUs: 0-1}
+"""
+
+
+def test_with_a_node_the_strategies_that_hold_there_are_told_and_what_stands_against_them_is_a_warning(tmp_path):
+    policy = written(tmp_path / "p.yaml", OVERLAPPING)
+    node = written(
+        tmp_path / "n.yaml",
+        "{name: n1, labels: {pool: x, zone: '1'}, topology: {coresPerNuma: 4}, sharePools: [{cpuset: '0-1'}]}",
+    )
+    done = check(policy, "--node", node)
+    assert done.exit_code == 0
+    assert done.stdout.splitlines() == [
+        f"{policy}: good, revision {load_policy(OVERLAPPING, '').revision}",
+        f'{policy}: cpu-burst-config: on n1 holds the strategy "a"',
+    ]
+    assert done.stderr.splitlines() == [
+        f'{policy}: warning: cpu-burst-config: nodeStrategies[0] "a" is taken, as it comes first; this node is matched by '
+        'nodeStrategies[1] "b", too',
+        f"{policy}: warning: reservedCPUs 0-1: the share pool of NUMA node 0 has no other CPUs and keeps 0-1",
+    ]
+    elsewhere = check(policy, "--node", written(tmp_path / "m.yaml", "labels: {zone: '1'}"))
+    assert elsewhere.stdout.splitlines()[1:] == [f'{policy}: cpu-burst-config: on the node holds the strategy "b"']
+    assert elsewhere.stderr == ""
+
+
+def test_a_node_that_cannot_be_used_ends_the_check_before_a_verdict(tmp_path):
+    node = written(tmp_path / "n.yaml", "nmae: n1")
+    done = check(EXAMPLE, "--node", node)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[0] == f"{node} cannot be used:"
+    assert "did you mean name?" in done.stderr
+
+
+def test_a_hidden_strategy_is_a_warning_and_no_mistake(tmp_path):
+    policy = written(tmp_path / "p.yaml", OVERLAPPING.replace('zone: "1"', "pool: x, zone: '1'"))
+    done = check(policy)
+    assert (done.exit_code, len(done.stderr.splitlines())) == (0, 1)
+    assert "warning: cpu-burst-config.nodeStrategies[1].nodeSelector: never taken, as nodeStrategies[0]" in done.stderr
 
 
 def test_without_a_file_nothing_is_called_good():
@@ -334,6 +380,16 @@ def test_the_example_is_good_by_the_schema_as_texts_and_as_mappings():
     texts = yaml.safe_load(EXAMPLE.read_text())["data"]
     VALIDATOR.validate(texts)
     VALIDATOR.validate({key: yaml.safe_load(text) for key, text in texts.items()})
+
+
+def test_the_keys_that_the_example_has_in_comments_are_good_too():
+    frame, own = EXAMPLE.read_text().split("koordnri-config", 1)
+    uncommented = frame + "koordnri-config" + re.sub(r"^( +)# (?=\w+:)", r"\1", own, flags=re.MULTILINE)
+    document = load_policy(uncommented, "")
+    found = resolve(document, "", {})
+    assert document.warnings == ()
+    assert (found.hook_mode("rdt"), found.record_route) == ("observe", "none")
+    assert (found.namespaces_left_alone, found.reserved_cpus) == ({"kube-system"}, CPUSet([0, 1]))
 
 
 def test_descriptions_are_those_of_the_fields_inherited_ones_too():
