@@ -17,7 +17,7 @@ from koordnri.model import Container, ContainerContext, Event, Field, Hook, Node
 from koordnri.model.annotations import fault_of
 from koordnri.model.decision import Decision, HookError
 from koordnri.model.routes import OBSERVE
-from koordnri.policy import DEFAULT_POLICY, Policy
+from koordnri.policy import DEFAULT_POLICY, Policy, without_reserved
 
 ENTRY_POINTS = "koordnri.hooks"
 BUCKET_BOUNDS_NS = tuple(1024 << i for i in range(22))
@@ -40,7 +40,7 @@ class Snapshot(NamedTuple):
         """The snapshot of a node under a policy, which may know what the node's own annotations do not tell."""
         if node.normalization_ratio is None and (ratio := policy.normalization.ratio_of(node)) is not None:
             node = replace(node, normalization_ratio=ratio)
-        return cls(policy, node)
+        return cls(policy, without_reserved(policy, node))
 
 
 class ChainError(Exception):

@@ -1,4 +1,5 @@
-"""What the API server tells this node, brought to where it is needed: the policy, the Node object, the node's pods.
+"""What the API server tells this node, brought to where it is needed: the policy, the Node object, the node's pods. And what it
+is told: Events, for people who look with kubectl.
 
 Everything here may be late or missing; the daemon decides without it, from what the runtime tells.
 """
@@ -9,7 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from koordnri.kube import Api, ConfigMapWatch, NodeFacts, NodeWatch, PodFacts, PodWatch, WatchStats
+from koordnri.kube import Api, ConfigMapWatch, EventRecorder, NodeFacts, NodeWatch, PodFacts, PodWatch, WatchStats
+from koordnri.kube.events import node_target, pod_target
 from koordnri.kube.watch import Watch
 from koordnri.ledger import Ledger
 from koordnri.model import NodeState, Pod
@@ -44,6 +46,8 @@ class Cluster:
         self._on_node = on_node
         self._on_pod = on_pod
         self._facts: NodeFacts | None = None
+        self._node_name = node_name
+        self._events = EventRecorder(api, node_name, log, on_death=on_death)
         self._node = NodeWatch(api, node_name, self._take_node, log, on_death=on_death)
         self._pods = PodWatch(api, node_name, self._take_pod, lambda uid: None, log, on_death=on_death)
         self._watches: dict[str, Watch[Any]] = {"node": self._node.watch, "pods": self._pods.watch}
@@ -55,12 +59,14 @@ class Cluster:
             self._watches["configmap"] = policy.watch
 
     def start(self) -> None:
-        """Start all watches; none is waited for."""
+        """Start all watches, and to tell Events; none is waited for."""
+        self._events.start()
         for watch in self._watches.values():
             watch.start()
 
     def stop(self) -> None:
         """End them."""
+        self._events.stop()
         for watch in self._watches.values():
             watch.stop()
 
@@ -72,6 +78,14 @@ class Cluster:
     def stats(self) -> dict[str, WatchStats]:
         """Noun → its watch's counters."""
         return {noun: watch.stats for noun, watch in self._watches.items()}
+
+    def tell_pod(self, pod: Pod, reason: str, message: str) -> None:
+        """A Warning Event on a pod: something that its owner has to know. Never blocks."""
+        self._events.record(pod_target(pod.namespace, pod.name, pod.uid), reason, message)
+
+    def tell_node(self, reason: str, message: str) -> None:
+        """A Warning Event on this Node. Never blocks."""
+        self._events.record(node_target(self._node_name), reason, message)
 
     def policy_problem(self) -> str:
         """Why the policy's ConfigMap has not been read yet; "" when it has, or is not wanted."""

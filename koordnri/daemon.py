@@ -6,7 +6,7 @@ import gc
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -22,20 +22,25 @@ from koordnri.observe.decisions import DecisionLog, Listener
 from koordnri.observe.http import Server
 from koordnri.observe.log import LineWriter, make_logger
 from koordnri.observe.metrics import make_registry
-from koordnri.policy import DEFAULT_POLICY, PolicyDocument, PolicyError, load_data, load_policy, read_policy, resolve
-from koordnri.reconcile.reconciler import Reconciler, World
+from koordnri.policy import DEFAULT_POLICY, load_data, load_policy, read_policy, resolve
+from koordnri.policy.standing import Refused, StandingPolicy
+from koordnri.reconcile.reconciler import Failure, Reconciler, World
+from koordnri.reconcile.recorder import AUTO, RESYNC, UNSOLICITED, Push, Recorder
 from koordnri.session.handler import EventHandler
 from koordnri.session.identity import Identity
 from koordnri.session.lock import NodeLock
 from koordnri.session.plugin import PluginSession, State
-from koordnri.state_file import LAST_GOOD, WRITTEN, StateFile
+from koordnri.session.pushes import Resync, Unsolicited
+from koordnri.state_file import LAST_GOOD, Notebook, StateFile
 
 if TYPE_CHECKING:  # see Daemon.__init__ for why not at run time
     from koordnri.cluster import Cluster
     from koordnri.kube import WatchStats
 
-TICK_S = 1.0
-"""How often the policy file and the node's state are looked at again."""
+POLICY_TICK_S = 0.1
+"""How often the policy file is looked at again: who edits it waits for no more than that."""
+NODE_TICK_S = 1.0
+"""How often the node's state is."""
 FULL_REFRESH_TICKS = 10
 """Every so many ticks all of the node is read; in between only what can make a decision harmful (resctrl groups, CPUs)."""
 CLUSTER_PATIENCE_S = 10.0
@@ -59,6 +64,8 @@ class Config:
     """namespace and name"""
     kubeconfig: Path | None = None
     node_name: str = ""
+    record_route: str | None = None
+    """one of recorder.ROUTES or "auto"; None: as the policy says"""
     host_root: Path = Path("/")
     state_dir: Path = Path("/var/lib/koordnri")
     listen: tuple[str, int] | None = ("127.0.0.1", 9316)
@@ -88,35 +95,37 @@ class Daemon:
         self.config = config
         self.writer = LineWriter(log_fd)
         self.log = make_logger(self.writer, config.log_format, config.log_level)
-        self.policy_problem = ""
-        self.policy_refusals = 0
         self._described = node is not None
         self._cluster: Cluster | None = None
         self._node = read_node(config.host_root, config.node_name) if node is None else node
-        self._document: PolicyDocument | None = None
+        self.standing = StandingPolicy(self.log, self._swap, self._policy_refused)
         self._policy_seen: object = None
         self._wake = threading.Event()
         self._stopping = False
-        self._dirty = False
-        self._state = StateFile(config.state_dir)
-        self._state_written = StateFile(config.state_dir, WRITTEN, dict[str, dict[str, Any]])
         self._last_good = StateFile(config.state_dir, LAST_GOOD, dict[str, str])
         self._swapping = threading.Lock()
-        self._saving = threading.Lock()
-        self._save_error = ""
+        self._notebook = Notebook(config.state_dir, self.log, self._wake.set)
         self._lock = NodeLock(config.state_dir)
         self._locked = False
         self._failure: BaseException | None = None
-        (baselines, problem), (written, problem_written) = self._state.load(), self._state_written.load()
-        for text in filter(None, (problem, problem_written)):
-            self.log.warning("state_file_bad", error=text)
-        self.ledger = Ledger(baselines, self._mark_dirty, written)
+        baselines, written = self._notebook.load()
+        self.ledger = Ledger(baselines, self._notebook.mark, written)
+        self._notebook.keep(lambda: (self.ledger.moved(), self.ledger.all_written()))
         installed = load_hooks() if hooks is None else list(hooks)
         self.chain = Chain(installed)
-        self.decisions = DecisionLog(self.log, config.log_level == "debug", listener)
+        self.decisions = DecisionLog(self.log, config.log_level == "debug", listener, self._tell_pod)
         snapshot = Snapshot.of(DEFAULT_POLICY, self._node)
+        self.recorder = Recorder(
+            self.ledger,
+            self._pushes(),
+            self._record_route,
+            self._notebook.save,
+            self._route_off,
+            self.log,
+            self._record,
+        )
         self.handler = EventHandler(
-            self.chain, self.ledger, snapshot, self.decisions, specs, self._changed, self._overlay
+            self.chain, self.ledger, snapshot, self.decisions, specs, self._changed, self._overlay, self.recorder
         )
         self.session = PluginSession(
             config.identity, config.nri_socket, self.handler, self.log, on_config=self._take_runtime_config
@@ -128,7 +137,10 @@ class Daemon:
             self._world,
             lambda version: Writer(config.host_root, version),
             self.log,
-            self._save_now,
+            self._notebook.save,
+            self.decisions.decided_again,
+            self._apply_failed,
+            self.recorder,
         )
         if config.kubeconfig is not None or config.policy_configmap is not None:
             # Imported here: the official client costs 0.2 s and 20 MiB, and a daemon with a policy file needs none of it.
@@ -182,7 +194,7 @@ class Daemon:
                 self._nri.join(2.0)
             if self._reconcile.ident is not None:  # what it writes after this, nobody would know to take back
                 self._reconcile.join(2.0)
-            self._save_state()
+            self._notebook.save_if_marked()
             if self._server is not None:
                 self._server.close()
             self._lock.release()
@@ -216,14 +228,14 @@ class Daemon:
         if self._cluster is not None and (waiting := self._cluster.policy_problem()):
             revision = self.handler.snapshot.policy.revision
             found.append(f"policy: not read from the API server yet ({waiting}); revision {revision} is in force")
-        if self.policy_problem:
+        if self.standing.refused is not None:
             found.append(
-                f"policy: {self.policy_problem}; revision {self.handler.snapshot.policy.revision} stays in force"
+                f"policy: {self.standing.refused}; revision {self.handler.snapshot.policy.revision} stays in force"
             )
         return found
 
     def _loop(self) -> None:
-        ticks = 0
+        looks, look_at = 0, 0.0
         patience = time.monotonic() + CLUSTER_PATIENCE_S
         while not self._stopping:
             if not self._locked and self._lock.try_acquire():
@@ -232,16 +244,21 @@ class Daemon:
                 self._nri.start()
                 if not self._described:
                     self._reconcile.start()
-            self._wake.wait(TICK_S if self._nri.ident is not None or self._cluster is None else TICK_S / 20)
+            self._wake.wait(self._pace_s())
             self._wake.clear()
-            self._save_state()
+            self._notebook.save_if_marked()
             if self._nri.ident is not None and not self._nri.is_alive():
                 return
             if self._failure is not None:
                 return
-            ticks += 1
             self._look_at_policy()
-            self._look_at_node(full=ticks % FULL_REFRESH_TICKS == 0)
+            if time.monotonic() >= look_at:
+                looks, look_at = looks + 1, time.monotonic() + NODE_TICK_S
+                self._look_at_node(full=looks % FULL_REFRESH_TICKS == 0)
+
+    def _pace_s(self) -> float:
+        waits_for_cluster = self._nri.ident is None and self._cluster is not None
+        return POLICY_TICK_S if waits_for_cluster or self.config.policy_file is not None else NODE_TICK_S
 
     def _cluster_answered(self) -> bool:
         """What runs is decided anew when we register. Without the node's pools and the pods' specs that would take back, for a
@@ -281,25 +298,23 @@ class Daemon:
         if seen == self._policy_seen:
             return
         self._policy_seen = seen
-        self._take_policy(lambda: read_policy(path))
+        self.standing.take(lambda: read_policy(path), str(path))
 
     def _take_runtime_config(self, text: str) -> None:
         """The runtime launched us and passed its configuration file for us: that is the policy."""
-        self._take_policy(lambda: load_policy(text, "the runtime's plugin configuration"))
+        source = "the runtime's plugin configuration"
+        self.standing.take(lambda: load_policy(text, source), source)
 
     def _take_configmap(self, data: Mapping[str, str] | None, source: str) -> None:
         """A deleted ConfigMap means the defaults, as upstream has it."""
         if data is None:
-            self._document, self.policy_problem = None, ""
-            self._swap()
-            self.log.info("policy_defaults", reason=f"there is no {source}")
-        else:
-            self._take_policy(lambda: load_data(data, source))
-        if not self.policy_problem:
-            try:
-                self._last_good.save({} if data is None else dict(data))
-            except OSError as error:
-                self.log.error("state_not_saved", path=str(self._last_good.path), error=str(error))
+            self.standing.take_defaults(f"there is no {source}")
+        elif not self.standing.take(lambda: load_data(data, source), source):
+            return
+        try:
+            self._last_good.save({} if data is None else dict(data))
+        except OSError as error:
+            self.log.error("state_not_saved", path=str(self._last_good.path), error=str(error))
 
     def _load_last_good(self) -> None:
         """What was in force before, until the API server answers; it may be away for as long as the node is up."""
@@ -309,22 +324,47 @@ class Daemon:
         if problem:
             self.log.warning("state_file_bad", error=problem)
         if data:
-            self._take_policy(lambda: load_data(data, f"the last good policy in {self._last_good.path}"))
+            source = f"the last good policy in {self._last_good.path}"
+            self.standing.take(lambda: load_data(data, source), source)
 
-    def _take_policy(self, read: Callable[[], PolicyDocument]) -> None:
-        """A document is taken whole or refused whole; a refused one changes nothing."""
-        try:
-            document = read()
-        except PolicyError as error:
-            self.policy_problem = str(error).replace("\n", "; ")
-            self.policy_refusals += 1
-            self.log.error("policy_refused", mistakes=[str(m) for m in error.mistakes])
-            return
-        self._document, self.policy_problem = document, ""
-        self._swap()
-        self.log.info("policy_accepted", revision=document.revision, source=document.source)
-        for warning in document.warnings:
-            self.log.warning("policy_warning", warning=str(warning))
+    def _policy_refused(self, refused: Refused) -> None:
+        revision = self.handler.snapshot.policy.revision
+        self._tell_node("PolicyRefused", f"{refused.source}: {refused}; revision {revision} stays in force")
+
+    # -- what people are told -----------------------------------------------------------------------------------------
+
+    def _tell_pod(self, pod: Pod, reason: str, message: str) -> None:
+        if self._cluster is not None:
+            self._cluster.tell_pod(pod, reason, message)
+
+    def _tell_node(self, reason: str, message: str) -> None:
+        if self._cluster is not None:
+            self._cluster.tell_node(reason, message)
+
+    def _apply_failed(self, failure: Failure) -> None:
+        where = f"container {failure.container}: " if failure.container else ""
+        self._tell_pod(failure.pod, "QoSNotApplied", f"{where}{failure.field} = {failure.value}: {failure.error}")
+
+    # -- recording through the runtime --------------------------------------------------------------------------------
+
+    def _pushes(self) -> dict[str, Push]:
+        pushes: dict[str, Push] = {UNSOLICITED: Unsolicited(lambda: self.session, lambda: self.handler.snapshot.node)}
+        if self.config.identity.fd is None:  # else the runtime made our connection, and there may be no socket
+            pushes[RESYNC] = Resync(self.config.nri_socket, lambda: self.handler.snapshot.node)
+        return pushes
+
+    def _record_route(self) -> str:
+        asked = self.config.record_route or self.handler.snapshot.policy.record_route or AUTO
+        return self.handler.runtime.record_route if asked == AUTO else asked
+
+    def _route_off(self, route: str, reason: str) -> None:
+        self.log.error("record_route_off", route=route, error=reason)
+        self._tell_node(
+            "RecordRouteOff", f"changes are no longer recorded by {route}, until koordnri restarts: {reason}"
+        )
+
+    def _record(self) -> None:
+        self.reconciler.wake()
 
     # -- node ---------------------------------------------------------------------------------------------------------
 
@@ -341,7 +381,7 @@ class Daemon:
     def _swap(self) -> None:
         with self._swapping:  # the policy, the node and the cluster's watches change in threads of their own
             node = self._node if self._cluster is None else self._cluster.told(self._node)
-            self.handler.snapshot = Snapshot.of(resolve(self._document, node.name, node.labels), node)
+            self.handler.snapshot = Snapshot.of(resolve(self.standing.document, node.name, node.labels), node)
         self._changed(None)
 
     def _overlay(self, pod: Pod) -> Pod:
@@ -350,29 +390,6 @@ class Daemon:
     def _die(self, error: BaseException) -> None:
         self._failure = error
         self._wake.set()
-
-    # -- state --------------------------------------------------------------------------------------------------------
-
-    def _mark_dirty(self) -> None:
-        self._dirty = True
-        self._wake.set()
-
-    def _save_state(self) -> None:
-        if self._dirty:
-            self._save_now()
-
-    def _save_now(self) -> None:
-        with self._saving:
-            self._dirty = False
-            try:
-                self._state.save(self.ledger.moved())
-                self._state_written.save(self.ledger.all_written())
-                self._save_error = ""
-            except OSError as error:
-                self._dirty = True
-                if str(error) != self._save_error:
-                    self.log.error("state_not_saved", path=str(self._state.path), error=str(error))
-                self._save_error = str(error)
 
 
 def _fingerprint(path: Path) -> Any:

@@ -11,6 +11,8 @@ Each is written whole and renamed into place, so a crash leaves the old one or t
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -53,3 +55,56 @@ class StateFile:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(self.path)
+
+
+class Notebook:
+    """The ledger's notes on disk: `baselines.json` and `written.json`, saved when somebody marked them as changed, or at once.
+
+    wake   somebody is to call `save_if_marked` soon
+    """
+
+    def __init__(self, directory: Path, log: Any, wake: Callable[[], None]) -> None:
+        self._baselines = StateFile(directory)
+        self._written = StateFile(directory, WRITTEN, dict[str, dict[str, Any]])
+        self._log = log
+        self._wake = wake
+        self._marked = False
+        self._saving = threading.Lock()
+        self._error = ""
+        self._read: Callable[[], tuple[dict[str, Note], dict[str, dict[str, Any]]]] = lambda: ({}, {})
+
+    def load(self) -> tuple[dict[str, Note], dict[str, dict[str, Any]]]:
+        """What was noted before: moved notes, and what files held before we wrote them."""
+        (baselines, problem), (written, problem_written) = self._baselines.load(), self._written.load()
+        for text in filter(None, (problem, problem_written)):
+            self._log.warning("state_file_bad", error=text)
+        return baselines, written
+
+    def keep(self, read: Callable[[], tuple[dict[str, Note], dict[str, dict[str, Any]]]]) -> None:
+        """What is to be saved, from now on."""
+        self._read = read
+
+    def mark(self) -> None:
+        """Something changed; it need not be on disk at once."""
+        self._marked = True
+        self._wake()
+
+    def save_if_marked(self) -> None:
+        """Save what changed since the last time."""
+        if self._marked:
+            self.save()
+
+    def save(self) -> None:
+        """Save now. What cannot be saved is told once, and tried again."""
+        with self._saving:
+            self._marked = False
+            try:
+                moved, written = self._read()
+                self._baselines.save(moved)
+                self._written.save(written)
+                self._error = ""
+            except OSError as error:
+                self._marked = True
+                if str(error) != self._error:
+                    self._log.error("state_not_saved", path=str(self._baselines.path), error=str(error))
+                self._error = str(error)

@@ -237,7 +237,7 @@ def test_a_bad_policy_at_start_costs_readiness_only_and_is_taken_as_soon_as_it_i
     rewrite(policy, GOOD)
     running.wait_ready()
     assert running.daemon.handler.snapshot.policy.qos.be.memory.min_limit_percent == 20
-    assert running.daemon.policy_refusals == 1
+    assert running.daemon.standing.refusals == 1
 
 
 def test_a_bad_policy_later_leaves_the_last_good_one_in_force(start, runtime, policy):

@@ -91,6 +91,12 @@ def _configmap(_ctx: click.Context, _param: click.Parameter, value: str | None) 
     help="lock and what must outlive the process",
 )
 @click.option(
+    "--record-route",
+    type=click.Choice(["auto", "unsolicited", "resync", "reply", "none"]),
+    envvar="KOORDNRI_RECORD_ROUTE",
+    help="how the runtime's stored spec follows what was written  [default: the policy's recordRoute, else auto]",
+)
+@click.option(
     "--listen",
     default="127.0.0.1:9316",
     show_default=True,
@@ -122,6 +128,7 @@ def run(
     node_name: str,
     host_root: Path,
     state_dir: Path,
+    record_route: str | None,
     listen: tuple[str, int] | None,
     log_format: str,
     log_level: str,
@@ -145,6 +152,7 @@ def run(
             node_name=node_name,
             host_root=host_root,
             state_dir=state_dir,
+            record_route=record_route,
             listen=listen,
             log_format=log_format,
             log_level=log_level,

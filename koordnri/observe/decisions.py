@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from koordnri.model import Container, Decision, Event, Pod
+from koordnri.model import Container, Decision, Event, Pod, Setting
+from koordnri.model.decision import HookError
 
 Listener = Callable[[Pod, Container, Event, Decision], None]
+TellPod = Callable[[Pod, str, str], None]
+"""pod, reason (one CamelCase word), message"""
+MOST_REMEMBERED = 10_000
 
 
 class DecisionLog:
     """Counts decided fields and logs what pod owners and operators should know: errors as warnings, decisions at debug."""
 
-    def __init__(self, log: Any, debug: bool = False, listener: Listener | None = None) -> None:
+    def __init__(
+        self,
+        log: Any,
+        debug: bool = False,
+        listener: Listener | None = None,
+        tell_pod: TellPod = lambda pod, reason, message: None,
+    ) -> None:
+        """`tell_pod` makes an Event of what the pod's owner has to mend."""
         self.fields: dict[tuple[str, str, str], int] = {}
         """(hook, field, route) → how often decided"""
         self._log = log
         self._debug = debug
         self._listener = listener
+        self._tell_pod = tell_pod
+        self._complained: set[tuple[str, str, str, str]] = set()
 
     def decided(self, pod: Pod, container: Container, event: Event, decision: Decision) -> None:
         """One container was decided and the runtime has been told."""
         counts = self.fields
-        for setting in decision.settings.values():
+        for setting in (*decision.settings.values(), *decision.observed.values()):
             key = (setting.hook, setting.field.name, setting.route)
             counts[key] = counts.get(key, 0) + 1
         self._tell(pod, container, event, decision)
@@ -33,7 +46,8 @@ class DecisionLog:
                 pod=f"{pod.namespace}/{pod.name}",
                 container=container.name,
                 op=event.value,
-                fields={name: f"{s.value} ({s.hook}: {s.reason})" for name, s in decision.settings.items()},
+                fields=_shown(decision.settings),
+                observed=_shown(decision.observed),
                 skipped=dict(decision.skipped),
             )
 
@@ -41,16 +55,40 @@ class DecisionLog:
         """The runtime is told to refuse the container: nothing of the decision reaches it."""
         self._tell(pod, container, event, decision)
 
+    def decided_again(self, pod: Pod, container: str, decision: Decision) -> None:
+        """The reconciler decided, and something went wrong; it does so again and again, and the same is told once."""
+        for error in decision.errors:
+            complaint = (pod.id, container, error.hook, error.message)
+            if complaint in self._complained:
+                continue
+            if len(self._complained) >= MOST_REMEMBERED:
+                self._complained.clear()
+            self._complained.add(complaint)
+            self._complain(pod, container, "reconcile", error)
+
+    def _complain(self, pod: Pod, container: str, op: str, error: HookError) -> None:
+        self._log.warning(
+            "hook_failed",
+            pod=f"{pod.namespace}/{pod.name}",
+            container=container,
+            op=op,
+            hook=error.hook,
+            fault=error.fault,
+            error=error.message,
+        )
+        if error.fault == "pod":
+            where = f"container {container}: " if container else ""
+            self._tell_pod(
+                pod, "InvalidQoSAnnotation", f"{where}hook {error.hook} left its fields alone: {error.message}"
+            )
+
     def _tell(self, pod: Pod, container: Container, event: Event, decision: Decision) -> None:
         for error in decision.errors:
-            self._log.warning(
-                "hook_failed",
-                pod=f"{pod.namespace}/{pod.name}",
-                container=container.name,
-                op=event.value,
-                hook=error.hook,
-                fault=error.fault,
-                error=error.message,
-            )
+            self._complained.add((pod.id, container.name, error.hook, error.message))
+            self._complain(pod, container.name, event.value, error)
         if self._listener is not None:
             self._listener(pod, container, event, decision)
+
+
+def _shown(settings: Mapping[str, Setting]) -> dict[str, str]:
+    return {name: f"{s.value} ({s.hook}: {s.reason})" for name, s in settings.items()}

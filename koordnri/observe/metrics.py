@@ -17,7 +17,9 @@ from koordnri.chain import BUCKET_BOUNDS_NS, Chain
 from koordnri.ledger import Ledger
 from koordnri.observe.decisions import DecisionLog
 from koordnri.observe.log import LineWriter
+from koordnri.policy.standing import StandingPolicy
 from koordnri.reconcile.reconciler import Reconciler
+from koordnri.reconcile.recorder import Recorder
 from koordnri.session.handler import EventHandler
 from koordnri.session.plugin import PluginSession, State
 
@@ -35,8 +37,8 @@ class Sources(Protocol):
     decisions: DecisionLog
     reconciler: Reconciler
     writer: LineWriter
-    policy_refusals: int
-    policy_problem: str
+    recorder: Recorder
+    standing: StandingPolicy
 
     def watch_stats(self) -> Mapping[str, WatchStats]:
         """Noun → counters of its watch; empty where the API server is not asked."""
@@ -54,6 +56,7 @@ class DaemonCollector(Collector):
         yield from self._hooks()
         yield from self._decisions()
         yield from self._reconcile()
+        yield from self._records()
         yield from self._watches()
         yield from self._policy()
 
@@ -147,11 +150,39 @@ class DaemonCollector(Collector):
         for field, count in dict(stats.drift).items():
             drift.add_metric([field], count)
         yield drift
+        failures = CounterMetricFamily(
+            "koordnri_apply_failures",
+            "Times that a decided value could not be brought about, by field, route and what came of it",
+            labels=["field", "route", "reason"],
+        )
+        for labels, count in dict(stats.failures).items():
+            failures.add_metric(labels, count)
+        yield failures
         yield _gauge("koordnri_reconcile_pass_seconds", "Duration of the last pass", stats.last_pass_s)
         yield _gauge(
             "koordnri_change_to_verified_seconds",
             "From the last change of policy or node to the last file read back",
             stats.changed_to_verified_s,
+        )
+
+    def _records(self) -> Iterator[Metric]:
+        recorder = self._sources.recorder
+        pushes = CounterMetricFamily(
+            "koordnri_pushes",
+            "Containers whose written values were to be recorded through the runtime: recorded, refused, failed, late",
+            labels=["route", "outcome"],
+        )
+        for labels, count in dict(recorder.stats.pushes).items():
+            pushes.add_metric(labels, count)
+        yield pushes
+        route = GaugeMetricFamily("koordnri_record_route_info", "The route by which is recorded now", labels=["route"])
+        route.add_metric([recorder.route], 1)
+        yield route
+        yield _gauge("koordnri_record_routes_off", "Routes turned off because a push overran", len(recorder.stats.off))
+        yield _gauge(
+            "koordnri_unrecorded_containers",
+            "Containers with values that are written, but not recorded in the runtime's stored spec",
+            recorder.unrecorded,
         )
 
     def _watches(self) -> Iterator[Metric]:
@@ -167,8 +198,10 @@ class DaemonCollector(Collector):
         info = GaugeMetricFamily("koordnri_policy_info", "The policy that is in force", labels=["revision"])
         info.add_metric([self._sources.handler.snapshot.policy.revision], 1)
         yield info
-        yield _gauge("koordnri_policy_good", "0 while the policy file is refused", not self._sources.policy_problem)
-        yield _counter("koordnri_policy_refused", "Policy documents refused", self._sources.policy_refusals)
+        standing = self._sources.standing
+        yield _gauge("koordnri_policy_good", "0 while the newest policy document is refused", standing.refused is None)
+        yield _counter("koordnri_policy_accepted", "Policy documents taken", standing.acceptances)
+        yield _counter("koordnri_policy_refused", "Policy documents refused", standing.refusals)
 
 
 def make_registry(sources: Sources) -> CollectorRegistry:

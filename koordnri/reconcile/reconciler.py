@@ -18,6 +18,7 @@ from koordnri.host.change import Outcome, Status, by_level
 from koordnri.host.writer import Writer
 from koordnri.ledger import Ledger
 from koordnri.model import Decision, NodeError, Pod
+from koordnri.reconcile.failures import Failure, Failures
 from koordnri.reconcile.plan import Goal, Update
 from koordnri.reconcile.planner import Planner, World
 from koordnri.reconcile.recorder import Recorder
@@ -26,7 +27,6 @@ DEBOUNCE_S = 0.1
 """Several edits of a policy within this become one pass."""
 SWEEP_S = 10.0
 """How often everything is compared with its files, whatever happened."""
-MOST_TOLD = 10_000
 
 
 class Done(NamedTuple):
@@ -34,19 +34,6 @@ class Done(NamedTuple):
 
     goal: Goal
     outcome: Outcome
-
-
-class Failure(NamedTuple):
-    """A file that would not take its value, told once."""
-
-    pod: Pod
-    container: str
-    """its name; "" for the pod's own cgroup"""
-    directory: str
-    field: str
-    value: Any
-    status: str
-    error: str
 
 
 class Stats:
@@ -72,7 +59,7 @@ class Reconciler:
     writer     makes the writer for a cgroup version; tests give it a refusing kernel
     save       puts the ledger's notes on disk at once
     decided    told of each decision with errors: pod, container ("" for the pod's own cgroup), decision
-    failed     told of each file that would not take its value, once
+    failed     told of each file that would not take its value, when retries did not help
     recorder   brings the runtime's stored spec to agree; None: nobody does
     """
 
@@ -95,10 +82,9 @@ class Reconciler:
         self._ledger = ledger
         self._world = world
         self._make_writer = writer
-        self._log = log
         self._save = save
         self._decided = decided
-        self._failed = failed
+        self._failures = Failures(log, failed)
         self._recorder = recorder
         self._monotonic = monotonic
         self._debounce_s = debounce_s
@@ -110,8 +96,6 @@ class Reconciler:
         self._asked: queue.SimpleQueue[tuple[list[Pod], queue.SimpleQueue[list[Done] | None]]] = queue.SimpleQueue()
         self._later: list[tuple[float, str]] = []
         """(when, pod) to be looked at again"""
-        self._told: set[tuple[str, str, str]] = set()
-        """failures that were told, as (directory, field, what was wanted and came of it); errors may tell numbers that move"""
 
     # -- triggers: any thread -----------------------------------------------------------------------------------------
 
@@ -235,6 +219,7 @@ class Reconciler:
             self.stats.writes[goal.change.field.name, status.value] += 1
         if status in (Status.SAME, Status.WRITTEN):
             self._planner.verified(goal, outcome.after)
+            self._failures.mended(goal.change.directory, name)
             if goal.restores:
                 self._ledger.restored(owner.id, name)
             elif status is Status.WRITTEN:
@@ -248,20 +233,9 @@ class Reconciler:
             self._tell(Failure(pod, container, change.directory, name, change.value, status.value, outcome.error))
 
     def _tell(self, failure: Failure) -> None:
-        told = (failure.directory, failure.field, f"{failure.value} {failure.status}")
-        if told not in self._told:
-            if len(self._told) > MOST_TOLD:
-                self._told.clear()
-            self._told.add(told)
-            pod = f"{failure.pod.namespace}/{failure.pod.name}"
-            self._log.warning(
-                "apply_failed",
-                directory=failure.directory,
-                field=failure.field,
-                error=failure.error,
-                of=failure.container or pod,
-            )
-            self._failed(failure)
+        again_s = self._failures.add(failure)
+        if again_s is not None:
+            self._later.append((self._monotonic() + again_s, failure.pod.id))
 
 
 __all__ = ["DEBOUNCE_S", "SWEEP_S", "Done", "Failure", "Reconciler", "Stats", "World"]

@@ -16,7 +16,9 @@ from koordnri.ledger import Ledger
 from koordnri.reconcile.plan import Update
 
 UNSOLICITED, RESYNC, REPLY, NONE = "unsolicited", "resync", "reply", "none"
-ROUTES = (UNSOLICITED, RESYNC, REPLY, NONE)
+AUTO = "auto"
+ROUTES = (AUTO, UNSOLICITED, RESYNC, REPLY, NONE)
+"""what `--record-route` takes; auto is what suits the runtime's NRI version"""
 
 REST_S = 0.5
 """Recording begins when no decision has changed for so long: a policy that flips is written each time, and recorded once."""

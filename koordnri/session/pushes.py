@@ -36,7 +36,7 @@ NAMES = ("koordnri-push-a", "koordnri-push-b")
 class Unsolicited:
     """Push by `UpdateContainers` on the registration that we have. Safe from NRI 0.12.1 on."""
 
-    def __init__(self, session: PluginSession, node: Callable[[], NodeState]) -> None:
+    def __init__(self, session: Callable[[], PluginSession], node: Callable[[], NodeState]) -> None:
         self._session = session
         self._node = node
 
@@ -48,7 +48,7 @@ class Unsolicited:
             message.ignore_failure = False  # else a failure would not be told
             request.update.append(message)
         try:
-            reply = self._session.update_containers(request, deadline_s)
+            reply = self._session().update_containers(request, deadline_s)
         except TimeoutError as error:
             raise Overran(str(error)) from error
         except NotConnected as error:

@@ -235,6 +235,7 @@ OPTIONS: dict[str, tuple[str, Any, Any]] = {
     "node_name": ("n1", "n1", ""),
     "host_root": ("/host", Path("/host"), Path("/")),
     "state_dir": ("/x/state", Path("/x/state"), Path("/var/lib/koordnri")),
+    "record_route": ("reply", "reply", None),
     "listen": ("[::]:80", ("::", 80), ("127.0.0.1", 9316)),
     "log_format": ("console", "console", "json"),
     "log_level": ("debug", "debug", "info"),
@@ -262,7 +263,8 @@ def test_every_option_may_come_from_the_environment_and_the_command_line_beats_i
     monkeypatch.setenv(f"KOORDNRI_{name.upper()}", text)
     assert parsed()[name] == meaning
     monkeypatch.setenv(
-        f"KOORDNRI_{name.upper()}", "error" if name == "log_level" else "json" if name == "log_format" else "off"
+        f"KOORDNRI_{name.upper()}",
+        {"log_level": "error", "log_format": "json", "record_route": "none"}.get(name, "off"),
     )
     assert parsed(option, text)[name] == meaning
     assert default != meaning

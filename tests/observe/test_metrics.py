@@ -27,12 +27,18 @@ METRICS = {
     "koordnri_containers": ("gauge", {()}),
     "koordnri_reconcile_passes": ("counter", {("trigger",)}),
     "koordnri_writes": ("counter", {("field", "outcome")}),
+    "koordnri_apply_failures": ("counter", {("field", "reason", "route")}),
     "koordnri_drift_healed": ("counter", {("field",)}),
     "koordnri_reconcile_pass_seconds": ("gauge", {()}),
     "koordnri_change_to_verified_seconds": ("gauge", {()}),
+    "koordnri_pushes": ("counter", {("outcome", "route")}),
+    "koordnri_record_route_info": ("gauge", {("route",)}),
+    "koordnri_record_routes_off": ("gauge", {()}),
+    "koordnri_unrecorded_containers": ("gauge", {()}),
     "koordnri_watch_restarts": ("counter", set()),  # of a daemon that asks no API server
     "koordnri_policy_info": ("gauge", {("revision",)}),
     "koordnri_policy_good": ("gauge", {()}),
+    "koordnri_policy_accepted": ("counter", {()}),
     "koordnri_policy_refused": ("counter", {()}),
 }
 
@@ -53,6 +59,8 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driven]:
         stats.passes["sweep"] = 3
         stats.writes["cpu.quota", "refused"] = 2
         stats.drift["cpu.cpus"] = 1
+        stats.failures["cpu.quota", "write", "refused"] = 4
+        it.daemon.recorder.stats.pushes["unsolicited", "recorded"] = 5
         stats.last_pass_s, stats.changed_to_verified_s = 0.25, 1.5
         yield it
 

@@ -1,0 +1,96 @@
+"""The policy document that is in force, and the one that was refused meanwhile: a bad one never replaces a good one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from koordnri.policy.document import PolicyDocument
+from koordnri.policy.errors import Mistake, PolicyError
+from koordnri.policy.policy import Policy
+
+
+class Refused(NamedTuple):
+    """A document that was not taken."""
+
+    source: str
+    mistakes: tuple[Mistake, ...]
+    at_s: float
+    """wall clock"""
+
+    def __str__(self) -> str:
+        return "; ".join(map(str, self.mistakes))
+
+
+class StandingPolicy:
+    """`take` and `take_defaults` are called by whoever has read a document; everything else only reads. Never raises.
+
+    changed   another document is in force; called before the callers' own next step
+    refused   a document was not taken
+    """
+
+    def __init__(self, log: Any, changed: Callable[[], None], refused: Callable[[Refused], None]) -> None:
+        self.document: PolicyDocument | None = None
+        """None: the defaults"""
+        self.refused: Refused | None = None
+        """the last document, when it was refused; None once one was taken"""
+        self.acceptances = 0
+        self.refusals = 0
+        self._since_s = time.time()
+        self._log = log
+        self._changed = changed
+        self._on_refused = refused
+
+    def take(self, read: Callable[[], PolicyDocument], source: str) -> bool:
+        """Take a document whole, or refuse it whole. `read` raises PolicyError for a bad one."""
+        try:
+            document = read()
+        except PolicyError as error:
+            self.refused = refused = Refused(source, error.mistakes, time.time())
+            self.refusals += 1
+            self._log.error("policy_refused", source=source, mistakes=[str(m) for m in error.mistakes])
+            self._on_refused(refused)
+            return False
+        known = self.document is not None and self.document.revision == document.revision
+        self._accept(document)
+        if not known:
+            self._log.info("policy_accepted", revision=document.revision, source=document.source)
+            for warning in document.warnings:
+                self._log.warning("policy_warning", warning=str(warning))
+        return True
+
+    def take_defaults(self, reason: str) -> None:
+        """There is no document (any more): koordlet's defaults hold, as upstream has it."""
+        self._accept(None)
+        self._log.info("policy_defaults", reason=reason)
+
+    def state(self, policy: Policy) -> Mapping[str, Any]:
+        """For `/v1/policy`. `policy` is what the document comes to on this node."""
+        refused = self.refused
+        return {
+            "accepted": {
+                "revision": policy.revision,
+                "source": policy.source,
+                "strategies": dict(policy.strategies),
+                "notes": list(policy.notes),
+                "since": _iso(self._since_s),
+            },
+            "refused": None
+            if refused is None
+            else {
+                "source": refused.source,
+                "mistakes": [{"path": m.path, "message": m.message} for m in refused.mistakes],
+                "since": _iso(refused.at_s),
+            },
+        }
+
+    def _accept(self, document: PolicyDocument | None) -> None:
+        self.document, self.refused = document, None
+        self.acceptances += 1
+        self._since_s = time.time()
+        self._changed()
+
+
+def _iso(unix_s: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(unix_s))

@@ -1,0 +1,65 @@
+"""Files that would not take their value: logged at once, tried again a few times, reported if that did not help. Each thing once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from koordnri.host.change import Status
+from koordnri.model import Pod
+
+RETRIES_S = (0.5, 2.0, 5.0)
+"""Pauses before a file is tried again; after the last, it is reported, and only the sweep tries on."""
+MOST_REMEMBERED = 10_000
+
+
+class Failure(NamedTuple):
+    """One field of a container or pod."""
+
+    pod: Pod
+    container: str
+    """its name; "" for the pod's own cgroup"""
+    directory: str
+    field: str
+    """name, with its key"""
+    value: Any
+    status: str
+    error: str
+
+
+class Failures:
+    """Used by one thread.
+
+    report   told of each failure that retries did not mend
+    """
+
+    def __init__(self, log: Any, report: Callable[[Failure], None]) -> None:
+        self._log = log
+        self._report = report
+        self._seen: dict[tuple[str, str], tuple[str, int]] = {}
+        """(directory, field) → what was wanted and came of it, and how often; errors may tell numbers that move"""
+
+    def add(self, failure: Failure) -> float | None:
+        """Tell whoever must be told. Returns the seconds after which to try again, None to leave it to the sweep."""
+        key, what = (failure.directory, failure.field), f"{failure.value} {failure.status}"
+        before, times = self._seen.get(key, (what, 0))
+        times = times + 1 if before == what else 1
+        if len(self._seen) >= MOST_REMEMBERED and key not in self._seen:
+            self._seen.clear()
+        self._seen[key] = (what, times)
+        if times == 1:
+            self._log.warning(
+                "apply_failed",
+                directory=failure.directory,
+                field=failure.field,
+                error=failure.error,
+                of=failure.container or f"{failure.pod.namespace}/{failure.pod.name}",
+            )
+        hopeless = failure.status not in (Status.REFUSED, Status.DRIFTED_BACK)
+        if times == (1 if hopeless else len(RETRIES_S) + 1):
+            self._report(failure)
+        return None if hopeless or times > len(RETRIES_S) else RETRIES_S[times - 1]
+
+    def mended(self, directory: str, field: str) -> None:
+        """The file has its value."""
+        self._seen.pop((directory, field), None)
