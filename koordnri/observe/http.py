@@ -1,13 +1,18 @@
-"""`/metrics`, `/healthz`, `/readyz` over plain HTTP. Loopback unless asked otherwise."""
+"""Pages over plain HTTP: `/metrics`, `/healthz`, `/readyz`, `/v1/policy`. Loopback unless asked otherwise.
+
+A page is a function from a request to an answer. The control socket (koordnri.observe.control) serves others by the same handler.
+"""
 
 from __future__ import annotations
 
+import json
 import socket
 import socketserver
 import threading
-from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from email.message import Message
+from http.server import BaseHTTPRequestHandler
+from typing import Any, ClassVar, NamedTuple
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
@@ -18,16 +23,62 @@ MAX_CONNECTIONS = 32
 _TEXT = "text/plain; charset=utf-8"
 
 
+class Request(NamedTuple):
+    """What a page may want to know."""
+
+    headers: Message
+    body: bytes
+
+
+class Answer(NamedTuple):
+    """What goes back."""
+
+    status: int
+    body: bytes
+    content_type: str
+
+
+Page = Callable[[Request], Answer]
+Pages = Mapping[str, Mapping[str, Page]]
+"""Path → method → page."""
+
+
+def text_answer(text: str, status: int = 200) -> Answer:
+    """A few lines for people and probes."""
+    return Answer(status, text.encode(errors="replace"), _TEXT)
+
+
+def json_answer(value: Any, status: int = 200) -> Answer:
+    """A value for programs, still legible for people."""
+    return Answer(status, f"{json.dumps(value, indent=2)}\n".encode("ascii"), "application/json")
+
+
 class Server:
     """Serves in threads of its own until `close`.
 
-    ready   returns the problems that keep the daemon from being ready; empty = ready
+    ready    returns the problems that keep the daemon from being ready; empty = ready
+    policy   returns the state of the policy, as JSON has it; None: that is not served
     """
 
-    def __init__(self, host: str, port: int, registry: CollectorRegistry, ready: Callable[[], list[str]]) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        registry: CollectorRegistry,
+        ready: Callable[[], list[str]],
+        policy: Callable[[], Mapping[str, Any]] | None = None,
+    ) -> None:
         """Binds at once; port 0 takes a free one. Raises OSError."""
-        handler = type("Handler", (_Handler,), {"registry": registry, "ready": staticmethod(ready)})
-        self._server = _Bounded((host, port), handler)
+        self._registry = registry
+        self._ready = ready
+        pages: dict[str, dict[str, Page]] = {
+            "/metrics": {"GET": self._metrics},
+            "/healthz": {"GET": lambda _: text_answer("ok\n")},
+            "/readyz": {"GET": self._readiness},
+        }
+        if policy is not None:
+            pages["/v1/policy"] = {"GET": lambda _: json_answer(policy())}
+        self._server = _Port((host, port), handler_of(Handler, pages))
         self._thread = threading.Thread(target=self._server.serve_forever, name="http", daemon=True)
         self._thread.start()
 
@@ -41,25 +92,27 @@ class Server:
         self._server.shutdown()
         self._server.server_close()
 
+    def _metrics(self, request: Request) -> Answer:
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return Answer(200, encode(self._registry), content_type)
 
-class _Bounded(ThreadingHTTPServer):
-    """No more than MAX_CONNECTIONS threads: a port scanner must not cost the node its memory."""
+    def _readiness(self, _: Request) -> Answer:
+        problems = self._ready()
+        return text_answer("".join(f"not ready: {p}\n" for p in problems) or "ok\n", 503 if problems else 200)
+
+
+class Bounded(socketserver.ThreadingMixIn, socketserver.TCPServer):
+    """No more than `connections` threads: a port scanner must not cost the node its memory."""
 
     daemon_threads = True
+    connections: ClassVar[int] = MAX_CONNECTIONS
     request_queue_size = (
         MAX_CONNECTIONS  # the library's 5 makes a burst of clients wait whole seconds for TCP to try again
     )
 
-    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
-        self._places = threading.BoundedSemaphore(MAX_CONNECTIONS)
-        if ":" in address[0]:
-            self.address_family = socket.AF_INET6
+    def __init__(self, address: Any, handler: type[BaseHTTPRequestHandler]) -> None:
+        self._places = threading.BoundedSemaphore(self.connections)
         super().__init__(address, handler)
-
-    def server_bind(self) -> None:
-        """Bind, without HTTPServer's look-up of our own name: nobody reads it, and a silent DNS server would hold up the start."""
-        socketserver.TCPServer.server_bind(self)
-        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
 
     def process_request(self, request: Any, client_address: Any) -> None:
         if not self._places.acquire(blocking=False):
@@ -81,39 +134,52 @@ class _Bounded(ThreadingHTTPServer):
         """A client that went away is not worth a traceback on stderr."""
 
 
-class _Handler(BaseHTTPRequestHandler):
-    registry: ClassVar[CollectorRegistry]
-    ready: ClassVar[staticmethod[[], list[str]]]
+class _Port(Bounded):
+    # Not HTTPServer, which looks up our own name: nobody reads it, and a silent DNS server would hold up the start.
+    allow_reuse_address = True
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        if ":" in address[0]:
+            self.address_family = socket.AF_INET6
+        super().__init__(address, handler)
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers GET from `pages`, one request per connection."""
+
+    pages: ClassVar[Pages]
     timeout = REQUEST_TIMEOUT_S
     server_version = "koordnri"
     sys_version = ""
 
     def do_GET(self) -> None:
+        self.respond(self.answer("GET", b""))
+
+    def answer(self, method: str, body: bytes) -> Answer:
+        """What the page says; what there is, where there is none."""
+        page = self.pages.get(self.path.partition("?")[0])
+        if page is None:
+            paths = list(self.pages)
+            return text_answer(f"not found; there are {', '.join(paths[:-1])} and {paths[-1]}\n", 404)
+        if method not in page:
+            return text_answer(f"not {method} but {', '.join(page)}\n", 405)
         try:
-            status, body, content_type = self._answer(self.path.partition("?")[0])
-        except Exception as error:  # noqa: BLE001  # else whoever scrapes sees a cut connection, and nobody the bug
-            status, body, content_type = 500, f"bug in koordnri: {type(error).__name__}: {error}\n".encode(), _TEXT
-        self._respond(status, body, content_type)
+            return page[method](Request(self.headers, body))
+        except Exception as error:  # noqa: BLE001  # else whoever asks sees a cut connection, and nobody the bug
+            return text_answer(f"bug in koordnri: {type(error).__name__}: {error}\n", 500)
 
-    def _answer(self, path: str) -> tuple[int, bytes, str]:
-        """Status, body and content type."""
-        if path == "/metrics":
-            encode, content_type = choose_encoder(self.headers.get("Accept", ""))
-            return 200, encode(self.registry), content_type
-        if path == "/healthz":
-            return 200, b"ok\n", _TEXT
-        if path == "/readyz":
-            problems = self.ready()
-            text = "".join(f"not ready: {p}\n" for p in problems) or "ok\n"
-            return 503 if problems else 200, text.encode(errors="replace"), _TEXT
-        return 404, b"not found; there are /metrics, /healthz and /readyz\n", _TEXT
-
-    def _respond(self, status: int, body: bytes, content_type: str) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", content_type)
-        self.send_header("Content-Length", str(len(body)))
+    def respond(self, answer: Answer) -> None:
+        """Send it."""
+        self.send_response(answer.status)
+        self.send_header("Content-Type", answer.content_type)
+        self.send_header("Content-Length", str(len(answer.body)))
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(answer.body)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Scrapes and probes are not logged."""
+
+
+def handler_of(handler: type[Handler], pages: Pages) -> type[Handler]:
+    """The library makes a handler per connection, of a class."""
+    return type(handler.__name__, (handler,), {"pages": pages})

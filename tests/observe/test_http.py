@@ -1,5 +1,6 @@
 """The HTTP port: its paths, and what clients can do to it."""
 
+import json
 import socket
 import urllib.error
 import urllib.request
@@ -76,6 +77,21 @@ def test_any_other_path_is_not_found_and_says_what_there_is(port: Port, path: st
     status, _, body = port.get(path)
     assert status == 404
     assert "/metrics, /healthz and /readyz" in body
+
+
+def test_the_state_of_the_policy_in_json_where_it_is_served() -> None:
+    state = {"accepted": {"revision": "µ"}, "refused": None}
+    server = Server("127.0.0.1", 0, CollectorRegistry(), list, lambda: state)
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/v1/policy?x", timeout=10) as answer:
+            assert answer.headers["Content-Type"] == "application/json"
+            assert json.load(answer) == state
+        with pytest.raises(urllib.error.HTTPError, match="404") as raised:
+            urllib.request.urlopen(f"http://127.0.0.1:{server.port}/v1/diff", timeout=10)
+        with raised.value as error:
+            assert error.read() == b"not found; there are /metrics, /healthz, /readyz and /v1/policy\n"
+    finally:
+        server.close()
 
 
 def test_only_get_is_served(port: Port) -> None:

@@ -1,0 +1,66 @@
+"""What the control socket controls, without the daemon around it: the fake node's ledger, chain, reconciler and files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from koordnri.chain import Chain, Snapshot, load_hooks
+from koordnri.host.change import Status
+from koordnri.model import Container, Resources
+from koordnri.policy import PolicyDocument, resolve
+from koordnri.reconcile.comparison import Comparison, Released, Running, compare
+from tests.reconcile.fake_node import FakeNode
+
+
+class Controlled:
+    """koordnri.observe.control.Controls of a fake node. `meanwhile` runs while a comparison is asked for."""
+
+    def __init__(self, node: FakeNode) -> None:
+        self.node = node
+        self.refused: dict[str, Any] | None = None
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    def policy_state(self) -> Mapping[str, Any]:
+        policy = self.node.policy
+        accepted = {"revision": policy.revision, "source": policy.source, "strategies": policy.strategies}
+        return {"accepted": accepted, "refused": self.refused}
+
+    def compare(self, new: PolicyDocument, against: PolicyDocument | None) -> Comparison:
+        self.meanwhile()
+        node = self.node
+        running = []
+        for pod in node.ledger.pods():
+            had = node.ledger.written(pod.id)
+            own = node.kernel.cgroups[pod.cgroup_parent.strip("/")]
+            asked = Resources(cpu_quota=had.get("cpu.quota", -1 if own.quota is None else own.quota))
+            containers = [Container(e.id, e.name, pod.id, e.baseline) for e in node.ledger.containers_of(pod.id)]
+            running.append(Running(pod.with_resources(asked), containers, had))
+        old = node.snapshot if against is None else self._under(against)
+        return compare(Chain(load_hooks()), running, old, self._under(new))
+
+    def release(self, pod: str | None) -> Sequence[Released]:
+        node = self.node
+        pods = {f"{p.namespace}/{p.name}": p for p in node.ledger.pods()}
+        if pod is not None and pod not in pods:
+            raise LookupError(f"{pod} has no sandbox on this node")
+        ids = {"*"} if pod is None else {pods[pod].id}
+        node.state = replace(node.state, released=node.state.released | ids)
+        owners = {p.cgroup_parent.strip("/"): (p, "") for p in pods.values()}
+        owners |= {
+            f"{p.cgroup_parent.strip('/')}/{e.id}": (p, e.name)
+            for p in pods.values()
+            for e in node.ledger.containers_of(p.id)
+        }
+        released = []
+        for outcome in node.run_pass():
+            if outcome.status is not Status.SAME:
+                owner, container = owners[outcome.change.directory]
+                field = outcome.change.field.named(outcome.change.key)
+                values = (outcome.before, outcome.after, outcome.status.value, outcome.error)
+                released.append(Released(owner.namespace, owner.name, container, field, *values))
+        return released
+
+    def _under(self, document: PolicyDocument) -> Snapshot:
+        return Snapshot.of(resolve(document, self.node.state.name, {}), self.node.state)
