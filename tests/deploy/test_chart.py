@@ -6,18 +6,20 @@ import copy
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import kubernetes_validate
 import pytest
 import yaml
 
 from koordnri.policy import load_data
+from koordnri.policy.koordnri_config import RecordRoute
 
 Manifest = dict[str, Any]
 Helm = Callable[..., subprocess.CompletedProcess[str]]
 
 BLOCK = {"name": "/dev/nvme0n1", "ioCfg": {"readBPS": 104857600}}
+ROUTES: tuple[str, ...] = get_args(RecordRoute)
 HELM_LABELS = {
     "app.kubernetes.io/instance",
     "app.kubernetes.io/managed-by",
@@ -130,6 +132,16 @@ def test_values_reach_the_container(helm: Helm) -> None:
     assert rendered["Service"]["spec"]["ports"][0]["port"] == 9400
 
 
+def test_the_record_route_is_the_policys_unless_given(helm: Helm) -> None:
+    def routes(*arguments: str) -> list[str]:
+        (container,) = render(helm, *arguments)["DaemonSet"]["spec"]["template"]["spec"]["containers"]
+        return [a for a in container["args"] if a.startswith("--record-route")]
+
+    assert routes() == []
+    for route in ROUTES:
+        assert routes(f"--set=recordRoute={route}") == [f"--record-route={route}"]
+
+
 def test_metrics_service_can_be_left_out(helm: Helm) -> None:
     assert "Service" not in render(helm, "--set=metrics.service.enabled=false")
 
@@ -149,6 +161,7 @@ def test_metrics_service_can_be_left_out(helm: Helm) -> None:
         ("--set=apiAccess.policyConfigMap=slo-controller-config", "apiAccess/policyConfigMap"),
         ("--set=apiAccess.policyConfigMap=a/b/c", "apiAccess/policyConfigMap"),
         ("--set=apiAccess.enable=true", "apiAccess"),
+        ("--set=recordRoute=push", "recordRoute"),
         ("--set=kubeletDir=/var/lib/kubelet/", "kubeletDir"),
         ("--set=nriSocket=/x", "nriSocket"),
     ],
