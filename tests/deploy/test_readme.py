@@ -6,11 +6,14 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+import yaml
 
+from koordnri.policy import load_policy
 from koordnri.policy.document import SHAPES
+from koordnri.policy.koordnri_config import RecordRoute
 
 KOORDNRI = Path(sys.executable).with_name("koordnri")
 
@@ -85,3 +88,32 @@ def test_metrics_named_exist(root: Path, readme: str) -> None:
     assert named
     # Counters are declared without the suffix that the exposition adds.
     assert [name for name in named if f'"{name.removesuffix("_total")}"' not in source] == []
+
+
+def test_reasons_of_events_exist(root: Path, readme: str) -> None:
+    source = "".join(path.read_text() for path in (root / "koordnri").rglob("*.py"))
+    reasons = set(re.findall(r"`([A-Z][a-z]+(?:[A-Z][A-Za-z]*)+)`", readme))
+    assert "PolicyRefused" in reasons
+    assert [reason for reason in reasons if f'"{reason}"' not in source] == []
+
+
+def test_routes_of_the_table_are_those_that_can_be_asked_for(readme: str) -> None:
+    table = readme.partition("| route |")[2].partition("\n\n")[0]
+    assert {*re.findall(r"^\| `([a-z]+)` \|", table, flags=re.MULTILINE), "auto"} == set(get_args(RecordRoute))
+
+
+def test_folders_to_apply_and_values_to_set_exist(root: Path, readme: str) -> None:
+    table = readme.partition("| the policy is |")[2].partition("\n\n")[0]
+    folders, values = re.findall(r"`(deploy[a-z/]*)`", table), re.findall(r"`([A-Za-z]+\.[A-Za-z]+)=", table)
+    assert len(folders) == 3
+    assert [f for f in folders if not (root / f / "kustomization.yaml").exists()] == []
+    known = yaml.safe_load((root / "helm/koordnri/values.yaml").read_text())
+    assert values
+    assert [v for v in values if v.split(".")[1] not in known[v.split(".")[0]]] == []
+
+
+def test_the_policies_shown_are_good(readme: str) -> None:
+    shown = re.findall(r"```yaml\n(.*?)```", readme, flags=re.DOTALL)
+    assert shown
+    for text in shown:
+        assert load_policy(text, "README.md").warnings == ()
