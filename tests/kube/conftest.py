@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
+import control_plane
 import fake_api
 import pytest
 import structlog
@@ -11,6 +13,9 @@ from structlog.testing import LogCapture
 from watched import Watching, write_kubeconfig
 
 from koordnri.kube import Api, Timing, connect
+from tests.e2e import lab
+
+_numbers = itertools.count(1)
 
 
 @pytest.fixture
@@ -55,3 +60,32 @@ def watching(api: Api, log: Any) -> Generator[Callable[..., Watching], None, Non
     for it in started:
         it.watch.stop()
         assert not it.watch.alive
+
+
+@pytest.fixture(scope="session")
+def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[control_plane.ControlPlane]:
+    """A real API server, one for all tests, which leave it running and work in namespaces of their own."""
+    reason = control_plane.lacks()
+    if reason is not None:
+        # In CI nothing is skipped.
+        (pytest.fail if lab.CI else pytest.skip)(reason)
+    real = control_plane.ControlPlane(tmp_path_factory.mktemp("plane"))
+    try:
+        real.start()
+        yield real
+    finally:
+        real.stop(etcd=True)
+
+
+@pytest.fixture
+def namespace(plane: control_plane.ControlPlane) -> str:
+    """A new one in the real API server."""
+    name = f"shop-{next(_numbers)}"
+    plane.create("/api/v1/namespaces", {"metadata": {"name": name}})
+    return name
+
+
+@pytest.fixture
+def real_api(plane: control_plane.ControlPlane, tmp_path: Path) -> Api:
+    """As somebody who may do everything."""
+    return connect(plane.kubeconfig(tmp_path, control_plane.ADMIN))
