@@ -70,6 +70,8 @@ def shown(value: Any) -> str:
             text = json.dumps(value, ensure_ascii=False, default=str)
         except (ValueError, TypeError, RecursionError):
             text = f"a {type(value).__name__}"
-    # Lone surrogates are legal in JSON escapes but cannot be printed.
-    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
+    text = text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
+    if text.isprintable():
+        return text
+    # Lone surrogates, which JSON escapes may make, cannot be printed; control characters would command a terminal.
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

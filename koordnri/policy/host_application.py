@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
+from koordnri.policy.errors import shown
 from koordnri.policy.reader import Document
 from koordnri.policy.units import Text
 
@@ -19,7 +20,7 @@ class CgroupPath(Document, frozen=True):
     def check(self) -> Iterator[tuple[str, str]]:
         for name, path in (("parentDir", self.parent_dir), ("relativePath", self.relative_path)):
             if ".." in path.split("/"):
-                yield name, f'expected a path below the base, without "..", got "{path}"'
+                yield name, f'expected a path below the base, without "..", got {shown(path)}'
 
 
 class HostApplication(Document, frozen=True):

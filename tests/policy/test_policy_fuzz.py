@@ -1,4 +1,4 @@
-"""Invariant: whatever is given, loading ends in a document that resolves, or in a PolicyError with printable mistakes."""
+"""Invariant: whatever is given, loading ends in a document that resolves, or in a PolicyError, and says so in short printable lines."""
 
 import json
 
@@ -52,11 +52,14 @@ def check(text):
     outcome = load(text)
     if isinstance(outcome, PolicyError):
         assert outcome.mistakes
-        lines = str(outcome)
+        lines = str(outcome).split("\n")
     else:
-        assert resolve(outcome, "node", {"a": "b"}).revision == outcome.revision
-        lines = "\n".join(map(str, outcome.warnings))
-    assert len(lines.encode("utf-8").splitlines()) <= 101
+        policy = resolve(outcome, "node", {"a": "b"})
+        assert policy.revision == outcome.revision
+        lines = [*map(str, outcome.warnings), *policy.notes]
+    assert len(lines) <= 101 + len(SHAPES)
+    assert all(line.isprintable() for line in lines), lines
+    assert all(len(line) < 1000 for line in lines)
 
 
 @given(st.dictionaries(st.sampled_from(sorted(SHAPES)) | TEXT, VALUES))

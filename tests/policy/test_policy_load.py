@@ -399,6 +399,19 @@ def test_a_wrong_cluster_strategy_is_not_reported_again_for_each_node():
     assert len(mistakes(text)) == 1
 
 
+def test_values_cannot_command_the_terminal_that_shows_them():
+    assert mistakes(json.dumps({"cpu-burst-config": {"policy": "\x9b2Jé\u2028x"}})) == [
+        'cpu-burst-config.policy: expected none, auto, cpuBurstOnly or cfsQuotaBurstOnly, got "\\x9b2Jé\\u2028x"'
+    ]
+    [line] = mistakes(
+        json.dumps(
+            {"host-application-config": {"applications": [{"name": "a", "cgroupPath": {"parentDir": "../\n" * 99}}]}}
+        )
+    )
+    assert line.isprintable()
+    assert len(line) < 300
+
+
 def test_values_are_quoted_short_and_printable():
     [line] = mistakes(json.dumps({"cpu-burst-config": {"policy": "\ud800" + "x" * 10**6}}))
     assert line.encode("utf-8")
