@@ -77,6 +77,12 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[control_plane.Co
         real.stop(etcd=True)
 
 
+@pytest.fixture(scope="session")
+def deployed(plane: control_plane.ControlPlane) -> control_plane.Deployed:
+    """The rights that deploy/ gives the daemon."""
+    return control_plane.Deployed(plane)
+
+
 @pytest.fixture
 def namespace(plane: control_plane.ControlPlane) -> str:
     """A new one in the real API server."""

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+import yaml
+
 from tests.e2e import lab
 
 Json = dict[str, Any]
@@ -55,6 +57,15 @@ def lacks() -> str | None:
     """Why there can be no API server here, or None."""
     absent = [str(path) for path in (ETCD, APISERVER) if not path.exists()]
     return f"laboratory incomplete, no {', '.join(absent)}: run python tools/lab_setup.py" if absent else None
+
+
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
+_RBAC_PATHS = {
+    "ClusterRole": f"{RBAC}/clusterroles",
+    "ClusterRoleBinding": f"{RBAC}/clusterrolebindings",
+    "Role": f"{RBAC}/namespaces/{{}}/roles",
+    "RoleBinding": f"{RBAC}/namespaces/{{}}/rolebindings",
+}
 
 
 class RefusedError(Exception):
@@ -223,6 +234,37 @@ class ControlPlane:
         with urllib.request.urlopen(request, timeout=20) as answer:
             said: Json = json.loads(answer.read())
             return said
+
+
+class Deployed:
+    """The roles and bindings of deploy/, as they hold for the token DAEMON, and the ConfigMap that they are for."""
+
+    def __init__(self, plane: ControlPlane) -> None:
+        self._plane = plane
+        self.manifests: list[Json] = []
+        plane.create("/api/v1/namespaces", {"metadata": {"name": "koordnri-system"}})
+        for path in sorted((lab.ROOT / "deploy").rglob("*.yaml")):
+            for manifest in yaml.safe_load_all(path.read_text()):
+                if manifest["kind"] in _RBAC_PATHS:
+                    namespace = manifest["metadata"].get("namespace")
+                    plane.create(_RBAC_PATHS[manifest["kind"]].format(namespace), manifest)
+                    self.manifests.append(manifest)
+        (role,) = [manifest for manifest in self.manifests if manifest["kind"] == "Role"]
+        ((name,),) = [rule["resourceNames"] for rule in role["rules"]]
+        self.policy: tuple[str, str] = (role["metadata"]["namespace"], name)
+        """namespace and name"""
+
+    def write_policy(self, data: dict[str, str]) -> None:
+        """The ConfigMap has these data from now on and no others."""
+        namespace, name = self.policy
+        collection = f"/api/v1/namespaces/{namespace}/configmaps"
+        body = {"metadata": {"name": name}, "data": data}
+        try:
+            self._plane.call("PUT", f"{collection}/{name}", body)
+        except RefusedError as error:
+            if error.code != 404:
+                raise
+            self._plane.create(collection, body)
 
 
 def _free_ports(count: int) -> list[int]:

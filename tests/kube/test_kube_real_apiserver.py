@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from control_plane import ADMIN, DAEMON, STRANGER, ControlPlane, Json, RefusedError
+from control_plane import ADMIN, DAEMON, RBAC, STRANGER, ControlPlane, Deployed, Json, RefusedError
 from fake_api import LIMIT_S, Seen, eventually
 from structlog.testing import LogCapture
 
@@ -34,7 +33,6 @@ from koordnri.kube import (
 from koordnri.kube.events import EventLimits
 from koordnri.kube.watch import Watch, wait
 from koordnri.model.pod import ContainerSpec, PodSpec
-from tests.e2e import lab
 
 pytestmark = pytest.mark.e2e
 
@@ -45,13 +43,6 @@ AT_ONCE = EventLimits(burst=1000, per_s=1000, repeat_s=0)
 OLD, NEW, NEWER = {"policy": "old"}, {"policy": "new"}, {"policy": "newer"}
 KEPT = "koordinator.sh/cpuQOS"
 NODES = "/api/v1/nodes"
-RBAC = "/apis/rbac.authorization.k8s.io/v1"
-RBAC_KINDS = {
-    "ClusterRole": f"{RBAC}/clusterroles",
-    "ClusterRoleBinding": f"{RBAC}/clusterrolebindings",
-    "Role": f"{RBAC}/namespaces/{{}}/roles",
-    "RoleBinding": f"{RBAC}/namespaces/{{}}/rolebindings",
-}
 
 
 class Gate:
@@ -557,38 +548,17 @@ def test_an_event_beside_a_pod_whose_namespace_is_gone_is_given_up(
 # -- the rights that deploy/ gives ------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def deployed(plane: ControlPlane) -> list[Json]:
-    """The roles and bindings of deploy/, which hold now."""
-    plane.create("/api/v1/namespaces", {"metadata": {"name": "koordnri-system"}})
-    found = []
-    for path in sorted((lab.ROOT / "deploy").rglob("*.yaml")):
-        for manifest in yaml.safe_load_all(path.read_text()):
-            if manifest["kind"] in RBAC_KINDS:
-                plane.create(RBAC_KINDS[manifest["kind"]].format(manifest["metadata"].get("namespace")), manifest)
-                found.append(manifest)
-    return found
-
-
-@pytest.fixture
-def policy(deployed: list[Json]) -> str:
-    """Name of the one ConfigMap that the role is for."""
-    (rule,) = [rule for m in deployed if m["kind"] == "Role" for rule in m["rules"]]
-    (name,) = rule["resourceNames"]
-    return str(name)
-
-
 def test_the_rights_of_deploy_are_enough_and_all_are_used(
-    plane: ControlPlane, deployed: list[Json], policy: str, namespace: str, node: str, log: Any, tmp_path: Path
+    plane: ControlPlane, deployed: Deployed, namespace: str, node: str, log: Any, tmp_path: Path
 ) -> None:
-    plane.create("/api/v1/namespaces/koordnri-system/configmaps", configmap(OLD, policy))
+    deployed.write_policy(OLD)
     plane.create(f"/api/v1/namespaces/{namespace}/pods", pod("web", node))
     api = connect(plane.kubeconfig(tmp_path, DAEMON))
     before = len(plane.asked(DAEMON))
     seen: Seen[object] = Seen()
     keywords = {"timing": QUICK}
     watches = [
-        ConfigMapWatch(api, "koordnri-system", policy, lambda *told: seen.append(told), log, **keywords).watch,
+        ConfigMapWatch(api, *deployed.policy, lambda *told: seen.append(told), log, **keywords).watch,
         NodeWatch(api, node, seen.append, log, **keywords).watch,
         PodWatch(api, node, seen.append, lambda uid: None, log, **keywords).watch,
     ]
@@ -597,7 +567,7 @@ def test_the_rights_of_deploy_are_enough_and_all_are_used(
         start()
     try:
         seen.wait(3)
-        plane.patch(f"/api/v1/namespaces/koordnri-system/configmaps/{policy}", {"data": NEW})
+        deployed.write_policy(NEW)
         seen.wait(4)
         for target in (node_target(node), pod_target(namespace, "web", "uid")):
             for _ in range(2):
@@ -610,7 +580,7 @@ def test_the_rights_of_deploy_are_enough_and_all_are_used(
     assert not any(restarts(watch) for watch in watches)
     assert recorder.stats.dropped == 0
     used = {(request["resource"], request["verb"]) for request in plane.asked(DAEMON)[before:]}
-    rules = [rule for manifest in deployed for rule in manifest.get("rules", ())]
+    rules = [rule for manifest in deployed.manifests for rule in manifest.get("rules", ())]
     granted = {(resource, verb) for rule in rules for resource in rule["resources"] for verb in rule["verbs"]}
     # Asking for one object by its name is what people try by hand; it shows nothing that list does not.
     assert granted - {("configmaps", "get"), ("nodes", "get")} == used
@@ -631,9 +601,9 @@ DENIED: dict[str, Callable[[str, str], tuple[str, str]]] = {
 
 @pytest.mark.parametrize("request_of", DENIED.values(), ids=DENIED)
 def test_what_deploy_does_not_grant(
-    plane: ControlPlane, policy: str, node: str, request_of: Callable[[str, str], tuple[str, str]]
+    plane: ControlPlane, deployed: Deployed, node: str, request_of: Callable[[str, str], tuple[str, str]]
 ) -> None:
-    method, path = request_of(policy, node)
+    method, path = request_of(deployed.policy[1], node)
     with pytest.raises(RefusedError, match="is forbidden") as refused:
         plane.call(method, path, None if method == "GET" else {}, token=DAEMON)
     assert refused.value.code == 403
