@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -18,11 +18,13 @@ from koordnri.host.writer import Writer
 from koordnri.ledger import Ledger
 from koordnri.model import Hook, NodeState, Pod
 from koordnri.model.pod import PodSpec
+from koordnri.observe.control import ControlServer
 from koordnri.observe.decisions import DecisionLog, Listener
 from koordnri.observe.http import Server
 from koordnri.observe.log import LineWriter, make_logger
 from koordnri.observe.metrics import make_registry
-from koordnri.policy import DEFAULT_POLICY, load_data, load_policy, read_policy, resolve
+from koordnri.operator import Operator
+from koordnri.policy import DEFAULT_POLICY, PolicyDocument, load_data, load_policy, read_policy, resolve
 from koordnri.policy.standing import Refused, StandingPolicy
 from koordnri.reconcile.reconciler import Failure, Reconciler, World
 from koordnri.reconcile.recorder import AUTO, RESYNC, UNSOLICITED, Push, Recorder
@@ -100,6 +102,7 @@ class Daemon:
         self._node = read_node(config.host_root, config.node_name) if node is None else node
         self.standing = StandingPolicy(self.log, self._swap, self._policy_refused)
         self._policy_seen: object = None
+        self._released: frozenset[str] = frozenset()
         self._wake = threading.Event()
         self._stopping = False
         self._last_good = StateFile(config.state_dir, LAST_GOOD, dict[str, str])
@@ -142,6 +145,15 @@ class Daemon:
             self._apply_failed,
             self.recorder,
         )
+        self._operator = Operator(
+            installed,
+            self.ledger,
+            self.standing,
+            self.reconciler,
+            lambda document: self.handler.snapshot if document is None else self._snapshot(document),
+            self._let_go,
+        )
+        self._control: ControlServer | None = None
         if config.kubeconfig is not None or config.policy_configmap is not None:
             # Imported here: the official client costs 0.2 s and 20 MiB, and a daemon with a policy file needs none of it.
             from koordnri.cluster import Cluster
@@ -178,7 +190,8 @@ class Daemon:
         for problem in self._node.problems:
             self.log.warning("node_fact_missing", problem=problem)
         if self.config.listen is not None:
-            self._server = Server(*self.config.listen, make_registry(self), self.problems)
+            registry, state = make_registry(self), self._operator.policy_state
+            self._server = Server(*self.config.listen, registry, self.problems, state)
         self.log.info("started", hooks=list(self.chain.order), node=self._node.name, port=self.port)
         # What lives now lives for ever; without this a full collection walks all imported modules while a container waits.
         gc.collect()
@@ -195,8 +208,9 @@ class Daemon:
             if self._reconcile.ident is not None:  # what it writes after this, nobody would know to take back
                 self._reconcile.join(2.0)
             self._notebook.save_if_marked()
-            if self._server is not None:
-                self._server.close()
+            for server in (self._server, self._control):
+                if server is not None:
+                    server.close()
             self._lock.release()
             self.log.info("stopped")
             self.writer.close()
@@ -240,6 +254,7 @@ class Daemon:
         while not self._stopping:
             if not self._locked and self._lock.try_acquire():
                 self._locked = True
+                self._control = ControlServer(self.config.state_dir, self._operator)
             if self._locked and self._nri.ident is None and (self._cluster_answered() or time.monotonic() > patience):
                 self._nri.start()
                 if not self._described:
@@ -379,10 +394,28 @@ class Daemon:
             self.log.info("node_changed", problems=list(self.handler.snapshot.node.problems))
 
     def _swap(self) -> None:
-        with self._swapping:  # the policy, the node and the cluster's watches change in threads of their own
-            node = self._node if self._cluster is None else self._cluster.told(self._node)
-            self.handler.snapshot = Snapshot.of(resolve(self.standing.document, node.name, node.labels), node)
+        self._take_snapshot()
         self._changed(None)
+
+    def _take_snapshot(self) -> None:
+        with self._swapping:  # the policy, the node and the cluster's watches change in threads of their own
+            before = self.handler.snapshot.policy.notes
+            self.handler.snapshot = self._snapshot(self.standing.document)
+        for note in self.handler.snapshot.policy.notes:
+            if note not in before:
+                self.log.warning("policy_note", note=note)
+
+    def _snapshot(self, document: PolicyDocument | None) -> Snapshot:
+        """What holds on this node under a document."""
+        node = self._node if self._cluster is None else self._cluster.told(self._node)
+        if self._released:
+            node = replace(node, released=self._released)
+        return Snapshot.of(resolve(document, node.name, node.labels), node)
+
+    def _let_go(self, pods: frozenset[str]) -> None:
+        self._released |= pods
+        self._take_snapshot()
+        self.log.info("released", pods=sorted(pods))
 
     def _overlay(self, pod: Pod) -> Pod:
         return pod if self._cluster is None else self._cluster.overlay(pod)

@@ -223,6 +223,64 @@ def test_a_hook_that_is_off_is_not_asked_and_says_so_until_the_policy_changes():
     assert "cpus" not in after.skipped
 
 
+OBSERVED = policy({"quota": {"mode": "observe", "failurePolicy": "fail"}})
+
+
+def test_what_an_observed_hook_decides_is_shown_and_not_applied():
+    decision = decide(Chain([CPUS, QUOTA]), under=OBSERVED)
+    assert values(decision) == {"cpu.cpus": "0-3"}
+    [(name, shown)] = decision.observed.items()
+    assert (name, shown.value, shown.hook, shown.reason, shown.route) == ("cpu.quota", -1, "quota", "because", "observe")
+    of_pod = Chain([hook("quota", 20, (fields.CPU_QUOTA,), decide_pod=sets(fields.CPU_QUOTA, -1))])
+    own = of_pod.decide_pod(POD, Snapshot.of(OBSERVED, DEFAULT.node))
+    assert (values(own), list(own.observed)) == ({}, ["cpu.quota"])
+
+
+def test_an_observed_hook_that_fails_costs_nothing():
+    """Neither the container, whatever its failure policy, nor what other containers have of its fields: they go back."""
+
+    def half(ctx: Any) -> None:
+        ctx.set(fields.CPU_QUOTA, 5, "at first")
+        raise ValueError("then not")
+
+    decision = decide(Chain([hook("quota", 20, (fields.CPU_QUOTA,), half)]), under=OBSERVED)
+    assert (decision.settings, decision.observed, decision.undecided) == ({}, {}, frozenset())
+    assert [(e.hook, e.fault) for e in decision.errors] == [("quota", "bug")]
+
+
+def test_later_hooks_do_not_build_on_what_is_only_observed():
+    seen: list[Any] = []
+    looks = hook("looks", 30, (), lambda ctx: seen.append(ctx.decision.value(fields.CPU_QUOTA)))
+    chain = Chain([QUOTA, looks])
+    decide(chain)
+    decide(chain, under=OBSERVED)
+    assert seen == [-1, None]
+
+
+@pytest.mark.parametrize(
+    ("config", "released", "why"),
+    [
+        ({"namespacesLeftAlone": ["kube-system", "default"]}, frozenset(), "namespacesLeftAlone"),
+        ({}, frozenset({"sandbox"}), "koordnri release"),
+        ({}, frozenset({"*"}), "koordnri release"),
+        ({"namespacesLeftAlone": ["kube-system"]}, frozenset({"another"}), ""),
+    ],
+)
+def test_nobody_is_asked_about_a_pod_that_is_left_alone(config, released, why):
+    document = load_policy(json.dumps({"koordnri-config": config}), "test")
+    snapshot = Snapshot.of(resolve(document, "node-1", {}), NodeState(released=released))
+    chain = Chain([CPUS, hook("of-pod", 20, (fields.CPU_QUOTA,), decide_pod=sets(fields.CPU_QUOTA, -1))])
+    of_container = chain.decide_container(POD, CONTAINER, Event.CREATE, snapshot)
+    of_pod = chain.decide_pod(POD, snapshot)
+    if not why:
+        assert (values(of_container), values(of_pod)) == ({"cpu.cpus": "0-3"}, {"cpu.quota": -1})
+        return
+    assert (values(of_container), values(of_pod)) == ({}, {})
+    assert why in of_container.skipped["cpus"]
+    assert why in of_pod.skipped["of-pod"]
+    assert of_container.undecided == frozenset(), "what was set goes back"
+
+
 # -- the budget -------------------------------------------------------------------------------------------------------
 
 

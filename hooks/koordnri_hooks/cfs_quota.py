@@ -112,7 +112,7 @@ def _pod_limit(batches: list[Batch]) -> int:
 
 def _pod_pinned(ctx: PodContext) -> bool:
     """Whether the cpuset hook pins this pod's containers; it decides nothing for the pod's own cgroup, so it is asked here again."""
-    if RESOURCE_STATUS.key not in ctx.pod.annotations or ctx.policy.hook_mode("cpuset") == "off":
+    if RESOURCE_STATUS.key not in ctx.pod.annotations or ctx.policy.hook_mode("cpuset") != "enforce":
         return False
     try:
         return assigned_cpus(ctx.pod, ctx.node) != ""

@@ -53,7 +53,7 @@ class Planner:
         node = world.snapshot.node
         directory = pod_directory(pod.cgroup_parent)
         before = self._before(pod, directory, writer, node.cgroup_version)
-        decision = self._chain.decide_pod(_as_kubelet_set_it(pod, before, writer, directory), world.snapshot)
+        decision = self._chain.decide_pod(as_kubelet_set_it(pod, before, writer, directory), world.snapshot)
         decisions = [("", decision)]
         goals = [Goal(pod, n, c, False) for n, c in wanted(directory, decision, node).items()]
         goals += [Goal(pod, n, c, True) for n, c in back_to_before(directory, before, decision, node).items()]
@@ -134,7 +134,7 @@ class Planner:
         return before
 
 
-def _as_kubelet_set_it(pod: Pod, before: dict[str, Any], writer: Writer, directory: str) -> Pod:
+def as_kubelet_set_it(pod: Pod, before: dict[str, Any], writer: Writer, directory: str) -> Pod:
     """The pod with what is really in its cgroup as its baseline.
 
     What NRI tells of a pod's resources is the sum of its containers' limits, also where one has none and kubelet set no limit at all.

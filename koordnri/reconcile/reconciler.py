@@ -6,6 +6,7 @@ yet. Nothing changes, nothing is written. What the kernel or somebody else refus
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
@@ -14,13 +15,15 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from koordnri.chain import Chain
+from koordnri.host.cgroup_paths import pod_directory
 from koordnri.host.change import Outcome, Status, by_level
 from koordnri.host.writer import Writer
 from koordnri.ledger import Ledger
-from koordnri.model import Decision, NodeError, Pod
+from koordnri.model import Container, Decision, NodeError, Pod
+from koordnri.reconcile.comparison import Running
 from koordnri.reconcile.failures import Failure, Failures
 from koordnri.reconcile.plan import Goal, Update
-from koordnri.reconcile.planner import Planner, World
+from koordnri.reconcile.planner import Planner, World, as_kubelet_set_it
 from koordnri.reconcile.recorder import Recorder
 
 DEBOUNCE_S = 0.1
@@ -127,6 +130,18 @@ class Reconciler:
             raise TimeoutError(f"the reconciler did not come round within {timeout_s:.0f} s")
         return done
 
+    def running(self, pods: Iterable[Pod]) -> list[Running]:
+        """These pods as they are, for a comparison."""
+        writer = self._make_writer(self._world().snapshot.node.cgroup_version)
+        found = []
+        for pod in pods:
+            before = self._ledger.written(pod.id)
+            with contextlib.suppress(NodeError):  # without a cgroup, what NRI told of it must do
+                pod = as_kubelet_set_it(pod, before, writer, pod_directory(pod.cgroup_parent))
+            containers = [Container(e.id, e.name, pod.id, e.baseline) for e in self._ledger.containers_of(pod.id)]
+            found.append(Running(pod, containers, before))
+        return found
+
     def stop(self) -> None:
         """End `run` after the pass that is under way."""
         self._stop.set()
@@ -139,6 +154,7 @@ class Reconciler:
         sweep_at = self._monotonic() + SWEEP_S
         while not self._stop.is_set():
             self._wake.wait(max(min(self._due_at(), sweep_at) - self._monotonic(), 0.0))
+            self._answer_asked()
             if self._all_since is not None and self._stop.wait(self._debounce_s):
                 break
             self._wake.clear()
@@ -149,7 +165,6 @@ class Reconciler:
                 self.stats.changed_to_verified_s = self._monotonic() - since
             elif pods:
                 self.reconcile("pod", [p for i in pods if (p := self._ledger.pod(i)) is not None])
-            self._answer_asked()
             if self._monotonic() >= sweep_at:
                 self.reconcile("sweep", self._ledger.pods())
                 sweep_at = self._monotonic() + SWEEP_S

@@ -19,6 +19,7 @@ STATUS = "scheduling.koordinator.sh/resource-status"
 CPU, MEMORY = "kubernetes.io/batch-cpu", "kubernetes.io/batch-memory"
 KEEP_QUOTA = policy_of(koordnri_config={"hooks": {"cpuset": {"keepQuota": True}}})
 NO_CPUSET_HOOK = policy_of(koordnri_config={"hooks": {"cpuset": {"mode": "off"}}})
+OBSERVED_CPUSET_HOOK = policy_of(koordnri_config={"hooks": {"cpuset": {"mode": "observe"}}})
 SUPPRESS_BY_QUOTA = policy_of(
     resource_threshold_config={"clusterStrategy": {"enable": True, "cpuSuppressPolicy": "cfsQuota"}}
 )
@@ -232,7 +233,8 @@ def test_v18_keep_quota_leaves_pinned_ones_as_kubelet_asked(qos):
 def test_quota_stays_when_the_cpus_were_not_given():
     one = pod("LSR", GUARANTEED, {STATUS: {"cpuset": "2-4"}})
     assert values(run(CFSQuota(), context(one, Resources(3072, 300_000)))) == {}
-    assert values(run_pod(CFSQuota(), one, policy=NO_CPUSET_HOOK)) == {}
+    for policy in (NO_CPUSET_HOOK, OBSERVED_CPUSET_HOOK):
+        assert values(run_pod(CFSQuota(), one, policy=policy)) == {}
 
 
 @pytest.mark.parametrize("cpuset", ["2-", "100-101", ""])

@@ -1,0 +1,85 @@
+"""What an administrator asks of the running daemon through its control socket: the policy's state, a comparison, a release."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from koordnri.chain import Chain, Snapshot
+from koordnri.ledger import Ledger
+from koordnri.model import Hook, Pod
+from koordnri.model.fields import split_name
+from koordnri.policy import PolicyDocument
+from koordnri.policy.standing import StandingPolicy
+from koordnri.reconcile.comparison import RESTART, Comparison, Released, compare
+from koordnri.reconcile.reconciler import Done, Reconciler
+
+PATIENCE_S = 30.0
+"""How long a release may wait for the reconciler, which may be in the middle of a pass."""
+
+
+class Operator:
+    """Called from the control socket's threads, several at once.
+
+    snapshot   the snapshot under a document, None being the one in force
+    let_go     pods (ids, "*" for all) are kubelet's from now on
+    """
+
+    def __init__(
+        self,
+        hooks: Sequence[Hook],
+        ledger: Ledger,
+        standing: StandingPolicy,
+        reconciler: Reconciler,
+        snapshot: Callable[[PolicyDocument | None], Snapshot],
+        let_go: Callable[[frozenset[str]], None],
+    ) -> None:
+        self._hooks = hooks
+        self._ledger = ledger
+        self._standing = standing
+        self._reconciler = reconciler
+        self._snapshot = snapshot
+        self._let_go = let_go
+
+    def policy_state(self) -> Mapping[str, Any]:
+        """The policy in force, and the one that was refused."""
+        return self._standing.state(self._snapshot(None).policy)
+
+    def compare(self, new: PolicyDocument, against: PolicyDocument | None) -> Comparison:
+        """What `new` would change of what runs; against the policy in force, unless another is given."""
+        # Hooks are pure; a chain counts without a lock, so whoever decides has one of his own.
+        running = self._reconciler.running(self._ledger.pods())
+        return compare(Chain(self._hooks), running, self._snapshot(against), self._snapshot(new))
+
+    def release(self, pod: str | None) -> list[Released]:
+        """Give `NAMESPACE/NAME`, or everything, back to kubelet until we restart. What its files then hold is read back.
+
+        Raises LookupError for a pod that is not here, TimeoutError when the reconciler does not come round.
+        """
+        pods = [p for p in self._ledger.pods() if pod is None or f"{p.namespace}/{p.name}" == pod]
+        if pod is not None and not pods:
+            raise LookupError(f"no pod {pod} runs on this node, as far as the runtime has told")
+        stays = [row for p in pods for row in self._only_by_restart(p)]
+        self._let_go(frozenset("*") if pod is None else frozenset(p.id for p in pods))
+        done = self._reconciler.ask(pods, PATIENCE_S)
+        rows = [*(self._row(d) for d in done if d.goal.restores), *stays]
+        return sorted(rows, key=lambda row: row[:4])
+
+    def _row(self, done: Done) -> Released:
+        goal, outcome = done
+        owner = goal.owner
+        pod, container = (owner, "") if isinstance(owner, Pod) else (self._ledger.pod(owner.pod_id), owner.name)
+        namespace, name = ("", owner.id) if pod is None else (pod.namespace, pod.name)  # the pod may be gone meanwhile
+        return Released(
+            namespace, name, container, goal.name, outcome.before, outcome.after, outcome.status.value, outcome.error
+        )
+
+    def _only_by_restart(self, pod: Pod) -> list[Released]:
+        """What only the creation of a container could set, and stays until it is created anew."""
+        rows = []
+        for entry in self._ledger.containers_of(pod.id):
+            for name, (value, _) in entry.sent.items():
+                field, _ = split_name(name)
+                if field is not None and not field.update:
+                    rows.append(Released(pod.namespace, pod.name, entry.name, name, value, value, RESTART))
+        return rows
