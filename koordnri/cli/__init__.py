@@ -12,6 +12,8 @@ COMMANDS = {
     "run": "the daemon: register with the container runtime and decide",
     "simulate": "run pods through the real daemon against an embedded runtime, and show what they got",
     "explain": "show what would be decided for a Pod manifest, and why",
+    "diff": "show what another policy would change of containers that run",
+    "release": "give containers back to kubelet, as if koordnri had never been there",
     "policy": "check policies before a cluster sees them; the JSON Schema of what they may say",
     "bench": "measure the event path against the embedded runtime",
     "version": "print the version",

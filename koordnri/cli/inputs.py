@@ -69,32 +69,34 @@ def node_option(command: T) -> T:
 def load_inputs(pods_path: str, policy_path: str | None, node_path: str | None) -> Inputs:
     """Read the files. Mistakes, warnings and notes go to standard error; with a mistake, the process ends with code 2."""
     bad: list[str] = []
-    document = _loaded(read_policy, policy_path, bad)
-    node = _loaded(read_node, node_path, bad) or NodeState()
-    pods = _loaded(read_pods, pods_path, bad)
+    document = loaded(read_policy, policy_path, bad)
+    node = loaded(read_node, node_path, bad) or NodeState()
+    pods = loaded(read_pods, pods_path, bad)
     if bad or pods is None:
         raise SystemExit(BAD_INPUT)
     for warning in () if document is None else document.warnings:
-        _say(f"{policy_path}: {warning}")
+        say(f"{policy_path}: {warning}")
     for problem in node.problems:
-        _say(f"{node_path}: {problem}")
+        say(f"{node_path}: {problem}")
     for note in pods.notes:
-        _say(f"{pods_path}: {note}")
+        say(f"{pods_path}: {note}")
     return Inputs([pod_messages(manifest, node) for manifest in pods.pods], document, node)
 
 
-def _loaded(load: Callable[[str], T], path: str | None, bad: list[str]) -> T | None:
+def loaded(load: Callable[[str], T], path: str | None, bad: list[str]) -> T | None:
+    """What is in the file. A file that cannot be used is told with all its mistakes, and added to `bad`."""
     if path is None:
         return None
     try:
         return load(path)
     except DocumentError as error:
         bad.append(path)
-        _say(f"{path} cannot be used:")
+        say(f"{path} cannot be used:")
         for mistake in error.mistakes:
-            _say(str(mistake))
+            say(str(mistake))
         return None
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """To standard error."""
     print(line, file=sys.stderr)

@@ -6,7 +6,7 @@
     POST /v1/release   {"pod": "NAMESPACE/NAME"} or {"all": true} → {"released": [as koordnri.reconcile.comparison has it…]}
 
 Errors: 400 {"error"} for a request that makes no sense, with "mistakes": [{"path", "message"}] for a policy that would
-be refused, 404 {"error"} for a pod that is not here, 500 for a bug of ours.
+be refused, 404 {"error"} for a pod that is not here, 503 {"error"} when it takes too long, 500 for a bug of ours.
 
 Whoever may open the socket may change what containers get: it is its owner's alone (mode 0600), and no port of the network has it.
 """
@@ -43,7 +43,10 @@ class Controls(Protocol):
         """What `new` would change of what runs; against the policy in force, unless another is given."""
 
     def release(self, pod: str | None) -> Sequence[Released]:
-        """Give `NAMESPACE/NAME`, or everything, back to kubelet, and look at the files. Raises LookupError for a pod that is not here."""
+        """Give `NAMESPACE/NAME`, or everything, back to kubelet, and look at the files.
+
+        Raises LookupError for a pod that is not here, TimeoutError when it takes too long.
+        """
 
 
 class ControlServer:
@@ -164,6 +167,8 @@ def _release(controls: Controls, request: Request) -> Answer:
         raise  # a bug, not a pod that is not here
     except LookupError as error:
         return _wrong(str(error), 404)
+    except TimeoutError as error:
+        return _wrong(str(error), 503)
 
 
 def _asked(request: Request, known: set[str]) -> Mapping[str, Any]:

@@ -258,7 +258,8 @@ def _by_target(decision: Decision, node: NodeState) -> dict[_Target, tuple[str, 
 
 def _is_gone(setting: Setting, node: NodeState) -> bool:
     """A disk that is gone took its limits with it."""
-    keyed_by_disk = setting.field.keyed and setting.field.update
+    field = setting.field
+    keyed_by_disk = field.keyed and bool(field.v1 or field.v2)
     return keyed_by_disk and node.block_devices is not None and setting.key not in node.block_devices
 
 

@@ -15,7 +15,7 @@ from tests.reconcile.fake_node import FakeNode
 
 
 class Controlled:
-    """koordnri.observe.control.Controls of a fake node. `meanwhile` runs while a comparison is asked for."""
+    """koordnri.observe.control.Controls of a fake node. `meanwhile` runs while a comparison or a release is asked for."""
 
     def __init__(self, node: FakeNode) -> None:
         self.node = node
@@ -41,6 +41,7 @@ class Controlled:
         return compare(Chain(load_hooks()), running, old, self._under(new))
 
     def release(self, pod: str | None) -> Sequence[Released]:
+        self.meanwhile()
         node = self.node
         pods = {f"{p.namespace}/{p.name}": p for p in node.ledger.pods()}
         if pod is not None and pod not in pods:
@@ -60,7 +61,7 @@ class Controlled:
                 field = outcome.change.field.named(outcome.change.key)
                 values = (outcome.before, outcome.after, outcome.status.value, outcome.error)
                 released.append(Released(owner.namespace, owner.name, container, field, *values))
-        return released
+        return sorted(released, key=lambda one: one[:4])
 
     def _under(self, document: PolicyDocument) -> Snapshot:
         return Snapshot.of(resolve(document, self.node.state.name, {}), self.node.state)

@@ -131,6 +131,14 @@ def test_a_pod_that_is_not_here_is_not_found(client):
     )  # fmt: skip
 
 
+def test_a_release_that_takes_too_long_is_no_bug(client):
+    def hang() -> None:
+        raise TimeoutError("the reconciler did not come round")
+
+    client.controlled.meanwhile = hang
+    assert client.ask("POST", "/v1/release", {"all": True}) == (503, {"error": "the reconciler did not come round"})
+
+
 # -- requests that make no sense --------------------------------------------------------------------------------------
 
 

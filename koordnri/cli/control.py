@@ -1,0 +1,91 @@
+"""The way to the running daemon: its control socket. See koordnri.observe.control for what may be asked."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from koordnri.cli.inputs import BAD_INPUT
+
+T = TypeVar("T")
+
+SOCKET_NAME = "koordnri.sock"
+"""As koordnri.observe.control has it, which is not imported: it brings the exposition of metrics along."""
+ANSWER_TIMEOUT_S = 60.0
+"""A full node is compared or written in a second or two; a daemon that takes longer than this hangs."""
+_START = "is `koordnri run` running on this node, and with this --state-dir?"
+
+
+class ControlError(click.ClickException):
+    """The daemon cannot be asked, or said no. Not 1, which says of `diff` that there are differences."""
+
+    exit_code = BAD_INPUT
+
+
+def state_dir_option(command: T) -> T:
+    """--state-dir."""
+    return click.option(
+        "--state-dir",
+        type=click.Path(path_type=Path),
+        default=Path("/var/lib/koordnri"),
+        show_default=True,
+        envvar="KOORDNRI_STATE_DIR",
+        help="The running daemon's; its control socket is there.",
+    )(command)  # type: ignore[type-var]  # click types its decorators by what they decorate
+
+
+def ask(state_dir: Path, path: str, body: Any) -> Any:
+    """POST `body` to the daemon; its answer. Raises ControlError, which says what to do; mistakes in a policy are printed before."""
+    where = state_dir / SOCKET_NAME
+    connection = _Connection(state_dir)
+    try:
+        # Where the daemon has seen enough, it answers before it has read all.
+        with contextlib.suppress(BrokenPipeError):
+            connection.request("POST", path, json.dumps(body).encode(), {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        status, content = answer.status, answer.read()
+    except FileNotFoundError:
+        raise ControlError(f"{where}: there is no such socket; {_START}") from None
+    except ConnectionRefusedError:
+        raise ControlError(f"{where}: nobody listens there any more; {_START}") from None
+    except PermissionError:
+        raise ControlError(f"{where}: permission denied; run this as the user that the daemon runs as, root") from None
+    except TimeoutError:
+        raise ControlError(f"{where}: no answer within {ANSWER_TIMEOUT_S:g} s; see the daemon's log") from None
+    except (OSError, http.client.HTTPException) as error:
+        raise ControlError(f"{where}: {error or type(error).__name__}; see the daemon's log") from None
+    finally:
+        connection.close()
+    try:
+        said = json.loads(content)
+    except ValueError:
+        said = {"error": content.decode(errors="replace").strip() or f"status {status}"}
+    if status == 200:
+        return said
+    for mistake in said.get("mistakes", ()):
+        print(f"{mistake['path']}: {mistake['message']}".removeprefix(": "), file=sys.stderr)
+    raise ControlError(f"the daemon behind {where} says: {said.get('error', status)}")
+
+
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, directory: Path) -> None:
+        super().__init__("koordnri", timeout=ANSWER_TIMEOUT_S)
+        self._directory = directory
+
+    def connect(self) -> None:
+        # By way of a descriptor: the address of a unix socket may have no more than 107 bytes.
+        fd = os.open(self._directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            self.sock = socket.socket(socket.AF_UNIX)
+            self.sock.settimeout(ANSWER_TIMEOUT_S)
+            self.sock.connect(f"/proc/self/fd/{fd}/{SOCKET_NAME}")
+        finally:
+            os.close(fd)

@@ -1,0 +1,166 @@
+"""`koordnri diff`: what another policy would change of containers that run, before anybody applies it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+
+from koordnri.chain import Chain, ChainError, Snapshot, load_hooks
+from koordnri.cli.control import ControlError, ask, state_dir_option
+from koordnri.cli.explanation import read_pod
+from koordnri.cli.inputs import BAD_INPUT, loaded, node_option, say
+from koordnri.cli.node_file import read_node
+from koordnri.cli.pods_file import read_pods
+from koordnri.kubelet import PodManifest, pod_messages
+from koordnri.model import NodeState
+from koordnri.policy import DocumentError, PolicyDocument, load_policy, read_policy, resolve
+from koordnri.policy.errors import Mistake
+from koordnri.reconcile.comparison import Running, compare
+from koordnri.session.translate import container_from
+from koordnri.wire import views_pb2 as views
+
+DIFFERENT = 1
+"""Exit code, as of kubectl's diff."""
+_STDIN = "-"
+_FORMS = 'a ConfigMap, just its data, a directory with a file per key, or "-" for standard input'
+
+
+class _Given(NamedTuple):
+    """A policy, read; and in the form in which the daemon reads it."""
+
+    document: PolicyDocument
+    sent: str | dict[str, str]
+
+
+@click.command()
+@click.option("--policy", "policy_path", required=True, metavar="FILE", help=f"The new policy: {_FORMS}.")
+@click.option(
+    "--against",
+    "against_path",
+    metavar="FILE",
+    help="The old policy, likewise. Default: with --live the one in force, else none.",
+)
+@click.option(
+    "-f",
+    "--filename",
+    "pods_paths",
+    multiple=True,
+    metavar="FILE",
+    help='Manifests of the pods that run, such as `kubectl get pods -A -o yaml` prints; repeatable; "-" is standard input.',
+)
+@node_option
+@click.option("--live", is_flag=True, help="Ask the daemon of this node about the containers that it has.")
+@state_dir_option
+@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
+def diff(
+    policy_path: str,
+    against_path: str | None,
+    pods_paths: tuple[str, ...],
+    node_path: str | None,
+    live: bool,
+    state_dir: Path,
+    output: str,
+) -> None:
+    """Tell which running containers a new policy would change: which fields, from what to what, by which route, and why.
+
+    Route `write`: the cgroup file follows at once; with `+ record` the runtime's own record of the container too, when that is safe.
+    Route `restart`: cannot change before the container is created anew. Nothing is changed by asking.
+
+    Exits with 0 when nothing would change, with 1 when something would, and with 2 when a file cannot be used (every mistake is
+    then named by its path on standard error) or the daemon cannot be asked.
+    """
+    if live == bool(pods_paths):
+        raise click.UsageError("expected either -f with the pods that run, or --live to ask the daemon of this node")
+    if live and node_path is not None:
+        raise click.UsageError("--node describes a node for -f; with --live the daemon knows its own")
+    if [policy_path, against_path, *pods_paths].count(_STDIN) > 1:
+        raise click.UsageError('only one of the files can be standard input, "-"')
+    bad: list[str] = []
+    new, old = loaded(_read, policy_path, bad), loaded(_read, against_path, bad)
+    if live:
+        if bad or new is None:
+            raise SystemExit(BAD_INPUT)
+        body = {"policy": new.sent} | ({} if old is None else {"against": old.sent})
+        found = ask(state_dir, "/v1/diff", body)
+    else:
+        found = _compare_files(new, old, pods_paths, node_path, bad)
+    for path, given in (policy_path, new), (against_path, old):
+        for warning in () if given is None else given.document.warnings:
+            say(f"{path}: {warning}")
+    if output == "json":
+        print(json.dumps(found, indent=2, ensure_ascii=False))
+    else:
+        from koordnri.cli.difference_table import print_differences  # rich is slow to import, and only tables need it
+
+        print_differences(found)
+    if found["differences"]:
+        raise SystemExit(DIFFERENT)
+
+
+def _compare_files(
+    new: _Given | None, old: _Given | None, pods_paths: Sequence[str], node_path: str | None, bad: list[str]
+) -> Any:
+    node = loaded(read_node, node_path, bad) or NodeState()
+    manifests = _pods(pods_paths, bad)
+    if bad or new is None:
+        raise SystemExit(BAD_INPUT)
+    for problem in node.problems:
+        say(f"{node_path}: {problem}")
+    try:
+        chain = Chain(load_hooks())
+    except ChainError as error:
+        raise ControlError(str(error)) from None
+    running = []
+    for manifest in manifests:
+        messages = pod_messages(manifest, node)
+        told = (views.Container.FromString(c.SerializeToString()) for c in messages.containers)
+        running.append(Running(read_pod(messages), [container_from(message) for message in told]))
+    old_policy = resolve(None if old is None else old.document, node.name, node.labels)
+    new_policy = resolve(new.document, node.name, node.labels)
+    return compare(chain, running, Snapshot.of(old_policy, node), Snapshot.of(new_policy, node)).as_json()
+
+
+def _pods(paths: Sequence[str], bad: list[str]) -> list[PodManifest]:
+    """The pods of all files. A pod that is in two of them is a mistake, as it is within one."""
+    manifests: list[PodManifest] = []
+    files: dict[tuple[str, str], str] = {}
+    for path in paths:
+        pods = loaded(read_pods, path, bad)
+        if pods is None:
+            continue
+        for note in pods.notes:
+            say(f"{path}: {note}")
+        for manifest in pods.pods:
+            name = (manifest.metadata.namespace, manifest.metadata.name)
+            if name in files:
+                bad.append(path)
+                say(f"{path} cannot be used:\na second pod {'/'.join(name)}; the first is in {files[name]}")
+            files.setdefault(name, path)
+            manifests.append(manifest)
+    return manifests
+
+
+def _read(path: str) -> _Given:
+    """Raises PolicyError."""
+    if path == _STDIN:
+        content = sys.stdin.buffer.read()
+        return _Given(load_policy(content, "standard input"), content.decode("utf-8-sig"))
+    document = read_policy(path)
+    try:
+        if not os.path.isdir(path):
+            return _Given(document, _text(Path(path)))
+        # As koordnri.policy.source reads a mounted ConfigMap.
+        items = [i for i in Path(path).iterdir() if not i.name.startswith(".") and i.is_file()]
+        return _Given(document, {i.name: _text(i) for i in items})
+    except (OSError, UnicodeDecodeError) as error:
+        raise DocumentError([Mistake("", f"has changed while it was read: {error}")]) from None
+
+
+def _text(path: Path) -> str:
+    return path.read_bytes().decode("utf-8-sig")

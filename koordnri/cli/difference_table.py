@@ -1,0 +1,92 @@
+"""What would change, or was given back, as tables for people. Both take the shapes in JSON, which is what a daemon sends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from koordnri.cli.decision_table import console, escape, shown
+from koordnri.model import fields
+from koordnri.reconcile.comparison import RESTART
+
+_FIELDS = {field.name: field for field in fields.ALL}
+_OWN = "(pod)"
+
+
+def print_differences(found: Mapping[str, Any]) -> None:
+    """A table, remarks, and a line that sums up."""
+    out = console()
+    differences = found["differences"]
+    if differences:
+        table = _table("pod", "container", "field", "before", "after", "route", "reason")
+        for d, names in zip(differences, _names(differences), strict=True):
+            values = (_value(d, "before"), _value(d, "after"))
+            route = f"{d['route']} + record" if d["recorded"] else d["route"]
+            table.add_row(*map(escape, (*names, d["field"], *values, route, d["reason"])))
+        out.print(table)
+    for remark in found["remarks"]:
+        where = f"{remark['namespace']}/{remark['pod']}, {remark['container'] or _OWN}"
+        hook = f"hook {remark['hook']}, " if remark["hook"] else ""
+        _line(out, f"remark: {hook}{where}: {remark['message']}")
+    _line(out, _sum(found))
+
+
+def print_released(released: Sequence[Mapping[str, Any]]) -> None:
+    """A table of what was given back, or could not be."""
+    out = console()
+    if not released:
+        return
+    table = _table("pod", "container", "field", "before", "after", "status")
+    for r, names in zip(released, _names(released), strict=True):
+        status = f"{r['status']}: {r['error']}" if r["error"] else r["status"]
+        table.add_row(*map(escape, (*names, r["field"], _value(r, "before"), _value(r, "after"), status)))
+    out.print(table)
+
+
+def _table(*columns: str) -> Table:
+    table = Table()
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _names(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Pod and container of each row, empty where they are those of the row above."""
+    names, last = [], ("", "")
+    for row in rows:
+        pod, container = f"{row['namespace']}/{row['pod']}", row["container"] or _OWN
+        names.append(("" if pod == last[0] else pod, "" if (pod, container) == last else container))
+        last = (pod, container)
+    return names
+
+
+def _value(row: Mapping[str, Any], which: str) -> str:
+    value = row[which]
+    if value is None:
+        return "none of ours" if row.get("route") == RESTART else "as kubelet has it"
+    return shown(_FIELDS.get(row["field"].partition("[")[0]), value) or "none"
+
+
+def _sum(found: Mapping[str, Any]) -> str:
+    differences = found["differences"]
+    policies = f"policy {found['old']} → {found['new']}"
+    compared = f"{_many(found['pods'], 'pod')} with {_many(found['containers'], 'container')}"
+    if not differences:
+        return f"{policies}: nothing changes in {compared}"
+    containers = {(d["namespace"], d["pod"], d["container"]) for d in differences if d["container"]}
+    pods = {(d["namespace"], d["pod"]) for d in differences}
+    waiting = sum(d["route"] == RESTART for d in differences)
+    text = f"{policies}: {_many(len(differences), 'field')} of {_many(len(containers), 'container')} in {_many(len(pods), 'pod')}"
+    later = f", {waiting} of them not before a restart" if waiting else ""
+    return f"{text} would change{later}; compared were {compared}"
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _line(out: Console, text: str) -> None:
+    out.print(escape(text), soft_wrap=True)

@@ -1,0 +1,356 @@
+"""`koordnri diff`: on files, and asking the running daemon over its real socket."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from koordnri.cli import cli, control
+from koordnri.observe.control import ControlServer
+from tests.observe.controlled import Controlled
+from tests.reconcile.fake_node import busy_node
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+HALVED = 'cpu-normalization-config: {"enable": true, "defaultRatio": 2.0}\n'
+THIRD = HALVED.replace("2.0", "3.0")
+BE_GROUP = "resource-qos-config: {clusterStrategy: {beClass: {resctrlQOS: {enable: true}}}}\n"
+BAD = "cpu-burst-config: {cpuBurstPercent: 0}\nkoordnri-config: {hooks: {cpuset: {mode: of}}}\n"
+MISTAKES = [
+    "cpu-burst-config.cpuBurstPercent: expected 1..10000, got 0",
+    'koordnri-config.hooks.cpuset.mode: expected enforce, observe or off, got "of"',
+]
+
+
+def pod(name: str = "web", cpu: str = "1", **labels: str) -> dict[str, Any]:
+    resources = {"limits": {"cpu": cpu, "memory": "64Mi"}, "requests": {"cpu": "100m"}} if cpu else {}
+    return {
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": "shop", "labels": labels},
+        "spec": {"containers": [{"name": "main", "resources": resources}]},
+    }
+
+
+def run(*arguments: object, stdin: str | None = None) -> Result:
+    return CliRunner().invoke(cli, ["diff", *map(str, arguments)], input=stdin)
+
+
+class Files:
+    """Writes files and runs the command on them."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def write(self, name: str, content: str | list[Any]) -> Path:
+        path = self.directory / name
+        path.write_text(content if isinstance(content, str) else yaml.safe_dump_all(content))
+        return path
+
+    def diff(self, new: str, *options: object, pods: list[Any] | None = None, against: str | None = None) -> Result:
+        given: list[object] = ["--policy", self.write("new.yaml", new)]
+        if against is not None:
+            given += ["--against", self.write("old.yaml", against)]
+        if pods is not None:
+            given += ["-f", self.write("pods.yaml", pods)]
+        return run(*given, *options)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    return Files(tmp_path)
+
+
+def moves(done: Result) -> dict[tuple[str, str | None, str], tuple[Any, Any]]:
+    found = json.loads(done.stdout)["differences"]
+    return {(d["pod"], d["container"], d["field"]): (d["before"], d["after"]) for d in found}
+
+
+# -- files ------------------------------------------------------------------------------------------------------------
+
+
+def test_without_an_old_policy_koordnris_defaults_are_what_is_compared_with(files):
+    done = files.diff(HALVED, "-o", "json", pods=[pod(), pod("free", cpu="")])
+    assert done.exit_code == 1
+    assert moves(done) == {
+        ("web", None, "cpu.quota"): (100_000, 50_000),
+        ("web", "main", "cpu.quota"): (100_000, 50_000),
+    }
+    shape = json.loads(done.stdout)
+    assert (shape["old"], shape["pods"], shape["containers"], shape["remarks"]) == ("default", 2, 2, [])
+
+
+def test_two_policies(files):
+    done = files.diff(THIRD, "-o", "json", pods=[pod(cpu="3")], against=HALVED)
+    assert done.exit_code == 1
+    assert set(moves(done).values()) == {(150_000, 100_000)}
+
+
+def test_no_differences_end_with_0(files):
+    done = files.diff(HALVED, pods=[pod()], against=f"# the same\n{HALVED}")
+    assert done.exit_code == 0
+    (line,) = done.stdout.splitlines()
+    assert line.endswith(": nothing changes in 1 pod with 1 container")
+    assert json.loads(files.diff(HALVED, "-o", "json", pods=[pod()], against=HALVED).stdout)["differences"] == []
+
+
+def test_the_table_names_each_change_with_its_route_and_sums_up(files):
+    node = files.write("node.yaml", "resctrl: {vendor: intel, cbmMask: 'ff', numClosids: 4, cacheIDs: [0]}")
+    be = {"koordinator.sh/qosClass": "BE"}
+    done = files.diff(HALVED + BE_GROUP, "--node", node, pods=[pod(), pod("job", cpu="", **be)])
+    assert done.exit_code == 1
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in done.stdout.splitlines() if "│" in line]
+    normalised = "normalised by the node's CPU ratio"
+    assert rows == [
+        ["shop/web", "(pod)", "cpu.quota", "100000", "50000", "write", normalised],
+        ["", "main", "cpu.quota", "100000", "50000", "write + record", normalised],
+        ["shop/job", "main", "rdt.closid", "none of ours", "BE", "restart", "resctrl group of the class"],
+    ]
+    assert done.stdout.splitlines()[-1].endswith(
+        ": 3 fields of 2 containers in 2 pods would change, 1 of them not before a restart; "
+        "compared were 2 pods with 2 containers"
+    )
+
+
+def test_text_of_a_pod_cannot_steer_the_terminal_nor_style_the_table(files):
+    strange = pod()
+    strange["metadata"]["annotations"] = {"koordinator.sh/memoryQOS": "\x1b[2J[red]"}
+    done = files.diff(HALVED, pods=[strange])
+    assert "\x1b" not in done.stdout
+    assert "[red]" in done.stdout  # in the remark, as it is written
+
+
+def test_a_hook_that_cannot_decide_is_told_once(files):
+    broken = pod()
+    broken["metadata"]["annotations"] = {"koordinator.sh/memoryQOS": "{"}
+    done = files.diff(HALVED, "-o", "json", pods=[broken])
+    remarks = [(r["container"], r["hook"]) for r in json.loads(done.stdout)["remarks"]]
+    assert remarks == [(None, "memory"), ("main", "memory")]
+    lines = files.diff(HALVED, pods=[broken]).stdout.splitlines()
+    assert (
+        sum(line.startswith("remark: hook memory, shop/web, (pod): annotation koordinator.sh/memory") for line in lines)
+        == 1
+    )
+
+
+def test_pods_of_several_files_and_of_standard_input(files):
+    first, second = files.write("a.yaml", [pod("a")]), files.write("b.yaml", [pod("b")])
+    new = files.write("new.yaml", HALVED)
+    done = run("--policy", new, "-f", first, "-f", second, "-f", "-", "-o", "json", stdin=yaml.safe_dump(pod("c")))
+    assert {name for name, _, _ in moves(done)} == {"a", "b", "c"}
+
+
+def test_a_pod_that_is_in_two_files_is_a_mistake(files):
+    first, second = files.write("a.yaml", [pod()]), files.write("b.yaml", [pod()])
+    done = run("--policy", files.write("new.yaml", HALVED), "-f", first, "-f", second)
+    assert done.exit_code == 2
+    assert done.stderr.splitlines() == [
+        f"{second} cannot be used:",
+        f"a second pod shop/web; the first is in {first}",
+    ]
+
+
+def test_a_policy_on_standard_input(files):
+    pods = files.write("pods.yaml", [pod()])
+    done = run("--policy", "-", "-f", pods, "-o", "json", stdin=HALVED)
+    assert len(moves(done)) == 2
+
+
+def test_a_mounted_policy_of_a_directory(files):
+    mounted = files.directory / "policy"
+    mounted.mkdir()
+    (mounted / "cpu-normalization-config").write_text("enable: true\ndefaultRatio: 2.0\n")
+    done = run("--policy", mounted, "-f", files.write("pods.yaml", [pod()]), "-o", "json")
+    assert len(moves(done)) == 2
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_bad_files_end_with_2_and_every_mistake_of_all_of_them(files, live):
+    options = ["--live"] if live else ["-f", files.write("pods.yaml", [{"kind": "Pod"}]), "--node", "/absent"]
+    done = files.diff(BAD, *options, against="[")
+    assert (done.exit_code, done.stdout) == (2, "")
+    told = done.stderr.splitlines()
+    for mistake in MISTAKES:
+        assert mistake in told
+    named = {line.removesuffix(" cannot be used:") for line in told if line.endswith(" cannot be used:")}
+    others = set() if live else {str(files.directory / "pods.yaml"), "/absent"}
+    assert named == {str(files.directory / "new.yaml"), str(files.directory / "old.yaml")} | others
+
+
+def test_warnings_are_told_beside_the_differences(files):
+    done = files.diff("colocation-config: {}\n", pods=[pod()])
+    assert done.exit_code == 0
+    assert "new.yaml: colocation-config: ignored, it belongs to Koordinator's manager" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ([], "expected either -f with the pods that run, or --live"),
+        (["--live", "-f", "pods.yaml"], "expected either -f with the pods that run, or --live"),
+        (["--live", "--node", "node.yaml"], "--node describes a node for -f"),
+        (["-f", "-", "--against", "-"], 'only one of the files can be standard input, "-"'),
+    ],
+)
+def test_options_that_make_no_sense_together(options, said):
+    done = run("--policy", "new.yaml", *options)
+    assert done.exit_code == 2
+    assert said in " ".join(done.stderr.split())
+
+
+def test_a_policy_is_required():
+    done = run("--live")
+    assert (done.exit_code, "--policy" in done.stderr) == (2, True)
+
+
+def test_the_examples():
+    done = run("--policy", EXAMPLES / "policy.yaml", "-f", EXAMPLES / "pods.yaml", "--node", EXAMPLES / "node.yaml")
+    assert done.exit_code == 1
+    assert "memoryQOS minLimitPercent" in done.stdout
+
+
+# -- the running daemon -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Iterator[Path]:
+    """The state directory of a daemon with containers and without a policy."""
+    node = busy_node(2)
+    node.run_pass()
+    directory = tmp_path / "state"
+    directory.mkdir()
+    server = ControlServer(directory, Controlled(node))
+    yield directory
+    server.close()
+
+
+def test_the_daemon_is_asked_about_what_it_has(files, state):
+    done = files.diff(HALVED, "--live", "--state-dir", state, "-o", "json")
+    assert done.exit_code == 1
+    assert moves(done)["shared", "main", "cpu.quota"] == (100_000, 50_000)
+    table = files.diff(HALVED, "--live", "--state-dir", state)
+    assert table.exit_code == 1
+    assert table.stdout.splitlines()[-1].endswith("compared were 5 pods with 8 containers")
+    assert files.diff("{}", "--live", "--state-dir", state).exit_code == 0
+
+
+def test_the_daemon_compares_with_another_policy_when_one_is_given(files, state):
+    done = files.diff(THIRD, "--live", "--state-dir", state, "-o", "json", against=HALVED)
+    assert moves(done)["shared", "main", "cpu.quota"] == (50_000, 33_334)
+
+
+def test_policies_in_every_form_reach_the_daemon(files, state):
+    mounted = files.directory / "mounted"
+    (mounted / "..data").mkdir(parents=True)  # as kubelet's writer leaves it
+    (mounted / "cpu-normalization-config").write_text("enable: true\ndefaultRatio: 2.0\n")
+    manifest = files.write("cm.yaml", f"kind: ConfigMap\ndata:\n  {HALVED}".replace('{"', "'{\"").replace("}", "}'"))
+    live = ["--live", "--state-dir", state, "-o", "json"]
+    expected = moves(files.diff(HALVED, *live))
+    assert moves(run("--policy", mounted, *live)) == expected
+    assert moves(run("--policy", manifest, *live)) == expected
+    assert moves(run("--policy", "-", *live, stdin=f"\ufeff{HALVED}")) == expected
+
+
+def test_what_the_daemon_says_before_it_has_read_all_is_heard(state):
+    with pytest.raises(control.ControlError, match="says: expected at most 8388608 bytes, got 94"):
+        control.ask(state, "/v1/diff", {"policy": "#" * (9 << 20)})
+
+
+def test_what_the_daemon_says_of_a_policy_that_only_it_refuses(files, state, monkeypatch):
+    """A daemon of another version: the command takes what the daemon does not."""
+    monkeypatch.setattr("koordnri.cli.diff._read", lambda path: _Given(path))
+    done = files.diff(BAD, "--live", "--state-dir", state)
+    assert done.exit_code == 2
+    assert done.stderr.splitlines()[:2] == MISTAKES
+    assert done.stderr.splitlines()[2].endswith('koordnri.sock says: "policy" would be refused')
+
+
+class _Given:
+    """A policy as it was read by another version."""
+
+    class document:  # noqa: N801  # an attribute, not a class for anybody
+        warnings = ()
+
+    def __init__(self, path: str) -> None:
+        self.sent = Path(path).read_text()
+
+
+def test_no_daemon_was_ever_there(files, tmp_path):
+    for directory in tmp_path, tmp_path / "absent":
+        done = files.diff(HALVED, "--live", "--state-dir", directory)
+        assert done.exit_code == 2
+        assert done.stderr == (
+            f"Error: {directory}/koordnri.sock: there is no such socket; "
+            "is `koordnri run` running on this node, and with this --state-dir?\n"
+        )
+
+
+def test_the_daemon_is_dead(files, tmp_path):
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(tmp_path / "koordnri.sock"))
+    done = files.diff(HALVED, "--live", "--state-dir", tmp_path)
+    assert done.exit_code == 2
+    assert "koordnri.sock: nobody listens there any more; is `koordnri run` running" in done.stderr
+
+
+def test_not_everybody_may_ask(state):
+    control.ask(state, "/v1/diff", {"policy": "{}"})  # imports what somebody else may not be allowed to read
+    denied = pytest.raises(control.ControlError, match=r"koordnri\.sock: permission denied; run this as the user that")
+    if os.geteuid() == 0:
+        os.seteuid(65534)
+        try:
+            with denied:
+                control.ask(state, "/v1/diff", {"policy": "{}"})
+        finally:
+            os.seteuid(0)
+    else:
+        (state / "koordnri.sock").chmod(0)
+        with denied:
+            control.ask(state, "/v1/diff", {"policy": "{}"})
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (b"", "Remote end closed connection without response"),
+        (b"hello\r\n", "hello"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{}", "IncompleteRead"),
+        (b"HTTP/1.1 502 Bad\r\nContent-Length: 0\r\n\r\n", "says: status 502"),
+        (b"HTTP/1.1 404 No\r\nContent-Length: 3\r\n\r\nno\n", "says: no"),
+    ],
+)
+def test_whatever_is_behind_the_socket_gives_a_message_and_no_traceback(files, tmp_path, answer, said):
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "koordnri.sock"))
+        listening.listen()
+        listening.settimeout(10)
+
+        def serve() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        done = files.diff(HALVED, "--live", "--state-dir", tmp_path)
+        thread.join()
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert said in done.stderr
+
+
+def test_a_daemon_that_hangs_is_not_waited_for_for_ever(files, tmp_path, monkeypatch):
+    monkeypatch.setattr(control, "ANSWER_TIMEOUT_S", 0.05)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "koordnri.sock"))
+        listening.listen()
+        done = files.diff(HALVED, "--live", "--state-dir", tmp_path)
+    assert done.exit_code == 2
+    assert "no answer within 0.05 s" in done.stderr
