@@ -1,27 +1,30 @@
-"""A fake API server: real HTTP (or TLS) on loopback, no API behind it. It answers request after request as the test's script says.
+"""A fake API server: kmock over real HTTP (or TLS) on loopback. It answers request after request as the test's script says.
 
 The real one's manners are tested against a real kube-apiserver elsewhere; this one is for the faults that a real one does not
-produce on demand.
+produce on demand. kmock lives in asyncio, what is tested in threads: so each server has a loop in a thread of its own.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
-import queue
 import ssl
-import sys
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
-from urllib.parse import parse_qsl, urlsplit
+
+import kmock
+from aiohttp.test_utils import RawTestServer
+from aiohttp.web import BaseRequest, StreamResponse
 
 T = TypeVar("T")
 Json = dict[str, Any]
-Answer = Callable[["Exchange"], None]
+Answer = Any
+"""whatever kmock can serve: a Response, bytes, a tuple that is streamed, a callable that returns one of these"""
 LIMIT_S = 20.0
 """No test waits longer than this for anything."""
 
@@ -65,7 +68,7 @@ def eventually(met: Callable[[], bool]) -> bool:
     return True
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class Request:
     """What was asked."""
 
@@ -74,6 +77,7 @@ class Request:
     query: dict[str, str]
     headers: dict[str, str]
     body: bytes
+    client_port: int
 
     @property
     def is_watch(self) -> bool:
@@ -85,43 +89,20 @@ class Request:
         return parsed
 
 
+@dataclass(frozen=True, slots=True)
 class Exchange:
-    """One request, on the server's side."""
+    """The request that is being answered, as far as an answer must know it."""
 
-    def __init__(self, handler: BaseHTTPRequestHandler, request: Request, closing: threading.Event) -> None:
-        self.request = request
-        self.closing = closing
-        self._handler = handler
+    transport: asyncio.Transport
+    closing: asyncio.Event
 
-    def head(self, status: int, **headers: str) -> None:
-        self._handler.send_response(status)
-        for name, value in headers.items():
-            self._handler.send_header(name.replace("_", "-"), value)
-        self._handler.end_headers()
 
-    def write(self, data: bytes) -> None:
-        self._handler.wfile.write(data)
-        self._handler.wfile.flush()
-
-    def whole(self, status: int, body: bytes, **headers: str) -> None:
-        self.head(status, Content_Length=str(len(body)), **headers)
-        self.write(body)
-
-    def chunk(self, data: bytes) -> None:
-        self.write(b"%x\r\n%s\r\n" % (len(data), data))
-
-    @property
-    def client_port(self) -> int:
-        port: int = self._handler.client_address[1]
-        return port
-
-    def hang_up(self) -> None:
-        self._handler.close_connection = True
+_current: ContextVar[Exchange] = ContextVar("_current")
 
 
 def whole(status: int, body: bytes, **headers: str) -> Answer:
     """Any answer at all."""
-    return lambda exchange: exchange.whole(status, body, **headers)
+    return kmock.Response(status=status, headers=_headers(headers), payload=body)
 
 
 def status(code: int, message: str, **headers: str) -> Answer:
@@ -147,24 +128,21 @@ def bookmark(kind: str, version: str) -> bytes:
     return line("BOOKMARK", {"kind": kind, "metadata": {"resourceVersion": version, "creationTimestamp": None}})
 
 
-def watching(*pieces: bytes, end: str = "end", chunked: bool = True) -> Answer:
+async def hang() -> None:
+    """In an answer: nothing more until the test is over."""
+    await _current.get().closing.wait()
+
+
+def cut() -> None:
+    """In an answer: end the connection after what was sent, however unfinished."""
+    _current.get().transport.close()
+
+
+def watching(*pieces: bytes, end: str = "end") -> Answer:
     """A watch that sends these pieces. end: `end` properly, `cut` the connection, or `hang` until the test is over."""
-
-    def answer(exchange: Exchange) -> None:
-        if chunked:
-            exchange.head(200, Content_Type="application/json", Transfer_Encoding="chunked")
-        else:
-            exchange.head(200, Content_Type="application/json", Connection="close")
-        for piece in pieces:
-            (exchange.chunk if chunked else exchange.write)(piece)
-        if end == "hang":
-            exchange.closing.wait(LIMIT_S)
-        if end != "end" or not chunked:
-            exchange.hang_up()
-        else:
-            exchange.chunk(b"")
-
-    return answer
+    ends = {"end": (), "cut": (cut,), "hang": (hang,)}
+    # The empty piece sends the head, which would wait for the first other one.
+    return _stream(b"", *pieces, *ends[end])
 
 
 def hanging() -> Answer:
@@ -172,71 +150,126 @@ def hanging() -> Answer:
     return watching(end="hang")
 
 
+def dripping(piece: bytes) -> Answer:
+    """The same piece again and again, until the client has had enough."""
+
+    async def drip() -> AsyncIterator[bytes]:
+        while not _current.get().closing.is_set():
+            yield piece
+            await asyncio.sleep(0.01)
+
+    return _stream(b"", drip)
+
+
+def unchunked(body: bytes) -> Answer:
+    """An answer whose end is that of its connection, as proxies of HTTP/1.0 send it; kmock has none."""
+
+    def send() -> bytes:
+        _current.get().transport.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + body)
+        cut()
+        return b""  # for kmock, which finds the connection closed
+
+    return _stream(send)
+
+
 class Live:
-    """A watch that sends what the test tells it to, when it tells it to."""
+    """A watch that sends what the test tells it to, when it tells it to. Any thread may tell."""
 
     def __init__(self) -> None:
-        self._queue: queue.Queue[bytes | None] = queue.Queue()
+        self._lock = threading.Lock()
+        self._pieces: list[bytes | None] = []
+        self._wake: Callable[[], object] = lambda: None
 
-    def send(self, *pieces: bytes) -> None:
-        for piece in pieces:
-            self._queue.put(piece)
+    def send(self, *pieces: bytes | None) -> None:
+        with self._lock:
+            self._pieces += pieces
+            self._wake()
 
     def end(self) -> None:
-        self._queue.put(None)
+        self.send(None)
 
-    def __call__(self, exchange: Exchange) -> None:
-        exchange.head(200, Content_Type="application/json", Transfer_Encoding="chunked")
-        while (piece := self._queue.get(timeout=LIMIT_S)) is not None:
-            exchange.chunk(piece)
-        exchange.chunk(b"")
+    @property
+    def answer(self) -> Answer:
+        return _stream(b"", self._follow)
+
+    async def _follow(self) -> AsyncIterator[bytes]:
+        told, loop = asyncio.Event(), asyncio.get_running_loop()
+        with self._lock:
+            self._wake = lambda: loop.call_soon_threadsafe(told.set)
+        told.set()
+        while True:
+            await told.wait()
+            told.clear()
+            with self._lock:
+                pieces, self._pieces = self._pieces, []
+            for piece in pieces:
+                if piece is None:
+                    return
+                yield piece
 
 
-class Quiet(ThreadingHTTPServer):
-    """Clients that hang up in the middle are what many tests are about."""
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        if not isinstance(sys.exception(), OSError):
-            super().handle_error(request, client_address)  # type: ignore[arg-type]  # passed on as it came
+def _stream(*pieces: Any) -> Answer:
+    return kmock.Response(status=200, headers={"Content-Type": "application/json"}, payload=pieces)
 
 
-@dataclass
+def _headers(headers: dict[str, str]) -> dict[str, str]:
+    return {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+class _Handler(kmock.RawHandler):
+    """kmock's, with what its answers know of the request, and with the requests told to the test as they come."""
+
+    def __init__(self, saw: Callable[[Request], object]) -> None:
+        super().__init__()
+        self.saw = saw
+        self.closing = asyncio.Event()
+
+    async def __call__(self, raw_request: BaseRequest) -> StreamResponse:
+        transport = raw_request.transport
+        assert isinstance(transport, asyncio.Transport)
+        _current.set(Exchange(transport, self.closing))
+        headers = {name.lower(): value for name, value in raw_request.headers.items()}
+        port = transport.get_extra_info("peername")[1]
+        body = await raw_request.read()
+        self.saw(Request(raw_request.method, raw_request.path, dict(raw_request.query), headers, body, port))
+        return await super().__call__(raw_request)
+
+
+class Script:
+    """The answers to the next requests, whatever these are. Beyond them: a watch in which nothing happens."""
+
+    def __init__(self, fake: FakeApi) -> None:
+        self._fake = fake
+        self._length = 0
+
+    def __iadd__(self, answers: Iterable[Answer]) -> Script:
+        for answer in answers:
+            at = self._length = max(self._length, len(self._fake.requests))
+            self._fake.answer(lambda handler, at=at: handler[at : at + 1], answer)
+            self._length += 1
+        return self
+
+
 class FakeApi:
-    """Serves until closed. Requests beyond the script get a watch in which nothing happens."""
+    """Serves until closed: kmock, in a thread of its own."""
 
-    script: list[Answer] = field(default_factory=list)
-    requests: Seen[Request] = field(default_factory=Seen)
-    certificate: tuple[Path, Path] | None = None
-    port: int = 0
+    def __init__(
+        self, script: Iterable[Answer] = (), *, certificate: tuple[Path, Path] | None = None, port: int = 0
+    ) -> None:
+        self.requests: Seen[Request] = Seen()
+        self.script = Script(self)
+        self.port = port
+        self._scheme = "http" if certificate is None else "https"
+        self._first = script
+        self._lives: list[Live] = []
+        self._servers: dict[str, Any] = {} if certificate is None else {"server_cls": _over_tls(*certificate)}
 
     def __enter__(self) -> FakeApi:
-        self._closing = threading.Event()
-        self._lock = threading.Lock()
-        fake = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, *args: object) -> None:
-                pass
-
-            def _serve(self) -> None:
-                fake._serve(self)
-
-            def __getattr__(self, name: str) -> object:
-                if name in {"do_GET", "do_POST", "do_PATCH"}:
-                    return self._serve
-                raise AttributeError(name)
-
-        self._server = Quiet(("127.0.0.1", self.port), Handler)
-        self._server.daemon_threads = True
-        if self.certificate is not None:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(*self.certificate)
-            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-        self.port = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
+        self._do(self._start())
+        self.script += self._first
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -244,29 +277,53 @@ class FakeApi:
 
     def close(self) -> None:
         """Again is no mistake."""
-        if self._closing.is_set():
+        if self._loop.is_closed():
             return
-        self._closing.set()
-        self._server.shutdown()
-        self._server.server_close()
+        self._do(self._stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(LIMIT_S)
+        self._loop.close()
 
     @property
     def url(self) -> str:
-        return f"{'http' if self.certificate is None else 'https'}://127.0.0.1:{self.port}"
+        return f"{self._scheme}://127.0.0.1:{self.port}"
 
-    def _serve(self, handler: BaseHTTPRequestHandler) -> None:
-        url = urlsplit(handler.path)
-        body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
-        headers = {name.lower(): value for name, value in handler.headers.items()}
-        request = Request(handler.command or "", url.path, dict(parse_qsl(url.query)), headers, body)
-        with self._lock:
-            answer = self.script.pop(0) if self.script else hanging()
-        self.requests.append(request)
-        try:
-            answer(Exchange(handler, request, self._closing))
-        except OSError:  # the client has gone, which is what many tests are about
-            handler.close_connection = True
+    def answer(self, which: Callable[[kmock.RawHandler], kmock.View], answer: Answer) -> None:
+        """To the requests that `which` picks of kmock's."""
+
+        async def add() -> None:
+            if isinstance(answer, Live):
+                self._lives.append(answer)
+            _ = which(self._handler) << (answer.answer if isinstance(answer, Live) else answer)
+
+        self._do(add())
+
+    def _do(self, job: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(job, self._loop).result(LIMIT_S)
+
+    async def _start(self) -> None:
+        self._handler = await _Handler(self.requests.append).__aenter__()
+        self._server = await kmock.Server(self._handler, port=self.port, **self._servers).__aenter__()
+        self.port = self._server.port
+        _ = self._handler.fallback << hanging()
+
+    async def _stop(self) -> None:
+        # Lets the answers end that would wait for ever.
+        self._handler.closing.set()
+        for live in self._lives:
+            live.end()
+        await self._server.__aexit__(None, None, None)
+        await self._handler.__aexit__(None, None, None)
+
+
+def _over_tls(chain: Path, key: Path) -> type[RawTestServer]:
+    class Secure(RawTestServer):
+        async def start_server(self, **more: Any) -> None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(chain, key)
+            await super().start_server(ssl=context, **more)
+
+    return Secure
 
 
 def configmap(version: str, data: dict[str, str] | None, name: str = "policy", kind: str = "ConfigMap") -> Json:

@@ -11,10 +11,10 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
+import kmock
 import pytest
-from fake_api import Answer, Exchange, FakeApi, Json, Live, Request, configmap, line, listing
+from fake_api import Answer, FakeApi, Json, Live, configmap, line, listing
 from watched import write_kubeconfig
 
 from koordnri.session.runtime import Runtime
@@ -50,14 +50,18 @@ class Cluster(FakeApi):
             PODS: listing("Pod", "1"),
         }
 
-    def _serve(self, handler: Any) -> None:
-        url = urlsplit(handler.path)
-        request = Request(handler.command, url.path, dict(parse_qsl(url.query)), {}, b"")
-        answer = self.live[url.path] if request.is_watch else self.lists[url.path]
-        try:
-            answer(Exchange(handler, request, self._closing))
-        except OSError:  # the daemon stopped
-            handler.close_connection = True
+    def __enter__(self) -> Cluster:
+        super().__enter__()
+        for path in self.lists:
+            self._serve(path)
+        return self
+
+    def _serve(self, path: str) -> None:
+        def asks(watch: str | None) -> Callable[[kmock.Request], bool]:
+            return lambda request: request.url.path == path and request.params.get("watch") == watch
+
+        self.answer(lambda handler: handler[asks("1")], self.live[path])
+        self.answer(lambda handler: handler[asks(None)], lambda: self.lists[path])
 
     def tell(self, path: str, kind: str, item: Json) -> None:
         self.live[path].send(line(kind, item))

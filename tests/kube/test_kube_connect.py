@@ -13,7 +13,7 @@ from typing import Any
 
 import fake_api
 import pytest
-from fake_api import FakeApi, configmap, listing, status, whole
+from fake_api import Answer, FakeApi, configmap, listing, status, whole
 from watched import KUBECONFIG, Watching
 
 from koordnri.kube import Api, Garbled, NotConfigured, Refused, Timing, Unreachable, connect
@@ -68,9 +68,9 @@ class TestInAPod:
         assert request.headers["authorization"].lower() == "bearer pod-token"
 
     def test_a_rotated_token_is_used_after_a_refusal(self, secure: FakeApi, account: Path, log: Any) -> None:
-        def unauthorized(exchange: fake_api.Exchange) -> None:
+        def unauthorized() -> Answer:
             (account / "token").write_text("rotated")
-            status(401, "Unauthorized")(exchange)
+            return status(401, "Unauthorized")
 
         secure.script += [unauthorized, LIST]
         it = Watching(connect(None, environ(secure), account), log, Timing())
@@ -194,17 +194,11 @@ def test_two_watches_with_one_expired_token_reload_once(kubeconfig: Path, api: A
 
 
 def test_a_body_that_was_read_leaves_its_connection_to_the_next_request(fake: FakeApi, api: Api) -> None:
-    ports = []
-
-    def answer(exchange: fake_api.Exchange) -> None:
-        ports.append(exchange.client_port)
-        exchange.whole(200, b"{}")
-
-    fake.script += [answer, answer]
+    fake.script += [whole(200, b"{}")] * 2
     for _ in range(2):
         with api.open("GET", "/x") as reply:
             reply.read()
-    assert ports[0] == ports[1]
+    assert fake.requests[0].client_port == fake.requests[1].client_port
 
 
 def test_an_endless_body_does_not_fill_the_memory(fake: FakeApi, api: Api) -> None:

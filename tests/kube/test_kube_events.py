@@ -171,10 +171,11 @@ def test_a_burst_is_told_and_the_rest_waits_for_its_turn(fake: FakeApi, api: Api
 def test_a_server_that_never_answers_keeps_nobody_waiting(fake: FakeApi, api: Api, log: Any) -> None:
     asked = threading.Event()
 
-    def never(exchange: fake_api.Exchange) -> None:
+    async def never() -> bytes:
         asked.set()
-        exchange.closing.wait(fake_api.LIMIT_S)
-        exchange.hang_up()
+        await fake_api.hang()
+        fake_api.cut()
+        return b""
 
     fake.script += [never]
     it = recorder(api, log)
@@ -188,10 +189,10 @@ def test_a_server_that_never_answers_keeps_nobody_waiting(fake: FakeApi, api: Ap
 
 
 def test_what_is_recorded_while_a_telling_fails_is_counted_with_it(fake: FakeApi, api: Api, log: Any) -> None:
-    def fail_meanwhile(exchange: fake_api.Exchange) -> None:
+    def fail_meanwhile() -> Answer:
         it.record(POD, "A", "later")
         it.record(POD, "A", "latest")
-        status(500, "etcd")(exchange)
+        return status(500, "etcd")
 
     fake.script += [fail_meanwhile, OK]
     it = recorder(api, log)

@@ -10,7 +10,21 @@ from typing import Any
 
 import fake_api
 import pytest
-from fake_api import Answer, FakeApi, Live, bookmark, configmap, hanging, line, listing, status, status_object, whole
+from fake_api import (
+    Answer,
+    FakeApi,
+    Live,
+    bookmark,
+    configmap,
+    dripping,
+    hanging,
+    line,
+    listing,
+    status,
+    status_object,
+    unchunked,
+    whole,
+)
 from fake_api import watching as watch_of
 from structlog.testing import LogCapture
 from watched import Watching, write_kubeconfig
@@ -100,7 +114,7 @@ WATCH_FAULTS: dict[str, tuple[Answer, Restart]] = {
     "HTML": (whole(200, HTML), Restart.GARBLED),
     "HTML, lines": (watch_of(HTML + b"\n"), Restart.GARBLED),
     "half a line": (watch_of(CHANGE[:40]), Restart.GARBLED),
-    "half a line, unchunked": (watch_of(CHANGE[:40], chunked=False), Restart.GARBLED),
+    "half a line, unchunked": (unchunked(CHANGE[:40]), Restart.GARBLED),
     "half a line, cut": (watch_of(CHANGE[:40], end="cut"), Restart.DISCONNECTED),
     "cut at once": (watch_of(end="cut"), Restart.DISCONNECTED),
     "another kind": (watch_of(line("ADDED", configmap("11", None, kind="Secret"))), Restart.GARBLED),
@@ -224,14 +238,8 @@ def test_an_unusable_object_costs_only_itself(fake: FakeApi, watching: Start, ca
     assert [e["event"] for e in captured.entries].count("kube_object_unusable") == 2
 
 
-@pytest.mark.parametrize("drip", [b"", b" "], ids=["nothing", "a byte now and then"])
-def test_a_silent_watch_is_given_up(fake: FakeApi, watching: Start, drip: bytes) -> None:
-    def silent(exchange: fake_api.Exchange) -> None:
-        exchange.head(200, Transfer_Encoding="chunked")
-        while drip and not exchange.closing.wait(0.01):
-            exchange.chunk(drip)
-        exchange.closing.wait(fake_api.LIMIT_S)
-
+@pytest.mark.parametrize("silent", [hanging(), dripping(b" ")], ids=["nothing", "a byte now and then"])
+def test_a_silent_watch_is_given_up(fake: FakeApi, watching: Start, silent: Answer) -> None:
     fake.script += [LIST, silent, watch_of(CHANGE, end="hang")]
     it = watching(Timing(silence_s=0.2))
     it.told.wait(2)
@@ -240,12 +248,7 @@ def test_a_silent_watch_is_given_up(fake: FakeApi, watching: Start, drip: bytes)
 
 
 def test_a_list_that_never_ends_is_given_up(fake: FakeApi, watching: Start) -> None:
-    def endless(exchange: fake_api.Exchange) -> None:
-        exchange.head(200, Transfer_Encoding="chunked")
-        while not exchange.closing.wait(0.01):
-            exchange.chunk(b" ")
-
-    fake.script += [endless, LIST]
+    fake.script += [dripping(b" "), LIST]
     it = watching(Timing(answer_s=0.2))
     it.told.wait(1)
     assert restarts(it) == {Restart.SILENT: 1}
@@ -256,10 +259,10 @@ def test_an_expired_token_is_read_again_and_used_at_once(
 ) -> None:
     refused = threading.Event()
 
-    def unauthorized(exchange: fake_api.Exchange) -> None:
+    def unauthorized() -> Answer:
         (kubeconfig.parent / "token").write_text("second")
         refused.set()
-        status(401, "Unauthorized")(exchange)
+        return status(401, "Unauthorized")
 
     fake.script += [LIST, unauthorized, hanging()]
     it = watching()
