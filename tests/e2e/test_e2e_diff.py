@@ -1,0 +1,218 @@
+"""What `koordnri diff --live` tells is what then happens to the files, no more and no less; `koordnri release` brings all of them back."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from tests.e2e import pods
+from tests.e2e.daemon import Daemon
+from tests.e2e.kubelet import Container, Kubelet
+from tests.e2e.lab import eventually
+from tests.e2e.pods import MIB, RATIO_2
+
+NewDaemon = Callable[..., Daemon]
+Files = dict[tuple[str, str], dict[str, str]]
+"""(pod, container or "" for the pod's own cgroup) → name of a file → its text"""
+
+POLICIES = (
+    # Quotas get smaller, and pinned containers are not pinned any more.
+    'cpu-normalization-config: {"enable": true, "defaultRatio": 4.0}\nkoordnri-config: {"hooks": {"cpuset": {"mode": "off"}}}\n',
+    # Quotas and limits go back to kubelet's, pinned containers to their CPUs.
+    'koordnri-config: {"hooks": {"cfs_quota": {"mode": "observe"}, "memory": {"mode": "off"}}}\n',
+    # And there again.
+    RATIO_2,
+)
+FILE = {
+    "cpu.quota": ("cpu.cfs_quota_us", "cpu.max"),
+    "cpu.shares": ("cpu.shares", "cpu.weight"),
+    "cpu.cpus": ("cpuset.cpus", "cpuset.cpus"),
+    "memory.limit": ("memory.limit_in_bytes", "memory.max"),
+}
+"""Field → its file on v1 and on v2."""
+COMPANIONS = {"cpu.weight": "cpu.weight.nice", "memory.limit_in_bytes": "memory.memsw.limit_in_bytes"}
+"""Another view of the same setting; and the limit with swap, which may not be below the one without."""
+COUNTS = ("usage", "failcnt", "peak", "pressure", "stat", "events")
+"""In names of files that can be written, to reset a counter."""
+
+
+def koordnri(daemon: Daemon, *arguments: object, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """A command that asks the daemon."""
+    return subprocess.run(
+        [sys.executable, "-c", "from koordnri.cli import main; main()", *map(str, arguments), "--state-dir", str(daemon.state_dir)],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)},
+    )  # fmt: skip
+
+
+def run_pods(kubelet: Kubelet) -> list[Container]:
+    """One pod of every kind, and one with two containers under a limit of its own."""
+    both = kubelet.run_pod(cpu_request_m=400, cpu_limit_m=800, memory_limit=96 * MIB)
+    return [
+        pods.pinned(kubelet),
+        pods.batch(kubelet),
+        pods.plain(kubelet),
+        pods.normalised(kubelet),
+        kubelet.run_container(both, "one", cpu_request_m=200, cpu_limit_m=400, memory_limit=32 * MIB),
+        kubelet.run_container(both, "two", cpu_request_m=200, cpu_limit_m=400, memory_limit=64 * MIB),
+    ]
+
+
+def directories(kubelet: Kubelet, containers: Iterable[Container]) -> dict[tuple[str, str], dict[str, Path]]:
+    """Of containers and of their pods, by controller."""
+    found = {}
+    for container in containers:
+        own = kubelet.cgroups.of(kubelet.pid(container))
+        found[container.pod.name, container.name] = own
+        found[container.pod.name, ""] = {controller: path.parent for controller, path in own.items()}
+    return found
+
+
+def files(kubelet: Kubelet, containers: Iterable[Container]) -> Files:
+    """Every file that somebody could have written a setting into."""
+    found: Files = {}
+    for owner, own in directories(kubelet, containers).items():
+        paths = sorted({path for directory in own.values() for path in directory.iterdir() if path.is_file()})
+        settings = [
+            p for p in paths if p.stat().st_mode & 0o600 == 0o600 and not any(word in p.name for word in COUNTS)
+        ]
+        texts = {p.name: p.read_text() for p in settings if p.name not in ("cgroup.procs", "cgroup.threads", "tasks")}
+        if not texts.get("cpuset.cpus", "0").strip():
+            # On v2, no CPUs of its own: those of the parent. What we lift has all of them.
+            texts["cpuset.cpus"] = (own[""] / "cpuset.cpus.effective").read_text()
+        found[owner] = texts
+    return found
+
+
+def changed(before: Files, after: Files) -> set[tuple[str, str, str]]:
+    """(pod, container, file) of every file with another text."""
+    assert before.keys() == after.keys()
+    return {(*owner, name) for owner, texts in before.items() for name in texts if texts[name] != after[owner][name]}
+
+
+def passes(daemon: Daemon) -> float:
+    """How often everything was looked at because the policy changed."""
+    return daemon.metric("koordnri_reconcile_passes_total", trigger="change")
+
+
+def follow(daemon: Daemon, policy: str) -> None:
+    """Change the policy, and wait until the reconciler is done with it, the runtime's record included where there is a way."""
+    done = passes(daemon)
+    daemon.policy_file.write_text(policy)
+    eventually(lambda: passes(daemon) > done, "a pass over everything")
+    recorded_in_replies = daemon.metric("koordnri_record_route_info", route="reply") > 0
+    if not recorded_in_replies:
+        eventually(lambda: daemon.metric("koordnri_unrecorded_containers") == 0, "everything to be recorded")
+
+
+def check(kubelet: Kubelet, where: dict[str, Path], difference: dict[str, Any]) -> None:
+    """The file of a difference has its new value."""
+    field, value = difference["field"], difference["after"]
+    if field == "cpu.shares":
+        assert kubelet.cgroups.has_shares(where, value), difference
+    elif field == "cpu.cpus":
+        assert cpus(str(kubelet.cgroups.read(where, field))) == cpus(value), difference
+    else:
+        assert kubelet.cgroups.read(where, field) == value, difference
+
+
+def cpus(text: str) -> set[int]:
+    """A list of CPUs: `0-2,5`."""
+    ranges = [part.partition("-") for part in text.split(",")]
+    return {cpu for first, _, last in ranges for cpu in range(int(first), int(last or first) + 1)}
+
+
+def test_a_diff_tells_exactly_what_the_policy_then_changes(kubelet: Kubelet, new_daemon: NewDaemon) -> None:
+    early = run_pods(kubelet)
+    asked = files(kubelet, early)  # nobody but kubelet has set these
+    daemon = new_daemon(policy=RATIO_2)
+    daemon.start()
+    late = run_pods(kubelet)
+    everything = [*early, *late]
+    where = directories(kubelet, everything)
+    settled = koordnri(daemon, "diff", "--live", "--policy", daemon.policy_file)
+    assert (settled.returncode, settled.stderr) == (0, "")
+    eventually(
+        lambda: changed(asked, files(kubelet, early)) and late_equals_early(kubelet, early, late), "the first policy"
+    )
+
+    for policy in POLICIES:
+        before = files(kubelet, everything)
+        answer = koordnri(daemon, "diff", "--live", "--policy", "-", "-o", "json", stdin=policy)
+        assert (answer.returncode, answer.stderr) == (1, "")
+        found = json.loads(answer.stdout)
+        assert (found["pods"], found["containers"], found["remarks"]) == (10, 12, [])
+        assert changed(before, files(kubelet, everything)) == set(), "asking has changed something"
+
+        follow(daemon, policy)
+
+        told = set()
+        for difference in found["differences"]:
+            assert difference["route"] == "write"
+            owner = (difference["pod"], difference["container"] or "")
+            told.add((*owner, FILE[difference["field"]][kubelet.cgroups.version - 1]))
+            check(kubelet, where[owner], difference)
+        really = changed(before, files(kubelet, everything))
+        assert told <= really <= told | {(*owner, COMPANIONS.get(file, file)) for *owner, file in told}
+        assert koordnri(daemon, "diff", "--live", "--policy", daemon.policy_file).returncode == 0
+
+    released = koordnri(daemon, "release", "--all", "-o", "json")
+    assert (released.returncode, released.stderr) == (0, "")
+    for row in json.loads(released.stdout)["released"]:
+        assert row["status"] in ("written", "same"), row
+        check(kubelet, where[row["pod"], row["container"] or ""], row)
+    assert changed(asked, files(kubelet, early)) == set()
+    assert late_equals_early(kubelet, early, late)
+
+    # It stays so: for a new policy, for a new container, and for those who ask what a policy would change.
+    follow(daemon, POLICIES[0])
+    assert changed(asked, files(kubelet, early)) == set()
+    assert koordnri(daemon, "diff", "--live", "--policy", "-", stdin=RATIO_2).returncode == 0
+    assert kubelet.read(pods.normalised(kubelet), "cpu.quota") == 80_000
+
+
+def late_equals_early(kubelet: Kubelet, early: list[Container], late: list[Container]) -> bool:
+    """Whether pods of the same kind have the same settings, whenever they came."""
+    first, second = (list(files(kubelet, containers).values()) for containers in (early, late))
+    return first == second
+
+
+def test_what_only_a_creation_can_set_is_told_to_wait_for_a_restart(kubelet: Kubelet, new_daemon: NewDaemon) -> None:
+    daemon = new_daemon()
+    daemon.start()
+    pod = kubelet.run_pod(annotations=pods.gpus(0, 1))
+    container = kubelet.run_container(pod)
+    assert kubelet.environment(container)["NVIDIA_VISIBLE_DEVICES"] == "0,1"
+    off = 'koordnri-config: {"hooks": {"gpu": {"mode": "off"}}}\n'
+
+    answer = koordnri(daemon, "diff", "--live", "--policy", "-", "-o", "json", stdin=off)
+    assert answer.returncode == 1
+    (difference,) = json.loads(answer.stdout)["differences"]
+    assert (difference["pod"], difference["container"], difference["field"]) == (
+        pod.name, "main", "env[NVIDIA_VISIBLE_DEVICES]"
+    )  # fmt: skip
+    assert (difference["before"], difference["after"], difference["route"]) == ("0,1", None, "restart")
+
+    released = koordnri(daemon, "release", "--pod", f"default/{pod.name}", "-o", "json")
+    (row,) = json.loads(released.stdout)["released"]
+    assert (released.returncode, row["field"], row["status"]) == (0, difference["field"], "restart")
+    follow(daemon, off)
+    assert kubelet.environment(container)["NVIDIA_VISIBLE_DEVICES"] == "0,1"
+    assert "NVIDIA_VISIBLE_DEVICES" not in kubelet.environment(kubelet.run_container(pod, "anew"))
+
+
+def test_a_bad_policy_is_told_with_the_path_of_every_mistake_and_asked_of_nobody(
+    kubelet: Kubelet, daemon: Daemon
+) -> None:
+    answer = koordnri(daemon, "diff", "--live", "--policy", "-", stdin="cpu-burst-config: {cpuBurstPercent: 0}\n")
+    assert answer.returncode == 2
+    assert "cpu-burst-config.cpuBurstPercent: expected 1..10000, got 0" in answer.stderr.splitlines()
+    assert koordnri(daemon, "release", "--pod", "default/gone").returncode == 2
