@@ -13,7 +13,18 @@ from dataclasses import replace
 from importlib import metadata
 from typing import Any, NamedTuple
 
-from koordnri.model import Container, ContainerContext, Event, Field, Hook, NodeState, Pod, PodContext
+from koordnri.model import (
+    ClassContext,
+    Container,
+    ContainerContext,
+    Event,
+    Field,
+    Hook,
+    KubeQoS,
+    NodeState,
+    Pod,
+    PodContext,
+)
 from koordnri.model.annotations import fault_of
 from koordnri.model.decision import Decision, HookError
 from koordnri.model.routes import OBSERVE
@@ -27,6 +38,9 @@ _LAST_BUCKET = len(BUCKET_BOUNDS_NS)
 NO_DEADLINE = 1 << 62
 _LATE = "not asked: the chain's budget was used up before it"
 _BUSY = "not asked: it has not yet returned from an earlier container"
+
+
+_AnyContext = ContainerContext | PodContext | ClassContext
 
 
 class Snapshot(NamedTuple):
@@ -85,6 +99,7 @@ class _Plan(NamedTuple):
     policy: Policy
     containers: tuple[_Step, ...]
     pods: tuple[_Step, ...]
+    classes: tuple[_Step, ...]
     off: dict[str, str]
     """hook that the policy switched off → reason"""
 
@@ -119,6 +134,18 @@ class Chain:
         ctx = PodContext(pod, snapshot.policy, snapshot.node, snapshot.node.pod_routes)
         return self._run(self._plan_of(ctx.policy).pods, ctx, NO_DEADLINE, refuse=False)
 
+    @property
+    def decides_classes(self) -> bool:
+        """Whether any hook has a say in the QoS classes' cgroups."""
+        return any(type(hook).decide_class is not Hook.decide_class for hook in self._hooks)
+
+    def decide_class(self, kube_qos: KubeQoS, place: Pod, pods: Iterable[Pod], snapshot: Snapshot) -> Decision:
+        """Decide the fields of a QoS class' cgroup, which `place` names. `pods`: all below it."""
+        policy, node = snapshot
+        managed = [p for p in pods if not _left_alone(p, policy, node)]
+        ctx = ClassContext(kube_qos, place, managed, policy, node, node.pod_routes)
+        return self._run(self._plan_of(policy).classes, ctx, NO_DEADLINE, refuse=False)
+
     def context(self, pod: Pod, container: Container, event: Event, snapshot: Snapshot) -> ContainerContext:
         """The context in which `run` decides; whoever must answer early looks there for what is decided so far."""
         policy, node = snapshot
@@ -132,13 +159,12 @@ class Chain:
         """
         return self._run(self._plan_of(ctx.policy).containers, ctx, deadline_ns, refuse=ctx.event is Event.CREATE)
 
-    def _run(
-        self, steps: tuple[_Step, ...], ctx: ContainerContext | PodContext, deadline_ns: int, refuse: bool
-    ) -> Decision:
+    def _run(self, steps: tuple[_Step, ...], ctx: _AnyContext, deadline_ns: int, refuse: bool) -> Decision:
         decision, clock, busy = ctx.decision, self._clock, self._busy
         if off := self._plan.off:
             decision.skipped.update(off)
-        if (ctx.policy.namespaces_left_alone or ctx.node.released) and (why := _left_alone(ctx)):
+        policy, node = ctx.policy, ctx.node
+        if (policy.namespaces_left_alone or node.released) and (why := _left_alone(ctx.pod, policy, node)):
             decision.skipped.update((step.name, why) for step in steps)
             return decision
         started = clock()
@@ -199,19 +225,19 @@ class Chain:
         return plan
 
     def _plan_for(self, policy: Policy) -> _Plan:
-        containers, pods, off = [], [], {}
+        plan: dict[str, list[_Step]] = {"decide": [], "decide_pod": [], "decide_class": []}
+        off: dict[str, str] = {}
         for hook in self._hooks:
-            name = hook.name
-            mode = policy.hook_mode(name)
+            name, mode = hook.name, policy.hook_mode(hook.name)
             if mode == "off":
                 off[name] = f"switched off by the policy (koordnri-config.hooks.{name}.mode)"
                 continue
             owns, stats = frozenset(hook.owns), self.stats[name]
-            if type(hook).decide is not Hook.decide:
-                containers.append(_Step(name, hook.decide, owns, stats, mode == "observe"))
-            if type(hook).decide_pod is not Hook.decide_pod:
-                pods.append(_Step(name, hook.decide_pod, owns, stats, mode == "observe"))
-        return _Plan(policy, tuple(containers), tuple(pods), off)
+            for method, steps in plan.items():
+                if getattr(type(hook), method) is not getattr(Hook, method):
+                    steps.append(_Step(name, getattr(hook, method), owns, stats, mode == "observe"))
+        containers, pods, classes = map(tuple, plan.values())
+        return _Plan(policy, containers, pods, classes, off)
 
     def _conclude(self, decision: Decision, policy: Policy, refuse: bool) -> None:
         """Count what went wrong; refuse the container if the policy wants none without that hook's decision."""
@@ -227,12 +253,11 @@ class Chain:
                 )
 
 
-def _left_alone(ctx: ContainerContext | PodContext) -> str:
+def _left_alone(pod: Pod, policy: Policy, node: NodeState) -> str:
     """Why nobody is asked about this pod; "" when somebody is."""
-    pod = ctx.pod
-    if pod.namespace in ctx.policy.namespaces_left_alone:
+    if pod.namespace in policy.namespaces_left_alone:
         return f"the policy leaves namespace {pod.namespace} alone (koordnri-config.namespacesLeftAlone)"
-    released = ctx.node.released
+    released = node.released
     return "released by `koordnri release`, until the daemon restarts" if "*" in released or pod.id in released else ""
 
 

@@ -9,10 +9,13 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from koordnri.model import Pod, Resources
+from koordnri.model import KubeQoS, Pod, Resources
 from koordnri.model.decision import Decision
 from koordnri.model.resources import Note
 from koordnri.model.routes import RECORD
+
+CLASS_IDS = frozenset(f"class:{qos.value}" for qos in KubeQoS)
+"""Under these the QoS classes' own cgroups keep their notes, as pods do under their ids."""
 
 
 class Entry:
@@ -140,7 +143,7 @@ class Ledger:
             for stale in [i for i in self._moved if i not in keep]:
                 del self._moved[stale]
                 moved = True
-            for stale in [i for i in self._written if i not in keep and i not in self._pods]:
+            for stale in [i for i in self._written if i not in keep and i not in self._pods and i not in CLASS_IDS]:
                 del self._written[stale]
                 moved = True
         if moved:
@@ -161,7 +164,7 @@ class Ledger:
     def wrote(self, owner_id: str, name: str, before: Any) -> None:
         """A file was written, and reads back as wanted."""
         with self._lock:
-            if owner_id not in self._containers and owner_id not in self._pods:
+            if owner_id not in self._containers and owner_id not in self._pods and owner_id not in CLASS_IDS:
                 return  # gone meanwhile
             written = self._written.setdefault(owner_id, {})
             first = name not in written
@@ -172,7 +175,7 @@ class Ledger:
     def intend(self, owner_id: str, befores: dict[str, Any]) -> None:
         """Files of a pod are about to be written. To be saved before they are: a crash in between must not lose what was there."""
         with self._lock:
-            if owner_id in self._pods:
+            if owner_id in self._pods or owner_id in CLASS_IDS:
                 self._written[owner_id] = {**befores, **self._written.get(owner_id, {})}
 
     def rebase(self, owner_id: str, name: str, before: Any) -> None:

@@ -11,7 +11,19 @@ from typing import Any
 import pytest
 
 from koordnri.chain import BUCKET_BOUNDS_NS, Chain, ChainError, Refused, Snapshot, load_hooks
-from koordnri.model import AnnotationError, Container, Event, Field, Hook, NodeError, NodeState, Pod, fields
+from koordnri.model import (
+    AnnotationError,
+    ClassContext,
+    Container,
+    Event,
+    Field,
+    Hook,
+    KubeQoS,
+    NodeError,
+    NodeState,
+    Pod,
+    fields,
+)
 from koordnri.model.annotations import RESOURCE_STATUS
 from koordnri.model.context import ContainerContext
 from koordnri.model.resources import NOTHING
@@ -279,6 +291,28 @@ def test_nobody_is_asked_about_a_pod_that_is_left_alone(config, released, why):
     assert why in of_container.skipped["cpus"]
     assert why in of_pod.skipped["of-pod"]
     assert of_container.undecided == frozenset(), "what was set goes back"
+
+
+def test_a_class_is_decided_from_its_pods_but_those_that_are_left_alone():
+    class Sums(Hook):
+        name, order, owns = "sums", 11, (fields.MEMORY_MIN,)
+
+        def decide_class(self, ctx: ClassContext) -> None:
+            ctx.set(fields.MEMORY_MIN, len(ctx.pods), ctx.kube_qos.value)
+
+    chain = Chain([Sums(), CPUS])
+    place = Pod("class:Burstable", "", "", "Burstable", cgroup_parent="/kubepods/burstable")
+    pods = [POD, Pod("other", "uid-2", "default", "db")]
+    node = NodeState(released=frozenset({"other"}))
+    decision = chain.decide_class(KubeQoS.BURSTABLE, place, pods, Snapshot.of(DEFAULT_POLICY, node))
+    assert values(decision) == {"memory.min": 1}
+    assert [s.route for s in decision.settings.values()] == ["write"]
+    assert chain.decides_classes
+    assert not Chain([CPUS]).decides_classes
+    gone = chain.decide_class(
+        KubeQoS.BURSTABLE, place, pods, Snapshot.of(DEFAULT_POLICY, NodeState(released=frozenset("*")))
+    )
+    assert values(gone) == {}, "everything is kubelet's"
 
 
 # -- the budget -------------------------------------------------------------------------------------------------------

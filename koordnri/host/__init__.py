@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from koordnri.host.cgroups import read_driver, read_v2_files, read_version
+from koordnri.host.cgroups import read_driver, read_v1_files, read_v2_files, read_version
 from koordnri.host.cpu_model import read_cpu_model, read_turbo
 from koordnri.host.devices import read_block_devices
 from koordnri.host.files import HostFiles
@@ -68,7 +68,7 @@ def _facts(root: Path) -> dict[str, Any]:
         "cpu_model": read_cpu_model(files),
         "turbo": read_turbo(files),
         "cgroup_driver": read_driver(files, version),
-        "cgroup_files": read_v2_files(files) if version == 2 else frozenset(),
+        "cgroup_files": read_v2_files(files) if version == 2 else read_v1_files(files),
         "resctrl": read_resctrl(files),
         "block_devices": read_block_devices(files),
         "memory_bytes": read_memory_bytes(files),

@@ -42,6 +42,29 @@ def read_driver(files: HostFiles, version: int | None) -> str:
     return "systemd" if files.exists("run/systemd/system") else "cgroupfs"
 
 
+def read_v1_files(files: HostFiles) -> frozenset[str]:
+    """`controller/file` of what a cgroup below the root has, in the hierarchies that we write; empty when nothing can be told."""
+    seen: set[str] = set()
+    for controller, names in _V1_HIERARCHIES.items():
+        for name in names:
+            top = files.entries(f"{_ROOT}/{name}")
+            if top is None:
+                continue
+            for child in top[0]:
+                inside = files.entries(f"{_ROOT}/{name}/{child}")
+                seen.update(f"{controller}/{file}" for file in (inside[1] if inside else ()))
+            break
+    return frozenset(seen)
+
+
+_V1_HIERARCHIES = {
+    "cpu": ("cpu", "cpu,cpuacct"),
+    "cpuset": ("cpuset",),
+    "memory": ("memory",),
+    "blkio": ("blkio",),
+}
+
+
 def read_v2_files(files: HostFiles) -> frozenset[str]:
     """Names of the control files that a container's cgroup will have; empty when nothing can be told.
 

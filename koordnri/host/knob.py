@@ -58,7 +58,7 @@ class Tree:
         top = str(root / _ROOT)
         self._tops = {"": f"{top}/"}
         if version == 1:
-            self._tops |= {controller: f"{top}/{controller}/" for controller in ("cpu", "cpuset", "memory")}
+            self._tops |= {controller: f"{top}/{controller}/" for controller in ("cpu", "cpuset", "memory", "blkio")}
             # Most distributions link cpu to the hierarchy of both; the link is not everywhere.
             if not files.exists(f"{top}/cpu") and files.exists(f"{top}/cpu,cpuacct"):
                 self._tops["cpu"] = f"{top}/cpu,cpuacct/"

@@ -45,8 +45,8 @@ class Form(NamedTuple):
 @cache
 def form(field: Field, version: int) -> Form | None:
     """None when cgroups of that version have no file for the field."""
-    files = (_V1_FILES.get(field, field.v1),) if version == 1 else field.v2
-    if not all(files) or field not in _SPELLINGS:
+    files = (field.v1,) if version == 1 else field.v2
+    if not files or not all(files) or field not in _SPELLINGS:
         return None
     return Form(files, *_SPELLINGS[field][version - 1])
 
@@ -259,7 +259,67 @@ def _spell_io_weight(value: Any, key: str, current: str) -> str:
     return f"{_disk(key)} {weight}"
 
 
+def _signed(value: Any, key: str, current: str) -> str:
+    return str(_whole(value))
+
+
+def _v1_disk_number(neutral: int) -> tuple[Any, Any, Any]:
+    """`8:0 1048576` by disk; a disk that is not listed has the neutral value, and is taken off the list by it."""
+
+    def parse(text: str, key: str) -> int:
+        found = _disk_line(text, key)
+        return neutral if found is None else _number(found)
+
+    return parse, lambda value, key, current: f"{_disk(key)} {_natural(value)}", _equal
+
+
+def _parse_latency(text: str, key: str) -> str:
+    return _disk_line(text, key) or "target=0"
+
+
+def _spell_latency(value: Any, key: str, current: str) -> str:
+    name, _, target = str(value).partition("=")
+    if name != "target" or not (target.isascii() and target.isdecimal()):
+        raise ValueError(f"expected target= and a number of µs, got {value!r}")
+    return f"{_disk(key)} {value}"
+
+
+def _words(text: str) -> dict[str, str | float]:
+    """`enable=1 rpct=95.00` → {"enable": 1.0, "rpct": 95.0}: the kernel shows numbers in its own way."""
+    found: dict[str, str | float] = {}
+    for word in text.split():
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise ValueError(f"expected name=value, got {word!r}")
+        try:
+            found[name] = float(value)
+        except ValueError:
+            found[name] = value
+    return found
+
+
+def _cost_of(neutral: str) -> tuple[Any, Any, Any]:
+    """A line of words by disk; what is not named stays as it is."""
+
+    def spell(value: Any, key: str, current: str) -> str:
+        if not _words(str(value)):
+            raise ValueError(f"expected words such as {neutral}, got {value!r}")
+        return f"{_disk(key)} {value}"
+
+    return (
+        lambda text, key: _disk_line(text, key) or neutral,
+        spell,
+        lambda wanted, read: _words(wanted).items() <= _words(read).items(),
+    )
+
+
 _PLAIN = (_parse_number, _natural, _equal)
+_SIGNED = (_parse_number, _signed, _equal)
+_DISK_NUMBER = _v1_disk_number(0)
+_COST_WEIGHT = _v1_disk_number(100)
+_LATENCY = (_parse_latency, _spell_latency, _equal)
+_COST_QOS = _cost_of("enable=0")
+_COST_MODEL = _cost_of("ctrl=auto")
 _QUOTA_V1 = (_parse_quota, _v1_limit, fields.CPU_QUOTA.same)
 _QUOTA_V2 = (_parse_max_quota, _spell_max_quota, fields.CPU_QUOTA.same)
 _PERIOD_V2 = (_parse_max_period, _spell_max_period, _equal)
@@ -279,19 +339,30 @@ _SPELLINGS: dict[Field, tuple[Any, Any]] = {
     fields.CPU_PERIOD: (_PLAIN, _PERIOD_V2),
     fields.CPU_SHARES: (_SHARES_V1, _SHARES_V2),
     fields.CPU_BURST: (_PLAIN, _PLAIN),
+    fields.CPU_IDLE: (_PLAIN, _PLAIN),
+    fields.CPU_BVT: (_SIGNED, _SIGNED),
     fields.MEMORY_LIMIT: (_LIMIT_V1, _LIMIT_V2),
     fields.MEMORY_MIN: (_PROTECTION, _PROTECTION),
     fields.MEMORY_LOW: (_PROTECTION, _PROTECTION),
     fields.MEMORY_HIGH: (_LIMIT_V2, _LIMIT_V2),
+    fields.MEMORY_OOM_GROUP: (_PLAIN, _PLAIN),
+    fields.MEMORY_WMARK_RATIO: (_PLAIN, _PLAIN),
+    fields.MEMORY_WMARK_SCALE: (_PLAIN, _PLAIN),
+    fields.MEMORY_WMARK_MIN_ADJ: (_SIGNED, _SIGNED),
+    fields.MEMORY_PRIORITY: (_PLAIN, _PLAIN),
+    fields.MEMORY_PRIORITY_OOM: (_PLAIN, _PLAIN),
+    fields.PAGE_CACHE_ENABLE: (_PLAIN, _PLAIN),
+    fields.PAGE_CACHE_SIZE: (_PLAIN, _PLAIN),
+    fields.PAGE_CACHE_SYNC: (_PLAIN, _PLAIN),
     fields.IO_MAX: (_IO_MAX, _IO_MAX),
     fields.IO_WEIGHT: (_IO_WEIGHT, _IO_WEIGHT),
+    fields.IO_LATENCY: (_LATENCY, _LATENCY),
+    fields.IO_READ_BPS: (_DISK_NUMBER, _DISK_NUMBER),
+    fields.IO_WRITE_BPS: (_DISK_NUMBER, _DISK_NUMBER),
+    fields.IO_READ_IOPS: (_DISK_NUMBER, _DISK_NUMBER),
+    fields.IO_WRITE_IOPS: (_DISK_NUMBER, _DISK_NUMBER),
+    fields.IO_COST_WEIGHT: (_COST_WEIGHT, _COST_WEIGHT),
+    fields.IO_COST_QOS: (_COST_QOS, _COST_QOS),
+    fields.IO_COST_MODEL: (_COST_MODEL, _COST_MODEL),
 }
 """Field → (parse, spell, same) of v1, of v2"""
-
-_V1_FILES = {
-    fields.CPU_BURST: "cpu/cpu.cfs_burst_us",
-    fields.MEMORY_MIN: "memory/memory.min",
-    fields.MEMORY_LOW: "memory/memory.low",
-    fields.MEMORY_HIGH: "memory/memory.high",
-}
-"""Files of v1 that no runtime reaches and a writer does, where the kernel has them: burst since 5.14, the rest on Alibaba's and Anolis'"""

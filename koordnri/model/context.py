@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from koordnri.model import fields
@@ -11,6 +12,7 @@ from koordnri.model.decision import Decision, Setting
 from koordnri.model.fields import Field
 from koordnri.model.node import NodeState
 from koordnri.model.pod import Pod
+from koordnri.model.qos import KubeQoS
 from koordnri.model.resources import Resources
 from koordnri.model.routes import WRITE, Refusal, Routes
 
@@ -74,6 +76,23 @@ class PodContext(_Context):
     def baseline(self) -> Resources:
         """What kubelet set on the pod's cgroup."""
         return self.pod.resources
+
+
+class ClassContext(_Context):
+    """For `decide_class`: the cgroup of one of Kubernetes' QoS classes, above its pods. Guaranteed's is the root of all pods.
+
+    `pod` stands for the class: it has its cgroup and its name, and nothing else of a pod.
+    """
+
+    __slots__ = ("kube_qos", "pods")
+
+    def __init__(
+        self, kube_qos: KubeQoS, pod: Pod, pods: Sequence[Pod], policy: Policy, node: NodeState, routes: Routes
+    ) -> None:
+        super().__init__(pod, policy, node, routes)
+        self.kube_qos = kube_qos
+        self.pods = pods
+        """all pods below that cgroup: of Guaranteed's, those of the other classes too; without those that are left alone"""
 
 
 class ContainerContext(_Context):

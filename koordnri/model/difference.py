@@ -34,8 +34,18 @@ _PLAIN: tuple[tuple[Field, str, Any], ...] = (
 )
 """field, attribute of Resources, what the kernel has when nobody sets it ("" = a cpuset cannot be unset)"""
 _ATTRIBUTE = {field: (attribute, neutral) for field, attribute, neutral in _PLAIN}
-_NEUTRAL_UNIFIED = {fields.MEMORY_MIN: "0", fields.MEMORY_LOW: "0", fields.MEMORY_HIGH: "max"}
-_NEUTRAL_DEVICE = {fields.IO_MAX: "rbps=max wbps=max riops=max wiops=max", fields.IO_WEIGHT: "default"}
+_NEUTRAL_UNIFIED = {
+    fields.MEMORY_MIN: "0",
+    fields.MEMORY_LOW: "0",
+    fields.MEMORY_HIGH: "max",
+    fields.MEMORY_OOM_GROUP: "0",
+    fields.CPU_BURST: "0",
+}
+_NEUTRAL_DEVICE = {
+    fields.IO_MAX: "rbps=max wbps=max riops=max wiops=max",
+    fields.IO_WEIGHT: "default",
+    fields.IO_LATENCY: "target=0",
+}
 _RESTORED = "back to what kubelet asked for: the policy has no say in it any more"
 
 
@@ -153,6 +163,8 @@ def baseline_value(field: Field, baseline: Resources, node: NodeState) -> Any:
         return value if value != "" else None
     if field in _NEUTRAL_DEVICE:
         return _NEUTRAL_DEVICE[field]
+    if field.adjust == "file":
+        return field.neutral
     neutral_text = _NEUTRAL_UNIFIED.get(field)
     text = _unified(baseline, field.file(node.cgroup_version, node.cgroup_files)) or neutral_text
     if text is None:

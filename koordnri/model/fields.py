@@ -37,13 +37,16 @@ class Field:
 
     name     as in decisions, metrics and `explain`; a keyed field appears there as `name[key]`
     unit     of the value, for people
-    adjust   where the reply to CreateContainer carries it: `cpu`, `memory`, `unified`, `env`, `mount`, `device`, `rdt`, `blockio`, `oom`
+    adjust   where the reply to CreateContainer carries it: `cpu`, `memory`, `unified`, `env`, `mount`, `device`, `rdt`, `blockio`, `oom`;
+             `file`: nowhere, a cgroup file is written
     update   whether an update through the runtime reaches the container too
     v1, v2   the cgroup file; v2 names alternatives in order of preference, the kernel decides which exists
+    seen     whether v1's file is there only on some kernels, so that it counts only where it was seen
+    neutral  what a `file` field has when nobody sets it
     same     whether two values mean the same to the kernel
     """
 
-    __slots__ = ("adjust", "keyed", "name", "same", "unit", "update", "v1", "v2")
+    __slots__ = ("adjust", "keyed", "name", "neutral", "same", "seen", "unit", "update", "v1", "v2")
 
     def __init__(
         self,
@@ -54,7 +57,9 @@ class Field:
         update: bool = False,
         v1: str = "",
         v2: tuple[str, ...] = (),
+        seen: bool = False,
         keyed: bool = False,
+        neutral: Any = None,
         same: Callable[[Any, Any], bool] | None = None,
     ) -> None:
         self.name = name
@@ -63,7 +68,9 @@ class Field:
         self.update = update
         self.v1 = v1
         self.v2 = v2
+        self.seen = seen
         self.keyed = keyed
+        self.neutral = neutral
         self.same = same or (lambda a, b: bool(a == b))
 
     def __repr__(self) -> str:
@@ -74,12 +81,12 @@ class Field:
         return f"{self.name}[{key}]" if self.keyed else self.name
 
     def file(self, version: int, present: frozenset[str]) -> str:
-        """The cgroup file that carries this field on such a kernel; "" when there is none.
+        """The cgroup file that carries this field on such a kernel; "" when there is none. On v1 with its controller: `cpu/cpu.shares`.
 
-        v1 mainline files are taken for granted; what only some vendors' kernels have is not in the table yet.
+        v1 mainline files are taken for granted, other ones of v1 and all of v2 count where they were seen.
         """
         if version == 1:
-            return self.v1
+            return "" if self.seen and self.v1 not in present else self.v1
         return next((f for f in self.v2 if f in present), "")
 
 
@@ -101,7 +108,13 @@ CPU_MEMS = Field("cpu.mems", "list", "cpu", update=True, v1="cpuset/cpuset.mems"
 CPU_QUOTA = Field("cpu.quota", "µs", "cpu", update=True, v1="cpu/cpu.cfs_quota_us", v2=("cpu.max",), same=_same_limit)
 CPU_PERIOD = Field("cpu.period", "µs", "cpu", update=True, v1="cpu/cpu.cfs_period_us", v2=("cpu.max",))
 CPU_SHARES = Field("cpu.shares", "shares", "cpu", update=True, v1="cpu/cpu.shares", v2=("cpu.weight",))
-CPU_BURST = Field("cpu.burst", "µs", "unified", update=True, v1="", v2=("cpu.max.burst",))
+CPU_BURST = Field(
+    "cpu.burst", "µs", "unified", update=True, v1="cpu/cpu.cfs_burst_us", v2=("cpu.max.burst",), seen=True
+)
+CPU_IDLE = Field("cpu.idle", "0 or 1", "file", v1="cpu/cpu.idle", v2=("cpu.idle",), seen=True, neutral=0)
+CPU_BVT = Field(
+    "cpu.bvt_warp_ns", "-1..2", "file", v1="cpu/cpu.bvt_warp_ns", v2=("cpu.bvt_warp_ns",), seen=True, neutral=0
+)
 
 MEMORY_LIMIT = Field(
     "memory.limit",
@@ -112,12 +125,78 @@ MEMORY_LIMIT = Field(
     v2=("memory.max",),
     same=_same_limit,
 )
-MEMORY_MIN = Field("memory.min", "bytes", "unified", update=True, v2=("memory.min",))
-MEMORY_LOW = Field("memory.low", "bytes", "unified", update=True, v2=("memory.low",))
-MEMORY_HIGH = Field("memory.high", "bytes", "unified", update=True, v2=("memory.high",), same=_same_limit)
+MEMORY_MIN = Field("memory.min", "bytes", "unified", update=True, v1="memory/memory.min", v2=("memory.min",), seen=True)
+MEMORY_LOW = Field("memory.low", "bytes", "unified", update=True, v1="memory/memory.low", v2=("memory.low",), seen=True)
+MEMORY_HIGH = Field(
+    "memory.high",
+    "bytes",
+    "unified",
+    update=True,
+    v1="memory/memory.high",
+    v2=("memory.high",),
+    seen=True,
+    same=_same_limit,
+)
+MEMORY_OOM_GROUP = Field(
+    "memory.oom.group",
+    "0 or 1",
+    "unified",
+    update=True,
+    v1="memory/memory.oom.group",
+    v2=("memory.oom.group",),
+    seen=True,
+)
+
+
+def _vendor_memory(name: str, unit: str, neutral: int = 0) -> Field:
+    """A file of Alibaba Cloud Linux' and Anolis' kernels, of both versions."""
+    return Field(name, unit, "file", v1=f"memory/{name}", v2=(name,), seen=True, neutral=neutral)
+
+
+MEMORY_WMARK_RATIO = _vendor_memory("memory.wmark_ratio", "0..100 %")
+MEMORY_WMARK_SCALE = _vendor_memory("memory.wmark_scale_factor", "1..1000 ‱", 50)
+MEMORY_WMARK_MIN_ADJ = _vendor_memory("memory.wmark_min_adj", "-25..50 %")
+MEMORY_PRIORITY = _vendor_memory("memory.priority", "0..12")
+MEMORY_PRIORITY_OOM = _vendor_memory("memory.use_priority_oom", "0 or 1")
+PAGE_CACHE_ENABLE = _vendor_memory("memory.pagecache_limit.enable", "0 or 1")
+PAGE_CACHE_SIZE = _vendor_memory("memory.pagecache_limit.size", "bytes")
+PAGE_CACHE_SYNC = _vendor_memory("memory.pagecache_limit.sync", "0 or 1")
 
 IO_MAX = Field("io.max", "rbps wbps (bytes/s) riops wiops (1/s)", "unified", update=True, v2=("io.max",), keyed=True)
 IO_WEIGHT = Field("io.weight", "1..10000", "unified", update=True, v2=("io.weight", "io.bfq.weight"), keyed=True)
+IO_LATENCY = Field("io.latency", "µs", "unified", update=True, v2=("io.latency",), keyed=True)
+
+
+def _v1_disk(name: str, unit: str, file: str, neutral: int = 0) -> Field:
+    """A limit that v1 keeps in a file of its own, by disk."""
+    return Field(name, unit, "file", v1=f"blkio/{file}", seen=True, keyed=True, neutral=neutral)
+
+
+IO_READ_BPS = _v1_disk("io.read_bps", "bytes/s", "blkio.throttle.read_bps_device")
+IO_WRITE_BPS = _v1_disk("io.write_bps", "bytes/s", "blkio.throttle.write_bps_device")
+IO_READ_IOPS = _v1_disk("io.read_iops", "1/s", "blkio.throttle.read_iops_device")
+IO_WRITE_IOPS = _v1_disk("io.write_iops", "1/s", "blkio.throttle.write_iops_device")
+IO_COST_WEIGHT = _v1_disk("io.cost.weight", "1..100", "blkio.cost.weight", 100)
+IO_COST_QOS = Field(
+    "io.cost.qos",
+    "text",
+    "file",
+    v1="blkio/blkio.cost.qos",
+    v2=("io.cost.qos",),
+    seen=True,
+    keyed=True,
+    neutral="enable=0",
+)
+IO_COST_MODEL = Field(
+    "io.cost.model",
+    "text",
+    "file",
+    v1="blkio/blkio.cost.model",
+    v2=("io.cost.model",),
+    seen=True,
+    keyed=True,
+    neutral="ctrl=auto",
+)
 BLOCKIO_CLASS = Field("blockio.class", "class name", "blockio")
 
 RDT_CLOSID = Field("rdt.closid", "resctrl group", "rdt")
@@ -126,26 +205,8 @@ MOUNT = Field("mount", "bind mount", "mount", keyed=True)
 DEVICE = Field("device", "device node", "device", keyed=True)
 OOM_SCORE_ADJ = Field("oom_score_adj", "-1000..1000", "oom")
 
-ALL: tuple[Field, ...] = (
-    CPU_CPUS,
-    CPU_MEMS,
-    CPU_QUOTA,
-    CPU_PERIOD,
-    CPU_SHARES,
-    CPU_BURST,
-    MEMORY_LIMIT,
-    MEMORY_MIN,
-    MEMORY_LOW,
-    MEMORY_HIGH,
-    IO_MAX,
-    IO_WEIGHT,
-    BLOCKIO_CLASS,
-    RDT_CLOSID,
-    ENV,
-    MOUNT,
-    DEVICE,
-    OOM_SCORE_ADJ,
-)
+ALL: tuple[Field, ...] = tuple(value for value in globals().values() if isinstance(value, Field))
+"""In the order above."""
 
 _BY_NAME = {field.name: field for field in ALL}
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from koordnri.model.context import ContainerContext, PodContext
+from koordnri.model.context import ClassContext, ContainerContext, PodContext
 from koordnri.model.fields import Field
 
 
@@ -32,3 +32,6 @@ class Hook:
 
     def decide_pod(self, ctx: PodContext) -> None:
         """Decide the fields of the pod's own cgroup."""
+
+    def decide_class(self, ctx: ClassContext) -> None:
+        """Decide the fields of a QoS class' cgroup."""

@@ -32,12 +32,15 @@ Routes = dict[Field, str]
 def container_routes(creating: bool, version: int, present: frozenset[str]) -> Routes:
     """Routes of a container's fields: while it is created, or later.
 
-    A `unified` entry on v1, or one for a file that this kernel lacks, would keep the container from starting: those are refused here.
+    A `unified` entry on v1, or one for a file that this kernel lacks, would keep the container from starting: on v1 the file is written
+    instead where there is one, the rest is refused here.
     """
     routes: Routes = {}
     for field in ALL:
-        if field.adjust == "unified" and not field.file(version, present):
+        if field.adjust in ("unified", "file") and not field.file(version, present):
             routes[field] = _no_file(field, version)
+        elif field.adjust == "file" or (field.adjust == "unified" and version == 1):
+            routes[field] = WRITE
         elif creating:
             routes[field] = ADJUST
         elif field.update:
@@ -56,5 +59,5 @@ def _no_file(field: Field, version: int) -> Refusal:
     if not field.v1 and not field.v2:
         return Refusal(f"{field.name} is not a cgroup setting")
     if version == 1:
-        return Refusal(f"cgroup v1 has no {field.v2[0]}")
-    return Refusal(f"this kernel has no {' or '.join(field.v2)}")
+        return Refusal(f"cgroup v1 has no {field.v2[0] if field.v2 else field.v1.partition('/')[2]}")
+    return Refusal(f"this kernel has no {' or '.join(field.v2)}" if field.v2 else f"cgroup v2 has no {field.name}")

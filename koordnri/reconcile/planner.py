@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import msgspec
 
 from koordnri.chain import Chain, Snapshot
-from koordnri.host.cgroup_paths import container_directory, pod_directory
+from koordnri.host.cgroup_paths import class_directory, container_directory, parent_directory, pod_directory
 from koordnri.host.spelling import form
 from koordnri.host.writer import Writer
-from koordnri.ledger import Ledger
-from koordnri.model import Container, Decision, Event, Pod, fields
+from koordnri.ledger import CLASS_IDS, Ledger
+from koordnri.model import Container, Decision, Event, KubeQoS, NodeError, NodeState, Pod, fields
 from koordnri.model.difference import unrecorded
 from koordnri.model.fields import split_name
 from koordnri.reconcile.plan import Goal, Update, back_to_baseline, back_to_before, wanted
@@ -40,6 +41,7 @@ class Planner:
     """Used by one thread; remembers what it wrote into pods' files, so that another value there is known for kubelet's."""
 
     def __init__(self, chain: Chain, ledger: Ledger) -> None:
+        self.decides_classes = chain.decides_classes
         self._chain = chain
         self._ledger = ledger
         self._ours: dict[tuple[str, str], tuple[Any, Any]] = {}
@@ -74,6 +76,22 @@ class Planner:
             goals = []
         return PodPlan(goals, updates, decisions)
 
+    def plan_classes(self, world: World, writer: Writer, *, sweep: bool) -> PodPlan:
+        """Decide the cgroups of the QoS classes, of which each stands above all its pods."""
+        node = world.snapshot.node
+        pods, plan = self._ledger.pods(), PodPlan([], {}, [])
+        for qos in KubeQoS:
+            below = pods if qos is KubeQoS.GUARANTEED else [p for p in pods if p.kube_qos is qos]
+            place = Pod(f"class:{qos.value}", "", "", qos.value, cgroup_parent=_class_directory(qos, below, node))
+            directory = place.cgroup_parent
+            decision = self._chain.decide_class(qos, place, below, world.snapshot)
+            before = self._before(place, directory, writer, node.cgroup_version)
+            goals = [Goal(place, n, c, False) for n, c in wanted(directory, decision, node).items()]
+            goals += [Goal(place, n, c, True) for n, c in back_to_before(directory, before, decision, node).items()]
+            plan.goals.extend(g for g in goals if sweep or not self._is_right(g))
+            plan.decisions.append((qos.value, decision))
+        return plan
+
     def had(self, goal: Goal) -> bool:
         """Whether the field had been brought to this value before, so that it is lost and not merely late."""
         owner, value, same = goal.owner, goal.change.value, goal.change.field.same
@@ -96,7 +114,8 @@ class Planner:
 
     def forget_gone(self) -> None:
         """Pods that are no more need not be remembered."""
-        self._ours = {key: value for key, value in self._ours.items() if self._ledger.pod(key[0]) is not None}
+        there = {pod.id for pod in self._ledger.pods()} | CLASS_IDS
+        self._ours = {key: value for key, value in self._ours.items() if key[0] in there}
 
     def note_before(self, goals: Iterable[Goal], writer: Writer) -> bool:
         """Note what is in the pods' files that are about to be written for the first time. True when something was noted."""
@@ -132,6 +151,15 @@ class Planner:
                 self._ledger.rebase(pod.id, name, found)
                 self._ours[pod.id, name] = (found, found)
         return before
+
+
+def _class_directory(qos: KubeQoS, pods: list[Pod], node: NodeState) -> str:
+    """By where a pod of the class is; kubelet's --cgroup-root is known from nowhere else."""
+    for pod in pods:
+        if pod.kube_qos is qos:
+            with contextlib.suppress(NodeError):
+                return parent_directory(pod_directory(pod.cgroup_parent))
+    return class_directory(qos, node.cgroup_driver)
 
 
 def as_kubelet_set_it(pod: Pod, before: dict[str, Any], writer: Writer, directory: str) -> Pod:

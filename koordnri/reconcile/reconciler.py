@@ -181,6 +181,9 @@ class Reconciler:
         goals: list[Goal] = []
         updates: dict[str, Update] = {}
         owners: dict[str, Pod] = {}
+        if self._planner.decides_classes:
+            classes = self._planner.plan_classes(world, writer, sweep=trigger not in ("change", "pod"))
+            goals += classes.goals
         for pod in pods:
             owners[pod.id] = pod
             try:

@@ -283,7 +283,12 @@ class EventHandler:
 
     def _remove_pod(self, message: views.RemovePodSandboxRequest | views.StateChangeEvent) -> Callable[[], None]:
         pod_id = message.pod.id
-        return lambda: self._ledger.forget_pod(pod_id)
+
+        def settle() -> None:
+            self._ledger.forget_pod(pod_id)
+            self._changed(pod_id)  # what its class has is the sum of what its pods ask
+
+        return settle
 
     def _state_change(self, payload: bytes) -> Answer:
         message = views.StateChangeEvent.FromString(payload)

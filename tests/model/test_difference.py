@@ -463,8 +463,9 @@ def test_only_what_an_update_could_change_is_noted():
         (fields.MEMORY_LOW, Resources(unified={"memory.low": "7"}), 7),
         (fields.IO_MAX, NOTHING, "rbps=max wbps=max riops=max wiops=max"),
         (fields.IO_WEIGHT, NOTHING, "default"),
-        (fields.CPU_BURST, NOTHING, None),
-        *((f, NOTHING, None) for f in fields.ALL if not f.update),
+        (fields.CPU_BURST, NOTHING, 0),
+        (fields.MEMORY_OOM_GROUP, Resources(unified={"memory.oom.group": "1"}), 1),
+        *((f, NOTHING, f.neutral) for f in fields.ALL if not f.update),
     ],
 )
 def test_what_a_field_has_when_nobody_but_kubelet_sets_it(field, baseline, value):

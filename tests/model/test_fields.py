@@ -79,15 +79,26 @@ def test_v2_refuses_a_unified_field_whose_file_the_kernel_lacks(field, event):
 
 
 def test_at_create_all_of_a_mainline_v2_kernel_goes_into_the_adjustment():
-    assert set(NodeState().create_routes.values()) == {ADJUST}
+    assert {r for f, r in NodeState().create_routes.items() if f.adjust != "file"} == {ADJUST}
+    assert {f.name for f, r in NodeState().create_routes.items() if r == WRITE} == {"cpu.idle"}
 
 
 @pytest.mark.parametrize("event", [Event.UPDATE, Event.SYNC])
 def test_later_only_resources_can_be_replied(event):
     routes = NodeState().routes(event)
+    routes = {f: r for f, r in routes.items() if f.adjust != "file"}
     refused = {f.name for f, r in routes.items() if isinstance(r, Refusal)}
     assert refused == {"blockio.class", "rdt.closid", "env", "mount", "device", "oom_score_adj"}
     assert {r for r in routes.values() if not isinstance(r, Refusal)} == {REPLY}
+
+
+@pytest.mark.parametrize("event", list(Event))
+def test_what_v1_has_on_some_kernels_only_is_written_where_it_was_seen(event):
+    seen = NodeState(cgroup_version=1, cgroup_files=frozenset({"memory/memory.min", "cpu/cpu.bvt_warp_ns"}))
+    assert {f.name for f, r in seen.routes(event).items() if r == WRITE} == {"memory.min", "cpu.bvt_warp_ns"}
+    assert str(seen.routes(event)[fields.CPU_IDLE]) == "cgroup v1 has no cpu.idle"
+    assert str(seen.routes(event)[fields.IO_READ_BPS]) == "cgroup v1 has no blkio.throttle.read_bps_device"
+    assert str(NodeState().routes(event)[fields.IO_READ_BPS]) == "cgroup v2 has no io.read_bps"
 
 
 @pytest.mark.parametrize(

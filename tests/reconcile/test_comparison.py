@@ -145,7 +145,7 @@ class Third(Hook):
 
     name = "third"
     order = 5
-    owns = (fields.ENV, fields.MOUNT, fields.CPU_BURST, fields.CPU_QUOTA, fields.MEMORY_MIN)
+    owns = (fields.ENV, fields.MOUNT, fields.CPU_BURST, fields.CPU_MEMS, fields.CPU_QUOTA, fields.MEMORY_MIN)
 
     def decide(self, ctx: ContainerContext) -> None:
         self._do(ctx, ctx.policy.hook_options(self.name).get("container", {}))
@@ -203,9 +203,9 @@ def test_every_way_in_which_the_environment_of_a_container_may_differ_is_told_wi
 
 
 def test_what_nobody_can_unset_stays_until_a_restart():
-    """kubelet asks for no burst, and what the runtime sets then is not known here."""
-    found = compared(third({"cpu.burst": 5000}), third())
-    assert moves(found, "restart") == {("p", "main", "cpu.burst"): (5000, None)}
+    """kubelet asks for no memory nodes, and what the runtime sets then is not known here."""
+    found = compared(third({"cpu.mems": "0"}), third())
+    assert moves(found, "restart") == {("p", "main", "cpu.mems"): ("0", None)}
     assert not found.differences[0].recorded
 
 

@@ -41,6 +41,8 @@ def cpu(**values: Any) -> api.LinuxResources:
     return api.LinuxResources(cpu=api.LinuxCPU(**values))
 
 
+CARRIED = [f for f in ALL if f.adjust != "file"]
+"""What messages have a place for."""
 PLAIN = [
     (fields.CPU_CPUS, "0-3", cpu(cpus="0-3")),
     (fields.CPU_MEMS, "0", cpu(mems="0")),
@@ -55,6 +57,7 @@ PLAIN = [
     (fields.MEMORY_LOW, 1 << 30, api.LinuxResources(unified={"memory.low": "1073741824"})),
     (fields.MEMORY_HIGH, UNLIMITED, api.LinuxResources(unified={"memory.high": "max"})),
     (fields.CPU_BURST, 20_000, api.LinuxResources(unified={"cpu.max.burst": "20000"})),
+    (fields.MEMORY_OOM_GROUP, 1, api.LinuxResources(unified={"memory.oom.group": "1"})),
 ]
 """field, value, the resources that carry it: the same at create and in an update"""
 
@@ -142,7 +145,7 @@ def test_only_one_device_goes_by_the_runtime(event):
     assert updated(*settings.values()).unified == {"io.max": f"8:0 {IO_LIMITS}"}
 
 
-@pytest.mark.parametrize("field", ALL, ids=lambda f: f.name)
+@pytest.mark.parametrize("field", CARRIED, ids=lambda f: f.name)
 def test_what_is_written_by_ourselves_is_not_in_any_message(field):
     ours = setting(field, object(), "key" if field.keyed else "", WRITE)
     assert not adjusted(ours).ByteSize() or adjusted(ours) == api.ContainerAdjustment(linux={"resources": {}})
@@ -150,6 +153,7 @@ def test_what_is_written_by_ourselves_is_not_in_any_message(field):
 
 
 VALUES: dict[Field, Any] = {
+    fields.IO_LATENCY: "target=5",
     **{field: value for field, value, _ in PLAIN},
     fields.ENV: "v",
     fields.MOUNT: Mount("/src"),
@@ -162,26 +166,26 @@ VALUES: dict[Field, Any] = {
 }
 
 
-@pytest.mark.parametrize("field", ALL, ids=lambda f: f.name)
+@pytest.mark.parametrize("field", CARRIED, ids=lambda f: f.name)
 def test_every_field_of_the_table_has_its_place_at_create(field):
     key = "/dev/sda" if field.keyed else ""
     assert adjusted(setting(field, VALUES[field], key)).ByteSize() > adjusted().ByteSize()
 
 
-@pytest.mark.parametrize("field", [f for f in ALL if f.update], ids=lambda f: f.name)
+@pytest.mark.parametrize("field", [f for f in CARRIED if f.update], ids=lambda f: f.name)
 def test_every_field_that_an_update_can_carry_has_its_place_there(field):
     key = "/dev/sda" if field.keyed else ""
     assert updated(setting(field, VALUES[field], key, REPLY)).ByteSize() > 0
 
 
 def test_what_an_update_cannot_carry_is_passed_over():
-    unable = [setting(f, VALUES[f], "k" if f.keyed else "", REPLY) for f in ALL if not f.update]
+    unable = [setting(f, VALUES[f], "k" if f.keyed else "", REPLY) for f in CARRIED if not f.update]
     assert updated(*[s for s in unable if s.field is not fields.BLOCKIO_CLASS]) == api.LinuxResources()
 
 
 def test_a_whole_decision_sets_nothing_twice():
     """The runtime fails the container over any second claim of one field or key, also within one reply."""
-    everything = [setting(f, VALUES[f], "/dev/sda" if f.keyed else "") for f in ALL]
+    everything = [setting(f, VALUES[f], "/dev/sda" if f.keyed else "") for f in CARRIED]
     everything += [setting(fields.ENV, "w", "OTHER")]
     adjust = adjusted(*everything, nri=NEWEST)
     keys = [e.key for e in adjust.env]
@@ -189,5 +193,5 @@ def test_a_whole_decision_sets_nothing_twice():
     assert len(adjust.mounts) == len(adjust.linux.devices) == 1
     assert not adjust.linux.resources.HasField("rdt_class"), "the closid would be set twice, by two names"
     assert set(adjust.linux.resources.unified) == {
-        "memory.min", "memory.low", "memory.high", "cpu.max.burst", "io.max", "io.weight"
+        "memory.min", "memory.low", "memory.high", "memory.oom.group", "cpu.max.burst", "io.max", "io.weight", "io.latency"
     }  # fmt: skip
