@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e import pods
+from tests.e2e.cgroups import shares_to_weights
 from tests.e2e.daemon import Daemon
 from tests.e2e.kubelet import Container, Kubelet
 from tests.e2e.lab import eventually
@@ -35,8 +36,13 @@ FILE = {
     "memory.limit": ("memory.limit_in_bytes", "memory.max"),
 }
 """Field → its file on v1 and on v2."""
-COMPANIONS = {"cpu.weight": "cpu.weight.nice", "memory.limit_in_bytes": "memory.memsw.limit_in_bytes"}
-"""Another view of the same setting; and the limit with swap, which may not be below the one without."""
+COMPANIONS = {"memory.limit_in_bytes": "memory.memsw.limit_in_bytes"}
+"""The limit with swap may not be below the one without."""
+OTHERS = ("cgroup.procs", "cgroup.threads", "tasks", "cpu.weight.nice", "memory.swap.max")
+"""Files that are no settings of their own; and swap on v2, which the runtime takes away with a container's first limit and nobody
+gives back: koordnri has no field for it."""
+WEIGHTS = {str(w): f"{s} shares" for s in (2, 204, 256, 409, 512, 1024) for w in shares_to_weights(s)}
+"""cpu.weight of v2: runc since 1.3.2 makes another one of the same shares than koordnri (and runc before) does."""
 COUNTS = ("usage", "failcnt", "peak", "pressure", "stat", "events")
 """In names of files that can be written, to reset a counter."""
 
@@ -84,7 +90,9 @@ def files(kubelet: Kubelet, containers: Iterable[Container]) -> Files:
         settings = [
             p for p in paths if p.stat().st_mode & 0o600 == 0o600 and not any(word in p.name for word in COUNTS)
         ]
-        texts = {p.name: p.read_text() for p in settings if p.name not in ("cgroup.procs", "cgroup.threads", "tasks")}
+        texts = {p.name: p.read_text() for p in settings if p.name not in OTHERS}
+        if "cpu.weight" in texts:
+            texts["cpu.weight"] = WEIGHTS.get(texts["cpu.weight"].strip(), texts["cpu.weight"])
         if not texts.get("cpuset.cpus", "0").strip():
             # On v2, no CPUs of its own: those of the parent. What we lift has all of them.
             texts["cpuset.cpus"] = (own[""] / "cpuset.cpus.effective").read_text()
