@@ -41,7 +41,8 @@ def print_released(released: Sequence[Mapping[str, Any]]) -> None:
         return
     table = _table("pod", "container", "field", "before", "after", "status")
     for r, names in zip(released, _names(released), strict=True):
-        status = f"{r['status']}: {r['error']}" if r["error"] else r["status"]
+        status = "stays until a restart" if r["status"] == RESTART else r["status"]
+        status = f"{status}: {r['error']}" if r["error"] else status
         table.add_row(*map(escape, (*names, r["field"], _value(r, "before"), _value(r, "after"), status)))
     out.print(table)
 

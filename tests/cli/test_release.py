@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from koordnri.cli import cli
 from koordnri.observe.control import ControlServer
+from koordnri.reconcile.comparison import Released
 from tests.observe.controlled import Controlled
 from tests.reconcile.fake_node import FakeNode, busy_node
 
@@ -26,7 +27,8 @@ class Served:
         """as kubelet set it up"""
         self.node: FakeNode = busy_node(1)
         self.node.run_pass()
-        self.server = ControlServer(directory, Controlled(self.node))
+        self.controlled = Controlled(self.node)
+        self.server = ControlServer(directory, self.controlled)
 
     def release(self, *options: str) -> Result:
         return CliRunner().invoke(cli, ["release", *options], env={"KOORDNRI_STATE_DIR": str(self.directory)})
@@ -85,6 +87,14 @@ def test_what_cannot_be_brought_back_is_told_and_ends_with_1(served):
     assert done.exit_code == 1
     assert "refused: " in " ".join(done.stdout.split())
     assert done.stderr == "1 of 3 fields could not be brought back\n"
+
+
+def test_what_stays_until_a_restart_is_no_failure(served, monkeypatch):
+    stays = Released("shop", "pinned", "main", "rdt.closid", "LSR", "LSR", "restart")
+    monkeypatch.setattr(served.controlled, "release", lambda pod: [stays])
+    done = served.release("--pod", "shop/pinned")
+    assert done.exit_code == 0
+    assert cells(done) == [["shop/pinned", "main", "rdt.closid", "LSR", "LSR", "stays until a restart"]]
 
 
 def test_a_pod_that_is_not_here(served):
