@@ -111,10 +111,14 @@ class Cgroups:
             return
         for root in self.roots():
             directory = root / path.lstrip("/")
-            while directory != root:
-                if not _rmdir(directory):
-                    break
-                directory = directory.parent
+            if not _rmdir(directory):
+                continue
+            # Only the directories themselves: a neighbour that is being made is empty still.
+            with contextlib.suppress(OSError):
+                for parent in directory.parents:
+                    if parent == root:
+                        break
+                    parent.rmdir()
 
     # the test's side: what a container got
 

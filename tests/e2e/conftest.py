@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 _PREFIX = "kn-"
 
+# In the virtual machine everything takes ten times as long, and these tests are about seconds.
+collect_ignore = ["test_e2e_churn.py"] if lab.SYSTEMD else []
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Everything in this directory drives a real containerd."""

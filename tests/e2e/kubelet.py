@@ -16,6 +16,7 @@ import grpc
 from tests.e2e import lab
 from tests.e2e.cgroups import Cgroups, Limits
 from tests.e2e.containerd import Containerd
+from tests.e2e.cri import CRI
 
 PERIOD_US = 100_000
 CGROUPS = "cgroups"
@@ -51,8 +52,10 @@ class Container:
 class Kubelet:
     """One node's kubelet, as far as a runtime and its NRI plugins can tell."""
 
-    def __init__(self, runtime: Containerd) -> None:
+    def __init__(self, runtime: Containerd, cri: CRI | None = None) -> None:
+        """`cri`: a connection of its own, else the runtime's."""
         self.runtime = runtime
+        self.cri = cri or runtime.cri
         self.cgroups = Cgroups(systemd=runtime.systemd_cgroup)
         self.pods: list[Pod] = []
 
@@ -95,14 +98,14 @@ class Kubelet:
         pod = Pod(name, namespace, uid, qos, cgroup, config, "")
         # Known before it runs, so that its cgroup goes away even when the runtime refuses it.
         self.pods.append(pod)
-        pod.sandbox_id = self.runtime.cri.call("RunPodSandbox", config=config).pod_sandbox_id
+        pod.sandbox_id = self.cri.call("RunPodSandbox", config=config).pod_sandbox_id
         return pod
 
     def remove_pod(self, pod: Pod) -> None:
         """Stop and remove a pod with its containers, then its cgroup."""
         if pod.sandbox_id:
-            self.runtime.cri.call("StopPodSandbox", pod_sandbox_id=pod.sandbox_id)
-            self.runtime.cri.call("RemovePodSandbox", pod_sandbox_id=pod.sandbox_id)
+            self.cri.call("StopPodSandbox", pod_sandbox_id=pod.sandbox_id)
+            self.cri.call("RemovePodSandbox", pod_sandbox_id=pod.sandbox_id)
         self.cgroups.remove(pod.cgroup)
         self.pods.remove(pod)
 
@@ -152,7 +155,7 @@ class Kubelet:
                 "security_context": {"namespace_options": {"network": "NODE", "pid": "CONTAINER", "ipc": "POD"}},
             },
         }
-        answer = self.runtime.cri.call(
+        answer = self.cri.call(
             "CreateContainer", pod_sandbox_id=pod.sandbox_id, config=config, sandbox_config=pod.config
         )
         container = Container(answer.container_id, name, pod, resources)
@@ -164,7 +167,7 @@ class Kubelet:
 
         The runtime answers when runc's init has been told to go on; the program is executed a moment later.
         """
-        self.runtime.cri.call("StartContainer", container_id=container.id)
+        self.cri.call("StartContainer", container_id=container.id)
         comm = Path(f"/proc/{self.pid(container)}/comm")
         lab.eventually(lambda: not comm.read_text().startswith("runc"), f"{container.name} executes its program")
 
@@ -176,7 +179,7 @@ class Kubelet:
 
     def exec(self, container: Container, *command: str) -> str:
         """Standard output of a command in the container; a failing one is an AssertionError."""
-        done = self.runtime.cri.call("ExecSync", container_id=container.id, cmd=list(command), timeout=10)
+        done = self.cri.call("ExecSync", container_id=container.id, cmd=list(command), timeout=10)
         assert done.exit_code == 0, f"{command} in {container.name}: exit {done.exit_code}: {done.stderr!r}"
         return str(done.stdout.decode())
 
@@ -198,24 +201,24 @@ class Kubelet:
 
     def stop(self, container: Container, grace_s: int = 0) -> None:
         """Stop with this grace; 0 kills at once."""
-        self.runtime.cri.call("StopContainer", container_id=container.id, timeout=grace_s)
+        self.cri.call("StopContainer", container_id=container.id, timeout=grace_s)
 
     def remove(self, container: Container) -> None:
         """Remove a stopped container."""
-        self.runtime.cri.call("RemoveContainer", container_id=container.id)
+        self.cri.call("RemoveContainer", container_id=container.id)
         container.pod.containers.remove(container)
 
     # what a container got
 
     def pid(self, container: Container) -> int:
         """Process id of the container's first process. It must have been started."""
-        status = self.runtime.cri.call("ContainerStatus", container_id=container.id, verbose=True)
+        status = self.cri.call("ContainerStatus", container_id=container.id, verbose=True)
         return int(json.loads(status.info["info"])["pid"])
 
     def running(self, container: Container) -> bool:
         """Whether the runtime says that the container runs."""
-        status = self.runtime.cri.call("ContainerStatus", container_id=container.id).status
-        return bool(status.state == self.runtime.cri.messages.CONTAINER_RUNNING)
+        status = self.cri.call("ContainerStatus", container_id=container.id).status
+        return bool(status.state == self.cri.messages.CONTAINER_RUNNING)
 
     def read(self, container: Container, name: str) -> int | str:
         """A cgroup value of the container, see cgroups.py for names and meaning."""
@@ -242,7 +245,7 @@ class Kubelet:
 
     def _update(self, container: Container, asked: dict[str, Any]) -> None:
         container.resources.update({key: value for key, value in asked.items() if value})
-        self.runtime.cri.call("UpdateContainerResources", container_id=container.id, linux=asked)
+        self.cri.call("UpdateContainerResources", container_id=container.id, linux=asked)
 
     def _pod_cgroup(self, qos: str, uid: str) -> str:
         level = "" if qos == "Guaranteed" else qos.lower()
