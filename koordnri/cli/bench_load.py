@@ -1,83 +1,17 @@
-"""What `bench` loads the daemon with: pods of four kinds as large as real ones are, a policy that asks something of every hook,
-and the /sys and /proc of a node on which every hook can answer."""
+"""What `bench` loads the daemon with: pods of four kinds, as large as real ones are."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
-from koordnri.model.node import MAINLINE_V2_FILES
 from koordnri.wire import api_pb2 as api
 
 CPUS = 64
 CORES = CPUS // 2
-_KUBE_PARENT = "/kubepods.slice/kubepods-{qos}.slice/kubepods-{qos}-pod{uid}.slice"
-
-POLICY = {
-    "resource-qos-config": {
-        "clusterStrategy": {
-            "lsrClass": {"memoryQOS": {"enable": True}, "resctrlQOS": {"enable": True}},
-            "lsClass": {
-                "memoryQOS": {"enable": True, "minLimitPercent": 50, "lowLimitPercent": 80, "throttlingPercent": 90},
-                "resctrlQOS": {"enable": True},
-            },
-            "beClass": {
-                "memoryQOS": {"enable": True, "throttlingPercent": 80},
-                "resctrlQOS": {"enable": True, "catRangeEndPercent": 30, "mbaPercent": 50},
-                "blkioQOS": {
-                    "enable": True,
-                    "blocks": [{"name": "/dev/nvme0n1", "ioCfg": {"readBPS": 104857600, "ioWeightPercent": 20}}],
-                },
-            },
-        }
-    },
-    "cpu-normalization-config": {"enable": True},
-}
-
-
-def write_policy(path: Path) -> None:
-    """The policy as a file of ConfigMap data."""
-    path.write_text(json.dumps({key: json.dumps(value) for key, value in POLICY.items()}))
-
-
-def write_host(root: Path) -> None:
-    """A node with 64 CPUs on 2 NUMA nodes, cgroup v2, systemd driver, resctrl with koordlet's groups and one disk."""
-
-    def write(path: str, text: object) -> None:
-        file = root / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(f"{text}\n")
-
-    write("sys/devices/system/cpu/online", f"0-{CPUS - 1}")
-    for cpu in range(CPUS):
-        # As Linux numbers x86: the second threads of all cores come after the first ones.
-        core = cpu % CORES
-        base = f"sys/devices/system/cpu/cpu{cpu}"
-        write(f"{base}/topology/core_id", core)
-        write(f"{base}/topology/physical_package_id", 0)
-        node = core * 2 // CORES
-        write(f"{base}/cache/index3/level", 3)
-        write(f"{base}/cache/index3/id", node)
-        write(f"{base}/cache/index3/shared_cpu_list", _of_node(node))
-    for node in range(2):
-        write(f"sys/devices/system/node/node{node}/cpulist", _of_node(node))
-    write("proc/meminfo", f"MemTotal: {256 << 20} kB")
-    write("sys/fs/cgroup/cgroup.controllers", "cpuset cpu io memory pids")
-    for name in MAINLINE_V2_FILES:
-        write(f"sys/fs/cgroup/kubepods.slice/{name}", "")
-    write("sys/class/block/nvme0n1/dev", "259:0")
-    write("sys/fs/resctrl/schemata", "L3:0=7ff;1=7ff\nMB:0=100;1=100")
-    write("sys/fs/resctrl/info/L3/cbm_mask", "7ff")
-    write("sys/fs/resctrl/info/L3/num_closids", 16)
-    for group in ("LSR", "LS", "BE"):
-        (root / "sys/fs/resctrl" / group).mkdir(parents=True)
-
-
-def _of_node(node: int) -> str:
-    half = CORES // 2
-    return f"{node * half}-{node * half + half - 1},{CORES + node * half}-{CORES + node * half + half - 1}"
+_PARENTS = {"guaranteed": "kubepods-pod{}.slice"}
+"""Guaranteed pods lie directly below kubepods; the others in the slice of their class."""
 
 
 class Kind(NamedTuple):
@@ -91,6 +25,8 @@ class Kind(NamedTuple):
     """of the pod with this number; its own, so that nothing parsed for another pod serves it"""
     sets: str
     """what koordnri must set on such a container, as the runtime names it; else the bench measures nothing"""
+    follows: str
+    """the file of such a container that follows when `bench_policy.everything` takes another turn"""
 
 
 def _pinned(number: int) -> dict[str, str]:
@@ -104,9 +40,11 @@ def _pinned(number: int) -> dict[str, str]:
 
 
 def _batch(number: int) -> dict[str, str]:
-    cpu, memory = str(1000 + number), f"{1024 + number}Mi"
-    resources = {"kubernetes.io/batch-cpu": cpu, "kubernetes.io/batch-memory": memory}
-    spec = {"containers": {"main": {"requests": resources, "limits": resources}}}
+    def of(milli: int, mib: int) -> dict[str, str]:
+        return {"kubernetes.io/batch-cpu": str(milli), "kubernetes.io/batch-memory": f"{mib}Mi"}
+
+    amounts = {"requests": of(500 + number, 512 + number), "limits": of(1000 + number, 1024 + number)}
+    spec = {"containers": {"main": amounts}}
     return {"node.koordinator.sh/extended-resource-spec": json.dumps(spec)}
 
 
@@ -125,10 +63,10 @@ def _plain(_number: int) -> dict[str, str]:
 
 
 KINDS = (
-    Kind("lsr", "guaranteed", "LSR", _pinned, "CPUSetCPUs"),
-    Kind("be", "besteffort", "BE", _batch, "CPUQuota"),
-    Kind("plain", "burstable", "", _plain, "Annotations koordnri.io/baseline"),
-    Kind("gpu", "burstable", "LS", _gpu, "Env NVIDIA_VISIBLE_DEVICES"),
+    Kind("lsr", "guaranteed", "LSR", _pinned, "CPUSetCPUs", "memory.min"),
+    Kind("be", "besteffort", "BE", _batch, "CPUQuota", "memory.high"),
+    Kind("plain", "burstable", "", _plain, "Annotations koordnri.io/baseline", "cpu.max"),
+    Kind("gpu", "burstable", "LS", _gpu, "Env NVIDIA_VISIBLE_DEVICES", "cpu.max"),
 )
 
 
@@ -176,8 +114,8 @@ def make_pod(kind: Kind, number: int) -> api.PodSandbox:
         id=f"{number:064x}", name=f"{kind.name}-service-{number}", uid=uid, namespace="production",
         labels=labels, annotations=annotations, pid=20000 + number, ips=["10.4.0.7"],
     )  # fmt: skip
-    parent = _KUBE_PARENT.format(qos=kind.kube_qos, uid=uid.replace("-", "_"))
-    pod.linux.cgroup_parent = parent.rpartition("/")[2]
+    parent = _PARENTS.get(kind.kube_qos, f"kubepods-{kind.kube_qos}-pod{{}}.slice")
+    pod.linux.cgroup_parent = parent.format(uid.replace("-", "_"))
     pod.linux.cgroups_path = f"{pod.linux.cgroup_parent}:cri-containerd:{pod.id}"
     for name in ("pid", "ipc", "uts", "mount", "network"):
         pod.linux.namespaces.add(type=name, path=f"/proc/{pod.pid}/ns/{name}" if name != "pid" else "")

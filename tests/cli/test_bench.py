@@ -7,10 +7,19 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from koordnri.cli.bench import as_text, bench, percentiles
-from koordnri.cli.bench_load import CPUS, KINDS, make_container, make_pod, request_bytes, write_host, write_policy
+from koordnri.cli import bench_reconcile
+from koordnri.cli.bench import as_text, bench
+from koordnri.cli.bench_figures import percentiles, spread
+from koordnri.cli.bench_host import cgroup_of, write_cgroups, write_host
+from koordnri.cli.bench_load import CPUS, KINDS, make_container, make_pod, request_bytes
+from koordnri.cli.bench_policy import defaults, edited, everything, write_policy
+from koordnri.cli.bench_reconcile import Effort
 from koordnri.host import read_node
-from koordnri.policy import read_policy
+from koordnri.host.cgroup_paths import container_directory
+from koordnri.host.writer import Writer
+from koordnri.model import KubeQoS, fields
+from koordnri.policy import read_policy, resolve
+from koordnri.session.runtime import LATEST
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda k: k.name)
@@ -38,9 +47,36 @@ def test_the_node_leaves_no_hook_without_work(tmp_path: Path) -> None:
     assert node.block_devices == {"/dev/nvme0n1": "259:0"}
 
 
-def test_the_policy_is_accepted_without_a_warning(tmp_path: Path) -> None:
-    write_policy(tmp_path / "policy.json")
+@pytest.mark.parametrize("policy", [everything(), everything(1), defaults(), edited(everything(), 1)])
+def test_policies_are_accepted_without_a_warning(policy: Any, tmp_path: Path) -> None:
+    write_policy(tmp_path / "policy.json", policy)
     assert list(read_policy(tmp_path / "policy.json").warnings) == []
+
+
+@pytest.mark.parametrize("policy", [everything(), defaults()])
+def test_an_edit_makes_another_document_that_comes_to_the_same_here(policy: Any, tmp_path: Path) -> None:
+    documents = []
+    for name, edition in (("a", policy), ("b", edited(policy, 1)), ("c", edited(policy, 2))):
+        write_policy(tmp_path / name, edition)
+        documents.append(read_policy(tmp_path / name))
+    assert len({d.revision for d in documents}) == 3
+    here = [resolve(d, "bench", {}) for d in documents]
+    assert len({(str(p.qos), str(p.threshold), str(p.normalization)) for p in here}) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda k: k.name)
+def test_cgroups_are_where_the_daemon_looks_and_as_kubelet_asked(kind: Any, tmp_path: Path) -> None:
+    pod = make_pod(kind, 7)
+    container = make_container(pod, kind, 7)
+    write_host(tmp_path)
+    write_cgroups(tmp_path, pod, [container])
+    directory = container_directory(pod.linux.cgroup_parent, container.id, "containerd", container.linux.cgroups_path)
+    assert directory == cgroup_of(pod, container)
+    assert KubeQoS.of_cgroup(directory).lower() == kind.kube_qos
+    writer, asked = Writer(tmp_path, 2), container.linux.resources
+    assert writer.read(directory, fields.CPU_QUOTA).value == (asked.cpu.quota.value or -1)
+    assert writer.read(directory, fields.MEMORY_LIMIT).value == (asked.memory.limit.value or -1)
+    assert writer.read(cgroup_of(pod), fields.MEMORY_LIMIT).value == (asked.memory.limit.value or -1)
 
 
 @pytest.mark.parametrize(
@@ -55,11 +91,19 @@ def test_percentiles(values: Any, expected: dict[str, float]) -> None:
     assert percentiles(values) == expected
 
 
-@pytest.fixture(scope="module")
-def figures() -> Any:
-    result = CliRunner().invoke(bench, ["-n", "8", "--containers", "5", "--nri-version", "0.8.0", "-o", "json"])
+def test_a_spread_is_the_smallest_the_median_and_the_largest() -> None:
+    assert spread([3.06, 1.0, 2.0], 1) == {"min": 1.0, "p50": 2.0, "max": 3.1}
+
+
+def figures_of(*arguments: str) -> Any:
+    result = CliRunner().invoke(bench, [*arguments, "-o", "json"])
     assert result.exit_code == 0, result.output
     return json.loads(result.output)
+
+
+@pytest.fixture(scope="module")
+def figures() -> Any:
+    return figures_of("--part", "events", "-n", "8", "--containers", "5", "--nri-version", "0.8.0")
 
 
 def test_the_json_has_the_promised_shape(figures: Any) -> None:
@@ -101,6 +145,43 @@ def test_the_table_shows_the_same_figures(figures: Any) -> None:
     text = as_text(figures)
     for value in (figures["create_us"]["p99"], figures["rss_mib"], figures["scaling"]["ratio"]):
         assert str(value) in text
+
+
+@pytest.fixture(scope="module")
+def reconciled() -> Any:
+    """Without an idle daemon, for that takes until its second sweep."""
+    return bench_reconcile.report(8, LATEST, Effort(turns=1, edits=1, blocks=1, sweeps=False))
+
+
+def test_the_part_reconcile_has_the_promised_shape(reconciled: Any) -> None:
+    three = {"min", "p50", "max"}
+    assert set(reconciled["verified_s"]) == set(reconciled["recorded_s"]) == three
+    assert {name: set(values) for name, values in reconciled["unchanged_cpu_ms"].items()} == {
+        "everything": three,
+        "defaults": three,
+    }
+    assert set(reconciled["create_us"]) == {"idle", "flipping", "p99_ratio"}
+    assert (reconciled["sweep_cpu_ms"], reconciled["idle_cpu_percent"]) == ({}, {})
+    assert set(reconciled["targets"]) <= {*reconciled, "create_p99_ratio"}
+
+
+def test_recorded_is_what_was_verified_before(reconciled: Any) -> None:
+    assert 0 < reconciled["verified_s"]["min"] < reconciled["recorded_s"]["min"]
+
+
+def test_its_table_shows_the_same_figures_beside_their_targets(reconciled: Any) -> None:
+    with_idle = reconciled | {"sweep_cpu_ms": {"defaults": 34.5}, "idle_cpu_percent": {"defaults": 0.65}}
+    text = as_text({"nri": "0.12.2", "pods": 4, "containers": 8, "reconcile": with_idle})
+    rows = {line.split("  ")[0]: line.split() for line in text.splitlines()}
+    assert rows["policy changed to all recorded, s"][-2:] == [str(reconciled["recorded_s"]["max"]), "2.0"]
+    assert rows["idle, % of a core, defaults"][-2:] == ["0.65", "0.5"]
+    assert str(reconciled["create_us"]["p99_ratio"]) in text
+
+
+def test_where_recording_waits_for_events_nothing_is_said_of_it(reconciled: Any) -> None:
+    text = as_text({"nri": "0.8.0", "pods": 4, "containers": 8, "reconcile": reconciled | {"recorded_s": None}})
+    (row,) = [line for line in text.splitlines() if "recorded" in line]
+    assert row.split()[-4:] == ["-", "-", "-", "2.0"]
 
 
 @pytest.mark.parametrize(
