@@ -1,0 +1,122 @@
+"""Which CPUs a container gets for itself: as few NUMA nodes as can be, then as few L3 caches, whole cores, and the large gaps left whole.
+
+Pure and deterministic: the same node, the same free CPUs and the same wish give the same answer. O(CPUs).
+Wishes are those of `scheduling.koordinator.sh/resource-spec` (koord-scheduler's NodeNUMAResource plugin).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Literal, NamedTuple, TypeVar
+
+from koordnri.model.cpuset import CPUSet
+from koordnri.model.topology import CPU, Topology
+
+K = TypeVar("K")
+Bind = Literal["", "FullPCPUs", "SpreadByPCPUs"]
+Exclusive = Literal["", "PCPULevel", "NUMANodeLevel"]
+
+
+class Wish(NamedTuple):
+    """What a container wants."""
+
+    cpus: int
+    """how many"""
+    bind: Bind = ""
+    """FullPCPUs: whole cores only; SpreadByPCPUs: one thread of as many cores as there are; "" whole cores where that comes out"""
+    exclusive: Exclusive = ""
+    """PCPULevel: on no core, NUMANodeLevel: on no NUMA node, that another container with the same wish has CPUs of"""
+
+
+def choose(
+    topology: Topology, free: CPUSet, wish: Wish, others: Iterable[tuple[CPUSet, Exclusive]] = ()
+) -> CPUSet | None:
+    """The CPUs; None when there are not enough of the kind that is wished.
+
+    free     what may be given
+    others   who has CPUs of his own already, and what he wished
+    """
+    candidates = [cpu for cpu in topology.cpus if cpu.cpu in free]
+    candidates = _away_from(topology, candidates, wish.exclusive, others)
+    threads = _count(topology.cpus, lambda c: c.core)
+    if wish.bind == "FullPCPUs":
+        whole = _count(candidates, lambda c: c.core)
+        candidates = [c for c in candidates if whole[c.core] == threads[c.core]]
+    if wish.cpus < 1 or len(candidates) < wish.cpus:
+        return None
+    chosen: list[CPU] = []
+    for numa, of_numa in _spread_least(candidates, wish.cpus, lambda c: c.numa, threads):
+        for cache, of_cache in _spread_least(
+            [c for c in candidates if c.numa == numa], of_numa, lambda c: c.l3, threads
+        ):
+            chosen += _cores([c for c in candidates if (c.numa, c.l3) == (numa, cache)], of_cache, wish.bind, threads)
+    if len(chosen) != wish.cpus:  # whole cores of more threads than are wanted
+        return None
+    return CPUSet(c.cpu for c in chosen)
+
+
+def _spread_least(
+    cpus: list[CPU], count: int, of: Callable[[CPU], int], threads: dict[int, int]
+) -> list[tuple[int, int]]:
+    """(group, CPUs from it), with as few groups as can be; of those that would do, first one with enough whole cores, then the one
+    that is left with the least.
+    """
+    room = _count(cpus, of)
+    left = _count(cpus, lambda c: c.core)
+    whole = _count([c for c in cpus if left[c.core] == threads[c.core]], of)
+    taken: list[tuple[int, int]] = []
+    while count:
+        enough = [(whole.get(group, 0) < count, size, group) for group, size in room.items() if size >= count]
+        group = min(enough)[2] if enough else max((size, -group) for group, size in room.items())[1] * -1
+        take = min(room.pop(group), count)
+        taken.append((group, take))
+        count -= take
+    return taken
+
+
+def _cores(cpus: list[CPU], count: int, bind: Bind, threads: dict[int, int]) -> list[CPU]:
+    """`count` of these, which share a cache. Whole cores first, the rest from a core that is broken already."""
+    cores: dict[int, list[CPU]] = defaultdict(list)
+    for cpu in cpus:
+        cores[cpu.core].append(cpu)
+    by_number = [cores[core] for core in sorted(cores, key=lambda core: cores[core][0].cpu)]
+    if bind == "SpreadByPCPUs":
+        rounds = max(map(len, by_number), default=0)
+        return [core[i] for i in range(rounds) for core in by_number if i < len(core)][:count]
+    chosen: list[CPU] = []
+    broken: list[list[CPU]] = []
+    for core in by_number:
+        if len(core) == threads[core[0].core] and len(core) <= count - len(chosen):
+            chosen += core
+        else:
+            broken.append(core)
+    if bind == "FullPCPUs":
+        return chosen
+    # Best fit again: a core that has just what is missing, before one that has more, before several.
+    while (missing := count - len(chosen)) > 0:
+        fitting = [core for core in broken if len(core) >= missing]
+        core = min(fitting, key=len) if fitting else max(broken, key=len)
+        broken.remove(core)
+        chosen += core[:missing]
+    return chosen
+
+
+def _away_from(
+    topology: Topology, cpus: list[CPU], exclusive: Exclusive, others: Iterable[tuple[CPUSet, Exclusive]]
+) -> list[CPU]:
+    if not exclusive:
+        return cpus
+    taken = {cpu for held, wish in others if wish == exclusive for cpu in held}
+    if exclusive == "PCPULevel":
+        cores = {c.core for c in topology.cpus if c.cpu in taken}
+        return [c for c in cpus if c.core not in cores]
+    nodes = {c.numa for c in topology.cpus if c.cpu in taken}
+    return [c for c in cpus if c.numa not in nodes]
+
+
+def _count(cpus: Iterable[CPU], of: Callable[[CPU], K]) -> dict[K, int]:
+    counts: dict[K, int] = defaultdict(int)
+    for cpu in cpus:
+        counts[of(cpu)] += 1
+    return counts
