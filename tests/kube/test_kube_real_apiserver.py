@@ -39,6 +39,8 @@ pytestmark = pytest.mark.e2e
 QUICK = Timing(first_pause_s=0.05, longest_pause_s=0.2, relist_spread_s=0.1)
 BRIEF = Timing(first_pause_s=0.05, longest_pause_s=0.2, watch_s=1)
 """The server ends such a watch after 1 to 2 seconds."""
+PATIENCE_S = 120.0
+"""for a whole restart of the server"""
 AT_ONCE = EventLimits(burst=1000, per_s=1000, repeat_s=0)
 OLD, NEW, NEWER = {"policy": "old"}, {"policy": "new"}, {"policy": "newer"}
 KEPT = "koordinator.sh/cpuQOS"
@@ -61,7 +63,7 @@ class Gate:
 
     def __call__(self, stop: threading.Event, pause_s: float) -> None:
         self.pauses.append(pause_s)
-        assert self._open.wait(LIMIT_S)
+        assert self._open.wait(PATIENCE_S)
         wait(stop, pause_s)
 
 
