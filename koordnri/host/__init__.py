@@ -17,6 +17,7 @@ from koordnri.host.devices import read_block_devices
 from koordnri.host.files import HostFiles
 from koordnri.host.kubelet import read_cpu_policy
 from koordnri.host.memory import page_bytes, read_memory_bytes
+from koordnri.host.rdma import read_rdma_cm, read_rdma_devices
 from koordnri.host.resctrl import read_groups, read_resctrl
 from koordnri.host.topology import read_online, read_topology
 from koordnri.model import NodeState
@@ -27,24 +28,33 @@ MOST_PROBLEMS = 20
 
 def read_node(root: Path, name: str) -> NodeState:
     """All that the host's files tell of the node. `root` is where the host's / (or at least its /sys and /proc) is to be found."""
-    return NodeState(name=name, **_facts(root))
+    # What the runtime does with CDI devices is not told by files; until it is, none are asked of it.
+    return NodeState(name=name, no_cdi="what the runtime does with CDI devices is not known", **_facts(root))
 
 
 def refresh(state: NodeState, root: Path, full: bool) -> NodeState:
     """The state with the host's facts as they are now; the same object when none has changed. Facts from elsewhere are kept.
 
     full    read everything again; else only look at what can make a decision harmful before the next full look: resctrl groups
-            that are gone (a container that names one does not start) and CPUs that went on- or offline
+            that are gone (a container that names one does not start), CPUs that went on- or offline, and RDMA devices, whose
+            numbers a reloaded driver gives to others
     """
     if not full:
         files = HostFiles(root)
         online = None if state.topology is None else state.topology.online
         if read_online(files) == online:
-            return _with_groups(state, read_groups(files))
+            return _with_rdma(_with_groups(state, read_groups(files)), files)
     facts = _facts(root)
     if all(getattr(state, fact) == value for fact, value in facts.items()):
         return state
     return replace(state, **facts)
+
+
+def _with_rdma(state: NodeState, files: HostFiles) -> NodeState:
+    if not state.rdma_devices:
+        return state  # new ones: nothing harmful
+    devices = read_rdma_devices(files)
+    return state if devices == state.rdma_devices else replace(state, rdma_devices=devices)
 
 
 def _with_groups(state: NodeState, groups: frozenset[str] | None) -> NodeState:
@@ -73,6 +83,8 @@ def _facts(root: Path) -> dict[str, Any]:
         "block_devices": read_block_devices(files),
         "memory_bytes": read_memory_bytes(files),
         "page_bytes": page_bytes(),
+        "rdma_devices": read_rdma_devices(files),
+        "rdma_cm": read_rdma_cm(files),
         "kubelet_cpu_policy": read_cpu_policy(files),
     }
     problems = files.problems

@@ -37,8 +37,8 @@ class Field:
 
     name     as in decisions, metrics and `explain`; a keyed field appears there as `name[key]`
     unit     of the value, for people
-    adjust   where the reply to CreateContainer carries it: `cpu`, `memory`, `unified`, `env`, `mount`, `device`, `rdt`, `blockio`, `oom`;
-             `file`: nowhere, a cgroup file is written
+    adjust   where the reply to CreateContainer carries it: `cpu`, `memory`, `unified`, `env`, `mount`, `device`, `cdi`, `rdt`, `blockio`,
+             `oom`; `file`: nowhere, a cgroup file is written
     update   whether an update through the runtime reaches the container too
     v1, v2   the cgroup file; v2 names alternatives in order of preference, the kernel decides which exists
     seen     whether v1's file is there only on some kernels, so that it counts only where it was seen
@@ -203,6 +203,7 @@ RDT_CLOSID = Field("rdt.closid", "resctrl group", "rdt")
 ENV = Field("env", "text", "env", keyed=True)
 MOUNT = Field("mount", "bind mount", "mount", keyed=True)
 DEVICE = Field("device", "device node", "device", keyed=True)
+CDI = Field("cdi", "names of devices", "cdi", keyed=True)
 OOM_SCORE_ADJ = Field("oom_score_adj", "-1000..1000", "oom")
 
 ALL: tuple[Field, ...] = tuple(value for value in globals().values() if isinstance(value, Field))

@@ -9,8 +9,8 @@ from fractions import Fraction
 from koordnri.model.container import Event
 from koordnri.model.cpuset import CPUSet
 from koordnri.model.decision import Setting
-from koordnri.model.fields import UNLIMITED
-from koordnri.model.routes import Routes, container_routes, pod_routes
+from koordnri.model.fields import CDI, UNLIMITED, Device
+from koordnri.model.routes import Refusal, Routes, container_routes, pod_routes
 from koordnri.model.topology import Topology
 
 MAINLINE_V2_FILES = frozenset(
@@ -87,6 +87,12 @@ class NodeState:
     """CPU normalisation: how much faster than the reference this CPU is; None when not normalised"""
     block_devices: Mapping[str, str] | None = None
     """path → `major:minor` of the whole disk; None on a node that is only described, where every device is taken to exist"""
+    rdma_devices: Mapping[str, Mapping[str, Device]] | None = None
+    """PCI address → path → device node of the verbs (`/dev/infiniband/uverbs0`); None on a node that is only described"""
+    rdma_cm: Device | None = None
+    """`/dev/infiniband/rdma_cm`, None when the kernel has none"""
+    no_cdi: str = ""
+    """why no CDI devices are to be asked of the runtime; "" when it injects them, as on a node that is only described"""
     released: frozenset[str] = frozenset()
     """ids of the pods that `koordnri release` gave back to kubelet; "*" stands for all"""
     problems: tuple[str, ...] = ()
@@ -96,7 +102,10 @@ class NodeState:
     pod_routes: Routes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "create_routes", container_routes(True, self.cgroup_version, self.cgroup_files))
+        creating = container_routes(True, self.cgroup_version, self.cgroup_files)
+        if self.no_cdi:
+            creating[CDI] = Refusal(self.no_cdi)
+        object.__setattr__(self, "create_routes", creating)
         object.__setattr__(self, "update_routes", container_routes(False, self.cgroup_version, self.cgroup_files))
         object.__setattr__(self, "pod_routes", pod_routes(self.cgroup_version, self.cgroup_files))
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from msgspec import Meta, field
 
 from koordnri.policy.errors import shown
+from koordnri.policy.gpu_vendors import NVIDIA, VENDORS, GPUVendor
 from koordnri.policy.reader import Document
 from koordnri.policy.units import CPUList, Namespace, Text
 
@@ -53,12 +54,39 @@ class BlkIOOptions(HookOptions, frozen=True, forbid_unknown_fields=True):
 class GPUOptions(HookOptions, frozen=True, forbid_unknown_fields=True):
     """Options of the hook `gpu`; the paths are koordlet's and exist on nodes where HAMi-core is installed."""
 
+    identify: Literal["minor", "uuid"] = "minor"
+    """How devices are named where the vendor takes both: uuid is the annotation's `id`. Minors are koordlet's way; they are right
+    only where the vendor's runtime counts as the scheduler does."""
+    inject: Literal["env", "cdi"] = "env"
+    """cdi: devices go into the container by the Container Device Interface, where the vendor and the runtime have it; else by env, with
+    a reason. Who takes this must have the vendor's CDI specification on the node: the runtime refuses containers with unknown devices."""
+    require_request: Literal["never", "devices", "always"] = "devices"
+    """For what the pod's spec must request koordinator.sh/gpu, koordinator.sh/rdma or a resource of the vendor, as known from the API
+    server: the annotation alone may be its owner's own work. devices: for device nodes (RDMA, CDI), which nobody can give himself; env
+    grants nothing that the pod could not have set. always: for env, too. never: the annotation is trusted, as koordlet does."""
+    vendor: Text | None = None
+    """Overrides the node's label node.koordinator.sh/gpu-vendor, which is known only through the API server; where neither says, nvidia."""
+    vendors: dict[str, GPUVendor] = field(default_factory=dict)
+    """By vendor; an entry replaces the built-in one as a whole. Built in: nvidia, amd, huawei, cambricon, metax, habana, intel."""
     hami_library_path: Text = "/usr/local/vgpu/libvgpu.so"
     """Preloaded into containers that share a GPU."""
     hami_lock_path: Text = "/tmp/vgpulock"  # noqa: S108  # HAMi-core's fixed lock directory, not a temporary file of ours
     """Bind-mounted beside it; its processes on one node must share it."""
     hami_cache_directory: Text | None = None
     """Host directory of CUDA_DEVICE_MEMORY_SHARED_CACHE for HAMi's monitor (koordlet's gate HamiCoreVGPUMonitor); default off."""
+
+    def vendor_on(self, label: str | None) -> tuple[str, GPUVendor | None]:
+        """The vendor's name and how its devices are given, by the node's label; None when nobody has told that."""
+        name = (self.vendor or label or NVIDIA).lower()
+        return name, self.vendors.get(name) or VENDORS.get(name)
+
+
+class RDTOptions(HookOptions, frozen=True, forbid_unknown_fields=True):
+    """Options of the hook `rdt`."""
+
+    memory_bandwidth_mbps: Positive | None = field(default=None, name="memoryBandwidthMBps")
+    """What the memory of one L3 domain gives, MB/s. Percentages are taken of it where resctrl is mounted with mba_MBps, which without
+    it limits nothing, and on AMD, where None is koordlet's 20 GB/s."""
 
 
 class OtherHookOptions(HookOptions, frozen=True, forbid_unknown_fields=True):

@@ -104,6 +104,10 @@ def put_adjustment(
         elif field is fields.DEVICE:
             device = adjust.linux.devices.add(path=setting.key, type=value.type, major=value.major, minor=value.minor)
             device.file_mode.value = value.file_mode
+        elif field is fields.CDI:
+            # The key is the kind. One name twice is a conflict, which fails the container.
+            for name in dict.fromkeys(value.split(",")):
+                adjust.CDI_devices.add(name=f"{setting.key}={name}")
         elif field is fields.RDT_CLOSID:
             if has(nri_version, Feature.RDT):
                 adjust.linux.rdt.clos_id.value = value

@@ -88,7 +88,7 @@ def test_later_only_resources_can_be_replied(event):
     routes = NodeState().routes(event)
     routes = {f: r for f, r in routes.items() if f.adjust != "file"}
     refused = {f.name for f, r in routes.items() if isinstance(r, Refusal)}
-    assert refused == {"blockio.class", "rdt.closid", "env", "mount", "device", "oom_score_adj"}
+    assert refused == {"blockio.class", "rdt.closid", "env", "mount", "device", "cdi", "oom_score_adj"}
     assert {r for r in routes.values() if not isinstance(r, Refusal)} == {REPLY}
 
 

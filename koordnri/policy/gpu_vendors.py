@@ -1,0 +1,74 @@
+"""Vendors of accelerators as data: which environment names a pod's devices to the vendor's runtime, and by which CDI kind they go.
+
+None of these vendors documents it in one place; the names are those of NVIDIA's, AMD's, Huawei's, Cambricon's and Habana's container
+runtimes, of MetaX' and of Intel's Level Zero. A policy may replace each entry whole and add others.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from msgspec import field
+
+from koordnri.policy.errors import shown
+from koordnri.policy.reader import Document
+from koordnri.policy.units import Text
+
+NVIDIA: Final = "nvidia"
+"""The vendor where neither the policy nor the node's label names one."""
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_PLACEHOLDER = re.compile(r"\{[^{}]*\}?|\}")
+_PLACEHOLDERS = ("{minors}", "{uuids}", "{devices}")
+_DNS = r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"
+_CDI_KIND = re.compile(rf"{_DNS}/[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?", re.ASCII)
+_DOMAIN = re.compile(_DNS, re.ASCII)
+
+
+class GPUVendor(Document, frozen=True, forbid_unknown_fields=True):
+    """How one vendor's devices are given to a container."""
+
+    env: dict[str, Text] = field(default_factory=dict)
+    """Variable to its value. `{minors}` and `{uuids}` stand for the pod's devices, separated by commas, `{devices}` for those of the
+    two that `identify` says."""
+    cdi_kind: Text | None = None
+    """Vendor and class of its CDI devices, such as nvidia.com/gpu; None: it has none, so that `inject: cdi` stays env."""
+    env_beside_cdi: dict[str, Text] = field(default_factory=dict, name="envBesideCDI")
+    """Set beside CDI devices, so that the vendor's own runtime adds nothing to them, whatever the image asks for."""
+    resource_domains: tuple[Text, ...] = ()
+    """Extended resources of these domains are a request for its devices, as are koordinator.sh/gpu and its kin."""
+
+    def check(self) -> Iterator[tuple[str, str]]:
+        for key, variables in (("env", self.env), ("envBesideCDI", self.env_beside_cdi)):
+            for name, value in variables.items():
+                if not _VARIABLE.fullmatch(name):
+                    yield f"{key}.{name}", f"expected the name of an environment variable, got {shown(name)}"
+                if "\0" in value:
+                    yield f"{key}.{name}", "expected text without NUL"
+                for found in _PLACEHOLDER.findall(value):
+                    if found not in _PLACEHOLDERS:
+                        yield f"{key}.{name}", f"expected {', '.join(_PLACEHOLDERS)}, got {shown(found)}"
+        if self.cdi_kind is not None and not _CDI_KIND.fullmatch(self.cdi_kind):
+            yield "cdiKind", f"expected vendor/class such as nvidia.com/gpu, got {shown(self.cdi_kind)}"
+        for index, domain in enumerate(self.resource_domains):
+            if not _DOMAIN.fullmatch(domain):
+                yield f"resourceDomains[{index}]", f"expected a domain such as nvidia.com, got {shown(domain)}"
+
+
+VENDORS: Final = {
+    NVIDIA: GPUVendor(
+        {"NVIDIA_VISIBLE_DEVICES": "{devices}"}, "nvidia.com/gpu", {"NVIDIA_VISIBLE_DEVICES": "void"}, ("nvidia.com",)
+    ),
+    # Not ROCR_VISIBLE_DEVICES beside it: that counts the devices which AMD's runtime has put into the container, from 0.
+    "amd": GPUVendor(
+        {"AMD_VISIBLE_DEVICES": "{devices}"}, "amd.com/gpu", {"AMD_VISIBLE_DEVICES": "none"}, ("amd.com",)
+    ),
+    "huawei": GPUVendor({"ASCEND_VISIBLE_DEVICES": "{minors}"}, resource_domains=("huawei.com",)),
+    "cambricon": GPUVendor({"CAMBRICON_VISIBLE_DEVICES": "{minors}"}, resource_domains=("cambricon.com",)),
+    "metax": GPUVendor({"METAX_VISIBLE_DEVICES": "{minors}"}, resource_domains=("metax-tech.com",)),
+    "habana": GPUVendor({"HABANA_VISIBLE_DEVICES": "{minors}"}, resource_domains=("habana.ai",)),
+    # Read by Level Zero in the process: it hides devices, and keeps nobody from them.
+    "intel": GPUVendor({"ZE_AFFINITY_MASK": "{minors}"}, resource_domains=("intel.com", "gpu.intel.com")),
+}
+"""By the value of the node's label node.koordinator.sh/gpu-vendor, in lower case. The first four of Koordinator's own values are here."""
