@@ -1,28 +1,35 @@
-"""Memory: memory.limit, memory.min, memory.low, memory.high.
+"""Memory: memory.limit, memory.min, memory.low, memory.high, memory.oom.group, and what only Alibaba's kernels have.
 
-Limits of BE come from batch-memory. Protection and throttling come from the class (label, else Kubernetes' class mapped to LSR, LS,
-BE) and from the pod's annotation `koordinator.sh/memoryQOS`, honoured whether or not the class is enabled:
+Limits of BE come from batch-memory. All else comes from the class (label, else Kubernetes' class mapped to LSR, LS, BE) and from the
+pod's annotation `koordinator.sh/memoryQOS`, honoured whether or not the class is enabled:
 
     memory.min  = request × minLimitPercent
     memory.low  = request × lowLimitPercent, but not below memory.min
     memory.high = request + (limit − request) × throttlingPercent, down to a whole page, but not below memory.min nor one page;
-                  without a limit, that of the node's memory
+                  without a limit, that of the node's memory. Containers only
+    memory.oom.group = oomKillGroup, only where that is said: kubelet sets it on v2, and Koordinator's default of 0, which it means
+                  for "not asked", would take it back
+    wmarkRatio, wmarkScalePermill, wmarkMinAdj, priority, priorityEnable as they are; pageCacheLimit* of the pod, whose containers
+                  share it
 
-A percent of 0 asks for nothing: the field is left alone, unless kubelet set it, which is then taken back.
-NRI does not tell requests. They are known for BE (batch-memory), for Guaranteed (the limit) and BestEffort (none), and for others
-once the pod's spec has been read.
+A percent of 0 asks for nothing: the field is left alone, unless kubelet set it, which is then taken back. So does a vendor's file
+that would get what the kernel gives it by itself.
 
-min and low are set on the pod too, since the kernel protects a container only within what its parents protect.
-A broken memoryQOS costs these three fields and leaves the limit. Source: koordlet.md 2.2, 3.7.
+The kernel protects a container only within what its parents protect. So min and low are set on the pod, and on the cgroup of its QoS
+class, which has the sum of its pods; that of Guaranteed pods is the root of all pods and has the sum of all. A pod whose request is
+not known is protected by nothing and counts for nothing. Priorities count among siblings, so the classes have them, too.
+
+A broken memoryQOS costs these fields and leaves the limit. Source: koordlet.md 2.2, 3.7.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from koordnri.model import (
     UNLIMITED,
     AnnotationError,
+    ClassContext,
     ContainerContext,
     Hook,
     KubeQoS,
@@ -30,22 +37,24 @@ from koordnri.model import (
     PodContext,
     QoSClass,
     fields,
-    quantity_value,
 )
 from koordnri.model.annotations import BATCH_MEMORY, MEMORY_QOS_KEY
 from koordnri.model.errors import PodError
 from koordnri.model.fields import MEMORY_HIGH, MEMORY_LIMIT, MEMORY_LOW, MEMORY_MIN, Field
-from koordnri.model.pod import ContainerSpec
-from koordnri_hooks.batch import batch_of, batches_of
+from koordnri.model.routes import Refusal
+from koordnri_hooks.batch import MOST, batch_of, batches_of
+from koordnri_hooks.memory_request import NO_REQUEST, pod_request, request_of
 
 if TYPE_CHECKING:
-    from koordnri.policy import MemoryQOS
+    from koordnri.policy import MemoryQOS, Policy
 
 _Context = ContainerContext | PodContext
 
 NO_BATCH = "BE, but no batch resources are known of it"
-NO_REQUEST = "memory request is not known: NRI does not carry it and the pod's spec has not been read"
 NO_MEMORY = "needs a memory limit or the node's memory, and neither is known"
+NO_POD_LIMIT = "memoryQOS pageCacheLimitPercent is of the pod's memory limit, and it has none"
+_MOST_NAMED = 3
+_MOST = MOST[BATCH_MEMORY]
 
 
 class Memory(Hook):
@@ -53,7 +62,21 @@ class Memory(Hook):
 
     name = "memory"
     order = 30
-    owns = (fields.MEMORY_LIMIT, fields.MEMORY_MIN, fields.MEMORY_LOW, fields.MEMORY_HIGH)
+    owns = (
+        fields.MEMORY_LIMIT,
+        fields.MEMORY_MIN,
+        fields.MEMORY_LOW,
+        fields.MEMORY_HIGH,
+        fields.MEMORY_OOM_GROUP,
+        fields.MEMORY_WMARK_RATIO,
+        fields.MEMORY_WMARK_SCALE,
+        fields.MEMORY_WMARK_MIN_ADJ,
+        fields.MEMORY_PRIORITY,
+        fields.MEMORY_PRIORITY_OOM,
+        fields.PAGE_CACHE_SIZE,
+        fields.PAGE_CACHE_SYNC,
+        fields.PAGE_CACHE_ENABLE,
+    )
 
     def decide(self, ctx: ContainerContext) -> None:
         pod = ctx.pod
@@ -68,7 +91,8 @@ class Memory(Hook):
         qos = _memory_qos(ctx)
         if qos is None:
             return
-        request = _request(pod, ctx.container.name, limit)
+        _set_plain(ctx, qos)
+        request = request_of(pod, ctx.container.name, limit)
         least = _protect(ctx, qos, request)
         if not qos.throttling_percent:
             _take_back(ctx, MEMORY_HIGH, UNLIMITED)
@@ -83,48 +107,101 @@ class Memory(Hook):
 
     def decide_pod(self, ctx: PodContext) -> None:
         pod = ctx.pod
+        limit = ctx.baseline.memory_limit or UNLIMITED
         if pod.qos is QoSClass.BE:
             limits = [b.limit or 0 for b in batches_of(pod, BATCH_MEMORY)]
             if not limits:
                 ctx.skip(MEMORY_LIMIT, NO_BATCH)
             elif 0 in limits:
-                ctx.set(MEMORY_LIMIT, UNLIMITED, "a container without batch-memory limit")
+                limit = UNLIMITED
+                ctx.set(MEMORY_LIMIT, limit, "a container without batch-memory limit")
             else:
-                ctx.set(MEMORY_LIMIT, sum(limits), "sum of batch-memory limits")
+                limit = min(sum(limits), _MOST)
+                ctx.set(MEMORY_LIMIT, limit, "sum of batch-memory limits")
         qos = _memory_qos(ctx)
         if qos is not None:
-            _protect(ctx, qos, _pod_request(pod, ctx.baseline.memory_limit or UNLIMITED))
+            _set_plain(ctx, qos)
+            _limit_page_cache(ctx, qos, limit)
+            _protect(ctx, qos, pod_request(pod, limit))
+
+    def decide_class(self, ctx: ClassContext) -> None:
+        _prioritize(ctx)
+        least = low = 0
+        unknown: list[str] = []
+        for pod in ctx.pods:
+            try:
+                protection = _pods_protection(ctx.policy, pod)
+            except PodError:  # told where the pod itself is decided
+                protection = None
+            if protection is None:
+                unknown.append(f"{pod.namespace}/{pod.name}")
+            else:
+                least, low = least + protection.least, low + protection.low
+        for field, value in ((MEMORY_MIN, least), (MEMORY_LOW, low)):
+            if value:
+                ctx.set(field, min(value, _MOST), "sum of its pods'")
+        if unknown:
+            ctx.skip("pods", f"not protected, for their memory request or memoryQOS cannot be told: {_some(unknown)}")
+
+
+class Protection(NamedTuple):
+    """Bytes; 0: nothing is protected in that way."""
+
+    least: int
+    low: int
+
+
+_NO_PROTECTION = Protection(0, 0)
+
+
+def protection_of(qos: MemoryQOS, request: int) -> Protection:
+    """memory.min and memory.low of whoever requests so many bytes."""
+    least = request * qos.min_limit_percent // 100
+    low = request * qos.low_limit_percent // 100
+    return Protection(least, max(low, least) if low else 0)
+
+
+def _pods_protection(policy: Policy, pod: Pod) -> Protection | None:
+    """What a pod adds to its class'; None when its request is not known. Raises PodError."""
+    qos = _asked(policy, pod)
+    if qos is None or not (qos.min_limit_percent or qos.low_limit_percent):
+        return _NO_PROTECTION
+    request = pod_request(pod, pod.resources.memory_limit or UNLIMITED)
+    return None if request is None else protection_of(qos, request)
 
 
 def _memory_qos(ctx: _Context) -> MemoryQOS | None:
-    """None when neither the class nor the pod asks for anything. A pod that says `none` does ask: for nothing of kubelet's either."""
+    """As `_asked`; a mistake in the annotation costs the fields, and no more."""
     try:
-        qos = ctx.policy.memory_qos(ctx.pod)
+        return _asked(ctx.policy, ctx.pod)
     except AnnotationError as error:
         ctx.error(error)
         return None
-    return qos if qos.enable or MEMORY_QOS_KEY in ctx.pod.annotations else None
+
+
+def _asked(policy: Policy, pod: Pod) -> MemoryQOS | None:
+    """None when neither the class nor the pod asks for anything. A pod that says `none` does ask: for nothing of kubelet's either.
+
+    Raises AnnotationError.
+    """
+    qos: MemoryQOS = policy.memory_qos(pod)
+    return qos if qos.enable or MEMORY_QOS_KEY in pod.annotations else None
 
 
 def _protect(ctx: _Context, qos: MemoryQOS, request: int | None) -> int:
     """Decide memory.min and memory.low; returns memory.min in bytes, 0 when nothing is protected."""
-    least = _protect_by(ctx, MEMORY_MIN, qos.min_limit_percent, request, 0, "memoryQOS minLimitPercent")
-    _protect_by(ctx, MEMORY_LOW, qos.low_limit_percent, request, least, "memoryQOS lowLimitPercent")
+    least, low = protection_of(qos, request or 0)
+    for field, percent, value, reason in (
+        (MEMORY_MIN, qos.min_limit_percent, least, "memoryQOS minLimitPercent"),
+        (MEMORY_LOW, qos.low_limit_percent, low, "memoryQOS lowLimitPercent"),
+    ):
+        if percent and request is None:
+            ctx.skip(field, NO_REQUEST)
+        elif value:
+            ctx.set(field, value, reason)
+        else:
+            _take_back(ctx, field, 0)
     return least
-
-
-def _protect_by(ctx: _Context, field: Field, percent: int, request: int | None, least: int, reason: str) -> int:
-    if percent and request is None:
-        ctx.skip(field, NO_REQUEST)
-        return 0
-    value = request * percent // 100 if request else 0
-    if not value:
-        _take_back(ctx, field, 0)
-        return 0
-    if value < least:
-        value = least
-    ctx.set(field, value, reason)
-    return value
 
 
 def _take_back(ctx: _Context, field: Field, neutral: int) -> None:
@@ -134,37 +211,70 @@ def _take_back(ctx: _Context, field: Field, neutral: int) -> None:
         ctx.set(field, neutral, "memoryQOS asks for none, kubelet did")
 
 
-def _request(pod: Pod, container: str, limit: int) -> int | None:
-    """Memory request of a container in bytes; None when it cannot be known."""
-    if pod.qos is QoSClass.BE:
-        batch = batch_of(pod, container, BATCH_MEMORY)
-        if batch is not None:
-            return batch.request or 0
-    if pod.kube_qos is KubeQoS.BESTEFFORT:
-        return 0
-    if pod.spec is not None:
-        spec = pod.spec.containers.get(container)
-        return None if spec is None else _requested(container, spec)
-    return limit if pod.kube_qos is KubeQoS.GUARANTEED and limit > 0 else None
+def _set_plain(ctx: _Context, qos: MemoryQOS) -> None:
+    """What the files take as it is said, of containers and pods alike."""
+    if qos.oom_kill_group is not None:
+        ctx.set(fields.MEMORY_OOM_GROUP, qos.oom_kill_group, "memoryQOS oomKillGroup")
+    _set_together(
+        ctx,
+        (fields.MEMORY_WMARK_RATIO, qos.wmark_ratio, "memoryQOS wmarkRatio"),
+        (fields.MEMORY_WMARK_SCALE, qos.wmark_scale_permill, "memoryQOS wmarkScalePermill"),
+        (fields.MEMORY_WMARK_MIN_ADJ, qos.wmark_min_adj, "memoryQOS wmarkMinAdj"),
+    )
+    _set_together(
+        ctx,
+        (fields.MEMORY_PRIORITY, qos.priority, "memoryQOS priority"),
+        (fields.MEMORY_PRIORITY_OOM, qos.priority_enable, "memoryQOS priorityEnable"),
+    )
 
 
-def _pod_request(pod: Pod, limit: int) -> int | None:
-    """Memory request of the whole pod in bytes; None when it cannot be known."""
-    if pod.qos is QoSClass.BE:
-        batches = batches_of(pod, BATCH_MEMORY)
-        if batches:
-            return sum(b.request or 0 for b in batches)
-    if pod.kube_qos is KubeQoS.BESTEFFORT:
-        return 0
-    if pod.spec is not None:
-        return sum(_requested(name, spec) for name, spec in pod.spec.containers.items())
-    return limit if pod.kube_qos is KubeQoS.GUARANTEED and limit > 0 else None
+def _set_together(ctx: _Context, *wanted: tuple[Field, int, str]) -> None:
+    """Files that a kernel has all or none of: where it has none, one of them says enough."""
+    for field, value, reason in wanted:
+        if value != field.neutral:
+            ctx.set(field, value, reason)
+            if ctx.routes[field].__class__ is Refusal:
+                return
 
 
-def _requested(container: str, spec: ContainerSpec) -> int:
-    """Request of the spec; where only a limit is given, Kubernetes takes that for the request."""
-    which = spec.requests if "memory" in spec.requests else spec.limits
-    try:
-        return max(quantity_value(which.get("memory", 0)), 0)
-    except ValueError as error:
-        raise PodError(f"spec.containers.{container}: memory: {error}") from None
+def _limit_page_cache(ctx: PodContext, qos: MemoryQOS, limit: int) -> None:
+    """How much of its memory a pod may use for the page cache. `limit`: the pod's memory limit in bytes, -1 for none."""
+    if qos.page_cache_enable is False:
+        return
+    size, reason = qos.page_cache_limit_size, "memoryQOS pageCacheLimitSize"
+    if size is None and qos.page_cache_limit_percent:
+        if limit <= 0:
+            ctx.skip(fields.PAGE_CACHE_SIZE, NO_POD_LIMIT)
+            return
+        size, reason = limit * qos.page_cache_limit_percent // 100, "memoryQOS pageCacheLimitPercent"
+    size = min(size or 0, limit if limit > 0 else _MOST)
+    _set_together(
+        ctx,
+        (fields.PAGE_CACHE_SIZE, size, reason),
+        (fields.PAGE_CACHE_SYNC, int(bool(size and qos.page_cache_reclaim_sync)), "memoryQOS pageCacheReclaimSync"),
+        # Written last, so that no other size is in force before.
+        (
+            fields.PAGE_CACHE_ENABLE,
+            int(bool(size or qos.page_cache_enable)),
+            reason if size else "memoryQOS pageCacheEnable",
+        ),
+    )
+
+
+def _prioritize(ctx: ClassContext) -> None:
+    """The OOM killer compares the children of a cgroup that has use_priority_oom, level by level from the one that is out of memory."""
+    qos = ctx.policy.qos
+    if ctx.kube_qos is KubeQoS.GUARANTEED:
+        if any(c.memory.enable and c.memory.priority_enable for c in (qos.lsr, qos.ls, qos.be)):
+            ctx.set(fields.MEMORY_PRIORITY_OOM, 1, "memoryQOS priorityEnable of a class")
+        return
+    memory = (qos.ls if ctx.kube_qos is KubeQoS.BURSTABLE else qos.be).memory
+    if memory.enable and memory.priority:
+        ctx.set(fields.MEMORY_PRIORITY, memory.priority, "memoryQOS priority of the class")
+    if memory.enable and memory.priority_enable:
+        ctx.set(fields.MEMORY_PRIORITY_OOM, 1, "memoryQOS priorityEnable of the class")
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - _MOST_NAMED
+    return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

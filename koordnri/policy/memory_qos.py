@@ -36,8 +36,9 @@ class MemoryQOS(Document, frozen=True):
     """Whether the OOM killer looks at priority (Anolis)."""
     priority: MemoryPriority = 0
     """OOM priority, lowest dies first (Anolis)."""
-    oom_kill_group: Switch = 0
-    """memory.oom.group: the container dies as a whole."""
+    oom_kill_group: Switch | None = None
+    """memory.oom.group: the container, or the pod, dies as a whole. None: left to kubelet, which sets 1 on v2. Koordinator's default
+    is 0, which there stands for "not asked"."""
     page_cache_enable: bool | None = None
     """None: on as soon as there is a page cache limit (Anolis)."""
     page_cache_limit_percent: Percent | None = None

@@ -3,7 +3,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from koordnri_hooks.memory import NO_MEMORY, NO_REQUEST, Memory
+from koordnri_hooks.memory import NO_MEMORY, Memory
+from koordnri_hooks.memory_request import NO_REQUEST
 from one_hook import BESTEFFORT, BURSTABLE, GUARANTEED, context, faults, pod, policy_of, run, run_pod, values
 
 from koordnri.model import AnnotationError, NodeState, Resources
@@ -134,9 +135,10 @@ def test_memory_high_goes_by_the_nodes_page():
 
 def test_memory_high_without_any_limit_to_go_by_says_so():
     decision = run(Memory(), context(be(main=batch(0)), node=NodeState(), policy=classes(be=(0, 0, 80))))
-    assert decision.skipped == {"memory.high": NO_MEMORY}
+    assert decision.skipped["memory.high"] == NO_MEMORY
 
 
+NO_WATERMARKS = {"memory.wmark_ratio": "this kernel has no memory.wmark_ratio"}
 ALL_CLASSES = classes(lsr=(10, 0, 0), ls=(20, 0, 0), be=(30, 0, 0), system=(40, 0, 0))
 
 
@@ -159,7 +161,7 @@ def test_the_class_is_the_labels_or_kubernetes(qos, parent, percent):
 
 def test_BestEffort_requests_nothing_so_nothing_is_protected():
     decision = run(Memory(), context(pod("", BESTEFFORT), policy=ALL_CLASSES))
-    assert (decision.settings, decision.skipped) == ({}, {})
+    assert (decision.settings, decision.skipped) == ({}, NO_WATERMARKS)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +201,7 @@ def test_the_request_comes_from_where_it_is_known(one, baseline, least):
 def test_an_unknown_request_is_said_and_never_guessed(one):
     decision = run(Memory(), context(one, policy=classes(ls=(10, 10, 10)), node=NODE))
     assert values(decision) == {}
-    assert decision.skipped == dict.fromkeys(("memory.min", "memory.low", "memory.high"), NO_REQUEST)
+    assert decision.skipped == dict.fromkeys(("memory.min", "memory.low", "memory.high"), NO_REQUEST) | NO_WATERMARKS
 
 
 def test_a_bad_quantity_of_the_spec_names_the_spec():
@@ -218,6 +220,15 @@ def test_a_bad_quantity_of_the_spec_names_the_spec():
             ),
             (600, 600),
             id="spec",
+        ),
+        pytest.param(
+            pod(
+                "BE",
+                annotations={SPEC: {"containers": {"a": batch(1000)}}},
+                spec=PodSpec({"b": ContainerSpec({"memory": 500}, {})}),
+            ),
+            (450, 450),
+            id="batch-and-plain-containers",
         ),
         pytest.param(guaranteed("BE", 1000), (300, 300), id="Guaranteed"),
         pytest.param(pod("BE", BESTEFFORT), (None, None), id="BestEffort"),
@@ -297,11 +308,13 @@ def test_what_kubelet_set_by_itself_is_taken_back_when_memoryQOS_asks_for_none(p
     assert values(run(Memory(), context(guaranteed(**annotations), KUBELETS, NODE, policy))) == expected
 
 
-def test_cgroup_v1_refuses_protection_and_takes_the_limit():
+def test_v1_of_mainline_takes_the_limit_and_says_once_what_it_lacks():
     node = NodeState(cgroup_version=1, memory_bytes=16 * GI)
     decision = run(Memory(), context(be(main=batch("1Gi", "1Gi")), node=node, policy=classes(be=(10, 10, 10))))
     assert values(decision) == {"memory.limit": GI}
-    assert decision.skipped == {f: f"cgroup v1 has no {f}" for f in ("memory.min", "memory.low", "memory.high")}
+    # One of the files that Alibaba's kernels have together stands for all.
+    missing = ("memory.min", "memory.low", "memory.high", "memory.wmark_ratio")
+    assert decision.skipped == {f: f"cgroup v1 has no {f}" for f in missing}
 
 
 percent = st.integers(0, 100)

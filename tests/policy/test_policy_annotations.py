@@ -113,7 +113,7 @@ def test_memory_qos_of_a_pod(class_config, annotation, expected):
 def test_none_values_are_neutral():
     assert (NONE.enable, NONE.wmark_scale_permill) == (False, 50)
     assert [getattr(NONE, name) for name in NONE.__struct_fields__ if name not in ("enable", "wmark_scale_permill")] == [
-        0, 0, 0, 0, 0, 0, 0, 0, None, None, None, None,
+        0, 0, 0, 0, 0, 0, 0, None, None, None, None, None,
     ]  # fmt: skip
 
 

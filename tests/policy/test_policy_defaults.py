@@ -99,7 +99,7 @@ def test_default(path, expected):
         ("memory.wmark_min_adj", -25, -25, 50, 0),
         ("memory.priority_enable", 0, 0, 0, 0),
         ("memory.priority", 0, 0, 0, 0),
-        ("memory.oom_kill_group", 0, 0, 0, 0),
+        ("memory.oom_kill_group", None, None, None, None),
         ("memory.page_cache_enable", None, None, None, None),
         ("memory.page_cache_limit_percent", None, None, None, None),
         ("memory.page_cache_limit_size", None, None, None, None),

@@ -1,0 +1,54 @@
+"""What a pod and its containers request of memory, in bytes: what memory.min, low and high are computed from.
+
+NRI does not tell requests. They are known for BE (batch-memory), for Guaranteed (the limit) and BestEffort (none), and for others
+once the pod's spec has been read. Where one cannot be known it is None, which is not 0.
+
+A pod's is the sum of its containers', by the same function, so that what is protected of them fits into what is protected of it.
+"""
+
+from __future__ import annotations
+
+from koordnri.model import KubeQoS, Pod, QoSClass, quantity_value
+from koordnri.model.annotations import BATCH_MEMORY
+from koordnri.model.errors import PodError
+from koordnri.model.pod import ContainerSpec
+from koordnri_hooks.batch import MOST, batch_of, batch_table
+
+NO_REQUEST = "memory request is not known: NRI does not carry it and the pod's spec has not been read"
+_MOST = MOST[BATCH_MEMORY]
+
+
+def request_of(pod: Pod, container: str, limit: int) -> int | None:
+    """Memory request of one container. `limit`: its memory limit, -1 for none. Raises PodError for a quantity that is none."""
+    if pod.qos is QoSClass.BE:
+        batch = batch_of(pod, container, BATCH_MEMORY)
+        if batch is not None:
+            return batch.request or 0
+    if pod.kube_qos is KubeQoS.BESTEFFORT:
+        return 0
+    if pod.spec is not None:
+        spec = pod.spec.containers.get(container)
+        return None if spec is None else _requested(container, spec)
+    return limit if pod.kube_qos is KubeQoS.GUARANTEED and limit > 0 else None
+
+
+def pod_request(pod: Pod, limit: int) -> int | None:
+    """Memory request of the whole pod. `limit`: of its own cgroup, -1 for none. Raises PodError for the first bad quantity."""
+    names: set[str] = set()
+    if pod.qos is QoSClass.BE:
+        names |= (batch_table(pod, BATCH_MEMORY) or {}).keys()
+    if pod.spec is not None:
+        names |= pod.spec.containers.keys()
+    elif pod.kube_qos is not KubeQoS.BESTEFFORT and not names:
+        return limit if pod.kube_qos is KubeQoS.GUARANTEED and limit > 0 else None
+    # Of a container that only the batch resources name, they tell all.
+    return sum(request_of(pod, name, 0) or 0 for name in sorted(names))
+
+
+def _requested(container: str, spec: ContainerSpec) -> int:
+    """Request of the spec; where only a limit is given, Kubernetes takes that for the request."""
+    which = spec.requests if "memory" in spec.requests else spec.limits
+    try:
+        return min(max(quantity_value(which.get("memory", 0)), 0), _MOST)
+    except ValueError as error:
+        raise PodError(f"spec.containers.{container}: memory: {error}") from None
