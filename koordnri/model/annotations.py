@@ -1,7 +1,7 @@
 """Koordinator's annotations that a scheduler or webhook writes: their keys, shapes and checked decoding.
 
-Those that people write by hand (`koordinator.sh/memoryQOS`, `koordinator.sh/blkioQOS`) share their shape with the policy and are
-decoded there. Source: koordlet.md 2 and 8, appendix A.
+Those that people write by hand (`koordinator.sh/cpuBurst`, `cpuQOS`, `memoryQOS`, `blkioQOS`) share their shape with the policy and
+are decoded there. Source: koordlet.md 2 and 8, appendix A.
 """
 
 from __future__ import annotations
@@ -141,6 +141,8 @@ DEVICE_ALLOCATED = Annotation(
     "scheduling.koordinator.sh/device-allocated", msgspec.json.Decoder(dict[str, list[AllocatedDevice]]).decode
 )
 RESCTRL_KEY = "node.koordinator.sh/resctrl"
+CPU_BURST_KEY = "koordinator.sh/cpuBurst"
+CPU_QOS_KEY = "koordinator.sh/cpuQOS"
 MEMORY_QOS_KEY = "koordinator.sh/memoryQOS"
 BLKIO_QOS_KEY = "koordinator.sh/blkioQOS"
 GPU_ISOLATION_LABEL = "koordinator.sh/gpu-isolation-provider"

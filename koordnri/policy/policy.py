@@ -10,7 +10,7 @@ import msgspec
 from koordnri.model.cpuset import CPUSet
 from koordnri.model.pod import Pod
 from koordnri.policy.blkio_qos import PodBlkIOQOS
-from koordnri.policy.burst import CPUBurst
+from koordnri.policy.burst import CPUBurst, merge_cpu_burst
 from koordnri.policy.document import SHAPES, PolicyDocument
 from koordnri.policy.host_application import HostApplication
 from koordnri.policy.koordnri_config import (
@@ -27,8 +27,8 @@ from koordnri.policy.koordnri_config import (
 from koordnri.policy.memory_qos import NONE_MEMORY_QOS, MemoryQOS, merge_memory_qos, recommended_memory_qos
 from koordnri.policy.network_qos import check_bandwidth
 from koordnri.policy.normalization import CPUNormalization
-from koordnri.policy.pod_overrides import BLKIO_QOS, MEMORY_QOS
-from koordnri.policy.qos import ResourceQOS
+from koordnri.policy.pod_overrides import BLKIO_QOS, CPU_BURST, CPU_QOS, MEMORY_QOS
+from koordnri.policy.qos import PodCPUQOS, ResourceQOS
 from koordnri.policy.section import Section
 from koordnri.policy.system import SystemStrategy
 from koordnri.policy.threshold import ResourceThreshold
@@ -80,6 +80,14 @@ class Policy(msgspec.Struct, frozen=True):
 
     def memory_qos(self, pod: Pod) -> MemoryQOS:
         """The pod's memory QoS: its class's (of the label, else Kubernetes' class), under its annotation `koordinator.sh/memoryQOS`.
+    def cpu_burst(self, pod: Pod) -> CPUBurst:
+        """The node's CPU burst, under the pod's annotation `koordinator.sh/cpuBurst`. Raises AnnotationError."""
+        return merge_cpu_burst(self.burst, CPU_BURST.of(pod))
+
+    def cpu_qos(self, pod: Pod) -> PodCPUQOS | None:
+        """The pod's annotation `koordinator.sh/cpuQOS`, None when it has none. Raises AnnotationError."""
+        return CPU_QOS.of(pod)
+
 
         `enable` in the result tells whether anything is asked for. Raises AnnotationError.
         """

@@ -13,18 +13,29 @@ from koordnri.policy.network_qos import NetworkQOS, check_requests
 from koordnri.policy.reader import Document
 from koordnri.policy.units import Percent, Switch
 
+GroupIdentity = Annotated[int, Meta(ge=-1, le=2)]
+
 
 class CPUQOS(Document, frozen=True):
     """Scheduling of the class. The bare values are Koordinator's None."""
 
     enable: bool = False
     """False: the class is to have the None values, whatever else is written."""
-    group_identity: Annotated[int, Meta(ge=-1, le=2)] = 0
-    """cpu.bvt_warp_ns: 2 preempts, -1 yields (Anolis). The annotation `koordinator.sh/cpuQOS` of LS pods has the same two fields."""
+    group_identity: GroupIdentity = 0
+    """cpu.bvt_warp_ns: 2 preempts, -1 yields (Anolis)."""
     sched_idle: Switch = 0
-    """cpu.idle of the class's cgroup."""
+    """cpu.idle of the class's cgroup. Of beClass only: what is idle has no shares, and kubelet sets those of the others."""
     core_expeller: bool = False
     """Keeps other classes off the sibling hardware thread (core scheduling)."""
+
+
+class PodCPUQOS(Document, frozen=True):
+    """Value of the pod annotation `koordinator.sh/cpuQOS`, which counts for LS pods only."""
+
+    enable: bool = False
+    """False: the pod is to have the None value, whatever its class has."""
+    group_identity: GroupIdentity | None = None
+    """None: that of the class."""
 
 
 class ResctrlQOS(Document, frozen=True):
