@@ -1,30 +1,43 @@
-"""CPU time: cpu.quota, cpu.period, cpu.shares, cpu.burst.
+"""CPU time: cpu.quota, cpu.period, cpu.shares, cpu.burst, cpu.bvt_warp_ns, cpu.idle.
 
 Owns the CFS bandwidth of a container and of its pod. Several features want a say; they are steps, in this order, so that no two
 of them fight over one file (Koordinator issue 2306):
-    requested by kubelet → batch-cpu (BE) → normalisation → unset for pinned pods
+    requested by kubelet → batch-cpu (BE) → normalisation → unset for pinned pods → burst (cpu_burst.py)
 
 Each starts from the baseline or from the step before, never from what the runtime has stored: that carries our own adjustment,
-and koordlet scales it a second time at every update. cpu.burst and cpu.period are owned and not decided yet.
+and koordlet scales it a second time at every update. How pods and classes stand to each other is group_identity.py.
 
 Where we do what koordlet meant rather than what it does: a normalised quota stays above the 1000 µs that the kernel takes; an
-empty table of batch resources leaves the pod alone; batch-cpu goes by kubelet's CFS period where that is not 100 ms.
-Source: koordlet.md 1.10, 2.2, 2.4.
+empty table of batch resources leaves the pod alone; batch-cpu goes by kubelet's CFS period where that is not 100 ms, on the pod too, whose
+quota is the sum of its containers' as they are after rounding. Source: koordlet.md 1.10, 2.2, 2.4.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 
-from koordnri.model import UNLIMITED, AnnotationError, ContainerContext, Hook, PodContext, QoSClass, fields
+from koordnri.model import (
+    UNLIMITED,
+    AnnotationError,
+    ClassContext,
+    ContainerContext,
+    Hook,
+    PodContext,
+    QoSClass,
+    fields,
+)
 from koordnri.model.annotations import BATCH_CPU, RESOURCE_STATUS
 from koordnri.model.convert import CFS_PERIOD_US, MIN_QUOTA_US, milli_to_quota_us, milli_to_shares
-from koordnri.model.fields import CPU_QUOTA, CPU_SHARES
+from koordnri.model.fields import CPU_PERIOD, CPU_QUOTA, CPU_SHARES
 from koordnri_hooks.assigned import assigned_cpus
-from koordnri_hooks.batch import Batch, batch_of, batches_of
+from koordnri_hooks.batch import batch_of, batches_of
+from koordnri_hooks.cpu_burst import set_burst, set_pod_burst
+from koordnri_hooks.group_identity import set_class_scheduling, set_pod_identity
 
 _Context = ContainerContext | PodContext
 
+PINNED = "pinned to its own CPUs"
 NO_BATCH = "BE, but no batch resources are known of it"
 
 
@@ -33,7 +46,14 @@ class CFSQuota(Hook):
 
     name = "cfs_quota"
     order = 20
-    owns = (fields.CPU_QUOTA, fields.CPU_PERIOD, fields.CPU_SHARES, fields.CPU_BURST)
+    owns = (
+        fields.CPU_QUOTA,
+        fields.CPU_PERIOD,
+        fields.CPU_SHARES,
+        fields.CPU_BURST,
+        fields.CPU_BVT,
+        fields.CPU_IDLE,
+    )
 
     def decide(self, ctx: ContainerContext) -> None:
         qos = ctx.pod.qos
@@ -43,46 +63,57 @@ class CFSQuota(Hook):
             if batch is None:
                 ctx.skip(CPU_QUOTA, NO_BATCH)
             else:
-                _set_batch(ctx, batch.request or 0, batch.limit or 0)
+                _set_batch(ctx, batch.request or 0, (batch.limit or 0,))
         elif not pinned:
             _set_normalised(ctx, qos)
         if pinned and not ctx.policy.cpuset.keep_quota:
             # A pinned container that is throttled on its own CPUs only loses (Koordinator 489).
-            ctx.set(CPU_QUOTA, UNLIMITED, "pinned to its own CPUs")
+            ctx.set(CPU_QUOTA, UNLIMITED, PINNED)
+        set_burst(ctx)
 
     def decide_pod(self, ctx: PodContext) -> None:
         """The pod's quota must not cap what its containers get: v1 refuses a child above its parent, v2 silently throttles."""
+        set_pod_identity(ctx)
         qos = ctx.pod.qos
         pinned = _pod_pinned(ctx)
         if qos is QoSClass.BE:
             batches = batches_of(ctx.pod, BATCH_CPU)
             if batches:
-                _set_batch(ctx, sum(b.request or 0 for b in batches), _pod_limit(batches))
+                _set_batch(ctx, sum(b.request or 0 for b in batches), [b.limit or 0 for b in batches])
             else:
                 ctx.skip(CPU_QUOTA, NO_BATCH)
         elif not pinned:
             _set_normalised(ctx, qos)
         if pinned and not ctx.policy.cpuset.keep_quota:
-            ctx.set(CPU_QUOTA, UNLIMITED, "pinned to its own CPUs")
+            ctx.set(CPU_QUOTA, UNLIMITED, PINNED)
+        set_pod_burst(ctx)
+
+    def decide_class(self, ctx: ClassContext) -> None:
+        set_class_scheduling(ctx)
 
 
-def _set_batch(ctx: _Context, request_milli: int, limit_milli: int) -> None:
-    """Shares from the request; quota from the limit, where 0 is without limit."""
+def _set_batch(ctx: _Context, request_milli: int, limits_milli: Sequence[int]) -> None:
+    """Shares from the request; quota from the limits of the containers, where 0 is without limit."""
     ctx.set(CPU_SHARES, milli_to_shares(request_milli), "batch-cpu request")
     threshold = ctx.policy.threshold
     if threshold.enable and threshold.cpu_suppress_policy == "cfsQuota":
         # The besteffort directory's quota is moved under them, and v1 refuses a child above its parent.
         ctx.set(CPU_QUOTA, UNLIMITED, "BE is suppressed by quota, one level up")
         return
-    if limit_milli <= 0:
+    if min(limits_milli) <= 0:
         ctx.set(CPU_QUOTA, UNLIMITED, "no batch-cpu limit")
         return
-    quota_us = milli_to_quota_us(limit_milli, ctx.baseline.cpu_period or CFS_PERIOD_US)
+    period_us = ctx.baseline.cpu_period or CFS_PERIOD_US
+    quotas_us = [milli_to_quota_us(milli, period_us) for milli in limits_milli]
     ratio = ctx.node.normalization_ratio
+    reason = "batch-cpu limit"
     if ratio is not None and _speeds_up(ratio):
-        ctx.set(CPU_QUOTA, _normalised(quota_us, ratio), "batch-cpu limit, normalised by the node's CPU ratio")
-    else:
-        ctx.set(CPU_QUOTA, quota_us, "batch-cpu limit")
+        quotas_us = [_normalised(quota_us, ratio) for quota_us in quotas_us]
+        reason = "batch-cpu limit, normalised by the node's CPU ratio"
+    ctx.set(CPU_QUOTA, sum(quotas_us), reason)
+    if period_us != CFS_PERIOD_US and ctx.__class__ is PodContext:
+        # kubelet tells the period with the pod, but gives it to the containers only where, as here, it sees no limit.
+        ctx.set(CPU_PERIOD, period_us, "kubelet's CFS period, as its containers have it")
 
 
 def _set_normalised(ctx: _Context, qos: QoSClass) -> None:
@@ -102,12 +133,6 @@ def _normalised(quota_us: int, ratio: Fraction) -> int:
 def _speeds_up(ratio: Fraction) -> bool:
     """Whether the ratio is above 1; 1 and less change nothing. Comparing Fractions themselves costs ten times as much."""
     return ratio.numerator > ratio.denominator
-
-
-def _pod_limit(batches: list[Batch]) -> int:
-    """Σ limits; 0 (no limit) as soon as one container has none."""
-    limits = [b.limit or 0 for b in batches]
-    return 0 if 0 in limits else sum(limits)
 
 
 def _pod_pinned(ctx: PodContext) -> bool:

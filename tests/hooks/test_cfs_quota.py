@@ -98,11 +98,31 @@ def test_batch_cpu_gives_a_BE_container_its_shares_and_quota(entry, policy, node
             id="one-unlimited",
         ),
         pytest.param({"main": batch("500", "500")}, DEFAULT, faster(2), (512, 25_000), id="normalised"),
+        pytest.param(
+            {"a": batch("4", "4"), "b": batch("4", "4")}, DEFAULT, NodeState(), (8, 2000), id="kernel-minimum"
+        ),
+        pytest.param(
+            {"a": batch("25", "25"), "b": batch("25", "25")},
+            DEFAULT,
+            faster(5),
+            (51, 2000),
+            id="normalised-to-the-minimum",
+        ),
     ],
 )
 def test_batch_cpu_of_all_containers_gives_the_pods_shares_and_quota(containers, policy, node, expected):
     decision = run_pod(CFSQuota(), be(**containers), node, policy)
     assert values(decision) == dict(zip(("cpu.shares", "cpu.quota"), expected, strict=True))
+
+
+def test_a_batch_pod_has_the_period_of_its_containers():
+    """kubelet gives its containers its period, but not the pod, which has no limit for kubelet."""
+    one = pod(
+        "BE", BESTEFFORT, {SPEC: {"containers": {"main": batch("500", "500")}}}, resources=Resources(2, None, 20_000)
+    )
+    wanted = {"cpu.shares": 512, "cpu.quota": 10_000}
+    assert values(run_pod(CFSQuota(), one)) == {**wanted, "cpu.period": 20_000}
+    assert values(run(CFSQuota(), context(one, Resources(2, None, 20_000)))) == wanted
 
 
 @pytest.mark.parametrize(

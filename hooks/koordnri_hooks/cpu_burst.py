@@ -1,0 +1,124 @@
+"""The kernel's CPU burst: what a container did not use of its quota, it may use on top later, up to cpu.burst µs.
+
+    container   limit × cpuBurstPercent / 100
+    pod         the sum of its containers', so that its own quota does not throttle what they may use
+
+By `cpu-burst-config`, under the pod's annotation `koordinator.sh/cpuBurst`, field by field; for pods of LS, SYSTEM and without a class.
+The policies auto and cpuBurstOnly mean it, cfsQuotaBurstOnly does not. Nothing is set where there is no limit, or the quota was unset.
+
+Mainline kernels refuse a burst above the quota, and a quota below the burst. So there it is clamped to the quota: Koordinator's default
+of 1000 % gives one full quota. And since neither kubelet nor runtime know of the burst when they shrink a limit in place, it goes down
+ahead of them, as soon as the pod's spec has the smaller limit. Where no spec is read, kubelet's first attempt at a container fails and
+the next one comes through; a pod's own cgroup, of which nothing is told beforehand, is then left without burst. Kernels with group
+identity (Anolis) take more than the quota on v1, as Koordinator means it.
+
+Raising the quota itself of containers that are throttled (cfsQuotaBurst) is not here. Source: koordlet.md 3.2.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+from koordnri.model import AnnotationError, ContainerContext, NodeState, PodContext, QoSClass, fields, quantity_milli
+from koordnri.model.annotations import CPU_BURST_KEY
+from koordnri.model.convert import CFS_PERIOD_US, milli_to_quota_us
+from koordnri.model.fields import CPU_BURST, CPU_QUOTA
+from koordnri.model.pod import ContainerSpec
+
+MOST_BANDWIDTH_US = 2**44 - 1
+"""Quota and burst together; the kernel counts in fixed point."""
+NO_LIMIT = "no CPU limit to burst over"
+NO_QUOTA = "no quota to burst over: it was unset"
+NO_SPEC = (
+    "cpu.burst of a pod is the sum of its containers', whose limits are not known: the pod's spec has not been read"
+)
+_NEVER = (QoSClass.LSR, QoSClass.LSE, QoSClass.BE)
+
+
+def set_burst(ctx: ContainerContext) -> None:
+    """Decide the container's cpu.burst; cpu.quota is decided already."""
+    percent = _percent(ctx)
+    if not percent:
+        return
+    baseline = ctx.baseline
+    limit_us = baseline.cpu_quota or 0
+    if limit_us <= 0:
+        ctx.skip(CPU_BURST, NO_LIMIT)
+        return
+    decided = ctx.decision.value(CPU_QUOTA)
+    quota_us: int = limit_us if decided is None else decided
+    if quota_us <= 0:
+        ctx.skip(CPU_BURST, NO_QUOTA)
+        return
+    spec = None if ctx.pod.spec is None else ctx.pod.spec.containers.get(ctx.container.name)
+    ahead_us = 0 if spec is None else _limit_us(spec, baseline.cpu_period or CFS_PERIOD_US)
+    if 0 < ahead_us < limit_us:
+        # To be shrunk in place: kubelet's smaller quota would be refused while the burst is larger.
+        limit_us, quota_us = ahead_us, quota_us * ahead_us // limit_us
+    _set(ctx, limit_us * percent // 100, quota_us)
+
+
+def set_pod_burst(ctx: PodContext) -> None:
+    """The same for the pod's own cgroup."""
+    percent = _percent(ctx)
+    if not percent:
+        return
+    baseline = ctx.baseline
+    limit_us = baseline.cpu_quota or 0
+    if limit_us <= 0:
+        ctx.skip(CPU_BURST, NO_LIMIT)
+        return
+    decided = ctx.decision.value(CPU_QUOTA)
+    quota_us: int = limit_us if decided is None else decided
+    if quota_us <= 0:
+        ctx.skip(CPU_BURST, NO_QUOTA)
+    elif ctx.pod.spec is None:
+        ctx.skip(CPU_BURST, NO_SPEC)
+    else:
+        period_us = baseline.cpu_period or CFS_PERIOD_US
+        limits_us = [_limit_us(spec, period_us) for spec in ctx.pod.spec.containers.values()]
+        if sum(limits_us) < limit_us:
+            quota_us = quota_us * sum(limits_us) // limit_us  # to be shrunk in place, as above
+        _set(ctx, sum(one * percent // 100 for one in limits_us), quota_us)
+
+
+def _set(ctx: ContainerContext | PodContext, wanted_us: int, quota_us: int) -> None:
+    most_us = _most_us(ctx.node, quota_us)
+    if wanted_us > most_us:
+        ctx.set(CPU_BURST, most_us, "cpuBurstPercent of the limit, down to what this kernel takes beside the quota")
+    else:
+        ctx.set(CPU_BURST, wanted_us, "cpuBurstPercent of the limit")
+
+
+def _most_us(node: NodeState, quota_us: int) -> int:
+    most_us = max(MOST_BANDWIDTH_US - quota_us, 0)
+    # v2's documentation promises no more than the quota on any kernel, and a container that asks more would not start.
+    if node.cgroup_version == 1 and fields.CPU_BVT.file(1, node.cgroup_files):
+        return most_us
+    return min(quota_us, most_us)
+
+
+def _percent(ctx: ContainerContext | PodContext) -> int:
+    """cpuBurstPercent for this pod; 0 when nobody asks for it, or it is not for this pod."""
+    pod = ctx.pod
+    burst = ctx.policy.burst
+    own = CPU_BURST_KEY in pod.annotations
+    if (burst.policy == "none" and not own) or pod.qos in _NEVER:
+        return 0
+    if own:
+        try:
+            burst = ctx.policy.cpu_burst(pod)
+        except AnnotationError as error:
+            ctx.error(error)
+            return 0
+    return burst.cpu_burst_percent if burst.policy in ("auto", "cpuBurstOnly") else 0
+
+
+def _limit_us(spec: ContainerSpec, period_us: int) -> int:
+    """The spec's CPU limit as a quota; 0 without limit."""
+    limit: Any = spec.limits.get("cpu")
+    if limit is not None:
+        with contextlib.suppress(ValueError):  # the API server takes no such thing
+            return max(milli_to_quota_us(quantity_milli(limit), period_us), 0)
+    return 0

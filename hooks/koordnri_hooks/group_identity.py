@@ -1,0 +1,106 @@
+"""How the scheduler treats a pod or a QoS class against the others: cpu.bvt_warp_ns (group identity) and cpu.idle.
+
+cpu.bvt_warp_ns (Anolis): 2 preempts whoever has less, -1 yields to all. It stands on the pods' own cgroups and on those of the QoS
+classes, above them; on containers it stands nowhere. As soon as one class enables its cpuQOS, every pod and class has a value, which is 0
+where its own class does not:
+
+    pod      LSE, LSR: lsrClass; LS: lsClass; BE: beClass; others by Kubernetes: Guaranteed: lsrClass, or lsClass where only that is
+             enabled; Burstable: lsClass; BestEffort: beClass
+    class    Guaranteed, which is the root of all pods: 0; Burstable: lsClass; BestEffort: beClass
+
+An LS pod's annotation `koordinator.sh/cpuQOS` goes before its class, enabled or not. Of other pods it does not count. Of all this
+there is nothing while `policies.cpuPolicy` is coreSched, which koordnri does not do.
+
+cpu.idle (mainline >= 5.15) = 1 stands on BestEffort's class alone, by beClass' schedIdle. The kernel gives an idle cgroup the least
+weight there is and refuses to be told another (EINVAL). So it is nowhere where koordnri sets shares. lsClass' schedIdle is not done:
+kubelet sets Burstable's shares by the pods that come and go. BestEffort's it sets once a minute, always to the same; while idle that
+fails, and with it what kubelet would have set after it in that round. With systemd as driver, systemd then takes cpu.idle back to 0, and
+the next sweep brings it again. Once it is off, the kernel has BestEffort at 1024 shares, until kubelet's next round.
+
+Source: koordlet.md 2.3, 2.5.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from koordnri.model import AnnotationError, ClassContext, KubeQoS, Pod, PodContext, QoSClass
+from koordnri.model.annotations import CPU_QOS_KEY
+from koordnri.model.fields import CPU_BVT, CPU_IDLE
+
+if TYPE_CHECKING:
+    from koordnri.policy import Policy
+    from koordnri.policy.qos import CPUQOS, ResourceQOS
+
+CORE_SCHED = "policies.cpuPolicy is coreSched, which koordnri does not do: no group identity beside it"
+NO_IDLE = "schedIdle counts for beClass only: kubelet could not set the shares of an idle class"
+
+
+def set_pod_identity(ctx: PodContext) -> None:
+    """Decide the pod's cpu.bvt_warp_ns, if anybody asks for group identity."""
+    pod, policy = ctx.pod, ctx.policy
+    own = pod.qos is QoSClass.LS and CPU_QOS_KEY in pod.annotations
+    if not own and not _in_use(policy.qos):
+        return
+    if policy.qos.policies.cpu_policy != "groupIdentity":
+        ctx.skip(CPU_BVT, CORE_SCHED)
+    elif not own:
+        ctx.set(CPU_BVT, _identity(_class_of(pod, policy.qos)), "groupIdentity of its class")
+    else:
+        try:
+            ctx.set(CPU_BVT, _own_identity(pod, policy), f"annotation {CPU_QOS_KEY}")
+        except AnnotationError as error:
+            ctx.error(error)
+
+
+def set_class_scheduling(ctx: ClassContext) -> None:
+    """Decide cpu.bvt_warp_ns and cpu.idle of a QoS class' cgroup."""
+    qos, which = ctx.policy.qos, ctx.kube_qos
+    if _in_use(qos):
+        if qos.policies.cpu_policy != "groupIdentity":
+            ctx.skip(CPU_BVT, CORE_SCHED)
+        elif which is KubeQoS.GUARANTEED:
+            ctx.set(CPU_BVT, 0, "all classes are below it")
+        else:
+            of_class = qos.ls if which is KubeQoS.BURSTABLE else qos.be
+            ctx.set(CPU_BVT, _identity(of_class.cpu), "groupIdentity of the class")
+    if which is KubeQoS.BESTEFFORT and _idle(qos.be.cpu):
+        ctx.set(CPU_IDLE, 1, "schedIdle of beClass")
+    elif (which is KubeQoS.BURSTABLE and _idle(qos.ls.cpu)) or (which is KubeQoS.GUARANTEED and _idle(qos.lsr.cpu)):
+        ctx.skip(CPU_IDLE, NO_IDLE)
+
+
+def _in_use(qos: ResourceQOS) -> bool:
+    return qos.ls.cpu.enable or qos.be.cpu.enable or qos.lsr.cpu.enable
+
+
+def _identity(cpu: CPUQOS) -> int:
+    return cpu.group_identity if cpu.enable else 0
+
+
+def _idle(cpu: CPUQOS) -> bool:
+    return cpu.enable and cpu.sched_idle == 1
+
+
+def _class_of(pod: Pod, qos: ResourceQOS) -> CPUQOS:
+    match pod.qos:
+        case QoSClass.LSE | QoSClass.LSR:
+            return qos.lsr.cpu
+        case QoSClass.LS:
+            return qos.ls.cpu
+        case QoSClass.BE:
+            return qos.be.cpu
+    match pod.kube_qos:
+        case KubeQoS.GUARANTEED:
+            return qos.lsr.cpu if qos.lsr.cpu.enable else qos.ls.cpu
+        case KubeQoS.BURSTABLE:
+            return qos.ls.cpu
+    return qos.be.cpu
+
+
+def _own_identity(pod: Pod, policy: Policy) -> int:
+    """By the annotation. Raises AnnotationError."""
+    own = policy.cpu_qos(pod)
+    if own is None or not own.enable:
+        return 0
+    return policy.qos.ls.cpu.group_identity if own.group_identity is None else own.group_identity
