@@ -9,7 +9,7 @@ import msgspec
 
 from koordnri.model.cpuset import CPUSet
 from koordnri.model.pod import Pod
-from koordnri.policy.blkio_qos import PodBlkIOQOS
+from koordnri.policy.blkio_qos import PodBlkIOQOS, unused_blocks
 from koordnri.policy.burst import CPUBurst, merge_cpu_burst
 from koordnri.policy.document import SHAPES, PolicyDocument
 from koordnri.policy.host_application import HostApplication
@@ -78,8 +78,6 @@ class Policy(msgspec.Struct, frozen=True):
         """What an error of the hook costs: its fields (ignore) or the container (fail)."""
         return self.hooks.get(hook_name, _DEFAULT_OPTIONS).failure_policy
 
-    def memory_qos(self, pod: Pod) -> MemoryQOS:
-        """The pod's memory QoS: its class's (of the label, else Kubernetes' class), under its annotation `koordinator.sh/memoryQOS`.
     def cpu_burst(self, pod: Pod) -> CPUBurst:
         """The node's CPU burst, under the pod's annotation `koordinator.sh/cpuBurst`. Raises AnnotationError."""
         return merge_cpu_burst(self.burst, CPU_BURST.of(pod))
@@ -88,6 +86,8 @@ class Policy(msgspec.Struct, frozen=True):
         """The pod's annotation `koordinator.sh/cpuQOS`, None when it has none. Raises AnnotationError."""
         return CPU_QOS.of(pod)
 
+    def memory_qos(self, pod: Pod) -> MemoryQOS:
+        """The pod's memory QoS: its class's (of the label, else Kubernetes' class), under its annotation `koordinator.sh/memoryQOS`.
 
         `enable` in the result tells whether anything is asked for. Raises AnnotationError.
         """
@@ -136,6 +136,12 @@ def resolve(document: PolicyDocument | None, node_name: str, node_labels: Mappin
         for path, message in check_bandwidth(
             values["resource-qos-config"].networks, values["system-config"].total_network_bandwidth
         )
+    ]
+    classes = values["resource-qos-config"]
+    without_cgroup = {name: classes.of(name).blkio for name in ("LSR", "LS", "SYSTEM")}
+    notes += [
+        f"resource-qos-config.{path}: {message}"
+        for path, message in unused_blocks({f"{n.lower()}Class": blkio for n, blkio in without_cgroup.items()})
     ]
     config = values["koordnri-config"]
     budget_ms = config.chain_budget_milliseconds
