@@ -11,7 +11,8 @@ from koordnri.model import Hook, Pod
 from koordnri.model.fields import split_name
 from koordnri.policy import PolicyDocument
 from koordnri.policy.standing import StandingPolicy
-from koordnri.reconcile.comparison import RESTART, Comparison, Released, compare
+from koordnri.reconcile.classes import classes_above
+from koordnri.reconcile.comparison import RESTART, Comparison, Released, compare, names_of
 from koordnri.reconcile.reconciler import Done, Reconciler
 
 PATIENCE_S = 30.0
@@ -48,8 +49,10 @@ class Operator:
     def compare(self, new: PolicyDocument, against: PolicyDocument | None) -> Comparison:
         """What `new` would change of what runs; against the policy in force, unless another is given."""
         # Hooks are pure; a chain counts without a lock, so whoever decides has one of his own.
-        running = self._reconciler.running(self._ledger.pods())
-        return compare(Chain(self._hooks), running, self._snapshot(against), self._snapshot(new))
+        pods, old = self._ledger.pods(), self._snapshot(against)
+        running = self._reconciler.running(pods)
+        above = self._reconciler.running(one.place for one in classes_above(pods, old.node))
+        return compare(Chain(self._hooks), running, old, self._snapshot(new), above)
 
     def release(self, pod: str | None) -> list[Released]:
         """Give `NAMESPACE/NAME`, or everything, back to kubelet until we restart. What its files then hold is read back.
@@ -63,15 +66,21 @@ class Operator:
         self._let_go(frozenset("*") if pod is None else frozenset(p.id for p in pods))
         done = self._reconciler.ask(pods, PATIENCE_S)
         rows = [*(self._row(d) for d in done if d.goal.restores), *stays]
-        return sorted(rows, key=lambda row: row[:4])
+        return sorted(rows, key=lambda row: row.place)
 
     def _row(self, done: Done) -> Released:
         goal, outcome = done
         owner = goal.owner
         pod, container = (owner, "") if isinstance(owner, Pod) else (self._ledger.pod(owner.pod_id), owner.name)
-        namespace, name = ("", owner.id) if pod is None else (pod.namespace, pod.name)  # the pod may be gone meanwhile
+        names = {"namespace": "", "pod": owner.id} if pod is None else names_of(pod)  # the pod may be gone meanwhile
         return Released(
-            namespace, name, container, goal.name, outcome.before, outcome.after, outcome.status.value, outcome.error
+            container=container,
+            field=goal.name,
+            before=outcome.before,
+            after=outcome.after,
+            status=outcome.status.value,
+            error=outcome.error,
+            **names,
         )
 
     def _only_by_restart(self, pod: Pod) -> list[Released]:

@@ -14,6 +14,8 @@ from koordnri.reconcile.comparison import RESTART
 
 _FIELDS = {field.name: field for field in fields.ALL}
 _OWN = "(pod)"
+_ALL_PODS = "Guaranteed"
+"""Guaranteed pods have no cgroup of their own: they lie in the one that all pods are in."""
 
 
 def print_differences(found: Mapping[str, Any]) -> None:
@@ -28,7 +30,7 @@ def print_differences(found: Mapping[str, Any]) -> None:
             table.add_row(*map(escape, (*names, d["field"], *values, route, d["reason"])))
         out.print(table)
     for remark in found["remarks"]:
-        where = f"{remark['namespace']}/{remark['pod']}, {remark['container'] or _OWN}"
+        where = ", ".join(filter(None, _where(remark)))
         hook = f"hook {remark['hook']}, " if remark["hook"] else ""
         _line(out, f"remark: {hook}{where}: {remark['message']}")
     _line(out, _sum(found))
@@ -58,10 +60,17 @@ def _names(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
     """Pod and container of each row, empty where they are those of the row above."""
     names, last = [], ("", "")
     for row in rows:
-        pod, container = f"{row['namespace']}/{row['pod']}", row["container"] or _OWN
+        pod, container = _where(row)
         names.append(("" if pod == last[0] else pod, "" if (pod, container) == last else container))
         last = (pod, container)
     return names
+
+
+def _where(row: Mapping[str, Any]) -> tuple[str, str]:
+    """Pod and container; of a class its name and nothing. A daemon of an older version tells of none."""
+    if kube_class := row.get("class"):
+        return f"QoS class {kube_class}" + (" (all pods)" if kube_class == _ALL_PODS else ""), ""
+    return f"{row['namespace']}/{row['pod']}", row["container"] or _OWN
 
 
 def _value(row: Mapping[str, Any], which: str) -> str:
@@ -78,15 +87,18 @@ def _sum(found: Mapping[str, Any]) -> str:
     if not differences:
         return f"{policies}: nothing changes in {compared}"
     containers = {(d["namespace"], d["pod"], d["container"]) for d in differences if d["container"]}
-    pods = {(d["namespace"], d["pod"]) for d in differences}
+    classes = {d["class"] for d in differences if d.get("class")}
+    pods = {(d["namespace"], d["pod"]) for d in differences if not d.get("class")}
+    changed = [f"{_many(len(containers), 'container')} in {_many(len(pods), 'pod')}"] if pods else []
+    changed += [_many(len(classes), "QoS class")] if classes else []
     waiting = sum(d["route"] == RESTART for d in differences)
-    text = f"{policies}: {_many(len(differences), 'field')} of {_many(len(containers), 'container')} in {_many(len(pods), 'pod')}"
+    text = f"{policies}: {_many(len(differences), 'field')} of {' and '.join(changed)}"
     later = f", {waiting} of them not before a restart" if waiting else ""
     return f"{text} would change{later}; compared were {compared}"
 
 
 def _many(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}{'es' if noun.endswith('s') else 's'}"
 
 
 def _line(out: Console, text: str) -> None:

@@ -4,11 +4,13 @@ A running container follows by files that are written; what can only be set at a
 decided and is not any more goes back to the baseline. The JSON shapes are contracts: keys may be added to, never renamed.
 
     {"old": revision, "new": revision, "pods": how many were compared, "containers": likewise,
-     "differences": [{"namespace", "pod", "container", "field", "unit", "before", "after", "route", "recorded", "reason"}],
-     "remarks": [{"namespace", "pod", "container", "hook", "message"}]}
+     "differences": [{"namespace", "pod", "container", "class", "field", "unit", "before", "after", "route", "recorded", "reason"}],
+     "remarks": [{"namespace", "pod", "container", "class", "hook", "message"}]}
 
-`container` is null for the pod's own cgroup. `before` and `after` are null where nothing is set that we know of: for a field of the
-creation none of ours, for a cgroup what kubelet or the runtime had set.
+`container` is null for the pod's own cgroup. `class` is null, but for a cgroup above the pods: then it has the Kubernetes class
+("Guaranteed" is the root of all pods, of whatever class), `namespace` and `pod` are "", and `container` is null. `before` and `after`
+are null where nothing is set that we know of: for a field of the creation none of ours, for a cgroup what kubelet or the runtime had
+set.
 """
 
 from __future__ import annotations
@@ -18,13 +20,17 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from koordnri.chain import Chain, Refused, Snapshot
+from koordnri.ledger import CLASS_IDS
 from koordnri.model import Container, Decision, Event, Field, NodeState, Pod, Setting, fields
 from koordnri.model.difference import baseline_value
 from koordnri.model.plain import plain_value
 from koordnri.model.routes import REPLY, WRITE, Refusal
+from koordnri.reconcile.classes import decide_classes
 
 RESTART = "restart"
 """The route of what cannot change before the container is created anew."""
+_KUBELETS = {fields.CPU_SHARES: "cpu_shares", fields.MEMORY_LIMIT: "memory_limit"}
+"""What kubelet sets on the classes' cgroups by what the node can give to pods, so that no neutral value is a good guess."""
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 _Value = Callable[[Field, str], Any]
@@ -34,17 +40,17 @@ _Target = tuple[Field, str]
 
 
 class Running(NamedTuple):
-    """A pod that runs."""
+    """A pod that runs; or a cgroup above the pods, for which a Pod with its id stands (see koordnri.reconcile.classes)."""
 
     pod: Pod
     """with the resources that kubelet set on its cgroup"""
-    containers: Sequence[Container]
+    containers: Sequence[Container] = ()
     had: Mapping[str, Any] = _NOTHING
     """name of the field → what the pod's own file held before our first write, where that is known"""
 
 
 class Difference(NamedTuple):
-    """One field of one container that does not stay as it is. `container` is "" for the pod's own cgroup."""
+    """One field of one cgroup that does not stay as it is. `container` is "" for the pod's own cgroup."""
 
     namespace: str
     pod: str
@@ -59,14 +65,12 @@ class Difference(NamedTuple):
     recorded: bool
     """whether it is also recorded through the runtime, where the daemon has a route for that"""
     reason: str
+    kube_class: str = ""
+    """of a cgroup above the pods; then there is neither namespace nor pod"""
 
     def as_json(self) -> dict[str, Any]:
         """See the module."""
-        return self._asdict() | {
-            "container": self.container or None,
-            "before": plain_value(self.before),
-            "after": plain_value(self.after),
-        }
+        return _shape(self)
 
 
 class Remark(NamedTuple):
@@ -77,10 +81,11 @@ class Remark(NamedTuple):
     container: str
     hook: str
     message: str
+    kube_class: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """See the module."""
-        return self._asdict() | {"container": self.container or None}
+        return _shape(self)
 
 
 class Comparison(NamedTuple):
@@ -103,7 +108,7 @@ class Comparison(NamedTuple):
 
 
 class Released(NamedTuple):
-    """One field of one container that was given back to kubelet, or could not be. `container` as in Difference."""
+    """One field of one cgroup that was given back to kubelet, or could not be. Names as in Difference."""
 
     namespace: str
     pod: str
@@ -115,14 +120,29 @@ class Released(NamedTuple):
     status: str
     """`restart`, or what came of the write: see koordnri.host.change.Status"""
     error: str = ""
+    kube_class: str = ""
+
+    @property
+    def place(self) -> tuple[bool, str, str, str, str, str]:
+        """To sort by: pods with their containers, then what is above them."""
+        return bool(self.kube_class), self.namespace, self.pod, self.kube_class, self.container, self.field
 
     def as_json(self) -> dict[str, Any]:
-        """Names as above, `container` null for the pod's own cgroup."""
-        return self._asdict() | {
-            "container": self.container or None,
-            "before": plain_value(self.before),
-            "after": plain_value(self.after),
-        }
+        """Names as above, `container` null for the pod's own cgroup, `class` null but for one above the pods."""
+        return _shape(self)
+
+
+def _shape(row: Difference | Remark | Released) -> dict[str, Any]:
+    shape = {key: plain_value(value) for key, value in row._asdict().items()}
+    kube_class = shape.pop("kube_class")
+    return shape | {"container": row.container or None, "class": kube_class or None}
+
+
+def names_of(owner: Pod) -> dict[str, str]:
+    """Namespace, pod and class, as rows name them, of a pod or of what stands for a class."""
+    if owner.id in CLASS_IDS:
+        return {"namespace": "", "pod": "", "kube_class": owner.name}
+    return {"namespace": owner.namespace, "pod": owner.name, "kube_class": ""}
 
 
 class _Decided(NamedTuple):
@@ -146,12 +166,20 @@ class _Move(NamedTuple):
     reason: str
 
 
-def compare(chain: Chain, running: Iterable[Running], old: Snapshot, new: Snapshot) -> Comparison:
-    """Decide everything that runs under both snapshots of one node. Nobody else may use `chain` meanwhile."""
-    running = list(running)
+def compare(
+    chain: Chain, running: Iterable[Running], old: Snapshot, new: Snapshot, above: Iterable[Running] = ()
+) -> Comparison:
+    """Decide everything that runs under both snapshots of one node. Nobody else may use `chain` meanwhile.
+
+    above   what is known of the cgroups above the pods
+    """
+    running, known = list(running), {one.pod.id: one for one in above}
+    pods = [one.pod for one in running]
     # Everything under one policy, then under the other: the chain plans anew for each change of policy.
     before = [_decide(chain, one, old) for one in running]
+    classes_before = {place.id: decision for place, decision in decide_classes(chain, pods, old)}
     after = [_decide(chain, one, new) for one in running]
+    classes_after = decide_classes(chain, pods, new)
     differences: list[Difference] = []
     remarks: dict[Remark, None] = {}
     for one, was, becomes in zip(running, before, after, strict=True):
@@ -160,6 +188,10 @@ def compare(chain: Chain, running: Iterable[Running], old: Snapshot, new: Snapsh
         for i, container in enumerate(one.containers):
             differences += _of_running(one.pod, container, was.following[i], becomes.following[i], new)
             differences += _of_creation(one.pod, container, was.created[i][0], becomes.created[i][0], new)
+    for place, decision in classes_after:
+        one, was_decided = known.get(place.id, Running(place)), classes_before[place.id]
+        remarks |= dict.fromkeys(_errors(place, "", was_decided, decision))
+        differences += _of_class(one, was_decided, decision, new)
     containers = sum(len(one.containers) for one in running)
     return Comparison(old.policy.revision, new.policy.revision, len(running), containers, differences, list(remarks))
 
@@ -188,6 +220,20 @@ def _of_pod(running: Running, old: Decision, new: Decision, snapshot: Snapshot) 
 
     for move in _moves(old, new, snapshot, baseline):
         yield _difference(pod, "", move, WRITE, recorded=False)
+
+
+def _of_class(running: Running, old: Decision, new: Decision, snapshot: Snapshot) -> Iterator[Difference]:
+    place, had = running.pod, running.had
+
+    def baseline(field: Field, name: str) -> Any:
+        if name in had:
+            return had[name]
+        if (attribute := _KUBELETS.get(field)) is not None:
+            return getattr(place.resources, attribute)
+        return baseline_value(field, place.resources, snapshot.node)
+
+    for move in _moves(old, new, snapshot, baseline):
+        yield _difference(place, "", move, WRITE, recorded=False)
 
 
 def _of_running(
@@ -280,9 +326,16 @@ def _same(field: Field, a: Any, b: Any) -> bool:
 
 
 def _difference(pod: Pod, container: str, move: _Move, route: str, recorded: bool) -> Difference:
-    unit = move.setting.field.unit
     return Difference(
-        pod.namespace, pod.name, container, move.name, unit, move.before, move.after, route, recorded, move.reason
+        container=container,
+        field=move.name,
+        unit=move.setting.field.unit,
+        before=move.before,
+        after=move.after,
+        route=route,
+        recorded=recorded,
+        reason=move.reason,
+        **names_of(pod),
     )
 
 
@@ -301,8 +354,8 @@ def _remarks(running: Running, old: _Decided, new: _Decided) -> Iterator[Remark]
 def _errors(pod: Pod, container: str, old: Decision, new: Decision) -> Iterator[Remark]:
     failing = {(e.hook, e.message) for e in new.errors}
     for error in new.errors:
-        yield Remark(pod.namespace, pod.name, container, error.hook, error.message)
+        yield Remark(container=container, hook=error.hook, message=error.message, **names_of(pod))
     for error in old.errors:
         if (error.hook, error.message) not in failing:
             message = f"under the old policy: {error.message}; what it left there is not known"
-            yield Remark(pod.namespace, pod.name, container, error.hook, message)
+            yield Remark(container=container, hook=error.hook, message=message, **names_of(pod))

@@ -119,6 +119,25 @@ def test_the_table_names_each_change_with_its_route_and_sums_up(files):
     )
 
 
+def test_what_is_protected_of_a_pod_is_protected_of_its_class_and_of_all_pods(files):
+    policy = "resource-qos-config: {lsClass: {memoryQOS: {enable: true, minLimitPercent: 50}}}\n"
+    protected = pod(cpu="")
+    protected["spec"]["containers"][0]["resources"] = {"requests": {"memory": "64Mi"}}
+    done = files.diff(policy, "-o", "json", pods=[protected])
+    found = [d for d in json.loads(done.stdout)["differences"] if d["field"] == "memory.min" and d["class"]]
+    half = 32 << 20
+    assert {(d["class"], d["namespace"], d["pod"], d["container"], d["before"], d["after"]) for d in found} == {
+        ("Guaranteed", "", "", None, 0, half),
+        ("Burstable", "", "", None, 0, half),
+    }
+    table = files.diff(policy, pods=[protected])
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in table.stdout.splitlines() if "│" in line]
+    burstable = next(row for row in rows if row[0] == "QoS class Burstable")
+    assert burstable[1:6] == ["", "memory.min", "0", f"{half} (32 MiB)", "write"]
+    assert any(row[0].startswith("QoS class Guaranteed (all") for row in rows)
+    assert " in 1 pod and 2 QoS classes would change;" in table.stdout
+
+
 def test_text_of_a_pod_cannot_steer_the_terminal_nor_style_the_table(files):
     strange = pod()
     strange["metadata"]["annotations"] = {"koordinator.sh/memoryQOS": "\x1b[2J[red]"}
@@ -211,9 +230,10 @@ def test_a_policy_is_required():
 
 
 def test_the_examples():
-    done = run("--policy", EXAMPLES / "policy.yaml", "-f", EXAMPLES / "pods.yaml", "--node", EXAMPLES / "node.yaml")
-    assert done.exit_code == 1
-    assert "memoryQOS minLimitPercent" in done.stdout
+    files = ["--policy", EXAMPLES / "policy.yaml", "-f", EXAMPLES / "pods.yaml", "--node", EXAMPLES / "node.yaml"]
+    assert run(*files).exit_code == 1
+    found = json.loads(run(*files, "-o", "json").stdout)["differences"]
+    assert "memoryQOS minLimitPercent" in {d["reason"] for d in found}
 
 
 # -- the running daemon -----------------------------------------------------------------------------------------------

@@ -10,7 +10,8 @@ from koordnri.chain import Chain, Snapshot, load_hooks
 from koordnri.host.change import Status
 from koordnri.model import Container, Resources
 from koordnri.policy import PolicyDocument, resolve
-from koordnri.reconcile.comparison import Comparison, Released, Running, compare
+from koordnri.reconcile.classes import classes_above
+from koordnri.reconcile.comparison import Comparison, Released, Running, compare, names_of
 from tests.reconcile.fake_node import FakeNode
 
 
@@ -48,7 +49,8 @@ class Controlled:
             raise LookupError(f"{pod} has no sandbox on this node")
         ids = {"*"} if pod is None else {pods[pod].id}
         node.state = replace(node.state, released=node.state.released | ids)
-        owners = {p.cgroup_parent.strip("/"): (p, "") for p in pods.values()}
+        places = [one.place for one in classes_above(list(pods.values()), node.state)]
+        owners = {p.cgroup_parent.strip("/"): (p, "") for p in [*pods.values(), *places]}
         owners |= {
             f"{p.cgroup_parent.strip('/')}/{e.id}": (p, e.name)
             for p in pods.values()
@@ -59,9 +61,11 @@ class Controlled:
             if outcome.status is not Status.SAME:
                 owner, container = owners[outcome.change.directory]
                 field = outcome.change.field.named(outcome.change.key)
-                values = (outcome.before, outcome.after, outcome.status.value, outcome.error)
-                released.append(Released(owner.namespace, owner.name, container, field, *values))
-        return sorted(released, key=lambda one: one[:4])
+                row = Released(
+                    "", "", container, field, outcome.before, outcome.after, outcome.status.value, outcome.error
+                )
+                released.append(row._replace(**names_of(owner)))
+        return sorted(released, key=lambda one: one.place)
 
     def _under(self, document: PolicyDocument) -> Snapshot:
         return Snapshot.of(resolve(document, self.node.state.name, {}), self.node.state)

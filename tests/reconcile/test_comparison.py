@@ -12,14 +12,26 @@ from fake_node import DISKS, HALVED, FakeNode, busy_node, pinned_to
 from koordnri.chain import Chain, Snapshot, load_hooks
 from koordnri.host.change import Status
 from koordnri.host.spelling import form
-from koordnri.model import Container, ContainerContext, Hook, NodeState, Pod, PodContext, Resources, fields
+from koordnri.model import (
+    ClassContext,
+    Container,
+    ContainerContext,
+    Hook,
+    NodeState,
+    Pod,
+    PodContext,
+    Resources,
+    fields,
+)
 from koordnri.model.fields import UNLIMITED, Mount
 from koordnri.model.node import Resctrl
 from koordnri.model.topology import Topology
+from koordnri.reconcile.classes import classes_above
 from koordnri.reconcile.comparison import Comparison, Released, Running, compare
 from tests.hooks.one_hook import policy_of
 
 BOTH = pytest.mark.parametrize("version", [1, 2])
+CLASS_DIRECTORIES = {"Guaranteed": "kubepods", "Burstable": "burstable", "BestEffort": "besteffort"}
 BE_DISK = {"name": "/dev/sda", "ioCfg": {"readBPS": 1024, "ioWeightPercent": 30}}
 LS_MEMORY = {"memoryQOS": {"enable": True, "minLimitPercent": 50, "lowLimitPercent": 80, "throttlingPercent": 90}}
 
@@ -66,9 +78,16 @@ def running(node: FakeNode) -> list[Running]:
     return found
 
 
+def above(node: FakeNode) -> list[Running]:
+    """What its daemon knows of the classes."""
+    places = [one.place for one in classes_above(node.ledger.pods(), node.state)]
+    return [Running(place, (), node.ledger.written(place.id)) for place in places]
+
+
 def told(node: FakeNode, **new: Any) -> Comparison:
     """The policy in force against this one."""
-    return compare(Chain(load_hooks()), running(node), node.snapshot, Snapshot.of(policy_of(**new), node.state))
+    new_snapshot = Snapshot.of(policy_of(**new), node.state)
+    return compare(Chain(load_hooks()), running(node), node.snapshot, new_snapshot, above(node))
 
 
 def one(
@@ -110,7 +129,8 @@ def test_exactly_what_is_told_is_then_written(version, old, new):
         if d.route == "write":
             family, _, disk = d.field.partition("[")
             name = f"{family}[{DISKS[disk[:-1]]}]" if disk else family
-            expected[f"{d.pod}-{d.container}" if d.container else d.pod, name] = d
+            place = CLASS_DIRECTORIES[d.kube_class] if d.kube_class else d.pod
+            expected[f"{place}-{d.container}" if d.container else place, name] = d
     assert written.keys() == expected.keys()
     for key, difference in expected.items():
         same = form(written[key].change.field, version).same
@@ -145,7 +165,15 @@ class Third(Hook):
 
     name = "third"
     order = 5
-    owns = (fields.ENV, fields.MOUNT, fields.CPU_BURST, fields.CPU_MEMS, fields.CPU_QUOTA, fields.MEMORY_MIN)
+    owns = (
+        fields.ENV,
+        fields.MOUNT,
+        fields.CPU_BURST,
+        fields.CPU_MEMS,
+        fields.CPU_QUOTA,
+        fields.CPU_SHARES,
+        fields.MEMORY_MIN,
+    )
 
     def decide(self, ctx: ContainerContext) -> None:
         self._do(ctx, ctx.policy.hook_options(self.name).get("container", {}))
@@ -153,7 +181,14 @@ class Third(Hook):
     def decide_pod(self, ctx: PodContext) -> None:
         self._do(ctx, ctx.policy.hook_options(self.name).get("pod", {}))
 
-    def _do(self, ctx: ContainerContext | PodContext, said: Any) -> None:
+    def decide_class(self, ctx: ClassContext) -> None:
+        said = ctx.policy.hook_options(self.name).get("class", {})
+        if said == "count":
+            ctx.set(fields.MEMORY_MIN, 4096 * len(ctx.pods), "a page for each pod")
+        else:
+            self._do(ctx, said)
+
+    def _do(self, ctx: ContainerContext | PodContext | ClassContext, said: Any) -> None:
         if said == "fail":
             raise RuntimeError("no idea")
         for name, value in said.items():
@@ -161,9 +196,9 @@ class Third(Hook):
             ctx.set(field, Mount(**value) if isinstance(value, dict) else value, "as told", key)
 
 
-def third(container: Any = (), pod: Any = (), **more: Any) -> dict[str, Any]:
+def third(container: Any = (), pod: Any = (), of_class: Any = (), **more: Any) -> dict[str, Any]:
     """A policy with these options of the hook `third`."""
-    options = {"container": container or {}, "pod": pod or {}}
+    options = {"container": container or {}, "pod": pod or {}, "class": of_class or {}}
     return hooks(third={"options": options, **more})
 
 
@@ -241,6 +276,68 @@ def test_a_pod_goes_back_to_what_its_files_had_where_that_is_known():
         assert [(d.before, d.after) for d in found.differences] == [(4096, after)]
 
 
+# -- the classes ------------------------------------------------------------------------------------------------------
+
+
+def of_classes(found: Comparison) -> dict[tuple[str, str], tuple[Any, Any]]:
+    return {(d.kube_class, d.field): (d.before, d.after) for d in found.differences if d.kube_class}
+
+
+def test_the_root_of_all_pods_follows_every_pod_and_the_other_classes_their_own():
+    places = ("p", "burstable/a"), ("q", "burstable/b"), ("r", "besteffort/c"), ("s", "d")
+    pods = [Pod(id, id, "shop", id, cgroup_parent=f"/kubepods/{parent}") for id, parent in places]
+    snapshots = [Snapshot.of(policy_of(**p), NodeState()) for p in (third(), third(of_class="count"))]
+    found = compare(Chain([Third()]), [Running(pod) for pod in pods], *snapshots)
+    assert of_classes(found) == {
+        ("Guaranteed", "memory.min"): (0, 4 * 4096),
+        ("Burstable", "memory.min"): (0, 2 * 4096),
+        ("BestEffort", "memory.min"): (0, 4096),
+    }
+    assert {(d.route, d.recorded, d.reason) for d in found.differences} == {("write", False, "a page for each pod")}
+    assert (found.pods, found.containers) == (4, 0)
+
+
+def test_a_pod_that_is_released_is_not_in_its_class_any_more():
+    pods = [Pod(id, id, "shop", id, cgroup_parent=f"/kubepods/burstable/{id}") for id in "pq"]
+    policy = policy_of(**third(of_class="count"))
+    snapshots = [Snapshot.of(policy, NodeState(released=frozenset(released))) for released in ((), "p")]
+    found = compare(Chain([Third()]), [Running(pod) for pod in pods], *snapshots)
+    assert of_classes(found) == {
+        ("Guaranteed", "memory.min"): (2 * 4096, 4096),
+        ("Burstable", "memory.min"): (2 * 4096, 4096),
+    }
+
+
+def test_a_class_goes_back_to_what_its_files_had_where_that_is_known():
+    told = {"memory.min": 4096, "cpu.quota": 100_000, "cpu.shares": 512}
+    snapshots = [Snapshot.of(policy_of(**p), NodeState()) for p in (third(of_class=told), third())]
+    place = next(one.place for one in classes_above([], NodeState()) if one.place.name == "Burstable")
+    known = Running(place.with_resources(Resources(cpu_quota=200_000)), (), {"memory.min": 8192})
+    found = of_classes(compare(Chain([Third()]), [], *snapshots, [known]))
+    assert found["Burstable", "memory.min"] == (4096, 8192)
+    assert found["Burstable", "cpu.quota"] == (100_000, 200_000)
+    assert found["BestEffort", "memory.min"] == (4096, 0)
+    assert found["BestEffort", "cpu.quota"] == (100_000, UNLIMITED)
+    # kubelet's own, by what the node has to give: nobody but the file can tell.
+    assert found["BestEffort", "cpu.shares"] == (512, None)
+
+
+def test_a_hook_that_fails_for_a_class_leaves_it_as_it_is_and_is_told():
+    found = compared(third(of_class={"memory.min": 4096}), third(of_class="fail"))
+    assert found.differences == []
+    assert [r.as_json() for r in found.remarks if r.kube_class == "Burstable"] == [
+        {
+            "namespace": "",
+            "pod": "",
+            "container": None,
+            "class": "Burstable",
+            "hook": "third",
+            "message": "RuntimeError: no idea",
+        }
+    ]
+    assert len(found.remarks) == 3
+
+
 # -- hooks that cannot, or may not ------------------------------------------------------------------------------------
 
 
@@ -302,6 +399,7 @@ def test_the_shape_in_json():
                 "namespace": "shop",
                 "pod": "p",
                 "container": "main",
+                "class": None,
                 "field": "cpu.quota",
                 "unit": "µs",
                 "before": 50_000,
@@ -314,6 +412,7 @@ def test_the_shape_in_json():
                 "namespace": "shop",
                 "pod": "p",
                 "container": "main",
+                "class": None,
                 "field": "mount[/lib]",
                 "unit": "bind mount",
                 "before": None,
@@ -324,7 +423,14 @@ def test_the_shape_in_json():
             },
         ],
         "remarks": [
-            {"namespace": "shop", "pod": "p", "container": None, "hook": "third", "message": "RuntimeError: no idea"}
+            {
+                "namespace": "shop",
+                "pod": "p",
+                "container": None,
+                "class": None,
+                "hook": "third",
+                "message": "RuntimeError: no idea",
+            }
         ],
     }
     assert found.old != found.new
@@ -341,4 +447,20 @@ def test_the_shape_of_what_was_released():
         "after": 0,
         "status": "written",
         "error": "",
+        "class": None,
     }
+
+
+def test_a_row_of_a_class_has_neither_pod_nor_container():
+    found = compared(third(), third(of_class={"memory.min": 4096}))
+    shapes = [d.as_json() for d in found.differences]
+    assert {(s["class"], s["namespace"], s["pod"], s["container"]) for s in shapes} == {
+        (kube_class, "", "", None) for kube_class in ("Guaranteed", "Burstable", "BestEffort")
+    }
+    released = Released("", "", "", "memory.min", 4096, 0, "written", kube_class="Burstable").as_json()
+    assert (released["class"], released["namespace"], released["pod"], released["container"]) == (
+        "Burstable",
+        "",
+        "",
+        None,
+    )

@@ -1,0 +1,48 @@
+"""The cgroups above the pods: those of Kubernetes' QoS classes. One place says which there are and what is decided of each."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from koordnri.chain import Chain, Snapshot
+from koordnri.host.cgroup_paths import class_directory, parent_directory, pod_directory
+from koordnri.model import Decision, KubeQoS, NodeError, NodeState, Pod
+
+
+class Class(NamedTuple):
+    """The cgroup of one class."""
+
+    qos: KubeQoS
+    place: Pod
+    """stands for it, with an id of ledger.CLASS_IDS and the name of the class: it has its cgroup, and nothing else of a pod"""
+    pods: Sequence[Pod]
+    """all below it: of Guaranteed's, which is the root of all pods, those of the other classes too"""
+
+
+def classes_above(pods: Iterable[Pod], node: NodeState) -> list[Class]:
+    """The cgroups above these pods, which are all of the node."""
+    pods, found = list(pods), []
+    for qos in KubeQoS:
+        below = pods if qos is KubeQoS.GUARANTEED else [p for p in pods if p.kube_qos is qos]
+        place = Pod(f"class:{qos.value}", "", "", qos.value, cgroup_parent=_directory(qos, below, node))
+        found.append(Class(qos, place, below))
+    return found
+
+
+def decide_classes(chain: Chain, pods: Iterable[Pod], snapshot: Snapshot) -> list[tuple[Pod, Decision]]:
+    """Decide every cgroup above these pods: what stands for it, and the decision. Empty when no hook has a say there."""
+    if not chain.decides_classes:
+        return []
+    found = classes_above(pods, snapshot.node)
+    return [(c.place, chain.decide_class(c.qos, c.place, c.pods, snapshot)) for c in found]
+
+
+def _directory(qos: KubeQoS, pods: Sequence[Pod], node: NodeState) -> str:
+    """By where a pod of the class is; kubelet's --cgroup-root is known from nowhere else."""
+    for pod in pods:
+        if pod.kube_qos is qos:
+            with contextlib.suppress(NodeError):
+                return parent_directory(pod_directory(pod.cgroup_parent))
+    return class_directory(qos, node.cgroup_driver)
