@@ -1,29 +1,57 @@
-"""GPUs that the scheduler gave to the pod: env, mount, device.
+"""Accelerators that the scheduler gave to the pod: env, mount, device, cdi.
 
-`scheduling.koordinator.sh/device-allocated` names them; every container of the pod sees all of them, as the scheduler does not
-tell containers apart:
+`scheduling.koordinator.sh/device-allocated` names them. Every container of the pod gets all of them, as the annotation does not tell
+containers apart. Steps:
 
-    NVIDIA_VISIBLE_DEVICES = their minors, in the annotation's order
+1. GPUs (`gpu`), by the vendor that the policy or the node's label node.koordinator.sh/gpu-vendor says, else NVIDIA:
 
-With the label `koordinator.sh/gpu-isolation-provider: HAMi-core` and less than a whole GPU, HAMi-core's library enforces the share:
-CUDA_DEVICE_MEMORY_LIMIT (bytes), CUDA_DEVICE_SM_LIMIT (percent, where given), LD_PRELOAD, and bind mounts of the library and of
-its lock directory. The share is the first device's, as the scheduler gives the same of each. What is wrong with the share costs
-the share; NVIDIA_VISIBLE_DEVICES stays, since without it the image's own default, often `all`, would count.
+       NVIDIA_VISIBLE_DEVICES = their minors (or, by the policy, UUIDs), in the annotation's order
 
-Other vendors' devices are their device plugins' affair. Source: koordlet.md 2.6, 8.
+   Other vendors have other variables; the policy has the table. Where the policy wants CDI and the runtime has it, CDI devices are
+   given instead, and the variable tells the vendor's own runtime to add none. A share of a device goes to NVIDIA's containers only:
+   other vendors' shares are enforced by their device plugins, and our variable would give the whole device.
+2. HAMi-core: with the label `koordinator.sh/gpu-isolation-provider: HAMi-core` and less than a whole GPU, its library enforces the share:
+   CUDA_DEVICE_MEMORY_LIMIT (bytes), CUDA_DEVICE_SM_LIMIT (percent, where given), LD_PRELOAD, and bind mounts of the library (read-only,
+   which koordlet's is not: a container could rewrite what its neighbours load) and of its lock directory. The share is the first
+   device's, as the scheduler gives the same of each.
+3. RDMA (`rdma`): see koordnri_hooks.rdma.
+
+What is wrong with one step costs that step. What is wrong with the share costs the share; the variable stays, since without it the image's
+own default, often `all`, would count. A variable that the container's own spec sets is replaced, never merged.
+
+Whoever may create pods may write the annotation. The variable grants nothing that he could not set himself; device nodes do, so they go
+to pods only whose spec requests devices, unless the policy trusts the annotation (`requireRequest`).
+
+Fields of this hook are set while a container is created, and never later. Source: koordlet.md 2.6, 2.7, 8.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from koordnri.model import AnnotationError, ContainerContext, Hook, Mount, Pod, fields, parse_quantity, quantity_value
 from koordnri.model.annotations import DEVICE_ALLOCATED, GPU_ISOLATION_LABEL, AllocatedDevice
-from koordnri.model.fields import ENV, MOUNT
+from koordnri.model.fields import CDI, ENV, MOUNT
+from koordnri_hooks.device_request import why_not_requested
+from koordnri_hooks.rdma import give_rdma
 
+if TYPE_CHECKING:  # a hook reads the policy that it is given, and imports nothing of it
+    from koordnri.policy.gpu_vendors import GPUVendor
+
+VENDOR_LABEL = "node.koordinator.sh/gpu-vendor"
 HAMI = "HAMi-core"
 CORE = "koordinator.sh/gpu-core"
 MEMORY = "koordinator.sh/gpu-memory"
 MEMORY_RATIO = "koordinator.sh/gpu-memory-ratio"
+MOST_DEVICES = 256
+"""More than any machine has; a longer list is no scheduler's work."""
+MOST_MINOR = (1 << 20) - 1
+"""The kernel's minor numbers have 20 bits."""
 _PARSED = "share of " + DEVICE_ALLOCATED.key
+# A letter, a digit and some length: no number or word (`all`, `0`) that would mean other devices; no comma, which would mean several.
+_UUID = re.compile(r"(?=.*[A-Za-z])(?=.*[0-9])[A-Za-z0-9][A-Za-z0-9._:-]{6,126}[A-Za-z0-9]", re.ASCII)
 
 
 class GPU(Hook):
@@ -31,30 +59,118 @@ class GPU(Hook):
 
     name = "gpu"
     order = 60
-    owns = (fields.ENV, fields.MOUNT, fields.DEVICE)
+    owns = (fields.ENV, fields.MOUNT, fields.DEVICE, fields.CDI)
 
     def decide(self, ctx: ContainerContext) -> None:
         pod = ctx.pod
         if DEVICE_ALLOCATED.key not in pod.annotations:
             return
-        devices = (DEVICE_ALLOCATED.of(pod) or {}).get("gpu")
-        if not devices:
+        allocated = DEVICE_ALLOCATED.of(pod)
+        if not allocated:
             return
-        for i, device in enumerate(devices):
-            if device.minor < 0:
-                raise AnnotationError(DEVICE_ALLOCATED.key, f"gpu[{i}].minor: expected at least 0, got {device.minor}")
-        ctx.set(ENV, ",".join([str(d.minor) for d in devices]), "GPUs given by the scheduler", "NVIDIA_VISIBLE_DEVICES")
-        if pod.labels.get(GPU_ISOLATION_LABEL) == HAMI:
+        for kind, give in (("gpu", _give_gpus), ("rdma", give_rdma)):
+            if devices := allocated.get(kind):
+                try:
+                    give(ctx, devices)
+                except AnnotationError as error:
+                    ctx.error(error)
+
+
+def _give_gpus(ctx: ContainerContext, devices: Sequence[AllocatedDevice]) -> None:
+    pod, options = ctx.pod, ctx.policy.gpu
+    if len(devices) > MOST_DEVICES:
+        raise AnnotationError(DEVICE_ALLOCATED.key, f"gpu: expected at most {MOST_DEVICES} devices, got {len(devices)}")
+    name, vendor = options.vendor_on(ctx.node.labels.get(VENDOR_LABEL))
+    if vendor is None:
+        ctx.skip("gpu", f"left to the device plugin: koordnri-config.hooks.gpu.vendors has no {name:.60}")
+        return
+    minors = _minors(devices)
+    if not vendor.shares and (share := _first_share(devices)) is not None:
+        ctx.skip(
+            "gpu", f"left to the device plugin: gpu[{share}] is a share of a device, which only {name} can enforce"
+        )
+        return
+    no_request = ""
+    if options.require_request != "never":
+        no_request = why_not_requested(pod, "gpu", vendor.resource_domains)
+        if no_request and options.require_request == "always":
+            ctx.skip("gpu", no_request)
+            return
+    by_uuid = options.identify == "uuid"
+    if options.inject == "cdi":
+        kind = vendor.cdi_kind
+        why_not = ctx.node.no_cdi or no_request if kind else f"devices of {name} have no CDI kind"
+        if kind and not why_not:
+            names = _uuids(devices) if by_uuid else minors
+            ctx.set(CDI, ",".join(names), "GPUs given by the scheduler", kind)
+            _set_env(ctx, vendor.env_beside_cdi, devices, minors, by_uuid, "the GPUs are given as CDI devices")
+            _isolate_share(ctx, vendor, devices[0])
+            return
+        ctx.skip(CDI, f"{why_not}; the devices are given by environment", kind or name)
+    _set_env(ctx, vendor.env, devices, minors, by_uuid, "GPUs given by the scheduler")
+    _isolate_share(ctx, vendor, devices[0])
+
+
+def _set_env(
+    ctx: ContainerContext,
+    env: dict[str, str],
+    devices: Sequence[AllocatedDevice],
+    minors: Sequence[str],
+    by_uuid: bool,
+    reason: str,
+) -> None:
+    for variable, template in env.items():
+        value = template
+        if "{" in template:
+            value = template.replace("{devices}", "{uuids}" if by_uuid else "{minors}")
+            value = value.replace("{minors}", ",".join(minors))
+            if "{uuids}" in value:
+                value = value.replace("{uuids}", ",".join(_uuids(devices)))
+        ctx.set(ENV, value, reason, variable)
+
+
+def _minors(devices: Sequence[AllocatedDevice]) -> list[str]:
+    """In the annotation's order; one that is named twice counts once. Raises AnnotationError."""
+    for i, device in enumerate(devices):
+        if not 0 <= device.minor <= MOST_MINOR:
+            expected = "at least 0" if device.minor < 0 else f"at most {MOST_MINOR}"
+            raise AnnotationError(
+                DEVICE_ALLOCATED.key, f"gpu[{i}].minor: expected {expected}, got {device.minor!s:.24}"
+            )
+    return list(dict.fromkeys([str(d.minor) for d in devices]))
+
+
+def _uuids(devices: Sequence[AllocatedDevice]) -> list[str]:
+    """The same by UUID. Raises AnnotationError."""
+    for i, device in enumerate(devices):
+        if not _UUID.fullmatch(device.id):
+            raise AnnotationError(
+                DEVICE_ALLOCATED.key,
+                f'gpu[{i}].id: expected the UUID of one device, as the policy says identify: uuid, got "{device.id[:60]}"',
+            )
+    return list(dict.fromkeys([d.id for d in devices]))
+
+
+def _first_share(devices: Sequence[AllocatedDevice]) -> int | None:
+    """Index of the first device of which only a part was given, None when all are whole. Raises AnnotationError."""
+    for i, device in enumerate(devices):
+        if device.extension is not None and device.extension.gpu_shared_resource_template:
+            return i
+        for resource in (CORE, MEMORY_RATIO):
             try:
-                share = _share(pod, devices[0])
-            except AnnotationError as error:
-                ctx.error(error)
-            else:
-                if share is not None:
-                    _isolate(ctx, share)
+                if resource in device.resources and parse_quantity(device.resources[resource]) < 100:
+                    return i
+            except ValueError as error:
+                raise AnnotationError(DEVICE_ALLOCATED.key, f'gpu[{i}].resources["{resource}"]: {error}') from None
+    return None
 
 
-def _isolate(ctx: ContainerContext, share: tuple[str, str]) -> None:
+def _isolate_share(ctx: ContainerContext, vendor: GPUVendor, device: AllocatedDevice) -> None:
+    if not vendor.shares or ctx.pod.labels.get(GPU_ISOLATION_LABEL) != HAMI:
+        return
+    share = _share(ctx.pod, device)
+    if share is None:
+        return
     reason = "HAMi-core keeps the container to its share of the GPU"
     options = ctx.policy.gpu
     memory_bytes, cores_percent = share
@@ -63,7 +179,7 @@ def _isolate(ctx: ContainerContext, share: tuple[str, str]) -> None:
         ctx.set(ENV, cores_percent, reason, "CUDA_DEVICE_SM_LIMIT")
     library, locks = options.hami_library_path, options.hami_lock_path
     ctx.set(ENV, library, reason, "LD_PRELOAD")
-    ctx.set(MOUNT, Mount(library), reason, library)
+    ctx.set(MOUNT, Mount(library, options=("rbind", "ro")), reason, library)
     ctx.set(MOUNT, Mount(locks), reason, locks)
     if options.hami_cache_directory is not None:
         ctx.skip(
@@ -85,7 +201,10 @@ def _read_share(device: AllocatedDevice) -> tuple[str, str] | None:
         where = MEMORY_RATIO
         if where not in given:
             raise ValueError("expected how many percent of the GPU's memory are given, it is missing")
-        if parse_quantity(given[where]) >= 100:
+        ratio = parse_quantity(given[where])
+        if ratio < 0:
+            raise ValueError(f'expected at least 0, got "{given[where]}"')
+        if ratio >= 100:
             return None
         where = MEMORY
         if where not in given:

@@ -36,6 +36,8 @@ class GPUVendor(Document, frozen=True, forbid_unknown_fields=True):
     """Vendor and class of its CDI devices, such as nvidia.com/gpu; None: it has none, so that `inject: cdi` stays env."""
     env_beside_cdi: dict[str, Text] = field(default_factory=dict, name="envBesideCDI")
     """Set beside CDI devices, so that the vendor's own runtime adds nothing to them, whatever the image asks for."""
+    shares: bool = False
+    """Whether a share of a device is given like a whole one, as HAMi-core may enforce it; else it is left to the device plugin."""
     resource_domains: tuple[Text, ...] = ()
     """Extended resources of these domains are a request for its devices, as are koordinator.sh/gpu and its kin."""
 
@@ -58,11 +60,18 @@ class GPUVendor(Document, frozen=True, forbid_unknown_fields=True):
 
 VENDORS: Final = {
     NVIDIA: GPUVendor(
-        {"NVIDIA_VISIBLE_DEVICES": "{devices}"}, "nvidia.com/gpu", {"NVIDIA_VISIBLE_DEVICES": "void"}, ("nvidia.com",)
+        {"NVIDIA_VISIBLE_DEVICES": "{devices}"},
+        "nvidia.com/gpu",
+        {"NVIDIA_VISIBLE_DEVICES": "void"},
+        shares=True,
+        resource_domains=("nvidia.com",),
     ),
     # Not ROCR_VISIBLE_DEVICES beside it: that counts the devices which AMD's runtime has put into the container, from 0.
     "amd": GPUVendor(
-        {"AMD_VISIBLE_DEVICES": "{devices}"}, "amd.com/gpu", {"AMD_VISIBLE_DEVICES": "none"}, ("amd.com",)
+        {"AMD_VISIBLE_DEVICES": "{devices}"},
+        "amd.com/gpu",
+        {"AMD_VISIBLE_DEVICES": "none"},
+        resource_domains=("amd.com",),
     ),
     "huawei": GPUVendor({"ASCEND_VISIBLE_DEVICES": "{minors}"}, resource_domains=("huawei.com",)),
     "cambricon": GPUVendor({"CAMBRICON_VISIBLE_DEVICES": "{minors}"}, resource_domains=("cambricon.com",)),
@@ -71,4 +80,4 @@ VENDORS: Final = {
     # Read by Level Zero in the process: it hides devices, and keeps nobody from them.
     "intel": GPUVendor({"ZE_AFFINITY_MASK": "{minors}"}, resource_domains=("intel.com", "gpu.intel.com")),
 }
-"""By the value of the node's label node.koordinator.sh/gpu-vendor, in lower case. The first four of Koordinator's own values are here."""
+"""By the value of the node's label node.koordinator.sh/gpu-vendor, in lower case."""

@@ -1,4 +1,6 @@
-"""Hook gpu. `v30` in a test's name is row 30 of Koordinator's own vectors (reference, section 12)."""
+"""Hook gpu: GPUs by env, HAMi-core. `v30` in a test's name is row 30 of Koordinator's own vectors (reference, section 12)."""
+
+import json
 
 import pytest
 from koordnri_hooks.gpu import GPU
@@ -63,7 +65,7 @@ ISOLATED = {
     "env[CUDA_DEVICE_MEMORY_LIMIT]": str(8 << 30),
     "env[CUDA_DEVICE_SM_LIMIT]": "40",
     "env[LD_PRELOAD]": LIBRARY,
-    f"mount[{LIBRARY}]": Mount(LIBRARY, "bind", ("rbind",)),
+    f"mount[{LIBRARY}]": Mount(LIBRARY, "bind", ("rbind", "ro")),
     "mount[/tmp/vgpulock]": Mount("/tmp/vgpulock", "bind", ("rbind",)),
 }
 
@@ -72,6 +74,7 @@ ISOLATED = {
     ("resources", "expected"),
     [
         pytest.param(HALF, ISOLATED, id="memory-and-cores"),
+        pytest.param(HALF | {RATIO: "99.5"}, ISOLATED, id="a-little-less-than-whole"),
         pytest.param(
             {RATIO: 50, MEMORY: 1000},
             {k: v for k, v in ISOLATED.items() if "SM_LIMIT" not in k} | {"env[CUDA_DEVICE_MEMORY_LIMIT]": "1000"},
@@ -113,6 +116,7 @@ def test_the_monitors_cache_is_not_promised():
         ({RATIO: "half", MEMORY: "8Gi"}, f'gpu[0].resources["{RATIO}"]: expected a quantity'),
         ({RATIO: "50", MEMORY: "8 GiB"}, f'gpu[0].resources["{MEMORY}"]: expected a quantity'),
         ({RATIO: "50", MEMORY: "-1"}, f'gpu[0].resources["{MEMORY}"]: expected at least 0, got "-1"'),
+        ({RATIO: "-50", MEMORY: "8Gi"}, f'gpu[0].resources["{RATIO}"]: expected at least 0, got "-50"'),
         ({RATIO: "50", MEMORY: "8Gi", CORE: "x"}, f'gpu[0].resources["{CORE}"]: expected a quantity'),
     ],
 )
@@ -130,7 +134,11 @@ def test_a_bad_share_costs_the_share_and_not_which_gpus_are_seen(resources, prob
         ('{"gpu":[{"minor":0}', "broken JSON, line 1 column 20"),
         ({"gpu": [{"minor": "0"}]}, "minor"),
         ({"gpu": [{"id": "GPU-1"}]}, "minor"),
-        ({"gpu": [gpu(0), gpu(-1)]}, "gpu[1].minor: expected at least 0, got -1"),
+        ('{"gpu":[{"minor":%s}]}' % ("9" * 5000), "out of range"),
+        ({"gpu": [gpu(True)]}, "minor"),
+        ({"gpu": None}, "Expected `array`, got `null`"),
+        ('{"gpu":[{"minor":0,"x":' + "[" * 100_000, "recursion"),
+        ({"gpu": [gpu(0)] * 20_000}, "expected at most 262144 bytes"),
         ({"gpu": {"minor": 0}}, "Expected `array`, got `object`"),
     ],
 )
@@ -141,6 +149,51 @@ def test_a_bad_annotation_is_the_pods_fault(annotation, problem):
     assert caught.value.key == KEY
     assert problem in str(caught.value)
     assert ctx.decision.settings == {}
+
+
+@pytest.mark.parametrize(
+    ("gpus", "problem"),
+    [
+        ([gpu(0), gpu(-1)], "gpu[1].minor: expected at least 0, got -1"),
+        ([gpu(0), gpu(1 << 20)], "gpu[1].minor: expected at most 1048575, got 1048576"),
+        ([gpu(0), gpu(-(2**63))], "gpu[1].minor: expected at least 0, got -9223372036854775808"),
+        ([gpu(10**4000)], f"gpu[0].minor: expected at most 1048575, got 1{'0' * 23}"),
+        ([{"minor": i} for i in range(257)], "gpu: expected at most 256 devices, got 257"),
+        ([{"minor": 0}] * 20_000, "gpu: expected at most 256 devices, got 20000"),
+    ],
+)
+def test_impossible_devices_cost_all_gpus_and_are_told(gpus, problem):
+    decision = run(GPU(), context(pod("LS", annotations={KEY: json.dumps({"gpu": gpus}, separators=(",", ":"))})))
+    assert decision.settings == {}
+    assert faults(decision) == [("pod", f"annotation {KEY}: {problem}")]
+
+
+def test_a_device_that_is_named_twice_counts_once():
+    assert values(run(GPU(), context(with_gpus(gpu(3), gpu(1), gpu(3))))) == {"env[NVIDIA_VISIBLE_DEVICES]": "3,1"}
+
+
+UUIDS = ("GPU-4cf8db2d-06c0-7d70-1a51-e59b25b2c16c", "MIG-c3b1e2a0-0000-4000-8000-000000000001")
+BY_UUID = policy_of(koordnri_config={"hooks": {"gpu": {"identify": "uuid"}}})
+
+
+def test_the_policy_may_name_gpus_by_uuid():
+    one = with_gpus(*({"minor": i, "id": uuid} for i, uuid in enumerate(UUIDS)))
+    assert values(run(GPU(), context(one, policy=BY_UUID))) == {"env[NVIDIA_VISIBLE_DEVICES]": ",".join(UUIDS)}
+
+
+@pytest.mark.parametrize(
+    "uuid",
+    ["", "all", "none", "void", "0", "7", "00000000", "0,1", f"{UUIDS[0]},{UUIDS[1]}", "GPU-a b c d 1", "GPU-1\n22222",
+     "GPU-\u0661\u0662\u0663\u0664\u0665", "a1" * 65, "allallall", "-GPU-12345"],
+)  # fmt: skip
+def test_nothing_but_one_uuid_counts_as_one(uuid):
+    """The pod's owner may have written it, and `all` or a list would widen what the container sees."""
+    one = with_gpus({"minor": 0, "id": UUIDS[0]}, {"minor": 1, "id": uuid})
+    decision = run(GPU(), context(one, policy=BY_UUID))
+    assert decision.settings == {}
+    [(fault, message)] = faults(decision)
+    assert fault == "pod"
+    assert message.startswith(f"annotation {KEY}: gpu[1].id: expected the UUID of one device")
 
 
 @pytest.mark.parametrize("event", [Event.UPDATE, Event.SYNC])

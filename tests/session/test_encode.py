@@ -99,6 +99,14 @@ def test_environment_mounts_and_devices_are_added():
     assert device.file_mode.value == 0o660
 
 
+def test_cdi_devices_are_named_with_their_kind_and_each_once():
+    """The runtime fails the container over a name that comes twice."""
+    adjust = adjusted(
+        setting(fields.CDI, "1,0,1", "nvidia.com/gpu"), setting(fields.CDI, "GPU-4cf8db2d", "amd.com/gpu")
+    )
+    assert [d.name for d in adjust.CDI_devices] == ["nvidia.com/gpu=1", "nvidia.com/gpu=0", "amd.com/gpu=GPU-4cf8db2d"]
+
+
 @pytest.mark.parametrize(
     ("nri", "by_rdt"),
     [
@@ -158,6 +166,7 @@ VALUES: dict[Field, Any] = {
     fields.ENV: "v",
     fields.MOUNT: Mount("/src"),
     fields.DEVICE: Device("c", 1, 2),
+    fields.CDI: "0,1",
     fields.RDT_CLOSID: "BE",
     fields.BLOCKIO_CLASS: "slow",
     fields.OOM_SCORE_ADJ: 5,

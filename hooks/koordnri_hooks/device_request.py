@@ -1,0 +1,31 @@
+"""Whether a pod's spec asks for the devices that its annotation says it was given.
+
+The API server lets whoever creates a pod write its annotations; what the spec requests went through the scheduler, quotas and admission.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from koordnri.model import Pod, parse_quantity
+
+_HINT = "see koordnri-config.hooks.gpu.requireRequest"
+
+
+def why_not_requested(pod: Pod, kind: str, domains: Collection[str]) -> str:
+    """Why devices of a kind (`gpu`: koordinator.sh/gpu, gpu-core, gpu.shared …) are not to be given; "" when some container requests
+    them, or an extended resource of these domains."""
+    if pod.spec is None:
+        return f"what the pod's spec requests is told by the API server only, and is not known; {_HINT}"
+    own = f"koordinator.sh/{kind}"
+    for container in pod.spec.containers.values():
+        for resources in (container.requests, container.limits):
+            for name, amount in resources.items():
+                domain, _, rest = name.partition("/")
+                if (domain in domains or name == own or name.startswith((f"{own}-", f"{own}."))) and rest:
+                    try:
+                        if parse_quantity(amount) > 0:
+                            return ""
+                    except ValueError:
+                        continue
+    return f"the pod's spec requests no {own}, so that its annotation may be its owner's own work; {_HINT}"
