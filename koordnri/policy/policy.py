@@ -10,7 +10,7 @@ import msgspec
 from koordnri.model.cpuset import CPUSet
 from koordnri.model.pod import Pod
 from koordnri.policy.blkio_qos import PodBlkIOQOS
-from koordnri.policy.burst import CPUBurst
+from koordnri.policy.burst import CPUBurst, merge_cpu_burst
 from koordnri.policy.document import SHAPES, PolicyDocument
 from koordnri.policy.host_application import HostApplication
 from koordnri.policy.koordnri_config import (
