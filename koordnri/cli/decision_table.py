@@ -66,10 +66,10 @@ def print_errors(out: Console, errors: Iterable[dict[str, Any]]) -> None:
 
 
 def _add(table: Table, name: str, decision: Decision) -> None:
-    if not decision.settings and not decision.skipped:
+    if not decision.settings and not decision.observed and not decision.skipped:
         table.add_row(escape(name), "[dim]nothing to set[/dim]", "", "", "", "")
     first = name
-    for field, setting in decision.settings.items():
+    for field, setting in (*decision.settings.items(), *decision.observed.items()):
         row = (first, field, shown_value(setting), setting.hook, setting.reason, setting.route)
         table.add_row(*map(escape, row))
         first = ""

@@ -14,7 +14,7 @@ import click
 from koordnri.chain import Chain, ChainError, Snapshot, load_hooks
 from koordnri.cli.control import ControlError, ask, state_dir_option
 from koordnri.cli.explanation import read_pod
-from koordnri.cli.inputs import BAD_INPUT, loaded, node_option, say
+from koordnri.cli.inputs import BAD_INPUT, loaded, node_option, say, say_of_node, say_of_policy
 from koordnri.cli.node_file import read_node
 from koordnri.cli.pods_file import read_pods
 from koordnri.kubelet import PodManifest, pod_messages
@@ -89,10 +89,12 @@ def diff(
         body = {"policy": new.sent} | ({} if old is None else {"against": old.sent})
         found = ask(state_dir, "/v1/diff", body)
     else:
-        found = _compare_files(new, old, pods_paths, node_path, bad)
+        found = _compare_files(new, old, against_path, pods_paths, node_path, bad)
     for path, given in (policy_path, new), (against_path, old):
         for warning in () if given is None else given.document.warnings:
             say(f"{path}: {warning}")
+    for note in found.get("notes", ()):  # a daemon of an older version tells none
+        say(f"{policy_path}: {note}")
     if output == "json":
         print(json.dumps(found, indent=2, ensure_ascii=False))
     else:
@@ -104,14 +106,18 @@ def diff(
 
 
 def _compare_files(
-    new: _Given | None, old: _Given | None, pods_paths: Sequence[str], node_path: str | None, bad: list[str]
+    new: _Given | None,
+    old: _Given | None,
+    against_path: str | None,
+    pods_paths: Sequence[str],
+    node_path: str | None,
+    bad: list[str],
 ) -> Any:
     node = loaded(read_node, node_path, bad) or NodeState()
     manifests = _pods(pods_paths, bad)
     if bad or new is None:
         raise SystemExit(BAD_INPUT)
-    for problem in node.problems:
-        say(f"{node_path}: {problem}")
+    say_of_node(node, node_path)
     try:
         chain = Chain(load_hooks())
     except ChainError as error:
@@ -123,7 +129,10 @@ def _compare_files(
         running.append(Running(read_pod(messages), [container_from(message) for message in told]))
     old_policy = resolve(None if old is None else old.document, node.name, node.labels)
     new_policy = resolve(new.document, node.name, node.labels)
-    return compare(chain, running, Snapshot.of(old_policy, node), Snapshot.of(new_policy, node)).as_json()
+    before, after = Snapshot.of(old_policy, node), Snapshot.of(new_policy, node)
+    if old is not None:
+        say_of_policy(before, node, against_path)
+    return compare(chain, running, before, after).as_json()
 
 
 def _pods(paths: Sequence[str], bad: list[str]) -> list[PodManifest]:

@@ -1,20 +1,21 @@
 """A decision as people and programs read it. The JSON shape is a contract: keys may be added to, never renamed.
 
-    {"pod": {"namespace", "name", "qos", "kubeQoS", "fields": {F: {"value", "hook", "reason", "route"}}},
-     "containers": [{"name", "fields": {F: {…}}, "skipped": {F or hook: reason}}],
+    {"pod": {"namespace", "name", "qos", "kubeQoS", "fields": {F: {"value", "hook", "reason", "route"}}, "observed": {F: {…}}},
+     "containers": [{"name", "fields": {F: {…}}, "observed": {F: {…}}, "skipped": {F or hook: reason}}],
      "errors": [{"hook", "container", "message"}]}
 
-`qos` is the label's class, "" without one. `container` of an error is null when it is about the pod's own cgroup.
+`observed` is of the hooks that the policy only observes: what they would set, and nobody does. `qos` is the label's class, "" without
+one. `container` of an error is null when it is about the pod's own cgroup.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from koordnri.chain import Chain, Refused, Snapshot
 from koordnri.kubelet import SimulatedPod
-from koordnri.model import Decision, Event, Pod
+from koordnri.model import Decision, Event, Pod, Setting
 from koordnri.model.decision import HookError
 from koordnri.model.plain import plain_value
 from koordnri.session.translate import container_from, pod_from
@@ -39,10 +40,16 @@ class Explanation(NamedTuple):
                 "name": self.pod.name,
                 "qos": self.pod.qos.value,
                 "kubeQoS": self.pod.kube_qos.value,
-                "fields": fields_of(self.own),
+                "fields": fields_of(self.own.settings),
+                "observed": fields_of(self.own.observed),
             },
             "containers": [
-                {"name": name, "fields": fields_of(decision), "skipped": dict(decision.skipped)}
+                {
+                    "name": name,
+                    "fields": fields_of(decision.settings),
+                    "observed": fields_of(decision.observed),
+                    "skipped": dict(decision.skipped),
+                }
                 for name, decision in self.containers.items()
             ],
             "errors": [{"hook": e.hook, "container": name, "message": e.message} for name, e in errors],
@@ -78,15 +85,16 @@ def read_pod(pod: SimulatedPod) -> Pod:
 def _refused(decision: Decision, message: str) -> Decision:
     """The runtime does not create the container, so no field of it is set."""
     decision.settings.clear()
+    decision.observed.clear()
     last = decision.errors.pop()
     decision.errors.append(last._replace(message=message))
     decision.skipped[last.hook] = message
     return decision
 
 
-def fields_of(decision: Decision) -> dict[str, dict[str, Any]]:
+def fields_of(settings: Mapping[str, Setting]) -> dict[str, dict[str, Any]]:
     """Name of the field → value, hook, reason, route."""
     return {
         name: {"value": plain_value(s.value), "hook": s.hook, "reason": s.reason, "route": str(s.route)}
-        for name, s in decision.settings.items()
+        for name, s in settings.items()
     }

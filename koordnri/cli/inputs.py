@@ -14,6 +14,7 @@ from koordnri.cli.pods_file import read_pods
 from koordnri.kubelet import SimulatedPod, pod_messages
 from koordnri.model import NodeState
 from koordnri.policy import DocumentError, PolicyDocument, read_policy, resolve
+from koordnri.reconcile.comparison import notes_of
 
 T = TypeVar("T")
 
@@ -76,11 +77,24 @@ def load_inputs(pods_path: str, policy_path: str | None, node_path: str | None) 
         raise SystemExit(BAD_INPUT)
     for warning in () if document is None else document.warnings:
         say(f"{policy_path}: {warning}")
-    for problem in node.problems:
-        say(f"{node_path}: {problem}")
+    inputs = Inputs([pod_messages(manifest, node) for manifest in pods.pods], document, node)
+    say_of_node(node, node_path)
+    say_of_policy(inputs.snapshot, node, policy_path)
     for note in pods.notes:
         say(f"{pods_path}: {note}")
-    return Inputs([pod_messages(manifest, node) for manifest in pods.pods], document, node)
+    return inputs
+
+
+def say_of_node(node: NodeState, path: str | None) -> None:
+    """What is wrong with a node by its own description."""
+    for problem in node.problems:
+        say(f"{path}: {problem}")
+
+
+def say_of_policy(snapshot: Snapshot, node: NodeState, path: str | None) -> None:
+    """What a policy comes to on this node, where people may not expect it. `node`: without the policy's doing."""
+    for note in notes_of(snapshot, node):
+        say(f"{path}: {note}")
 
 
 def loaded(load: Callable[[str], T], path: str | None, bad: list[str]) -> T | None:

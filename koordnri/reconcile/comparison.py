@@ -5,7 +5,8 @@ decided and is not any more goes back to the baseline. The JSON shapes are contr
 
     {"old": revision, "new": revision, "pods": how many were compared, "containers": likewise,
      "differences": [{"namespace", "pod", "container", "class", "field", "unit", "before", "after", "route", "recorded", "reason"}],
-     "remarks": [{"namespace", "pod", "container", "class", "hook", "message"}]}
+     "remarks": [{"namespace", "pod", "container", "class", "hook", "message"}],
+     "notes": [what the new policy comes to on this node, where people may not expect it]}
 
 `container` is null for the pod's own cgroup. `class` is null, but for a cgroup above the pods: then it has the Kubernetes class
 ("Guaranteed" is the root of all pods, of whatever class), `namespace` and `pod` are "", and `container` is null. `before` and `after`
@@ -98,6 +99,7 @@ class Comparison(NamedTuple):
     containers: int
     differences: list[Difference]
     remarks: list[Remark]
+    notes: list[str]
 
     def as_json(self) -> dict[str, Any]:
         """See the module."""
@@ -193,7 +195,13 @@ def compare(
         remarks |= dict.fromkeys(_errors(place, "", was_decided, decision))
         differences += _of_class(one, was_decided, decision, new)
     containers = sum(len(one.containers) for one in running)
-    return Comparison(old.policy.revision, new.policy.revision, len(running), containers, differences, list(remarks))
+    revisions, notes = (old.policy.revision, new.policy.revision), notes_of(new, old.node)
+    return Comparison(*revisions, len(running), containers, differences, list(remarks), notes)
+
+
+def notes_of(snapshot: Snapshot, node: NodeState) -> list[str]:
+    """What a policy comes to on a node, where people may not expect it. `node`: what is wrong there without this policy."""
+    return [*snapshot.policy.notes, *(p for p in snapshot.node.problems if p not in node.problems)]
 
 
 def _decide(chain: Chain, running: Running, snapshot: Snapshot) -> _Decided:

@@ -209,6 +209,21 @@ def test_warnings_are_told_beside_the_differences(files):
     assert "new.yaml: colocation-config: ignored, it belongs to Koordinator's manager" in done.stderr
 
 
+def reserving(cpus: str) -> str:
+    return f"koordnri-config: {{reservedCPUs: '{cpus}'}}\n"
+
+
+def test_what_a_policy_comes_to_on_this_node_is_told_beside_the_differences(files):
+    node = files.write("node.yaml", "topology: {coresPerNuma: 4}\n")
+    done = files.diff(reserving("98"), "--node", node, "-o", "json", pods=[pod()], against=reserving("99"))
+    (note,) = json.loads(done.stdout)["notes"]
+    assert "98 are not online" in note
+    told = done.stderr.replace(f"{files.directory}/", "").splitlines()
+    assert len(told) == 2
+    assert f"new.yaml: {note}" in told
+    assert any(line.startswith("old.yaml: ") and "99 are not online" in line for line in told)
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -259,6 +274,12 @@ def test_the_daemon_is_asked_about_what_it_has(files, state):
     assert table.exit_code == 1
     assert table.stdout.splitlines()[-1].endswith("compared were 5 pods with 8 containers")
     assert files.diff("{}", "--live", "--state-dir", state).exit_code == 0
+
+
+def test_the_daemon_tells_what_a_policy_comes_to_on_its_node(files, state):
+    done = files.diff(reserving("99"), "--live", "--state-dir", state)
+    assert "new.yaml: " in done.stderr
+    assert "99 are not online" in done.stderr
 
 
 def test_the_daemon_compares_with_another_policy_when_one_is_given(files, state):

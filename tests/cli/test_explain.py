@@ -90,8 +90,10 @@ RATIO = {"node.koordinator.sh/cpu-normalization-ratio": "1.2"}
 
 
 def test_the_shape(files: Files) -> None:
-    shape = files.json(pod(qos("LSR"), {**PINNED, "koordinator.sh/blkioQOS": "{"}, cpu="3", memory="1Gi"), node=[NODE])
-    errors = shape.pop("errors")
+    manifest = pod(qos("LSR"), {**PINNED, "koordinator.sh/blkioQOS": "{"}, cpu="3", memory="1Gi")
+    policy = [{"koordnri-config": {"hooks": {"rdt": {"mode": "off"}}}}]
+    shape = files.json(manifest, node=[NODE], policy=policy)
+    errors = [e for e in shape.pop("errors") if e["container"]]
     assert shape == {
         "pod": {
             "namespace": "default",
@@ -101,6 +103,7 @@ def test_the_shape(files: Files) -> None:
             "fields": {
                 "cpu.quota": {"value": -1, "hook": "cfs_quota", "reason": "pinned to its own CPUs", "route": "write"}
             },
+            "observed": {},
         },
         "containers": [
             {
@@ -119,7 +122,8 @@ def test_the_shape(files: Files) -> None:
                         "route": "adjust",
                     },
                 },
-                "skipped": {"rdt.closid": "resource-qos-config.lsrClass.resctrlQOS is not enabled"},
+                "observed": {},
+                "skipped": {"rdt": "switched off by the policy (koordnri-config.hooks.rdt.mode)"},
             }
         ],
     }
@@ -257,11 +261,50 @@ def test_yaml_says_the_same(files: Files) -> None:
     assert yaml.safe_load(done.stdout) == files.json(manifest, node=[NODE])
 
 
+OBSERVED = [{"koordnri-config": {"hooks": {"cfs_quota": {"mode": "observe"}}}}]
+
+
+def test_what_a_hook_would_set_that_is_only_observed_is_shown_and_not_among_the_fields(files: Files) -> None:
+    manifest = pod(qos("LS"), cpu="1")
+    shape = files.json(manifest, node=[{"annotations": RATIO}], policy=OBSERVED)
+    would = {
+        "cpu.quota": {
+            "value": 83_334,
+            "hook": "cfs_quota",
+            "reason": "normalised by the node's CPU ratio",
+            "route": "observe",
+        }
+    }
+    for of in shape["pod"], shape["containers"][0]:
+        assert "cpu.quota" not in of["fields"]
+        assert of["observed"] == would
+
+
+def test_what_is_only_observed_stands_in_the_table_with_its_route(files: Files) -> None:
+    done = files.run([pod(qos("LS"), cpu="1")], node=[{"annotations": RATIO}], policy=OBSERVED)
+    row = ["cpu.quota", "83334", "cfs_quota", "normalised by the node's CPU ratio", "observe"]
+    rows = table_rows(done)
+    assert [r[0] for r in rows if r[1:] == row] == ["(pod)", "main"]
+    assert "nothing to set" not in done.stdout
+
+
+def test_a_refused_container_has_nothing_to_observe_either(files: Files) -> None:
+    hooks = {"cfs_quota": {"mode": "observe"}, "gpu": {"failurePolicy": "fail"}}
+    bad = {**GPUS, "scheduling.koordinator.sh/device-allocated": "["}
+    policy = [{"koordnri-config": {"hooks": hooks}}]
+    shape = files.json(pod(qos("LS"), bad, cpu="1"), policy=policy, node=[{"annotations": RATIO}])
+    (container,) = shape["containers"]
+    assert (container["fields"], container["observed"]) == ({}, {})
+
+
+def table_rows(done: Result) -> list[list[str]]:
+    return [[cell.strip() for cell in line.split("│")[1:-1]] for line in done.stdout.splitlines() if "│" in line]
+
+
 def test_the_table_has_value_hook_and_reason(files: Files) -> None:
     done = files.run([pod(qos("LSR"), {**PINNED, "koordinator.sh/blkioQOS": "{"}, cpu="3")], node=[NODE])
     assert done.exit_code == 0
-    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in done.stdout.splitlines() if "│" in line]
-    assert ["main", "cpu.cpus", "2-4", "cpuset", "assigned by the scheduler", "adjust"] in rows
+    assert ["main", "cpu.cpus", "2-4", "cpuset", "assigned by the scheduler", "adjust"] in table_rows(done)
     assert "default/p  LSR, Burstable" in done.stdout
     assert "error blkio, container main: annotation koordinator.sh/blkioQOS" in done.stdout
 
@@ -354,6 +397,21 @@ def test_what_is_only_odd_goes_to_stderr(files: Files) -> None:
         'got "0"\n'
         "pods.yaml: document 2: Service is passed over, it makes no pods\n"
     )
+
+
+RESERVED = {"koordnri-config": {"reservedCPUs": "0-7,99"}}
+OVERLAPPING = [{"nodeSelector": {"matchLabels": {"pool": "a"}}, "name": name} for name in ("first", "second")]
+
+
+def test_what_a_policy_comes_to_on_this_node_goes_to_stderr(files: Files) -> None:
+    policy = [{**RESERVED, "cpu-burst-config": {"nodeStrategies": OVERLAPPING}}]
+    done = files.run([pod()], policy=policy, node=[{**NODE, "labels": {"pool": "a"}}])
+    assert done.exit_code == 0
+    told = done.stderr.replace(f"{files.directory}/", "").splitlines()
+    assert sorted(line.split(":")[0] for line in told) == ["policy.yaml"] * len(told)
+    assert sum("99 are not online" in line for line in told) == 1
+    assert sum("the share pool of NUMA node 0 has no other CPUs" in line for line in told) == 1
+    assert sum("cpu-burst-config" in line and "second" in line for line in told) == 1
 
 
 def test_pods_on_standard_input() -> None:

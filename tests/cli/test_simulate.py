@@ -89,9 +89,9 @@ def test_what_is_not_decided_stays_as_kubelet_asked(simulated: list[dict[str, An
 def test_the_shape(simulated: list[dict[str, Any]]) -> None:
     for pod in simulated:
         assert pod.keys() == {"pod", "containers", "errors", "events"}
-        assert pod["pod"].keys() == {"namespace", "name", "qos", "kubeQoS", "fields"}
+        assert pod["pod"].keys() == {"namespace", "name", "qos", "kubeQoS", "fields", "observed"}
         for container in pod["containers"]:
-            assert container.keys() == {"name", "fields", "skipped", "result"}
+            assert container.keys() == {"name", "fields", "observed", "skipped", "result"}
             assert container["result"].keys() == {"resources", "unified", "env", "mounts", "devices", "annotations"}
 
 

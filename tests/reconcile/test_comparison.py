@@ -432,6 +432,7 @@ def test_the_shape_in_json():
                 "message": "RuntimeError: no idea",
             }
         ],
+        "notes": [],
     }
     assert found.old != found.new
 
