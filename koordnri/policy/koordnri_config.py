@@ -81,14 +81,6 @@ class GPUOptions(HookOptions, frozen=True, forbid_unknown_fields=True):
         return name, self.vendors.get(name) or VENDORS.get(name)
 
 
-class RDTOptions(HookOptions, frozen=True, forbid_unknown_fields=True):
-    """Options of the hook `rdt`."""
-
-    memory_bandwidth_mbps: Positive | None = field(default=None, name="memoryBandwidthMBps")
-    """What the memory of one L3 domain gives, MB/s. Percentages are taken of it where resctrl is mounted with mba_MBps, which without
-    it limits nothing, and on AMD, where None is koordlet's 20 GB/s."""
-
-
 class OtherHookOptions(HookOptions, frozen=True, forbid_unknown_fields=True):
     """Options of a third party's hook."""
 
