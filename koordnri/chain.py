@@ -24,6 +24,7 @@ from koordnri.model import (
     NodeState,
     Pod,
     PodContext,
+    RootContext,
 )
 from koordnri.model.annotations import fault_of
 from koordnri.model.decision import Decision, HookError
@@ -40,7 +41,7 @@ _LATE = "not asked: the chain's budget was used up before it"
 _BUSY = "not asked: it has not yet returned from an earlier container"
 
 
-_AnyContext = ContainerContext | PodContext | ClassContext
+_AnyContext = ContainerContext | PodContext | ClassContext | RootContext
 
 
 class Snapshot(NamedTuple):
@@ -100,6 +101,7 @@ class _Plan(NamedTuple):
     containers: tuple[_Step, ...]
     pods: tuple[_Step, ...]
     classes: tuple[_Step, ...]
+    root: tuple[_Step, ...]
     off: dict[str, str]
     """hook that the policy switched off → reason"""
 
@@ -136,8 +138,11 @@ class Chain:
 
     @property
     def decides_classes(self) -> bool:
-        """Whether any hook has a say in the QoS classes' cgroups."""
-        return any(type(hook).decide_class is not Hook.decide_class for hook in self._hooks)
+        """Whether any hook has a say in the QoS classes' cgroups, or in the root of all."""
+        return any(
+            type(hook).decide_class is not Hook.decide_class or type(hook).decide_root is not Hook.decide_root
+            for hook in self._hooks
+        )
 
     def decide_class(self, kube_qos: KubeQoS, place: Pod, pods: Iterable[Pod], snapshot: Snapshot) -> Decision:
         """Decide the fields of a QoS class' cgroup, which `place` names. `pods`: all below it."""
@@ -145,6 +150,12 @@ class Chain:
         managed = [p for p in pods if not _left_alone(p, policy, node)]
         ctx = ClassContext(kube_qos, place, managed, policy, node, node.pod_routes)
         return self._run(self._plan_of(policy).classes, ctx, NO_DEADLINE, refuse=False)
+
+    def decide_root(self, place: Pod, snapshot: Snapshot) -> Decision:
+        """Decide the fields of the root of all cgroups, which `place` names."""
+        policy, node = snapshot
+        ctx = RootContext(place, policy, node, node.root_routes)
+        return self._run(self._plan_of(policy).root, ctx, NO_DEADLINE, refuse=False)
 
     def context(self, pod: Pod, container: Container, event: Event, snapshot: Snapshot) -> ContainerContext:
         """The context in which `run` decides; whoever must answer early looks there for what is decided so far."""
@@ -225,7 +236,7 @@ class Chain:
         return plan
 
     def _plan_for(self, policy: Policy) -> _Plan:
-        plan: dict[str, list[_Step]] = {"decide": [], "decide_pod": [], "decide_class": []}
+        plan: dict[str, list[_Step]] = {"decide": [], "decide_pod": [], "decide_class": [], "decide_root": []}
         off: dict[str, str] = {}
         for hook in self._hooks:
             name, mode = hook.name, policy.hook_mode(hook.name)
@@ -236,8 +247,8 @@ class Chain:
             for method, steps in plan.items():
                 if getattr(type(hook), method) is not getattr(Hook, method):
                     steps.append(_Step(name, getattr(hook, method), owns, stats, mode == "observe"))
-        containers, pods, classes = map(tuple, plan.values())
-        return _Plan(policy, containers, pods, classes, off)
+        containers, pods, classes, root = map(tuple, plan.values())
+        return _Plan(policy, containers, pods, classes, root, off)
 
     def _conclude(self, decision: Decision, policy: Policy, refuse: bool) -> None:
         """Count what went wrong; refuse the container if the policy wants none without that hook's decision."""

@@ -107,6 +107,8 @@ class Cluster:
             annotations=facts.annotations,
             memory_bytes=facts.allocatable_memory_bytes or node.memory_bytes,
             system_cpus=said.system_cpus,
+            system_exclusive=said.system_exclusive,
+            reserved_cpus=said.reserved_cpus,
             normalization_ratio=said.normalization_ratio,
             ls_pools=said.ls_pools,
             be_pools=said.be_pools,

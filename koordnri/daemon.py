@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from koordnri.allocator import Allocator
 from koordnri.chain import Chain, Snapshot, load_hooks
 from koordnri.host import read_node, refresh
 from koordnri.host.writer import Writer
@@ -24,6 +25,7 @@ from koordnri.observe.http import Server
 from koordnri.observe.log import LineWriter, make_logger
 from koordnri.observe.metrics import make_registry
 from koordnri.operator import Operator
+from koordnri.own_cpus import OwnCPUs
 from koordnri.policy import DEFAULT_POLICY, PolicyDocument, load_data, load_policy, read_policy, resolve
 from koordnri.policy.standing import Refused, StandingPolicy
 from koordnri.reconcile.reconciler import Failure, Reconciler, World
@@ -118,6 +120,7 @@ class Daemon:
         self.chain = Chain(installed)
         self.decisions = DecisionLog(self.log, config.log_level == "debug", listener, self._tell_pod)
         snapshot = Snapshot.of(DEFAULT_POLICY, self._node)
+        self.allocator = Allocator()
         self.recorder = Recorder(
             self.ledger,
             self._pushes(),
@@ -128,7 +131,14 @@ class Daemon:
             self._record,
         )
         self.handler = EventHandler(
-            self.chain, self.ledger, snapshot, self.decisions, specs, self._changed, self._overlay, self.recorder
+            self.chain,
+            self.ledger,
+            snapshot,
+            self.decisions,
+            specs,
+            self._changed,
+            self._overlay,
+            self.recorder,
         )
         self.session = PluginSession(
             config.identity, config.nri_socket, self.handler, self.log, on_config=self._take_runtime_config
@@ -144,7 +154,22 @@ class Daemon:
             self.decisions.decided_again,
             self._apply_failed,
             self.recorder,
+            self._pod_gone,
         )
+        if not self._described:
+            # What would have to be written first, or left by others, are the files of a real node.
+            self.handler.catch_up = self.reconciler.catch_up
+            self.handler.cpus = OwnCPUs(
+                self.allocator,
+                self.ledger,
+                self.reconciler,
+                lambda: self.handler.snapshot,
+                self._take_snapshot,
+                lambda: self._changed(None),
+                self._tell_pod,
+                self.handler.budget_s,
+                self.log,
+            )
         self._operator = Operator(
             installed,
             self.ledger,
@@ -356,6 +381,12 @@ class Daemon:
         if self._cluster is not None:
             self._cluster.tell_node(reason, message)
 
+    def _pod_gone(self, pod: Pod) -> None:
+        self.log.info("pod_gone_untold", pod=f"{pod.namespace}/{pod.name}")
+        self.ledger.forget_pod(pod.id)
+        if self.handler.cpus is not None:
+            self.handler.cpus.pod_went(pod)
+
     def _apply_failed(self, failure: Failure) -> None:
         where = f"container {failure.container}: " if failure.container else ""
         self._tell_pod(failure.pod, "QoSNotApplied", f"{where}{failure.field} = {failure.value}: {failure.error}")
@@ -410,7 +441,9 @@ class Daemon:
         node = self._node if self._cluster is None else self._cluster.told(self._node)
         if self._released:
             node = replace(node, released=self._released)
-        return Snapshot.of(resolve(document, node.name, node.labels), node)
+        snapshot = Snapshot.of(resolve(document, node.name, node.labels), node)
+        # After the policy, which may reserve CPUs; what is given is known to nobody else.
+        return snapshot._replace(node=self.allocator.applied(snapshot.node, self.ledger.pods()))
 
     def _let_go(self, pods: frozenset[str]) -> None:
         self._released |= pods

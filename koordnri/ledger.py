@@ -14,14 +14,15 @@ from koordnri.model.decision import Decision
 from koordnri.model.resources import Note
 from koordnri.model.routes import RECORD
 
-CLASS_IDS = frozenset(f"class:{qos.value}" for qos in KubeQoS)
-"""Under these the QoS classes' own cgroups keep their notes, as pods do under their ids."""
+ROOT_ID = "class:root"
+CLASS_IDS = frozenset(f"class:{qos.value}" for qos in KubeQoS) | {ROOT_ID}
+"""Under these the QoS classes' own cgroups, and the root of all, keep their notes, as pods do under their ids."""
 
 
 class Entry:
     """One container: whose it is, what kubelet asked for, what the runtime was told, what its files hold."""
 
-    __slots__ = ("baseline", "files", "id", "name", "pod_id", "sent")
+    __slots__ = ("baseline", "files", "id", "name", "pod_id", "sent", "started", "under")
 
     def __init__(self, id: str, name: str, pod_id: str, baseline: Resources) -> None:
         self.id = id
@@ -33,6 +34,10 @@ class Entry:
         `write` stands here too, until its file is written."""
         self.files: dict[str, Any] = {}
         """name of the field → value that its file had when the reconciler looked last"""
+        self.started = True
+        """False between its creation and its start: meanwhile the OCI runtime makes its cgroup, with what we sent"""
+        self.under: object = None
+        """what it was decided under when it was created"""
 
 
 class Ledger:
@@ -160,6 +165,7 @@ class Ledger:
         with self._lock:
             if (entry := self._containers.get(container_id)) is not None:
                 entry.files[name] = value
+                entry.started = True  # its cgroup is there, whatever we were told
 
     def wrote(self, owner_id: str, name: str, before: Any) -> None:
         """A file was written, and reads back as wanted."""
@@ -203,11 +209,11 @@ class Ledger:
     # -- updates of our own -------------------------------------------------------------------------------------------
 
     def sending(self, container_id: str, values: dict[str, int | str]) -> None:
-        """Values are about to go through the runtime. To be saved before they do: see `Note.sending`."""
+        """Values are about to go through the runtime. To be saved before they do: see `Note.maybe`."""
         with self._lock:
             if (entry := self._containers.get(container_id)) is not None:
                 note = self._moved.get(container_id) or Note(entry.baseline)
-                self._moved[container_id] = Note(note.asked, note.set, {**note.sending, **values})
+                self._moved[container_id] = note.sending(values)
 
     def recorded(self, container_id: str, values: dict[str, int | str]) -> None:
         """The runtime has taken them."""
@@ -217,8 +223,7 @@ class Ledger:
                 return  # gone meanwhile
             entry.sent.update((name, (value, RECORD)) for name, value in values.items())
             note = note or Note(entry.baseline)
-            sending = {n: v for n, v in note.sending.items() if n not in values}
-            self._moved[container_id] = Note(note.asked, {**note.set, **values}, sending)
+            self._moved[container_id] = note.followed_by(note.asked, values)
         self._on_moved()
 
     # -- views --------------------------------------------------------------------------------------------------------

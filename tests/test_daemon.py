@@ -566,6 +566,7 @@ def test_what_was_written_until_the_end_is_known_to_the_next_process(start, runt
     running.wait_ready()
     run_pod(runtime)
     create(runtime)
+    runtime.start_container("c1")
     reconciler, stopping = running.daemon.reconciler, threading.Event()
     stop, world = reconciler.stop, reconciler._world
 

@@ -292,9 +292,9 @@ def test_a_value_on_its_way_through_the_runtime_may_be_stored_or_not():
     book.ledger.remember_pod(pod("p"))
     book.ledger.record(Entry("c", "main", "p", SMALL), decision(quota=1), Note(SMALL, {"quota": 1}))
     book.ledger.sending("c", {"quota": 2})
-    assert book.ledger.moved_note("c") == Note(SMALL, {"quota": 1}, {"quota": 2})
+    assert book.ledger.moved_note("c") == Note(SMALL, {"quota": 1}, maybe={"quota": [2]})
     book.ledger.recorded("c", {"quota": 2})
-    assert book.saved == {"c": Note(SMALL, {"quota": 2})}
+    assert book.saved == {"c": Note(SMALL, {"quota": 2}, maybe={"quota": [1]})}
     entry = book.ledger.container("c")
     assert entry is not None
     assert entry.sent == {"quota": (2, "record")}

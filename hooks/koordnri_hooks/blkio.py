@@ -1,28 +1,72 @@
-"""Block I/O: io.max, io.weight, blockio.class.
+"""Block I/O: limits, weights and latency of disks, their cost control at the root, blockio.class.
 
-Blocks (a device and its limits) come from the pod's annotation `koordinator.sh/blkioQOS`, for pods with a QoS label, and for BE
-(label, else Kubernetes' BestEffort) also from `beClass.blkioQOS`; where both name a device, the pod's block stands.
+Blocks (a disk and what holds for it) have three sources, each with a cgroup of its own, as in koordlet. A cgroup's limit is that of
+all below it together, so the sources add up by themselves, and the narrowest limit counts:
 
-    io.max[device]     rbps= wbps= (bytes/s) riops= wiops= (1/s); 0 and unset are `max`, and a block of nothing else is left out
-    io.weight[device]  ioWeightPercent of the kernel's default weight 100, so that 100 % is neutral and left out
+    beClass.blkioQOS                    the cgroup of Kubernetes' BestEffort pods: all of them together have this limit
+    annotation koordinator.sh/blkioQOS  the pod's cgroup, of pods with a QoS label; see below for its containers
+    cgroupRoot.blkioQOS                 the root of all cgroups: the disk's cost control
 
-koordlet writes cgroup v1 files of Anolis kernels only; the mapping to v2 is ours. A block that cannot be used costs itself and
-nothing else (koordlet drops them all). blockio.class is set only where the policy names one: a class that the runtime does not
-know fails the container. Source: koordlet.md 7.
+    block                        cgroup v2                           cgroup v1, where the kernel has the file
+    readBPS, writeBPS (bytes/s)  io.max rbps= wbps=                  blkio.throttle.{read,write}_bps_device
+    readIOPS, writeIOPS (1/s)    io.max riops= wiops=                blkio.throttle.{read,write}_iops_device
+    ioWeightPercent              io.weight or io.bfq.weight          blkio.cost.weight (Anolis), blkio.bfq.weight_device
+    ioLatencyTarget (µs)         io.latency target=                  (none)
+    readLatency, writeLatency (µs), …Percent: root only              io.cost.qos; v1: blkio.cost.qos (Anolis)
+    enableUserModel, model…: root only                               io.cost.model; v1: blkio.cost.model (Anolis)
+
+0 and unset are no limit. 100 % is the neutral weight of every one of these files, and left out. A disk that the root names is
+controlled (`enable=1`) with 3000 µs at 95 % where it says nothing else. ioLatencyTarget is ours: koordlet's readLatency and
+writeLatency are the root's, and to read them as io.latency in a BE block would protect BE from the others. LSR, LS and SYSTEM have no
+cgroup in common; blocks of those classes are noted as without effect when the policy is read.
+
+The containers of a pod on v2 get the pod's io.max a second time, through NRI: so it holds from a container's first read, not from
+when the pod's file was written. None of them may do more than all together, so this narrows nothing. Weights and latency targets do not
+go that way: they count between siblings, and a disk whose cost control is off refuses a weight, which would keep the container from
+starting.
+
+A block names a disk or partition (device), an LVM group (volumegroup: all disks of its volumes) or a volume of the pod (podvolume, by
+the name of its PersistentVolume or, of an ephemeral one, its own); limits hold for whole disks. A block that cannot be used costs itself
+and nothing else (koordlet drops them all). Devices that others set in these files are left alone (koordlet resets them); what left
+the configuration goes back to what was there before.
+
+blockio.class is set only where the policy names one (hooks.blkio.className): containerd fails a container whose class its configuration
+lacks, CRI-O ignores the class. Where that configuration can be read, such a class is refused here instead. Source: koordlet.md 7.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from koordnri.model import AnnotationError, ContainerContext, Hook, NodeError, QoSClass, fields
+from koordnri.model import (
+    AnnotationError,
+    ClassContext,
+    ContainerContext,
+    Field,
+    Hook,
+    KubeQoS,
+    NodeError,
+    PodContext,
+    QoSClass,
+    RootContext,
+    fields,
+)
 from koordnri.model.annotations import BLKIO_QOS_KEY
-from koordnri.model.fields import BLOCKIO_CLASS, IO_MAX, IO_WEIGHT
+from koordnri.model.routes import Refusal
 
 if TYPE_CHECKING:
-    from koordnri.policy.blkio_qos import IOBlock
+    from koordnri.policy.blkio_qos import IOBlock, IOConfig
+
+AnyContext = ContainerContext | PodContext | ClassContext | RootContext
 
 NEUTRAL_PERCENT = 100
+DEFAULT_LATENCY_US = 3000
+DEFAULT_LATENCY_PERCENT = 95
+NO_IOPS = 2**32 - 1
+"""What the kernel takes for no limit of operations; of bytes it takes 64 bits, and a policy cannot say more."""
+MOST_ERRORS = 8
+"""A megabyte of unknown devices must not become a thousand Events."""
 CLASS_NAME_KEY = {
     QoSClass.LSE: "lsr",
     QoSClass.LSR: "lsr",
@@ -32,7 +76,24 @@ CLASS_NAME_KEY = {
 }
 """Class → its key in koordnri-config.hooks.blkio.className."""
 NO_LABEL = f"annotation {BLKIO_QOS_KEY} counts only on pods with a QoS label"
-_POLICY_PATH = "resource-qos-config.beClass.blkioQOS"
+DESCRIBED = "which disks it lies on is not known of a node that is only described"
+NOT_MOUNTED = "no volume of this pod is known to lie on a disk (yet)"
+OF_POD, OF_BE, OF_ROOT = "blkioQOS of the pod", "blkioQOS of beClass", "blkioQOS of cgroupRoot"
+_POLICY_PATH = {OF_BE: "resource-qos-config.beClass.blkioQOS", OF_ROOT: "resource-qos-config.cgroupRoot.blkioQOS"}
+_V1_LIMITS = (
+    (fields.IO_READ_BPS, "read_bps"),
+    (fields.IO_WRITE_BPS, "write_bps"),
+    (fields.IO_READ_IOPS, "read_iops"),
+    (fields.IO_WRITE_IOPS, "write_iops"),
+)
+_MODEL = {
+    "rbps": "model_read_bps",
+    "rseqiops": "model_read_seq_iops",
+    "rrandiops": "model_read_rand_iops",
+    "wbps": "model_write_bps",
+    "wseqiops": "model_write_seq_iops",
+    "wrandiops": "model_write_rand_iops",
+}
 
 
 class BlockIO(Hook):
@@ -40,59 +101,197 @@ class BlockIO(Hook):
 
     name = "blkio"
     order = 50
-    owns = (fields.IO_MAX, fields.IO_WEIGHT, fields.BLOCKIO_CLASS)
+    owns = (
+        fields.IO_MAX,
+        fields.IO_WEIGHT,
+        fields.IO_LATENCY,
+        fields.IO_READ_BPS,
+        fields.IO_WRITE_BPS,
+        fields.IO_READ_IOPS,
+        fields.IO_WRITE_IOPS,
+        fields.IO_COST_WEIGHT,
+        fields.IO_COST_QOS,
+        fields.IO_COST_MODEL,
+        fields.BLOCKIO_CLASS,
+    )
 
     def decide(self, ctx: ContainerContext) -> None:
-        pod, policy = ctx.pod, ctx.policy
-        qos = pod.qos_or_default
-        if policy.blkio.class_names:
-            class_name = policy.blkio.class_names.get(CLASS_NAME_KEY[qos])
-            if class_name is not None:
-                ctx.set(BLOCKIO_CLASS, class_name, "block I/O class of the policy")
-        blocks: dict[str, tuple[IOBlock, bool]] = {}
-        if qos is QoSClass.BE and policy.qos.be.blkio.enable:
-            for block in policy.qos.be.blkio.blocks:
-                blocks[block.name] = (block, False)
-        if BLKIO_QOS_KEY in pod.annotations:
-            if pod.qos is QoSClass.NONE:
-                ctx.skip(self.name, NO_LABEL)
-            else:
-                for block in _own_blocks(ctx):
-                    blocks[block.name] = (block, True)
-        for block, own in blocks.values():
-            _decide_block(ctx, block, own)
+        if ctx.policy.blkio.class_names:
+            _decide_class_name(ctx)
+        if BLKIO_QOS_KEY in ctx.pod.annotations:
+            try:
+                blocks = _own_blocks(ctx)
+            except AnnotationError as error:  # must not cost the class that the policy names
+                ctx.error(error)
+                return
+            for disk, io in _disks(ctx, blocks, OF_POD):  # on v1 only to tell what cannot be used
+                if ctx.node.cgroup_version == 2:
+                    _set_io_max(ctx, disk, io, OF_POD)
+
+    def decide_pod(self, ctx: PodContext) -> None:
+        if BLKIO_QOS_KEY in ctx.pod.annotations:
+            for disk, io in _disks(ctx, _own_blocks(ctx), OF_POD):
+                _set_all(ctx, disk, io, OF_POD)
+
+    def decide_class(self, ctx: ClassContext) -> None:
+        blkio = ctx.policy.qos.be.blkio
+        if ctx.kube_qos is KubeQoS.BESTEFFORT and blkio.enable:
+            for disk, io in _disks(ctx, blkio.blocks, OF_BE):
+                _set_all(ctx, disk, io, OF_BE)
+
+    def decide_root(self, ctx: RootContext) -> None:
+        blkio = ctx.policy.qos.cgroup_root.blkio
+        if blkio.enable:
+            for disk, io in _disks(ctx, blkio.blocks, OF_ROOT):
+                _set_cost_control(ctx, disk, io)
 
 
-def _own_blocks(ctx: ContainerContext) -> tuple[IOBlock, ...]:
-    try:
-        own = ctx.policy.blkio_qos(ctx.pod)
-    except AnnotationError as error:  # what the class asks for stands
-        ctx.error(error)
+# Which disks
+
+
+class _Unusable(Exception):
+    """Why a block names no disk. `wrong`: somebody has to mend it; else it only has to wait."""
+
+    def __init__(self, problem: str, *, wrong: bool = True) -> None:
+        super().__init__(problem)
+        self.wrong = wrong
+
+
+def _own_blocks(ctx: ContainerContext | PodContext) -> Sequence[IOBlock]:
+    """Of the pod's annotation. Raises AnnotationError."""
+    if ctx.pod.qos is QoSClass.NONE:
+        ctx.skip(BlockIO.name, NO_LABEL)
         return ()
+    own = ctx.policy.blkio_qos(ctx.pod)
     return () if own is None else own.blocks
 
 
-def _decide_block(ctx: ContainerContext, block: IOBlock, own: bool) -> None:
-    device, known = block.name, ctx.node.block_devices
-    if block.type != "device":
-        ctx.skip(IO_MAX, f"blocks of type {block.type} are not supported yet: name the disk, with type device", device)
+def _disks(ctx: AnyContext, blocks: Sequence[IOBlock], source: str) -> Iterator[tuple[str, IOConfig]]:
+    """Path of each disk that the blocks name, once, and what holds for it. A block that cannot be used is told and passed over."""
+    taken: dict[str, IOBlock] = {}
+    errors = 0
+    for block in blocks:
+        try:
+            disks = _disks_of(ctx, block)
+            for disk in disks:
+                if (other := taken.get(disk)) is not None and other.io_cfg != block.io_cfg:
+                    raise _Unusable(f"expected one block for {disk}, got another; that of {other.name:.100} stands")
+        except _Unusable as unusable:
+            if not unusable.wrong:
+                ctx.skip(f"{BlockIO.name}[{block.name:.100}]", str(unusable))
+                continue
+            errors += 1
+            if errors <= MOST_ERRORS:
+                _tell(ctx, source, f"blocks[{block.name:.100}]: {unusable}")
+            continue
+        for disk in disks:
+            if disk not in taken:
+                taken[disk] = block
+                yield disk, block.io_cfg
+    if errors > MOST_ERRORS:
+        _tell(ctx, source, f"blocks: {errors - MOST_ERRORS} more cannot be used")
+
+
+def _tell(ctx: AnyContext, source: str, problem: str) -> None:
+    path = _POLICY_PATH.get(source)
+    ctx.error(AnnotationError(BLKIO_QOS_KEY, problem) if path is None else NodeError(path, problem))
+
+
+def _disks_of(ctx: AnyContext, block: IOBlock) -> Sequence[str]:
+    """Paths of the block's disks. Raises _Unusable."""
+    node, name = ctx.node, block.name
+    if block.type == "device":
+        if node.block_devices is None:
+            return (name,)
+        number = node.block_devices.get(name)
+        if number is None:
+            raise _Unusable(f"expected a block device of the node, got {name:.100}")
+        # A partition has its disk's number, and by this the disk's name.
+        return (node.device_path(number) or name,)
+    if block.type == "volumegroup":
+        if node.volume_groups is None:
+            raise _Unusable(DESCRIBED, wrong=False)
+        if name not in node.volume_groups:
+            raise _Unusable(f"expected an LVM volume group of the node with a volume, got {name:.100}")
+        return node.volume_groups[name]
+    if not ctx.pod.uid:
+        raise _Unusable("expected type device or volumegroup, got podvolume: this is no pod's")
+    if node.pod_volumes is None:
+        raise _Unusable(DESCRIBED, wrong=False)
+    volumes = node.pod_volumes.get(ctx.pod.uid)
+    if volumes is None:
+        raise _Unusable(NOT_MOUNTED, wrong=False)
+    if name not in volumes:
+        known = ", ".join(sorted(volumes)[:5])
+        raise _Unusable(f"expected a volume of the pod on a disk, as kubelet calls it ({known}), got {name:.100}")
+    return volumes[name]
+
+
+# What holds for a disk
+
+
+def _set_all(ctx: PodContext | ClassContext, disk: str, io: IOConfig, reason: str) -> None:
+    """Limits, weight and latency target of a cgroup that stands above containers."""
+    if ctx.node.cgroup_version == 2:
+        _set_io_max(ctx, disk, io, reason)
+    else:
+        for field, attribute in _V1_LIMITS:
+            if limit := _limit(getattr(io, attribute), field):
+                ctx.set(field, limit, reason, disk)
+    percent = io.io_weight_percent
+    if percent is not None and percent != NEUTRAL_PERCENT:
+        _set_weight(ctx, disk, percent, reason)
+    if io.io_latency_target is not None:
+        ctx.set(fields.IO_LATENCY, f"target={io.io_latency_target}", reason, disk)
+
+
+def _set_io_max(ctx: AnyContext, disk: str, io: IOConfig, reason: str) -> None:
+    rbps, wbps, riops, wiops = (_limit(getattr(io, attribute), field) for field, attribute in _V1_LIMITS)
+    if rbps or wbps or riops or wiops:
+        limits = f"rbps={rbps or 'max'} wbps={wbps or 'max'} riops={riops or 'max'} wiops={wiops or 'max'}"
+        ctx.set(fields.IO_MAX, limits, reason, disk)
+
+
+def _limit(value: int | None, field: Field) -> int:
+    """0 is no limit."""
+    if value is None or (value >= NO_IOPS and field in (fields.IO_READ_IOPS, fields.IO_WRITE_IOPS)):
+        return 0
+    return value
+
+
+def _set_weight(ctx: AnyContext, disk: str, percent: int, reason: str) -> None:
+    """Into each file that the kernel has: which one counts, the disk's scheduler decides."""
+    both = (fields.IO_WEIGHT,) if ctx.node.cgroup_version == 2 else (fields.IO_COST_WEIGHT, fields.IO_WEIGHT)
+    there = [field for field in both if not isinstance(ctx.routes[field], Refusal)]
+    for field in there or both[:1]:
+        ctx.set(field, percent, reason, disk)
+
+
+def _set_cost_control(ctx: RootContext, disk: str, io: IOConfig) -> None:
+    rlat, wlat = (DEFAULT_LATENCY_US if us is None else us for us in (io.read_latency, io.write_latency))
+    rpct, wpct = (
+        DEFAULT_LATENCY_PERCENT if percent is None else percent
+        for percent in (io.read_latency_percent, io.write_latency_percent)
+    )
+    ctx.set(fields.IO_COST_QOS, f"enable=1 ctrl=user rpct={rpct} rlat={rlat} wpct={wpct} wlat={wlat}", OF_ROOT, disk)
+    model = "ctrl=auto"
+    if io.enable_user_model:
+        given = ((word, getattr(io, attribute)) for word, attribute in _MODEL.items())
+        model = " ".join(("ctrl=user", *(f"{word}={value}" for word, value in given if value is not None)))
+    ctx.set(fields.IO_COST_MODEL, model, OF_ROOT, disk)
+
+
+# The runtime's classes
+
+
+def _decide_class_name(ctx: ContainerContext) -> None:
+    key = CLASS_NAME_KEY[ctx.pod.qos_or_default]
+    name, known = ctx.policy.blkio.class_names.get(key), ctx.node.blockio_classes
+    if name is None:
         return
-    if known is not None and device not in known:
-        problem = f"expected a block device of the node, got {device}"
-        where = f"blocks[{device}]"
-        ctx.error(
-            AnnotationError(BLKIO_QOS_KEY, f"{where}: {problem}")
-            if own
-            else NodeError(f"{_POLICY_PATH}.{where}", problem)
-        )
+    if known is not None and name not in known:
+        names = ", ".join(sorted(known)[:10]) or "it has none"
+        problem = f"expected a class of the runtime's blockio_config_file ({names}), got {name:.100}"
+        ctx.error(NodeError(f"koordnri-config.hooks.blkio.className.{key}", problem))
         return
-    reason = "blkioQOS of the pod" if own else "blkioQOS of beClass"
-    io = block.io_cfg
-    if io.read_bps or io.write_bps or io.read_iops or io.write_iops:
-        limits = (
-            f"rbps={io.read_bps or 'max'} wbps={io.write_bps or 'max'} "
-            f"riops={io.read_iops or 'max'} wiops={io.write_iops or 'max'}"
-        )
-        ctx.set(IO_MAX, limits, reason, device)
-    if io.io_weight_percent is not None and io.io_weight_percent != NEUTRAL_PERCENT:
-        ctx.set(IO_WEIGHT, io.io_weight_percent, reason, device)
+    ctx.set(fields.BLOCKIO_CLASS, name, "block I/O class of the policy")

@@ -137,7 +137,11 @@ def _speeds_up(ratio: Fraction) -> bool:
 
 def _pod_pinned(ctx: PodContext) -> bool:
     """Whether the cpuset hook pins this pod's containers; it decides nothing for the pod's own cgroup, so it is asked here again."""
-    if RESOURCE_STATUS.key not in ctx.pod.annotations or ctx.policy.hook_mode("cpuset") != "enforce":
+    if ctx.policy.hook_mode("cpuset") != "enforce":
+        return False
+    if ctx.node.own_cpus.get(ctx.pod.id):
+        return True
+    if RESOURCE_STATUS.key not in ctx.pod.annotations:
         return False
     try:
         return assigned_cpus(ctx.pod, ctx.node) != ""

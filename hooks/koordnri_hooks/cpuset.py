@@ -1,25 +1,37 @@
 """On which CPUs a container runs: cpu.cpus, cpu.mems.
 
 The first that applies:
+    0. CPUs that this node gave to the container alone, where no scheduler assigns any (see koordnri.allocator)
     1. the CPUs that the scheduler assigned to the pod (`scheduling.koordinator.sh/resource-status`), whatever its class
     2. NUMA nodes that the scheduler assigned: the share pools of those nodes; for BE its own pools, and only with beCPUManager
     3. SYSTEM: the node's system CPUs, where there are such
     4. LS: all share pools
-    5. Kubernetes' BestEffort: left alone
+    5. Kubernetes' BestEffort: left alone, but kept off the CPUs of LSE and reserved ones where the pools are our own reckoning
     6. all others: left to kubelet where its CPU manager is `static`, else all share pools
 
 Pools are joined as they are published, not brought into one form. Nothing is ever set to "", which no runtime takes as "clear".
 Here we differ from koordlet, whose step 5 sends "" to undo what kubelet set; through NRI that never had an effect.
-cpu.mems is owned and not decided yet. Source: koordlet.md 2.1.
+cpu.mems follows the CPUs where the policy says `memoryBind`. Source: koordlet.md 2.1.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from koordnri.model import AnnotationError, ContainerContext, Hook, KubeQoS, Pod, QoSClass, fields, parse_quantity
+from koordnri.model import (
+    AnnotationError,
+    ContainerContext,
+    CPUSet,
+    Hook,
+    KubeQoS,
+    Pod,
+    QoSClass,
+    fields,
+    parse_quantity,
+)
 from koordnri.model.annotations import BATCH_CPU, RESOURCE_STATUS, ResourceStatus
-from koordnri.model.fields import CPU_CPUS
+from koordnri.model.cpu_wish import wishes_of
+from koordnri.model.fields import CPU_CPUS, CPU_MEMS
 from koordnri.model.node import Pool
 from koordnri_hooks.assigned import assigned_cpus
 
@@ -34,8 +46,18 @@ class CPUSetHook(Hook):
     owns = (fields.CPU_CPUS, fields.CPU_MEMS)
 
     def decide(self, ctx: ContainerContext) -> None:
+        self._decide(ctx)
+        if ctx.policy.cpuset.memory_bind:
+            _bind_memory(ctx)
+
+    def _decide(self, ctx: ContainerContext) -> None:
         pod, node = ctx.pod, ctx.node
         qos = pod.qos
+        if node.own_cpus and (own := ctx.own_cpus):
+            ctx.set(CPU_CPUS, own, "CPUs of its own, given by this node")
+            return
+        if qos is QoSClass.LSR or qos is QoSClass.LSE:
+            wishes_of(pod, ctx.baseline)  # the pod's owner is told of a wish that cannot be read
         if RESOURCE_STATUS.key in pod.annotations:
             cpus = assigned_cpus(pod, node)
             if cpus:
@@ -50,12 +72,25 @@ class CPUSetHook(Hook):
             ctx.set(CPU_CPUS, node.system_cpus, "the node's system CPUs")
         elif qos is QoSClass.LS:
             _share(ctx, node.ls_pools, "share pools of LS")
+        elif pod.kube_qos is KubeQoS.BESTEFFORT and node.pools_are_local and node.be_pools:
+            _share(ctx, node.be_pools, "share pools of BE, as reckoned by this node")
         elif pod.kube_qos is KubeQoS.BESTEFFORT:
             ctx.skip(CPU_CPUS, "BestEffort containers run on the CPUs of their parent cgroup")
         elif node.kubelet_cpu_policy == "static":
             ctx.skip(CPU_CPUS, "left to kubelet, whose CPU manager is static")
         else:
             _share(ctx, node.ls_pools, "share pools of the node")
+
+
+def _bind_memory(ctx: ContainerContext) -> None:
+    """cpu.mems follows the CPUs; where they are all the node's, there is nothing to bind."""
+    cpus, topology = ctx.decision.value(CPU_CPUS), ctx.node.topology
+    if cpus is None or topology is None:
+        return
+    chosen = CPUSet.parse(cpus)
+    nodes = CPUSet(c.numa for c in topology.cpus if c.cpu in chosen)
+    if nodes != CPUSet(c.numa for c in topology.cpus):
+        ctx.set(CPU_MEMS, str(nodes), "memory of the NUMA nodes of its CPUs (memoryBind)")
 
 
 def _share(ctx: ContainerContext, pools: Iterable[Pool], reason: str) -> None:

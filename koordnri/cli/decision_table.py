@@ -36,12 +36,19 @@ def console() -> Console:
     return Console(width=PIPE_WIDTH if wide else None, highlight=False)
 
 
+# Guaranteed pods have no cgroup of their own for their class: theirs is the one that all pods are in.
+_ABOVE = {"Guaranteed": "QoS class Guaranteed (all pods)", "root": "(whole machine)"}
+
+
+def class_heading(kube_class: str) -> str:
+    """How a cgroup above the pods is called in tables."""
+    return _ABOVE.get(kube_class, f"QoS class {kube_class}")
+
+
 def print_explanation(out: Console, explanation: Explanation) -> None:
     """One pod: a table of what is set and left alone, then what is wrong with it."""
     pod = explanation.pod
-    table = Table(title=heading(pod.namespace, pod.name, pod.qos.value, pod.kube_qos.value), title_justify="left")
-    for column in ("container", "field", "value", "hook", "reason", "route"):
-        table.add_column(column, overflow="fold")
+    table = _table(heading(pod.namespace, pod.name, pod.qos.value, pod.kube_qos.value), "container")
     _add(table, "(pod)", explanation.own)
     for name, decision in explanation.containers.items():
         _add(table, name, decision)
@@ -49,6 +56,26 @@ def print_explanation(out: Console, explanation: Explanation) -> None:
     shape = explanation.as_json()
     print_errors(out, shape["errors"])
     out.print()
+
+
+def print_classes(out: Console, classes: Iterable[tuple[str, Decision]]) -> None:
+    """One table of the cgroups above the pods (name of the class, decision) that get something; then what is wrong with any."""
+    table, errors = _table("QoS classes, were these all pods of the node", "cgroup"), []
+    for name, decision in classes:
+        if decision.settings or decision.observed:
+            _add(table, class_heading(name), decision)
+        errors += [f"{e.hook}, {class_heading(name)}: {e.message}" for e in decision.errors]
+    if table.rows:
+        out.print(table)
+    for error in errors:
+        out.print(f"[red]error[/red] {escape(error)}", soft_wrap=True)
+
+
+def _table(title: str, first: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    for column in (first, "field", "value", "hook", "reason", "route"):
+        table.add_column(column, overflow="fold")
+    return table
 
 
 def heading(namespace: str, name: str, qos: str, kube_qos: str) -> str:

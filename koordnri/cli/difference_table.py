@@ -8,14 +8,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from koordnri.cli.decision_table import console, escape, shown
+from koordnri.cli.decision_table import class_heading, console, escape, shown
 from koordnri.model import fields
 from koordnri.reconcile.comparison import RESTART
 
 _FIELDS = {field.name: field for field in fields.ALL}
 _OWN = "(pod)"
-_ALL_PODS = "Guaranteed"
-"""Guaranteed pods have no cgroup of their own: they lie in the one that all pods are in."""
 
 
 def print_differences(found: Mapping[str, Any]) -> None:
@@ -69,7 +67,7 @@ def _names(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
 def _where(row: Mapping[str, Any]) -> tuple[str, str]:
     """Pod and container; of a class its name and nothing. A daemon of an older version tells of none."""
     if kube_class := row.get("class"):
-        return f"QoS class {kube_class}" + (" (all pods)" if kube_class == _ALL_PODS else ""), ""
+        return class_heading(kube_class), ""
     return f"{row['namespace']}/{row['pod']}", row["container"] or _OWN
 
 
@@ -87,14 +85,21 @@ def _sum(found: Mapping[str, Any]) -> str:
     if not differences:
         return f"{policies}: nothing changes in {compared}"
     containers = {(d["namespace"], d["pod"], d["container"]) for d in differences if d["container"]}
-    classes = {d["class"] for d in differences if d.get("class")}
+    above = {d["class"] for d in differences if d.get("class")}
+    classes = above - {"root"}
     pods = {(d["namespace"], d["pod"]) for d in differences if not d.get("class")}
     changed = [f"{_many(len(containers), 'container')} in {_many(len(pods), 'pod')}"] if pods else []
     changed += [_many(len(classes), "QoS class")] if classes else []
+    changed += ["the whole machine"] if "root" in above else []
     waiting = sum(d["route"] == RESTART for d in differences)
-    text = f"{policies}: {_many(len(differences), 'field')} of {' and '.join(changed)}"
+    text = f"{policies}: {_many(len(differences), 'field')} of {_listed(changed)}"
     later = f", {waiting} of them not before a restart" if waiting else ""
     return f"{text} would change{later}; compared were {compared}"
+
+
+def _listed(words: Sequence[str]) -> str:
+    *most, last = words
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _many(count: int, noun: str) -> str:

@@ -12,7 +12,8 @@ import yaml
 from koordnri.chain import Chain, ChainError, load_hooks
 from koordnri.cli.explanation import Explanation, explain_pod
 from koordnri.cli.inputs import BAD_INPUT, Inputs, load_inputs, node_option, pods_option, policy_option
-from koordnri.model import Event
+from koordnri.model import Decision, Event, Pod
+from koordnri.reconcile.classes import decide_classes
 
 
 @click.command()
@@ -33,6 +34,8 @@ def explain(
 ) -> None:
     """Print what koordnri decides for the pods of a manifest: each value with the hook that set it and the reason.
 
+    The table ends with what these pods come to in the cgroups of their QoS classes, were they all pods of the node.
+
     Exits with 2 when a file cannot be used; every mistake is then named by its path on standard error.
     """
     inputs = load_inputs(pods_path, policy_path, node_path)
@@ -45,7 +48,8 @@ def explain(
     only = None if container is None else (container,)
     explanations = [explain_pod(chain, pod, snapshot, Event(event), only) for pod in wanted]
     if output == "table":
-        _print_tables(explanations)
+        # Of these pods alone: what the node's other pods add to it, nobody can tell from a file.
+        _print_tables(explanations, decide_classes(chain, [e.pod for e in explanations], snapshot))
         return
     shapes: Any = [e.as_json() for e in explanations]
     shape = shapes[0] if len(inputs.pods) == 1 else shapes
@@ -66,12 +70,10 @@ def _with_container(inputs: Inputs, name: str) -> list[Any]:
     return wanted
 
 
-def _print_tables(explanations: list[Explanation]) -> None:
-    from koordnri.cli.decision_table import (
-        console,
-        print_explanation,
-    )  # rich is slow to import, and only tables need it
+def _print_tables(explanations: list[Explanation], classes: list[tuple[Pod, Decision]]) -> None:
+    from koordnri.cli import decision_table as tables  # rich is slow to import, and only tables need it
 
-    out = console()
+    out = tables.console()
     for explanation in explanations:
-        print_explanation(out, explanation)
+        tables.print_explanation(out, explanation)
+    tables.print_classes(out, ((place.name, decision) for place, decision in classes))

@@ -11,12 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from koordnri.host.cgroups import read_driver, read_v1_files, read_v2_files, read_version
+from koordnri.host.blockio_classes import read_blockio_classes
+from koordnri.host.cgroups import read_driver, read_root_files, read_v1_files, read_v2_files, read_version
 from koordnri.host.cpu_model import read_cpu_model, read_turbo
-from koordnri.host.devices import read_block_devices
+from koordnri.host.devices import read_storage
 from koordnri.host.files import HostFiles
 from koordnri.host.kubelet import read_cpu_policy
 from koordnri.host.memory import page_bytes, read_memory_bytes
+from koordnri.host.pod_volumes import read_pod_volumes
 from koordnri.host.rdma import read_rdma_cm, read_rdma_devices
 from koordnri.host.resctrl import read_groups, read_resctrl
 from koordnri.host.topology import read_online, read_topology
@@ -80,7 +82,11 @@ def _facts(root: Path) -> dict[str, Any]:
         "cgroup_driver": read_driver(files, version),
         "cgroup_files": read_v2_files(files) if version == 2 else read_v1_files(files),
         "resctrl": read_resctrl(files),
-        "block_devices": read_block_devices(files),
+        "root_files": read_root_files(files, version),
+        "block_devices": (storage := read_storage(files)).devices,
+        "volume_groups": storage.volume_groups,
+        "pod_volumes": read_pod_volumes(files, storage),
+        "blockio_classes": read_blockio_classes(files),
         "memory_bytes": read_memory_bytes(files),
         "page_bytes": page_bytes(),
         "rdma_devices": read_rdma_devices(files),

@@ -19,6 +19,8 @@ from koordnri.model import KubeQoS, NodeError
 
 SYSTEMD = "systemd"
 CGROUPFS = "cgroupfs"
+ROOT_DIRECTORY = "."
+"""The root of all cgroups itself. No runtime can tell this one: see `_parts`."""
 _SLICE = ".slice"
 _CRIO = "cri-o"
 """as CRI-O calls itself in NRI; everything else names its cgroups as containerd does"""

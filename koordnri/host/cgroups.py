@@ -10,6 +10,9 @@ from koordnri.host.files import HostFiles
 
 _ROOT = "sys/fs/cgroup"
 _V1_CONTROLLERS = ("cpu", "cpu,cpuacct", "cpuset", "memory")
+_COST_FILES = ("io.cost.", "blkio.cost.")
+_V1_EVERYWHERE = "blkio.throttle."
+"""Of these the root of its hierarchy has the same files as all cgroups below, and shows them before there are any."""
 
 SURE_FILES = {
     "cpu": frozenset({"cpu.max", "cpu.weight"}),
@@ -42,6 +45,13 @@ def read_driver(files: HostFiles, version: int | None) -> str:
     return "systemd" if files.exists("run/systemd/system") else "cgroupfs"
 
 
+def read_root_files(files: HostFiles, version: int | None) -> frozenset[str]:
+    """What the root of all cgroups has of the cost control of whole disks, which no other cgroup has; as `Field.file` calls it."""
+    directory, prefix = (_ROOT, "") if version == 2 else (f"{_ROOT}/blkio", "blkio/")
+    found = files.entries(directory)
+    return frozenset(prefix + name for name in (found[1] if found else ()) if name.startswith(_COST_FILES))
+
+
 def read_v1_files(files: HostFiles) -> frozenset[str]:
     """`controller/file` of what a cgroup below the root has, in the hierarchies that we write; empty when nothing can be told."""
     seen: set[str] = set()
@@ -50,6 +60,7 @@ def read_v1_files(files: HostFiles) -> frozenset[str]:
             top = files.entries(f"{_ROOT}/{name}")
             if top is None:
                 continue
+            seen.update(f"{controller}/{file}" for file in top[1] if file.startswith(_V1_EVERYWHERE))
             for child in top[0]:
                 inside = files.entries(f"{_ROOT}/{name}/{child}")
                 seen.update(f"{controller}/{file}" for file in (inside[1] if inside else ()))

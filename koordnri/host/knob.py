@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from koordnri.host.cgroup_files import CgroupFiles
+from koordnri.host.cgroup_paths import ROOT_DIRECTORY
 from koordnri.host.change import Change, Outcome, Status
 from koordnri.host.spelling import Form, form
 from koordnri.model import Field, fields
@@ -36,6 +37,20 @@ _MEANING = {
     (fields.MEMORY_LIMIT, errno.EBUSY): "more is in use and cannot be reclaimed",
     (fields.IO_MAX, errno.ENODEV): "there is no such disk",
     (fields.IO_WEIGHT, errno.ENODEV): "there is no such disk",
+    (fields.IO_WEIGHT, errno.EOPNOTSUPP): "the disk has no cost control (io.cost.qos of the root) and no scheduler bfq",
+    **{
+        (field, errno.ENODEV): "there is no such disk"
+        for field in (
+            fields.IO_LATENCY,
+            fields.IO_READ_BPS,
+            fields.IO_WRITE_BPS,
+            fields.IO_READ_IOPS,
+            fields.IO_WRITE_IOPS,
+            fields.IO_COST_WEIGHT,
+            fields.IO_COST_QOS,
+            fields.IO_COST_MODEL,
+        )
+    },
 }
 """What the kernel means by its error, where that is not plain"""
 
@@ -69,10 +84,11 @@ class Tree:
         if not directory or directory[0] == "/" or "\0" in directory or ".." in directory.split("/"):
             problem = f'expected a path below the cgroup root without "..", got {directory[:120]!r}'
             raise Failed(Status.REFUSED, f"cgroup: {problem}")
+        where = "" if directory == ROOT_DIRECTORY else f"{directory}/"
         if self.version == 2:
-            return f"{self._tops['']}{directory}/{file}"
+            return f"{self._tops['']}{where}{file}"
         controller, _, name = file.partition("/")
-        return f"{self._tops[controller]}{directory}/{name}"
+        return f"{self._tops[controller]}{where}{name}"
 
     def text(self, path: str) -> str:
         """What the file says. Raises Failed."""

@@ -1,15 +1,17 @@
-"""What resctrl offers: ways of the L3 cache, number of classes, caches, and the groups that exist. Source: the kernel's resctrl.rst."""
+"""What resctrl offers: caches, memory bandwidth, number of classes, and the groups that exist. Source: the kernel's resctrl.rst."""
 
 from __future__ import annotations
 
 from koordnri.host.files import HostFiles
 from koordnri.model.node import Resctrl
+from koordnri.model.schemata import AMD_FULL, AMD_UNITS, MBPS, MBPS_FULL, PERCENT, Bandwidth, Cache, parse
 
 _ROOT = "sys/fs/resctrl"
 _NO_GROUPS = frozenset({"info", "mon_groups", "mon_data"})
 _VENDORS = {"GenuineIntel": "intel", "AuthenticAMD": "amd"}
-_SCHEMES = ("L3", "L3CODE", "MB")
-"""What allocates in L3 domains, in order of preference: L3CODE takes L3's place when mounted with cdp, MB alone has no ways."""
+_CACHES = ("L3", "L3CODE", "L3DATA", "L2", "L2CODE", "L2DATA")
+"""CODE and DATA take their cache's place when mounted with cdp or cdpl2."""
+_IN_MBPS = "mba_MBps"
 
 
 def read_groups(files: HostFiles) -> frozenset[str] | None:
@@ -25,37 +27,73 @@ def read_resctrl(files: HostFiles) -> Resctrl | None:
     groups = read_groups(files)
     if groups is None:
         return None
-    schemata = files.text(f"{_ROOT}/schemata")
-    if schemata is None:
+    text = files.text(f"{_ROOT}/schemata")
+    if text is None:
         if not files.exists(f"{_ROOT}/info/L3_MON"):
             files.missing(f"{_ROOT}/schemata", "the schemata of the default group")
         return None
-    domains = _domains(schemata)
-    scheme = next((s for s in _SCHEMES if s in domains), None)
-    ids = None if scheme is None else _cache_ids(domains[scheme])
-    if scheme is None or ids is None:
-        files.bad(f"{_ROOT}/schemata", schemata, "a line such as L3:0=7ff;1=7ff or MB:0=100;1=100")
+    domains = {name: values for name, values in parse(text).items() if values and min(values) >= 0}
+    names = [name for name in (*_CACHES, "MB") if name in domains]
+    if not names:
+        files.bad(f"{_ROOT}/schemata", text, "a line such as L3:0=7ff;1=7ff or MB:0=100;1=100")
         return None
-    info = f"{_ROOT}/info/{scheme}"
-    mask = 0 if scheme == "MB" else _number(files, f"{info}/cbm_mask", 16)
-    closids = _number(files, f"{info}/num_closids", 10)
-    if mask is None or closids is None:
+    # Each group takes a class of every resource, so the resource with the fewest decides.
+    closids = [_number(files, f"{_ROOT}/info/{name}/num_closids", 10) for name in names]
+    caches = [_cache(files, name, tuple(sorted(domains[name]))) for name in names if name != "MB"]
+    if None in closids or None in caches:
         return None
-    return Resctrl(_vendor(files), mask, closids, ids, groups)
+    found = tuple(cache for cache in caches if cache is not None)
+    vendor = _vendor(files)
+    bandwidth = _bandwidth(files, vendor, domains["MB"]) if "MB" in domains else None
+    last_level = next((cache for cache in found if cache.level == "L3"), None)
+    return Resctrl(
+        vendor,
+        0 if last_level is None else last_level.cbm_mask,
+        min(number for number in closids if number is not None),
+        tuple(sorted(domains[names[0]])),
+        groups,
+        found,
+        bandwidth,
+    )
 
 
-def _domains(schemata: str) -> dict[str, str]:
-    """`L3:0=7ff;1=7ff` → {"L3": "0=7ff;1=7ff"}, of each line."""
-    lines = (line.strip().partition(":") for line in schemata.splitlines())
-    return {name: domains for name, colon, domains in lines if colon}
+def _cache(files: HostFiles, name: str, ids: tuple[int, ...]) -> Cache | None:
+    info = f"{_ROOT}/info/{name}"
+    mask = _number(files, f"{info}/cbm_mask", 16)
+    if mask is None:
+        return None
+    return Cache(
+        name, mask, ids, files.number(f"{info}/min_cbm_bits") or 1, files.number(f"{info}/shareable_bits", 16) or 0
+    )
 
 
-def _cache_ids(domains: str) -> tuple[int, ...] | None:
-    """`0=7ff;8=7ff` → (0, 8): ids may have gaps. None when it is not of that form."""
-    ids = [domain.partition("=")[0].strip() for domain in domains.split(";")]
-    if all(i.isascii() and i.isdecimal() and len(i) <= 10 for i in ids):
-        return tuple(sorted(int(i) for i in ids))
-    return None
+def _bandwidth(files: HostFiles, vendor: str, root: dict[int, int]) -> Bandwidth:
+    """`root`: what the default group has. Its values tell the unit where the vendor does not: nothing has more than 100 percent."""
+    gran = files.number(f"{_ROOT}/info/MB/bandwidth_gran") or 0
+    least = files.number(f"{_ROOT}/info/MB/min_bandwidth") or 0
+    ids, most = tuple(sorted(root)), max(root.values())
+    if _IN_MBPS in _mount_options(files):
+        return Bandwidth(ids, MBPS, 1, 1, MBPS_FULL)
+    if vendor == "amd" or most > 100:
+        return Bandwidth(ids, AMD_UNITS, 1, max(least, 1), max(most, AMD_FULL))
+    return Bandwidth(ids, PERCENT, max(gran, 1), max(least, 1), 100)
+
+
+def _mount_options(files: HostFiles) -> list[str]:
+    """Of resctrl, wherever it is mounted: a container sees the host's under another path."""
+    path = files.path("proc/mounts")
+    try:
+        # Line by line to the end: with some hundred containers the file is larger than what one read gives.
+        with open(path, errors="replace") as mounts:
+            for line in mounts:
+                words = line.split()
+                if len(words) >= 4 and words[2] == "resctrl":
+                    return words[3].split(",")
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        files.problems.append(f"{path}: cannot be read: {error.strerror}")
+    return []
 
 
 def _number(files: HostFiles, path: str, base: int) -> int | None:

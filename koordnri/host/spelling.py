@@ -23,7 +23,9 @@ NO_IO_LIMIT = "rbps=max wbps=max riops=max wiops=max"
 """io.max of a disk that the file does not list"""
 DEFAULT = "default"
 """io.weight of a disk that the file does not list; as key, the cgroup's own weight"""
-_IO_KEYS = ("rbps", "wbps", "riops", "wiops")
+_NO_BPS, _NO_IOPS = 2**64 - 1, 2**32 - 1
+"""From these on, a limit of a disk is none. v1 would cut a larger number of operations off at 32 bits: 2³² would be 0, and stop all."""
+_IO_KEYS = {"rbps": _NO_BPS, "wbps": _NO_BPS, "riops": _NO_IOPS, "wiops": _NO_IOPS}
 _MAX_BYTES = 2**63 - 1
 
 
@@ -225,7 +227,7 @@ def _io_limits(text: str) -> dict[str, str]:
         name, _, limit = word.partition("=")
         if name not in _IO_KEYS or not (limit == "max" or (limit.isascii() and limit.isdecimal() and int(limit) > 0)):
             raise ValueError(f"expected rbps, wbps, riops, wiops = max or a number above 0, got {word!r}")
-        given[name] = limit
+        given[name] = "max" if limit == "max" or int(limit) >= _IO_KEYS[name] else limit
     return {name: given[name] for name in _IO_KEYS if name in given}
 
 
@@ -263,14 +265,21 @@ def _signed(value: Any, key: str, current: str) -> str:
     return str(_whole(value))
 
 
-def _v1_disk_number(neutral: int) -> tuple[Any, Any, Any]:
+def _v1_disk_number(neutral: int, none_from: int = _NO_BPS) -> tuple[Any, Any, Any]:
     """`8:0 1048576` by disk; a disk that is not listed has the neutral value, and is taken off the list by it."""
 
     def parse(text: str, key: str) -> int:
         found = _disk_line(text, key)
         return neutral if found is None else _number(found)
 
-    return parse, lambda value, key, current: f"{_disk(key)} {_natural(value)}", _equal
+    def plain(value: Any) -> int:
+        return neutral if _whole(value) >= none_from else value
+
+    return (
+        parse,
+        lambda value, key, current: f"{_disk(key)} {_natural(plain(value))}",
+        lambda wanted, read: plain(wanted) == plain(read),
+    )
 
 
 def _parse_latency(text: str, key: str) -> str:
@@ -301,21 +310,28 @@ def _words(text: str) -> dict[str, str | float]:
 def _cost_of(neutral: str) -> tuple[Any, Any, Any]:
     """A line of words by disk; what is not named stays as it is."""
 
+    def settled(value: Any) -> str:
+        """Under ctrl=auto the kernel shows parameters of its own choice; to write one of them would mean ctrl=user."""
+        words = str(value).split()
+        return " ".join(w for w in words if "ctrl=auto" not in words or w.startswith(("enable=", "ctrl=")))
+
     def spell(value: Any, key: str, current: str) -> str:
-        if not _words(str(value)):
+        text = settled(value)
+        if not _words(text):
             raise ValueError(f"expected words such as {neutral}, got {value!r}")
-        return f"{_disk(key)} {value}"
+        return f"{_disk(key)} {text}"
 
     return (
         lambda text, key: _disk_line(text, key) or neutral,
         spell,
-        lambda wanted, read: _words(wanted).items() <= _words(read).items(),
+        lambda wanted, read: _words(settled(wanted)).items() <= _words(read).items(),
     )
 
 
 _PLAIN = (_parse_number, _natural, _equal)
 _SIGNED = (_parse_number, _signed, _equal)
-_DISK_NUMBER = _v1_disk_number(0)
+_DISK_BPS = _v1_disk_number(0)
+_DISK_IOPS = _v1_disk_number(0, _NO_IOPS)
 _COST_WEIGHT = _v1_disk_number(100)
 _LATENCY = (_parse_latency, _spell_latency, _equal)
 _COST_QOS = _cost_of("enable=0")
@@ -357,10 +373,10 @@ _SPELLINGS: dict[Field, tuple[Any, Any]] = {
     fields.IO_MAX: (_IO_MAX, _IO_MAX),
     fields.IO_WEIGHT: (_IO_WEIGHT, _IO_WEIGHT),
     fields.IO_LATENCY: (_LATENCY, _LATENCY),
-    fields.IO_READ_BPS: (_DISK_NUMBER, _DISK_NUMBER),
-    fields.IO_WRITE_BPS: (_DISK_NUMBER, _DISK_NUMBER),
-    fields.IO_READ_IOPS: (_DISK_NUMBER, _DISK_NUMBER),
-    fields.IO_WRITE_IOPS: (_DISK_NUMBER, _DISK_NUMBER),
+    fields.IO_READ_BPS: (_DISK_BPS, _DISK_BPS),
+    fields.IO_WRITE_BPS: (_DISK_BPS, _DISK_BPS),
+    fields.IO_READ_IOPS: (_DISK_IOPS, _DISK_IOPS),
+    fields.IO_WRITE_IOPS: (_DISK_IOPS, _DISK_IOPS),
     fields.IO_COST_WEIGHT: (_COST_WEIGHT, _COST_WEIGHT),
     fields.IO_COST_QOS: (_COST_QOS, _COST_QOS),
     fields.IO_COST_MODEL: (_COST_MODEL, _COST_MODEL),

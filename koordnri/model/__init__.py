@@ -7,7 +7,7 @@ Hooks import from this package and from nowhere else in koordnri.
 
 from koordnri.model import annotations, convert, fields
 from koordnri.model.container import Container, Event
-from koordnri.model.context import ClassContext, ContainerContext, PodContext
+from koordnri.model.context import ClassContext, ContainerContext, PodContext, RootContext
 from koordnri.model.cpuset import CPUSet
 from koordnri.model.decision import Decision, Setting
 from koordnri.model.errors import AnnotationError, NodeError
@@ -39,6 +39,7 @@ __all__ = [
     "PodContext",
     "QoSClass",
     "Resources",
+    "RootContext",
     "Setting",
     "annotations",
     "convert",

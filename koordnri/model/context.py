@@ -95,6 +95,12 @@ class ClassContext(_Context):
         """all pods below that cgroup: of Guaranteed's, those of the other classes too; without those that are left alone"""
 
 
+class RootContext(_Context):
+    """For `decide_root`: the root of all cgroups, where the kernel keeps the settings of whole disks. `pod` only names it."""
+
+    __slots__ = ()
+
+
 class ContainerContext(_Context):
     """For `decide`: one container at one event."""
 
@@ -120,12 +126,20 @@ class ContainerContext(_Context):
         return self.container.baseline
 
     @property
+    def own_cpus(self) -> str:
+        """CPUs that this node gave to the container alone; "" when it has none from us."""
+        own = self.node.own_cpus
+        return own[self.pod.id].get(self.container.name, "") if own and self.pod.id in own else ""
+
+    @property
     def cpus_pinned(self) -> bool:
-        """Whether the container got the CPUs that the scheduler assigned to its pod, as the cpuset hook decided before."""
-        if RESOURCE_STATUS.key not in self.pod.annotations:
-            return False
+        """Whether the container got CPUs that nobody shares, as the cpuset hook decided before: of the scheduler or of this node."""
         cpus = self.decision.value(fields.CPU_CPUS)
         if cpus is None:
+            return False
+        if self.own_cpus == cpus:
+            return True
+        if RESOURCE_STATUS.key not in self.pod.annotations:
             return False
         status = RESOURCE_STATUS.of(self.pod)
         return status is not None and status.cpuset.strip() == cpus

@@ -172,6 +172,31 @@ def baseline_value(field: Field, baseline: Resources, node: NodeState) -> Any:
     return UNLIMITED if text == "max" else int(text) if text.isdecimal() else None
 
 
+def stored_of_ours(stored: Resources, node: NodeState, ours: Ours) -> dict[str, int | str]:
+    """Name of the field → value, of what is stored and was set by us."""
+    found: dict[str, int | str] = {}
+    for name in {name for values in ours for name in values}:
+        field, key = split_name(name)
+        if field is None or not field.update:
+            continue
+        if field in _ATTRIBUTE:
+            attribute, neutral = _ATTRIBUTE[field]
+            has = getattr(stored, attribute)
+            has = neutral if has is None else has
+            if _is_ours(field, has, ours):
+                found[name] = has
+            continue
+        text = _unified(stored, field.file(node.cgroup_version, node.cgroup_files))
+        if text is not None and field.keyed:
+            number, _, text = text.partition(" ")
+            text = text if node.device_path(number) == key else None
+        for values in ours if text is not None else ():
+            if name in values and text == ("max" if values[name] == UNLIMITED else str(values[name])):
+                found[name] = values[name]
+                break
+    return found
+
+
 def _restored_devices(
     decision: Decision, baseline: Resources, stored: Resources, node: NodeState, ours: Ours
 ) -> list[Setting]:

@@ -163,7 +163,16 @@ PAGE_CACHE_SIZE = _vendor_memory("memory.pagecache_limit.size", "bytes")
 PAGE_CACHE_SYNC = _vendor_memory("memory.pagecache_limit.sync", "0 or 1")
 
 IO_MAX = Field("io.max", "rbps wbps (bytes/s) riops wiops (1/s)", "unified", update=True, v2=("io.max",), keyed=True)
-IO_WEIGHT = Field("io.weight", "1..10000", "unified", update=True, v2=("io.weight", "io.bfq.weight"), keyed=True)
+IO_WEIGHT = Field(
+    "io.weight",
+    "1..10000",
+    "unified",
+    update=True,
+    v1="blkio/blkio.bfq.weight_device",
+    v2=("io.weight", "io.bfq.weight"),
+    seen=True,
+    keyed=True,
+)
 IO_LATENCY = Field("io.latency", "µs", "unified", update=True, v2=("io.latency",), keyed=True)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from koordnri.model.context import ClassContext, ContainerContext, PodContext
+from koordnri.model.context import ClassContext, ContainerContext, PodContext, RootContext
 from koordnri.model.fields import Field
 
 
@@ -35,3 +35,6 @@ class Hook:
 
     def decide_class(self, ctx: ClassContext) -> None:
         """Decide the fields of a QoS class' cgroup."""
+
+    def decide_root(self, ctx: RootContext) -> None:
+        """Decide the fields of the root of all cgroups: those of whole disks, which are kept nowhere else."""

@@ -10,7 +10,8 @@ from koordnri.model.container import Event
 from koordnri.model.cpuset import CPUSet
 from koordnri.model.decision import Setting
 from koordnri.model.fields import CDI, UNLIMITED, Device
-from koordnri.model.routes import Refusal, Routes, container_routes, pod_routes
+from koordnri.model.routes import Refusal, Routes, container_routes, pod_routes, root_routes
+from koordnri.model.schemata import Bandwidth, Cache
 from koordnri.model.topology import Topology
 
 MAINLINE_V2_FILES = frozenset(
@@ -32,6 +33,8 @@ MAINLINE_V2_FILES = frozenset(
     }
 )
 """Files of a cgroup below the root on a mainline kernel >= 5.15 with every controller on: what a node that is only described has."""
+MAINLINE_V2_ROOT_FILES = frozenset({"io.cost.qos", "io.cost.model"})
+"""The same of what only the root of all cgroups has and somebody may want to set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,11 @@ class Resctrl:
     cache_ids: tuple[int, ...]
     groups: frozenset[str]
     """directories that exist; a container may only be put into one of these"""
+    caches: tuple[Cache, ...] = ()
+    """everything that is handed out by ways; empty on a node that is only described"""
+    bandwidth: Bandwidth | None = None
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """group that is wanted and could not be made → why"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +84,33 @@ class NodeState:
     cgroup_driver: str = "systemd"
     cgroup_files: frozenset[str] = MAINLINE_V2_FILES
     """names of the files that this kernel shows in a v2 cgroup"""
+    root_files: frozenset[str] = MAINLINE_V2_ROOT_FILES
+    """the same of the cost control of whole disks, whose files only the root of all cgroups has"""
     kubelet_cpu_policy: str = "none"
     reserved_cpus: CPUSet = field(default_factory=CPUSet)
     resctrl: Resctrl | None = None
     ls_pools: tuple[Pool, ...] = ()
     be_pools: tuple[Pool, ...] = ()
+    pools_are_local: bool = False
+    """whether the share pools are our own reckoning, as no koord-scheduler publishes them"""
+    own_cpus: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """pod id → container → CPUs that this node gave to it alone"""
+    kubelet_cpus: CPUSet = field(default_factory=CPUSet)
+    """CPUs that kubelet's static CPU manager gave to single containers"""
     system_cpus: str = ""
     """CPUs of SYSTEM pods, from the node's annotation system-qos-resource"""
+    system_exclusive: bool = True
+    """whether nobody else is to run there"""
     normalization_ratio: Fraction | None = None
     """CPU normalisation: how much faster than the reference this CPU is; None when not normalised"""
     block_devices: Mapping[str, str] | None = None
     """path → `major:minor` of the whole disk; None on a node that is only described, where every device is taken to exist"""
+    volume_groups: Mapping[str, tuple[str, ...]] | None = None
+    """LVM's volume group → paths of the disks that its volumes lie on; None on a node that is only described"""
+    pod_volumes: Mapping[str, Mapping[str, tuple[str, ...]]] | None = None
+    """pod's uid → directory name of its volume (the PersistentVolume's name, else the volume's) → paths of the disks it lies on"""
+    blockio_classes: frozenset[str] | None = None
+    """names of the block I/O classes that the runtime's configuration has; None when that cannot be read"""
     rdma_devices: Mapping[str, Mapping[str, Device]] | None = None
     """PCI address → path → device node of the verbs (`/dev/infiniband/uverbs0`); None on a node that is only described"""
     rdma_cm: Device | None = None
@@ -100,6 +124,7 @@ class NodeState:
     create_routes: Routes = field(init=False, repr=False, compare=False)
     update_routes: Routes = field(init=False, repr=False, compare=False)
     pod_routes: Routes = field(init=False, repr=False, compare=False)
+    root_routes: Routes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         creating = container_routes(True, self.cgroup_version, self.cgroup_files)
@@ -108,6 +133,7 @@ class NodeState:
         object.__setattr__(self, "create_routes", creating)
         object.__setattr__(self, "update_routes", container_routes(False, self.cgroup_version, self.cgroup_files))
         object.__setattr__(self, "pod_routes", pod_routes(self.cgroup_version, self.cgroup_files))
+        object.__setattr__(self, "root_routes", root_routes(self.cgroup_version, self.root_files))
 
     @property
     def threads_per_core(self) -> int:

@@ -18,6 +18,7 @@ from koordnri.model.node import Pool
 NORMALIZATION_RATIO_KEY = "node.koordinator.sh/cpu-normalization-ratio"
 SYSTEM_QOS_KEY = "node.koordinator.sh/system-qos-resource"
 LS_POOLS_KEY = "node.koordinator.sh/cpu-shared-pools"
+RESERVATION_KEY = "node.koordinator.sh/reservation"
 BE_POOLS_KEY = "node.koordinator.sh/be-cpu-shared-pools"
 
 _RATIO = re.compile(r"\+?(?:\d{1,20}(?:\.\d{0,40})?|\.\d{1,40})(?:[eE][+-]?\d{1,2})?", re.ASCII)
@@ -27,6 +28,8 @@ class AnnotatedNode(NamedTuple):
     """Fields of NodeState that annotations tell; empty or None where they tell nothing usable."""
 
     system_cpus: str = ""
+    system_exclusive: bool = True
+    reserved_cpus: CPUSet = CPUSet()
     normalization_ratio: Fraction | None = None
     ls_pools: tuple[Pool, ...] = ()
     be_pools: tuple[Pool, ...] = ()
@@ -36,6 +39,11 @@ class AnnotatedNode(NamedTuple):
 
 class _SystemQOS(msgspec.Struct):
     cpuset: str = ""
+    exclusive: bool | None = msgspec.field(default=None, name="cpusetExclusive")
+
+
+class _Reservation(msgspec.Struct):
+    cpus: str = msgspec.field(default="", name="reservedCPUs")
 
 
 class _Pool(msgspec.Struct):
@@ -44,6 +52,7 @@ class _Pool(msgspec.Struct):
     cpuset: str = ""
 
 
+_reservation = msgspec.json.Decoder(_Reservation)
 _system_qos = msgspec.json.Decoder(_SystemQOS)
 _pools = msgspec.json.Decoder(list[_Pool])
 
@@ -51,12 +60,16 @@ _pools = msgspec.json.Decoder(list[_Pool])
 def read_node_annotations(annotations: Mapping[str, str], online: CPUSet | None = None) -> AnnotatedNode:
     """What the annotations say. CPU sets are checked against `online` where that is known."""
     problems: list[str] = []
-    system_cpus, ratio = "", None
+    system_cpus, system_exclusive, reserved, ratio = "", True, CPUSet(), None
     pools: dict[str, tuple[Pool, ...]] = {}
     try:
-        system_cpus = _read_system_cpus(annotations, online)
+        system_cpus, system_exclusive = _read_system_cpus(annotations, online)
     except (ValueError, msgspec.MsgspecError) as error:
         problems.append(f"annotation {SYSTEM_QOS_KEY}: {error}")
+    try:
+        reserved = CPUSet.parse(_reservation.decode(annotations.get(RESERVATION_KEY, "{}")).cpus)
+    except (ValueError, msgspec.MsgspecError) as error:
+        problems.append(f"annotation {RESERVATION_KEY}: {error}")
     try:
         ratio = _read_ratio(annotations)
     except ValueError as error:
@@ -66,7 +79,15 @@ def read_node_annotations(annotations: Mapping[str, str], online: CPUSet | None 
             pools[key] = _read_pools(annotations.get(key), online)
         except (ValueError, msgspec.MsgspecError) as error:
             problems.append(f"annotation {key}: {error}")
-    return AnnotatedNode(system_cpus, ratio, pools.get(LS_POOLS_KEY, ()), pools.get(BE_POOLS_KEY, ()), tuple(problems))
+    return AnnotatedNode(
+        system_cpus,
+        system_exclusive,
+        reserved,
+        ratio,
+        pools.get(LS_POOLS_KEY, ()),
+        pools.get(BE_POOLS_KEY, ()),
+        tuple(problems),
+    )
 
 
 def check_cpus(text: str, online: CPUSet | None) -> None:
@@ -76,16 +97,17 @@ def check_cpus(text: str, online: CPUSet | None) -> None:
         raise ValueError(f"expected CPUs of {online}, which are online, got {str(cpus - online)[:60]}")
 
 
-def _read_system_cpus(annotations: Mapping[str, str], online: CPUSet | None) -> str:
+def _read_system_cpus(annotations: Mapping[str, str], online: CPUSet | None) -> tuple[str, bool]:
     text = annotations.get(SYSTEM_QOS_KEY)
     if text is None:
-        return ""
-    cpus = _system_qos.decode(text).cpuset.strip()
+        return "", True
+    said = _system_qos.decode(text)
+    cpus = said.cpuset.strip()
     try:
         check_cpus(cpus, online)
     except ValueError as error:
         raise ValueError(f"cpuset: {error}") from None
-    return cpus
+    return cpus, said.exclusive is not False
 
 
 def _read_ratio(annotations: Mapping[str, str]) -> Fraction | None:

@@ -47,6 +47,10 @@ class Resources(msgspec.Struct, omit_defaults=True, frozen=True, rename=_NAMES):
         return self if new == self else new
 
 
+MOST_MAYBE = 4
+"""Values of a field that are remembered beside the last one."""
+
+
 class Note(msgspec.Struct, omit_defaults=True, frozen=True):
     """What we must know of a container after our own restart: whose each value in the runtime's stored spec is.
 
@@ -57,15 +61,41 @@ class Note(msgspec.Struct, omit_defaults=True, frozen=True):
     """the baseline"""
     set: dict[str, int | str] = {}  # msgspec gives each note its own
     """field, as named in decisions → value of ours that went last through the runtime: only fields that an update can change"""
-    sending: dict[str, int | str] = {}
-    """the same, of an update of our own whose outcome is not known yet: should we die now, either value may be stored"""
+    own: str = ""
+    """CPUs that this node gave to the container alone, as `Given` spells it; "" when it has none from us"""
+    maybe: dict[str, list[int | str]] = {}
+    """field → values of ours that may be stored instead: one that is on its way, and the last few before it, until a list of the
+    runtime shows which it is. A reply may be lost, and a runtime that is killed may come back with an older value"""
 
     def followed_by(self, asked: Resources, sent: dict[str, int | str]) -> Note:
         """The note once `sent` has gone through the runtime, with `asked` as the baseline.
 
         What is not sent this time stays noted: its hook may have failed, or the runtime may refuse what takes it back.
         """
-        return Note(asked, {**self.set, **self.sending, **sent})
+        maybe = self.maybe
+        for name, value in sent.items():
+            before = self.set.get(name, value)
+            if before != value or name in maybe:
+                older = list(dict.fromkeys(v for v in (before, *maybe.get(name, ())) if v != value))[:MOST_MAYBE]
+                maybe = {n: v for n, v in maybe.items() if n != name} | ({name: older} if older else {})
+        return Note(asked, {**self.set, **sent}, self.own, maybe)
+
+    def sending(self, values: dict[str, int | str]) -> Note:
+        """The note while these are on their way through the runtime."""
+        maybe = dict(self.maybe)
+        for name, value in values.items():
+            maybe[name] = list(dict.fromkeys((value, *maybe.get(name, ()))))[: MOST_MAYBE + 1]
+        return Note(self.asked, self.set, self.own, maybe)
+
+    def seen(self, stored: dict[str, int | str]) -> Note:
+        """The note now that the runtime has shown what it has stored of ours."""
+        return Note(self.asked, {**self.set, **{n: v for n, v in stored.items() if n in self.maybe}}, self.own)
+
+    @property
+    def ours(self) -> list[dict[str, int | str]]:
+        """Every value that may be ours, as `difference` wants them."""
+        most = max(map(len, self.maybe.values()), default=0)
+        return [self.set, *({n: v[i] for n, v in self.maybe.items() if i < len(v)} for i in range(most))]
 
 
 NOTHING = Resources()

@@ -55,6 +55,11 @@ def pod_routes(version: int, present: frozenset[str]) -> Routes:
     return {f: WRITE if f.file(version, present) else _no_file(f, version) for f in ALL}
 
 
+def root_routes(version: int, present: frozenset[str]) -> Routes:
+    """Routes of the root cgroup's fields: only what was seen there, for the files of other cgroups limit the whole machine there."""
+    return {f: WRITE if (file := f.file(version, present)) and file in present else _no_file(f, version) for f in ALL}
+
+
 def _no_file(field: Field, version: int) -> Refusal:
     if not field.v1 and not field.v2:
         return Refusal(f"{field.name} is not a cgroup setting")

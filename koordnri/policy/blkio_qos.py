@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal
 
 from msgspec import Meta, field
@@ -13,7 +14,7 @@ NEUTRAL_IO_WEIGHT_PERCENT = 100
 """What a device has that no block gives a weight."""
 DEFAULT_IO_LATENCY_US = 3000
 DEFAULT_IO_LATENCY_PERCENT = 95
-"""Targets of the cgroup root's latency control where only one of latency and percent is given."""
+"""Targets of the cgroup root's latency control where a block does not say them."""
 
 
 class IOConfig(Document, frozen=True):
@@ -29,16 +30,18 @@ class IOConfig(Document, frozen=True):
     """Bytes per second."""
     io_weight_percent: Annotated[int, Meta(ge=1, le=100)] | None = None
     """Share against siblings; None as 100."""
+    io_latency_target: Positive | None = None
+    """µs that reads and writes may wait while siblings do more than they let it; cgroup v2, below the root. Ours, koordlet ignores it."""
     read_latency: NotNegative | None = None
-    """µs, cgroup root only; None: 3000 when its percent is given."""
+    """µs, cgroup root only; None: 3000."""
     write_latency: NotNegative | None = None
-    """µs, cgroup root only; None: 3000 when its percent is given."""
+    """µs, cgroup root only; None: 3000."""
     read_latency_percent: Percent | None = None
     """Percentile that the read latency holds for, cgroup root only; None: 95."""
     write_latency_percent: Percent | None = None
     """Percentile that the write latency holds for, cgroup root only; None: 95."""
     enable_user_model: bool = False
-    """Cost model below instead of the kernel's own measurement, cgroup root only."""
+    """Cost model below instead of the kernel's own measurement, cgroup root only. What of it is not given stays the kernel's."""
     model_read_bps: Positive | None = field(default=None, name="modelReadBPS")
     model_read_seq_iops: Positive | None = field(default=None, name="modelReadSeqIOPS")
     model_read_rand_iops: Positive | None = field(default=None, name="modelReadRandIOPS")
@@ -51,7 +54,7 @@ class IOBlock(Document, frozen=True):
     """One device and its limits."""
 
     name: Text
-    """type device: /dev/sdb; volumegroup: the LVM group; podvolume: the pod's volume."""
+    """type device: /dev/sdb; volumegroup: the LVM group; podvolume: the PersistentVolume, or the name of an ephemeral volume."""
     type: Literal["device", "volumegroup", "podvolume"] = "device"
     io_cfg: IOConfig = IOConfig()
 
@@ -61,6 +64,16 @@ class BlkIOQOS(Document, frozen=True):
 
     enable: bool = False
     blocks: tuple[IOBlock, ...] = ()
+
+
+def unused_blocks(classes: Mapping[str, BlkIOQOS]) -> Iterator[tuple[str, str]]:
+    """(path, message) of the classes, by their JSON names, whose blocks reach nothing."""
+    for name, blkio in classes.items():
+        if blkio.enable and blkio.blocks:
+            yield (
+                f"{name}.blkioQOS",
+                "has no effect: only the pods of beClass have a cgroup of their own; use the pods' annotation koordinator.sh/blkioQOS",
+            )
 
 
 class PodBlkIOQOS(Document, frozen=True):

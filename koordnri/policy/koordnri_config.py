@@ -10,7 +10,7 @@ from msgspec import Meta, field
 from koordnri.policy.errors import shown
 from koordnri.policy.gpu_vendors import NVIDIA, VENDORS, GPUVendor
 from koordnri.policy.reader import Document
-from koordnri.policy.units import CPUList, Namespace, Text
+from koordnri.policy.units import CPUList, Namespace, Positive, Text
 
 HookMode = Literal["enforce", "observe", "off"]
 RecordRoute = Literal["auto", "unsolicited", "resync", "reply", "none"]
@@ -36,6 +36,14 @@ class CPUSetOptions(HookOptions, frozen=True, forbid_unknown_fields=True):
     keep_quota: bool = False
     """Keep the CFS quota of pinned containers (koordlet's --disable-unset-cpu-quota). Default: unset, as throttling on
     one's own CPUs only loses (Koordinator issue 489)."""
+    allocate: bool = True
+    """Give CPUs of their own to LSE and LSR containers with a whole number of CPUs that no scheduler has assigned any. Not where
+    kubelet's CPU manager is `static`: that gives them itself."""
+    when_full: Literal["share", "reject"] = "share"
+    """What becomes of such a container when there are not enough CPUs left: share: it runs with the others, and its pod is told;
+    reject: the runtime is told to refuse it."""
+    memory_bind: bool = False
+    """Take memory from the NUMA nodes of the container's own CPUs only. Off, because moving memory of what runs is slow."""
     be_cpu_manager: bool = field(default=False, name="beCPUManager")
     """Give BE containers the BE pool of their NUMA nodes (koordlet's feature gate BECPUManager, off there too)."""
 
@@ -81,6 +89,14 @@ class GPUOptions(HookOptions, frozen=True, forbid_unknown_fields=True):
         return name, self.vendors.get(name) or VENDORS.get(name)
 
 
+class RDTOptions(HookOptions, frozen=True, forbid_unknown_fields=True):
+    """Options of the hook `rdt`."""
+
+    memory_bandwidth_mbps: Positive | None = field(default=None, name="memoryBandwidthMBps")
+    """What the memory of one L3 domain gives, MB/s. Percentages are taken of it where resctrl is mounted with mba_MBps, which without
+    it limits nothing, and on AMD, where None is koordlet's 20 GB/s."""
+
+
 class OtherHookOptions(HookOptions, frozen=True, forbid_unknown_fields=True):
     """Options of a third party's hook."""
 
@@ -96,7 +112,7 @@ class Hooks(Document, frozen=True):
     cpuset: CPUSetOptions = CPUSetOptions()
     cfs_quota: HookOptions = field(default=HookOptions(), name="cfs_quota")
     memory: HookOptions = HookOptions()
-    rdt: HookOptions = HookOptions()
+    rdt: RDTOptions = RDTOptions()
     blkio: BlkIOOptions = BlkIOOptions()
     gpu: GPUOptions = GPUOptions()
     others: dict[str, OtherHookOptions] = field(default_factory=dict)

@@ -9,7 +9,7 @@ import msgspec
 
 from koordnri.model.cpuset import CPUSet
 from koordnri.model.pod import Pod
-from koordnri.policy.blkio_qos import PodBlkIOQOS
+from koordnri.policy.blkio_qos import PodBlkIOQOS, unused_blocks
 from koordnri.policy.burst import CPUBurst, merge_cpu_burst
 from koordnri.policy.document import SHAPES, PolicyDocument
 from koordnri.policy.host_application import HostApplication
@@ -22,6 +22,7 @@ from koordnri.policy.koordnri_config import (
     HookOptions,
     Hooks,
     OtherHookOptions,
+    RDTOptions,
     RecordRoute,
 )
 from koordnri.policy.memory_qos import NONE_MEMORY_QOS, MemoryQOS, merge_memory_qos, recommended_memory_qos
@@ -52,7 +53,8 @@ class Policy(msgspec.Struct, frozen=True):
     normalization: CPUNormalization = CPUNormalization()
     host_applications: tuple[HostApplication, ...] = ()
     cpuset: CPUSetOptions = CPUSetOptions()
-    """Options of the hook cpuset; likewise blkio and gpu."""
+    """Options of the hook cpuset; likewise rdt, blkio and gpu."""
+    rdt: RDTOptions = RDTOptions()
     blkio: BlkIOOptions = BlkIOOptions()
     gpu: GPUOptions = GPUOptions()
     hooks: dict[str, HookOptions] = msgspec.field(default_factory=dict)
@@ -137,6 +139,12 @@ def resolve(document: PolicyDocument | None, node_name: str, node_labels: Mappin
             values["resource-qos-config"].networks, values["system-config"].total_network_bandwidth
         )
     ]
+    classes = values["resource-qos-config"]
+    without_cgroup = {name: classes.of(name).blkio for name in ("LSR", "LS", "SYSTEM")}
+    notes += [
+        f"resource-qos-config.{path}: {message}"
+        for path, message in unused_blocks({f"{n.lower()}Class": blkio for n, blkio in without_cgroup.items()})
+    ]
     config = values["koordnri-config"]
     budget_ms = config.chain_budget_milliseconds
     return Policy(
@@ -149,6 +157,7 @@ def resolve(document: PolicyDocument | None, node_name: str, node_labels: Mappin
         normalization=values["cpu-normalization-config"],
         host_applications=values["host-application-config"].applications,
         cpuset=config.hooks.cpuset,
+        rdt=config.hooks.rdt,
         blkio=config.hooks.blkio,
         gpu=config.hooks.gpu,
         hooks=_by_name(config.hooks),

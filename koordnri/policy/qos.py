@@ -48,13 +48,22 @@ class ResctrlQOS(Document, frozen=True):
     cat_range_end_percent: Percent = 100
     """End of the cache ways, percent of all ways."""
     mba_percent: Percent = 100
-    """Memory bandwidth, percent; Intel rounds up to tens."""
+    """Memory bandwidth, percent; 0 and 100 do not limit it. Intel rounds up to tens."""
+    l2_range_start_percent: Percent = 0
+    """First way of the L2 caches, percent of all ways. Ours: koordlet divides the last level only."""
+    l2_range_end_percent: Percent = 100
+    """End of the L2 caches' ways, percent of all ways."""
 
     def check(self) -> Iterator[tuple[str, str]]:
         if self.cat_range_start_percent >= self.cat_range_end_percent:
             yield (
                 "catRangeStartPercent",
                 f"expected less than catRangeEndPercent {self.cat_range_end_percent}, got {self.cat_range_start_percent}",
+            )
+        if self.l2_range_start_percent >= self.l2_range_end_percent:
+            yield (
+                "l2RangeStartPercent",
+                f"expected less than l2RangeEndPercent {self.l2_range_end_percent}, got {self.l2_range_start_percent}",
             )
 
 

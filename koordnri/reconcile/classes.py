@@ -1,4 +1,4 @@
-"""The cgroups above the pods: those of Kubernetes' QoS classes. One place says which there are and what is decided of each."""
+"""The cgroups above the pods: the root of all, and those of the QoS classes. One place says which there are and what is decided of each."""
 
 from __future__ import annotations
 
@@ -7,23 +7,26 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from koordnri.chain import Chain, Snapshot
-from koordnri.host.cgroup_paths import class_directory, parent_directory, pod_directory
+from koordnri.host.cgroup_paths import ROOT_DIRECTORY, class_directory, parent_directory, pod_directory
+from koordnri.ledger import ROOT_ID
 from koordnri.model import Decision, KubeQoS, NodeError, NodeState, Pod
 
 
 class Class(NamedTuple):
-    """The cgroup of one class."""
+    """The cgroup of one class, or the root of all."""
 
-    qos: KubeQoS
+    qos: KubeQoS | None
+    """None: the root of all cgroups"""
     place: Pod
-    """stands for it, with an id of ledger.CLASS_IDS and the name of the class: it has its cgroup, and nothing else of a pod"""
+    """stands for it, with an id of ledger.CLASS_IDS and the name of the class (`root`): it has its cgroup, and nothing else of a pod"""
     pods: Sequence[Pod]
     """all below it: of Guaranteed's, which is the root of all pods, those of the other classes too"""
 
 
 def classes_above(pods: Iterable[Pod], node: NodeState) -> list[Class]:
     """The cgroups above these pods, which are all of the node."""
-    pods, found = list(pods), []
+    pods = list(pods)
+    found = [Class(None, Pod(ROOT_ID, "", "", "root", cgroup_parent=ROOT_DIRECTORY), pods)]
     for qos in KubeQoS:
         below = pods if qos is KubeQoS.GUARANTEED else [p for p in pods if p.kube_qos is qos]
         place = Pod(f"class:{qos.value}", "", "", qos.value, cgroup_parent=_directory(qos, below, node))
@@ -36,7 +39,10 @@ def decide_classes(chain: Chain, pods: Iterable[Pod], snapshot: Snapshot) -> lis
     if not chain.decides_classes:
         return []
     found = classes_above(pods, snapshot.node)
-    return [(c.place, chain.decide_class(c.qos, c.place, c.pods, snapshot)) for c in found]
+    return [
+        (place, chain.decide_root(place, snapshot) if qos is None else chain.decide_class(qos, place, below, snapshot))
+        for qos, place, below in found
+    ]
 
 
 def _directory(qos: KubeQoS, pods: Sequence[Pod], node: NodeState) -> str:

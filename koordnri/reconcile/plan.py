@@ -77,6 +77,7 @@ def back_to_before(directory: str, before: Mapping[str, Any], decision: Decision
             and field is not None
             and field not in decision.undecided
             and value is not None
+            and not (field.keyed and key not in (node.block_devices or {}))  # as above
         ):
             back[name] = Change(directory, field, _disk(field, key, node), value)
     return back

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import msgspec
 
 from koordnri.chain import Chain, Snapshot
-from koordnri.host.cgroup_paths import class_directory, container_directory, parent_directory, pod_directory
+from koordnri.host.cgroup_paths import container_directory, pod_directory
+from koordnri.host.change import Status
+from koordnri.host.nesting import nesting
 from koordnri.host.spelling import form
 from koordnri.host.writer import Writer
 from koordnri.ledger import CLASS_IDS, Ledger
-from koordnri.model import Container, Decision, Event, KubeQoS, NodeError, NodeState, Pod, fields
+from koordnri.model import Container, Decision, Event, Pod, fields
 from koordnri.model.difference import unrecorded
 from koordnri.model.fields import split_name
+from koordnri.reconcile.classes import decide_classes
 from koordnri.reconcile.plan import Goal, Update, back_to_baseline, back_to_before, wanted
 
 
@@ -35,6 +37,8 @@ class PodPlan(NamedTuple):
     """container → what is still to be recorded"""
     decisions: list[tuple[str, Decision]]
     """name of the container ("" for the pod itself) and what was decided"""
+    gone: bool = False
+    """its cgroup was there, and is no more: the runtime did not tell of its end (containerd issue 8426)"""
 
 
 class Planner:
@@ -44,6 +48,8 @@ class Planner:
         self.decides_classes = chain.decides_classes
         self._chain = chain
         self._ledger = ledger
+        self._there: set[str] = set()
+        """pods whose cgroup a sweep has seen"""
         self._ours: dict[tuple[str, str], tuple[Any, Any]] = {}
         """(pod, field) → what was wanted of its file, and what it held when we looked last, which the kernel may have rounded"""
 
@@ -54,13 +60,18 @@ class Planner:
         """
         node = world.snapshot.node
         directory = pod_directory(pod.cgroup_parent)
+        if sweep and self._is_gone(pod, directory, writer):
+            return PodPlan([], {}, [], gone=True)
         before = self._before(pod, directory, writer, node.cgroup_version)
         decision = self._chain.decide_pod(as_kubelet_set_it(pod, before, writer, directory), world.snapshot)
         decisions = [("", decision)]
         goals = [Goal(pod, n, c, False) for n, c in wanted(directory, decision, node).items()]
         goals += [Goal(pod, n, c, True) for n, c in back_to_before(directory, before, decision, node).items()]
         updates: dict[str, Update] = {}
-        for entry in self._ledger.containers_of(pod.id):
+        entries = self._ledger.containers_of(pod.id)
+        if not all(entry.started for entry in entries):
+            goals = [goal for goal in goals if self._widens(goal, writer, node.cgroup_version)]
+        for entry in entries:
             directory = container_directory(pod.cgroup_parent, entry.id, world.runtime)
             container = Container(entry.id, entry.name, pod.id, entry.baseline)
             decision = self._chain.decide_container(pod, container, Event.SYNC, world.snapshot)
@@ -77,20 +88,30 @@ class Planner:
         return PodPlan(goals, updates, decisions)
 
     def plan_classes(self, world: World, writer: Writer, *, sweep: bool) -> PodPlan:
-        """Decide the cgroups of the QoS classes, of which each stands above all its pods."""
-        node = world.snapshot.node
-        pods, plan = self._ledger.pods(), PodPlan([], {}, [])
-        for qos in KubeQoS:
-            below = pods if qos is KubeQoS.GUARANTEED else [p for p in pods if p.kube_qos is qos]
-            place = Pod(f"class:{qos.value}", "", "", qos.value, cgroup_parent=_class_directory(qos, below, node))
+        """Decide the cgroups above the pods."""
+        node, plan = world.snapshot.node, PodPlan([], {}, [])
+        for place, decision in decide_classes(self._chain, self._ledger.pods(), world.snapshot):
             directory = place.cgroup_parent
-            decision = self._chain.decide_class(qos, place, below, world.snapshot)
             before = self._before(place, directory, writer, node.cgroup_version)
             goals = [Goal(place, n, c, False) for n, c in wanted(directory, decision, node).items()]
             goals += [Goal(place, n, c, True) for n, c in back_to_before(directory, before, decision, node).items()]
             plan.goals.extend(g for g in goals if sweep or not self._is_right(g))
-            plan.decisions.append((qos.value, decision))
+            plan.decisions.append((place.name, decision))
         return plan
+
+    def _is_gone(self, pod: Pod, directory: str, writer: Writer) -> bool:
+        if writer.read(directory, fields.CPU_SHARES).status is not Status.GONE:
+            self._there.add(pod.id)
+            return False
+        return pod.id in self._there
+
+    def _widens(self, goal: Goal, writer: Writer, version: int) -> bool:
+        """Whether a pod's goal leaves room for what its containers have. The OCI runtime is about to make the cgroup of one of them with
+        values that we sent under an older decision; v1 refuses a child that is wider than its parent, and the container would not start.
+        """
+        nested = nesting(goal.change.field, version)
+        found = writer.read(*goal.change[:3]).value
+        return nested is None or found is None or nested.covers(goal.change.value, found)
 
     def had(self, goal: Goal) -> bool:
         """Whether the field had been brought to this value before, so that it is lost and not merely late."""
@@ -116,6 +137,7 @@ class Planner:
         """Pods that are no more need not be remembered."""
         there = {pod.id for pod in self._ledger.pods()} | CLASS_IDS
         self._ours = {key: value for key, value in self._ours.items() if key[0] in there}
+        self._there &= there
 
     def note_before(self, goals: Iterable[Goal], writer: Writer) -> bool:
         """Note what is in the pods' files that are about to be written for the first time. True when something was noted."""
@@ -151,15 +173,6 @@ class Planner:
                 self._ledger.rebase(pod.id, name, found)
                 self._ours[pod.id, name] = (found, found)
         return before
-
-
-def _class_directory(qos: KubeQoS, pods: list[Pod], node: NodeState) -> str:
-    """By where a pod of the class is; kubelet's --cgroup-root is known from nowhere else."""
-    for pod in pods:
-        if pod.kube_qos is qos:
-            with contextlib.suppress(NodeError):
-                return parent_directory(pod_directory(pod.cgroup_parent))
-    return class_directory(qos, node.cgroup_driver)
 
 
 def as_kubelet_set_it(pod: Pod, before: dict[str, Any], writer: Writer, directory: str) -> Pod:

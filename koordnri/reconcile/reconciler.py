@@ -63,6 +63,7 @@ class Reconciler:
     save       puts the ledger's notes on disk at once
     decided    told of each decision with errors: pod, container ("" for the pod's own cgroup), decision
     failed     told of each file that would not take its value, when retries did not help
+    gone       told of a pod whose cgroup went without the runtime telling; it is to be forgotten
     recorder   brings the runtime's stored spec to agree; None: nobody does
     """
 
@@ -77,6 +78,7 @@ class Reconciler:
         decided: Callable[[Pod, str, Decision], None] = lambda pod, container, decision: None,
         failed: Callable[[Failure], None] = lambda failure: None,
         recorder: Recorder | None = None,
+        gone: Callable[[Pod], None] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         debounce_s: float = DEBOUNCE_S,
     ) -> None:
@@ -89,14 +91,22 @@ class Reconciler:
         self._decided = decided
         self._failures = Failures(log, failed)
         self._recorder = recorder
+        self._gone = gone or (lambda pod: ledger.forget_pod(pod.id))
         self._monotonic = monotonic
         self._debounce_s = debounce_s
         self._wake = threading.Event()
         self._stop = threading.Event()
+        self._rush = threading.Event()
+        """set where the debounce is not to be waited for"""
         self._pods: deque[str] = deque()
         """ids of pods to look at; appended to by one thread while another takes from it, which a set does not bear"""
         self._all_since: float | None = None
         self._asked: queue.SimpleQueue[tuple[list[Pod], queue.SimpleQueue[list[Done] | None]]] = queue.SimpleQueue()
+        self._in_change = False
+        self._turn = threading.Condition()
+        self._hurried = 0
+        self._done = 0
+        """the last `hurry` that a pass has served"""
         self._later: list[tuple[float, str]] = []
         """(when, pod) to be looked at again"""
 
@@ -109,6 +119,27 @@ class Reconciler:
         elif self._all_since is None:
             self._all_since = self._monotonic()
         self._wake.set()
+
+    def hurry(self) -> int:
+        """As `trigger()`, without the debounce: somebody waits. Returns the number to give to `wait_done`."""
+        with self._turn:
+            self._hurried += 1
+            number = self._hurried
+        if self._all_since is None:
+            self._all_since = self._monotonic()
+        self._rush.set()
+        self._wake.set()
+        return number
+
+    def catch_up(self, timeout_s: float) -> None:
+        """Wait, if a change is still on its way into files, until it is there."""
+        if self._all_since is not None or self._in_change:
+            self.wait_done(self.hurry(), timeout_s)
+
+    def wait_done(self, number: int, timeout_s: float) -> bool:
+        """Wait until a pass that began after that `hurry` has ended. False when it takes longer."""
+        with self._turn:
+            return self._turn.wait_for(lambda: self._done >= number, timeout_s)
 
     def wake(self) -> None:
         """The recorder has something to do."""
@@ -145,6 +176,7 @@ class Reconciler:
     def stop(self) -> None:
         """End `run` after the pass that is under way."""
         self._stop.set()
+        self._rush.set()
         self._wake.set()
 
     # -- the thread ---------------------------------------------------------------------------------------------------
@@ -155,14 +187,23 @@ class Reconciler:
         while not self._stop.is_set():
             self._wake.wait(max(min(self._due_at(), sweep_at) - self._monotonic(), 0.0))
             self._answer_asked()
-            if self._all_since is not None and self._stop.wait(self._debounce_s):
+            if self._all_since is not None:
+                self._rush.wait(self._debounce_s)
+                self._rush.clear()
+            if self._stop.is_set():
                 break
             self._wake.clear()
+            hurried = self._hurried
             since, self._all_since = self._all_since, None
             pods = {self._pods.popleft() for _ in range(len(self._pods))} | self._due_later()
             if since is not None:
+                self._in_change = True
                 self.reconcile("change", self._ledger.pods())
+                self._in_change = False
                 self.stats.changed_to_verified_s = self._monotonic() - since
+                with self._turn:
+                    self._done = hurried
+                    self._turn.notify_all()
             elif pods:
                 self.reconcile("pod", [p for i in pods if (p := self._ledger.pod(i)) is not None])
             if self._monotonic() >= sweep_at:
@@ -184,6 +225,9 @@ class Reconciler:
         if self._planner.decides_classes:
             classes = self._planner.plan_classes(world, writer, sweep=trigger not in ("change", "pod"))
             goals += classes.goals
+            for name, decision in classes.decisions:
+                if decision.errors:
+                    self._decided(Pod(f"class:{name}", "", "", name), "", decision)
         for pod in pods:
             owners[pod.id] = pod
             try:
@@ -191,6 +235,8 @@ class Reconciler:
             except NodeError as error:
                 self._tell(Failure(pod, "", pod.id, "cgroup", "", "", str(error)))
                 continue
+            if plan.gone:
+                self._gone(pod)
             goals += plan.goals
             updates.update(plan.updates)
             for container, decision in plan.decisions:

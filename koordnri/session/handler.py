@@ -17,9 +17,12 @@ from google.protobuf.message import Message
 from koordnri.chain import Chain, Refused, Snapshot
 from koordnri.ledger import Entry, Ledger
 from koordnri.model import Container, ContainerContext, Decision, Event, NodeState, Pod, Setting
+from koordnri.model.annotations import RESOURCE_STATUS
+from koordnri.model.cpu_wish import may_wish
 from koordnri.model.difference import asked_since, changes, restorations, through_runtime
 from koordnri.model.pod import PodSpec
 from koordnri.model.resources import BASELINE_KEY, NOTHING, Note, encode_note
+from koordnri.model.routes import WRITE
 from koordnri.reconcile.plan import Update
 from koordnri.reconcile.recorder import HANDFUL, Recorder
 from koordnri.session.encode import drop_unsendable, encode_update, put_adjustment, put_resources
@@ -35,6 +38,7 @@ SUBSCRIBED = (
     events.Event.RUN_POD_SANDBOX,
     events.Event.REMOVE_POD_SANDBOX,
     events.Event.CREATE_CONTAINER,
+    events.Event.START_CONTAINER,
     events.Event.UPDATE_CONTAINER,
     events.Event.REMOVE_CONTAINER,
 )
@@ -49,6 +53,30 @@ class Observer(Protocol):
 
     def refused(self, pod: Pod, container: Container, event: Event, decision: Decision) -> None:
         """A hook that must not fail has failed: the runtime is about to be told to refuse the container."""
+
+
+class OwnCPUs(Protocol):
+    """Who gives CPUs to single containers, where no scheduler does."""
+
+    def give(self, pod: Pod, container: Container) -> str:
+        """CPUs for a container that is about to be created, as they are noted with it; "" when it gets none. The handler's snapshot
+        has them then. Raises chain.Refused.
+        """
+
+    def gave(self, container_id: str) -> None:
+        """The runtime has been told: now the others must go."""
+
+    def wait_until_clear(self, container_id: str) -> None:
+        """Before its first process runs: until the others have left its CPUs, or the chain's budget is used up."""
+
+    def pod_came(self, pod: Pod) -> None:
+        """A pod was started; a scheduler may have assigned CPUs to it."""
+
+    def pod_went(self, pod: Pod) -> None:
+        """A pod is gone, and what it had is free."""
+
+    def restore(self, found: Iterable[tuple[Pod, str, str]]) -> None:
+        """Synchronize: (pod, container, what is noted with it) of all that have CPUs of their own."""
 
 
 class Answer(NamedTuple):
@@ -97,6 +125,10 @@ class EventHandler:
         self.overruns = 0
         """events answered with an incomplete decision because the chain's budget was used up"""
         self.inflight: Inflight | None = None
+        self.catch_up: Callable[[float], None] | None = None
+        """waits until no change of the policy is still on its way into files, at most so many seconds"""
+        self.cpus: OwnCPUs | None = None
+        """set before the first event, or never"""
         self._chain = chain
         self._ledger = ledger
         self._observer = observer
@@ -115,10 +147,12 @@ class EventHandler:
             "RemoveContainer": lambda data: Answer(
                 None, self._remove_container(views.RemoveContainerRequest.FromString(data))
             ),
+            "StartContainer": lambda data: Answer(None, self._start(views.StartContainerRequest.FromString(data))),
             "StateChange": self._state_change,
         }
         self._by_event: dict[int, tuple[str, Callable[[views.StateChangeEvent], Callable[[], None]]]] = {
             int(events.Event.RUN_POD_SANDBOX): ("RunPodSandbox", self._run_pod),
+            int(events.Event.START_CONTAINER): ("StartContainer", self._start),
             int(events.Event.REMOVE_POD_SANDBOX): ("RemovePodSandbox", self._remove_pod),
             int(events.Event.REMOVE_CONTAINER): ("RemoveContainer", self._remove_container),
         }
@@ -160,24 +194,28 @@ class EventHandler:
         # What the message carries under our annotation's key is not ours yet: only resources count here.
         baseline = resources_from(message.linux.resources)
         container = Container(message.id, message.name, pod.id, baseline)
+        own = "" if self.cpus is None else self.cpus.give(pod, container)
         snapshot, nri = self.snapshot, self.runtime.nri
         others = () if self._recorder is None else self._recorder.for_reply(message.id)
+        self._catch_up()
 
         def finish(decision: Decision) -> Message:
             response = api.CreateContainerResponse()
             for other in others:
                 response.update.append(encode_update(other.container_id, other.settings, snapshot.node))
             adjust = response.adjust
-            adjust.annotations[BASELINE_KEY] = encode_note(Note(baseline, through_runtime(decision.settings.values())))
+            adjust.annotations[BASELINE_KEY] = encode_note(
+                Note(baseline, through_runtime(decision.settings.values()), own)
+            )
             if decision.settings:
                 put_adjustment(adjust, decision.settings.values(), snapshot.node, nri)
             return response
 
         def moved(decision: Decision) -> Note | None:
             # The pod's owner may write our annotation too, and the runtime may pass it on: then we trust our own notes only.
-            return (
-                Note(baseline, through_runtime(decision.settings.values())) if BASELINE_KEY in pod.annotations else None
-            )
+            if BASELINE_KEY not in pod.annotations:
+                return None
+            return Note(baseline, through_runtime(decision.settings.values()), own)
 
         return self._decide(pod, container, Event.CREATE, snapshot, finish, moved, others)
 
@@ -186,7 +224,7 @@ class EventHandler:
         message = request.container
         pod = self._pod(request.pod)
         asked = resources_from(request.linux_resources)
-        known = Known.of(message, pod, self._ledger)
+        known = Known.of(message, pod, self._ledger, self.snapshot.node)
         container, snapshot = known.container, self.snapshot
         container.baseline = container.baseline.moved_by(asked)
         others = () if self._recorder is None else self._recorder.for_reply(message.id)
@@ -219,7 +257,9 @@ class EventHandler:
         ctx = chain.context(pod, container, event, snapshot)
 
         def record(made: Decision) -> None:
-            self._ledger.record(Entry(container.id, container.name, pod.id, container.baseline), made, moved(made))
+            entry = Entry(container.id, container.name, pod.id, container.baseline)
+            entry.started, entry.under = event is not Event.CREATE, snapshot
+            self._ledger.record(entry, made, moved(made))
 
         mine = self.inflight = Inflight(ctx, finish, record)
         try:
@@ -238,6 +278,8 @@ class EventHandler:
             self._observer.decided(pod, container, event, decision)
             if event is Event.UPDATE:
                 self._changed(pod.id)
+            if event is Event.CREATE and self.cpus is not None:
+                self.cpus.gave(container.id)
             if others and self._recorder is not None:
                 self._recorder.replied(others)
 
@@ -250,6 +292,27 @@ class EventHandler:
         except Exception:  # noqa: BLE001  # of protobuf's TypeError, ValueError and more; a second one is not caught
             drop_unsendable(decision, node, self.runtime.nri)
             return finish(decision)
+
+    def _catch_up(self) -> None:
+        """The pod's own cgroup must be wide enough for what we are about to send, or (on v1) the container does not start."""
+        if self.catch_up is not None:
+            self.catch_up(self.budget_s() / 2)
+
+    def _start(self, message: views.StartContainerRequest | views.StateChangeEvent) -> Callable[[], None]:
+        """The container's cgroup is there, and its first process waits for our answer."""
+        if self.cpus is not None:
+            self.cpus.wait_until_clear(message.container.id)
+        entry = self._ledger.container(message.container.id)
+
+        def settle() -> None:
+            if entry is None:
+                return
+            entry.started = True
+            # Its cgroup is there now, with what was sent when it was created; that may be out of date, or not be all.
+            if entry.under is not self.snapshot or any(route == WRITE for _, route in entry.sent.values()):
+                self._changed(entry.pod_id)
+
+        return settle
 
     def _remove_container(self, message: views.RemoveContainerRequest | views.StateChangeEvent) -> Callable[[], None]:
         container_id = message.container.id
@@ -278,6 +341,8 @@ class EventHandler:
         def settle() -> None:
             self._ledger.remember_pod(pod)
             self._changed(pod.id)
+            if self.cpus is not None:
+                self.cpus.pod_came(pod)
 
         return settle
 
@@ -285,7 +350,10 @@ class EventHandler:
         pod_id = message.pod.id
 
         def settle() -> None:
+            pod = self._ledger.pod(pod_id)
             self._ledger.forget_pod(pod_id)
+            if self.cpus is not None and pod is not None:
+                self.cpus.pod_went(pod)
             self._changed(pod_id)  # what its class has is the sum of what its pods ask
 
         return settle
@@ -310,9 +378,14 @@ class EventHandler:
         deadline_ns = self._clock() + budget_ns
         known = [self._new_pod(p) for p in pods]
         by_id = {p.id: p for p in known}
+        containers = list(containers)
+        if self.cpus is not None:
+            self._restore_cpus(by_id, containers)
+            snapshot = self.snapshot
         response = api.SynchronizeResponse()
         settled: list[tuple[Pod, Container, Decision, Note | None, Sent | None]] = []
         ids: list[str] = []
+        unstarted = {c.id for c in containers if c.state == api.CONTAINER_CREATED}
 
         def record(_: Decision | None = None) -> None:
             for pod, container, decision, note, sent in settled:
@@ -325,7 +398,7 @@ class EventHandler:
             pod = by_id.get(message.pod_sandbox_id)
             if pod is None:
                 continue
-            told = Known.of(message, pod, self._ledger)
+            told = Known.of(message, pod, self._ledger, self.snapshot.node)
             container = told.container
             container.baseline = asked_since(container.baseline, container.stored, snapshot.node, told.ours)
             ctx = self._chain.context(pod, container, Event.SYNC, snapshot)
@@ -338,7 +411,7 @@ class EventHandler:
             if differs and len(response.update) < HANDFUL:
                 response.update.append(update)
             elif differs:
-                sent = told.stored_of_ours(differs, decision)
+                sent = told.stored_of_ours(snapshot.node)
             # Who never differed has nothing to lose, and needs no place in the state directory.
             keep = differs or told.own or self._ledger.moved_baseline(message.id)
             note = (told.moved(decision) if sent is None else told.unmoved()) if keep else None
@@ -348,12 +421,26 @@ class EventHandler:
 
         def settle() -> None:
             self._ledger.replace(known, ids)
+            for known_pod in known if self.cpus is not None else ():
+                if RESOURCE_STATUS.key in known_pod.annotations:
+                    self.cpus.pod_came(known_pod)  # type: ignore[union-attr]  # asked for in the line above
+                    break
             record()
             for pod, container, decision, _, _ in settled:
                 self._observer.decided(pod, container, Event.SYNC, decision)
             self._changed(None)
 
         return Answer(response, settle)
+
+    def _restore_cpus(self, pods: Mapping[str, Pod], containers: Iterable[views.Container]) -> None:
+        found = []
+        for message in containers:
+            pod = pods.get(message.pod_sandbox_id)
+            if pod is not None and may_wish(pod):
+                note = Known.of(message, pod, self._ledger, self.snapshot.node).note
+                if note.own:
+                    found.append((pod, message.name, note.own))
+        self.cpus.restore(found)  # type: ignore[union-attr]  # asked for by its only caller
 
 
 def _difference(known: Known, node: NodeState, decision: Decision) -> tuple[list[Setting], api.ContainerUpdate]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from koordnri.ledger import Ledger
-from koordnri.model import Container, Decision, Pod, Setting
-from koordnri.model.difference import Ours, agree, through_runtime
+from koordnri.model import Container, Decision, NodeState, Pod
+from koordnri.model.difference import Ours, stored_of_ours, through_runtime
 from koordnri.model.resources import BASELINE_KEY, Note
 from koordnri.model.routes import REPLY
 from koordnri.session.translate import container_from, note_of, resources_from
@@ -29,19 +29,22 @@ class Known(NamedTuple):
     """every value that we know to have set"""
 
     @classmethod
-    def of(cls, message: views.Container, pod: Pod, ledger: Ledger) -> Known:
+    def of(cls, message: views.Container, pod: Pod, ledger: Ledger, node: NodeState) -> Known:
         """The container as the runtime tells it, with the best baseline that we have of it."""
         # Where the pod's owner wrote our annotation himself, the runtime may have passed it on: do not believe it.
         own = None if BASELINE_KEY in pod.annotations else note_of(message)
         note = ledger.moved_note(message.id) or own or Note(resources_from(message.linux.resources))
-        ours = [note.set, note.sending]
+        ours: list[Mapping[str, Any]] = list(note.ours)
         if own is not None and own is not note:
             ours.append(own.set)
         entry = ledger.container(message.id)
         if entry is not None:
             # A copy made at once: another thread adds what it has written.
             ours.append({name: value for name, (value, _) in dict(entry.sent).items()})
-        return cls(container_from(message, note), note, own, ours)
+        container = container_from(message, note)
+        if note.maybe:
+            note = note.seen(stored_of_ours(container.stored, node, ours))
+        return cls(container, note, own, ours)
 
     def moved(self, decision: Decision) -> Note | None:
         """The note to keep once the decision is sent; None when the container's annotation says the same."""
@@ -53,15 +56,7 @@ class Known(NamedTuple):
         note = self.note.followed_by(self.container.baseline, {})
         return None if note == self.own else note
 
-    def stored_of_ours(self, differs: Iterable[Setting], decision: Decision) -> Sent:
-        """What the runtime has of ours when nothing is sent of what differs."""
-        stored: Sent = {}
-        for values in reversed(list(self.ours)):
-            stored.update((name, (value, REPLY)) for name, value in values.items())
-        differing = {s.field.named(s.key) for s in differs}
-        for name, setting in decision.settings.items():
-            if name not in differing:
-                stored[name] = (setting.value, setting.route)
-            elif name in stored and agree(setting.field, stored[name][0], setting.value):
-                del stored[name]  # somebody else has set it since
-        return stored
+    def stored_of_ours(self, node: NodeState) -> Sent:
+        """What the runtime has of ours when nothing is sent."""
+        found = stored_of_ours(self.container.stored, node, self.ours)
+        return {name: (value, REPLY) for name, value in found.items()}

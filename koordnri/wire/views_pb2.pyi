@@ -315,11 +315,13 @@ class Container(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     POD_SANDBOX_ID_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
     ANNOTATIONS_FIELD_NUMBER: _builtins.int
     LINUX_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     pod_sandbox_id: _builtins.str
     name: _builtins.str
+    state: _builtins.int
     @_builtins.property
     def annotations(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     @_builtins.property
@@ -330,12 +332,13 @@ class Container(_message.Message):
         id: _builtins.str = ...,
         pod_sandbox_id: _builtins.str = ...,
         name: _builtins.str = ...,
+        state: _builtins.int = ...,
         annotations: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         linux: Global___LinuxContainer | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["linux", b"linux"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotations", b"annotations", "id", b"id", "linux", b"linux", "name", b"name", "pod_sandbox_id", b"pod_sandbox_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotations", b"annotations", "id", b"id", "linux", b"linux", "name", b"name", "pod_sandbox_id", b"pod_sandbox_id", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -392,6 +395,30 @@ class Gone(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Gone: _TypeAlias = Gone  # noqa: Y015
+
+@_typing.final
+class Live(_message.Message):
+    """A container that is about to run its first process, or that goes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    PID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    pid: _builtins.int
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        pid: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "pid", b"pid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Live: _TypeAlias = Live  # noqa: Y015
 
 @_typing.final
 class CreateContainerRequest(_message.Message):
@@ -516,13 +543,13 @@ class StateChangeEvent(_message.Message):
     @_builtins.property
     def pod(self) -> Global___PodSandbox: ...
     @_builtins.property
-    def container(self) -> Global___Gone: ...
+    def container(self) -> Global___Live: ...
     def __init__(
         self,
         *,
         event: _builtins.int = ...,
         pod: Global___PodSandbox | None = ...,
-        container: Global___Gone | None = ...,
+        container: Global___Live | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["container", b"container", "pod", b"pod"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -531,6 +558,30 @@ class StateChangeEvent(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StateChangeEvent: _TypeAlias = StateChangeEvent  # noqa: Y015
+
+@_typing.final
+class StartContainerRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POD_FIELD_NUMBER: _builtins.int
+    CONTAINER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def pod(self) -> Global___Gone: ...
+    @_builtins.property
+    def container(self) -> Global___Live: ...
+    def __init__(
+        self,
+        *,
+        pod: Global___Gone | None = ...,
+        container: Global___Live | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["container", b"container", "pod", b"pod"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container", b"container", "pod", b"pod"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StartContainerRequest: _TypeAlias = StartContainerRequest  # noqa: Y015
 
 @_typing.final
 class SynchronizeRequest(_message.Message):

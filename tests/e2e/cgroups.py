@@ -7,6 +7,7 @@ the kernel prints them. Shares become a weight on v2 by a formula that depends o
 from __future__ import annotations
 
 import contextlib
+import errno
 import math
 import os
 import subprocess
@@ -207,21 +208,32 @@ def _rmdir(directory: Path) -> bool:
     """Remove a cgroup with what runc left below it; True when it is gone."""
     # The kernel reports a cgroup busy for a moment after its last process was reaped.
     for _ in range(50):
-        if not directory.exists():
+        try:
+            children = [Path(entry.path) for entry in os.scandir(directory) if entry.is_dir()]
+        except FileNotFoundError:
             return True
-        children = [entry for entry in os.scandir(directory) if entry.is_dir()] if directory.exists() else []
-        if any((Path(child.path) / "cgroup.procs").read_text() for child in children):
+        if any(map(_has_processes, children)):
             return False
         for child in children:
             with contextlib.suppress(OSError):
-                Path(child.path).rmdir()
+                child.rmdir()
         try:
             directory.rmdir()
             return True
+        except FileNotFoundError:
+            return True
         except OSError:
-            if children:
-                return False
-            if (directory / "cgroup.procs").exists() and (directory / "cgroup.procs").read_text():
+            if children or _has_processes(directory):
                 return False
         time.sleep(0.01)
     return False
+
+
+def _has_processes(directory: Path) -> bool:
+    """Of a cgroup, which somebody else may remove at any moment; one that is gone has none."""
+    try:
+        return bool((directory / "cgroup.procs").read_text())
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENODEV):
+            raise
+        return False

@@ -177,7 +177,6 @@ def test_a_value_that_no_kernel_takes_is_an_error(field: Field, key: str, value:
         (fields.RDT_CLOSID, 2),
         (fields.OOM_SCORE_ADJ, 1),
         (fields.IO_MAX, 1),
-        (fields.IO_WEIGHT, 1),
         (fields.BLOCKIO_CLASS, 2),
     ],
 )

@@ -12,6 +12,7 @@ from koordnri.model.node_annotations import (
     BE_POOLS_KEY,
     LS_POOLS_KEY,
     NORMALIZATION_RATIO_KEY,
+    RESERVATION_KEY,
     SYSTEM_QOS_KEY,
     AnnotatedNode,
     read_node_annotations,
@@ -28,14 +29,15 @@ def test_everything_told() -> None:
     told = read_node_annotations(
         {
             NORMALIZATION_RATIO_KEY: "1.20",
-            SYSTEM_QOS_KEY: '{"cpuset":"0-1","cpusetExclusive":true}',
+            SYSTEM_QOS_KEY: '{"cpuset":"0-1","cpusetExclusive":false}',
+            RESERVATION_KEY: '{"reservedCPUs":"15","applyPolicy":"Default"}',
             LS_POOLS_KEY: '[{"socket":0,"node":0,"cpuset":"0-7"},{"socket":0,"node":1,"cpuset":"8-15"}]',
             BE_POOLS_KEY: '[{"socket":0,"node":0,"cpuset":"0-7"}]',
         },
         ONLINE,
     )
     assert told == AnnotatedNode(
-        "0-1", Fraction(6, 5), (Pool(0, 0, "0-7"), Pool(0, 1, "8-15")), (Pool(0, 0, "0-7"),), ()
+        "0-1", False, CPUSet([15]), Fraction(6, 5), (Pool(0, 0, "0-7"), Pool(0, 1, "8-15")), (Pool(0, 0, "0-7"),), ()
     )
 
 

@@ -70,8 +70,28 @@ def test_a_note_survives_the_annotation(baseline, sent):
 
 def test_what_is_sent_replaces_what_was_sent_of_the_same_field_only():
     first = Note(NOTHING, {"cpu.quota": 1, "cpu.cpus": "2"})
-    assert first.followed_by(FULL, {"cpu.quota": 7}) == Note(FULL, {"cpu.quota": 7, "cpu.cpus": "2"})
+    then = first.followed_by(FULL, {"cpu.quota": 7})
+    assert then == Note(FULL, {"cpu.quota": 7, "cpu.cpus": "2"}, maybe={"cpu.quota": [1]})
     assert first == Note(NOTHING, {"cpu.quota": 1, "cpu.cpus": "2"}), "and the old note stays what it was"
+
+
+def test_what_was_sent_before_may_still_be_stored_until_the_runtime_shows_what_is():
+    """A reply may be lost, and a runtime that is killed may come back with an older value: that is ours, and not kubelet's."""
+    note = Note(NOTHING, {"cpu.quota": 1})
+    for value in (2, 3, 2, 4, 5, 6, 7):
+        note = note.followed_by(NOTHING, {"cpu.quota": value})
+    assert (note.set, note.maybe) == ({"cpu.quota": 7}, {"cpu.quota": [6, 5, 4, 2]}), "the last few, each once"
+    assert [o["cpu.quota"] for o in note.ours] == [7, 6, 5, 4, 2]
+    on_its_way = note.sending({"cpu.quota": 9, "cpu.shares": 8})
+    assert {o.get("cpu.quota") for o in on_its_way.ours} == {7, 9, 6, 5, 4, 2}
+    assert 8 in [o.get("cpu.shares") for o in on_its_way.ours]
+    assert on_its_way.seen({"cpu.quota": 9, "memory.limit": 5}) == Note(NOTHING, {"cpu.quota": 9})
+    assert on_its_way.followed_by(NOTHING, {"cpu.quota": 9}).maybe["cpu.quota"] == [7, 6, 5, 4]
+
+
+def test_sending_the_same_again_leaves_the_note_as_it_is():
+    note = Note(NOTHING, {"cpu.quota": 1}, "2-3")
+    assert note.followed_by(NOTHING, {"cpu.quota": 1}) == note
 
 
 def test_notes_share_nothing():

@@ -31,7 +31,7 @@ from koordnri.reconcile.comparison import Comparison, Released, Running, compare
 from tests.hooks.one_hook import policy_of
 
 BOTH = pytest.mark.parametrize("version", [1, 2])
-CLASS_DIRECTORIES = {"Guaranteed": "kubepods", "Burstable": "burstable", "BestEffort": "besteffort"}
+CLASS_DIRECTORIES = {"Guaranteed": "kubepods", "Burstable": "burstable", "BestEffort": "besteffort", "root": "."}
 BE_DISK = {"name": "/dev/sda", "ioCfg": {"readBPS": 1024, "ioWeightPercent": 30}}
 LS_MEMORY = {"memoryQOS": {"enable": True, "minLimitPercent": 50, "lowLimitPercent": 80, "throttlingPercent": 90}}
 

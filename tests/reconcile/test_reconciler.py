@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from koordnri.host.change import Status
 from koordnri.host.writer import Writer
 from koordnri.model import Resources
-from koordnri.model.annotations import DEVICE_ALLOCATED, EXTENDED_RESOURCE_SPEC, RESOURCE_STATUS
+from koordnri.model.annotations import BLKIO_QOS_KEY, DEVICE_ALLOCATED, EXTENDED_RESOURCE_SPEC, RESOURCE_STATUS
 from koordnri.model.node import Resctrl
 
 BOTH = pytest.mark.parametrize("version", [1, 2])
@@ -119,11 +120,9 @@ def test_files_that_need_no_change_keep_their_time_of_change(tmp_path: Path):
 
 
 def test_limits_of_several_disks_are_written_by_their_numbers_and_taken_back():
-    """NRI carries one disk only (runc 4182): the second of a new container is the reconciler's, too."""
     node = FakeNode()
-    node.set_policy(**be_disks("/dev/sda"))
-    c = node.kernel.cgroups[node.container(node.pod("p", kube="BestEffort"))]
-    assert c.io_max == {"8:0": {"rbps": 1024}}
+    node.pod("p", kube="BestEffort")
+    c = node.kernel.cgroups["kubepods/besteffort"]
     node.set_policy(**be_disks("/dev/sda", "/dev/sdb", weight=20))
     node.run_pass()
     assert c.io_max == {"8:0": {"rbps": 1024}, "8:16": {"rbps": 1024}}
@@ -140,9 +139,11 @@ def test_limits_of_several_disks_are_written_by_their_numbers_and_taken_back():
 
 
 def test_the_second_disk_of_a_container_created_so_is_written_and_is_no_drift():
+    """NRI carries one disk only (runc 4182): the second is the reconciler's."""
     node = FakeNode()
-    node.set_policy(**be_disks("/dev/sda", "/dev/sdb"))
-    c = node.kernel.cgroups[node.container(node.pod("p", kube="BestEffort"))]
+    blocks = {"blocks": [{"name": disk, "ioCfg": {"readBPS": 1024}} for disk in ("/dev/sda", "/dev/sdb")]}
+    pod = node.pod("p", "LS", annotations={BLKIO_QOS_KEY: json.dumps(blocks)})
+    c = node.kernel.cgroups[node.container(pod)]
     assert c.io_max == {"8:0": {"rbps": 1024}}, "the runtime was told one"
     node.run_pass("sweep")
     assert c.io_max == {"8:0": {"rbps": 1024}, "8:16": {"rbps": 1024}}
@@ -156,7 +157,9 @@ def test_a_disk_by_another_name_keeps_its_limit():
     """/dev/sda1 is on the same disk: undoing the one name must not undo the other."""
     node = FakeNode()
     node.set_policy(**be_disks("/dev/sda"))
-    c = node.kernel.cgroups[node.container(node.pod("p", kube="BestEffort"))]
+    node.pod("p", kube="BestEffort")
+    c = node.kernel.cgroups["kubepods/besteffort"]
+    node.run_pass()
     node.set_policy(**be_disks("/dev/sda1", bps=7))
     node.run_pass()
     assert c.io_max == {"8:0": {"rbps": 7}}

@@ -143,7 +143,7 @@ class HeldDebounce(threading.Event):
 def test_triggers_within_the_debounce_make_one_pass(running):
     debounce = HeldDebounce()
     it = running(start=False, debounce_s=7.0)
-    it.reconciler._stop = debounce
+    it.reconciler._rush = debounce
     it.thread.start()
     it.reconciler.trigger()
     assert debounce.begun.get(timeout=PATIENCE_S) == 7.0

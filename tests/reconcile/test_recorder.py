@@ -71,7 +71,8 @@ class Scene:
         assert deadline_s == DEADLINE_S
         self.batches.append([u.container_id for u in updates])
         for update in updates:  # should we die now, what is under way must be known
-            assert self.saved[-1][update.container_id].sending == update.values
+            maybe = self.saved[-1][update.container_id].maybe
+            assert {name: maybe[name][0] for name in update.values} == update.values
         self.now += self.cost_s * len(updates)
         refused = self.answer(updates)
         self.store([u for u in updates if u.container_id not in refused])
@@ -231,7 +232,7 @@ def test_a_push_that_overruns_turns_its_route_off_for_good():
     # What became of it is not known, so either value may be found stored.
     note = scene.node.ledger.moved_note("p-c0")
     assert note is not None
-    assert note.sending == {"cpu.quota": HALF}
+    assert note.maybe == {"cpu.quota": [HALF]}
 
 
 @pytest.mark.parametrize(("asked", "taken"), [("none", "none"), ("reply", "reply"), ("unsolicited", "unsolicited")])
@@ -258,7 +259,7 @@ def test_replies_carry_a_handful_of_others_and_their_files_are_looked_at_when_th
     for update in carried:
         note = scene.node.ledger.moved_note(update.container_id)
         assert note is not None
-        assert note.sending == {"cpu.quota": HALF}
+        assert note.maybe == {"cpu.quota": [HALF]}
     scene.recorder.replied(carried)
     assert (scene.wakes, scene.recorder.due_s()) == (1, 0.0)
     assert scene.step(0) == ({"p"}, REPLIED_S)

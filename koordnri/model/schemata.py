@@ -1,0 +1,209 @@
+"""Lines of a resctrl group's `schemata`: cache ways from percent ranges, memory bandwidth from percent. Pure; the node's facts come in.
+
+    L3:0=7f0;1=7f0;     ways of the cache as bits; one line for code and one for data where resctrl is mounted with cdp; the same of L2
+    MB:0=50;1=50;       Intel: percent; AMD: 1/8 GB/s; mounted with mba_MBps: MB/s
+
+Formulas: koordlet.md 6.1. Where koordlet would write what the kernel refuses (a range so narrow that no way is left, cache ids with
+gaps, a line that misses a cache) this does what was meant. Kernel: Documentation/filesystems/resctrl.rst.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeVar
+
+PERCENT, AMD_UNITS, MBPS = "percent", "1/8 GB/s", "MB/s"
+"""What a value of an MB line counts."""
+AMD_FULL = 2048
+"""What a group of an AMD CPU has when nobody sets anything."""
+MBPS_FULL = 2**32 - 1
+"""The same where resctrl is mounted with mba_MBps."""
+_V = TypeVar("_V")
+_AMD_BASE = 160
+"""Koordlet's 100 %: 25 GB/s per L3 domain, of which 80 % can be had, in 1/8 GB/s."""
+_MBPS_PER_AMD_UNIT = 125
+
+Range = tuple[int, int]
+"""Percent of the ways: from, to; 0 ≤ from < to ≤ 100."""
+Lines = dict[str, dict[int, int]]
+"""Resource → cache id → value: what a `schemata` file says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """A resource that is handed out by ways."""
+
+    name: str
+    """as in schemata: L3, L3CODE, L3DATA, L2, L2CODE, L2DATA"""
+    cbm_mask: int
+    ids: tuple[int, ...]
+    min_bits: int = 1
+    """fewer ways than this the kernel refuses"""
+    shareable_bits: int = 0
+    """ways that hardware (network, graphics) may use, too; nobody is kept off them, since koordlet keeps nobody off"""
+
+    @property
+    def level(self) -> str:
+        """L3 or L2."""
+        return self.name[:2]
+
+
+@dataclass(frozen=True, slots=True)
+class Bandwidth:
+    """The resource MB."""
+
+    ids: tuple[int, ...]
+    unit: str = PERCENT
+    gran: int = 10
+    """steps of a percentage"""
+    least: int = 10
+    full: int = 100
+    """what a group has that is not limited"""
+
+
+class Mask(NamedTuple):
+    """Ways of one cache."""
+
+    bits: int
+    widened: bool
+    """the range was narrower than the kernel takes"""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a group is to have; None is all of it. `…_at`: cache id → what holds there instead."""
+
+    llc: Range | None = None
+    llc_at: Mapping[int, Range] = field(default_factory=dict)
+    """the last-level cache: L3, or L2 on a CPU whose L3 cannot be divided"""
+    l2: Range | None = None
+    l2_at: Mapping[int, Range] = field(default_factory=dict)
+    mb: int | None = None
+    mb_at: Mapping[int, int] = field(default_factory=dict)
+    """percent"""
+
+
+class Schemata(NamedTuple):
+    """All lines of a group, each with every cache id of the node, so that nothing is left to what was there before."""
+
+    lines: Lines
+    notes: tuple[str, ...] = ()
+    """what could not be had as it was wished"""
+
+
+def cache_mask(cbm_mask: int, start: int, end: int, min_bits: int = 1) -> Mask:
+    """The ways from `start` to `end` percent. Raises ValueError for a mask with gaps, or a range that is none."""
+    if cbm_mask <= 0 or cbm_mask & (cbm_mask + 1):
+        raise ValueError(f"expected a cache mask of ones only, got {cbm_mask:x}")
+    if not 0 <= start < end <= 100:
+        raise ValueError(f"expected a range with 0 <= start < end <= 100, got {start}..{end}")
+    ways = cbm_mask.bit_length()
+    first, last = -(-ways * start // 100), -(-ways * end // 100)
+    width = min(max(min_bits, 1), ways)
+    widened = last - first < width
+    if widened:
+        last = min(first + width, ways)
+        first = last - width
+    return Mask((1 << last) - (1 << first), widened)
+
+
+def bandwidth_value(bandwidth: Bandwidth, percent: int | None, domain_mbps: int | None = None) -> int | None:
+    """The value of an MB line; None for what limits nothing: no percent, 0 or less, above 100, or MB/s of an unknown whole.
+
+    domain_mbps   what the memory of one L3 domain gives, MB/s, where somebody has told
+    """
+    if percent is None or not 0 < percent <= 100:
+        return None
+    if bandwidth.unit == PERCENT:
+        return min(max(-(-percent // bandwidth.gran) * bandwidth.gran, bandwidth.least), bandwidth.full)
+    if percent == 100:
+        return bandwidth.full
+    if bandwidth.unit == AMD_UNITS:
+        units = _AMD_BASE * percent // 100
+        if domain_mbps is not None:
+            units = domain_mbps * percent // 100 // _MBPS_PER_AMD_UNIT
+        return min(max(units, bandwidth.least, 1), bandwidth.full)
+    return None if domain_mbps is None else min(max(domain_mbps * percent // 100, 1), bandwidth.full)
+
+
+def full(caches: tuple[Cache, ...], bandwidth: Bandwidth | None) -> Lines:
+    """What a group has that is not limited."""
+    lines = {cache.name: dict.fromkeys(cache.ids, cache.cbm_mask) for cache in caches}
+    if bandwidth is not None:
+        lines["MB"] = dict.fromkeys(bandwidth.ids, bandwidth.full)
+    return lines
+
+
+def schemata(
+    wish: Wish, caches: tuple[Cache, ...], bandwidth: Bandwidth | None, domain_mbps: int | None = None
+) -> Schemata:
+    """The lines that give a group what it wishes. What cannot be had is whole, and a note says so.
+
+    A cache id that only the wish knows is left out; who wrote it has been told, see `model.resctrl`.
+    """
+    lines, notes = full(caches, bandwidth), list[str]()
+    last_level = "L3" if any(cache.level == "L3" for cache in caches) else "L2"
+    for cache in caches:
+        everywhere, at = wish.l2, wish.l2_at
+        if cache.level == last_level and (last_level == "L3" or (everywhere is None and not at)):
+            everywhere, at = wish.llc, wish.llc_at
+        for cache_id, wanted in _per_id(cache.ids, everywhere, at):
+            try:
+                mask = cache_mask(cache.cbm_mask, *wanted, cache.min_bits)
+            except ValueError as error:
+                notes.append(f"{cache.name} stays whole: {error}")
+                continue
+            lines[cache.name][cache_id] = mask.bits
+            if mask.widened:
+                notes.append(
+                    f"{cache.name}: {wanted[0]}..{wanted[1]} % of {cache.cbm_mask.bit_length()} ways is less "
+                    f"than the {cache.min_bits} that the kernel wants (min_cbm_bits): widened to mask {mask.bits:x}"
+                )
+    if bandwidth is not None:
+        for cache_id, percent in _per_id(bandwidth.ids, wish.mb, wish.mb_at):
+            value = bandwidth_value(bandwidth, percent, domain_mbps)
+            if value is not None:
+                lines["MB"][cache_id] = value
+            elif bandwidth.unit == MBPS and 0 < percent < 100:
+                notes.append(
+                    f"MB: {percent} % stays unlimited, for resctrl is mounted with mba_MBps, "
+                    "and koordnri-config.hooks.rdt.memoryBandwidthMBps does not tell what 100 % is"
+                )
+    if not caches and (wish.llc or wish.llc_at):
+        notes.append("no cache of this node can be divided")
+    if bandwidth is None and (wish.mb is not None or wish.mb_at):
+        notes.append("this node cannot limit memory bandwidth")
+    return Schemata(lines, tuple(dict.fromkeys(notes)))  # one for all caches
+
+
+def _per_id(ids: tuple[int, ...], everywhere: _V | None, at: Mapping[int, _V]) -> Iterator[tuple[int, _V]]:
+    for cache_id in ids:
+        wanted = at.get(cache_id, everywhere)
+        if wanted is not None:
+            yield cache_id, wanted
+
+
+def line(resource: str, values: Mapping[int, int]) -> str:
+    """`L3:0=f;1=f;` with a newline, as one write takes it; only caches are hexadecimal."""
+    form = "{}={:x};" if resource.startswith("L") else "{}={};"
+    return f"{resource}:" + "".join(form.format(cache_id, value) for cache_id, value in sorted(values.items())) + "\n"
+
+
+def parse(text: str) -> Lines:
+    """What a `schemata` file says. What is not of that form is left out, and so differs from whatever is wanted."""
+    found: Lines = {}
+    for row in text.splitlines():
+        resource, colon, domains = row.strip().partition(":")
+        if not colon:
+            continue
+        base, values = 16 if resource.startswith("L") else 10, {}
+        for domain in domains.split(";"):
+            cache_id, equals, value = domain.partition("=")
+            try:
+                if equals and len(value) <= 20:
+                    values[int(cache_id)] = int(value, base)
+            except ValueError:
+                continue
+        found[resource] = values
+    return found

@@ -1,0 +1,120 @@
+"""CPUs of their own for single containers: who gets some, and that the others have left them before the owner runs.
+
+Allocated while the container is created; the others' files are written at once by the reconcile thread; StartContainer, at which the
+runtime waits for us with the container's process not yet running, is the barrier (push.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from koordnri.allocator import Allocator, NotEnough
+from koordnri.chain import Refused, Snapshot
+from koordnri.ledger import Ledger
+from koordnri.model import AnnotationError, Container, Decision, Pod
+from koordnri.model.annotations import RESOURCE_STATUS
+from koordnri.model.cpu_wish import may_wish
+from koordnri.reconcile.reconciler import Reconciler
+
+
+class OwnCPUs:
+    """The handler's `OwnCPUs`. Called by the event thread alone.
+
+    snapshot   what holds now
+    take       make the snapshot anew, from what the allocator has given
+    changed    all containers may have to follow
+    tell_pod   an Event for the pod's owner
+    budget_s   how long a start may wait for the others to leave
+    """
+
+    def __init__(
+        self,
+        allocator: Allocator,
+        ledger: Ledger,
+        reconciler: Reconciler,
+        snapshot: Callable[[], Snapshot],
+        take: Callable[[], None],
+        changed: Callable[[], None],
+        tell_pod: Callable[[Pod, str, str], None],
+        budget_s: Callable[[], float],
+        log: Any,
+    ) -> None:
+        self.late = 0
+        """starts that did not wait to the end"""
+        self._allocator = allocator
+        self._ledger = ledger
+        self._reconciler = reconciler
+        self._snapshot = snapshot
+        self._take = take
+        self._changed = changed
+        self._tell_pod = tell_pod
+        self._budget_s = budget_s
+        self._log = log
+        self._given: set[str] = set()
+        self._waits: dict[str, int] = {}
+        """container → what its start waits for"""
+
+    def give(self, pod: Pod, container: Container) -> str:
+        """See the handler."""
+        if not may_wish(pod):
+            return ""
+        policy, node = self._snapshot()
+        published = bool(node.ls_pools or node.be_pools) and not node.pools_are_local
+        if policy.hook_mode("cpuset") != "enforce" or not policy.cpuset.allocate or published:
+            return ""
+        if node.kubelet_cpu_policy == "static" or pod.namespace in policy.namespaces_left_alone:
+            return ""
+        if node.released & {"*", pod.id}:
+            return ""
+        before = self._allocator.given
+        try:
+            given = self._allocator.give(pod, container.name, container.baseline, node, self._ledger.pods())
+        except AnnotationError:
+            return ""  # told by the cpuset hook
+        except NotEnough as error:
+            if policy.cpuset.when_full == "reject":
+                raise Refused(f"koordnri: container {container.name} wants {error}", Decision()) from None
+            self._tell_pod(pod, "NoCPUsOfItsOwn", f"container {container.name} shares CPUs, though it wants {error}")
+            self._log.warning(
+                "no_own_cpus", pod=f"{pod.namespace}/{pod.name}", container=container.name, error=str(error)
+            )
+            return ""
+        if self._allocator.given is not before:
+            self._take()
+            self._given.add(container.id)
+        return "" if given is None else str(given)
+
+    def gave(self, container_id: str) -> None:
+        """See the handler."""
+        if container_id in self._given:
+            self._given.discard(container_id)
+            self._waits[container_id] = self._reconciler.hurry()
+
+    def wait_until_clear(self, container_id: str) -> None:
+        """See the handler."""
+        number = self._waits.pop(container_id, None)
+        if number is not None and not self._reconciler.wait_done(number, self._budget_s()):
+            self.late += 1
+            self._log.warning("own_cpus_not_clear_yet", container=container_id)
+
+    def pod_came(self, pod: Pod) -> None:
+        """See the handler."""
+        if RESOURCE_STATUS.key in pod.annotations:
+            self._follow()
+
+    def pod_went(self, pod: Pod) -> None:
+        """See the handler."""
+        if self._allocator.forget_pod(pod.id) or RESOURCE_STATUS.key in pod.annotations:
+            self._follow()
+
+    def restore(self, found: Iterable[tuple[Pod, str, str]]) -> None:
+        """See the handler."""
+        self._given.clear()
+        self._waits.clear()
+        self._allocator.restore(found)
+        self._take()
+
+    def _follow(self) -> None:
+        self._take()
+        self._changed()

@@ -1,0 +1,252 @@
+"""CPUs of their own: who gets them, who does not, and that the same map comes back after a restart."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from koordnri.allocator import Allocator, Given, NotEnough
+from koordnri.model import AnnotationError, CPUSet, NodeState, Pod, Resources
+from koordnri.model.annotations import RESOURCE_STATUS
+from koordnri.model.cpu_wish import RESOURCE_SPEC, wishes_of
+from koordnri.model.node import Pool
+from koordnri.model.topology import Topology
+
+NODE = NodeState(topology=Topology.regular(1, 2, 4, 2))
+"""16 CPUs on 2 NUMA nodes, cores 0,8 1,9 …"""
+
+
+def whole(cpus: int) -> Resources:
+    return Resources(cpu_shares=cpus * 1024, cpu_quota=cpus * 100_000, cpu_period=100_000)
+
+
+def pod(name: str, qos: str = "LSR", annotations: dict[str, str] | None = None) -> Pod:
+    return Pod(
+        name, f"uid-{name}", "shop", name, {"koordinator.sh/qosClass": qos}, annotations or {}, f"/kubepods/{name}"
+    )
+
+
+def give(
+    allocator: Allocator, name: str, cpus: int = 2, qos: str = "LSR", node: NodeState = NODE, pods: tuple[Pod, ...] = ()
+) -> str:
+    given = allocator.give(pod(name, qos), "main", whole(cpus), node, pods)
+    return "" if given is None else str(given.cpus)
+
+
+def spec(**policies: str) -> dict[str, str]:
+    return {RESOURCE_SPEC.key: json.dumps(policies)}
+
+
+# -- who wants some ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("qos", "asked", "wants"),
+    [
+        ("LSR", whole(2), 2),
+        ("LSE", whole(1), 1),
+        ("LS", whole(2), 0),
+        ("BE", whole(2), 0),
+        ("", whole(2), 0),
+        ("LSR", Resources(cpu_shares=2048, cpu_quota=250_000), 0),  # not a whole number
+        ("LSR", Resources(cpu_shares=1024, cpu_quota=200_000), 0),  # requests less than the limit
+        ("LSR", Resources(cpu_shares=2048, cpu_quota=100_000, cpu_period=50_000), 2),
+        ("LSR", Resources(cpu_shares=2048), 0),
+        ("LSR", Resources(cpu_shares=2048, cpu_quota=-1), 0),
+    ],
+)
+def test_who_has_a_whole_number_of_cpus_and_asks_for_as_many_wants_them_alone(qos, asked, wants):
+    wishes = wishes_of(pod("p", qos), asked)
+    assert [w.cpus for w in wishes[:1]] == ([wants] if wants else [])
+
+
+def test_whom_the_scheduler_has_assigned_cpus_wants_none_of_ours():
+    assert wishes_of(pod("p", annotations={RESOURCE_STATUS.key: '{"cpuset": "1"}'}), whole(1)) == []
+
+
+@pytest.mark.parametrize(
+    ("policies", "wishes"),
+    [
+        ({}, [("", "")]),
+        ({"preferredCPUBindPolicy": "Default", "preferredCPUExclusivePolicy": "None"}, [("", "")]),
+        ({"preferredCPUBindPolicy": "FullPCPUs"}, [("FullPCPUs", ""), ("", "")]),
+        ({"requiredCPUBindPolicy": "FullPCPUs"}, [("FullPCPUs", "")]),
+        (
+            {"preferredCPUBindPolicy": "SpreadByPCPUs", "preferredCPUExclusivePolicy": "PCPULevel"},
+            [("SpreadByPCPUs", "PCPULevel"), ("SpreadByPCPUs", ""), ("", "PCPULevel"), ("", "")],
+        ),
+    ],
+)
+def test_what_is_preferred_is_given_up_before_what_is_required(policies, wishes):
+    assert [(w.bind, w.exclusive) for w in wishes_of(pod("p", annotations=spec(**policies)), whole(2))] == wishes
+
+
+@pytest.mark.parametrize("text", ['{"preferredCPUBindPolicy": "Both"}', "{", "[]", '{"preferredCPUBindPolicy": 5}'])
+def test_a_wish_that_cannot_be_read_is_the_pods_fault(text):
+    with pytest.raises(AnnotationError, match="resource-spec"):
+        wishes_of(pod("p", annotations={RESOURCE_SPEC.key: text}), whole(2))
+
+
+# -- giving -----------------------------------------------------------------------------------------------------------
+
+
+def test_nobody_gets_what_another_has_and_a_restarted_container_gets_its_own_again():
+    allocator = Allocator()
+    assert [give(allocator, name) for name in ("a", "b", "c", "a")] == ["0,8", "1,9", "2,10", "0,8"]
+    assert allocator.forget_pod("b")
+    assert not allocator.forget_pod("b")
+    assert give(allocator, "d") == "1,9", "the gap"
+
+
+def test_a_container_that_asks_for_another_number_gets_other_cpus():
+    allocator = Allocator()
+    assert give(allocator, "a") == "0,8"
+    assert give(allocator, "a", 4) == "0-1,8-9"
+    assert give(allocator, "b") == "2,10"
+
+
+def test_reserved_kubelets_system_and_the_schedulers_cpus_are_not_given():
+    node = NodeState(
+        topology=NODE.topology,
+        reserved_cpus=CPUSet([0, 8]),
+        kubelet_cpus=CPUSet([1, 9]),
+        system_cpus="2,10",
+    )
+    pinned = pod("other", annotations={RESOURCE_STATUS.key: '{"cpuset": "3,11"}'})
+    assert give(Allocator(), "a", node=node, pods=(pinned,)) == "4,12"
+    shared = NodeState(topology=NODE.topology, system_cpus="0,8", system_exclusive=False)
+    assert give(Allocator(), "a", node=shared) == "0,8"
+
+
+def test_when_there_are_not_enough_it_says_how_many_there_are_and_takes_nothing():
+    allocator = Allocator()
+    give(allocator, "a", 14)
+    with pytest.raises(NotEnough, match=r"4 CPUs of its own: 2 of 16 are free \(7,15\)"):
+        give(allocator, "b", 4)
+    assert list(allocator.given) == ["a"]
+
+
+def test_a_node_of_which_no_topology_is_known_gives_nothing():
+    assert give(Allocator(), "a", node=NodeState()) == ""
+
+
+# -- what is left -----------------------------------------------------------------------------------------------------
+
+
+def pools(*of: Pool) -> list[str]:
+    return [pool.cpus for pool in of]
+
+
+def test_while_nothing_is_taken_there_are_no_pools():
+    assert Allocator().applied(NODE, ()) is NODE
+
+
+def test_ls_loses_what_is_given_and_be_only_what_lse_has():
+    allocator = Allocator()
+    give(allocator, "r")
+    node = allocator.applied(NODE, ())
+    assert (pools(*node.ls_pools), pools(*node.be_pools), node.pools_are_local) == (["1-3,9-11", "4-7,12-15"], [], True)
+    assert node.own_cpus == {"r": {"main": "0,8"}}
+    give(allocator, "e", qos="LSE")
+    node = allocator.applied(NODE, ())
+    assert pools(*node.ls_pools) == ["2-3,10-11", "4-7,12-15"]
+    assert pools(*node.be_pools) == ["0,2-3,8,10-11", "4-7,12-15"]
+
+
+def test_pools_that_koordinator_publishes_stand():
+    published = NodeState(topology=NODE.topology, ls_pools=(Pool(0, 0, "0-15"),))
+    allocator = Allocator()
+    give(allocator, "a")
+    node = allocator.applied(published, ())
+    assert (node.ls_pools, node.pools_are_local) == (published.ls_pools, False)
+
+
+def test_a_pool_that_would_be_empty_falls_back_and_says_so():
+    allocator = Allocator()
+    give(allocator, "a", 16)
+    node = allocator.applied(NODE, ())
+    assert node.ls_pools == ()
+    assert any("share pool of LS would be empty" in problem for problem in node.problems)
+    reserved = NodeState(topology=NODE.topology, reserved_cpus=CPUSet([0]))
+    allocator = Allocator()
+    give(allocator, "a", 15, node=reserved)
+    assert pools(*allocator.applied(reserved, ()).ls_pools) == ["1-3,8-11", "4-7,12-15"]
+
+
+def test_cpus_that_went_offline_are_nobodys_own():
+    allocator = Allocator()
+    give(allocator, "a")
+    smaller = NodeState(topology=Topology.of([c for c in NODE.topology.cpus if c.cpu != 8]))
+    assert allocator.applied(smaller, ()).own_cpus == {"a": {}}
+
+
+# -- restart ----------------------------------------------------------------------------------------------------------
+
+
+def test_notes_of_others_making_are_not_believed():
+    allocator = Allocator()
+    found = [
+        (pod("a"), "main", "0-1"),
+        (pod("b"), "main", "1-2"),  # 1 is a's
+        (pod("c", "LS"), "main", "4"),
+        (pod("d"), "main", "x"),
+        (pod("e"), "main", ""),
+        (pod("f"), "main", "5 Whatever"),
+        (pod("g"), "main", "6 PCPULevel"),
+    ]
+    allocator.restore(found)
+    assert {p: {n: str(g) for n, g in of.items()} for p, of in allocator.given.items()} == {
+        "a": {"main": "0-1"},
+        "g": {"main": "6 PCPULevel"},
+    }
+
+
+ACTS = st.lists(
+    st.one_of(
+        st.tuples(st.just("give"), st.integers(0, 9), st.integers(1, 6), st.sampled_from(["LSR", "LSE"])),
+        st.tuples(st.just("forget"), st.integers(0, 9), st.just(0), st.just("")),
+        st.tuples(st.just("restart"), st.just(0), st.just(0), st.just("")),
+    ),
+    max_size=30,
+)
+
+
+@settings(max_examples=200)
+@given(ACTS)
+def test_no_cpu_is_given_twice_nothing_is_lost_and_a_restart_changes_nothing(acts):
+    allocator = Allocator()
+    alive: dict[str, str] = {}
+    for act, number, cpus, qos in acts:
+        name = f"p{number}"
+        if act == "give":
+            qos = alive.setdefault(name, qos)
+            with contextlib.suppress(NotEnough):
+                give(allocator, name, cpus, qos)
+        elif act == "forget":
+            alive.pop(name, None)
+            allocator.forget_pod(name)
+        else:
+            notes = [(pod(p, alive[p]), n, str(g)) for p, of in allocator.given.items() for n, g in of.items()]
+            before = {p: dict(of) for p, of in allocator.given.items() if of}
+            allocator = Allocator()
+            allocator.restore(notes)
+            assert {p: dict(of) for p, of in allocator.given.items()} == before
+    given_all: list[Given] = [g for of in allocator.given.values() for g in of.values()]
+    taken = CPUSet()
+    for one in given_all:
+        assert not one.cpus & taken
+        taken |= one.cpus
+    node = allocator.applied(NODE, ())
+    if given_all and taken != NODE.topology.online:
+        shared = CPUSet()
+        for pool in node.ls_pools:
+            shared |= CPUSet.parse(pool.cpus)
+        assert not shared & taken
+        assert shared | taken == NODE.topology.online, "pools and what is given are all there is"
+    for name in list(alive):
+        allocator.forget_pod(name)
+    assert allocator.applied(NODE, ()) is NODE, "back at the start"
