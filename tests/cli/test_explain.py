@@ -309,6 +309,25 @@ def test_the_table_has_value_hook_and_reason(files: Files) -> None:
     assert "error blkio, container main: annotation koordinator.sh/blkioQOS" in done.stdout
 
 
+def protected(percent: int) -> list[dict[str, Any]]:
+    return [{"resource-qos-config": {"lsClass": {"memoryQOS": {"enable": True, "minLimitPercent": percent}}}}]
+
+
+def test_the_tables_end_with_what_the_pods_come_to_in_their_classes(files: Files) -> None:
+    main = {"name": "main", "resources": {"requests": {"memory": "1Gi"}}}
+    pods = [pod(name=name, containers=[main]) for name in "ab"]
+    done = files.run(pods, policy=protected(50))
+    rows = table_rows(done)
+    whole = ["memory.min", f"{1 << 30} (1 GiB)", "memory"]
+    found = [(row[0], row[1:4], row[-1]) for row in rows if row[0].startswith("QoS class") and row[1] == "memory.min"]
+    assert found == [
+        ("QoS class Guaranteed (all pods)", whole, "write"),
+        ("QoS class Burstable", whole, "write"),
+    ]
+    assert "QoS classes, were these all pods of the node" in done.stdout
+    assert "memory.min" not in files.run(pods, policy=protected(0)).stdout
+
+
 def test_text_of_a_pod_is_no_markup(files: Files) -> None:
     done = files.run([pod({}, {"scheduling.koordinator.sh/device-allocated": "[red]{"})])
     assert "[red]{" in done.stdout
