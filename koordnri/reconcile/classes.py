@@ -11,6 +11,9 @@ from koordnri.host.cgroup_paths import ROOT_DIRECTORY, class_directory, parent_d
 from koordnri.ledger import ROOT_ID
 from koordnri.model import Decision, KubeQoS, NodeError, NodeState, Pod
 
+_KUBEPODS = "kubepods"
+_SLICE = ".slice"
+
 
 class Class(NamedTuple):
     """The cgroup of one class, or the root of all."""
@@ -26,10 +29,11 @@ class Class(NamedTuple):
 def classes_above(pods: Iterable[Pod], node: NodeState) -> list[Class]:
     """The cgroups above these pods, which are all of the node."""
     pods = list(pods)
+    root_of_pods = _root_of_pods(pods)
     found = [Class(None, Pod(ROOT_ID, "", "", "root", cgroup_parent=ROOT_DIRECTORY), pods)]
     for qos in KubeQoS:
         below = pods if qos is KubeQoS.GUARANTEED else [p for p in pods if p.kube_qos is qos]
-        place = Pod(f"class:{qos.value}", "", "", qos.value, cgroup_parent=_directory(qos, below, node))
+        place = Pod(f"class:{qos.value}", "", "", qos.value, cgroup_parent=_directory(qos, root_of_pods, node))
         found.append(Class(qos, place, below))
     return found
 
@@ -45,10 +49,26 @@ def decide_classes(chain: Chain, pods: Iterable[Pod], snapshot: Snapshot) -> lis
     ]
 
 
-def _directory(qos: KubeQoS, pods: Sequence[Pod], node: NodeState) -> str:
-    """By where a pod of the class is; kubelet's --cgroup-root is known from nowhere else."""
+def _root_of_pods(pods: Iterable[Pod]) -> str:
+    """By where a pod is, for kubelet's --cgroup-root is known from nowhere else; "" when no pod tells.
+
+    A pod that somebody else than kubelet runs (with crictl, say) may be anywhere, and tells nothing.
+    """
     for pod in pods:
-        if pod.kube_qos is qos:
-            with contextlib.suppress(NodeError):
-                return parent_directory(pod_directory(pod.cgroup_parent))
-    return class_directory(qos, node.cgroup_driver)
+        with contextlib.suppress(NodeError):
+            above = parent_directory(pod_directory(pod.cgroup_parent))
+            root = above if pod.kube_qos is KubeQoS.GUARANTEED else parent_directory(above)
+            if root.removesuffix(_SLICE).endswith(_KUBEPODS):
+                return root
+    return ""
+
+
+def _directory(qos: KubeQoS, root_of_pods: str, node: NodeState) -> str:
+    if not root_of_pods:
+        return class_directory(qos, node.cgroup_driver)
+    if qos is KubeQoS.GUARANTEED:
+        return root_of_pods
+    name = root_of_pods.rpartition("/")[2]
+    if name.endswith(_SLICE):
+        return f"{root_of_pods}/{name.removesuffix(_SLICE)}-{qos.lower()}{_SLICE}"
+    return f"{root_of_pods}/{qos.lower()}"
