@@ -182,19 +182,22 @@ def _disks(ctx: AnyContext, blocks: Sequence[IOBlock], source: str) -> Iterator[
                 continue
             errors += 1
             if errors <= MOST_ERRORS:
-                _tell(ctx, source, f"blocks[{block.name:.100}]: {unusable}")
+                _tell(ctx, source, f"blocks[{block.name:.100}]", str(unusable))
             continue
         for disk in disks:
             if disk not in taken:
                 taken[disk] = block
                 yield disk, block.io_cfg
     if errors > MOST_ERRORS:
-        _tell(ctx, source, f"blocks: {errors - MOST_ERRORS} more cannot be used")
+        _tell(ctx, source, "blocks", f"{errors - MOST_ERRORS} more cannot be used")
 
 
-def _tell(ctx: AnyContext, source: str, problem: str) -> None:
+def _tell(ctx: AnyContext, source: str, where: str, problem: str) -> None:
     path = _POLICY_PATH.get(source)
-    ctx.error(AnnotationError(BLKIO_QOS_KEY, problem) if path is None else NodeError(path, problem))
+    if path is None:
+        ctx.error(AnnotationError(BLKIO_QOS_KEY, f"{where}: {problem}"))
+    else:
+        ctx.error(NodeError(f"{path}.{where}", problem))
 
 
 def _disks_of(ctx: AnyContext, block: IOBlock) -> Sequence[str]:

@@ -1,152 +1,429 @@
-"""Hook blkio: pods' and classes' blocks become io.max and io.weight of cgroup v2."""
+"""Hook blkio: blocks of the pod, of beClass and of the root become limits, weights and cost control of disks, on v1 and v2."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from koordnri_hooks.blkio import NO_LABEL, BlockIO
-from one_hook import BESTEFFORT, BURSTABLE, GUARANTEED, context, faults, pod, policy_of, run, values
+from koordnri_hooks.blkio import DESCRIBED, MOST_ERRORS, NO_LABEL, NOT_MOUNTED, BlockIO
+from one_hook import BESTEFFORT, BURSTABLE, GUARANTEED, NODE, context, faults, pod, policy_of, run, run_pod, values
 
-from koordnri.model import NodeState
+from koordnri.model import AnnotationError, ClassContext, Decision, Event, KubeQoS, NodeState, Pod, RootContext
+from koordnri.policy import DEFAULT_POLICY, Policy
 
 KEY = "koordinator.sh/blkioQOS"
-DEFAULT = policy_of()
+PATH = "resource-qos-config.beClass.blkioQOS"
+V2 = NodeState(
+    block_devices={"/dev/sda": "8:0", "/dev/sda1": "8:0", "/dev/sdb": "8:16", "/dev/sdc": "8:32"},
+    volume_groups={"data": ("/dev/sdb", "/dev/sdc"), "fast": ("/dev/sda",)},
+    pod_volumes={"uid-1": {"pv-1": ("/dev/sdb",), "scratch": ("/dev/sda",)}, "uid-2": {}},
+)
+THROTTLES = frozenset(
+    f"blkio/blkio.throttle.{rw}_{what}_device" for rw in ("read", "write") for what in ("bps", "iops")
+)
+ANOLIS = frozenset({"blkio/blkio.cost.weight"})
+BFQ = frozenset({"blkio/blkio.bfq.weight_device"})
+ROOT_V1 = frozenset({"blkio/blkio.cost.qos", "blkio/blkio.cost.model"})
 
 
-def block(name="/dev/sdb", kind="device", **io):
+def v1(files: frozenset[str] = THROTTLES | ANOLIS, root: frozenset[str] = ROOT_V1) -> NodeState:
+    return NodeState(cgroup_version=1, cgroup_files=files, root_files=root)
+
+
+def block(name: str = "/dev/sdb", kind: str = "device", **io: Any) -> dict[str, Any]:
     return {"name": name, "type": kind, "ioCfg": io}
 
 
-def own(*blocks):
+def own(*blocks: Any) -> dict[str, Any]:
     return {KEY: {"blocks": list(blocks)}}
 
 
-def be_class(*blocks, enable=True):
+def blkio_of(cls: str, *blocks: Any, enable: bool = True) -> Policy:
     return policy_of(
-        resource_qos_config={"clusterStrategy": {"beClass": {"blkioQOS": {"enable": enable, "blocks": list(blocks)}}}}
+        resource_qos_config={"clusterStrategy": {cls: {"blkioQOS": {"enable": enable, "blocks": list(blocks)}}}}
     )
+
+
+def of_pod(*blocks: Any, node: NodeState = NODE, qos: str = "LS") -> Decision:
+    return run_pod(BlockIO(), pod(qos, annotations=own(*blocks)), node)
+
+
+def of_container(*blocks: Any, node: NodeState = NODE, policy: Policy = DEFAULT_POLICY) -> Decision:
+    return run(BlockIO(), context(pod("LS", annotations=own(*blocks)), node=node, policy=policy))
+
+
+def of_class(policy: Policy, kube_qos: KubeQoS = KubeQoS.BESTEFFORT, node: NodeState = NODE) -> Decision:
+    place = Pod(f"class:{kube_qos.value}", "", "", kube_qos.value, cgroup_parent="kubepods/x")
+    ctx = ClassContext(kube_qos, place, (), policy, node, node.pod_routes)
+    ctx.hook, ctx.owns = BlockIO.name, frozenset(BlockIO.owns)
+    BlockIO().decide_class(ctx)
+    return ctx.decision
+
+
+def of_root(*blocks: Any, node: NodeState = NODE, enable: bool = True) -> Decision:
+    policy = blkio_of("cgroupRoot", *blocks, enable=enable)
+    ctx = RootContext(Pod("class:root", "", "", "root"), policy, node, node.root_routes)
+    ctx.hook, ctx.owns = BlockIO.name, frozenset(BlockIO.owns)
+    BlockIO().decide_root(ctx)
+    return ctx.decision
+
+
+# -- what a block becomes ---------------------------------------------------------------------------------------------
+
+BLOCKS_V2 = [
+    pytest.param({"readIOPS": 100}, {"io.max[/dev/sdb]": "rbps=max wbps=max riops=100 wiops=max"}, id="read-IOPS"),
+    pytest.param(
+        {"readBPS": 1 << 20, "writeBPS": "2Mi", "readIOPS": 3, "writeIOPS": 4},
+        {"io.max[/dev/sdb]": "rbps=1048576 wbps=2097152 riops=3 wiops=4"},
+        id="all-four",
+    ),
+    pytest.param(
+        {"readBPS": 0, "writeBPS": 5}, {"io.max[/dev/sdb]": "rbps=max wbps=5 riops=max wiops=max"}, id="0-is-no-limit"
+    ),
+    pytest.param(
+        {"readIOPS": 2**32, "writeIOPS": 2**32 - 2},
+        {"io.max[/dev/sdb]": "rbps=max wbps=max riops=max wiops=4294967294"},
+        id="32-bits-are-no-limit",
+    ),
+    pytest.param({"ioWeightPercent": 60}, {"io.weight[/dev/sdb]": 60}, id="weight"),
+    pytest.param({"ioWeightPercent": 100}, {}, id="neutral-weight"),
+    pytest.param({"ioLatencyTarget": 2500}, {"io.latency[/dev/sdb]": "target=2500"}, id="latency"),
+    pytest.param({"readLatency": 3000, "writeLatencyPercent": 90}, {}, id="the-root's-latency-is-not-io.latency"),
+    pytest.param({"readBPS": 0, "writeIOPS": 0}, {}, id="no-limit-at-all"),
+    pytest.param({}, {}, id="empty"),
+    pytest.param(
+        {"ioWeightPercent": 1, "writeIOPS": 7},
+        {"io.max[/dev/sdb]": "rbps=max wbps=max riops=max wiops=7", "io.weight[/dev/sdb]": 1},
+        id="both",
+    ),
+]
+
+
+@pytest.mark.parametrize(("io", "expected"), BLOCKS_V2)
+def test_a_block_of_the_pod_holds_for_the_pods_cgroup(io, expected):
+    decision = of_pod(block(**io))
+    assert values(decision) == expected
+    assert {s.route for s in decision.settings.values()} <= {"write"}
+    assert (decision.skipped, decision.errors) == ({}, [])
+
+
+@pytest.mark.parametrize(("io", "expected"), BLOCKS_V2)
+def test_a_block_of_beClass_holds_for_all_BestEffort_pods_together(io, expected):
+    assert values(of_class(blkio_of("beClass", block(**io)))) == expected
+
+
+@pytest.mark.parametrize(("io", "expected"), BLOCKS_V2)
+def test_a_container_gets_its_pods_limits_at_once_but_neither_weight_nor_latency(io, expected):
+    """Among the containers of a pod they would change nothing, and the kernel may refuse them: then no container starts."""
+    decision = of_container(block(**io))
+    assert values(decision) == {name: value for name, value in expected.items() if name.startswith("io.max")}
+    assert {s.route for s in decision.settings.values()} <= {"adjust"}
 
 
 @pytest.mark.parametrize(
     ("io", "expected"),
     [
-        pytest.param({"readIOPS": 100}, {"io.max[/dev/sdb]": "rbps=max wbps=max riops=100 wiops=max"}, id="read-IOPS"),
-        pytest.param(
-            {"readBPS": 1 << 20, "writeBPS": "2Mi", "readIOPS": 3, "writeIOPS": 4},
-            {"io.max[/dev/sdb]": "rbps=1048576 wbps=2097152 riops=3 wiops=4"},
-            id="all-four",
+        (
+            {"readIOPS": 1, "writeIOPS": 2, "readBPS": 3, "writeBPS": "4k"},
+            {"io.read_iops": 1, "io.write_iops": 2, "io.read_bps": 3, "io.write_bps": 4000},
+        ),
+        ({"readBPS": 5, "writeBPS": 0}, {"io.read_bps": 5}),
+        pytest.param({"readIOPS": 2**32, "writeIOPS": 2**32 - 2}, {"io.write_iops": 2**32 - 2}, id="32-bits"),
+        ({"ioWeightPercent": 60}, {"io.cost.weight": 60}),
+        ({"ioWeightPercent": 100}, {}),
+    ],
+)
+def test_v1_has_a_file_for_each_limit(io, expected):
+    expected = {f"{name}[/dev/sdb]": value for name, value in expected.items()}
+    assert values(of_pod(block(**io), node=v1())) == expected
+    assert values(of_class(blkio_of("beClass", block(**io)), node=v1())) == expected
+    assert values(of_container(block(**io), node=v1())) == {}, "NRI carries none of them, and the pod's cgroup serves"
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (ANOLIS, {"io.cost.weight[/dev/sdb]": 50}),
+        (BFQ, {"io.weight[/dev/sdb]": 50}),
+        (ANOLIS | BFQ, {"io.cost.weight[/dev/sdb]": 50, "io.weight[/dev/sdb]": 50}),
+        (frozenset(), {}),
+    ],
+)
+def test_v1_weights_go_into_every_file_that_the_kernel_has(files, expected):
+    decision = of_pod(block(ioWeightPercent=50), node=v1(files))
+    assert values(decision) == expected
+    assert decision.skipped == ({} if expected else {"io.cost.weight[/dev/sdb]": "cgroup v1 has no blkio.cost.weight"})
+
+
+def test_a_kernel_without_a_file_skips_it_with_the_reason():
+    no_weight = of_pod(block(readIOPS=5, ioWeightPercent=50), node=NodeState(cgroup_files=frozenset({"io.max"})))
+    assert list(values(no_weight)) == ["io.max[/dev/sdb]"]
+    assert no_weight.skipped == {"io.weight[/dev/sdb]": "this kernel has no io.weight or io.bfq.weight"}
+    nothing = of_pod(block(readIOPS=5, ioLatencyTarget=9), node=v1(frozenset()))
+    assert (values(nothing), nothing.skipped) == (
+        {},
+        {
+            "io.read_iops[/dev/sdb]": "cgroup v1 has no blkio.throttle.read_iops_device",
+            "io.latency[/dev/sdb]": "cgroup v1 has no io.latency",
+        },
+    )
+
+
+# -- cost control at the root -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("node", [NODE, v1()], ids=["v2", "v1"])
+@pytest.mark.parametrize(
+    ("io", "qos", "model"),
+    [
+        ({}, "enable=1 ctrl=user rpct=95 rlat=3000 wpct=95 wlat=3000", "ctrl=auto"),
+        (
+            {"readLatency": 500, "writeLatency": 0, "readLatencyPercent": 90, "writeLatencyPercent": 0},
+            "enable=1 ctrl=user rpct=90 rlat=500 wpct=0 wlat=0",
+            "ctrl=auto",
+        ),
+        (
+            {"enableUserModel": True, "modelReadBPS": 1, "modelReadSeqIOPS": 2, "modelReadRandIOPS": 3}
+            | {"modelWriteBPS": 4, "modelWriteSeqIOPS": 5, "modelWriteRandIOPS": 6},
+            "enable=1 ctrl=user rpct=95 rlat=3000 wpct=95 wlat=3000",
+            "ctrl=user rbps=1 rseqiops=2 rrandiops=3 wbps=4 wseqiops=5 wrandiops=6",
         ),
         pytest.param(
-            {"readBPS": 0, "writeBPS": 5},
-            {"io.max[/dev/sdb]": "rbps=max wbps=5 riops=max wiops=max"},
-            id="0-is-no-limit",
+            {"enableUserModel": True, "modelWriteBPS": 4},
+            "enable=1 ctrl=user rpct=95 rlat=3000 wpct=95 wlat=3000",
+            "ctrl=user wbps=4",
+            id="what-is-not-given-stays-the-kernels",
         ),
-        pytest.param({"ioWeightPercent": 60}, {"io.weight[/dev/sdb]": 60}, id="weight"),
-        pytest.param({"ioWeightPercent": 100}, {}, id="neutral-weight"),
-        pytest.param({"readBPS": 0, "writeIOPS": 0}, {}, id="no-limit-at-all"),
-        pytest.param({}, {}, id="empty"),
         pytest.param(
-            {"ioWeightPercent": 1, "writeIOPS": 7},
-            {"io.max[/dev/sdb]": "rbps=max wbps=max riops=max wiops=7", "io.weight[/dev/sdb]": 1},
-            id="both",
+            {"modelWriteBPS": 4, "readBPS": 9, "ioWeightPercent": 5, "ioLatencyTarget": 7},
+            "enable=1 ctrl=user rpct=95 rlat=3000 wpct=95 wlat=3000",
+            "ctrl=auto",
+            id="limits-are-not-the-root's",
         ),
     ],
 )
-def test_a_block_of_the_pod_becomes_io_max_and_io_weight(io, expected):
-    decision = run(BlockIO(), context(pod("LS", annotations=own(block(**io)))))
-    assert values(decision) == expected
-    assert (decision.skipped, decision.errors) == ({}, [])
+def test_a_disk_named_at_the_root_is_under_cost_control(node, io, qos, model):
+    decision = of_root(block("/dev/sda", **io), node=node)
+    assert values(decision) == {"io.cost.qos[/dev/sda]": qos, "io.cost.model[/dev/sda]": model}
+    assert {s.route for s in decision.settings.values()} == {"write"}
+
+
+def test_the_root_without_cost_control_skips_it_and_disabled_blocks_are_none():
+    without = of_root(block(), node=v1(root=frozenset()))
+    assert (values(without), without.skipped) == (
+        {},
+        {
+            "io.cost.qos[/dev/sdb]": "cgroup v1 has no io.cost.qos",
+            "io.cost.model[/dev/sdb]": "cgroup v1 has no io.cost.model",
+        },
+    )
+    assert values(of_root(block(), enable=False)) == {}
+
+
+# -- whose blocks count -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("qos", ["LSE", "LSR", "LS", "BE", "SYSTEM"])
 def test_any_QoS_label_makes_the_annotation_count(qos):
-    decision = run(BlockIO(), context(pod(qos, annotations=own(block(ioWeightPercent=10)))))
-    assert values(decision) == {"io.weight[/dev/sdb]": 10}
+    assert values(of_pod(block(ioWeightPercent=10), qos=qos)) == {"io.weight[/dev/sdb]": 10}
 
 
 def test_without_a_label_the_annotation_does_not_count_and_that_is_said():
-    decision = run(BlockIO(), context(pod(annotations=own(block(ioWeightPercent=10)))))
-    assert values(decision) == {}
-    assert decision.skipped == {"blkio": NO_LABEL}
+    one = pod(annotations=own(block(readIOPS=10)))
+    for decision in (run_pod(BlockIO(), one), run(BlockIO(), context(one))):
+        assert values(decision) == {}
+        assert decision.skipped == {"blkio": NO_LABEL}
 
 
 @pytest.mark.parametrize(
-    ("qos", "parent", "policy", "hit"),
+    ("kube_qos", "policy", "hit"),
     [
-        ("BE", BESTEFFORT, be_class(block(ioWeightPercent=10)), True),
-        pytest.param("", BESTEFFORT, be_class(block(ioWeightPercent=10)), True, id="unlabelled-BestEffort"),
-        pytest.param("BE", BESTEFFORT, be_class(block(ioWeightPercent=10), enable=False), False, id="disabled"),
-        ("LS", BURSTABLE, be_class(block(ioWeightPercent=10)), False),
-        pytest.param("", GUARANTEED, be_class(block(ioWeightPercent=10)), False, id="unlabelled-Guaranteed"),
+        (KubeQoS.BESTEFFORT, blkio_of("beClass", block(readIOPS=10)), True),
+        pytest.param(KubeQoS.BESTEFFORT, blkio_of("beClass", block(readIOPS=10), enable=False), False, id="disabled"),
+        (KubeQoS.BURSTABLE, blkio_of("beClass", block(readIOPS=10)), False),
+        (KubeQoS.GUARANTEED, blkio_of("beClass", block(readIOPS=10)), False),
+        (KubeQoS.BURSTABLE, blkio_of("lsClass", block(readIOPS=10)), False),
+        (KubeQoS.GUARANTEED, blkio_of("lsrClass", block(readIOPS=10)), False),
+        (KubeQoS.BESTEFFORT, DEFAULT_POLICY, False),
     ],
 )
-def test_blocks_of_the_class_count_for_BE(qos, parent, policy, hit):
-    decision = run(BlockIO(), context(pod(qos, parent), policy=policy))
-    assert values(decision) == ({"io.weight[/dev/sdb]": 10} if hit else {})
+def test_only_BE_has_a_cgroup_of_its_own(kube_qos, policy, hit):
+    assert bool(values(of_class(policy, kube_qos))) is hit
 
 
-def test_the_pods_own_block_wins_over_the_class_device_by_device():
-    policy = be_class(block("/dev/sda", readIOPS=1), block("/dev/sdb", readIOPS=2), block("/dev/sdc", readIOPS=3))
-    one = pod("BE", BESTEFFORT, own(block("/dev/sdb", writeIOPS=9), block("/dev/sdc")))
-    decision = run(BlockIO(), context(one, policy=policy))
-    assert values(decision) == {
-        "io.max[/dev/sda]": "rbps=max wbps=max riops=1 wiops=max",
-        "io.max[/dev/sdb]": "rbps=max wbps=max riops=max wiops=9",
-    }
+def test_what_BE_has_together_is_not_set_on_its_pods_and_containers_again():
+    one, policy = pod("BE", BESTEFFORT), blkio_of("beClass", block(readIOPS=10))
+    assert values(run(BlockIO(), context(one, policy=policy))) == {}
+    assert values(run_pod(BlockIO(), one, policy=policy)) == {}
 
 
-def test_a_device_that_the_node_lacks_costs_its_own_block_only():
-    node = NodeState(block_devices={"/dev/sda": "8:0"})
-    policy = be_class(block("/dev/sda", readIOPS=1), block("/dev/sdy", readIOPS=2))
-    decision = run(BlockIO(), context(pod("BE", BESTEFFORT, own(block("/dev/sdz"))), node=node, policy=policy))
-    assert values(decision) == {"io.max[/dev/sda]": "rbps=max wbps=max riops=1 wiops=max"}
-    assert faults(decision) == [
+@pytest.mark.parametrize(
+    ("name", "effect"), [("lsrClass", True), ("lsClass", True), ("systemClass", True), ("beClass", False)]
+)
+def test_blocks_of_a_class_without_a_cgroup_are_noted_when_the_policy_is_read(name, effect):
+    notes = [note for note in blkio_of(name, block()).notes if "blkioQOS" in note]
+    assert bool(notes) is effect
+    assert not blkio_of(name, block(), enable=False).notes
+    assert not effect or notes[0].startswith(f"resource-qos-config.{name}.blkioQOS: has no effect")
+
+
+# -- which disks ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "disks"),
+    [
+        ("/dev/sda", "device", ["/dev/sda"]),
+        pytest.param("/dev/sda1", "device", ["/dev/sda"], id="a-partition-is-its-disk"),
+        ("data", "volumegroup", ["/dev/sdb", "/dev/sdc"]),
+        ("pv-1", "podvolume", ["/dev/sdb"]),
+        ("scratch", "podvolume", ["/dev/sda"]),
+    ],
+)
+def test_a_block_is_resolved_to_its_disks(name, kind, disks):
+    limit = "rbps=max wbps=max riops=5 wiops=max"
+    expected = {f"io.max[{disk}]": limit for disk in disks}
+    assert values(of_pod(block(name, kind, readIOPS=5), node=V2)) == expected
+    created = of_container(block(name, kind, readIOPS=5), node=V2)
+    assert values(created) == expected
+    assert [s.route for s in created.settings.values()] == ["adjust", "write"][: len(disks)], "NRI carries one disk"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "problem"),
+    [
+        ("/dev/sdz", "device", "expected a block device of the node, got /dev/sdz"),
+        ("data", "device", "expected a block device of the node, got data"),
+        ("slow", "volumegroup", "expected an LVM volume group of the node with a volume, got slow"),
         (
-            "node",
-            "resource-qos-config.beClass.blkioQOS.blocks[/dev/sdy]: expected a block device of the node, got /dev/sdy",
+            "claim",
+            "podvolume",
+            "expected a volume of the pod on a disk, as kubelet calls it (pv-1, scratch), got claim",
         ),
-        ("pod", f"annotation {KEY}: blocks[/dev/sdz]: expected a block device of the node, got /dev/sdz"),
-    ]
+    ],
+)
+def test_a_block_that_names_no_disk_costs_itself_only(name, kind, problem):
+    for decision in (
+        of_pod(block(name, kind, readIOPS=1), block("/dev/sda", readIOPS=2), node=V2),
+        of_container(block(name, kind, readIOPS=1), block("/dev/sda", readIOPS=2), node=V2),
+    ):
+        assert values(decision) == {"io.max[/dev/sda]": "rbps=max wbps=max riops=2 wiops=max"}
+        assert faults(decision) == [("pod", f"annotation {KEY}: blocks[{name}]: {problem}")]
+
+
+def test_a_device_of_the_policy_that_this_node_lacks_is_the_nodes_fault():
+    policy = blkio_of("beClass", block("/dev/sda", readIOPS=1), block("/dev/sdy", readIOPS=2))
+    decision = of_class(policy, node=V2)
+    assert values(decision) == {"io.max[/dev/sda]": "rbps=max wbps=max riops=1 wiops=max"}
+    assert faults(decision) == [("node", f"{PATH}.blocks[/dev/sdy]: expected a block device of the node, got /dev/sdy")]
+    [(fault, message)] = faults(of_root(block("/dev/sdy"), node=V2))
+    assert (fault, message.partition(".blocks")[0]) == ("node", "resource-qos-config.cgroupRoot.blkioQOS")
+
+
+def test_a_class_has_no_volumes():
+    [(fault, message)] = faults(of_class(blkio_of("beClass", block("pv-1", "podvolume", readIOPS=1)), node=V2))
+    assert (fault, message.partition("]: ")[2]) == (
+        "node",
+        "expected type device or volumegroup, got podvolume: this is no pod's",
+    )
+
+
+def test_a_pod_whose_volumes_are_not_known_yet_waits_without_an_error():
+    other = pod("LS", annotations=own(block("pv-1", "podvolume", readIOPS=1)))
+    other.uid = "uid-3"
+    decision = run_pod(BlockIO(), other, V2)
+    assert (values(decision), decision.errors, decision.skipped) == ({}, [], {"blkio[pv-1]": NOT_MOUNTED})
 
 
 @pytest.mark.parametrize("kind", ["volumegroup", "podvolume"])
-def test_volumes_are_said_to_be_unsupported(kind):
-    decision = run(BlockIO(), context(pod("LS", annotations=own(block("data", kind, readIOPS=5), block(readIOPS=5)))))
+def test_a_described_node_has_every_device_and_no_known_volumes(kind):
+    decision = of_pod(block("data", kind, readIOPS=5), block(readIOPS=5))
     assert list(values(decision)) == ["io.max[/dev/sdb]"]
-    assert decision.skipped == {
-        "io.max[data]": f"blocks of type {kind} are not supported yet: name the disk, with type device"
+    assert (decision.errors, decision.skipped) == ([], {"blkio[data]": DESCRIBED})
+
+
+def test_of_contradicting_blocks_for_one_disk_the_first_stands():
+    decision = of_pod(
+        block("/dev/sda", readIOPS=1),
+        block("/dev/sda1", readIOPS=2),
+        block("/dev/sda", readIOPS=1),
+        block("data", "volumegroup", readIOPS=3),
+        block("/dev/sdc", readIOPS=4),
+        node=V2,
+    )
+    assert {name: text.split()[2] for name, text in values(decision).items()} == {
+        "io.max[/dev/sda]": "riops=1",
+        "io.max[/dev/sdb]": "riops=3",
+        "io.max[/dev/sdc]": "riops=3",
     }
+    assert [message.partition(": ")[2] for _, message in faults(decision)] == [
+        "blocks[/dev/sda1]: expected one block for /dev/sda, got another; that of /dev/sda stands",
+        "blocks[/dev/sdc]: expected one block for /dev/sdc, got another; that of data stands",
+    ]
+
+
+def test_a_group_that_contradicts_leaves_none_of_its_disks_taken():
+    decision = of_pod(
+        block("/dev/sdc", readIOPS=1), block("data", "volumegroup", readIOPS=2), block("/dev/sdb", readIOPS=3), node=V2
+    )
+    assert {name: text.split()[2] for name, text in values(decision).items()} == {
+        "io.max[/dev/sdc]": "riops=1",
+        "io.max[/dev/sdb]": "riops=3",
+    }
+    assert len(decision.errors) == 1
+
+
+# -- bad input --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
         ('{"blocks": [', "broken JSON"),
+        ("[]", "expected"),
+        ("", "broken JSON"),
+        ({"blocks": "all"}, "blocks: expected"),
         ({"blocks": [{"name": ""}]}, "blocks[0].name: expected text that is not empty"),
         ({"blocks": [block(), block(ioWeightPercent=0)]}, "blocks[1].ioCfg.ioWeightPercent: expected 1..100, got 0"),
         ({"blocks": [block(readIOPS=-1)]}, "blocks[0].ioCfg.readIOPS: expected at least 0, got -1"),
+        ({"blocks": [block(readBPS="fast")]}, "blocks[0].ioCfg.readBPS: expected"),
+        ({"blocks": [block(ioLatencyTarget=0)]}, "blocks[0].ioCfg.ioLatencyTarget: expected at least 1, got 0"),
         ({"blocks": [block(kind="tape")]}, "blocks[0].type: expected device, volumegroup or podvolume"),
+        ({"blocks": [block()] * 5000}, "expected at most 262144 bytes"),
     ],
 )
-def test_a_bad_annotation_leaves_what_the_class_asks_for(text, problem):
-    policy = be_class(block("/dev/sda", readIOPS=1))
-    decision = run(BlockIO(), context(pod("BE", BESTEFFORT, {KEY: text}), policy=policy))
-    assert list(values(decision)) == ["io.max[/dev/sda]"]
+def test_a_bad_annotation_is_the_pods_fault_and_costs_neither_the_class_nor_the_name(text, problem):
+    policy = policy_of(koordnri_config={"hooks": {"blkio": {"className": {"be": "slow"}}}})
+    one = pod("BE", BESTEFFORT, {KEY: text})
+    decision = run(BlockIO(), context(one, policy=policy))
+    assert values(decision) == {"blockio.class": "slow"}
     [(fault, message)] = faults(decision)
     assert fault == "pod"
     assert message.startswith(f"annotation {KEY}: ")
     assert problem in message
+    with pytest.raises(AnnotationError) as error:  # what the pod has of an older, good annotation stays
+        run_pod(BlockIO(), one, policy=policy)
+    assert str(error.value) == message
 
 
-def test_cgroup_v1_and_a_kernel_without_weights_refuse_what_they_lack():
-    one = pod("LS", annotations=own(block(readIOPS=5, ioWeightPercent=50)))
-    v1 = run(BlockIO(), context(one, node=NodeState(cgroup_version=1)))
-    assert (v1.settings, v1.skipped) == (
-        {},
-        {"io.max[/dev/sdb]": "cgroup v1 has no io.max", "io.weight[/dev/sdb]": "cgroup v1 has no io.weight"},
-    )
-    no_weight = run(BlockIO(), context(one, node=NodeState(cgroup_files=frozenset({"io.max"}))))
-    assert list(values(no_weight)) == ["io.max[/dev/sdb]"]
-    assert no_weight.skipped == {"io.weight[/dev/sdb]": "this kernel has no io.weight or io.bfq.weight"}
+def test_a_thousand_unknown_devices_are_told_in_a_few_words():
+    many = [block(f"/dev/none{i}", readIOPS=1) for i in range(1000)]
+    decision = of_pod(*many, block("/dev/sda", readIOPS=1), node=V2)
+    assert list(values(decision)) == ["io.max[/dev/sda]"]
+    assert len(decision.errors) == MOST_ERRORS + 1
+    assert faults(decision)[-1] == ("pod", f"annotation {KEY}: blocks: {1000 - MOST_ERRORS} more cannot be used")
+
+
+def test_a_name_of_any_length_is_cut_in_what_is_told():
+    for kind in ("device", "volumegroup", "podvolume"):
+        [(_, message)] = faults(of_pod(block("x" * 10_000, kind, readIOPS=1), node=V2))
+        assert len(message) < 500
+
+
+# -- the runtime's classes --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -166,6 +443,39 @@ def test_a_block_io_class_is_set_only_where_the_policy_names_one(names, qos, par
     assert values(decision) == ({} if expected is None else {"blockio.class": expected})
 
 
+@pytest.mark.parametrize(
+    ("known", "refused"),
+    [
+        (None, ""),
+        (frozenset({"slow", "fast"}), ""),
+        (frozenset({"fast", "best"}), "(best, fast), got slow"),
+        (frozenset(), "(it has none), got slow"),
+    ],
+)
+def test_a_class_that_the_runtimes_configuration_lacks_is_refused_before_the_runtime_does(known, refused):
+    policy = policy_of(koordnri_config={"hooks": {"blkio": {"className": {"ls": "slow"}}}})
+    one = pod("LS", annotations=own(block(readIOPS=3)))
+    decision = run(BlockIO(), context(one, policy=policy, node=NodeState(blockio_classes=known)))
+    assert "io.max[/dev/sdb]" in decision.settings
+    if not refused:
+        assert decision.value(BlockIO.owns[-1]) == "slow"
+        assert decision.errors == []
+        return
+    assert "blockio.class" not in decision.settings
+    [(fault, message)] = faults(decision)
+    assert fault == "node"
+    assert message.startswith("koordnri-config.hooks.blkio.className.ls: ")
+    assert message.endswith(refused)
+
+
+def test_a_class_cannot_be_given_to_what_runs_already():
+    policy = policy_of(koordnri_config={"hooks": {"blkio": {"className": {"ls": "slow"}}}})
+    decision = run(BlockIO(), context(pod("LS"), policy=policy, event=Event.SYNC))
+    assert decision.skipped == {"blockio.class": "can only be set while the container is created: restart the pod"}
+
+
+# -- properties -------------------------------------------------------------------------------------------------------
+
 limits = st.fixed_dictionaries(
     {}, optional={n: st.integers(0, 2**40) for n in ("readIOPS", "writeIOPS", "readBPS", "writeBPS")}
 )
@@ -174,12 +484,34 @@ limits = st.fixed_dictionaries(
 @given(st.dictionaries(st.sampled_from(["/dev/sda", "/dev/sdb", "/dev/sdc"]), limits))
 def test_deciding_again_gives_the_same_and_every_line_says_all_four_limits(blocks):
     one = pod("LS", annotations=own(*(block(name, **io) for name, io in blocks.items())))
-    first, again = (run(BlockIO(), context(one)) for _ in range(2))
+    first, again = (run_pod(BlockIO(), one, V2) for _ in range(2))
     assert first.settings == again.settings
     for name, io in blocks.items():
+        given_ = {n: v for n, v in io.items() if v and not (n.endswith("IOPS") and v >= 2**32 - 1)}
         line = values(first).get(f"io.max[{name}]")
-        assert (line is not None) == any(io.values())
+        assert (line is not None) == bool(given_)
         if line is not None:
             said = dict(part.split("=") for part in line.split())
             keys = {"rbps": "readBPS", "wbps": "writeBPS", "riops": "readIOPS", "wiops": "writeIOPS"}
-            assert said == {k: str(io.get(long) or "max") for k, long in keys.items()}
+            assert said == {k: str(given_.get(long) or "max") for k, long in keys.items()}
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["blocks", "name", "type", "ioCfg", "readBPS", "x"]), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+@given(anything.map(json.dumps) | st.text(max_size=40), st.sampled_from([V2, v1(), NODE]))
+def test_no_annotation_is_a_bug(text, node):
+    one = pod("LS", annotations={KEY: text})
+    assert {fault for fault, _ in faults(run(BlockIO(), context(one, node=node)))} <= {"pod"}
+    try:
+        decision = run_pod(BlockIO(), one, node)
+    except AnnotationError:
+        return
+    assert {fault for fault, _ in faults(decision)} <= {"pod"}
