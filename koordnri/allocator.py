@@ -1,6 +1,7 @@
 """CPUs that this node gave to single containers, for clusters where no koord-scheduler assigns them.
 
-Mutable, as the ledger is: changed under a lock, one assignment of a whole new mapping at a time, so that readers take none. What was given stays with the container's name until its pod goes, so that a restarted container finds its CPUs again.
+Mutable, as the ledger is: changed under a lock, one assignment of a whole new mapping at a time, so that readers take none. What was
+given stays with the container's name until its pod goes, so that a restarted container finds its CPUs again.
 """
 
 from __future__ import annotations

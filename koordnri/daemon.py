@@ -7,14 +7,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from koordnri.allocator import Allocator
 from koordnri.chain import Chain, Snapshot, load_hooks
-from koordnri.host import read_node, refresh
+from koordnri.host import read_node
 from koordnri.host.writer import Writer
 from koordnri.ledger import Ledger
 from koordnri.model import Hook, NodeState, Pod
@@ -26,8 +26,9 @@ from koordnri.observe.log import LineWriter, make_logger
 from koordnri.observe.metrics import make_registry
 from koordnri.operator import Operator
 from koordnri.own_cpus import OwnCPUs
-from koordnri.policy import DEFAULT_POLICY, PolicyDocument, load_data, load_policy, read_policy, resolve
 from koordnri.policy.standing import Refused, StandingPolicy
+from koordnri.policy_sources import PolicySources
+from koordnri.present import Present
 from koordnri.reconcile.reconciler import Failure, Reconciler, World
 from koordnri.reconcile.recorder import AUTO, RESYNC, UNSOLICITED, Push, Recorder
 from koordnri.session.handler import EventHandler
@@ -35,7 +36,7 @@ from koordnri.session.identity import Identity
 from koordnri.session.lock import NodeLock
 from koordnri.session.plugin import PluginSession, State
 from koordnri.session.pushes import Resync, Unsolicited
-from koordnri.state_file import LAST_GOOD, Notebook, StateFile
+from koordnri.state_file import Notebook
 
 if TYPE_CHECKING:  # see Daemon.__init__ for why not at run time
     from koordnri.cluster import Cluster
@@ -101,14 +102,10 @@ class Daemon:
         self.log = make_logger(self.writer, config.log_format, config.log_level)
         self._described = node is not None
         self._cluster: Cluster | None = None
-        self._node = read_node(config.host_root, config.node_name) if node is None else node
         self.standing = StandingPolicy(self.log, self._swap, self._policy_refused)
-        self._policy_seen: object = None
-        self._released: frozenset[str] = frozenset()
+        self.sources = PolicySources(self.standing, config.policy_file, config.state_dir, self.log)
         self._wake = threading.Event()
         self._stopping = False
-        self._last_good = StateFile(config.state_dir, LAST_GOOD, dict[str, str])
-        self._swapping = threading.Lock()
         self._notebook = Notebook(config.state_dir, self.log, self._wake.set)
         self._lock = NodeLock(config.state_dir)
         self._locked = False
@@ -119,8 +116,17 @@ class Daemon:
         installed = load_hooks() if hooks is None else list(hooks)
         self.chain = Chain(installed)
         self.decisions = DecisionLog(self.log, config.log_level == "debug", listener, self._tell_pod)
-        snapshot = Snapshot.of(DEFAULT_POLICY, self._node)
         self.allocator = Allocator()
+        self.present = Present(
+            read_node(config.host_root, config.node_name) if node is None else node,
+            None if self._described else config.host_root,
+            lambda: self.standing.document,
+            self._told,
+            self.allocator,
+            self.ledger,
+            self.log,
+            self._publish,
+        )
         self.recorder = Recorder(
             self.ledger,
             self._pushes(),
@@ -128,12 +134,12 @@ class Daemon:
             self._notebook.save,
             self._route_off,
             self.log,
-            self._record,
+            lambda: self.reconciler.wake(),
         )
         self.handler = EventHandler(
             self.chain,
             self.ledger,
-            snapshot,
+            self.present.snapshot,
             self.decisions,
             specs,
             self._changed,
@@ -141,7 +147,7 @@ class Daemon:
             self.recorder,
         )
         self.session = PluginSession(
-            config.identity, config.nri_socket, self.handler, self.log, on_config=self._take_runtime_config
+            config.identity, config.nri_socket, self.handler, self.log, on_config=self.sources.take_runtime_config
         )
         # Hooks are pure, so two chains may share them; each thread has its own, for a chain counts without a lock.
         self.reconciler = Reconciler(
@@ -163,8 +169,7 @@ class Daemon:
                 self.allocator,
                 self.ledger,
                 self.reconciler,
-                lambda: self.handler.snapshot,
-                self._take_snapshot,
+                self.present,
                 lambda: self._changed(None),
                 self._tell_pod,
                 self.handler.budget_s,
@@ -175,8 +180,7 @@ class Daemon:
             self.ledger,
             self.standing,
             self.reconciler,
-            lambda document: self.handler.snapshot if document is None else self._snapshot(document),
-            self._let_go,
+            self.present,
         )
         self._control: ControlServer | None = None
         if config.kubeconfig is not None or config.policy_configmap is not None:
@@ -194,7 +198,7 @@ class Daemon:
                 config.policy_configmap,
                 self.ledger,
                 self.log,
-                self._take_configmap,
+                self.sources.take_configmap,
                 lambda: self._look_at_node(full=False, told=True),
                 self._changed,
                 self._die,
@@ -208,16 +212,17 @@ class Daemon:
     def run(self) -> int:
         """Serve until told to stop. Raises OSError when the port is taken, and whatever killed the session's thread."""
         sys.setswitchinterval(SWITCH_INTERVAL_S)
-        self._look_at_policy()
+        self.sources.look()
         if self._cluster is not None:
-            self._load_last_good()
+            if self.config.policy_configmap is not None:
+                self.sources.load_last_good()
             self._cluster.start()
-        for problem in self._node.problems:
+        for problem in self.present.node.problems:
             self.log.warning("node_fact_missing", problem=problem)
         if self.config.listen is not None:
             registry, state = make_registry(self), self._operator.policy_state
             self._server = Server(*self.config.listen, registry, self.problems, state)
-        self.log.info("started", hooks=list(self.chain.order), node=self._node.name, port=self.port)
+        self.log.info("started", hooks=list(self.chain.order), node=self.present.node.name, port=self.port)
         # What lives now lives for ever; without this a full collection walks all imported modules while a container waits.
         gc.collect()
         gc.freeze()
@@ -265,11 +270,11 @@ class Daemon:
         elif self.session.state is not State.SYNCHRONIZED:
             found.append(f"runtime: {self.session.problem}")
         if self._cluster is not None and (waiting := self._cluster.policy_problem()):
-            revision = self.handler.snapshot.policy.revision
+            revision = self.present.snapshot.policy.revision
             found.append(f"policy: not read from the API server yet ({waiting}); revision {revision} is in force")
         if self.standing.refused is not None:
             found.append(
-                f"policy: {self.standing.refused}; revision {self.handler.snapshot.policy.revision} stays in force"
+                f"policy: {self.standing.refused}; revision {self.present.snapshot.policy.revision} stays in force"
             )
         return found
 
@@ -291,7 +296,7 @@ class Daemon:
                 return
             if self._failure is not None:
                 return
-            self._look_at_policy()
+            self.sources.look()
             if time.monotonic() >= look_at:
                 looks, look_at = looks + 1, time.monotonic() + NODE_TICK_S
                 self._look_at_node(full=looks % FULL_REFRESH_TICKS == 0)
@@ -326,49 +331,10 @@ class Daemon:
             self.reconciler.trigger(pod_id)
 
     def _world(self) -> World:
-        return World(self.handler.snapshot, self.handler.runtime.name)
-
-    # -- policy -------------------------------------------------------------------------------------------------------
-
-    def _look_at_policy(self) -> None:
-        path = self.config.policy_file
-        if path is None:
-            return
-        seen = _fingerprint(path)
-        if seen == self._policy_seen:
-            return
-        self._policy_seen = seen
-        self.standing.take(lambda: read_policy(path), str(path))
-
-    def _take_runtime_config(self, text: str) -> None:
-        """The runtime launched us and passed its configuration file for us: that is the policy."""
-        source = "the runtime's plugin configuration"
-        self.standing.take(lambda: load_policy(text, source), source)
-
-    def _take_configmap(self, data: Mapping[str, str] | None, source: str) -> None:
-        """A deleted ConfigMap means the defaults, as upstream has it."""
-        if data is None:
-            self.standing.take_defaults(f"there is no {source}")
-        elif not self.standing.take(lambda: load_data(data, source), source):
-            return
-        try:
-            self._last_good.save({} if data is None else dict(data))
-        except OSError as error:
-            self.log.error("state_not_saved", path=str(self._last_good.path), error=str(error))
-
-    def _load_last_good(self) -> None:
-        """What was in force before, until the API server answers; it may be away for as long as the node is up."""
-        if self.config.policy_configmap is None:
-            return
-        data, problem = self._last_good.load()
-        if problem:
-            self.log.warning("state_file_bad", error=problem)
-        if data:
-            source = f"the last good policy in {self._last_good.path}"
-            self.standing.take(lambda: load_data(data, source), source)
+        return World(self.present.snapshot, self.handler.runtime.name)
 
     def _policy_refused(self, refused: Refused) -> None:
-        revision = self.handler.snapshot.policy.revision
+        revision = self.present.snapshot.policy.revision
         self._tell_node("PolicyRefused", f"{refused.source}: {refused}; revision {revision} stays in force")
 
     # -- what people are told -----------------------------------------------------------------------------------------
@@ -394,13 +360,13 @@ class Daemon:
     # -- recording through the runtime --------------------------------------------------------------------------------
 
     def _pushes(self) -> dict[str, Push]:
-        pushes: dict[str, Push] = {UNSOLICITED: Unsolicited(lambda: self.session, lambda: self.handler.snapshot.node)}
+        pushes: dict[str, Push] = {UNSOLICITED: Unsolicited(lambda: self.session, lambda: self.present.snapshot.node)}
         if self.config.identity.fd is None:  # else the runtime made our connection, and there may be no socket
-            pushes[RESYNC] = Resync(self.config.nri_socket, lambda: self.handler.snapshot.node)
+            pushes[RESYNC] = Resync(self.config.nri_socket, lambda: self.present.snapshot.node)
         return pushes
 
     def _record_route(self) -> str:
-        asked = self.config.record_route or self.handler.snapshot.policy.record_route or AUTO
+        asked = self.config.record_route or self.present.snapshot.policy.record_route or AUTO
         return self.handler.runtime.record_route if asked == AUTO else asked
 
     def _route_off(self, route: str, reason: str) -> None:
@@ -409,46 +375,23 @@ class Daemon:
             "RecordRouteOff", f"changes are no longer recorded by {route}, until koordnri restarts: {reason}"
         )
 
-    def _record(self) -> None:
-        self.reconciler.wake()
-
     # -- node ---------------------------------------------------------------------------------------------------------
 
     def _look_at_node(self, full: bool, told: bool = False) -> None:
         """`told`: the Node object changed, so there is something new whatever the host's files say."""
-        if self._described:
-            return
-        node = refresh(self._node, self.config.host_root, full)
-        if node is not self._node or told:
-            self._node = node
+        if not self._described and (self.present.look(full) or told):
             self._swap()
-            self.log.info("node_changed", problems=list(self.handler.snapshot.node.problems))
+            self.log.info("node_changed", problems=list(self.present.snapshot.node.problems))
 
     def _swap(self) -> None:
-        self._take_snapshot()
+        self.present.take()
         self._changed(None)
 
-    def _take_snapshot(self) -> None:
-        with self._swapping:  # the policy, the node and the cluster's watches change in threads of their own
-            before = self.handler.snapshot.policy.notes
-            self.handler.snapshot = self._snapshot(self.standing.document)
-        for note in self.handler.snapshot.policy.notes:
-            if note not in before:
-                self.log.warning("policy_note", note=note)
+    def _publish(self, snapshot: Snapshot) -> None:
+        self.handler.snapshot = snapshot
 
-    def _snapshot(self, document: PolicyDocument | None) -> Snapshot:
-        """What holds on this node under a document."""
-        node = self._node if self._cluster is None else self._cluster.told(self._node)
-        if self._released:
-            node = replace(node, released=self._released)
-        snapshot = Snapshot.of(resolve(document, node.name, node.labels), node)
-        # After the policy, which may reserve CPUs; what is given is known to nobody else.
-        return snapshot._replace(node=self.allocator.applied(snapshot.node, self.ledger.pods()))
-
-    def _let_go(self, pods: frozenset[str]) -> None:
-        self._released |= pods
-        self._take_snapshot()
-        self.log.info("released", pods=sorted(pods))
+    def _told(self, node: NodeState) -> NodeState:
+        return node if self._cluster is None else self._cluster.told(node)
 
     def _overlay(self, pod: Pod) -> Pod:
         return pod if self._cluster is None else self._cluster.overlay(pod)
@@ -456,12 +399,3 @@ class Daemon:
     def _die(self, error: BaseException) -> None:
         self._failure = error
         self._wake.set()
-
-
-def _fingerprint(path: Path) -> Any:
-    """Changes whenever the file (or the directory of a mounted ConfigMap, through its symlinks) is another one."""
-    try:
-        names = sorted(path.iterdir()) if path.is_dir() else [path]
-        return [(str(n), s.st_ino, s.st_mtime_ns, s.st_size) for n in names for s in (n.stat(),)]
-    except OSError as error:
-        return str(error)

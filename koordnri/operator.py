@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from koordnri.chain import Chain, Snapshot
+from koordnri.chain import Chain
 from koordnri.ledger import Ledger
 from koordnri.model import Hook, Pod
 from koordnri.model.fields import split_name
 from koordnri.policy import PolicyDocument
 from koordnri.policy.standing import StandingPolicy
+from koordnri.present import Present
 from koordnri.reconcile.classes import classes_above
 from koordnri.reconcile.comparison import RESTART, Comparison, Released, compare, names_of
 from koordnri.reconcile.reconciler import Done, Reconciler
@@ -20,11 +21,7 @@ PATIENCE_S = 30.0
 
 
 class Operator:
-    """Called from the control socket's threads, several at once.
-
-    snapshot   the snapshot under a document, None being the one in force
-    let_go     pods (ids, "*" for all) are kubelet's from now on
-    """
+    """Called from the control socket's threads, several at once."""
 
     def __init__(
         self,
@@ -32,27 +29,26 @@ class Operator:
         ledger: Ledger,
         standing: StandingPolicy,
         reconciler: Reconciler,
-        snapshot: Callable[[PolicyDocument | None], Snapshot],
-        let_go: Callable[[frozenset[str]], None],
+        present: Present,
     ) -> None:
         self._hooks = hooks
         self._ledger = ledger
         self._standing = standing
         self._reconciler = reconciler
-        self._snapshot = snapshot
-        self._let_go = let_go
+        self._present = present
 
     def policy_state(self) -> Mapping[str, Any]:
         """The policy in force, and the one that was refused."""
-        return self._standing.state(self._snapshot(None).policy)
+        return self._standing.state(self._present.snapshot.policy)
 
     def compare(self, new: PolicyDocument, against: PolicyDocument | None) -> Comparison:
         """What `new` would change of what runs; against the policy in force, unless another is given."""
         # Hooks are pure; a chain counts without a lock, so whoever decides has one of his own.
-        pods, old = self._ledger.pods(), self._snapshot(against)
+        present = self._present
+        pods, old = self._ledger.pods(), present.snapshot if against is None else present.under(against)
         running = self._reconciler.running(pods)
         above = self._reconciler.running(one.place for one in classes_above(pods, old.node))
-        return compare(Chain(self._hooks), running, old, self._snapshot(new), above)
+        return compare(Chain(self._hooks), running, old, present.under(new), above)
 
     def release(self, pod: str | None) -> list[Released]:
         """Give `NAMESPACE/NAME`, or everything, back to kubelet until we restart. What its files then hold is read back.
@@ -63,7 +59,7 @@ class Operator:
         if pod is not None and not pods:
             raise LookupError(f"no pod {pod} runs on this node, as far as the runtime has told")
         stays = [row for p in pods for row in self._only_by_restart(p)]
-        self._let_go(frozenset("*") if pod is None else frozenset(p.id for p in pods))
+        self._present.let_go(frozenset("*") if pod is None else frozenset(p.id for p in pods))
         done = self._reconciler.ask(pods, PATIENCE_S)
         rows = [*(self._row(d) for d in done if d.goal.restores), *stays]
         return sorted(rows, key=lambda row: row.place)

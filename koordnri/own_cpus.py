@@ -10,19 +10,19 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from koordnri.allocator import Allocator, NotEnough
-from koordnri.chain import Refused, Snapshot
+from koordnri.chain import Refused
 from koordnri.ledger import Ledger
 from koordnri.model import AnnotationError, Container, Decision, Pod
 from koordnri.model.annotations import RESOURCE_STATUS
 from koordnri.model.cpu_wish import may_wish
+from koordnri.present import Present
 from koordnri.reconcile.reconciler import Reconciler
 
 
 class OwnCPUs:
     """The handler's `OwnCPUs`. Called by the event thread alone.
 
-    snapshot   what holds now
-    take       make the snapshot anew, from what the allocator has given
+    present    what holds now, of which the assignments are a part
     changed    all containers may have to follow
     tell_pod   an Event for the pod's owner
     budget_s   how long a start may wait for the others to leave
@@ -33,8 +33,7 @@ class OwnCPUs:
         allocator: Allocator,
         ledger: Ledger,
         reconciler: Reconciler,
-        snapshot: Callable[[], Snapshot],
-        take: Callable[[], None],
+        present: Present,
         changed: Callable[[], None],
         tell_pod: Callable[[Pod, str, str], None],
         budget_s: Callable[[], float],
@@ -45,8 +44,7 @@ class OwnCPUs:
         self._allocator = allocator
         self._ledger = ledger
         self._reconciler = reconciler
-        self._snapshot = snapshot
-        self._take = take
+        self._present = present
         self._changed = changed
         self._tell_pod = tell_pod
         self._budget_s = budget_s
@@ -59,7 +57,7 @@ class OwnCPUs:
         """See the handler."""
         if not may_wish(pod):
             return ""
-        policy, node = self._snapshot()
+        policy, node = self._present.snapshot
         published = bool(node.ls_pools or node.be_pools) and not node.pools_are_local
         if policy.hook_mode("cpuset") != "enforce" or not policy.cpuset.allocate or published:
             return ""
@@ -81,7 +79,7 @@ class OwnCPUs:
             )
             return ""
         if self._allocator.given is not before:
-            self._take()
+            self._present.take()
             self._given.add(container.id)
         return "" if given is None else str(given)
 
@@ -113,8 +111,8 @@ class OwnCPUs:
         self._given.clear()
         self._waits.clear()
         self._allocator.restore(found)
-        self._take()
+        self._present.take()
 
     def _follow(self) -> None:
-        self._take()
+        self._present.take()
         self._changed()

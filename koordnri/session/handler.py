@@ -389,9 +389,9 @@ class EventHandler:
 
         def record(_: Decision | None = None) -> None:
             for pod, container, decision, note, sent in settled:
-                self._ledger.record(
-                    Entry(container.id, container.name, pod.id, container.baseline), decision, note, sent
-                )
+                entry = Entry(container.id, container.name, pod.id, container.baseline)
+                entry.started, entry.under = container.id not in unstarted, snapshot
+                self._ledger.record(entry, decision, note, sent)
 
         for message in containers:
             ids.append(message.id)

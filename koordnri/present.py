@@ -1,0 +1,84 @@
+"""What holds now: the node as it is, under the policy that stands. Everybody who decides reads `snapshot`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from koordnri.allocator import Allocator
+from koordnri.chain import Snapshot
+from koordnri.host import refresh
+from koordnri.ledger import Ledger
+from koordnri.model import NodeState
+from koordnri.policy import DEFAULT_POLICY, PolicyDocument, resolve
+
+
+class Present:
+    """The snapshot is swapped by one assignment, so readers take no lock; who makes a new one waits for the other who does.
+
+    node       as the host's files tell it, or as it is described
+    root       where the host's files are; None: the node is only described
+    document   the policy document that stands
+    told       adds what the API server says of the node
+    publish    told of each new snapshot, for who reads it too often to ask
+    """
+
+    def __init__(
+        self,
+        node: NodeState,
+        root: Path | None,
+        document: Callable[[], PolicyDocument | None],
+        told: Callable[[NodeState], NodeState],
+        allocator: Allocator,
+        ledger: Ledger,
+        log: Any,
+        publish: Callable[[Snapshot], None] = lambda snapshot: None,
+    ) -> None:
+        self.node = node
+        self.snapshot = Snapshot.of(DEFAULT_POLICY, node)
+        self._root = root
+        self._document = document
+        self._told = told
+        self._allocator = allocator
+        self._ledger = ledger
+        self._log = log
+        self._publish = publish
+        self._released: frozenset[str] = frozenset()
+        self._lock = threading.Lock()
+
+    def take(self) -> None:
+        """Make the snapshot anew: the policy, the node, what the cluster says of it, or an assignment of CPUs has changed."""
+        with self._lock:
+            before = self.snapshot.policy.notes
+            self.snapshot = self.under(self._document())
+            self._publish(self.snapshot)
+        for note in self.snapshot.policy.notes:
+            if note not in before:
+                self._log.warning("policy_note", note=note)
+
+    def under(self, document: PolicyDocument | None) -> Snapshot:
+        """What would hold under a document; None stands for the defaults."""
+        node = self._told(self.node)
+        if self._released:
+            node = replace(node, released=self._released)
+        snapshot = Snapshot.of(resolve(document, node.name, node.labels), node)
+        # After the policy, which may reserve CPUs; what is given is known to nobody else.
+        return snapshot._replace(node=self._allocator.applied(snapshot.node, self._ledger.pods()))
+
+    def look(self, full: bool) -> bool:
+        """Look at the host's files; True when the node is another one than before."""
+        if self._root is None:
+            return False
+        node = refresh(self.node, self._root, full)
+        changed = node is not self.node
+        self.node = node
+        return changed
+
+    def let_go(self, pods: frozenset[str]) -> None:
+        """These pods (ids, "*" for all) are kubelet's from now on."""
+        self._released |= pods
+        self.take()
+        self._log.info("released", pods=sorted(pods))
