@@ -55,6 +55,7 @@ def write_host(root: Path) -> None:
     write("sys/fs/resctrl/schemata", "L3:0=7ff;1=7ff\nMB:0=100;1=100")
     write("sys/fs/resctrl/info/L3/cbm_mask", "7ff")
     write("sys/fs/resctrl/info/L3/num_closids", 16)
+    write("sys/fs/resctrl/info/MB/num_closids", 8)
     for group in ("LSR", "LS", "BE"):
         (root / "sys/fs/resctrl" / group).mkdir(parents=True)
 

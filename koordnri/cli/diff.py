@@ -70,6 +70,7 @@ def diff(
     """Tell which running containers a new policy would change: which fields, from what to what, by which route, and why.
 
     Route `write`: the cgroup file follows at once; with `+ record` the runtime's own record of the container too, when that is safe.
+    Route `resctrl`: the container's threads change groups, at once.
     Route `restart`: cannot change before the container is created anew. Nothing is changed by asking.
 
     Exits with 0 when nothing would change, with 1 when something would, and with 2 when a file cannot be used (every mistake is

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from koordnri.cli.decision_table import class_heading, console, escape, shown
 from koordnri.model import fields
+from koordnri.model.routes import RESCTRL
 from koordnri.reconcile.comparison import RESTART
 
 _FIELDS = {field.name: field for field in fields.ALL}
@@ -74,7 +75,7 @@ def _where(row: Mapping[str, Any]) -> tuple[str, str]:
 def _value(row: Mapping[str, Any], which: str) -> str:
     value = row[which]
     if value is None:
-        return "none of ours" if row.get("route") == RESTART else "as kubelet has it"
+        return "none of ours" if row.get("route") in (RESTART, RESCTRL) else "as kubelet has it"
     return shown(_FIELDS.get(row["field"].partition("[")[0]), value) or "none"
 
 

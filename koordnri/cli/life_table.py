@@ -12,7 +12,7 @@ from koordnri.cli.decision_table import console, escape, heading, print_errors, 
 from koordnri.cli.outcome import value_in
 from koordnri.cli.simulation import ContainerLife, PodLife
 from koordnri.model import NodeState, Setting
-from koordnri.model.routes import WRITE
+from koordnri.model.routes import RESCTRL, WRITE
 
 NOT_CARRIED = "not through the runtime; needs a write to the cgroup file, which this version does not do"
 
@@ -74,7 +74,7 @@ def _values(container: ContainerLife, setting: Setting, node: NodeState) -> tupl
     asked = value_in(container.requested, setting, node)
     got = value_in(container.spec, setting, node)
     shown = escape(shown_value(setting._replace(value=got)))
-    if setting.route != WRITE and (got is None or not setting.field.same(got, setting.value)):
+    if setting.route not in (WRITE, RESCTRL) and (got is None or not setting.field.same(got, setting.value)):
         shown = f"[red]{shown or 'nothing'}, decided was {escape(shown_value(setting))}[/red]"
     return escape(shown_value(setting._replace(value=asked))), shown
 

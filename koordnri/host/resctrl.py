@@ -23,7 +23,10 @@ def read_groups(files: HostFiles) -> frozenset[str] | None:
 
 
 def read_resctrl(files: HostFiles) -> Resctrl | None:
-    """None where resctrl is not mounted, cannot allocate (monitoring only), or does not make sense (with a problem)."""
+    """None where resctrl is not mounted, cannot allocate (monitoring only), or does not make sense (with a problem).
+
+    A resource that does not make sense is left out, with a problem too.
+    """
     groups = read_groups(files)
     if groups is None:
         return None
@@ -37,23 +40,28 @@ def read_resctrl(files: HostFiles) -> Resctrl | None:
     if not names:
         files.bad(f"{_ROOT}/schemata", text, "a line such as L3:0=7ff;1=7ff or MB:0=100;1=100")
         return None
-    # Each group takes a class of every resource, so the resource with the fewest decides.
-    closids = [_number(files, f"{_ROOT}/info/{name}/num_closids", 10) for name in names]
-    caches = [_cache(files, name, tuple(sorted(domains[name]))) for name in names if name != "MB"]
-    if None in closids or None in caches:
-        return None
-    found = tuple(cache for cache in caches if cache is not None)
+    closids: list[int] = []
+    caches: list[Cache] = []
+    bandwidth = None
     vendor = _vendor(files)
-    bandwidth = _bandwidth(files, vendor, domains["MB"]) if "MB" in domains else None
-    last_level = next((cache for cache in found if cache.level == "L3"), None)
+    for name in names:
+        ids, number = tuple(sorted(domains[name])), _number(files, f"{_ROOT}/info/{name}/num_closids", 10)
+        if number is None:
+            continue
+        if name == "MB":
+            bandwidth = _bandwidth(files, vendor, domains[name])
+        elif (cache := _cache(files, name, ids)) is not None:
+            caches.append(cache)
+        else:
+            continue
+        closids.append(number)
+    if not closids:
+        return None
+    last_level = next((cache for cache in caches if cache.level == "L3"), None)
+    ids = caches[0].ids if caches else tuple(sorted(domains["MB"]))
+    # Each group takes a class of every resource, so the one with the fewest decides.
     return Resctrl(
-        vendor,
-        0 if last_level is None else last_level.cbm_mask,
-        min(number for number in closids if number is not None),
-        tuple(sorted(domains[names[0]])),
-        groups,
-        found,
-        bandwidth,
+        vendor, 0 if last_level is None else last_level.cbm_mask, min(closids), ids, groups, tuple(caches), bandwidth
     )
 
 

@@ -14,7 +14,7 @@ from koordnri.model.node import NodeState
 from koordnri.model.pod import Pod
 from koordnri.model.qos import KubeQoS
 from koordnri.model.resources import Resources
-from koordnri.model.routes import WRITE, Refusal, Routes
+from koordnri.model.routes import RESCTRL, WRITE, Refusal, Routes
 
 if TYPE_CHECKING:  # policy is the room above; hooks read it, the model does not know it
     from koordnri.policy import Policy
@@ -53,6 +53,9 @@ class _Context:
             # runc before 1.2 writes a unified value at once, and the kernel takes one device per write (runc 4182):
             # a second line would keep the container from starting.
             route = WRITE
+        if field is fields.RDT_CLOSID and (self.node.resctrl is None or value not in self.node.resctrl.groups):
+            # A group that is still to be made must not be named to the runtime: it would fail the container.
+            route = RESCTRL
         self.decision.settings[name] = Setting(field, key, value, self.hook, reason, route)
 
     def _has_other(self, field: Field, key: str) -> bool:

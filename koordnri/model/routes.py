@@ -15,6 +15,8 @@ WRITE = "write"
 """a cgroup file, written by the daemon itself"""
 RECORD = "record"
 """an update of our own, by which the runtime's stored spec comes to agree with what was written"""
+RESCTRL = "resctrl"
+"""the threads of a container are put into a resctrl group, by the daemon itself"""
 OBSERVE = "observe"
 """nowhere: the hook is only observed"""
 
@@ -45,6 +47,8 @@ def container_routes(creating: bool, version: int, present: frozenset[str]) -> R
             routes[field] = ADJUST
         elif field.update:
             routes[field] = REPLY
+        elif field.adjust == "rdt":
+            routes[field] = RESCTRL
         else:
             routes[field] = Refusal("can only be set while the container is created: restart the pod")
     return routes

@@ -26,7 +26,7 @@ from koordnri.ledger import CLASS_IDS
 from koordnri.model import Container, Decision, Event, Field, NodeState, Pod, Setting, fields
 from koordnri.model.difference import baseline_value
 from koordnri.model.plain import plain_value
-from koordnri.model.routes import REPLY, WRITE, Refusal
+from koordnri.model.routes import REPLY, RESCTRL, WRITE, Refusal
 from koordnri.reconcile.classes import decide_classes
 
 RESTART = "restart"
@@ -63,7 +63,7 @@ class Difference(NamedTuple):
     before: Any
     after: Any
     route: str
-    """`write`: its file, effective at once; or `restart`"""
+    """`write`: its file, effective at once; `resctrl`: its threads change groups, likewise; or `restart`"""
     recorded: bool
     """whether it is also recorded through the runtime, where the daemon has a route for that"""
     reason: str
@@ -260,6 +260,9 @@ def _of_running(
 
     for move in _moves(old, new, snapshot, baseline, untouched):
         field, route = move.setting.field, move.setting.route
+        if route == RESCTRL:  # what is no more decided goes back to the root group, which is none of ours
+            yield _difference(pod, container.name, move, RESCTRL, recorded=False)
+            continue
         # What cannot be unset stays as long as the container runs. But a lifted CPU set becomes that of all CPUs, even where
         # a node that is only described does not tell which these are.
         stays = move.after is None and not (field is fields.CPU_CPUS and node.topology is None)

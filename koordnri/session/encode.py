@@ -8,7 +8,7 @@ from typing import Any
 from koordnri.model import NodeState, fields
 from koordnri.model.decision import Decision, HookError, Setting
 from koordnri.model.fields import Field
-from koordnri.model.routes import WRITE
+from koordnri.model.routes import RESCTRL, WRITE
 from koordnri.wire import api_pb2 as api
 from koordnri.wire.versions import Feature, Version, has
 
@@ -89,7 +89,7 @@ def put_adjustment(
     """
     resources = adjust.linux.resources
     for setting in settings:
-        if setting.route == WRITE:
+        if setting.route in (WRITE, RESCTRL):
             continue
         field, value = setting.field, setting.value
         plain = _PLAIN.get(field)

@@ -112,10 +112,10 @@ def test_the_table_names_each_change_with_its_route_and_sums_up(files):
     assert rows == [
         ["shop/web", "(pod)", "cpu.quota", "100000", "50000", "write", normalised],
         ["", "main", "cpu.quota", "100000", "50000", "write + record", normalised],
-        ["shop/job", "main", "rdt.closid", "none of ours", "BE", "restart", "resctrl group of the class"],
+        ["shop/job", "main", "rdt.closid", "none of ours", "BE", "resctrl", "resctrl group of the class"],
     ]
     assert done.stdout.splitlines()[-1].endswith(
-        ": 3 fields of 2 containers in 2 pods would change, 1 of them not before a restart; "
+        ": 3 fields of 2 containers in 2 pods would change; "
         "compared were 2 pods with 2 containers"
     )
 

@@ -283,6 +283,7 @@ TEXTS = ["", "x", "10M", "1Gi", "1e3", ".5", "+1k", "10Q", "1 Gi", "-5", "10%", 
 VALUES = [True, False, None, [], {}, ["x"], ["X"], [1], {"x": 1}, {"x": "y"}, *NUMBERS, *TEXTS]
 RULES_BETWEEN_VALUES = (
     "expected less than cat",
+    "expected less than l2Range",
     "Evict",
     "path below the base",
     "expected a class lsr",

@@ -156,3 +156,10 @@ def test_nonsense_is_none_and_a_problem_that_names_it(
     node = read_node((tree.remove(file) if text is None else tree.write(file, text)).root, "n")
     assert node.resctrl is None
     assert [p for p in node.problems if "/sys/fs/resctrl" in p] == [f"{tmp_path}/{file}: {problem}"]
+
+
+def test_a_resource_that_makes_no_sense_costs_no_other(tmp_path: Path) -> None:
+    node = read_node(HostTree(tmp_path).resctrl("L3:0=7ff\nMB:0=100\n", info=L3).root, "n")
+    assert node.resctrl == offered("intel", 0x7FF, 16, (0,), Cache("L3", 0x7FF, (0,)))
+    (problem,) = (p for p in node.problems if "/sys/fs/resctrl" in p)
+    assert problem.endswith("info/MB/num_closids: expected a number, found nothing")

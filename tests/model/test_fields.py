@@ -4,7 +4,7 @@ import pytest
 
 from koordnri.model import Event, NodeState, fields
 from koordnri.model.node import MAINLINE_V2_FILES
-from koordnri.model.routes import ADJUST, REPLY, WRITE, Refusal
+from koordnri.model.routes import ADJUST, REPLY, RESCTRL, WRITE, Refusal
 
 
 @pytest.mark.parametrize(
@@ -88,8 +88,9 @@ def test_later_only_resources_can_be_replied(event):
     routes = NodeState().routes(event)
     routes = {f: r for f, r in routes.items() if f.adjust != "file"}
     refused = {f.name for f, r in routes.items() if isinstance(r, Refusal)}
-    assert refused == {"blockio.class", "rdt.closid", "env", "mount", "device", "cdi", "oom_score_adj"}
-    assert {r for r in routes.values() if not isinstance(r, Refusal)} == {REPLY}
+    assert refused == {"blockio.class", "env", "mount", "device", "cdi", "oom_score_adj"}
+    assert {f.name for f, r in routes.items() if r == RESCTRL} == {"rdt.closid"}
+    assert {r for r in routes.values() if not isinstance(r, Refusal)} == {REPLY, RESCTRL}
 
 
 @pytest.mark.parametrize("event", list(Event))

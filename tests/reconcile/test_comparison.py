@@ -211,17 +211,17 @@ def compared(old: Any, new: Any, *, version: int = 2, **asked: Any) -> Compariso
     return one(container(**asked), state=NodeState(cgroup_version=version), old=old, new=new, hooks=[Third()])
 
 
-def test_what_only_a_creation_can_set_waits_for_a_restart():
+def test_a_running_container_changes_its_resctrl_group():
     state = NodeState(resctrl=Resctrl("intel", 0xFF, 4, (0,), frozenset({"BE", "LS"})))
     be = Pod("p", "uid", "shop", "p", {}, {}, "/kubepods/besteffort/p")
     on, off = classes(beClass={"resctrlQOS": {"enable": True}}), {}
 
     (joins,) = one(container(), pod=be, state=state, old=off, new=on).differences
     assert (joins.field, joins.before, joins.after, joins.route, joins.recorded) == (
-        "rdt.closid", None, "BE", "restart", False
+        "rdt.closid", None, "BE", "resctrl", False
     )  # fmt: skip
     (leaves,) = one(container(), pod=be, state=state, old=on, new=off).differences
-    assert (leaves.before, leaves.after, leaves.route) == ("BE", None, "restart")
+    assert (leaves.before, leaves.after, leaves.route) == ("BE", None, "resctrl")
     assert leaves.reason == "back to the baseline: resource-qos-config.beClass.resctrlQOS is not enabled"
 
 
