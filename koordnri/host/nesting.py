@@ -51,15 +51,15 @@ def _larger(a: Any, b: Any) -> Any:
     return a if _at_least(a, b) else b
 
 
-# A child without a limit has its parent's; one that wants all memory protected does not.
+# A child without a limit has its parent's; one that wants all memory protected does not. And what is protected of siblings adds up.
 LIMIT = Nesting(_at_least, _larger, lambda child, parent: child < 0 or _at_least(parent, child))
-_PROTECTION = Nesting(_at_least, _larger, lambda child, parent: _at_least(parent, child))
+PROTECTION = Nesting(_at_least, _larger, lambda child, parent: _at_least(parent, child))
 _NUMBERS = {
     fields.CPU_QUOTA: LIMIT,
     fields.MEMORY_LIMIT: LIMIT,
     fields.MEMORY_HIGH: LIMIT,
-    fields.MEMORY_MIN: _PROTECTION,
-    fields.MEMORY_LOW: _PROTECTION,
+    fields.MEMORY_MIN: PROTECTION,
+    fields.MEMORY_LOW: PROTECTION,
 }
 
 

@@ -1,7 +1,8 @@
 """What is changed of one cgroup in one go: one field, or those that the kernel ties together.
 
-A step first widens (to what covers the value now and the one wanted), later settles (on the exact value). It minds the steps that
-got stuck: a child is not put beyond a parent that could not grow, nor a parent below a child that would not shrink.
+A step first narrows, where siblings share what their parent has: those that are to have less make room for those that are to have
+more. Then it widens (to what covers the value now and the one wanted), later settles (on the exact value). It minds the steps that got
+stuck: a child is not put beyond a parent that could not grow, nor a parent below a child that would not shrink.
 """
 
 from __future__ import annotations
@@ -12,18 +13,18 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from koordnri.host.change import Change, Status
+from koordnri.host.in_use import InUse
 from koordnri.host.knob import Failed, Knob, Tree
-from koordnri.host.nesting import LIMIT, nesting, ratio
+from koordnri.host.nesting import LIMIT, PROTECTION, nesting, ratio
 from koordnri.host.spelling import form
 from koordnri.model import UNLIMITED, Field, fields
 
 BANDWIDTH = (fields.CPU_QUOTA, fields.CPU_PERIOD, fields.CPU_BURST)
 _LIMITS = (fields.MEMORY_LIMIT, fields.MEMORY_HIGH)
-_USAGE = {1: "memory/memory.usage_in_bytes", 2: "memory.current"}
 _SWAP_LIMIT = "memory.memsw.limit_in_bytes"
 
 
-def steps_of(tree: Tree, knobs: Sequence[Knob]) -> list[Step]:
+def steps_of(tree: Tree, knobs: Sequence[Knob], in_use: InUse) -> list[Step]:
     """Steps for those of one level's compared knobs that have no verdict yet."""
     steps: list[Step] = []
     bandwidths: dict[str, list[Knob]] = {}
@@ -31,18 +32,15 @@ def steps_of(tree: Tree, knobs: Sequence[Knob]) -> list[Step]:
         field = knob.change.field
         if field in BANDWIDTH and knob.status in (None, Status.SAME):
             bandwidths.setdefault(knob.change.directory, []).append(knob)
-        elif knob.status is None:
-            steps.append(V1MemoryLimit(knob) if tree.version == 1 and field is fields.MEMORY_LIMIT else Step(knob))
+        elif knob.status is not None:
+            continue
+        elif field in _LIMITS:
+            on_v1 = tree.version == 1 and field is fields.MEMORY_LIMIT
+            steps.append(V1MemoryLimit(knob, in_use) if on_v1 else MemoryLimit(knob, in_use))
+        else:
+            steps.append(Step(knob))
     steps += [Bandwidth(tree, some) for some in bandwidths.values() if any(knob.status is None for knob in some)]
     return steps
-
-
-def usage_bytes(tree: Tree, directory: str) -> int | None:
-    """Memory in use by a cgroup and those below it; None when that cannot be told."""
-    try:
-        return int(tree.text(tree.path(directory, _USAGE[tree.version])))
-    except (Failed, ValueError):
-        return None
 
 
 class Step:
@@ -67,6 +65,11 @@ class Step:
         value = self.knobs[0].change.value
         # 0 is no limit, too, as everywhere in the model.
         return UNLIMITED if self.nesting is LIMIT and value <= 0 else value
+
+    def narrow(self, stuck: list[Step]) -> None:
+        """Before the first pass: give back what siblings may get. Only for what is shared; else there is nothing to give."""
+        if self.nesting is PROTECTION and self.has is not None and not PROTECTION.covers(self.wants, self.has):
+            self._attempt(self._settle, stuck)
 
     def widen(self, stuck: list[Step]) -> None:
         """First pass: make room, if there is to be more."""
@@ -96,7 +99,9 @@ class Step:
                 stuck.append(self)
 
     def _widen(self) -> None:
-        if self.nesting is not None and not self.nesting.covers(self.has, self.wants):
+        if self.nesting is None or self.has is None:  # None: gone since it was to be narrowed
+            return
+        if not self.nesting.covers(self.has, self.wants):
             room = self.nesting.join(self.has, self.wants)
             self._check_room(room)
             self._set(room)
@@ -104,7 +109,6 @@ class Step:
     def _settle(self) -> None:
         if not self.knobs[0].done:
             self._check_room(self.wants)
-            self._check_usage()
             self._set(self.wants)
         self._judge()
 
@@ -135,20 +139,42 @@ class Step:
                     f"{other.directory} {where} could not be changed and keeps {other.has}",
                 )
 
-    def _check_usage(self) -> None:
-        """Raises Failed when less memory would be allowed than is in use: the kernel then reclaims hard, and may kill."""
-        if self.field not in _LIMITS or self.knobs[0].change.force or LIMIT.covers(self.wants, self.has):
+
+class MemoryLimit(Step):
+    """memory.limit and memory.high. Neither goes below what is in use, unless that is forced.
+
+    memory.high goes as low as it may at once, and stays refused until it is where it is to be: each further try brings it nearer.
+    """
+
+    def __init__(self, knob: Knob, in_use: InUse) -> None:
+        super().__init__(knob)
+        self._in_use = in_use
+
+    def _settle(self) -> None:
+        if not self.knobs[0].done and not self.knobs[0].change.force and not LIMIT.covers(self.wants, self.has):
+            self._shrink()
+        super()._settle()
+
+    def _shrink(self) -> None:
+        """Raises Failed when it cannot have the wanted value yet."""
+        knob = self.knobs[0]
+        least = self._in_use.least_for(self.field, self.directory)
+        if least is not None and least > self.wants:
+            self._in_use.reclaim(self.directory, least - self.wants)
+            least = self._in_use.least_for(self.field, self.directory)
+        if least is None or least <= self.wants:
             return
-        usage = usage_bytes(self.tree, self.directory)
-        if usage is not None and usage > self.wants:
-            raise Failed(
-                Status.REFUSED,
-                f"{self.knobs[0].path}: {self.field.name} not set to {self.wants}: {usage} bytes are in use; "
-                "wait until it uses less, or force it",
-            )
+        error = f"{knob.path}: {self.field.name} not set to {self.wants}: {least} bytes are in use"
+        if self.field is fields.MEMORY_HIGH:
+            error += ", with a margin"
+            if not LIMIT.covers(least, self.has):
+                self._check_room(least)
+                self._set(least)
+                error += f"; set to {knob.now} for now"
+        raise Failed(Status.REFUSED, f"{error}; wait until it uses less, or force it")
 
 
-class V1MemoryLimit(Step):
+class V1MemoryLimit(MemoryLimit):
     """memory.limit on v1, where the kernel refuses (EINVAL) to have it above the limit of memory and swap together.
 
     The runtime sets both alike, which means no swap; alike they stay. A larger one is left alone.

@@ -4,10 +4,11 @@
 
 Two passes (koordlet.md 1.7): from the top down each cgroup that has others below it only grows, to what covers old and new value; then
 from the bottom up each gets the exact value. So growth comes to the parent first and shrinking to the child first, also when some grow
-and some shrink. Where one could not be changed, what would then lie outside of it is refused rather than written.
+and some shrink. Of what siblings share (memory.min and low), those that shrink come first of all, so that their sum never exceeds
+what the parent has either. Where one could not be changed, what would then lie outside of it is refused rather than written.
 
 Belongs here: the order, the files, and what the kernel says. Does not belong here: which values, when, how often, what of a failure.
-Nothing is remembered: everything is read before anything is written, and what is equal is left alone.
+Everything is read before anything is written, and what is equal is left alone.
 """
 
 from __future__ import annotations
@@ -17,13 +18,15 @@ from pathlib import Path
 
 from koordnri.host.cgroup_files import CgroupFiles
 from koordnri.host.change import Change, Outcome, Reading
+from koordnri.host.in_use import InUse, usage_bytes
 from koordnri.host.knob import Failed, Knob, Tree
-from koordnri.host.step import Step, steps_of, usage_bytes
+from koordnri.host.step import Step, steps_of
 from koordnri.model import Field
 
 
 class Writer:
-    """Reads and writes the cgroups below `root`/sys/fs/cgroup. Keeps no state between calls; one thread at a time.
+    """Reads and writes the cgroups below `root`/sys/fs/cgroup. Keeps nothing between calls but how much it had reclaimed; one thread
+    at a time.
 
     version   1 or 2, as `read_version` found it
     files     the edge to the kernel; a test's refusing kernel goes here
@@ -31,6 +34,7 @@ class Writer:
 
     def __init__(self, root: Path, version: int, files: CgroupFiles | None = None) -> None:
         self._tree = Tree(root, version, files or CgroupFiles())
+        self._in_use = InUse(self._tree)
 
     def read(self, directory: str, field: Field, key: str = "") -> Reading:
         """What a cgroup has of a field. Nothing that is found raises."""
@@ -67,8 +71,11 @@ class Writer:
             for knob in these:
                 knob.compare()
             knobs += these
-            steps.append(steps_of(self._tree, these))
+            steps.append(steps_of(self._tree, these, self._in_use))
         stuck: list[Step] = []
+        for level_steps in reversed(steps):
+            for step in level_steps:
+                step.narrow(stuck)
         # Nothing of ours lies below the last level, so it needs no room first.
         for level_steps in steps[:-1]:
             for step in level_steps:

@@ -3,7 +3,8 @@
 What it refuses was taken from the kernel (kernel/sched/core.c, kernel/cgroup/cpuset*.c, mm/memcontrol*.c) and, for v1, is compared with
 the machine's own in test_host_writer_kernel.py. It knows nothing of koordnri's spelling.
 
-After each write it looks at the whole tree: `violations` tells where a child had more than its parent, which v2 would have let pass.
+After each write it looks at the whole tree: `violations` tells where a child had more than its parent, which v2 would have let pass,
+and where memory.high or memory.max went below what is in use; with `sums`, also where children are protected by more than their parent.
 """
 
 from __future__ import annotations
@@ -40,12 +41,33 @@ class Cgroup:
     min: int = 0
     low: int = 0
     usage: int = 0
+    cache: int = 0
+    """how much of the usage is given back when asked for"""
+    numbers: dict[str, int] = field(default_factory=dict)
+    """of files that hold one number and nothing else"""
     io_max: dict[str, dict[str, int]] = field(default_factory=dict)
     io_weight: dict[str, int] = field(default_factory=lambda: {"default": 100})
 
     @property
     def ratio(self) -> Fraction | None:
         return None if self.quota is None else Fraction(self.quota, self.period)
+
+    def quota_or(self, unlimited: int) -> int:
+        return unlimited if self.quota is None else self.quota
+
+
+ALIBABA = {
+    "memory.wmark_ratio": (0, range(101)),
+    "memory.wmark_scale_factor": (50, range(1, 1001)),
+    "memory.wmark_min_adj": (0, range(-25, 51)),
+    "memory.priority": (0, range(13)),
+    "memory.use_priority_oom": (0, range(2)),
+    "memory.pagecache_limit.enable": (0, range(2)),
+    "memory.pagecache_limit.size": (0, range(2**63)),
+    "memory.pagecache_limit.sync": (0, range(2)),
+}
+"""Files of Alibaba's kernels, v1 and v2: what they have at first, and what they take. On v1 memory.min, low and high come with them."""
+OOM_GROUP = {"memory.oom.group": (0, range(2))}
 
 
 class FakeKernel(CgroupFiles):
@@ -57,6 +79,9 @@ class FakeKernel(CgroupFiles):
         self.cgroups = {path: Cgroup(cpus=self.online if version == 1 else None) for path in paths}
         self.log: list[tuple[str, str]] = []
         self.violations: list[str] = []
+        self.sums = False
+        """whether what children share must not add up to more than their parent has"""
+        self.alibaba = False
         self.missing: set[str] = set()
         """names of files that this kernel does not have"""
         self.before_write: Callable[[str, str], None] = lambda path, text: None
@@ -121,8 +146,12 @@ class FakeKernel(CgroupFiles):
 
     # texts
 
+    def _numbers_of(self, path: str) -> dict[str, tuple[int, range]]:
+        return (ALIBABA if self.alibaba else {}) | (OOM_GROUP if self.alibaba or self.version == 2 else {})
+
     def _files(self, path: str) -> dict[str, str]:
         c = self.cgroups[path]
+        memory = {"memory.high": _max(c.high), "memory.min": _max(c.min), "memory.low": _max(c.low)}
         if self.version == 1:
             files = {
                 "cpu.cfs_quota_us": str(-1 if c.quota is None else c.quota),
@@ -133,6 +162,7 @@ class FakeKernel(CgroupFiles):
                 "memory.limit_in_bytes": str(c.limit),
                 "memory.memsw.limit_in_bytes": str(c.swap),
                 "memory.usage_in_bytes": str(c.usage),
+                **(memory if self.alibaba else {}),
             }
         else:
             files = {
@@ -141,10 +171,9 @@ class FakeKernel(CgroupFiles):
                 "cpu.weight": str(c.weight),
                 "cpuset.cpus": _list(c.cpus or ()),
                 "memory.max": _max(c.limit),
-                "memory.high": _max(c.high),
-                "memory.min": _max(c.min),
-                "memory.low": _max(c.low),
+                **memory,
                 "memory.current": str(c.usage),
+                "memory.reclaim": "",
                 "io.max": "\n".join(
                     f"{disk} " + " ".join(f"{k}={limits.get(k, 'max')}" for k in IO_KEYS)
                     for disk, limits in c.io_max.items()
@@ -152,6 +181,7 @@ class FakeKernel(CgroupFiles):
                 ),
                 "io.weight": "\n".join(f"{disk} {weight}" for disk, weight in c.io_weight.items()),
             }
+        files |= {name: str(c.numbers.get(name, start)) for name, (start, _) in self._numbers_of(path).items()}
         return {name: text for name, text in files.items() if name not in self.missing}
 
     # writes
@@ -187,8 +217,14 @@ class FakeKernel(CgroupFiles):
                 c.limit = _pages(text)
                 if c.limit < c.usage:
                     self.violations.append(f"{path}: processes killed")
+            case "memory.reclaim":
+                given = min(int(text), c.cache)
+                c.usage, c.cache = c.usage - given, c.cache - given
+                _refuse(given < int(text), errno.EAGAIN)
             case "memory.high":
                 c.high = _pages(text)
+                if c.high < c.usage:
+                    self.violations.append(f"{path}: tasks throttled")
             case "memory.min":
                 c.min = _pages(text)
             case "memory.low":
@@ -209,6 +245,9 @@ class FakeKernel(CgroupFiles):
                     return
                 _refuse(disk == "9:9", errno.EOPNOTSUPP)
                 c.io_weight[disk] = 100 if value == "default" else int(value)
+            case _ if name in (numbers := self._numbers_of(path)):
+                _refuse(int(text) not in numbers[name][1], errno.EINVAL)
+                c.numbers[name] = int(text)
             case _:
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
 
@@ -252,6 +291,9 @@ class FakeKernel(CgroupFiles):
                 ]
                 if c.cpus is not None and parent.cpus is not None and not c.cpus <= parent.cpus:
                     problems.append("cpus")
+            for name in ("min", "low") if self.sums else ():
+                if sum(getattr(child, name) for child in self._children(path)) > getattr(c, name):
+                    problems.append(f"its children's {name} together")
             self.violations += [f"{path}: {name} beyond the parent's after {write}" for name in problems]
 
 

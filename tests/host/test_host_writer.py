@@ -257,11 +257,81 @@ def test_a_limit_below_what_is_in_use_is_refused_unless_forced(version: int) -> 
     assert "EBUSY" in forced.error or version == 2
 
 
-def test_memory_high_below_what_is_in_use_is_refused_unless_forced() -> None:
+def test_memory_high_is_forced_below_what_is_in_use_only_when_it_is_asked_for() -> None:
     kernel, writer = kernel_and_writer(2)
     kernel.cgroups[C1].usage = 9 * PAGE
     assert one(writer, change(C1, fields.MEMORY_HIGH, 8 * PAGE)).status is Status.REFUSED
+    assert kernel.violations == []
     assert one(writer, change(C1, fields.MEMORY_HIGH, 8 * PAGE, force=True)).status is Status.WRITTEN
+    assert kernel.violations == [f"{C1}: tasks throttled"]
+
+
+MIB = 1 << 20
+
+
+def test_memory_high_goes_down_with_what_is_in_use_and_never_below_it() -> None:
+    kernel, writer = kernel_and_writer(2)
+    cgroup = kernel.cgroups[C1]
+    wanted = change(C1, fields.MEMORY_HIGH, 100 * MIB)
+    for usage, expected in ((640, 660), (800, 660), (320, 330), (31, 100)):
+        cgroup.usage = usage * MIB
+        outcome = one(writer, wanted)
+        assert cgroup.high == expected * MIB
+        assert outcome.after == expected * MIB
+        assert outcome.status is (Status.WRITTEN if expected == 100 else Status.REFUSED)
+        if usage in (640, 320):
+            assert f"bytes are in use, with a margin; set to {expected * MIB} for now; wait until" in outcome.error
+    assert kernel.violations == []
+
+
+@pytest.mark.parametrize(
+    ("usage", "margin"),
+    [(0, 0), (3 * PAGE, 3 * PAGE), (MIB, MIB), (16 * MIB, MIB), (32 * MIB, MIB), (320 * MIB, 10 * MIB)],
+)
+def test_the_margin_is_a_part_of_what_is_in_use(usage: int, margin: int) -> None:
+    kernel, writer = kernel_and_writer(2)
+    kernel.cgroups[C1].usage = usage
+    assert one(writer, change(C1, fields.MEMORY_HIGH, usage + margin or PAGE)).status is Status.WRITTEN
+    if usage:
+        kernel.cgroups[C1].high = NO_LIMIT
+        assert one(writer, change(C1, fields.MEMORY_HIGH, usage + margin - PAGE)).status is Status.REFUSED
+        assert kernel.cgroups[C1].high == usage + margin
+
+
+@pytest.mark.parametrize(("field", "file"), [(fields.MEMORY_HIGH, "memory.high"), (fields.MEMORY_LIMIT, "memory.max")])
+def test_what_only_caches_files_is_given_back_step_by_step(field: Field, file: str) -> None:
+    kernel, _ = kernel_and_writer(2)
+    cgroup = kernel.cgroups[C1]
+    cgroup.usage, cgroup.cache = 200 * MIB, 150 * MIB
+    passes = 0
+    status = Status.REFUSED
+    while status is Status.REFUSED:
+        passes += 1
+        assert passes < 9
+        status = one(Writer(ROOT, 2, kernel), change(C1, field, 100 * MIB)).status
+    assert status is Status.WRITTEN
+    assert 90 * MIB < cgroup.usage <= 100 * MIB
+    asked = [int(text) for path, text in kernel.log if path == f"{C1}/memory.reclaim"]
+    assert len(asked) == passes > 2
+    assert max(asked) == 32 * MIB
+    assert kernel.log[-1] == (f"{C1}/{file}", str(100 * MIB))
+    assert kernel.violations == []
+
+
+def test_a_writer_has_only_so_much_reclaimed() -> None:
+    kernel = FakeKernel(2, (TOP, POD, *(f"{POD}/c{i}" for i in range(5))))
+    for path, cgroup in kernel.cgroups.items():
+        if path not in (TOP, POD):
+            cgroup.usage = cgroup.cache = 500 * MIB
+    apply(Writer(ROOT, 2, kernel), *(change(f"{POD}/c{i}", fields.MEMORY_LIMIT, MIB) for i in range(5)))
+    assert [text for path, text in kernel.log if path.endswith("reclaim")] == [str(32 * MIB)] * 2
+
+
+def test_v1_reclaims_nothing() -> None:
+    kernel, writer = kernel_and_writer(1)
+    kernel.cgroups[C1].usage = kernel.cgroups[C1].cache = 9 * PAGE
+    assert one(writer, change(C1, fields.MEMORY_LIMIT, 8 * PAGE)).status is Status.REFUSED
+    assert kernel.log == []
 
 
 @BOTH
@@ -424,6 +494,61 @@ def test_v2s_memory_is_leveled_though_the_kernel_would_not_mind(field: Field) ->
         wanted = {path: factor * PAGE * (4 - path.count("/")) for path in TREE}
         outcomes = apply(writer, *(change(path, field, value) for path, value in wanted.items()))
         assert {path: o.after for (path, _), o in outcomes.items()} == wanted
+    assert kernel.violations == []
+
+
+@pytest.mark.parametrize(
+    ("before", "wanted"), [pytest.param(2 * MIB, MIB, id="v70-less"), pytest.param(MIB, 2 * MIB, id="v70-more")]
+)
+@pytest.mark.parametrize("field", [fields.MEMORY_MIN, fields.MEMORY_LOW])
+def test_what_is_protected_is_written_once_more_from_above_and_less_from_below(
+    field: Field, before: int, wanted: int
+) -> None:
+    kernel, writer = kernel_and_writer(2)
+    tree = (TOP, POD, C1)
+    apply(writer, *(change(path, field, before) for path in tree))
+    kernel.log.clear()
+    apply(writer, *(change(path, field, wanted) for path in tree))
+    order = tree if wanted > before else tree[::-1]
+    assert kernel.log == [(f"{path}/{field.name}", str(wanted)) for path in order]
+
+
+def test_siblings_that_are_to_have_less_make_room_for_those_that_are_to_have_more() -> None:
+    kernel, writer = kernel_and_writer(2)
+    kernel.sums = True
+    for own in ({TOP: 10, POD: 10, C1: 2, C2: 8}, {TOP: 10, POD: 10, C1: 8, C2: 2}, {TOP: 9, POD: 5, C1: 0, C2: 5}):
+        outcomes = apply(writer, *(change(path, fields.MEMORY_MIN, pages * PAGE) for path, pages in own.items()))
+        assert {path: o.after for (path, _), o in outcomes.items()} == {p: pages * PAGE for p, pages in own.items()}
+    assert kernel.violations == []
+
+
+@st.composite
+def shared(draw: st.DrawFn) -> dict[str, int]:
+    """Pages of memory.min of a tree in which what children have adds up to no more than their parent has."""
+    tree: dict[str, int] = {}
+    for name in NAMES:
+        parent = name.rpartition("/")[0]
+        left = tree[parent] - sum(v for p, v in tree.items() if p.rpartition("/")[0] == parent) if parent else 99
+        tree[name] = draw(st.integers(0, left))
+    return tree
+
+
+@given(data=st.data(), field=st.sampled_from([fields.MEMORY_MIN, fields.MEMORY_LOW]))
+@settings(deadline=None)
+def test_at_no_instant_are_children_together_protected_by_more_than_their_parent(
+    data: st.DataObject, field: Field
+) -> None:
+    kernel = FakeKernel(2, NAMES)
+    kernel.sums = True
+    writer = Writer(ROOT, 2, kernel)
+    for _ in range(3):
+        tree = data.draw(shared())
+        before = len(kernel.log)
+        outcomes = apply(writer, *(change(path, field, pages * PAGE) for path, pages in tree.items()))
+        assert {path: o.after for (path, _), o in outcomes.items()} == {p: pages * PAGE for p, pages in tree.items()}
+        # Each at most once: nobody has less for a moment than before and after.
+        paths = [path for path, _ in kernel.log[before:]]
+        assert len(paths) == len(set(paths))
     assert kernel.violations == []
 
 
