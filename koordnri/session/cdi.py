@@ -23,7 +23,8 @@ _SINCE: Final[dict[str, tuple[tuple[Version, Version | None], ...]]] = {
 def why_no_cdi(runtime: RuntimeInfo) -> str:
     """Why no CDI devices are to be asked of this runtime; "" when it injects them.
 
-    Its configuration may still switch CDI off (containerd's `enable_cdi`, off by default in 1.7), which nobody tells a plugin.
+    A device that none of the runtime's CDI specifications describes makes it refuse the container. That goes for containerd 2.1 with
+    `enable_cdi = false` too, which then looks into /etc/cdi and /var/run/cdi only; 1.7 has that switch off by default.
     """
     version = parse_version(runtime.version)
     spans = _SINCE.get(runtime.name)
