@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from koordnri.chain import Snapshot, load_hooks
+from koordnri.allocator import Allocator
+from koordnri.chain import load_hooks
 from koordnri.operator import Operator
-from koordnri.policy import PolicyDocument, load_policy, resolve
+from koordnri.policy import load_policy
 from koordnri.policy.standing import StandingPolicy
+from koordnri.present import Present
 from koordnri.reconcile.comparison import Released
 from tests.reconcile.fake_node import MIB, FakeNode
 
-PROTECTED = {
-    "resource_qos_config": {"clusterStrategy": {"lsClass": {"memoryQOS": {"enable": True, "minLimitPercent": 50}}}}
-}
-NO_MEMORY = "koordnri-config: {hooks: {memory: {mode: off}}}\n"
+PROTECTED = load_policy("resource-qos-config: {lsClass: {memoryQOS: {enable: true, minLimitPercent: 50}}}\n", "a test")
+NO_MEMORY = load_policy("koordnri-config: {hooks: {memory: {mode: off}}}\n", "a test")
 PATIENCE_S = 20.0
 
 
@@ -27,22 +26,18 @@ class Asked:
     """Two Burstable pods that request 16 and 32 MiB, half of which is protected; and who asks about them."""
 
     def __init__(self) -> None:
-        self.node = node = FakeNode(2)
-        node.set_policy(**PROTECTED)
+        self.node = node = FakeNode(2, world=lambda world: world._replace(snapshot=self.present.snapshot))
+        self.present = Present(
+            node.state, None, lambda: PROTECTED, lambda state: state, Allocator(), node.ledger, node.log
+        )
         for name, request in ("a", "16Mi"), ("b", "32Mi"):
             node.container(node.pod(name, requests={"main": request}), memory_limit=64 * MIB)
+        self.present.take()
         node.run_pass()
         standing = StandingPolicy(node.log, lambda: None, lambda refused: None)
-        self.operator = Operator(load_hooks(), node.ledger, standing, node.reconciler, self._snapshot, self._let_go)
+        self.operator = Operator(load_hooks(), node.ledger, standing, node.reconciler, self.present)
         self.thread = threading.Thread(target=node.reconciler.run)
         self.thread.start()
-
-    def _snapshot(self, document: PolicyDocument | None) -> Snapshot:
-        state = self.node.state
-        return self.node.snapshot if document is None else Snapshot.of(resolve(document, state.name, {}), state)
-
-    def _let_go(self, pods: frozenset[str]) -> None:
-        self.node.state = replace(self.node.state, released=self.node.state.released | pods)
 
     def protected(self, cgroup: str) -> int:
         return self.node.kernel.cgroups[cgroup].min // MIB
@@ -85,14 +80,13 @@ def test_a_release_of_the_last_pod_gives_its_class_back(asked):
 
 def test_a_comparison_knows_what_was_in_the_files_of_the_classes_before_us(asked):
     asked.node.ledger.rebase("class:Burstable", "memory.min", 4096)
-    found = asked.operator.compare(load_policy(NO_MEMORY, "a test"), None)
+    found = asked.operator.compare(NO_MEMORY, None)
     moves = {d.kube_class: (d.field, d.before, d.after) for d in found.differences if d.kube_class}
     assert moves == {"Guaranteed": ("memory.min", 24 * MIB, 0), "Burstable": ("memory.min", 24 * MIB, 4096)}
 
 
 def test_a_comparison_with_the_policy_in_force_finds_nothing(asked):
-    policy = load_policy("resource-qos-config: {lsClass: {memoryQOS: {enable: true, minLimitPercent: 50}}}\n", "a test")
-    assert asked.operator.compare(policy, None).differences == []
+    assert asked.operator.compare(PROTECTED, None).differences == []
 
 
 def test_a_pod_that_is_not_here_is_not_found(asked):
