@@ -150,18 +150,25 @@ class HostTree:
         number: str,
         partitions: Mapping[str, str] | None = None,
         under: str = "pci0000:00/0000:00:1f.2/host0",
+        below: Iterable[str] = (),
     ) -> HostTree:
-        """A disk in the tree of devices, its partitions in it, and links to all of them in sys/class/block, as in sysfs."""
+        """A disk in the tree of devices, its partitions in it, and links to all of them in sys/class/block, as in sysfs.
+
+        below   names of the devices that it is made of
+        """
         where = f"sys/devices/{under}/block/{name}"
         self._device(name, number, where)
+        for other in below:
+            (self.root / where / "slaves" / other).mkdir(parents=True)
         for i, (partition, its_number) in enumerate((partitions or {}).items(), 1):
             self._device(partition, its_number, f"{where}/{partition}")
             self.write(f"{where}/{partition}/partition", f"{i}\n")
         return self
 
-    def mapped(self, name: str, number: str, mapped: str) -> HostTree:
+    def mapped(self, name: str, number: str, mapped: str, uuid: str = "", below: Iterable[str] = ()) -> HostTree:
         """A device-mapper device."""
-        self.disk(name, number, under="virtual")
+        self.disk(name, number, under="virtual", below=below)
+        self.write(f"sys/devices/virtual/block/{name}/dm/uuid", f"{uuid}\n")
         return self.write(f"sys/devices/virtual/block/{name}/dm/name", f"{mapped}\n")
 
     def _device(self, name: str, number: str, where: str) -> None:
