@@ -39,6 +39,7 @@ _Context = ContainerContext | PodContext
 
 PINNED = "pinned to its own CPUs"
 NO_BATCH = "BE, but no batch resources are known of it"
+V1_POD = "on cgroup v1 the pod keeps kubelet's quota, and its containers are normalised each"
 
 
 class CFSQuota(Hook):
@@ -83,7 +84,7 @@ class CFSQuota(Hook):
             else:
                 ctx.skip(CPU_QUOTA, NO_BATCH)
         elif not pinned:
-            _set_normalised(ctx, qos)
+            _set_normalised_pod(ctx, qos)
         if pinned and not ctx.policy.cpuset.keep_quota:
             ctx.set(CPU_QUOTA, UNLIMITED, PINNED)
         set_pod_burst(ctx)
@@ -114,6 +115,16 @@ def _set_batch(ctx: _Context, request_milli: int, limits_milli: Sequence[int]) -
     if period_us != CFS_PERIOD_US and ctx.__class__ is PodContext:
         # kubelet tells the period with the pod, but gives it to the containers only where, as here, it sees no limit.
         ctx.set(CPU_PERIOD, period_us, "kubelet's CFS period, as its containers have it")
+
+
+def _set_normalised_pod(ctx: PodContext, qos: QoSClass) -> None:
+    """On v2 as its containers'. v1 refuses a container above its pod: one that is created while koordnri is away, with all that kubelet
+    asks for, would not start; so there the pod keeps kubelet's quota, and its containers are held by their own.
+    """
+    if ctx.node.cgroup_version == 2:
+        _set_normalised(ctx, qos)
+    elif ctx.node.normalization_ratio is not None:
+        ctx.skip(CPU_QUOTA, V1_POD)
 
 
 def _set_normalised(ctx: _Context, qos: QoSClass) -> None:

@@ -14,7 +14,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from koordnri.chain import Chain
+from koordnri.chain import Chain, Snapshot
 from koordnri.host.cgroup_paths import pod_directory
 from koordnri.host.change import Outcome, Status, by_level
 from koordnri.host.writer import Writer
@@ -102,7 +102,8 @@ class Reconciler:
         """ids of pods to look at; appended to by one thread while another takes from it, which a set does not bear"""
         self._all_since: float | None = None
         self._asked: queue.SimpleQueue[tuple[list[Pod], queue.SimpleQueue[list[Done] | None]]] = queue.SimpleQueue()
-        self._in_change = False
+        self._applied: Snapshot | None = None
+        """what the last pass over everything went by"""
         self._turn = threading.Condition()
         self._hurried = 0
         self._done = 0
@@ -131,9 +132,9 @@ class Reconciler:
         self._wake.set()
         return number
 
-    def catch_up(self, timeout_s: float) -> None:
-        """Wait, if a change is still on its way into files, until it is there."""
-        if self._all_since is not None or self._in_change:
+    def catch_up(self, snapshot: Snapshot, timeout_s: float) -> None:
+        """Wait until everything has what follows from a snapshot, if that is not so yet."""
+        if snapshot is not self._applied:
             self.wait_done(self.hurry(), timeout_s)
 
     def wait_done(self, number: int, timeout_s: float) -> bool:
@@ -197,9 +198,7 @@ class Reconciler:
             since, self._all_since = self._all_since, None
             pods = {self._pods.popleft() for _ in range(len(self._pods))} | self._due_later()
             if since is not None:
-                self._in_change = True
                 self.reconcile("change", self._ledger.pods())
-                self._in_change = False
                 self.stats.changed_to_verified_s = self._monotonic() - since
                 with self._turn:
                     self._done = hurried
@@ -254,6 +253,8 @@ class Reconciler:
         if self._recorder is not None:
             looked_at = [entry.id for pod_id in owners for entry in self._ledger.containers_of(pod_id)]
             self._recorder.plan(looked_at, updates)
+        if trigger in ("change", "sweep"):
+            self._applied = world.snapshot
         self.stats.passes[trigger] += 1
         self.stats.last_pass_s = self._monotonic() - started
         return done

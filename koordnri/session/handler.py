@@ -125,8 +125,8 @@ class EventHandler:
         self.overruns = 0
         """events answered with an incomplete decision because the chain's budget was used up"""
         self.inflight: Inflight | None = None
-        self.catch_up: Callable[[float], None] | None = None
-        """waits until no change of the policy is still on its way into files, at most so many seconds"""
+        self.catch_up: Callable[[Snapshot, float], None] | None = None
+        """waits until the files have what follows from a snapshot, at most so many seconds"""
         self.cpus: OwnCPUs | None = None
         """set before the first event, or never"""
         self._chain = chain
@@ -197,7 +197,9 @@ class EventHandler:
         own = "" if self.cpus is None else self.cpus.give(pod, container)
         snapshot, nri = self.snapshot, self.runtime.nri
         others = () if self._recorder is None else self._recorder.for_reply(message.id)
-        self._catch_up()
+        if self.catch_up is not None:
+            # The pod's own cgroup must be wide enough for what we are about to send, or (on v1) the container does not start.
+            self.catch_up(snapshot, self.budget_s() / 2)
 
         def finish(decision: Decision) -> Message:
             response = api.CreateContainerResponse()
@@ -292,11 +294,6 @@ class EventHandler:
         except Exception:  # noqa: BLE001  # of protobuf's TypeError, ValueError and more; a second one is not caught
             drop_unsendable(decision, node, self.runtime.nri)
             return finish(decision)
-
-    def _catch_up(self) -> None:
-        """The pod's own cgroup must be wide enough for what we are about to send, or (on v1) the container does not start."""
-        if self.catch_up is not None:
-            self.catch_up(self.budget_s() / 2)
 
     def _start(self, message: views.StartContainerRequest | views.StateChangeEvent) -> Callable[[], None]:
         """The container's cgroup is there, and its first process waits for our answer."""

@@ -100,8 +100,9 @@ class Kind:
             return {pods.EXTENDED_RESOURCES: json.dumps(spec)}
         return {}
 
-    def values(self, policy: Policy, count: int = 1) -> Values:
-        """What the cgroup of a container, or of a pod of `count` of them, must hold under a policy."""
+    def values(self, policy: Policy, containers: int = 0) -> Values:
+        """What the cgroup of a container, or of a pod of so many `containers`, must hold under a policy."""
+        count = containers or 1
         request_m, limit_m, memory = self.request_m, self.limit_m, self.memory
         if policy.cfs_quota:
             request_m, limit_m = request_m + self.batch_m, limit_m + self.batch_m
@@ -109,7 +110,8 @@ class Kind:
                 limit_m = 0
         if policy.memory:
             memory += self.batch_memory
-        ratio = policy.ratio if policy.cfs_quota else 1
+        # On cgroup v1 kubelet's quota of a pod stays: see the hook cfs_quota.
+        ratio = policy.ratio if policy.cfs_quota and (self.batch_m or not containers) else 1
         return {
             "cpu.quota": limit_m * count * 100 // ratio or UNLIMITED,
             "cpu.shares": max(request_m * count * 1024 // 1000, 2),
