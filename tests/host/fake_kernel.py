@@ -34,6 +34,8 @@ class Cgroup:
     burst: int = 0
     shares: int = 1024
     weight: int = 100
+    idle: int = 0
+    bvt: int = 0
     cpus: frozenset[int] | None = None
     limit: int = NO_LIMIT
     swap: int = NO_LIMIT
@@ -84,6 +86,8 @@ class FakeKernel(CgroupFiles):
         self.alibaba = False
         self.missing: set[str] = set()
         """names of files that this kernel does not have"""
+        self.group_identity = False
+        """whether it is Anolis' kernel"""
         self.before_write: Callable[[str, str], None] = lambda path, text: None
         """what somebody else does at that moment: may change `cgroups`, or raise OSError"""
         self.after_write: Callable[[str, str], None] = lambda path, text: None
@@ -182,6 +186,9 @@ class FakeKernel(CgroupFiles):
                 "io.weight": "\n".join(f"{disk} {weight}" for disk, weight in c.io_weight.items()),
             }
         files |= {name: str(c.numbers.get(name, start)) for name, (start, _) in self._numbers_of(path).items()}
+        files["cpu.idle"] = str(c.idle)
+        if self.group_identity:
+            files["cpu.bvt_warp_ns"] = str(c.bvt)
         return {name: text for name, text in files.items() if name not in self.missing}
 
     # writes
@@ -198,6 +205,15 @@ class FakeKernel(CgroupFiles):
             case "cpu.max":
                 quota, _, period = text.partition(" ")
                 self._bandwidth(path, None if quota == "max" else int(quota), int(period or c.period), c.burst)
+            case "cpu.idle":
+                _refuse(text not in ("0", "1"), errno.ERANGE)
+                if int(text) != c.idle:
+                    c.idle, (c.shares, c.weight) = int(text), ((3, 1) if text == "1" else (1024, 100))
+            case "cpu.bvt_warp_ns":
+                _refuse(not -1 <= int(text) <= 2, errno.EINVAL)
+                c.bvt = int(text)
+            case "cpu.shares" | "cpu.weight" if c.idle:
+                _refuse(True, errno.EINVAL)
             case "cpu.shares":
                 c.shares = min(max(int(text), 2), 262_144)
             case "cpu.weight":
