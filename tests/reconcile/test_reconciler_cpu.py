@@ -1,0 +1,127 @@
+"""What the scheduler is told of pods and classes: written where it belongs, kept, and taken back; and bursts, in the kernel's order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from koordnri.model.node import MAINLINE_V2_FILES
+from koordnri.model.pod import ContainerSpec, PodSpec
+from tests.host.fake_kernel import Cgroup
+from tests.reconcile.fake_node import HALVED, FakeNode, batch_of
+
+IDLE = {"resource_qos_config": {"clusterStrategy": {"beClass": {"cpuQOS": {"enable": True, "schedIdle": 1}}}}}
+PREFERRED = {
+    "resource_qos_config": {
+        "clusterStrategy": {"lsClass": {"cpuQOS": {"enable": True}}, "beClass": {"cpuQOS": {"enable": True}}}
+    }
+}
+BURST = {"cpu_burst_config": {"clusterStrategy": {"policy": "auto"}}}
+BOTH = pytest.mark.parametrize("version", [1, 2])
+
+
+def node_with(version: int, policy: dict[str, Any], group_identity: bool = False) -> FakeNode:
+    node = FakeNode(version)
+    node.kernel.group_identity = group_identity
+    files = {"cpu.bvt_warp_ns"} if group_identity else set()
+    v1 = frozenset(f"cpu/{name}" for name in {"cpu.cfs_burst_us", "cpu.idle", *files})
+    present = v1 if version == 1 else MAINLINE_V2_FILES | files
+    node.state = replace(node.state, cgroup_files=present, cgroup_driver="cgroupfs")
+    node.set_policy(**policy)
+    return node
+
+
+def cgroup(node: FakeNode, path: str) -> Cgroup:
+    return node.kernel.cgroups[path]
+
+
+@BOTH
+def test_only_the_besteffort_class_becomes_idle_and_its_pods_keep_their_shares(version: int) -> None:
+    node = node_with(version, IDLE)
+    pod = node.pod("batch", "BE", "BestEffort", batch_of(main=(500, 96)))
+    container = node.container(pod)
+    assert all(o.error == "" for o in node.run_pass())
+
+    assert {path for path, c in node.kernel.cgroups.items() if c.idle} == {"kubepods/besteffort"}
+    assert cgroup(node, container).shares == 512
+    assert node.run_pass() == []
+    node.set_policy()
+    node.run_pass()
+    assert not any(c.idle for c in node.kernel.cgroups.values())
+    assert node.warnings() == []
+
+
+@BOTH
+def test_idleness_that_somebody_takes_away_comes_back_in_a_sweep(version: int) -> None:
+    node = node_with(version, IDLE)
+    node.run_pass()
+    cgroup(node, "kubepods/besteffort").idle = 0
+    node.run_pass("sweep")
+    assert cgroup(node, "kubepods/besteffort").idle == 1
+    assert node.reconciler.stats.drift["cpu.idle"] == 1
+
+
+@BOTH
+def test_a_restarted_daemon_takes_back_the_idleness_of_the_one_before(version: int) -> None:
+    node = node_with(version, IDLE)
+    node.run_pass()
+    assert cgroup(node, "kubepods/besteffort").idle == 1
+    node.set_policy()
+    again = node.restarted()
+    again.run_pass()
+    assert cgroup(again, "kubepods/besteffort").idle == 0
+
+
+@BOTH
+def test_pods_and_classes_are_preferred_and_containers_are_not(version: int) -> None:
+    node = node_with(version, PREFERRED, group_identity=True)
+    shared = node.container(node.pod("shared", "LS", cpu_quota=100_000), cpu_quota=100_000)
+    batch = node.container(node.pod("batch", "BE", "BestEffort", batch_of(main=(500, 96))))
+    node.run_pass()
+    assert {path: c.bvt for path, c in node.kernel.cgroups.items()} == {
+        "kubepods": 0,
+        "kubepods/burstable": 2,
+        "kubepods/burstable/shared": 2,
+        shared: 0,
+        "kubepods/besteffort": -1,
+        "kubepods/besteffort/batch": -1,
+        batch: 0,
+    }
+    node.set_policy()
+    node.run_pass()
+    assert not any(c.bvt for c in node.kernel.cgroups.values())
+
+
+@BOTH
+def test_without_the_kernels_files_nothing_is_tried_and_nothing_fails(version: int) -> None:
+    node = node_with(version, {**PREFERRED, **BURST})
+    node.state = replace(node.state, cgroup_files=node.state.cgroup_files - {"cpu.max.burst", "cpu/cpu.cfs_burst_us"})
+    node.container(node.pod("shared", "LS", cpu_quota=100_000), cpu_quota=100_000)
+    node.run_pass()
+    assert node.kernel.log == []
+    assert node.warnings() == []
+
+
+@BOTH
+def test_bursts_follow_the_quota_down_and_up_without_a_refusal(version: int) -> None:
+    node = node_with(version, BURST)
+    pod = node.pod("shared", "LS", cpu_quota=100_000)
+    pod.spec = PodSpec({"main": ContainerSpec({}, {"cpu": "1"})})
+    container = node.container(pod, cpu_quota=100_000)
+    for policy, quota, burst in (
+        (BURST, 100_000, 100_000),
+        ({**BURST, **HALVED}, 50_000, 50_000),
+        (BURST, 100_000, 100_000),
+        (HALVED, 50_000, 0),
+        ({}, 100_000, 0),
+    ):
+        node.set_policy(**policy)
+        outcomes = node.run_pass()
+        assert [o.error for o in outcomes if o.error] == []
+        assert (cgroup(node, container).quota, cgroup(node, container).burst) == (quota, burst)
+        # On v1 the pod keeps kubelet's quota (cfs_quota.V1_POD).
+        own = cgroup(node, "kubepods/burstable/shared")
+        assert (own.quota, own.burst) == ((quota, burst) if version == 2 else (100_000, burst and 100_000))
+    assert node.kernel.violations == []
