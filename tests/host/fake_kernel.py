@@ -17,6 +17,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from koordnri.host.cgroup_files import CgroupFiles
+from tests.host.fake_disks import Disks
 
 ROOT = Path("/fake")
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -49,6 +50,7 @@ class Cgroup:
     """of files that hold one number and nothing else"""
     io_max: dict[str, dict[str, int]] = field(default_factory=dict)
     io_weight: dict[str, int] = field(default_factory=lambda: {"default": 100})
+    disks: Disks = field(default_factory=Disks)
 
     @property
     def ratio(self) -> Fraction | None:
@@ -126,7 +128,7 @@ class FakeKernel(CgroupFiles):
         below = path.removeprefix(f"{ROOT}/sys/fs/cgroup").lstrip("/")
         if self.version == 1:
             controller, _, below = below.partition("/")
-            if controller not in ("", "cpu", "cpuset", "memory"):
+            if controller not in ("", "cpu", "cpuset", "memory", "blkio"):
                 return "no such controller"
         return below
 
@@ -155,6 +157,8 @@ class FakeKernel(CgroupFiles):
 
     def _files(self, path: str) -> dict[str, str]:
         c = self.cgroups[path]
+        if not path:
+            return {n: text for n, text in c.disks.root_files(self.version).items() if n not in self.missing}
         memory = {"memory.high": _max(c.high), "memory.min": _max(c.min), "memory.low": _max(c.low)}
         if self.version == 1:
             files = {
@@ -185,6 +189,7 @@ class FakeKernel(CgroupFiles):
                 ),
                 "io.weight": "\n".join(f"{disk} {weight}" for disk, weight in c.io_weight.items()),
             }
+        files |= c.disks.files(self.version)
         files |= {name: str(c.numbers.get(name, start)) for name, (start, _) in self._numbers_of(path).items()}
         files["cpu.idle"] = str(c.idle)
         if self.group_identity:
@@ -264,6 +269,8 @@ class FakeKernel(CgroupFiles):
             case _ if name in (numbers := self._numbers_of(path)):
                 _refuse(int(text) not in numbers[name][1], errno.EINVAL)
                 c.numbers[name] = int(text)
+            case _ if c.disks.set(name, text):
+                pass
             case _:
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
 
