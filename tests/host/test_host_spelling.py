@@ -17,6 +17,10 @@ PAGE = page_bytes()
 V1_NO_LIMIT = str((2**63 - 1) // PAGE * PAGE)
 IO = "8:0 rbps=1048576 wbps=max riops=max wiops=120\n8:16 rbps=max wbps=max riops=5 wiops=max\n"
 ALL_MAX = "rbps=max wbps=max riops=max wiops=max"
+NO_IOPS, NO_BPS = 2**32 - 1, 2**64 - 1
+QOS = "8:0 enable=1 ctrl=user rpct=95.00 rlat=3000 wpct=95.00 wlat=3000 min=1.00 max=10000.00\n"
+AUTO = "enable=0 ctrl=auto rpct=0.00 rlat=250000 wpct=0.00 wlat=250000 min=1.00 max=10000.00"
+MODEL = "8:0 ctrl=user model=linear rbps=1000 rseqiops=2 rrandiops=3 wbps=4 wseqiops=5 wrandiops=6\n"
 
 
 def the_form(field: Field, version: int) -> Form:
@@ -55,6 +59,17 @@ def the_form(field: Field, version: int) -> Form:
         (fields.IO_WEIGHT, 2, "8:0", "default 100\n8:0 50\n", 50),
         (fields.IO_WEIGHT, 2, "8:16", "default 100\n8:0 50\n", "default"),
         (fields.IO_WEIGHT, 2, "", "default 100\n8:0 50\n", 100),
+        (fields.IO_WEIGHT, 1, "8:0", "default 100\n8:0 50\n", 50),
+        (fields.IO_WEIGHT, 1, "8:16", "default 100\n", "default"),
+        (fields.IO_LATENCY, 2, "8:0", "8:0 target=2500\n", "target=2500"),
+        (fields.IO_LATENCY, 2, "8:0", "\n", "target=0"),
+        (fields.IO_READ_BPS, 1, "8:0", "8:16 7\n8:0 1048576\n", 1_048_576),
+        (fields.IO_WRITE_IOPS, 1, "8:0", "8:16 7\n", 0),
+        (fields.IO_COST_WEIGHT, 1, "8:0", "default 100\n8:0 20\n", 20),
+        (fields.IO_COST_WEIGHT, 1, "8:16", "default 100\n8:0 20\n", 100),
+        (fields.IO_COST_QOS, 2, "8:0", QOS, QOS[4:-1]),
+        (fields.IO_COST_QOS, 1, "8:16", QOS, "enable=0"),
+        (fields.IO_COST_MODEL, 2, "8:16", MODEL, "ctrl=auto"),
     ],
 )
 def test_a_kernels_text_is_read_as(field: Field, version: int, key: str, text: str, value: Any) -> None:
@@ -88,6 +103,29 @@ def test_a_kernels_text_is_read_as(field: Field, version: int, key: str, text: s
         (fields.IO_WEIGHT, 2, "8:0", 50, "default 100\n", "8:0 50"),
         (fields.IO_WEIGHT, 2, "8:0", "default", "default 100\n8:0 50\n", "8:0 default"),
         (fields.IO_WEIGHT, 2, "", 200, "default 100\n", "default 200"),
+        (fields.IO_WEIGHT, 1, "8:0", "default", "default 100\n8:0 50\n", "8:0 default"),
+        pytest.param(
+            fields.IO_MAX,
+            2,
+            "8:0",
+            f"riops={NO_IOPS} rbps={NO_BPS}",
+            "",
+            "8:0 rbps=max riops=max",
+            id="all-ones-are-none",
+        ),
+        (fields.IO_MAX, 2, "8:0", f"riops={NO_IOPS - 1}", "", f"8:0 riops={NO_IOPS - 1}"),
+        (fields.IO_LATENCY, 2, "8:0", "target=0", "8:0 target=9\n", "8:0 target=0"),
+        (fields.IO_READ_BPS, 1, "8:0", 5, "", "8:0 5"),
+        (fields.IO_READ_BPS, 1, "8:0", 2**32, "", "8:0 4294967296"),
+        (fields.IO_READ_BPS, 1, "8:0", NO_BPS, "", "8:0 0"),
+        pytest.param(fields.IO_READ_IOPS, 1, "8:0", 2**32, "", "8:0 0", id="v1-would-make-32-bits-of-it"),
+        (fields.IO_WRITE_IOPS, 1, "8:0", NO_IOPS - 1, "", f"8:0 {NO_IOPS - 1}"),
+        (fields.IO_COST_WEIGHT, 1, "8:0", 100, "8:0 20\n", "8:0 100"),
+        (fields.IO_COST_QOS, 2, "8:0", "enable=1 ctrl=user rpct=95", "", "8:0 enable=1 ctrl=user rpct=95"),
+        pytest.param(
+            fields.IO_COST_QOS, 2, "8:0", AUTO, "", "8:0 enable=0 ctrl=auto", id="a-parameter-means-ctrl=user"
+        ),
+        (fields.IO_COST_MODEL, 1, "8:0", "ctrl=auto model=linear rbps=7", "", "8:0 ctrl=auto"),
     ],
 )
 def test_a_value_is_written_as(field: Field, version: int, key: str, value: Any, current: str, text: str) -> None:
@@ -120,6 +158,17 @@ def test_a_value_is_written_as(field: Field, version: int, key: str, value: Any,
         (fields.IO_MAX, 2, "wbps=5", ALL_MAX, False),
         (fields.IO_WEIGHT, 2, "default", "default", True),
         (fields.IO_WEIGHT, 2, 100, "default", False),
+        (fields.IO_MAX, 2, f"riops={NO_IOPS + 5}", ALL_MAX, True),
+        (fields.IO_READ_IOPS, 1, 2**40, 0, True),
+        (fields.IO_READ_IOPS, 1, NO_IOPS - 1, 0, False),
+        (fields.IO_READ_BPS, 1, 2**40, 2**40, True),
+        (fields.IO_COST_QOS, 2, "enable=1 ctrl=user rpct=95 rlat=3000", QOS[4:], True),
+        (fields.IO_COST_QOS, 2, "enable=1 ctrl=user rpct=90 rlat=3000", QOS[4:], False),
+        (fields.IO_COST_QOS, 2, "enable=0", AUTO, True),
+        (fields.IO_COST_QOS, 2, AUTO, AUTO.replace("250000", "5000"), True),
+        (fields.IO_COST_QOS, 2, AUTO, QOS[4:], False),
+        (fields.IO_COST_MODEL, 2, "ctrl=user rbps=1000", MODEL[4:], True),
+        (fields.IO_COST_MODEL, 2, "ctrl=auto", MODEL[4:], False),
     ],
 )
 def test_what_reads_back_is_the_same_or_not(field: Field, version: int, wanted: Any, read: Any, same: bool) -> None:
@@ -163,11 +212,24 @@ def test_a_text_that_no_kernel_writes_is_an_error(field: Field, version: int, te
         (fields.IO_MAX, "", ALL_MAX),
         (fields.IO_WEIGHT, "sda", 5),
         (fields.IO_WEIGHT, "8:0", "some"),
+        (fields.IO_LATENCY, "8:0", "2500"),
+        (fields.IO_LATENCY, "8:0", "target=soon"),
+        (fields.IO_LATENCY, "/dev/sda", "target=5"),
+        (fields.IO_COST_QOS, "8:0", ""),
+        (fields.IO_COST_QOS, "8:0", "enable"),
+        (fields.IO_COST_MODEL, "sda", "ctrl=auto"),
     ],
 )
 def test_a_value_that_no_kernel_takes_is_an_error(field: Field, key: str, value: Any) -> None:
     with pytest.raises(ValueError, match="expected"):
         the_form(field, 2).spell(value, key, "max 100000")
+
+
+@pytest.mark.parametrize(("key", "value"), [("8:0", -1), ("8:0", "5"), ("8:0", True), ("8:0", None), ("/dev/sda", 5)])
+@pytest.mark.parametrize("field", [fields.IO_READ_BPS, fields.IO_WRITE_IOPS, fields.IO_COST_WEIGHT])
+def test_v1_takes_no_other_limit_of_a_disk_than_a_number(field: Field, key: str, value: Any) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        the_form(field, 1).spell(value, key, "")
 
 
 @pytest.mark.parametrize(
