@@ -29,10 +29,12 @@ from koordnri.model.topology import Topology
 from koordnri.reconcile.classes import classes_above
 from koordnri.reconcile.comparison import Comparison, Released, Running, compare
 from tests.hooks.one_hook import policy_of
+from tests.host.fake_kernel import Cgroup
 
 BOTH = pytest.mark.parametrize("version", [1, 2])
 CLASS_DIRECTORIES = {"Guaranteed": "kubepods", "Burstable": "burstable", "BestEffort": "besteffort", "root": "."}
 BE_DISK = {"name": "/dev/sda", "ioCfg": {"readBPS": 1024, "ioWeightPercent": 30}}
+COST = {"name": "/dev/sdb", "ioCfg": {"enableUserModel": True, "modelReadBPS": 1 << 30}}
 LS_MEMORY = {"memoryQOS": {"enable": True, "minLimitPercent": 50, "lowLimitPercent": 80, "throttlingPercent": 90}}
 
 
@@ -55,6 +57,8 @@ POLICIES: dict[str, dict[str, Any]] = {
     "other name of the disk": classes(
         beClass={"blkioQOS": {"enable": True, "blocks": [{**BE_DISK, "name": "/dev/sda1"}]}}
     ),
+    "idle": classes(beClass={"cpuQOS": {"enable": True, "schedIdle": 1}}),
+    "cost of the disks": classes(cgroupRoot={"blkioQOS": {"enable": True, "blocks": [COST]}}),
     "no quotas": hooks(cfs_quota={"mode": "off"}),
     "quotas observed": HALVED | hooks(cfs_quota={"mode": "observe"}),
     "no cpusets": hooks(cpuset={"mode": "off"}),
@@ -112,6 +116,7 @@ def moves(found: Comparison, route: str) -> dict[tuple[str, str, str], tuple[Any
 @pytest.mark.parametrize("old", POLICIES)
 def test_exactly_what_is_told_is_then_written(version, old, new):
     node = busy_node(version, POLICIES[old])
+    node.kernel.cgroups[""] = Cgroup()
     node.run_pass()
     found = told(node, **POLICIES[new])
 
