@@ -40,6 +40,8 @@ class Allocator:
 
     def __init__(self) -> None:
         self._given: Mapping[str, Mapping[str, Given]] = {}
+        self._dra: Mapping[str, Mapping[str, CPUSet]] = {}
+        """likewise, of CPUs that a DRA driver gave"""
         self._lock = threading.Lock()
 
     @property
@@ -77,12 +79,18 @@ class Allocator:
             f"{len(list(node.topology.online))} are free ({free})"
         )
 
+    def note_dra(self, pod_id: str, name: str, cpus: CPUSet) -> None:
+        """A DRA driver gave these to a container."""
+        with self._lock:
+            self._dra = {**self._dra, pod_id: {**self._dra.get(pod_id, {}), name: cpus}}
+
     def forget_pod(self, pod_id: str) -> bool:
         """The pod is gone. Whether it had any."""
         with self._lock:
-            if pod_id not in self._given:
+            if pod_id not in self._given and pod_id not in self._dra:
                 return False
             self._given = {p: of for p, of in self._given.items() if p != pod_id}
+            self._dra = {p: of for p, of in self._dra.items() if p != pod_id}
         return True
 
     def restore(self, found: Iterable[tuple[Pod, str, str]]) -> None:
@@ -102,7 +110,7 @@ class Allocator:
                 wish = cast("Exclusive", exclusive)
                 given.setdefault(pod.id, {})[name] = Given(cpus, wish, pod.qos is QoSClass.LSE)
         with self._lock:
-            self._given = given
+            self._given, self._dra = given, {}
 
     def applied(self, node: NodeState, pods: Iterable[Pod]) -> NodeState:
         """The node with what is given, and with share pools of what is left where Koordinator publishes none."""
@@ -113,14 +121,16 @@ class Allocator:
             pod_id: {name: str(g.cpus) for name, g in of_pod.items() if g.cpus <= topology.online}
             for pod_id, of_pod in self._given.items()
         }
+        dra = {pod_id: {n: str(c) for n, c in of_pod.items()} for pod_id, of_pod in self._dra.items()}
         if node.ls_pools or node.be_pools:  # published by Koordinator, which knows of its own assignments
-            return replace(node, own_cpus=own) if own else node
+            return replace(node, own_cpus=own, dra_cpus=dra) if own or dra else node
         pools = share_pools(topology, self._taken(node, pods))
-        if not own and not pools.ls and not pools.be:
+        if not own and not dra and not pools.ls and not pools.be:
             return node
         return replace(
             node,
             own_cpus=own,
+            dra_cpus=dra,
             ls_pools=pools.ls,
             be_pools=pools.be,
             pools_are_local=True,
@@ -128,7 +138,10 @@ class Allocator:
         )
 
     def _taken(self, node: NodeState, pods: Iterable[Pod]) -> Taken:
-        lse, own = CPUSet(), CPUSet()
+        lse, own, dra = CPUSet(), CPUSet(), CPUSet()
+        for claimed in self._dra.values():
+            for cpus in claimed.values():
+                dra |= cpus
         for of_pod in self._given.values():
             for given in of_pod.values():
                 own |= given.cpus
@@ -146,7 +159,7 @@ class Allocator:
             if pod.qos is QoSClass.LSE:
                 lse |= cpus
         system = CPUSet.parse(node.system_cpus) if node.system_exclusive else CPUSet()
-        return Taken(lse, own, node.reserved_cpus | node.kubelet_cpus | system)
+        return Taken(lse, own, node.reserved_cpus | node.kubelet_cpus | system | dra)
 
     def _forget(self, pod_id: str, name: str) -> None:
         if name in self._given.get(pod_id, {}):

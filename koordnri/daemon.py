@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -31,6 +31,7 @@ from koordnri.policy_sources import PolicySources
 from koordnri.present import Present
 from koordnri.reconcile.reconciler import Failure, Reconciler, World
 from koordnri.reconcile.recorder import AUTO, RESYNC, UNSOLICITED, Push, Recorder
+from koordnri.session.cdi import why_no_cdi
 from koordnri.session.handler import EventHandler
 from koordnri.session.identity import Identity
 from koordnri.session.lock import NodeLock
@@ -147,7 +148,12 @@ class Daemon:
             self.recorder,
         )
         self.session = PluginSession(
-            config.identity, config.nri_socket, self.handler, self.log, on_config=self.sources.take_runtime_config
+            config.identity,
+            config.nri_socket,
+            self.handler,
+            self.log,
+            on_config=self.sources.take_runtime_config,
+            on_runtime=self.present.take,
         )
         # Hooks are pure, so two chains may share them; each thread has its own, for a chain counts without a lock.
         self.reconciler = Reconciler(
@@ -391,6 +397,7 @@ class Daemon:
         self.handler.snapshot = snapshot
 
     def _told(self, node: NodeState) -> NodeState:
+        node = replace(node, no_cdi=why_no_cdi(self.handler.runtime))
         return node if self._cluster is None else self._cluster.told(node)
 
     def _overlay(self, pod: Pod) -> Pod:

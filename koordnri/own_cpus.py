@@ -12,7 +12,7 @@ from typing import Any
 from koordnri.allocator import Allocator, NotEnough
 from koordnri.chain import Refused
 from koordnri.ledger import Ledger
-from koordnri.model import AnnotationError, Container, Decision, Pod
+from koordnri.model import AnnotationError, Container, CPUSet, Decision, Pod
 from koordnri.model.annotations import RESOURCE_STATUS
 from koordnri.model.cpu_wish import may_wish
 from koordnri.present import Present
@@ -82,6 +82,12 @@ class OwnCPUs:
             self._present.take()
             self._given.add(container.id)
         return "" if given is None else str(given)
+
+    def claimed(self, pod: Pod, name: str, cpus: CPUSet) -> None:
+        """See the handler."""
+        if cpus:
+            self._allocator.note_dra(pod.id, name, cpus)
+            self._follow()
 
     def gave(self, container_id: str) -> None:
         """See the handler."""

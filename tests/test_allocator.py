@@ -13,6 +13,7 @@ from koordnri.allocator import Allocator, Given, NotEnough
 from koordnri.model import AnnotationError, CPUSet, NodeState, Pod, Resources
 from koordnri.model.annotations import RESOURCE_STATUS
 from koordnri.model.cpu_wish import RESOURCE_SPEC, wishes_of
+from koordnri.model.dra import dra_cpus
 from koordnri.model.node import Pool
 from koordnri.model.topology import Topology
 
@@ -250,3 +251,31 @@ def test_no_cpu_is_given_twice_nothing_is_lost_and_a_restart_changes_nothing(act
     for name in list(alive):
         allocator.forget_pod(name)
     assert allocator.applied(NODE, ()) is NODE, "back at the start"
+
+
+# -- others' claims ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("env", "cpus"),
+    [
+        (["PATH=/bin", "DRA_CPUSET_claim-1=2-3", "DRA_CPUSET_claim-2=8"], "2-3,8"),
+        (["XDRA_CPUSET_a=1", "DRA_CPUSET=1", "dra_cpuset_a=1"], ""),
+        (["DRA_CPUSET_a=all", "DRA_CPUSET_b=", "DRA_CPUSET_c"], ""),
+    ],
+)
+def test_what_a_dra_driver_gave_is_read_from_the_environment(env, cpus):
+    assert str(dra_cpus(env)) == cpus
+
+
+def test_what_a_dra_driver_gave_is_nobody_elses_and_goes_with_its_pod():
+    allocator = Allocator()
+    allocator.note_dra("d", "main", CPUSet([0, 8]))
+    assert give(allocator, "a") == "1,9"
+    node = allocator.applied(NODE, ())
+    assert node.dra_cpus == {"d": {"main": "0,8"}}
+    assert pools(*node.ls_pools) == ["2-3,10-11", "4-7,12-15"]
+    assert pools(*node.be_pools) == ["1-3,9-11", "4-7,12-15"]
+    allocator.forget_pod("d")
+    allocator.forget_pod("a")
+    assert allocator.applied(NODE, ()) is NODE

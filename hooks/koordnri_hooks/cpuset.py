@@ -53,6 +53,9 @@ class CPUSetHook(Hook):
     def _decide(self, ctx: ContainerContext) -> None:
         pod, node = ctx.pod, ctx.node
         qos = pod.qos
+        if node.dra_cpus and ctx.container.name in node.dra_cpus.get(pod.id, ()):
+            ctx.skip(CPU_CPUS, "left to the DRA driver that gave it its CPUs")
+            return
         if node.own_cpus and (own := ctx.own_cpus):
             ctx.set(CPU_CPUS, own, "CPUs of its own, given by this node")
             return

@@ -45,6 +45,9 @@ def value_in(spec: api.Container, setting: Setting, node: NodeState) -> Any:
         return next((_mount(m) for m in spec.mounts if m.destination == key), None)
     if field is fields.DEVICE:
         return next((_device(d) for d in spec.linux.devices if d.path == key), None)
+    if field is fields.CDI:
+        prefix = f"{key}="
+        return ",".join(d.name.removeprefix(prefix) for d in spec.CDI_devices if d.name.startswith(prefix)) or None
     return None
 
 

@@ -22,7 +22,7 @@ from koordnri.host.pod_volumes import read_pod_volumes
 from koordnri.host.rdma import read_rdma_cm, read_rdma_devices
 from koordnri.host.resctrl import read_groups, read_resctrl
 from koordnri.host.topology import read_online, read_topology
-from koordnri.model import NodeState
+from koordnri.model import CPUSet, NodeState
 
 MOST_PROBLEMS = 20
 """More than anybody reads; a broken /sys with hundreds of CPUs must not become a log of thousands of lines."""
@@ -73,6 +73,7 @@ def _facts(root: Path) -> dict[str, Any]:
     """The fields of NodeState that this room owns."""
     files = HostFiles(root)
     version = read_version(files)
+    policy, kubelet_cpus = read_cpu_policy(files)
     facts: dict[str, Any] = {
         "topology": read_topology(files),
         # Where nothing is known, a v2 node without any file is what makes every hook leave the cgroup's files alone.
@@ -91,7 +92,8 @@ def _facts(root: Path) -> dict[str, Any]:
         "page_bytes": page_bytes(),
         "rdma_devices": read_rdma_devices(files),
         "rdma_cm": read_rdma_cm(files),
-        "kubelet_cpu_policy": read_cpu_policy(files),
+        "kubelet_cpu_policy": policy,
+        "kubelet_cpus": kubelet_cpus if policy == "static" else CPUSet(),
     }
     problems = files.problems
     if len(problems) > MOST_PROBLEMS:

@@ -95,6 +95,8 @@ class NodeState:
     """whether the share pools are our own reckoning, as no koord-scheduler publishes them"""
     own_cpus: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """pod id → container → CPUs that this node gave to it alone"""
+    dra_cpus: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """pod id → container → CPUs that a DRA driver gave to it; nobody else's business"""
     kubelet_cpus: CPUSet = field(default_factory=CPUSet)
     """CPUs that kubelet's static CPU manager gave to single containers"""
     system_cpus: str = ""

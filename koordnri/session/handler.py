@@ -16,10 +16,12 @@ from google.protobuf.message import Message
 
 from koordnri.chain import Chain, Refused, Snapshot
 from koordnri.ledger import Entry, Ledger
-from koordnri.model import Container, ContainerContext, Decision, Event, NodeState, Pod, Setting
+from koordnri.model import Container, ContainerContext, CPUSet, Decision, Event, NodeState, Pod, Setting
 from koordnri.model.annotations import RESOURCE_STATUS
 from koordnri.model.cpu_wish import may_wish
 from koordnri.model.difference import asked_since, changes, restorations, through_runtime
+from koordnri.model.dra import PREFIX as DRA_PREFIX
+from koordnri.model.dra import dra_cpus
 from koordnri.model.pod import PodSpec
 from koordnri.model.resources import BASELINE_KEY, NOTHING, Note, encode_note
 from koordnri.model.routes import WRITE
@@ -34,6 +36,7 @@ from koordnri.wire import events
 from koordnri.wire import views_pb2 as views
 
 T = TypeVar("T")
+_DRA = DRA_PREFIX.encode()
 SUBSCRIBED = (
     events.Event.RUN_POD_SANDBOX,
     events.Event.REMOVE_POD_SANDBOX,
@@ -62,6 +65,9 @@ class OwnCPUs(Protocol):
         """CPUs for a container that is about to be created, as they are noted with it; "" when it gets none. The handler's snapshot
         has them then. Raises chain.Refused.
         """
+
+    def claimed(self, pod: Pod, name: str, cpus: CPUSet) -> None:
+        """A DRA driver has given CPUs to a container; the handler's snapshot knows it then."""
 
     def gave(self, container_id: str) -> None:
         """The runtime has been told: now the others must go."""
@@ -194,7 +200,12 @@ class EventHandler:
         # What the message carries under our annotation's key is not ours yet: only resources count here.
         baseline = resources_from(message.linux.resources)
         container = Container(message.id, message.name, pod.id, baseline)
-        own = "" if self.cpus is None else self.cpus.give(pod, container)
+        own = ""
+        if self.cpus is not None:
+            if _DRA in payload:  # a search of a fraction of a µs, instead of parsing the environment of every container
+                environment = api.CreateContainerRequest.FromString(payload).container.env
+                self.cpus.claimed(pod, container.name, dra_cpus(environment))
+            own = self.cpus.give(pod, container)
         snapshot, nri = self.snapshot, self.runtime.nri
         others = () if self._recorder is None else self._recorder.for_reply(message.id)
         if self.catch_up is not None:
@@ -377,7 +388,7 @@ class EventHandler:
         by_id = {p.id: p for p in known}
         containers = list(containers)
         if self.cpus is not None:
-            self._restore_cpus(by_id, containers)
+            self._restore_cpus(self.cpus, by_id, containers)
             snapshot = self.snapshot
         response = api.SynchronizeResponse()
         settled: list[tuple[Pod, Container, Decision, Note | None, Sent | None]] = []
@@ -429,15 +440,19 @@ class EventHandler:
 
         return Answer(response, settle)
 
-    def _restore_cpus(self, pods: Mapping[str, Pod], containers: Iterable[views.Container]) -> None:
-        found = []
+    def _restore_cpus(self, cpus: OwnCPUs, pods: Mapping[str, Pod], containers: Iterable[views.Container]) -> None:
+        found, claims = [], []
         for message in containers:
             pod = pods.get(message.pod_sandbox_id)
-            if pod is not None and may_wish(pod):
-                note = Known.of(message, pod, self._ledger, self.snapshot.node).note
-                if note.own:
-                    found.append((pod, message.name, note.own))
-        self.cpus.restore(found)  # type: ignore[union-attr]  # asked for by its only caller
+            if pod is None:
+                continue
+            if may_wish(pod) and (note := Known.of(message, pod, self._ledger, self.snapshot.node).note).own:
+                found.append((pod, message.name, note.own))
+            if claimed := dra_cpus(message.env):
+                claims.append((pod, message.name, claimed))
+        cpus.restore(found)
+        for claim in claims:
+            cpus.claimed(*claim)
 
 
 def _difference(known: Known, node: NodeState, decision: Decision) -> tuple[list[Setting], api.ContainerUpdate]:

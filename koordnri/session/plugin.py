@@ -84,6 +84,7 @@ class PluginSession:
         log: Log,
         monotonic: Callable[[], float] = time.monotonic,
         on_config: Callable[[str], None] = lambda text: None,
+        on_runtime: Callable[[], None] = lambda: None,
     ) -> None:
         self.state = State.DISCONNECTED
         self.stats = SessionStats()
@@ -95,6 +96,7 @@ class PluginSession:
         self._log = log
         self._monotonic = monotonic
         self._on_config = on_config
+        self._on_runtime = on_runtime
         self._stopping = threading.Event()
         self._trunk: Trunk | None = None
         self._reader: threading.Thread | None = None
@@ -332,6 +334,7 @@ class PluginSession:
         self.state, self.problem = State.CONFIGURED, "waiting for the runtime's Synchronize"
         self.stats.registrations += 1
         self._log.info("registered", runtime=runtime.name, version=runtime.version, nri=str(runtime.nri))
+        self._on_runtime()
         if request.config:
             self._on_config(request.config)
         if self._identity.fd is not None and not has(runtime.nri, Feature.SPLIT_SYNC):

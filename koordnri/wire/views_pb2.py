@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19koordnri/wire/views.proto\x12\x0ekoordnri.views\"\x1e\n\rOptionalInt64\x12\r\n\x05value\x18\x01 \x01(\x03\"\x1f\n\x0eOptionalUInt64\x12\r\n\x05value\x18\x01 \x01(\x04\";\n\x0bLinuxMemory\x12,\n\x05limit\x18\x01 \x01(\x0b\x32\x1d.koordnri.views.OptionalInt64\"\xb4\x01\n\x08LinuxCPU\x12.\n\x06shares\x18\x01 \x01(\x0b\x32\x1e.koordnri.views.OptionalUInt64\x12,\n\x05quota\x18\x02 \x01(\x0b\x32\x1d.koordnri.views.OptionalInt64\x12.\n\x06period\x18\x03 \x01(\x0b\x32\x1e.koordnri.views.OptionalUInt64\x12\x0c\n\x04\x63pus\x18\x06 \x01(\t\x12\x0c\n\x04mems\x18\x07 \x01(\t\"\xd2\x01\n\x0eLinuxResources\x12+\n\x06memory\x18\x01 \x01(\x0b\x32\x1b.koordnri.views.LinuxMemory\x12%\n\x03\x63pu\x18\x02 \x01(\x0b\x32\x18.koordnri.views.LinuxCPU\x12<\n\x07unified\x18\x06 \x03(\x0b\x32+.koordnri.views.LinuxResources.UnifiedEntry\x1a.\n\x0cUnifiedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"_\n\x0fLinuxPodSandbox\x12\x35\n\rpod_resources\x18\x02 \x01(\x0b\x32\x1e.koordnri.views.LinuxResources\x12\x15\n\rcgroup_parent\x18\x03 \x01(\t\"\xec\x02\n\nPodSandbox\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0b\n\x03uid\x18\x03 \x01(\t\x12\x11\n\tnamespace\x18\x04 \x01(\t\x12\x36\n\x06labels\x18\x05 \x03(\x0b\x32&.koordnri.views.PodSandbox.LabelsEntry\x12@\n\x0b\x61nnotations\x18\x06 \x03(\x0b\x32+.koordnri.views.PodSandbox.AnnotationsEntry\x12\x17\n\x0fruntime_handler\x18\x07 \x01(\t\x12.\n\x05linux\x18\x08 \x01(\x0b\x32\x1f.koordnri.views.LinuxPodSandbox\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x32\n\x10\x41nnotationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"C\n\x0eLinuxContainer\x12\x31\n\tresources\x18\x03 \x01(\x0b\x32\x1e.koordnri.views.LinuxResources\"\xf0\x01\n\tContainer\x12\n\n\x02id\x18\x01 \x01(\t\x12\x16\n\x0epod_sandbox_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\r\n\x05state\x18\x04 \x01(\x05\x12?\n\x0b\x61nnotations\x18\x06 \x03(\x0b\x32*.koordnri.views.Container.AnnotationsEntry\x12-\n\x05linux\x18\x0b \x01(\x0b\x32\x1e.koordnri.views.LinuxContainer\x1a\x32\n\x10\x41nnotationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"o\n\x0cNewContainer\x12\n\n\x02id\x18\x01 \x01(\t\x12\x16\n\x0epod_sandbox_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12-\n\x05linux\x18\x0b \x01(\x0b\x32\x1e.koordnri.views.LinuxContainer\"\x12\n\x04Gone\x12\n\n\x02id\x18\x01 \x01(\t\"\x1f\n\x04Live\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0b\n\x03pid\x18\x0c \x01(\r\"r\n\x16\x43reateContainerRequest\x12\'\n\x03pod\x18\x01 \x01(\x0b\x32\x1a.koordnri.views.PodSandbox\x12/\n\tcontainer\x18\x02 \x01(\x0b\x32\x1c.koordnri.views.NewContainer\"\xa8\x01\n\x16UpdateContainerRequest\x12\'\n\x03pod\x18\x01 \x01(\x0b\x32\x1a.koordnri.views.PodSandbox\x12,\n\tcontainer\x18\x02 \x01(\x0b\x32\x19.koordnri.views.Container\x12\x37\n\x0flinux_resources\x18\x03 \x01(\x0b\x32\x1e.koordnri.views.LinuxResources\"A\n\x16RemoveContainerRequest\x12\'\n\tcontainer\x18\x02 \x01(\x0b\x32\x14.koordnri.views.Gone\"?\n\x14RunPodSandboxRequest\x12\'\n\x03pod\x18\x01 \x01(\x0b\x32\x1a.koordnri.views.PodSandbox\"<\n\x17RemovePodSandboxRequest\x12!\n\x03pod\x18\x01 \x01(\x0b\x32\x14.koordnri.views.Gone\"s\n\x10StateChangeEvent\x12\r\n\x05\x65vent\x18\x01 \x01(\x05\x12\'\n\x03pod\x18\x02 \x01(\x0b\x32\x1a.koordnri.views.PodSandbox\x12\'\n\tcontainer\x18\x03 \x01(\x0b\x32\x14.koordnri.views.Live\"c\n\x15StartContainerRequest\x12!\n\x03pod\x18\x01 \x01(\x0b\x32\x14.koordnri.views.Gone\x12\'\n\tcontainer\x18\x02 \x01(\x0b\x32\x14.koordnri.views.Live\"{\n\x12SynchronizeRequest\x12(\n\x04pods\x18\x01 \x03(\x0b\x32\x1a.koordnri.views.PodSandbox\x12-\n\ncontainers\x18\x02 \x03(\x0b\x32\x19.koordnri.views.Container\x12\x0c\n\x04more\x18\x03 \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19koordnri/wire/views.proto\x12\x0ekoordnri.views\"\x1e\n\rOptionalInt64\x12\r\n\x05value\x18\x01 \x01(\x03\"\x1f\n\x0eOptionalUInt64\x12\r\n\x05value\x18\x01 \x01(\x04\";\n\x0bLinuxMemory\x12,\n\x05limit\x18\x01 \x01(\x0b\x32\x1d.koordnri.views.OptionalInt64\"\xb4\x01\n\x08LinuxCPU\x12.\n\x06shares\x18\x01 \x01(\x0b\x32\x1e.koordnri.views.OptionalUInt64\x12,\n\x05quota\x18\x02 \x01(\x0b\x32\x1d.koordnri.views.OptionalInt64\x12.\n\x06period\x18\x03 \x01(\x0b\x32\x1e.koordnri.views.OptionalUInt64\x12\x0c\n\x04\x63pus\x18\x06 \x01(\t\x12\x0c\n\x04mems\x18\x07 \x01(\t\"\xd2\x01\n\x0eLinuxResources\x12+\n\x06memory\x18\x01 \x01(\x0b\x32\x1b.koordnri.views.LinuxMemory\x12%\n\x03\x63pu\x18\x02 \x01(\x0b\x32\x18.koordnri.views.LinuxCPU\x12<\n\x07unified\x18\x06 \x03(\x0b\x32+.koordnri.views.LinuxResources.UnifiedEntry\x1a.\n\x0cUnifiedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"_\n\x0fLinuxPodSandbox\x12\x35\n\rpod_resources\x18\x02 \x01(\x0b\x32\x1e.koordnri.views.LinuxResources\x12\x15\n\rcgroup_parent\x18\x03 \x01(\t\"\xec\x02\n\nPodSandbox\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0b\n\x03uid\x18\x03 \x01(\t\x12\x11\n\tnamespace\x18\x04 \x01(\t\x12\x36\n\x06labels\x18\x05 \x03(\x0b\x32&.koordnri.views.PodSandbox.LabelsEntry\x12@\n\x0b\x61nnotations\x18\x06 \x03(\x0b\x32+.koordnri.views.PodSandbox.AnnotationsEntry\x12\x17\n\x0fruntime_handler\x18\x07 \x01(\t\x12.\n\x05linux\x18\x08 \x01(\x0b\x32\x1f.koordnri.views.LinuxPodSandbox\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x32\n\x10\x41nnotationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"C\n\x0eLinuxContainer\x12\x31\n\tresources\x18\x03 \x01(\x0b\x32\x1e.koordnri.views.LinuxResources\"\xfd\x01\n\tContainer\x12\n\n\x02id\x18\x01 \x01(\t\x12\x16\n\x0epod_sandbox_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\r\n\x05state\x18\x04 \x01(\x05\x12?\n\x0b\x61nnotations\x18\x06 \x03(\x0b\x32*.koordnri.views.Container.AnnotationsEntry\x12\x0b\n\x03\x65nv\x18\x08 \x03(\t\x12-\n\x05linux\x18\x0b \x01(\x0b\x32\x1e.koordnri.views.LinuxContainer\x1a\x32\n\x10\x41nnotationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"o\n\x0cNewContainer\x12\n\n\x02id\x18\x01 \x01(\t\x12\x16\n\x0epod_sandbox_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12-\n\x05linux\x18\x0b \x01(\x0b\x32\x1e.koordnri.views.LinuxContainer\"\x12\n\x04Gone\x12\n\n\x02id\x18\x01 \x01(\t\"\x1f\n\x04Live\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0b\n\x03pid\x18\x0c \x01(\r\"r\n\x16\x43reateContainerRequest\x12\'\n\x03pod\x18\x01 \x01(\x0b\x32\x1a.koordnri.views.PodSandbox\x12/\n\tcontainer\x18\x02 \x01(\x0b\x32\x1c.koordnri.views.NewContainer\"\xa8\x01\n\x16UpdateContainerRequest\x12\'\n\x03pod\x18\x01 \x01(\x0b\x32\x1a.koordnri.views.PodSandbox\x12,\n\tcontainer\x18\x02 \x01(\x0b\x32\x19.koordnri.views.Container\x12\x37\n\x0flinux_resources\x18\x03 \x01(\x0b\x32\x1e.koordnri.views.LinuxResources\"A\n\x16RemoveContainerRequest\x12\'\n\tcontainer\x18\x02 \x01(\x0b\x32\x14.koordnri.views.Gone\"?\n\x14RunPodSandboxRequest\x12\'\n\x03pod\x18\x01 \x01(\x0b\x32\x1a.koordnri.views.PodSandbox\"<\n\x17RemovePodSandboxRequest\x12!\n\x03pod\x18\x01 \x01(\x0b\x32\x14.koordnri.views.Gone\"s\n\x10StateChangeEvent\x12\r\n\x05\x65vent\x18\x01 \x01(\x05\x12\'\n\x03pod\x18\x02 \x01(\x0b\x32\x1a.koordnri.views.PodSandbox\x12\'\n\tcontainer\x18\x03 \x01(\x0b\x32\x14.koordnri.views.Live\"c\n\x15StartContainerRequest\x12!\n\x03pod\x18\x01 \x01(\x0b\x32\x14.koordnri.views.Gone\x12\'\n\tcontainer\x18\x02 \x01(\x0b\x32\x14.koordnri.views.Live\"{\n\x12SynchronizeRequest\x12(\n\x04pods\x18\x01 \x03(\x0b\x32\x1a.koordnri.views.PodSandbox\x12-\n\ncontainers\x18\x02 \x03(\x0b\x32\x19.koordnri.views.Container\x12\x0c\n\x04more\x18\x03 \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -62,29 +62,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LINUXCONTAINER']._serialized_start=1031
   _globals['_LINUXCONTAINER']._serialized_end=1098
   _globals['_CONTAINER']._serialized_start=1101
-  _globals['_CONTAINER']._serialized_end=1341
+  _globals['_CONTAINER']._serialized_end=1354
   _globals['_CONTAINER_ANNOTATIONSENTRY']._serialized_start=979
   _globals['_CONTAINER_ANNOTATIONSENTRY']._serialized_end=1029
-  _globals['_NEWCONTAINER']._serialized_start=1343
-  _globals['_NEWCONTAINER']._serialized_end=1454
-  _globals['_GONE']._serialized_start=1456
-  _globals['_GONE']._serialized_end=1474
-  _globals['_LIVE']._serialized_start=1476
-  _globals['_LIVE']._serialized_end=1507
-  _globals['_CREATECONTAINERREQUEST']._serialized_start=1509
-  _globals['_CREATECONTAINERREQUEST']._serialized_end=1623
-  _globals['_UPDATECONTAINERREQUEST']._serialized_start=1626
-  _globals['_UPDATECONTAINERREQUEST']._serialized_end=1794
-  _globals['_REMOVECONTAINERREQUEST']._serialized_start=1796
-  _globals['_REMOVECONTAINERREQUEST']._serialized_end=1861
-  _globals['_RUNPODSANDBOXREQUEST']._serialized_start=1863
-  _globals['_RUNPODSANDBOXREQUEST']._serialized_end=1926
-  _globals['_REMOVEPODSANDBOXREQUEST']._serialized_start=1928
-  _globals['_REMOVEPODSANDBOXREQUEST']._serialized_end=1988
-  _globals['_STATECHANGEEVENT']._serialized_start=1990
-  _globals['_STATECHANGEEVENT']._serialized_end=2105
-  _globals['_STARTCONTAINERREQUEST']._serialized_start=2107
-  _globals['_STARTCONTAINERREQUEST']._serialized_end=2206
-  _globals['_SYNCHRONIZEREQUEST']._serialized_start=2208
-  _globals['_SYNCHRONIZEREQUEST']._serialized_end=2331
+  _globals['_NEWCONTAINER']._serialized_start=1356
+  _globals['_NEWCONTAINER']._serialized_end=1467
+  _globals['_GONE']._serialized_start=1469
+  _globals['_GONE']._serialized_end=1487
+  _globals['_LIVE']._serialized_start=1489
+  _globals['_LIVE']._serialized_end=1520
+  _globals['_CREATECONTAINERREQUEST']._serialized_start=1522
+  _globals['_CREATECONTAINERREQUEST']._serialized_end=1636
+  _globals['_UPDATECONTAINERREQUEST']._serialized_start=1639
+  _globals['_UPDATECONTAINERREQUEST']._serialized_end=1807
+  _globals['_REMOVECONTAINERREQUEST']._serialized_start=1809
+  _globals['_REMOVECONTAINERREQUEST']._serialized_end=1874
+  _globals['_RUNPODSANDBOXREQUEST']._serialized_start=1876
+  _globals['_RUNPODSANDBOXREQUEST']._serialized_end=1939
+  _globals['_REMOVEPODSANDBOXREQUEST']._serialized_start=1941
+  _globals['_REMOVEPODSANDBOXREQUEST']._serialized_end=2001
+  _globals['_STATECHANGEEVENT']._serialized_start=2003
+  _globals['_STATECHANGEEVENT']._serialized_end=2118
+  _globals['_STARTCONTAINERREQUEST']._serialized_start=2120
+  _globals['_STARTCONTAINERREQUEST']._serialized_end=2219
+  _globals['_SYNCHRONIZEREQUEST']._serialized_start=2221
+  _globals['_SYNCHRONIZEREQUEST']._serialized_end=2344
 # @@protoc_insertion_point(module_scope)

@@ -317,6 +317,7 @@ class Container(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     ANNOTATIONS_FIELD_NUMBER: _builtins.int
+    ENV_FIELD_NUMBER: _builtins.int
     LINUX_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     pod_sandbox_id: _builtins.str
@@ -324,6 +325,8 @@ class Container(_message.Message):
     state: _builtins.int
     @_builtins.property
     def annotations(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
+    @_builtins.property
+    def env(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def linux(self) -> Global___LinuxContainer: ...
     def __init__(
@@ -334,11 +337,12 @@ class Container(_message.Message):
         name: _builtins.str = ...,
         state: _builtins.int = ...,
         annotations: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        env: _abc.Iterable[_builtins.str] | None = ...,
         linux: Global___LinuxContainer | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["linux", b"linux"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotations", b"annotations", "id", b"id", "linux", b"linux", "name", b"name", "pod_sandbox_id", b"pod_sandbox_id", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotations", b"annotations", "env", b"env", "id", b"id", "linux", b"linux", "name", b"name", "pod_sandbox_id", b"pod_sandbox_id", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -100,6 +100,7 @@ def test_the_daemon_is_told_of_the_whole_life(simulated: list[dict[str, Any]]) -
     assert web["events"] == {
         "RUN_POD_SANDBOX": 1,
         "CREATE_CONTAINER": 2,
+        "START_CONTAINER": 2,
         "UPDATE_CONTAINER": 2,
         "REMOVE_CONTAINER": 2,
         "REMOVE_POD_SANDBOX": 1,

@@ -60,7 +60,8 @@ _V3 = """
     sandbox = "{image}"
 [plugins."io.containerd.cri.v1.runtime"]
   restrict_oom_score_adj = true
-  enable_cdi = false
+  enable_cdi = true
+  cdi_spec_dirs = ["{work}/cdi"]
   enable_unprivileged_ports = false
   enable_unprivileged_icmp = false
   [plugins."io.containerd.cri.v1.runtime".cni]
@@ -73,7 +74,7 @@ _V3 = """
       Root = "{work}/runc"
       SystemdCgroup = {systemd}
 """
-_DIRECTORIES = ("root", "state", "opt", "nri", "nri-plugins", "nri-conf", "cni-bin", "cni-conf", "runc")
+_DIRECTORIES = ("root", "state", "opt", "nri", "nri-plugins", "nri-conf", "cdi", "cni-bin", "cni-conf", "runc")
 
 
 class Containerd:

@@ -111,3 +111,28 @@ def test_devices_that_cannot_be_cost_the_container_nothing(
     pods.check_batch(kubelet, container)
     assert "NVIDIA_VISIBLE_DEVICES" not in kubelet.environment(container)
     assert daemon.metric("koordnri_registrations_total") == 1
+
+
+def test_devices_go_by_cdi_where_the_runtime_injects_them_and_by_environment_elsewhere(
+    kubelet: Kubelet, new_daemon: Callable[..., Daemon]
+) -> None:
+    edits = {
+        "env": ["CDI_DEVICE=0"],
+        "deviceNodes": [{"path": "/dev/nvidia0", "type": "c", "major": 1, "minor": 11, "permissions": "rw"}],
+    }
+    spec = {"cdiVersion": "0.5.0", "kind": "nvidia.com/gpu", "devices": [{"name": "0", "containerEdits": edits}]}
+    (kubelet.runtime.work / "cdi").mkdir(exist_ok=True)
+    (kubelet.runtime.work / "cdi/nvidia.json").write_text(json.dumps(spec))
+    new_daemon(policy="koordnri-config: {hooks: {gpu: {inject: cdi, requireRequest: never}}}\n").start()
+
+    container = kubelet.run_container(kubelet.run_pod(annotations=pods.gpus(0)), env={"NVIDIA_VISIBLE_DEVICES": "all"})
+
+    environment = kubelet.environment(container)
+    if kubelet.runtime.name == "containerd-2":
+        assert environment["NVIDIA_VISIBLE_DEVICES"] == "void"
+        assert environment["CDI_DEVICE"] == "0"
+        assert node(kubelet, container, "/dev/nvidia0")[1] == VERBS
+        assert opens(kubelet, container, "/dev/nvidia0") == "opened\n"
+    else:
+        assert environment["NVIDIA_VISIBLE_DEVICES"] == "0"
+        assert not inside(kubelet, container, "/dev/nvidia0").exists()

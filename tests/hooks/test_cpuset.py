@@ -1,5 +1,7 @@
 """Hook cpuset. `v19` in a test's name is row 19 of Koordinator's own vectors (reference, section 12)."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -172,3 +174,50 @@ def test_deciding_again_from_the_same_baseline_gives_the_same(qos, parent, cpuse
     assert values(first) == values(again) == values(fresh)
     assert first.skipped == again.skipped == fresh.skipped
     assert "" not in values(first).values()
+
+
+# -- CPUs that this node gave, and those that a DRA driver gave --------------------------------------------------------
+
+OWN = replace(NODE, own_cpus={"sandbox": {"main": "2,10"}}, pools_are_local=True)
+
+
+def test_what_this_node_gave_comes_before_everything_else():
+    made = run(CPUSetHook(), context(pod("LSR", GUARANTEED), node=OWN))
+    assert values(made) == {"cpu.cpus": "2,10"}
+    other = run(CPUSetHook(), context(pod("LS", BURSTABLE), node=replace(OWN, own_cpus={"another": {"main": "2"}})))
+    assert values(other) == {"cpu.cpus": "0-7,8-15"}
+
+
+def test_a_container_with_cpus_of_its_own_counts_as_pinned():
+    ctx = context(pod("LSR", GUARANTEED), node=OWN)
+    assert values(run(CPUSetHook(), ctx)) == {"cpu.cpus": "2,10"}
+    assert ctx.cpus_pinned
+
+
+def test_a_container_of_a_dra_driver_is_left_alone():
+    made = run(CPUSetHook(), context(pod("LS", BURSTABLE), node=replace(NODE, dra_cpus={"sandbox": {"main": "3"}})))
+    assert values(made) == {}
+    assert "DRA" in made.skipped["cpu.cpus"]
+
+
+def test_besteffort_is_kept_off_lses_cpus_where_the_pools_are_our_own_reckoning():
+    assert values(run(CPUSetHook(), context(pod("", BESTEFFORT), node=NODE))) == {}
+    assert values(run(CPUSetHook(), context(pod("", BESTEFFORT), node=replace(OWN, own_cpus={})))) == {
+        "cpu.cpus": "0-6,8-14"
+    }
+
+
+@pytest.mark.parametrize("text", ["{", '{"preferredCPUBindPolicy": "Everything"}'])
+def test_a_wish_that_cannot_be_read_costs_the_hooks_fields_and_names_the_key(text):
+    one = pod("LSR", GUARANTEED, {"scheduling.koordinator.sh/resource-spec": text})
+    with pytest.raises(AnnotationError, match="resource-spec"):
+        CPUSetHook().decide(context(one, Resources(2048, 200_000), node=NODE))
+
+
+@pytest.mark.parametrize(("cpus", "mems"), [("2,10", "0"), ("6", "1"), ("0-15", None)])
+def test_memory_follows_the_cpus_where_the_policy_says_so(cpus, mems):
+    bind = policy_of(koordnri_config={"hooks": {"cpuset": {"memoryBind": True}}})
+    node = replace(OWN, own_cpus={"sandbox": {"main": cpus}})
+    made = values(run(CPUSetHook(), context(pod("LSR", GUARANTEED), node=node, policy=bind)))
+    assert made == ({"cpu.cpus": cpus, "cpu.mems": mems} if mems else {"cpu.cpus": cpus})
+    assert "cpu.mems" not in values(run(CPUSetHook(), context(pod("LSR", GUARANTEED), node=node)))

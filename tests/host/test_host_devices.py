@@ -88,6 +88,13 @@ def test_pages_are_the_kernels(tmp_path: Path) -> None:
     assert read_node(tmp_path, "n").page_bytes == os.sysconf("SC_PAGE_SIZE")
 
 
+@pytest.mark.parametrize(("policy", "given"), [("static", "1-2,5"), ("none", "")])
+def test_what_kubelets_cpu_manager_gave_away(tmp_path: Path, policy: str, given: str) -> None:
+    entries = '{"uid-1": {"main": "1-2"}, "uid-2": {"main": "5", "side": ""}}'
+    text = f'{{"policyName":"{policy}","defaultCpuSet":"0","entries":{entries},"checksum":1}}'
+    assert str(read(HostTree(tmp_path).write("var/lib/kubelet/cpu_manager_state", text)).kubelet_cpus) == given
+
+
 @pytest.mark.parametrize("policy", ["none", "static"])
 def test_the_policy_of_kubelets_cpu_manager(tmp_path: Path, policy: str) -> None:
     assert read(HostTree(tmp_path).cpu_manager(policy)).kubelet_cpu_policy == policy
@@ -109,5 +116,5 @@ def test_a_nonsensical_checkpoint_is_policy_none_and_a_problem(tmp_path: Path, t
     assert node.kubelet_cpu_policy == "none"
     assert problems(node, "kubelet") == [
         f"{tmp_path}/var/lib/kubelet/cpu_manager_state: "
-        f'expected JSON with "policyName" none or static, got "{text[:60]}"'
+        f'expected JSON with "policyName" none or static, and "entries" of CPU lists, got "{text[:60]}"'
     ]

@@ -43,6 +43,8 @@ def unsolicited(subject: Subject) -> Unsolicited:
 
 
 def preload(runtime: Runtime, count: int = 3) -> None:
+    """Containers that run, known to a plugin that is synchronized: it has answered an event since."""
+    runtime.run_pod_sandbox(pod("probe"))
     runtime.preload([pod()], [container(f"c{i}", state=api.CONTAINER_RUNNING) for i in range(count)])
 
 
