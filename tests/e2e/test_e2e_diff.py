@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -36,6 +37,8 @@ FILE = {
     "memory.limit": ("memory.limit_in_bytes", "memory.max"),
 }
 """Field → its file on v1 and on v2."""
+READ_BPS = 1 << 40
+"""So much that nobody is slowed down by it."""
 COMPANIONS = {"memory.limit_in_bytes": "memory.memsw.limit_in_bytes"}
 """The limit with swap may not be below the one without."""
 OTHERS = ("cgroup.procs", "cgroup.threads", "tasks", "cpu.weight.nice", "memory.swap.max")
@@ -164,7 +167,7 @@ def test_a_diff_tells_exactly_what_the_policy_then_changes(kubelet: Kubelet, new
 
         told = set()
         for difference in found["differences"]:
-            assert difference["route"] == "write"
+            assert (difference["route"], difference["class"]) == ("write", None)
             owner = (difference["pod"], difference["container"] or "")
             told.add((*owner, FILE[difference["field"]][kubelet.cgroups.version - 1]))
             check(kubelet, where[owner], difference)
@@ -185,6 +188,55 @@ def test_a_diff_tells_exactly_what_the_policy_then_changes(kubelet: Kubelet, new
     assert changed(asked, files(kubelet, early)) == set()
     assert koordnri(daemon, "diff", "--live", "--policy", "-", stdin=RATIO_2).returncode == 0
     assert kubelet.read(pods.normalised(kubelet), "cpu.quota") == 80_000
+
+
+def test_a_class_follows_as_it_was_told_and_is_given_back(kubelet: Kubelet, new_daemon: NewDaemon) -> None:
+    daemon = new_daemon(policy=RATIO_2)
+    daemon.start()
+    container = pods.batch(kubelet)
+    path, number = pods.disk()
+    block = {"name": path, "ioCfg": {"readBPS": READ_BPS}}
+    limited = json.dumps({"clusterStrategy": {"beClass": {"blkioQOS": {"enable": True, "blocks": [block]}}}})
+    policy = f"{RATIO_2}resource-qos-config: '{limited}'\n"
+    # The class stands above the pod; its cgroup is the machine's, so only what we set there is looked at.
+    of_class = directories(kubelet, [container])[container.pod.name, ""][
+        "io" if kubelet.cgroups.version == 1 else ""
+    ].parent
+    assert read_limits(of_class).get(number) is None, f"somebody has limited {of_class}"
+
+    answer = koordnri(daemon, "diff", "--live", "--policy", "-", "-o", "json", stdin=policy)
+    assert (answer.returncode, answer.stderr) == (1, "")
+    (difference,) = json.loads(answer.stdout)["differences"]
+    names = {key: difference[key] for key in ("class", "namespace", "pod", "container", "field", "route", "recorded")}
+    assert names == {
+        "class": "BestEffort",
+        "namespace": "",
+        "pod": "",
+        "container": None,
+        "field": f"{'io.read_bps' if kubelet.cgroups.version == 1 else 'io.max'}[{path}]",
+        "route": "write",
+        "recorded": False,
+    }
+    assert read_limits(of_class).get(number) is None, "asking has changed something"
+
+    follow(daemon, policy)
+    assert read_limits(of_class)[number] == READ_BPS
+    assert koordnri(daemon, "diff", "--live", "--policy", daemon.policy_file).returncode == 0
+
+    released = koordnri(daemon, "release", "--all", "-o", "json")
+    assert (released.returncode, released.stderr) == (0, "")
+    rows = json.loads(released.stdout)["released"]
+    (row,) = (row for row in rows if row["class"])
+    assert rows[-1] == row
+    assert (row["class"], row["field"], row["status"]) == ("BestEffort", difference["field"], "written")
+    assert read_limits(of_class).get(number) is None
+
+
+def read_limits(directory: Path) -> dict[str, int]:
+    """Number of a disk → bytes/s that may be read from it, of a cgroup that limits any."""
+    v1, v2 = directory / "blkio.throttle.read_bps_device", directory / "io.max"
+    found = re.findall(r"^(\d+:\d+) (?:rbps=)?(\w+)", (v1 if v1.exists() else v2).read_text(), re.MULTILINE)
+    return {number: int(limit) for number, limit in found if limit != "max"}
 
 
 def late_equals_early(kubelet: Kubelet, early: list[Container], late: list[Container]) -> bool:
