@@ -157,7 +157,7 @@ class ResctrlGroups:
     def _bring(self, wanted: Plan, present: frozenset[str]) -> list[GroupOutcome]:
         outcomes: list[GroupOutcome] = []
         refused: dict[str, str] = {}
-        self._own(self._owned | wanted.groups.keys())
+        self._own(self._owned | wanted.groups.keys() | (wanted.kept & present))
         there = {group for group in wanted.groups if group in present}
         no_class = ""
         for group, one in wanted.groups.items():
@@ -337,18 +337,20 @@ class ResctrlGroups:
             self.stats.placed["refused"] += 1
             return False
         until = self._monotonic() + patience_s
-        while True:
-            try:
-                placed = self._tree.put(group, pid)
-                self.stats.placed["placed" if placed else "gone"] += 1
-                return placed
-            except Refused as refused:
-                left_s = until - self._monotonic()
-                if refused.number != errno.ENOENT or left_s <= 0 or group in self.refused:
-                    self.stats.placed["missing" if refused.number == errno.ENOENT else "refused"] += 1
-                    return False
-            with self._made:
-                self._made.wait(min(left_s, 0.01))
+        with self._made:  # held while trying, so that the group cannot come to be between the try and the wait for it
+            while True:
+                try:
+                    placed = self._tree.put(group, pid)
+                except Refused as refused:
+                    missing = refused.number == errno.ENOENT
+                    left_s = until - self._monotonic()
+                    if not missing or left_s <= 0 or group in self.refused:
+                        self.stats.placed["missing" if missing else "refused"] += 1
+                        return False
+                else:
+                    self.stats.placed["placed" if placed else "gone"] += 1
+                    return placed
+                self._made.wait(left_s)
 
     def move(self, directory: str, group: str, version: int) -> Settled:
         """`settle` for one container."""

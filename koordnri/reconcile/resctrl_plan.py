@@ -41,7 +41,7 @@ class Plan(NamedTuple):
     groups: dict[str, Wanted]
     """in the order in which they are made: when there are too few classes for all, the last ones go without"""
     kept: frozenset[str]
-    """groups of pods whose annotation cannot be used: neither made nor changed nor removed"""
+    """groups of pods whose annotation cannot be used: neither made nor removed"""
     pods: frozenset[str]
     """names of the groups that pods of the node would have: others belong to pods that are gone"""
 
@@ -71,8 +71,7 @@ def plan(pods: Iterable[Pod], policy: Policy, node: NodeState) -> Plan:
             continue
         if wish is not None:
             groups[group] = Wanted(_schemata(wish, resctrl, policy), class_of(pod), pod)
-    # A second sandbox of the same pod may tell it better.
-    return Plan(True, groups, frozenset(kept - groups.keys()), frozenset(named))
+    return Plan(True, groups, frozenset(kept), frozenset(named))
 
 
 def _schemata(wish: Wish, resctrl: Resctrl, policy: Policy) -> Schemata:
