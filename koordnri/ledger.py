@@ -212,6 +212,7 @@ class Ledger:
         """Values are about to go through the runtime. To be saved before they do: see `Note.maybe`."""
         with self._lock:
             if (entry := self._containers.get(container_id)) is not None:
+                entry.files.clear()  # the runtime applies all that it has stored, not only what it is sent
                 note = self._moved.get(container_id) or Note(entry.baseline)
                 self._moved[container_id] = note.sending(values)
 
@@ -221,6 +222,7 @@ class Ledger:
             entry, note = self._containers.get(container_id), self._moved.get(container_id)
             if entry is None:
                 return  # gone meanwhile
+            entry.files.clear()
             entry.sent.update((name, (value, RECORD)) for name, value in values.items())
             note = note or Note(entry.baseline)
             self._moved[container_id] = note.followed_by(note.asked, values)

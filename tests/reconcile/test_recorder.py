@@ -118,6 +118,17 @@ def test_what_is_written_is_recorded_once_the_decisions_have_come_to_rest():
     )
 
 
+def test_after_a_push_every_file_of_the_container_is_looked_at():
+    """The runtime applies all that it has stored, also over what was written since the push was planned."""
+    scene = Scene()
+    scene.decide(**HALVED)
+    again, _ = scene.step()
+    container = scene.node.kernel.cgroups["kubepods/burstable/p/p-c0"]
+    container.quota = ASKED
+    scene.node.reconciler.reconcile("pod", [p for p in scene.node.ledger.pods() if p.id in again])
+    assert container.quota == HALF
+
+
 def test_an_edit_back_to_the_old_value_pushes_nothing():
     scene = Scene()
     scene.decide(**HALVED)
