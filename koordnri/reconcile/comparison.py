@@ -9,10 +9,9 @@ decided and is not any more goes back to the baseline. The JSON shapes are contr
      "notes": [what the new policy comes to on this node, where people may not expect it]}
 
 `container` is null for the pod's own cgroup. `class` is null, but for a cgroup above the pods: then it has the Kubernetes class
-("Guaranteed" is the root of all pods, of whatever class; "root" that of all cgroups),
-`namespace` and `pod` are "", and `container` is null. `before` and `after`
-are null where nothing is set that we know of: for a field of the creation none of ours, for a cgroup what kubelet or the runtime had
-set.
+("Guaranteed" is the root of all pods, of whatever class; "root" that of all cgroups), `namespace` and `pod` are "", and `container`
+is null. `before` and `after` are null where nothing is set that we know of: for a field of the creation none of ours, for a cgroup
+what kubelet or the runtime had set.
 """
 
 from __future__ import annotations

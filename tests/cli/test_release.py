@@ -97,6 +97,22 @@ def test_what_stays_until_a_restart_is_no_failure(served, monkeypatch):
     assert cells(done) == [["shop/pinned", "main", "rdt.closid", "LSR", "LSR", "stays until a restart"]]
 
 
+def test_what_was_given_back_of_the_classes_is_in_the_table(served, monkeypatch):
+    rows = [
+        Released("shop", "a", "main", "memory.min", 4096, 0, "written"),
+        Released("", "", "", "memory.min", 8192, 0, "written", kube_class="Burstable"),
+        Released("", "", "", "cpu.idle", 1, 0, "written", kube_class="BestEffort"),
+    ]
+    monkeypatch.setattr(served.controlled, "release", lambda pod: rows)
+    done = served.release("--all")
+    assert done.exit_code == 0
+    assert [row[:3] for row in cells(done)] == [
+        ["shop/a", "main", "memory.min"],
+        ["QoS class Burstable", "", "memory.min"],
+        ["QoS class BestEffort", "", "cpu.idle"],
+    ]
+
+
 def test_a_pod_that_is_not_here(served):
     done = served.release("--pod", "shop/gone")
     assert (done.exit_code, done.stdout) == (2, "")
