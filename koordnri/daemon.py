@@ -346,7 +346,9 @@ class Daemon:
     # -- what people are told -----------------------------------------------------------------------------------------
 
     def _tell_pod(self, pod: Pod, reason: str, message: str) -> None:
-        if self._cluster is not None:
+        if not pod.uid:  # it stands for the cgroup of a QoS class, or for the root of all
+            self._tell_node(reason, f"cgroup {pod.name}: {message}")
+        elif self._cluster is not None:
             self._cluster.tell_pod(pod, reason, message)
 
     def _tell_node(self, reason: str, message: str) -> None:
