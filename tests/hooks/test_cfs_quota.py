@@ -1,5 +1,6 @@
 """Hook cfs_quota. `v14` in a test's name is row 14 of Koordinator's own vectors (reference, section 12)."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -255,6 +256,14 @@ def test_quota_stays_when_the_cpus_were_not_given():
     assert values(run(CFSQuota(), context(one, Resources(3072, 300_000)))) == {}
     for policy in (NO_CPUSET_HOOK, OBSERVED_CPUSET_HOOK):
         assert values(run_pod(CFSQuota(), one, policy=policy)) == {}
+
+
+def test_cpus_that_this_node_gave_lift_the_pods_quota_and_the_containers():
+    one = pod("LSR", GUARANTEED, resources=Resources(cpu_quota=200_000))
+    node = NodeState(own_cpus={one.id: {"main": "2-3"}})
+    made = values(run(CFSQuota(), context(one, Resources(2048, 200_000), node), before=[CPUSetHook()]))
+    assert made == {"cpu.cpus": "2-3", "cpu.quota": -1}
+    assert values(run_pod(CFSQuota(), one, node)) == {"cpu.quota": -1}
 
 
 @pytest.mark.parametrize("cpuset", ["2-", "100-101", ""])
