@@ -91,19 +91,6 @@ def test_a_pod_has_the_limits_of_its_annotation_and_on_v2_its_container_from_the
     assert daemon.metric("koordnri_apply_failures_total") == 0
 
 
-def test_a_limit_that_somebody_changed_is_healed_by_the_sweep(kubelet: Kubelet, daemon: Daemon) -> None:
-    disk, number = pods.disk()
-    container = pods.batch(kubelet, annotations=annotation(block(disk, readBPS=READ, writeBPS=WRITE)))
-    eventually(lambda: limits(kubelet, container, 1, number) == BOTH, "the pod's limits")
-    where = directory(kubelet, container, 1)
-    if kubelet.cgroups.version == 2:
-        (where / "io.max").write_text(f"{number} rbps=max wbps=max")
-    else:
-        (where / "blkio.throttle.read_bps_device").write_text(f"{number} {READ - 1}")
-
-    eventually(lambda: limits(kubelet, container, 1, number) == BOTH, "the pod's limits again")
-
-
 @pytest.fixture
 def volumes(tmp_path: Path) -> Iterator[Callable[[str, str], Path]]:
     """Mounts a directory of a real disk where kubelet mounts CSI's volumes."""
