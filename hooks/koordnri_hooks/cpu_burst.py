@@ -18,13 +18,21 @@ Raising the quota itself of containers that are throttled (cfsQuotaBurst) is not
 from __future__ import annotations
 
 import contextlib
-from typing import Any
 
-from koordnri.model import AnnotationError, ContainerContext, NodeState, PodContext, QoSClass, fields, quantity_milli
+from koordnri.model import (
+    AnnotationError,
+    ContainerContext,
+    NodeState,
+    Pod,
+    PodContext,
+    QoSClass,
+    fields,
+    quantity_milli,
+)
 from koordnri.model.annotations import CPU_BURST_KEY
 from koordnri.model.convert import CFS_PERIOD_US, milli_to_quota_us
 from koordnri.model.fields import CPU_BURST, CPU_QUOTA
-from koordnri.model.pod import ContainerSpec
+from koordnri.model.pod import PodSpec
 
 MOST_BANDWIDTH_US = 2**44 - 1
 """Quota and burst together; the kernel counts in fixed point."""
@@ -33,6 +41,7 @@ NO_QUOTA = "no quota to burst over: it was unset"
 NO_SPEC = (
     "cpu.burst of a pod is the sum of its containers', whose limits are not known: the pod's spec has not been read"
 )
+_PARSED = "CPU limits of the spec"
 _NEVER = (QoSClass.LSR, QoSClass.LSE, QoSClass.BE)
 
 
@@ -51,8 +60,8 @@ def set_burst(ctx: ContainerContext) -> None:
     if quota_us <= 0:
         ctx.skip(CPU_BURST, NO_QUOTA)
         return
-    spec = None if ctx.pod.spec is None else ctx.pod.spec.containers.get(ctx.container.name)
-    ahead_us = 0 if spec is None else _limit_us(spec, baseline.cpu_period or CFS_PERIOD_US)
+    ahead_milli = 0 if ctx.pod.spec is None else _limits_milli(ctx.pod, ctx.pod.spec).get(ctx.container.name, 0)
+    ahead_us = milli_to_quota_us(ahead_milli, baseline.cpu_period or CFS_PERIOD_US)
     if 0 < ahead_us < limit_us:
         # To be shrunk in place: kubelet's smaller quota would be refused while the burst is larger.
         limit_us, quota_us = ahead_us, quota_us * ahead_us // limit_us
@@ -77,7 +86,8 @@ def set_pod_burst(ctx: PodContext) -> None:
         ctx.skip(CPU_BURST, NO_SPEC)
     else:
         period_us = baseline.cpu_period or CFS_PERIOD_US
-        limits_us = [_limit_us(spec, period_us) for spec in ctx.pod.spec.containers.values()]
+        limits_milli = _limits_milli(ctx.pod, ctx.pod.spec).values()
+        limits_us = [milli_to_quota_us(milli, period_us) for milli in limits_milli if milli > 0]
         if sum(limits_us) < limit_us:
             quota_us = quota_us * sum(limits_us) // limit_us  # to be shrunk in place, as above
         _set(ctx, sum(one * percent // 100 for one in limits_us), quota_us)
@@ -115,10 +125,15 @@ def _percent(ctx: ContainerContext | PodContext) -> int:
     return burst.cpu_burst_percent if burst.policy in ("auto", "cpuBurstOnly") else 0
 
 
-def _limit_us(spec: ContainerSpec, period_us: int) -> int:
-    """The spec's CPU limit as a quota; 0 without limit."""
-    limit: Any = spec.limits.get("cpu")
-    if limit is not None:
+def _limits_milli(pod: Pod, spec: PodSpec) -> dict[str, int]:
+    """Container → the spec's CPU limit in milli-cores, 0 without limit. Read once per spec, for it costs as much as all the rest."""
+    known: tuple[PodSpec, dict[str, int]] | None = pod.parsed.get(_PARSED)
+    if known is not None and known[0] is spec:
+        return known[1]
+    limits = {}
+    for name, container in spec.containers.items():
+        limits[name] = 0
         with contextlib.suppress(ValueError):  # the API server takes no such thing
-            return max(milli_to_quota_us(quantity_milli(limit), period_us), 0)
-    return 0
+            limits[name] = max(quantity_milli(container.limits.get("cpu", 0)), 0)
+    pod.parsed[_PARSED] = (spec, limits)
+    return limits
