@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from koordnri.allocator import Allocator
 from koordnri.chain import Chain, Snapshot, load_hooks
 from koordnri.host import read_node
+from koordnri.host.resctrl_groups import ResctrlTree
 from koordnri.host.writer import Writer
 from koordnri.ledger import Ledger
 from koordnri.model import Hook, NodeState, Pod
@@ -29,15 +30,17 @@ from koordnri.own_cpus import OwnCPUs
 from koordnri.policy.standing import Refused, StandingPolicy
 from koordnri.policy_sources import PolicySources
 from koordnri.present import Present
+from koordnri.reconcile.cache import CacheShares
 from koordnri.reconcile.reconciler import Failure, Reconciler, World
 from koordnri.reconcile.recorder import AUTO, RESYNC, UNSOLICITED, Push, Recorder
+from koordnri.reconcile.resctrl import ResctrlGroups
 from koordnri.session.cdi import why_no_cdi
 from koordnri.session.handler import EventHandler
 from koordnri.session.identity import Identity
 from koordnri.session.lock import NodeLock
 from koordnri.session.plugin import PluginSession, State
 from koordnri.session.pushes import Resync, Unsolicited
-from koordnri.state_file import Notebook
+from koordnri.state_file import GROUPS, Notebook, StateFile
 
 if TYPE_CHECKING:  # see Daemon.__init__ for why not at run time
     from koordnri.cluster import Cluster
@@ -118,6 +121,11 @@ class Daemon:
         self.chain = Chain(installed)
         self.decisions = DecisionLog(self.log, config.log_level == "debug", listener, self._tell_pod)
         self.allocator = Allocator()
+        self._groups_file = StateFile(config.state_dir, GROUPS, dict[str, list[str]])
+        owned, problem = self._groups_file.load()
+        if problem:
+            self.log.warning("state_file_bad", error=problem)
+        self.groups = ResctrlGroups(ResctrlTree(config.host_root), owned.get("groups", ()), self._keep_groups)
         self.present = Present(
             read_node(config.host_root, config.node_name) if node is None else node,
             None if self._described else config.host_root,
@@ -167,10 +175,18 @@ class Daemon:
             self._apply_failed,
             self.recorder,
             self._pod_gone,
+            CacheShares(
+                self.groups,
+                lambda: self.session.stats.synchronized_at_s is not None,
+                lambda: self.present.take(),
+                self.log,
+                self._tell_pod,
+            ),
         )
         if not self._described:
             # What would have to be written first, or left by others, are the files of a real node.
             self.handler.catch_up = self.reconciler.catch_up
+            self.handler.place = self.groups.place
             self.handler.cpus = OwnCPUs(
                 self.allocator,
                 self.ledger,
@@ -395,11 +411,17 @@ class Daemon:
         self.present.take()
         self._changed(None)
 
+    def _keep_groups(self, names: list[str]) -> None:
+        try:
+            self._groups_file.save({"groups": names})
+        except OSError as error:
+            self.log.error("state_not_saved", path=str(self._groups_file.path), error=str(error))
+
     def _publish(self, snapshot: Snapshot) -> None:
         self.handler.snapshot = snapshot
 
     def _told(self, node: NodeState) -> NodeState:
-        node = replace(node, no_cdi=why_no_cdi(self.handler.runtime))
+        node = self.groups.told(replace(node, no_cdi=why_no_cdi(self.handler.runtime)))
         return node if self._cluster is None else self._cluster.told(node)
 
     def _overlay(self, pod: Pod) -> Pod:

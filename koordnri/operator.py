@@ -85,6 +85,6 @@ class Operator:
         for entry in self._ledger.containers_of(pod.id):
             for name, (value, _) in entry.sent.items():
                 field, _ = split_name(name)
-                if field is not None and not field.update and field.adjust != "file":
+                if field is not None and not field.update and field.adjust not in ("file", "rdt"):
                     rows.append(Released(pod.namespace, pod.name, entry.name, name, value, value, RESTART))
         return rows

@@ -4,6 +4,7 @@
 of resized containers until kubelet asks again, and a value that we set since their creation then counts as kubelet's.
 `written.json`: pod or container id → field → what its file held before we wrote it. Losing it costs the way back of what a later
 policy has no say in any more.
+`resctrl.json`: names of the resctrl groups that we took. Losing it costs that they are given back when no policy wants them any more.
 `policy.json`: data of the last good ConfigMap, for a start while the API server is away.
 Each is written whole and renamed into place, so a crash leaves the old one or the new one.
 """
@@ -23,6 +24,7 @@ from koordnri.model.resources import Note
 BASELINES = "baselines.json"
 WRITTEN = "written.json"
 LAST_GOOD = "policy.json"
+GROUPS = "resctrl.json"
 
 
 class StateFile:

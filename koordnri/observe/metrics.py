@@ -20,6 +20,7 @@ from koordnri.observe.log import LineWriter
 from koordnri.policy.standing import StandingPolicy
 from koordnri.reconcile.reconciler import Reconciler
 from koordnri.reconcile.recorder import Recorder
+from koordnri.reconcile.resctrl import ResctrlGroups
 from koordnri.session.handler import EventHandler
 from koordnri.session.plugin import PluginSession, State
 
@@ -38,6 +39,7 @@ class Sources(Protocol):
     reconciler: Reconciler
     writer: LineWriter
     recorder: Recorder
+    groups: ResctrlGroups
     standing: StandingPolicy
 
     def watch_stats(self) -> Mapping[str, WatchStats]:
@@ -57,6 +59,7 @@ class DaemonCollector(Collector):
         yield from self._decisions()
         yield from self._reconcile()
         yield from self._records()
+        yield from self._cache()
         yield from self._watches()
         yield from self._policy()
 
@@ -184,6 +187,44 @@ class DaemonCollector(Collector):
             "Containers with values that are written, but not recorded in the runtime's stored spec",
             recorder.unrecorded,
         )
+
+    def _cache(self) -> Iterator[Metric]:
+        stats = self._sources.groups.stats
+        yield _gauge("koordnri_resctrl_groups", "Resctrl groups of ours that exist", stats.groups)
+        yield _gauge(
+            "koordnri_resctrl_groups_refused", "Resctrl groups that are wanted and could not be made", stats.refused
+        )
+        actions = CounterMetricFamily(
+            "koordnri_resctrl_actions",
+            "What was done to resctrl groups: made, schemata, removed, emptied; and what came of it",
+            labels=["action", "outcome"],
+        )
+        for labels, count in dict(stats.actions).items():
+            actions.add_metric(labels, count)
+        yield actions
+        yield _counter("koordnri_resctrl_drift_healed", "Schemata that somebody had changed", stats.drift)
+        yield _counter("koordnri_resctrl_threads_moved", "Threads moved into their group", stats.moved)
+        yield _gauge(
+            "koordnri_resctrl_threads_elsewhere", "Threads not in their group after the last pass", stats.unsettled
+        )
+        placed = CounterMetricFamily(
+            "koordnri_resctrl_starts", "Containers at their start: placed, gone, missing, refused", labels=["outcome"]
+        )
+        for outcome, count in dict(stats.placed).items():
+            placed.add_metric([outcome], count)
+        yield placed
+        occupancy = GaugeMetricFamily(
+            "koordnri_resctrl_occupancy_bytes", "Last-level cache in use by a class", labels=["qos", "cache"]
+        )
+        for (qos, cache), used in dict(stats.occupancy_bytes).items():
+            occupancy.add_metric([qos, str(cache)], used)
+        yield occupancy
+        traffic = CounterMetricFamily(
+            "koordnri_resctrl_memory_bytes", "Memory traffic of a class since we look", labels=["qos", "cache", "kind"]
+        )
+        for (qos, cache, kind), moved in dict(stats.traffic_bytes).items():
+            traffic.add_metric([qos, str(cache), kind], moved)
+        yield traffic
 
     def _watches(self) -> Iterator[Metric]:
         restarts = CounterMetricFamily(

@@ -37,6 +37,8 @@ class PodPlan(NamedTuple):
     """container → what is still to be recorded"""
     decisions: list[tuple[str, Decision]]
     """name of the container ("" for the pod itself) and what was decided"""
+    groups: dict[str, str]
+    """cgroup of a container → resctrl group that its threads belong to, "" for none of ours"""
     gone: bool = False
     """its cgroup was there, and is no more: the runtime did not tell of its end (containerd issue 8426)"""
 
@@ -61,13 +63,14 @@ class Planner:
         node = world.snapshot.node
         directory = pod_directory(pod.cgroup_parent)
         if sweep and self._is_gone(pod, directory, writer):
-            return PodPlan([], {}, [], gone=True)
+            return PodPlan([], {}, [], {}, gone=True)
         before = self._before(pod, directory, writer, node.cgroup_version)
         decision = self._chain.decide_pod(as_kubelet_set_it(pod, before, writer, directory), world.snapshot)
         decisions = [("", decision)]
         goals = [Goal(pod, n, c, False) for n, c in wanted(directory, decision, node).items()]
         goals += [Goal(pod, n, c, True) for n, c in back_to_before(directory, before, decision, node).items()]
         updates: dict[str, Update] = {}
+        groups: dict[str, str] = {}
         entries = self._ledger.containers_of(pod.id)
         if not all(entry.started for entry in entries):
             goals = [goal for goal in goals if self._widens(goal, writer, node.cgroup_version)]
@@ -76,6 +79,8 @@ class Planner:
             container = Container(entry.id, entry.name, pod.id, entry.baseline)
             decision = self._chain.decide_container(pod, container, Event.SYNC, world.snapshot)
             decisions.append((entry.name, decision))
+            if fields.RDT_CLOSID not in decision.undecided:
+                groups[directory] = decision.value(fields.RDT_CLOSID) or ""
             goals += [Goal(entry, n, c, False) for n, c in wanted(directory, decision, node).items()]
             names = {*entry.sent, *self._ledger.written(entry.id)}
             back = back_to_baseline(directory, names, decision, entry.baseline, node)
@@ -85,11 +90,11 @@ class Planner:
         # All or none: where one cgroup changes, those above and below it must be looked at, too.
         if not sweep and all(map(self._is_right, goals)):
             goals = []
-        return PodPlan(goals, updates, decisions)
+        return PodPlan(goals, updates, decisions, groups)
 
     def plan_classes(self, world: World, writer: Writer, *, sweep: bool) -> PodPlan:
         """Decide the cgroups above the pods."""
-        node, plan = world.snapshot.node, PodPlan([], {}, [])
+        node, plan = world.snapshot.node, PodPlan([], {}, [], {})
         for place, decision in decide_classes(self._chain, self._ledger.pods(), world.snapshot):
             directory = place.cgroup_parent
             before = self._before(place, directory, writer, node.cgroup_version)

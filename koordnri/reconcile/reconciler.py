@@ -20,6 +20,7 @@ from koordnri.host.change import Outcome, Status, by_level
 from koordnri.host.writer import Writer
 from koordnri.ledger import Ledger
 from koordnri.model import Container, Decision, NodeError, Pod
+from koordnri.reconcile.cache import CacheShares
 from koordnri.reconcile.comparison import Running
 from koordnri.reconcile.failures import Failure, Failures
 from koordnri.reconcile.plan import Goal, Update
@@ -64,6 +65,7 @@ class Reconciler:
     decided    told of each decision with errors: pod, container ("" for the pod's own cgroup), decision
     failed     told of each file that would not take its value, when retries did not help
     gone       told of a pod whose cgroup went without the runtime telling; it is to be forgotten
+    cache      brings resctrl groups and the threads in them about; None: nobody does
     recorder   brings the runtime's stored spec to agree; None: nobody does
     """
 
@@ -79,6 +81,7 @@ class Reconciler:
         failed: Callable[[Failure], None] = lambda failure: None,
         recorder: Recorder | None = None,
         gone: Callable[[Pod], None] | None = None,
+        cache: CacheShares | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         debounce_s: float = DEBOUNCE_S,
     ) -> None:
@@ -91,6 +94,7 @@ class Reconciler:
         self._decided = decided
         self._failures = Failures(log, failed)
         self._recorder = recorder
+        self._cache = cache
         self._gone = gone or (lambda pod: ledger.forget_pod(pod.id))
         self._monotonic = monotonic
         self._debounce_s = debounce_s
@@ -216,7 +220,10 @@ class Reconciler:
 
     def reconcile(self, trigger: str, pods: Iterable[Pod]) -> list[Done]:
         """One pass over these pods and their containers. Unless it is a change's or a pod's, every file is looked at."""
+        if self._cache is not None:
+            self._cache.groups(self._ledger.pods(), self._world)
         started, world = self._monotonic(), self._world()
+        groups: dict[str, str] = {}
         writer = self._make_writer(world.snapshot.node.cgroup_version)
         goals: list[Goal] = []
         updates: dict[str, Update] = {}
@@ -238,6 +245,7 @@ class Reconciler:
                 self._gone(pod)
             goals += plan.goals
             updates.update(plan.updates)
+            groups.update(plan.groups)
             for container, decision in plan.decisions:
                 if decision.errors:
                     self._decided(pod, container, decision)
@@ -249,6 +257,8 @@ class Reconciler:
         done = [Done(by_target[o.change[:3]], o) for o in writer.apply(by_level(g.change for g in by_target.values()))]
         for goal, outcome in done:
             self._settle(goal, outcome, trigger, owners)
+        if self._cache is not None:
+            self._cache.threads(groups, world.snapshot.node.cgroup_version, sweep=trigger == "sweep")
         self._planner.forget_gone()
         if self._recorder is not None:
             looked_at = [entry.id for pod_id in owners for entry in self._ledger.containers_of(pod_id)]

@@ -16,7 +16,7 @@ from google.protobuf.message import Message
 
 from koordnri.chain import Chain, Refused, Snapshot
 from koordnri.ledger import Entry, Ledger
-from koordnri.model import Container, ContainerContext, CPUSet, Decision, Event, NodeState, Pod, Setting
+from koordnri.model import Container, ContainerContext, CPUSet, Decision, Event, NodeState, Pod, Setting, fields
 from koordnri.model.annotations import RESOURCE_STATUS
 from koordnri.model.cpu_wish import may_wish
 from koordnri.model.difference import asked_since, changes, restorations, through_runtime
@@ -133,6 +133,8 @@ class EventHandler:
         self.inflight: Inflight | None = None
         self.catch_up: Callable[[Snapshot, float], None] | None = None
         """waits until the files have what follows from a snapshot, at most so many seconds"""
+        self.place: Callable[[int, str], bool] | None = None
+        """puts a container's first process into a resctrl group; set before the first event, or never"""
         self.cpus: OwnCPUs | None = None
         """set before the first event, or never"""
         self._chain = chain
@@ -311,13 +313,16 @@ class EventHandler:
         if self.cpus is not None:
             self.cpus.wait_until_clear(message.container.id)
         entry = self._ledger.container(message.container.id)
+        placed = True
+        if entry is not None and self.place is not None and (group := entry.sent.get(fields.RDT_CLOSID.name)):
+            placed = self.place(message.container.pid, group[0])
 
         def settle() -> None:
             if entry is None:
                 return
             entry.started = True
             # Its cgroup is there now, with what was sent when it was created; that may be out of date, or not be all.
-            if entry.under is not self.snapshot or any(route == WRITE for _, route in entry.sent.values()):
+            if not placed or entry.under is not self.snapshot or any(route == WRITE for _, route in entry.sent.values()):
                 self._changed(entry.pod_id)
 
         return settle

@@ -35,6 +35,15 @@ METRICS = {
     "koordnri_record_route_info": ("gauge", {("route",)}),
     "koordnri_record_routes_off": ("gauge", {()}),
     "koordnri_unrecorded_containers": ("gauge", {()}),
+    "koordnri_resctrl_groups": ("gauge", {()}),
+    "koordnri_resctrl_groups_refused": ("gauge", {()}),
+    "koordnri_resctrl_actions": ("counter", {("action", "outcome")}),
+    "koordnri_resctrl_drift_healed": ("counter", {()}),
+    "koordnri_resctrl_threads_moved": ("counter", {()}),
+    "koordnri_resctrl_threads_elsewhere": ("gauge", {()}),
+    "koordnri_resctrl_starts": ("counter", {("outcome",)}),
+    "koordnri_resctrl_occupancy_bytes": ("gauge", {("cache", "qos")}),
+    "koordnri_resctrl_memory_bytes": ("counter", {("cache", "kind", "qos")}),
     "koordnri_watch_restarts": ("counter", set()),  # of a daemon that asks no API server
     "koordnri_policy_info": ("gauge", {("revision",)}),
     "koordnri_policy_good": ("gauge", {()}),
@@ -61,6 +70,9 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driven]:
         stats.drift["cpu.cpus"] = 1
         stats.failures["cpu.quota", "write", "refused"] = 4
         it.daemon.recorder.stats.pushes["unsolicited", "recorded"] = 5
+        cache = it.daemon.groups.stats
+        cache.actions["made", "ok"] = cache.placed["placed"] = 1
+        cache.occupancy_bytes, cache.traffic_bytes = {("BE", 0): 4096}, {("BE", 0, "total"): 8192}
         stats.last_pass_s, stats.changed_to_verified_s = 0.25, 1.5
         yield it
 
