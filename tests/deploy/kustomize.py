@@ -18,6 +18,11 @@ def build(folder: Path) -> list[Manifest]:
     return _apply(folder, [])
 
 
+def with_component(folder: Path, component: Path) -> list[Manifest]:
+    """The same after `kustomize edit add component` in that folder."""
+    return _apply(component, build(folder))
+
+
 def _apply(folder: Path, objects: list[Manifest]) -> list[Manifest]:
     said = yaml.safe_load((folder / "kustomization.yaml").read_text())
     assert said.keys() <= KNOWN, f"{folder}: teach tests/deploy/kustomize.py about {said.keys() - KNOWN}"
@@ -58,11 +63,17 @@ def _matches(manifest: Manifest, target: Manifest) -> bool:
 
 
 def _operate(manifest: Manifest, op: str, path: str, value: Any = None) -> None:
-    """One operation of RFC 6902. Raises KeyError or IndexError where there is nothing, as all three need."""
+    """One operation of RFC 6902. Raises KeyError or IndexError where there is no such place."""
     *steps, last = [int(step) if step.isdecimal() else step for step in path.split("/")[1:]]
     place: Any = manifest
     for step in steps:
         place = place[step]
+    if op == "add":
+        assert last == "-" or (isinstance(place, dict) and last not in place), (
+            f"{path}: only what is not there is added"
+        )
+        place.append(value) if last == "-" else place.update({last: value})
+        return
     now = place[last]
     if op == "test":
         assert now == value, f"{path} is {now}, not {value}"

@@ -48,8 +48,9 @@ def without_helm_labels(manifest: Manifest) -> Manifest:
         ((), "kustomized"),
         (("--set=apiAccess.enabled=false",), "kustomized_base"),
         (("--set=apiAccess.policyConfigMap=koordinator-system/slo-controller-config",), "kustomized_koordinator"),
+        (("--set=resctrl.enabled=true",), "kustomized_resctrl"),
     ],
-    ids=["deploy", "deploy/base", "deploy/koordinator"],
+    ids=["deploy", "deploy/base", "deploy/koordinator", "deploy with resctrl"],
 )
 def test_the_chart_gives_the_objects_of_the_manifests(
     request: pytest.FixtureRequest, helm: Helm, arguments: tuple[str, ...], built: str
@@ -65,7 +66,7 @@ def test_rendered_objects_are_valid(helm: Helm, version: str) -> None:
         "--set=nriSocketDir=/run/nri,pluginIndex=05,log.level=debug,log.format=console,maxUnavailable=2",
         "--set=imagePullSecrets[0].name=registry,podAnnotations.a=b,metrics.service.annotations.c=d,metrics.port=9400",
     )
-    for arguments in ((), everything, ("--set=apiAccess.enabled=false",)):
+    for arguments in ((), everything, ("--set=apiAccess.enabled=false",), ("--set=resctrl.enabled=true",)):
         for manifest in render(helm, *arguments).values():
             kubernetes_validate.validate(manifest, version, strict=True)
 
@@ -163,6 +164,8 @@ def test_metrics_service_can_be_left_out(helm: Helm) -> None:
         ("--set=apiAccess.enable=true", "apiAccess"),
         ("--set=recordRoute=push", "recordRoute"),
         ("--set=kubeletDir=/var/lib/kubelet/", "kubeletDir"),
+        ("--set=resctrl=true", "resctrl"),
+        ("--set-string=resctrl.enabled=false", "resctrl/enabled"),
         ("--set=nriSocket=/x", "nriSocket"),
     ],
 )

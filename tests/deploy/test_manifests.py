@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
+import kustomize
 import pytest
 import yaml
 
@@ -37,7 +38,7 @@ def argument(objects: dict[str, Manifest], flag: str) -> str:
 
 
 @pytest.mark.parametrize("version", KUBERNETES)
-@pytest.mark.parametrize("built", ["kustomized", "kustomized_base", "kustomized_koordinator"])
+@pytest.mark.parametrize("built", ["kustomized", "kustomized_base", "kustomized_koordinator", "kustomized_resctrl"])
 def test_every_manifest_is_valid_with_no_unknown_field(
     request: pytest.FixtureRequest, built: str, version: str
 ) -> None:
@@ -109,6 +110,29 @@ def test_the_host_is_mounted_read_only_but_for_cgroups_and_our_state(kustomized:
     mounts = container(kustomized)["volumeMounts"]
     writable = {volumes[m["name"]]: m["mountPath"] for m in mounts if not m.get("readOnly")}
     assert writable == {"/sys/fs/cgroup": "/host/sys/fs/cgroup", "/var/lib/koordnri": "/var/lib/koordnri"}
+
+
+def test_resctrl_takes_the_hosts_pids_and_its_own_mount_and_nothing_else(
+    kustomized: dict[str, Manifest], kustomized_resctrl: dict[str, Manifest]
+) -> None:
+    spec = copy.deepcopy(pod_spec(kustomized_resctrl))
+    (only,) = spec["containers"]
+    assert spec.pop("hostPID") is True, "thread ids of another pid namespace show as 0"
+    # Where koordnri.host looks for it; of /host/sys, which is read-only, the mount of its own covers this part.
+    mount = {"name": "resctrl", "mountPath": "/host/sys/fs/resctrl", "mountPropagation": "HostToContainer"}
+    assert only["volumeMounts"].pop() == mount
+    # Never a type that makes it: in sysfs nobody can.
+    assert spec["volumes"].pop() == {"name": "resctrl", "hostPath": {"path": "/sys/fs/resctrl", "type": "Directory"}}
+    assert spec == pod_spec(kustomized)
+    assert {k: m for k, m in kustomized_resctrl.items() if k != "DaemonSet"} == {
+        k: m for k, m in kustomized.items() if k != "DaemonSet"
+    }
+
+
+@pytest.mark.parametrize("folder", ["deploy", "deploy/base", "deploy/koordinator"])
+def test_the_component_goes_with_every_folder(root: Path, folder: str) -> None:
+    objects = {m["kind"]: m for m in kustomize.with_component(root / folder, root / "deploy/resctrl")}
+    assert pod_spec(objects)["hostPID"] is True
 
 
 def test_the_daemon_finds_the_hosts_files_where_they_are_mounted(kustomized: dict[str, Manifest]) -> None:
