@@ -8,14 +8,17 @@ A pod's is the sum of its containers', by the same function, so that what is pro
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from koordnri.model import KubeQoS, Pod, QoSClass, quantity_value
 from koordnri.model.annotations import BATCH_MEMORY
 from koordnri.model.errors import PodError
-from koordnri.model.pod import ContainerSpec
+from koordnri.model.pod import ContainerSpec, PodSpec
 from koordnri_hooks.batch import MOST, batch_of, batch_table
 
 NO_REQUEST = "memory request is not known: NRI does not carry it and the pod's spec has not been read"
 _MOST = MOST[BATCH_MEMORY]
+_PARSED = "spec: memory requests"
 
 
 def request_of(pod: Pod, container: str, limit: int) -> int | None:
@@ -27,8 +30,10 @@ def request_of(pod: Pod, container: str, limit: int) -> int | None:
     if pod.kube_qos is KubeQoS.BESTEFFORT:
         return 0
     if pod.spec is not None:
-        spec = pod.spec.containers.get(container)
-        return None if spec is None else _requested(container, spec)
+        request = _of_spec(pod, pod.spec).get(container)
+        if isinstance(request, PodError):
+            raise request
+        return request
     return limit if pod.kube_qos is KubeQoS.GUARANTEED and limit > 0 else None
 
 
@@ -45,10 +50,19 @@ def pod_request(pod: Pod, limit: int) -> int | None:
     return sum(request_of(pod, name, 0) or 0 for name in sorted(names))
 
 
-def _requested(container: str, spec: ContainerSpec) -> int:
+def _of_spec(pod: Pod, spec: PodSpec) -> Mapping[str, int | PodError]:
+    """Container → its request, or the mistake that it costs; read once, since the pod's class asks for it whenever any pod changes."""
+    known = pod.parsed.get(_PARSED)
+    if known is None or known[0] is not spec:
+        known = pod.parsed[_PARSED] = spec, {name: _requested(name, one) for name, one in spec.containers.items()}
+    table: Mapping[str, int | PodError] = known[1]
+    return table
+
+
+def _requested(container: str, spec: ContainerSpec) -> int | PodError:
     """Request of the spec; where only a limit is given, Kubernetes takes that for the request."""
     which = spec.requests if "memory" in spec.requests else spec.limits
     try:
         return min(max(quantity_value(which.get("memory", 0)), 0), _MOST)
     except ValueError as error:
-        raise PodError(f"spec.containers.{container}: memory: {error}") from None
+        return PodError(f"spec.containers.{container}: memory: {error}")

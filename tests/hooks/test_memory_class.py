@@ -220,3 +220,11 @@ def test_at_every_level_the_sum_below_fits_into_what_is_above(data, by_class):
         for kube in (KubeQoS.BURSTABLE, KubeQoS.BESTEFFORT):
             assert values(run_class(kube, by_kube[kube], policy)).get(field, 0) == sums[kube]
         assert root.get(field, 0) == sum(sums.values())
+
+
+def test_a_pods_new_spec_is_read_anew():
+    policy = classes(ls=(50, 0))
+    one = pod("p", KubeQoS.BURSTABLE, "LS", {"main": 1000})
+    assert values(run_class(KubeQoS.BURSTABLE, [one], policy)) == {"memory.min": 500}
+    one.spec = PodSpec({"main": ContainerSpec({"memory": 3000}, {})})
+    assert values(run_class(KubeQoS.BURSTABLE, [one], policy)) == {"memory.min": 1500}
