@@ -43,6 +43,15 @@ class PodPlan(NamedTuple):
     """its cgroup was there, and is no more: the runtime did not tell of its end (containerd issue 8426)"""
 
 
+class _Seen(NamedTuple):
+    """What is known of a file of a pod or class."""
+
+    wanted: Any
+    found: Any
+    """how it read when we looked last: the kernel may have rounded, or somebody else have written"""
+    right: bool
+
+
 class Planner:
     """Used by one thread; remembers what it wrote into pods' files, so that another value there is known for kubelet's."""
 
@@ -52,8 +61,8 @@ class Planner:
         self._ledger = ledger
         self._there: set[str] = set()
         """pods whose cgroup a sweep has seen"""
-        self._ours: dict[tuple[str, str], tuple[Any, Any]] = {}
-        """(pod, field) → what was wanted of its file, and what it held when we looked last, which the kernel may have rounded"""
+        self._ours: dict[tuple[str, str], _Seen] = {}
+        """(pod, field) → what we know of its file"""
 
     def plan(self, pod: Pod, world: World, writer: Writer, *, sweep: bool) -> PodPlan:
         """Decide one pod. Unless it is swept, files that are known to be right are not looked at.
@@ -122,7 +131,8 @@ class Planner:
         """Whether the field had been brought to this value before, so that it is lost and not merely late."""
         owner, value, same = goal.owner, goal.change.value, goal.change.field.same
         if isinstance(owner, Pod):
-            return (owner.id, goal.name) in self._ours
+            ours = self._ours.get((owner.id, goal.name))
+            return ours is not None and same(ours.wanted, value)
         if goal.name in owner.files:
             return same(owner.files[goal.name], value)
         sent = owner.sent.get(goal.name)
@@ -132,7 +142,7 @@ class Planner:
         """The file of a goal was read, and has what is wanted; `found` is how it reads."""
         owner = goal.owner
         if isinstance(owner, Pod):
-            self._ours[owner.id, goal.name] = (goal.change.value, found)
+            self._ours[owner.id, goal.name] = _Seen(goal.change.value, found, right=True)
             if goal.restores:
                 del self._ours[owner.id, goal.name]
         else:
@@ -160,7 +170,7 @@ class Planner:
         owner, change = goal.owner, goal.change
         if isinstance(owner, Pod):
             ours = self._ours.get((owner.id, goal.name))
-            return ours is not None and change.field.same(ours[0], change.value)
+            return ours is not None and ours.right and change.field.same(ours.wanted, change.value)
         return goal.name in owner.files and change.field.same(owner.files[goal.name], change.value)
 
     def _before(self, pod: Pod, directory: str, writer: Writer, version: int) -> dict[str, Any]:
@@ -173,10 +183,10 @@ class Planner:
             if field is None or spelled is None or ours is None:
                 continue
             found = writer.read(directory, field).value
-            if found is not None and not spelled.same(ours[1], found):
+            if found is not None and not spelled.same(ours.found, found):
                 before[name] = found
                 self._ledger.rebase(pod.id, name, found)
-                self._ours[pod.id, name] = (found, found)
+                self._ours[pod.id, name] = _Seen(ours.wanted, found, right=False)
         return before
 
 
