@@ -8,12 +8,13 @@ import sys
 from pathlib import Path
 from typing import Any, get_args
 
+import msgspec
 import pytest
 import yaml
 
 from koordnri.policy import load_policy
 from koordnri.policy.document import SHAPES
-from koordnri.policy.koordnri_config import RecordRoute
+from koordnri.policy.koordnri_config import Hooks, RecordRoute
 
 KOORDNRI = Path(sys.executable).with_name("koordnri")
 
@@ -108,6 +109,32 @@ def test_folders_to_apply_and_values_to_set_exist(root: Path, readme: str) -> No
     known = yaml.safe_load((root / "helm/koordnri/values.yaml").read_text())
     assert values
     assert [v for v in values if v.split(".")[1] not in known[v.split(".")[0]]] == []
+
+
+def test_resctrl_is_turned_on_as_said(root: Path, readme: str) -> None:
+    (component,) = re.findall(r"`kustomize edit add component (\w+)` in `deploy`", readme)
+    (section, value), *_ = re.findall(r"`(resctrl)\.(\w+)=true`", readme)
+    said = yaml.safe_load((root / "deploy" / component / "kustomization.yaml").read_text())
+    assert said["kind"] == "Component"
+    known = yaml.safe_load((root / "helm/koordnri/values.yaml").read_text())
+    assert known[section][value] is False
+
+
+def test_options_of_hooks_exist_and_the_default_comes_first(readme: str) -> None:
+    table = readme.partition("| `koordnri-config.hooks` |")[2].partition("\n\n")[0]
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", table, flags=re.MULTILINE))
+    assert rows.keys() == {"cpuset", "rdt", "blkio", "gpu"}
+    defaults = Hooks()
+    for hook, text in rows.items():
+        options = getattr(defaults, hook)
+        known = {f.encode_name: f.name for f in msgspec.structs.fields(options)}
+        named = re.findall(r"`([a-z]\w+)(?:: (\w+))?`", re.sub(r"\([^)]*\)", "", text))
+        for option, value in named:
+            if option in known and value:
+                assert str(getattr(options, known[option])).lower() == value
+        words = {option for option, _ in named} - {"uuid", "cdi", "always", "never", "reject", "mba_MBps"}
+        assert words <= known.keys()
+        assert words
 
 
 def test_the_policies_shown_are_good(readme: str) -> None:
