@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Final
+from typing import Annotated, Final
 
 from msgspec import field
 
 from koordnri.policy.errors import shown
 from koordnri.policy.reader import Document
+from koordnri.policy.scalars import Form
 from koordnri.policy.units import Text
 
 NVIDIA: Final = "nvidia"
@@ -22,8 +23,8 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _PLACEHOLDER = re.compile(r"\{[^{}]*\}?|\}")
 _PLACEHOLDERS = ("{minors}", "{uuids}", "{devices}")
 _DNS = r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"
-_CDI_KIND = re.compile(rf"{_DNS}/[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?", re.ASCII)
-_DOMAIN = re.compile(_DNS, re.ASCII)
+_CDI_KIND = Form("vendor/class such as nvidia.com/gpu", rf"^{_DNS}/[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?$")
+_DOMAIN = Form("a domain such as nvidia.com", rf"^{_DNS}$")
 
 
 class GPUVendor(Document, frozen=True, forbid_unknown_fields=True):
@@ -32,13 +33,13 @@ class GPUVendor(Document, frozen=True, forbid_unknown_fields=True):
     env: dict[str, Text] = field(default_factory=dict)
     """Variable to its value. `{minors}` and `{uuids}` stand for the pod's devices, separated by commas, `{devices}` for those of the
     two that `identify` says."""
-    cdi_kind: Text | None = None
+    cdi_kind: Annotated[str, _CDI_KIND] | None = None
     """Vendor and class of its CDI devices, such as nvidia.com/gpu; None: it has none, so that `inject: cdi` stays env."""
     env_beside_cdi: dict[str, Text] = field(default_factory=dict, name="envBesideCDI")
     """Set beside CDI devices, so that the vendor's own runtime adds nothing to them, whatever the image asks for."""
     shares: bool = False
     """Whether a share of a device is given like a whole one, as HAMi-core may enforce it; else it is left to the device plugin."""
-    resource_domains: tuple[Text, ...] = ()
+    resource_domains: tuple[Annotated[str, _DOMAIN], ...] = ()
     """Extended resources of these domains are a request for its devices, as are koordinator.sh/gpu and its kin."""
 
     def check(self) -> Iterator[tuple[str, str]]:
@@ -51,11 +52,6 @@ class GPUVendor(Document, frozen=True, forbid_unknown_fields=True):
                 for found in _PLACEHOLDER.findall(value):
                     if found not in _PLACEHOLDERS:
                         yield f"{key}.{name}", f"expected {', '.join(_PLACEHOLDERS)}, got {shown(found)}"
-        if self.cdi_kind is not None and not _CDI_KIND.fullmatch(self.cdi_kind):
-            yield "cdiKind", f"expected vendor/class such as nvidia.com/gpu, got {shown(self.cdi_kind)}"
-        for index, domain in enumerate(self.resource_domains):
-            if not _DOMAIN.fullmatch(domain):
-                yield f"resourceDomains[{index}]", f"expected a domain such as nvidia.com, got {shown(domain)}"
 
 
 VENDORS: Final = {

@@ -48,6 +48,14 @@ class CPUSetOptions(HookOptions, frozen=True, forbid_unknown_fields=True):
     """Give BE containers the BE pool of their NUMA nodes (koordlet's feature gate BECPUManager, off there too)."""
 
 
+class MemoryOptions(HookOptions, frozen=True, forbid_unknown_fields=True):
+    """Options of the hook `memory`."""
+
+    shrink_below_usage: bool = False
+    """Lower a memory limit or memory.high of what runs at once, even below what is in use: memory.max then kills, memory.high holds
+    the tasks up. Default: wait until less is in use, and say so."""
+
+
 class BlkIOOptions(HookOptions, frozen=True, forbid_unknown_fields=True):
     """Options of the hook `blkio`."""
 
@@ -111,7 +119,7 @@ class Hooks(Document, frozen=True):
 
     cpuset: CPUSetOptions = CPUSetOptions()
     cfs_quota: HookOptions = field(default=HookOptions(), name="cfs_quota")
-    memory: HookOptions = HookOptions()
+    memory: MemoryOptions = MemoryOptions()
     rdt: RDTOptions = RDTOptions()
     blkio: BlkIOOptions = BlkIOOptions()
     gpu: GPUOptions = GPUOptions()

@@ -21,6 +21,7 @@ from koordnri.policy.koordnri_config import (
     HookMode,
     HookOptions,
     Hooks,
+    MemoryOptions,
     OtherHookOptions,
     RDTOptions,
     RecordRoute,
@@ -53,7 +54,8 @@ class Policy(msgspec.Struct, frozen=True):
     normalization: CPUNormalization = CPUNormalization()
     host_applications: tuple[HostApplication, ...] = ()
     cpuset: CPUSetOptions = CPUSetOptions()
-    """Options of the hook cpuset; likewise rdt, blkio and gpu."""
+    """Options of the hook cpuset; likewise memory, rdt, blkio and gpu."""
+    memory: MemoryOptions = MemoryOptions()
     rdt: RDTOptions = RDTOptions()
     blkio: BlkIOOptions = BlkIOOptions()
     gpu: GPUOptions = GPUOptions()
@@ -157,6 +159,7 @@ def resolve(document: PolicyDocument | None, node_name: str, node_labels: Mappin
         normalization=values["cpu-normalization-config"],
         host_applications=values["host-application-config"].applications,
         cpuset=config.hooks.cpuset,
+        memory=config.hooks.memory,
         rdt=config.hooks.rdt,
         blkio=config.hooks.blkio,
         gpu=config.hooks.gpu,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from koordnri.host.change import Change
@@ -37,11 +37,19 @@ class Update(NamedTuple):
         """Name of the field → value, as noted in the ledger."""
         return through_runtime(self.settings)
 
+    def without(self, names: Collection[str]) -> Update | None:
+        """The same but for these fields; None when nothing is left."""
+        left = tuple(s for s in self.settings if s.field.named(s.key) not in names)
+        return self._replace(settings=left) if left else None
 
-def wanted(directory: str, decision: Decision, node: NodeState) -> dict[str, Change]:
-    """Name of the decided field → the file that is to have it. What can only be set at creation is no file."""
+
+def wanted(directory: str, decision: Decision, node: NodeState, force: bool = False) -> dict[str, Change]:
+    """Name of the decided field → the file that is to have it. What can only be set at creation is no file.
+
+    force   memory limits go below what is in use, too; what is taken back never does
+    """
     return {
-        name: Change(directory, s.field, _disk(s.field, s.key, node), s.value)
+        name: Change(directory, s.field, _disk(s.field, s.key, node), s.value, force)
         for name, s in decision.settings.items()
         if s.route in (REPLY, WRITE)
     }

@@ -69,14 +69,14 @@ class Planner:
 
         Raises NodeError when the runtime told no usable cgroup.
         """
-        node = world.snapshot.node
+        node, force = world.snapshot.node, world.snapshot.policy.memory.shrink_below_usage
         directory = pod_directory(pod.cgroup_parent)
         if sweep and self._is_gone(pod, directory, writer):
             return PodPlan([], {}, [], {}, gone=True)
         before = self._before(pod, directory, writer, node.cgroup_version)
         decision = self._chain.decide_pod(as_kubelet_set_it(pod, before, writer, directory), world.snapshot)
         decisions = [("", decision)]
-        goals = [Goal(pod, n, c, False) for n, c in wanted(directory, decision, node).items()]
+        goals = [Goal(pod, n, c, False) for n, c in wanted(directory, decision, node, force).items()]
         goals += [Goal(pod, n, c, True) for n, c in back_to_before(directory, before, decision, node).items()]
         updates: dict[str, Update] = {}
         groups: dict[str, str] = {}
@@ -90,7 +90,7 @@ class Planner:
             decisions.append((entry.name, decision))
             if fields.RDT_CLOSID not in decision.undecided:
                 groups[directory] = decision.value(fields.RDT_CLOSID) or ""
-            goals += [Goal(entry, n, c, False) for n, c in wanted(directory, decision, node).items()]
+            goals += [Goal(entry, n, c, False) for n, c in wanted(directory, decision, node, force).items()]
             names = {*entry.sent, *self._ledger.written(entry.id)}
             back = back_to_baseline(directory, names, decision, entry.baseline, node)
             goals += [Goal(entry, n, c, True) for n, c in back.items()]
@@ -104,10 +104,11 @@ class Planner:
     def plan_classes(self, world: World, writer: Writer, *, sweep: bool) -> PodPlan:
         """Decide the cgroups above the pods."""
         node, plan = world.snapshot.node, PodPlan([], {}, [], {})
+        force = world.snapshot.policy.memory.shrink_below_usage
         for place, decision in decide_classes(self._chain, self._ledger.pods(), world.snapshot):
             directory = place.cgroup_parent
             before = self._before(place, directory, writer, node.cgroup_version)
-            goals = [Goal(place, n, c, False) for n, c in wanted(directory, decision, node).items()]
+            goals = [Goal(place, n, c, False) for n, c in wanted(directory, decision, node, force).items()]
             goals += [Goal(place, n, c, True) for n, c in back_to_before(directory, before, decision, node).items()]
             plan.goals.extend(g for g in goals if sweep or not self._is_right(g))
             plan.decisions.append((place.name, decision))

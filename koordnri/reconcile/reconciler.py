@@ -257,6 +257,12 @@ class Reconciler:
         done = [Done(by_target[o.change[:3]], o) for o in writer.apply(by_level(g.change for g in by_target.values()))]
         for goal, outcome in done:
             self._settle(goal, outcome, trigger, owners)
+        # What was refused is not recorded either: the runtime would write it without looking at what is in use.
+        refused: dict[str, set[str]] = {}
+        for goal, outcome in done:
+            if outcome.status is Status.REFUSED:
+                refused.setdefault(goal.owner.id, set()).add(goal.name)
+        updates = {i: left for i, u in updates.items() if (left := u.without(refused.get(i, ()))) is not None}
         if self._cache is not None:
             self._cache.threads(groups, world.snapshot.node.cgroup_version, sweep=trigger == "sweep")
         self._planner.forget_gone()
@@ -303,6 +309,8 @@ class Reconciler:
                 self._ledger.wrote(owner.id, name, outcome.before)
         elif status is not Status.GONE:
             self.stats.failures[goal.change.field.name, "write", status.value] += 1
+            if not goal.restores and outcome.after is not None and outcome.after != outcome.before:
+                self._ledger.wrote(owner.id, name, outcome.before)  # a part of the way; to be taken back all the same
             pod, container = (owner, "") if isinstance(owner, Pod) else (pods[owner.pod_id], owner.name)
             change = goal.change
             self._tell(Failure(pod, container, change.directory, name, change.value, status.value, outcome.error))

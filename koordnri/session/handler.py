@@ -248,6 +248,7 @@ class EventHandler:
             response = api.UpdateContainerResponse()
             for other in others:
                 response.update.append(encode_update(other.container_id, other.settings, snapshot.node))
+            known.let_wait(decision, snapshot.node)
             settings = list(decision.settings.values())
             settings += restorations(decision, container.baseline, container.stored, asked, snapshot.node, known.ours)
             if settings:
@@ -463,6 +464,7 @@ class EventHandler:
 def _difference(known: Known, node: NodeState, decision: Decision) -> tuple[list[Setting], api.ContainerUpdate]:
     """What a container that runs lacks of what is decided, and the update that would bring it."""
     container = known.container
+    known.let_wait(decision, node)
     settings = changes(decision, container.stored, node)
     settings += restorations(decision, container.baseline, container.stored, NOTHING, node, known.ours)
     return settings, encode_update(container.id, settings, node)

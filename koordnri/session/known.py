@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from koordnri.ledger import Ledger
-from koordnri.model import Container, Decision, NodeState, Pod
-from koordnri.model.difference import Ours, stored_of_ours, through_runtime
+from koordnri.model import Container, Decision, NodeState, Pod, fields
+from koordnri.model.difference import Ours, agree, is_stored, stored_of_ours, through_runtime
 from koordnri.model.resources import BASELINE_KEY, Note
-from koordnri.model.routes import REPLY
+from koordnri.model.routes import REPLY, WRITE
 from koordnri.session.translate import container_from, note_of, resources_from
 from koordnri.wire import views_pb2 as views
 
@@ -27,6 +27,8 @@ class Known(NamedTuple):
     """what its annotation says; None when that says nothing, or nothing to be believed"""
     ours: Ours
     """every value that we know to have set"""
+    files: Mapping[str, Any]
+    """name of the field → what its file had when the reconciler looked last"""
 
     @classmethod
     def of(cls, message: views.Container, pod: Pod, ledger: Ledger, node: NodeState) -> Known:
@@ -37,14 +39,26 @@ class Known(NamedTuple):
         ours: list[Mapping[str, Any]] = list(note.ours)
         if own is not None and own is not note:
             ours.append(own.set)
-        entry = ledger.container(message.id)
+        entry, files = ledger.container(message.id), {}
         if entry is not None:
+            files = dict(entry.files)
             # A copy made at once: another thread adds what it has written.
             ours.append({name: value for name, (value, _) in dict(entry.sent).items()})
         container = container_from(message, note)
         if note.maybe:
             note = note.seen(stored_of_ours(container.stored, node, ours))
-        return cls(container, note, own, ours)
+        return cls(container, note, own, ours, files)
+
+    def let_wait(self, decision: Decision, node: NodeState) -> None:
+        """Leave to the reconciler what the container does not have yet of a memory limit. The runtime would write it at once, and kill
+        or throttle where more is in use; the reconciler looks first, and has it recorded afterwards.
+        """
+        for field in (fields.MEMORY_LIMIT, fields.MEMORY_HIGH):
+            setting = decision.settings.get(field.name)
+            if setting is None or setting.route != REPLY or is_stored(self.container.stored, setting, node):
+                continue
+            if field.name not in self.files or not agree(field, self.files[field.name], setting.value):
+                decision.settings[field.name] = setting._replace(route=WRITE)
 
     def moved(self, decision: Decision) -> Note | None:
         """The note to keep once the decision is sent; None when the container's annotation says the same."""

@@ -74,6 +74,24 @@ def test_a_limit_waits_until_less_is_in_use_and_nothing_is_killed(kubelet: Kubel
     assert kubelet.running(container)
 
 
+def test_a_daemon_that_comes_later_kills_nothing_either(kubelet: Kubelet, new_daemon: NewDaemon) -> None:
+    container = kubelet.run_container(batch_pod(kubelet, 0, 24, throttlingPercent=50))
+    hold(kubelet, container)
+    daemon = new_daemon()
+    daemon.start()
+    eventually(lambda: refusals(daemon, "memory.limit") >= 1, "the limit to be found below what is in use")
+    eventually(lambda: kubelet.read(container, "cpu.quota") == pods.BATCH_QUOTA_US, "the rest to be set")
+    # kubelet's update of another knob brings the whole decision, but for what waits.
+    kubelet.rewrite_cpuset(container, "0-1")
+    assert kubelet.read(container, "memory.limit") == UNLIMITED
+    assert usage(kubelet, container) > HELD_MIB * MIB
+    assert kubelet.running(container)
+
+    give_back(kubelet, container)
+    eventually(lambda: kubelet.read(container, "memory.limit") == 24 * MIB, "the limit to be set")
+    assert kubelet.running(container)
+
+
 def test_memory_high_comes_down_with_what_is_in_use(kubelet: Kubelet, new_daemon: NewDaemon) -> None:
     daemon = new_daemon(policy=OBSERVED)
     daemon.start()

@@ -1,6 +1,5 @@
 """Hook cfs_quota. `v14` in a test's name is row 14 of Koordinator's own vectors (reference, section 12)."""
 
-from dataclasses import replace
 from fractions import Fraction
 
 import pytest
