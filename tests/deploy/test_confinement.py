@@ -22,12 +22,15 @@ from koordnri.host.files import HostFiles
 
 Manifest = dict[str, Any]
 CGROUPS = Path("/sys/fs/cgroup")
+RESCTRL = Path("/sys/fs/resctrl")
+"""Not there on most machines; nobody can make it, so that a file system of ours then stands below sysfs."""
 
 CONFINED = """
 import json, os, sys
 from pathlib import Path
 from koordnri.host import read_node
 from koordnri.host.change import Change
+from koordnri.host.resctrl_groups import ResctrlTree
 from koordnri.host.writer import Writer
 from koordnri.model import fields
 
@@ -43,6 +46,7 @@ print(json.dumps({
     "kubelet": node.kubelet_cpu_policy,
     "problems": node.problems,
     "write": [outcome.status.value, outcome.after, outcome.error],
+    "shares_pids": ResctrlTree(Path(root + host_root)).shares_pids(),
     "writable": [path for path in json.loads(mounts) if not os.statvfs(root + path).f_flag & os.ST_RDONLY],
 }))
 """
@@ -63,9 +67,9 @@ def cgroup() -> Iterator[str]:
 
 
 @pytest.fixture
-def answer(kustomized: dict[str, Manifest], cgroup: str, tmp_path: Path) -> dict[str, Any]:
-    """What CONFINED says."""
-    spec = kustomized["DaemonSet"]["spec"]["template"]["spec"]
+def answer(request: pytest.FixtureRequest, cgroup: str, tmp_path: Path) -> dict[str, Any]:
+    """What CONFINED says, by the objects of the fixture that is named."""
+    spec = request.getfixturevalue(request.param)["DaemonSet"]["spec"]["template"]["spec"]
     (container,) = spec["containers"]
     security = container["securityContext"]
     assert (security["capabilities"], security["allowPrivilegeEscalation"]) == ({"drop": ["ALL"]}, False)
@@ -74,7 +78,7 @@ def answer(kustomized: dict[str, Manifest], cgroup: str, tmp_path: Path) -> dict
     state = tmp_path / "cpu_manager_state"
     state.write_text('{"policyName": "static"}')
     state.chmod(0o600)
-    own = {"nri": tmp_path / "nri", "state": tmp_path / "state"}
+    own = {name: tmp_path / name for name in ("nri", "state", "resctrl")}
     for folder in own.values():
         folder.mkdir()
     sources = {v["name"]: Path(v["hostPath"]["path"]) for v in spec["volumes"]} | own | {"cpu-manager-state": state}
@@ -84,19 +88,25 @@ def answer(kustomized: dict[str, Manifest], cgroup: str, tmp_path: Path) -> dict
     for mount in mounts:
         source, target = sources[mount["name"]], Path(f"{root}{mount['mountPath']}")
         make = f"mkdir -p {target.parent}; touch {target}" if source.is_file() else f"mkdir -p {target}"
-        script += [make if mount["name"] != "cgroup" else ":", f"mount --rbind {source} {target}"]
+        script += [make if not mount["mountPath"].startswith(f"{host_root}/sys/") else ":"]
+        script.append(f"mount --rbind {source} {target}")
+        if mount["name"] == "sys" and not RESCTRL.exists() and "resctrl" in (m["name"] for m in mounts):
+            below = f"{target}/fs"
+            script += [f"mount -t tmpfs tmpfs {below}", f"mkdir {below}/cgroup {below}/resctrl"]
         if mount.get("readOnly"):
             script.append(f"mount -o remount,bind,ro {target}")
     confined = [sys.executable, "-c", CONFINED, str(root), host_root, cgroup]
     command = [*confined, json.dumps([m["mountPath"] for m in mounts])]
     script.append(f"exec setpriv --bounding-set=-all --inh-caps=-all --no-new-privs {shlex.join(command)}")
-    unshare = ["unshare", "--mount", "--propagation=private", "sh", "-c", "\n".join(script)]
+    pids = () if spec.get("hostPID") else ("--pid", "--fork")
+    unshare = ["unshare", *pids, "--mount", "--propagation=private", "sh", "-c", "\n".join(script)]
     done = subprocess.run(unshare, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     said: dict[str, Any] = json.loads(done.stdout)
     return said
 
 
+@pytest.mark.parametrize("answer", ["kustomized", "kustomized_resctrl"], indirect=True)
 def test_the_manifests_mounts_and_no_capability_suffice(answer: dict[str, Any]) -> None:
     assert answer["capabilities"] == 0
     assert answer["write"] == ["written", 777, ""]
@@ -104,4 +114,15 @@ def test_the_manifests_mounts_and_no_capability_suffice(answer: dict[str, Any]) 
     assert answer["memory"] > 0
     assert answer["kubelet"] == "static"
     assert [p for p in answer["problems"] if "cannot be read" in p] == []
-    assert set(answer["writable"]) == {"/var/lib/koordnri", "/host/sys/fs/cgroup"}
+    assert set(answer["writable"]) - {"/host/sys/fs/resctrl"} == {"/var/lib/koordnri", "/host/sys/fs/cgroup"}
+
+
+@pytest.mark.parametrize("answer", ["kustomized"], indirect=True)
+def test_without_the_hosts_pids_the_daemon_knows_that_thread_ids_mean_nothing(answer: dict[str, Any]) -> None:
+    assert answer["shares_pids"] is False
+
+
+@pytest.mark.parametrize("answer", ["kustomized_resctrl"], indirect=True)
+def test_resctrl_is_writable_and_its_thread_ids_are_the_daemons(answer: dict[str, Any]) -> None:
+    assert answer["shares_pids"] is True
+    assert "/host/sys/fs/resctrl" in answer["writable"]
