@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from importlib import metadata
 from typing import Any, NamedTuple
@@ -131,9 +131,9 @@ class Chain:
         """Decide one container. See `run`."""
         return self.run(self.context(pod, container, event, snapshot), deadline_ns)
 
-    def decide_pod(self, pod: Pod, snapshot: Snapshot) -> Decision:
-        """Decide the fields of the pod's own cgroup."""
-        ctx = PodContext(pod, snapshot.policy, snapshot.node, snapshot.node.pod_routes)
+    def decide_pod(self, pod: Pod, snapshot: Snapshot, containers: Sequence[Container] = ()) -> Decision:
+        """Decide the fields of the pod's own cgroup, above these containers."""
+        ctx = PodContext(pod, snapshot.policy, snapshot.node, snapshot.node.pod_routes, containers)
         return self._run(self._plan_of(ctx.policy).pods, ctx, NO_DEADLINE, refuse=False)
 
     @property

@@ -54,7 +54,7 @@ FULL_REFRESH_TICKS = 10
 """Every so many ticks all of the node is read; in between only what can make a decision harmful (resctrl groups, CPUs)."""
 CLUSTER_PATIENCE_S = 10.0
 """How long an API server that does not answer may keep us from registering: containers start without QoS meanwhile."""
-SWITCH_INTERVAL_S = 0.0005
+SWITCH_INTERVAL_S = 0.0001
 """A scrape or a refresh may hold the interpreter for so long while the runtime waits for us; Python's 5 ms is too much."""
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -63,7 +65,9 @@ class PolicySources:
 def _fingerprint(path: Path) -> Any:
     """Changes whenever the file (or the directory of a mounted ConfigMap, through its symlinks) is another one."""
     try:
-        names = sorted(path.iterdir()) if path.is_dir() else [path]
-        return [(str(n), s.st_ino, s.st_mtime_ns, s.st_size) for n in names for s in (n.stat(),)]
+        own = os.stat(path)
+        if not stat.S_ISDIR(own.st_mode):
+            return (own.st_ino, own.st_mtime_ns, own.st_size)
+        return [(str(n), s.st_ino, s.st_mtime_ns, s.st_size) for n in sorted(path.iterdir()) for s in (n.stat(),)]
     except OSError as error:
         return str(error)

@@ -4,11 +4,12 @@ Belongs here: what a container should get, as pure functions of a context. Does 
 import of koordnri but `koordnri.model`. They are found through the entry-point group `koordnri.hooks`, as a third party's are.
 
     10 cpuset     cpu.cpus, cpu.mems
-    20 cfs_quota  cpu.quota, cpu.period, cpu.shares, cpu.burst
-    30 memory     memory.limit, memory.min, memory.low, memory.high
+    20 cfs_quota  cpu.quota, cpu.period, cpu.shares, cpu.burst; cpu.bvt_warp_ns of pods and classes, cpu.idle of BestEffort
+    30 memory     memory.limit, memory.min, memory.low, memory.high, memory.oom.group; watermarks, priorities and page cache of
+                  vendors' kernels; of containers, pods and classes
     40 rdt        rdt.closid
-    50 blkio      io.max, io.weight, blockio.class
-    60 gpu        env, mount, device
+    50 blkio      io.max, io.weight, io.latency, v1's throttle files, blockio.class; io.cost of the root
+    60 gpu        env, mount, device, cdi
 
-`assigned` and `batch` are no hooks: each reads one thing of a pod that two hooks need.
+The other files are no hooks: each holds one thing that a hook, or two of them, needs.
 """

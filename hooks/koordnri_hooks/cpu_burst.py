@@ -9,8 +9,8 @@ The policies auto and cpuBurstOnly mean it, cfsQuotaBurstOnly does not. Nothing 
 Mainline kernels refuse a burst above the quota, and a quota below the burst. So there it is clamped to the quota: Koordinator's default
 of 1000 % gives one full quota. And since neither kubelet nor runtime know of the burst when they shrink a limit in place, it goes down
 ahead of them, as soon as the pod's spec has the smaller limit. Where no spec is read, kubelet's first attempt at a container fails and
-the next one comes through; a pod's own cgroup, of which nothing is told beforehand, is then left without burst. Kernels with group
-identity (Anolis) take more than the quota on v1, as Koordinator means it.
+the next one comes through; the pod follows its containers. Kernels with group identity (Anolis) take more than the quota on v1, as
+Koordinator means it.
 
 Raising the quota itself of containers that are throttled (cfsQuotaBurst) is not here. Source: koordlet.md 3.2.
 """
@@ -38,9 +38,7 @@ MOST_BANDWIDTH_US = 2**44 - 1
 """Quota and burst together; the kernel counts in fixed point."""
 NO_LIMIT = "no CPU limit to burst over"
 NO_QUOTA = "no quota to burst over: it was unset"
-NO_SPEC = (
-    "cpu.burst of a pod is the sum of its containers', whose limits are not known: the pod's spec has not been read"
-)
+NO_CONTAINERS = "cpu.burst of a pod is the sum of its containers', and no limits of such are known yet"
 _PARSED = "CPU limits of the spec"
 _NEVER = (QoSClass.LSR, QoSClass.LSE, QoSClass.BE)
 
@@ -82,15 +80,31 @@ def set_pod_burst(ctx: PodContext) -> None:
     quota_us: int = limit_us if decided is None else decided
     if quota_us <= 0:
         ctx.skip(CPU_BURST, NO_QUOTA)
-    elif ctx.pod.spec is None:
-        ctx.skip(CPU_BURST, NO_SPEC)
-    else:
-        period_us = baseline.cpu_period or CFS_PERIOD_US
-        limits_milli = _limits_milli(ctx.pod, ctx.pod.spec).values()
-        limits_us = [milli_to_quota_us(milli, period_us) for milli in limits_milli if milli > 0]
-        if sum(limits_us) < limit_us:
-            quota_us = quota_us * sum(limits_us) // limit_us  # to be shrunk in place, as above
-        _set(ctx, sum(one * percent // 100 for one in limits_us), quota_us)
+        return
+    limits_us = _all_limits_us(ctx)
+    if not limits_us:
+        ctx.skip(CPU_BURST, NO_CONTAINERS)
+        return
+    if sum(limits_us) < limit_us:
+        quota_us = quota_us * sum(limits_us) // limit_us  # to be shrunk in place, as above
+    _set(ctx, sum(one * percent // 100 for one in limits_us), quota_us)
+
+
+def _all_limits_us(ctx: PodContext) -> list[int]:
+    """Limits of the pod's containers that run beside each other, as quotas: by the spec, else by what the runtime told.
+
+    By the spec, since kubelet goes by it when it shrinks the pod's own quota, which must not be kept from it by the burst.
+    """
+    spec = ctx.pod.spec
+    if spec is None:
+        return [quota for one in ctx.containers if (quota := one.baseline.cpu_quota or 0) > 0]
+    period_us = ctx.baseline.cpu_period or CFS_PERIOD_US
+    limits_milli = _limits_milli(ctx.pod, spec)
+    return [
+        milli_to_quota_us(milli, period_us)
+        for name, milli in limits_milli.items()
+        if milli > 0 and not spec.containers[name].init
+    ]
 
 
 def _set(ctx: ContainerContext | PodContext, wanted_us: int, quota_us: int) -> None:

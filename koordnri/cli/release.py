@@ -27,7 +27,7 @@ def release(pod: str | None, everything: bool, state_dir: Path, output: str) -> 
     The running daemon does it, and leaves what was released alone until it is restarted: policies, resizes and, with --all, new
     containers change nothing there. To leave pods alone for good, say so in the policy: koordnri-config.namespacesLeftAlone.
     The cgroups of the QoS classes go back with --all; of a single pod, they only lose what they had for it.
-    What only a creation can set (environment, devices, the resctrl group) stays until the pod is restarted.
+    What only a creation can set (environment, mounts, devices) stays until the pod is restarted.
 
     Exits with 0 when all is as kubelet asked, with 1 when a field could not be brought back, and with 2 when the daemon cannot be
     asked or does not know the pod.

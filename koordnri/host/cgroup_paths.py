@@ -15,6 +15,8 @@ the last slice's name says the whole path, so that is what counts. A `--cgroup-r
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from koordnri.model import KubeQoS, NodeError
 
 SYSTEMD = "systemd"
@@ -25,8 +27,11 @@ _SLICE = ".slice"
 _CRIO = "cri-o"
 """as CRI-O calls itself in NRI; everything else names its cgroups as containerd does"""
 _SHOWN_CHARACTERS = 120
+_REMEMBERED = 4096
+"""The same few hundred are asked for at every pass."""
 
 
+@lru_cache(_REMEMBERED)
 def pod_directory(cgroup_parent: str) -> str:
     """The pod's cgroup. Raises NodeError when the runtime told none, or one that is not below the cgroup root."""
     where = "pod.linux.cgroup_parent"
@@ -36,6 +41,7 @@ def pod_directory(cgroup_parent: str) -> str:
     return "/".join(parts)
 
 
+@lru_cache(_REMEMBERED)
 def container_directory(cgroup_parent: str, container_id: str, runtime: str, cgroups_path: str = "") -> str:
     """The container's cgroup, from `cgroups_path` if the runtime told one, else by the name that `runtime` gives to its cgroups.
 

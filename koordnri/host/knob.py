@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,11 @@ class Failed(Exception):
         self.error = error
 
 
+@lru_cache(4096)
+def _is_below(directory: str) -> bool:
+    return bool(directory) and directory[0] != "/" and "\0" not in directory and ".." not in directory.split("/")
+
+
 class Tree:
     """The cgroups below `root`/sys/fs/cgroup, of version 1 or 2."""
 
@@ -81,7 +87,7 @@ class Tree:
     def path(self, directory: str, file: str) -> str:
         """Full path of a file as `spelling` names it. Raises Failed for a directory that is not below the cgroup root."""
         # Whoever made the path has looked for this, too. But one slip here would write outside of the cgroups, as root.
-        if not directory or directory[0] == "/" or "\0" in directory or ".." in directory.split("/"):
+        if not _is_below(directory):
             problem = f'expected a path below the cgroup root without "..", got {directory[:120]!r}'
             raise Failed(Status.REFUSED, f"cgroup: {problem}")
         where = "" if directory == ROOT_DIRECTORY else f"{directory}/"

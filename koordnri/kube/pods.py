@@ -34,6 +34,8 @@ class ContainerManifest(msgspec.Struct):
 
     name: str
     resources: Requirements = msgspec.field(default_factory=Requirements)
+    restart_policy: str = msgspec.field(default="", name="restartPolicy")
+    """of an init container; Always: it keeps running beside the others"""
 
 
 class PodManifestSpec(msgspec.Struct, rename="camel"):
@@ -165,7 +167,8 @@ def runtime_uid(pod: PodObject) -> str:
 def facts_of(pod: PodObject) -> PodFacts:
     """What is kept of a pod."""
     metadata, spec = pod.metadata, pod.spec
-    containers = {c.name: _container(c) for c in (*(spec.init_containers or ()), *spec.containers)}
+    containers = {c.name: _container(c, init=c.restart_policy != "Always") for c in spec.init_containers or ()}
+    containers |= {c.name: _container(c) for c in spec.containers}
     return PodFacts(
         runtime_uid(pod),
         metadata.namespace,
@@ -185,5 +188,5 @@ def is_kept(annotation: str) -> bool:
     return domain.endswith(KEPT_DOMAINS) and any(domain == d or domain.endswith(f".{d}") for d in KEPT_DOMAINS)
 
 
-def _container(container: ContainerManifest) -> ContainerSpec:
-    return ContainerSpec(container.resources.requests, container.resources.limits)
+def _container(container: ContainerManifest, init: bool = False) -> ContainerSpec:
+    return ContainerSpec(container.resources.requests, container.resources.limits, init)

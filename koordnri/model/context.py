@@ -73,7 +73,14 @@ class _Context:
 class PodContext(_Context):
     """For `decide_pod`: the pod's own cgroup, above its containers."""
 
-    __slots__ = ()
+    __slots__ = ("containers",)
+
+    def __init__(
+        self, pod: Pod, policy: Policy, node: NodeState, routes: Routes, containers: Sequence[Container] = ()
+    ) -> None:
+        super().__init__(pod, policy, node, routes)
+        self.containers = containers
+        """those that the runtime has told, init containers that have ended among them"""
 
     @property
     def baseline(self) -> Resources:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 MAX_CPU = 8191
 """Largest number accepted: the kernel's own NR_CPUS bound. Keeps `0-4000000000` from taking the daemon's memory."""
@@ -28,6 +29,7 @@ class CPUSet:
         return new
 
     @classmethod
+    @lru_cache(1024)
     def parse(cls, text: str) -> CPUSet:
         """Read the kernel's list format; "" is the empty set.
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from copy import copy
+from dataclasses import dataclass, field
 from typing import Any
 
 from koordnri.model.qos import DEFAULT_CLASS, KubeQoS, QoSClass
@@ -16,6 +17,8 @@ class ContainerSpec:
 
     requests: Mapping[str, str | int | float]
     limits: Mapping[str, str | int | float]
+    init: bool = False
+    """an init container that ends before the others start"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,4 +60,7 @@ class Pod:
 
     def with_resources(self, resources: Resources) -> Pod:
         """The same pod with another baseline; what is parsed of its annotations is shared."""
-        return replace(self, resources=resources)
+        # Not dataclasses.replace, which works out the classes again: this is done for every pod at every pass.
+        pod = copy(self)
+        pod.resources = resources
+        return pod

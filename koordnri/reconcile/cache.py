@@ -37,6 +37,8 @@ class CacheShares:
 
     def groups(self, pods: Iterable[Pod], world: Callable[[], World]) -> None:
         """Make, correct and remove groups; `pods` are all of the node."""
+        if not self._groups.may_move():
+            return  # groups that no thread can be put into would only be told of as failures
         policy, node = world().snapshot
         refused = self._groups.refused
         for group, what, error, pod in self._groups.reconcile(pods, policy, node, complete=self._complete()):
@@ -51,6 +53,8 @@ class CacheShares:
 
     def threads(self, places: Mapping[str, str], cgroup_version: int, *, sweep: bool) -> None:
         """Bring the threads of containers (cgroup → group) to where they belong."""
+        if not self._groups.may_move():
+            return
         settled = self._groups.settle(places, cgroup_version)
         for error in set(settled.errors) - self._errors:
             self._log.warning("resctrl_threads", error=error)

@@ -207,7 +207,7 @@ def notes_of(snapshot: Snapshot, node: NodeState) -> list[str]:
 def _decide(chain: Chain, running: Running, snapshot: Snapshot) -> _Decided:
     pod = running.pod
     return _Decided(
-        chain.decide_pod(pod, snapshot),
+        chain.decide_pod(pod, snapshot, running.containers),
         [chain.decide_container(pod, container, Event.SYNC, snapshot) for container in running.containers],
         [_create(chain, pod, container, snapshot) for container in running.containers],
     )

@@ -74,18 +74,19 @@ class Planner:
         if sweep and self._is_gone(pod, directory, writer):
             return PodPlan([], {}, [], {}, gone=True)
         before = self._before(pod, directory, writer, node.cgroup_version)
-        decision = self._chain.decide_pod(as_kubelet_set_it(pod, before, writer, directory), world.snapshot)
+        entries = self._ledger.containers_of(pod.id)
+        containers = [Container(entry.id, entry.name, pod.id, entry.baseline) for entry in entries]
+        as_set = as_kubelet_set_it(pod, before, writer, directory)
+        decision = self._chain.decide_pod(as_set, world.snapshot, containers)
         decisions = [("", decision)]
         goals = [Goal(pod, n, c, False) for n, c in wanted(directory, decision, node, force).items()]
         goals += [Goal(pod, n, c, True) for n, c in back_to_before(directory, before, decision, node).items()]
         updates: dict[str, Update] = {}
         groups: dict[str, str] = {}
-        entries = self._ledger.containers_of(pod.id)
         if not all(entry.started for entry in entries):
             goals = [goal for goal in goals if self._widens(goal, writer, node.cgroup_version)]
-        for entry in entries:
+        for entry, container in zip(entries, containers, strict=True):
             directory = container_directory(pod.cgroup_parent, entry.id, world.runtime)
-            container = Container(entry.id, entry.name, pod.id, entry.baseline)
             decision = self._chain.decide_container(pod, container, Event.SYNC, world.snapshot)
             decisions.append((entry.name, decision))
             if fields.RDT_CLOSID not in decision.undecided:

@@ -136,10 +136,11 @@ class Reconciler:
         self._wake.set()
         return number
 
-    def catch_up(self, snapshot: Snapshot, timeout_s: float) -> None:
-        """Wait until everything has what follows from a snapshot, if that is not so yet."""
+    def catch_up(self, pod: Pod, snapshot: Snapshot, timeout_s: float) -> None:
+        """Wait until a pod has what follows from a snapshot, if that is not so yet, at most so long."""
         if snapshot is not self._applied:
-            self.wait_done(self.hurry(), timeout_s)
+            with contextlib.suppress(TimeoutError):
+                self.ask([pod], timeout_s)
 
     def wait_done(self, number: int, timeout_s: float) -> bool:
         """Wait until a pass that began after that `hurry` has ended. False when it takes longer."""

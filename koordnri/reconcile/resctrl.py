@@ -125,6 +125,10 @@ class ResctrlGroups:
         self._counted: dict[tuple[str, int, str], int] = {}
         """(group, cache id, counter) → as last read"""
 
+    def may_move(self) -> bool:
+        """Whether thread ids are the host's, as they are with hostPID: only then can anything be put into a group."""
+        return self._tree.shares_pids()
+
     # -- groups -------------------------------------------------------------------------------------------------------
 
     def reconcile(

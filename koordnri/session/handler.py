@@ -24,7 +24,7 @@ from koordnri.model.dra import PREFIX as DRA_PREFIX
 from koordnri.model.dra import dra_cpus
 from koordnri.model.pod import PodSpec
 from koordnri.model.resources import BASELINE_KEY, NOTHING, Note, encode_note
-from koordnri.model.routes import WRITE
+from koordnri.model.routes import REPLY, WRITE
 from koordnri.reconcile.plan import Update
 from koordnri.reconcile.recorder import HANDFUL, Recorder
 from koordnri.session.encode import drop_unsendable, encode_update, put_adjustment, put_resources
@@ -131,8 +131,8 @@ class EventHandler:
         self.overruns = 0
         """events answered with an incomplete decision because the chain's budget was used up"""
         self.inflight: Inflight | None = None
-        self.catch_up: Callable[[Snapshot, float], None] | None = None
-        """waits until the files have what follows from a snapshot, at most so many seconds"""
+        self.catch_up: Callable[[Pod, Snapshot, float], None] | None = None
+        """waits until a pod's files have what follows from a snapshot, at most so many seconds"""
         self.place: Callable[[int, str], bool] | None = None
         """puts a container's first process into a resctrl group; set before the first event, or never"""
         self.cpus: OwnCPUs | None = None
@@ -210,9 +210,9 @@ class EventHandler:
             own = self.cpus.give(pod, container)
         snapshot, nri = self.snapshot, self.runtime.nri
         others = () if self._recorder is None else self._recorder.for_reply(message.id)
-        if self.catch_up is not None:
-            # The pod's own cgroup must be wide enough for what we are about to send, or (on v1) the container does not start.
-            self.catch_up(snapshot, self.budget_s() / 2)
+        if self.catch_up is not None and snapshot.node.cgroup_version == 1:
+            # The pod's own cgroup must be wide enough for what we are about to send, or the container does not start. v2 is not so.
+            self.catch_up(pod, snapshot, self.budget_s() / 2)
 
         def finish(decision: Decision) -> Message:
             response = api.CreateContainerResponse()
@@ -249,7 +249,8 @@ class EventHandler:
             for other in others:
                 response.update.append(encode_update(other.container_id, other.settings, snapshot.node))
             known.let_wait(decision, snapshot.node)
-            settings = list(decision.settings.values())
+            # Files are not the runtime's; an update that says nothing would take the place of what kubelet asks (koordinator 3129).
+            settings = [s for s in decision.settings.values() if s.route == REPLY]
             settings += restorations(decision, container.baseline, container.stored, asked, snapshot.node, known.ours)
             if settings:
                 # An update without the id of its container is lost in silence (koordinator 3129).
@@ -323,7 +324,11 @@ class EventHandler:
                 return
             entry.started = True
             # Its cgroup is there now, with what was sent when it was created; that may be out of date, or not be all.
-            if not placed or entry.under is not self.snapshot or any(route == WRITE for _, route in entry.sent.values()):
+            if (
+                not placed
+                or entry.under is not self.snapshot
+                or any(route == WRITE for _, route in entry.sent.values())
+            ):
                 self._changed(entry.pod_id)
 
         return settle

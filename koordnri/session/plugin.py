@@ -205,7 +205,7 @@ class PluginSession:
             self._end(trunk, f"cannot send RegisterPlugin: {error.strerror or error}")
         if self._stopping.is_set():
             trunk.close()
-        while not trunk.ended.wait(min(self._handler.budget_s() / 4, 0.25)):
+        while not trunk.ended.wait(min(self._handler.budget_s() / 2, 0.25)):
             if self.state is State.REGISTERING and self._monotonic() > deadline:
                 self._end(trunk, f"no answer to RegisterPlugin within {REGISTER_TIMEOUT_S:.0f} s")
             self._watch(trunk)

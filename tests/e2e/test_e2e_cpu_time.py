@@ -63,9 +63,10 @@ def test_a_container_bursts_by_its_quota_and_follows_policy_and_annotation(
 
 def test_a_bursting_container_can_be_shrunk_in_place(kubelet: Kubelet, new_daemon: NewDaemon) -> None:
     """The kernel refuses a quota below the burst, of which kubelet knows nothing: it tries again, and the burst is out of its way."""
-    new_daemon(policy=pods.RATIO_2 + BURST).start()
+    new_daemon(policy=BURST).start()
     container = pods.normalised(kubelet)
-    eventually_bursts(kubelet, container, LIMIT_US // 2)
+    eventually_bursts(kubelet, container, LIMIT_US)
+
     refusals: list[str] = []
 
     def shrunk() -> bool:
@@ -77,9 +78,8 @@ def test_a_bursting_container_can_be_shrunk_in_place(kubelet: Kubelet, new_daemo
         return True
 
     eventually(shrunk, "kubelet's resize to come through")
-    assert kubelet.read(container, "cpu.quota") == 10_000
-    eventually_bursts(kubelet, container, 10_000)
-    assert len(refusals) <= 1, refusals
+    assert kubelet.read(container, "cpu.quota") == 20_000
+    eventually_bursts(kubelet, container, 20_000)
 
 
 def test_the_besteffort_class_is_idle_as_long_as_the_policy_says(kubelet: Kubelet, new_daemon: NewDaemon) -> None:
@@ -96,3 +96,27 @@ def test_the_besteffort_class_is_idle_as_long_as_the_policy_says(kubelet: Kubele
 
     daemon.policy_file.write_text("{}\n")
     eventually(lambda: number(idle) == 0, f"{idle} to be 0")
+
+
+def test_a_pod_bursts_by_the_sum_of_its_containers_and_kubelet_can_shrink_it(
+    kubelet: Kubelet, new_daemon: NewDaemon
+) -> None:
+    new_daemon(policy=BURST).start()
+    pod = kubelet.run_pod(labels={pods.QOS_CLASS: "LS"}, cpu_request_m=400, cpu_limit_m=800)
+    container = kubelet.run_container(pod, cpu_request_m=400, cpu_limit_m=800)
+    name = "cpu.cfs_burst_us" if kubelet.cgroups.version == 1 else "cpu.max.burst"
+    file = directory(kubelet, container).parent / name
+    eventually(lambda: number(file) == LIMIT_US, f"{file} to be {LIMIT_US}")
+
+    def done(act: Callable[[], None]) -> bool:
+        try:
+            act()
+        except (grpc.RpcError, OSError):
+            return False
+        return True
+
+    eventually(
+        lambda: done(lambda: kubelet.resize(container, cpu_request_m=100, cpu_limit_m=200)), "the container's resize"
+    )
+    eventually(lambda: done(lambda: kubelet.resize_pod(pod, cpu_request_m=100, cpu_limit_m=200)), "the pod's resize")
+    eventually(lambda: number(file) == 20_000, f"{file} to be 20000")

@@ -65,8 +65,16 @@ def run(hook: Hook, ctx: ContainerContext, before: Iterable[Hook] = ()) -> Decis
     return ctx.decision
 
 
-def run_pod(hook: Hook, pod: Pod, node: NodeState = NODE, policy: Policy = DEFAULT_POLICY) -> Decision:
-    ctx = PodContext(pod, policy, node, node.pod_routes)
+def run_pod(
+    hook: Hook,
+    pod: Pod,
+    node: NodeState = NODE,
+    policy: Policy = DEFAULT_POLICY,
+    containers: Mapping[str, Resources] | None = None,
+) -> Decision:
+    """The decision for the pod's own cgroup; `containers`: what kubelet asked for those below it."""
+    below = [Container(f"id-{name}", name, pod.id, asked) for name, asked in (containers or {}).items()]
+    ctx = PodContext(pod, policy, node, node.pod_routes, below)
     ctx.hook, ctx.owns = hook.name, frozenset(hook.owns)
     hook.decide_pod(ctx)
     return ctx.decision

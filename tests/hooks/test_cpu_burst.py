@@ -87,10 +87,26 @@ def test_v40_a_pod_without_limit_has_no_burst():
     assert "no CPU limit" in decision.skipped["cpu.burst"]
 
 
-def test_a_pod_whose_spec_is_not_read_says_why_it_has_no_burst():
+def test_a_pod_whose_spec_is_not_read_goes_by_what_was_asked_for_its_containers():
+    one = pod("LS", resources=asked(8))
+    below = {"a": asked(5), "b": asked(3)}
+    assert values(run_pod(CFSQuota(), one, ANOLIS, AUTO, below))["cpu.burst"] == 8_000_000
+    assert values(run_pod(CFSQuota(), one, V2, AUTO, below))["cpu.burst"] == 800_000
+    # Both were shrunk in place, and kubelet is about to shrink the pod.
+    assert values(run_pod(CFSQuota(), one, V2, AUTO, {"a": asked(1), "b": asked(1)}))["cpu.burst"] == 200_000
+
+
+def test_init_containers_that_end_before_the_others_are_not_counted():
+    containers = {"main": ContainerSpec({}, {"cpu": "1"}), "setup": ContainerSpec({}, {"cpu": "1"}, init=True)}
+    one = pod("LS", resources=asked(2), spec=PodSpec(containers))
+    assert pod_burst(one, V2) == 100_000
+    assert pod_burst(one, ANOLIS) == 1_000_000
+
+
+def test_a_pod_of_which_no_containers_are_known_says_why_it_has_no_burst():
     decision = run_pod(CFSQuota(), pod("LS", resources=Resources(8192, 800_000)), V1, AUTO)
     assert "cpu.burst" not in decision.settings
-    assert "spec has not been read" in decision.skipped["cpu.burst"]
+    assert "no limits of such are known" in decision.skipped["cpu.burst"]
 
 
 @pytest.mark.parametrize(

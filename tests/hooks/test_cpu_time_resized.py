@@ -246,5 +246,6 @@ def test_limits_are_scaled_once_in_any_order_of_resizes_policies_and_restarts(st
     # On v1 a pod may keep what kubelet gave it, for there a container above its pod does not start.
     assert pod.quota_or(-1) in ((wanted,) if version == 2 else (wanted, machine.limit_us))
     assert pod.period == PERIOD_US
+    assert pod.burst == (pod.quota_or(0) if burst else 0)
     if not burst or knows_spec:
         assert machine.refused == 0

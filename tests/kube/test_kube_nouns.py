@@ -194,7 +194,7 @@ class TestPods:
             annotations={"koordinator.sh/cpuQOS": "{}", "node.koordinator.sh/extended-resource-spec": "{}"},
             spec=PodSpec(
                 {
-                    "init": ContainerSpec({}, {"memory": "1Gi"}),
+                    "init": ContainerSpec({}, {"memory": "1Gi"}, init=True),
                     "main": ContainerSpec({"cpu": "1"}, {"kubernetes.io/batch-cpu": 500}),
                     "bare": ContainerSpec({}, {}),
                 }

@@ -105,10 +105,12 @@ def test_without_the_kernels_files_nothing_is_tried_and_nothing_fails(version: i
 
 
 @BOTH
-def test_bursts_follow_the_quota_down_and_up_without_a_refusal(version: int) -> None:
+@pytest.mark.parametrize("knows_spec", [True, False])
+def test_bursts_follow_the_quota_down_and_up_without_a_refusal(version: int, knows_spec: bool) -> None:
     node = node_with(version, BURST)
     pod = node.pod("shared", "LS", cpu_quota=100_000)
-    pod.spec = PodSpec({"main": ContainerSpec({}, {"cpu": "1"})})
+    if knows_spec:
+        pod.spec = PodSpec({"main": ContainerSpec({}, {"cpu": "1"})})
     container = node.container(pod, cpu_quota=100_000)
     for policy, quota, burst in (
         (BURST, 100_000, 100_000),

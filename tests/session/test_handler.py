@@ -831,3 +831,11 @@ def test_a_synchronize_that_was_answered_for_stops_deciding():
     )
     assert [u.container_id for u in message.update] == ["before"]
     assert held.node.ledger.moved() == {"before": Note(Resources(512, 50_000, 100_000), {"cpu.cpus": "2-3"})}
+
+
+def test_a_resize_is_not_taken_the_place_of_by_what_is_only_written_into_files():
+    """An update of ours that says nothing would be all that containerd applies (koordinator 3129)."""
+    on_v1 = NodeState(cgroup_version=1, cgroup_files=frozenset({"cpu/cpu.cfs_burst_us"}))
+    node = Node(policy(cpu_burst_config={"clusterStrategy": {"policy": "auto"}}), on_v1)
+    node.create(node.pod(qos="LS"))
+    assert node.update(quota=20_000) is None
