@@ -55,6 +55,8 @@ class Ledger:
         on_moved: Callable[[], None] = lambda: None,
         written: dict[str, dict[str, Any]] | None = None,
     ) -> None:
+        self.edits = 0
+        """grows whenever something is remembered or forgotten that a plan may depend on"""
         self._lock = threading.Lock()
         self._pods: dict[str, Pod] = {}
         self._containers: dict[str, Entry] = {}
@@ -72,11 +74,13 @@ class Ledger:
     def remember_pod(self, pod: Pod) -> None:
         """A pod was started, or was told anew."""
         with self._lock:
+            self.edits += 1
             self._pods[pod.id] = pod
 
     def update_pod(self, pod: Pod) -> bool:
         """A pod is told otherwise by somebody else than the runtime. False when it is gone meanwhile."""
         with self._lock:
+            self.edits += 1
             if pod.id not in self._pods:
                 return False
             self._pods[pod.id] = pod
@@ -85,6 +89,7 @@ class Ledger:
     def forget_pod(self, pod_id: str) -> None:
         """The pod is gone, and with it its containers, of which the runtime may have told nothing."""
         with self._lock:
+            self.edits += 1
             self._pods.pop(pod_id, None)
             moved = self._written.pop(pod_id, None) is not None
             moved |= self._drop(tuple(self._by_pod.get(pod_id, ())))
@@ -121,6 +126,7 @@ class Ledger:
             sent = {name: (s.value, s.route) for name, s in decision.settings.items()}
         changed = False
         with self._lock:
+            self.edits += 1
             entry.sent = sent
             self._containers[entry.id] = entry
             self._by_pod.setdefault(entry.pod_id, set()).add(entry.id)
@@ -132,9 +138,16 @@ class Ledger:
         if changed:
             self._on_moved()
 
+    def started(self, entry: Entry) -> None:
+        """Its first process is about to run: its cgroup is there."""
+        with self._lock:
+            self.edits += 1
+            entry.started = True
+
     def forget_container(self, container_id: str) -> None:
         """The container was removed."""
         with self._lock:
+            self.edits += 1
             moved = self._drop((container_id,))
         if moved:
             self._on_moved()
@@ -143,6 +156,7 @@ class Ledger:
         """Synchronize: these are all there are. Whatever else we knew is gone; pods are remembered anew."""
         keep = set(container_ids)
         with self._lock:
+            self.edits += 1
             self._pods = {p.id: p for p in pods}
             moved = self._drop([i for i in self._containers if i not in keep])
             for stale in [i for i in self._moved if i not in keep]:
@@ -170,6 +184,7 @@ class Ledger:
     def wrote(self, owner_id: str, name: str, before: Any) -> None:
         """A file was written, and reads back as wanted."""
         with self._lock:
+            self.edits += 1
             if owner_id not in self._containers and owner_id not in self._pods and owner_id not in CLASS_IDS:
                 return  # gone meanwhile
             written = self._written.setdefault(owner_id, {})
@@ -181,12 +196,14 @@ class Ledger:
     def intend(self, owner_id: str, befores: dict[str, Any]) -> None:
         """Files of a pod are about to be written. To be saved before they are: a crash in between must not lose what was there."""
         with self._lock:
+            self.edits += 1
             if owner_id in self._pods or owner_id in CLASS_IDS:
                 self._written[owner_id] = {**befores, **self._written.get(owner_id, {})}
 
     def rebase(self, owner_id: str, name: str, before: Any) -> None:
         """Somebody else has written the file since, as kubelet does when it resizes a pod: that is to be gone back to now."""
         with self._lock:
+            self.edits += 1
             if name in self._written.get(owner_id, {}):
                 self._written[owner_id][name] = before
         self._on_moved()
@@ -194,6 +211,7 @@ class Ledger:
     def restored(self, owner_id: str, name: str) -> None:
         """A file holds what it held before us; nothing of ours is left there."""
         with self._lock:
+            self.edits += 1
             written = self._written.get(owner_id, {})
             had = written.pop(name, self) is not self
             if had and not written:
@@ -211,6 +229,7 @@ class Ledger:
     def sending(self, container_id: str, values: dict[str, int | str]) -> None:
         """Values are about to go through the runtime. To be saved before they do: see `Note.maybe`."""
         with self._lock:
+            self.edits += 1
             if (entry := self._containers.get(container_id)) is not None:
                 entry.files.clear()  # the runtime applies all that it has stored, not only what it is sent
                 note = self._moved.get(container_id) or Note(entry.baseline)
@@ -219,6 +238,7 @@ class Ledger:
     def recorded(self, container_id: str, values: dict[str, int | str]) -> None:
         """The runtime has taken them."""
         with self._lock:
+            self.edits += 1
             entry, note = self._containers.get(container_id), self._moved.get(container_id)
             if entry is None:
                 return  # gone meanwhile

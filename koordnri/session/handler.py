@@ -322,7 +322,7 @@ class EventHandler:
         def settle() -> None:
             if entry is None:
                 return
-            entry.started = True
+            self._ledger.started(entry)
             # Its cgroup is there now, with what was sent when it was created; that may be out of date, or not be all.
             if (
                 not placed

@@ -13,9 +13,10 @@ from fake_node import DISKS, HALVED, MIB, FakeNode, batch_of, busy_node, pinned_
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from koordnri.chain import load_hooks
 from koordnri.host.change import Status
 from koordnri.host.writer import Writer
-from koordnri.model import Resources
+from koordnri.model import ContainerContext, Hook, Resources
 from koordnri.model.annotations import BLKIO_QOS_KEY, DEVICE_ALLOCATED, EXTENDED_RESOURCE_SPEC, RESOURCE_STATUS
 from koordnri.model.node import Resctrl
 
@@ -530,3 +531,45 @@ def test_through_any_policies_and_back_the_files_are_what_they_were(version, fir
     assert node.warnings() == []
     assert not node.reconciler.stats.drift
     assert not [v for v in node.kernel.violations if ": min " not in v and ": low " not in v]
+
+
+# -- a node at rest ---------------------------------------------------------------------------------------------------
+
+
+class Counting(Hook):
+    """Counts how often it is asked."""
+
+    name, order, owns = "counting", 99, ()
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def decide(self, ctx: ContainerContext) -> None:
+        self.asked += 1
+
+
+def test_while_nothing_happens_a_sweep_looks_at_files_and_decides_nothing_anew():
+    counting = Counting()
+    fixed: dict[str, Any] = {}
+    node = FakeNode(
+        hooks=[*load_hooks(), counting],
+        world=lambda world: world._replace(snapshot=fixed.setdefault("it", world.snapshot)),
+    )
+    node.set_policy(**HALVED)
+    directory = node.container(node.pod("p", cpu_quota=80_000), cpu_quota=80_000)
+    for _ in range(3):  # the first ones write, and note what was there
+        node.run_pass("sweep")
+    asked = counting.asked
+    assert statuses(node.run_pass("sweep")) == {Status.SAME}
+    assert counting.asked == asked
+    node.kernel.cgroups[directory].quota = 10_000
+    node.run_pass("sweep")
+    assert quotas(node)["p-main"] == 40_000
+    node.container(node.ledger.pods()[0], "other", cpu_quota=80_000)
+    asked = counting.asked
+    node.run_pass("sweep")
+    assert counting.asked == asked + 2, "a container came: all are decided again"
+    fixed.clear()
+    node.set_policy()
+    node.run_pass("sweep")
+    assert quotas(node)["p-main"] == 80_000, "another snapshot"
