@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 _PREFIX = "kn-"
 
 # In the virtual machine everything takes ten times as long, and these tests are about seconds.
-collect_ignore = ["test_e2e_churn.py"] if lab.SYSTEMD else []
+collect_ignore = (
+    ["test_e2e_churn.py", "test_e2e_diff.py", "test_e2e_gpu.py", "test_e2e_record.py"] if lab.SYSTEMD else []
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -20,9 +20,14 @@ from tools.vm.machine import lacks, run_job
 
 pytestmark = pytest.mark.e2e
 
-RUNTIMES = ("containerd-1.7", "containerd-2")
-TIMEOUT_S = 540
-"""Ends a machine that hangs; a run itself takes about 5 minutes on one core."""
+RUNTIMES = {
+    "containerd-1.7": ("blkio", "cpu_time", "memory", "own_cpus"),
+    "containerd-2": ("policy", "reconcile", "restart", "third_party", "update"),
+}
+"""Containerd → what its machine leaves to the other one: what cgroup v2 makes different is the kernel's, not the runtime's. Outside,
+both run everything, on this host's cgroups."""
+TIMEOUT_S = 600
+"""Ends a machine that hangs; a run itself takes about 6 minutes on one core."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +46,14 @@ class Run:
 
 
 def run_inside(runtime: str) -> Run:
-    """The whole suite on one containerd. Its files stay until the next run."""
+    """The machine's share of the suite on one containerd. Its files stay until the next run."""
     work, out = (lab.LAB_DIR / "vm" / f"e2e-{kind}-{runtime}" for kind in ("job", "out"))
     for directory in (work, out):
         if directory.exists():
             shutil.rmtree(directory)
     try:
-        job.make(work, lab.ROOT, lab.LAB_DIR, [runtime])
+        left_out = [f"--ignore=tests/e2e/test_e2e_{module}.py" for module in RUNTIMES[runtime]]
+        job.make(work, lab.ROOT, lab.LAB_DIR, [runtime], left_out)
         exit_code = run_job(lab.LAB_DIR, work, out, TIMEOUT_S, one_core=True)
     finally:
         shutil.rmtree(work, ignore_errors=True)
