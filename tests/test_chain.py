@@ -242,7 +242,13 @@ def test_what_an_observed_hook_decides_is_shown_and_not_applied():
     decision = decide(Chain([CPUS, QUOTA]), under=OBSERVED)
     assert values(decision) == {"cpu.cpus": "0-3"}
     [(name, shown)] = decision.observed.items()
-    assert (name, shown.value, shown.hook, shown.reason, shown.route) == ("cpu.quota", -1, "quota", "because", "observe")
+    assert (name, shown.value, shown.hook, shown.reason, shown.route) == (
+        "cpu.quota",
+        -1,
+        "quota",
+        "because",
+        "observe",
+    )
     of_pod = Chain([hook("quota", 20, (fields.CPU_QUOTA,), decide_pod=sets(fields.CPU_QUOTA, -1))])
     own = of_pod.decide_pod(POD, Snapshot.of(OBSERVED, DEFAULT.node))
     assert (values(own), list(own.observed)) == ({}, ["cpu.quota"])

@@ -15,7 +15,7 @@ COMMANDS = {
     "diff": "show what another policy would change of containers that run",
     "release": "give containers back to kubelet, as if koordnri had never been there",
     "policy": "check policies before a cluster sees them; the JSON Schema of what they may say",
-    "bench": "measure the event path against the embedded runtime",
+    "bench": "measure the event path and the reconciler against the embedded runtime",
     "version": "print the version",
 }
 

@@ -130,6 +130,12 @@ class DaemonCollector(Collector):
         pods, containers = self._sources.ledger.counts()
         yield _gauge("koordnri_pods", "Pods that the runtime told us of", pods)
         yield _gauge("koordnri_containers", "Containers in the ledger", containers)
+        cpus = self._sources.handler.cpus
+        yield _counter(
+            "koordnri_own_cpus_late",
+            "Containers that started before all others had left their CPUs",
+            0 if cpus is None else cpus.late,
+        )
 
     def _reconcile(self) -> Iterator[Metric]:
         stats = self._sources.reconciler.stats

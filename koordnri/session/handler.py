@@ -61,6 +61,9 @@ class Observer(Protocol):
 class OwnCPUs(Protocol):
     """Who gives CPUs to single containers, where no scheduler does."""
 
+    late: int
+    """starts that did not wait until the others had left"""
+
     def give(self, pod: Pod, container: Container) -> str:
         """CPUs for a container that is about to be created, as they are noted with it; "" when it gets none. The handler's snapshot
         has them then. Raises chain.Refused.

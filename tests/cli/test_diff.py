@@ -115,8 +115,7 @@ def test_the_table_names_each_change_with_its_route_and_sums_up(files):
         ["shop/job", "main", "rdt.closid", "none of ours", "BE", "resctrl", "resctrl group of the class"],
     ]
     assert done.stdout.splitlines()[-1].endswith(
-        ": 3 fields of 2 containers in 2 pods would change; "
-        "compared were 2 pods with 2 containers"
+        ": 3 fields of 2 containers in 2 pods would change; compared were 2 pods with 2 containers"
     )
 
 

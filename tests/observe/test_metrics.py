@@ -25,6 +25,7 @@ METRICS = {
     "koordnri_decided_fields": ("counter", {("field", "hook", "route")}),
     "koordnri_pods": ("gauge", {()}),
     "koordnri_containers": ("gauge", {()}),
+    "koordnri_own_cpus_late": ("counter", {()}),
     "koordnri_reconcile_passes": ("counter", {("trigger",)}),
     "koordnri_writes": ("counter", {("field", "outcome")}),
     "koordnri_apply_failures": ("counter", {("field", "reason", "route")}),
