@@ -138,11 +138,13 @@ class Ledger:
         if changed:
             self._on_moved()
 
-    def started(self, entry: Entry) -> None:
-        """Its first process is about to run: its cgroup is there."""
+    def started(self, entry: Entry) -> bool:
+        """Its first process is about to run. Whether its files were looked at before: the OCI runtime may have written them since."""
         with self._lock:
             self.edits += 1
-            entry.started = True
+            entry.started, looked_at = True, bool(entry.files)
+            entry.files.clear()
+        return looked_at
 
     def forget_container(self, container_id: str) -> None:
         """The container was removed."""
@@ -179,7 +181,6 @@ class Ledger:
         with self._lock:
             if (entry := self._containers.get(container_id)) is not None:
                 entry.files[name] = value
-                entry.started = True  # its cgroup is there, whatever we were told
 
     def wrote(self, owner_id: str, name: str, before: Any) -> None:
         """A file was written, and reads back as wanted."""

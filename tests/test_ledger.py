@@ -393,3 +393,17 @@ def test_pods_and_their_containers_are_told_at_one_moment():
     assert [e.id for e in of_p] == ["b", "c"]
     assert notes.ledger.containers_of("p") == notes.ledger.containers_of("unknown") == []
     assert [e.id for e in notes.ledger.containers_of("q")] == ["d"]
+
+
+def test_what_was_read_of_a_container_before_it_started_counts_for_nothing():
+    """The OCI runtime makes its cgroup, and then writes into it what was sent at the creation: a look in between saw neither."""
+    ledger = Ledger()
+    entry = Entry("c", "main", "p", SMALL)
+    entry.started = False
+    ledger.record(entry, decision(quota=1))
+    assert not ledger.started(entry)
+    entry.started = False
+    ledger.verified("c", "quota", 2)
+    edits = ledger.edits
+    assert ledger.started(entry)
+    assert (entry.started, entry.files, ledger.edits) == (True, {}, edits + 1)

@@ -51,7 +51,7 @@ class Stats:
         self.failures: Counter[tuple[str, str, str]] = Counter()
         """(field, route, reason) → files that would not take their value"""
         self.drift: Counter[str] = Counter()
-        """field → files that had lost their value and got it back in a sweep"""
+        """field → files that had lost their value and got it back"""
         self.last_pass_s = 0.0
         self.changed_to_verified_s = 0.0
         """from the last change of policy or node to the last file read back"""
@@ -305,7 +305,7 @@ class Reconciler:
             if goal.restores:
                 self._ledger.restored(owner.id, name)
             elif status is Status.WRITTEN:
-                if trigger == "sweep" and had:
+                if had:
                     self.stats.drift[goal.change.field.name] += 1
                 self._ledger.wrote(owner.id, name, outcome.before)
         elif status is not Status.GONE:

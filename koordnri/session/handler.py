@@ -325,10 +325,11 @@ class EventHandler:
         def settle() -> None:
             if entry is None:
                 return
-            self._ledger.started(entry)
+            stale = self._ledger.started(entry)
             # Its cgroup is there now, with what was sent when it was created; that may be out of date, or not be all.
             if (
-                not placed
+                stale
+                or not placed
                 or entry.under is not self.snapshot
                 or any(route == WRITE for _, route in entry.sent.values())
             ):
