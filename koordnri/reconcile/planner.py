@@ -153,6 +153,8 @@ class Planner:
         if isinstance(owner, Pod):
             ours = self._ours.get((owner.id, goal.name))
             return ours is not None and same(ours.wanted, value)
+        if not owner.started:
+            return False  # its cgroup is being made right now, and has not had anything yet
         if goal.name in owner.files:
             return same(owner.files[goal.name], value)
         sent = owner.sent.get(goal.name)
