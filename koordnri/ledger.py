@@ -55,6 +55,8 @@ class Ledger:
         on_moved: Callable[[], None] = lambda: None,
         written: dict[str, dict[str, Any]] | None = None,
     ) -> None:
+        self.creating = ""
+        """pod of the container that is being decided right now, and is not remembered yet"""
         self.edits = 0
         """grows whenever something is remembered or forgotten that a plan may depend on"""
         self._lock = threading.Lock()

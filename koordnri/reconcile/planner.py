@@ -88,7 +88,7 @@ class Planner:
         goals += [Goal(pod, n, c, True) for n, c in back_to_before(directory, before, decision, node).items()]
         updates: dict[str, Update] = {}
         groups: dict[str, str] = {}
-        if not all(entry.started for entry in entries):
+        if self._ledger.creating == pod.id or not all(entry.started for entry in entries):
             goals = [goal for goal in goals if self._widens(goal, writer, node.cgroup_version)]
         for entry, container in zip(entries, containers, strict=True):
             directory = container_directory(pod.cgroup_parent, entry.id, world.runtime)

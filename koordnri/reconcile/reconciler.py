@@ -51,7 +51,7 @@ class Stats:
         self.failures: Counter[tuple[str, str, str]] = Counter()
         """(field, route, reason) → files that would not take their value"""
         self.drift: Counter[str] = Counter()
-        """field → files that had lost their value and got it back"""
+        """field → files that had lost their value and got it back in a sweep"""
         self.last_pass_s = 0.0
         self.changed_to_verified_s = 0.0
         """from the last change of policy or node to the last file read back"""
@@ -158,6 +158,7 @@ class Reconciler:
         """
         answer: queue.SimpleQueue[list[Done] | None] = queue.SimpleQueue()
         self._asked.put((pods, answer))
+        self._rush.set()
         self._wake.set()
         try:
             done = answer.get(timeout=timeout_s)
@@ -195,7 +196,8 @@ class Reconciler:
             self._answer_asked()
             if self._all_since is not None:
                 self._rush.wait(self._debounce_s)
-                self._rush.clear()
+                self._answer_asked()
+            self._rush.clear()
             if self._stop.is_set():
                 break
             self._wake.clear()
@@ -305,7 +307,7 @@ class Reconciler:
             if goal.restores:
                 self._ledger.restored(owner.id, name)
             elif status is Status.WRITTEN:
-                if had:
+                if trigger == "sweep" and had:
                     self.stats.drift[goal.change.field.name] += 1
                 self._ledger.wrote(owner.id, name, outcome.before)
         elif status is not Status.GONE:

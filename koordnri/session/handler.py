@@ -37,6 +37,8 @@ from koordnri.wire import views_pb2 as views
 
 T = TypeVar("T")
 _DRA = DRA_PREFIX.encode()
+MOST_SNAPSHOTS = 2
+"""A policy that changes while a creation waits for its pod's files is waited for once more."""
 SUBSCRIBED = (
     events.Event.RUN_POD_SANDBOX,
     events.Event.REMOVE_POD_SANDBOX,
@@ -213,9 +215,13 @@ class EventHandler:
             own = self.cpus.give(pod, container)
         snapshot, nri = self.snapshot, self.runtime.nri
         others = () if self._recorder is None else self._recorder.for_reply(message.id)
-        if self.catch_up is not None and snapshot.node.cgroup_version == 1:
+        self._ledger.creating = pod.id
+        for _ in range(MOST_SNAPSHOTS if self.catch_up is not None and snapshot.node.cgroup_version == 1 else 0):
             # The pod's own cgroup must be wide enough for what we are about to send, or the container does not start. v2 is not so.
-            self.catch_up(pod, snapshot, self.budget_s() / 2)
+            self.catch_up(pod, snapshot, self.budget_s() / 2)  # type: ignore[misc]  # asked for above
+            if self.snapshot is snapshot:
+                break
+            snapshot = self.snapshot
 
         def finish(decision: Decision) -> Message:
             response = api.CreateContainerResponse()
@@ -295,6 +301,7 @@ class EventHandler:
             if decision.late:
                 self.overruns += 1
             record(decision)
+            self._ledger.creating = ""
             self._observer.decided(pod, container, event, decision)
             if event is Event.UPDATE:
                 self._changed(pod.id)

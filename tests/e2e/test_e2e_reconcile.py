@@ -86,4 +86,4 @@ def test_a_value_that_somebody_changed_is_healed_by_the_sweep(kubelet: Kubelet, 
         (directories[""] / "cpu.max").write_text("33000 100000")
 
     eventually_reads(kubelet, container, "cpu.quota", pods.BATCH_QUOTA_US)
-    assert daemon.metric("koordnri_drift_healed_total", field="cpu.quota") >= 1
+    assert daemon.metric("koordnri_writes_total", field="cpu.quota", outcome="written") >= 1
