@@ -20,6 +20,7 @@ from koordnri.host.change import Outcome, Status, by_level
 from koordnri.host.writer import Writer
 from koordnri.ledger import Ledger
 from koordnri.model import Container, Decision, NodeError, Pod
+from koordnri.model.annotations import RESCTRL_KEY
 from koordnri.reconcile.cache import CacheShares
 from koordnri.reconcile.comparison import Running
 from koordnri.reconcile.failures import Failure, Failures
@@ -29,6 +30,8 @@ from koordnri.reconcile.recorder import Recorder
 
 DEBOUNCE_S = 0.1
 """Several edits of a policy within this become one pass."""
+ABOVE_S = 0.25
+"""What stands above the pods (QoS classes, resctrl groups) is a matter of all of them: while pods come and go, it is looked at so often."""
 SWEEP_S = 10.0
 """How often everything is compared with its files, whatever happened."""
 
@@ -108,6 +111,8 @@ class Reconciler:
         self._asked: queue.SimpleQueue[tuple[list[Pod], queue.SimpleQueue[list[Done] | None]]] = queue.SimpleQueue()
         self._applied: Snapshot | None = None
         """what the last pass over everything went by"""
+        self._above_at = float("-inf")
+        self._above_late = False
         self._turn = threading.Condition()
         self._hurried = 0
         self._done = 0
@@ -212,6 +217,8 @@ class Reconciler:
                     self._turn.notify_all()
             elif pods:
                 self.reconcile("pod", [p for i in pods if (p := self._ledger.pod(i)) is not None])
+            if self._above_late and self._monotonic() >= self._above_at + ABOVE_S:
+                self.reconcile("pod", [])
             if self._monotonic() >= sweep_at:
                 self.reconcile("sweep", self._ledger.pods())
                 sweep_at = self._monotonic() + SWEEP_S
@@ -223,7 +230,9 @@ class Reconciler:
 
     def reconcile(self, trigger: str, pods: Iterable[Pod]) -> list[Done]:
         """One pass over these pods and their containers. Unless it is a change's or a pod's, every file is looked at."""
-        if self._cache is not None:
+        pods = list(pods)
+        above = self._looks_above(trigger, pods)
+        if above and self._cache is not None:
             self._cache.groups(self._ledger.pods(), self._world)
         started, world = self._monotonic(), self._world()
         groups: dict[str, str] = {}
@@ -231,7 +240,7 @@ class Reconciler:
         goals: list[Goal] = []
         updates: dict[str, Update] = {}
         owners: dict[str, Pod] = {}
-        if self._planner.decides_classes:
+        if above and self._planner.decides_classes:
             classes = self._planner.plan_classes(world, writer, sweep=trigger not in ("change", "pod"))
             goals += classes.goals
             for name, decision in classes.decisions:
@@ -278,8 +287,18 @@ class Reconciler:
         self.stats.last_pass_s = self._monotonic() - started
         return done
 
+    def _looks_above(self, trigger: str, pods: list[Pod]) -> bool:
+        now = self._monotonic()
+        if trigger == "pod" and now - self._above_at < ABOVE_S and not any(RESCTRL_KEY in p.annotations for p in pods):
+            self._above_late = True
+            return False
+        self._above_at, self._above_late = now, False
+        return True
+
     def _due_at(self) -> float:
         times = [at for at, _ in self._later]
+        if self._above_late:
+            times.append(self._above_at + ABOVE_S)
         if self._recorder is not None and (due_s := self._recorder.due_s()) is not None:
             times.append(self._monotonic() + due_s)
         return min(times, default=float("inf"))
