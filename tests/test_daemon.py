@@ -528,6 +528,7 @@ def test_a_policy_change_reaches_the_cgroups_of_what_runs_and_switching_it_off_t
     running.wait_ready()
     run_pod(runtime)
     create(runtime)
+    runtime.start_container("c1")
     rewrite(policy, HALVED)
     host.wait_quotas("25000", "25000")
     state = tmp_path / "state" / "written.json"
@@ -547,6 +548,7 @@ def test_what_one_process_wrote_the_next_one_takes_back(start, runtime, policy, 
     first.wait_ready()
     run_pod(runtime)
     create(runtime)
+    runtime.start_container("c1")
     first.daemon.reconciler.trigger()
     host.wait_quotas("25000", "25000")
     assert first.stop() == 0
