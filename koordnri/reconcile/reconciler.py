@@ -143,7 +143,7 @@ class Reconciler:
 
     def catch_up(self, pod: Pod, snapshot: Snapshot, timeout_s: float) -> None:
         """Wait until a pod has what follows from a snapshot, if that is not so yet, at most so long."""
-        if snapshot is not self._applied:
+        if snapshot is not self._applied and timeout_s > 0:
             with contextlib.suppress(TimeoutError):
                 self.ask([pod], timeout_s)
 

@@ -216,12 +216,6 @@ class EventHandler:
         snapshot, nri = self.snapshot, self.runtime.nri
         others = () if self._recorder is None else self._recorder.for_reply(message.id)
         self._ledger.creating = pod.id
-        for _ in range(MOST_SNAPSHOTS if self.catch_up is not None and snapshot.node.cgroup_version == 1 else 0):
-            # The pod's own cgroup must be wide enough for what we are about to send, or the container does not start. v2 is not so.
-            self.catch_up(pod, snapshot, self.budget_s() / 2)  # type: ignore[misc]  # asked for above
-            if self.snapshot is snapshot:
-                break
-            snapshot = self.snapshot
 
         def finish(decision: Decision) -> Message:
             response = api.CreateContainerResponse()
@@ -241,7 +235,17 @@ class EventHandler:
                 return None
             return Note(baseline, through_runtime(decision.settings.values()), own)
 
-        return self._decide(pod, container, Event.CREATE, snapshot, finish, moved, others)
+        if self.catch_up is None or snapshot.node.cgroup_version == 2:
+            return self._decide(pod, container, Event.CREATE, snapshot, finish, moved, others)
+        until_ns, overruns = self._clock() + int(self.budget_s() / 2 * 1e9), self.overruns
+        for _ in range(MOST_SNAPSHOTS):
+            snapshot = self.snapshot
+            answer = self._decide(pod, container, Event.CREATE, snapshot, finish, moved, others, until_ns)
+            if (
+                self.snapshot is snapshot or self.overruns != overruns
+            ):  # answered for meanwhile: another thread decides by now
+                break
+        return answer
 
     def _update(self, payload: bytes) -> Answer:
         request = views.UpdateContainerRequest.FromString(payload)
@@ -278,6 +282,7 @@ class EventHandler:
         finish: Callable[[Decision], Message],
         moved: Callable[[Decision], Note | None],
         others: Sequence[Update],
+        catch_up_until_ns: int = 0,
     ) -> Answer:
         chain = self._chain
         ctx = chain.context(pod, container, event, snapshot)
@@ -286,10 +291,14 @@ class EventHandler:
             entry = Entry(container.id, container.name, pod.id, container.baseline)
             entry.started, entry.under = event is not Event.CREATE, snapshot
             self._ledger.record(entry, made, moved(made))
+            self._ledger.creating = ""
 
         mine = self.inflight = Inflight(ctx, finish, record)
         try:
             decision = chain.run(ctx, self._clock() + int(self.budget_s() * 1e9))
+            if catch_up_until_ns and self.catch_up is not None:
+                # v1: the pod's own cgroup must be wide enough for what we are about to send, or the container does not start.
+                self.catch_up(pod, snapshot, (catch_up_until_ns - self._clock()) / 1e9)
         except Refused as refusal:
             self._observer.refused(pod, container, event, refusal.decision)
             raise
@@ -301,7 +310,6 @@ class EventHandler:
             if decision.late:
                 self.overruns += 1
             record(decision)
-            self._ledger.creating = ""
             self._observer.decided(pod, container, event, decision)
             if event is Event.UPDATE:
                 self._changed(pod.id)

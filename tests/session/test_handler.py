@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -795,6 +796,81 @@ def test_an_early_answer_may_refuse():
             held.node.handler.answer_early()
     finally:
         held.let_go.set()
+
+
+# -- cgroup v1: a pod's files first ------------------------------------------------------------------------------------
+
+ON_V1 = replace(NODE, cgroup_version=1)
+
+
+def quota_of(policy: Policy) -> list[Hook]:
+    """A quota that tells which policy it was decided under."""
+    quotas = {policy.revision: 7000}
+    return one_hook(lambda ctx: ctx.set(fields.CPU_QUOTA, quotas.get(ctx.policy.revision, 9000), "always"))
+
+
+def test_a_creation_that_waits_for_its_pods_files_can_be_answered_for_with_all_that_is_decided():
+    node = Node(node=ON_V1, hooks=quota_of(DEFAULT_POLICY))
+    waits, let_go = threading.Event(), threading.Event()
+
+    def catch_up(pod: Any, snapshot: Snapshot, timeout_s: float) -> None:
+        waits.set()
+        assert let_go.wait(PATIENCE_S)
+
+    node.handler.catch_up = catch_up
+    held = threading.Thread(target=lambda: node.create(node.pod(), "held", settle=False), daemon=True)
+    held.start()
+    assert waits.wait(PATIENCE_S)
+    node.adopt(ALL_OFF, ON_V1)
+    message = node.handler.answer_early()
+    let_go.set()
+    held.join(PATIENCE_S)
+    assert not held.is_alive()
+    assert isinstance(message, api.CreateContainerResponse)
+    assert message.adjust.linux.resources == kubelet(quota=7000)
+    assert BASELINE_KEY in message.adjust.annotations
+    entry = node.ledger.container("held")
+    assert entry is not None
+    assert entry.sent == {"cpu.quota": (7000, "adjust")}
+    assert node.ledger.creating == "", "else the pod's files would never become narrower"
+    assert node.handler.inflight is None, "who was answered for does not decide again"
+
+
+def test_a_creation_is_decided_again_when_the_policy_changed_while_it_waited():
+    node = Node(node=ON_V1, hooks=quota_of(ALL_OFF))
+    seen: list[Snapshot] = []
+
+    def catch_up(pod: Any, snapshot: Snapshot, timeout_s: float) -> None:
+        seen.append(snapshot)
+        node.adopt(ALL_OFF, ON_V1)
+
+    node.handler.catch_up = catch_up
+    assert node.create(node.pod()).linux.resources == kubelet(quota=7000), "changed twice: no third time"
+    assert len(seen) == 2
+    entry = node.ledger.container("c1")
+    assert entry is not None
+    assert entry.under is seen[1]
+
+
+def test_all_the_waiting_of_a_creation_takes_half_of_the_budget_at_most():
+    now = [0]
+    node = Node(node=ON_V1, hooks=quota_of(DEFAULT_POLICY), clock=lambda: now[0])
+    given: list[float] = []
+
+    def catch_up(pod: Any, snapshot: Snapshot, timeout_s: float) -> None:
+        given.append(timeout_s)
+        now[0] += int(timeout_s * 1e9 * 0.75)
+        node.adopt(ALL_OFF, ON_V1)
+
+    node.handler.catch_up = catch_up
+    node.create(node.pod())
+    assert given == [pytest.approx(0.25), pytest.approx(0.0625)]
+
+
+def test_on_cgroup_v2_no_creation_waits_for_its_pods_files():
+    node = Node(node=replace(NODE, cgroup_version=2), hooks=quota_of(DEFAULT_POLICY))
+    node.handler.catch_up = lambda *_: pytest.fail("waits")
+    assert node.create(node.pod()).linux.resources == kubelet(quota=7000)
 
 
 def test_when_nothing_is_in_flight_there_is_nothing_to_answer():
