@@ -17,6 +17,7 @@ from koordnri.model.cpu_choice import Exclusive, Wish, choose
 from koordnri.model.cpu_wish import EXCLUSIVES, may_wish, wishes_of
 from koordnri.model.pools import Taken, share_pools
 from koordnri.model.resources import Resources
+from koordnri.policy import Policy
 
 
 class Given(NamedTuple):
@@ -33,6 +34,16 @@ class Given(NamedTuple):
 
 class NotEnough(Exception):
     """There are not so many CPUs left of the kind that is wanted; the message says how many there are."""
+
+
+def may_give(pod: Pod, policy: Policy, node: NodeState) -> bool:
+    """Whether a pod's containers are to be given CPUs at all: not where somebody else assigns them, or nobody is to."""
+    if not may_wish(pod) or policy.hook_mode("cpuset") != "enforce" or not policy.cpuset.allocate:
+        return False
+    published = bool(node.ls_pools or node.be_pools) and not node.pools_are_local
+    if published or node.kubelet_cpu_policy == "static" or pod.namespace in policy.namespaces_left_alone:
+        return False
+    return not node.released & {"*", pod.id}
 
 
 class Allocator:
@@ -79,6 +90,18 @@ class Allocator:
             f"{len(list(node.topology.online))} are free ({free})"
         )
 
+    def copy(self) -> Allocator:
+        """One that has given the same, to try something on."""
+        other = Allocator()
+        with self._lock:
+            other._given, other._dra = self._given, self._dra
+        return other
+
+    def take_back(self, pod_id: str) -> None:
+        """What the pod was given is free, as if its containers had yet to be created."""
+        with self._lock:
+            self._given = {p: of for p, of in self._given.items() if p != pod_id}
+
     def note_dra(self, pod_id: str, name: str, cpus: CPUSet) -> None:
         """A DRA driver gave these to a container."""
         with self._lock:
@@ -113,10 +136,16 @@ class Allocator:
             self._given, self._dra = given, {}
 
     def applied(self, node: NodeState, pods: Iterable[Pod]) -> NodeState:
-        """The node with what is given, and with share pools of what is left where Koordinator publishes none."""
+        """The node with what is given, and with share pools of what is left where Koordinator publishes none. What such a node had
+        before is forgotten.
+        """
         topology = node.topology
         if topology is None:
             return node
+        if node.own_cpus or node.dra_cpus:
+            node = replace(node, own_cpus={}, dra_cpus={})
+        if node.pools_are_local:
+            node = replace(node, ls_pools=(), be_pools=(), pools_are_local=False)
         own = {
             pod_id: {name: str(g.cpus) for name, g in of_pod.items() if g.cpus <= topology.online}
             for pod_id, of_pod in self._given.items()
@@ -134,7 +163,7 @@ class Allocator:
             ls_pools=pools.ls,
             be_pools=pools.be,
             pools_are_local=True,
-            problems=node.problems + pools.problems,
+            problems=(*node.problems, *(p for p in pools.problems if p not in node.problems)),
         )
 
     def _taken(self, node: NodeState, pods: Iterable[Pod]) -> Taken:

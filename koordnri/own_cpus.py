@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from koordnri.allocator import Allocator, NotEnough
+from koordnri.allocator import Allocator, NotEnough, may_give
 from koordnri.chain import Refused
 from koordnri.ledger import Ledger
 from koordnri.model import AnnotationError, Container, CPUSet, Decision, Pod
 from koordnri.model.annotations import RESOURCE_STATUS
-from koordnri.model.cpu_wish import may_wish
 from koordnri.present import Present
 from koordnri.reconcile.reconciler import Reconciler
 
@@ -55,15 +54,8 @@ class OwnCPUs:
 
     def give(self, pod: Pod, container: Container) -> str:
         """See the handler."""
-        if not may_wish(pod):
-            return ""
         policy, node = self._present.snapshot
-        published = bool(node.ls_pools or node.be_pools) and not node.pools_are_local
-        if policy.hook_mode("cpuset") != "enforce" or not policy.cpuset.allocate or published:
-            return ""
-        if node.kubelet_cpu_policy == "static" or pod.namespace in policy.namespaces_left_alone:
-            return ""
-        if node.released & {"*", pod.id}:
+        if not may_give(pod, policy, node):
             return ""
         before = self._allocator.given
         try:

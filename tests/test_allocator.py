@@ -279,3 +279,30 @@ def test_what_a_dra_driver_gave_is_nobody_elses_and_goes_with_its_pod():
     allocator.forget_pod("d")
     allocator.forget_pod("a")
     assert allocator.applied(NODE, ()) is NODE
+
+
+# -- to try something on ----------------------------------------------------------------------------------------------
+
+
+def test_what_is_tried_on_a_copy_changes_nothing():
+    allocator = Allocator()
+    give(allocator, "a")
+    allocator.note_dra("a", "side", CPUSet([1]))
+    tried = allocator.copy()
+    tried.take_back("a")
+    assert give(tried, "b") == "0,8"
+    assert tried.applied(NODE, ()).dra_cpus == {"a": {"side": "1"}}
+    assert {p: str(of["main"]) for p, of in allocator.given.items()} == {"a": "0,8"}
+
+
+def test_a_node_that_had_another_map_is_told_this_one_alone():
+    allocator = Allocator()
+    give(allocator, "a")
+    before = allocator.applied(NODE, ())
+    assert allocator.applied(before, ()) == before
+    assert Allocator().applied(before, ()) == NODE
+    full = Allocator()
+    give(full, "a", 16)
+    told = full.applied(NODE, ())
+    assert told.problems
+    assert full.applied(told, ()).problems == told.problems
