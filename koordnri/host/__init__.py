@@ -18,6 +18,7 @@ from koordnri.host.devices import read_storage
 from koordnri.host.files import HostFiles
 from koordnri.host.kubelet import read_cpu_policy
 from koordnri.host.memory import page_bytes, read_memory_bytes
+from koordnri.host.memory_nodes import read_memory_nodes
 from koordnri.host.pod_volumes import read_pod_volumes
 from koordnri.host.rdma import read_rdma_cm, read_rdma_devices
 from koordnri.host.resctrl import read_groups, read_resctrl
@@ -87,8 +88,10 @@ def _facts(root: Path) -> dict[str, Any]:
         "block_devices": (storage := read_storage(files)).devices,
         "volume_groups": storage.volume_groups,
         "pod_volumes": read_pod_volumes(files, storage),
+        "disks_below": storage.below(),
         "blockio_classes": read_blockio_classes(files),
         "memory_bytes": read_memory_bytes(files),
+        "memory_nodes": read_memory_nodes(files),
         "page_bytes": page_bytes(),
         "rdma_devices": read_rdma_devices(files),
         "rdma_cm": read_rdma_cm(files),

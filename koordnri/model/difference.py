@@ -160,6 +160,8 @@ def baseline_value(field: Field, baseline: Resources, node: NodeState) -> Any:
             value = neutral
         if value == "" and field is fields.CPU_CPUS and node.topology is not None:
             return str(node.topology.online)  # a cpuset cannot be unset
+        if value == "" and field is fields.CPU_MEMS:
+            value = node.memory_nodes
         return value if value != "" else None
     if field in _NEUTRAL_DEVICE:
         return _NEUTRAL_DEVICE[field]

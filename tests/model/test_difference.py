@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -470,6 +471,12 @@ def test_only_what_an_update_could_change_is_noted():
 )
 def test_what_a_field_has_when_nobody_but_kubelet_sets_it(field, baseline, value):
     assert baseline_value(field, baseline, V2) == value
+
+
+def test_memory_that_nobody_asked_for_is_that_of_all_nodes_that_have_any():
+    node = replace(V2, memory_nodes="0-2")
+    assert baseline_value(fields.CPU_MEMS, NOTHING, node) == "0-2"
+    assert baseline_value(fields.CPU_MEMS, Resources(mems="1"), node) == "1"
 
 
 def test_without_a_topology_no_cpuset_can_be_said():

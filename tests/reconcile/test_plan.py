@@ -83,7 +83,7 @@ def test_what_is_no_longer_decided_goes_back_to_what_kubelet_asked_for(name, bas
 @pytest.mark.parametrize(
     "name",
     [
-        "cpu.mems",  # nobody knows which there are
+        "cpu.mems",  # of this node, nobody knows which there are
         "env[A]",
         "mount[/x]",
         "device[/dev/x]",
