@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
+MOST_CHARACTERS = 65_536
+"""Longest text accepted: the kernel itself takes some 100 characters and 6 per CPU. Keeps nonsense from taking the runtime's time."""
+_MOST_REMEMBERED = 1000
+"""Characters of a text whose meaning is remembered; pods' owners write these texts, and they outlive the pods."""
 MAX_CPU = 8191
 """Largest number accepted: the kernel's own NR_CPUS bound. Keeps `0-4000000000` from taking the daemon's memory."""
 
@@ -29,12 +33,24 @@ class CPUSet:
         return new
 
     @classmethod
-    @lru_cache(1024)
     def parse(cls, text: str) -> CPUSet:
         """Read the kernel's list format; "" is the empty set.
 
         Raises ValueError that names the faulty part and its position in the text.
         """
+        if len(text) <= _MOST_REMEMBERED:
+            return cls._remembered(text)
+        if len(text) > MOST_CHARACTERS:
+            raise ValueError(f'"{text[:20]}…": expected at most {MOST_CHARACTERS} characters, got {len(text)}')
+        return cls._parse(text)
+
+    @classmethod
+    @lru_cache(1024)
+    def _remembered(cls, text: str) -> CPUSet:
+        return cls._parse(text)
+
+    @classmethod
+    def _parse(cls, text: str) -> CPUSet:
         mask = 0
         position = 0
         if not text.strip():

@@ -59,6 +59,13 @@ def test_what_is_no_list_of_cpus_is_refused_with_its_place(text, place):
     assert place in str(caught.value)
 
 
+def test_long_texts_are_read_up_to_what_a_kernel_could_write():
+    every_other = ",".join(str(cpu) for cpu in range(0, MAX_CPU, 2))
+    assert str(CPUSet.parse(every_other)) == every_other
+    with pytest.raises(ValueError, match="expected at most 65536 characters, got 65538"):
+        CPUSet.parse("1," * 32_769)
+
+
 @pytest.mark.parametrize("cpu", [-1, MAX_CPU + 1])
 def test_numbers_out_of_range_are_refused(cpu):
     with pytest.raises(ValueError, match=rf"expected CPU numbers 0\.\.{MAX_CPU}, got {cpu}"):
