@@ -15,7 +15,7 @@ import msgspec
 from koordnri.kube.api import Api
 from koordnri.kube.objects import Object
 from koordnri.kube.watch import Resource, Watch
-from koordnri.model.pod import ContainerSpec, PodSpec
+from koordnri.model.pod import ContainerSpec, PodSpec, path_inside
 
 KEPT_DOMAINS = ("koordinator.sh", "koordnri.io")
 """Annotations whose prefix is one of these, or a subdomain, are kept. Others are large (last-applied-configuration, service
@@ -29,6 +29,20 @@ class Requirements(msgspec.Struct):
     limits: dict[str, str | int | float] = {}
 
 
+class VolumeMount(msgspec.Struct):
+    """A volume in a container's file system; what of it (subPath) does not matter."""
+
+    name: str
+    mount_path: str = msgspec.field(name="mountPath")
+
+
+class VolumeDevice(msgspec.Struct):
+    """A volume that a container has as a block device."""
+
+    name: str
+    device_path: str = msgspec.field(name="devicePath")
+
+
 class ContainerManifest(msgspec.Struct):
     """One container of the spec."""
 
@@ -36,6 +50,20 @@ class ContainerManifest(msgspec.Struct):
     resources: Requirements = msgspec.field(default_factory=Requirements)
     restart_policy: str = msgspec.field(default="", name="restartPolicy")
     """of an init container; Always: it keeps running beside the others"""
+    volume_mounts: list[VolumeMount] | None = msgspec.field(default=None, name="volumeMounts")
+    volume_devices: list[VolumeDevice] | None = msgspec.field(default=None, name="volumeDevices")
+
+
+class Claim(msgspec.Struct):
+    """That there is one is all that is read: which PersistentVolume it is bound to, the spec does not tell."""
+
+
+class Volume(msgspec.Struct):
+    """One volume of the pod. Kubelet's directory of it has another name where there is a claim; an ephemeral one makes its own."""
+
+    name: str
+    claim: Claim | None = msgspec.field(default=None, name="persistentVolumeClaim")
+    ephemeral: Claim | None = None
 
 
 class PodManifestSpec(msgspec.Struct, rename="camel"):
@@ -43,6 +71,7 @@ class PodManifestSpec(msgspec.Struct, rename="camel"):
 
     containers: list[ContainerManifest] = []
     init_containers: list[ContainerManifest] | None = None
+    volumes: list[Volume] | None = None
     node_name: str = ""
     priority: int | None = None
     scheduler_name: str = ""
@@ -167,8 +196,9 @@ def runtime_uid(pod: PodObject) -> str:
 def facts_of(pod: PodObject) -> PodFacts:
     """What is kept of a pod."""
     metadata, spec = pod.metadata, pod.spec
-    containers = {c.name: _container(c, init=c.restart_policy != "Always") for c in spec.init_containers or ()}
-    containers |= {c.name: _container(c) for c in spec.containers}
+    claims = frozenset(v.name for v in spec.volumes or () if v.claim is not None or v.ephemeral is not None)
+    containers = {c.name: _container(c, claims, init=c.restart_policy != "Always") for c in spec.init_containers or ()}
+    containers |= {c.name: _container(c, claims) for c in spec.containers}
     return PodFacts(
         runtime_uid(pod),
         metadata.namespace,
@@ -188,5 +218,9 @@ def is_kept(annotation: str) -> bool:
     return domain.endswith(KEPT_DOMAINS) and any(domain == d or domain.endswith(f".{d}") for d in KEPT_DOMAINS)
 
 
-def _container(container: ContainerManifest, init: bool = False) -> ContainerSpec:
-    return ContainerSpec(container.resources.requests, container.resources.limits, init)
+def _container(container: ContainerManifest, claims: frozenset[str], init: bool = False) -> ContainerSpec:
+    claimed = {}
+    if claims:
+        claimed = {path_inside(m.mount_path): m.name for m in container.volume_mounts or () if m.name in claims}
+        claimed |= {path_inside(d.device_path): d.name for d in container.volume_devices or () if d.name in claims}
+    return ContainerSpec(container.resources.requests, container.resources.limits, init, claimed)

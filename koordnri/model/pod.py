@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ class ContainerSpec:
     limits: Mapping[str, str | int | float]
     init: bool = False
     """an init container that ends before the others start"""
+    claimed: Mapping[str, str] = field(default_factory=dict)
+    """path in the container → the pod's volume there, of those behind a claim; block devices' among them"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,8 @@ class Pod:
     """the label's class, else Kubernetes' mapped to LSR, LS or BE: what memory QoS and resctrl go by"""
     parsed: dict[str, Any] = field(default_factory=dict)
     """annotation key → parsed value, or the AnnotationError that it costs (see koordnri.model.annotations)"""
+    given: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    """container → path in it → kubelet's directory of a volume, or `major:minor` of a block device, as the runtime was told to give it"""
 
     def __post_init__(self) -> None:
         self.told = self.told or self.annotations
@@ -58,9 +63,31 @@ class Pod:
         self.kube_qos = KubeQoS.of_cgroup(self.cgroup_parent)
         self.qos_or_default = self.qos if self.qos is not QoSClass.NONE else DEFAULT_CLASS[self.kube_qos]
 
+    def places_of(self, volume: str) -> frozenset[str] | None:
+        """Where a volume behind a claim is, as far as containers with it were created: directory or number, see `given`. One, unless it
+        has moved. None: no container of the spec, where that is known, has such a volume.
+        """
+        paths = [
+            (name, path)
+            for name, container in (self.spec.containers if self.spec else {}).items()
+            for path, its in container.claimed.items()
+            if its == volume
+        ]
+        if not paths:
+            return None
+        nothing: Mapping[str, str] = {}
+        return frozenset(
+            place for name, path in paths if (place := self.given.get(name, nothing).get(path)) is not None
+        )
+
     def with_resources(self, resources: Resources) -> Pod:
         """The same pod with another baseline; what is parsed of its annotations is shared."""
         # Not dataclasses.replace, which works out the classes again: this is done for every pod at every pass.
         pod = copy(self)
         pod.resources = resources
         return pod
+
+
+def path_inside(path: str) -> str:
+    """A path in a container, spelled in one way: a spec may say `/data/` or `data` where the runtime has `/data`."""
+    return posixpath.normpath("/" + path.lstrip("/"))

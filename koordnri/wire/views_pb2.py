@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19koordnri/wire/views.proto\x12\x0ekoordnri.views\"\x1e\n\rOptionalInt64\x12\r\n\x05value\x18\x01 \x01(\x03\"\x1f\n\x0eOptionalUInt64\x12\r\n\x05value\x18\x01 \x01(\x04\";\n\x0bLinuxMemory\x12,\n\x05limit\x18\x01 \x01(\x0b\x32\x1d.koordnri.views.OptionalInt64\"\xb4\x01\n\x08LinuxCPU\x12.\n\x06shares\x18\x01 \x01(\x0b\x32\x1e.koordnri.views.OptionalUInt64\x12,\n\x05quota\x18\x02 \x01(\x0b\x32\x1d.koordnri.views.OptionalInt64\x12.\n\x06period\x18\x03 \x01(\x0b\x32\x1e.koordnri.views.OptionalUInt64\x12\x0c\n\x04\x63pus\x18\x06 \x01(\t\x12\x0c\n\x04mems\x18\x07 \x01(\t\"\xd2\x01\n\x0eLinuxResources\x12+\n\x06memory\x18\x01 \x01(\x0b\x32\x1b.koordnri.views.LinuxMemory\x12%\n\x03\x63pu\x18\x02 \x01(\x0b\x32\x18.koordnri.views.LinuxCPU\x12<\n\x07unified\x18\x06 \x03(\x0b\x32+.koordnri.views.LinuxResources.UnifiedEntry\x1a.\n\x0cUnifiedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"_\n\x0fLinuxPodSandbox\x12\x35\n\rpod_resources\x18\x02 \x01(\x0b\x32\x1e.koordnri.views.LinuxResources\x12\x15\n\rcgroup_parent\x18\x03 \x01(\t\"\xec\x02\n\nPodSandbox\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0b\n\x03uid\x18\x03 \x01(\t\x12\x11\n\tnamespace\x18\x04 \x01(\t\x12\x36\n\x06labels\x18\x05 \x03(\x0b\x32&.koordnri.views.PodSandbox.LabelsEntry\x12@\n\x0b\x61nnotations\x18\x06 \x03(\x0b\x32+.koordnri.views.PodSandbox.AnnotationsEntry\x12\x17\n\x0fruntime_handler\x18\x07 \x01(\t\x12.\n\x05linux\x18\x08 \x01(\x0b\x32\x1f.koordnri.views.LinuxPodSandbox\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x32\n\x10\x41nnotationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"C\n\x0eLinuxContainer\x12\x31\n\tresources\x18\x03 \x01(\x0b\x32\x1e.koordnri.views.LinuxResources\"\xfd\x01\n\tContainer\x12\n\n\x02id\x18\x01 \x01(\t\x12\x16\n\x0epod_sandbox_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\r\n\x05state\x18\x04 \x01(\x05\x12?\n\x0b\x61nnotations\x18\x06 \x03(\x0b\x32*.koordnri.views.Container.AnnotationsEntry\x12\x0b\n\x03\x65nv\x18\x08 \x03(\t\x12-\n\x05linux\x18\x0b \x01(\x0b\x32\x1e.koordnri.views.LinuxContainer\x1a\x32\n\x10\x41nnotationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"o\n\x0cNewContainer\x12\n\n\x02id\x18\x01 \x01(\t\x12\x16\n\x0epod_sandbox_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12-\n\x05linux\x18\x0b \x01(\x0b\x32\x1e.koordnri.views.LinuxContainer\"\x12\n\x04Gone\x12\n\n\x02id\x18\x01 \x01(\t\"\x1f\n\x04Live\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0b\n\x03pid\x18\x0c \x01(\r\"r\n\x16\x43reateContainerRequest\x12\'\n\x03pod\x18\x01 \x01(\x0b\x32\x1a.koordnri.views.PodSandbox\x12/\n\tcontainer\x18\x02 \x01(\x0b\x32\x1c.koordnri.views.NewContainer\"\xa8\x01\n\x16UpdateContainerRequest\x12\'\n\x03pod\x18\x01 \x01(\x0b\x32\x1a.koordnri.views.PodSandbox\x12,\n\tcontainer\x18\x02 \x01(\x0b\x32\x19.koordnri.views.Container\x12\x37\n\x0flinux_resources\x18\x03 \x01(\x0b\x32\x1e.koordnri.views.LinuxResources\"A\n\x16RemoveContainerRequest\x12\'\n\tcontainer\x18\x02 \x01(\x0b\x32\x14.koordnri.views.Gone\"?\n\x14RunPodSandboxRequest\x12\'\n\x03pod\x18\x01 \x01(\x0b\x32\x1a.koordnri.views.PodSandbox\"<\n\x17RemovePodSandboxRequest\x12!\n\x03pod\x18\x01 \x01(\x0b\x32\x14.koordnri.views.Gone\"s\n\x10StateChangeEvent\x12\r\n\x05\x65vent\x18\x01 \x01(\x05\x12\'\n\x03pod\x18\x02 \x01(\x0b\x32\x1a.koordnri.views.PodSandbox\x12\'\n\tcontainer\x18\x03 \x01(\x0b\x32\x14.koordnri.views.Live\"c\n\x15StartContainerRequest\x12!\n\x03pod\x18\x01 \x01(\x0b\x32\x14.koordnri.views.Gone\x12\'\n\tcontainer\x18\x02 \x01(\x0b\x32\x14.koordnri.views.Live\"{\n\x12SynchronizeRequest\x12(\n\x04pods\x18\x01 \x03(\x0b\x32\x1a.koordnri.views.PodSandbox\x12-\n\ncontainers\x18\x02 \x03(\x0b\x32\x19.koordnri.views.Container\x12\x0c\n\x04more\x18\x03 \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19koordnri/wire/views.proto\x12\x0ekoordnri.views\"\x1e\n\rOptionalInt64\x12\r\n\x05value\x18\x01 \x01(\x03\"\x1f\n\x0eOptionalUInt64\x12\r\n\x05value\x18\x01 \x01(\x04\";\n\x0bLinuxMemory\x12,\n\x05limit\x18\x01 \x01(\x0b\x32\x1d.koordnri.views.OptionalInt64\"\xb4\x01\n\x08LinuxCPU\x12.\n\x06shares\x18\x01 \x01(\x0b\x32\x1e.koordnri.views.OptionalUInt64\x12,\n\x05quota\x18\x02 \x01(\x0b\x32\x1d.koordnri.views.OptionalInt64\x12.\n\x06period\x18\x03 \x01(\x0b\x32\x1e.koordnri.views.OptionalUInt64\x12\x0c\n\x04\x63pus\x18\x06 \x01(\t\x12\x0c\n\x04mems\x18\x07 \x01(\t\"\xd2\x01\n\x0eLinuxResources\x12+\n\x06memory\x18\x01 \x01(\x0b\x32\x1b.koordnri.views.LinuxMemory\x12%\n\x03\x63pu\x18\x02 \x01(\x0b\x32\x18.koordnri.views.LinuxCPU\x12<\n\x07unified\x18\x06 \x03(\x0b\x32+.koordnri.views.LinuxResources.UnifiedEntry\x1a.\n\x0cUnifiedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"_\n\x0fLinuxPodSandbox\x12\x35\n\rpod_resources\x18\x02 \x01(\x0b\x32\x1e.koordnri.views.LinuxResources\x12\x15\n\rcgroup_parent\x18\x03 \x01(\t\"\xec\x02\n\nPodSandbox\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0b\n\x03uid\x18\x03 \x01(\t\x12\x11\n\tnamespace\x18\x04 \x01(\t\x12\x36\n\x06labels\x18\x05 \x03(\x0b\x32&.koordnri.views.PodSandbox.LabelsEntry\x12@\n\x0b\x61nnotations\x18\x06 \x03(\x0b\x32+.koordnri.views.PodSandbox.AnnotationsEntry\x12\x17\n\x0fruntime_handler\x18\x07 \x01(\t\x12.\n\x05linux\x18\x08 \x01(\x0b\x32\x1f.koordnri.views.LinuxPodSandbox\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x32\n\x10\x41nnotationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\",\n\x05Mount\x12\x13\n\x0b\x64\x65stination\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\"G\n\x0bLinuxDevice\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\r\n\x05major\x18\x03 \x01(\x03\x12\r\n\x05minor\x18\x04 \x01(\x03\"q\n\x0eLinuxContainer\x12,\n\x07\x64\x65vices\x18\x02 \x03(\x0b\x32\x1b.koordnri.views.LinuxDevice\x12\x31\n\tresources\x18\x03 \x01(\x0b\x32\x1e.koordnri.views.LinuxResources\"\xa4\x02\n\tContainer\x12\n\n\x02id\x18\x01 \x01(\t\x12\x16\n\x0epod_sandbox_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\r\n\x05state\x18\x04 \x01(\x05\x12?\n\x0b\x61nnotations\x18\x06 \x03(\x0b\x32*.koordnri.views.Container.AnnotationsEntry\x12\x0b\n\x03\x65nv\x18\x08 \x03(\t\x12%\n\x06mounts\x18\t \x03(\x0b\x32\x15.koordnri.views.Mount\x12-\n\x05linux\x18\x0b \x01(\x0b\x32\x1e.koordnri.views.LinuxContainer\x1a\x32\n\x10\x41nnotationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"F\n\x11NewLinuxContainer\x12\x31\n\tresources\x18\x03 \x01(\x0b\x32\x1e.koordnri.views.LinuxResources\"r\n\x0cNewContainer\x12\n\n\x02id\x18\x01 \x01(\t\x12\x16\n\x0epod_sandbox_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x30\n\x05linux\x18\x0b \x01(\x0b\x32!.koordnri.views.NewLinuxContainer\"\x12\n\x04Gone\x12\n\n\x02id\x18\x01 \x01(\t\"\x1f\n\x04Live\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0b\n\x03pid\x18\x0c \x01(\r\"r\n\x16\x43reateContainerRequest\x12\'\n\x03pod\x18\x01 \x01(\x0b\x32\x1a.koordnri.views.PodSandbox\x12/\n\tcontainer\x18\x02 \x01(\x0b\x32\x1c.koordnri.views.NewContainer\"\xa8\x01\n\x16UpdateContainerRequest\x12\'\n\x03pod\x18\x01 \x01(\x0b\x32\x1a.koordnri.views.PodSandbox\x12,\n\tcontainer\x18\x02 \x01(\x0b\x32\x19.koordnri.views.Container\x12\x37\n\x0flinux_resources\x18\x03 \x01(\x0b\x32\x1e.koordnri.views.LinuxResources\"A\n\x16RemoveContainerRequest\x12\'\n\tcontainer\x18\x02 \x01(\x0b\x32\x14.koordnri.views.Gone\"?\n\x14RunPodSandboxRequest\x12\'\n\x03pod\x18\x01 \x01(\x0b\x32\x1a.koordnri.views.PodSandbox\"<\n\x17RemovePodSandboxRequest\x12!\n\x03pod\x18\x01 \x01(\x0b\x32\x14.koordnri.views.Gone\"s\n\x10StateChangeEvent\x12\r\n\x05\x65vent\x18\x01 \x01(\x05\x12\'\n\x03pod\x18\x02 \x01(\x0b\x32\x1a.koordnri.views.PodSandbox\x12\'\n\tcontainer\x18\x03 \x01(\x0b\x32\x14.koordnri.views.Live\"c\n\x15StartContainerRequest\x12!\n\x03pod\x18\x01 \x01(\x0b\x32\x14.koordnri.views.Gone\x12\'\n\tcontainer\x18\x02 \x01(\x0b\x32\x14.koordnri.views.Live\"{\n\x12SynchronizeRequest\x12(\n\x04pods\x18\x01 \x03(\x0b\x32\x1a.koordnri.views.PodSandbox\x12-\n\ncontainers\x18\x02 \x03(\x0b\x32\x19.koordnri.views.Container\x12\x0c\n\x04more\x18\x03 \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -59,32 +59,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PODSANDBOX_LABELSENTRY']._serialized_end=977
   _globals['_PODSANDBOX_ANNOTATIONSENTRY']._serialized_start=979
   _globals['_PODSANDBOX_ANNOTATIONSENTRY']._serialized_end=1029
-  _globals['_LINUXCONTAINER']._serialized_start=1031
-  _globals['_LINUXCONTAINER']._serialized_end=1098
-  _globals['_CONTAINER']._serialized_start=1101
-  _globals['_CONTAINER']._serialized_end=1354
+  _globals['_MOUNT']._serialized_start=1031
+  _globals['_MOUNT']._serialized_end=1075
+  _globals['_LINUXDEVICE']._serialized_start=1077
+  _globals['_LINUXDEVICE']._serialized_end=1148
+  _globals['_LINUXCONTAINER']._serialized_start=1150
+  _globals['_LINUXCONTAINER']._serialized_end=1263
+  _globals['_CONTAINER']._serialized_start=1266
+  _globals['_CONTAINER']._serialized_end=1558
   _globals['_CONTAINER_ANNOTATIONSENTRY']._serialized_start=979
   _globals['_CONTAINER_ANNOTATIONSENTRY']._serialized_end=1029
-  _globals['_NEWCONTAINER']._serialized_start=1356
-  _globals['_NEWCONTAINER']._serialized_end=1467
-  _globals['_GONE']._serialized_start=1469
-  _globals['_GONE']._serialized_end=1487
-  _globals['_LIVE']._serialized_start=1489
-  _globals['_LIVE']._serialized_end=1520
-  _globals['_CREATECONTAINERREQUEST']._serialized_start=1522
-  _globals['_CREATECONTAINERREQUEST']._serialized_end=1636
-  _globals['_UPDATECONTAINERREQUEST']._serialized_start=1639
-  _globals['_UPDATECONTAINERREQUEST']._serialized_end=1807
-  _globals['_REMOVECONTAINERREQUEST']._serialized_start=1809
-  _globals['_REMOVECONTAINERREQUEST']._serialized_end=1874
-  _globals['_RUNPODSANDBOXREQUEST']._serialized_start=1876
-  _globals['_RUNPODSANDBOXREQUEST']._serialized_end=1939
-  _globals['_REMOVEPODSANDBOXREQUEST']._serialized_start=1941
-  _globals['_REMOVEPODSANDBOXREQUEST']._serialized_end=2001
-  _globals['_STATECHANGEEVENT']._serialized_start=2003
-  _globals['_STATECHANGEEVENT']._serialized_end=2118
-  _globals['_STARTCONTAINERREQUEST']._serialized_start=2120
-  _globals['_STARTCONTAINERREQUEST']._serialized_end=2219
-  _globals['_SYNCHRONIZEREQUEST']._serialized_start=2221
-  _globals['_SYNCHRONIZEREQUEST']._serialized_end=2344
+  _globals['_NEWLINUXCONTAINER']._serialized_start=1560
+  _globals['_NEWLINUXCONTAINER']._serialized_end=1630
+  _globals['_NEWCONTAINER']._serialized_start=1632
+  _globals['_NEWCONTAINER']._serialized_end=1746
+  _globals['_GONE']._serialized_start=1748
+  _globals['_GONE']._serialized_end=1766
+  _globals['_LIVE']._serialized_start=1768
+  _globals['_LIVE']._serialized_end=1799
+  _globals['_CREATECONTAINERREQUEST']._serialized_start=1801
+  _globals['_CREATECONTAINERREQUEST']._serialized_end=1915
+  _globals['_UPDATECONTAINERREQUEST']._serialized_start=1918
+  _globals['_UPDATECONTAINERREQUEST']._serialized_end=2086
+  _globals['_REMOVECONTAINERREQUEST']._serialized_start=2088
+  _globals['_REMOVECONTAINERREQUEST']._serialized_end=2153
+  _globals['_RUNPODSANDBOXREQUEST']._serialized_start=2155
+  _globals['_RUNPODSANDBOXREQUEST']._serialized_end=2218
+  _globals['_REMOVEPODSANDBOXREQUEST']._serialized_start=2220
+  _globals['_REMOVEPODSANDBOXREQUEST']._serialized_end=2280
+  _globals['_STATECHANGEEVENT']._serialized_start=2282
+  _globals['_STATECHANGEEVENT']._serialized_end=2397
+  _globals['_STARTCONTAINERREQUEST']._serialized_start=2399
+  _globals['_STARTCONTAINERREQUEST']._serialized_end=2498
+  _globals['_SYNCHRONIZEREQUEST']._serialized_start=2500
+  _globals['_SYNCHRONIZEREQUEST']._serialized_end=2623
 # @@protoc_insertion_point(module_scope)

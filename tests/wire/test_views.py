@@ -8,7 +8,12 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from koordnri.wire import api_pb2, views_pb2
 
 VIEWS = views_pb2.DESCRIPTOR.message_types_by_name
-SAME_AS = {"NewContainer": ("Container",), "Gone": ("Container", "PodSandbox"), "Live": ("Container",)}
+SAME_AS = {
+    "NewContainer": ("Container",),
+    "NewLinuxContainer": ("LinuxContainer",),
+    "Gone": ("Container", "PodSandbox"),
+    "Live": ("Container",),
+}
 
 
 def _shape(field: FieldDescriptor) -> tuple[str, int, int, bool]:
