@@ -65,6 +65,9 @@ def chosen(
         (SNC, 12, "", "", "0-5,24-29"),
         (HOLES, 2, "", "", "0,16"),
         (HOLES, 1, "", "", "5"),  # its sibling 21 is offline: a core of one thread is whole
+        (HOLES, 1, "", "FullPCPUs", "5"),
+        (HOLES, 4, "0,4-6,16,20,22", "FullPCPUs", "0,4,16,20"),  # not core 5 first, after which a pair no longer fits
+        (HOLES, 3, "0,4-6,16,20,22", "FullPCPUs", "0,5,16"),
     ],
 )
 def test_fewest_nodes_then_caches_then_whole_cores_then_best_fit_then_lowest(topology, count, free, bind, expected):
@@ -93,8 +96,9 @@ def test_nothing_is_no_wish(count):
 @st.composite
 def asked(draw: st.DrawFn) -> tuple[Topology, CPUSet, Wish]:
     topology = ALL[draw(st.sampled_from(sorted(ALL)))]
-    online = [c.cpu for c in topology.cpus]
-    free = CPUSet(cpu for cpu in online if draw(st.booleans())) if len(online) < 40 else topology.online
+    # One number with a bit per CPU, for draws of 384 booleans take all the time there is.
+    some = draw(st.integers(0, (1 << (max(topology.online) + 1)) - 1))
+    free = CPUSet(cpu for cpu in topology.online if some >> cpu & 1) if draw(st.booleans()) else topology.online
     wish = Wish(draw(st.integers(1, 40)), draw(st.sampled_from(["", "FullPCPUs", "SpreadByPCPUs"])))
     return topology, free, wish
 
@@ -112,6 +116,19 @@ def test_what_is_chosen_is_free_and_as_much_as_was_asked(it):
     if wish.bind == "FullPCPUs":
         cores = {c.core for c in topology.cpus if c.cpu in found}
         assert CPUSet(c.cpu for c in topology.cpus if c.core in cores) == found
+
+
+@given(asked())
+def test_within_one_numa_node_no_answer_with_fewer_caches_exists(it):
+    topology, free, wish = it
+    found = choose(topology, free, wish._replace(bind=""))
+    nodes = {c.numa for c in topology.cpus if found is not None and c.cpu in found}
+    if found is None or len(nodes) > 1:
+        return
+    caches = {c.l3 for c in topology.cpus if c.cpu in found}
+    here = [c for c in topology.cpus if c.cpu in free and c.numa in nodes]
+    room = sorted((sum(c.l3 == cache for c in here) for cache in {c.l3 for c in here}), reverse=True)
+    assert sum(room[: len(caches) - 1]) < wish.cpus
 
 
 @given(asked())
