@@ -184,6 +184,12 @@ class Ledger:
             if (entry := self._containers.get(container_id)) is not None:
                 entry.files[name] = value
 
+    def missed(self, container_id: str, name: str) -> None:
+        """A container's file does not hold what it is to have."""
+        with self._lock:
+            if (entry := self._containers.get(container_id)) is not None:
+                entry.files.pop(name, None)
+
     def wrote(self, owner_id: str, name: str, before: Any) -> None:
         """A file was written, and reads back as wanted."""
         with self._lock:

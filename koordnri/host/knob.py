@@ -96,6 +96,10 @@ class Tree:
         controller, _, name = file.partition("/")
         return f"{self._tops[controller]}{where}{name}"
 
+    def has(self, directory: str) -> bool:
+        """Whether there is such a cgroup. Raises Failed as `path` does."""
+        return self.files.exists(os.path.dirname(self.path(directory, "cpu/" if self.version == 1 else "")))
+
     def text(self, path: str) -> str:
         """What the file says. Raises Failed."""
         try:

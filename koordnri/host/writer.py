@@ -13,6 +13,7 @@ Everything is read before anything is written, and what is equal is left alone.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from koordnri.host.cgroup_files import CgroupFiles
 from koordnri.host.change import Change, Outcome, Reading
 from koordnri.host.in_use import InUse, usage_bytes
 from koordnri.host.knob import Failed, Knob, Tree
+from koordnri.host.spelling import form
 from koordnri.host.step import Step, steps_of
 from koordnri.model import Field
 
@@ -44,6 +46,24 @@ class Writer:
         except Failed as failed:
             return Reading(None, failed.status, failed.error)
         return Reading(knob.now)
+
+    def holds(self, change: Change) -> bool:
+        """Whether the file has the value that is wanted; a fraction of `apply`'s cost. False also when that cannot be told: `apply` says
+        why.
+        """
+        found, tree = form(change.field, self._tree.version), self._tree
+        try:
+            for name in () if found is None else found.files:
+                with contextlib.suppress(FileNotFoundError):
+                    text = tree.files.read(tree.path(change.directory, name))
+                    return bool(found.same(change.value, found.parse(text, change.key)))  # type: ignore[union-attr]  # it has files
+        except (OSError, Failed, TypeError, ValueError):
+            pass
+        return False
+
+    def has(self, directory: str) -> bool:
+        """Whether there is such a cgroup."""
+        return self._tree.has(directory)
 
     def usage_bytes(self, directory: str) -> int | None:
         """Memory in use by a cgroup and those below it; None when that cannot be told."""

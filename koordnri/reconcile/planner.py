@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum
 from typing import Any, NamedTuple
 
 import msgspec
 
 from koordnri.chain import Chain, Snapshot
 from koordnri.host.cgroup_paths import container_directory, pod_directory
-from koordnri.host.change import Status
+from koordnri.host.change import Change
 from koordnri.host.nesting import nesting
 from koordnri.host.spelling import form
 from koordnri.host.writer import Writer
@@ -20,6 +21,9 @@ from koordnri.model.fields import split_name
 from koordnri.reconcile.classes import decide_classes
 from koordnri.reconcile.plan import Goal, Update, back_to_baseline, back_to_before, wanted
 
+_RESOURCES = {fields.CPU_QUOTA: "cpu_quota", fields.MEMORY_LIMIT: "memory_limit"}
+"""Field → attribute of Resources, of what kubelet sets of a pod and NRI does not tell well."""
+
 
 class World(NamedTuple):
     """What a pass reads besides the ledger."""
@@ -27,6 +31,17 @@ class World(NamedTuple):
     snapshot: Snapshot
     runtime: str
     """name of the runtime, by which containers' cgroups are called"""
+
+
+class Look(Enum):
+    """Which files a pass looks at. All of a pod or none: where one cgroup changes, those above and below it must be looked at, too."""
+
+    KNOWN = "known"
+    """those of pods of which some are not known to be right"""
+    SWEEP = "sweep"
+    """all; who has a wrong one is decided anew"""
+    ALL = "all"
+    """all, and each makes a goal"""
 
 
 class PodPlan(NamedTuple):
@@ -39,6 +54,8 @@ class PodPlan(NamedTuple):
     """name of the container ("" for the pod itself) and what was decided"""
     groups: dict[str, str]
     """cgroup of a container → resctrl group that its threads belong to, "" for none of ours"""
+    kubelets: Sequence[Change] = ()
+    """files of the pod's cgroup that are kubelet's, with what they held when it was decided"""
     gone: bool = False
     """its cgroup was there, and is no more: the runtime did not tell of its end (containerd issue 8426)"""
 
@@ -60,28 +77,38 @@ class Planner:
         self._chain = chain
         self._ledger = ledger
         self._under: tuple[Snapshot, str, int] | None = None
-        """snapshot, runtime and the ledger's edits at the last sweep"""
-        self._swept: dict[str, tuple[Pod, PodPlan]] = {}
+        """snapshot, runtime and the ledger's edits that the plans go by"""
+        self._plans: dict[str, tuple[Pod, PodPlan]] = {}
         self._there: set[str] = set()
         """pods whose cgroup a sweep has seen"""
         self._ours: dict[tuple[str, str], _Seen] = {}
         """(pod, field) → what we know of its file"""
 
-    def plan(self, pod: Pod, world: World, writer: Writer, *, sweep: bool) -> PodPlan:
-        """Decide one pod. Unless it is swept, files that are known to be right are not looked at.
+    def plan(self, pod: Pod, world: World, writer: Writer, look: Look) -> PodPlan:
+        """Decide one pod, and say which of its files are to be gone through.
 
         Raises NodeError when the runtime told no usable cgroup.
         """
-        node, force = world.snapshot.node, world.snapshot.policy.memory.shrink_below_usage
         directory = pod_directory(pod.cgroup_parent)
-        if sweep and self._is_gone(pod, directory, writer):
+        if look is not Look.KNOWN and self._is_gone(pod, directory, writer):
             return PodPlan([], {}, [], {}, gone=True)
-        if sweep and (kept := self._kept(pod, world)) is not None:
-            return kept
+        plan = self._kept(pod, world)
+        if plan is not None and look is Look.SWEEP and not all(map(writer.holds, plan.kubelets)):
+            plan = None
+        if plan is None or look is Look.ALL or not self._are_right(plan.goals, writer, look):
+            plan = self._decide(pod, world, writer, directory)
+            self._plans[pod.id] = (pod, plan)
+            if look is Look.ALL or not self._are_right(plan.goals, writer, look):
+                return plan
+        return plan._replace(goals=[])
+
+    def _decide(self, pod: Pod, world: World, writer: Writer, directory: str) -> PodPlan:
+        node, force = world.snapshot.node, world.snapshot.policy.memory.shrink_below_usage
         before = self._before(pod, directory, writer, node.cgroup_version)
         entries = self._ledger.containers_of(pod.id)
         containers = [Container(entry.id, entry.name, pod.id, entry.baseline) for entry in entries]
-        as_set = as_kubelet_set_it(pod, before, writer, directory)
+        kubelets = kubelets_files(directory, before, writer)
+        as_set = as_kubelet_set_it(pod, before, kubelets)
         decision = self._chain.decide_pod(as_set, world.snapshot, containers)
         decisions = [("", decision)]
         goals = [Goal(pod, n, c, False) for n, c in wanted(directory, decision, node, force).items()]
@@ -102,15 +129,9 @@ class Planner:
             goals += [Goal(entry, n, c, True) for n, c in back.items()]
             if missing := unrecorded(decision, entry.baseline, entry.sent, node):
                 updates[entry.id] = Update(entry.id, pod.id, tuple(missing))
-        # All or none: where one cgroup changes, those above and below it must be looked at, too.
-        if not sweep and all(map(self._is_right, goals)):
-            goals = []
-        plan = PodPlan(goals, updates, decisions, groups)
-        if sweep:
-            self._swept[pod.id] = (pod, plan)
-        return plan
+        return PodPlan(goals, updates, decisions, groups, kubelets)
 
-    def plan_classes(self, world: World, writer: Writer, *, sweep: bool) -> PodPlan:
+    def plan_classes(self, world: World, writer: Writer, look: Look) -> PodPlan:
         """Decide the cgroups above the pods."""
         node, plan = world.snapshot.node, PodPlan([], {}, [], {})
         force = world.snapshot.policy.memory.shrink_below_usage
@@ -119,12 +140,12 @@ class Planner:
             before = self._before(place, directory, writer, node.cgroup_version)
             goals = [Goal(place, n, c, False) for n, c in wanted(directory, decision, node, force).items()]
             goals += [Goal(place, n, c, True) for n, c in back_to_before(directory, before, decision, node).items()]
-            plan.goals.extend(g for g in goals if sweep or not self._is_right(g))
+            plan.goals.extend(g for g in goals if look is Look.ALL or not self._are_right([g], writer, look))
             plan.decisions.append((place.name, decision))
         return plan
 
     def _is_gone(self, pod: Pod, directory: str, writer: Writer) -> bool:
-        if writer.read(directory, fields.CPU_SHARES).status is not Status.GONE:
+        if writer.has(directory):
             self._there.add(pod.id)
             return False
         return pod.id in self._there
@@ -138,14 +159,13 @@ class Planner:
         return nested is None or found is None or nested.covers(goal.change.value, found)
 
     def _kept(self, pod: Pod, world: World) -> PodPlan | None:
-        """The plan of the last sweep, if nothing has happened on the node since: the chain is pure, so it would come out the same."""
+        """The pod's last plan, if nothing has happened on the node since: the chain is pure, so it would come out the same."""
         under = (world.snapshot, world.runtime, self._ledger.edits)
-        if self._under is None or self._under[0] is not under[0] or self._under[1:] != under[1:]:
-            self._under = under
-            self._swept.clear()
-            return None
-        pod_then, plan = self._swept.get(pod.id, (None, None))
-        return plan if pod_then is pod else None
+        if self._under is None or self._under[1:] != under[1:] or not _mean_the_same(self._under[0], under[0]):
+            self._plans.clear()
+        self._under = under
+        pod_then, plan = self._plans.get(pod.id, (None, None))
+        return plan if pod_then is pod and self._ledger.creating != pod.id else None
 
     def had(self, goal: Goal) -> bool:
         """Whether the field had been brought to this value before, so that it is lost and not merely late."""
@@ -159,6 +179,15 @@ class Planner:
             return same(owner.files[goal.name], value)
         sent = owner.sent.get(goal.name)
         return sent is not None and sent[1] != "write" and same(sent[0], value)
+
+    def missed(self, goal: Goal, found: Any) -> None:
+        """The file of a goal does not have what is wanted; `found` is how it reads, None when it cannot be read."""
+        owner = goal.owner
+        if isinstance(owner, Pod):
+            if (ours := self._ours.get((owner.id, goal.name))) is not None:
+                self._ours[owner.id, goal.name] = ours._replace(found=found, right=False)
+        else:
+            self._ledger.missed(owner.id, goal.name)
 
     def verified(self, goal: Goal, found: Any) -> None:
         """The file of a goal was read, and has what is wanted; `found` is how it reads."""
@@ -188,6 +217,9 @@ class Planner:
                 noted = True
         return noted
 
+    def _are_right(self, goals: Iterable[Goal], writer: Writer, look: Look) -> bool:
+        return all(self._is_right(g) and (look is Look.KNOWN or writer.holds(g.change)) for g in goals)
+
     def _is_right(self, goal: Goal) -> bool:
         owner, change = goal.owner, goal.change
         if isinstance(owner, Pod):
@@ -212,15 +244,28 @@ class Planner:
         return before
 
 
-def as_kubelet_set_it(pod: Pod, before: dict[str, Any], writer: Writer, directory: str) -> Pod:
-    """The pod with what is really in its cgroup as its baseline.
+def _mean_the_same(one: Snapshot, other: Snapshot) -> bool:
+    """Whether decisions by both are alike: an edit may change what no decision reads."""
+    if one is other:
+        return True
+    first, second = (
+        msgspec.structs.replace(s.policy, revision="", source="", strategies={}, notes=()) for s in (one, other)
+    )
+    return first == second and one.node == other.node
+
+
+def kubelets_files(directory: str, before: Mapping[str, Any], writer: Writer) -> list[Change]:
+    """What a pod's cgroup has of those fields that tell its resources, as far as nothing of ours is there."""
+    found = [Change(directory, f, "", writer.read(directory, f).value) for f in _RESOURCES if f.name not in before]
+    return [change for change in found if change.value is not None]
+
+
+def as_kubelet_set_it(pod: Pod, before: Mapping[str, Any], kubelets: Iterable[Change]) -> Pod:
+    """The pod with what is really in its cgroup, or was before us, as its baseline.
 
     What NRI tells of a pod's resources is the sum of its containers' limits, also where one has none and kubelet set no limit at all.
     """
-    known: dict[str, Any] = {}
-    for field, attribute in ((fields.CPU_QUOTA, "cpu_quota"), (fields.MEMORY_LIMIT, "memory_limit")):
-        value = before[field.name] if field.name in before else writer.read(directory, field).value
-        if value is not None:
-            known[attribute] = value
+    known = {_RESOURCES[field]: before[field.name] for field in _RESOURCES if before.get(field.name) is not None}
+    known |= {_RESOURCES[change.field]: change.value for change in kubelets}
     told = msgspec.structs.replace(pod.resources, **known)
     return pod if told == pod.resources else pod.with_resources(told)

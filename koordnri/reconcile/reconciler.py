@@ -25,7 +25,7 @@ from koordnri.reconcile.cache import CacheShares
 from koordnri.reconcile.comparison import Running
 from koordnri.reconcile.failures import Failure, Failures
 from koordnri.reconcile.plan import Goal, Update
-from koordnri.reconcile.planner import Planner, World, as_kubelet_set_it
+from koordnri.reconcile.planner import Look, Planner, World, as_kubelet_set_it, kubelets_files
 from koordnri.reconcile.recorder import Recorder
 
 DEBOUNCE_S = 0.1
@@ -34,6 +34,10 @@ ABOVE_S = 0.25
 """What stands above the pods (QoS classes, resctrl groups) is a matter of all of them: while pods come and go, it is looked at so often."""
 SWEEP_S = 10.0
 """How often everything is compared with its files, whatever happened."""
+
+
+_LOOKS = {"sweep": Look.SWEEP, "asked": Look.ALL}
+"""Of changes, only what is not known to be right."""
 
 
 class Done(NamedTuple):
@@ -180,7 +184,8 @@ class Reconciler:
         for pod in pods:
             before = self._ledger.written(pod.id)
             with contextlib.suppress(NodeError):  # without a cgroup, what NRI told of it must do
-                pod = as_kubelet_set_it(pod, before, writer, pod_directory(pod.cgroup_parent))
+                directory = pod_directory(pod.cgroup_parent)
+                pod = as_kubelet_set_it(pod, before, kubelets_files(directory, before, writer))
             containers = [Container(e.id, e.name, pod.id, e.baseline) for e in self._ledger.containers_of(pod.id)]
             found.append(Running(pod, containers, before))
         return found
@@ -229,8 +234,9 @@ class Reconciler:
             self._asked.get()[1].put(None)
 
     def reconcile(self, trigger: str, pods: Iterable[Pod]) -> list[Done]:
-        """One pass over these pods and their containers. Unless it is a change's or a pod's, every file is looked at."""
+        """One pass over these pods and their containers. What is found to be right comes back only to who asked."""
         pods = list(pods)
+        look = _LOOKS.get(trigger, Look.KNOWN)
         above = self._looks_above(trigger, pods)
         if above and self._cache is not None:
             self._cache.groups(self._ledger.pods(), self._world)
@@ -241,7 +247,7 @@ class Reconciler:
         updates: dict[str, Update] = {}
         owners: dict[str, Pod] = {}
         if above and self._planner.decides_classes:
-            classes = self._planner.plan_classes(world, writer, sweep=trigger not in ("change", "pod"))
+            classes = self._planner.plan_classes(world, writer, look)
             goals += classes.goals
             for name, decision in classes.decisions:
                 if decision.errors:
@@ -249,7 +255,7 @@ class Reconciler:
         for pod in pods:
             owners[pod.id] = pod
             try:
-                plan = self._planner.plan(pod, world, writer, sweep=trigger not in ("change", "pod"))
+                plan = self._planner.plan(pod, world, writer, look)
             except NodeError as error:
                 self._tell(Failure(pod, "", pod.id, "cgroup", "", "", str(error)))
                 continue
@@ -330,6 +336,7 @@ class Reconciler:
                     self.stats.drift[goal.change.field.name] += 1
                 self._ledger.wrote(owner.id, name, outcome.before)
         elif status is not Status.GONE:
+            self._planner.missed(goal, outcome.after)
             self.stats.failures[goal.change.field.name, "write", status.value] += 1
             if not goal.restores and outcome.after is not None and outcome.after != outcome.before:
                 self._ledger.wrote(owner.id, name, outcome.before)  # a part of the way; to be taken back all the same

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from fake_node import DISKS, HALVED, MIB, FakeNode, batch_of, busy_node, pinned_to, statuses
 from hypothesis import given, settings
@@ -88,9 +89,9 @@ def test_where_nothing_changed_nothing_is_written(version):
     node.run_pass()
     node.kernel.log.clear()
     saves, ledger = node.saves, node.ledger.all_written()
-    for trigger, found in (("change", set()), ("sweep", {Status.SAME}), ("pod", set())):
+    for trigger, found in (("change", set()), ("sweep", set()), ("asked", {Status.SAME}), ("pod", set())):
         outcomes = node.run_pass(trigger)
-        assert statuses(outcomes) == found, "only a sweep looks at files that are known to be right"
+        assert statuses(outcomes) == found, "what is right is told only to who asks"
     assert node.kernel.log == []
     assert (node.saves, node.ledger.all_written()) == (saves, ledger)
     assert not node.reconciler.stats.drift
@@ -116,7 +117,7 @@ def test_files_that_need_no_change_keep_their_time_of_change(tmp_path: Path):
     for path in changed():
         assert (tmp_path / "sys/fs/cgroup" / path).read_text() == "40000 100000"
         os.utime(tmp_path / "sys/fs/cgroup" / path, (1, 1))
-    assert statuses(node.run_pass("sweep")) == {Status.SAME}
+    assert statuses(node.run_pass("asked")) == {Status.SAME}
     assert changed() == set()
 
 
@@ -178,7 +179,7 @@ def test_a_disk_that_is_gone_took_its_limits_with_it():
     node.run_pass()
     node.state = type(node.state)(name="n", block_devices={"/dev/sda": DISKS["/dev/sda"]})
     node.kernel.log.clear()
-    assert statuses(node.run_pass("sweep")) == {Status.SAME}
+    assert statuses(node.run_pass("asked")) == {Status.SAME}
     assert node.kernel.log == []
     assert node.warnings() == []
 
@@ -232,7 +233,7 @@ def test_switching_off_gives_containers_their_baseline_and_pods_what_they_had(ve
     assert left == {path: before[path] for path in left}
     created_pinned.quota = 200_000 if off else None
     node.kernel.log.clear()
-    assert statuses(node.run_pass("sweep")) == {Status.SAME}
+    assert statuses(node.run_pass("asked")) == {Status.SAME}
     assert node.kernel.log == []
 
 
@@ -257,7 +258,7 @@ def test_a_restarted_daemon_takes_back_what_the_one_before_had_written(version):
     after = node.files()
 
     node = node.restarted()
-    assert statuses(node.run_pass("sweep")) == {Status.SAME}, "a pod's quota is not halved again"
+    assert statuses(node.run_pass("asked")) == {Status.SAME}, "a pod's quota is not halved again"
     assert node.files() == after
     node.set_policy()
     node = node.restarted()
@@ -560,7 +561,10 @@ def test_while_nothing_happens_a_sweep_looks_at_files_and_decides_nothing_anew()
     for _ in range(3):  # the first ones write, and note what was there
         node.run_pass("sweep")
     asked = counting.asked
-    assert statuses(node.run_pass("sweep")) == {Status.SAME}
+    for trigger in ("sweep", "change"):
+        assert node.run_pass(trigger) == []
+    fixed["it"] = fixed["it"]._replace(policy=msgspec.structs.replace(fixed["it"].policy, revision="other", source="x"))
+    assert node.run_pass("change") == [], "an edit without effect, of a comment say"
     assert counting.asked == asked
     node.kernel.cgroups[directory].quota = 10_000
     node.run_pass("sweep")
@@ -573,3 +577,47 @@ def test_while_nothing_happens_a_sweep_looks_at_files_and_decides_nothing_anew()
     node.set_policy()
     node.run_pass("sweep")
     assert quotas(node)["p-main"] == 80_000, "another snapshot"
+
+
+@BOTH
+@pytest.mark.parametrize("also", ["cpu_quota", "memory_limit"])
+def test_a_sweep_sees_that_kubelet_resized_a_pod_of_which_nothing_was_told(version, also):
+    counting = Counting()
+    fixed: dict[str, Any] = {}
+    node = FakeNode(
+        version,
+        hooks=[*load_hooks(), counting],
+        world=lambda world: world._replace(snapshot=fixed.setdefault("it", world.snapshot)),
+    )
+    pod = node.pod("p", cpu_quota=80_000, memory_limit=64 * MIB)
+    node.container(pod, cpu_quota=80_000, memory_limit=64 * MIB)
+    for _ in range(3):
+        node.run_pass("sweep")
+    assert node.run_pass("sweep") == []
+    asked = counting.asked
+    c = node.kernel.cgroups["kubepods/burstable/p"]
+    if also == "cpu_quota":
+        c.quota = 90_000
+    else:
+        c.limit = 128 * MIB
+    node.run_pass("sweep")
+    assert counting.asked == asked + 1
+
+
+@BOTH
+def test_a_file_that_was_right_and_then_refuses_is_tried_again_before_the_next_sweep(version):
+    node = FakeNode(version)
+    node.set_policy(**HALVED)
+    directory = node.container(node.pod("p", cpu_quota=80_000), cpu_quota=80_000)
+    for _ in range(2):
+        node.run_pass("sweep")
+    node.kernel.cgroups[directory].quota = 10_000
+
+    def busy(path: str, text: str) -> None:
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), path)
+
+    node.kernel.before_write = busy
+    assert Status.REFUSED in statuses(node.run_pass("sweep"))
+    node.kernel.before_write = lambda path, text: None
+    node.run_pass("pod")
+    assert quotas(node)["p-main"] == 40_000

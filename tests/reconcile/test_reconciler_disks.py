@@ -147,7 +147,7 @@ def test_the_roots_cost_control_is_turned_on_and_the_kernel_chooses_again_afterw
     assert cost["model"]["8:0"].items() >= {"ctrl": "user", "rbps": "1000", "rseqiops": "98560"}.items()
     assert cost["qos"]["8:16"]["enable"] == "1"
     assert "8:16" not in cost["model"], "the kernel chooses already"
-    assert statuses(node.run_pass("sweep")) == {Status.SAME}
+    assert statuses(node.run_pass("asked")) == {Status.SAME}
     node = node.restarted()
     node.set_policy()
     node.run_pass()
@@ -237,7 +237,7 @@ def test_a_disk_that_is_unplugged_needs_no_reset_until_it_is_back(version):
     node.state = replace(node.state, block_devices={"/dev/sda": "8:0"})
     node.set_policy(**policy("beClass", block("/dev/sda", readBPS=4)))
     node.kernel.log.clear()
-    assert statuses(node.run_pass("sweep")) == {Status.SAME}
+    assert statuses(node.run_pass("asked")) == {Status.SAME}
     assert (node.kernel.log, node.warnings()) == ([], [])
     node.state = replace(node.state, block_devices=DISKS)
     node.run_pass("sweep")

@@ -60,7 +60,7 @@ def test_container_pod_class_and_root_are_protected_and_all_of_it_is_taken_back(
         job: (10, 0),
     }
     assert node.kernel.cgroups[db].min == 0
-    assert statuses(node.run_pass("sweep")) == {Status.SAME}
+    assert statuses(node.run_pass("asked")) == {Status.SAME}
 
     node.ledger.forget_pod("job")
     node.run_pass()
