@@ -120,29 +120,38 @@ def choose(pod: Pod, policy: Policy, resctrl: Resctrl | None) -> Choice:
 
     A pod's own group that could not be made leaves its containers in the group of their class.
     """
-    shared = ""
-    if RESCTRL_KEY in pod.annotations:
-        RESCTRL.of(pod)
-        if resctrl is None:
-            return Choice("", NO_RESCTRL)
-        pod_wish(pod, resctrl)
-        group = pod_group(pod)
-        if group and group not in resctrl.refused:
-            return Choice(group, "resctrl group of the pod")
-        problem = resctrl.refused[group] if group else f"uid {pod.uid[:60]!r} cannot name a directory"
-        shared = f"no resctrl group of the pod's own: {problem}; "
+    if RESCTRL_KEY not in pod.annotations:
+        return choose_class(pod, policy, resctrl)
+    RESCTRL.of(pod)
+    if resctrl is None:
+        return Choice("", NO_RESCTRL)
+    pod_wish(pod, resctrl)
+    group = pod_group(pod)
+    if group and group not in resctrl.refused:
+        return Choice(group, "resctrl group of the pod")
+    problem = resctrl.refused[group] if group else f"uid {pod.uid[:60]!r} cannot name a directory"
+    return choose_class(pod, policy, resctrl, f"no resctrl group of the pod's own: {problem}; ")
+
+
+def choose_class(pod: Pod, policy: Policy, resctrl: Resctrl | None, why: str = "") -> Choice:
+    """The group of the pod's class. `why`: said first, of a pod that was to have a group of its own."""
     qos = pod.qos_or_default
     group = _GROUP.get(qos, "")
     if not group:
-        return Choice("", f"{shared}SYSTEM pods stay in the root group")
+        return Choice("", f"{why}SYSTEM pods stay in the root group")
     wanted = policy.qos.of(qos)
     if wanted is None or not wanted.resctrl.enable:
-        return Choice("", shared + _DISABLED[group])
+        return Choice("", why + _DISABLED[group])
     if resctrl is None:
         return Choice("", NO_RESCTRL)
     if group in resctrl.refused:
-        return Choice("", f"{shared}resctrl group {group} could not be made: {resctrl.refused[group]}")
-    return Choice(group, f"{shared}resctrl group of the class")
+        return Choice("", f"{why}resctrl group {group} could not be made: {resctrl.refused[group]}")
+    return Choice(group, f"{why}resctrl group of the class")
+
+
+def has_own_group(pod: Pod, resctrl: Resctrl | None) -> bool:
+    """Whether the pod's own group is there."""
+    return resctrl is not None and pod_group(pod) in resctrl.groups
 
 
 def pod_wish(pod: Pod, resctrl: Resctrl) -> Wish | None:

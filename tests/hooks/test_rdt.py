@@ -2,7 +2,7 @@
 
 import pytest
 from koordnri_hooks.rdt import RDT
-from one_hook import BESTEFFORT, BURSTABLE, GUARANTEED, context, pod, policy_of, run, values
+from one_hook import BESTEFFORT, BURSTABLE, GUARANTEED, context, faults, pod, policy_of, run, values
 
 from koordnri.model import Event, NodeState
 from koordnri.model.errors import AnnotationError
@@ -144,23 +144,35 @@ def test_a_uid_that_cannot_name_a_directory_costs_the_pods_own_group_only(uid):
         ('{"mb": {"schemata": {"percent": 20}}}' + " " * 300_000, "expected at most"),
     ],
 )
-def test_a_bad_annotation_names_its_key_and_place(text, problem):
-    with pytest.raises(AnnotationError) as error:
-        run(RDT(), context(pod("LS", annotations={KEY: text}), node=NODE, policy=ENABLED))
-    assert error.value.key == KEY
-    assert problem in error.value.problem
+def test_a_bad_annotation_names_its_key_and_place_and_costs_the_pods_own_group_only(text, problem):
+    decision = run(RDT(), context(pod("LS", annotations={KEY: text}), node=NODE, policy=ENABLED))
+    [(fault, message)] = faults(decision)
+    assert fault == "pod"
+    assert message.startswith(f"annotation {KEY}: ")
+    assert problem in message
+    assert values(decision) == {"rdt.closid": "LS"}, "nobody leaves his class by writing nonsense"
+    assert decision.settings["rdt.closid"].reason == f"{KEY} cannot be used; resctrl group of the class"
 
 
-def test_a_bad_annotation_is_told_even_where_there_is_no_resctrl():
+def test_an_annotation_that_was_good_before_keeps_the_group_that_it_made():
+    """Its containers stay where they are: what is decided of a hook that failed is not changed."""
+    node = node_with("LS", "koordlet-uid-1")
     with pytest.raises(AnnotationError):
-        run(RDT(), context(pod("LS", annotations={KEY: "{"}), policy=ENABLED))
+        run(RDT(), context(pod("LS", annotations={KEY: "{"}), node=node, policy=ENABLED, event=Event.SYNC))
+
+
+@pytest.mark.parametrize(
+    ("node", "policy", "reason"),
+    [(NodeState(), ENABLED, "the node has no resctrl"), (NODE, DEFAULT, "lsClass.resctrlQOS is not enabled")],
+)
+def test_a_bad_annotation_is_told_even_where_there_is_no_group_to_be_in(node, policy, reason):
+    decision = run(RDT(), context(pod("LS", annotations={KEY: "{"}), node=node, policy=policy))
+    assert len(decision.errors) == 1
+    assert reason in decision.skipped["rdt.closid"]
 
 
 @pytest.mark.parametrize("text", ["{}", "null", '{"llc": null}', '{"llc": {"schemataPerCache": null}, "other": 1}'])
 def test_an_annotation_that_asks_for_nothing_is_a_group_of_its_own_or_none(text):
-    if text == "null":
-        with pytest.raises(AnnotationError):
-            run(RDT(), context(pod("LS", annotations={KEY: text}), node=NODE, policy=ENABLED))
-    else:
-        decision = run(RDT(), context(pod("LS", annotations={KEY: text}), node=NODE, policy=ENABLED))
-        assert values(decision) == {"rdt.closid": "koordlet-uid-1"}
+    decision = run(RDT(), context(pod("LS", annotations={KEY: text}), node=NODE, policy=ENABLED))
+    assert values(decision) == {"rdt.closid": "LS" if text == "null" else "koordlet-uid-1"}
+    assert bool(decision.errors) == (text == "null")

@@ -248,7 +248,7 @@ def test_a_bad_annotation_makes_no_group_and_keeps_the_one_that_there_is(bad):
     node.pod("q", "BE", asks([20, 80]))
     node.run_pass()
     assert node.ours() == {"BE", "koordlet-uid-q"}
-    assert node.group_of("p") == {""}
+    assert node.group_of("p") == {"BE"}
     before = {r: dict(v) for r, v in node.lines("koordlet-uid-q").items()}
     node.annotate("q", bad)
     node.run_pass()
@@ -262,7 +262,9 @@ def test_a_cache_that_only_the_annotation_knows_is_the_annotations_mistake():
     node.pod("p", "LS", '{"llc": {"schemataPerCache": [{"cacheID": 7, "range": [0, 50]}]}}')
     node.run_pass()
     assert node.ours() == set()
-    assert node.decided("p") is None
+    assert node.decided("p") == ""
+    node.set_policy(**classes(ls={}))
+    assert node.decided("p") == "LS"
 
 
 def test_an_annotation_that_comes_back_before_the_threads_have_moved_keeps_its_group():
