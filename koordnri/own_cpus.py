@@ -11,6 +11,7 @@ from typing import Any
 
 from koordnri.allocator import Allocator, NotEnough, may_give
 from koordnri.chain import Refused
+from koordnri.kubelet_pins import Found
 from koordnri.ledger import Ledger
 from koordnri.model import AnnotationError, Container, CPUSet, Decision, Pod
 from koordnri.model.annotations import RESOURCE_STATUS
@@ -81,6 +82,17 @@ class OwnCPUs:
             self._allocator.note_dra(pod.id, name, cpus)
             self._follow()
 
+    def kubelet_says(self, pod: Pod, container: Container, cpus: str, *, new: bool) -> None:
+        """See the handler."""
+        present = self._present
+        if not present.kubelet.heard(pod, container, cpus, present.snapshot.node, new=new):
+            return
+        if new:
+            present.take()
+            self._given.add(container.id)
+        else:
+            self._follow()
+
     def gave(self, container_id: str) -> None:
         """See the handler."""
         if container_id in self._given:
@@ -101,13 +113,15 @@ class OwnCPUs:
 
     def pod_went(self, pod: Pod) -> None:
         """See the handler."""
-        if self._allocator.forget_pod(pod.id) or RESOURCE_STATUS.key in pod.annotations:
+        freed = self._allocator.forget_pod(pod.id)
+        if self._present.kubelet.forget_pod(pod.id) or freed or RESOURCE_STATUS.key in pod.annotations:
             self._follow()
 
-    def restore(self, found: Iterable[tuple[Pod, str, str]]) -> None:
+    def restore(self, found: Iterable[tuple[Pod, str, str]], pinned: Iterable[Found]) -> None:
         """See the handler."""
         self._given.clear()
         self._waits.clear()
+        self._present.kubelet.restore(pinned, self._present.snapshot.node)
         self._allocator.restore(found)
         self._present.take()
 

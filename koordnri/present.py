@@ -11,6 +11,7 @@ from typing import Any
 from koordnri.allocator import Allocator
 from koordnri.chain import Snapshot
 from koordnri.host import refresh
+from koordnri.kubelet_pins import KubeletPins
 from koordnri.ledger import Ledger
 from koordnri.model import NodeState
 from koordnri.policy import DEFAULT_POLICY, PolicyDocument, resolve
@@ -38,11 +39,13 @@ class Present:
         publish: Callable[[Snapshot], None] = lambda snapshot: None,
     ) -> None:
         self.node = node
+        self.kubelet = KubeletPins()
+        """what kubelet gave to single containers"""
         self.snapshot = Snapshot.of(DEFAULT_POLICY, node)
         self._root = root
         self._document = document
         self._told = told
-        self._allocator = allocator
+        self.allocator = allocator
         self._ledger = ledger
         self._log = log
         self._publish = publish
@@ -66,7 +69,8 @@ class Present:
             node = replace(node, released=self._released)
         snapshot = Snapshot.of(resolve(document, node.name, node.labels), node)
         # After the policy, which may reserve CPUs; what is given is known to nobody else.
-        return snapshot._replace(node=self._allocator.applied(snapshot.node, self._ledger.pods()))
+        node = self.kubelet.applied(snapshot.node)
+        return snapshot._replace(node=self.allocator.applied(node, self._ledger.pods()))
 
     def look(self, full: bool) -> bool:
         """Look at the host's files; True when the node is another one than before."""

@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from google.protobuf.message import Message
 
 from koordnri.chain import Chain, Refused, Snapshot
+from koordnri.kubelet_pins import Found
 from koordnri.ledger import Entry, Ledger
 from koordnri.model import Container, ContainerContext, CPUSet, Decision, Event, NodeState, Pod, Setting, fields
 from koordnri.model.annotations import BLKIO_QOS_KEY, RESOURCE_STATUS
@@ -75,6 +76,11 @@ class OwnCPUs(Protocol):
     def claimed(self, pod: Pod, name: str, cpus: CPUSet) -> None:
         """A DRA driver has given CPUs to a container; the handler's snapshot knows it then."""
 
+    def kubelet_says(self, pod: Pod, container: Container, cpus: str, *, new: bool) -> None:
+        """kubelet, whose CPU manager is static, creates a container (`new`) or updates it, and asks for these CPUs, "" for none. The
+        handler's snapshot knows then which CPUs are pinned.
+        """
+
     def gave(self, container_id: str) -> None:
         """The runtime has been told: now the others must go."""
 
@@ -87,8 +93,10 @@ class OwnCPUs(Protocol):
     def pod_went(self, pod: Pod) -> None:
         """A pod is gone, and what it had is free."""
 
-    def restore(self, found: Iterable[tuple[Pod, str, str]]) -> None:
-        """Synchronize: (pod, container, what is noted with it) of all that have CPUs of their own."""
+    def restore(self, found: Iterable[tuple[Pod, str, str]], pinned: Iterable[Found]) -> None:
+        """Synchronize: (pod, container, what is noted with it) of all that have CPUs of their own, and, where kubelet's CPU manager
+        is static, all containers.
+        """
 
 
 class Answer(NamedTuple):
@@ -215,6 +223,8 @@ class EventHandler:
             if _DRA in payload:  # a search of a fraction of a µs, instead of parsing the environment of every container
                 environment = api.CreateContainerRequest.FromString(payload).container.env
                 self.cpus.claimed(pod, container.name, dra_cpus(environment))
+            if self.snapshot.node.kubelet_cpu_policy == "static":
+                self.cpus.kubelet_says(pod, container, baseline.cpus, new=True)
             own = self.cpus.give(pod, container)
         snapshot, nri = self.snapshot, self.runtime.nri
         others = () if self._recorder is None else self._recorder.for_reply(message.id)
@@ -258,6 +268,9 @@ class EventHandler:
         known = Known.of(message, pod, self._ledger, self.snapshot.node)
         container, snapshot = known.container, self.snapshot
         container.baseline = container.baseline.moved_by(asked)
+        if self.cpus is not None and snapshot.node.kubelet_cpu_policy == "static":
+            self.cpus.kubelet_says(pod, container, asked.cpus, new=False)
+            snapshot = self.snapshot
         others = () if self._recorder is None else self._recorder.for_reply(message.id)
 
         def finish(decision: Decision) -> Message:
@@ -478,16 +491,22 @@ class EventHandler:
         return Answer(response, settle)
 
     def _restore_cpus(self, cpus: OwnCPUs, pods: Mapping[str, Pod], containers: Iterable[views.Container]) -> None:
-        found, claims = [], []
+        found, claims, pinned = [], [], []
+        node = self.snapshot.node
+        static = node.kubelet_cpu_policy == "static"
         for message in containers:
             pod = pods.get(message.pod_sandbox_id)
             if pod is None:
                 continue
-            if may_wish(pod) and (note := Known.of(message, pod, self._ledger, self.snapshot.node).note).own:
-                found.append((pod, message.name, note.own))
+            if static or may_wish(pod):
+                told = Known.of(message, pod, self._ledger, node)
+                if told.note.own and may_wish(pod):
+                    found.append((pod, message.name, told.note.own))
+                told.container.baseline = asked_since(told.container.baseline, told.container.stored, node, told.ours)
+                pinned.append(Found(pod, told.container, message.state == api.CONTAINER_STOPPED))
             if claimed := dra_cpus(message.env):
                 claims.append((pod, message.name, claimed))
-        cpus.restore(found)
+        cpus.restore(found, pinned)
         for claim in claims:
             cpus.claimed(*claim)
 
