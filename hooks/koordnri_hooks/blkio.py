@@ -25,8 +25,10 @@ when the pod's file was written. None of them may do more than all together, so 
 go that way: they count between siblings, and a disk whose cost control is off refuses a weight, which would keep the container from
 starting.
 
-A block names a disk or partition (device), an LVM group (volumegroup: all disks of its volumes) or a volume of the pod (podvolume, by
-the name of its PersistentVolume or, of an ephemeral one, its own); limits hold for whole disks. A block that cannot be used costs itself
+A block names a disk or partition (device), an LVM group (volumegroup: all disks of its volumes) or a volume of the pod (podvolume, as
+the pod's spec names it, a file system or a raw block device; or by the name of its PersistentVolume). Which PersistentVolume is behind a
+claim, a container tells that has the volume: the spec, which the API server tells, has its path, and the runtime what is at that path.
+Without the API server, PersistentVolumes' names remain. Limits hold for whole disks. A block that cannot be used costs itself
 and nothing else (koordlet drops them all). Devices that others set in these files are left alone (koordlet resets them); what left
 the configuration goes back to what was there before.
 
@@ -36,7 +38,7 @@ lacks, CRI-O ignores the class. Where that configuration can be read, such a cla
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from koordnri.model import (
@@ -47,6 +49,8 @@ from koordnri.model import (
     Hook,
     KubeQoS,
     NodeError,
+    NodeState,
+    Pod,
     PodContext,
     QoSClass,
     RootContext,
@@ -78,6 +82,9 @@ CLASS_NAME_KEY = {
 NO_LABEL = f"annotation {BLKIO_QOS_KEY} counts only on pods with a QoS label"
 DESCRIBED = "which disks it lies on is not known of a node that is only described"
 NOT_MOUNTED = "no volume of this pod is known to lie on a disk (yet)"
+NO_SPEC = "that takes the API server (--kubeconfig)"
+NOT_CREATED = "no container of this pod has been created with it (since the pod's spec is known)"
+MOVED = "its containers were given different volumes under that name"
 OF_POD, OF_BE, OF_ROOT = "blkioQOS of the pod", "blkioQOS of beClass", "blkioQOS of cgroupRoot"
 _POLICY_PATH = {OF_BE: "resource-qos-config.beClass.blkioQOS", OF_ROOT: "resource-qos-config.cgroupRoot.blkioQOS"}
 _V1_LIMITS = (
@@ -219,15 +226,40 @@ def _disks_of(ctx: AnyContext, block: IOBlock) -> Sequence[str]:
         return node.volume_groups[name]
     if not ctx.pod.uid:
         raise _Unusable("expected type device or volumegroup, got podvolume: this is no pod's")
+    return _disks_of_volume(ctx.pod, node, name)
+
+
+def _disks_of_volume(pod: Pod, node: NodeState, name: str) -> Sequence[str]:
+    """What the pod calls so comes first, then what kubelet does. Raises _Unusable."""
     if node.pod_volumes is None:
         raise _Unusable(DESCRIBED, wrong=False)
-    volumes = node.pod_volumes.get(ctx.pod.uid)
-    if volumes is None:
+    mounted = node.pod_volumes.get(pod.uid, {})
+    places = pod.places_of(name)
+    if places is None:
+        return _disks_of_directory(pod, mounted, name)
+    if len(places) != 1:
+        raise _Unusable(MOVED if places else NOT_CREATED, wrong=False)
+    [place] = places
+    disks = mounted.get(place) or node.disks_below.get(place)
+    if not disks:
+        raise _Unusable(f"{place}, which is behind it, is not known to lie on a disk of the node (yet)", wrong=False)
+    return disks
+
+
+def _disks_of_directory(pod: Pod, mounted: Mapping[str, tuple[str, ...]], name: str) -> Sequence[str]:
+    if name in mounted:
+        return mounted[name]
+    if not mounted:
         raise _Unusable(NOT_MOUNTED, wrong=False)
-    if name not in volumes:
-        known = ", ".join(sorted(volumes)[:5])
-        raise _Unusable(f"expected a volume of the pod on a disk, as kubelet calls it ({known}), got {name:.100}")
-    return volumes[name]
+    known = ", ".join(sorted(mounted)[:5])
+    if pod.spec is None:
+        problem = f"no PersistentVolume or ephemeral volume of this pod is called so ({known} are on disks)"
+        raise _Unusable(f"{problem}, and the names of its claims' volumes are in its spec only: {NO_SPEC}", wrong=False)
+    claims = {volume for container in pod.spec.containers.values() for volume in container.claimed.values()}
+    known = ", ".join(sorted({*claims, *mounted})[:8])
+    raise _Unusable(
+        f"expected a volume of the pod on a disk, as the pod or kubelet calls it ({known}), got {name:.100}"
+    )
 
 
 # What holds for a disk

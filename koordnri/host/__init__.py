@@ -88,6 +88,7 @@ def _facts(root: Path) -> dict[str, Any]:
         "block_devices": (storage := read_storage(files)).devices,
         "volume_groups": storage.volume_groups,
         "pod_volumes": read_pod_volumes(files, storage),
+        "disks_below": storage.below(),
         "blockio_classes": read_blockio_classes(files),
         "memory_bytes": read_memory_bytes(files),
         "memory_nodes": read_memory_nodes(files),

@@ -64,6 +64,10 @@ class Storage:
             found = self._whole.get(number)
         return () if found is None else tuple(sorted(self._below(found, set())))
 
+    def below(self) -> dict[str, tuple[str, ...]]:
+        """`disks_of` for the number of each device."""
+        return {number: self.disks_of(number) for number in self._numbers}
+
     def _below(self, device: _Device, seen: set[str]) -> set[str]:
         disk = self._whole.get(device.disk, device)
         seen.add(disk.name)

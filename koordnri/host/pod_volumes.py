@@ -1,8 +1,15 @@
 """Pods' volumes and the disks that they lie on, from the host's mount table.
 
-Kubelet mounts a volume below .../pods/<uid>/volumes/kubernetes.io~<plugin>/<name>, CSI's into `mount` there, and does so before it asks
-the runtime for the pod's sandbox. `name` is the PersistentVolume's; an ephemeral volume has the name that the pod gives to it.
-Volumes without a disk (memory, NFS) and those that lie in kubelet's own directory (emptyDir) are not among them.
+    <kubelet>/pods/<uid>/volumes/kubernetes.io~<plugin>/<name>[/mount]          a file system; /mount: CSI's
+    <kubelet>/plugins/kubernetes.io/csi/volumeDevices/<name>/dev/<uid>          a block device of the host's /dev, bound there
+    <kubelet>/plugins/kubernetes.io~local-volume/volumeDevices/<name>/<uid>     the same of a local PersistentVolume
+
+Kubelet mounts all before it asks the runtime for the pod's sandbox. `name` is the PersistentVolume's; an ephemeral volume of CSI has
+the name that the pod gives to it. Volumes without a disk (memory, NFS) and those that lie in kubelet's own directory (emptyDir) are not
+among them, nor block devices of plugins that name them otherwise (fc, iscsi, rbd).
+
+What the pod calls a volume behind a claim stands nowhere in kubelet's directories, and what a claim is bound to not in the pod's spec:
+for that, see `koordnri.model.Pod.places_of`.
 """
 
 from __future__ import annotations
@@ -14,8 +21,10 @@ from koordnri.host.files import HostFiles
 
 _TABLES = ("proc/1/mountinfo", "proc/self/mountinfo")
 """Of the host's first process; of ours, where that one is hidden from us. A daemon in a container sees the host's /proc below its root."""
-_PODS = b"/pods/"
 _VOLUMES = b"/volumes/kubernetes.io~"
+_BLOCK_VOLUMES = b"/volumeDevices/"
+_DEVICES = "devtmpfs"
+"""The file system of the host's /dev. A device that somebody has made elsewhere may have any name."""
 _CHUNK_BYTES = 1 << 20
 _MOST_BYTES = 64 << 20
 
@@ -25,20 +34,38 @@ def read_pod_volumes(files: HostFiles, storage: Storage) -> dict[str, dict[str, 
     found: dict[str, dict[str, tuple[str, ...]]] = {}
     for line in _table(files).splitlines():
         # proc(5): id parent major:minor root mount-point options [optional…] - type source options
-        if _VOLUMES not in line or len(words := line.split(b" ")) < 7:
+        if (_VOLUMES not in line and _BLOCK_VOLUMES not in line) or len(words := line.split(b" ")) < 7:
             continue
-        match words[4].rpartition(_PODS)[2].decode(errors="replace").split("/"):
-            case [uid, "volumes", _, name] | [uid, "volumes", _, name, "mount"] if uid and name:
-                pass
-            case _:  # deeper ones are mounts within the volume
-                continue
-        # btrfs shows a number that is no device's; then the source tells.
-        source = line.partition(b" - ")[2].split(b" ")[1:2]
-        disks = storage.disks_of(words[2].decode(errors="replace"))
-        disks = disks or (storage.disks_of(source[0].decode(errors="replace")) if source else ())
-        if disks:
+        number, root, point = (word.decode(errors="replace") for word in words[2:5])
+        kind, source, *_ = (*line.partition(b" - ")[2].decode(errors="replace").split(" "), "", "")
+        if _VOLUMES in words[4]:
+            # btrfs shows a number that is no device's; then the source tells.
+            volume, disks = _file_system(point), storage.disks_of(number) or storage.disks_of(source)
+        else:
+            volume, disks = _block_device(point), storage.disks_of(f"/dev{root}") if kind == _DEVICES else ()
+        if volume and disks:
+            uid, name = volume
             found.setdefault(uid, {})[name] = disks
     return found
+
+
+def _file_system(point: str) -> tuple[str, str] | None:
+    """(uid, name)"""
+    match point.rpartition("/pods/")[2].split("/"):
+        case [uid, "volumes", _, name] | [uid, "volumes", _, name, "mount"] if uid and name:
+            return uid, name
+    return None  # deeper ones are mounts within the volume
+
+
+def _block_device(point: str) -> tuple[str, str] | None:
+    """(uid, name)"""
+    plugin, _, below = point.rpartition("/volumeDevices/")
+    match below.split("/"):
+        case [name, "dev", uid] if name and uid and plugin.endswith("/kubernetes.io/csi"):
+            return uid, name
+        case [name, uid] if name and uid and plugin.endswith("/kubernetes.io~local-volume"):
+            return uid, name
+    return None  # of CSI, `staging` and `publish` show the same device
 
 
 def _table(files: HostFiles) -> bytes:

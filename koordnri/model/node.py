@@ -112,7 +112,9 @@ class NodeState:
     volume_groups: Mapping[str, tuple[str, ...]] | None = None
     """LVM's volume group → paths of the disks that its volumes lie on; None on a node that is only described"""
     pod_volumes: Mapping[str, Mapping[str, tuple[str, ...]]] | None = None
-    """pod's uid → directory name of its volume (the PersistentVolume's name, else the volume's) → paths of the disks it lies on"""
+    """pod's uid → kubelet's name of its volume (the PersistentVolume's, else the volume's own) → paths of the disks it lies on"""
+    disks_below: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """`major:minor` of a block device, partitions among them → paths of the disks it lies on"""
     blockio_classes: frozenset[str] | None = None
     """names of the block I/O classes that the runtime's configuration has; None when that cannot be read"""
     rdma_devices: Mapping[str, Mapping[str, Device]] | None = None

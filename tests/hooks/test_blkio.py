@@ -8,10 +8,20 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from koordnri_hooks.blkio import DESCRIBED, MOST_ERRORS, NO_LABEL, NOT_MOUNTED, BlockIO
+from koordnri_hooks.blkio import (
+    DESCRIBED,
+    MOST_ERRORS,
+    MOVED,
+    NO_LABEL,
+    NO_SPEC,
+    NOT_CREATED,
+    NOT_MOUNTED,
+    BlockIO,
+)
 from one_hook import BESTEFFORT, BURSTABLE, GUARANTEED, NODE, context, faults, pod, policy_of, run, run_pod, values
 
 from koordnri.model import AnnotationError, ClassContext, Decision, Event, KubeQoS, NodeState, Pod, RootContext
+from koordnri.model.pod import ContainerSpec, PodSpec
 from koordnri.policy import DEFAULT_POLICY, Policy
 
 KEY = "koordinator.sh/blkioQOS"
@@ -20,6 +30,7 @@ V2 = NodeState(
     block_devices={"/dev/sda": "8:0", "/dev/sda1": "8:0", "/dev/sdb": "8:16", "/dev/sdc": "8:32"},
     volume_groups={"data": ("/dev/sdb", "/dev/sdc"), "fast": ("/dev/sda",)},
     pod_volumes={"uid-1": {"pv-1": ("/dev/sdb",), "scratch": ("/dev/sda",)}, "uid-2": {}},
+    disks_below={"8:0": ("/dev/sda",), "8:1": ("/dev/sda",), "253:0": ("/dev/sdb", "/dev/sdc")},
 )
 THROTTLES = frozenset(
     f"blkio/blkio.throttle.{rw}_{what}_device" for rw in ("read", "write") for what in ("bps", "iops")
@@ -49,6 +60,12 @@ def blkio_of(cls: str, *blocks: Any, enable: bool = True) -> Policy:
 
 def of_pod(*blocks: Any, node: NodeState = NODE, qos: str = "LS") -> Decision:
     return run_pod(BlockIO(), pod(qos, annotations=own(*blocks)), node)
+
+
+def claiming(containers: dict[str, dict[str, str]], given: dict[str, dict[str, str]], *blocks: Any) -> Pod:
+    """A pod whose spec has volumes behind claims (container → path → volume), and what its containers were given (→ path → place)."""
+    spec = PodSpec({name: ContainerSpec({}, {}, claimed=claimed) for name, claimed in containers.items()})
+    return pod("LS", annotations=own(*blocks), spec=spec, given=given)
 
 
 def of_container(*blocks: Any, node: NodeState = NODE, policy: Policy = DEFAULT_POLICY) -> Decision:
@@ -298,11 +315,6 @@ def test_a_block_is_resolved_to_its_disks(name, kind, disks):
         ("/dev/sdz", "device", "expected a block device of the node, got /dev/sdz"),
         ("data", "device", "expected a block device of the node, got data"),
         ("slow", "volumegroup", "expected an LVM volume group of the node with a volume, got slow"),
-        (
-            "claim",
-            "podvolume",
-            "expected a volume of the pod on a disk, as kubelet calls it (pv-1, scratch), got claim",
-        ),
     ],
 )
 def test_a_block_that_names_no_disk_costs_itself_only(name, kind, problem):
@@ -336,6 +348,75 @@ def test_a_pod_whose_volumes_are_not_known_yet_waits_without_an_error():
     other.uid = "uid-3"
     decision = run_pod(BlockIO(), other, V2)
     assert (values(decision), decision.errors, decision.skipped) == ({}, [], {"blkio[pv-1]": NOT_MOUNTED})
+
+
+@pytest.mark.parametrize(
+    ("given", "disks"),
+    [
+        pytest.param({"main": {"/data": "pv-1"}}, ["/dev/sdb"], id="a-file-system"),
+        pytest.param({"main": {"/data": "8:1"}}, ["/dev/sda"], id="a-partition-as-a-block-device"),
+        pytest.param({"main": {"/data": "253:0"}}, ["/dev/sdb", "/dev/sdc"], id="a-logical-volume-as-a-block-device"),
+        pytest.param({"init": {"/d": "pv-1"}}, ["/dev/sdb"], id="told-by-another-container"),
+        pytest.param({"init": {"/d": "pv-1"}, "main": {"/data": "pv-1"}}, ["/dev/sdb"], id="told-twice"),
+    ],
+)
+def test_a_volume_behind_a_claim_is_found_by_the_pods_name_of_it(given, disks):
+    containers = {"init": {"/d": "logs"}, "main": {"/data": "logs", "/other": "other"}}
+    one = claiming(containers, given, block("logs", "podvolume", readIOPS=5))
+    expected = {f"io.max[{disk}]": "rbps=max wbps=max riops=5 wiops=max" for disk in disks}
+    for decision in (run_pod(BlockIO(), one, V2), run(BlockIO(), context(one, node=V2))):
+        assert values(decision) == expected
+        assert (decision.skipped, decision.errors) == ({}, [])
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        pytest.param({}, NOT_CREATED, id="no-container-yet"),
+        pytest.param({"main": {"/other": "pv-1"}}, NOT_CREATED, id="nothing-at-its-path"),
+        pytest.param({"main": {"/data": "pv-1"}, "init": {"/d": "8:0"}}, MOVED, id="not-guessed"),
+        pytest.param(
+            {"main": {"/data": "pv-9"}},
+            "pv-9, which is behind it, is not known to lie on a disk of the node (yet)",
+            id="no-disk",
+        ),
+        pytest.param(
+            {"main": {"/data": "1:3"}},
+            "1:3, which is behind it, is not known to lie on a disk of the node (yet)",
+            id="no-block-device-of-the-node",
+        ),
+    ],
+)
+def test_a_volume_whose_disk_is_not_known_yet_waits_and_says_for_what(given, reason):
+    containers = {"init": {"/d": "logs"}, "main": {"/data": "logs"}}
+    blocks = block("logs", "podvolume", readIOPS=5), block("/dev/sda", readIOPS=2)
+    decision = run_pod(BlockIO(), claiming(containers, given, *blocks), V2)
+    assert list(values(decision)) == ["io.max[/dev/sda]"]
+    assert (decision.skipped, decision.errors) == ({"blkio[logs]": reason}, [])
+
+
+def test_the_pods_own_name_of_a_volume_comes_before_a_PersistentVolumes():
+    containers = {"main": {"/data": "pv-1", "/logs": "logs"}}
+    blocks = [block("pv-1", "podvolume", readIOPS=5)]
+    waiting = run_pod(BlockIO(), claiming(containers, {}, *blocks), V2)
+    assert (values(waiting), waiting.skipped) == ({}, {"blkio[pv-1]": NOT_CREATED})
+    told = run_pod(BlockIO(), claiming(containers, {"main": {"/data": "scratch", "/logs": "pv-1"}}, *blocks), V2)
+    assert list(values(told)) == ["io.max[/dev/sda]"]
+    other = run_pod(BlockIO(), claiming({"main": {"/logs": "logs"}}, {}, *blocks), V2)
+    assert list(values(other)) == ["io.max[/dev/sdb]"], "a PersistentVolume's name goes on to serve"
+
+
+def test_a_name_that_nothing_has_is_the_pods_fault_only_when_its_spec_is_known():
+    blocks = block("claim", "podvolume", readIOPS=1), block("/dev/sda", readIOPS=2)
+    unknown = of_pod(*blocks, node=V2)
+    assert list(values(unknown)) == ["io.max[/dev/sda]"]
+    assert (unknown.errors, list(unknown.skipped)) == ([], ["blkio[claim]"])
+    assert "(pv-1, scratch are on disks)" in unknown.skipped["blkio[claim]"]
+    assert unknown.skipped["blkio[claim]"].endswith(NO_SPEC)
+    known = run_pod(BlockIO(), claiming({"main": {"/data": "logs"}}, {}, *blocks), V2)
+    assert list(values(known)) == ["io.max[/dev/sda]"]
+    problem = "expected a volume of the pod on a disk, as the pod or kubelet calls it (logs, pv-1, scratch), got claim"
+    assert faults(known) == [("pod", f"annotation {KEY}: blocks[claim]: {problem}")]
 
 
 @pytest.mark.parametrize("kind", ["volumegroup", "podvolume"])
@@ -419,7 +500,8 @@ def test_a_thousand_unknown_devices_are_told_in_a_few_words():
 
 def test_a_name_of_any_length_is_cut_in_what_is_told():
     for kind in ("device", "volumegroup", "podvolume"):
-        [(_, message)] = faults(of_pod(block("x" * 10_000, kind, readIOPS=1), node=V2))
+        one = claiming({"main": {"/data": "logs"}}, {}, block("x" * 10_000, kind, readIOPS=1))
+        [(_, message)] = faults(run_pod(BlockIO(), one, V2))
         assert len(message) < 500
 
 

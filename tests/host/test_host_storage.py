@@ -33,6 +33,11 @@ def disks(tree: HostTree) -> HostTree:
     return tree.disk("sda", "8:0", {"sda1": "8:1", "sda2": "8:2"}).disk("sdb", "8:16").disk("nvme0n1", "259:0")
 
 
+def bound(device: str, point: str, *, fs: str = "devtmpfs") -> str:
+    """A block device of /dev, bound onto a file."""
+    return f"78 29 0:6 /{device} {point} rw,nosuid shared:2 - {fs} udev rw,size=4k,mode=755\n"
+
+
 def mount(number: str, point: str, *, fs: str = "ext4", source: str = "/dev/x", optional: str = "shared:7 ") -> str:
     return f"77 29 {number} / {point} rw,relatime {optional}- {fs} {source} rw\n"
 
@@ -162,6 +167,40 @@ def test_a_pods_volumes_are_found_by_kubelets_mount_points(tmp_path: Path) -> No
     }
 
 
+PLUGINS = "/var/lib/kubelet/plugins"
+CSI = f"{PLUGINS}/kubernetes.io/csi/volumeDevices"
+
+
+def test_raw_block_volumes_are_found_by_what_kubelet_binds(tmp_path: Path) -> None:
+    tree = disks(HostTree(tmp_path)).mapped("dm-0", "253:0", "vg-pvc", uuid=LVM, below=("sdb",))
+    tree.disk("cciss!c0d0", "104:0")
+    tree.write(
+        "proc/1/mountinfo",
+        bound("dm-0", f"{CSI}/staging/pvc-1")
+        + bound("dm-0", f"{CSI}/publish/pvc-1/{UID}")
+        + bound("dm-0", f"{CSI}/pvc-1/dev/{UID}")
+        + bound("cciss/c0d0", f"{CSI}/pvc-2/dev/{UID}")
+        + bound("sda2", f"{PLUGINS}/kubernetes.io~local-volume/volumeDevices/local-1/other")
+        + bound("sda", f"{CSI}/made-elsewhere/dev/{UID}", fs="tmpfs")
+        + bound("sda//deleted", f"{CSI}/unplugged/dev/{UID}")
+        + bound("sda", f"{CSI}/pvc-4/dev/{UID}/deeper")
+        + bound("sda", f"/srv/volumeDevices/pvc-5/dev/{UID}")
+        + mount("8:16", f"{CSI}/pvc-6/dev/{UID}")
+        + mount("8:1", f"{KUBELET}/kubernetes.io~csi/pvc-3/mount"),
+    )
+    assert read(tree).pod_volumes == {
+        UID: {"pvc-1": ("/dev/sdb",), "pvc-2": ("/dev/cciss/c0d0",), "pvc-3": ("/dev/sda",)},
+        "other": {"local-1": ("/dev/sda",)},
+    }
+
+
+def test_the_disks_below_each_device_are_known_by_its_number(tmp_path: Path) -> None:
+    tree = disks(HostTree(tmp_path)).mapped("dm-0", "253:0", "vg-pvc", uuid=LVM, below=("sda2", "sdb"))
+    sda, both = ("/dev/sda",), ("/dev/sda", "/dev/sdb")
+    expected = {"8:0": sda, "8:1": sda, "8:2": sda, "8:16": ("/dev/sdb",), "259:0": ("/dev/nvme0n1",), "253:0": both}
+    assert read(tree).disks_below == expected
+
+
 def test_a_mount_that_comes_is_seen_at_the_next_full_look(tmp_path: Path) -> None:
     tree = whole_host(tmp_path)
     before = read(tree)
@@ -188,7 +227,22 @@ def test_a_mount_table_of_any_length_is_read_whole(tmp_path: Path) -> None:
     assert len(found) == 20_000
 
 
-@given(st.text(alphabet=f"{KUBELET}/kubernetes.io~csi 8:1-\n", max_size=200) | st.text(max_size=80))
+PIECES = (
+    "/",
+    " ",
+    "8:1",
+    "\n",
+    " - ",
+    "devtmpfs",
+    "/volumeDevices/",
+    "/volumes/kubernetes.io~csi/",
+    "/kubernetes.io/csi",
+    "dev",
+    "x",
+)
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=60).map("".join) | st.text(max_size=80))
 def test_no_mount_table_is_too_odd(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     tree = HostTree(tmp_path_factory.mktemp("host")).disk("sda", "8:0", {"sda1": "8:1"})
     (tree.root / "proc/1").mkdir(parents=True)
