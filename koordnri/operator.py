@@ -48,7 +48,7 @@ class Operator:
         pods, old = self._ledger.pods(), present.snapshot if against is None else present.under(against)
         running = self._reconciler.running(pods)
         above = self._reconciler.running(one.place for one in classes_above(pods, old.node))
-        return compare(Chain(self._hooks), running, old, present.under(new), above)
+        return compare(Chain(self._hooks), running, old, present.under(new), above, present.allocator.copy())
 
     def release(self, pod: str | None) -> list[Released]:
         """Give `NAMESPACE/NAME`, or everything, back to kubelet until we restart. What its files then hold is read back.

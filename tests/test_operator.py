@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from koordnri.allocator import Allocator
 from koordnri.chain import load_hooks
+from koordnri.model import Resources
 from koordnri.operator import Operator
 from koordnri.policy import load_policy
 from koordnri.policy.standing import StandingPolicy
@@ -83,6 +85,42 @@ def test_a_comparison_knows_what_was_in_the_files_of_the_classes_before_us(asked
     found = asked.operator.compare(NO_MEMORY, None)
     moves = {d.kube_class: (d.field, d.before, d.after) for d in found.differences if d.kube_class}
     assert moves == {"Guaranteed": ("memory.min", 24 * MIB, 0), "Burstable": ("memory.min", 24 * MIB, 4096)}
+
+
+def test_a_comparison_reads_what_kubelet_set_on_pods_and_classes(asked):
+    cgroups = asked.node.kernel.cgroups
+    cgroups["kubepods/burstable/a"].low, cgroups["kubepods/burstable"].low = 4 * MIB, 6 * MIB
+    cgroups["kubepods/besteffort"].idle = 1
+    policy = {
+        "lsClass": {"memoryQOS": {"enable": True, "minLimitPercent": 50, "lowLimitPercent": 75}},
+        "beClass": {"cpuQOS": {"enable": True, "schedIdle": 1}},
+    }
+    found = asked.operator.compare(load_policy(json.dumps({"resource-qos-config": policy}), "a test"), None)
+    moves = {(d.kube_class or d.pod, d.container, d.field): (d.before, d.after) for d in found.differences}
+    assert {where[:2]: move for where, move in moves.items() if where[2] == "memory.low"} == {
+        ("a", ""): (4 * MIB, 12 * MIB),
+        ("b", ""): (0, 24 * MIB),
+        ("a", "main"): (0, 12 * MIB),
+        ("b", "main"): (0, 24 * MIB),
+        ("Burstable", ""): (6 * MIB, 36 * MIB),
+        ("Guaranteed", ""): (0, 36 * MIB),
+    }
+    assert ("BestEffort", "", "cpu.idle") not in moves, "it is idle already"
+
+
+def test_a_comparison_knows_the_cpus_that_were_given_and_leaves_them_where_they_are(asked):
+    node, allocator = asked.node, asked.present.allocator
+    whole = {"cpu_quota": 200_000, "cpu_shares": 2048}
+    pod = node.pod("own", "LSR", "Guaranteed", cpu_quota=200_000)
+    node.container(pod, **whole)
+    allocator.give(pod, "main", Resources(**whole), node.state, [])
+    asked.present.take()
+    before = allocator.given
+    text = "koordnri-config: {hooks: {memory: {mode: off}, cpuset: {allocate: false}}}"
+    found = asked.operator.compare(load_policy(text, "a test"), None)
+    moves = {(d.pod, d.container, d.route): (d.before, d.after) for d in found.differences if d.field == "cpu.cpus"}
+    assert moves == {("own", "main", "restart"): ("0-1", "0-7")}
+    assert allocator.given is before
 
 
 def test_a_comparison_with_the_policy_in_force_finds_nothing(asked):

@@ -8,6 +8,9 @@ decided and is not any more goes back to the baseline. The JSON shapes are contr
      "remarks": [{"namespace", "pod", "container", "class", "hook", "message"}],
      "notes": [what the new policy comes to on this node, where people may not expect it]}
 
+CPUs of their own stay with what runs; what a policy would give, or give no more, is of route `restart`, as if the pods were created
+anew one after the other.
+
 `container` is null for the pod's own cgroup. `class` is null, but for a cgroup above the pods: then it has the Kubernetes class
 ("Guaranteed" is the root of all pods, of whatever class; "root" that of all cgroups), `namespace` and `pod` are "", and `container`
 is null. `before` and `after` are null where nothing is set that we know of: for a field of the creation none of ours, for a cgroup
@@ -17,22 +20,30 @@ what kubelet or the runtime had set.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from koordnri.allocator import Allocator
 from koordnri.chain import Chain, Refused, Snapshot
+from koordnri.host.change import Reading, Status
+from koordnri.host.spelling import form
 from koordnri.ledger import CLASS_IDS
 from koordnri.model import Container, Decision, Event, Field, NodeState, Pod, Setting, fields
 from koordnri.model.difference import baseline_value
+from koordnri.model.fields import split_name
 from koordnri.model.plain import plain_value
 from koordnri.model.routes import REPLY, RESCTRL, WRITE, Refusal
 from koordnri.reconcile.classes import decide_classes
+from koordnri.reconcile.creation import Creation, create
 
 RESTART = "restart"
 """The route of what cannot change before the container is created anew."""
+_ANEW = "once its pod is created anew"
 _KUBELETS = {fields.CPU_SHARES: "cpu_shares", fields.MEMORY_LIMIT: "memory_limit"}
 """What kubelet sets on the classes' cgroups by what the node can give to pods, so that no neutral value is a good guess."""
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
+_UNREAD = Reading(None, Status.GONE)
 
 _Value = Callable[[Field, str], Any]
 """(field, its name in decisions) → value"""
@@ -48,6 +59,15 @@ class Running(NamedTuple):
     containers: Sequence[Container] = ()
     had: Mapping[str, Any] = _NOTHING
     """name of the field → what the pod's own file held before our first write, where that is known"""
+    read: Callable[[Field, str], Reading] = lambda field, disk: _UNREAD
+    """(field, `major:minor` or "") → what the pod's own file holds now"""
+
+    def before_us(self, field: Field, name: str, node: NodeState) -> Any:
+        """What the pod's own file holds without us; None where no file tells."""
+        if name in self.had:
+            return self.had[name]
+        key = split_name(name)[1]
+        return self.read(field, (node.block_devices or {}).get(key, key)).value
 
 
 class Difference(NamedTuple):
@@ -155,6 +175,8 @@ class _Decided(NamedTuple):
     """of its containers, as they run"""
     created: list[tuple[Decision, str]]
     """of its containers, were they created now; and why that would be refused"""
+    anew: Decision
+    """of the pod's own cgroup, were it created now"""
 
 
 class _Move(NamedTuple):
@@ -169,18 +191,27 @@ class _Move(NamedTuple):
 
 
 def compare(
-    chain: Chain, running: Iterable[Running], old: Snapshot, new: Snapshot, above: Iterable[Running] = ()
+    chain: Chain,
+    running: Iterable[Running],
+    old: Snapshot,
+    new: Snapshot,
+    above: Iterable[Running] = (),
+    given: Allocator | None = None,
 ) -> Comparison:
     """Decide everything that runs under both snapshots of one node. Nobody else may use `chain` meanwhile.
 
     above   what is known of the cgroups above the pods
+    given   CPUs that the node has given to single containers; not changed. None: it gives none
     """
     running, known = list(running), {one.pod.id: one for one in above}
     pods = [one.pod for one in running]
+    anew_old, anew_new = (_created_anew(running, snapshot, given) for snapshot in (old, new))
+    if given is not None:
+        old, new = (snapshot._replace(node=given.applied(snapshot.node, pods)) for snapshot in (old, new))
     # Everything under one policy, then under the other: the chain plans anew for each change of policy.
-    before = [_decide(chain, one, old) for one in running]
+    before = [_decide(chain, one, old, anew_old) for one in running]
     classes_before = {place.id: decision for place, decision in decide_classes(chain, pods, old)}
-    after = [_decide(chain, one, new) for one in running]
+    after = [_decide(chain, one, new, anew_new) for one in running]
     classes_after = decide_classes(chain, pods, new)
     differences: list[Difference] = []
     remarks: dict[Remark, None] = {}
@@ -190,6 +221,9 @@ def compare(
         for i, container in enumerate(one.containers):
             differences += _of_running(one.pod, container, was.following[i], becomes.following[i], new)
             differences += _of_creation(one.pod, container, was.created[i][0], becomes.created[i][0], new)
+        if _gets_other_cpus(one, anew_old, anew_new):
+            differences += _of_own_cpus(one, becomes, new)
+            remarks |= dict.fromkeys(_short(one, anew_old, anew_new))
     for place, decision in classes_after:
         one, was_decided = known.get(place.id, Running(place)), classes_before[place.id]
         remarks |= dict.fromkeys(_errors(place, "", was_decided, decision))
@@ -204,53 +238,75 @@ def notes_of(snapshot: Snapshot, node: NodeState) -> list[str]:
     return [*snapshot.policy.notes, *(p for p in snapshot.node.problems if p not in node.problems)]
 
 
-def _decide(chain: Chain, running: Running, snapshot: Snapshot) -> _Decided:
+def _created_anew(running: Sequence[Running], snapshot: Snapshot, given: Allocator | None) -> Creation:
+    if given is None:
+        return Creation(snapshot, {}, {})
+    pods = [(one.pod, one.containers) for one in running]
+    return create(pods, snapshot, given.copy(), [pod for pod, _ in pods])
+
+
+def _decide(chain: Chain, running: Running, snapshot: Snapshot, anew: Creation) -> _Decided:
     pod = running.pod
     return _Decided(
         chain.decide_pod(pod, snapshot, running.containers),
         [chain.decide_container(pod, container, Event.SYNC, snapshot) for container in running.containers],
-        [_create(chain, pod, container, snapshot) for container in running.containers],
+        [_create(chain, pod, container, anew) for container in running.containers],
+        chain.decide_pod(pod, anew.snapshot, running.containers),
     )
 
 
-def _create(chain: Chain, pod: Pod, container: Container, snapshot: Snapshot) -> tuple[Decision, str]:
+def _create(chain: Chain, pod: Pod, container: Container, anew: Creation) -> tuple[Decision, str]:
     try:
-        return chain.decide_container(pod, container, Event.CREATE, snapshot), ""
+        decision = chain.decide_container(pod, container, Event.CREATE, anew.snapshot)
     except Refused as refused:
         return refused.decision, str(refused)
+    return decision, anew.refusal(pod, container.name)
 
 
 def _of_pod(running: Running, old: Decision, new: Decision, snapshot: Snapshot) -> Iterator[Difference]:
-    pod, had = running.pod, running.had
+    for move in _moves(old, new, snapshot, _baseline_of_pod(running, snapshot.node)):
+        if not _reads_alike(move, snapshot.node):
+            yield _difference(running.pod, "", move, WRITE, recorded=False)
 
+
+def _baseline_of_pod(running: Running, node: NodeState) -> _Value:
     def baseline(field: Field, name: str) -> Any:
-        return had[name] if name in had else baseline_value(field, pod.resources, snapshot.node)
+        found = running.before_us(field, name, node)
+        return baseline_value(field, running.pod.resources, node) if found is None else found
 
-    for move in _moves(old, new, snapshot, baseline):
-        yield _difference(pod, "", move, WRITE, recorded=False)
+    return baseline
 
 
 def _of_class(running: Running, old: Decision, new: Decision, snapshot: Snapshot) -> Iterator[Difference]:
-    place, had = running.pod, running.had
+    place, node = running.pod, snapshot.node
 
     def baseline(field: Field, name: str) -> Any:
-        if name in had:
-            return had[name]
+        if (found := running.before_us(field, name, node)) is not None:
+            return found
         if (attribute := _KUBELETS.get(field)) is not None:
             return getattr(place.resources, attribute)
-        return baseline_value(field, place.resources, snapshot.node)
+        return baseline_value(field, place.resources, node)
 
     for move in _moves(old, new, snapshot, baseline):
-        yield _difference(place, "", move, WRITE, recorded=False)
+        if not _reads_alike(move, node):
+            yield _difference(place, "", move, WRITE, recorded=False)
+
+
+def _reads_alike(move: _Move, node: NodeState) -> bool:
+    """Whether a file has both values at once: one of them may come from a file, rounded to pages or made of a weight."""
+    spelled = form(move.setting.field, node.cgroup_version)
+    if spelled is None or move.before is None or move.after is None:
+        return False
+    try:
+        return spelled.same(move.before, move.after) or spelled.same(move.after, move.before)
+    except (TypeError, ValueError):  # see _same; and what no file takes differs from all that it may have
+        return False
 
 
 def _of_running(
     pod: Pod, container: Container, old: Decision, new: Decision, snapshot: Snapshot
 ) -> Iterator[Difference]:
-    node = snapshot.node
-
-    def baseline(field: Field, _: str) -> Any:
-        return baseline_value(field, container.baseline, node)
+    node, baseline = snapshot.node, partial(_asked, container, snapshot.node)
 
     def untouched(field: Field, _: str) -> Any:
         # A container without CPUs of its own follows its parent on v2. It never can again: lifting means all CPUs.
@@ -276,6 +332,43 @@ def _of_creation(
     for move in _moves(old, new, snapshot, lambda *_: None):
         if routes[move.setting.field].__class__ is Refusal:
             yield _difference(pod, container.name, move, RESTART, recorded=False)
+
+
+def _gets_other_cpus(running: Running, old: Creation, new: Creation) -> bool:
+    """Whether, were the pod created anew, the policies would give it different CPUs of its own, or refuse it some."""
+    pod = running.pod
+    return old.given.get(pod.id) != new.given.get(pod.id) or any(
+        old.lacking.get((pod.id, c.name)) != new.lacking.get((pod.id, c.name)) for c in running.containers
+    )
+
+
+def _of_own_cpus(running: Running, becomes: _Decided, snapshot: Snapshot) -> Iterator[Difference]:
+    """What the pod would get by CPUs of its own, or without them, and cannot have while it runs."""
+    pod, node = running.pod, snapshot.node
+    if any(refusal for _, refusal in becomes.created):
+        return  # it would get nothing; a remark tells
+    of_pod = _moves(becomes.own, becomes.anew, snapshot, _baseline_of_pod(running, node))
+    moves = [("", move) for move in of_pod]
+    routes = node.routes(Event.SYNC)
+    for container, follows, (created, _) in zip(running.containers, becomes.following, becomes.created, strict=True):
+        found = _moves(follows, created, snapshot, partial(_asked, container, node))
+        # The others: see _of_creation.
+        moves += [(container.name, move) for move in found if routes[move.setting.field] == REPLY]
+    for name, move in moves:
+        move = move._replace(reason=f"{_ANEW}: {move.reason}")
+        yield _difference(pod, name, move, RESTART, recorded=False)
+
+
+def _asked(container: Container, node: NodeState, field: Field, _: str) -> Any:
+    return baseline_value(field, container.baseline, node)
+
+
+def _short(running: Running, old: Creation, new: Creation) -> Iterator[Remark]:
+    pod = running.pod
+    for container in running.containers:
+        shortage = new.shortage(pod, container.name)
+        if shortage and shortage != old.shortage(pod, container.name):
+            yield Remark(pod.namespace, pod.name, container.name, "cpuset", f"{_ANEW}: {shortage}")
 
 
 def _moves(

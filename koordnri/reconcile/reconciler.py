@@ -12,13 +12,14 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, NamedTuple
 
 from koordnri.chain import Chain, Snapshot
 from koordnri.host.cgroup_paths import pod_directory
 from koordnri.host.change import Outcome, Status, by_level
 from koordnri.host.writer import Writer
-from koordnri.ledger import Ledger
+from koordnri.ledger import CLASS_IDS, Ledger
 from koordnri.model import Container, Decision, NodeError, Pod
 from koordnri.model.annotations import RESCTRL_KEY
 from koordnri.reconcile.cache import CacheShares
@@ -178,16 +179,18 @@ class Reconciler:
         return done
 
     def running(self, pods: Iterable[Pod]) -> list[Running]:
-        """These pods as they are, for a comparison."""
+        """These pods as they are, or the cgroups above them, for a comparison."""
         writer = self._make_writer(self._world().snapshot.node.cgroup_version)
         found = []
         for pod in pods:
             before = self._ledger.written(pod.id)
-            with contextlib.suppress(NodeError):  # without a cgroup, what NRI told of it must do
-                directory = pod_directory(pod.cgroup_parent)
-                pod = as_kubelet_set_it(pod, before, kubelets_files(directory, before, writer))
             containers = [Container(e.id, e.name, pod.id, e.baseline) for e in self._ledger.containers_of(pod.id)]
-            found.append(Running(pod, containers, before))
+            one = Running(pod, containers, before)
+            with contextlib.suppress(NodeError):  # without a cgroup, what NRI told of it must do
+                directory = pod.cgroup_parent if pod.id in CLASS_IDS else pod_directory(pod.cgroup_parent)
+                pod = as_kubelet_set_it(pod, before, kubelets_files(directory, before, writer))
+                one = one._replace(pod=pod, read=partial(writer.read, directory))
+            found.append(one)
         return found
 
     def stop(self) -> None:

@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 from fake_node import DISKS, HALVED, FakeNode, busy_node, pinned_to
 
+from koordnri.allocator import Allocator
 from koordnri.chain import Chain, Snapshot, load_hooks
-from koordnri.host.change import Status
+from koordnri.host.change import Reading, Status
 from koordnri.host.spelling import form
 from koordnri.model import (
     ClassContext,
     Container,
     ContainerContext,
+    Field,
     Hook,
     NodeState,
     Pod,
@@ -28,6 +30,7 @@ from koordnri.model.node import Resctrl
 from koordnri.model.topology import Topology
 from koordnri.reconcile.classes import classes_above
 from koordnri.reconcile.comparison import Comparison, Released, Running, compare
+from koordnri.reconcile.creation import create
 from tests.hooks.one_hook import policy_of
 from tests.host.fake_kernel import Cgroup
 
@@ -279,6 +282,134 @@ def test_a_pod_goes_back_to_what_its_files_had_where_that_is_known():
     for had, after in ({"memory.min": 8192}, 8192), ({}, 0):
         found = compare(Chain([Third()]), [Running(pod, (), had)], *snapshots)
         assert [(d.before, d.after) for d in found.differences] == [(4096, after)]
+
+
+@pytest.mark.parametrize(
+    ("field", "decided", "holds", "told"),
+    [
+        ("memory.min", 8192, 4096, (4096, 8192)),
+        ("memory.min", 4100, 4096, None),  # the kernel counts pages
+        ("cpu.shares", 1024, 999, None),  # the same weight
+        ("cpu.shares", 2048, 999, (999, 2048)),
+    ],
+)
+def test_the_files_of_a_pod_or_class_tell_what_it_has_where_nothing_of_ours_is(field, decided, holds, told):
+    pod = Pod("p", "uid", "shop", "p", {}, {}, "/kubepods/burstable/p")
+    place = next(one.place for one in classes_above([pod], NodeState()) if one.place.name == "Burstable")
+    own, above = (Running(owner, read=lambda field, disk: Reading(holds)) for owner in (pod, place))
+    set_ = third(pod={field: decided}, of_class={field: decided})
+    for old, new, moved in ({}, set_, told), (set_, {}, told and told[::-1]):
+        snapshots = [Snapshot.of(policy_of(**p), NodeState()) for p in (old or third(), new or third())]
+        found = compare(Chain([Third()]), [own], *snapshots, [above]).differences
+        moves = [(d.before, d.after) for d in found if d.kube_class in ("", "Burstable")]
+        assert moves == ([] if moved is None else [moved, moved])
+
+
+def test_what_a_file_holds_now_is_not_asked_where_it_is_known_what_it_held_before_us():
+    pod = Pod("p", "uid", "shop", "p", {}, {}, "/kubepods/burstable/p")
+    one = Running(pod, (), {"memory.min": 8192}, lambda field, disk: Reading(4096))
+    snapshots = [Snapshot.of(policy_of(**p), NodeState()) for p in (third(pod={"memory.min": 4096}), third())]
+    (difference,) = compare(Chain([Third()]), [one], *snapshots).differences
+    assert (difference.before, difference.after) == (4096, 8192)
+
+
+def test_of_disks_the_line_of_that_disk_is_asked_for():
+    asked = []
+
+    def read(field: Field, disk: str) -> Reading:
+        asked.append((field, disk))
+        return Reading("rbps=4096 wbps=max riops=max wiops=max")
+
+    be = Pod("p", "uid", "shop", "p", {"koordinator.sh/qosClass": "BE"}, {}, "/kubepods/besteffort/p")
+    state = NodeState(block_devices=DISKS)
+    place = next(one.place for one in classes_above([be], state) if one.place.name == "BestEffort")
+    block = {"name": "/dev/sdb", "ioCfg": {"readBPS": 1024}}
+    policies = {}, classes(beClass={"blkioQOS": {"enable": True, "blocks": [block]}})
+    snapshots = [Snapshot.of(policy_of(**p), state) for p in policies]
+    found = compare(Chain(load_hooks()), [Running(be)], *snapshots, [Running(place, read=read)])
+    (limit,) = [d for d in found.differences if d.field == "io.max[/dev/sdb]"]
+    assert limit.before == "rbps=4096 wbps=max riops=max wiops=max"
+    assert asked == [(fields.IO_MAX, "8:16")]
+
+
+# -- CPUs of their own ------------------------------------------------------------------------------------------------
+
+EIGHT = NodeState(topology=Topology.regular(1, 1, 8, 1))
+GIVES_NONE = hooks(cpuset={"allocate": False})
+
+
+def lives(name: str, qos: str = "LSR", cpus: int = 2) -> Running:
+    pod = Pod(name, name, "shop", name, {"koordinator.sh/qosClass": qos}, {}, f"/kubepods/{name}")
+    asked = Resources(cpu_shares=1024 * cpus, cpu_quota=100_000 * cpus, cpu_period=100_000)
+    return Running(pod.with_resources(asked), [Container(name, "main", name, asked)])
+
+
+def with_own_cpus(*running: Running, old: Any, new: Any) -> Comparison:
+    """All of them were created under the old policy."""
+    snapshots = [Snapshot.of(policy_of(**policy), EIGHT) for policy in (old, new)]
+    given = Allocator()
+    create([(one.pod, one.containers) for one in running], snapshots[0], given)
+    before = given.given
+    found = compare(Chain(load_hooks()), running, *snapshots, given=given)
+    assert given.given is before
+    return found
+
+
+def test_the_same_policy_changes_nothing_of_who_has_what():
+    running = [lives("a"), lives("s", "LS"), lives("b")]
+    assert with_own_cpus(*running, old={}, new={}).differences == []
+    assert with_own_cpus(*running, old=GIVES_NONE, new=GIVES_NONE).differences == []
+
+
+def test_what_runs_keeps_its_cpus_when_the_policy_gives_none_any_more():
+    found = with_own_cpus(lives("a"), lives("s", "LS"), old={}, new=GIVES_NONE)
+    assert moves(found, "write") == {}
+    assert moves(found, "restart") == {
+        ("a", "", "cpu.quota"): (UNLIMITED, 200_000),
+        ("a", "main", "cpu.cpus"): ("0-1", "0-7"),
+        ("a", "main", "cpu.quota"): (UNLIMITED, 200_000),
+    }
+    assert all(d.reason.startswith("once its pod is created anew: ") for d in found.differences)
+    assert not any(d.recorded for d in found.differences)
+
+
+def test_what_runs_gets_cpus_of_its_own_only_when_its_pod_is_created_anew():
+    found = with_own_cpus(lives("a"), lives("s", "LS"), old=GIVES_NONE, new={})
+    assert moves(found, "write") == {}
+    assert moves(found, "restart")["a", "main", "cpu.cpus"] == ("0-7", "0-1")
+    assert moves(found, "restart")["a", "main", "cpu.quota"] == (200_000, UNLIMITED)
+    assert {d.pod for d in found.differences} == {"a"}
+
+
+def test_when_cpus_are_reserved_who_shares_leaves_them_at_once_and_who_has_them_alone_keeps_them():
+    reserved = {"koordnri_config": {"clusterStrategy": {"reservedCPUs": "0-2"}}}
+    found = with_own_cpus(lives("a"), lives("s", "LS"), old={}, new=reserved)
+    assert moves(found, "write")["s", "main", "cpu.cpus"] == ("2-7", "3-7")
+    assert moves(found, "restart") == {("a", "main", "cpu.cpus"): ("0-1", "3-4")}
+
+
+def test_without_the_hook_its_cpus_are_taken_at_once_and_nothing_is_left_for_later():
+    found = with_own_cpus(lives("a"), old={}, new=hooks(cpuset={"mode": "off"}))
+    assert moves(found, "write")["a", "main", "cpu.cpus"] == ("0-1", "0-7")
+    assert ("a", "main", "cpu.cpus") not in moves(found, "restart")
+
+
+def test_who_would_get_none_when_created_anew_is_told():
+    reserved = {"clusterStrategy": {"reservedCPUs": "0-5"}}
+    found = with_own_cpus(lives("a", cpus=4), old={}, new={"koordnri_config": reserved})
+    assert moves(found, "restart")["a", "main", "cpu.cpus"] == ("0-3", "6-7")
+    (remark,) = found.remarks
+    assert (remark.pod, remark.container, remark.hook) == ("a", "main", "cpuset")
+    assert remark.message == (
+        "once its pod is created anew: container main shares CPUs, though it wants "
+        "4 CPUs of its own: 2 of 8 are free (6-7)"
+    )
+    reserved["clusterStrategy"]["hooks"] = {"cpuset": {"whenFull": "reject"}}
+    found = with_own_cpus(lives("a", cpus=4), old={}, new={"koordnri_config": reserved})
+    assert moves(found, "restart") == {}
+    assert [r.message for r in found.remarks] == [
+        "could not be created anew: koordnri: container main wants 4 CPUs of its own: 2 of 8 are free (6-7)"
+    ]
 
 
 # -- the classes ------------------------------------------------------------------------------------------------------

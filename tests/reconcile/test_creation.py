@@ -1,0 +1,93 @@
+"""Pods that are created one after the other without a daemon: the CPUs that it would give them, and what it would say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from koordnri.allocator import Allocator
+from koordnri.chain import Snapshot
+from koordnri.model import Container, NodeState, Pod, Resources
+from koordnri.model.annotations import RESOURCE_STATUS
+from koordnri.model.cpu_wish import RESOURCE_SPEC
+from koordnri.model.node import Pool
+from koordnri.model.topology import Topology
+from koordnri.reconcile.creation import Creation, create
+from tests.hooks.one_hook import policy_of
+
+EIGHT = NodeState(topology=Topology.regular(1, 1, 8, 1))
+
+
+def pod(name: str, *cpus: int, qos: str = "LSR", **annotations: str) -> tuple[Pod, list[Container]]:
+    """One container per number, called a, b, c…"""
+    labels = {"koordinator.sh/qosClass": qos}
+    own = Pod(name, name, "shop", name, labels, annotations, f"/kubepods/{name}")
+    asked = [Resources(cpu_shares=1024 * n, cpu_quota=100_000 * n, cpu_period=100_000) for n in cpus]
+    return own, [Container(f"{name}-{i}", "abc"[i], name, baseline) for i, baseline in enumerate(asked)]
+
+
+def created(*pods: tuple[Pod, list[Container]], node: NodeState = EIGHT, **cpuset: Any) -> Creation:
+    policy = policy_of(koordnri_config={"clusterStrategy": {"hooks": {"cpuset": cpuset}}})
+    return create(pods, Snapshot.of(policy, node), Allocator())
+
+
+def test_who_comes_first_is_given_first_and_the_others_share_what_is_left():
+    done = created(pod("p", 2, 1), pod("s", 2, qos="LS"), pod("q", 3))
+    assert done.given == {"p": {"a": "0-1", "b": "2"}, "q": {"a": "3-5"}}
+    assert done.snapshot.node.own_cpus == done.given
+    assert [pool.cpus for pool in done.snapshot.node.ls_pools] == ["6-7"]
+    assert done.lacking == {}
+
+
+def test_who_comes_too_late_shares_and_its_owner_is_told():
+    (big, _), (late, _) = pods = [pod("big", 6), pod("late", 4)]
+    done = created(*pods)
+    assert done.given == {"big": {"a": "0-5"}}
+    said = "container a shares CPUs, though it wants 4 CPUs of its own: 2 of 8 are free (6-7)"
+    assert (done.shortage(late, "a"), done.refusal(late, "a")) == (said, "")
+    assert done.shortage(big, "a") == done.refusal(big, "a") == ""
+
+
+def test_or_is_refused_where_the_policy_says_so():
+    (late, containers) = pod("late", 9)
+    done = created((late, containers), whenFull="reject")
+    assert done.refusal(late, "a") == "koordnri: container a wants 9 CPUs of its own: 8 of 8 are free (0-7)"
+    assert done.shortage(late, "a") == ""
+
+
+def test_what_a_scheduler_assigned_before_is_not_free_and_what_it_assigns_later_is():
+    assigned = pod("assigned", 2, **{RESOURCE_STATUS.key: '{"cpuset": "0-1"}'})
+    assert created(assigned, pod("p", 2)).given == {"p": {"a": "2-3"}}
+    assert created(pod("p", 2), assigned).given == {"p": {"a": "0-1"}}
+    snapshot = Snapshot.of(policy_of(), EIGHT)
+    assert create([pod("p", 2)], snapshot, Allocator(), [assigned[0]]).given == {"p": {"a": "2-3"}}
+
+
+def test_a_pod_that_is_created_anew_is_given_anew():
+    allocator = Allocator()
+    snapshot = Snapshot.of(policy_of(), EIGHT)
+    create([pod("gone", 2), pod("p", 2), pod("q", 2)], snapshot, allocator)
+    allocator.forget_pod("gone")
+    assert create([pod("p", 2)], snapshot, allocator).given == {"p": {"a": "0-1"}, "q": {"a": "4-5"}}
+
+
+@pytest.mark.parametrize(
+    ("options", "node"),
+    [
+        ({"allocate": False}, EIGHT),
+        ({"mode": "off"}, EIGHT),
+        ({"mode": "observe"}, EIGHT),
+        ({}, NodeState(topology=EIGHT.topology, kubelet_cpu_policy="static")),
+        ({}, NodeState(topology=EIGHT.topology, ls_pools=(Pool(0, 0, "0-7"),))),
+        ({}, NodeState()),
+    ],
+)
+def test_nobody_is_given_any_where_the_daemon_gives_none(options, node):
+    done = created(pod("p", 2), node=node, **options)
+    assert (done.given, done.lacking, done.snapshot.node) == ({}, {}, node)
+
+
+def test_a_wish_that_cannot_be_read_is_left_to_the_hook_to_tell():
+    done = created(pod("p", 2, **{RESOURCE_SPEC.key: "{"}), pod("q", 2))
+    assert (done.given, done.lacking) == ({"q": {"a": "0-1"}}, {})
