@@ -206,6 +206,32 @@ class TestPods:
         assert fake.requests[0].path == "/api/v1/pods"
         assert fake.requests[0].query["fieldSelector"] == "spec.nodeName=n1"
 
+    def test_of_volumes_only_those_behind_claims_are_kept_by_their_paths(
+        self, fake: FakeApi, api: Api, log: Any
+    ) -> None:
+        mounts = [{"name": name, "mountPath": f"/{name}/", "subPath": "x"} for name in ("data", "own", "config")]
+        devices = [{"name": "raw", "devicePath": "/dev/xvda"}]
+        volumes = [
+            {"name": "data", "persistentVolumeClaim": {"claimName": "data-0", "readOnly": True}},
+            {"name": "raw", "persistentVolumeClaim": {"claimName": "raw-0"}},
+            {"name": "own", "ephemeral": {"volumeClaimTemplate": {"spec": {}}}},
+            {"name": "config", "configMap": {"name": "c"}},
+        ]
+        containers: list[Json] = [{"name": "main", "volumeMounts": mounts, "volumeDevices": devices}]
+        containers += [{"name": "side", "volumeMounts": mounts[2:], "volumeDevices": None}]
+        init = [{"name": "init", "volumeMounts": [{"name": "data", "mountPath": "seed"}]}]
+        spec = {"containers": containers, "initContainers": init, "volumes": volumes}
+        pods = Pods(fake, api, log, pod("9", spec=spec), pod("9", "none", spec={"volumes": None}))
+        with running(pods.noun.watch):
+            pods.said.wait(2)
+            kept = pods.noun.specs["p-1"].containers
+            pods.live.end()
+        assert {name: its.claimed for name, its in kept.items()} == {
+            "init": {"/seed": "data"},
+            "main": {"/data": "data", "/own": "own", "/dev/xvda": "raw"},
+            "side": {},
+        }
+
     @pytest.mark.parametrize(
         ("lines", "told"),
         [
