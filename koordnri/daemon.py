@@ -47,7 +47,7 @@ if TYPE_CHECKING:  # see Daemon.__init__ for why not at run time
     from koordnri.kube import WatchStats
 
 POLICY_TICK_S = 0.1
-"""How often the policy file is looked at again: who edits it waits for no more than that."""
+"""How often the policy file is looked at where nobody says that it changed: who edits it waits for no more than that."""
 NODE_TICK_S = 1.0
 """How often the node's state is."""
 FULL_REFRESH_TICKS = 10
@@ -107,8 +107,8 @@ class Daemon:
         self._described = node is not None
         self._cluster: Cluster | None = None
         self.standing = StandingPolicy(self.log, self._swap, self._policy_refused)
-        self.sources = PolicySources(self.standing, config.policy_file, config.state_dir, self.log)
         self._wake = threading.Event()
+        self.sources = PolicySources(self.standing, config.policy_file, config.state_dir, self.log, self._wake.set)
         self._stopping = False
         self._notebook = Notebook(config.state_dir, self.log, self._wake.set)
         self._lock = NodeLock(config.state_dir)
@@ -248,6 +248,7 @@ class Daemon:
         # What lives now lives for ever; without this a full collection walks all imported modules while a container waits.
         gc.collect()
         gc.freeze()
+        self.sources.watch()
         try:
             self._loop()
         finally:
@@ -260,6 +261,7 @@ class Daemon:
             if self._reconcile.ident is not None:  # what it writes after this, nobody would know to take back
                 self._reconcile.join(2.0)
             self._notebook.save_if_marked()
+            self.sources.close()
             for server in (self._server, self._control):
                 if server is not None:
                     server.close()
@@ -325,7 +327,7 @@ class Daemon:
 
     def _pace_s(self) -> float:
         waits_for_cluster = self._nri.ident is None and self._cluster is not None
-        return POLICY_TICK_S if waits_for_cluster or self.config.policy_file is not None else NODE_TICK_S
+        return POLICY_TICK_S if waits_for_cluster or self.sources.must_be_asked else NODE_TICK_S
 
     def _cluster_answered(self) -> bool:
         """What runs is decided anew when we register. Without the node's pools and the pods' specs that would take back, for a

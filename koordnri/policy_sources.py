@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from koordnri.host.file_watch import FileWatch
 from koordnri.policy import load_data, load_policy, read_policy
 from koordnri.policy.standing import StandingPolicy
 from koordnri.state_file import LAST_GOOD, StateFile
@@ -16,21 +17,46 @@ from koordnri.state_file import LAST_GOOD, StateFile
 class PolicySources:
     """Hands what it reads to the standing policy, which takes it or refuses it.
 
-    path   the policy file, None without one
+    path      the policy file, None without one
+    changed   told, from another thread, that it is time to `look`
     """
 
-    def __init__(self, standing: StandingPolicy, path: Path | None, state_dir: Path, log: Any) -> None:
+    def __init__(
+        self, standing: StandingPolicy, path: Path | None, state_dir: Path, log: Any, changed: Callable[[], None]
+    ) -> None:
         self._standing = standing
         self._path = path
+        self._changed = changed
+        self._watch: FileWatch | None = None
         self._seen: object = None
         self._last_good = StateFile(state_dir, LAST_GOOD, dict[str, str])
         self._log = log
+
+    def watch(self) -> None:
+        """From now on say when to look. Without inotify nobody says it."""
+        if self._path is not None:
+            try:
+                self._watch = FileWatch(self._path, self._changed)
+            except OSError as error:
+                self._log.warning("policy_file_not_watched", path=str(self._path), error=str(error))
+
+    def close(self) -> None:
+        """Say nothing any more."""
+        if self._watch is not None:
+            self._watch.close()
+
+    @property
+    def must_be_asked(self) -> bool:
+        """Whether there is a file and nobody says when it changes."""
+        return self._path is not None and (self._watch is None or not self._watch.watching)
 
     def look(self) -> None:
         """Read the policy file if it is another one than at the last look."""
         path = self._path
         if path is None:
             return
+        if self._watch is not None:
+            self._watch.renew()
         seen = _fingerprint(path)
         if seen != self._seen:
             self._seen = seen
