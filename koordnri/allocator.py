@@ -15,7 +15,7 @@ from koordnri.model import AnnotationError, CPUSet, NodeState, Pod, QoSClass
 from koordnri.model.annotations import RESOURCE_STATUS
 from koordnri.model.cpu_choice import Exclusive, Wish, choose
 from koordnri.model.cpu_wish import EXCLUSIVES, may_wish, wishes_of
-from koordnri.model.pools import Taken, share_pools
+from koordnri.model.pools import Pools, Taken, share_pools
 from koordnri.model.resources import Resources
 from koordnri.policy import Policy
 
@@ -154,7 +154,7 @@ class Allocator:
         if node.ls_pools or node.be_pools:  # published by Koordinator, which knows of its own assignments
             return replace(node, own_cpus=own, dra_cpus=dra) if own or dra else node
         pools = share_pools(topology, self._taken(node, pods))
-        if not own and not dra and not pools.ls and not pools.be:
+        if not own and not dra and pools == Pools():
             return node
         return replace(
             node,
