@@ -569,7 +569,7 @@ def test_what_was_written_until_the_end_is_known_to_the_next_process(start, runt
     run_pod(runtime)
     create(runtime)
     runtime.start_container("c1")
-    reconciler, stopping = running.daemon.reconciler, threading.Event()
+    reconciler, stopping, entered = running.daemon.reconciler, threading.Event(), threading.Event()
     stop, world = reconciler.stop, reconciler._world
 
     def told_to_stop() -> None:
@@ -577,11 +577,13 @@ def test_what_was_written_until_the_end_is_known_to_the_next_process(start, runt
         stopping.set()
 
     def held() -> Any:
+        entered.set()
         assert stopping.wait(PATIENCE_S)
         return world()
 
     reconciler.stop, reconciler._world = told_to_stop, held
     reconciler.trigger("p1")
+    assert entered.wait(PATIENCE_S)
     rewrite(policy, HALVED)
     running.wait_logged("policy_accepted", 2)
     assert running.stop() == 0
