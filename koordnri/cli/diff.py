@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 
 import click
 
+from koordnri.allocator import Allocator
 from koordnri.chain import Chain, ChainError, Snapshot, load_hooks
 from koordnri.cli.control import ControlError, ask, state_dir_option
-from koordnri.cli.explanation import read_pod
-from koordnri.cli.inputs import BAD_INPUT, loaded, node_option, say, say_of_node, say_of_policy
+from koordnri.cli.explanation import create_pods
+from koordnri.cli.inputs import BAD_INPUT, loaded, node_option, say, say_of_creation, say_of_node, say_of_policy
 from koordnri.cli.node_file import read_node
 from koordnri.cli.pods_file import read_pods
 from koordnri.kubelet import PodManifest, pod_messages
@@ -22,8 +23,6 @@ from koordnri.model import NodeState
 from koordnri.policy import DocumentError, PolicyDocument, load_policy, read_policy, resolve
 from koordnri.policy.errors import Mistake
 from koordnri.reconcile.comparison import Running, compare
-from koordnri.session.translate import container_from
-from koordnri.wire import views_pb2 as views
 
 DIFFERENT = 1
 """Exit code, as of kubectl's diff."""
@@ -72,6 +71,9 @@ def diff(
     Route `write`: the cgroup file follows at once; with `+ record` the runtime's own record of the container too, when that is safe.
     Route `resctrl`: the container's threads change groups, at once.
     Route `restart`: cannot change before the container is created anew. Nothing is changed by asking.
+
+    CPUs of their own stay with the containers that have them, and are given when a pod is created. With -f, the pods are taken to have
+    been created under the old policy in the order of the files.
 
     Exits with 0 when nothing would change, with 1 when something would, and with 2 when a file cannot be used (every mistake is
     then named by its path on standard error) or the daemon cannot be asked.
@@ -123,17 +125,16 @@ def _compare_files(
         chain = Chain(load_hooks())
     except ChainError as error:
         raise ControlError(str(error)) from None
-    running = []
-    for manifest in manifests:
-        messages = pod_messages(manifest, node)
-        told = (views.Container.FromString(c.SerializeToString()) for c in messages.containers)
-        running.append(Running(read_pod(messages), [container_from(message) for message in told]))
     old_policy = resolve(None if old is None else old.document, node.name, node.labels)
     new_policy = resolve(new.document, node.name, node.labels)
     before, after = Snapshot.of(old_policy, node), Snapshot.of(new_policy, node)
     if old is not None:
         say_of_policy(before, node, against_path)
-    return compare(chain, running, before, after).as_json()
+    # They were all created under the old policy, in the order of the files.
+    given = Allocator()
+    pods, creation = create_pods((pod_messages(manifest, node) for manifest in manifests), before, given)
+    say_of_creation(creation, before, node_path)
+    return compare(chain, [Running(*pod) for pod in pods], before, after, given=given).as_json()
 
 
 def _pods(paths: Sequence[str], bad: list[str]) -> list[PodManifest]:

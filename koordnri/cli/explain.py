@@ -9,9 +9,18 @@ from typing import Any
 import click
 import yaml
 
+from koordnri.allocator import Allocator
 from koordnri.chain import Chain, ChainError, load_hooks
-from koordnri.cli.explanation import Explanation, explain_pod
-from koordnri.cli.inputs import BAD_INPUT, Inputs, load_inputs, node_option, pods_option, policy_option
+from koordnri.cli.explanation import Explanation, create_pods, explain_pod
+from koordnri.cli.inputs import (
+    BAD_INPUT,
+    Inputs,
+    load_inputs,
+    node_option,
+    pods_option,
+    policy_option,
+    say_of_creation,
+)
 from koordnri.model import Decision, Event, Pod
 from koordnri.reconcile.classes import decide_classes
 
@@ -34,6 +43,8 @@ def explain(
 ) -> None:
     """Print what koordnri decides for the pods of a manifest: each value with the hook that set it and the reason.
 
+    CPUs of their own are given in the order of the file, when a container is created; what is shown is how it is once all are there.
+
     The table ends with what these pods come to in the cgroups of their QoS classes, were they all pods of the node.
 
     Exits with 2 when a file cannot be used; every mistake is then named by its path on standard error.
@@ -44,12 +55,14 @@ def explain(
         chain = Chain(load_hooks())
     except ChainError as error:
         raise click.ClickException(str(error)) from None
-    snapshot = inputs.snapshot
+    pods, creation = create_pods(inputs.pods, inputs.snapshot, Allocator(), Event(event))
+    say_of_creation(creation, inputs.snapshot, node_path)
+    names = {pod.sandbox.id for pod in wanted}
     only = None if container is None else (container,)
-    explanations = [explain_pod(chain, pod, snapshot, Event(event), only) for pod in wanted]
+    explanations = [explain_pod(chain, *one, creation, Event(event), only) for one in pods if one[0].id in names]
     if output == "table":
         # Of these pods alone: what the node's other pods add to it, nobody can tell from a file.
-        _print_tables(explanations, decide_classes(chain, [e.pod for e in explanations], snapshot))
+        _print_tables(explanations, decide_classes(chain, [e.pod for e in explanations], creation.snapshot))
         return
     shapes: Any = [e.as_json() for e in explanations]
     shape = shapes[0] if len(inputs.pods) == 1 else shapes

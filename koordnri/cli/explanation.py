@@ -10,14 +10,17 @@ one. `container` of an error is null when it is about the pod's own cgroup.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from koordnri.allocator import Allocator
 from koordnri.chain import Chain, Refused, Snapshot
 from koordnri.kubelet import SimulatedPod
-from koordnri.model import Decision, Event, Pod, Setting
+from koordnri.model import Container, Decision, Event, Pod, Setting
 from koordnri.model.decision import HookError
+from koordnri.model.dra import dra_cpus
 from koordnri.model.plain import plain_value
+from koordnri.reconcile.creation import Creation, create
 from koordnri.session.translate import container_from, pod_from
 from koordnri.wire import views_pb2 as views
 
@@ -56,23 +59,57 @@ class Explanation(NamedTuple):
         }
 
 
+def create_pods(
+    pods: Iterable[SimulatedPod], snapshot: Snapshot, allocator: Allocator, event: Event = Event.CREATE
+) -> tuple[list[tuple[Pod, list[Container]]], Creation]:
+    """The pods as the daemon reads them, and what holds once they are created in this order; or, to be synchronized, are there."""
+    lives = []
+    for pod in pods:
+        lives.append((read_pod(pod), read_containers(pod)))
+        for message in pod.containers:
+            if claimed := dra_cpus(message.env):
+                allocator.note_dra(message.pod_sandbox_id, message.name, claimed)
+    if event is Event.SYNC:
+        return lives, create((), snapshot, allocator, [pod for pod, _ in lives])
+    return lives, create(lives, snapshot, allocator)
+
+
 def explain_pod(
-    chain: Chain, pod: SimulatedPod, snapshot: Snapshot, event: Event, only: Collection[str] | None = None
+    chain: Chain,
+    pod: Pod,
+    containers: Sequence[Container],
+    creation: Creation,
+    event: Event,
+    only: Collection[str] | None = None,
 ) -> Explanation:
-    """Decide a pod as the daemon would when the runtime sent these messages; `only` names the containers that are asked for."""
-    known = read_pod(pod)
-    own = chain.decide_pod(known, snapshot)
+    """Decide a pod as the daemon would once all pods are there; `only` names the containers that are asked for."""
+    own = chain.decide_pod(pod, creation.snapshot, containers)
     decided: dict[str, Decision] = {}
-    for message in pod.containers:
-        if only is not None and message.name not in only:
+    for container in containers:
+        if only is not None and container.name not in only:
             continue
-        told = views.Container.FromString(message.SerializeToString())
-        ctx = chain.context(known, container_from(told), event, snapshot)
+        ctx = chain.context(pod, container, event, creation.snapshot)
         try:
-            decided[message.name] = chain.run(ctx)
-        except Refused as refusal:
-            decided[message.name] = _refused(ctx.decision, str(refusal))
-    return Explanation(known, own, decided)
+            decision = chain.run(ctx)
+            if refusal := creation.refusal(pod, container.name):
+                raise Refused(refusal, _failed(decision, refusal))
+            if shortage := creation.shortage(pod, container.name):
+                _failed(decision, shortage)
+        except Refused as refused:
+            decision = _refused(refused.decision, str(refused))
+        decided[container.name] = decision
+    return Explanation(pod, own, decided)
+
+
+def _failed(decision: Decision, message: str) -> Decision:
+    """With what the allocator could not do for its container."""
+    decision.errors.append(HookError("cpuset", message, "pod"))
+    return decision
+
+
+def read_containers(pod: SimulatedPod) -> list[Container]:
+    """The containers as the daemon reads them from the wire."""
+    return [container_from(views.Container.FromString(c.SerializeToString())) for c in pod.containers]
 
 
 def read_pod(pod: SimulatedPod) -> Pod:

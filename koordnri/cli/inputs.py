@@ -15,6 +15,7 @@ from koordnri.kubelet import SimulatedPod, pod_messages
 from koordnri.model import NodeState
 from koordnri.policy import DocumentError, PolicyDocument, read_policy, resolve
 from koordnri.reconcile.comparison import notes_of
+from koordnri.reconcile.creation import Creation
 
 T = TypeVar("T")
 
@@ -95,6 +96,13 @@ def say_of_policy(snapshot: Snapshot, node: NodeState, path: str | None) -> None
     """What a policy comes to on this node, where people may not expect it. `node`: without the policy's doing."""
     for note in notes_of(snapshot, node):
         say(f"{path}: {note}")
+
+
+def say_of_creation(creation: Creation, snapshot: Snapshot, path: str | None) -> None:
+    """What CPUs of their own come to on this node, where people may not expect it. `snapshot`: without them."""
+    for problem in creation.snapshot.node.problems:
+        if problem not in snapshot.node.problems:
+            say(f"{path}: {problem}")
 
 
 def loaded(load: Callable[[str], T], path: str | None, bad: list[str]) -> T | None:

@@ -18,6 +18,8 @@ from koordnri.cli.outcome import result_of
 from koordnri.daemon import Config, Daemon
 from koordnri.kubelet import SimulatedPod
 from koordnri.model import Container, Decision, Event, NodeState, Pod
+from koordnri.model.decision import HookError
+from koordnri.own_cpus import OwnCPUs
 from koordnri.policy import Policy
 from koordnri.session.runtime import CRIError, Kernel, Runtime
 from koordnri.wire import api_pb2 as api
@@ -41,7 +43,7 @@ class ContainerLife:
     failed: str = ""
     """the call that failed, and what the runtime said"""
     decision: Decision = field(default_factory=Decision)
-    """as the daemon decided at its creation"""
+    """as the daemon decided at its creation, and, where something has changed since, when it was resized"""
 
 
 @dataclass(slots=True)
@@ -85,10 +87,16 @@ def simulate_pods(inputs: Inputs, policy_path: str | None) -> list[PodLife]:
     Raises SimulationError; OSError when there is no room for a socket.
     """
     decisions: dict[str, Decision] = {}
+    shortages: list[str] = []
 
     def listen(pod: Pod, container: Container, event: Event, decision: Decision) -> None:
         if event is Event.CREATE:
             decisions[container.id] = decision
+            while shortages:
+                message = shortages.pop().removeprefix(f"container {container.name} ")
+                decision.errors.append(HookError("cpuset", message, "pod"))
+        elif event is Event.UPDATE:
+            _follow(decisions[container.id], decision)
 
     with tempfile.TemporaryDirectory(prefix="koordnri-") as directory:
         runtime = Runtime(Path(directory, "nri.sock"), kernel=kernel_of(inputs.node, inputs.snapshot.policy))
@@ -103,6 +111,7 @@ def simulate_pods(inputs: Inputs, policy_path: str | None) -> list[PodLife]:
         with runtime, _log(Path(directory, "log")) as log_fd:
             specs = {pod.sandbox.uid: pod.spec for pod in inputs.pods}
             daemon = Daemon(config, node=inputs.node, specs=specs, listener=listen, log_fd=log_fd)
+            daemon.handler.cpus = _own_cpus(daemon, shortages)
             with _running(daemon):
                 try:
                     runtime.wait_for_plugin(CONNECT_TIMEOUT_S)
@@ -127,6 +136,37 @@ def kernel_of(node: NodeState, policy: Policy) -> Kernel:
         cpus=None if node.topology is None else node.topology.online,
         resctrl_groups=frozenset() if node.resctrl is None else node.resctrl.groups,
         blockio_classes=frozenset(policy.blkio.class_names.values()),
+    )
+
+
+def _follow(decision: Decision, later: Decision) -> None:
+    """What the resize changed: who shares CPUs had others as long as not all pods were there."""
+    for name, setting in later.settings.items():
+        if name not in decision.settings or not setting.field.same(decision.settings[name].value, setting.value):
+            decision.settings[name] = setting
+            decision.skipped.pop(name, None)
+
+
+class _OwnCPUs(OwnCPUs):
+    """Nothing really runs on the described node's CPUs, so nobody has to leave any before a container starts. Who shares them follows
+    when it is resized.
+    """
+
+    def gave(self, container_id: str) -> None:
+        """See the handler."""
+
+
+def _own_cpus(daemon: Daemon, shortages: list[str]) -> OwnCPUs:
+    """`shortages` is told of each container that wants CPUs of its own and shares, before it is decided."""
+    return _OwnCPUs(
+        daemon.allocator,
+        daemon.ledger,
+        daemon.reconciler,
+        daemon.present,
+        lambda: None,
+        lambda pod, reason, message: shortages.append(message),
+        daemon.handler.budget_s,
+        daemon.log,
     )
 
 

@@ -221,8 +221,8 @@ def compare(
         for i, container in enumerate(one.containers):
             differences += _of_running(one.pod, container, was.following[i], becomes.following[i], new)
             differences += _of_creation(one.pod, container, was.created[i][0], becomes.created[i][0], new)
-        if _gets_other_cpus(one, anew_old, anew_new):
-            differences += _of_own_cpus(one, becomes, new)
+        if _gets_other_cpus(one.pod, anew_old, anew_new):
+            differences += _of_own_cpus(one, becomes, new, anew_new)
             remarks |= dict.fromkeys(_short(one, anew_old, anew_new))
     for place, decision in classes_after:
         one, was_decided = known.get(place.id, Running(place)), classes_before[place.id]
@@ -334,15 +334,12 @@ def _of_creation(
             yield _difference(pod, container.name, move, RESTART, recorded=False)
 
 
-def _gets_other_cpus(running: Running, old: Creation, new: Creation) -> bool:
-    """Whether, were the pod created anew, the policies would give it different CPUs of its own, or refuse it some."""
-    pod = running.pod
-    return old.given.get(pod.id) != new.given.get(pod.id) or any(
-        old.lacking.get((pod.id, c.name)) != new.lacking.get((pod.id, c.name)) for c in running.containers
-    )
+def _gets_other_cpus(pod: Pod, old: Creation, new: Creation) -> bool:
+    """Whether the policies would give different CPUs to the pod alone, were it created anew."""
+    return old.given.get(pod.id) != new.given.get(pod.id)
 
 
-def _of_own_cpus(running: Running, becomes: _Decided, snapshot: Snapshot) -> Iterator[Difference]:
+def _of_own_cpus(running: Running, becomes: _Decided, snapshot: Snapshot, anew: Creation) -> Iterator[Difference]:
     """What the pod would get by CPUs of its own, or without them, and cannot have while it runs."""
     pod, node = running.pod, snapshot.node
     if any(refusal for _, refusal in becomes.created):
@@ -350,7 +347,10 @@ def _of_own_cpus(running: Running, becomes: _Decided, snapshot: Snapshot) -> Ite
     of_pod = _moves(becomes.own, becomes.anew, snapshot, _baseline_of_pod(running, node))
     moves = [("", move) for move in of_pod]
     routes = node.routes(Event.SYNC)
+    owners = {**node.own_cpus.get(pod.id, {}), **anew.given.get(pod.id, {})}
     for container, follows, (created, _) in zip(running.containers, becomes.following, becomes.created, strict=True):
+        if container.name not in owners:
+            continue
         found = _moves(follows, created, snapshot, partial(_asked, container, node))
         # The others: see _of_creation.
         moves += [(container.name, move) for move in found if routes[move.setting.field] == REPLY]
@@ -359,16 +359,16 @@ def _of_own_cpus(running: Running, becomes: _Decided, snapshot: Snapshot) -> Ite
         yield _difference(pod, name, move, RESTART, recorded=False)
 
 
-def _asked(container: Container, node: NodeState, field: Field, _: str) -> Any:
-    return baseline_value(field, container.baseline, node)
-
-
 def _short(running: Running, old: Creation, new: Creation) -> Iterator[Remark]:
+    """Of those who would be given CPUs of their own under the old policy alone."""
     pod = running.pod
     for container in running.containers:
-        shortage = new.shortage(pod, container.name)
-        if shortage and shortage != old.shortage(pod, container.name):
+        if container.name in old.given.get(pod.id, ()) and (shortage := new.shortage(pod, container.name)):
             yield Remark(pod.namespace, pod.name, container.name, "cpuset", f"{_ANEW}: {shortage}")
+
+
+def _asked(container: Container, node: NodeState, field: Field, _: str) -> Any:
+    return baseline_value(field, container.baseline, node)
 
 
 def _moves(

@@ -30,10 +30,10 @@ class Creation(NamedTuple):
         return f"koordnri: container {container} wants {why}" if rejected else ""
 
     def shortage(self, pod: Pod, container: str) -> str:
-        """What the pod's owner would be told of a container that shares CPUs instead, "" when there is nothing to tell."""
+        """What the pod's owner would be told of the container when it shares CPUs instead, "" when there is nothing to tell."""
         why = self.lacking.get((pod.id, container), "")
         shares = why and self.snapshot.policy.cpuset.when_full == "share"
-        return f"container {container} shares CPUs, though it wants {why}" if shares else ""
+        return f"shares CPUs, though it wants {why}" if shares else ""
 
 
 def create(

@@ -252,6 +252,27 @@ def test_what_a_policy_comes_to_on_this_node_is_told_beside_the_differences(file
     assert any(line.startswith("old.yaml: ") and "99 are not online" in line for line in told)
 
 
+def test_cpus_of_their_own_are_those_that_the_old_policy_gave_in_the_order_of_the_files(files):
+    node = files.write("node.yaml", "topology: {coresPerNuma: 8}\n")
+    pods = [
+        pod(name, "2", **{"koordinator.sh/qosClass": qos}) for name, qos in (("s", "LS"), ("a", "LSR"), ("b", "LSE"))
+    ]
+    for one in pods[1:]:
+        one["spec"]["containers"][0]["resources"].pop("requests")
+    none = "koordnri-config: {hooks: {cpuset: {allocate: false}}}\n"
+
+    done = files.diff(none, "--node", node, "-o", "json", pods=pods)
+    assert moves(done)["a", "main", "cpu.cpus"] == ("0-1", "0-7")
+    assert moves(done)["b", "main", "cpu.cpus"] == ("2-3", "0-7")
+    assert {d["route"] for d in json.loads(done.stdout)["differences"]} == {"restart"}
+    assert {name for name, _, _ in moves(done)} == {"a", "b"}, "the CPUs are not free before"
+
+    done = files.diff(reserving("0"), "--node", node, pods=pods)
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in done.stdout.splitlines() if "│" in line]
+    assert ["shop/a", "main", "cpu.cpus", "0-1", "1,4", "restart"] in [row[:6] for row in rows]
+    assert all(row[0] in ("", "shop/a") for row in rows), "who keeps what he has is not told of"
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

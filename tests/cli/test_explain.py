@@ -194,6 +194,55 @@ def test_a_mount_is_an_object(files: Files) -> None:
     }
 
 
+EIGHT = {"topology": {"coresPerNuma": 8}}
+
+
+def cpus(shapes: list[dict[str, Any]]) -> dict[str, Any]:
+    of_all = {shape["pod"]["name"]: values(shape["containers"][0]) for shape in shapes}
+    return {name: found.get("cpu.cpus") for name, found in of_all.items()}
+
+
+def test_cpus_of_their_own_are_given_in_the_order_of_the_file_and_all_others_share_what_is_left(files: Files) -> None:
+    pods = [
+        pod(qos("LS"), name="early", cpu="1"),
+        pod(qos("LSR"), name="b", cpu="2", memory="1Gi"),
+        pod(qos("LSR"), name="a", cpu="2", memory="1Gi"),
+        pod(name="free"),
+    ]
+    shapes = files.json(*pods, node=[EIGHT])
+    assert cpus(shapes) == {"early": "4-7", "b": "0-1", "a": "2-3", "free": None}
+    own = shapes[1]["containers"][0]["fields"]["cpu.cpus"]
+    assert (own["hook"], own["reason"], own["route"]) == ("cpuset", "CPUs of its own, given by this node", "adjust")
+    assert values(shapes[1]["pod"]) == {"cpu.quota": -1}
+    assert cpus(files.json(*pods[::-1], node=[EIGHT])) == {"early": "4-7", "b": "2-3", "a": "0-1", "free": None}
+
+
+def test_a_pod_that_is_not_shown_has_its_cpus_all_the_same(files: Files) -> None:
+    first = pod(qos("LSR"), name="a", containers=[{"name": "other", "resources": {"limits": {"cpu": "2"}}}])
+    shape = files.json(first, pod(qos("LSR"), name="b", cpu="2"), node=[EIGHT], options=("--container", "main"))
+    assert cpus(shape) == {"b": "2-3"}
+
+
+@pytest.mark.parametrize(("event", "given"), [("create", "0-1"), ("update", "0-1"), ("sync", None)])
+def test_who_runs_already_as_koordnri_starts_is_given_no_cpus(files: Files, event: str, given: str | None) -> None:
+    shape = files.json(pod(qos("LSR"), cpu="2"), node=[EIGHT], options=("--event", event))
+    assert values(shape["containers"][0]).get("cpu.cpus") == given
+
+
+def test_cpus_from_a_dra_driver_are_left_to_it_and_nobody_elses(files: Files) -> None:
+    claimed = {"name": "main", "env": [{"name": "DRA_CPUSET_claim", "value": "0-1"}]}
+    shapes = files.json(pod(name="dra", containers=[claimed]), pod(qos("LSR"), name="own", cpu="2"), node=[EIGHT])
+    assert cpus(shapes) == {"dra": None, "own": "2-3"}
+
+
+def test_that_no_cpus_are_left_for_all_is_told(files: Files) -> None:
+    done = files.run([pod(qos("LSR"), cpu="8")], node=[EIGHT])
+    assert done.exit_code == 0
+    assert (
+        "node.yaml: the share pool of LS would be empty, since all CPUs are taken; it falls back to 0-7" in done.stderr
+    )
+
+
 @pytest.mark.parametrize(("event", "route"), [("create", "adjust"), ("update", "reply"), ("sync", "reply")])
 def test_the_event_decides_the_route(files: Files, event: str, route: str) -> None:
     shape = files.json(pod(qos("LS"), GPUS, cpu="1"), options=("--event", event), node=[NODE])

@@ -184,3 +184,35 @@ def test_cgroup_versions(tmp_path: Path, version: int) -> None:
     (container,) = shape["containers"]
     assert ("memory.min" in container["result"]["unified"]) is (version == 2)
     assert (container["skipped"].get("memory.min") == "cgroup v1 has no memory.min") is (version == 1)
+
+
+def test_cpus_of_their_own_are_given_as_explain_says_and_who_was_there_before_leaves_them(tmp_path: Path) -> None:
+    def whole(name: str, qos: str, cpus: str) -> dict[str, Any]:
+        pod = manifest(name, {"koordinator.sh/qosClass": qos}, {})
+        pod["spec"]["containers"][0]["resources"]["limits"]["cpu"] = cpus
+        return pod
+
+    pods = [whole("early", "LS", "1"), whole("db", "LSR", "4"), whole("late", "LSE", "6")]
+    files = ["-f", write(tmp_path / "pods.yaml", *pods)]
+    files += ["--node", write(tmp_path / "node.yaml", {"topology": {"coresPerNuma": 4, "threadsPerCore": 2}})]
+    simulated, explained = run_json("simulate", *files), run_json("explain", *files)
+    cpus = [pod["containers"][0]["result"]["resources"]["cpu.cpus"] for pod in simulated]
+    assert cpus == ["2-3,6-7", "0-1,4-5", "2-3,6-7"]
+    assert [pod["containers"][0]["fields"]["cpu.cpus"]["value"] for pod in explained] == cpus
+    assert [pod["containers"][0]["fields"]["cpu.cpus"]["value"] for pod in simulated] == cpus
+    message = "shares CPUs, though it wants 6 CPUs of its own: 4 of 8 are free (2-3,6-7)"
+    for shapes in simulated, explained:
+        assert [e for pod in shapes for e in pod["errors"]] == [
+            {"hook": "cpuset", "container": "main", "message": message}
+        ]
+
+    files += [
+        "--policy",
+        write(tmp_path / "p.yaml", {"koordnri-config": {"hooks": {"cpuset": {"whenFull": "reject"}}}}),
+    ]
+    refused = "koordnri: container main wants 6 CPUs of its own: 4 of 8 are free (2-3,6-7)"
+    done = run("simulate", *files, "-o", "json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)[2]["containers"][0]["failed"] == f"CreateContainer: {refused}"
+    late = run_json("explain", *files)[2]
+    assert (late["containers"][0]["fields"], late["errors"][0]["message"]) == ({}, refused)

@@ -394,6 +394,13 @@ def test_without_the_hook_its_cpus_are_taken_at_once_and_nothing_is_left_for_lat
     assert ("a", "main", "cpu.cpus") not in moves(found, "restart")
 
 
+def test_who_shares_for_want_of_cpus_is_nobody_to_tell_of_while_that_stays_so():
+    reserved = {"koordnri_config": {"clusterStrategy": {"reservedCPUs": "0"}}}
+    found = with_own_cpus(lives("a", cpus=9), lives("b"), old={}, new=reserved)
+    assert {(d.pod, d.route) for d in found.differences} == {("b", "restart")}
+    assert found.remarks == []
+
+
 def test_who_would_get_none_when_created_anew_is_told():
     reserved = {"clusterStrategy": {"reservedCPUs": "0-5"}}
     found = with_own_cpus(lives("a", cpus=4), old={}, new={"koordnri_config": reserved})
@@ -401,8 +408,7 @@ def test_who_would_get_none_when_created_anew_is_told():
     (remark,) = found.remarks
     assert (remark.pod, remark.container, remark.hook) == ("a", "main", "cpuset")
     assert remark.message == (
-        "once its pod is created anew: container main shares CPUs, though it wants "
-        "4 CPUs of its own: 2 of 8 are free (6-7)"
+        "once its pod is created anew: shares CPUs, though it wants 4 CPUs of its own: 2 of 8 are free (6-7)"
     )
     reserved["clusterStrategy"]["hooks"] = {"cpuset": {"whenFull": "reject"}}
     found = with_own_cpus(lives("a", cpus=4), old={}, new={"koordnri_config": reserved})

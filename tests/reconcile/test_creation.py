@@ -44,7 +44,7 @@ def test_who_comes_too_late_shares_and_its_owner_is_told():
     (big, _), (late, _) = pods = [pod("big", 6), pod("late", 4)]
     done = created(*pods)
     assert done.given == {"big": {"a": "0-5"}}
-    said = "container a shares CPUs, though it wants 4 CPUs of its own: 2 of 8 are free (6-7)"
+    said = "shares CPUs, though it wants 4 CPUs of its own: 2 of 8 are free (6-7)"
     assert (done.shortage(late, "a"), done.refusal(late, "a")) == (said, "")
     assert done.shortage(big, "a") == done.refusal(big, "a") == ""
 
