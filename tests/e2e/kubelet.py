@@ -132,8 +132,13 @@ class Kubelet:
         cpus: str = "",
         env: Mapping[str, str] | None = None,
         command: Sequence[str] = (),
+        mounts: Mapping[str, Path] | None = None,
+        devices: Mapping[str, Path] | None = None,
     ) -> Container:
-        """Create a container; `cpus` is what kubelet's static CPU manager would put into the request."""
+        """Create a container; `cpus` is what kubelet's static CPU manager would put into the request.
+
+        mounts, devices   path in the container → the volume's on the node; devices may only be read
+        """
         resources = _resources(pod.qos, cpu_request_m, cpu_limit_m, memory_limit, self.cgroups.version)
         if cpus:
             resources["cpuset_cpus"] = cpus
@@ -141,6 +146,11 @@ class Kubelet:
             "metadata": {"name": name, "attempt": 0},
             "image": {"image": lab.IMAGE},
             "command": list(command),
+            "mounts": [{"container_path": path, "host_path": str(own)} for path, own in (mounts or {}).items()],
+            "devices": [
+                {"container_path": path, "host_path": str(own), "permissions": "r"}
+                for path, own in (devices or {}).items()
+            ],
             "envs": [{"key": key, "value": value.encode()} for key, value in (env or {}).items()],
             "labels": {**_pod_labels(pod.name, pod.namespace, pod.uid), "io.kubernetes.container.name": name},
             "annotations": {

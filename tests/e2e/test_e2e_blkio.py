@@ -6,18 +6,17 @@ The limits are far above what the disk can do: other tests use it, too.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e import lab, pods
+from tests.e2e import pods
 from tests.e2e.daemon import Daemon
 from tests.e2e.kubelet import Container, Kubelet
 from tests.e2e.lab import eventually
+from tests.e2e.volumes import Volumes
 
 NewDaemon = Callable[..., Daemon]
 GIB = 1 << 30
@@ -92,34 +91,27 @@ def test_a_pod_has_the_limits_of_its_annotation_and_on_v2_its_container_from_the
 
 
 @pytest.fixture
-def volumes(tmp_path: Path) -> Iterator[Callable[[str, str], Path]]:
-    """Mounts a directory of a real disk where kubelet mounts CSI's volumes."""
-    mounted: list[Path] = []
-
-    def mount(uid: str, name: str) -> Path:
-        point = tmp_path / f"pods/{uid}/volumes/kubernetes.io~csi/{name}/mount"
-        point.mkdir(parents=True)
-        subprocess.run(["mount", "--bind", str(lab.LAB_DIR), str(point)], check=True)
-        mounted.append(point)
-        return point
-
+def volumes(tmp_path: Path) -> Iterator[Volumes]:
+    """Those of one test."""
+    own = Volumes(tmp_path)
     try:
-        yield mount
+        yield own
     finally:
-        for point in mounted:
-            subprocess.run(["umount", str(point)], check=True)
+        own.unmount()
 
 
+BOTH_KINDS = pytest.mark.parametrize("raw", [False, True], ids=["mounted", "raw"])
+
+
+@BOTH_KINDS
 @pytest.mark.usefixtures("daemon")
 def test_a_limit_of_a_pods_volume_holds_for_the_disk_that_it_lies_on(
-    kubelet: Kubelet, volumes: Callable[[str, str], Path]
+    kubelet: Kubelet, volumes: Volumes, raw: bool
 ) -> None:
     pod = kubelet.run_pod(
         labels={pods.QOS_CLASS: "LS"}, annotations=annotation(block("pv-1", "podvolume", readBPS=READ, writeBPS=WRITE))
     )
-    device = volumes(pod.uid, "pv-1").stat().st_dev
+    volume = volumes.raw(pod.uid, "pv-1") if raw else volumes.mounted(pod.uid, "pv-1")
     container = kubelet.run_container(pod)
-    entry = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}").resolve()
-    number = ((entry.parent if (entry / "partition").exists() else entry) / "dev").read_text().strip()
 
-    eventually(lambda: limits(kubelet, container, 1, number) == BOTH, "the pod's limits")
+    eventually(lambda: limits(kubelet, container, 1, volume.number) == BOTH, "the pod's limits")
