@@ -5,11 +5,14 @@ from __future__ import annotations
 from koordnri.model import AnnotationError, CPUSet, NodeState, Pod
 from koordnri.model.annotations import RESOURCE_STATUS
 
+MOST_VERBATIM = 1000
+"""Characters. The kernel refuses some 100 and 6 per CPU that it could have, and with it the container; `0,0,0…` is as long as one likes."""
 _PARSED = "cpuset of " + RESOURCE_STATUS.key
 
 
 def assigned_cpus(pod: Pod, node: NodeState) -> str:
-    """The annotation's text without blanks around it, checked; "" when the pod has no CPUs of its own.
+    """The annotation's text without blanks around it, checked; in its shortest form where it is long; "" when the pod has no CPUs
+    of its own.
 
     Raises AnnotationError when it is no list of CPUs or names CPUs that the node does not have online: the runtime would then
     refuse the container.
@@ -33,4 +36,4 @@ def assigned_cpus(pod: Pod, node: NodeState) -> str:
             f"cpuset: {text[:60]} names CPUs {str(cpus - topology.online)[:60]}, which the node does not have online; "
             f"expected CPUs of {topology.online}",
         )
-    return text
+    return text if len(text) <= MOST_VERBATIM else str(cpus)

@@ -2,7 +2,8 @@
 
 The first that applies:
     0. CPUs that this node gave to the container alone, where no scheduler assigns any (see koordnri.allocator)
-    1. the CPUs that the scheduler assigned to the pod (`scheduling.koordinator.sh/resource-status`), whatever its class
+    1. the CPUs that the scheduler assigned to the pod (`scheduling.koordinator.sh/resource-status`), whatever its class; else, where
+       kubelet's CPU manager is `static` and has given the container CPUs of its own, these: nobody moves it off them
     2. NUMA nodes that the scheduler assigned: the share pools of those nodes; for BE its own pools, and only with beCPUManager
     3. SYSTEM: the node's system CPUs, where there are such
     4. LS: all share pools
@@ -10,7 +11,8 @@ The first that applies:
     6. all others: left to kubelet where its CPU manager is `static`, else all share pools
 
 Pools are joined as they are published, not brought into one form. Nothing is ever set to "", which no runtime takes as "clear".
-Here we differ from koordlet, whose step 5 sends "" to undo what kubelet set; through NRI that never had an effect.
+Here we differ from koordlet, whose step 5 sends "" to undo what kubelet set; through NRI that never had an effect. And koordlet moves
+an LS or SYSTEM container off the CPUs that kubelet keeps for it alone, and back every 10 s (Koordinator issue 1214).
 cpu.mems follows the CPUs where the policy says `memoryBind`. Source: koordlet.md 2.1.
 """
 
@@ -32,6 +34,7 @@ from koordnri.model import (
 from koordnri.model.annotations import BATCH_CPU, RESOURCE_STATUS, ResourceStatus
 from koordnri.model.cpu_wish import wishes_of
 from koordnri.model.fields import CPU_CPUS, CPU_MEMS
+from koordnri.model.kubelet_cpus import pinned_by_kubelet
 from koordnri.model.node import Pool
 from koordnri_hooks.assigned import assigned_cpus
 
@@ -61,11 +64,14 @@ class CPUSetHook(Hook):
             return
         if qos is QoSClass.LSR or qos is QoSClass.LSE:
             wishes_of(pod, ctx.baseline)  # the pod's owner is told of a wish that cannot be read
-        if RESOURCE_STATUS.key in pod.annotations:
-            cpus = assigned_cpus(pod, node)
-            if cpus:
-                ctx.set(CPU_CPUS, cpus, "assigned by the scheduler")
-                return
+        scheduled = RESOURCE_STATUS.key in pod.annotations
+        if scheduled and (cpus := assigned_cpus(pod, node)):
+            ctx.set(CPU_CPUS, cpus, "assigned by the scheduler")
+            return
+        if node.kubelet_cpu_policy == "static" and pinned_by_kubelet(pod, ctx.baseline, node):
+            ctx.skip(CPU_CPUS, "left to kubelet, whose static CPU manager gave it CPUs of its own")
+            return
+        if scheduled:
             numa = _numa_nodes(pod)
             if numa and (qos is not QoSClass.BE or ctx.policy.cpuset.be_cpu_manager):
                 pools = node.be_pools if qos is QoSClass.BE else node.ls_pools
@@ -86,13 +92,21 @@ class CPUSetHook(Hook):
 
 
 def _bind_memory(ctx: ContainerContext) -> None:
-    """cpu.mems follows the CPUs; where they are all the node's, there is nothing to bind."""
+    """cpu.mems follows the CPUs; where they are on all nodes that have any memory, there is nothing to bind."""
     cpus, topology = ctx.decision.value(CPU_CPUS), ctx.node.topology
     if cpus is None or topology is None:
         return
-    chosen = CPUSet.parse(cpus)
+    if ctx.baseline.mems:
+        ctx.skip(CPU_MEMS, "left to kubelet, whose memory manager has chosen")
+        return
+    chosen, memory = CPUSet.parse(cpus), CPUSet.parse(ctx.node.memory_nodes)
+    all_nodes = CPUSet(c.numa for c in topology.cpus)
     nodes = CPUSet(c.numa for c in topology.cpus if c.cpu in chosen)
-    if nodes != CPUSet(c.numa for c in topology.cpus):
+    if memory:
+        nodes, all_nodes = nodes & memory, all_nodes & memory
+    if not nodes:
+        ctx.skip(CPU_MEMS, "the NUMA nodes of its CPUs have no memory")
+    elif nodes != all_nodes:
         ctx.set(CPU_MEMS, str(nodes), "memory of the NUMA nodes of its CPUs (memoryBind)")
 
 
@@ -125,4 +139,5 @@ def _read_numa_nodes(status: ResourceStatus) -> tuple[int, ...]:
                     RESOURCE_STATUS.key, f'numaNodeResources[{i}].resources["{resource}"]: {error}'
                 ) from None
             took_cpus = took_cpus or amount > 0
-    return tuple(entry.node for entry in status.numa_node_resources) if took_cpus else ()
+    # Once each: a list of thousands would join to a text that the kernel refuses, and with it the container.
+    return tuple(dict.fromkeys([entry.node for entry in status.numa_node_resources])) if took_cpus else ()

@@ -152,4 +152,4 @@ class ContainerContext(_Context):
         if RESOURCE_STATUS.key not in self.pod.annotations:
             return False
         status = RESOURCE_STATUS.of(self.pod)
-        return status is not None and status.cpuset.strip() == cpus
+        return status is not None and fields.CPU_CPUS.same(status.cpuset.strip(), cpus)

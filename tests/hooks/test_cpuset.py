@@ -221,3 +221,71 @@ def test_memory_follows_the_cpus_where_the_policy_says_so(cpus, mems):
     made = values(run(CPUSetHook(), context(pod("LSR", GUARANTEED), node=node, policy=bind)))
     assert made == ({"cpu.cpus": cpus, "cpu.mems": mems} if mems else {"cpu.cpus": cpus})
     assert "cpu.mems" not in values(run(CPUSetHook(), context(pod("LSR", GUARANTEED), node=node)))
+
+
+@pytest.mark.parametrize(
+    ("cpus", "memory_nodes", "asked", "mems", "reason"),
+    [
+        pytest.param("2", "0-2", "", "0", "", id="memory-without-CPUs-is-not-of-them"),
+        pytest.param("2,6", "0-2", "", None, "", id="on-every-node-with-CPUs"),
+        pytest.param("2,6", "0", "", None, "", id="on-every-node-with-memory"),
+        pytest.param("2", "1", "", None, "no memory", id="a-node-without-memory"),
+        pytest.param("2", "0-1", "1", None, "memory manager", id="kubelet-has-chosen"),
+    ],
+)
+def test_memory_is_bound_to_nodes_that_have_some_and_kubelets_choice_stands(cpus, memory_nodes, asked, mems, reason):
+    bind = policy_of(koordnri_config={"hooks": {"cpuset": {"memoryBind": True}}})
+    node = replace(OWN, own_cpus={"sandbox": {"main": cpus}}, memory_nodes=memory_nodes)
+    made = run(CPUSetHook(), context(pod("LSR", GUARANTEED), Resources(mems=asked), node, bind))
+    assert values(made).get("cpu.mems") == mems
+    assert reason in made.skipped.get("cpu.mems", "")
+
+
+# -- what kubelet pinned ----------------------------------------------------------------------------------------------
+
+WHOLE = Resources(cpu_shares=2048, cpu_quota=200_000, cpu_period=100_000, cpus="2-3")
+
+
+@pytest.mark.parametrize("qos", ["LS", "SYSTEM", ""])
+@pytest.mark.parametrize("annotations", [{}, numa(1)])
+def test_who_has_cpus_of_kubelets_static_manager_is_never_moved_off_them(qos, annotations):
+    node = replace(SYSTEM_CPUS, kubelet_cpu_policy="static")
+    for cpus in ("2-3", "2-3", "4-5"):  # kubelet says them again every 10 s, and may say others
+        made = run(CPUSetHook(), context(pod(qos, GUARANTEED, annotations), WHOLE.moved_by(Resources(cpus=cpus)), node))
+        assert values(made) == {}
+        assert "CPUs of its own" in made.skipped["cpu.cpus"]
+
+
+@pytest.mark.parametrize(
+    ("parent", "baseline", "annotations", "node", "cpus"),
+    [
+        pytest.param(GUARANTEED, WHOLE, {}, NODE, "0-7,8-15", id="kubelet-is-not-static"),
+        pytest.param(BURSTABLE, WHOLE, {}, STATIC, "0-7,8-15", id="not-Guaranteed"),
+        pytest.param(GUARANTEED, Resources(1536, 150_000, cpus="0-15"), {}, STATIC, "0-7,8-15", id="not-whole"),
+        pytest.param(GUARANTEED, Resources(2048, 200_000), {}, STATIC, "0-7,8-15", id="no-cpuset-of-kubelets"),
+        pytest.param(GUARANTEED, WHOLE, {STATUS: {"cpuset": "6-7"}}, STATIC, "6-7", id="the-scheduler-said-which"),
+    ],
+)
+def test_others_on_such_a_node_follow_their_class(parent, baseline, annotations, node, cpus):
+    made = run(CPUSetHook(), context(pod("LS", parent, annotations), baseline, node))
+    assert values(made) == {"cpu.cpus": cpus}
+
+
+# -- long texts -------------------------------------------------------------------------------------------------------
+
+
+def test_a_long_list_of_cpus_is_shortened_before_the_kernel_refuses_it_and_still_counts_as_pinned():
+    ctx = context(pod("LSR", GUARANTEED, {STATUS: {"cpuset": ",".join(["2", "3"] * 5000)}}), node=NODE)
+    assert values(run(CPUSetHook(), ctx)) == {"cpu.cpus": "2-3"}
+    assert ctx.cpus_pinned
+
+
+def test_a_list_of_cpus_beyond_any_machine_is_refused():
+    one = pod("LSR", GUARANTEED, {STATUS: {"cpuset": "2," * 50_000 + "2"}})
+    with pytest.raises(AnnotationError, match="at most 65536 characters"):
+        run(CPUSetHook(), context(one, node=NODE))
+
+
+def test_a_numa_node_that_is_named_a_thousand_times_counts_once():
+    made = run(CPUSetHook(), context(pod("LS", BURSTABLE, numa(*[1, 0] * 1000)), node=NODE))
+    assert values(made) == {"cpu.cpus": "8-15,0-7"}
