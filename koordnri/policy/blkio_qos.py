@@ -54,7 +54,7 @@ class IOBlock(Document, frozen=True):
     """One device and its limits."""
 
     name: Text
-    """type device: /dev/sdb; volumegroup: the LVM group; podvolume: the PersistentVolume, or the name of an ephemeral volume."""
+    """type device: /dev/sdb; volumegroup: the LVM group; podvolume: the pod's volume, by its name in the pod or its PersistentVolume."""
     type: Literal["device", "volumegroup", "podvolume"] = "device"
     io_cfg: IOConfig = IOConfig()
 
