@@ -75,7 +75,10 @@ class CPUSetHook(Hook):
             numa = _numa_nodes(pod)
             if numa and (qos is not QoSClass.BE or ctx.policy.cpuset.be_cpu_manager):
                 pools = node.be_pools if qos is QoSClass.BE else node.ls_pools
-                _share(ctx, [p for n in numa for p in pools if p.numa == n], "pools of the assigned NUMA nodes")
+                found = [p for n in numa for p in pools if p.numa == n]
+                if len({p.numa for p in found}) < len(numa):
+                    _tell_unknown(ctx, numa)
+                _share(ctx, found, "pools of the assigned NUMA nodes")
                 return
         if qos is QoSClass.SYSTEM and node.system_cpus:
             ctx.set(CPU_CPUS, node.system_cpus, "the node's system CPUs")
@@ -89,6 +92,18 @@ class CPUSetHook(Hook):
             ctx.skip(CPU_CPUS, "left to kubelet, whose CPU manager is static")
         else:
             _share(ctx, node.ls_pools, "share pools of the node")
+
+
+def _tell_unknown(ctx: ContainerContext, numa: Iterable[int]) -> None:
+    """Some NUMA nodes of the annotation have no pool; if the node does not even have them, the pod's owner has to know."""
+    topology = ctx.node.topology
+    if topology is None:
+        return
+    known = {c.numa for c in topology.cpus}
+    unknown = [n for n in numa if n not in known]
+    if unknown:
+        problem = f"numaNodeResources: expected NUMA nodes of {CPUSet(known)}, got {str(unknown[0])[:24]}"
+        ctx.error(AnnotationError(RESOURCE_STATUS.key, problem))
 
 
 def _bind_memory(ctx: ContainerContext) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from koordnri_hooks.cpuset import CPUSetHook
-from one_hook import BESTEFFORT, BURSTABLE, GUARANTEED, context, pod, policy_of, run, values
+from one_hook import BESTEFFORT, BURSTABLE, GUARANTEED, context, faults, pod, policy_of, run, values
 
 from koordnri.model import AnnotationError, Event, NodeState, Resources
 from koordnri.model.node import Pool
@@ -284,6 +284,21 @@ def test_a_list_of_cpus_beyond_any_machine_is_refused():
     one = pod("LSR", GUARANTEED, {STATUS: {"cpuset": "2," * 50_000 + "2"}})
     with pytest.raises(AnnotationError, match="at most 65536 characters"):
         run(CPUSetHook(), context(one, node=NODE))
+
+
+@pytest.mark.parametrize(("nodes", "expected"), [((7,), {}), ((2**70, 1), {"cpu.cpus": "8-15"}), ((-1,), {})])
+def test_a_numa_node_that_the_node_has_not_costs_itself_and_is_told(nodes, expected):
+    made = run(CPUSetHook(), context(pod("LS", BURSTABLE, numa(*nodes)), node=NODE))
+    assert values(made) == expected
+    [(fault, message)] = faults(made)
+    assert fault == "pod"
+    assert f"annotation {STATUS}: numaNodeResources: expected NUMA nodes of 0-1, got {nodes[0]}"[:120] in message
+
+
+def test_a_numa_node_without_a_pool_is_nobodys_mistake():
+    node = replace(NODE, ls_pools=LS_POOLS[:1])
+    made = run(CPUSetHook(), context(pod("LS", BURSTABLE, numa(0, 1)), node=node))
+    assert (values(made), made.errors) == ({"cpu.cpus": "0-7"}, [])
 
 
 def test_a_numa_node_that_is_named_a_thousand_times_counts_once():
