@@ -423,7 +423,9 @@ class Daemon:
         self.handler.snapshot = snapshot
 
     def _told(self, node: NodeState) -> NodeState:
-        node = self.groups.told(replace(node, no_cdi=why_no_cdi(self.handler.runtime)))
+        node = replace(node, no_cdi=why_no_cdi(self.handler.runtime))
+        if not self._described:
+            node = self.groups.told(node)
         return node if self._cluster is None else self._cluster.told(node)
 
     def _overlay(self, pod: Pod) -> Pod:

@@ -10,7 +10,8 @@ Every key is optional; unknown ones are refused, since a misspelt one would sile
     cpus            instead of topology: [{cpu, core, l3, numa, socket}…]; `core` is the CPU itself where left out, `l3` its NUMA node
     cgroup          {version: 1|2, driver: cgroupfs|systemd}
     kubelet         {cpuManagerPolicy: none|static, reservedCPUs: a CPU list}
-    resctrl         {vendor: intel|amd, cbmMask: hexadecimal text, numClosids, cacheIDs, groups: default [LSR, LS, BE]}
+    resctrl         {vendor: intel|amd, cbmMask: hexadecimal text, numClosids, cacheIDs, groups: default [LSR, LS, BE],
+                    managed: default true: whether the daemon has the rights to make groups and to move threads}
     sharePools      [{socket, node, cpuset}…]; left out, the annotation node.koordinator.sh/cpu-shared-pools counts
     beSharePools    likewise; node.koordinator.sh/be-cpu-shared-pools
     blockDevices    {path: "major:minor"}; left out, every device is taken to exist
@@ -37,6 +38,7 @@ from koordnri.policy.text import TextError, parse
 from koordnri.policy.units import NotNegative, Positive, Quantity, Text
 
 CPUNumber = Annotated[int, Meta(ge=0, le=MAX_CPU)]
+_NOT_MANAGED = "the daemon has no rights there to make resctrl groups and to move threads (resctrl.managed of the node's description)"
 _DEVICE = re.compile(r"\d{1,7}:\d{1,7}", re.ASCII)
 
 
@@ -86,6 +88,7 @@ class DescribedResctrl(Document, frozen=True, forbid_unknown_fields=True):
     num_closids: Positive = 16
     cache_ids: tuple[NotNegative, ...] | None = field(default=None, name="cacheIDs")
     groups: tuple[Text, ...] = ("LSR", "LS", "BE")
+    managed: bool = True
 
     @property
     def mask(self) -> int:
@@ -242,7 +245,8 @@ def _resctrl(described: DescribedResctrl | None, topology: Topology | None) -> R
     caches = described.cache_ids
     if caches is None:
         caches = () if topology is None else tuple(sorted({c.l3 for c in topology.cpus}))
-    return Resctrl(described.vendor or "", described.mask, described.num_closids, caches, frozenset(described.groups))
+    groups, fixed = frozenset(described.groups), "" if described.managed else _NOT_MANAGED
+    return Resctrl(described.vendor or "", described.mask, described.num_closids, caches, groups, fixed=fixed)
 
 
 def _pools(described: tuple[DescribedPool, ...]) -> tuple[Pool, ...]:

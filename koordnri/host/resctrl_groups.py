@@ -65,6 +65,10 @@ class ResctrlFiles(CgroupFiles):
         """Remove a directory; the kernel's files in it go by themselves."""
         os.rmdir(path)
 
+    def writable(self, path: str) -> bool:
+        """Whether mount and mode let us write to a file; of one that is not there, nothing is known against it."""
+        return os.access(path, os.W_OK) or not os.path.exists(path)
+
     def process_id_at(self, proc: str) -> str:
         """Our process id as that /proc has it."""
         return os.readlink(f"{proc}/self")
@@ -134,6 +138,10 @@ class ResctrlTree:
             except OSError:
                 return False
         return self._shares_pids
+
+    def is_writable(self) -> bool:
+        """Whether threads could be put into groups: where the host's /sys is mounted read-only, they cannot."""
+        return self._files.writable(f"{self._groups}/tasks")
 
     def tasks(self, group: str) -> set[int]:
         """Ids of the threads in a group; empty when it is gone. Raises Refused."""

@@ -9,7 +9,7 @@ from fractions import Fraction
 from koordnri.model.container import Event
 from koordnri.model.cpuset import CPUSet
 from koordnri.model.decision import Setting
-from koordnri.model.fields import CDI, UNLIMITED, Device
+from koordnri.model.fields import CDI, RDT_CLOSID, UNLIMITED, Device
 from koordnri.model.routes import Refusal, Routes, container_routes, pod_routes, root_routes
 from koordnri.model.schemata import Bandwidth, Cache
 from koordnri.model.topology import Topology
@@ -63,6 +63,13 @@ class Resctrl:
     bandwidth: Bandwidth | None = None
     refused: Mapping[str, str] = field(default_factory=dict)
     """group that is wanted and could not be made → why"""
+    fixed: str = ""
+    """why the daemon can neither make a group nor move a thread: then only what is created joins a group, one that exists; "" when it
+    can"""
+
+    def why_not(self, group: str) -> str:
+        """Why a group is not to be had; "" when it exists or is made when it is wanted."""
+        return self.refused.get(group) or ("" if group in self.groups else self.fixed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +144,10 @@ class NodeState:
         if self.no_cdi:
             creating[CDI] = Refusal(self.no_cdi)
         object.__setattr__(self, "create_routes", creating)
-        object.__setattr__(self, "update_routes", container_routes(False, self.cgroup_version, self.cgroup_files))
+        updating = container_routes(False, self.cgroup_version, self.cgroup_files)
+        if self.resctrl is not None and self.resctrl.fixed:
+            updating[RDT_CLOSID] = Refusal(self.resctrl.fixed)
+        object.__setattr__(self, "update_routes", updating)
         object.__setattr__(self, "pod_routes", pod_routes(self.cgroup_version, self.cgroup_files))
         object.__setattr__(self, "root_routes", root_routes(self.cgroup_version, self.root_files))
 

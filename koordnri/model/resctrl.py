@@ -127,9 +127,9 @@ def choose(pod: Pod, policy: Policy, resctrl: Resctrl | None) -> Choice:
         return Choice("", NO_RESCTRL)
     pod_wish(pod, resctrl)
     group = pod_group(pod)
-    if group and group not in resctrl.refused:
+    problem = resctrl.why_not(group) if group else f"uid {pod.uid[:60]!r} cannot name a directory"
+    if not problem:
         return Choice(group, "resctrl group of the pod")
-    problem = resctrl.refused[group] if group else f"uid {pod.uid[:60]!r} cannot name a directory"
     return choose_class(pod, policy, resctrl, f"no resctrl group of the pod's own: {problem}; ")
 
 
@@ -144,8 +144,8 @@ def choose_class(pod: Pod, policy: Policy, resctrl: Resctrl | None, why: str = "
         return Choice("", why + _DISABLED[group])
     if resctrl is None:
         return Choice("", NO_RESCTRL)
-    if group in resctrl.refused:
-        return Choice("", f"{why}resctrl group {group} could not be made: {resctrl.refused[group]}")
+    if problem := resctrl.why_not(group):
+        return Choice("", f"{why}resctrl group {group} could not be made: {problem}")
     return Choice(group, f"{why}resctrl group of the class")
 
 

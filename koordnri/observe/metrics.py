@@ -196,6 +196,14 @@ class DaemonCollector(Collector):
 
     def _cache(self) -> Iterator[Metric]:
         stats = self._sources.groups.stats
+        fixed = GaugeMetricFamily(
+            "koordnri_resctrl_fixed",
+            "Why no group can be made and no thread moved: 1 by that reason",
+            labels=["reason"],
+        )
+        if stats.fixed:
+            fixed.add_metric([stats.fixed], 1)
+        yield fixed
         yield _gauge("koordnri_resctrl_groups", "Resctrl groups of ours that exist", stats.groups)
         yield _gauge(
             "koordnri_resctrl_groups_refused", "Resctrl groups that are wanted and could not be made", stats.refused

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from koordnri.model import Pod
+from koordnri.model import NodeState, Pod
+from koordnri.policy import Policy
 from koordnri.reconcile.planner import World
 from koordnri.reconcile.resctrl import ResctrlGroups
+from koordnri.reconcile.resctrl_plan import plan
 
 TellPod = Callable[[Pod, str, str], None]
 """pod, reason (one CamelCase word), message"""
@@ -34,12 +36,16 @@ class CacheShares:
         self._log = log
         self._tell_pod = tell_pod
         self._errors: frozenset[str] = frozenset()
+        self._told = ""
+        """why no group can be made and no thread moved, as it was logged"""
 
     def groups(self, pods: Iterable[Pod], world: Callable[[], World]) -> None:
         """Make, correct and remove groups; `pods` are all of the node."""
-        if not self._groups.may_move():
-            return  # groups that no thread can be put into would only be told of as failures
         policy, node = world().snapshot
+        fixed = self._groups.fixed()
+        self._tell_fixed(fixed, pods, policy, node)
+        if fixed:
+            return  # groups that no thread can be put into would only be told of as failures
         refused = self._groups.refused
         for group, what, error, pod in self._groups.reconcile(pods, policy, node, complete=self._complete()):
             if what == "note" or not error:
@@ -51,9 +57,19 @@ class CacheShares:
         if self._groups.refused != refused:
             self._retake()
 
+    def _tell_fixed(self, fixed: str, pods: Iterable[Pod], policy: Policy, node: NodeState) -> None:
+        """Once per reason, and only where somebody wants a group."""
+        if node.resctrl is None:
+            return
+        if node.resctrl.fixed != fixed:
+            self._retake()
+        if fixed and fixed != self._told and plan(pods, policy, node).groups:
+            self._told = fixed
+            self._log.warning("resctrl_fixed", error=fixed)
+
     def threads(self, places: Mapping[str, str], cgroup_version: int, *, sweep: bool) -> None:
         """Bring the threads of containers (cgroup → group) to where they belong."""
-        if not self._groups.may_move():
+        if self._groups.fixed():
             return
         settled = self._groups.settle(places, cgroup_version)
         for error in set(settled.errors) - self._errors:

@@ -41,6 +41,7 @@ MOST_PASSES = 10
 """How often one `settle` looks for threads that are elsewhere. Each look catches up with those that were born during the one before; a
 container that makes threads faster than that is caught up with by the next pass."""
 OWN_PID_NAMESPACE = "thread ids are not the host's: the daemon runs in a pid namespace of its own, set hostPID: true"
+READ_ONLY = "resctrl is mounted read-only where the daemon runs: mount the host's /sys/fs/resctrl there, writable"
 NO_CLASS = "the CPU has no class of service or monitor left for another group"
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -74,6 +75,8 @@ class Stats:
         """of ours, that exist"""
         self.refused = 0
         """that are wanted and could not be made"""
+        self.fixed = ""
+        """why none can be made and no thread moved, as decisions were told last"""
         self.actions: Counter[tuple[str, str]] = Counter()
         """(made, schemata, removed or emptied; ok or refused) → count"""
         self.drift = 0
@@ -125,9 +128,11 @@ class ResctrlGroups:
         self._counted: dict[tuple[str, int, str], int] = {}
         """(group, cache id, counter) → as last read"""
 
-    def may_move(self) -> bool:
-        """Whether thread ids are the host's, as they are with hostPID: only then can anything be put into a group."""
-        return self._tree.shares_pids()
+    def fixed(self) -> str:
+        """Why nothing can be put into a group; "" when it can. Thread ids are the host's only with hostPID."""
+        if not self._tree.shares_pids():
+            return OWN_PID_NAMESPACE
+        return "" if self._tree.is_writable() else READ_ONLY
 
     # -- groups -------------------------------------------------------------------------------------------------------
 
@@ -153,10 +158,14 @@ class ResctrlGroups:
         return outcomes
 
     def told(self, node: NodeState) -> NodeState:
-        """The node as decisions are to see it: with the groups that could not be made."""
-        if node.resctrl is None or node.resctrl.refused == self.refused:
+        """The node as decisions are to see it: with the groups that could not be made, and whether any can."""
+        if node.resctrl is None:
+            self.stats.fixed = ""
             return node
-        return replace(node, resctrl=replace(node.resctrl, refused=self.refused))
+        self.stats.fixed = fixed = self.fixed()
+        if node.resctrl.refused == self.refused and node.resctrl.fixed == fixed:
+            return node
+        return replace(node, resctrl=replace(node.resctrl, refused=self.refused, fixed=fixed))
 
     def _bring(self, wanted: Plan, present: frozenset[str]) -> list[GroupOutcome]:
         outcomes: list[GroupOutcome] = []
@@ -260,8 +269,8 @@ class ResctrlGroups:
         return outcomes
 
     def _empty(self, group: str) -> str:
-        if not self._tree.shares_pids():
-            return OWN_PID_NAMESPACE
+        if fixed := self.fixed():
+            return fixed
         try:
             for _ in range(MOST_PASSES):
                 threads = self._tree.tasks(group)
@@ -335,9 +344,9 @@ class ResctrlGroups:
 
         patience_s   how long to wait for a group that the reconcile thread has yet to make
         """
-        if not group:
+        if not group or self.fixed():  # then it is where the runtime put it, and nobody can do more
             return True
-        if pid <= 0 or not is_ours(group) or not self._tree.shares_pids():
+        if pid <= 0 or not is_ours(group):
             self.stats.placed["refused"] += 1
             return False
         until = self._monotonic() + patience_s
@@ -372,8 +381,8 @@ class ResctrlGroups:
         present = self._tree.groups()
         if present is None:
             return Settled(0, 0, ())
-        if places and not self._tree.shares_pids():
-            return Settled(0, 0, (OWN_PID_NAMESPACE,))
+        if places and (fixed := self.fixed()):
+            return Settled(0, 0, (fixed,))
         ours = {group for group in present if is_ours(group)}
         look_at = {d: g for d, g in places.items() if g in ours or (not g and ours)}
         moved, left, errors = 0, 0, dict[str, None]()

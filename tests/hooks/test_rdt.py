@@ -1,5 +1,7 @@
 """Hook rdt: which resctrl group a container belongs to, and by which way it gets there."""
 
+from dataclasses import replace
+
 import pytest
 from koordnri_hooks.rdt import RDT
 from one_hook import BESTEFFORT, BURSTABLE, GUARANTEED, context, faults, pod, policy_of, run, values
@@ -67,6 +69,20 @@ def test_a_running_container_follows_by_its_threads(event):
     decision = run(RDT(), context(pod("LS"), node=NODE, policy=ENABLED, event=event))
     assert values(decision) == {"rdt.closid": "LS"}
     assert decision.settings["rdt.closid"].route == "resctrl"
+
+
+def test_without_rights_only_what_is_created_joins_a_group_and_only_one_that_exists():
+    node = replace(NODE, resctrl=replace(node_with("LS").resctrl, fixed="no rights"))
+    joins = run(RDT(), context(pod("LS"), node=node, policy=ENABLED))
+    assert joins.settings["rdt.closid"][2:] == ("LS", "rdt", "resctrl group of the class", "adjust")
+    own = run(RDT(), context(pod("LS", annotations=OWN), node=node, policy=ENABLED))
+    assert values(own) == {"rdt.closid": "LS"}
+    assert own.settings["rdt.closid"].reason.startswith("no resctrl group of the pod's own: no rights; ")
+    be = run(RDT(), context(pod("BE", BESTEFFORT), node=node, policy=ENABLED))
+    assert be.skipped == {"rdt.closid": "resctrl group BE could not be made: no rights"}
+    for event in (Event.UPDATE, Event.SYNC):
+        runs = run(RDT(), context(pod("LS"), node=node, policy=ENABLED, event=event))
+        assert (runs.settings, runs.skipped) == ({}, {"rdt.closid": "no rights"})
 
 
 def test_a_pod_whose_own_group_could_not_be_made_joins_its_class_and_says_why():

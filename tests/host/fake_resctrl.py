@@ -64,6 +64,8 @@ class FakeResctrl(ResctrlFiles):
         self.cgroups: set[str] = set()
         self.log: list[tuple[object, ...]] = []
         self.pid_shown = str(os.getpid())
+        self.read_only = False
+        """how it is mounted where the daemon runs"""
         self.before_write: Callable[[str, str], None] = lambda path, text: None
         """what happens just before a write: threads come and go, or it raises OSError"""
         self.before_read: Callable[[str], None] = lambda path: None
@@ -95,6 +97,10 @@ class FakeResctrl(ResctrlFiles):
     def exists(self, path: str) -> bool:
         below = path.removeprefix(_CGROUPS).strip("/")
         return self.version == 2 or below in ("", "cpu", "cpuset")
+
+    def writable(self, path: str) -> bool:
+        assert path == f"{_TOP}/tasks"
+        return not self.read_only
 
     def process_id_at(self, proc: str) -> str:
         assert proc == f"{ROOT}/proc"

@@ -120,6 +120,16 @@ def test_a_pid_namespace_of_our_own_is_found_out() -> None:
     assert ResctrlTree(Path("/")).shares_pids()  # the real /proc
 
 
+def test_nothing_is_known_against_writing_to_what_is_not_there_or_may_be_written(tmp_path: Path) -> None:
+    assert ResctrlTree(tmp_path).is_writable()
+    (tmp_path / "sys/fs/resctrl").mkdir(parents=True)
+    (tmp_path / "sys/fs/resctrl/tasks").touch()
+    assert ResctrlTree(tmp_path).is_writable()
+    kernel = FakeResctrl()
+    kernel.read_only = True
+    assert not kernel.tree.is_writable()
+
+
 def test_monitors_are_read_and_what_hardware_does_not_tell_is_left_out() -> None:
     kernel = FakeResctrl(ids=(0, 11))
     kernel.tree.make("BE")

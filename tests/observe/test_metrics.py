@@ -36,6 +36,7 @@ METRICS = {
     "koordnri_record_route_info": ("gauge", {("route",)}),
     "koordnri_record_routes_off": ("gauge", {()}),
     "koordnri_unrecorded_containers": ("gauge", {()}),
+    "koordnri_resctrl_fixed": ("gauge", {("reason",)}),
     "koordnri_resctrl_groups": ("gauge", {()}),
     "koordnri_resctrl_groups_refused": ("gauge", {()}),
     "koordnri_resctrl_actions": ("counter", {("action", "outcome")}),
@@ -72,6 +73,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driven]:
         stats.failures["cpu.quota", "write", "refused"] = 4
         it.daemon.recorder.stats.pushes["unsolicited", "recorded"] = 5
         cache = it.daemon.groups.stats
+        cache.fixed = "no rights"
         cache.actions["made", "ok"] = cache.placed["placed"] = 1
         cache.occupancy_bytes, cache.traffic_bytes = {("BE", 0): 4096}, {("BE", 0, "total"): 8192}
         stats.last_pass_s, stats.changed_to_verified_s = 0.25, 1.5

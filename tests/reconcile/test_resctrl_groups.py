@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from koordnri.model import Event
-from koordnri.reconcile.resctrl import MOST_PASSES, NO_CLASS, OWN_PID_NAMESPACE
+from koordnri.reconcile.resctrl import MOST_PASSES, NO_CLASS, OWN_PID_NAMESPACE, READ_ONLY
 from tests.host.fake_resctrl import FakeResctrl
 from tests.reconcile.resctrl_node import OFF, ResctrlNode, asks, classes
 
@@ -451,9 +451,24 @@ def test_in_a_pid_namespace_of_our_own_no_thread_is_touched_and_the_reason_is_to
     node.pod("p", "BE")
     _, settled = node.run_pass()
     assert settled.errors == (OWN_PID_NAMESPACE,)
-    assert not node.groups.place(next(iter(node.kernel.threads)), "BE")
+    assert node.groups.place(next(iter(node.kernel.threads)), "BE"), "nobody is to try again"
+    assert node.groups.stats.placed == {}
     assert node.group_of("p") == {""}
     assert node.lines("BE") == HALF, "groups need no thread ids: the runtime puts new containers into them"
+
+
+def test_decisions_are_told_why_nothing_can_be_put_into_a_group():
+    node = ResctrlNode()
+    node.set_policy(**BE_HALF)
+    node.pod("p", "BE")
+    assert node.decided("p") == "BE"
+    node.kernel.read_only = True
+    assert (node.node.resctrl.fixed, node.decided("p")) == (READ_ONLY, "")
+    node.kernel.pid_shown = "4242"
+    node = node.restarted()
+    assert node.node.resctrl.fixed == node.groups.stats.fixed == OWN_PID_NAMESPACE
+    node.kernel.mounted = False
+    assert (node.node.resctrl, node.groups.stats.fixed) == (None, "")
 
 
 # -- monitoring -------------------------------------------------------------------------------------------------------
