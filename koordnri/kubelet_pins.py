@@ -10,8 +10,9 @@ replaces it at every change. Life of an entry:
     its pod goes                                                                               none are left
     Synchronize                                                                                all anew, from what is there
 
-The second is how we hear that kubelet took CPUs back from whom we still see: an init container or a pod that has ended. It tells all who
-share within 10 s. A creation that gives such CPUs to somebody who shares tells nothing: a slow one may have been reckoned before.
+The second is how we hear that kubelet took CPUs back from whom we still see, as from a pod that has ended and whose sandbox is still to
+be removed. It tells all who share within 10 s. A creation that gives such CPUs to somebody who shares tells nothing: a slow one may have
+been reckoned before.
 """
 
 from __future__ import annotations
