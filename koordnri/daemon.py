@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 import threading
 import time
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from koordnri.allocator import Allocator
 from koordnri.chain import Chain, Snapshot, load_hooks
+from koordnri.garbage import GarbageCollector
 from koordnri.host import read_node
 from koordnri.host.resctrl_groups import ResctrlTree
 from koordnri.host.writer import Writer
@@ -245,12 +245,11 @@ class Daemon:
             registry, state = make_registry(self), self._operator.policy_state
             self._server = Server(*self.config.listen, registry, self.problems, state)
         self.log.info("started", hooks=list(self.chain.order), node=self.present.node.name, port=self.port)
-        # What lives now lives for ever; without this a full collection walks all imported modules while a container waits.
-        gc.collect()
-        gc.freeze()
+        garbage = GarbageCollector()
+        garbage.start()
         self.sources.watch()
         try:
-            self._loop()
+            self._loop(garbage)
         finally:
             self.session.stop()
             if self._cluster is not None:
@@ -268,6 +267,7 @@ class Daemon:
             self._lock.release()
             self.log.info("stopped")
             self.writer.close()
+            garbage.stop()
         if self._failure is not None:
             raise self._failure
         return 0
@@ -302,7 +302,7 @@ class Daemon:
             )
         return found
 
-    def _loop(self) -> None:
+    def _loop(self, garbage: GarbageCollector) -> None:
         looks, look_at = 0, 0.0
         patience = time.monotonic() + CLUSTER_PATIENCE_S
         while not self._stopping:
@@ -324,6 +324,7 @@ class Daemon:
             if time.monotonic() >= look_at:
                 looks, look_at = looks + 1, time.monotonic() + NODE_TICK_S
                 self._look_at_node(full=looks % FULL_REFRESH_TICKS == 0)
+                garbage.step()
 
     def _pace_s(self) -> float:
         waits_for_cluster = self._nri.ident is None and self._cluster is not None
