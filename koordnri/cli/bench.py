@@ -29,6 +29,8 @@ and the part `reconcile`
          "idle_cpu_percent": {"everything": 0.5, "defaults"},  of one core, sweeps included
          "create_us": {"idle" | "flipping": {"p50", "p90", "p99"}, "p99_ratio": 1.5},
                                                          CreateContainer, also beside a policy that changes every 200 ms
+         "cleared_s": {"min", "p50", "max"},             from CreateContainer of one that the node gives CPUs of its own, until as many
+                                                         others have left them and it may start
          "targets": {"verified_s": 0.3, …}}}             what is to be reached at most, with 500 containers
 """
 

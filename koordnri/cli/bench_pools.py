@@ -1,0 +1,59 @@
+"""How soon the CPUs are clear that a node gives to one container: every other has left them, and only then does it run."""
+
+from __future__ import annotations
+
+import time
+
+from koordnri.cli import bench_load as load
+from koordnri.cli.bench_daemon import Daemon, started
+from koordnri.cli.bench_figures import BenchError, spread
+from koordnri.cli.bench_host import cgroup_of, write_cgroups
+from koordnri.cli.bench_policy import defaults
+from koordnri.model import CPUSet
+from koordnri.wire.versions import Version
+
+KIND = load.Kind("own", "guaranteed", "LSR", lambda _number: {}, "CPUSetCPUs", "cpuset.cpus")
+"""No scheduler has assigned CPUs to such a pod, so the node does."""
+
+
+def cleared_s(containers: int, version: Version, turns: int) -> dict[str, float]:
+    """Seconds from the runtime's request to create the container until its StartContainer is answered.
+
+    containers   that share CPUs beside it, each of which has to leave some
+
+    Raises BenchError.
+    """
+    pinned = sum(kind.name == "lsr" for kind in load.KINDS)
+    all_of_them = containers * len(load.KINDS) // (len(load.KINDS) - pinned)
+    with started(all_of_them, version, defaults(), cgroups=True) as daemon:
+        return spread([_turn(daemon, all_of_them + turn) for turn in range(turns)], 3)
+
+
+def _turn(daemon: Daemon, number: int) -> float:
+    runtime, pod = daemon.runtime, load.make_pod(KIND, number)
+    container = load.make_container(pod, KIND, number)
+    write_cgroups(daemon.host, pod, [])
+    runtime.run_pod_sandbox(pod)
+    daemon.settle()
+    began = time.perf_counter()
+    state = runtime.create_container(pod.id, container)
+    write_cgroups(daemon.host, pod, [container])
+    runtime.start_container(container.id)
+    took_s = time.perf_counter() - began
+    own = CPUSet.parse(state.spec.linux.resources.cpu.cpus)
+    if not own:
+        raise BenchError(
+            f"expected koordnri to give CPUs to a container of kind {KIND.name}, it gave none\n{daemon.tail()}"
+        )
+    _check_clear(daemon, own, container.id)
+    runtime.remove_container(container.id)
+    runtime.remove_pod_sandbox(pod.id)
+    return took_s
+
+
+def _check_clear(daemon: Daemon, own: CPUSet, owner: str) -> None:
+    for other in daemon.runtime.containers.values():
+        pod = daemon.runtime.pods[other.pod_id].message
+        file = daemon.host / "sys/fs/cgroup" / cgroup_of(pod, other.spec) / "cpuset.cpus"
+        if other.spec.id != owner and (on := CPUSet.parse(file.read_text()) & own):
+            raise BenchError(f"{file}: expected no CPU of {own} when their owner runs, it has {on}\n{daemon.tail()}")
