@@ -227,6 +227,14 @@ def test_normalisation_scales_the_quota_of_LS_and_unlabelled(qos, quota, ratio, 
     assert values(run_pod(CFSQuota(), pod(qos, resources=Resources(cpu_quota=quota)), node)) == wanted
 
 
+def test_on_v1_a_pod_keeps_kubelets_quota_and_says_why():
+    one = pod("LS", resources=Resources(cpu_quota=100_000))
+    decision = run_pod(CFSQuota(), one, NodeState(cgroup_version=1, normalization_ratio=Fraction("1.2")))
+    assert values(decision) == {}
+    assert decision.skipped["cpu.quota"].startswith("on cgroup v1 the pod keeps kubelet's quota")
+    assert run_pod(CFSQuota(), one, NodeState(cgroup_version=1)).skipped == {}, "nobody normalises"
+
+
 @pytest.mark.parametrize("qos", ["LSE", "LSR", "LS", "", "SYSTEM"])
 def test_v17_a_pinned_container_and_its_pod_lose_their_quota(qos):
     one = pod(qos, GUARANTEED, {STATUS: {"cpuset": " 2-4 "}}, resources=Resources(cpu_quota=300_000))

@@ -80,6 +80,12 @@ def test_v39_a_pod_bursts_by_what_its_containers_do_together():
     assert pod_burst(one, V2, HALF) == 400_000
 
 
+def test_a_container_without_limit_adds_nothing_to_a_pod_that_has_one_of_its_own():
+    one = pod("LS", resources=asked(5), spec=spec(a="5", b=None))
+    assert pod_burst(one, ANOLIS) == 5_000_000
+    assert pod_burst(one, V2) == 500_000
+
+
 def test_v40_a_pod_without_limit_has_no_burst():
     one = pod("LS", resources=Resources(8192, -1), spec=spec(a="5", b=None))
     decision = run_pod(CFSQuota(), one, V1, AUTO)

@@ -100,6 +100,14 @@ def test_bad_batch_memory_is_the_pods_fault_and_told_with_its_place(annotation, 
         assert problem in str(caught.value)
 
 
+def test_the_largest_batch_resources_are_those_that_the_kernel_counts():
+    most = 2**63 - 1
+    assert values(run(Memory(), context(be(main=batch(None, str(most))))))["memory.limit"] == most
+    assert values(run_pod(Memory(), be(main=batch(None, most), side=batch(None, most))))["memory.limit"] == most
+    with pytest.raises(AnnotationError, match=f"expected 0..{most}"):
+        run(Memory(), context(be(main=batch(None, str(most + 1)))))
+
+
 def high(request, limit, percent, page=4096):
     return (request + (limit - request) * percent // 100) // page * page
 
