@@ -54,13 +54,13 @@ def batch_of(pod: Pod, container: str, resource: str) -> Batch | None:
     return found
 
 
-def batches_of(pod: Pod, resource: str) -> list[Batch]:
-    """One batch resource of every container, for the sums of the pod; [] when there are none. Raises PodError for the first bad one."""
-    found = []
-    for batch in (batch_table(pod, resource) or {}).values():
+def batches_of(pod: Pod, resource: str) -> dict[str, Batch]:
+    """Container → one batch resource, of all, for what the pod has; {} when there are none. Raises PodError for the first bad one."""
+    found = {}
+    for name, batch in (batch_table(pod, resource) or {}).items():
         if isinstance(batch, PodError):
             raise batch
-        found.append(batch)
+        found[name] = batch
     return found
 
 

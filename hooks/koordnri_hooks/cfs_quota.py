@@ -9,12 +9,13 @@ and koordlet scales it a second time at every update. How pods and classes stand
 
 Where we do what koordlet meant rather than what it does: a normalised quota stays above the 1000 µs that the kernel takes; an
 empty table of batch resources leaves the pod alone; batch-cpu goes by kubelet's CFS period where that is not 100 ms, on the pod too, whose
-quota is the sum of its containers' as they are after rounding. Source: koordlet.md 1.10, 2.2, 2.4.
+quota is the sum of its containers' as they are after rounding, of those that run at the same time (phases.py). Source: koordlet.md 1.10,
+2.2, 2.4.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from fractions import Fraction
 
 from koordnri.model import (
@@ -34,6 +35,7 @@ from koordnri_hooks.assigned import assigned_cpus
 from koordnri_hooks.batch import batch_of, batches_of
 from koordnri_hooks.cpu_burst import set_burst, set_pod_burst
 from koordnri_hooks.group_identity import set_class_scheduling, set_pod_identity
+from koordnri_hooks.phases import most_together
 
 _Context = ContainerContext | PodContext
 
@@ -64,7 +66,7 @@ class CFSQuota(Hook):
             if batch is None:
                 ctx.skip(CPU_QUOTA, NO_BATCH)
             else:
-                _set_batch(ctx, batch.request or 0, (batch.limit or 0,))
+                _set_batch(ctx, batch.request or 0, {ctx.container.name: batch.limit or 0})
         elif not pinned:
             _set_normalised(ctx, qos)
         if pinned and not ctx.policy.cpuset.keep_quota:
@@ -80,7 +82,8 @@ class CFSQuota(Hook):
         if qos is QoSClass.BE:
             batches = batches_of(ctx.pod, BATCH_CPU)
             if batches:
-                _set_batch(ctx, sum(b.request or 0 for b in batches), [b.limit or 0 for b in batches])
+                requests = {name: b.request or 0 for name, b in batches.items()}
+                _set_batch(ctx, most_together(ctx.pod, requests), {name: b.limit or 0 for name, b in batches.items()})
             else:
                 ctx.skip(CPU_QUOTA, NO_BATCH)
         elif not pinned:
@@ -93,25 +96,25 @@ class CFSQuota(Hook):
         set_class_scheduling(ctx)
 
 
-def _set_batch(ctx: _Context, request_milli: int, limits_milli: Sequence[int]) -> None:
-    """Shares from the request; quota from the limits of the containers, where 0 is without limit."""
+def _set_batch(ctx: _Context, request_milli: int, limits_milli: Mapping[str, int]) -> None:
+    """Shares from the request; quota from the limits by container, where 0 is without limit."""
     ctx.set(CPU_SHARES, milli_to_shares(request_milli), "batch-cpu request")
     threshold = ctx.policy.threshold
     if threshold.enable and threshold.cpu_suppress_policy == "cfsQuota":
         # The besteffort directory's quota is moved under them, and v1 refuses a child above its parent.
         ctx.set(CPU_QUOTA, UNLIMITED, "BE is suppressed by quota, one level up")
         return
-    if min(limits_milli) <= 0:
+    if min(limits_milli.values()) <= 0:
         ctx.set(CPU_QUOTA, UNLIMITED, "no batch-cpu limit")
         return
     period_us = ctx.baseline.cpu_period or CFS_PERIOD_US
-    quotas_us = [milli_to_quota_us(milli, period_us) for milli in limits_milli]
+    quotas_us = {name: milli_to_quota_us(milli, period_us) for name, milli in limits_milli.items()}
     ratio = ctx.node.normalization_ratio
     reason = "batch-cpu limit"
     if ratio is not None and _speeds_up(ratio):
-        quotas_us = [_normalised(quota_us, ratio) for quota_us in quotas_us]
+        quotas_us = {name: _normalised(quota_us, ratio) for name, quota_us in quotas_us.items()}
         reason = "batch-cpu limit, normalised by the node's CPU ratio"
-    ctx.set(CPU_QUOTA, sum(quotas_us), reason)
+    ctx.set(CPU_QUOTA, most_together(ctx.pod, quotas_us), reason)
     if period_us != CFS_PERIOD_US and ctx.__class__ is PodContext:
         # kubelet tells the period with the pod, but gives it to the containers only where, as here, it sees no limit.
         ctx.set(CPU_PERIOD, period_us, "kubelet's CFS period, as its containers have it")

@@ -44,6 +44,7 @@ from koordnri.model.fields import MEMORY_HIGH, MEMORY_LIMIT, MEMORY_LOW, MEMORY_
 from koordnri.model.routes import Refusal
 from koordnri_hooks.batch import MOST, batch_of, batches_of
 from koordnri_hooks.memory_request import NO_REQUEST, pod_request, request_of
+from koordnri_hooks.phases import most_together
 
 if TYPE_CHECKING:
     from koordnri.policy import MemoryQOS, Policy
@@ -109,14 +110,14 @@ class Memory(Hook):
         pod = ctx.pod
         limit = ctx.baseline.memory_limit or UNLIMITED
         if pod.qos is QoSClass.BE:
-            limits = [b.limit or 0 for b in batches_of(pod, BATCH_MEMORY)]
+            limits = {name: b.limit or 0 for name, b in batches_of(pod, BATCH_MEMORY).items()}
             if not limits:
                 ctx.skip(MEMORY_LIMIT, NO_BATCH)
-            elif 0 in limits:
+            elif 0 in limits.values():
                 limit = UNLIMITED
                 ctx.set(MEMORY_LIMIT, limit, "a container without batch-memory limit")
             else:
-                limit = min(sum(limits), _MOST)
+                limit = min(most_together(pod, limits), _MOST)
                 ctx.set(MEMORY_LIMIT, limit, "sum of batch-memory limits")
         qos = _memory_qos(ctx)
         if qos is not None:

@@ -3,7 +3,8 @@
 NRI does not tell requests. They are known for BE (batch-memory), for Guaranteed (the limit) and BestEffort (none), and for others
 once the pod's spec has been read. Where one cannot be known it is None, which is not 0.
 
-A pod's is the sum of its containers', by the same function, so that what is protected of them fits into what is protected of it.
+A pod's is the sum of its containers' that run at the same time, by the same function, so that what is protected of them fits into what
+is protected of it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from koordnri.model.annotations import BATCH_MEMORY
 from koordnri.model.errors import PodError
 from koordnri.model.pod import ContainerSpec, PodSpec
 from koordnri_hooks.batch import MOST, batch_of, batch_table
+from koordnri_hooks.phases import most_together
 
 NO_REQUEST = "memory request is not known: NRI does not carry it and the pod's spec has not been read"
 _MOST = MOST[BATCH_MEMORY]
@@ -47,7 +49,7 @@ def pod_request(pod: Pod, limit: int) -> int | None:
     elif pod.kube_qos is not KubeQoS.BESTEFFORT and not names:
         return limit if pod.kube_qos is KubeQoS.GUARANTEED and limit > 0 else None
     # Of a container that only the batch resources name, they tell all.
-    return sum(request_of(pod, name, 0) or 0 for name in sorted(names))
+    return most_together(pod, {name: request_of(pod, name, 0) or 0 for name in sorted(names)})
 
 
 def _of_spec(pod: Pod, spec: PodSpec) -> Mapping[str, int | PodError]:

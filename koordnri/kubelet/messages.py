@@ -40,10 +40,13 @@ def pod_messages(manifest: PodManifest, node: NodeState, name: str = "pod") -> S
     qos = kube_qos(manifest.spec)
     sandbox = _sandbox(manifest, node, qos, name)
     containers = [_container(c, manifest.spec, sandbox, node, qos) for c in manifest.spec.all_containers]
-    spec = PodSpec(
-        {c.name: ContainerSpec(c.resources.requests, c.resources.limits) for c in manifest.spec.all_containers}
-    )
     run_first = frozenset(c.name for c in manifest.spec.init_containers if not c.sidecar)
+    spec = PodSpec(
+        {
+            c.name: ContainerSpec(c.resources.requests, c.resources.limits, c.name in run_first)
+            for c in manifest.spec.all_containers
+        }
+    )
     return SimulatedPod(sandbox, containers, spec, qos, run_first)
 
 

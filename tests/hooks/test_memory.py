@@ -212,6 +212,19 @@ def test_an_unknown_request_is_said_and_never_guessed(one):
     assert decision.skipped == dict.fromkeys(("memory.min", "memory.low", "memory.high"), NO_REQUEST) | NO_WATERMARKS
 
 
+@pytest.mark.parametrize(
+    "one",
+    [
+        pytest.param(pod("LS", resources=Resources(memory_limit=GI)), id="Burstable-whose-limit-is-no-request"),
+        pytest.param(guaranteed("LS"), id="Guaranteed-without-limit"),
+    ],
+)
+def test_a_pods_unknown_request_is_said_and_never_guessed(one):
+    decision = run_pod(Memory(), one, NODE, classes(ls=(10, 10, 10)))
+    assert values(decision) == {}
+    assert {"memory.min": NO_REQUEST, "memory.low": NO_REQUEST}.items() <= decision.skipped.items()
+
+
 def test_a_bad_quantity_of_the_spec_names_the_spec():
     one = pod("LS", spec=PodSpec({"main": ContainerSpec({"memory": "much"}, {})}))
     with pytest.raises(PodError, match=r"^spec\.containers\.main: memory: expected a quantity"):
