@@ -200,6 +200,11 @@ def test_a_container_of_a_dra_driver_is_left_alone():
     assert "DRA" in made.skipped["cpu.cpus"]
 
 
+def test_other_containers_beside_a_dra_drivers_follow_their_class():
+    node = replace(NODE, dra_cpus={"another": {"main": "3"}, "sandbox": {"side": "4"}})
+    assert values(run(CPUSetHook(), context(pod("LS", BURSTABLE), node=node))) == {"cpu.cpus": "0-7,8-15"}
+
+
 def test_besteffort_is_kept_off_lses_cpus_where_the_pools_are_our_own_reckoning():
     assert values(run(CPUSetHook(), context(pod("", BESTEFFORT), node=NODE))) == {}
     assert values(run(CPUSetHook(), context(pod("", BESTEFFORT), node=replace(OWN, own_cpus={})))) == {
@@ -239,6 +244,18 @@ def test_memory_is_bound_to_nodes_that_have_some_and_kubelets_choice_stands(cpus
     made = run(CPUSetHook(), context(pod("LSR", GUARANTEED), Resources(mems=asked), node, bind))
     assert values(made).get("cpu.mems") == mems
     assert reason in made.skipped.get("cpu.mems", "")
+
+
+@pytest.mark.parametrize(
+    ("one", "node"),
+    [
+        pytest.param(pod("BE", BESTEFFORT), NODE, id="no-CPUs-decided"),
+        pytest.param(pod("LSR", GUARANTEED, {STATUS: {"cpuset": "2"}}), NodeState(), id="no-topology"),
+    ],
+)
+def test_without_knowing_its_cpus_nodes_no_memory_is_bound(one, node):
+    bind = policy_of(koordnri_config={"hooks": {"cpuset": {"memoryBind": True}}})
+    assert "cpu.mems" not in values(run(CPUSetHook(), context(one, node=node, policy=bind)))
 
 
 # -- what kubelet pinned ----------------------------------------------------------------------------------------------
