@@ -83,6 +83,8 @@ class Planner:
         """pods whose cgroup a sweep has seen"""
         self._ours: dict[tuple[str, str], _Seen] = {}
         """(pod, field) → what we know of its file"""
+        self._met: set[str] = set()
+        """pods that were decided before"""
 
     def plan(self, pod: Pod, world: World, writer: Writer, look: Look) -> PodPlan:
         """Decide one pod, and say which of its files are to be gone through.
@@ -107,6 +109,7 @@ class Planner:
         before = self._before(pod, directory, writer, node.cgroup_version)
         entries = self._ledger.containers_of(pod.id)
         containers = [Container(entry.id, entry.name, pod.id, entry.baseline) for entry in entries]
+        before |= self._lost(pod, before, containers, world.snapshot, writer, directory)
         kubelets = kubelets_files(directory, before, writer)
         as_set = as_kubelet_set_it(pod, before, kubelets)
         decision = self._chain.decide_pod(as_set, world.snapshot, containers)
@@ -204,6 +207,7 @@ class Planner:
         there = {pod.id for pod in self._ledger.pods()} | CLASS_IDS
         self._ours = {key: value for key, value in self._ours.items() if key[0] in there}
         self._there &= there
+        self._met &= there
 
     def note_before(self, goals: Iterable[Goal], writer: Writer) -> bool:
         """Note what is in the pods' files that are about to be written for the first time. True when something was noted."""
@@ -242,6 +246,33 @@ class Planner:
                 self._ledger.rebase(pod.id, name, found)
                 self._ours[pod.id, name] = _Seen(ours.wanted, found, right=False)
         return before
+
+    def _lost(
+        self,
+        pod: Pod,
+        before: Mapping[str, Any],
+        containers: Sequence[Container],
+        snapshot: Snapshot,
+        writer: Writer,
+        directory: str,
+    ) -> dict[str, Any]:
+        """The note of a pod's quota that a lost state directory took along: what stands there would else be scaled once more.
+
+        It is ours when it is what we would make of the quota that kubelet gives to a pod whose containers all have one: their sum.
+        """
+        name, first = fields.CPU_QUOTA.name, pod.id not in self._met
+        self._met.add(pod.id)
+        quotas = [c.baseline.cpu_quota or 0 for c in containers]
+        if not first or name in before or not quotas or min(quotas) <= 0:
+            return {}
+        kubelets, found = sum(quotas), writer.read(directory, fields.CPU_QUOTA).value
+        if found is None or found == kubelets:
+            return {}
+        as_set = pod.with_resources(msgspec.structs.replace(pod.resources, cpu_quota=kubelets))
+        if self._chain.decide_pod(as_set, snapshot, containers).value(fields.CPU_QUOTA) != found:
+            return {}
+        self._ledger.intend(pod.id, {name: kubelets})
+        return {name: kubelets}
 
 
 def _mean_the_same(one: Snapshot, other: Snapshot) -> bool:

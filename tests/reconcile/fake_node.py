@@ -172,9 +172,12 @@ class FakeNode:
         """One pass over everything."""
         return [done.outcome for done in self.reconciler.reconcile(trigger, self.ledger.pods())]
 
-    def restarted(self, **options: Any) -> FakeNode:
-        """The same node with a new daemon that knows what the state directory has, and was told by Synchronize what runs."""
-        state = json.loads(json.dumps(self.ledger.all_written()))
+    def restarted(self, lost: bool = False, **options: Any) -> FakeNode:
+        """The same node with a new daemon that knows what the state directory has, and was told by Synchronize what runs.
+
+        lost   the state directory is empty
+        """
+        state = {} if lost else json.loads(json.dumps(self.ledger.all_written()))
         new = FakeNode(self.kernel.version, self.kernel, state, self._hooks, **options)
         new.policy, new.state = self.policy, self.state
         for pod in self.ledger.pods():

@@ -266,6 +266,44 @@ def test_a_restarted_daemon_takes_back_what_the_one_before_had_written(version):
     assert node.files() == before
 
 
+def test_a_daemon_that_lost_its_state_directory_scales_no_pod_twice_and_gives_kubelets_quota_back():
+    """On v2, for on v1 pods keep kubelet's."""
+    node = FakeNode(2)
+    both = node.pod("both", cpu_quota=90_000)
+    node.container(both, "a", cpu_quota=60_000)
+    node.container(both, "b", cpu_quota=30_000)
+    one = node.pod("one", told=Resources(cpu_quota=60_000))
+    node.container(one, "a", cpu_quota=60_000)
+    node.container(one, "b")
+    pinned = node.pod("pinned", kube="Guaranteed", qos="LSR", annotations=pinned_to("2,3"), cpu_quota=200_000)
+    node.container(pinned, cpu_quota=200_000, cpu_shares=2048)
+    other = node.pod("other", cpu_quota=33_000)
+    node.container(other, cpu_quota=60_000)
+    node.set_policy(
+        koordnri_config={"clusterStrategy": {"hooks": {"cpuset": {"mode": "off"}, "cfs_quota": {"mode": "off"}}}}
+    )
+    before = node.files()
+    node.set_policy(**HALVED)
+    node.run_pass()
+    assert quotas(node)["both"] == 45_000
+    assert "one" not in quotas(node), "kubelet sets none where a container has none"
+    assert "pinned" not in quotas(node)
+    after = node.files()
+
+    node = node.restarted(lost=True)
+    node.set_policy(**HALVED)
+    node.run_pass()
+    assert {p: t for p, t in node.files().items() if p not in after or after[p] != t}.keys() <= {
+        "kubepods/burstable/other/cpu.max"
+    }
+    node.set_policy(
+        koordnri_config={"clusterStrategy": {"hooks": {"cpuset": {"mode": "off"}, "cfs_quota": {"mode": "off"}}}}
+    )
+    node.run_pass()
+    left = {p for p, t in node.files().items() if before[p] != t}
+    assert left <= {"kubepods/burstable/other/cpu.max"}, "which is neither kubelet's sum nor what we make of it"
+
+
 def test_a_failing_hooks_fields_stay():
     """It has not said that it wants nothing. The pod is told anew, with annotations that cannot be read."""
     node = busy_node(2)
