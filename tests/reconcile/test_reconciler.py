@@ -279,10 +279,6 @@ def test_a_daemon_that_lost_its_state_directory_scales_no_pod_twice_and_gives_ku
     node.container(pinned, cpu_quota=200_000, cpu_shares=2048)
     other = node.pod("other", cpu_quota=33_000)
     node.container(other, cpu_quota=60_000)
-    node.set_policy(
-        koordnri_config={"clusterStrategy": {"hooks": {"cpuset": {"mode": "off"}, "cfs_quota": {"mode": "off"}}}}
-    )
-    before = node.files()
     node.set_policy(**HALVED)
     node.run_pass()
     assert quotas(node)["both"] == 45_000
@@ -291,17 +287,13 @@ def test_a_daemon_that_lost_its_state_directory_scales_no_pod_twice_and_gives_ku
     after = node.files()
 
     node = node.restarted(lost=True)
-    node.set_policy(**HALVED)
     node.run_pass()
-    assert {p: t for p, t in node.files().items() if p not in after or after[p] != t}.keys() <= {
-        "kubepods/burstable/other/cpu.max"
-    }
-    node.set_policy(
-        koordnri_config={"clusterStrategy": {"hooks": {"cpuset": {"mode": "off"}, "cfs_quota": {"mode": "off"}}}}
-    )
+    differs = {path for path, text in node.files().items() if after[path] != text}
+    assert differs <= {"kubepods/burstable/other/cpu.max"}, "which is neither kubelet's sum nor what we make of it"
+    node.set_policy(koordnri_config={"clusterStrategy": {"hooks": {"cfs_quota": {"mode": "off"}}}})
     node.run_pass()
-    left = {p for p, t in node.files().items() if before[p] != t}
-    assert left <= {"kubepods/burstable/other/cpu.max"}, "which is neither kubelet's sum nor what we make of it"
+    assert (quotas(node)["both"], quotas(node)["pinned"]) == (90_000, 200_000)
+    assert "one" not in quotas(node)
 
 
 def test_a_failing_hooks_fields_stay():
