@@ -179,6 +179,13 @@ def test_what_the_kernel_shows_reads_as_it_is_written():
     assert parse("L3:0=zz;x=1;1=f\nnonsense\n") == {"L3": {1: 0xF}}
 
 
+def test_what_no_kernel_shows_is_left_out():
+    assert parse(f"L3:0={'f' * 21};1=ff;2;x=1;3=\nMB:0=ten;1=é;2={'9' * 5000};3=70\nnothing\n") == {
+        "L3": {1: 0xFF},
+        "MB": {3: 70},
+    }
+
+
 @given(st.dictionaries(st.integers(0, 300), st.integers(1, 2**20), min_size=1), st.sampled_from(["L3", "L2CODE", "MB"]))
 def test_a_line_is_read_back(values, resource):
     assert parse(line(resource, values)) == {resource: values}
