@@ -188,7 +188,7 @@ class Allocator:
             if pod.qos is QoSClass.LSE:
                 lse |= cpus
         system = CPUSet.parse(node.system_cpus) if node.system_exclusive else CPUSet()
-        return Taken(lse, own, node.reserved_cpus | node.kubelet_cpus | system | dra)
+        return Taken(lse, own, node.reserved_cpus | node.kubelet_reserved | node.kubelet_cpus | system | dra)
 
     def _forget(self, pod_id: str, name: str) -> None:
         if name in self._given.get(pod_id, {}):

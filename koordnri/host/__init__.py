@@ -17,6 +17,7 @@ from koordnri.host.cpu_model import read_cpu_model, read_turbo
 from koordnri.host.devices import read_storage
 from koordnri.host.files import HostFiles
 from koordnri.host.kubelet import read_cpu_policy
+from koordnri.host.kubelet_config import read_reserved_cpus
 from koordnri.host.memory import page_bytes, read_memory_bytes
 from koordnri.host.memory_nodes import read_memory_nodes
 from koordnri.host.pod_volumes import read_pod_volumes
@@ -95,6 +96,7 @@ def _facts(root: Path) -> dict[str, Any]:
         "page_bytes": page_bytes(),
         "rdma_devices": read_rdma_devices(files),
         "rdma_cm": read_rdma_cm(files),
+        "kubelet_reserved": read_reserved_cpus(files),
         "kubelet_cpu_policy": policy,
         "kubelet_cpus": kubelet_cpus if policy == "static" else CPUSet(),
     }

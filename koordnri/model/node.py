@@ -97,6 +97,8 @@ class NodeState:
     """the same of the cost control of whole disks, whose files only the root of all cgroups has"""
     kubelet_cpu_policy: str = "none"
     reserved_cpus: CPUSet = field(default_factory=CPUSet)
+    kubelet_reserved: CPUSet = field(default_factory=CPUSet)
+    """CPUs that kubelet's own configuration keeps for the system"""
     resctrl: Resctrl | None = None
     ls_pools: tuple[Pool, ...] = ()
     be_pools: tuple[Pool, ...] = ()

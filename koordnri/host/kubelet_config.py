@@ -1,0 +1,46 @@
+"""The CPUs that kubelet's configuration keeps for the system: `reservedSystemCPUs`.
+
+Only where kubelet has its configuration in the usual file (kubeadm, most distributions) and that can be read; else the policy says it
+(`koordnri-config.reservedCPUs`). An option on kubelet's command line, which goes before the file, is not seen.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+from koordnri.host.files import HostFiles
+from koordnri.model import CPUSet
+
+_CONFIG = "var/lib/kubelet/config.yaml"
+_MOST_BYTES = 1 << 20
+_KEY = "reservedSystemCPUs"
+# A whole YAML parser would cost the daemon more than this one key is worth. It stands at the top level, and is a plain or quoted text.
+_LINE = re.compile(rf"^[\"']?{_KEY}[\"']?\s*:\s*[\"']?([^\"'#\r\n]*)[\"']?\s*(?:#.*)?$", re.MULTILINE)
+
+
+def read_reserved_cpus(files: HostFiles) -> CPUSet:
+    """Empty where nothing is reserved, or nobody tells."""
+    text = files.text(_CONFIG, _MOST_BYTES)
+    if text is None:
+        return CPUSet()
+    said = _of_json(text) if text.startswith("{") else _of_yaml(text)
+    try:
+        return CPUSet.parse(said)
+    except (ValueError, AttributeError, TypeError):
+        files.bad(_CONFIG, str(said), f"{_KEY} with a list of CPUs such as 0-1")
+        return CPUSet()
+
+
+def _of_yaml(text: str) -> str:
+    found = _LINE.search(text)
+    said = found.group(1).strip() if found else ""
+    return "" if said in ("null", "~") else said
+
+
+def _of_json(text: str) -> str:
+    try:
+        said: str = json.loads(text).get(_KEY) or ""
+    except (ValueError, RecursionError):
+        return ""  # kubelet has taken it, so it is not JSON but YAML's flow style
+    return said
