@@ -313,6 +313,31 @@ def test_when_no_class_is_left_a_pod_joins_its_class_with_the_reason_until_one_i
     assert {n: node.group_of(n) for n in "bc"} == {"b": {"koordlet-uid-b"}, "c": {"BE"}}
 
 
+class Refusing(FakeResctrl):
+    """A kernel that does not make one group, for another reason than that no class is left."""
+
+    unwanted = "koordlet-uid-a"
+
+    def make(self, path):
+        self.log.append(("tried", path.rpartition("/")[2]))
+        if path.endswith(self.unwanted):
+            self.status = "ok"
+            raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+        super().make(path)
+
+
+def test_a_group_that_is_refused_costs_no_other_and_without_a_class_left_only_the_first_is_tried():
+    node = ResctrlNode(Refusing(num_closids=3))
+    for name in "abcde":
+        node.pod(name, "LS", asks([20, 80]))
+    node.run_pass()
+    assert node.ours() == {"koordlet-uid-b", "koordlet-uid-c"}
+    assert "EPERM" in node.groups.refused["koordlet-uid-a"]
+    assert node.groups.refused["koordlet-uid-d"].startswith(NO_CLASS)
+    assert node.groups.refused["koordlet-uid-e"].startswith(NO_CLASS)
+    assert [act[1] for act in node.kernel.log if act[0] == "tried"] == [f"koordlet-uid-{name}" for name in "abcd"]
+
+
 def test_a_class_comes_before_pods_that_have_groups_of_their_own():
     node = ResctrlNode(FakeResctrl(num_closids=3))
     for name in "ab":
