@@ -137,7 +137,7 @@ class Allocator:
 
     def applied(self, node: NodeState, pods: Iterable[Pod]) -> NodeState:
         """The node with what is given, and with share pools of what is left where Koordinator publishes none. What such a node had
-        before is forgotten.
+        before is forgotten. Whose CPU goes offline keeps the others: they are his, and would else be idle.
         """
         topology = node.topology
         if topology is None:
@@ -147,7 +147,7 @@ class Allocator:
         if node.pools_are_local:
             node = replace(node, ls_pools=(), be_pools=(), pools_are_local=False)
         own = {
-            pod_id: {name: str(g.cpus) for name, g in of_pod.items() if g.cpus <= topology.online}
+            pod_id: {name: str(left) for name, g in of_pod.items() if (left := g.cpus & topology.online)}
             for pod_id, of_pod in self._given.items()
         }
         dra = {pod_id: {n: str(c) for n, c in of_pod.items()} for pod_id, of_pod in self._dra.items()}

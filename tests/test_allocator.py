@@ -178,11 +178,15 @@ def test_a_pool_that_would_be_empty_falls_back_and_says_so():
     assert pools(*allocator.applied(reserved, ()).ls_pools) == ["1-3,8-11", "4-7,12-15"]
 
 
-def test_cpus_that_went_offline_are_nobodys_own():
+def test_of_cpus_that_went_offline_the_others_stay_its_own_until_it_is_made_anew():
     allocator = Allocator()
     give(allocator, "a")
     smaller = NodeState(topology=Topology.of([c for c in NODE.topology.cpus if c.cpu != 8]))
-    assert allocator.applied(smaller, ()).own_cpus == {"a": {}}
+    assert allocator.applied(smaller, ()).own_cpus == {"a": {"main": "0"}}
+    gone = NodeState(topology=Topology.of([c for c in NODE.topology.cpus if c.cpu not in (0, 8)]))
+    assert allocator.applied(gone, ()).own_cpus == {"a": {}}
+    assert allocator.applied(NODE, ()).own_cpus == {"a": {"main": "0,8"}}, "it is back"
+    assert give(allocator, "a", node=smaller) == "1,9"
 
 
 # -- restart ----------------------------------------------------------------------------------------------------------

@@ -86,8 +86,8 @@ def _cores(cpus: list[CPU], count: int, bind: Bind, threads: dict[int, int]) -> 
         return [core[i] for i in range(rounds) for core in by_number if i < len(core)][:count]
     chosen: list[CPU] = []
     broken: list[list[CPU]] = []
-    if bind == "FullPCPUs":  # where siblings are offline: a core of one thread would else take the place of a pair
-        by_number.sort(key=len, reverse=True)
+    # Where siblings are offline, a core of one thread would else take the place of a pair, and a pair be broken for the other half.
+    by_number.sort(key=len, reverse=True)
     for core in by_number:
         if len(core) == threads[core[0].core] and len(core) <= count - len(chosen):
             chosen += core

@@ -66,6 +66,7 @@ def chosen(
         (SNC, 12, "", "", "0-5,24-29"),
         (HOLES, 2, "", "", "0,16"),
         (HOLES, 1, "", "", "5"),  # its sibling 21 is offline: a core of one thread is whole
+        (HOLES, 2, "5-6,22", "", "6,22"),  # a pair before a core of one thread and half a pair
         (HOLES, 1, "", "FullPCPUs", "5"),
         (HOLES, 4, "0,4-6,16,20,22", "FullPCPUs", "0,4,16,20"),  # not core 5 first, after which a pair no longer fits
         (HOLES, 3, "0,4-6,16,20,22", "FullPCPUs", "0,5,16"),
