@@ -475,6 +475,10 @@ def test_what_a_field_has_when_nobody_but_kubelet_sets_it(field, baseline, value
 
 def test_memory_that_nobody_asked_for_is_that_of_all_nodes_that_have_any():
     node = replace(V2, memory_nodes="0-2")
+    bound, ours = Resources(mems="0"), [{"cpu.mems": "0"}]
+    [back] = restorations(Decision(), NOTHING, bound, NOTHING, node, ours)
+    assert (back.field, back.value, back.route) == (fields.CPU_MEMS, "0-2", REPLY)
+    assert restorations(Decision(), NOTHING, bound, NOTHING, node, []) == [], "somebody else bound it"
     assert baseline_value(fields.CPU_MEMS, NOTHING, node) == "0-2"
     assert baseline_value(fields.CPU_MEMS, Resources(mems="1"), node) == "1"
 
