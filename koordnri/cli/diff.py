@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import sys
@@ -43,7 +44,7 @@ class _Given(NamedTuple):
     "--against",
     "against_path",
     metavar="FILE",
-    help="The old policy, likewise. Default: with --live the one in force, else none.",
+    help="The old policy, likewise. Default: with --live the one in force, else koordnri's defaults.",
 )
 @click.option(
     "-f",
@@ -51,7 +52,8 @@ class _Given(NamedTuple):
     "pods_paths",
     multiple=True,
     metavar="FILE",
-    help='Manifests of the pods that run, such as `kubectl get pods -A -o yaml` prints; repeatable; "-" is standard input.',
+    help='Manifests of the pods that run, such as `kubectl get pods -A -o yaml` prints; repeatable; "-" is standard input. Those that '
+    "have ended, or are on another node than --node names, are passed over.",
 )
 @node_option
 @click.option("--live", is_flag=True, help="Ask the daemon of this node about the containers that it has.")
@@ -117,7 +119,7 @@ def _compare_files(
     bad: list[str],
 ) -> Any:
     node = loaded(read_node, node_path, bad) or NodeState()
-    manifests = _pods(pods_paths, bad)
+    manifests = _pods(pods_paths, node.name, bad)
     if bad or new is None:
         raise SystemExit(BAD_INPUT)
     say_of_node(node, node_path)
@@ -137,23 +139,37 @@ def _compare_files(
     return compare(chain, [Running(*pod) for pod in pods], before, after, given=given).as_json()
 
 
-def _pods(paths: Sequence[str], bad: list[str]) -> list[PodManifest]:
-    """The pods of all files. A pod that is in two of them is a mistake, as it is within one."""
+def _pods(paths: Sequence[str], node: str, bad: list[str]) -> list[PodManifest]:
+    """The pods of all files that run on the node (its name, "" when it is not told). A pod that is in two of them is a mistake, as it
+    is within one.
+    """
     manifests: list[PodManifest] = []
     files: dict[tuple[str, str], str] = {}
+    nodes: set[str] = set()
     for path in paths:
         pods = loaded(read_pods, path, bad)
         if pods is None:
             continue
         for note in pods.notes:
             say(f"{path}: {note}")
-        for manifest in pods.pods:
+        nodes |= {place.node for place in pods.places if not place.ended} - {""}
+        here = [not place.ended and (not node or place.node in ("", node)) for place in pods.places]
+        if passed := here.count(False):
+            where = f"have ended, or are not on {node}" if node else "have ended"
+            say(f"{path}: {passed} of {len(here)} pods {where}: passed over")
+        for manifest in itertools.compress(pods.pods, here):
             name = (manifest.metadata.namespace, manifest.metadata.name)
             if name in files:
                 bad.append(path)
                 say(f"{path} cannot be used:\na second pod {'/'.join(name)}; the first is in {files[name]}")
             files.setdefault(name, path)
             manifests.append(manifest)
+    if not node and len(nodes) > 1:
+        say(
+            f"the pods are on {len(nodes)} nodes, and compared as if they were on one, which counts for what they share (CPUs of their "
+            "own, QoS classes): describe one of the nodes with its name by --node, or select its pods, as kubectl does by "
+            "--field-selector spec.nodeName=NAME"
+        )
     return manifests
 
 

@@ -54,7 +54,7 @@ def policy_option(command: T) -> T:
         "--policy",
         "policy_path",
         metavar="FILE",
-        help="A ConfigMap, just its data, or a directory with a file per key. Default: none.",
+        help="A ConfigMap, just its data, or a directory with a file per key. Default: koordnri's defaults.",
     )(command)  # type: ignore[type-var]  # as above
 
 

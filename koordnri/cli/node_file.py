@@ -37,6 +37,9 @@ from koordnri.policy.report import Report
 from koordnri.policy.text import TextError, parse
 from koordnri.policy.units import NotNegative, Positive, Quantity, Text
 
+MAX_BYTES = 4 << 20
+"""A node of 8192 CPUs, each of them listed, takes a quarter of it."""
+
 CPUNumber = Annotated[int, Meta(ge=0, le=MAX_CPU)]
 _NOT_MANAGED = "the daemon has no rights there to make resctrl groups and to move threads (resctrl.managed of the node's description)"
 _DEVICE = re.compile(r"\d{1,7}:\d{1,7}", re.ASCII)
@@ -191,7 +194,11 @@ class NodeDocument(Document, frozen=True, forbid_unknown_fields=True):
 def read_node(path: str | Path) -> NodeState:
     """The node in a file. Raises DocumentError with all mistakes, also for a file that cannot be read."""
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        with Path(path).open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise DocumentError([Mistake("", f"expected at most {MAX_BYTES >> 20} MiB")])
+        text = content.decode("utf-8-sig")
     except OSError as error:
         raise DocumentError([Mistake("", f"cannot be read: {error.strerror}")]) from None
     except UnicodeDecodeError as error:

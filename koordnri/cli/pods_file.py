@@ -24,6 +24,10 @@ from koordnri.policy.text import Mapping, TextError, parse_json
 
 MAX_BYTES = 64 << 20
 """Ten times what `kubectl get pods -A -o yaml` prints for a full node."""
+MAX_DEPTH = 200
+"""Levels of nesting in YAML, of whatever kind of object; libyaml's own recursion knows no end."""
+MAX_REPEATED = 200_000
+"""Values that the aliases of a file may come to in all: a few short lines can ask for billions."""
 
 _TEMPLATES = {
     "Deployment": ("spec", "template"),
@@ -41,6 +45,15 @@ _STDIN = "-"
 _DOCUMENT = re.compile(r"document \d+")
 
 
+class Place(NamedTuple):
+    """Where the API server says that a pod is."""
+
+    node: str = ""
+    """name of the node, "" when it is on none"""
+    ended: bool = False
+    """whether all of its containers have ended for good"""
+
+
 class PodsFile(NamedTuple):
     """What was found."""
 
@@ -48,6 +61,8 @@ class PodsFile(NamedTuple):
     """with name and namespace filled in"""
     notes: list[str]
     """what was passed over"""
+    places: list[Place]
+    """of each of the pods"""
 
 
 class _Found(NamedTuple):
@@ -78,6 +93,7 @@ def load_pods(text: str) -> PodsFile:
     mistakes: list[Mistake] = []
     notes: list[str] = []
     pods: list[PodManifest] = []
+    places: list[Place] = []
     names: dict[tuple[str, str], str] = {}
     for number, document in documents:
         where = f"document {number}" if len(documents) > 1 else ""
@@ -92,12 +108,20 @@ def load_pods(text: str) -> PodsFile:
                 )
             names[name] = f"; the first is in {found.where}" if found.where else ""
             pods.append(manifest)
+            places.append(_place(found.value))
     if not pods and not mistakes:
         found_only = f" ({'; '.join(notes[:5])})" if notes else ""
         mistakes.append(Mistake("", f"expected a manifest of a Pod or of a workload, found none{found_only}"))
     if mistakes:
         raise DocumentError(mistakes)
-    return PodsFile(pods, [str(note) for note in bounded([Mistake("", n) for n in notes], "notes")])
+    return PodsFile(pods, [str(note) for note in bounded([Mistake("", n) for n in notes], "notes")], places)
+
+
+def _place(pod: Any) -> Place:
+    """Of a pod that was read without a mistake."""
+    node, status = pod["spec"].get("nodeName"), pod.get("status")
+    phase = status.get("phase") if isinstance(status, dict) else None
+    return Place(node if isinstance(node, str) else "", phase in ("Succeeded", "Failed"))
 
 
 def _pods_in(document: Any, where: str, mistakes: list[Mistake], notes: list[str]) -> Iterator[_Found]:
@@ -176,13 +200,43 @@ def _documents(text: str) -> Iterable[Any]:
         except (json.JSONDecodeError, TextError):
             pass
     try:
+        _refuse_bombs(text)
         return list(yaml.load_all(text, _Loader))  # a SafeLoader
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1} column {mark.column + 1}: " if mark else ""
         raise DocumentError([Mistake("", f"broken YAML, {where}{error.problem or error.context}")]) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise DocumentError([Mistake("", f"broken YAML, {' '.join(str(error).split())[:200]}")]) from None
+        said = "a number of thousands of digits" if "int_max_str_digits" in str(error) else " ".join(str(error).split())
+        raise DocumentError([Mistake("", f"broken YAML, {said[:200]}")]) from None
+
+
+def _refuse_bombs(text: str) -> None:
+    """Look at the grammar alone, before anything is built of it. Raises MarkedYAMLError."""
+    depth = values = repeated = 0
+    sizes: dict[str, int] = {}
+    opened: list[tuple[str, int]] = []
+    for event in yaml.parse(text, _Loader):
+        mark: Any = event.start_mark
+        anchor: str = getattr(event, "anchor", None) or ""
+        if isinstance(event, yaml.CollectionStartEvent):
+            values, depth = values + 1, depth + 1
+            opened.append((anchor, values))
+            if depth > MAX_DEPTH:
+                raise yaml.MarkedYAMLError(problem=f"nested deeper than {MAX_DEPTH} levels", problem_mark=mark)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+            anchor, since = opened.pop()
+            sizes[anchor] = values - since + 1
+        elif isinstance(event, yaml.ScalarEvent):
+            values += 1
+            sizes[anchor] = 1
+        elif isinstance(event, yaml.AliasEvent):
+            size = sizes.get(anchor, 0)
+            values, repeated = values + size, repeated + size
+            if repeated > MAX_REPEATED:
+                problem = f"aliases (*name) repeat more than {MAX_REPEATED} values"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # libyaml's loader, where PyYAML has it

@@ -66,7 +66,7 @@ def policy() -> None:
     """Check policies, or print the JSON Schema of what they may say."""
 
 
-@policy.command()
+@policy.command(short_help="Tell whether the daemon would take a policy, and every mistake.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option(
     "--node",
@@ -137,7 +137,7 @@ def _printable(line: str) -> str:
     return line.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-@policy.command()
+@policy.command(short_help="Print the JSON Schema of what policies may say.")
 def schema() -> None:
     """Print the JSON Schema (Draft 2020-12) of a policy's data: names, ranges, defaults.
 

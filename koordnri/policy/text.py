@@ -98,7 +98,7 @@ def parse_json(text: str) -> Any:
     except json.JSONDecodeError:
         raise
     except ValueError as error:  # an integer of thousands of digits
-        raise TextError(f"broken JSON, {error}") from None
+        raise TextError(f"broken JSON, {_impossible(error)}") from None
     _check_depth(value)
     return value
 
@@ -199,7 +199,12 @@ def _parse_yaml(text: str, allowance: Allowance) -> Any:
         ) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         # Values that are grammatical and impossible: a date with 13 months, a number of thousands of digits.
-        raise TextError(f"broken YAML, {_short(str(error))}") from None
+        raise TextError(f"broken YAML, {_impossible(error)}") from None
+
+
+def _impossible(error: Exception) -> str:
+    """Python's words about long numbers tell how to change Python."""
+    return "a number of thousands of digits" if "int_max_str_digits" in str(error) else _short(str(error))
 
 
 def _short(problem: str) -> str:

@@ -252,6 +252,27 @@ def test_what_a_policy_comes_to_on_this_node_is_told_beside_the_differences(file
     assert any(line.startswith("old.yaml: ") and "99 are not online" in line for line in told)
 
 
+def placed(name: str, node: str, phase: str = "Running") -> dict[str, Any]:
+    one = pod(name)
+    one["spec"]["nodeName"], one["status"] = node, {"phase": phase}
+    return one
+
+
+def test_pods_that_have_ended_or_are_on_other_nodes_are_passed_over(files):
+    pods = [placed("a", "one"), placed("b", "two"), placed("c", "one", "Succeeded"), pod("d")]
+    node = files.write("node.yaml", "name: one\n")
+    done = files.diff(HALVED, "--node", node, "-o", "json", pods=pods)
+    assert {name for name, _, _ in moves(done)} == {"a", "d"}
+    assert done.stderr.endswith("pods.yaml: 2 of 4 pods have ended, or are not on one: passed over\n")
+
+    done = files.diff(HALVED, "-o", "json", pods=pods)
+    assert {name for name, _, _ in moves(done)} == {"a", "b", "d"}
+    first, second = done.stderr.splitlines()
+    assert first.endswith("pods.yaml: 1 of 4 pods have ended: passed over")
+    assert second.startswith("the pods are on 2 nodes, and compared as if they were on one")
+    assert files.diff(HALVED, "-o", "json", pods=pods[:1]).stderr == ""
+
+
 def test_cpus_of_their_own_are_those_that_the_old_policy_gave_in_the_order_of_the_files(files):
     node = files.write("node.yaml", "topology: {coresPerNuma: 8}\n")
     pods = [

@@ -182,3 +182,9 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
     path.write_bytes(b"name: \xff")
     with pytest.raises(DocumentError, match="expected UTF-8 text, byte 6"):
         read_node(path)
+
+
+def test_a_file_without_end_is_not_read_to_it() -> None:
+    with pytest.raises(DocumentError) as caught:
+        read_node("/dev/zero")
+    assert [str(m) for m in caught.value.mistakes] == ["expected at most 4 MiB"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -138,3 +139,43 @@ def test_mistakes(text: str, expected: list[str]) -> None:
 def test_a_file_that_is_not_there() -> None:
     with pytest.raises(DocumentError, match="cannot be read: No such file or directory"):
         read_pods("/nowhere/pods.yaml")
+
+
+def bomb(levels: int, of: str) -> str:
+    lines = [f"x{i}: &x{i} [{', '.join([f'*x{i - 1}'] * 9)}]" for i in range(1, levels)]
+    return "\n".join([f"x0: &x0 {of}", *lines])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[" * 100_000, "broken YAML, : nested deeper than 200 levels"),
+        ("- " * 1000, "broken YAML, : nested deeper than 200 levels"),
+        ('{"a":' * 50_000, "broken YAML, : nested deeper than 200 levels"),
+        (bomb(10, "{k: v}"), "broken YAML, : aliases (*name) repeat more than 200000 values"),
+        (
+            f"{bomb(10, 'v')}\nx0: &x0 w\n",
+            "broken YAML, : aliases (*name) repeat more than 200000 values",
+        ),
+        (f"a: {'9' * 6000}", "broken YAML, a number of thousands of digits"),
+        ("kind: &a {b: *a}", "broken YAML, : found unconstructable recursive node"),
+    ],
+    ids=["flow", "block", "json", "bomb", "bomb-of-texts", "digits", "recursive"],
+)
+def test_a_few_lines_do_not_take_the_machine(text: str, expected: str) -> None:
+    (told,) = mistakes(text)
+    assert re.sub(r"line \d+ column \d+", "", told) == expected
+
+
+def test_where_the_pods_are_and_which_have_ended() -> None:
+    pods = [
+        {"spec": {"nodeName": "n"}, "status": {"phase": "Running"}},
+        {"spec": {"nodeName": "m"}, "status": {"phase": "Succeeded"}},
+        {"spec": {}, "status": {"phase": "Failed"}},
+        {"spec": {"nodeName": 5}, "status": "odd"},
+    ]
+    for number, pod in enumerate(pods):
+        pod |= {"kind": "Pod", "metadata": {"name": f"p{number}"}}
+        pod["spec"] |= {"containers": [{"name": "c"}]}  # type: ignore[operator]  # a dict of dicts
+    found = load_pods(json.dumps({"kind": "List", "items": pods}))
+    assert found.places == [("n", False), ("m", True), ("", True), ("", False)]
