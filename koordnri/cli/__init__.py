@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import io
 import os
 import sys
 
@@ -18,6 +20,8 @@ COMMANDS = {
     "bench": "measure the event path and the reconciler against the embedded runtime",
     "version": "print the version",
 }
+
+_UNWRITABLE = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 class _Lazy(click.Group):
@@ -46,4 +50,19 @@ def main() -> None:
     """Entry point. A runtime that launches its plugins gives no arguments: then we are to run."""
     if len(sys.argv) == 1 and "NRI_PLUGIN_SOCKET" in os.environ:
         sys.argv.append("run")
-    cli(prog_name="koordnri")
+    for stream in sys.stdout, sys.stderr:
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a locale without arrows must not cost the answer
+    try:
+        try:
+            cli(prog_name="koordnri")
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        if error.errno not in _UNWRITABLE or error.filename is not None:
+            raise
+        # What is still in the buffer would be tried again at the end, and be told as a traceback.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if error.errno != errno.EPIPE:  # who closes a pipe wants no more
+            print(f"Error: standard output cannot be written: {error.strerror}", file=sys.stderr)
+        sys.exit(2)

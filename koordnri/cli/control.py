@@ -52,7 +52,7 @@ def ask(state_dir: Path, path: str, body: Any) -> Any:
             connection.request("POST", path, json.dumps(body).encode(), {"Content-Type": "application/json"})
         answer = connection.getresponse()
         status, content = answer.status, answer.read()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise ControlError(f"{where}: there is no such socket; {_START}") from None
     except ConnectionRefusedError:
         raise ControlError(f"{where}: nobody listens there any more; {_START}") from None

@@ -158,8 +158,11 @@ def run(
             log_level=log_level,
         )
         daemon = Daemon(config, log_fd=2 if launched is None else _log_file(state_dir))
-    except (IdentityError, ChainError, ConfigError, OSError) as error:
+    except (IdentityError, ChainError, ConfigError) as error:
         raise click.ClickException(str(error)) from error
+    except OSError as error:
+        what = "expected a directory that can be made and written"
+        raise click.ClickException(f"--state-dir {state_dir}: {what}, got: {error}") from error
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: daemon.stop())
     try:
