@@ -148,7 +148,7 @@ class NodeState:
         object.__setattr__(self, "create_routes", creating)
         updating = container_routes(False, self.cgroup_version, self.cgroup_files)
         if self.resctrl is not None and self.resctrl.fixed:
-            updating[RDT_CLOSID] = Refusal(self.resctrl.fixed)
+            updating = updating | {RDT_CLOSID: Refusal(self.resctrl.fixed)}
         object.__setattr__(self, "update_routes", updating)
         object.__setattr__(self, "pod_routes", pod_routes(self.cgroup_version, self.cgroup_files))
         object.__setattr__(self, "root_routes", root_routes(self.cgroup_version, self.root_files))
