@@ -66,9 +66,12 @@ def _names(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
 
 
 def _where(row: Mapping[str, Any]) -> tuple[str, str]:
-    """Pod and container; of a class its name and nothing. A daemon of an older version tells of none."""
+    """Pod and container; of a class or resctrl group its name and nothing. A daemon of an older version tells of none."""
     if kube_class := row.get("class"):
         return class_heading(kube_class), ""
+    if group := row.get("group"):
+        owner = f" of {row['namespace']}/{row['pod']}" if row["pod"] else ""
+        return f"resctrl group {group}{owner}", ""
     return f"{row['namespace']}/{row['pod']}", row["container"] or _OWN
 
 
@@ -88,10 +91,12 @@ def _sum(found: Mapping[str, Any]) -> str:
     containers = {(d["namespace"], d["pod"], d["container"]) for d in differences if d["container"]}
     above = {d["class"] for d in differences if d.get("class")}
     classes = above - {"root"}
-    pods = {(d["namespace"], d["pod"]) for d in differences if not d.get("class")}
+    groups = {d["group"] for d in differences if d.get("group")}
+    pods = {(d["namespace"], d["pod"]) for d in differences if not d.get("class") and not d.get("group")}
     changed = [f"{_many(len(containers), 'container')} in {_many(len(pods), 'pod')}"] if pods else []
     changed += [_many(len(classes), "QoS class")] if classes else []
     changed += ["the whole machine"] if "root" in above else []
+    changed += [_many(len(groups), "resctrl group")] if groups else []
     waiting = sum(d["route"] == RESTART for d in differences)
     text = f"{policies}: {_many(len(differences), 'field')} of {_listed(changed)}"
     later = f", {waiting} of them not before a restart" if waiting else ""

@@ -11,6 +11,7 @@ Every key is optional; unknown ones are refused, since a misspelt one would sile
     cgroup          {version: 1|2, driver: cgroupfs|systemd}
     kubelet         {cpuManagerPolicy: none|static, reservedCPUs: a CPU list}
     resctrl         {vendor: intel|amd, cbmMask: hexadecimal text, numClosids, cacheIDs, groups: default [LSR, LS, BE],
+                    memoryBandwidth: default true: whether it limits that, too; in percent on Intel, in 1/8 GB/s on AMD,
                     managed: default true: whether the daemon has the rights to make groups and to move threads}
     sharePools      [{socket, node, cpuset}…]; left out, the annotation node.koordinator.sh/cpu-shared-pools counts
     beSharePools    likewise; node.koordinator.sh/be-cpu-shared-pools
@@ -30,6 +31,7 @@ from koordnri.model import CPUSet, NodeState
 from koordnri.model.cpuset import MAX_CPU
 from koordnri.model.node import Pool, Resctrl
 from koordnri.model.node_annotations import check_cpus, read_node_annotations
+from koordnri.model.schemata import AMD_FULL, AMD_UNITS, Bandwidth
 from koordnri.model.topology import CPU, Topology
 from koordnri.policy.errors import DocumentError, Mistake, shown
 from koordnri.policy.reader import Document, read
@@ -91,6 +93,7 @@ class DescribedResctrl(Document, frozen=True, forbid_unknown_fields=True):
     num_closids: Positive = 16
     cache_ids: tuple[NotNegative, ...] | None = field(default=None, name="cacheIDs")
     groups: tuple[Text, ...] = ("LSR", "LS", "BE")
+    memory_bandwidth: bool = True
     managed: bool = True
 
     @property
@@ -253,7 +256,13 @@ def _resctrl(described: DescribedResctrl | None, topology: Topology | None) -> R
     if caches is None:
         caches = () if topology is None else tuple(sorted({c.l3 for c in topology.cpus}))
     groups, fixed = frozenset(described.groups), "" if described.managed else _NOT_MANAGED
-    return Resctrl(described.vendor or "", described.mask, described.num_closids, caches, groups, fixed=fixed)
+    bandwidth = None
+    if described.memory_bandwidth and caches:
+        amd = described.vendor == "amd"
+        bandwidth = Bandwidth(caches, AMD_UNITS, 1, 1, AMD_FULL) if amd else Bandwidth(caches)
+    return Resctrl(
+        described.vendor or "", described.mask, described.num_closids, caches, groups, bandwidth=bandwidth, fixed=fixed
+    )
 
 
 def _pools(described: tuple[DescribedPool, ...]) -> tuple[Pool, ...]:

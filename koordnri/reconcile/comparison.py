@@ -4,7 +4,8 @@ A running container follows by files that are written; what can only be set at a
 decided and is not any more goes back to the baseline. The JSON shapes are contracts: keys may be added to, never renamed.
 
     {"old": revision, "new": revision, "pods": how many were compared, "containers": likewise,
-     "differences": [{"namespace", "pod", "container", "class", "field", "unit", "before", "after", "route", "recorded", "reason"}],
+     "differences": [{"namespace", "pod", "container", "class", "group", "field", "unit", "before", "after", "route", "recorded",
+                      "reason"}],
      "remarks": [{"namespace", "pod", "container", "class", "hook", "message"}],
      "notes": [what the new policy comes to on this node, where people may not expect it]}
 
@@ -13,8 +14,9 @@ anew one after the other.
 
 `container` is null for the pod's own cgroup. `class` is null, but for a cgroup above the pods: then it has the Kubernetes class
 ("Guaranteed" is the root of all pods, of whatever class; "root" that of all cgroups), `namespace` and `pod` are "", and `container`
-is null. `before` and `after` are null where nothing is set that we know of: for a field of the creation none of ours, for a cgroup
-what kubelet or the runtime had set.
+is null. `group` is null, but for the schemata of a resctrl group: then it has its name, and `namespace` and `pod` are those of the pod
+whose own group it is, else "". `before` and `after` are null where nothing is set that we know of: for a field of the creation none of
+ours, for a cgroup what kubelet or the runtime had set, for schemata where the group is not wanted.
 """
 
 from __future__ import annotations
@@ -30,12 +32,15 @@ from koordnri.host.change import Reading, Status
 from koordnri.host.spelling import form
 from koordnri.ledger import CLASS_IDS
 from koordnri.model import Container, Decision, Event, Field, NodeState, Pod, Setting, fields
+from koordnri.model.annotations import RESCTRL_KEY
 from koordnri.model.difference import baseline_value
 from koordnri.model.fields import split_name
 from koordnri.model.plain import plain_value
 from koordnri.model.routes import REPLY, RESCTRL, WRITE, Refusal
+from koordnri.model.schemata import line
 from koordnri.reconcile.classes import decide_classes
 from koordnri.reconcile.creation import Creation, create
+from koordnri.reconcile.resctrl_plan import Wanted, plan
 
 RESTART = "restart"
 """The route of what cannot change before the container is created anew."""
@@ -88,10 +93,12 @@ class Difference(NamedTuple):
     reason: str
     kube_class: str = ""
     """of a cgroup above the pods; then there is neither namespace nor pod"""
+    group: str = ""
+    """of resctrl, whose schemata change; then it has a pod where it is a pod's own"""
 
     def as_json(self) -> dict[str, Any]:
         """See the module."""
-        return _shape(self)
+        return _shape(self) | {"group": self.group or None}
 
 
 class Remark(NamedTuple):
@@ -228,6 +235,7 @@ def compare(
         one, was_decided = known.get(place.id, Running(place)), classes_before[place.id]
         remarks |= dict.fromkeys(_errors(place, "", was_decided, decision))
         differences += _of_class(one, was_decided, decision, new)
+    differences += _of_groups(pods, old, new)
     containers = sum(len(one.containers) for one in running)
     revisions, notes = (old.policy.revision, new.policy.revision), notes_of(new, old.node)
     return Comparison(*revisions, len(running), containers, differences, list(remarks), notes)
@@ -290,6 +298,45 @@ def _of_class(running: Running, old: Decision, new: Decision, snapshot: Snapshot
     for move in _moves(old, new, snapshot, baseline):
         if not _reads_alike(move, node):
             yield _difference(place, "", move, WRITE, recorded=False)
+
+
+def _of_groups(pods: Sequence[Pod], old: Snapshot, new: Snapshot) -> Iterator[Difference]:
+    """What the resctrl groups are to have of caches and memory bandwidth."""
+    resctrl = new.node.resctrl
+    if resctrl is None or resctrl.fixed:
+        return
+    was, becomes = (plan(pods, snapshot.policy, snapshot.node).groups for snapshot in (old, new))
+    for group in dict.fromkeys((*becomes, *was)):
+        wanted = becomes.get(group, was.get(group))
+        assert wanted is not None  # it is of one of the two
+        before, after = (_lines_of(groups.get(group)) for groups in (was, becomes))
+        owner = {"namespace": "", "pod": ""} if wanted.pod is None else names_of(wanted.pod)
+        for resource in dict.fromkeys((*after, *before)):
+            if before.get(resource) != after.get(resource):
+                yield Difference(
+                    container="",
+                    field=f"schemata[{resource}]",
+                    unit="bits of ways by cache id" if resource.startswith("L") else "bandwidth by cache id",
+                    before=before.get(resource),
+                    after=after.get(resource),
+                    route=RESCTRL,
+                    recorded=False,
+                    reason=_reason_of(wanted, group in becomes),
+                    group=group,
+                    **owner,
+                )
+
+
+def _lines_of(wanted: Wanted | None) -> dict[str, str]:
+    """Resource → its line, as `0=7ff;1=7ff`."""
+    lines = {} if wanted is None else wanted.schemata.lines
+    return {name: line(name, values).strip().removeprefix(f"{name}:").rstrip(";") for name, values in lines.items()}
+
+
+def _reason_of(wanted: Wanted, stays: bool) -> str:
+    if not stays:
+        return "the group is not wanted any more"
+    return f"resctrlQOS of {wanted.qos}" if wanted.pod is None else f"annotation {RESCTRL_KEY}"
 
 
 def _reads_alike(move: _Move, node: NodeState) -> bool:

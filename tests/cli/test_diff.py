@@ -113,9 +113,11 @@ def test_the_table_names_each_change_with_its_route_and_sums_up(files):
         ["shop/web", "(pod)", "cpu.quota", "100000", "50000", "write", normalised],
         ["", "main", "cpu.quota", "100000", "50000", "write + record", normalised],
         ["shop/job", "main", "rdt.closid", "none of ours", "BE", "resctrl", "resctrl group of the class"],
+        ["resctrl group BE", "", "schemata[L3]", "none of ours", "0=7", "resctrl", "resctrlQOS of BE"],
+        ["", "", "schemata[MB]", "none of ours", "0=100", "resctrl", "resctrlQOS of BE"],
     ]
     assert done.stdout.splitlines()[-1].endswith(
-        ": 3 fields of 2 containers in 2 pods would change; compared were 2 pods with 2 containers"
+        ": 5 fields of 2 containers in 2 pods and 1 resctrl group would change; compared were 2 pods with 2 containers"
     )
 
 

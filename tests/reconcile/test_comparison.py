@@ -27,6 +27,7 @@ from koordnri.model import (
 )
 from koordnri.model.fields import UNLIMITED, Mount
 from koordnri.model.node import Resctrl
+from koordnri.model.schemata import Bandwidth
 from koordnri.model.topology import Topology
 from koordnri.reconcile.classes import classes_above
 from koordnri.reconcile.comparison import Comparison, Released, Running, compare
@@ -224,11 +225,13 @@ def test_a_running_container_changes_its_resctrl_group():
     be = Pod("p", "uid", "shop", "p", {}, {}, "/kubepods/besteffort/p")
     on, off = classes(beClass={"resctrlQOS": {"enable": True}}), {}
 
-    (joins,) = one(container(), pod=be, state=state, old=off, new=on).differences
+    joins, group = one(container(), pod=be, state=state, old=off, new=on).differences
+    assert group.group == "BE"
     assert (joins.field, joins.before, joins.after, joins.route, joins.recorded) == (
         "rdt.closid", None, "BE", "resctrl", False
     )  # fmt: skip
-    (leaves,) = one(container(), pod=be, state=state, old=on, new=off).differences
+    leaves, group = one(container(), pod=be, state=state, old=on, new=off).differences
+    assert group.group == "BE"
     assert (leaves.before, leaves.after, leaves.route) == ("BE", None, "resctrl")
     assert leaves.reason == "back to the baseline: resource-qos-config.beClass.resctrlQOS is not enabled"
 
@@ -418,6 +421,49 @@ def test_who_would_get_none_when_created_anew_is_told():
     ]
 
 
+# -- resctrl groups ---------------------------------------------------------------------------------------------------
+
+CACHED = NodeState(resctrl=Resctrl("intel", 0xFF, 4, (0, 1), frozenset({"BE"}), bandwidth=Bandwidth((0, 1))))
+
+
+def of_groups(found: Comparison) -> dict[tuple[str, str, str], tuple[Any, Any]]:
+    return {(d.pod, d.group, d.field): (d.before, d.after) for d in found.differences if d.group}
+
+
+def be_limits(**asked: Any) -> dict[str, Any]:
+    return classes(beClass={"resctrlQOS": {"enable": True, **asked}})
+
+
+def test_what_a_class_is_to_have_of_caches_and_bandwidth_is_told_of_its_group():
+    pod = Pod("p", "uid", "shop", "p", {}, {}, "/kubepods/burstable/p")
+    half, less = be_limits(catRangeEndPercent=50), be_limits(catRangeEndPercent=25, mbaPercent=50)
+    found = one(pod=pod, state=CACHED, old=half, new=less)
+    assert of_groups(found) == {
+        ("", "BE", "schemata[L3]"): ("0=f;1=f", "0=3;1=3"),
+        ("", "BE", "schemata[MB]"): ("0=100;1=100", "0=50;1=50"),
+    }
+    (bandwidth,) = [d.as_json() for d in found.differences if d.field == "schemata[MB]"]
+    assert (bandwidth["group"], bandwidth["container"], bandwidth["class"], bandwidth["route"], bandwidth["reason"]) == (
+        "BE", None, None, "resctrl", "resctrlQOS of BE"
+    )  # fmt: skip
+    gone = one(pod=pod, state=CACHED, old=less, new={})
+    assert of_groups(gone)["", "BE", "schemata[MB]"] == ("0=50;1=50", None)
+    assert {d.reason for d in gone.differences} == {"the group is not wanted any more"}
+
+
+def test_a_pods_own_group_is_told_with_its_pod():
+    kept = {"node.koordinator.sh/resctrl": json.dumps({"mb": {"schemata": {"percent": 20}}})}
+    pod = Pod("p", "uid", "shop", "p", {}, kept, "/kubepods/burstable/p")
+    found = one(pod=pod, state=CACHED, old=hooks(rdt={"mode": "off"}), new={})
+    assert of_groups(found)["p", "koordlet-uid", "schemata[MB]"] == (None, "0=20;1=20")
+
+
+@pytest.mark.parametrize("resctrl", [None, replace(CACHED.resctrl, fixed="no rights")])
+def test_where_no_group_can_be_made_there_is_none_to_tell_of(resctrl):
+    state = replace(CACHED, resctrl=resctrl)
+    assert one(state=state, old={}, new=be_limits(mbaPercent=50)).differences == []
+
+
 # -- the classes ------------------------------------------------------------------------------------------------------
 
 
@@ -542,6 +588,7 @@ def test_the_shape_in_json():
                 "pod": "p",
                 "container": "main",
                 "class": None,
+                "group": None,
                 "field": "cpu.quota",
                 "unit": "µs",
                 "before": 50_000,
@@ -555,6 +602,7 @@ def test_the_shape_in_json():
                 "pod": "p",
                 "container": "main",
                 "class": None,
+                "group": None,
                 "field": "mount[/lib]",
                 "unit": "bind mount",
                 "before": None,
