@@ -38,6 +38,12 @@ def pinned(kubelet: Kubelet, **options: Any) -> Container:
     return kubelet.run_container(pod, cpu_request_m=1000, cpu_limit_m=1000, memory_limit=64 * MIB, **options)
 
 
+def wants_a_cpu(kubelet: Kubelet, **options: Any) -> Container:
+    """A running LSR container of one CPU, of which no scheduler has said anything."""
+    pod = kubelet.run_pod(qos="Guaranteed", labels={QOS_CLASS: "LSR"})
+    return kubelet.run_container(pod, cpu_request_m=1000, cpu_limit_m=1000, memory_limit=64 * MIB, **options)
+
+
 def batch(kubelet: Kubelet, **options: Any) -> Container:
     """A running BE container with 500 milli-CPUs and 96 MiB of batch resources, of which kubelet knows nothing."""
     amounts = {"kubernetes.io/batch-cpu": str(BATCH_CPU_M), "kubernetes.io/batch-memory": str(BATCH_MEMORY)}

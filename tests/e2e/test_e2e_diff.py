@@ -269,6 +269,38 @@ def test_what_only_a_creation_can_set_is_told_to_wait_for_a_restart(kubelet: Kub
     assert "NVIDIA_VISIBLE_DEVICES" not in kubelet.environment(kubelet.run_container(pod, "anew"))
 
 
+def test_cpus_of_its_own_stay_with_what_runs_as_the_diff_says(kubelet: Kubelet, new_daemon: NewDaemon) -> None:
+    daemon = new_daemon()
+    daemon.start()
+    shares = pods.plain(kubelet)
+    owner = pods.wants_a_cpu(kubelet)
+    had = files(kubelet, [shares, owner])
+    own = str(kubelet.read(owner, "cpu.cpus"))
+    none = 'koordnri-config: {"hooks": {"cpuset": {"allocate": false}}}\n'
+
+    answer = koordnri(daemon, "diff", "--live", "--policy", "-", "-o", "json", stdin=none)
+    assert (answer.returncode, answer.stderr) == (1, "")
+    found = {(d["pod"], d["container"], d["field"]): d for d in json.loads(answer.stdout)["differences"]}
+    name = owner.pod.name
+    assert found.keys() == {(name, "main", "cpu.quota"), (name, "main", "cpu.cpus")}
+    assert {d["route"] for d in found.values()} == {"restart"}
+    difference = found[name, "main", "cpu.cpus"]
+    assert cpus(difference["before"]) == cpus(own)
+    follow(daemon, none)
+    assert changed(had, files(kubelet, [shares, owner])) == set()
+
+    kubelet.remove_pod(owner.pod)
+    anew = pods.wants_a_cpu(kubelet)
+    eventually(lambda: kubelet.read(anew, "cpu.quota") == found[name, "main", "cpu.quota"]["after"], "kubelet's quota")
+    everywhere = cpus(difference["after"])
+    eventually(
+        lambda: all(
+            cpus(str(kubelet.read(c, "cpu.cpus")) or difference["after"]) == everywhere for c in (anew, shares)
+        ),
+        "all CPUs to be everybody's",
+    )
+
+
 def test_a_bad_policy_is_told_with_the_path_of_every_mistake_and_asked_of_nobody(
     kubelet: Kubelet, daemon: Daemon
 ) -> None:
