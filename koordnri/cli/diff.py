@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +15,17 @@ from koordnri.allocator import Allocator
 from koordnri.chain import Chain, ChainError, Snapshot, load_hooks
 from koordnri.cli.control import ControlError, ask, state_dir_option
 from koordnri.cli.explanation import create_pods
-from koordnri.cli.inputs import BAD_INPUT, loaded, node_option, say, say_of_creation, say_of_node, say_of_policy
+from koordnri.cli.inputs import (
+    BAD_INPUT,
+    loaded,
+    node_option,
+    policy_on_stdin,
+    say,
+    say_of_creation,
+    say_of_node,
+    say_of_policy,
+    warnings_of,
+)
 from koordnri.cli.node_file import read_node
 from koordnri.cli.pods_file import read_pods
 from koordnri.kubelet import PodManifest, pod_messages
@@ -96,7 +105,7 @@ def diff(
     else:
         found = _compare_files(new, old, against_path, pods_paths, node_path, bad)
     for path, given in (policy_path, new), (against_path, old):
-        for warning in () if given is None else given.document.warnings:
+        for warning in () if given is None else warnings_of(given.document):
             say(f"{path}: {warning}")
     for note in found.get("notes", ()):  # a daemon of an older version tells none
         say(f"{policy_path}: {note}")
@@ -176,7 +185,7 @@ def _pods(paths: Sequence[str], node: str, bad: list[str]) -> list[PodManifest]:
 def _read(path: str) -> _Given:
     """Raises PolicyError."""
     if path == _STDIN:
-        content = sys.stdin.buffer.read()
+        content = policy_on_stdin()
         return _Given(load_policy(content, "standard input"), content.decode("utf-8-sig"))
     document = read_policy(path)
     try:

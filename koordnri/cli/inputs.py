@@ -13,7 +13,9 @@ from koordnri.cli.node_file import read_node
 from koordnri.cli.pods_file import read_pods
 from koordnri.kubelet import SimulatedPod, pod_messages
 from koordnri.model import NodeState
-from koordnri.policy import DocumentError, PolicyDocument, read_policy, resolve
+from koordnri.policy import DocumentError, PolicyDocument, load_data, read_policy, resolve
+from koordnri.policy.document import SHAPES
+from koordnri.policy.text import MAX_CHARACTERS
 from koordnri.reconcile.comparison import notes_of
 from koordnri.reconcile.creation import Creation
 
@@ -76,7 +78,7 @@ def load_inputs(pods_path: str, policy_path: str | None, node_path: str | None) 
     pods = loaded(read_pods, pods_path, bad)
     if bad or pods is None:
         raise SystemExit(BAD_INPUT)
-    for warning in () if document is None else document.warnings:
+    for warning in warnings_of(document):
         say(f"{policy_path}: {warning}")
     inputs = Inputs([pod_messages(manifest, node) for manifest in pods.pods], document, node)
     say_of_node(node, node_path)
@@ -84,6 +86,22 @@ def load_inputs(pods_path: str, policy_path: str | None, node_path: str | None) 
     for note in pods.notes:
         say(f"{pods_path}: {note}")
     return inputs
+
+
+def warnings_of(document: PolicyDocument | None) -> list[str]:
+    """What costs nothing in a policy, and may not be meant."""
+    if document is None:
+        return []
+    warnings = list(map(str, document.warnings))
+    if document.revision == load_data({}, "").revision:
+        # Good for the daemon, and what the wrong file or directory looks like.
+        warnings.append(f"it says nothing under {', '.join(SHAPES)}, so the defaults would hold")
+    return warnings
+
+
+def policy_on_stdin() -> bytes:
+    """Not to its end, if that is too far: the reader refuses what is longer than a policy may be."""
+    return sys.stdin.buffer.read(4 * MAX_CHARACTERS + 4)
 
 
 def say_of_node(node: NodeState, path: str | None) -> None:

@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import click
 import msgspec
 
+from koordnri.cli.inputs import policy_on_stdin, warnings_of
 from koordnri.cli.node_file import read_node
 from koordnri.model import NodeState
 from koordnri.policy import (
@@ -27,7 +28,6 @@ from koordnri.policy import (
     Mistake,
     PolicyDocument,
     PolicyError,
-    load_data,
     load_policy,
     read_policy,
     resolve,
@@ -96,10 +96,7 @@ def check(files: tuple[str, ...], node_path: str | None) -> None:
                 print(_printable(f"{name}: {mistake}"))
             continue
         print(f"{name}: good, revision {document.revision}")
-        warnings = list(map(str, document.warnings))
-        if document.revision == load_data({}, "").revision:
-            # Good for the daemon, and what a check of the wrong directory looks like.
-            warnings.append(f"it says nothing under {', '.join(SHAPES)}, so the defaults would hold")
+        warnings = warnings_of(document)
         if node is not None:
             resolved = resolve(document, node.name, node.labels)
             for key, strategy in resolved.strategies.items():
@@ -125,7 +122,7 @@ def _node(path: str) -> NodeState:
 def _read(file: str) -> PolicyDocument:
     if file == _STDIN:
         try:
-            text = sys.stdin.buffer.read()
+            text = policy_on_stdin()
         except OSError as error:
             raise PolicyError([Mistake("", f"cannot be read: {error.strerror}")]) from None
         return load_policy(text, "standard input")

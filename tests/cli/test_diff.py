@@ -220,6 +220,19 @@ def test_a_mounted_policy_of_a_directory(files):
     assert len(moves(done)) == 2
 
 
+def test_a_directory_that_is_no_policy_is_told(files):
+    (files.directory / "other").mkdir()
+    done = run("--policy", files.directory / "other", "-f", files.write("pods.yaml", [pod()]))
+    assert done.exit_code == 0
+    assert f"{files.directory}/other: it says nothing under resource-threshold-config, " in done.stderr
+
+
+def test_a_policy_without_end_is_not_read_to_it(files):
+    done = run("--policy", "-", "-f", files.write("pods.yaml", [pod()]), stdin="#" * (9 << 20))
+    assert done.exit_code == 2
+    assert "expected at most 1048576 characters" in done.stderr
+
+
 @pytest.mark.parametrize("live", [False, True])
 def test_bad_files_end_with_2_and_every_mistake_of_all_of_them(files, live):
     options = ["--live"] if live else ["-f", files.write("pods.yaml", [{"kind": "Pod"}]), "--node", "/absent"]

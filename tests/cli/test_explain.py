@@ -455,7 +455,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 def test_what_is_only_odd_goes_to_stderr(files: Files) -> None:
     done = files.run(
         [pod(), {"kind": "Service"}],
-        policy=[{"resource-qos-confg": {}}],
+        policy=[{"resource-qos-confg": {}, "cpu-normalization-config": {"enable": False}}],
         node=[{"annotations": {"node.koordinator.sh/cpu-normalization-ratio": "0"}}],
     )
     assert done.exit_code == 0
