@@ -85,9 +85,10 @@ class Allocator:
                     given = Given(cpus, wish.exclusive, pod.qos is QoSClass.LSE)
                     self._given = {**self._given, pod.id: {**self._given.get(pod.id, {}), name: given}}
                     return given
+        wanted, which = wishes[0].cpus, f" ({free})" if free else ""
         raise NotEnough(
-            f"{wishes[0].cpus} CPUs of its own{_kind(wishes[-1])}: {len(list(free))} of "
-            f"{len(list(node.topology.online))} are free ({free})"
+            f"{wanted} {'CPU' if wanted == 1 else 'CPUs'} of its own{_kind(wishes[-1])}: {len(list(free))} of "
+            f"{len(list(node.topology.online))} are free{which}"
         )
 
     def copy(self) -> Allocator:

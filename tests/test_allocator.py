@@ -131,6 +131,13 @@ def test_when_there_are_not_enough_it_says_how_many_there_are_and_takes_nothing(
     assert list(allocator.given) == ["a"]
 
 
+def test_that_none_is_left_for_one_is_said_in_words():
+    allocator = Allocator()
+    give(allocator, "a", 16)
+    with pytest.raises(NotEnough, match=r"^1 CPU of its own: 0 of 16 are free$"):
+        give(allocator, "b", 1)
+
+
 def test_a_node_of_which_no_topology_is_known_gives_nothing():
     assert give(Allocator(), "a", node=NodeState()) == ""
 

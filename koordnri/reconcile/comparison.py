@@ -392,7 +392,7 @@ def _of_own_cpus(running: Running, becomes: _Decided, snapshot: Snapshot, anew: 
     if any(refusal for _, refusal in becomes.created):
         return  # it would get nothing; a remark tells
     of_pod = _moves(becomes.own, becomes.anew, snapshot, _baseline_of_pod(running, node))
-    moves = [("", move) for move in of_pod]
+    moves = [("", becomes.anew, move) for move in of_pod]
     routes = node.routes(Event.SYNC)
     owners = {**node.own_cpus.get(pod.id, {}), **anew.given.get(pod.id, {})}
     for container, follows, (created, _) in zip(running.containers, becomes.following, becomes.created, strict=True):
@@ -400,9 +400,10 @@ def _of_own_cpus(running: Running, becomes: _Decided, snapshot: Snapshot, anew: 
             continue
         found = _moves(follows, created, snapshot, partial(_asked, container, node))
         # The others: see _of_creation.
-        moves += [(container.name, move) for move in found if routes[move.setting.field] == REPLY]
-    for name, move in moves:
-        move = move._replace(reason=f"{_ANEW}: {move.reason}")
+        moves += [(container.name, created, move) for move in found if routes[move.setting.field] == REPLY]
+    for name, then, move in moves:
+        reason = move.reason if move.name in then.settings else "nothing of ours, without CPUs of its own"
+        move = move._replace(reason=f"{_ANEW}: {reason}")
         yield _difference(pod, name, move, RESTART, recorded=False)
 
 
