@@ -33,12 +33,14 @@ DEBOUNCE_S = 0.1
 """Several edits of a policy within this become one pass."""
 ABOVE_S = 0.25
 """What stands above the pods (QoS classes, resctrl groups) is a matter of all of them: while pods come and go, it is looked at so often."""
+RESTS = 4
+"""After a pass over everything, the next one that nobody waits for comes after so many times as long: where changes never end, as pods
+with CPUs of their own come and go, reconciling takes a fifth of a core, and containers' creation has the interpreter for itself."""
 SWEEP_S = 10.0
 """How often everything is compared with its files, whatever happened."""
 
 
-_LOOKS = {"sweep": Look.SWEEP, "asked": Look.ALL}
-"""Of changes, only what is not known to be right."""
+_LOOKS = {"change": Look.KNOWN, "pod": Look.ANEW, "sweep": Look.SWEEP, "asked": Look.ALL}
 
 
 class Done(NamedTuple):
@@ -113,6 +115,7 @@ class Reconciler:
         self._pods: deque[str] = deque()
         """ids of pods to look at; appended to by one thread while another takes from it, which a set does not bear"""
         self._all_since: float | None = None
+        self._rests_until = float("-inf")
         self._asked: queue.SimpleQueue[tuple[list[Pod], queue.SimpleQueue[list[Done] | None]]] = queue.SimpleQueue()
         self._applied: Snapshot | None = None
         """what the last pass over everything went by"""
@@ -129,10 +132,15 @@ class Reconciler:
 
     def trigger(self, pod_id: str | None = None) -> None:
         """Something changed: one pod, or (None) the policy or the node, and with it everything."""
-        if pod_id is not None:
+        if pod_id is None:
+            if self._all_since is None:
+                self._all_since = self._monotonic()
+        elif self._ledger.pod(pod_id) is not None:
             self._pods.append(pod_id)
-        elif self._all_since is None:
-            self._all_since = self._monotonic()
+        elif self._above_late:
+            return  # gone, and what stands above it will be looked at anyway
+        else:
+            self._above_late = True
         self._wake.set()
 
     def hurry(self) -> int:
@@ -207,7 +215,8 @@ class Reconciler:
         while not self._stop.is_set():
             self._wake.wait(max(min(self._due_at(), sweep_at) - self._monotonic(), 0.0))
             self._answer_asked()
-            if self._all_since is not None:
+            everything = self._all_due_at() <= self._monotonic()
+            if everything:
                 self._rush.wait(self._debounce_s)
                 self._answer_asked()
             self._rush.clear()
@@ -215,10 +224,12 @@ class Reconciler:
                 break
             self._wake.clear()
             hurried = self._hurried
-            since, self._all_since = self._all_since, None
+            since = self._all_since if everything else None
             pods = {self._pods.popleft() for _ in range(len(self._pods))} | self._due_later()
             if since is not None:
+                self._all_since = None
                 self.reconcile("change", self._ledger.pods())
+                self._rests_until = self._monotonic() + RESTS * self.stats.last_pass_s
                 self.stats.changed_to_verified_s = self._monotonic() - since
                 with self._turn:
                     self._done = hurried
@@ -239,7 +250,7 @@ class Reconciler:
     def reconcile(self, trigger: str, pods: Iterable[Pod]) -> list[Done]:
         """One pass over these pods and their containers. What is found to be right comes back only to who asked."""
         pods = list(pods)
-        look = _LOOKS.get(trigger, Look.KNOWN)
+        look = _LOOKS[trigger]
         above = self._looks_above(trigger, pods)
         if above and self._cache is not None:
             self._cache.groups(self._ledger.pods(), self._world)
@@ -286,11 +297,11 @@ class Reconciler:
         updates = {i: left for i, u in updates.items() if (left := u.without(refused.get(i, ()))) is not None}
         if self._cache is not None:
             self._cache.threads(groups, world.snapshot.node.cgroup_version, sweep=trigger == "sweep")
-        self._planner.forget_gone()
         if self._recorder is not None:
             looked_at = [entry.id for pod_id in owners for entry in self._ledger.containers_of(pod_id)]
             self._recorder.plan(looked_at, updates)
         if trigger in ("change", "sweep"):
+            self._planner.forget_gone()
             self._applied = world.snapshot
         self.stats.passes[trigger] += 1
         self.stats.last_pass_s = self._monotonic() - started
@@ -304,13 +315,18 @@ class Reconciler:
         self._above_at, self._above_late = now, False
         return True
 
+    def _all_due_at(self) -> float:
+        if self._all_since is None:
+            return float("inf")
+        return self._rests_until if self._hurried == self._done else self._all_since
+
     def _due_at(self) -> float:
-        times = [at for at, _ in self._later]
+        times = [self._all_due_at(), *(at for at, _ in self._later)]
         if self._above_late:
             times.append(self._above_at + ABOVE_S)
         if self._recorder is not None and (due_s := self._recorder.due_s()) is not None:
             times.append(self._monotonic() + due_s)
-        return min(times, default=float("inf"))
+        return min(times)
 
     def _due_later(self) -> set[str]:
         now = self._monotonic()
