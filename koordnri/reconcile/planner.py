@@ -38,6 +38,8 @@ class Look(Enum):
 
     KNOWN = "known"
     """those of pods of which some are not known to be right"""
+    ANEW = "anew"
+    """the same, and something happened to these pods: they are decided anew"""
     SWEEP = "sweep"
     """all; who has a wrong one is decided anew"""
     ALL = "all"
@@ -83,8 +85,8 @@ class Planner:
         """pods whose cgroup a sweep has seen"""
         self._ours: dict[tuple[str, str], _Seen] = {}
         """(pod, field) → what we know of its file"""
-        self._met: set[str] = set()
-        """pods that were decided before"""
+        self._sums: dict[str, int] = {}
+        """pod → sum of its containers' quotas when it was last decided, as kubelet asked for them; 0 when one has none"""
 
     def plan(self, pod: Pod, world: World, writer: Writer, look: Look) -> PodPlan:
         """Decide one pod, and say which of its files are to be gone through.
@@ -92,12 +94,12 @@ class Planner:
         Raises NodeError when the runtime told no usable cgroup.
         """
         directory = pod_directory(pod.cgroup_parent)
-        if look is not Look.KNOWN and self._is_gone(pod, directory, writer):
+        if look in (Look.SWEEP, Look.ALL) and self._is_gone(pod, directory, writer):
             return PodPlan([], {}, [], {}, gone=True)
-        plan = self._kept(pod, world)
+        plan = self._kept(pod, world) if look in (Look.KNOWN, Look.SWEEP) else None
         if plan is not None and look is Look.SWEEP and not all(map(writer.holds, plan.kubelets)):
             plan = None
-        if plan is None or look is Look.ALL or not self._are_right(plan.goals, writer, look):
+        if plan is None or not self._are_right(plan.goals, writer, look):
             plan = self._decide(pod, world, writer, directory)
             self._plans[pod.id] = (pod, plan)
             if look is Look.ALL or not self._are_right(plan.goals, writer, look):
@@ -109,8 +111,10 @@ class Planner:
         before = self._before(pod, directory, writer, node.cgroup_version)
         entries = self._ledger.containers_of(pod.id)
         containers = [Container(entry.id, entry.name, pod.id, entry.baseline) for entry in entries]
-        before |= self._lost(pod, before, containers, world.snapshot, writer, directory)
-        kubelets = kubelets_files(directory, before, writer)
+        there = writer.has(directory)
+        if there:
+            before |= self._by_containers(pod, before, containers, world.snapshot, writer, directory)
+        kubelets = kubelets_files(directory, before, writer) if there else []
         as_set = as_kubelet_set_it(pod, before, kubelets)
         decision = self._chain.decide_pod(as_set, world.snapshot, containers)
         decisions = [("", decision)]
@@ -132,7 +136,7 @@ class Planner:
             goals += [Goal(entry, n, c, True) for n, c in back.items()]
             if missing := unrecorded(decision, entry.baseline, entry.sent, node):
                 updates[entry.id] = Update(entry.id, pod.id, tuple(missing))
-        return PodPlan(goals, updates, decisions, groups, kubelets)
+        return PodPlan(goals if there else [], updates, decisions, groups, kubelets)
 
     def plan_classes(self, world: World, writer: Writer, look: Look) -> PodPlan:
         """Decide the cgroups above the pods."""
@@ -207,7 +211,7 @@ class Planner:
         there = {pod.id for pod in self._ledger.pods()} | CLASS_IDS
         self._ours = {key: value for key, value in self._ours.items() if key[0] in there}
         self._there &= there
-        self._met &= there
+        self._sums = {pod_id: total for pod_id, total in self._sums.items() if pod_id in there}
 
     def note_before(self, goals: Iterable[Goal], writer: Writer) -> bool:
         """Note what is in the pods' files that are about to be written for the first time. True when something was noted."""
@@ -222,7 +226,7 @@ class Planner:
         return noted
 
     def _are_right(self, goals: Iterable[Goal], writer: Writer, look: Look) -> bool:
-        return all(self._is_right(g) and (look is Look.KNOWN or writer.holds(g.change)) for g in goals)
+        return all(self._is_right(g) and (look is not Look.SWEEP or writer.holds(g.change)) for g in goals)
 
     def _is_right(self, goal: Goal) -> bool:
         owner, change = goal.owner, goal.change
@@ -247,7 +251,7 @@ class Planner:
                 self._ours[pod.id, name] = _Seen(ours.wanted, found, right=False)
         return before
 
-    def _lost(
+    def _by_containers(
         self,
         pod: Pod,
         before: Mapping[str, Any],
@@ -256,23 +260,30 @@ class Planner:
         writer: Writer,
         directory: str,
     ) -> dict[str, Any]:
-        """The note of a pod's quota that a lost state directory took along: what stands there would else be scaled once more.
+        """Kubelet's quota of a pod where the file does not tell it, and what kubelet asked for the containers does: their sum.
 
-        It is ours when it is what we would make of the quota that kubelet gives to a pod whose containers all have one: their sum.
+        So when they were resized and kubelet's new value is by chance the one that we had made of its old one. And when the state
+        directory was lost: what stands there is ours if it is what we would make of the sum, and would else be scaled once more.
         """
-        name, first = fields.CPU_QUOTA.name, pod.id not in self._met
-        self._met.add(pod.id)
+        name = fields.CPU_QUOTA.name
         quotas = [c.baseline.cpu_quota or 0 for c in containers]
-        if not first or name in before or not quotas or min(quotas) <= 0:
+        total = sum(quotas) if quotas and min(quotas) > 0 else 0
+        last = self._sums.get(pod.id)
+        self._sums[pod.id] = total
+        if not total or last == total:
             return {}
-        kubelets, found = sum(quotas), writer.read(directory, fields.CPU_QUOTA).value
-        if found is None or found == kubelets:
+        if last is not None:
+            if before.get(name) != last:
+                return {}
+            self._ledger.rebase(pod.id, name, total)
+            return {name: total}
+        if name in before or (found := writer.read(directory, fields.CPU_QUOTA).value) is None or found == total:
             return {}
-        as_set = pod.with_resources(msgspec.structs.replace(pod.resources, cpu_quota=kubelets))
+        as_set = pod.with_resources(msgspec.structs.replace(pod.resources, cpu_quota=total))
         if self._chain.decide_pod(as_set, snapshot, containers).value(fields.CPU_QUOTA) != found:
             return {}
-        self._ledger.intend(pod.id, {name: kubelets})
-        return {name: kubelets}
+        self._ledger.intend(pod.id, {name: total})
+        return {name: total}
 
 
 def _mean_the_same(one: Snapshot, other: Snapshot) -> bool:

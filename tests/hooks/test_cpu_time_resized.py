@@ -10,7 +10,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from structlog.testing import CapturingLogger
 
@@ -222,6 +222,8 @@ steps = st.lists(
 
 
 @settings(max_examples=150, deadline=None)
+@example([("resize", 50_000), ("ratio", Fraction(6, 5)), ("resize", 20_000), ("restart", None)], 2, False, False, -1)
+@example([("resize", 100_000), ("ratio", Fraction(2)), ("resize", 50_000)], 2, False, False, -1)
 @given(steps=steps, version=st.sampled_from([1, 2]), burst=st.booleans(), knows_spec=st.booleans(), start=limits)
 def test_limits_are_scaled_once_in_any_order_of_resizes_policies_and_restarts(steps, version, burst, knows_spec, start):
     machine = Machine(version, burst, knows_spec, start)
