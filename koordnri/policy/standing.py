@@ -86,10 +86,11 @@ class StandingPolicy:
         }
 
     def _accept(self, document: PolicyDocument | None) -> None:
-        self.document, self.refused = document, None
-        self.acceptances += 1
-        self._since_s = time.time()
+        self.document, self._since_s = document, time.time()
         self._changed()
+        # Told only now that it holds: who asks whether we are ready must find it in force.
+        self.refused = None
+        self.acceptances += 1
 
 
 def _iso(unix_s: float) -> str:
