@@ -356,7 +356,7 @@ class Daemon:
             self.reconciler.trigger(pod_id)
 
     def _world(self) -> World:
-        return World(self.present.snapshot, self.handler.runtime.name)
+        return World(self.present.up_to_date(), self.handler.runtime.name)
 
     def _policy_refused(self, refused: Refused) -> None:
         revision = self.present.snapshot.policy.revision

@@ -109,13 +109,13 @@ class OwnCPUs:
     def pod_came(self, pod: Pod) -> None:
         """See the handler."""
         if RESOURCE_STATUS.key in pod.annotations:
-            self._follow()
+            self._follow_later()
 
     def pod_went(self, pod: Pod) -> None:
         """See the handler."""
         freed = self._allocator.forget_pod(pod.id)
         if self._present.kubelet.forget_pod(pod.id) or freed or RESOURCE_STATUS.key in pod.annotations:
-            self._follow()
+            self._follow_later()
 
     def restore(self, found: Iterable[tuple[Pod, str, str]], pinned: Iterable[Found]) -> None:
         """See the handler."""
@@ -124,6 +124,11 @@ class OwnCPUs:
         self._present.kubelet.restore(pinned, self._present.snapshot.node)
         self._allocator.restore(found)
         self._present.take()
+
+    def _follow_later(self) -> None:
+        """Where pods come and go by the hundred, the share pools are reckoned once for many of them, and not on the event path."""
+        self._present.expire()
+        self._changed()
 
     def _follow(self) -> None:
         self._present.take()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from koordnri.host import refresh
 from koordnri.kubelet_pins import KubeletPins
 from koordnri.ledger import Ledger
 from koordnri.model import NodeState
-from koordnri.policy import DEFAULT_POLICY, PolicyDocument, resolve
+from koordnri.policy import DEFAULT_POLICY, Policy, PolicyDocument, resolve
 
 
 class Present:
@@ -50,11 +50,14 @@ class Present:
         self._log = log
         self._publish = publish
         self._released: frozenset[str] = frozenset()
+        self._resolved: tuple[PolicyDocument | None, str, Mapping[str, str], Policy] | None = None
+        self._expired = False
         self._lock = threading.Lock()
 
     def take(self) -> None:
         """Make the snapshot anew: the policy, the node, what the cluster says of it, or an assignment of CPUs has changed."""
         with self._lock:
+            self._expired = False
             before = self.snapshot.policy.notes
             self.snapshot = self.under(self._document())
             self._publish(self.snapshot)
@@ -62,15 +65,31 @@ class Present:
             if note not in before:
                 self._log.warning("policy_note", note=note)
 
+    def expire(self) -> None:
+        """Something changed that can wait until everything is decided anew: `up_to_date` sees to it."""
+        self._expired = True
+
+    def up_to_date(self) -> Snapshot:
+        """The snapshot, made anew if it had expired."""
+        if self._expired:
+            self.take()
+        return self.snapshot
+
     def under(self, document: PolicyDocument | None) -> Snapshot:
         """What would hold under a document; None stands for the defaults."""
         node = self._told(self.node)
         if self._released:
             node = replace(node, released=self._released)
-        snapshot = Snapshot.of(resolve(document, node.name, node.labels), node)
+        snapshot = Snapshot.of(self._policy(document, node), node)
         # After the policy, which may reserve CPUs; what is given is known to nobody else.
         node = self.kubelet.applied(snapshot.node)
         return snapshot._replace(node=self.allocator.applied(node, self._ledger.pods()))
+
+    def _policy(self, document: PolicyDocument | None, node: NodeState) -> Policy:
+        asked = (document, node.name, node.labels)
+        if self._resolved is None or self._resolved[0] is not document or self._resolved[:3] != asked:
+            self._resolved = (*asked, resolve(*asked))
+        return self._resolved[3]
 
     def look(self, full: bool) -> bool:
         """Look at the host's files; True when the node is another one than before."""

@@ -82,11 +82,11 @@ class Node:
 
     @property
     def pinned(self) -> str:
-        return str(self.daemon.handler.snapshot.node.kubelet_cpus)
+        return str(self.daemon.present.up_to_date().node.kubelet_cpus)
 
     @property
     def pool(self) -> list[str]:
-        return [pool.cpus for pool in self.daemon.handler.snapshot.node.ls_pools]
+        return [pool.cpus for pool in self.daemon.present.up_to_date().node.ls_pools]
 
     def _handle(self, method: str, request: Any) -> Any:
         answer = self.daemon.handler.handle(method, request.SerializeToString())

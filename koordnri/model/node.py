@@ -144,7 +144,7 @@ class NodeState:
     def __post_init__(self) -> None:
         creating = container_routes(True, self.cgroup_version, self.cgroup_files)
         if self.no_cdi:
-            creating[CDI] = Refusal(self.no_cdi)
+            creating = creating | {CDI: Refusal(self.no_cdi)}
         object.__setattr__(self, "create_routes", creating)
         updating = container_routes(False, self.cgroup_version, self.cgroup_files)
         if self.resctrl is not None and self.resctrl.fixed:

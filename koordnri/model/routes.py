@@ -5,6 +5,8 @@ Computed once per node state, looked up on the event path.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from koordnri.model.fields import ALL, Field
 
 ADJUST = "adjust"
@@ -31,8 +33,13 @@ Routes = dict[Field, str]
 """Field → route, or a Refusal."""
 
 
+_KINDS = 16
+"""kinds of nodes remembered: a process sees one, and a test a few"""
+
+
+@lru_cache(_KINDS)
 def container_routes(creating: bool, version: int, present: frozenset[str]) -> Routes:
-    """Routes of a container's fields: while it is created, or later.
+    """Routes of a container's fields: while it is created, or later. Shared, and not to be changed; as are those below.
 
     A `unified` entry on v1, or one for a file that this kernel lacks, would keep the container from starting: on v1 the file is written
     instead where there is one, the rest is refused here.
@@ -54,11 +61,13 @@ def container_routes(creating: bool, version: int, present: frozenset[str]) -> R
     return routes
 
 
+@lru_cache(_KINDS)
 def pod_routes(version: int, present: frozenset[str]) -> Routes:
     """Routes of a pod's fields: NRI does not reach the pod's cgroup, so all are files."""
     return {f: WRITE if f.file(version, present) else _no_file(f, version) for f in ALL}
 
 
+@lru_cache(_KINDS)
 def root_routes(version: int, present: frozenset[str]) -> Routes:
     """Routes of the root cgroup's fields: only what was seen there, for the files of other cgroups limit the whole machine there."""
     return {f: WRITE if (file := f.file(version, present)) and file in present else _no_file(f, version) for f in ALL}

@@ -182,10 +182,8 @@ def _overlap(key: str, section: Section[Any], matching: Sequence[int]) -> str:
     return f"{key}: {section.label(nodes_key, taken)} is taken, as it comes first; this node is matched by {', '.join(also)}, too"
 
 
+_OWN_HOOKS = {f.encode_name: f.name for f in msgspec.structs.fields(Hooks) if f.name != Hooks.others_field}
+
+
 def _by_name(hooks: Hooks) -> dict[str, HookOptions]:
-    own = {
-        info.encode_name: getattr(hooks, info.name)
-        for info in msgspec.structs.fields(Hooks)
-        if info.name != Hooks.others_field
-    }
-    return own | hooks.others
+    return {name: getattr(hooks, attribute) for name, attribute in _OWN_HOOKS.items()} | hooks.others
