@@ -15,6 +15,7 @@ from koordnri.allocator import Allocator
 from koordnri.chain import Chain, Snapshot, load_hooks
 from koordnri.garbage import GarbageCollector
 from koordnri.host import read_node
+from koordnri.host.cgroup_files import PacedFiles
 from koordnri.host.resctrl_groups import ResctrlTree
 from koordnri.host.writer import Writer
 from koordnri.ledger import Ledger
@@ -163,12 +164,13 @@ class Daemon:
             on_config=self.sources.take_runtime_config,
             on_runtime=self.present.take,
         )
+        files = PacedFiles(lambda: self.session.is_busy and not self.reconciler.waited_for)
         # Hooks are pure, so two chains may share them; each thread has its own, for a chain counts without a lock.
         self.reconciler = Reconciler(
             Chain(installed),
             self.ledger,
             self._world,
-            lambda version: Writer(config.host_root, version),
+            lambda version: Writer(config.host_root, version, files),
             self.log,
             self._notebook.save,
             self.decisions.decided_again,

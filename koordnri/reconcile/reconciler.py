@@ -33,9 +33,9 @@ DEBOUNCE_S = 0.1
 """Several edits of a policy within this become one pass."""
 ABOVE_S = 0.25
 """What stands above the pods (QoS classes, resctrl groups) is a matter of all of them: while pods come and go, it is looked at so often."""
-RESTS = 4
+RESTS = 9
 """After a pass over everything, the next one that nobody waits for comes after so many times as long: where changes never end, as pods
-with CPUs of their own come and go, reconciling takes a fifth of a core, and containers' creation has the interpreter for itself."""
+with CPUs of their own come and go, reconciling takes a tenth of a core, and containers' creation has the interpreter for itself."""
 SWEEP_S = 10.0
 """How often everything is compared with its files, whatever happened."""
 
@@ -96,6 +96,8 @@ class Reconciler:
         debounce_s: float = DEBOUNCE_S,
     ) -> None:
         self.stats = Stats()
+        self.waited_for = False
+        """whether the runtime, or a person, waits for the pass that is under way"""
         self._planner = Planner(chain, ledger)
         self._ledger = ledger
         self._world = world
@@ -228,7 +230,9 @@ class Reconciler:
             pods = {self._pods.popleft() for _ in range(len(self._pods))} | self._due_later()
             if since is not None:
                 self._all_since = None
+                self.waited_for = hurried != self._done
                 self.reconcile("change", self._ledger.pods())
+                self.waited_for = False
                 self._rests_until = self._monotonic() + RESTS * self.stats.last_pass_s
                 self.stats.changed_to_verified_s = self._monotonic() - since
                 with self._turn:
@@ -337,7 +341,9 @@ class Reconciler:
     def _answer_asked(self) -> None:
         while not self._asked.empty():
             pods, answer = self._asked.get()
+            self.waited_for = True
             answer.put(self.reconcile("asked", pods))
+            self.waited_for = False
 
     def _settle(self, goal: Goal, outcome: Outcome, trigger: str, pods: dict[str, Pod]) -> None:
         """Remember what was done; count it; say once what could not be done."""

@@ -30,6 +30,8 @@ from koordnri.wire.errors import Code, RemoteProtocolError
 from koordnri.wire.events import subscription
 from koordnri.wire.versions import Feature, has, sync_zombie, valid_event_mask
 
+BUSY_S = 0.1
+"""After a request, the next one is likely to come within this time."""
 REGISTER_TIMEOUT_S = 30.0
 """How long the runtime may take to answer RegisterPlugin. It serves plugins one after the other, and dialling again while it is
 busy with another would only lengthen the queue, so this is far above Go's 5 s (nri 292)."""
@@ -138,6 +140,12 @@ class PluginSession:
             # The runtime prunes a closed plugin only after its next event; registering is never free for the node.
             self._stopping.wait(register.next())
         self.state, self.problem = State.STOPPED, "stopped"
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the runtime has asked for something just now."""
+        trunk = self._trunk
+        return trunk is not None and self._monotonic() - trunk.last_s < BUSY_S
 
     def stop(self) -> None:
         """End the session; `run` returns. What the runtime has asked already is still answered."""

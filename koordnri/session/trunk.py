@@ -30,6 +30,8 @@ class Trunk:
         self._open: dict[int, tuple[Request, float]] = {}
         self._monotonic = monotonic
         self._recv = sock.recv
+        self.last_s = float("-inf")
+        """when the last request arrived"""
         self.ended = threading.Event()
 
     # -- reading: one thread ------------------------------------------------------------------------------------------
@@ -48,7 +50,8 @@ class Trunk:
             if refusals := connection.pop_outgoing():
                 self._send(refusals)
         if type(event) is Request:
-            self._open[event.stream] = (event, self._monotonic())
+            self.last_s = self._monotonic()
+            self._open[event.stream] = (event, self.last_s)
         return event
 
     # -- writing: any thread ------------------------------------------------------------------------------------------

@@ -160,6 +160,39 @@ def test_triggers_within_the_debounce_make_one_pass(running):
     assert debounce.begun.empty()
 
 
+def test_passes_over_everything_rest_nine_times_as_long_as_they_took_unless_somebody_waits(running):
+    it = running()
+
+    def ask() -> None:
+        """Comes back after a pass of its own, and so after those before it."""
+        it.let_go()
+        it.reconciler.ask([], PATIENCE_S)
+        it.wait_begun()
+
+    it.reconciler.trigger()
+    it.wait_begun()
+    it.now = 0.5
+    it.let_go()
+    ask()
+    it.reconciler.trigger()
+    it.reconciler.trigger("p")
+    it.one_pass()
+    ask()
+    assert it.stats.passes == {"change": 1, "pod": 1, "asked": 2}
+    it.now = 5.0
+    it.reconciler.wake()
+    it.wait_begun()
+    it.now = 5.5
+    it.let_go()
+    ask()
+    assert it.stats.passes == {"change": 2, "pod": 1, "asked": 3}
+    number = it.reconciler.hurry()
+    it.one_pass()
+    assert it.reconciler.wait_done(number, PATIENCE_S)
+    it.end()
+    assert it.stats.passes == {"change": 3, "pod": 1, "asked": 3}
+
+
 def test_triggers_during_a_pass_make_one_more(running):
     it = running()
     it.reconciler.trigger("p")

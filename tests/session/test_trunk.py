@@ -53,6 +53,15 @@ def asked(pair: Pair) -> Request:
     return event
 
 
+def test_it_is_known_when_the_last_request_came(pair):
+    assert pair.trunk.last_s < 0
+    pair.ask()
+    pair.now_s = 101.5
+    asked(pair)
+    pair.now_s = 103.0
+    assert pair.trunk.last_s == 101.5
+
+
 def test_a_request_is_answered_once_and_by_the_first(pair):
     pair.ask()
     request = asked(pair)
