@@ -278,7 +278,9 @@ class Planner:
             self._ledger.rebase(pod.id, name, total)
             return {name: total}
         found = None if name in before else writer.read(directory, fields.CPU_QUOTA).value
-        if found is None or found <= 0 or found == total:  # no limit: kubelet may never have set one, and nothing of it is scaled
+        if (
+            found is None or found <= 0 or found == total
+        ):  # no limit: kubelet may never have set one, and nothing of it is scaled
             return {}
         as_set = pod.with_resources(msgspec.structs.replace(pod.resources, cpu_quota=total))
         if self._chain.decide_pod(as_set, snapshot, containers).value(fields.CPU_QUOTA) != found:
