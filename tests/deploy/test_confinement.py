@@ -1,4 +1,4 @@
-"""In the mounts and without the powers that the DaemonSet gives, the daemon's host room reads what it needs and writes cgroups.
+"""In the mounts and with no other powers than the DaemonSet gives, the daemon's host room reads what it needs and writes cgroups.
 
 A mount namespace made of the manifest's own volumes, on this machine's /sys and /proc; not a container, but the same kernel rules.
 """
@@ -22,30 +22,42 @@ from koordnri.host.files import HostFiles
 
 Manifest = dict[str, Any]
 CGROUPS = Path("/sys/fs/cgroup")
+CAP_DAC_OVERRIDE = 1
+"""bit, see capabilities(7)"""
 RESCTRL = Path("/sys/fs/resctrl")
 """Not there on most machines; nobody can make it, so that a file system of ours then stands below sysfs."""
 
 CONFINED = """
-import json, os, sys
+import errno, json, os, sys
 from pathlib import Path
 from koordnri.host import read_node
 from koordnri.host.change import Change
-from koordnri.host.resctrl_groups import ResctrlTree
+from koordnri.host.resctrl_groups import Refused, ResctrlTree
 from koordnri.host.writer import Writer
 from koordnri.model import fields
 
-root, host_root, cgroup, mounts = sys.argv[1:]
+root, host_root, cgroup, mounts, sealed = sys.argv[1:]
 status = dict(line.split(":", 1) for line in open("/proc/self/status"))
 node = read_node(Path(root + host_root), "node-1")
 (outcome,) = Writer(Path(root + host_root), node.cgroup_version).apply([[Change(cgroup, fields.CPU_SHARES, "", 777)]])
+
+def attempt(make, *args):
+    try:
+        make(*args)
+    except (OSError, Refused) as error:
+        return errno.errorcode[getattr(error, "number", None) or error.errno]
+    return "made"
+
 print(json.dumps({
-    "capabilities": int(status["CapEff"], 16) | int(status["CapBnd"], 16),
+    "capabilities": [int(status[set_], 16) for set_ in ("CapEff", "CapBnd")],
     "version": node.cgroup_version,
     "topology": node.topology is not None,
     "memory": node.memory_bytes,
     "kubelet": node.kubelet_cpu_policy,
     "problems": node.problems,
     "write": [outcome.status.value, outcome.after, outcome.error],
+    "sealed": attempt(os.mkdir, sealed + "/made"),
+    "group": attempt(ResctrlTree(Path(root + host_root)).make, "made"),
     "shares_pids": ResctrlTree(Path(root + host_root)).shares_pids(),
     "writable": [path for path in json.loads(mounts) if not os.statvfs(root + path).f_flag & os.ST_RDONLY],
 }))
@@ -72,7 +84,8 @@ def answer(request: pytest.FixtureRequest, cgroup: str, tmp_path: Path) -> dict[
     spec = request.getfixturevalue(request.param)["DaemonSet"]["spec"]["template"]["spec"]
     (container,) = spec["containers"]
     security = container["securityContext"]
-    assert (security["capabilities"], security["allowPrivilegeEscalation"]) == ({"drop": ["ALL"]}, False)
+    assert (security["capabilities"]["drop"], security["allowPrivilegeEscalation"]) == (["ALL"], False)
+    added = [name.lower() for name in security["capabilities"].get("add", ())]
     (host_root,) = [a.partition("=")[2] for a in container["args"] if a.startswith("--host-root=")]
     # Stand-ins for what only a node has.
     state = tmp_path / "cpu_manager_state"
@@ -81,6 +94,10 @@ def answer(request: pytest.FixtureRequest, cgroup: str, tmp_path: Path) -> dict[
     own = {name: tmp_path / name for name in ("nri", "state", "resctrl")}
     for folder in own.values():
         folder.mkdir()
+    # As the kernel's own file systems give to their roots, resctrl's and those of cgroup v1.
+    own["resctrl"].chmod(0o555)
+    sealed = tmp_path / "sealed"
+    sealed.mkdir(mode=0o555)
     sources = {v["name"]: Path(v["hostPath"]["path"]) for v in spec["volumes"]} | own | {"cpu-manager-state": state}
     root = tmp_path / "root"
     script = ["set -e"]
@@ -96,8 +113,9 @@ def answer(request: pytest.FixtureRequest, cgroup: str, tmp_path: Path) -> dict[
         if mount.get("readOnly"):
             script.append(f"mount -o remount,bind,ro {target}")
     confined = [sys.executable, "-c", CONFINED, str(root), host_root, cgroup]
-    command = [*confined, json.dumps([m["mountPath"] for m in mounts])]
-    script.append(f"exec setpriv --bounding-set=-all --inh-caps=-all --no-new-privs {shlex.join(command)}")
+    command = [*confined, json.dumps([m["mountPath"] for m in mounts]), str(sealed)]
+    bounding = ",".join(["-all", *(f"+{name}" for name in added)])
+    script.append(f"exec setpriv --bounding-set={bounding} --inh-caps=-all --no-new-privs {shlex.join(command)}")
     pids = () if spec.get("hostPID") else ("--pid", "--fork")
     unshare = ["unshare", *pids, "--mount", "--propagation=private", "sh", "-c", "\n".join(script)]
     done = subprocess.run(unshare, capture_output=True, text=True)
@@ -107,14 +125,27 @@ def answer(request: pytest.FixtureRequest, cgroup: str, tmp_path: Path) -> dict[
 
 
 @pytest.mark.parametrize("answer", ["kustomized", "kustomized_resctrl"], indirect=True)
-def test_the_manifests_mounts_and_no_capability_suffice(answer: dict[str, Any]) -> None:
-    assert answer["capabilities"] == 0
+def test_the_manifests_mounts_and_capabilities_suffice(answer: dict[str, Any]) -> None:
     assert answer["write"] == ["written", 777, ""]
     assert answer["topology"]
     assert answer["memory"] > 0
     assert answer["kubelet"] == "static"
     assert [p for p in answer["problems"] if "cannot be read" in p] == []
     assert set(answer["writable"]) - {"/host/sys/fs/resctrl"} == {"/var/lib/koordnri", "/host/sys/fs/cgroup"}
+
+
+@pytest.mark.parametrize("answer", ["kustomized"], indirect=True)
+def test_there_is_no_capability(answer: dict[str, Any]) -> None:
+    assert answer["capabilities"] == [0, 0]
+    assert answer["sealed"] == "EACCES"
+
+
+@pytest.mark.parametrize("answer", ["kustomized_resctrl"], indirect=True)
+def test_one_capability_makes_resctrl_groups_in_a_directory_that_not_even_root_may_write_to(
+    answer: dict[str, Any],
+) -> None:
+    assert answer["capabilities"] == [1 << CAP_DAC_OVERRIDE] * 2
+    assert answer["sealed"] == answer["group"] == "made"
 
 
 @pytest.mark.parametrize("answer", ["kustomized"], indirect=True)

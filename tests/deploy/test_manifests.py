@@ -112,12 +112,14 @@ def test_the_host_is_mounted_read_only_but_for_cgroups_and_our_state(kustomized:
     assert writable == {"/sys/fs/cgroup": "/host/sys/fs/cgroup", "/var/lib/koordnri": "/var/lib/koordnri"}
 
 
-def test_resctrl_takes_the_hosts_pids_and_its_own_mount_and_nothing_else(
+def test_resctrl_takes_the_hosts_pids_its_own_mount_one_capability_and_nothing_else(
     kustomized: dict[str, Manifest], kustomized_resctrl: dict[str, Manifest]
 ) -> None:
     spec = copy.deepcopy(pod_spec(kustomized_resctrl))
     (only,) = spec["containers"]
     assert spec.pop("hostPID") is True, "thread ids of another pid namespace show as 0"
+    # test_confinement tells what for.
+    assert only["securityContext"]["capabilities"].pop("add") == ["DAC_OVERRIDE"]
     # Where koordnri.host looks for it; of /host/sys, which is read-only, the mount of its own covers this part.
     mount = {"name": "resctrl", "mountPath": "/host/sys/fs/resctrl", "mountPropagation": "HostToContainer"}
     assert only["volumeMounts"].pop() == mount
