@@ -20,7 +20,7 @@ from koordnri.reconcile.reconciler import Reconciler
 
 
 class OwnCPUs:
-    """The handler's `OwnCPUs`. Called by the event thread alone.
+    """What `session.own_cpus` describes. Called by the event thread alone.
 
     present    what holds now, of which the assignments are a part
     changed    all containers may have to follow
@@ -54,7 +54,7 @@ class OwnCPUs:
         """container → what its start waits for"""
 
     def give(self, pod: Pod, container: Container) -> str:
-        """See the handler."""
+        """See `session.own_cpus`."""
         policy, node = self._present.snapshot
         if not may_give(pod, policy, node):
             return ""
@@ -77,13 +77,13 @@ class OwnCPUs:
         return "" if given is None else str(given)
 
     def claimed(self, pod: Pod, name: str, cpus: CPUSet) -> None:
-        """See the handler."""
+        """See `session.own_cpus`."""
         if cpus:
             self._allocator.note_dra(pod.id, name, cpus)
             self._follow()
 
     def kubelet_says(self, pod: Pod, container: Container, cpus: str, *, new: bool) -> None:
-        """See the handler."""
+        """See `session.own_cpus`."""
         present = self._present
         if not present.kubelet.heard(pod, container, cpus, present.snapshot.node, new=new):
             return
@@ -94,31 +94,31 @@ class OwnCPUs:
             self._follow()
 
     def gave(self, container_id: str) -> None:
-        """See the handler."""
+        """See `session.own_cpus`."""
         if container_id in self._given:
             self._given.discard(container_id)
             self._waits[container_id] = self._reconciler.hurry()
 
     def wait_until_clear(self, container_id: str) -> None:
-        """See the handler."""
+        """See `session.own_cpus`."""
         number = self._waits.pop(container_id, None)
         if number is not None and not self._reconciler.wait_done(number, self._budget_s()):
             self.late += 1
             self._log.warning("own_cpus_not_clear_yet", container=container_id)
 
     def pod_came(self, pod: Pod) -> None:
-        """See the handler."""
+        """See `session.own_cpus`."""
         if RESOURCE_STATUS.key in pod.annotations:
             self._follow_later()
 
     def pod_went(self, pod: Pod) -> None:
-        """See the handler."""
+        """See `session.own_cpus`."""
         freed = self._allocator.forget_pod(pod.id)
         if self._present.kubelet.forget_pod(pod.id) or freed or RESOURCE_STATUS.key in pod.annotations:
             self._follow_later()
 
     def restore(self, found: Iterable[tuple[Pod, str, str]], pinned: Iterable[Found]) -> None:
-        """See the handler."""
+        """See `session.own_cpus`."""
         self._given.clear()
         self._waits.clear()
         self._present.kubelet.restore(pinned, self._present.snapshot.node)

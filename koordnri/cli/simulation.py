@@ -153,7 +153,7 @@ class _OwnCPUs(OwnCPUs):
     """
 
     def gave(self, container_id: str) -> None:
-        """See the handler."""
+        """See `session.own_cpus`."""
 
 
 def _own_cpus(daemon: Daemon, shortages: list[str]) -> OwnCPUs:

@@ -10,14 +10,14 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, TypeVar
 
 from google.protobuf.message import Message
 
 from koordnri.chain import Chain, Refused, Snapshot
 from koordnri.kubelet_pins import Found
 from koordnri.ledger import Entry, Ledger
-from koordnri.model import Container, ContainerContext, CPUSet, Decision, Event, NodeState, Pod, Setting, fields
+from koordnri.model import Container, ContainerContext, Decision, Event, NodeState, Pod, Setting, fields
 from koordnri.model.annotations import BLKIO_QOS_KEY, RESOURCE_STATUS
 from koordnri.model.cpu_wish import may_wish
 from koordnri.model.difference import asked_since, changes, restorations, through_runtime
@@ -28,9 +28,12 @@ from koordnri.model.resources import BASELINE_KEY, NOTHING, Note, encode_note
 from koordnri.model.routes import REPLY, WRITE
 from koordnri.reconcile.plan import Update
 from koordnri.reconcile.recorder import HANDFUL, Recorder
+from koordnri.session.answer import NOTHING_TO_SAY, Answer
 from koordnri.session.encode import drop_unsendable, encode_update, put_adjustment, put_resources
 from koordnri.session.given import given_to, has_volumes
 from koordnri.session.known import Known, Sent
+from koordnri.session.observer import Observer
+from koordnri.session.own_cpus import OwnCPUs
 from koordnri.session.runtime_info import RuntimeInfo
 from koordnri.session.translate import pod_from, resources_from
 from koordnri.wire import api_pb2 as api
@@ -50,65 +53,6 @@ SUBSCRIBED = (
     events.Event.REMOVE_CONTAINER,
 )
 """Every event subscribed to costs the node about 0.1 ms: only those that carry something for us."""
-
-
-class Observer(Protocol):
-    """Who is told what was decided, after the reply is out. Must not block."""
-
-    def decided(self, pod: Pod, container: Container, event: Event, decision: Decision) -> None:
-        """One container was decided, and the runtime has been told."""
-
-    def refused(self, pod: Pod, container: Container, event: Event, decision: Decision) -> None:
-        """A hook that must not fail has failed: the runtime is about to be told to refuse the container."""
-
-
-class OwnCPUs(Protocol):
-    """Who gives CPUs to single containers, where no scheduler does."""
-
-    late: int
-    """starts that did not wait until the others had left"""
-
-    def give(self, pod: Pod, container: Container) -> str:
-        """CPUs for a container that is about to be created, as they are noted with it; "" when it gets none. The handler's snapshot
-        has them then. Raises chain.Refused.
-        """
-
-    def claimed(self, pod: Pod, name: str, cpus: CPUSet) -> None:
-        """A DRA driver has given CPUs to a container; the handler's snapshot knows it then."""
-
-    def kubelet_says(self, pod: Pod, container: Container, cpus: str, *, new: bool) -> None:
-        """kubelet, whose CPU manager is static, creates a container (`new`) or updates it, and asks for these CPUs, "" for none. The
-        handler's snapshot knows then which CPUs are pinned.
-        """
-
-    def gave(self, container_id: str) -> None:
-        """The runtime has been told: now the others must go."""
-
-    def wait_until_clear(self, container_id: str) -> None:
-        """Before its first process runs: until the others have left its CPUs, or the chain's budget is used up."""
-
-    def pod_came(self, pod: Pod) -> None:
-        """A pod was started; a scheduler may have assigned CPUs to it."""
-
-    def pod_went(self, pod: Pod) -> None:
-        """A pod is gone, and what it had is free."""
-
-    def restore(self, found: Iterable[tuple[Pod, str, str]], pinned: Iterable[Found]) -> None:
-        """Synchronize: (pod, container, what is noted with it) of all that have CPUs of their own, and, where kubelet's CPU manager
-        is static, all containers.
-        """
-
-
-class Answer(NamedTuple):
-    """The reply, and what is left to do once it is sent."""
-
-    message: Message | None
-    settle: Callable[[], None] | None = None
-    event: str = ""
-    """the method that the request stands for, when it came as a StateChange"""
-
-
-NOTHING_TO_SAY = Answer(None)
 
 
 class Inflight(NamedTuple):
@@ -520,4 +464,4 @@ def _difference(known: Known, node: NodeState, decision: Decision) -> tuple[list
     return settings, encode_update(container.id, settings, node)
 
 
-__all__ = ["SUBSCRIBED", "Answer", "EventHandler", "Observer"]
+__all__ = ["SUBSCRIBED", "EventHandler", "Inflight"]

@@ -18,8 +18,9 @@ from typing import Any, Protocol
 from google.protobuf.message import DecodeError, Message
 
 from koordnri.chain import Refused
+from koordnri.session.answer import Answer
 from koordnri.session.backoff import Backoff
-from koordnri.session.handler import SUBSCRIBED, Answer, EventHandler
+from koordnri.session.handler import SUBSCRIBED, EventHandler
 from koordnri.session.identity import Identity
 from koordnri.session.runtime_info import RuntimeInfo
 from koordnri.session.trunk import Trunk

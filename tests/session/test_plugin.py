@@ -19,7 +19,8 @@ from koordnri.model import Hook, NodeState, fields
 from koordnri.model.container import Event
 from koordnri.model.resources import BASELINE_KEY
 from koordnri.policy import DEFAULT_POLICY, Policy, load_policy, resolve
-from koordnri.session.handler import Answer, EventHandler
+from koordnri.session.answer import Answer
+from koordnri.session.handler import EventHandler
 from koordnri.session.identity import Identity, IdentityError, launched_by_runtime
 from koordnri.session.plugin import PluginSession, State
 from koordnri.session.runtime import LATEST, CRIError, Runtime

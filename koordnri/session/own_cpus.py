@@ -1,0 +1,46 @@
+"""What the event path asks of whoever gives CPUs to single containers (koordnri.own_cpus)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from koordnri.kubelet_pins import Found
+from koordnri.model import Container, CPUSet, Pod
+
+
+class OwnCPUs(Protocol):
+    """Who gives CPUs to single containers, where no scheduler does."""
+
+    late: int
+    """starts that did not wait until the others had left"""
+
+    def give(self, pod: Pod, container: Container) -> str:
+        """CPUs for a container that is about to be created, as they are noted with it; "" when it gets none. The handler's snapshot
+        has them then. Raises chain.Refused.
+        """
+
+    def claimed(self, pod: Pod, name: str, cpus: CPUSet) -> None:
+        """A DRA driver has given CPUs to a container; the handler's snapshot knows it then."""
+
+    def kubelet_says(self, pod: Pod, container: Container, cpus: str, *, new: bool) -> None:
+        """kubelet, whose CPU manager is static, creates a container (`new`) or updates it, and asks for these CPUs, "" for none. The
+        handler's snapshot knows then which CPUs are pinned.
+        """
+
+    def gave(self, container_id: str) -> None:
+        """The runtime has been told: now the others must go."""
+
+    def wait_until_clear(self, container_id: str) -> None:
+        """Before its first process runs: until the others have left its CPUs, or the chain's budget is used up."""
+
+    def pod_came(self, pod: Pod) -> None:
+        """A pod was started; a scheduler may have assigned CPUs to it."""
+
+    def pod_went(self, pod: Pod) -> None:
+        """A pod is gone, and what it had is free."""
+
+    def restore(self, found: Iterable[tuple[Pod, str, str]], pinned: Iterable[Found]) -> None:
+        """Synchronize: (pod, container, what is noted with it) of all that have CPUs of their own, and, where kubelet's CPU manager
+        is static, all containers.
+        """
