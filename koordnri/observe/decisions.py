@@ -58,13 +58,18 @@ class DecisionLog:
     def decided_again(self, pod: Pod, container: str, decision: Decision) -> None:
         """The reconciler decided, and something went wrong; it does so again and again, and the same is told once."""
         for error in decision.errors:
-            complaint = (pod.id, container, error.hook, error.message)
-            if complaint in self._complained:
-                continue
-            if len(self._complained) >= MOST_REMEMBERED:
-                self._complained.clear()
-            self._complained.add(complaint)
-            self._complain(pod, container, "reconcile", error)
+            if self._remember(pod, container, error):
+                self._complain(pod, container, "reconcile", error)
+
+    def _remember(self, pod: Pod, container: str, error: HookError) -> bool:
+        """Whether it is new. Two threads come here: the worst of that is that something is told twice."""
+        complaint = (pod.id, container, error.hook, error.message)
+        if complaint in self._complained:
+            return False
+        if len(self._complained) >= MOST_REMEMBERED:
+            self._complained.clear()
+        self._complained.add(complaint)
+        return True
 
     def _complain(self, pod: Pod, container: str, op: str, error: HookError) -> None:
         self._log.warning(
@@ -78,13 +83,13 @@ class DecisionLog:
         )
         if error.fault == "pod":
             where = f"container {container}: " if container else ""
-            self._tell_pod(
-                pod, "InvalidQoSAnnotation", f"{where}hook {error.hook} left its fields alone: {error.message}"
-            )
+            # It may have cost all that the hook owns, or the part alone that is wrong.
+            text = f"{where}hook {error.hook} decided nothing by what is wrong here: {error.message}"
+            self._tell_pod(pod, "InvalidQoSAnnotation", text)
 
     def _tell(self, pod: Pod, container: Container, event: Event, decision: Decision) -> None:
         for error in decision.errors:
-            self._complained.add((pod.id, container.name, error.hook, error.message))
+            self._remember(pod, container.name, error)
             self._complain(pod, container.name, event.value, error)
         if self._listener is not None:
             self._listener(pod, container, event, decision)

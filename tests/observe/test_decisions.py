@@ -7,7 +7,7 @@ import pytest
 from koordnri.model import Container, Decision, Event, Pod, fields
 from koordnri.model.decision import HookError, Setting
 from koordnri.model.resources import NOTHING
-from koordnri.observe.decisions import DecisionLog
+from koordnri.observe.decisions import MOST_REMEMBERED, DecisionLog
 
 POD = Pod("p1", "uid-1", "shop", "web")
 CONTAINER = Container("c1", "app", "p1", NOTHING)
@@ -86,3 +86,39 @@ def test_the_listener_hears_of_every_decision(debug: bool) -> None:
     log.decided(POD, CONTAINER, Event.SYNC, Decision())
     assert told[0] == (POD, CONTAINER, Event.SYNC, made)
     assert len(told) == 2
+
+
+def failed(message: str) -> Decision:
+    it = Decision()
+    it.errors = [HookError("memory", message, "pod")]
+    return it
+
+
+def test_what_an_event_complained_of_the_reconciler_does_not_tell_again() -> None:
+    heard = Heard()
+    log = DecisionLog(heard)
+    log.decided(POD, CONTAINER, Event.CREATE, failed("x"))
+    log.decided_again(POD, CONTAINER.name, failed("x"))
+    assert len(heard.lines) == 1
+    log.decided_again(POD, CONTAINER.name, failed("y"))
+    assert [keys["error"] for _, _, keys in heard.lines] == ["x", "y"]
+
+
+def test_complaints_are_not_remembered_without_end() -> None:
+    heard = Heard()
+    log = DecisionLog(heard)
+    for i in range(MOST_REMEMBERED + 1):
+        log.decided(POD, CONTAINER, Event.CREATE, failed(f"x{i}"))
+    heard.lines.clear()
+    log.decided_again(POD, CONTAINER.name, failed(f"x{MOST_REMEMBERED}"))
+    assert heard.lines == []
+    log.decided_again(POD, CONTAINER.name, failed("x0"))
+    assert [keys["error"] for _, _, keys in heard.lines] == ["x0"]
+
+
+def test_the_pods_owner_is_told_in_words_that_hold_whether_all_or_a_part_was_lost() -> None:
+    told: list[tuple[str, str, str]] = []
+    log = DecisionLog(Heard(), tell_pod=lambda pod, reason, message: told.append((pod.name, reason, message)))
+    log.decided(POD, CONTAINER, Event.CREATE, decision())
+    text = "container app: hook memory decided nothing by what is wrong here: annotation x: expected a number"
+    assert told == [("web", "InvalidQoSAnnotation", text)]
