@@ -1,15 +1,18 @@
-"""How soon the CPUs are clear that a node gives to one container: every other has left them, and only then does it run."""
+"""How soon a node finds CPUs for one container, and how soon they are clear: every other has left them, and only then does it run."""
 
 from __future__ import annotations
 
 import time
 
+from koordnri.allocator import Allocator
 from koordnri.cli import bench_load as load
 from koordnri.cli.bench_daemon import Daemon, started
 from koordnri.cli.bench_figures import BenchError, spread
 from koordnri.cli.bench_host import cgroup_of, write_cgroups
 from koordnri.cli.bench_policy import defaults
-from koordnri.model import CPUSet
+from koordnri.model import CPUSet, NodeState, Pod, Resources
+from koordnri.model.qos import QOS_LABEL
+from koordnri.model.topology import Topology
 from koordnri.wire.versions import Version
 
 KIND = load.Kind("own", "guaranteed", "LSR", lambda _number: {}, "CPUSetCPUs", "cpuset.cpus")
@@ -57,3 +60,30 @@ def _check_clear(daemon: Daemon, own: CPUSet, owner: str) -> None:
         file = daemon.host / "sys/fs/cgroup" / cgroup_of(pod, other.spec) / "cpuset.cpus"
         if other.spec.id != owner and (on := CPUSet.parse(file.read_text()) & own):
             raise BenchError(f"{file}: expected no CPU of {own} when their owner runs, it has {on}\n{daemon.tail()}")
+
+
+LARGE = Topology.regular(2, 4, 24, 2)
+"""384 CPUs on 8 NUMA nodes"""
+OWNERS = 200
+"""pods with a CPU of their own on it"""
+
+
+def allocated_ms(turns: int) -> dict[str, float]:
+    """Milliseconds to give a CPU to the last of `OWNERS` pods on a large node, the share pools without it included.
+
+    Raises BenchError.
+    """
+    allocator, node = Allocator(), NodeState(topology=LARGE)
+    pods = [Pod(f"p{n}", f"u{n}", "bench", f"p{n}", {QOS_LABEL: "LSR"}, {}, f"/kubepods/pod{n}") for n in range(OWNERS)]
+    baseline, costs = Resources(cpu_shares=1024, cpu_quota=100_000, cpu_period=100_000), []
+    for pod in pods:
+        allocator.give(pod, "main", baseline, node, pods)
+    for _ in range(turns):
+        allocator.forget_pod(pods[-1].id)
+        began = time.perf_counter()
+        given = allocator.give(pods[-1], "main", baseline, node, pods)
+        applied = allocator.applied(node, pods)
+        costs.append((time.perf_counter() - began) * 1e3)
+        if given is None or any(CPUSet.parse(pool.cpus) & given.cpus for pool in applied.ls_pools):
+            raise BenchError(f"expected a CPU of its own that no share pool has, got {given}")
+    return spread(costs, 3)

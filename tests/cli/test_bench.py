@@ -160,7 +160,7 @@ def test_the_part_reconcile_has_the_promised_shape(reconciled: Any) -> None:
         "everything": three,
         "defaults": three,
     }
-    assert set(reconciled["cleared_s"]) == three
+    assert set(reconciled["cleared_s"]) == set(reconciled["allocated_ms"]) == three
     assert set(reconciled["create_us"]) == {"idle", "flipping", "p99_ratio"}
     assert (reconciled["sweep_cpu_ms"], reconciled["idle_cpu_percent"]) == ({}, {})
     assert set(reconciled["targets"]) <= {*reconciled, "create_p99_ratio"}
