@@ -8,39 +8,36 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from types import MappingProxyType
-from typing import NamedTuple, TypeVar
 
 from google.protobuf.message import Message
 
 from koordnri.chain import Chain, Refused, Snapshot
-from koordnri.kubelet_pins import Found
 from koordnri.ledger import Entry, Ledger
-from koordnri.model import Container, ContainerContext, Decision, Event, NodeState, Pod, Setting, fields
-from koordnri.model.annotations import BLKIO_QOS_KEY, RESOURCE_STATUS
-from koordnri.model.cpu_wish import may_wish
-from koordnri.model.difference import asked_since, changes, restorations, through_runtime
+from koordnri.model import Container, Decision, Event, Pod, fields
+from koordnri.model.annotations import BLKIO_QOS_KEY
+from koordnri.model.difference import restorations, through_runtime
 from koordnri.model.dra import PREFIX as DRA_PREFIX
 from koordnri.model.dra import dra_cpus
 from koordnri.model.pod import PodSpec
-from koordnri.model.resources import BASELINE_KEY, NOTHING, Note, encode_note
+from koordnri.model.resources import BASELINE_KEY, Note, encode_note
 from koordnri.model.routes import REPLY, WRITE
 from koordnri.reconcile.plan import Update
-from koordnri.reconcile.recorder import HANDFUL, Recorder
+from koordnri.reconcile.recorder import Recorder
 from koordnri.session.answer import NOTHING_TO_SAY, Answer
-from koordnri.session.encode import drop_unsendable, encode_update, put_adjustment, put_resources
+from koordnri.session.decider import Decider, Inflight
+from koordnri.session.encode import encode_update, put_adjustment, put_resources
 from koordnri.session.given import given_to, has_volumes
-from koordnri.session.known import Known, Sent
+from koordnri.session.known import Known
 from koordnri.session.observer import Observer
 from koordnri.session.own_cpus import OwnCPUs
-from koordnri.session.runtime_info import RuntimeInfo
-from koordnri.session.translate import pod_from, resources_from
+from koordnri.session.pods import Pods
+from koordnri.session.synchronize import Synchronize
+from koordnri.session.translate import resources_from
 from koordnri.wire import api_pb2 as api
 from koordnri.wire import events
 from koordnri.wire import views_pb2 as views
 
-T = TypeVar("T")
 _DRA = DRA_PREFIX.encode()
 MOST_SNAPSHOTS = 2
 """A policy that changes while a creation waits for its pod's files is waited for once more."""
@@ -55,16 +52,7 @@ SUBSCRIBED = (
 """Every event subscribed to costs the node about 0.1 ms: only those that carry something for us."""
 
 
-class Inflight(NamedTuple):
-    """What is being decided right now, for whoever must answer in our place."""
-
-    ctx: ContainerContext
-    finish: Callable[[Decision], Message]
-    record: Callable[[Decision], None]
-    """keeps in the ledger what `finish` made a message of"""
-
-
-class EventHandler:
+class EventHandler(Decider):
     """One per daemon; used by the thread that reads the socket. `snapshot` is swapped by others, one assignment at a time.
 
     specs     pod uid → what NRI does not tell of the pod; empty where the API server is not consulted
@@ -84,25 +72,16 @@ class EventHandler:
         recorder: Recorder | None = None,
         clock: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
-        self.snapshot = snapshot
-        self.runtime = RuntimeInfo()
-        self.overruns = 0
-        """events answered with an incomplete decision because the chain's budget was used up"""
-        self.inflight: Inflight | None = None
+        super().__init__(chain, ledger, snapshot, observer, clock)
         self.catch_up: Callable[[Pod, Snapshot, float], None] | None = None
         """waits until a pod's files have what follows from a snapshot, at most so many seconds"""
         self.place: Callable[[int, str], bool] | None = None
         """puts a container's first process into a resctrl group; set before the first event, or never"""
         self.cpus: OwnCPUs | None = None
         """set before the first event, or never"""
-        self._chain = chain
-        self._ledger = ledger
-        self._observer = observer
-        self._specs = specs
+        self._pods = Pods(ledger, specs, overlay)
         self._changed = changed
-        self._overlay = overlay
         self._recorder = recorder
-        self._clock = clock
         self._handlers: dict[str, Callable[[bytes], Answer]] = {
             "CreateContainer": self._create,
             "UpdateContainer": self._update,
@@ -131,32 +110,16 @@ class EventHandler:
         handler = self._handlers.get(method)
         return NOTHING_TO_SAY if handler is None else handler(payload)
 
-    def budget_s(self) -> float:
-        """How long the chain may take: the policy's figure, else a quarter of what the runtime waits for us."""
-        configured = self.snapshot.policy.chain_budget_s
-        quarter = self.runtime.request_timeout_s / 4
-        return quarter if configured is None else min(configured, self.runtime.request_timeout_s / 2)
-
-    def answer_early(self) -> Message | None:
-        """For another thread, when the budget is used up: the reply with what is decided so far. Raises chain.Refused."""
-        inflight, self.inflight = self.inflight, None
-        if inflight is None:
-            return None
-        self.overruns += 1
-        ctx, finish, record = inflight
-        decision = self._chain.answer_early(ctx)
-        message = self._sendable(decision, ctx.node, finish)
-        # The thread that is held will find its own answer out of date. Unrecorded, what is sent here would look like kubelet's later,
-        # and the reconciler, which has to bring the rest, would not know the container.
-        record(decision)
-        return message
+    def synchronize(self, pods: Iterable[views.PodSandbox], containers: Iterable[views.Container]) -> Answer:
+        """The reply to Synchronize, whose parts are put together: these are all that run."""
+        return Synchronize(self, self._pods, self.cpus, self._changed).answer(pods, list(containers))
 
     # -- containers ---------------------------------------------------------------------------------------------------
 
     def _create(self, payload: bytes) -> Answer:
         request = views.CreateContainerRequest.FromString(payload)
         message = request.container
-        pod = self._pod(request.pod)
+        pod = self._pods.of(request.pod)
         # What the message carries under our annotation's key is not ours yet: only resources count here.
         baseline = resources_from(message.linux.resources)
         container = Container(message.id, message.name, pod.id, baseline)
@@ -172,7 +135,7 @@ class EventHandler:
             own = self.cpus.give(pod, container)
         snapshot, nri = self.snapshot, self.runtime.nri
         others = () if self._recorder is None else self._recorder.for_reply(message.id)
-        self._ledger.creating = pod.id
+        self.ledger.creating = pod.id
 
         def finish(decision: Decision) -> Message:
             response = api.CreateContainerResponse()
@@ -194,7 +157,7 @@ class EventHandler:
 
         if self.catch_up is None or snapshot.node.cgroup_version == 2:
             return self._decide(pod, container, Event.CREATE, snapshot, finish, moved, others)
-        until_ns, overruns = self._clock() + int(self.budget_s() / 2 * 1e9), self.overruns
+        until_ns, overruns = self.clock() + int(self.budget_s() / 2 * 1e9), self.overruns
         for _ in range(MOST_SNAPSHOTS):
             snapshot = self.snapshot
             answer = self._decide(pod, container, Event.CREATE, snapshot, finish, moved, others, until_ns)
@@ -207,9 +170,9 @@ class EventHandler:
     def _update(self, payload: bytes) -> Answer:
         request = views.UpdateContainerRequest.FromString(payload)
         message = request.container
-        pod = self._pod(request.pod)
+        pod = self._pods.of(request.pod)
         asked = resources_from(request.linux_resources)
-        known = Known.of(message, pod, self._ledger, self.snapshot.node)
+        known = Known.of(message, pod, self.ledger, self.snapshot.node)
         container, snapshot = known.container, self.snapshot
         container.baseline = container.baseline.moved_by(asked)
         if self.cpus is not None and snapshot.node.kubelet_cpu_policy == "static":
@@ -244,23 +207,23 @@ class EventHandler:
         others: Sequence[Update],
         catch_up_until_ns: int = 0,
     ) -> Answer:
-        chain = self._chain
+        chain = self.chain
         ctx = chain.context(pod, container, event, snapshot)
 
         def record(made: Decision) -> None:
             entry = Entry(container.id, container.name, pod.id, container.baseline)
             entry.started, entry.under = event is not Event.CREATE, snapshot
-            self._ledger.record(entry, made, moved(made))
-            self._ledger.creating = ""
+            self.ledger.record(entry, made, moved(made))
+            self.ledger.creating = ""
 
         mine = self.inflight = Inflight(ctx, finish, record)
         try:
-            decision = chain.run(ctx, self._clock() + int(self.budget_s() * 1e9))
+            decision = chain.run(ctx, self.clock() + int(self.budget_s() * 1e9))
             if catch_up_until_ns and self.catch_up is not None:
                 # v1: the pod's own cgroup must be wide enough for what we are about to send, or the container does not start.
-                self.catch_up(pod, snapshot, (catch_up_until_ns - self._clock()) / 1e9)
+                self.catch_up(pod, snapshot, (catch_up_until_ns - self.clock()) / 1e9)
         except Refused as refusal:
-            self._observer.refused(pod, container, event, refusal.decision)
+            self.observer.refused(pod, container, event, refusal.decision)
             raise
         finally:
             if self.inflight is mine:  # else we were held too long, and another thread decides by now
@@ -270,7 +233,7 @@ class EventHandler:
             if decision.late:
                 self.overruns += 1
             record(decision)
-            self._observer.decided(pod, container, event, decision)
+            self.observer.decided(pod, container, event, decision)
             if event is Event.UPDATE or (container.name in pod.given and BLKIO_QOS_KEY in pod.annotations):
                 self._changed(pod.id)  # of its own cgroup, only now the disk of a volume may be known
             if event is Event.CREATE and self.cpus is not None:
@@ -278,21 +241,13 @@ class EventHandler:
             if others and self._recorder is not None:
                 self._recorder.replied(others)
 
-        return Answer(self._sendable(decision, snapshot.node, finish), settle)
-
-    def _sendable(self, decision: Decision, node: NodeState, finish: Callable[[Decision], T]) -> T:
-        """What `finish` makes of the decision; a value that cannot be sent costs itself, not the whole reply."""
-        try:
-            return finish(decision)
-        except Exception:  # noqa: BLE001  # of protobuf's TypeError, ValueError and more; a second one is not caught
-            drop_unsendable(decision, node, self.runtime.nri)
-            return finish(decision)
+        return Answer(self.sendable(decision, snapshot.node, finish), settle)
 
     def _start(self, message: views.StartContainerRequest | views.StateChangeEvent) -> Callable[[], None]:
         """The container's cgroup is there, and its first process waits for our answer."""
         if self.cpus is not None:
             self.cpus.wait_until_clear(message.container.id)
-        entry = self._ledger.container(message.container.id)
+        entry = self.ledger.container(message.container.id)
         placed = True
         if entry is not None and self.place is not None and (group := entry.sent.get(fields.RDT_CLOSID.name)):
             placed = self.place(message.container.pid, group[0])
@@ -300,7 +255,7 @@ class EventHandler:
         def settle() -> None:
             if entry is None:
                 return
-            stale = self._ledger.started(entry)
+            stale = self.ledger.started(entry)
             # Its cgroup is there now, with what was sent when it was created; that may be out of date, or not be all.
             if (
                 stale
@@ -314,32 +269,15 @@ class EventHandler:
 
     def _remove_container(self, message: views.RemoveContainerRequest | views.StateChangeEvent) -> Callable[[], None]:
         container_id = message.container.id
-        return lambda: self._ledger.forget_container(container_id)
+        return lambda: self.ledger.forget_container(container_id)
 
     # -- pods ---------------------------------------------------------------------------------------------------------
 
-    def _pod(self, message: views.PodSandbox) -> Pod:
-        """The pod of an event: as remembered, if nothing was told anew; what is parsed from its annotations comes with it."""
-        known = self._ledger.pod(message.id)
-        told = message.annotations
-        if known is not None and known.told == {key: told[key] for key in told}:
-            return known
-        pod = self._new_pod(message)
-        if known is not None:
-            pod.given = known.given
-        self._ledger.remember_pod(pod)
-        return pod
-
-    def _new_pod(self, message: views.PodSandbox) -> Pod:
-        pod = pod_from(message)
-        pod.spec = self._specs.get(pod.uid)
-        return self._overlay(pod)
-
     def _run_pod(self, message: views.RunPodSandboxRequest | views.StateChangeEvent) -> Callable[[], None]:
-        pod = self._new_pod(message.pod)
+        pod = self._pods.anew(message.pod)
 
         def settle() -> None:
-            self._ledger.remember_pod(pod)
+            self.ledger.remember_pod(pod)
             self._changed(pod.id)
             if self.cpus is not None:
                 self.cpus.pod_came(pod)
@@ -350,8 +288,8 @@ class EventHandler:
         pod_id = message.pod.id
 
         def settle() -> None:
-            pod = self._ledger.pod(pod_id)
-            self._ledger.forget_pod(pod_id)
+            pod = self.ledger.pod(pod_id)
+            self.ledger.forget_pod(pod_id)
             if self.cpus is not None and pod is not None:
                 self.cpus.pod_went(pod)
             self._changed(pod_id)  # what its class has is the sum of what its pods ask
@@ -366,102 +304,5 @@ class EventHandler:
         event, handler = found
         return Answer(None, handler(message), event)
 
-    # -- synchronize --------------------------------------------------------------------------------------------------
 
-    def synchronize(self, pods: Iterable[views.PodSandbox], containers: Iterable[views.Container]) -> Answer:
-        """All that runs already: decide again, and ask for what differs. `containers` of unknown pods are left alone.
-
-        We were not there, or the runtime was not: what is stored and not ours is what kubelet asked meanwhile, see `asked_since`.
-        The whole node waits while the runtime applies the updates of this reply: it carries a handful, and the reconciler the rest.
-        """
-        snapshot, budget_ns = self.snapshot, int(self.budget_s() * 1e9)
-        deadline_ns = self._clock() + budget_ns
-        known = [self._new_pod(p) for p in pods]
-        by_id = {p.id: p for p in known}
-        containers = list(containers)
-        if self.cpus is not None:
-            self._restore_cpus(self.cpus, by_id, containers)
-            snapshot = self.snapshot
-        response = api.SynchronizeResponse()
-        settled: list[tuple[Pod, Container, Decision, Note | None, Sent | None]] = []
-        ids: list[str] = []
-        unstarted = {c.id for c in containers if c.state == api.CONTAINER_CREATED}
-
-        def record(_: Decision | None = None) -> None:
-            for pod, container, decision, note, sent in settled:
-                entry = Entry(container.id, container.name, pod.id, container.baseline)
-                entry.started, entry.under = container.id not in unstarted, snapshot
-                self._ledger.record(entry, decision, note, sent)
-
-        for message in containers:
-            ids.append(message.id)
-            pod = by_id.get(message.pod_sandbox_id)
-            if pod is None:
-                continue
-            if has_volumes(pod, message.name):
-                pod.given[message.name] = given_to(message)
-            told = Known.of(message, pod, self._ledger, self.snapshot.node)
-            container = told.container
-            container.baseline = asked_since(container.baseline, container.stored, snapshot.node, told.ours)
-            ctx = self._chain.context(pod, container, Event.SYNC, snapshot)
-            mine = self.inflight = Inflight(ctx, lambda _: response, record)
-            decision = self._chain.run(ctx, deadline_ns)
-            if self.inflight is not mine:
-                return Answer(response)  # we were held too long and answered for; another thread decides by now
-            differs, update = self._sendable(decision, snapshot.node, partial(_difference, told, snapshot.node))
-            sent: Sent | None = None
-            if differs and len(response.update) < HANDFUL:
-                response.update.append(update)
-            elif differs:
-                sent = told.stored_of_ours(snapshot.node)
-            # Who never differed has nothing to lose, and needs no place in the state directory.
-            keep = differs or told.own or self._ledger.moved_baseline(message.id)
-            note = (told.moved(decision) if sent is None else told.unmoved()) if keep else None
-            settled.append((pod, container, decision, note, sent))
-
-        self.inflight = None
-
-        def settle() -> None:
-            self._ledger.replace(known, ids)
-            for known_pod in known if self.cpus is not None else ():
-                if RESOURCE_STATUS.key in known_pod.annotations:
-                    self.cpus.pod_came(known_pod)  # type: ignore[union-attr]  # asked for in the line above
-                    break
-            record()
-            for pod, container, decision, _, _ in settled:
-                self._observer.decided(pod, container, Event.SYNC, decision)
-            self._changed(None)
-
-        return Answer(response, settle)
-
-    def _restore_cpus(self, cpus: OwnCPUs, pods: Mapping[str, Pod], containers: Iterable[views.Container]) -> None:
-        found, claims, pinned = [], [], []
-        node = self.snapshot.node
-        static = node.kubelet_cpu_policy == "static"
-        for message in containers:
-            pod = pods.get(message.pod_sandbox_id)
-            if pod is None:
-                continue
-            if static or may_wish(pod):
-                told = Known.of(message, pod, self._ledger, node)
-                if told.note.own and may_wish(pod):
-                    found.append((pod, message.name, told.note.own))
-                told.container.baseline = asked_since(told.container.baseline, told.container.stored, node, told.ours)
-                pinned.append(Found(pod, told.container, message.state == api.CONTAINER_STOPPED))
-            if claimed := dra_cpus(message.env):
-                claims.append((pod, message.name, claimed))
-        cpus.restore(found, pinned)
-        for claim in claims:
-            cpus.claimed(*claim)
-
-
-def _difference(known: Known, node: NodeState, decision: Decision) -> tuple[list[Setting], api.ContainerUpdate]:
-    """What a container that runs lacks of what is decided, and the update that would bring it."""
-    container = known.container
-    known.let_wait(decision, node)
-    settings = changes(decision, container.stored, node)
-    settings += restorations(decision, container.baseline, container.stored, NOTHING, node, known.ours)
-    return settings, encode_update(container.id, settings, node)
-
-
-__all__ = ["SUBSCRIBED", "EventHandler", "Inflight"]
+__all__ = ["SUBSCRIBED", "EventHandler"]

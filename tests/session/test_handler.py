@@ -22,7 +22,8 @@ from koordnri.model.pod import ContainerSpec, PodSpec
 from koordnri.model.resources import BASELINE_KEY, Note, decode_note, encode_note
 from koordnri.model.topology import Topology
 from koordnri.policy import DEFAULT_POLICY, Policy, load_policy, resolve
-from koordnri.session.handler import SUBSCRIBED, EventHandler, Inflight
+from koordnri.session.decider import Inflight
+from koordnri.session.handler import SUBSCRIBED, EventHandler
 from koordnri.session.runtime.kernel import Kernel
 from koordnri.session.runtime.oci import apply_adjustment, apply_update
 from koordnri.session.runtime_info import RuntimeInfo

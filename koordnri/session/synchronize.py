@@ -1,0 +1,144 @@
+"""Synchronize: we were not there, or the runtime was not, and it tells all that runs. All of it is decided again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import NamedTuple
+
+from koordnri.kubelet_pins import Found
+from koordnri.ledger import Entry
+from koordnri.model import Container, Decision, Event, NodeState, Pod, Setting
+from koordnri.model.annotations import RESOURCE_STATUS
+from koordnri.model.cpu_wish import may_wish
+from koordnri.model.difference import asked_since, changes, restorations
+from koordnri.model.dra import dra_cpus
+from koordnri.model.resources import NOTHING, Note
+from koordnri.reconcile.recorder import HANDFUL
+from koordnri.session.answer import Answer
+from koordnri.session.decider import Decider, Inflight
+from koordnri.session.encode import encode_update
+from koordnri.session.given import given_to, has_volumes
+from koordnri.session.known import Known, Sent
+from koordnri.session.own_cpus import OwnCPUs
+from koordnri.session.pods import Pods
+from koordnri.wire import api_pb2 as api
+from koordnri.wire import views_pb2 as views
+
+
+class _Decided(NamedTuple):
+    pod: Pod
+    container: Container
+    decision: Decision
+    note: Note | None
+    """to be kept"""
+    sent: Sent | None
+    """what the runtime has of ours, where it is not what was decided"""
+
+
+class Synchronize:
+    """One of them. What is stored and not ours is what kubelet asked meanwhile, see `asked_since`.
+
+    The whole node waits while the runtime applies the updates of this reply: it carries a handful, and the reconciler the rest.
+    """
+
+    def __init__(
+        self, decider: Decider, pods: Pods, cpus: OwnCPUs | None, changed: Callable[[str | None], None]
+    ) -> None:
+        self._decider = decider
+        self._pods = pods
+        self._cpus = cpus
+        self._changed = changed
+        self._snapshot = decider.snapshot
+        self._response = api.SynchronizeResponse()
+        self._decided: list[_Decided] = []
+        self._unstarted: set[str] = set()
+
+    def answer(self, pods: Iterable[views.PodSandbox], containers: Sequence[views.Container]) -> Answer:
+        """Decide again, and ask for what differs. `containers` of unknown pods are left alone."""
+        decider = self._decider
+        deadline_ns = decider.clock() + int(decider.budget_s() * 1e9)
+        known = [self._pods.anew(p) for p in pods]
+        by_id = {p.id: p for p in known}
+        if self._cpus is not None:
+            self._restore_cpus(self._cpus, by_id, containers)
+            self._snapshot = decider.snapshot
+        self._unstarted = {c.id for c in containers if c.state == api.CONTAINER_CREATED}
+        for message in containers:
+            pod = by_id.get(message.pod_sandbox_id)
+            if pod is not None and not self._decide(message, pod, deadline_ns):
+                return Answer(self._response)
+        decider.inflight = None
+        return Answer(self._response, partial(self._settle, known, [c.id for c in containers]))
+
+    def _restore_cpus(self, cpus: OwnCPUs, pods: Mapping[str, Pod], containers: Iterable[views.Container]) -> None:
+        found, claims, pinned = [], [], []
+        node, ledger = self._decider.snapshot.node, self._decider.ledger
+        static = node.kubelet_cpu_policy == "static"
+        for message in containers:
+            pod = pods.get(message.pod_sandbox_id)
+            if pod is None:
+                continue
+            if static or may_wish(pod):
+                told = Known.of(message, pod, ledger, node)
+                if told.note.own and may_wish(pod):
+                    found.append((pod, message.name, told.note.own))
+                told.container.baseline = asked_since(told.container.baseline, told.container.stored, node, told.ours)
+                pinned.append(Found(pod, told.container, message.state == api.CONTAINER_STOPPED))
+            if claimed := dra_cpus(message.env):
+                claims.append((pod, message.name, claimed))
+        cpus.restore(found, pinned)
+        for claim in claims:
+            cpus.claimed(*claim)
+
+    def _decide(self, message: views.Container, pod: Pod, deadline_ns: int) -> bool:
+        """False when we were held too long and answered for: another thread decides by now."""
+        decider, response, node = self._decider, self._response, self._snapshot.node
+        if has_volumes(pod, message.name):
+            pod.given[message.name] = given_to(message)
+        told = Known.of(message, pod, decider.ledger, decider.snapshot.node)
+        container = told.container
+        container.baseline = asked_since(container.baseline, container.stored, node, told.ours)
+        ctx = decider.chain.context(pod, container, Event.SYNC, self._snapshot)
+        mine = decider.inflight = Inflight(ctx, lambda _: response, self._record)
+        decision = decider.chain.run(ctx, deadline_ns)
+        if decider.inflight is not mine:
+            return False
+        differs, update = decider.sendable(decision, node, partial(_difference, told, node))
+        sent: Sent | None = None
+        if differs and len(response.update) < HANDFUL:
+            response.update.append(update)
+        elif differs:
+            sent = told.stored_of_ours(node)
+        # Who never differed has nothing to lose, and needs no place in the state directory.
+        keep = differs or told.own or decider.ledger.moved_baseline(message.id)
+        note = (told.moved(decision) if sent is None else told.unmoved()) if keep else None
+        self._decided.append(_Decided(pod, container, decision, note, sent))
+        return True
+
+    def _record(self, _: Decision | None = None) -> None:
+        for pod, container, decision, note, sent in self._decided:
+            entry = Entry(container.id, container.name, pod.id, container.baseline)
+            entry.started, entry.under = container.id not in self._unstarted, self._snapshot
+            self._decider.ledger.record(entry, decision, note, sent)
+
+    def _settle(self, pods: Sequence[Pod], container_ids: Sequence[str]) -> None:
+        self._decider.ledger.replace(pods, container_ids)
+        if self._cpus is not None:
+            for pod in pods:
+                if RESOURCE_STATUS.key in pod.annotations:
+                    self._cpus.pod_came(pod)
+                    break
+        self._record()
+        for decided in self._decided:
+            self._decider.observer.decided(decided.pod, decided.container, Event.SYNC, decided.decision)
+        self._changed(None)
+
+
+def _difference(known: Known, node: NodeState, decision: Decision) -> tuple[list[Setting], api.ContainerUpdate]:
+    """What a container that runs lacks of what is decided, and the update that would bring it."""
+    container = known.container
+    known.let_wait(decision, node)
+    settings = changes(decision, container.stored, node)
+    settings += restorations(decision, container.baseline, container.stored, NOTHING, node, known.ours)
+    return settings, encode_update(container.id, settings, node)
