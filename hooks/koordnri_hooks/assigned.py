@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
-from koordnri.model import AnnotationError, CPUSet, NodeState, Pod
+from koordnri.model import AnnotationError, ContainerContext, CPUSet, NodeState, Pod
 from koordnri.model.annotations import RESOURCE_STATUS
+from koordnri.model.fields import CPU_CPUS
 
 MOST_VERBATIM = 1000
 """Characters. The kernel refuses some 100 and 6 per CPU that it could have, and with it the container; `0,0,0…` is as long as one likes."""
 _PARSED = "cpuset of " + RESOURCE_STATUS.key
 
 
+def set_assigned(ctx: ContainerContext) -> bool:
+    """Decide cpu.cpus by what the scheduler assigned; False when it assigned none. Which of them are left out, as they are offline,
+    the reason and an error say. Raises AnnotationError as `assigned_cpus` does.
+    """
+    cpus = assigned_cpus(ctx.pod, ctx.node)
+    if not cpus:
+        return False
+    offline = _offline(ctx.pod.parsed[_PARSED], ctx.node)
+    if not offline:
+        ctx.set(CPU_CPUS, cpus, "assigned by the scheduler")
+        return True
+    left_out = str(offline)[:60]
+    ctx.set(CPU_CPUS, cpus, f"assigned by the scheduler, without {left_out}: the node does not have them online")
+    problem = (
+        f"cpuset: names CPUs {left_out}, which the node does not have online; they are left out, and {cpus[:60]} used"
+    )
+    ctx.error(AnnotationError(RESOURCE_STATUS.key, problem))
+    return True
+
+
 def assigned_cpus(pod: Pod, node: NodeState) -> str:
     """The annotation's text without blanks around it, checked; in its shortest form where it is long; "" when the pod has no CPUs
     of its own.
 
-    Raises AnnotationError when it is no list of CPUs or names CPUs that the node does not have online: the runtime would then
-    refuse the container.
+    Of CPUs that the node does not have online, the runtime would refuse the container: it gets the others. They are his, and without a
+    cpuset it would run on what is others' alone. Raises AnnotationError when it is no list of CPUs or names none that is online.
     """
     status = RESOURCE_STATUS.of(pod)
     if status is None:
@@ -23,17 +44,23 @@ def assigned_cpus(pod: Pod, node: NodeState) -> str:
     text = status.cpuset.strip()
     if not text:
         return ""
-    cpus = pod.parsed.get(_PARSED)
+    cpus: CPUSet | None = pod.parsed.get(_PARSED)
     if cpus is None:
         try:
             cpus = pod.parsed[_PARSED] = CPUSet.parse(text)
         except ValueError as error:
             raise AnnotationError(RESOURCE_STATUS.key, f"cpuset: {error}") from None
-    topology = node.topology
-    if topology is not None and not cpus <= topology.online:
-        raise AnnotationError(
-            RESOURCE_STATUS.key,
-            f"cpuset: {text[:60]} names CPUs {str(cpus - topology.online)[:60]}, which the node does not have online; "
-            f"expected CPUs of {topology.online}",
-        )
-    return text if len(text) <= MOST_VERBATIM else str(cpus)
+    offline = _offline(cpus, node)
+    if not offline:
+        return text if len(text) <= MOST_VERBATIM else str(cpus)
+    if left := cpus - offline:
+        return str(left)
+    raise AnnotationError(
+        RESOURCE_STATUS.key,
+        f"cpuset: {text[:60]} names no CPU that the node has online; expected CPUs of {node.topology and node.topology.online}",
+    )
+
+
+def _offline(cpus: CPUSet, node: NodeState) -> CPUSet:
+    """Those that the node does not have online; none where that is not known."""
+    return CPUSet() if node.topology is None else cpus - node.topology.online

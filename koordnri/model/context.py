@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from koordnri.model import fields
 from koordnri.model.annotations import RESOURCE_STATUS, fault_of
 from koordnri.model.container import Container, Event
+from koordnri.model.cpuset import CPUSet
 from koordnri.model.decision import Decision, Setting
 from koordnri.model.fields import Field
 from koordnri.model.node import NodeState
@@ -152,4 +153,14 @@ class ContainerContext(_Context):
         if RESOURCE_STATUS.key not in self.pod.annotations:
             return False
         status = RESOURCE_STATUS.of(self.pod)
-        return status is not None and fields.CPU_CPUS.same(status.cpuset.strip(), cpus)
+        if status is None or not (text := status.cpuset.strip()):
+            return False
+        if fields.CPU_CPUS.same(text, cpus):
+            return True
+        if self.node.topology is None:
+            return False
+        try:
+            left = CPUSet.parse(text) & self.node.topology.online  # one that is offline, the hook leaves out
+        except ValueError:
+            return False
+        return left == CPUSet.parse(cpus)

@@ -65,7 +65,7 @@ HUGE = "x" * 300_000
 ANY_KEY = ["{", "", "null", "[]", "7", '"text"', '{"a":', "[" * 20_000, HUGE, f'"{HUGE}"', "\x00", '{"a": NaN}']
 OWN: dict[str, list[Any]] = {
     STATUS: [
-        {"cpuset": "14-17"},
+        {"cpuset": "16-17"},
         {"cpuset": "4-2"},
         {"cpuset": "-1"},
         {"cpuset": ["1"]},
