@@ -34,7 +34,9 @@ from koordnri.present import Present
 from koordnri.reconcile.cache import CacheShares
 from koordnri.reconcile.reconciler import Failure, Reconciler, World
 from koordnri.reconcile.recorder import AUTO, RESYNC, UNSOLICITED, Push, Recorder
-from koordnri.reconcile.resctrl import ResctrlGroups
+from koordnri.reconcile.resctrl_groups import ResctrlGroups
+from koordnri.reconcile.resctrl_monitors import ResctrlMonitors
+from koordnri.reconcile.resctrl_threads import ResctrlThreads
 from koordnri.session.cdi import why_no_cdi
 from koordnri.session.handler import EventHandler
 from koordnri.session.identity import Identity
@@ -126,7 +128,9 @@ class Daemon:
         owned, problem = self._groups_file.load()
         if problem:
             self.log.warning("state_file_bad", error=problem)
-        self.groups = ResctrlGroups(ResctrlTree(config.host_root), owned.get("groups", ()), self._keep_groups)
+        tree = ResctrlTree(config.host_root)
+        self.groups = ResctrlGroups(tree, owned.get("groups", ()), self._keep_groups)
+        threads = ResctrlThreads(tree, self.groups)
         self.present = Present(
             read_node(config.host_root, config.node_name) if node is None else node,
             None if self._described else config.host_root,
@@ -179,6 +183,8 @@ class Daemon:
             self._pod_gone,
             CacheShares(
                 self.groups,
+                threads,
+                ResctrlMonitors(tree, self.groups),
                 lambda: self.session.stats.synchronized_at_s is not None,
                 lambda: self.present.take(),
                 self.log,
@@ -188,7 +194,7 @@ class Daemon:
         if not self._described:
             # What would have to be written first, or left by others, are the files of a real node.
             self.handler.catch_up = self.reconciler.catch_up
-            self.handler.place = self.groups.place
+            self.handler.place = threads.place
             self.handler.cpus = OwnCPUs(
                 self.allocator,
                 self.ledger,

@@ -20,7 +20,7 @@ from koordnri.observe.log import LineWriter
 from koordnri.policy.standing import StandingPolicy
 from koordnri.reconcile.reconciler import Reconciler
 from koordnri.reconcile.recorder import Recorder
-from koordnri.reconcile.resctrl import ResctrlGroups
+from koordnri.reconcile.resctrl_groups import ResctrlGroups
 from koordnri.session.handler import EventHandler
 from koordnri.session.plugin import PluginSession, State
 

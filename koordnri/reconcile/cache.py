@@ -8,8 +8,10 @@ from typing import Any
 from koordnri.model import NodeState, Pod
 from koordnri.policy import Policy
 from koordnri.reconcile.planner import World
-from koordnri.reconcile.resctrl import ResctrlGroups
+from koordnri.reconcile.resctrl_groups import ResctrlGroups
+from koordnri.reconcile.resctrl_monitors import ResctrlMonitors
 from koordnri.reconcile.resctrl_plan import plan
+from koordnri.reconcile.resctrl_threads import ResctrlThreads
 
 TellPod = Callable[[Pod, str, str], None]
 """pod, reason (one CamelCase word), message"""
@@ -25,12 +27,16 @@ class CacheShares:
     def __init__(
         self,
         groups: ResctrlGroups,
+        threads: ResctrlThreads,
+        monitors: ResctrlMonitors,
         complete: Callable[[], bool],
         retake: Callable[[], None],
         log: Any,
         tell_pod: TellPod,
     ) -> None:
         self._groups = groups
+        self._threads = threads
+        self._monitors = monitors
         self._complete = complete
         self._retake = retake
         self._log = log
@@ -71,9 +77,9 @@ class CacheShares:
         """Bring the threads of containers (cgroup → group) to where they belong."""
         if self._groups.fixed():
             return
-        settled = self._groups.settle(places, cgroup_version)
+        settled = self._threads.settle(places, cgroup_version)
         for error in set(settled.errors) - self._errors:
             self._log.warning("resctrl_threads", error=error)
         self._errors = frozenset(settled.errors)
         if sweep:
-            self._groups.read_monitors()
+            self._monitors.read()

@@ -1,4 +1,4 @@
-"""A node with a fake kernel's resctrl, pods with threads, and ResctrlGroups over it. Kubelet and the runtime are the test itself."""
+"""A node with a fake kernel's resctrl, pods with threads, and what brings both about. Kubelet and the runtime are the test itself."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from koordnri.model.qos import QOS_LABEL
 from koordnri.model.resctrl import RESCTRL
 from koordnri.model.resources import NOTHING
 from koordnri.model.schemata import Bandwidth, Cache
-from koordnri.reconcile.resctrl import GroupOutcome, ResctrlGroups, Settled
+from koordnri.reconcile.resctrl_groups import GroupOutcome, ResctrlGroups
+from koordnri.reconcile.resctrl_monitors import ResctrlMonitors
+from koordnri.reconcile.resctrl_threads import ResctrlThreads, Settled
 from tests.hooks.one_hook import policy_of
 from tests.host.fake_resctrl import FakeResctrl
 
@@ -49,6 +51,8 @@ class ResctrlNode:
         self.released: frozenset[str] = frozenset()
         self.chain = Chain([RDT()])
         self.groups = ResctrlGroups(self.kernel.tree, self.state, self._keep)
+        self.threads = ResctrlThreads(self.kernel.tree, self.groups)
+        self.monitors = ResctrlMonitors(self.kernel.tree, self.groups)
 
     def _keep(self, names: list[str]) -> None:
         self.state = list(names)
@@ -124,7 +128,7 @@ class ResctrlNode:
             if (group := self.decided(name)) is not None
             for directory in self.containers(name)
         }
-        return outcomes, self.groups.settle(places, self.kernel.version)
+        return outcomes, self.threads.settle(places, self.kernel.version)
 
     # what is there
 

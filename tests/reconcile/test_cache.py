@@ -7,7 +7,7 @@ from structlog.testing import CapturingLogger
 from koordnri.chain import Snapshot
 from koordnri.reconcile.cache import CacheShares
 from koordnri.reconcile.planner import World
-from koordnri.reconcile.resctrl import READ_ONLY
+from koordnri.reconcile.resctrl_groups import READ_ONLY
 from tests.reconcile.resctrl_node import ResctrlNode, classes
 
 
@@ -20,7 +20,15 @@ class Shares:
         self.log = CapturingLogger()
         self.state = self.node.node
         self.retaken = 0
-        self.cache = CacheShares(self.node.groups, lambda: True, self._retake, self.log, lambda *_: None)
+        self.cache = CacheShares(
+            self.node.groups,
+            self.node.threads,
+            self.node.monitors,
+            lambda: True,
+            self._retake,
+            self.log,
+            lambda *_: None,
+        )
 
     def _retake(self) -> None:
         self.state = self.node.node

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from koordnri.model import Event
-from koordnri.reconcile.resctrl import MOST_PASSES, NO_CLASS, OWN_PID_NAMESPACE, READ_ONLY
+from koordnri.reconcile.resctrl_groups import MOST_PASSES, NO_CLASS, OWN_PID_NAMESPACE, READ_ONLY
 from tests.host.fake_resctrl import FakeResctrl
 from tests.reconcile.resctrl_node import OFF, ResctrlNode, asks, classes
 
@@ -157,7 +157,7 @@ def test_a_node_without_resctrl_or_one_that_loses_it_is_left_in_peace():
     node.kernel.mounted = False
     assert node.run_pass() == ([], (0, 0, ()))
     assert node.groups.stats.groups == 0
-    assert not node.groups.place(1000, "BE")
+    assert not node.threads.place(1000, "BE")
 
 
 # -- pods -------------------------------------------------------------------------------------------------------------
@@ -274,7 +274,7 @@ def test_an_annotation_that_comes_back_before_the_threads_have_moved_keeps_its_g
     for annotation in (None, asks([20, 80])):
         node.annotate("p", annotation)
         node.groups.reconcile(node.pods.values(), node.policy, node.node)
-    node.groups.settle({}, 2)
+    node.threads.settle({}, 2)
     assert node.ours() == {"koordlet-uid-p"}
 
 
@@ -422,7 +422,7 @@ def test_one_container_may_be_moved_alone():
     node.set_policy(**classes(ls={}))
     node.pod("p", containers=2)
     node.groups.reconcile(node.pods.values(), node.policy, node.node)
-    assert node.groups.move(node.containers("p")[0], "LS", 2).moved == 2
+    assert node.threads.settle({node.containers("p")[0]: "LS"}, 2).moved == 2
     assert node.kernel.groups_of(node.containers("p")[1]) == {""}
 
 
@@ -431,12 +431,12 @@ def test_the_init_is_placed_before_it_becomes_the_containers_program():
     node.set_policy(**BE_HALF)
     node.run_pass()
     init = node.kernel.spawn("kubepods/besteffort/podx/c")
-    assert node.groups.place(init, "BE")
+    assert node.threads.place(init, "BE")
     assert node.kernel.threads[node.kernel.fork(init)].group == "BE"
-    assert node.groups.place(init, ""), "no group, nothing to do"
-    assert not node.groups.place(999_999, "BE")
-    assert not node.groups.place(init, "LS")
-    assert not node.groups.place(init, "gold"), "not one of ours"
+    assert node.threads.place(init, ""), "no group, nothing to do"
+    assert not node.threads.place(999_999, "BE")
+    assert not node.threads.place(init, "LS")
+    assert not node.threads.place(init, "gold"), "not one of ours"
     assert node.groups.stats.placed == {"placed": 1, "gone": 1, "missing": 1, "refused": 1}
 
 
@@ -457,7 +457,7 @@ def test_a_start_may_wait_for_a_group_that_is_being_made():
     node.kernel.before_write = note
     reconcile = threading.Thread(target=make)
     reconcile.start()
-    assert node.groups.place(init, "BE", patience_s=300.0)
+    assert node.threads.place(init, "BE", patience_s=300.0)
     reconcile.join()
     assert node.kernel.threads[init].group == "BE"
 
@@ -466,7 +466,7 @@ def test_a_start_does_not_wait_for_a_group_that_could_not_be_made():
     node = ResctrlNode(FakeResctrl(num_closids=1))
     node.set_policy(**BE_HALF)
     node.run_pass()
-    assert not node.groups.place(node.kernel.spawn("kubepods/besteffort/podx/c"), "BE", patience_s=300.0)
+    assert not node.threads.place(node.kernel.spawn("kubepods/besteffort/podx/c"), "BE", patience_s=300.0)
 
 
 def test_in_a_pid_namespace_of_our_own_no_thread_is_touched_and_the_reason_is_told():
@@ -476,7 +476,7 @@ def test_in_a_pid_namespace_of_our_own_no_thread_is_touched_and_the_reason_is_to
     node.pod("p", "BE")
     _, settled = node.run_pass()
     assert settled.errors == (OWN_PID_NAMESPACE,)
-    assert node.groups.place(next(iter(node.kernel.threads)), "BE"), "nobody is to try again"
+    assert node.threads.place(next(iter(node.kernel.threads)), "BE"), "nobody is to try again"
     assert node.groups.stats.placed == {}
     assert node.group_of("p") == {""}
     assert node.lines("BE") == HALF, "groups need no thread ids: the runtime puts new containers into them"
@@ -514,7 +514,7 @@ def test_use_is_told_by_class_with_the_pods_own_groups():
     counts("BE", 100, 1000)
     counts("BE", 7, 70, cache_id=1)
     counts("koordlet-uid-p", 50, 500)
-    node.groups.read_monitors()
+    node.monitors.read()
     stats = node.groups.stats
     assert stats.occupancy_bytes == {("BE", 0): 150, ("BE", 1): 7}
     assert stats.traffic_bytes == {("BE", 0, "total"): 1500, ("BE", 1, "total"): 70}
@@ -529,10 +529,10 @@ def test_bandwidth_counts_never_fall_nor_count_twice():
     seen = []
     for value in ("100", "Unavailable", "130", "30"):  # the last: the group was made anew
         own[0, "mbm_total_bytes"] = value
-        node.groups.read_monitors()
+        node.monitors.read()
         seen.append(node.groups.stats.traffic_bytes.get(("BE", 0, "total")))
     node.kill("p")
     node.run_pass()
-    node.groups.read_monitors()
+    node.monitors.read()
     seen.append(node.groups.stats.traffic_bytes["BE", 0, "total"])
     assert seen == [100, 100, 130, 160, 160]

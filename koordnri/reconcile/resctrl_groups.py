@@ -1,19 +1,13 @@
-"""Resctrl groups and who is in them: the part of a reconcile pass that is about cache and memory bandwidth.
+"""Resctrl groups: made, given their schemata, and removed, as pods and the policy want them.
 
 How it is wired (one ResctrlGroups per daemon, for the node's life):
 
     reconcile thread, in each pass, before anything is decided:
         outcomes = groups.reconcile(ledger.pods(), policy, node, complete=a Synchronize has been answered)
         when `groups.refused` is another than before: take a new snapshot, in which the node is `groups.told(node)`
-    reconcile thread, after deciding:
-        groups.settle({cgroup of each container: decision.value(RDT_CLOSID) or ""}, node.cgroup_version)
-        leaving out those whose decision has RDT_CLOSID in `undecided`
-    in a sweep, after that: groups.read_monitors()
-    event thread, at StartContainer, before the answer:
-        groups.place(pid, the value of rdt.closid that the ledger has of the container)
 
-The pass makes groups and gives them their schemata before threads are moved into them. A group that is not wanted any more while its
-pod lives is removed after its threads have moved on, so that they are never without limits in between.
+The pass makes groups and gives them their schemata before threads are moved into them (resctrl_threads). A group that is not wanted any
+more while its pod lives is removed after its threads have moved on, so that they are never without limits in between.
 
 Koordnri's names are LSR, LS, BE and koordlet-*. Other groups are never touched. Of these names, the class groups are given back only if
 we took them (`owned`, kept in the state directory): under the default policy a koordlet beside us keeps its own.
@@ -23,8 +17,6 @@ from __future__ import annotations
 
 import errno
 import threading
-import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -36,6 +28,7 @@ from koordnri.model.resctrl import CLASS_GROUPS, POD_PREFIX, caches_of, is_ours
 from koordnri.model.schemata import Lines, full
 from koordnri.policy import Policy
 from koordnri.reconcile.resctrl_plan import Plan, Wanted, plan
+from koordnri.reconcile.resctrl_stats import ResctrlStats
 
 MOST_PASSES = 10
 """How often one `settle` looks for threads that are elsewhere. Each look catches up with those that were born during the one before; a
@@ -58,45 +51,8 @@ class GroupOutcome(NamedTuple):
     """whose group it is"""
 
 
-class Settled(NamedTuple):
-    """What came of bringing threads into their groups."""
-
-    moved: int
-    left: int
-    """threads that were still elsewhere at the last look"""
-    errors: tuple[str, ...]
-
-
-class Stats:
-    """Plain numbers for `observe`. Mappings are swapped whole or only grow, so that a scrape may read them at any time."""
-
-    def __init__(self) -> None:
-        self.groups = 0
-        """of ours, that exist"""
-        self.refused = 0
-        """that are wanted and could not be made"""
-        self.fixed = ""
-        """why none can be made and no thread moved, as decisions were told last"""
-        self.actions: Counter[tuple[str, str]] = Counter()
-        """(made, schemata, removed or emptied; ok or refused) → count"""
-        self.drift = 0
-        """schemata that somebody had changed, and that were put right"""
-        self.moved = 0
-        """threads"""
-        self.unsettled = 0
-        """threads that were still elsewhere after the last pass"""
-        self.thread_errors = 0
-        """looks and moves that the kernel refused"""
-        self.placed: Counter[str] = Counter()
-        """containers at their start: placed, gone, missing (there was no such group yet) or refused"""
-        self.occupancy_bytes: Mapping[tuple[str, int], int] = {}
-        """(class, cache id) → bytes of the last-level cache, with the pods' own groups"""
-        self.traffic_bytes: Mapping[tuple[str, int, str], int] = {}
-        """(class, cache id, total or local) → bytes read and written since we look; only grows"""
-
-
 class ResctrlGroups:
-    """See the module. All but `place` is for one thread.
+    """See the module. For the reconcile thread.
 
     owned   names of the groups that were ours when the daemon ran last
     keep    saves those names at once; told before a group is made, and after it was given back
@@ -107,16 +63,17 @@ class ResctrlGroups:
         tree: ResctrlTree,
         owned: Iterable[str] = (),
         keep: Callable[[list[str]], None] = lambda names: None,
-        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.stats = Stats()
+        self.stats = ResctrlStats()
         self.refused: Mapping[str, str] = _NOTHING
         """group that is wanted and could not be made → why; swapped whole"""
+        self.wanted = Plan(False, {}, frozenset(), frozenset())
+        """by the last pass"""
+        self.made = threading.Condition()
+        """somebody may wait for a group; told whenever something was done to one"""
         self._tree = tree
         self._owned = set(owned)
         self._keep = keep
-        self._monotonic = monotonic
-        self._plan = Plan(False, {}, frozenset(), frozenset())
         self._right: dict[str, Lines] = {}
         """group → the lines that it was seen to have"""
         self._noted: dict[str, tuple[str, ...]] = {}
@@ -124,17 +81,12 @@ class ResctrlGroups:
         """groups to be removed once their threads have moved on"""
         self._told: dict[tuple[str, str], str] = {}
         """(group, what was tried) → why it was refused"""
-        self._made = threading.Condition()
-        self._counted: dict[tuple[str, int, str], int] = {}
-        """(group, cache id, counter) → as last read"""
 
     def fixed(self) -> str:
         """Why nothing can be put into a group; "" when it can. Thread ids are the host's only with hostPID."""
         if not self._tree.shares_pids():
             return OWN_PID_NAMESPACE
         return "" if self._tree.is_writable() else READ_ONLY
-
-    # -- groups -------------------------------------------------------------------------------------------------------
 
     def reconcile(
         self, pods: Iterable[Pod], policy: Policy, node: NodeState, *, complete: bool = True
@@ -149,13 +101,18 @@ class ResctrlGroups:
             self.refused, self._right, self._leaving = _NOTHING, {}, set()
             self.stats.groups = self.stats.refused = 0
             return []
-        self._plan = wanted = plan(pods, policy, node)
+        self.wanted = wanted = plan(pods, policy, node)
         outcomes = self._bring(wanted, present)
         outcomes += self._give_back_classes(wanted, present, node)
         outcomes += self._remove(self._unwanted(wanted, present, complete))
         self.stats.refused = len(self.refused)
         self.stats.groups = sum(map(is_ours, self._tree.groups() or ()))
         return outcomes
+
+    def remove_left(self, present: frozenset[str]) -> None:
+        """Remove those of the `present` groups that had to wait until their threads have moved on: now they have."""
+        going, self._leaving = self._leaving & present, set()
+        self._remove(sorted(going))
 
     def told(self, node: NodeState) -> NodeState:
         """The node as decisions are to see it: with the groups that could not be made, and whether any can."""
@@ -193,8 +150,8 @@ class ResctrlGroups:
         if refused != self.refused:
             self.refused = MappingProxyType(refused)
         if outcomes:
-            with self._made:
-                self._made.notify_all()
+            with self.made:
+                self.made.notify_all()
         return outcomes
 
     def _make(self, group: str) -> tuple[str, int]:
@@ -334,136 +291,7 @@ class ResctrlGroups:
             self._told.pop((group, what), None)
         return [GroupOutcome(group, what, problem, pod)]
 
-    # -- threads ------------------------------------------------------------------------------------------------------
-
-    def place(self, pid: int, group: str, patience_s: float = 0.0) -> bool:
-        """Put a container's init into its group, before it becomes the container's program. For the event thread: one write.
-
-        runc and crun start the program from the thread that `pid` names, so no other thread of the init lives on. False when it could
-        not be placed (the container then follows in the next pass, as all do that run already).
-
-        patience_s   how long to wait for a group that the reconcile thread has yet to make
-        """
-        if not group or self.fixed():  # then it is where the runtime put it, and nobody can do more
-            return True
-        if pid <= 0 or not is_ours(group):
-            self.stats.placed["refused"] += 1
-            return False
-        until = self._monotonic() + patience_s
-        with self._made:  # held while trying, so that the group cannot come to be between the try and the wait for it
-            while True:
-                try:
-                    placed = self._tree.put(group, pid)
-                except Refused as refused:
-                    missing = refused.number == errno.ENOENT
-                    left_s = until - self._monotonic()
-                    if not missing or left_s <= 0 or group in self.refused:
-                        self.stats.placed["missing" if missing else "refused"] += 1
-                        return False
-                else:
-                    self.stats.placed["placed" if placed else "gone"] += 1
-                    return placed
-                self._made.wait(left_s)
-
-    def move(self, directory: str, group: str, version: int) -> Settled:
-        """`settle` for one container."""
-        return self.settle({directory: group}, version)
-
-    def settle(self, places: Mapping[str, str], version: int) -> Settled:
-        """Bring all threads of containers into their groups, and look again until none is found elsewhere.
-
-        places    a container's cgroup, or that of a pod whose containers all agree (which takes its sandbox along, and with it a
-                  virtual machine), below the cgroup root → its group; "": out of koordnri's groups
-        version   of the cgroups
-
-        Then the groups are removed that had to wait for this.
-        """
-        present = self._tree.groups()
-        if present is None:
-            return Settled(0, 0, ())
-        if places and (fixed := self.fixed()):
-            return Settled(0, 0, (fixed,))
-        ours = {group for group in present if is_ours(group)}
-        look_at = {d: g for d, g in places.items() if g in ours or (not g and ours)}
-        moved, left, errors = 0, 0, dict[str, None]()
-        for _ in range(MOST_PASSES):
-            found = self._elsewhere(look_at, ours, version, errors)
-            left = 0
-            for directory, threads in found.items():
-                for thread in sorted(threads):
-                    try:
-                        left += self._tree.put(look_at[directory], thread)
-                    except Refused as refused:
-                        errors[str(refused)] = None
-            moved += left
-            # Who had no thread elsewhere has none later: threads are born into the group of their parent.
-            look_at = {d: look_at[d] for d in found}
-            if not found:
-                break
-        self.stats.moved += moved
-        self.stats.unsettled = left
-        self.stats.thread_errors += len(errors)
-        going, self._leaving = self._leaving & present, set()
-        self._remove(sorted(going))
-        return Settled(moved, left, tuple(errors))
-
-    def _elsewhere(
-        self, places: Mapping[str, str], ours: set[str], version: int, errors: dict[str, None]
-    ) -> dict[str, set[int]]:
-        """Container's cgroup → its threads that are not where they belong; only those that have any.
-
-        Threads first, groups then: a thread that is not in the second list was elsewhere, or is gone. The other way round, each
-        thread that was born in between would look misplaced.
-        """
-        threads: dict[str, set[int]] = {}
-        for directory in places:
-            try:
-                threads[directory] = self._tree.threads(directory, version)
-            except Refused as refused:
-                errors[str(refused)] = None
-        inside: dict[str, set[int]] = {}
-        for group in ours if ROOT_GROUP in places.values() else set(places.values()):
-            try:
-                inside[group] = self._tree.tasks(group)
-            except Refused as refused:
-                errors[str(refused)] = None
-        anywhere = set().union(*inside.values())
-        found: dict[str, set[int]] = {}
-        for directory, those in threads.items():
-            group = places[directory]
-            if group and group not in inside:
-                continue
-            wrong = those - inside[group] if group else those & anywhere
-            if wrong:
-                found[directory] = wrong
-        return found
-
-    # -- monitoring ---------------------------------------------------------------------------------------------------
-
-    def read_monitors(self) -> None:
-        """Read what the groups use, by class. Each reading asks a CPU of that cache, so this is for sweeps, not for every pass."""
-        occupancy: Counter[tuple[str, int]] = Counter()
-        traffic = Counter(self.stats.traffic_bytes)
-        counted = {key: value for key, value in self._counted.items() if key[0] in self._plan.groups}
-        for group, one in self._plan.groups.items():
-            if not one.qos or group in self.refused:
-                continue
-            for (cache_id, counter), value in self._tree.readings(group).items():
-                if counter == "llc_occupancy":
-                    occupancy[one.qos, cache_id] += value
-                    continue
-                kind = "total" if counter == "mbm_total_bytes" else "local"
-                before = self._counted.get((group, cache_id, counter), 0)
-                # A group that was made anew counts from 0 again. The sum must not fall, or a scraper would see all of it twice.
-                traffic[one.qos, cache_id, kind] += value - before if value >= before else value
-                counted[group, cache_id, counter] = value
-        self._counted = counted
-        self.stats.occupancy_bytes, self.stats.traffic_bytes = dict(occupancy), dict(traffic)
-
 
 def _last_of_a_pod(wanted: Plan, there: set[str]) -> str:
     """The last one that was made of the pods' own groups; "" when there is none."""
     return next((group for group, one in reversed(wanted.groups.items()) if one.pod is not None and group in there), "")
-
-
-__all__ = ["MOST_PASSES", "GroupOutcome", "ResctrlGroups", "Settled", "Stats"]
