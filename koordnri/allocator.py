@@ -108,6 +108,13 @@ class Allocator:
         with self._lock:
             self._dra = {**self._dra, pod_id: {**self._dra.get(pod_id, {}), name: cpus}}
 
+    def forget_dra(self, pod_id: str) -> Mapping[str, CPUSet]:
+        """No DRA driver gave a pod anything after all. What was noted of its containers."""
+        with self._lock:
+            noted = self._dra.get(pod_id, {})
+            self._dra = {p: of for p, of in self._dra.items() if p != pod_id}
+        return noted
+
     def forget_pod(self, pod_id: str) -> bool:
         """The pod is gone. Whether it had any."""
         with self._lock:

@@ -18,7 +18,7 @@ from koordnri.chain import Chain, Refused, Snapshot
 from koordnri.kubelet import SimulatedPod
 from koordnri.model import Container, Decision, Event, Pod, Setting
 from koordnri.model.decision import HookError
-from koordnri.model.dra import dra_cpus
+from koordnri.model.dra import disbelief, dra_cpus, may_have_claims
 from koordnri.model.plain import plain_value
 from koordnri.reconcile.creation import Creation, create
 from koordnri.session.translate import container_from, pod_from
@@ -63,15 +63,20 @@ def create_pods(
     pods: Iterable[SimulatedPod], snapshot: Snapshot, allocator: Allocator, event: Event = Event.CREATE
 ) -> tuple[list[tuple[Pod, list[Container]]], Creation]:
     """The pods as the daemon reads them, and what holds once they are created in this order; or, to be synchronized, are there."""
-    lives = []
+    lives, disbelieved = [], dict[tuple[str, str], str]()
     for pod in pods:
         lives.append((read_pod(pod), read_containers(pod)))
         for message in pod.containers:
-            if claimed := dra_cpus(message.env):
+            if not (claimed := dra_cpus(message.env)):
+                continue
+            if may_have_claims(pod.spec):
                 allocator.note_dra(message.pod_sandbox_id, message.name, claimed)
-    if event is Event.SYNC:
-        return lives, create((), snapshot, allocator, [pod for pod, _ in lives])
-    return lives, create(lives, snapshot, allocator)
+            else:
+                why = disbelief(message.name, claimed).removeprefix(f"container {message.name} ")
+                disbelieved[message.pod_sandbox_id, message.name] = why
+    runs = event is Event.SYNC
+    creation = create(() if runs else lives, snapshot, allocator, [pod for pod, _ in lives] if runs else ())
+    return lives, creation._replace(disbelieved=disbelieved)
 
 
 def explain_pod(
@@ -95,6 +100,8 @@ def explain_pod(
                 raise Refused(refusal, _failed(decision, refusal))
             if shortage := creation.shortage(pod, container.name):
                 _failed(decision, shortage)
+            if why := creation.disbelieved.get((pod.id, container.name)):
+                _failed(decision, why)
         except Refused as refused:
             decision = _refused(refused.decision, str(refused))
         decided[container.name] = decision

@@ -55,7 +55,7 @@ class ContainerManifest(msgspec.Struct):
 
 
 class Claim(msgspec.Struct):
-    """That there is one is all that is read: which PersistentVolume it is bound to, the spec does not tell."""
+    """That there is one is all that is read: which PersistentVolume, or which devices, the spec does not tell."""
 
 
 class Volume(msgspec.Struct):
@@ -72,6 +72,7 @@ class PodManifestSpec(msgspec.Struct, rename="camel"):
     containers: list[ContainerManifest] = []
     init_containers: list[ContainerManifest] | None = None
     volumes: list[Volume] | None = None
+    resource_claims: list[Claim] | None = None
     node_name: str = ""
     priority: int | None = None
     scheduler_name: str = ""
@@ -81,6 +82,8 @@ class PodStatus(msgspec.Struct):
     """`status`."""
 
     phase: str = ""
+    made_claim: Claim | None = msgspec.field(default=None, name="extendedResourceClaimStatus")
+    """the scheduler made one for extended resources, of which the spec then tells nothing"""
 
 
 class PodObject(Object):
@@ -205,7 +208,7 @@ def facts_of(pod: PodObject) -> PodFacts:
         metadata.name,
         metadata.labels or {},
         {key: value for key, value in (metadata.annotations or {}).items() if is_kept(key)},
-        PodSpec(containers),
+        PodSpec(containers, bool(spec.resource_claims) or pod.status.made_claim is not None),
         spec.priority,
         spec.scheduler_name,
         pod.status.phase,

@@ -77,6 +77,7 @@ class PodSpecManifest(Document, frozen=True):
     runtime_class_name: str = ""
     priority_class_name: str = ""
     overhead: dict[str, Any] = field(default_factory=dict)
+    resource_claims: tuple[Any, ...] = ()
     resources: ResourceRequirements | None = None
     """of the pod as a whole (Kubernetes 1.34)"""
     termination_grace_period_seconds: Annotated[int, Meta(ge=0)] = 30

@@ -45,7 +45,8 @@ def pod_messages(manifest: PodManifest, node: NodeState, name: str = "pod") -> S
         {
             c.name: ContainerSpec(c.resources.requests, c.resources.limits, c.name in run_first)
             for c in manifest.spec.all_containers
-        }
+        },
+        bool(manifest.spec.resource_claims),
     )
     return SimulatedPod(sandbox, containers, spec, qos, run_first)
 

@@ -29,6 +29,8 @@ class PodSpec:
     """What NRI does not tell about a pod and its spec does. Absent (None in Pod) when the API server is not consulted."""
 
     containers: Mapping[str, ContainerSpec]
+    resource_claims: bool = False
+    """whether it has any, of its own or made for an extended resource: without, no DRA driver gives it anything"""
 
 
 @dataclass(slots=True)

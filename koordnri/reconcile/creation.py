@@ -6,6 +6,7 @@ CPUs of their own are given by the daemon's own allocator and rules (koordnri.al
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from koordnri.allocator import Allocator, NotEnough, may_give
@@ -22,6 +23,8 @@ class Creation(NamedTuple):
     """pod id → container → CPUs of its own"""
     lacking: Mapping[tuple[str, str], str]
     """(pod id, container) that wants CPUs of its own and gets none → why"""
+    disbelieved: Mapping[tuple[str, str], str] = MappingProxyType({})
+    """(pod id, container) that says to have CPUs by a DRA driver and can have none → why"""
 
     def refusal(self, pod: Pod, container: str) -> str:
         """Why the runtime would be told not to create the container, "" when it would not."""

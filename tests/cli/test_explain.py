@@ -231,8 +231,22 @@ def test_who_runs_already_as_koordnri_starts_is_given_no_cpus(files: Files, even
 
 def test_cpus_from_a_dra_driver_are_left_to_it_and_nobody_elses(files: Files) -> None:
     claimed = {"name": "main", "env": [{"name": "DRA_CPUSET_claim", "value": "0-1"}]}
-    shapes = files.json(pod(name="dra", containers=[claimed]), pod(qos("LSR"), name="own", cpu="2"), node=[EIGHT])
+    dra, own = pod(name="dra", containers=[claimed]), pod(qos("LSR"), name="own", cpu="2")
+    dra["spec"]["resourceClaims"] = [{"name": "claim", "resourceClaimName": "c"}]
+    shapes = files.json(dra, own, node=[EIGHT])
     assert cpus(shapes) == {"dra": None, "own": "2-3"}
+    assert shapes[0]["errors"] == []
+
+
+def test_a_pod_without_claims_is_not_believed_to_have_cpus_from_a_dra_driver(files: Files) -> None:
+    claimed = {"name": "main", "env": [{"name": "DRA_CPUSET_claim", "value": "0-1"}]}
+    shapes = files.json(
+        pod(qos("LS"), name="dra", containers=[claimed]), pod(qos("LSR"), name="own", cpu="2"), node=[EIGHT]
+    )
+    assert cpus(shapes) == {"dra": "2-7", "own": "0-1"}
+    [error] = shapes[0]["errors"]
+    assert (error["hook"], error["container"]) == ("cpuset", "main")
+    assert error["message"].startswith("has no CPUs 0-1 of its own, though its environment says so (DRA_CPUSET_*)")
 
 
 def test_that_no_cpus_are_left_for_all_is_told(files: Files) -> None:

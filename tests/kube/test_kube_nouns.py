@@ -233,6 +233,25 @@ class TestPods:
         }
 
     @pytest.mark.parametrize(
+        ("more", "kept"),
+        [
+            ({"spec": {"resourceClaims": [{"name": "cpus", "resourceClaimTemplateName": "t"}]}}, True),
+            ({"status": {"extendedResourceClaimStatus": {"resourceClaimName": "made", "requestMappings": []}}}, True),
+            ({"spec": {"resourceClaims": []}, "status": {"extendedResourceClaimStatus": None}}, False),
+            ({"spec": {"resourceClaims": None}}, False),
+            ({}, False),
+        ],
+    )
+    def test_of_resource_claims_it_is_kept_that_there_are_any(
+        self, fake: FakeApi, api: Api, log: Any, more: Json, kept: bool
+    ) -> None:
+        pods = Pods(fake, api, log, {**pod("9"), **more, "spec": {**pod("9")["spec"], **more.get("spec", {})}})
+        with running(pods.noun.watch):
+            pods.said.wait(1)
+            assert pods.noun.specs["p-1"].resource_claims is kept
+            pods.live.end()
+
+    @pytest.mark.parametrize(
         ("lines", "told"),
         [
             ([line("MODIFIED", pod("11", podIP="10.0.0.1"))], []),
