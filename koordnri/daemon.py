@@ -6,13 +6,13 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from koordnri.allocator import Allocator
 from koordnri.chain import Chain, Snapshot, load_hooks
+from koordnri.config import Config, ConfigError
 from koordnri.garbage import GarbageCollector
 from koordnri.host import read_node
 from koordnri.host.cgroup_files import PacedFiles
@@ -39,11 +39,10 @@ from koordnri.reconcile.resctrl_monitors import ResctrlMonitors
 from koordnri.reconcile.resctrl_threads import ResctrlThreads
 from koordnri.session.cdi import why_no_cdi
 from koordnri.session.handler import EventHandler
-from koordnri.session.identity import Identity
 from koordnri.session.lock import NodeLock
 from koordnri.session.plugin import PluginSession, State
 from koordnri.session.pushes import Resync, Unsolicited
-from koordnri.state_file import GROUPS, Notebook, StateFile
+from koordnri.state_file import GroupNames, Notebook
 
 if TYPE_CHECKING:  # see Daemon.__init__ for why not at run time
     from koordnri.cluster import Cluster
@@ -59,31 +58,6 @@ CLUSTER_PATIENCE_S = 10.0
 """How long an API server that does not answer may keep us from registering: containers start without QoS meanwhile."""
 SWITCH_INTERVAL_S = 0.0001
 """A scrape or a refresh may hold the interpreter for so long while the runtime waits for us; Python's 5 ms is too much."""
-
-
-class ConfigError(ValueError):
-    """The command line asks for what cannot be had here; the message says what is missing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Config:
-    """What the command line says. Defaults are those of `koordnri run`."""
-
-    identity: Identity = field(default_factory=lambda: Identity("koordnri", "10"))
-    nri_socket: str = "/var/run/nri/nri.sock"
-    policy_file: Path | None = None
-    policy_configmap: tuple[str, str] | None = None
-    """namespace and name"""
-    kubeconfig: Path | None = None
-    node_name: str = ""
-    record_route: str | None = None
-    """one of recorder.ROUTES or "auto"; None: as the policy says"""
-    host_root: Path = Path("/")
-    state_dir: Path = Path("/var/lib/koordnri")
-    listen: tuple[str, int] | None = ("127.0.0.1", 9316)
-    """host and port; port 0 takes a free one, None listens on nothing"""
-    log_format: str = "json"
-    log_level: str = "info"
 
 
 class Daemon:
@@ -124,12 +98,8 @@ class Daemon:
         self.chain = Chain(installed)
         self.decisions = DecisionLog(self.log, config.log_level == "debug", listener, self._tell_pod)
         self.allocator = Allocator()
-        self._groups_file = StateFile(config.state_dir, GROUPS, dict[str, list[str]])
-        owned, problem = self._groups_file.load()
-        if problem:
-            self.log.warning("state_file_bad", error=problem)
-        tree = ResctrlTree(config.host_root)
-        self.groups = ResctrlGroups(tree, owned.get("groups", ()), self._keep_groups)
+        tree, names = ResctrlTree(config.host_root), GroupNames(config.state_dir, self.log)
+        self.groups = ResctrlGroups(tree, names.load(), names.save)
         threads = ResctrlThreads(tree, self.groups)
         self.present = Present(
             read_node(config.host_root, config.node_name) if node is None else node,
@@ -421,12 +391,6 @@ class Daemon:
     def _swap(self) -> None:
         self.present.take()
         self._changed(None)
-
-    def _keep_groups(self, names: list[str]) -> None:
-        try:
-            self._groups_file.save({"groups": names})
-        except OSError as error:
-            self.log.error("state_not_saved", path=str(self._groups_file.path), error=str(error))
 
     def _publish(self, snapshot: Snapshot) -> None:
         self.handler.snapshot = snapshot

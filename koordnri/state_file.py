@@ -110,3 +110,26 @@ class Notebook:
                 if str(error) != self._error:
                     self._log.error("state_not_saved", path=str(self._baselines.path), error=str(error))
                 self._error = str(error)
+
+
+class GroupNames:
+    """Names of the resctrl groups that are ours, on disk: `resctrl.json`."""
+
+    def __init__(self, directory: Path, log: Any) -> None:
+        self._file = StateFile(directory, GROUPS, dict[str, list[str]])
+        self._log = log
+
+    def load(self) -> list[str]:
+        """Those of the daemon before us."""
+        content, problem = self._file.load()
+        if problem:
+            self._log.warning("state_file_bad", error=problem)
+        names: list[str] = content.get("groups", [])
+        return names
+
+    def save(self, names: list[str]) -> None:
+        """Save now. What cannot be saved is told."""
+        try:
+            self._file.save({"groups": names})
+        except OSError as error:
+            self._log.error("state_not_saved", path=str(self._file.path), error=str(error))

@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from koordnri.daemon import Config, Daemon
+from koordnri.config import Config
+from koordnri.daemon import Daemon
 from koordnri.model import Hook, NodeState, fields
 from koordnri.model.annotations import RESOURCE_STATUS
 from koordnri.model.topology import Topology

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from koordnri.daemon import Config, Daemon
+from koordnri.config import Config
+from koordnri.daemon import Daemon
 from koordnri.model.topology import Topology
 from koordnri.session.runtime.kernel import Kernel
 from koordnri.session.runtime.oci import apply_adjustment, apply_update

@@ -15,7 +15,8 @@ from typing import Any
 from koordnri.cli.explanation import Explanation, read_pod
 from koordnri.cli.inputs import Inputs
 from koordnri.cli.outcome import result_of
-from koordnri.daemon import Config, Daemon
+from koordnri.config import Config
+from koordnri.daemon import Daemon
 from koordnri.kubelet import SimulatedPod
 from koordnri.model import Container, Decision, Event, NodeState, Pod
 from koordnri.model.decision import HookError

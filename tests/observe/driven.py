@@ -16,7 +16,8 @@ from typing import TextIO
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from koordnri.daemon import Config, Daemon
+from koordnri.config import Config
+from koordnri.daemon import Daemon
 from koordnri.model import AnnotationError, ContainerContext, Hook, NodeState, fields
 from koordnri.session.runtime import Runtime
 from koordnri.wire import api_pb2 as api

@@ -1,0 +1,33 @@
+"""What the daemon is started with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from koordnri.session.identity import Identity
+
+
+class ConfigError(ValueError):
+    """The command line asks for what cannot be had here; the message says what is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What the command line says. Defaults are those of `koordnri run`."""
+
+    identity: Identity = field(default_factory=lambda: Identity("koordnri", "10"))
+    nri_socket: str = "/var/run/nri/nri.sock"
+    policy_file: Path | None = None
+    policy_configmap: tuple[str, str] | None = None
+    """namespace and name"""
+    kubeconfig: Path | None = None
+    node_name: str = ""
+    record_route: str | None = None
+    """one of recorder.ROUTES or "auto"; None: as the policy says"""
+    host_root: Path = Path("/")
+    state_dir: Path = Path("/var/lib/koordnri")
+    listen: tuple[str, int] | None = ("127.0.0.1", 9316)
+    """host and port; port 0 takes a free one, None listens on nothing"""
+    log_format: str = "json"
+    log_level: str = "info"
