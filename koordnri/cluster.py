@@ -16,6 +16,7 @@ from koordnri.kube.watch import Watch
 from koordnri.ledger import Ledger
 from koordnri.model import NodeState, Pod
 from koordnri.model.node_annotations import read_node_annotations
+from koordnri.model.pod import PodSpec
 
 OnPolicy = Callable[[Mapping[str, str] | None, str], None]
 
@@ -27,6 +28,7 @@ class Cluster:
     on_policy   the ConfigMap's data, None when there is no such ConfigMap, and where it comes from, for messages
     on_node     the Node object changed
     on_pod      the id of a pod that is told otherwise than before, once the ledger has it
+    on_spec     uid and spec of a pod that is told, whether the ledger has it or not; `overlay` knows it by then
     on_death    a watch's thread died of a bug
     """
 
@@ -40,11 +42,13 @@ class Cluster:
         on_policy: OnPolicy,
         on_node: Callable[[], None],
         on_pod: Callable[[str], None],
+        on_spec: Callable[[str, PodSpec], None],
         on_death: Callable[[BaseException], None],
     ) -> None:
         self._ledger = ledger
         self._on_node = on_node
         self._on_pod = on_pod
+        self._on_spec = on_spec
         self._facts: NodeFacts | None = None
         self._node_name = node_name
         self._events = EventRecorder(api, node_name, log, on_death=on_death)
@@ -128,6 +132,7 @@ class Cluster:
         for known in self._ledger.pods():
             if known.uid == facts.uid and self._ledger.update_pod(_over(known, facts)):
                 self._on_pod(known.id)
+        self._on_spec(facts.uid, facts.spec)
 
 
 def _over(pod: Pod, facts: PodFacts) -> Pod:

@@ -161,11 +161,12 @@ class Daemon:
                 self._tell_pod,
             ),
         )
+        self._own_cpus: OwnCPUs | None = None
         if not self._described:
             # What would have to be written first, or left by others, are the files of a real node.
             self.handler.catch_up = self.reconciler.catch_up
             self.handler.place = threads.place
-            self.handler.cpus = OwnCPUs(
+            self._own_cpus = self.handler.cpus = OwnCPUs(
                 self.allocator,
                 self.ledger,
                 self.reconciler,
@@ -174,6 +175,7 @@ class Daemon:
                 self._tell_pod,
                 self.handler.budget_s,
                 self.log,
+                self._overlay,
             )
         self._operator = Operator(
             installed,
@@ -201,6 +203,7 @@ class Daemon:
                 self.sources.take_configmap,
                 lambda: self._look_at_node(full=False, told=True),
                 self._changed,
+                self._spec_told,
                 self._die,
             )
         self._server: Server | None = None
@@ -400,6 +403,10 @@ class Daemon:
         if not self._described:
             node = self.groups.told(node)
         return node if self._cluster is None else self._cluster.told(node)
+
+    def _spec_told(self, uid: str, spec: PodSpec) -> None:
+        if self._own_cpus is not None:
+            self._own_cpus.spec_told(uid, spec)
 
     def _overlay(self, pod: Pod) -> Pod:
         return pod if self._cluster is None else self._cluster.overlay(pod)

@@ -17,8 +17,10 @@ import pytest
 from fake_api import Answer, FakeApi, Json, Live, configmap, line, listing
 from watched import write_kubeconfig
 
+from koordnri.model.topology import Topology
 from koordnri.session.runtime import Runtime
 from koordnri.wire import api_pb2 as api
+from tests.host.trees import HostTree
 from tests.test_daemon import Running, create, eventually, run_pod
 
 POLICY, NODES, PODS = "/api/v1/namespaces/koordnri-system/configmaps", "/api/v1/nodes", "/api/v1/pods"
@@ -185,3 +187,29 @@ def test_an_annotation_that_changed_after_the_pods_creation_counts_at_the_next_d
         return runtime.containers["c1"].spec.linux.resources.cpu.cpus
 
     eventually("the newer cpuset", lambda: cpus() == "4-5")
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["spec-first", "spec-later"])
+def test_without_claims_in_its_spec_no_pod_takes_cpus_by_its_environment(
+    cluster: Cluster, runtime: Runtime, start: Callable[..., Running], tmp_path: Path, late: bool
+) -> None:
+    HostTree(tmp_path / "host").cpus(Topology.regular(1, 1, 4, 1)).cgroup_v2()
+    if not late:
+        cluster.lists[PODS] = listing("Pod", "1", pod("1", {}))
+    daemon = start()
+    daemon.wait_ready()
+    run_pod(runtime)
+    container = api.Container(id="c1", name="main", pod_sandbox_id="p1", env=["DRA_CPUSET_claim=0-1"])
+    runtime.create_container("p1", container)
+
+    def believed() -> dict[str, dict[str, str]]:
+        return {p: dict(of) for p, of in daemon.daemon.present.up_to_date().node.dra_cpus.items()}
+
+    if late:
+        assert believed() == {"p1": {"main": "0-1"}}
+        cluster.tell(PODS, "ADDED", pod("2", {}))
+        eventually("the CPUs to be given back", lambda: believed() == {})
+    assert believed() == {}
+    cluster.requests.until(
+        lambda seen: any(r.path.endswith("/shop/events") and r.json["reason"] == "NoCPUsByClaim" for r in seen)
+    )
