@@ -347,7 +347,7 @@ def test_cpus_that_go_offline_are_noticed(start, runtime, tmp_path):
     run_pod(runtime, {RESOURCE_STATUS.key: '{"cpuset": "3"}'})
     assert create(runtime).cpus == "", "the runtime would refuse the container"
     assert running.wait_logged("node_changed")
-    assert "names CPUs 3" in running.wait_logged("hook_failed")["error"]
+    assert "3 names no CPU that the node has online" in running.wait_logged("hook_failed")["error"]
 
 
 # -- state ------------------------------------------------------------------------------------------------------------
