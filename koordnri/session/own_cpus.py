@@ -21,7 +21,9 @@ class OwnCPUs(Protocol):
         """
 
     def claimed(self, pod: Pod, name: str, cpus: CPUSet) -> None:
-        """A DRA driver has given CPUs to a container; the handler's snapshot knows it then."""
+        """A container's environment says that a DRA driver gave it CPUs. Where that is believed (koordnri.model.dra), the handler's
+        snapshot has it then.
+        """
 
     def kubelet_says(self, pod: Pod, container: Container, cpus: str, *, new: bool) -> None:
         """kubelet, whose CPU manager is static, creates a container (`new`) or updates it, and asks for these CPUs, "" for none. The
