@@ -273,7 +273,7 @@ def test_an_entirely_empty_request_is_answered():
     assert answer.message.adjust.annotations[BASELINE_KEY] == '{"asked":{}}'
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"cpuset": 5}', '{"cpuset": "0-99"}', '{"cpuset": "a-b"}'])
+@pytest.mark.parametrize("text", ["{", "[]", '{"cpuset": 5}', '{"cpuset": "50-99"}', '{"cpuset": "a-b"}'])
 def test_a_malformed_annotation_costs_its_hook_and_leaves_the_rest(text):
     node = Node()
     blkio = {"blocks": [{"name": "/dev/sda", "type": "device", "ioCfg": {"readBPS": 1048576}}]}
