@@ -14,6 +14,9 @@ Pools are joined as they are published, not brought into one form. Nothing is ev
 Here we differ from koordlet, whose step 5 sends "" to undo what kubelet set; through NRI that never had an effect. And koordlet moves
 an LS or SYSTEM container off the CPUs that kubelet keeps for it alone, and back every 10 s (Koordinator issue 1214).
 cpu.mems follows the CPUs where the policy says `memoryBind`. Source: koordlet.md 2.1.
+
+Of a pod, cpu.cpus is that of its sandbox, the pause container's cgroup: what a container of it would get that has no CPUs of its own.
+The pod's own cgroup bounds all of its containers and keeps what kubelet gave it.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from koordnri.model import (
     Hook,
     KubeQoS,
     Pod,
+    PodContext,
     QoSClass,
     fields,
     parse_quantity,
@@ -36,8 +40,10 @@ from koordnri.model.cpu_wish import wishes_of
 from koordnri.model.fields import CPU_CPUS, CPU_MEMS
 from koordnri.model.kubelet_cpus import pinned_by_kubelet
 from koordnri.model.node import Pool
-from koordnri_hooks.assigned import assigned_cpus
+from koordnri_hooks.assigned import assigned_cpus, set_assigned
 
+_KATA = "kata"
+"""How the names of Kata's runtime handlers begin, such as kata-qemu."""
 _PARSED = "numaNodeResources of " + RESOURCE_STATUS.key
 
 
@@ -53,6 +59,24 @@ class CPUSetHook(Hook):
         if ctx.policy.cpuset.memory_bind:
             _bind_memory(ctx)
 
+    def decide_pod(self, ctx: PodContext) -> None:
+        """The sandbox's CPUs."""
+        if ctx.pod.runtime_handler.startswith(_KATA):
+            ctx.skip(CPU_CPUS, "sandbox: of a kata pod it is the virtual machine, with all containers in it")
+            return
+        try:
+            cpus = assigned_cpus(ctx.pod, ctx.node) if RESOURCE_STATUS.key in ctx.pod.annotations else ""
+            cpus, reason = (cpus, "assigned by the scheduler") if cpus else _shared(ctx)
+        except AnnotationError as error:  # told with its containers, and it stays as it is, as they do
+            ctx.skip(CPU_CPUS, f"sandbox: {error}")
+            if ctx.policy.hook_mode(self.name) == "enforce":
+                ctx.decision.undecided |= {CPU_CPUS}
+            return
+        if cpus:
+            ctx.set(CPU_CPUS, cpus, f"sandbox: {reason}")
+        else:
+            ctx.skip(CPU_CPUS, f"sandbox: {reason}")
+
     def _decide(self, ctx: ContainerContext) -> None:
         pod, node = ctx.pod, ctx.node
         qos = pod.qos
@@ -64,37 +88,44 @@ class CPUSetHook(Hook):
             return
         if qos is QoSClass.LSR or qos is QoSClass.LSE:
             wishes_of(pod, ctx.baseline)  # the pod's owner is told of a wish that cannot be read
-        scheduled = RESOURCE_STATUS.key in pod.annotations
-        if scheduled and (cpus := assigned_cpus(pod, node)):
-            ctx.set(CPU_CPUS, cpus, "assigned by the scheduler")
+        if RESOURCE_STATUS.key in pod.annotations and set_assigned(ctx):
             return
         if node.kubelet_cpu_policy == "static" and pinned_by_kubelet(pod, ctx.baseline, node):
             ctx.skip(CPU_CPUS, "left to kubelet, whose static CPU manager gave it CPUs of its own")
             return
-        if scheduled:
-            numa = _numa_nodes(pod)
-            if numa and (qos is not QoSClass.BE or ctx.policy.cpuset.be_cpu_manager):
-                pools = node.be_pools if qos is QoSClass.BE else node.ls_pools
-                found = [p for n in numa for p in pools if p.numa == n]
-                if len({p.numa for p in found}) < len(numa):
-                    _tell_unknown(ctx, numa)
-                _share(ctx, found, "pools of the assigned NUMA nodes")
-                return
-        if qos is QoSClass.SYSTEM and node.system_cpus:
-            ctx.set(CPU_CPUS, node.system_cpus, "the node's system CPUs")
-        elif qos is QoSClass.LS:
-            _share(ctx, node.ls_pools, "share pools of LS")
-        elif pod.kube_qos is KubeQoS.BESTEFFORT and node.pools_are_local and node.be_pools:
-            _share(ctx, node.be_pools, "share pools of BE, as reckoned by this node")
-        elif pod.kube_qos is KubeQoS.BESTEFFORT:
-            ctx.skip(CPU_CPUS, "BestEffort containers run on the CPUs of their parent cgroup")
-        elif node.kubelet_cpu_policy == "static":
-            ctx.skip(CPU_CPUS, "left to kubelet, whose CPU manager is static")
+        cpus, reason = _shared(ctx)
+        if cpus:
+            ctx.set(CPU_CPUS, cpus, reason)
         else:
-            _share(ctx, node.ls_pools, "share pools of the node")
+            ctx.skip(CPU_CPUS, reason)
 
 
-def _tell_unknown(ctx: ContainerContext, numa: Iterable[int]) -> None:
+def _shared(ctx: ContainerContext | PodContext) -> tuple[str, str]:
+    """The CPUs of a pod's containers without CPUs of their own, and why; "" when they are left alone. Raises AnnotationError."""
+    pod, node = ctx.pod, ctx.node
+    qos = pod.qos
+    if RESOURCE_STATUS.key in pod.annotations:
+        numa = _numa_nodes(pod)
+        if numa and (qos is not QoSClass.BE or ctx.policy.cpuset.be_cpu_manager):
+            pools = node.be_pools if qos is QoSClass.BE else node.ls_pools
+            found = [p for n in numa for p in pools if p.numa == n]
+            if ctx.__class__ is ContainerContext and len({p.numa for p in found}) < len(numa):
+                _tell_unknown(ctx, numa)
+            return _joined(found, "pools of the assigned NUMA nodes")
+    if qos is QoSClass.SYSTEM and node.system_cpus:
+        return node.system_cpus, "the node's system CPUs"
+    if qos is QoSClass.LS:
+        return _joined(node.ls_pools, "share pools of LS")
+    if pod.kube_qos is KubeQoS.BESTEFFORT and node.pools_are_local and node.be_pools:
+        return _joined(node.be_pools, "share pools of BE, as reckoned by this node")
+    if pod.kube_qos is KubeQoS.BESTEFFORT:
+        return "", "BestEffort containers run on the CPUs of their parent cgroup"
+    if node.kubelet_cpu_policy == "static":
+        return "", "left to kubelet, whose CPU manager is static"
+    return _joined(node.ls_pools, "share pools of the node")
+
+
+def _tell_unknown(ctx: ContainerContext | PodContext, numa: Iterable[int]) -> None:
     """Some NUMA nodes of the annotation have no pool; if the node does not even have them, the pod's owner has to know."""
     topology = ctx.node.topology
     if topology is None:
@@ -125,12 +156,9 @@ def _bind_memory(ctx: ContainerContext) -> None:
         ctx.set(CPU_MEMS, str(nodes), "memory of the NUMA nodes of its CPUs (memoryBind)")
 
 
-def _share(ctx: ContainerContext, pools: Iterable[Pool], reason: str) -> None:
+def _joined(pools: Iterable[Pool], reason: str) -> tuple[str, str]:
     cpus = ",".join([p.cpus for p in pools if p.cpus])
-    if cpus:
-        ctx.set(CPU_CPUS, cpus, reason)
-    else:
-        ctx.skip(CPU_CPUS, "no share pools are known for it")
+    return (cpus, reason) if cpus else ("", "no share pools are known for it")
 
 
 def _numa_nodes(pod: Pod) -> tuple[int, ...]:

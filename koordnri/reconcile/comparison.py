@@ -12,11 +12,12 @@ decided and is not any more goes back to the baseline. The JSON shapes are contr
 CPUs of their own stay with what runs; what a policy would give, or give no more, is of route `restart`, as if the pods were created
 anew one after the other.
 
-`container` is null for the pod's own cgroup. `class` is null, but for a cgroup above the pods: then it has the Kubernetes class
-("Guaranteed" is the root of all pods, of whatever class; "root" that of all cgroups), `namespace` and `pod` are "", and `container`
-is null. `group` is null, but for the schemata of a resctrl group: then it has its name, and `namespace` and `pod` are those of the pod
-whose own group it is, else "". `before` and `after` are null where nothing is set that we know of: for a field of the creation none of
-ours, for a cgroup what kubelet or the runtime had set, for schemata where the group is not wanted.
+`container` is null for the pod's own cgroup; `cpu.cpus` is then that of its sandbox, the pause container. `class` is null, but for a
+cgroup above the pods: then it has the Kubernetes class ("Guaranteed" is the root of all pods, of whatever class; "root" that of all
+cgroups), `namespace` and `pod` are "", and `container` is null. `group` is null, but for the schemata of a resctrl group: then it has
+its name, and `namespace` and `pod` are those of the pod whose own group it is, else "". `before` and `after` are null where nothing is
+set that we know of: for a field of the creation none of ours, for a cgroup what kubelet or the runtime had set, for schemata where the
+group is not wanted.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ from koordnri.reconcile.resctrl_plan import Wanted, plan
 RESTART = "restart"
 """The route of what cannot change before the container is created anew."""
 _ANEW = "once its pod is created anew"
+_SANDBOX = "sandbox: "
 _KUBELETS = {fields.CPU_SHARES: "cpu_shares", fields.MEMORY_LIMIT: "memory_limit"}
 """What kubelet sets on the classes' cgroups by what the node can give to pods, so that no neutral value is a good guess."""
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -65,7 +67,9 @@ class Running(NamedTuple):
     had: Mapping[str, Any] = _NOTHING
     """name of the field → what the pod's own file held before our first write, where that is known"""
     read: Callable[[Field, str], Reading] = lambda field, disk: _UNREAD
-    """(field, `major:minor` or "") → what the pod's own file holds now"""
+    """(field, `major:minor` or "") → what the pod's own file holds now; of cpu.cpus, its sandbox's"""
+    sandbox: bool = True
+    """whether the pod's sandbox has a cgroup, as it has not where the runtime runs no pause container"""
 
     def before_us(self, field: Field, name: str, node: NodeState) -> Any:
         """What the pod's own file holds without us; None where no file tells."""
@@ -273,6 +277,11 @@ def _create(chain: Chain, pod: Pod, container: Container, anew: Creation) -> tup
 
 def _of_pod(running: Running, old: Decision, new: Decision, snapshot: Snapshot) -> Iterator[Difference]:
     for move in _moves(old, new, snapshot, _baseline_of_pod(running, snapshot.node)):
+        if move.setting.field is fields.CPU_CPUS:
+            if not running.sandbox:
+                continue
+            if not move.reason.startswith(_SANDBOX):
+                move = move._replace(reason=_SANDBOX + move.reason.replace(_SANDBOX, ""))
         if not _reads_alike(move, snapshot.node):
             yield _difference(running.pod, "", move, WRITE, recorded=False)
 
@@ -392,7 +401,8 @@ def _of_own_cpus(running: Running, becomes: _Decided, snapshot: Snapshot, anew: 
     if any(refusal for _, refusal in becomes.created):
         return  # it would get nothing; a remark tells
     of_pod = _moves(becomes.own, becomes.anew, snapshot, _baseline_of_pod(running, node))
-    moves = [("", becomes.anew, move) for move in of_pod]
+    # Not of its sandbox, which has what others share, like all others.
+    moves = [("", becomes.anew, move) for move in of_pod if move.setting.field is not fields.CPU_CPUS]
     routes = node.routes(Event.SYNC)
     owners = {**node.own_cpus.get(pod.id, {}), **anew.given.get(pod.id, {})}
     for container, follows, (created, _) in zip(running.containers, becomes.following, becomes.created, strict=True):

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from koordnri.host.change import Change
 from koordnri.ledger import Entry
-from koordnri.model import NodeState, Pod
+from koordnri.model import CPUSet, NodeState, Pod, fields
 from koordnri.model.decision import Decision, Setting
 from koordnri.model.difference import baseline_value, through_runtime
 from koordnri.model.fields import Field, split_name
@@ -87,8 +87,34 @@ def back_to_before(directory: str, before: Mapping[str, Any], decision: Decision
             and value is not None
             and not (field.keyed and key not in (node.block_devices or {}))  # as above
         ):
+            if field is fields.CPU_CPUS:
+                value = _of_those_online(value, node)
             back[name] = Change(directory, field, _disk(field, key, node), value)
     return back
+
+
+def in_sandbox(changes: Mapping[str, Change], directory: str | None) -> dict[str, Change]:
+    """Changes of a pod, where cpu.cpus is that of its sandbox, the pause container's cgroup: the pod's own bounds all of its containers.
+
+    directory   the sandbox's; None: it has none, as under CRI-O, which runs no pause container where it need not
+    """
+    placed = dict(changes)
+    change = placed.pop(fields.CPU_CPUS.name, None)
+    if change is not None and directory is not None:
+        placed[fields.CPU_CPUS.name] = change._replace(directory=directory)
+    return placed
+
+
+def _of_those_online(cpus: Any, node: NodeState) -> Any:
+    """A cpuset that was there before, as the kernel still takes it: not with CPUs that went offline since, and on v1 not empty."""
+    if node.topology is None or (cpus == "" and node.cgroup_version == 2):
+        return cpus
+    online = node.topology.online
+    try:
+        had = CPUSet.parse(cpus)
+    except (TypeError, ValueError, AttributeError):
+        return cpus  # none that any kernel showed; the writer says so
+    return cpus if had and had <= online else str(had & online or online)
 
 
 def _disk(field: Field, key: str, node: NodeState) -> str:

@@ -19,10 +19,12 @@ from koordnri.model import Container, Decision, Event, Pod, fields
 from koordnri.model.difference import unrecorded
 from koordnri.model.fields import split_name
 from koordnri.reconcile.classes import decide_classes
-from koordnri.reconcile.plan import Goal, Update, back_to_baseline, back_to_before, wanted
+from koordnri.reconcile.plan import Goal, Update, back_to_baseline, back_to_before, in_sandbox, wanted
 
 _RESOURCES = {fields.CPU_QUOTA: "cpu_quota", fields.MEMORY_LIMIT: "memory_limit"}
 """Field → attribute of Resources, of what kubelet sets of a pod and NRI does not tell well."""
+
+_CPUS = fields.CPU_CPUS.name
 
 
 class World(NamedTuple):
@@ -118,12 +120,17 @@ class Planner:
         as_set = as_kubelet_set_it(pod, before, kubelets)
         decision = self._chain.decide_pod(as_set, world.snapshot, containers)
         decisions = [("", decision)]
-        goals = [Goal(pod, n, c, False) for n, c in wanted(directory, decision, node, force).items()]
-        goals += [Goal(pod, n, c, True) for n, c in back_to_before(directory, before, decision, node).items()]
+        wants = wanted(directory, decision, node, force)
+        back = back_to_before(directory, before, decision, node)
+        if _CPUS in wants or _CPUS in back:
+            sandbox = self._sandbox(pod, world, writer)
+            wants, back = in_sandbox(wants, sandbox), in_sandbox(back, sandbox)
+        goals = [Goal(pod, n, c, False) for n, c in wants.items()]
+        goals += [Goal(pod, n, c, True) for n, c in back.items()]
         updates: dict[str, Update] = {}
         groups: dict[str, str] = {}
         if self._ledger.creating == pod.id or not all(entry.started for entry in entries):
-            goals = [goal for goal in goals if self._widens(goal, writer, node.cgroup_version)]
+            goals = [g for g in goals if g.name == _CPUS or self._widens(g, writer, node.cgroup_version)]
         for entry, container in zip(entries, containers, strict=True):
             directory = container_directory(pod.cgroup_parent, entry.id, world.runtime)
             decision = self._chain.decide_container(pod, container, Event.SYNC, world.snapshot)
@@ -137,6 +144,11 @@ class Planner:
             if missing := unrecorded(decision, entry.baseline, entry.sent, node):
                 updates[entry.id] = Update(entry.id, pod.id, tuple(missing))
         return PodPlan(goals if there else [], updates, decisions, groups, kubelets)
+
+    def _sandbox(self, pod: Pod, world: World, writer: Writer) -> str | None:
+        """The cgroup of the pod's sandbox; None when there is none (any more)."""
+        directory = container_directory(pod.cgroup_parent, pod.id, world.runtime)
+        return directory if writer.has(directory) else None
 
     def plan_classes(self, world: World, writer: Writer, look: Look) -> PodPlan:
         """Decide the cgroups above the pods."""
@@ -244,6 +256,8 @@ class Planner:
             spelled = None if field is None or key else form(field, version)
             if field is None or spelled is None or ours is None:
                 continue
+            if name == _CPUS and pod.id not in CLASS_IDS:
+                continue  # its sandbox's, which kubelet leaves alone; v1 takes CPUs out of it that go offline
             found = writer.read(directory, field).value
             if found is not None and not spelled.same(ours.found, found):
                 before[name] = found

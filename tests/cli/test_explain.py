@@ -85,6 +85,7 @@ BATCH = {
     )
 }
 PINNED = {"scheduling.koordinator.sh/resource-status": '{"cpuset":"2-4"}'}
+ON_ITS_CPUS = {"cpu.cpus": "2-4", "cpu.quota": -1}
 GPUS = {"scheduling.koordinator.sh/device-allocated": '{"gpu":[{"minor":0},{"minor":1}]}'}
 RATIO = {"node.koordinator.sh/cpu-normalization-ratio": "1.2"}
 
@@ -101,7 +102,13 @@ def test_the_shape(files: Files) -> None:
             "qos": "LSR",
             "kubeQoS": "Guaranteed",
             "fields": {
-                "cpu.quota": {"value": -1, "hook": "cfs_quota", "reason": "pinned to its own CPUs", "route": "write"}
+                "cpu.cpus": {
+                    "value": "2-4",
+                    "hook": "cpuset",
+                    "reason": "sandbox: assigned by the scheduler",
+                    "route": "write",
+                },
+                "cpu.quota": {"value": -1, "hook": "cfs_quota", "reason": "pinned to its own CPUs", "route": "write"},
             },
             "observed": {},
         },
@@ -151,9 +158,9 @@ def test_the_shape(files: Files) -> None:
             {"cpu.quota": 83_334},
             {"cpu.quota": 83_334},
         ),
-        (17, pod(qos("LSR"), PINNED, cpu="3"), NODE, {"cpu.cpus": "2-4", "cpu.quota": -1}, {"cpu.quota": -1}),
-        (17, pod({}, PINNED, cpu="3"), NODE, {"cpu.cpus": "2-4", "cpu.quota": -1}, {"cpu.quota": -1}),
-        (21, pod(qos("LS"), cpu="1"), NODE, {"cpu.cpus": "0-7,8-15"}, {}),
+        (17, pod(qos("LSR"), PINNED, cpu="3"), NODE, ON_ITS_CPUS, ON_ITS_CPUS),
+        (17, pod({}, PINNED, cpu="3"), NODE, ON_ITS_CPUS, ON_ITS_CPUS),
+        (21, pod(qos("LS"), cpu="1"), NODE, {"cpu.cpus": "0-7,8-15"}, {"cpu.cpus": "0-7,8-15"}),
         (30, pod({}, GPUS), {}, {"env[NVIDIA_VISIBLE_DEVICES]": "0,1"}, {}),
     ],
 )
@@ -213,7 +220,7 @@ def test_cpus_of_their_own_are_given_in_the_order_of_the_file_and_all_others_sha
     assert cpus(shapes) == {"early": "4-7", "b": "0-1", "a": "2-3", "free": None}
     own = shapes[1]["containers"][0]["fields"]["cpu.cpus"]
     assert (own["hook"], own["reason"], own["route"]) == ("cpuset", "CPUs of its own, given by this node", "adjust")
-    assert values(shapes[1]["pod"]) == {"cpu.quota": -1}
+    assert values(shapes[1]["pod"]) == {"cpu.quota": -1, "cpu.cpus": "4-7"}, "its sandbox shares"
     assert cpus(files.json(*pods[::-1], node=[EIGHT])) == {"early": "4-7", "b": "2-3", "a": "0-1", "free": None}
 
 

@@ -49,7 +49,8 @@ def test_one_pod_is_given_back_with_before_and_after(served):
     done = served.release("--pod", "shop/pinned")
     assert done.exit_code == 0
     assert cells(done) == [
-        ["shop/pinned", "(pod)", "cpu.quota", "-1 (unlimited)", "200000", "written"],
+        ["shop/pinned", "(pod)", "cpu.cpus", "2,3", "0,1,2,3,4,5,6,7", "written"],
+        ["", "", "cpu.quota", "-1 (unlimited)", "200000", "written"],
         ["", "main", "cpu.cpus", "2,3", "0,1,2,3,4,5,6,7", "written"],
         ["", "", "cpu.quota", "-1 (unlimited)", "200000", "written"],
     ]
@@ -86,7 +87,7 @@ def test_what_cannot_be_brought_back_is_told_and_ends_with_1(served):
     done = served.release("--pod", "shop/pinned")
     assert done.exit_code == 1
     assert "refused: " in " ".join(done.stdout.split())
-    assert done.stderr == "1 of 3 fields could not be brought back\n"
+    assert done.stderr == "1 of 4 fields could not be brought back\n"
 
 
 def test_what_stays_until_a_restart_is_no_failure(served, monkeypatch):

@@ -109,6 +109,11 @@ class Kubelet:
         self.cgroups.remove(pod.cgroup)
         self.pods.remove(pod)
 
+    def sandbox(self, pod: Pod) -> dict[str, Path]:
+        """Directories of the pod's pause container by controller."""
+        status = self.cri.call("PodSandboxStatus", pod_sandbox_id=pod.sandbox_id, verbose=True)
+        return self.cgroups.of(json.loads(status.info["info"])["pid"])
+
     def resize_pod(self, pod: Pod, *, cpu_request_m: int = 0, cpu_limit_m: int = 0, memory_limit: int = 0) -> None:
         """Write the pod's own cgroup, which kubelet widens before it widens a container."""
         self.cgroups.limit(pod.cgroup, _pod_limits(cpu_request_m, cpu_limit_m, memory_limit))

@@ -20,7 +20,8 @@ from tests.e2e.pods import MIB, RATIO_2
 
 NewDaemon = Callable[..., Daemon]
 Files = dict[tuple[str, str], dict[str, str]]
-"""(pod, container or "" for the pod's own cgroup) → name of a file → its text"""
+"""(pod, container or "" for the pod's own cgroup or SANDBOX) → name of a file → its text"""
+SANDBOX = "(sandbox)"
 
 POLICIES = (
     # Quotas get smaller, and pinned containers are not pinned any more.
@@ -76,13 +77,19 @@ def run_pods(kubelet: Kubelet) -> list[Container]:
 
 
 def directories(kubelet: Kubelet, containers: Iterable[Container]) -> dict[tuple[str, str], dict[str, Path]]:
-    """Of containers and of their pods, by controller."""
+    """Of containers, of their pods and of those's sandboxes, by controller."""
     found = {}
     for container in containers:
         own = kubelet.cgroups.of(kubelet.pid(container))
         found[container.pod.name, container.name] = own
         found[container.pod.name, ""] = {controller: path.parent for controller, path in own.items()}
+        found[container.pod.name, SANDBOX] = kubelet.sandbox(container.pod)
     return found
+
+
+def place(pod: str, container: str, field: str) -> tuple[str, str]:
+    """Whose file it is: of a pod, cpu.cpus is its sandbox's."""
+    return pod, SANDBOX if field == "cpu.cpus" and not container else container
 
 
 def files(kubelet: Kubelet, containers: Iterable[Container]) -> Files:
@@ -169,8 +176,8 @@ def test_a_diff_tells_exactly_what_the_policy_then_changes(kubelet: Kubelet, new
         for difference in found["differences"]:
             assert (difference["route"], difference["class"]) == ("write", None)
             owner = (difference["pod"], difference["container"] or "")
-            told.add((*owner, FILE[difference["field"]][kubelet.cgroups.version - 1]))
-            check(kubelet, where[owner], difference)
+            told.add((*place(*owner, difference["field"]), FILE[difference["field"]][kubelet.cgroups.version - 1]))
+            check(kubelet, where[place(*owner, difference["field"])], difference)
         really = changed(before, files(kubelet, everything))
         assert told <= really <= told | {(*owner, COMPANIONS.get(file, file)) for *owner, file in told}
         assert koordnri(daemon, "diff", "--live", "--policy", daemon.policy_file).returncode == 0
@@ -179,7 +186,7 @@ def test_a_diff_tells_exactly_what_the_policy_then_changes(kubelet: Kubelet, new
     assert (released.returncode, released.stderr) == (0, "")
     for row in json.loads(released.stdout)["released"]:
         assert row["status"] in ("written", "same"), row
-        check(kubelet, where[row["pod"], row["container"] or ""], row)
+        check(kubelet, where[place(row["pod"], row["container"] or "", row["field"])], row)
     assert changed(asked, files(kubelet, early)) == set()
     assert late_equals_early(kubelet, early, late)
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from koordnri_hooks.cpuset import CPUSetHook
-from one_hook import BESTEFFORT, BURSTABLE, GUARANTEED, context, faults, pod, policy_of, run, values
+from one_hook import BESTEFFORT, BURSTABLE, GUARANTEED, context, faults, pod, policy_of, run, run_pod, values
 
-from koordnri.model import AnnotationError, Event, NodeState, Resources
+from koordnri.model import AnnotationError, Event, NodeState, Resources, fields
 from koordnri.model.node import Pool
 from koordnri.model.topology import Topology
 
@@ -321,3 +321,48 @@ def test_a_numa_node_without_a_pool_is_nobodys_mistake():
 def test_a_numa_node_that_is_named_a_thousand_times_counts_once():
     made = run(CPUSetHook(), context(pod("LS", BURSTABLE, numa(*[1, 0] * 1000)), node=NODE))
     assert values(made) == {"cpu.cpus": "8-15,0-7"}
+
+
+@pytest.mark.parametrize(
+    ("qos", "parent", "annotations", "node", "expected"),
+    [
+        pytest.param("LSR", GUARANTEED, {STATUS: {"cpuset": "2-4"}}, NODE, "2-4", id="assigned"),
+        pytest.param("LS", BURSTABLE, numa(1), NODE, "8-15", id="numa"),
+        pytest.param("LS", BURSTABLE, {}, STATIC, "0-7,8-15", id="LS"),
+        pytest.param("SYSTEM", BURSTABLE, {}, SYSTEM_CPUS, "0-3", id="SYSTEM"),
+        pytest.param("", BURSTABLE, {}, NODE, "0-7,8-15", id="unlabelled"),
+        pytest.param("", GUARANTEED, {}, STATIC, None, id="left-to-kubelet"),
+        pytest.param("", BESTEFFORT, {}, NODE, None, id="BestEffort"),
+        pytest.param("BE", BESTEFFORT, {}, replace(NODE, pools_are_local=True), "0-6,8-14", id="BE-off-reserved-cpus"),
+        pytest.param("LS", BURSTABLE, {}, NodeState(topology=NODE.topology), None, id="no-pools"),
+        pytest.param(
+            "LSR", GUARANTEED, {}, replace(NODE, own_cpus={"sandbox": {"main": "2"}}), "0-7,8-15", id="shares"
+        ),
+    ],
+)
+def test_a_sandbox_gets_what_a_container_without_cpus_of_its_own_would(qos, parent, annotations, node, expected):
+    owner = pod(qos, parent, annotations)
+    decision = run_pod(CPUSetHook(), owner, node)
+    assert decision.value(fields.CPU_CPUS) == expected
+    setting = decision.settings.get("cpu.cpus")
+    reason = setting.reason if setting else decision.skipped["cpu.cpus"]
+    assert reason.startswith("sandbox: ")
+    container = run(CPUSetHook(), context(owner, node=node, name="another"))
+    assert values(decision) == values(container)
+
+
+@pytest.mark.parametrize("handler", ["kata", "kata-qemu"])
+def test_the_sandbox_of_a_kata_pod_is_left_alone(handler):
+    decision = run_pod(CPUSetHook(), pod("LSR", GUARANTEED, {STATUS: {"cpuset": "2-4"}}, runtime_handler=handler), NODE)
+    assert values(decision) == {}
+    assert "virtual machine" in decision.skipped["cpu.cpus"]
+
+
+@pytest.mark.parametrize("status", ["{", {"cpuset": "4-2"}, {"cpuset": "98-99"}, numa(9)[STATUS]])
+@pytest.mark.parametrize("mode", ["enforce", "observe"])
+def test_what_is_wrong_with_an_annotation_is_told_with_the_containers_alone(status, mode):
+    policy = policy_of(koordnri_config={"hooks": {"cpuset": {"mode": mode}}})
+    decision = run_pod(CPUSetHook(), pod("LSR", GUARANTEED, {STATUS: status}), NODE, policy)
+    assert (values(decision), decision.errors) == ({}, [])
+    readable = status == numa(9)[STATUS]
+    assert decision.undecided == ({fields.CPU_CPUS} if mode == "enforce" and not readable else set())

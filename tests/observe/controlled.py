@@ -12,7 +12,7 @@ from koordnri.model import Container, Resources
 from koordnri.policy import PolicyDocument, resolve
 from koordnri.reconcile.classes import classes_above
 from koordnri.reconcile.comparison import Comparison, Released, Running, compare, names_of
-from tests.reconcile.fake_node import FakeNode
+from tests.reconcile.fake_node import FakeNode, sandbox_of
 
 
 class Controlled:
@@ -51,6 +51,7 @@ class Controlled:
         node.state = replace(node.state, released=node.state.released | ids)
         places = [one.place for one in classes_above(list(pods.values()), node.state)]
         owners = {p.cgroup_parent.strip("/"): (p, "") for p in [*pods.values(), *places]}
+        owners |= {sandbox_of(p): (p, "") for p in pods.values()}
         owners |= {
             f"{p.cgroup_parent.strip('/')}/{e.id}": (p, e.name)
             for p in pods.values()

@@ -14,7 +14,7 @@ from koordnri.chain import Chain, Snapshot, load_hooks
 from koordnri.host.change import Outcome, Status
 from koordnri.host.writer import Writer
 from koordnri.ledger import Entry, Ledger
-from koordnri.model import Container, Event, Hook, NodeState, Pod, Resources
+from koordnri.model import Container, CPUSet, Event, Hook, NodeState, Pod, Resources
 from koordnri.model.annotations import BATCH_CPU, BATCH_MEMORY, EXTENDED_RESOURCE_SPEC, RESOURCE_STATUS
 from koordnri.model.convert import shares_to_weight
 from koordnri.model.fields import UNLIMITED
@@ -43,6 +43,11 @@ FILES = {
 def pinned_to(cpus: str) -> dict[str, str]:
     """Annotation of a pod with CPUs of its own."""
     return {RESOURCE_STATUS.key: json.dumps({"cpuset": cpus})}
+
+
+def sandbox_of(pod: Pod) -> str:
+    """The cgroup of its pause container."""
+    return f"{pod.cgroup_parent.strip('/')}/{pod.id}"
 
 
 def batch_of(**milli_and_mib: tuple[int, int]) -> dict[str, str]:
@@ -109,11 +114,13 @@ class FakeNode:
         told: Resources | None = None,
         requests: Mapping[str, str] | None = None,
         parent: str | None = None,
+        sandbox: bool = True,
         **has: int,
     ) -> Pod:
         """A pod as kubelet sets it up. `has`: cpu_quota and memory_limit of its cgroup; `told`: what NRI says of them, else the same.
 
         requests   container → memory request, of a pod whose spec is known
+        sandbox    whether the runtime runs a pause container
         """
         parent = f"{PARENTS[kube]}/{name}" if parent is None else parent
         labels = {QOS_LABEL: qos} if qos else {}
@@ -122,6 +129,8 @@ class FakeNode:
         if requests is not None:
             pod.spec = PodSpec({c: ContainerSpec({"memory": amount}, {}) for c, amount in requests.items()})
         self.kernel.cgroups[parent.strip("/")] = self._cgroup(has)
+        if sandbox:
+            self.kernel.cgroups[sandbox_of(pod)] = self._cgroup({})
         self.ledger.remember_pod(pod)
         return pod
 
@@ -152,7 +161,7 @@ class FakeNode:
         c.shares = has.get("cpu_shares") or 1024
         c.weight = shares_to_weight(c.shares) if has.get("cpu_shares") else 100
         if has.get("cpus"):
-            c.cpus = frozenset(int(cpu) for cpu in has["cpus"].split(","))
+            c.cpus = frozenset(CPUSet.parse(has["cpus"]))
         c.min, c.low = (has.get(name, 0) // PAGE * PAGE for name in ("memory_min", "memory_low"))
         high = has.get("memory_high", UNLIMITED)
         c.high = high // PAGE * PAGE if high > 0 else NO_LIMIT

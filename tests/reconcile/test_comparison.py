@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
-from fake_node import DISKS, HALVED, FakeNode, busy_node, pinned_to
+from fake_node import DISKS, HALVED, FakeNode, busy_node, pinned_to, sandbox_of
 
 from koordnri.allocator import Allocator
 from koordnri.chain import Chain, Snapshot, load_hooks
 from koordnri.host.change import Reading, Status
 from koordnri.host.spelling import form
+from koordnri.host.writer import Writer
 from koordnri.model import (
     ClassContext,
     Container,
@@ -33,7 +35,7 @@ from koordnri.reconcile.classes import classes_above
 from koordnri.reconcile.comparison import Comparison, Released, Running, compare
 from koordnri.reconcile.creation import create
 from tests.hooks.one_hook import policy_of
-from tests.host.fake_kernel import Cgroup
+from tests.host.fake_kernel import ROOT, Cgroup
 
 BOTH = pytest.mark.parametrize("version", [1, 2])
 CLASS_DIRECTORIES = {"Guaranteed": "kubepods", "Burstable": "burstable", "BestEffort": "besteffort", "root": "."}
@@ -82,8 +84,15 @@ def running(node: FakeNode) -> list[Running]:
             memory_limit=had.get("memory.limit", limit),
         )
         containers = [Container(e.id, e.name, pod.id, e.baseline) for e in node.ledger.containers_of(pod.id)]
-        found.append(Running(pod.with_resources(set_), containers, had))
+        found.append(Running(pod.with_resources(set_), containers, had, partial(sandbox_file, node, pod)))
     return found
+
+
+def sandbox_file(node: FakeNode, pod: Pod, field: Field, disk: str) -> Reading:
+    """What a pod's sandbox has of cpu.cpus; nothing else is read."""
+    if field is not fields.CPU_CPUS:
+        return Reading(None, Status.GONE)
+    return Writer(ROOT, node.kernel.version, node.kernel).read(sandbox_of(pod), field)
 
 
 def above(node: FakeNode) -> list[Running]:
@@ -160,10 +169,10 @@ def test_what_a_release_gives_back_is_a_comparison_too(version):
         ("pinned", "", "cpu.quota"): (UNLIMITED, 200_000),
         ("pinned", "main", "cpu.quota"): (UNLIMITED, 200_000),
         ("pinned", "main", "cpu.cpus"): ("2,3", "0-7"),
+        ("pinned", "", "cpu.cpus"): ("2,3", "0,1,2,3,4,5,6,7" if version == 1 else ""),
     }
-    assert {d.reason for d in found.differences} == {
-        "back to the baseline: released by `koordnri release`, until the daemon restarts"
-    }
+    why = "back to the baseline: released by `koordnri release`, until the daemon restarts"
+    assert {d.reason for d in found.differences} == {why, f"sandbox: {why}"}
 
 
 # -- what cannot follow -----------------------------------------------------------------------------------------------

@@ -223,12 +223,15 @@ def test_switching_off_gives_containers_their_baseline_and_pods_what_they_had(ve
         # Of what kubelet asked for itself: the pinned container's quota was lifted when it was created.
         assert created_pinned.quota == 200_000
         created_pinned.quota = None
-        batch = [c for path, c in node.kernel.cgroups.items() if "batch" in path]
+        batch = [c for path, c in node.kernel.cgroups.items() if "batch" in path and not path.endswith("/batch/batch")]
         assert [(c.quota, c.shares if version == 1 else c.weight) for c in batch] == [
             (None, 1024 if version == 1 else 100),
             *[(None, 512 if version == 1 else 20)] * 2,
         ]
-        assert {name for fields in node.ledger.all_written().values() for name in fields} == {"memory.limit"}
+        assert {name for fields in node.ledger.all_written().values() for name in fields} == {
+            "memory.limit",
+            "cpu.cpus",
+        }
     left = {path: text for path, text in node.files().items() if "batch" not in path and "pinned" not in path}
     assert left == {path: before[path] for path in left}
     created_pinned.quota = 200_000 if off else None
@@ -241,7 +244,7 @@ def test_a_pod_that_is_not_pinned_any_more_gets_back_the_quota_that_it_had_and_i
     node = FakeNode()
     pod = node.pod("p", "LSR", "Guaranteed", pinned_to("2,3"), told=Resources(cpu_quota=1), cpu_quota=200_000)
     node.run_pass()
-    assert node.ledger.written(pod.id) == {"cpu.quota": 200_000}
+    assert node.ledger.written(pod.id) == {"cpu.quota": 200_000, "cpu.cpus": ""}
     node.set_policy(koordnri_config={"clusterStrategy": {"hooks": {"cpuset": {"mode": "off"}}}})
     node.run_pass()
     assert node.kernel.cgroups["kubepods/p"].quota == 200_000, "and not what NRI told"
