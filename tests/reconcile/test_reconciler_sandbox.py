@@ -182,7 +182,7 @@ def test_without_a_pause_container_nothing_is_tried_told_or_compared(version: in
     chain = Chain(load_hooks())
     found = compare(chain, [running._replace(sandbox=False)], off, on)
     assert {d.container for d in found.differences} == {"main"}
-    (row,) = [d for d in compare(chain, [running], off, on).differences if not d.container]
+    (row,) = [d for d in compare(chain, [running._replace(sandbox=True)], off, on).differences if not d.container]
     assert (row.field, row.after, row.reason) == ("cpu.cpus", "0-5", "sandbox: share pools of LS")
 
 
