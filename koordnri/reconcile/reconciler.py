@@ -16,11 +16,11 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from koordnri.chain import Chain, Snapshot
-from koordnri.host.cgroup_paths import pod_directory
-from koordnri.host.change import Outcome, Status, by_level
+from koordnri.host.cgroup_paths import container_directory, pod_directory
+from koordnri.host.change import Outcome, Reading, Status, by_level
 from koordnri.host.writer import Writer
 from koordnri.ledger import CLASS_IDS, Ledger
-from koordnri.model import Container, Decision, NodeError, Pod
+from koordnri.model import Container, Decision, Field, NodeError, Pod, fields
 from koordnri.model.annotations import RESCTRL_KEY
 from koordnri.reconcile.cache import CacheShares
 from koordnri.reconcile.comparison import Running
@@ -190,7 +190,8 @@ class Reconciler:
 
     def running(self, pods: Iterable[Pod]) -> list[Running]:
         """These pods as they are, or the cgroups above them, for a comparison."""
-        writer = self._make_writer(self._world().snapshot.node.cgroup_version)
+        world = self._world()
+        writer = self._make_writer(world.snapshot.node.cgroup_version)
         found = []
         for pod in pods:
             before = self._ledger.written(pod.id)
@@ -200,6 +201,9 @@ class Reconciler:
                 directory = pod.cgroup_parent if pod.id in CLASS_IDS else pod_directory(pod.cgroup_parent)
                 pod = as_kubelet_set_it(pod, before, kubelets_files(directory, before, writer))
                 one = one._replace(pod=pod, read=partial(writer.read, directory))
+                if pod.id not in CLASS_IDS:
+                    sandbox = container_directory(pod.cgroup_parent, pod.id, world.runtime)
+                    one = one._replace(read=partial(_read_own, writer, directory, sandbox), sandbox=writer.has(sandbox))
             found.append(one)
         return found
 
@@ -373,6 +377,11 @@ class Reconciler:
         again_s = self._failures.add(failure)
         if again_s is not None:
             self._later.append((self._monotonic() + again_s, failure.pod.id))
+
+
+def _read_own(writer: Writer, directory: str, sandbox: str, field: Field, disk: str) -> Reading:
+    """What a pod's own file holds; of cpu.cpus, its sandbox's."""
+    return writer.read(sandbox if field is fields.CPU_CPUS else directory, field, disk)
 
 
 __all__ = ["DEBOUNCE_S", "SWEEP_S", "Done", "Failure", "Reconciler", "Stats", "World"]
