@@ -42,8 +42,9 @@ from koordnri.model.kubelet_cpus import pinned_by_kubelet
 from koordnri.model.node import Pool
 from koordnri_hooks.assigned import assigned_cpus, set_assigned
 
-_KATA = "kata"
-"""How the names of Kata's runtime handlers begin, such as kata-qemu."""
+_PAUSES = frozenset({"", "runc", "crun", "youki", "nvidia"})
+"""Runtime handlers under which the sandbox is a process that only waits. Under kata it is the virtual machine and under gVisor the
+kernel, with all containers in it; of one with another name nobody knows."""
 _PARSED = "numaNodeResources of " + RESOURCE_STATUS.key
 
 
@@ -61,8 +62,9 @@ class CPUSetHook(Hook):
 
     def decide_pod(self, ctx: PodContext) -> None:
         """The sandbox's CPUs."""
-        if ctx.pod.runtime_handler.startswith(_KATA):
-            ctx.skip(CPU_CPUS, "sandbox: of a kata pod it is the virtual machine, with all containers in it")
+        if ctx.pod.runtime_handler not in _PAUSES:
+            handler = ctx.pod.runtime_handler
+            ctx.skip(CPU_CPUS, f"sandbox: under runtime handler {handler} all containers may run in it")
             return
         try:
             cpus = assigned_cpus(ctx.pod, ctx.node) if RESOURCE_STATUS.key in ctx.pod.annotations else ""

@@ -351,11 +351,17 @@ def test_a_sandbox_gets_what_a_container_without_cpus_of_its_own_would(qos, pare
     assert values(decision) == values(container)
 
 
-@pytest.mark.parametrize("handler", ["kata", "kata-qemu"])
-def test_the_sandbox_of_a_kata_pod_is_left_alone(handler):
+@pytest.mark.parametrize("handler", ["kata", "kata-qemu", "runsc", "somebodys"])
+def test_a_sandbox_that_may_hold_all_containers_is_left_alone(handler):
     decision = run_pod(CPUSetHook(), pod("LSR", GUARANTEED, {STATUS: {"cpuset": "2-4"}}, runtime_handler=handler), NODE)
     assert values(decision) == {}
-    assert "virtual machine" in decision.skipped["cpu.cpus"]
+    assert f"runtime handler {handler}" in decision.skipped["cpu.cpus"]
+
+
+@pytest.mark.parametrize("handler", ["", "runc", "nvidia"])
+def test_a_sandbox_that_only_waits_has_its_pods_cpus(handler):
+    decision = run_pod(CPUSetHook(), pod("LSR", GUARANTEED, {STATUS: {"cpuset": "2-4"}}, runtime_handler=handler), NODE)
+    assert values(decision) == {"cpu.cpus": "2-4"}
 
 
 @pytest.mark.parametrize("status", ["{", {"cpuset": "4-2"}, {"cpuset": "98-99"}, numa(9)[STATUS]])
