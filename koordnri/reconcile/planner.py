@@ -180,7 +180,7 @@ class Planner:
     def _kept(self, pod: Pod, world: World) -> PodPlan | None:
         """The pod's last plan, if nothing has happened on the node since: the chain is pure, so it would come out the same."""
         under = (world.snapshot, world.runtime, self._ledger.edits)
-        if self._under is None or self._under[1:] != under[1:] or not _mean_the_same(self._under[0], under[0]):
+        if self._under is None or self._under[1:] != under[1:] or not mean_the_same(self._under[0], under[0]):
             self._plans.clear()
         self._under = under
         pod_then, plan = self._plans.get(pod.id, (None, None))
@@ -303,7 +303,7 @@ class Planner:
         return {name: total}
 
 
-def _mean_the_same(one: Snapshot, other: Snapshot) -> bool:
+def mean_the_same(one: Snapshot, other: Snapshot) -> bool:
     """Whether decisions by both are alike: an edit may change what no decision reads."""
     if one is other:
         return True

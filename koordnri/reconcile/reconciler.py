@@ -26,7 +26,7 @@ from koordnri.reconcile.cache import CacheShares
 from koordnri.reconcile.comparison import Running
 from koordnri.reconcile.failures import Failure, Failures
 from koordnri.reconcile.plan import Goal, Update
-from koordnri.reconcile.planner import Look, Planner, World, as_kubelet_set_it, kubelets_files
+from koordnri.reconcile.planner import Look, Planner, World, as_kubelet_set_it, kubelets_files, mean_the_same
 from koordnri.reconcile.recorder import Recorder
 
 DEBOUNCE_S = 0.1
@@ -135,8 +135,7 @@ class Reconciler:
     def trigger(self, pod_id: str | None = None) -> None:
         """Something changed: one pod, or (None) the policy or the node, and with it everything."""
         if pod_id is None:
-            if self._all_since is None:
-                self._all_since = self._monotonic()
+            self._unsettle()
         elif self._ledger.pod(pod_id) is not None:
             self._pods.append(pod_id)
         elif self._above_late:
@@ -150,11 +149,16 @@ class Reconciler:
         with self._turn:
             self._hurried += 1
             number = self._hurried
-        if self._all_since is None:
-            self._all_since = self._monotonic()
+        self._unsettle()
         self._rush.set()
         self._wake.set()
         return number
+
+    def _unsettle(self) -> None:
+        if self._all_since is None:
+            self._all_since = self._monotonic()
+        if self._recorder is not None:
+            self._recorder.unsettle()
 
     def catch_up(self, pod: Pod, snapshot: Snapshot, timeout_s: float) -> None:
         """Wait until a pod has what follows from a snapshot, if that is not so yet, at most so long."""
@@ -249,7 +253,7 @@ class Reconciler:
             if self._monotonic() >= sweep_at:
                 self.reconcile("sweep", self._ledger.pods())
                 sweep_at = self._monotonic() + SWEEP_S
-            if self._recorder is not None:
+            if self._recorder is not None and self._all_since is None:
                 again, in_s = self._recorder.step()
                 self._later += [(self._monotonic() + in_s, pod_id) for pod_id in again]
         while not self._asked.empty():
@@ -263,6 +267,8 @@ class Reconciler:
         if above and self._cache is not None:
             self._cache.groups(self._ledger.pods(), self._world)
         started, world = self._monotonic(), self._world()
+        # What a sweep finds under another snapshot is late, as passes over everything rest, and not lost.
+        drifts = trigger == "sweep" and self._applied is not None and mean_the_same(self._applied, world.snapshot)
         groups: dict[str, str] = {}
         writer = self._make_writer(world.snapshot.node.cgroup_version)
         goals: list[Goal] = []
@@ -296,7 +302,7 @@ class Reconciler:
             self._save()
         done = [Done(by_target[o.change[:3]], o) for o in writer.apply(by_level(g.change for g in by_target.values()))]
         for goal, outcome in done:
-            self._settle(goal, outcome, trigger, owners)
+            self._settle(goal, outcome, drifts, owners)
         # What was refused is not recorded either: the runtime would write it without looking at what is in use.
         refused: dict[str, set[str]] = {}
         for goal, outcome in done:
@@ -332,7 +338,7 @@ class Reconciler:
         times = [self._all_due_at(), *(at for at, _ in self._later)]
         if self._above_late:
             times.append(self._above_at + ABOVE_S)
-        if self._recorder is not None and (due_s := self._recorder.due_s()) is not None:
+        if self._recorder is not None and self._all_since is None and (due_s := self._recorder.due_s()) is not None:
             times.append(self._monotonic() + due_s)
         return min(times)
 
@@ -349,7 +355,7 @@ class Reconciler:
             answer.put(self.reconcile("asked", pods))
             self.waited_for = False
 
-    def _settle(self, goal: Goal, outcome: Outcome, trigger: str, pods: dict[str, Pod]) -> None:
+    def _settle(self, goal: Goal, outcome: Outcome, drifts: bool, pods: dict[str, Pod]) -> None:
         """Remember what was done; count it; say once what could not be done."""
         status, owner, name = outcome.status, goal.owner, goal.name
         had = self._planner.had(goal)
@@ -361,7 +367,7 @@ class Reconciler:
             if goal.restores:
                 self._ledger.restored(owner.id, name)
             elif status is Status.WRITTEN:
-                if trigger == "sweep" and had:
+                if drifts and had:
                     self.stats.drift[goal.change.field.name] += 1
                 self._ledger.wrote(owner.id, name, outcome.before)
         elif status is not Status.GONE:

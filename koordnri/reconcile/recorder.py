@@ -64,7 +64,7 @@ class Stats:
 
 
 class Recorder:
-    """Everything is called from the reconcile thread, but for `for_reply` and `replied`, which are the event path's.
+    """Everything is called from the reconcile thread, but for `for_reply` and `replied`, which are the event path's, and `unsettle`.
 
     pushes     route → how to push there; a route without one is not to be had
     preferred  the route that is asked for, or that suits the runtime; asked before each push
@@ -231,6 +231,15 @@ class Recorder:
             pods.add(update.pod_id)
         self._not_before = self._monotonic() + REPLY_S
         return pods
+
+    # -- any thread ---------------------------------------------------------------------------------------------------
+
+    def unsettle(self) -> None:
+        """All decisions may soon be others: what is not on its way yet waits until they have been at rest again. Not to be followed by
+        `step` before `plan`.
+        """
+        self._ready.clear()
+        self._not_before = self._monotonic() + REST_S
 
     # -- the event path -----------------------------------------------------------------------------------------------
 

@@ -489,6 +489,22 @@ def test_what_a_sweep_does_first_of_all_is_no_drift():
     assert not node.reconciler.stats.drift
 
 
+@BOTH
+def test_what_a_sweep_does_before_the_pass_that_a_change_waits_for_is_no_drift(version):
+    node = busy_node(version)
+    node.set_policy(**HALVED)
+    node.run_pass("change")
+    directory = "kubepods/burstable/plain/plain-main"
+    node.kernel.cgroups[directory].quota = 12_345
+    node.set_policy(**HALVED, **ls_memory(throttlingPercent=80))
+    node.run_pass("sweep")
+    assert quotas(node)["plain-main"] == 25_000
+    assert not node.reconciler.stats.drift
+    node.kernel.cgroups[directory].quota = 12_345
+    node.run_pass("sweep")
+    assert node.reconciler.stats.drift == {"cpu.quota": 1}
+
+
 # -- numbers ----------------------------------------------------------------------------------------------------------
 
 

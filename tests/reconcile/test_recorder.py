@@ -288,6 +288,20 @@ def test_a_reply_carries_nothing_that_is_out_of_date():
     assert scene.recorder.for_reply("x") == []
 
 
+@pytest.mark.parametrize("route", ["reply", "unsolicited"])
+def test_once_a_change_is_known_nothing_is_sent_that_it_may_put_out_of_date(route):
+    scene = Scene(2, route=route)
+    scene.decide(**HALVED)
+    scene.now += REST_S
+    if route == "reply":
+        scene.step(0)
+    scene.node.reconciler.trigger()
+    assert scene.recorder.for_reply("x") == []
+    assert scene.recorder.due_s() == REST_S
+    assert scene.step(0) == (set(), 0.0)
+    assert scene.batches == []
+
+
 def test_an_event_that_never_sent_its_reply_leaves_what_it_took_to_the_next():
     scene = Scene(1, route="reply")
     scene.decide(**HALVED)
