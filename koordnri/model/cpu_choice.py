@@ -46,28 +46,34 @@ def choose(
     if wish.cpus < 1 or len(candidates) < wish.cpus:
         return None
     chosen: list[CPU] = []
-    for numa, of_numa in _spread_least(candidates, wish.cpus, lambda c: c.numa, threads):
-        for cache, of_cache in _spread_least(
-            [c for c in candidates if c.numa == numa], of_numa, lambda c: c.l3, threads
-        ):
+    wanted = _one_per_core(candidates) if wish.bind == "SpreadByPCPUs" else _of_whole_cores(candidates, threads)
+    for numa, of_numa in _spread_least(candidates, wish.cpus, lambda c: c.numa, wanted):
+        of_node = [c for c in candidates if c.numa == numa]
+        for cache, of_cache in _spread_least(of_node, of_numa, lambda c: c.l3, wanted):
             chosen += _cores([c for c in candidates if (c.numa, c.l3) == (numa, cache)], of_cache, wish.bind, threads)
     if len(chosen) != wish.cpus:  # whole cores of more threads than are wanted
         return None
     return CPUSet(c.cpu for c in chosen)
 
 
-def _spread_least(
-    cpus: list[CPU], count: int, of: Callable[[CPU], int], threads: dict[int, int]
-) -> list[tuple[int, int]]:
-    """(group, CPUs from it), with as few groups as can be; of those that would do, first one with enough whole cores, then the one
-    that is left with the least.
+def _of_whole_cores(cpus: list[CPU], threads: dict[int, int]) -> set[int]:
+    left = _count(cpus, lambda c: c.core)
+    return {c.cpu for c in cpus if left[c.core] == threads[c.core]}
+
+
+def _one_per_core(cpus: list[CPU]) -> set[int]:
+    return set({c.core: c.cpu for c in reversed(cpus)}.values())
+
+
+def _spread_least(cpus: list[CPU], count: int, of: Callable[[CPU], int], wanted: set[int]) -> list[tuple[int, int]]:
+    """(group, CPUs from it), with as few groups as can be; of those that would do, first one with enough of the kind that is wanted,
+    then the one that is left with the least.
     """
     room = _count(cpus, of)
-    left = _count(cpus, lambda c: c.core)
-    whole = _count([c for c in cpus if left[c.core] == threads[c.core]], of)
+    good = _count([c for c in cpus if c.cpu in wanted], of)
     taken: list[tuple[int, int]] = []
     while count:
-        enough = [(whole.get(group, 0) < count, size, group) for group, size in room.items() if size >= count]
+        enough = [(good.get(group, 0) < count, size, group) for group, size in room.items() if size >= count]
         group = min(enough)[2] if enough else max((size, -group) for group, size in room.items())[1] * -1
         take = min(room.pop(group), count)
         taken.append((group, take))

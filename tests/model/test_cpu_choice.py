@@ -58,6 +58,8 @@ def chosen(
         (TWO_SOCKETS, 4, "", "SpreadByPCPUs", "0-3"),
         (TWO_SOCKETS, 10, "", "SpreadByPCPUs", "0-7,16-17"),
         (TWO_SOCKETS, 10, "0-7,16-17", "SpreadByPCPUs", "0-7,16-17"),  # second threads of those that have one free
+        (TWO_SOCKETS, 2, "7,23,8-15,24-31", "SpreadByPCPUs", "8-9"),  # two cores before the best fit
+        (TWO_SOCKETS, 2, "7,23,15", "SpreadByPCPUs", "7,23"),  # one node before two cores
         (EPYC, 16, "", "", "0-7,64-71"),  # one cache
         (EPYC, 8, "0-3,8-127", "", "0-3,64-67"),  # the broken cache has just enough
         (EPYC, 10, "0-3,8-127", "", "8-12,72-76"),  # enough CPUs, but not enough whole cores
