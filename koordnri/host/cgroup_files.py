@@ -28,7 +28,7 @@ class CgroupFiles:
 
     def write(self, path: str, text: str) -> None:
         """Write in one call, for the kernel takes each call as a whole value. Never creates a file."""
-        data = text.encode() or b"\n"  # of no bytes, nothing would reach the kernel: this empties a cpuset
+        data = text.encode()
         fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
         try:
             written = os.write(fd, data)

@@ -106,8 +106,10 @@ def in_sandbox(changes: Mapping[str, Change], directory: str | None) -> dict[str
 
 
 def _of_those_online(cpus: Any, node: NodeState) -> Any:
-    """A cpuset that was there before, as the kernel still takes it: not with CPUs that went offline since, and on v1 not empty."""
-    if node.topology is None or (cpus == "" and node.cgroup_version == 2):
+    """A cpuset that was there before, as the kernel still takes it: not with CPUs that went offline since, and not empty, which it
+    refuses (ENOSPC on v2) while processes run there. All CPUs are as good.
+    """
+    if node.topology is None:
         return cpus
     online = node.topology.online
     try:

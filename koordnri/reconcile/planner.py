@@ -15,7 +15,7 @@ from koordnri.host.nesting import nesting
 from koordnri.host.spelling import form
 from koordnri.host.writer import Writer
 from koordnri.ledger import CLASS_IDS, Ledger
-from koordnri.model import Container, Decision, Event, Pod, fields
+from koordnri.model import Container, Decision, Event, NodeState, Pod, fields
 from koordnri.model.difference import unrecorded
 from koordnri.model.fields import split_name
 from koordnri.reconcile.classes import decide_classes
@@ -225,13 +225,15 @@ class Planner:
         self._there &= there
         self._sums = {pod_id: total for pod_id, total in self._sums.items() if pod_id in there}
 
-    def note_before(self, goals: Iterable[Goal], writer: Writer) -> bool:
+    def note_before(self, goals: Iterable[Goal], writer: Writer, node: NodeState) -> bool:
         """Note what is in the pods' files that are about to be written for the first time. True when something was noted."""
         noted = False
         for goal in goals:
             if goal.restores or not isinstance(goal.owner, Pod) or goal.name in self._ledger.written(goal.owner.id):
                 continue
             before = writer.read(*goal.change[:3]).value
+            if before == "" and goal.change.field is fields.CPU_CPUS and node.topology is not None:
+                before = str(node.topology.online)  # v2 refuses to empty it again while processes run there
             if before is not None and not goal.change.field.same(before, goal.change.value):
                 self._ledger.intend(goal.owner.id, {goal.name: before})
                 noted = True

@@ -298,7 +298,7 @@ class Reconciler:
         # Two names may stand for one disk: what is wanted comes before what is only to be undone.
         goals.sort(key=lambda goal: not goal.restores)
         by_target = {goal.change[:3]: goal for goal in goals}
-        if self._planner.note_before(by_target.values(), writer):
+        if self._planner.note_before(by_target.values(), writer, world.snapshot.node):
             self._save()
         done = [Done(by_target[o.change[:3]], o) for o in writer.apply(by_level(g.change for g in by_target.values()))]
         for goal, outcome in done:

@@ -110,7 +110,7 @@ def test_a_pod_is_given_back_with_what_its_files_had_and_have(client):
     assert status == 200
     released = {(r["container"], r["field"]): (r["before"], r["after"], r["status"]) for r in answer["released"]}
     assert released == {
-        (None, "cpu.cpus"): ("2,3", "", "written"),
+        (None, "cpu.cpus"): ("2,3", "0,1,2,3,4,5,6,7", "written"),
         (None, "cpu.quota"): (-1, 200_000, "written"),
         ("main", "cpu.quota"): (-1, 200_000, "written"),
         ("main", "cpu.cpus"): ("2,3", "0,1,2,3,4,5,6,7", "written"),

@@ -244,7 +244,7 @@ def test_a_pod_that_is_not_pinned_any_more_gets_back_the_quota_that_it_had_and_i
     node = FakeNode()
     pod = node.pod("p", "LSR", "Guaranteed", pinned_to("2,3"), told=Resources(cpu_quota=1), cpu_quota=200_000)
     node.run_pass()
-    assert node.ledger.written(pod.id) == {"cpu.quota": 200_000, "cpu.cpus": ""}
+    assert node.ledger.written(pod.id) == {"cpu.quota": 200_000, "cpu.cpus": "0-7"}
     node.set_policy(koordnri_config={"clusterStrategy": {"hooks": {"cpuset": {"mode": "off"}}}})
     node.run_pass()
     assert node.kernel.cgroups["kubepods/p"].quota == 200_000, "and not what NRI told"
