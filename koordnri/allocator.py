@@ -35,6 +35,15 @@ class Given(NamedTuple):
 class NotEnough(Exception):
     """There are not so many CPUs left of the kind that is wanted; the message says how many there are."""
 
+    def refusal(self, container: str) -> str:
+        """What the runtime is told where such a container is not to be created."""
+        return f"koordnri: container {container} wants {self}"
+
+    @property
+    def shortage(self) -> str:
+        """What the pod's owner is told of the container where it is created all the same."""
+        return f"shares CPUs, though it wants {self}"
+
 
 def may_give(pod: Pod, policy: Policy, node: NodeState) -> bool:
     """Whether a pod's containers are to be given CPUs at all: not where somebody else assigns them, or nobody is to."""

@@ -25,7 +25,8 @@ MOST_REMEMBERED = 10_000
 
 
 class OwnCPUs:
-    """What `session.own_cpus` describes. Called by the event thread alone, but for `spec_told`.
+    """What `session.own_cpus` describes. Called by the event thread, but for `spec_told`, and for `pod_went` of a pod whose end the
+    runtime does not tell.
 
     present    what holds now, of which the assignments are a part
     changed    all containers may have to follow
@@ -77,8 +78,8 @@ class OwnCPUs:
             return ""  # told by the cpuset hook
         except NotEnough as error:
             if policy.cpuset.when_full == "reject":
-                raise Refused(f"koordnri: container {container.name} wants {error}", Decision()) from None
-            self._tell_pod(pod, "NoCPUsOfItsOwn", f"container {container.name} shares CPUs, though it wants {error}")
+                raise Refused(error.refusal(container.name), Decision()) from None
+            self._tell_pod(pod, "NoCPUsOfItsOwn", f"container {container.name} {error.shortage}")
             self._log.warning(
                 "no_own_cpus", pod=f"{pod.namespace}/{pod.name}", container=container.name, error=str(error)
             )
@@ -144,7 +145,7 @@ class OwnCPUs:
         """See `session.own_cpus`."""
         freed = self._allocator.forget_pod(pod.id)
         self._claimants.pop(pod.id, None)
-        self._disbelieved = {told for told in self._disbelieved if told[0] != pod.id}
+        self._disbelieved = {told for told in self._disbelieved.copy() if told[0] != pod.id}
         if self._present.kubelet.forget_pod(pod.id) or freed or RESOURCE_STATUS.key in pod.annotations:
             self._follow_later()
 

@@ -86,10 +86,11 @@ class Present:
         return snapshot._replace(node=self.allocator.applied(node, self._ledger.pods()))
 
     def _policy(self, document: PolicyDocument | None, node: NodeState) -> Policy:
-        asked = (document, node.name, node.labels)
-        if self._resolved is None or self._resolved[0] is not document or self._resolved[:3] != asked:
-            self._resolved = (*asked, resolve(*asked))
-        return self._resolved[3]
+        asked, resolved = (document, node.name, node.labels), self._resolved
+        if resolved is None or resolved[0] is not document or resolved[:3] != asked:
+            # Another thread may be asking what would hold under another document: its answer must not become ours.
+            resolved = self._resolved = (*asked, resolve(*asked))
+        return resolved[3]
 
     def look(self, full: bool) -> bool:
         """Look at the host's files; True when the node is another one than before."""

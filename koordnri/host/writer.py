@@ -52,11 +52,13 @@ class Writer:
         why.
         """
         found, tree = form(change.field, self._tree.version), self._tree
+        if found is None:
+            return False
         try:
-            for name in () if found is None else found.files:
+            for name in found.files:
                 with contextlib.suppress(FileNotFoundError):
                     text = tree.files.read(tree.path(change.directory, name))
-                    return bool(found.same(change.value, found.parse(text, change.key)))  # type: ignore[union-attr]  # it has files
+                    return bool(found.same(change.value, found.parse(text, change.key)))
         except (OSError, Failed, TypeError, ValueError):
             pass
         return False

@@ -21,22 +21,22 @@ class Creation(NamedTuple):
     """with what was given, and with share pools of what is left"""
     given: Mapping[str, Mapping[str, str]]
     """pod id → container → CPUs of its own"""
-    lacking: Mapping[tuple[str, str], str]
+    lacking: Mapping[tuple[str, str], NotEnough]
     """(pod id, container) that wants CPUs of its own and gets none → why"""
     disbelieved: Mapping[tuple[str, str], str] = MappingProxyType({})
     """(pod id, container) that says to have CPUs by a DRA driver and can have none → why"""
 
     def refusal(self, pod: Pod, container: str) -> str:
         """Why the runtime would be told not to create the container, "" when it would not."""
-        why = self.lacking.get((pod.id, container), "")
-        rejected = why and self.snapshot.policy.cpuset.when_full == "reject"
-        return f"koordnri: container {container} wants {why}" if rejected else ""
+        why = self.lacking.get((pod.id, container))
+        rejected = self.snapshot.policy.cpuset.when_full == "reject"
+        return why.refusal(container) if why is not None and rejected else ""
 
     def shortage(self, pod: Pod, container: str) -> str:
         """What the pod's owner would be told of the container when it shares CPUs instead, "" when there is nothing to tell."""
-        why = self.lacking.get((pod.id, container), "")
-        shares = why and self.snapshot.policy.cpuset.when_full == "share"
-        return f"shares CPUs, though it wants {why}" if shares else ""
+        why = self.lacking.get((pod.id, container))
+        shares = self.snapshot.policy.cpuset.when_full == "share"
+        return why.shortage if why is not None and shares else ""
 
 
 def create(
@@ -51,7 +51,7 @@ def create(
     there       pods that are there from the beginning: what a scheduler assigned to them is not free
     """
     policy, node = snapshot
-    known, lacking = list(there), dict[tuple[str, str], str]()
+    known, lacking = list(there), dict[tuple[str, str], NotEnough]()
     for pod, containers in pods:
         known.append(pod)
         allocator.take_back(pod.id)
@@ -61,6 +61,6 @@ def create(
             except AnnotationError:
                 pass  # told by the cpuset hook
             except NotEnough as error:
-                lacking[pod.id, container.name] = str(error)
+                lacking[pod.id, container.name] = error
     given = {pod_id: {name: str(g.cpus) for name, g in of_pod.items()} for pod_id, of_pod in allocator.given.items()}
     return Creation(snapshot._replace(node=allocator.applied(node, known)), given, lacking)

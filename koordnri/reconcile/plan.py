@@ -106,9 +106,7 @@ def in_sandbox(changes: Mapping[str, Change], directory: str | None) -> dict[str
 
 
 def _of_those_online(cpus: Any, node: NodeState) -> Any:
-    """A cpuset that was there before, as the kernel still takes it: not with CPUs that went offline since, and not empty, which it
-    refuses (ENOSPC on v2) while processes run there. All CPUs are as good.
-    """
+    """A cpuset that was there before, as the kernel still takes it: not with CPUs that went offline since."""
     if node.topology is None:
         return cpus
     online = node.topology.online
@@ -116,7 +114,7 @@ def _of_those_online(cpus: Any, node: NodeState) -> Any:
         had = CPUSet.parse(cpus)
     except (TypeError, ValueError, AttributeError):
         return cpus  # none that any kernel showed; the writer says so
-    return cpus if had and had <= online else str(had & online or online)
+    return cpus if had <= online else str(had & online or online)
 
 
 def _disk(field: Field, key: str, node: NodeState) -> str:

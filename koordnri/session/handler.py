@@ -161,9 +161,8 @@ class EventHandler(Decider):
         for _ in range(MOST_SNAPSHOTS):
             snapshot = self.snapshot
             answer = self._decide(pod, container, Event.CREATE, snapshot, finish, moved, others, until_ns)
-            if (
-                self.snapshot is snapshot or self.overruns != overruns
-            ):  # answered for meanwhile: another thread decides by now
+            answered_for = self.overruns != overruns  # then another thread decides by now
+            if self.snapshot is snapshot or answered_for:
                 break
         return answer
 
@@ -223,6 +222,7 @@ class EventHandler(Decider):
                 # v1: the pod's own cgroup must be wide enough for what we are about to send, or the container does not start.
                 self.catch_up(pod, snapshot, (catch_up_until_ns - self.clock()) / 1e9)
         except Refused as refusal:
+            self.ledger.creating = ""
             self.observer.refused(pod, container, event, refusal.decision)
             raise
         finally:

@@ -293,6 +293,8 @@ class FakeKernel(CgroupFiles):
         _refuse(not cpus <= self.online, errno.EINVAL)
         c = self.cgroups[path]
         if self.version == 2:
+            # Processes run in all cgroups here; once set, it cannot be emptied then.
+            _refuse(not cpus and bool(c.cpus), errno.ENOSPC)
             c.cpus = cpus or None
             return
         parents = self._parents(path)

@@ -93,11 +93,13 @@ def test_disks_do_not_touch_each_other() -> None:
     assert writer.read(C1, fields.IO_MAX, "8:0").value == "rbps=max wbps=max riops=max wiops=max"
 
 
-def test_a_cpuset_is_cleared_on_v2() -> None:
+def test_a_cpuset_in_which_processes_run_cannot_be_cleared_on_v2_either() -> None:
     kernel, writer = kernel_and_writer(2)
     kernel.cgroups[C1].cpus = frozenset({1})
-    assert one(writer, change(C1, fields.CPU_CPUS, "")).status is Status.WRITTEN
-    assert kernel.cgroups[C1].cpus is None
+    outcome = one(writer, change(C1, fields.CPU_CPUS, ""))
+    assert outcome.status is Status.REFUSED
+    assert "processes run in it" in outcome.error
+    assert kernel.cgroups[C1].cpus == {1}
 
 
 def test_a_weight_that_a_newer_runc_has_written_is_left_alone() -> None:
