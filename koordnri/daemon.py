@@ -10,9 +10,9 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from koordnri.allocator import Allocator
 from koordnri.chain import Chain, Snapshot, load_hooks
 from koordnri.config import Config, ConfigError
+from koordnri.cpus.allocator import Allocator
 from koordnri.garbage import GarbageCollector
 from koordnri.host import read_node
 from koordnri.host.cgroup_files import PacedFiles

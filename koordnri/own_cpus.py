@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from koordnri.allocator import Allocator, NotEnough, may_give
 from koordnri.chain import Refused
-from koordnri.kubelet_pins import Found
+from koordnri.cpus.allocator import Allocator, NotEnough, may_give
+from koordnri.cpus.dra import disbelief, may_have_claims
+from koordnri.cpus.kubelet_pins import Found
 from koordnri.ledger import Ledger
 from koordnri.model import AnnotationError, Container, CPUSet, Decision, Pod
 from koordnri.model.annotations import RESOURCE_STATUS
-from koordnri.model.dra import disbelief, may_have_claims
 from koordnri.model.pod import PodSpec
 from koordnri.present import Present
 from koordnri.reconcile.reconciler import Reconciler

@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from koordnri.allocator import Allocator
 from koordnri.chain import Snapshot
+from koordnri.cpus.allocator import Allocator
+from koordnri.cpus.kubelet_pins import KubeletPins
 from koordnri.host import refresh
-from koordnri.kubelet_pins import KubeletPins
 from koordnri.ledger import Ledger
 from koordnri.model import NodeState
 from koordnri.policy import DEFAULT_POLICY, Policy, PolicyDocument, resolve

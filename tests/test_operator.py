@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from koordnri.allocator import Allocator
 from koordnri.chain import load_hooks
+from koordnri.cpus.allocator import Allocator
 from koordnri.model import Resources
 from koordnri.operator import Operator
 from koordnri.policy import load_policy

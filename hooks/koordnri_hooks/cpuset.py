@@ -1,7 +1,7 @@
 """On which CPUs a container runs: cpu.cpus, cpu.mems.
 
 The first that applies:
-    0. CPUs that this node gave to the container alone, where no scheduler assigns any (see koordnri.allocator)
+    0. CPUs that this node gave to the container alone, where no scheduler assigns any (see koordnri.cpus.allocator)
     1. the CPUs that the scheduler assigned to the pod (`scheduling.koordinator.sh/resource-status`), whatever its class; else, where
        kubelet's CPU manager is `static` and has given the container CPUs of its own, these: nobody moves it off them
     2. NUMA nodes that the scheduler assigned: the share pools of those nodes; for BE its own pools, and only with beCPUManager
@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from koordnri.cpus.wish import wishes_of
 from koordnri.model import (
     AnnotationError,
     ContainerContext,
@@ -36,7 +37,6 @@ from koordnri.model import (
     parse_quantity,
 )
 from koordnri.model.annotations import BATCH_CPU, RESOURCE_STATUS, ResourceStatus
-from koordnri.model.cpu_wish import wishes_of
 from koordnri.model.fields import CPU_CPUS, CPU_MEMS
 from koordnri.model.kubelet_cpus import pinned_by_kubelet
 from koordnri.model.node import Pool

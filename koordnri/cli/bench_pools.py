@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 
-from koordnri.allocator import Allocator
 from koordnri.cli import bench_load as load
 from koordnri.cli.bench_daemon import Daemon, started
 from koordnri.cli.bench_figures import BenchError, spread
 from koordnri.cli.bench_host import cgroup_of, write_cgroups
 from koordnri.cli.bench_policy import defaults
+from koordnri.cpus.allocator import Allocator
 from koordnri.model import CPUSet, NodeState, Pod, Resources
 from koordnri.model.qos import QOS_LABEL
 from koordnri.model.topology import Topology

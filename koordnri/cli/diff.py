@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import click
 
-from koordnri.allocator import Allocator
 from koordnri.chain import Chain, ChainError, Snapshot, load_hooks
 from koordnri.cli.control import ControlError, ask, state_dir_option
 from koordnri.cli.explanation import create_pods
@@ -28,6 +27,7 @@ from koordnri.cli.inputs import (
 )
 from koordnri.cli.node_file import read_node
 from koordnri.cli.pods_file import read_pods
+from koordnri.cpus.allocator import Allocator
 from koordnri.kubelet import PodManifest, pod_messages
 from koordnri.model import NodeState
 from koordnri.policy import DocumentError, PolicyDocument, load_policy, read_policy, resolve

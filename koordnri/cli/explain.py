@@ -9,7 +9,6 @@ from typing import Any
 import click
 import yaml
 
-from koordnri.allocator import Allocator
 from koordnri.chain import Chain, ChainError, load_hooks
 from koordnri.cli.explanation import Explanation, create_pods, explain_pod
 from koordnri.cli.inputs import (
@@ -21,6 +20,7 @@ from koordnri.cli.inputs import (
     policy_option,
     say_of_creation,
 )
+from koordnri.cpus.allocator import Allocator
 from koordnri.model import Decision, Event, Pod
 from koordnri.reconcile.classes import decide_classes
 

@@ -13,14 +13,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from koordnri.allocator import Allocator
 from koordnri.chain import Chain, Refused, Snapshot
+from koordnri.cpus.allocator import Allocator
+from koordnri.cpus.creation import Creation, create
+from koordnri.cpus.dra import disbelief, dra_cpus, may_have_claims
 from koordnri.kubelet import SimulatedPod
 from koordnri.model import Container, Decision, Event, Pod, Setting
 from koordnri.model.decision import HookError
-from koordnri.model.dra import disbelief, dra_cpus, may_have_claims
 from koordnri.model.plain import plain_value
-from koordnri.reconcile.creation import Creation, create
 from koordnri.session.translate import container_from, pod_from
 from koordnri.wire import views_pb2 as views
 

@@ -11,13 +11,13 @@ import click
 from koordnri.chain import Snapshot
 from koordnri.cli.node_file import read_node
 from koordnri.cli.pods_file import read_pods
+from koordnri.cpus.creation import Creation
 from koordnri.kubelet import SimulatedPod, pod_messages
 from koordnri.model import NodeState
 from koordnri.policy import DocumentError, PolicyDocument, load_data, read_policy, resolve
 from koordnri.policy.document import SHAPES
 from koordnri.policy.text import MAX_CHARACTERS
 from koordnri.reconcile.comparison import notes_of
-from koordnri.reconcile.creation import Creation
 
 T = TypeVar("T")
 

@@ -27,8 +27,9 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from koordnri.allocator import Allocator
 from koordnri.chain import Chain, Refused, Snapshot
+from koordnri.cpus.allocator import Allocator
+from koordnri.cpus.creation import Creation, create
 from koordnri.host.change import Reading, Status
 from koordnri.host.spelling import form
 from koordnri.ledger import CLASS_IDS
@@ -40,7 +41,6 @@ from koordnri.model.plain import plain_value
 from koordnri.model.routes import REPLY, RESCTRL, WRITE, Refusal
 from koordnri.model.schemata import line
 from koordnri.reconcile.classes import decide_classes
-from koordnri.reconcile.creation import Creation, create
 from koordnri.reconcile.resctrl_plan import Wanted, plan
 
 RESTART = "restart"

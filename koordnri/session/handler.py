@@ -13,12 +13,12 @@ from types import MappingProxyType
 from google.protobuf.message import Message
 
 from koordnri.chain import Chain, Refused, Snapshot
+from koordnri.cpus.dra import PREFIX as DRA_PREFIX
+from koordnri.cpus.dra import dra_cpus
 from koordnri.ledger import Entry, Ledger
 from koordnri.model import Container, Decision, Event, Pod, fields
 from koordnri.model.annotations import BLKIO_QOS_KEY
 from koordnri.model.difference import restorations, through_runtime
-from koordnri.model.dra import PREFIX as DRA_PREFIX
-from koordnri.model.dra import dra_cpus
 from koordnri.model.pod import PodSpec
 from koordnri.model.resources import BASELINE_KEY, Note, encode_note
 from koordnri.model.routes import REPLY, WRITE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
-from koordnri.kubelet_pins import Found
+from koordnri.cpus.kubelet_pins import Found
 from koordnri.model import Container, CPUSet, Pod
 
 
@@ -21,7 +21,7 @@ class OwnCPUs(Protocol):
         """
 
     def claimed(self, pod: Pod, name: str, cpus: CPUSet) -> None:
-        """A container's environment says that a DRA driver gave it CPUs. Where that is believed (koordnri.model.dra), the handler's
+        """A container's environment says that a DRA driver gave it CPUs. Where that is believed (koordnri.cpus.dra), the handler's
         snapshot has it then.
         """
 

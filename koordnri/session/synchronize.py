@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from koordnri.kubelet_pins import Found
+from koordnri.cpus.dra import dra_cpus
+from koordnri.cpus.kubelet_pins import Found
+from koordnri.cpus.wish import may_wish
 from koordnri.ledger import Entry
 from koordnri.model import Container, Decision, Event, NodeState, Pod, Setting
 from koordnri.model.annotations import RESOURCE_STATUS
-from koordnri.model.cpu_wish import may_wish
 from koordnri.model.difference import asked_since, changes, restorations
-from koordnri.model.dra import dra_cpus
 from koordnri.model.resources import NOTHING, Note
 from koordnri.reconcile.recorder import HANDFUL
 from koordnri.session.answer import Answer

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from trees import HostTree
 
-from koordnri.allocator import Allocator
+from koordnri.cpus.allocator import Allocator
 from koordnri.host import read_node, refresh
 from koordnri.model.topology import Topology
 

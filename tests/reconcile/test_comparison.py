@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from fake_node import DISKS, HALVED, FakeNode, busy_node, pinned_to, sandbox_of
 
-from koordnri.allocator import Allocator
 from koordnri.chain import Chain, Snapshot, load_hooks
+from koordnri.cpus.allocator import Allocator
+from koordnri.cpus.creation import create
 from koordnri.host.change import Reading, Status
 from koordnri.host.spelling import form
 from koordnri.host.writer import Writer
@@ -33,7 +34,6 @@ from koordnri.model.schemata import Bandwidth
 from koordnri.model.topology import Topology
 from koordnri.reconcile.classes import classes_above
 from koordnri.reconcile.comparison import Comparison, Released, Running, compare
-from koordnri.reconcile.creation import create
 from tests.hooks.one_hook import policy_of
 from tests.host.fake_kernel import ROOT, Cgroup
 

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import NamedTuple, cast
 
+from koordnri.cpus.choice import Exclusive, Wish, choose
+from koordnri.cpus.pools import Pools, Taken, share_pools
+from koordnri.cpus.wish import EXCLUSIVES, may_wish, wishes_of
 from koordnri.model import AnnotationError, CPUSet, NodeState, Pod, QoSClass
 from koordnri.model.annotations import RESOURCE_STATUS
-from koordnri.model.cpu_choice import Exclusive, Wish, choose
-from koordnri.model.cpu_wish import EXCLUSIVES, may_wish, wishes_of
-from koordnri.model.pools import Pools, Taken, share_pools
 from koordnri.model.resources import Resources
 from koordnri.policy import Policy
 

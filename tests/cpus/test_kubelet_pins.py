@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from koordnri.kubelet_pins import Found, KubeletPins
+from koordnri.cpus.kubelet_pins import Found, KubeletPins
 from koordnri.model import Container, CPUSet, NodeState, Pod, Resources
 from koordnri.model.kubelet_cpus import pinned_by_kubelet
 from koordnri.model.topology import Topology

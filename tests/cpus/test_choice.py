@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from koordnri.model.cpu_choice import Wish, choose
+from koordnri.cpus.choice import Wish, choose
 from koordnri.model.cpuset import CPUSet
 from koordnri.model.topology import CPU, Topology
 

@@ -10,9 +10,9 @@ from typing import cast
 
 import msgspec
 
+from koordnri.cpus.choice import Bind, Exclusive, Wish
 from koordnri.model.annotations import RESOURCE_STATUS, Annotation
 from koordnri.model.convert import CFS_PERIOD_US, milli_to_shares
-from koordnri.model.cpu_choice import Bind, Exclusive, Wish
 from koordnri.model.errors import AnnotationError
 from koordnri.model.pod import Pod
 from koordnri.model.qos import QoSClass

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from koordnri.allocator import Allocator, Given, NotEnough
+from koordnri.cpus.allocator import Allocator, Given, NotEnough
+from koordnri.cpus.dra import dra_cpus
+from koordnri.cpus.wish import RESOURCE_SPEC, wishes_of
 from koordnri.model import AnnotationError, CPUSet, NodeState, Pod, Resources
 from koordnri.model.annotations import RESOURCE_STATUS
-from koordnri.model.cpu_wish import RESOURCE_SPEC, wishes_of
-from koordnri.model.dra import dra_cpus
 from koordnri.model.node import Pool
 from koordnri.model.topology import Topology
 

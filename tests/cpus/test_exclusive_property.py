@@ -20,11 +20,11 @@ from hypothesis.stateful import (
 )
 from koordnri_hooks.cpuset import CPUSetHook
 
-from koordnri.allocator import Allocator, NotEnough
 from koordnri.chain import Chain, Snapshot
+from koordnri.cpus.allocator import Allocator, NotEnough
+from koordnri.cpus.wish import RESOURCE_SPEC, may_wish
 from koordnri.model import Container, CPUSet, Event, NodeState, Pod, Resources, fields
 from koordnri.model.annotations import RESOURCE_STATUS
-from koordnri.model.cpu_wish import RESOURCE_SPEC, may_wish
 from koordnri.model.resources import NOTHING
 from koordnri.model.topology import CPU, Topology
 from koordnri.policy import DEFAULT_POLICY

@@ -1,6 +1,6 @@
 """Pods that are created one after the other where no daemon sees it: those of a file, or those that run, were they created anew.
 
-CPUs of their own are given by the daemon's own allocator and rules (koordnri.allocator); nothing is decided here.
+CPUs of their own are given by the daemon's own allocator and rules (koordnri.cpus.allocator); nothing is decided here.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
-from koordnri.allocator import Allocator, NotEnough, may_give
 from koordnri.chain import Snapshot
+from koordnri.cpus.allocator import Allocator, NotEnough, may_give
 from koordnri.model import AnnotationError, Container, Pod
 
 

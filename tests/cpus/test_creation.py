@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from koordnri.allocator import Allocator
 from koordnri.chain import Snapshot
+from koordnri.cpus.allocator import Allocator
+from koordnri.cpus.creation import Creation, create
+from koordnri.cpus.wish import RESOURCE_SPEC
 from koordnri.model import Container, NodeState, Pod, Resources
 from koordnri.model.annotations import RESOURCE_STATUS
-from koordnri.model.cpu_wish import RESOURCE_SPEC
 from koordnri.model.node import Pool
 from koordnri.model.topology import Topology
-from koordnri.reconcile.creation import Creation, create
 from tests.hooks.one_hook import policy_of
 
 EIGHT = NodeState(topology=Topology.regular(1, 1, 8, 1))
