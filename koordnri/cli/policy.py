@@ -23,6 +23,7 @@ import msgspec
 from koordnri.cli.inputs import policy_on_stdin, warnings_of
 from koordnri.cli.node_file import read_node
 from koordnri.model import NodeState
+from koordnri.model.cpuset import MAX_CPU
 from koordnri.policy import (
     DocumentError,
     Mistake,
@@ -36,7 +37,7 @@ from koordnri.policy import (
 from koordnri.policy.document import IGNORED, SHAPES
 from koordnri.policy.errors import shown
 from koordnri.policy.reader import Document
-from koordnri.policy.scalars import PERCENT_OR_QUANTITY, QUANTITY, Form
+from koordnri.policy.scalars import CORE, CORE_OR_COUNT, PERCENT_OR_QUANTITY, QUANTITY, Form
 from koordnri.policy.section import Shape
 from koordnri.policy.selector import NodeSelector
 
@@ -270,6 +271,8 @@ def _closed(type_: type[Document], shape: dict[str, Any]) -> dict[str, Any]:
 def _annotated(type_: Any, marks: tuple[Any, ...]) -> dict[str, Any]:
     if PERCENT_OR_QUANTITY in marks:
         return {"type": ["integer", "string"], "minimum": 0, "maximum": 100, "pattern": _QUANTITY_PATTERN}
+    if CORE_OR_COUNT in marks:
+        return {"type": ["integer", "string"], "minimum": 0, "maximum": MAX_CPU, "pattern": f"^{CORE}$"}
     for form in (mark for mark in marks if isinstance(mark, Form)):
         return {"type": "string", "pattern": form.pattern}
     shape: dict[str, Any] = {"type": _SCALARS[type_]}

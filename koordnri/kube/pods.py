@@ -200,7 +200,10 @@ def facts_of(pod: PodObject) -> PodFacts:
     """What is kept of a pod."""
     metadata, spec = pod.metadata, pod.spec
     claims = frozenset(v.name for v in spec.volumes or () if v.claim is not None or v.ephemeral is not None)
-    containers = {c.name: _container(c, claims, init=c.restart_policy != "Always") for c in spec.init_containers or ()}
+    containers = {
+        c.name: _container(c, claims, init=c.restart_policy != "Always", sidecar=c.restart_policy == "Always")
+        for c in spec.init_containers or ()
+    }
     containers |= {c.name: _container(c, claims) for c in spec.containers}
     return PodFacts(
         runtime_uid(pod),
@@ -221,9 +224,11 @@ def is_kept(annotation: str) -> bool:
     return domain.endswith(KEPT_DOMAINS) and any(domain == d or domain.endswith(f".{d}") for d in KEPT_DOMAINS)
 
 
-def _container(container: ContainerManifest, claims: frozenset[str], init: bool = False) -> ContainerSpec:
+def _container(
+    container: ContainerManifest, claims: frozenset[str], init: bool = False, sidecar: bool = False
+) -> ContainerSpec:
     claimed = {}
     if claims:
         claimed = {path_inside(m.mount_path): m.name for m in container.volume_mounts or () if m.name in claims}
         claimed |= {path_inside(d.device_path): d.name for d in container.volume_devices or () if d.name in claims}
-    return ContainerSpec(container.resources.requests, container.resources.limits, init, claimed)
+    return ContainerSpec(container.resources.requests, container.resources.limits, init, sidecar, claimed)

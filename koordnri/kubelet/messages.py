@@ -43,7 +43,7 @@ def pod_messages(manifest: PodManifest, node: NodeState, name: str = "pod") -> S
     run_first = frozenset(c.name for c in manifest.spec.init_containers if not c.sidecar)
     spec = PodSpec(
         {
-            c.name: ContainerSpec(c.resources.requests, c.resources.limits, c.name in run_first)
+            c.name: ContainerSpec(c.resources.requests, c.resources.limits, c.name in run_first, c.sidecar)
             for c in manifest.spec.all_containers
         },
         bool(manifest.spec.resource_claims),

@@ -110,6 +110,12 @@ class NodeState:
     """pod id → container → CPUs that a DRA driver gave to it; nobody else's business"""
     kubelet_cpus: CPUSet = field(default_factory=CPUSet)
     """CPUs that kubelet's static CPU manager gave to single containers"""
+    pods_cpus: CPUSet | None = None
+    """effective cpuset of the cgroup of all pods (kubepods): nothing below it runs anywhere else; None when it cannot be read"""
+    isolated_cpus: CPUSet = field(default_factory=CPUSet)
+    """CPUs that the kernel's command line keeps from its scheduler (`isolcpus`)"""
+    pools_awaited: bool = False
+    """whether the API server has yet to say if Koordinator publishes share pools of this node: until then we give nobody CPUs"""
     system_cpus: str = ""
     """CPUs of SYSTEM pods, from the node's annotation system-qos-resource"""
     system_exclusive: bool = True

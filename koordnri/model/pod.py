@@ -19,7 +19,9 @@ class ContainerSpec:
     requests: Mapping[str, str | int | float]
     limits: Mapping[str, str | int | float]
     init: bool = False
-    """an init container that ends before the others start"""
+    """an init container that ends before the others start; not a sidecar"""
+    sidecar: bool = False
+    """an init container that goes on beside the others (`restartPolicy: Always`)"""
     claimed: Mapping[str, str] = field(default_factory=dict)
     """path in the container → the pod's volume there, of those behind a claim; block devices' among them"""
 
@@ -31,6 +33,12 @@ class PodSpec:
     containers: Mapping[str, ContainerSpec]
     resource_claims: bool = False
     """whether it has any, of its own or made for an extended resource: without, no DRA driver gives it anything"""
+    requests: Mapping[str, str | int | float] = field(default_factory=dict)
+    """pod-level resources (`spec.resources`, KEP-2837); empty without"""
+    limits: Mapping[str, str | int | float] = field(default_factory=dict)
+    """likewise"""
+    overhead: Mapping[str, str | int | float] = field(default_factory=dict)
+    """of its RuntimeClass, as admission wrote it into the spec"""
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from msgspec import Meta, field
 from koordnri.policy.errors import shown
 from koordnri.policy.gpu_vendors import NVIDIA, VENDORS, GPUVendor
 from koordnri.policy.reader import Document
-from koordnri.policy.units import CPUList, Namespace, Positive, Text
+from koordnri.policy.units import CoreOrCount, CPUList, Namespace, Positive, Text
 
 HookMode = Literal["enforce", "observe", "off"]
 RecordRoute = Literal["auto", "unsolicited", "resync", "reply", "none"]
@@ -42,6 +42,13 @@ class CPUSetOptions(HookOptions, frozen=True, forbid_unknown_fields=True):
     when_full: Literal["share", "reject"] = "share"
     """What becomes of such a container when there are not enough CPUs left: share: it runs with the others, and its pod is told;
     reject: the runtime is told to refuse it."""
+    promote: bool = True
+    """Give CPUs of its own to a container that runs and had to share, as soon as there are some; its former CPUs are the others' then."""
+    min_shared_cpus: CoreOrCount = field(default="core", name="minSharedCPUs")
+    """How many CPUs no container gets for itself, so that the others keep some. core: as many as a core has threads. 0: none."""
+    isolated_cpus: Literal["leave", "own", "share"] = field(default="leave", name="isolatedCPUs")
+    """CPUs that the kernel's command line isolates (`isolcpus`). leave: nobody gets them from us. own: they go to containers with
+    CPUs of their own only. share: they are like all others."""
     memory_bind: bool = False
     """Take memory from the NUMA nodes of the container's own CPUs only. Off, because moving memory of what runs is slow."""
     be_cpu_manager: bool = field(default=False, name="beCPUManager")

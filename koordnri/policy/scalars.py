@@ -20,6 +20,10 @@ QUANTITY = "quantity"
 PERCENT_OR_QUANTITY = "percent or quantity"
 """Marks `int | str`: an integer is a percent 0..100, text is a quantity and is kept as text."""
 
+CORE_OR_COUNT = "core or count"
+"""Marks `int | str`: the word `core`, or how many, from 0 on."""
+CORE = "core"
+
 
 class Form(NamedTuple):
     """Marks a type that is written as text with a grammar of its own."""
@@ -49,6 +53,8 @@ def scalar_reader(type_: Any, marks: tuple[Any, ...]) -> Read:
             return _form_reader(form)
     if PERCENT_OR_QUANTITY in marks:
         return _read_percent_or_quantity
+    if CORE_OR_COUNT in marks:
+        return _read_core_or_count
     metas = [mark for mark in marks if isinstance(mark, msgspec.Meta)]
     low = next((meta.ge for meta in metas if meta.ge is not None), None)
     high = next((meta.le for meta in metas if meta.le is not None), None)
@@ -62,6 +68,12 @@ def scalar_reader(type_: Any, marks: tuple[Any, ...]) -> Read:
     if type_ is float:
         return _float_reader(low, high, above)
     raise TypeError(f"{type_!r} is not a type that documents can be read as")
+
+
+def _read_core_or_count(value: Any, base: Any, path: Any, report: Report) -> Any:
+    if value == CORE or (type(value) is int and 0 <= value <= MAX_CPU):
+        return value
+    return report.wrong(path, f'expected "{CORE}" or an integer 0..{MAX_CPU}, got {shown(value)}')
 
 
 def _read_bool(value: Any, base: Any, path: Any, report: Report) -> Any:

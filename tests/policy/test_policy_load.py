@@ -234,7 +234,8 @@ MISTAKES = [
         "koordnri-config: {hooks: {cpuset: {keepQouta: true}}}",
         [
             "koordnri-config.hooks.cpuset.keepQouta: "
-            "unknown key, expected one of mode, failurePolicy, keepQuota, allocate, whenFull, memoryBind, beCPUManager; "
+            "unknown key, expected one of mode, failurePolicy, keepQuota, allocate, whenFull, promote, minSharedCPUs, isolatedCPUs, "
+            "memoryBind, beCPUManager; "
             "did you mean keepQuota?"
         ],
     ),
