@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from koordnri.model import AnnotationError, Pod, quantity_value
 from koordnri.model.annotations import BATCH_CPU, BATCH_MEMORY, EXTENDED_RESOURCE_SPEC
-from koordnri.model.errors import PodError
+from koordnri.model.errors import PodError, Problem
 from koordnri.model.pod import ContainerSpec
 
 MOST = {BATCH_CPU: 10**9, BATCH_MEMORY: 2**63 - 1}
@@ -27,7 +27,7 @@ class Batch(NamedTuple):
     limit: int | None
 
 
-Table = Mapping[str, Batch | PodError]
+Table = Mapping[str, Batch | Problem]
 """Container → what it has, or the mistake that it costs: a bad number of one container takes nothing from its neighbours."""
 
 
@@ -49,8 +49,8 @@ def batch_of(pod: Pod, container: str, resource: str) -> Batch | None:
     """One batch resource of one container; None when the pod has none or they do not name the container. Raises PodError."""
     table = batch_table(pod, resource)
     found = None if table is None else table.get(container)
-    if isinstance(found, PodError):
-        raise found
+    if isinstance(found, Problem):
+        raise found.error()
     return found
 
 
@@ -58,8 +58,8 @@ def batches_of(pod: Pod, resource: str) -> dict[str, Batch]:
     """Container → one batch resource, of all, for what the pod has; {} when there are none. Raises PodError for the first bad one."""
     found = {}
     for name, batch in (batch_table(pod, resource) or {}).items():
-        if isinstance(batch, PodError):
-            raise batch
+        if isinstance(batch, Problem):
+            raise batch.error()
         found[name] = batch
     return found
 
@@ -88,14 +88,14 @@ def _carries(container: ContainerSpec) -> bool:
     )
 
 
-def _batch(key: str | None, path: str, requests: Quantities, limits: Quantities, resource: str) -> Batch | PodError:
+def _batch(key: str | None, path: str, requests: Quantities, limits: Quantities, resource: str) -> Batch | Problem:
     try:
         return Batch(
             _amount(key, f"{path}.requests", requests, resource),
             _amount(key, f"{path}.limits", limits, resource),
         )
     except PodError as error:
-        return error
+        return Problem.of(error)
 
 
 def _amount(key: str | None, path: str, quantities: Quantities, resource: str) -> int | None:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 from koordnri.model import KubeQoS, Pod, QoSClass, quantity_value
 from koordnri.model.annotations import BATCH_MEMORY
-from koordnri.model.errors import PodError
+from koordnri.model.errors import Problem
 from koordnri.model.pod import ContainerSpec, PodSpec
 from koordnri_hooks.batch import MOST, batch_of, batch_table
 from koordnri_hooks.phases import most_together
@@ -33,8 +33,8 @@ def request_of(pod: Pod, container: str, limit: int) -> int | None:
         return 0
     if pod.spec is not None:
         request = _of_spec(pod, pod.spec).get(container)
-        if isinstance(request, PodError):
-            raise request
+        if isinstance(request, Problem):
+            raise request.error()
         return request
     return limit if pod.kube_qos is KubeQoS.GUARANTEED and limit > 0 else None
 
@@ -52,19 +52,19 @@ def pod_request(pod: Pod, limit: int) -> int | None:
     return most_together(pod, {name: request_of(pod, name, 0) or 0 for name in sorted(names)})
 
 
-def _of_spec(pod: Pod, spec: PodSpec) -> Mapping[str, int | PodError]:
+def _of_spec(pod: Pod, spec: PodSpec) -> Mapping[str, int | Problem]:
     """Container → its request, or the mistake that it costs; read once, since the pod's class asks for it whenever any pod changes."""
     known = pod.parsed.get(_PARSED)
     if known is None or known[0] is not spec:
         known = pod.parsed[_PARSED] = spec, {name: _requested(name, one) for name, one in spec.containers.items()}
-    table: Mapping[str, int | PodError] = known[1]
+    table: Mapping[str, int | Problem] = known[1]
     return table
 
 
-def _requested(container: str, spec: ContainerSpec) -> int | PodError:
+def _requested(container: str, spec: ContainerSpec) -> int | Problem:
     """Request of the spec; where only a limit is given, Kubernetes takes that for the request."""
     which = spec.requests if "memory" in spec.requests else spec.limits
     try:
         return min(max(quantity_value(which.get("memory", 0)), 0), _MOST)
     except ValueError as error:
-        return PodError(f"spec.containers.{container}: memory: {error}")
+        return Problem(f"spec.containers.{container}: memory: {error}")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import msgspec
 
 from koordnri.model.decision import HookError
-from koordnri.model.errors import AnnotationError, NodeError, PodError
+from koordnri.model.errors import NodeError, PodError, Problem
 
 if TYPE_CHECKING:
     from koordnri.model.pod import Pod
@@ -74,7 +74,7 @@ class AllocatedDevice(msgspec.Struct):
 
 
 class Annotation(Generic[T]):
-    """One annotation: its key and how its text is decoded. Parsed once per pod; so is the error."""
+    """One annotation: its key and how its text is decoded. Parsed once per pod; so is what is wrong with it."""
 
     __slots__ = ("_decode", "key")
 
@@ -91,20 +91,20 @@ class Annotation(Generic[T]):
             found = pod.parsed[self.key]
         except KeyError:
             found = pod.parsed[self.key] = self._parse(text)
-        if isinstance(found, AnnotationError):
-            raise found
+        if isinstance(found, Problem):
+            raise found.error()
         return found  # type: ignore[no-any-return]  # one cache holds the values of all annotations
 
-    def _parse(self, text: str) -> T | AnnotationError:
+    def _parse(self, text: str) -> T | Problem:
         if len(text) > MAX_BYTES:
-            return AnnotationError(self.key, f"expected at most {MAX_BYTES} bytes, got {len(text)}")
+            return Problem(f"expected at most {MAX_BYTES} bytes, got {len(text)}", self.key)
         try:
             return self._decode(text)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             problem = str(error)
             if isinstance(error, msgspec.DecodeError) and not isinstance(error, msgspec.ValidationError):
                 problem = _broken_json(text) or problem
-            return AnnotationError(self.key, f"{problem}; got {_excerpt(text)}")
+            return Problem(f"{problem}; got {_excerpt(text)}", self.key)
 
 
 def fault_of(hook: str, error: Exception) -> HookError:

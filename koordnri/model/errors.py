@@ -5,6 +5,8 @@ The protocol's errors live in `koordnri.wire.errors`, the policy's in `koordnri.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 
 class PodError(Exception):
     """The pod's owner wrote something that cannot be used; the message says where. Costs that hook's fields on that pod, nothing else."""
@@ -20,6 +22,26 @@ class AnnotationError(PodError):
         super().__init__(f"annotation {key}: {problem}")
         self.key = key
         self.problem = problem
+
+
+class Problem(NamedTuple):
+    """What is wrong with something of a pod's, to be kept and told at each decision.
+
+    In place of an exception: one that is kept and raised again holds on to the frames of every raise, and grows for ever.
+    """
+
+    text: str
+    key: str | None = None
+    """the annotation; None: it is something else"""
+
+    @classmethod
+    def of(cls, error: PodError) -> Problem:
+        """What an error says."""
+        return cls(error.problem, error.key) if isinstance(error, AnnotationError) else cls(str(error))
+
+    def error(self) -> PodError:
+        """A new exception, to be raised once."""
+        return PodError(self.text) if self.key is None else AnnotationError(self.key, self.text)
 
 
 class NodeError(Exception):

@@ -63,7 +63,7 @@ class Pod:
     qos_or_default: QoSClass = QoSClass.NONE
     """the label's class, else Kubernetes' mapped to LSR, LS or BE: what memory QoS and resctrl go by"""
     parsed: dict[str, Any] = field(default_factory=dict)
-    """annotation key → parsed value, or the AnnotationError that it costs (see koordnri.model.annotations)"""
+    """annotation key → parsed value, or the Problem that it has (see koordnri.model.annotations)"""
     given: dict[str, Mapping[str, str]] = field(default_factory=dict)
     """container → path in it → kubelet's directory of a volume, or `major:minor` of a block device, as the runtime was told to give it"""
 
