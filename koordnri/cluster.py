@@ -15,8 +15,9 @@ from koordnri.kube.events import node_target, pod_target
 from koordnri.kube.watch import Watch
 from koordnri.ledger import Ledger
 from koordnri.model import NodeState, Pod
-from koordnri.model.node_annotations import read_node_annotations
+from koordnri.model.node_annotations import AnnotatedNode, read_node_annotations
 from koordnri.model.pod import PodSpec
+from koordnri.model.topology import Topology
 
 OnPolicy = Callable[[Mapping[str, str] | None, str], None]
 
@@ -50,6 +51,8 @@ class Cluster:
         self._on_pod = on_pod
         self._on_spec = on_spec
         self._facts: NodeFacts | None = None
+        self._annotated: tuple[NodeFacts, Topology | None, AnnotatedNode] | None = None
+        """the Node object and the topology that were read last → what its annotations say"""
         self._node_name = node_name
         self._events = EventRecorder(api, node_name, log, on_death=on_death)
         self._node = NodeWatch(api, node_name, self._take_node, log, on_death=on_death)
@@ -103,21 +106,18 @@ class Cluster:
         facts = self._facts
         if facts is None:
             return node
-        online = None if node.topology is None else node.topology.online
-        said = read_node_annotations(facts.annotations, online)
-        return replace(
+        read = self._annotated
+        if read is None or read[0] is not facts or read[1] is not node.topology:
+            # Asked for whenever an assignment of CPUs changes, while a runtime waits.
+            read = (facts, node.topology, read_node_annotations(facts.annotations, node.topology))
+            self._annotated = read
+        node = replace(
             node,
             labels=facts.labels,
             annotations=facts.annotations,
             memory_bytes=facts.allocatable_memory_bytes or node.memory_bytes,
-            system_cpus=said.system_cpus,
-            system_exclusive=said.system_exclusive,
-            reserved_cpus=said.reserved_cpus,
-            normalization_ratio=said.normalization_ratio,
-            ls_pools=said.ls_pools,
-            be_pools=said.be_pools,
-            problems=node.problems + said.problems,
         )
+        return read[2].applied(node)
 
     def overlay(self, pod: Pod) -> Pod:
         """A pod as the runtime told it, with what has changed of it since and what its spec says."""

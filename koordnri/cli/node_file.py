@@ -8,6 +8,8 @@ Every key is optional; unknown ones are refused, since a misspelt one would sile
     cpuModel, turbo as /proc/cpuinfo's "model name", and whether it may run above its base frequency: for cpu-normalization-config
     topology        {sockets, numaPerSocket, coresPerNuma, threadsPerCore}: a regular machine, numbered as Linux does on x86
     cpus            instead of topology: [{cpu, core, l3, numa, socket}…]; `core` is the CPU itself where left out, `l3` its NUMA node
+    isolatedCPUs    a CPU list: what `isolcpus` keeps from the kernel's scheduler
+    podsCPUs        a CPU list: the effective cpuset of the cgroup of all pods; left out, nothing bounds it
     cgroup          {version: 1|2, driver: cgroupfs|systemd}
     kubelet         {cpuManagerPolicy: none|static, reservedCPUs: a CPU list}
     resctrl         {vendor: intel|amd, cbmMask: hexadecimal text, numClosids, cacheIDs, groups: default [LSR, LS, BE],
@@ -22,6 +24,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -135,6 +138,8 @@ class NodeDocument(Document, frozen=True, forbid_unknown_fields=True):
     turbo: bool = False
     topology: RegularTopology | None = None
     cpus: tuple[DescribedCPU, ...] | None = None
+    isolated_cpus: str = field(default="", name="isolatedCPUs")
+    pods_cpus: str | None = field(default=None, name="podsCPUs")
     cgroup: Cgroup = Cgroup()
     kubelet: Kubelet = Kubelet()
     resctrl: DescribedResctrl | None = None
@@ -163,7 +168,8 @@ class NodeDocument(Document, frozen=True, forbid_unknown_fields=True):
         topology = self.machine()
         online = None if topology is None else topology.online
         pools = {"sharePools": self.share_pools or (), "beSharePools": self.be_share_pools or ()}
-        texts = [("kubelet.reservedCPUs", self.kubelet.reserved_cpus)]
+        texts = [("kubelet.reservedCPUs", self.kubelet.reserved_cpus), ("isolatedCPUs", self.isolated_cpus)]
+        texts += [("podsCPUs", self.pods_cpus or "")]
         texts += [(f"{key}[{i}].cpuset", pool.cpuset) for key, listed in pools.items() for i, pool in enumerate(listed)]
         for path, text in texts:
             try:
@@ -225,28 +231,30 @@ def load_node(text: str) -> NodeState:
 def node_state(document: NodeDocument) -> NodeState:
     """The checked file as what hooks read."""
     topology = document.machine()
-    told = read_node_annotations(document.annotations, None if topology is None else topology.online)
-    return NodeState(
+    node = NodeState(
         name=document.name,
         labels=document.labels,
         annotations=document.annotations,
         memory_bytes=document.memory,
         page_bytes=document.page_size,
         topology=topology,
+        isolated_cpus=CPUSet.parse(document.isolated_cpus),
+        pods_cpus=None if document.pods_cpus is None else CPUSet.parse(document.pods_cpus),
         cpu_model=document.cpu_model,
         turbo=document.turbo,
         cgroup_version=document.cgroup.version,
         cgroup_driver=document.cgroup.driver,
         kubelet_cpu_policy=document.kubelet.cpu_manager_policy,
-        reserved_cpus=CPUSet.parse(document.kubelet.reserved_cpus),
+        kubelet_reserved=CPUSet.parse(document.kubelet.reserved_cpus),
         resctrl=_resctrl(document.resctrl, topology),
-        ls_pools=told.ls_pools if document.share_pools is None else _pools(document.share_pools),
-        be_pools=told.be_pools if document.be_share_pools is None else _pools(document.be_share_pools),
-        system_cpus=told.system_cpus,
-        normalization_ratio=told.normalization_ratio,
         block_devices=document.block_devices,
-        problems=told.problems,
     )
+    node = read_node_annotations(document.annotations, topology).applied(node)
+    if document.share_pools is not None:
+        node = replace(node, ls_pools=_pools(document.share_pools))
+    if document.be_share_pools is not None:
+        node = replace(node, be_pools=_pools(document.be_share_pools))
+    return node
 
 
 def _resctrl(described: DescribedResctrl | None, topology: Topology | None) -> Resctrl | None:

@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from koordnri.host.blockio_classes import read_blockio_classes
-from koordnri.host.cgroups import read_driver, read_root_files, read_v1_files, read_v2_files, read_version
+from koordnri.host.cgroups import (
+    read_driver,
+    read_pods_cpus,
+    read_root_files,
+    read_v1_files,
+    read_v2_files,
+    read_version,
+)
 from koordnri.host.cpu_model import read_cpu_model, read_turbo
 from koordnri.host.devices import read_storage
 from koordnri.host.files import HostFiles
@@ -23,7 +30,7 @@ from koordnri.host.memory_nodes import read_memory_nodes
 from koordnri.host.pod_volumes import read_pod_volumes
 from koordnri.host.rdma import read_rdma_cm, read_rdma_devices
 from koordnri.host.resctrl import read_groups, read_resctrl
-from koordnri.host.topology import read_online, read_topology
+from koordnri.host.topology import read_isolated, read_online, read_topology
 from koordnri.model import CPUSet, NodeState
 
 MOST_PROBLEMS = 20
@@ -40,18 +47,23 @@ def refresh(state: NodeState, root: Path, full: bool) -> NodeState:
     """The state with the host's facts as they are now; the same object when none has changed. Facts from elsewhere are kept.
 
     full    read everything again; else only look at what can make a decision harmful before the next full look: resctrl groups
-            that are gone (a container that names one does not start), CPUs that went on- or offline, and RDMA devices, whose
-            numbers a reloaded driver gives to others
+            that are gone (a container that names one does not start), CPUs that went on- or offline or that the cgroup of all
+            pods has lost or got back, and RDMA devices, whose numbers a reloaded driver gives to others
     """
     if not full:
         files = HostFiles(root)
         online = None if state.topology is None else state.topology.online
         if read_online(files) == online:
-            return _with_rdma(_with_groups(state, read_groups(files)), files)
+            return _with_rdma(_with_groups(_with_pods_cpus(state, files), read_groups(files)), files)
     facts = _facts(root)
     if all(getattr(state, fact) == value for fact, value in facts.items()):
         return state
     return replace(state, **facts)
+
+
+def _with_pods_cpus(state: NodeState, files: HostFiles) -> NodeState:
+    cpus = read_pods_cpus(files, state.cgroup_version, state.cgroup_driver)
+    return state if cpus == state.pods_cpus else replace(state, pods_cpus=cpus)
 
 
 def _with_rdma(state: NodeState, files: HostFiles) -> NodeState:
@@ -82,7 +94,9 @@ def _facts(root: Path) -> dict[str, Any]:
         "cgroup_version": version or 2,
         "cpu_model": read_cpu_model(files),
         "turbo": read_turbo(files),
-        "cgroup_driver": read_driver(files, version),
+        "cgroup_driver": (driver := read_driver(files, version)),
+        "pods_cpus": read_pods_cpus(files, version, driver),
+        "isolated_cpus": read_isolated(files),
         "cgroup_files": read_v2_files(files) if version == 2 else read_v1_files(files),
         "resctrl": read_resctrl(files),
         "root_files": read_root_files(files, version),

@@ -6,7 +6,9 @@ claimed only when it has been seen in a cgroup of this very kernel, or when ever
 
 from __future__ import annotations
 
+from koordnri.host.cgroup_paths import class_directory
 from koordnri.host.files import HostFiles
+from koordnri.model import CPUSet, KubeQoS
 
 _ROOT = "sys/fs/cgroup"
 _V1_CONTROLLERS = ("cpu", "cpu,cpuacct", "cpuset", "memory")
@@ -43,6 +45,17 @@ def read_driver(files: HostFiles, version: int | None) -> str:
         if any(files.exists(f"{top}/{directory}") for top in tops):
             return driver
     return "systemd" if files.exists("run/systemd/system") else "cgroupfs"
+
+
+def read_pods_cpus(files: HostFiles, version: int | None, driver: str) -> CPUSet | None:
+    """CPUs that the cgroup of all pods really has: no process below it runs on any other. None when the kernel does not tell, as where
+    kubelet has not made the cgroup, or no cpuset controller is on in it.
+    """
+    kubepods = class_directory(KubeQoS.GUARANTEED, driver)
+    top = f"{_ROOT}/cpuset/{kubepods}" if version == 1 else f"{_ROOT}/{kubepods}"
+    names = ("cpuset.effective_cpus", "cpuset.cpus") if version == 1 else ("cpuset.cpus.effective",)
+    # An empty one has no processes yet, and tells nothing.
+    return next((cpus for name in names if (cpus := files.cpus(f"{top}/{name}"))), None)
 
 
 def read_root_files(files: HostFiles, version: int | None) -> frozenset[str]:

@@ -30,7 +30,7 @@ def read_topology(files: HostFiles) -> Topology | None:
     """The online CPUs with core, L3, NUMA node and socket.
 
     A fact that is missing costs that fact: no NUMA directories → node 0 (a kernel without NUMA); no L3 → the NUMA node stands for it;
-    no socket → 0; no core → a core of its own, so that nobody takes two unknown CPUs for siblings.
+    no socket → 0; neither siblings nor core_id → a core of its own, so that nobody takes two unknown CPUs for siblings.
     """
     problems = len(files.problems)
     online = read_online(files)
@@ -39,9 +39,15 @@ def read_topology(files: HostFiles) -> Topology | None:
             files.missing(f"{_CPU}/online", "the list of online CPUs")
         return None
     numa = _numa(files, online)
-    sockets, cores = _sockets_and_cores(files, online)
+    sockets = _sockets(files, online)
+    cores = _cores(files, online, sockets)
     l3 = _l3(files, online, numa)
     return Topology.of([CPU(cpu, cores[cpu], l3[cpu], numa[cpu], sockets[cpu]) for cpu in online])
+
+
+def read_isolated(files: HostFiles) -> CPUSet:
+    """The CPUs that `isolcpus` on the kernel's command line keeps from its scheduler; empty when the kernel does not tell."""
+    return files.cpus(f"{_CPU}/isolated") or CPUSet()
 
 
 def _numa(files: HostFiles, online: CPUSet) -> dict[int, int]:
@@ -61,26 +67,65 @@ def _numa(files: HostFiles, online: CPUSet) -> dict[int, int]:
     return numa
 
 
-def _sockets_and_cores(files: HostFiles, online: CPUSet) -> tuple[dict[int, int], dict[int, int]]:
-    """By CPU. core_id is unique within a die only, and has gaps: cores are numbered anew, in the order of (socket, die, core_id)."""
-    sockets: dict[int, int] = {}
-    keys: dict[int, tuple[int, int, int, int]] = {}
-    lost = []
+def _sockets(files: HostFiles, online: CPUSet) -> dict[int, int]:
+    """By CPU. -1 is the kernel's spelling of "the firmware does not tell" (arm64, old kernels)."""
+    found = {cpu: files.number(f"{_CPU}/cpu{cpu}/topology/physical_package_id") for cpu in online}
+    lost = CPUSet(cpu for cpu, socket in found.items() if socket is None)
+    if lost:
+        files.missing(f"{_CPU}/cpu[{lost}]/topology", "physical_package_id")
+    return {cpu: max(socket or 0, 0) for cpu, socket in found.items()}
+
+
+def _cores(files: HostFiles, online: CPUSet, sockets: dict[int, int]) -> dict[int, int]:
+    """By CPU: the lowest online CPU of its core, by the kernel's list of the core's threads.
+
+    core_id names a core on x86 only: on ARM and RISC-V with a device tree it starts again in each cluster, of which one package has
+    several. It is asked only where there is no list.
+    """
+    cores: dict[int, int] = {}
+    without_list: list[int] = []
     for cpu in online:
+        if cpu in cores:
+            continue
+        siblings = _siblings(files, cpu)
+        if siblings is None:
+            without_list.append(cpu)
+        else:
+            # All threads at once: one look per core instead of one per CPU.
+            cores.update((other, cpu) for other in siblings if other in online and other not in cores)
+    cores.update(_cores_by_id(files, [cpu for cpu in without_list if cpu not in cores], sockets))
+    return cores
+
+
+def _siblings(files: HostFiles, cpu: int) -> CPUSet | None:
+    """The threads of the CPU's core; None when the kernel does not tell. `core_cpus_list` is the younger name (Linux 5.3)."""
+    for name in ("thread_siblings_list", "core_cpus_list"):
+        path = f"{_CPU}/cpu{cpu}/topology/{name}"
+        siblings = files.cpus(path)
+        if siblings is None:
+            continue
+        if cpu in siblings:
+            return siblings
+        files.bad(path, str(siblings), f"a list with CPU {cpu} in it")
+    return None
+
+
+def _cores_by_id(files: HostFiles, cpus: list[int], sockets: dict[int, int]) -> dict[int, int]:
+    """As `_cores`, by core_id, which is unique within a die only. A CPU without one is a core of its own."""
+    lowest: dict[tuple[int, int, int, int], int] = {}
+    cores: dict[int, int] = {}
+    lost = []
+    for cpu in cpus:
         directory = f"{_CPU}/cpu{cpu}/topology"
         core = files.number(f"{directory}/core_id")
-        socket = files.number(f"{directory}/physical_package_id")
-        if core is None or socket is None:
+        if core is None:
             lost.append(cpu)
-        # -1 is the kernel's spelling of "the firmware does not tell" (arm64, old kernels).
-        sockets[cpu] = max(socket or 0, 0)
         die = max(files.number(f"{directory}/die_id") or 0, 0)
-        known = core is not None and core >= 0
-        keys[cpu] = (sockets[cpu], die, core, 0) if known and core is not None else (sockets[cpu], die, -1, cpu)
+        key = (sockets[cpu], die, core, 0) if core is not None and core >= 0 else (sockets[cpu], die, -1, cpu)
+        cores[cpu] = lowest.setdefault(key, cpu)
     if lost:
-        files.missing(f"{_CPU}/cpu[{CPUSet(lost)}]/topology", "core_id and physical_package_id")
-    number = {key: i for i, key in enumerate(sorted(set(keys.values())))}
-    return sockets, {cpu: number[key] for cpu, key in keys.items()}
+        files.missing(f"{_CPU}/cpu[{CPUSet(lost)}]/topology", "thread_siblings_list or core_id")
+    return cores
 
 
 def _l3(files: HostFiles, online: CPUSet, numa: dict[int, int]) -> dict[int, int]:

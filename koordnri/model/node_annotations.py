@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from koordnri.model.cpuset import CPUSet
-from koordnri.model.node import Pool
+from koordnri.model.node import NodeState, Pool
+from koordnri.model.quantity import quantity_milli
+from koordnri.model.topology import Topology
 
 NORMALIZATION_RATIO_KEY = "node.koordinator.sh/cpu-normalization-ratio"
 SYSTEM_QOS_KEY = "node.koordinator.sh/system-qos-resource"
@@ -22,6 +25,10 @@ RESERVATION_KEY = "node.koordinator.sh/reservation"
 BE_POOLS_KEY = "node.koordinator.sh/be-cpu-shared-pools"
 
 _RATIO = re.compile(r"\+?(?:\d{1,20}(?:\.\d{0,40})?|\.\d{1,40})(?:[eE][+-]?\d{1,2})?", re.ASCII)
+
+
+_UNREADABLE = (ValueError, msgspec.MsgspecError, RecursionError)
+"""What a text that is none of Koordinator's costs; the last one is that of brackets in brackets, a thousand deep."""
 
 
 class AnnotatedNode(NamedTuple):
@@ -36,6 +43,19 @@ class AnnotatedNode(NamedTuple):
     problems: tuple[str, ...] = ()
     """what is wrong, each with its annotation"""
 
+    def applied(self, node: NodeState) -> NodeState:
+        """The node with what its annotations tell, for a daemon and for a node that is only described alike."""
+        return replace(
+            node,
+            system_cpus=self.system_cpus,
+            system_exclusive=self.system_exclusive,
+            reserved_cpus=self.reserved_cpus,
+            normalization_ratio=self.normalization_ratio,
+            ls_pools=self.ls_pools,
+            be_pools=self.be_pools,
+            problems=node.problems + self.problems,
+        )
+
 
 class _SystemQOS(msgspec.Struct):
     cpuset: str = ""
@@ -43,7 +63,9 @@ class _SystemQOS(msgspec.Struct):
 
 
 class _Reservation(msgspec.Struct):
-    cpus: str = msgspec.field(default="", name="reservedCPUs")
+    cpus: str | None = msgspec.field(default=None, name="reservedCPUs")
+    resources: dict[str, Any] | None = None
+    """quantities; of which that of `cpu` counts"""
 
 
 class _Pool(msgspec.Struct):
@@ -52,23 +74,24 @@ class _Pool(msgspec.Struct):
     cpuset: str = ""
 
 
-_reservation = msgspec.json.Decoder(_Reservation)
+_reservation = msgspec.json.Decoder(_Reservation | None)
 _system_qos = msgspec.json.Decoder(_SystemQOS)
 _pools = msgspec.json.Decoder(list[_Pool])
 
 
-def read_node_annotations(annotations: Mapping[str, str], online: CPUSet | None = None) -> AnnotatedNode:
-    """What the annotations say. CPU sets are checked against `online` where that is known."""
+def read_node_annotations(annotations: Mapping[str, str], topology: Topology | None = None) -> AnnotatedNode:
+    """What the annotations say of a node with this topology. CPU sets are checked against its online CPUs where they are known."""
+    online = None if topology is None else topology.online
     problems: list[str] = []
     system_cpus, system_exclusive, reserved, ratio = "", True, CPUSet(), None
     pools: dict[str, tuple[Pool, ...]] = {}
     try:
         system_cpus, system_exclusive = _read_system_cpus(annotations, online)
-    except (ValueError, msgspec.MsgspecError) as error:
+    except _UNREADABLE as error:
         problems.append(f"annotation {SYSTEM_QOS_KEY}: {error}")
     try:
-        reserved = CPUSet.parse(_reservation.decode(annotations.get(RESERVATION_KEY, "{}")).cpus)
-    except (ValueError, msgspec.MsgspecError) as error:
+        reserved = _read_reservation(annotations, topology)
+    except _UNREADABLE as error:
         problems.append(f"annotation {RESERVATION_KEY}: {error}")
     try:
         ratio = _read_ratio(annotations)
@@ -77,7 +100,7 @@ def read_node_annotations(annotations: Mapping[str, str], online: CPUSet | None 
     for key in (LS_POOLS_KEY, BE_POOLS_KEY):
         try:
             pools[key] = _read_pools(annotations.get(key), online)
-        except (ValueError, msgspec.MsgspecError) as error:
+        except _UNREADABLE as error:
             problems.append(f"annotation {key}: {error}")
     return AnnotatedNode(
         system_cpus,
@@ -108,6 +131,32 @@ def _read_system_cpus(annotations: Mapping[str, str], online: CPUSet | None) -> 
     except ValueError as error:
         raise ValueError(f"cpuset: {error}") from None
     return cpus, said.exclusive is not False
+
+
+def _read_reservation(annotations: Mapping[str, str], topology: Topology | None) -> CPUSet:
+    """`reservedCPUs`, else so many CPUs as `resources.cpu` comes to, rounded up. As koordlet does (pkg/koordlet/statesinformer/impl,
+    getNodeReserved): what is wrong with an amount costs the reservation, and takes no CPU.
+    """
+    said = _reservation.decode(annotations.get(RESERVATION_KEY) or "null")
+    if said is None:
+        return CPUSet()
+    if said.cpus:
+        return CPUSet.parse(said.cpus)
+    try:
+        amount = -(-quantity_milli((said.resources or {}).get("cpu") or 0) // 1000)
+    except ValueError as error:
+        raise ValueError(f"resources.cpu: {error}") from None
+    if amount <= 0:
+        return CPUSet()
+    if topology is None:
+        raise ValueError(f"resources.cpu: no CPUs are reserved, for the node's CPUs are not known; expected {amount}")
+    cpus = topology.packed(amount)
+    if cpus is None:
+        online = len(topology.online)
+        raise ValueError(
+            f"resources.cpu: no CPUs are reserved; expected at most {online}, which are online, got {amount}"
+        )
+    return cpus
 
 
 def _read_ratio(annotations: Mapping[str, str]) -> Fraction | None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 
 from koordnri.model.cpuset import CPUSet
+
+_LEVELS = ("socket", "numa", "core", "cpu")
+"""Of a machine, the largest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class CPU:
-    """One logical CPU. `core`, `l3`, `numa` and `socket` are numbers unique on the node."""
+    """One logical CPU. `core`, `l3`, `numa` and `socket` are numbers unique on the node; they need not count without gaps."""
 
     cpu: int
     core: int
@@ -29,6 +35,28 @@ class Topology:
     def of(cls, cpus: list[CPU]) -> Topology:
         ordered = tuple(sorted(cpus, key=lambda c: c.cpu))
         return cls(ordered, CPUSet(c.cpu for c in ordered))
+
+    def packed(self, count: int) -> CPUSet | None:
+        """So many CPUs as kubelet and koordlet take them of a whole machine: all sockets that fit, then NUMA nodes, then cores, then
+        single threads; at each step the groups with the fewest CPUs left come first, then those with the lowest numbers. None: there
+        are not so many.
+        """
+        if count > len(self.cpus):
+            return None
+        left, taken = list(self.cpus), CPUSet()
+        for depth in range(1, len(_LEVELS) + 1):
+            levels = [attrgetter(level) for level in _LEVELS[:depth]]
+            rooms = [Counter(map(level, left)) for level in levels]
+
+            def order(cpu: CPU, levels: list[attrgetter[int]] = levels, rooms: list[Counter[int]] = rooms) -> list[int]:
+                return [n for level, room in zip(levels, rooms, strict=True) for n in (room[level(cpu)], level(cpu))]
+
+            for _, group in groupby(sorted(left, key=order), key=order):
+                cpus = CPUSet(c.cpu for c in group)
+                if len(taken) + len(cpus) <= count:
+                    taken |= cpus
+            left = [c for c in left if c.cpu not in taken]
+        return taken
 
     @classmethod
     def regular(cls, sockets: int, numa_per_socket: int, cores_per_numa: int, threads_per_core: int) -> Topology:

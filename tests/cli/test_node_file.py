@@ -34,6 +34,8 @@ def test_all_keys() -> None:
         memory: 64Gi
         pageSize: 16Ki
         topology: {sockets: 2, numaPerSocket: 1, coresPerNuma: 2, threadsPerCore: 2}
+        isolatedCPUs: 6-7
+        podsCPUs: 1-7
         cgroup: {version: 1, driver: cgroupfs}
         kubelet: {cpuManagerPolicy: static, reservedCPUs: 0-1}
         resctrl: {vendor: amd, cbmMask: 7ff, numClosids: 8, cacheIDs: [0, 4], groups: [BE]}
@@ -46,7 +48,8 @@ def test_all_keys() -> None:
     assert node.topology is not None
     assert [(c.core, c.numa, c.socket) for c in node.topology.cpus] == [(0, 0, 0), (1, 0, 0), (2, 1, 1), (3, 1, 1)] * 2
     assert (node.cgroup_version, node.cgroup_driver) == (1, "cgroupfs")
-    assert (node.kubelet_cpu_policy, node.reserved_cpus) == ("static", CPUSet([0, 1]))
+    assert (node.kubelet_cpu_policy, node.kubelet_reserved) == ("static", CPUSet([0, 1]))
+    assert (str(node.isolated_cpus), str(node.pods_cpus)) == ("6-7", "1-7")
     assert node.resctrl is not None
     assert (node.resctrl.vendor, node.resctrl.cbm_mask, node.resctrl.num_closids) == ("amd", 0x7FF, 8)
     assert (node.resctrl.cache_ids, node.resctrl.groups) == ((0, 4), frozenset({"BE"}))
@@ -55,6 +58,24 @@ def test_all_keys() -> None:
     assert node.block_devices == {"/dev/sda": "8:0"}
     assert node.system_cpus == "0"
     assert node.problems == ()
+
+
+def test_annotations_tell_what_they_tell_the_daemon() -> None:
+    node = load_node(
+        """
+        topology: {coresPerNuma: 4, threadsPerCore: 2}
+        kubelet: {reservedCPUs: "7"}
+        annotations:
+          node.koordinator.sh/reservation: '{"resources":{"cpu":"2"}}'
+          node.koordinator.sh/system-qos-resource: '{"cpuset":"1","cpusetExclusive":false}'
+          node.koordinator.sh/cpu-normalization-ratio: "1.20"
+          node.koordinator.sh/cpu-shared-pools: '[{"cpuset":"0-7"}]'
+        """
+    )
+    assert (str(node.reserved_cpus), str(node.kubelet_reserved)) == ("0,4", "7")
+    assert (node.system_cpus, node.system_exclusive) == ("1", False)
+    assert node.normalization_ratio == Fraction(6, 5)
+    assert node.ls_pools == (Pool(0, 0, "0-7"),)
 
 
 def test_json_will_do() -> None:
@@ -156,6 +177,13 @@ def test_a_bad_annotation_is_a_problem_and_no_mistake() -> None:
         (
             "kubelet: {reservedCPUs: 0-x}",
             ['kubelet.reservedCPUs: "x" at position 0 of "0-x": expected a CPU number 0..8191'],
+        ),
+        (
+            "topology: {coresPerNuma: 4}\nisolatedCPUs: 3-4\npodsCPUs: x",
+            [
+                "isolatedCPUs: expected CPUs of 0-3, which are online, got 4",
+                'podsCPUs: "x" at position 0 of "x": expected a CPU number 0..8191',
+            ],
         ),
         (
             '{topology: {coresPerNuma: 4}, sharePools: [{cpuset: "0-3"}, {cpuset: "2-5"}]}',

@@ -54,6 +54,28 @@ def test_the_driver_is_told_by_kubelets_directory_else_by_systemd(
     assert read_node(tmp_path, "n").cgroup_driver == driver
 
 
+@pytest.mark.parametrize(
+    ("version", "files", "cpus"),
+    [
+        (2, {"kubepods/cpuset.cpus.effective": "0-1\n", "kubepods/cpuset.cpus": "\n"}, "0-1"),
+        (2, {"kubepods.slice/cpuset.cpus.effective": "0-7\n", "cpuset.cpus.effective": "0-15\n"}, "0-7"),
+        (2, {"kubepods/cpu.max": "max 100000\n"}, "None"),
+        (2, {}, "None"),
+        (1, {"cpuset/kubepods/cpuset.effective_cpus": "0-1\n", "cpuset/kubepods/cpuset.cpus": "0-3\n"}, "0-1"),
+        (1, {"cpuset/kubepods.slice/cpuset.cpus": "0-3\n"}, "0-3"),
+        (1, {"cpuset/kubepods/cpuset.effective_cpus": "\n", "cpuset/kubepods/cpuset.cpus": "\n"}, "None"),
+        (1, {"cpu/kubepods/cpu.shares": "2\n"}, "None"),
+    ],
+)
+def test_the_cpus_of_all_pods_are_those_that_their_cgroup_really_has(
+    tmp_path: Path, version: int, files: dict[str, str], cpus: str
+) -> None:
+    tree = HostTree(tmp_path).cgroup_v1() if version == 1 else HostTree(tmp_path).cgroup_v2()
+    for path, text in files.items():
+        tree.write(f"sys/fs/cgroup/{path}", text)
+    assert str(read_node(tmp_path, "n").pods_cpus) == cpus
+
+
 def v2_files(tree: HostTree) -> set[str]:
     """Without what every cgroup has."""
     return set(read_node(tree.root, "n").cgroup_files - set(BASE_FILES))

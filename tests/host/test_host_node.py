@@ -103,7 +103,7 @@ def test_a_directory_in_place_of_any_file_costs_that_fact_only(tmp_path: Path) -
 def test_a_broken_sysfs_is_told_in_few_lines(tmp_path: Path) -> None:
     tree = HostTree(tmp_path).cpus(Topology.regular(1, 1, 64, 1))
     for cpu in range(64):
-        tree.write(f"sys/devices/system/cpu/cpu{cpu}/topology/core_id", "broken\n")
+        tree.write(f"sys/devices/system/cpu/cpu{cpu}/topology/physical_package_id", "broken\n")
     problems = read_node(tmp_path, "n").problems
     assert len(problems) == MOST_PROBLEMS + 1
     assert problems[-1].startswith("and ")
@@ -123,6 +123,16 @@ def test_a_cpu_that_goes_offline_is_seen_at_once(tmp_path: Path, full: bool) -> 
     assert found.topology is not None
     assert found.topology.online == CPUSet(range(7))
     assert [c.cpu for c in found.topology.cpus] == list(range(7))
+
+
+@pytest.mark.parametrize("full", [True, False])
+@pytest.mark.parametrize(("text", "cpus"), [("0-1\n", "0-1"), ("0-7\n", "0-7"), ("\n", "None"), ("x\n", "None")])
+def test_the_pods_cgroup_is_looked_at_every_time(tmp_path: Path, text: str, cpus: str, full: bool) -> None:
+    tree = whole_host(tmp_path).write("sys/fs/cgroup/kubepods.slice/cpuset.cpus.effective", "2-5\n")
+    node = read_node(tmp_path, "n")
+    assert str(node.pods_cpus) == "2-5"
+    tree.write("sys/fs/cgroup/kubepods.slice/cpuset.cpus.effective", text)
+    assert str(refresh(node, tmp_path, full).pods_cpus) == cpus
 
 
 @pytest.mark.parametrize("full", [True, False])

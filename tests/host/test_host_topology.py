@@ -22,7 +22,7 @@ def snc() -> Topology:
 
 
 def siblings(topology: Topology) -> set[frozenset[int]]:
-    """The cores as sets of CPUs: their numbers move up when a whole core goes."""
+    """The cores as sets of CPUs, whatever their numbers."""
     cores = {cpu.core for cpu in topology.cpus}
     return {frozenset(cpu.cpu for cpu in topology.cpus if cpu.core == core) for core in cores}
 
@@ -71,7 +71,82 @@ def test_cores_of_two_dies_and_sockets_with_the_same_core_id_stay_apart(tmp_path
         tree.core(cpu, core_id=0, package=cpu // 4, die=cpu // 2 % 2)
     topology = read(tree).topology
     assert topology is not None
-    assert [(c.core, c.socket) for c in topology.cpus] == [(0, 0)] * 2 + [(1, 0)] * 2 + [(2, 1)] * 2 + [(3, 1)] * 2
+    assert [(c.core, c.socket) for c in topology.cpus] == [(0, 0)] * 2 + [(2, 0)] * 2 + [(4, 1)] * 2 + [(6, 1)] * 2
+
+
+def in_clusters(tree: HostTree, threads: dict[int, str]) -> HostTree:
+    """ARM or RISC-V with a device tree, Linux >= 6.0: one package, in which core_id starts again in each cluster of four."""
+    tree.write("sys/devices/system/cpu/online", f"{CPUSet(threads)}\n")
+    for cpu, text in threads.items():
+        tree.core(cpu, core_id=cpu % 4, package=0, threads=text)
+    return tree
+
+
+def test_core_ids_that_start_again_in_each_cluster_make_no_threads_of_cores(tmp_path: Path) -> None:
+    node = read(in_clusters(HostTree(tmp_path), {cpu: str(cpu) for cpu in range(8)}))
+    assert node.topology is not None
+    assert [c.core for c in node.topology.cpus] == list(range(8))
+    assert node.threads_per_core == 1
+
+
+def test_cores_of_two_threads_in_clusters_are_told_by_the_list_of_their_threads(tmp_path: Path) -> None:
+    pairs = {cpu: f"{cpu // 2 * 2}-{cpu // 2 * 2 + 1}" for cpu in range(8)}
+    topology = read(in_clusters(HostTree(tmp_path), pairs)).topology
+    assert topology is not None
+    assert [c.core for c in topology.cpus] == [0, 0, 2, 2, 4, 4, 6, 6]
+
+
+@pytest.mark.parametrize("listed", ["0,4", "4"], ids=["still-listed", "no-longer-listed"])
+def test_a_core_whose_first_thread_is_offline_is_called_by_the_other(tmp_path: Path, listed: str) -> None:
+    tree = HostTree(tmp_path).cpus(Topology.regular(1, 1, 4, 2), offline=[0])
+    tree.write("sys/devices/system/cpu/cpu4/topology/thread_siblings_list", f"{listed}\n")
+    node = read(tree)
+    assert node.topology is not None
+    assert [(c.cpu, c.core) for c in node.topology.cpus] == [(1, 1), (2, 2), (3, 3), (4, 4), (5, 1), (6, 2), (7, 3)]
+    assert not [p for p in node.problems if "devices/system" in p]
+
+
+def test_the_list_of_threads_is_found_under_its_younger_name(tmp_path: Path) -> None:
+    tree = in_clusters(HostTree(tmp_path), {cpu: str(cpu) for cpu in range(8)})
+    for cpu in range(8):
+        directory = f"sys/devices/system/cpu/cpu{cpu}/topology"
+        tree.remove(f"{directory}/thread_siblings_list").write(f"{directory}/core_cpus_list", f"{cpu}\n")
+    assert read(tree).threads_per_core == 1
+
+
+def test_without_lists_of_threads_the_core_ids_are_asked(tmp_path: Path) -> None:
+    whole = Topology.regular(2, 1, 2, 2)
+    tree = HostTree(tmp_path).cpus(whole)
+    for cpu in range(8):
+        tree.remove(f"sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
+    assert read(tree).topology == whole
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("\n", 'expected a list with CPU 0 in it, got ""'),
+        ("1\n", 'expected a list with CPU 0 in it, got "1"'),
+        ("0-x\n", '"x" at position 0 of "0-x": expected a CPU number 0..8191'),
+    ],
+)
+def test_a_list_of_threads_that_cannot_be_is_told_and_the_core_id_asked(
+    tmp_path: Path, text: str, problem: str
+) -> None:
+    path = "sys/devices/system/cpu/cpu0/topology/thread_siblings_list"
+    node = read(HostTree(tmp_path).cpus(Topology.regular(1, 1, 2, 1)).write(path, text))
+    assert node.topology == Topology.regular(1, 1, 2, 1)
+    assert f"{tmp_path}/{path}: {problem}" in node.problems
+
+
+@pytest.mark.parametrize(("text", "cpus"), [("2-3\n", "2-3"), ("\n", ""), ("0-x\n", ""), (None, "")])
+def test_cpus_that_the_kernels_command_line_isolates(tmp_path: Path, text: str | None, cpus: str) -> None:
+    tree = HostTree(tmp_path).cpus(Topology.regular(1, 1, 4, 1))
+    if text is not None:
+        tree.write("sys/devices/system/cpu/isolated", text)
+    node = read(tree)
+    assert str(node.isolated_cpus) == cpus
+    assert any("isolated: " in p for p in node.problems) is (text == "0-x\n")
 
 
 def test_a_kernel_without_numa_is_one_node(tmp_path: Path) -> None:
@@ -118,7 +193,8 @@ def test_a_cpu_without_topology_is_a_core_of_its_own_and_a_problem(tmp_path: Pat
     assert len({c.core for c in node.topology.cpus}) == 4
     assert str(node.topology.online) == "0-3"
     assert [p for p in node.problems if "cpu[2-3]/topology" in p] == [
-        f"{tmp_path}/sys/devices/system/cpu/cpu[2-3]/topology: expected core_id and physical_package_id, found nothing"
+        f"{tmp_path}/sys/devices/system/cpu/cpu[2-3]/topology: expected physical_package_id, found nothing",
+        f"{tmp_path}/sys/devices/system/cpu/cpu[2-3]/topology: expected thread_siblings_list or core_id, found nothing",
     ]
 
 

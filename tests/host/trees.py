@@ -58,16 +58,20 @@ class HostTree:
         for cpu in here:
             first = min(c.core for c in topology.cpus if c.socket == cpu.socket)
             # Twice the number: core_id starts again in each socket and has gaps.
-            self.core(cpu.cpu, core_id=(cpu.core - first) * 2, package=cpu.socket)
+            threads = str(CPUSet(c.cpu for c in here if c.core == cpu.core))
+            self.core(cpu.cpu, core_id=(cpu.core - first) * 2, package=cpu.socket, threads=threads)
             self._caches(cpu, here, l3_id, l3)
         for node in sorted({cpu.numa for cpu in topology.cpus}) if numa else ():
             self.numa_node(node, CPUSet(cpu.cpu for cpu in here if cpu.numa == node))
         return self
 
-    def core(self, cpu: int, *, core_id: int, package: int, die: int = 0) -> HostTree:
+    def core(self, cpu: int, *, core_id: int, package: int, die: int = 0, threads: str | None = None) -> HostTree:
+        """`threads`: the kernel's list of the core's CPUs; None: there is no such file."""
         directory = f"sys/devices/system/cpu/cpu{cpu}/topology"
         self.write(f"{directory}/core_id", f"{core_id}\n")
         self.write(f"{directory}/die_id", f"{die}\n")
+        if threads is not None:
+            self.write(f"{directory}/thread_siblings_list", f"{threads}\n")
         return self.write(f"{directory}/physical_package_id", f"{package}\n")
 
     def cache(self, cpu: int, index: int, *, level: int, shared: str, number: int | None) -> HostTree:
@@ -203,4 +207,5 @@ def whole_host(root: Path) -> HostTree:
         .mapped("dm-0", "253:0", "vg0-root")
         .meminfo(16_318_480)
         .cpu_manager("static")
+        .write("sys/devices/system/cpu/isolated", "\n")
     )

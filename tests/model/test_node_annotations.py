@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import pytest
 
-from koordnri.model import CPUSet
+from koordnri.model import CPUSet, NodeState
 from koordnri.model.node import Pool
 from koordnri.model.node_annotations import (
     BE_POOLS_KEY,
@@ -17,12 +17,14 @@ from koordnri.model.node_annotations import (
     AnnotatedNode,
     read_node_annotations,
 )
+from koordnri.model.topology import Topology
 
-ONLINE = CPUSet(range(16))
+NODE = Topology.regular(1, 2, 4, 2)
+"""CPUs 0-15, of which n and n + 8 are a core."""
 
 
 def test_nothing_told() -> None:
-    assert read_node_annotations({"other": "x"}, ONLINE) == AnnotatedNode()
+    assert read_node_annotations({"other": "x"}, NODE) == AnnotatedNode()
 
 
 def test_everything_told() -> None:
@@ -34,7 +36,7 @@ def test_everything_told() -> None:
             LS_POOLS_KEY: '[{"socket":0,"node":0,"cpuset":"0-7"},{"socket":0,"node":1,"cpuset":"8-15"}]',
             BE_POOLS_KEY: '[{"socket":0,"node":0,"cpuset":"0-7"}]',
         },
-        ONLINE,
+        NODE,
     )
     assert told == AnnotatedNode(
         "0-1", False, CPUSet([15]), Fraction(6, 5), (Pool(0, 0, "0-7"), Pool(0, 1, "8-15")), (Pool(0, 0, "0-7"),), ()
@@ -71,9 +73,76 @@ def test_no_ratio(text: str) -> None:
     ],
 )
 def test_a_mistake_costs_its_own_field_only(key: str, text: str, problem: str) -> None:
-    told = read_node_annotations({NORMALIZATION_RATIO_KEY: "1.5", key: text}, ONLINE)
+    told = read_node_annotations({NORMALIZATION_RATIO_KEY: "1.5", key: text}, NODE)
     assert told == AnnotatedNode(normalization_ratio=Fraction(3, 2), problems=(f"annotation {key}: {problem}",))
 
 
 def test_without_a_topology_any_cpu_may_exist() -> None:
     assert read_node_annotations({SYSTEM_QOS_KEY: '{"cpuset":"100"}'}).system_cpus == "100"
+
+
+@pytest.mark.parametrize(
+    ("text", "cpus"),
+    [
+        ('{"resources":{"cpu":"2"}}', "0,8"),
+        ('{"resources":{"cpu":"1500m"}}', "0,8"),
+        ('{"resources":{"cpu":2,"memory":"1Gi"}}', "0,8"),
+        ('{"resources":{"cpu":"3"}}', "0-1,8"),
+        ('{"resources":{"cpu":"8"}}', "0-3,8-11"),
+        ('{"resources":{"cpu":"10"}}', "0-4,8-12"),
+        ('{"resources":{"cpu":"2"},"applyPolicy":"ReservedCPUsOnly"}', "0,8"),
+        ('{"resources":{"cpu":"2"},"reservedCPUs":"15"}', "15"),
+        ('{"resources":{"cpu":"2"},"reservedCPUs":null}', "0,8"),
+        ('{"resources":{"cpu":"0"}}', ""),
+        ('{"resources":{"cpu":"-1"}}', ""),
+        ('{"resources":{"memory":"1Gi"}}', ""),
+        ('{"resources":null}', ""),
+        ("{}", ""),
+        ("null", ""),
+        ("", ""),
+    ],
+)
+def test_a_reservation_by_quantity_takes_whole_cores_first_as_koordlet_does(text: str, cpus: str) -> None:
+    told = read_node_annotations({RESERVATION_KEY: text}, NODE)
+    assert told == AnnotatedNode(reserved_cpus=CPUSet.parse(cpus))
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('{"resources":{"cpu":"two"}}', 'resources.cpu: expected a quantity such as 500m, 2 or 1Gi, got "two"'),
+        ('{"resources":{"cpu":["2"]}}', "resources.cpu: expected a quantity such as 500m, 2 or 1Gi, got \"['2']\""),
+        (
+            '{"resources":{"cpu":"17"}}',
+            "resources.cpu: no CPUs are reserved; expected at most 16, which are online, got 17",
+        ),
+    ],
+)
+def test_a_reservation_that_cannot_be_made_takes_no_cpu_and_is_told(text: str, problem: str) -> None:
+    told = read_node_annotations({RESERVATION_KEY: text}, NODE)
+    assert told == AnnotatedNode(problems=(f"annotation {RESERVATION_KEY}: {problem}",))
+
+
+def test_a_quantity_cannot_be_reserved_where_no_cpus_are_known() -> None:
+    told = read_node_annotations({RESERVATION_KEY: '{"resources":{"cpu":"2"}}'})
+    assert told.reserved_cpus == CPUSet()
+    assert told.problems == (
+        f"annotation {RESERVATION_KEY}: resources.cpu: no CPUs are reserved, for the node's CPUs are not known; expected 2",
+    )
+
+
+@pytest.mark.parametrize("key", [SYSTEM_QOS_KEY, RESERVATION_KEY, LS_POOLS_KEY, BE_POOLS_KEY])
+def test_brackets_in_brackets_without_end_cost_their_annotation_only(key: str) -> None:
+    deep = '{"x":' * 20_000 + "1" + "}" * 20_000
+    told = read_node_annotations({NORMALIZATION_RATIO_KEY: "1.5", key: f"[{deep}]" if "pools" in key else deep}, NODE)
+    assert told.normalization_ratio == Fraction(3, 2)
+    assert len(told.problems) == 1
+    assert told.problems[0].startswith(f"annotation {key}: ")
+
+
+def test_what_is_annotated_is_put_over_the_node() -> None:
+    node = NodeState(topology=NODE, system_cpus="7", ls_pools=(Pool(0, 0, "1"),), problems=("before",))
+    told = read_node_annotations({RESERVATION_KEY: '{"resources":{"cpu":"2"}}', NORMALIZATION_RATIO_KEY: "?"}, NODE)
+    found = told.applied(node)
+    assert (found.reserved_cpus, found.system_cpus, found.ls_pools) == (CPUSet([0, 8]), "", ())
+    assert found.problems == ("before", *told.problems)

@@ -41,3 +41,29 @@ def test_cpus_are_kept_in_order_with_holes():
     topology = Topology.of([CPU(9, 1, 0, 0, 0), CPU(2, 0, 0, 0, 0)])
     assert [c.cpu for c in topology.cpus] == [2, 9]
     assert str(topology.online) == "2,9"
+
+
+BIG_LITTLE = Topology.of([CPU(n, n // 2 * 2 if n < 4 else n, 0, 0, 0) for n in range(6)])
+"""Two cores of two threads, two cores of one."""
+UNEQUAL = Topology.of([CPU(n, n, 0, 0 if n < 4 else 1, 0 if n < 4 else 1) for n in range(6)])
+"""A socket of four CPUs, one of two."""
+
+
+@pytest.mark.parametrize(
+    ("topology", "count", "cpus"),
+    [
+        pytest.param(Topology.regular(1, 1, 4, 2), 2, "0,4", id="a-core"),
+        pytest.param(Topology.regular(1, 1, 4, 2), 1, "0", id="a-thread"),
+        pytest.param(Topology.regular(1, 1, 4, 2), 3, "0-1,4", id="a-core-and-a-thread"),
+        pytest.param(Topology.regular(1, 1, 4, 2), 8, "0-7", id="all"),
+        pytest.param(Topology.regular(1, 1, 4, 2), 9, "None", id="more-than-all"),
+        pytest.param(Topology.regular(1, 1, 4, 2), 0, "", id="none"),
+        pytest.param(Topology.regular(1, 2, 2, 2), 6, "0-2,4-6", id="a-numa-node-and-a-core"),
+        pytest.param(Topology.regular(2, 2, 1, 2), 6, "0-2,4-6", id="a-socket-and-a-numa-node"),
+        pytest.param(UNEQUAL, 2, "4-5", id="a-small-socket-that-fits"),
+        pytest.param(UNEQUAL, 1, "4", id="the-socket-with-the-least"),
+        pytest.param(BIG_LITTLE, 1, "4", id="a-core-of-one-thread"),
+    ],
+)
+def test_cpus_are_packed_as_kubelet_and_koordlet_do(topology, count, cpus):
+    assert str(topology.packed(count)) == cpus
