@@ -31,7 +31,7 @@ MODULES = ("drivers/block/virtio_blk", "fs/overlayfs/overlay")
 """Modules that the initrd loads; neither depends on another, and ext4 and virtio's bus are built in."""
 ROOT_PACKAGES = [
     *("base-files", "base-passwd", "bash", "coreutils", "dash", "findutils", "grep", "gzip", "libc-bin", "sed", "tar"),
-    *("util-linux", "mount", "iproute2", "procps", "systemd", "systemd-sysv", "dbus", "python3", "runc"),
+    *("util-linux", "mount", "iproute2", "procps", "systemd", "systemd-sysv", "dbus", "python3", "runc", "crun"),
     "libstdc++6",  # of grpcio's wheel
 ]
 TEST_PACKAGES = ("pytest", "grpcio")
