@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from koordnri.ledger import Entry
 from koordnri.model import Container, Decision, Event, Pod, Setting
 from koordnri.model.decision import HookError
 
@@ -54,6 +55,18 @@ class DecisionLog:
     def refused(self, pod: Pod, container: Container, event: Event, decision: Decision) -> None:
         """The runtime is told to refuse the container: nothing of the decision reaches it."""
         self._tell(pod, container, event, decision)
+
+    def never_started(self, pod: Pod | None, entry: Entry) -> None:
+        """Its creation was answered, and then it was removed without a start: another plugin's conflict, an OCI runtime's refusal, or
+        its pod was deleted meanwhile. Only the runtime's own log tells which.
+        """
+        self._log.warning(
+            "container_never_started",
+            pod=f"{pod.namespace}/{pod.name}" if pod is not None else entry.pod_id,
+            container=entry.name,
+            id=entry.id,
+            sent=sorted(entry.sent),
+        )
 
     def decided_again(self, pod: Pod, container: str, decision: Decision) -> None:
         """The reconciler decided, and something went wrong; it does so again and again, and the same is told once."""

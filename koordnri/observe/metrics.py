@@ -89,6 +89,11 @@ class DaemonCollector(Collector):
             "Events answered incomplete because the hooks' budget was used up",
             handler.overruns,
         )
+        yield _counter(
+            "koordnri_containers_never_started",
+            "Containers whose creation was answered and that were removed before they had started",
+            handler.never_started,
+        )
         runtime = GaugeMetricFamily(
             "koordnri_runtime_info", "The runtime that we are registered with", labels=["name", "version", "nri"]
         )

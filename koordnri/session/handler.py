@@ -79,6 +79,8 @@ class EventHandler(Decider):
         """puts a container's first process into a resctrl group; set before the first event, or never"""
         self.cpus: OwnCPUs | None = None
         """set before the first event, or never"""
+        self.never_started = 0
+        """containers whose creation was answered and that were removed before they had started"""
         self._pods = Pods(ledger, specs, overlay)
         self._changed = changed
         self._recorder = recorder
@@ -269,7 +271,15 @@ class EventHandler(Decider):
 
     def _remove_container(self, message: views.RemoveContainerRequest | views.StateChangeEvent) -> Callable[[], None]:
         container_id = message.container.id
-        return lambda: self.ledger.forget_container(container_id)
+
+        def settle() -> None:
+            entry = self.ledger.container(container_id)
+            self.ledger.forget_container(container_id)
+            if entry is not None and not entry.started:
+                self.never_started += 1
+                self.observer.never_started(self.ledger.pod(entry.pod_id), entry)
+
+        return settle
 
     # -- pods ---------------------------------------------------------------------------------------------------------
 

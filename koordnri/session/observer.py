@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from koordnri.ledger import Entry
 from koordnri.model import Container, Decision, Event, Pod
 
 
@@ -15,3 +16,6 @@ class Observer(Protocol):
 
     def refused(self, pod: Pod, container: Container, event: Event, decision: Decision) -> None:
         """A hook that must not fail has failed: the runtime is about to be told to refuse the container."""
+
+    def never_started(self, pod: Pod | None, entry: Entry) -> None:
+        """A container was removed that we had answered for and that never started. The pod is None when it has gone before."""

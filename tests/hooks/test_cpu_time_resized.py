@@ -45,6 +45,9 @@ class Silent:
     def refused(self, *_: Any) -> None:
         pass
 
+    def never_started(self, *_: Any) -> None:
+        pass
+
 
 class Machine:
     """One LS pod with one container on one node: kubelet, runtime and kernel go on while the daemon comes and goes.

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from koordnri.ledger import Entry
 from koordnri.model import Container, Decision, Event, Pod, fields
 from koordnri.model.decision import HookError, Setting
 from koordnri.model.resources import NOTHING
@@ -43,6 +44,17 @@ def test_fields_are_counted_by_hook_name_and_route_never_by_key() -> None:
     log.decided(POD, CONTAINER, Event.CREATE, decision())
     log.decided(POD, CONTAINER, Event.CREATE, decision())
     assert log.fields == {("cfs_quota", "cpu.quota", "adjust"): 2, ("gpu", "env", "adjust"): 4}
+
+
+def test_a_container_that_never_started_is_a_warning_with_what_it_was_sent() -> None:
+    heard, entry = Heard(), Entry("c1", "app", "p1", NOTHING)
+    entry.sent = {"cpu.quota": (-1, "adjust")}
+    DecisionLog(heard).never_started(POD, entry)
+    DecisionLog(heard).never_started(None, entry)
+    assert heard.lines == [
+        ("warning", "container_never_started", {"pod": pod, "container": "app", "id": "c1", "sent": ["cpu.quota"]})
+        for pod in ("shop/web", "p1")
+    ]
 
 
 def test_an_error_is_a_warning_that_names_pod_container_hook_and_fault() -> None:

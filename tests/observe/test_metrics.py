@@ -18,6 +18,7 @@ METRICS = {
     "koordnri_connections_lost": ("counter", {()}),
     "koordnri_events": ("counter", {("event", "outcome")}),
     "koordnri_chain_overruns": ("counter", {()}),
+    "koordnri_containers_never_started": ("counter", {()}),
     "koordnri_runtime_info": ("gauge", {("name", "nri", "version")}),
     "koordnri_log_lines_lost": ("counter", {()}),
     "koordnri_hook_duration_seconds": ("histogram", {("hook",), ("hook", "le")}),

@@ -59,6 +59,9 @@ class Observed:
     def refused(self, pod: Any, container: Any, event: Event, decision: Any) -> None:
         self.told.append(("refused", pod.name, container.name, decision))
 
+    def never_started(self, pod: Any, entry: Any) -> None:
+        self.told.append(("never started", pod.name if pod else "", entry.name, None))
+
 
 class Node:
     """The handler, and what the runtime keeps: pods, and containers with the spec that adjustments and updates made of it."""
@@ -348,6 +351,19 @@ def test_the_end_of_a_pod_and_of_a_container_is_heard():
     assert node.ledger.counts() == (2, 1)
     node.tell("RemovePodSandbox", api.RemovePodSandboxRequest(pod=api.PodSandbox(id="p2")))
     assert node.ledger.counts() == (1, 0)
+
+
+def test_a_container_that_is_removed_without_having_started_is_counted_and_told():
+    node = Node()
+    node.create(node.pod("p1"), "c1")
+    node.create("p1", "c2")
+    node.tell("StartContainer", api.StartContainerRequest(pod=node.pods["p1"], container=node.containers["c2"]))
+    for gone in ("c1", "c2", "unknown"):
+        node.tell("RemoveContainer", api.RemoveContainerRequest(pod=node.pods["p1"], container=api.Container(id=gone)))
+    assert node.handler.never_started == 1
+    assert [told for told in node.observed.told if told[0] == "never started"] == [
+        ("never started", node.ledger.pod("p1").name, node.containers["c1"].name, None)
+    ]
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,9 @@ class Observer:
     def refused(self, pod: Any, container: Any, event: Event, decision: Any) -> None:
         self.decided_ids.append(("refused", container.id))
 
+    def never_started(self, pod: Any, entry: Any) -> None:
+        self.decided_ids.append(("never started", entry.id))
+
 
 def hook(name: str, order: int, owns: tuple[Any, ...], decide: Callable[[Any], None]) -> Hook:
     """A hook that does what the function does."""
