@@ -87,8 +87,8 @@ class Planner:
         """pods whose cgroup a sweep has seen"""
         self._ours: dict[tuple[str, str], _Seen] = {}
         """(pod, field) → what we know of its file"""
-        self._sums: dict[str, int] = {}
-        """pod → sum of its containers' quotas when it was last decided, as kubelet asked for them; 0 when one has none"""
+        self._quotas: dict[str, dict[str, int]] = {}
+        """pod → name of a container → its quota as kubelet asked for it, 0 for none; who has gone keeps it: he may come back"""
 
     def plan(self, pod: Pod, world: World, writer: Writer, look: Look) -> PodPlan:
         """Decide one pod, and say which of its files are to be gone through.
@@ -223,7 +223,7 @@ class Planner:
         there = {pod.id for pod in self._ledger.pods()} | CLASS_IDS
         self._ours = {key: value for key, value in self._ours.items() if key[0] in there}
         self._there &= there
-        self._sums = {pod_id: total for pod_id, total in self._sums.items() if pod_id in there}
+        self._quotas = {pod_id: quotas for pod_id, quotas in self._quotas.items() if pod_id in there}
 
     def note_before(self, goals: Iterable[Goal], writer: Writer, node: NodeState) -> bool:
         """Note what is in the pods' files that are about to be written for the first time. True when something was noted."""
@@ -276,20 +276,22 @@ class Planner:
         writer: Writer,
         directory: str,
     ) -> dict[str, Any]:
-        """Kubelet's quota of a pod where the file does not tell it, and what kubelet asked for the containers does: their sum.
+        """Kubelet's quota of a pod, worked out from its containers' where the pod's file does not show it: it is their sum.
 
-        So when they were resized and kubelet's new value is by chance the one that we had made of its old one. And when the state
-        directory was lost: what stands there is ours if it is what we would make of the sum, and would else be scaled once more.
+        Case 1: the containers were resized, and kubelet's new value of the pod happens to be the one that we had written. A container
+        that crashed, and is missing or there twice for a while, is no resize: kubelet's value goes by the pod's spec.
+        Case 2: the state directory was lost. The file's value is ours if it is what we would make of the sum.
         """
         name = fields.CPU_QUOTA.name
-        quotas = [c.baseline.cpu_quota or 0 for c in containers]
-        total = sum(quotas) if quotas and min(quotas) > 0 else 0
-        last = self._sums.get(pod.id)
-        self._sums[pod.id] = total
-        if not total or last == total:
+        last = self._quotas.get(pod.id)
+        now = _quotas_by_name(containers, last or {})
+        self._quotas[pod.id] = now
+        total = _sum_of(now)
+        if not total:
             return {}
         if last is not None:
-            if before.get(name) != last:
+            resized = any(last.get(container, quota) != quota for container, quota in now.items())
+            if not resized or before.get(name) != _sum_of(last):
                 return {}
             self._ledger.rebase(pod.id, name, total)
             return {name: total}
@@ -303,6 +305,22 @@ class Planner:
             return {}
         self._ledger.intend(pod.id, {name: total})
         return {name: total}
+
+
+def _quotas_by_name(containers: Iterable[Container], last: Mapping[str, int]) -> dict[str, int]:
+    """Quotas as kubelet asked for them, over those known before. Where two containers of one name disagree, the known one stays."""
+    now: dict[str, int] = {}
+    unclear = set()
+    for container in containers:
+        quota = max(container.baseline.cpu_quota or 0, 0)
+        if now.setdefault(container.name, quota) != quota:
+            unclear.add(container.name)
+    return {**last, **{name: last.get(name, quota) if name in unclear else quota for name, quota in now.items()}}
+
+
+def _sum_of(quotas: Mapping[str, int]) -> int:
+    """The pod's quota: 0, which is none, when one of its containers has none."""
+    return sum(quotas.values()) if all(quotas.values()) else 0
 
 
 def mean_the_same(one: Snapshot, other: Snapshot) -> bool:

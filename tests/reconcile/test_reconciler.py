@@ -299,6 +299,27 @@ def test_a_daemon_that_lost_its_state_directory_scales_no_pod_twice_and_gives_ku
     assert not {"one", "pinned"} & quotas(node).keys(), "no limit may be kubelet's own"
 
 
+def test_a_container_that_crashes_and_is_made_again_is_no_resize_of_its_pod():
+    """On v2, as above. Kubelet's quota of the pod is the sum of those that are to run."""
+    node = FakeNode(2)
+    pod = node.pod("p", cpu_quota=90_000)
+    node.container(pod, "a", cpu_quota=60_000)
+    node.container(pod, "b", cpu_quota=30_000)
+    node.set_policy(**HALVED)
+    node.run_pass()
+    assert quotas(node)["p"] == 45_000
+    node.ledger.forget_container("p-b")
+    node.run_pass("pod")
+    assert (quotas(node)["p"], node.ledger.written("p")["cpu.quota"]) == (45_000, 90_000)
+    node.container(pod, "b", cpu_quota=30_000)
+    node.container(pod, "b-again", cpu_quota=30_000)
+    node.run_pass("pod")
+    assert (quotas(node)["p"], node.ledger.written("p")["cpu.quota"]) == (45_000, 90_000)
+    node.set_policy()
+    node.run_pass()
+    assert quotas(node)["p"] == 90_000
+
+
 def test_a_failing_hooks_fields_stay():
     """It has not said that it wants nothing. The pod is told anew, with annotations that cannot be read."""
     node = busy_node(2)
