@@ -22,6 +22,8 @@ class Status(StrEnum):
     """the cgroup has no such file: version, kernel or controllers do not offer it"""
     REFUSED = "refused"
     """by the kernel, or by us because it would do harm; the error says which and why"""
+    WAITS = "waits"
+    """not written yet: what it needs is another's to write, and will be there soon"""
     DRIFTED_BACK = "drifted-back"
     """the kernel took it, and yet another value reads back: somebody else writes, too, or the kernel took only a part"""
 

@@ -22,6 +22,7 @@ from koordnri.model import UNLIMITED, Field, fields
 BANDWIDTH = (fields.CPU_QUOTA, fields.CPU_PERIOD, fields.CPU_BURST)
 _LIMITS = (fields.MEMORY_LIMIT, fields.MEMORY_HIGH)
 _SWAP_LIMIT = "memory.memsw.limit_in_bytes"
+_V1_BVT = "cpu.bvt_warp_ns"
 
 
 def steps_of(tree: Tree, knobs: Sequence[Knob], in_use: InUse) -> list[Step]:
@@ -251,8 +252,28 @@ class Bandwidth(Step):
             self._check_room(self.wants)
             self._set(self.wants)
         if burst is not None and not burst.done:
+            if self._burst_is_early(burst):
+                self._judge_limits()
+                burst.fail(Failed(Status.WAITS, f"{burst.path}: waits for a quota of {burst.change.value} µs"))
+                return
             burst.write(burst.change.value)
         self._judge()
+
+    def _judge_limits(self) -> None:
+        for knob in self.knobs:
+            if knob is not self._burst:
+                knob.judge()
+
+    def _burst_is_early(self, burst: Knob) -> bool:
+        """Whether the kernel would refuse the burst for the quota that is there. At a resize we hear of the larger limit before the
+        runtime has written it.
+        """
+        quota = self._quota.now
+        if quota is None or not 0 < quota < burst.change.value:
+            return False
+        # Kernels with group identity take more than the quota on v1.
+        beyond = self.tree.version == 1 and self.tree.files.exists(os.path.join(os.path.dirname(burst.path), _V1_BVT))
+        return not beyond
 
     def _check_known(self) -> None:
         """Raises Failed when quota or period cannot be read: it takes both to tell what one of them means."""

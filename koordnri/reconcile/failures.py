@@ -1,4 +1,7 @@
-"""Files that would not take their value: logged at once, tried again a few times, reported if that did not help. Each thing once."""
+"""Files that would not take their value: logged at once, tried again a few times, reported if that did not help. Each thing once.
+
+What only waits for another's write is tried again in silence, and logged and reported together when that never comes.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +50,10 @@ class Failures:
         if len(self._seen) >= MOST_REMEMBERED and key not in self._seen:
             self._seen.clear()
         self._seen[key] = (what, times)
-        if times == 1:
+        waits = failure.status == Status.WAITS
+        hopeless = failure.status not in (Status.REFUSED, Status.DRIFTED_BACK, Status.WAITS)
+        last = 1 if hopeless else len(RETRIES_S) + 1
+        if times == (last if waits else 1):
             self._log.warning(
                 "apply_failed",
                 directory=failure.directory,
@@ -55,8 +61,7 @@ class Failures:
                 error=failure.error,
                 of=failure.container or f"{failure.pod.namespace}/{failure.pod.name}",
             )
-        hopeless = failure.status not in (Status.REFUSED, Status.DRIFTED_BACK)
-        if times == (1 if hopeless else len(RETRIES_S) + 1):
+        if times == last:
             self._report(failure)
         return None if hopeless or times > len(RETRIES_S) else RETRIES_S[times - 1]
 

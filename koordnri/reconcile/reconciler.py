@@ -306,7 +306,7 @@ class Reconciler:
         # What was refused is not recorded either: the runtime would write it without looking at what is in use.
         refused: dict[str, set[str]] = {}
         for goal, outcome in done:
-            if outcome.status is Status.REFUSED:
+            if outcome.status in (Status.REFUSED, Status.WAITS):
                 refused.setdefault(goal.owner.id, set()).add(goal.name)
         updates = {i: left for i, u in updates.items() if (left := u.without(refused.get(i, ()))) is not None}
         if self._cache is not None:
@@ -359,7 +359,7 @@ class Reconciler:
         """Remember what was done; count it; say once what could not be done."""
         status, owner, name = outcome.status, goal.owner, goal.name
         had = self._planner.had(goal)
-        if status is not Status.SAME and status is not Status.GONE:
+        if status not in (Status.SAME, Status.GONE, Status.WAITS):
             self.stats.writes[goal.change.field.name, status.value] += 1
         if status in (Status.SAME, Status.WRITTEN):
             self._planner.verified(goal, outcome.after)

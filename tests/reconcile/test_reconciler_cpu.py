@@ -7,9 +7,13 @@ from typing import Any
 
 import pytest
 
+from koordnri.host.change import Change, Status
+from koordnri.host.writer import Writer
+from koordnri.model import Decision, Pod, Resources, fields
 from koordnri.model.node import MAINLINE_V2_FILES
 from koordnri.model.pod import ContainerSpec, PodSpec
-from tests.host.fake_kernel import Cgroup
+from koordnri.reconcile.failures import RETRIES_S
+from tests.host.fake_kernel import ROOT, Cgroup
 from tests.reconcile.fake_node import HALVED, FakeNode, batch_of
 
 IDLE = {"resource_qos_config": {"clusterStrategy": {"beClass": {"cpuQOS": {"enable": True, "schedIdle": 1}}}}}
@@ -128,3 +132,52 @@ def test_bursts_follow_the_quota_down_and_up_without_a_refusal(version: int, kno
         own = cgroup(node, "kubepods/burstable/shared")
         assert (own.quota, own.burst) == ((quota, burst) if version == 2 else (100_000, burst and 100_000))
     assert node.kernel.violations == []
+
+
+def grown(node: FakeNode, pod: Pod, quota_us: int) -> None:
+    """The runtime has asked about a resize of the pod's only container, and written nothing yet."""
+    entry = node.ledger.containers_of(pod.id)[0]
+    entry.baseline = Resources(cpu_quota=quota_us, cpu_period=100_000)
+    node.ledger.record(entry, Decision())
+
+
+@BOTH
+def test_a_burst_waits_for_the_quota_of_a_resize_without_a_word(version: int) -> None:
+    node = node_with(version, BURST)
+    pod = node.pod("shared", "LS", cpu_quota=100_000)
+    container = cgroup(node, node.container(pod, cpu_quota=100_000))
+    cgroup(node, "kubepods/burstable/shared").quota = 200_000
+    node.run_pass()
+    assert container.burst == 100_000
+
+    grown(node, pod, 200_000)
+    assert [o.status for o in node.run_pass("pod") if o.change.directory.endswith("main")] == [Status.WAITS]
+    assert container.burst == 100_000
+    assert node.reconciler._later, "it is tried again"
+    container.quota = 200_000
+    node.run_pass("pod")
+    assert container.burst == 200_000
+    assert node.warnings() == []
+    assert not node.reconciler.stats.failures
+
+
+def test_a_burst_whose_quota_never_comes_is_told_in_the_end() -> None:
+    node = node_with(2, BURST)
+    pod = node.pod("shared", "LS", cpu_quota=200_000)
+    node.container(pod, cpu_quota=100_000)
+    grown(node, pod, 200_000)
+    for _ in RETRIES_S:
+        node.run_pass("pod")
+        assert node.warnings() == []
+    node.run_pass("pod")
+    (warning,) = node.warnings()
+    assert "waits for a quota of 200000" in warning["error"]
+
+
+def test_a_kernel_with_group_identity_takes_a_burst_above_the_quota_and_is_asked() -> None:
+    node = node_with(1, {}, group_identity=True)
+    node.kernel.cgroups["kubepods/p"] = Cgroup(quota=100_000)
+    change = Change("kubepods/p", fields.CPU_BURST, "", 200_000)
+    assert Writer(ROOT, 1, node.kernel).apply([[change]])[0].status is Status.REFUSED, "by this fake kernel, not by us"
+    node.kernel.group_identity = False
+    assert Writer(ROOT, 1, node.kernel).apply([[change]])[0].status is Status.WAITS
