@@ -22,7 +22,7 @@ CLASS_IDS = frozenset(f"class:{qos.value}" for qos in KubeQoS) | {ROOT_ID}
 class Entry:
     """One container: whose it is, what kubelet asked for, what the runtime was told, what its files hold."""
 
-    __slots__ = ("baseline", "files", "id", "name", "pod_id", "sent", "started", "under")
+    __slots__ = ("baseline", "drifted", "files", "id", "name", "pod_id", "sent", "started", "under")
 
     def __init__(self, id: str, name: str, pod_id: str, baseline: Resources) -> None:
         self.id = id
@@ -34,6 +34,8 @@ class Entry:
         `write` stands here too, until its file is written."""
         self.files: dict[str, Any] = {}
         """name of the field → value that its file had when the reconciler looked last"""
+        self.drifted: frozenset[str] = frozenset()
+        """fields whose file somebody else had written: he may have done so through the runtime, which has his value stored then"""
         self.started = True
         """False between its creation and its start: meanwhile the OCI runtime makes its cgroup, with what we sent"""
         self.under: object = None
@@ -190,6 +192,13 @@ class Ledger:
             if (entry := self._containers.get(container_id)) is not None:
                 entry.files.pop(name, None)
 
+    def drifted(self, container_id: str, name: str) -> None:
+        """A container's file had lost its value, and has it again."""
+        with self._lock:
+            self.edits += 1
+            if (entry := self._containers.get(container_id)) is not None:
+                entry.drifted |= {name}
+
     def wrote(self, owner_id: str, name: str, before: Any) -> None:
         """A file was written, and reads back as wanted."""
         with self._lock:
@@ -253,6 +262,7 @@ class Ledger:
                 return  # gone meanwhile
             entry.files.clear()
             entry.sent.update((name, (value, RECORD)) for name, value in values.items())
+            entry.drifted -= values.keys()
             note = note or Note(entry.baseline)
             self._moved[container_id] = note.followed_by(note.asked, values)
         self._on_moved()

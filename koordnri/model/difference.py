@@ -11,7 +11,7 @@ looks like kubelet's.
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from koordnri.model import fields
@@ -67,11 +67,16 @@ def through_runtime(settings: Iterable[Setting]) -> dict[str, int | str]:
 
 
 def unrecorded(
-    decision: Decision, baseline: Resources, sent: Mapping[str, tuple[Any, str]], node: NodeState
+    decision: Decision,
+    baseline: Resources,
+    sent: Mapping[str, tuple[Any, str]],
+    node: NodeState,
+    drifted: Container[str] = (),
 ) -> list[Setting]:
     """What an update must carry so that the runtime's stored spec agrees with the decision.
 
-    sent   name of the field → (value, route) that the runtime was told last
+    sent      name of the field → (value, route) that the runtime was told last
+    drifted   names of fields that somebody else may have stored there since
     """
     missing = []
     for name, setting in decision.settings.items():
@@ -79,7 +84,7 @@ def unrecorded(
             continue
         told = sent.get(name)
         has = told[0] if told is not None and told[1] != WRITE else baseline_value(setting.field, baseline, node)
-        if not agree(setting.field, has, setting.value):
+        if name in drifted or not agree(setting.field, has, setting.value):
             missing.append(setting)
     for name, (value, route) in sent.items():
         field, key = split_name(name)

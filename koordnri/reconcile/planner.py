@@ -141,7 +141,7 @@ class Planner:
             names = {*entry.sent, *self._ledger.written(entry.id)}
             back = back_to_baseline(directory, names, decision, entry.baseline, node)
             goals += [Goal(entry, n, c, True) for n, c in back.items()]
-            if missing := unrecorded(decision, entry.baseline, entry.sent, node):
+            if missing := unrecorded(decision, entry.baseline, entry.sent, node, entry.drifted):
                 updates[entry.id] = Update(entry.id, pod.id, tuple(missing))
         return PodPlan(goals if there else [], updates, decisions, groups, kubelets)
 

@@ -369,10 +369,14 @@ class Reconciler:
             elif status is Status.WRITTEN:
                 if drifts and had:
                     self.stats.drift[goal.change.field.name] += 1
+                    if not isinstance(owner, Pod) and goal.change.field.update:
+                        self._ledger.drifted(owner.id, name)
+                        self._later.append((self._monotonic(), owner.pod_id))  # to be recorded again
                 self._ledger.wrote(owner.id, name, outcome.before)
         elif status is not Status.GONE:
             self._planner.missed(goal, outcome.after)
-            self.stats.failures[goal.change.field.name, "write", status.value] += 1
+            if status is not Status.WAITS:
+                self.stats.failures[goal.change.field.name, "write", status.value] += 1
             if not goal.restores and outcome.after is not None and outcome.after != outcome.before:
                 self._ledger.wrote(owner.id, name, outcome.before)  # a part of the way; to be taken back all the same
             pod, container = (owner, "") if isinstance(owner, Pod) else (pods[owner.pod_id], owner.name)

@@ -150,6 +150,29 @@ def test_what_was_recorded_and_is_not_decided_any_more_is_recorded_back():
     assert scene.recorder.unrecorded == 0
 
 
+def test_what_somebody_else_changed_is_recorded_once_more_when_it_is_healed():
+    """Another plugin's update went through the runtime: its value is stored there."""
+    scene = Scene()
+    scene.decide(**HALVED)
+    scene.until_idle()
+    scene.decide()
+    scene.decide(**HALVED)
+    scene.node.run_pass("sweep")
+    scene.batches.clear()
+    container, reconciler = scene.node.kernel.cgroups["kubepods/burstable/p/p-c0"], scene.node.reconciler
+    container.quota, scene.stored["p-c0"] = 10_000, {"cpu.quota": 10_000}
+    scene.node.run_pass("sweep")
+    assert container.quota == HALF
+    assert reconciler._due_later() == {"p"}, "and not at the next sweep only"
+    scene.node.run_pass("pod")
+    assert scene.recorder.unrecorded == 1
+    scene.until_idle()
+    assert (scene.batches, scene.stored) == ([["p-c0"]], {"p-c0": {"cpu.quota": HALF}})
+    scene.node.run_pass("pod")
+    scene.node.run_pass("sweep")
+    assert scene.recorder.unrecorded == 0
+
+
 def test_what_the_creation_carried_needs_no_record():
     scene = Scene(0)
     scene.node.set_policy(**HALVED)
