@@ -90,10 +90,8 @@ def test_a_comparison_knows_what_was_in_the_files_of_the_classes_before_us(asked
 def test_a_comparison_reads_what_kubelet_set_on_pods_and_classes(asked):
     cgroups = asked.node.kernel.cgroups
     cgroups["kubepods/burstable/a"].low, cgroups["kubepods/burstable"].low = 4 * MIB, 6 * MIB
-    cgroups["kubepods/besteffort"].idle = 1
     policy = {
         "lsClass": {"memoryQOS": {"enable": True, "minLimitPercent": 50, "lowLimitPercent": 75}},
-        "beClass": {"cpuQOS": {"enable": True, "schedIdle": 1}},
     }
     found = asked.operator.compare(load_policy(json.dumps({"resource-qos-config": policy}), "a test"), None)
     moves = {(d.kube_class or d.pod, d.container, d.field): (d.before, d.after) for d in found.differences}
@@ -105,7 +103,6 @@ def test_a_comparison_reads_what_kubelet_set_on_pods_and_classes(asked):
         ("Burstable", ""): (6 * MIB, 36 * MIB),
         ("Guaranteed", ""): (0, 36 * MIB),
     }
-    assert ("BestEffort", "", "cpu.idle") not in moves, "it is idle already"
 
 
 def test_a_comparison_knows_the_cpus_that_were_given_and_leaves_them_where_they_are(asked):

@@ -4,7 +4,7 @@ Belongs here: what a container should get, as pure functions of a context. Does 
 import of koordnri but `koordnri.model`. They are found through the entry-point group `koordnri.hooks`, as a third party's are.
 
     10 cpuset     cpu.cpus, cpu.mems
-    20 cfs_quota  cpu.quota, cpu.period, cpu.shares, cpu.burst; cpu.bvt_warp_ns of pods and classes, cpu.idle of BestEffort
+    20 cfs_quota  cpu.quota, cpu.period, cpu.shares, cpu.burst; cpu.bvt_warp_ns of pods and classes, cpu.idle of BE pods
     30 memory     memory.limit, memory.min, memory.low, memory.high, memory.oom.group; watermarks, priorities and page cache of
                   vendors' kernels; of containers, pods and classes
     40 rdt        rdt.closid

@@ -34,7 +34,7 @@ from koordnri.model.fields import CPU_PERIOD, CPU_QUOTA, CPU_SHARES
 from koordnri_hooks.assigned import assigned_cpus
 from koordnri_hooks.batch import batch_of, batches_of
 from koordnri_hooks.cpu_burst import set_burst, set_pod_burst
-from koordnri_hooks.group_identity import set_class_scheduling, set_pod_identity
+from koordnri_hooks.group_identity import NO_WEIGHT, set_class_scheduling, set_pod_identity, set_pod_idle
 from koordnri_hooks.phases import most_together
 
 _Context = ContainerContext | PodContext
@@ -77,13 +77,15 @@ class CFSQuota(Hook):
     def decide_pod(self, ctx: PodContext) -> None:
         """The pod's quota must not cap what its containers get: v1 refuses a child above its parent, v2 silently throttles."""
         set_pod_identity(ctx)
+        idle = set_pod_idle(ctx)
         qos = ctx.pod.qos
         pinned = _pod_pinned(ctx)
         if qos is QoSClass.BE:
             batches = batches_of(ctx.pod, BATCH_CPU)
             if batches:
                 requests = {name: b.request or 0 for name, b in batches.items()}
-                _set_batch(ctx, most_together(ctx.pod, requests), {name: b.limit or 0 for name, b in batches.items()})
+                limits = {name: b.limit or 0 for name, b in batches.items()}
+                _set_batch(ctx, None if idle else most_together(ctx.pod, requests), limits)
             else:
                 ctx.skip(CPU_QUOTA, NO_BATCH)
         elif not pinned:
@@ -96,9 +98,12 @@ class CFSQuota(Hook):
         set_class_scheduling(ctx)
 
 
-def _set_batch(ctx: _Context, request_milli: int, limits_milli: Mapping[str, int]) -> None:
-    """Shares from the request; quota from the limits by container, where 0 is without limit."""
-    ctx.set(CPU_SHARES, milli_to_shares(request_milli), "batch-cpu request")
+def _set_batch(ctx: _Context, request_milli: int | None, limits_milli: Mapping[str, int]) -> None:
+    """Shares from the request, None where it is idle; quota from the limits by container, where 0 is without limit."""
+    if request_milli is None:
+        ctx.skip(CPU_SHARES, NO_WEIGHT)
+    else:
+        ctx.set(CPU_SHARES, milli_to_shares(request_milli), "batch-cpu request")
     threshold = ctx.policy.threshold
     if threshold.enable and threshold.cpu_suppress_policy == "cfsQuota":
         # The besteffort directory's quota is moved under them, and v1 refuses a child above its parent.

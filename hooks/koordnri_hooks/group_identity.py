@@ -11,13 +11,14 @@ where its own class does not:
 An LS pod's annotation `koordinator.sh/cpuQOS` goes before its class, enabled or not. Of other pods it does not count. Of all this
 there is nothing while `policies.cpuPolicy` is coreSched, which koordnri does not do.
 
-cpu.idle (mainline >= 5.15) = 1 stands on BestEffort's class alone, by beClass' schedIdle. The kernel gives an idle cgroup the least
-weight there is and refuses to be told another (EINVAL). So it is nowhere where koordnri sets shares. lsClass' schedIdle is not done:
-kubelet sets Burstable's shares by the pods that come and go. BestEffort's it sets once a minute, always to the same; while idle that
-fails, and with it what kubelet would have set after it in that round. With systemd as driver, systemd then takes cpu.idle back to 0, and
-the next sweep brings it again. Once it is off, the kernel has BestEffort at 1024 shares, until kubelet's next round.
+cpu.idle (mainline >= 5.15) = 1 stands on the cgroups of single BE pods, by beClass' schedIdle, under either cpuPolicy (koordlet: on the
+class, under coreSched only). Never on a class: the kernel refuses shares of an idle cgroup (EINVAL), and a kubelet that cannot set those
+of a class does not start. Never on a pod outside of BestEffort either, whose shares kubelet sets anew when it is resized. The kernel
+gives idle cgroups the least weight there is: they share evenly among themselves, and batch-cpu does not tell them apart. So the shares
+of an idle pod are not set. Once it is not idle any more it has 1024, and gets back what it had before. With systemd as driver, any
+change of the slice's properties takes cpu.idle back to 0; then it is written again.
 
-Source: koordlet.md 2.3, 2.5.
+Source: koordlet.md 2.3, 2.5; kernel/sched/fair.c, sched_group_set_idle.
 """
 
 from __future__ import annotations
@@ -33,7 +34,11 @@ if TYPE_CHECKING:
     from koordnri.policy.qos import CPUQOS, ResourceQOS
 
 CORE_SCHED = "policies.cpuPolicy is coreSched, which koordnri does not do: no group identity beside it"
-NO_IDLE = "schedIdle counts for beClass only: kubelet could not set the shares of an idle class"
+NO_IDLE = "schedIdle counts for pods of beClass only: kubelet must be able to set the shares of all others"
+NO_WEIGHT = "idle (schedIdle of beClass): the kernel takes no shares of an idle cgroup, and idle pods share evenly"
+KUBELETS_SHARES = (
+    "BE, but not of Kubernetes' class BestEffort: kubelet must be able to set its shares when it is resized"
+)
 
 
 def set_pod_identity(ctx: PodContext) -> None:
@@ -53,8 +58,24 @@ def set_pod_identity(ctx: PodContext) -> None:
             ctx.error(error)
 
 
+def set_pod_idle(ctx: PodContext) -> bool:
+    """Decide the pod's cpu.idle. True when it is idle, so that its shares are not to be set."""
+    pod, qos = ctx.pod, ctx.policy.qos
+    of_class = _class_of(pod, qos)
+    if not _idle(of_class):
+        return False
+    if of_class is not qos.be.cpu:
+        ctx.skip(CPU_IDLE, NO_IDLE)
+    elif pod.kube_qos is not KubeQoS.BESTEFFORT:
+        ctx.skip(CPU_IDLE, KUBELETS_SHARES)
+    else:
+        ctx.set(CPU_IDLE, 1, "schedIdle of beClass")
+        return CPU_IDLE.name in ctx.decision.settings
+    return False
+
+
 def set_class_scheduling(ctx: ClassContext) -> None:
-    """Decide cpu.bvt_warp_ns and cpu.idle of a QoS class' cgroup."""
+    """Decide cpu.bvt_warp_ns of a QoS class' cgroup."""
     qos, which = ctx.policy.qos, ctx.kube_qos
     if _in_use(qos):
         if qos.policies.cpu_policy != "groupIdentity":
@@ -64,10 +85,6 @@ def set_class_scheduling(ctx: ClassContext) -> None:
         else:
             of_class = qos.ls if which is KubeQoS.BURSTABLE else qos.be
             ctx.set(CPU_BVT, _identity(of_class.cpu), "groupIdentity of the class")
-    if which is KubeQoS.BESTEFFORT and _idle(qos.be.cpu):
-        ctx.set(CPU_IDLE, 1, "schedIdle of beClass")
-    elif (which is KubeQoS.BURSTABLE and _idle(qos.ls.cpu)) or (which is KubeQoS.GUARANTEED and _idle(qos.lsr.cpu)):
-        ctx.skip(CPU_IDLE, NO_IDLE)
 
 
 def _in_use(qos: ResourceQOS) -> bool:

@@ -23,6 +23,8 @@ NO_IO_LIMIT = "rbps=max wbps=max riops=max wiops=max"
 """io.max of a disk that the file does not list"""
 DEFAULT = "default"
 """io.weight of a disk that the file does not list; as key, the cgroup's own weight"""
+IDLE_SHARES = 0
+"""cpu.shares of an idle cgroup on v2, whose cpu.weight reads 0; on v1 it reads 3"""
 _NO_BPS, _NO_IOPS = 2**64 - 1, 2**32 - 1
 """From these on, a limit of a disk is none. v1 would cut a larger number of operations off at 32 bits: 2³² would be 0, and stop all."""
 _IO_KEYS = {"rbps": _NO_BPS, "wbps": _NO_BPS, "riops": _NO_IOPS, "wiops": _NO_IOPS}
@@ -83,11 +85,13 @@ def _spell_shares(value: Any, key: str, current: str) -> str:
 
 def _same_weight(wanted: int, read: int) -> bool:
     # `read` is the smallest number of shares with the weight that was read, so this way back to the weight is exact.
-    return wanted == read or shares_to_weight(read) in weights(wanted)
+    return wanted == read or (read != IDLE_SHARES and shares_to_weight(read) in weights(wanted))
 
 
 def _parse_weight(text: str, key: str) -> int:
     weight = _number(text)
+    if weight == 0:
+        return IDLE_SHARES
     if not 1 <= weight <= 10_000:
         raise ValueError(f"expected a weight 1..10000, got {weight}")
     # koordlet's way back (convert.weight_to_shares) rounds down, and the result has another weight.

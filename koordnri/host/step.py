@@ -38,6 +38,10 @@ def steps_of(tree: Tree, knobs: Sequence[Knob], in_use: InUse) -> list[Step]:
         elif field in _LIMITS:
             on_v1 = tree.version == 1 and field is fields.MEMORY_LIMIT
             steps.append(V1MemoryLimit(knob, in_use) if on_v1 else MemoryLimit(knob, in_use))
+        elif field is fields.CPU_SHARES:
+            steps.append(Weight(knob))
+        elif field is fields.CPU_IDLE:
+            steps.insert(0, Step(knob))  # before shares, which the kernel forgets whenever it changes
         else:
             steps.append(Step(knob))
     steps += [Bandwidth(tree, some) for some in bandwidths.values() if any(knob.status is None for knob in some)]
@@ -139,6 +143,18 @@ class Step:
                     f"{self.knobs[0].path}: {self.field.name} not set to {value}: "
                     f"{other.directory} {where} could not be changed and keeps {other.has}",
                 )
+
+
+class Weight(Step):
+    """cpu.shares. The kernel takes none (EINVAL) of an idle cgroup: who is to have a weight cannot be idle."""
+
+    def _set(self, value: Any) -> None:
+        idle = Knob(self.tree, Change(self.directory, fields.CPU_IDLE, "", 0))
+        with contextlib.suppress(Failed):  # the file is missing on kernels before 5.15
+            idle.look()
+            if not idle.done:
+                idle.put(0)
+        super()._set(value)
 
 
 class MemoryLimit(Step):

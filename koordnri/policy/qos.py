@@ -24,7 +24,7 @@ class CPUQOS(Document, frozen=True):
     group_identity: GroupIdentity = 0
     """cpu.bvt_warp_ns: 2 preempts, -1 yields (Anolis)."""
     sched_idle: Switch = 0
-    """cpu.idle of the class's cgroup. Of beClass only: what is idle has no shares, and kubelet sets those of the others."""
+    """cpu.idle of the cgroups of the class's pods. Of beClass only: what is idle has no shares, and kubelet sets those of the others."""
     core_expeller: bool = False
     """Keeps other classes off the sibling hardware thread (core scheduling)."""
 

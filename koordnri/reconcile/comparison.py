@@ -276,7 +276,8 @@ def _create(chain: Chain, pod: Pod, container: Container, anew: Creation) -> tup
 
 
 def _of_pod(running: Running, old: Decision, new: Decision, snapshot: Snapshot) -> Iterator[Difference]:
-    for move in _moves(old, new, snapshot, _baseline_of_pod(running, snapshot.node)):
+    moves = _moves(old, new, snapshot, _baseline_of_pod(running, snapshot.node))
+    for move in _with_idle(moves, running, old, new, snapshot.node):
         if move.setting.field is fields.CPU_CPUS:
             if not running.sandbox:
                 continue
@@ -284,6 +285,22 @@ def _of_pod(running: Running, old: Decision, new: Decision, snapshot: Snapshot) 
                 move = move._replace(reason=_SANDBOX + move.reason.replace(_SANDBOX, ""))
         if not _reads_alike(move, snapshot.node):
             yield _difference(running.pod, "", move, WRITE, recorded=False)
+
+
+def _with_idle(
+    moves: Iterable[_Move], running: Running, old: Decision, new: Decision, node: NodeState
+) -> Iterator[_Move]:
+    """The moves of a pod that is idle before or after: the kernel has no shares for it, and later they are set anew."""
+    was, becomes = old.value(fields.CPU_IDLE), new.value(fields.CPU_IDLE)
+    name = fields.CPU_SHARES.name
+    yield from (move for move in moves if move.name != name or not (was or becomes))
+    if was and not becomes and fields.CPU_IDLE not in new.undecided:
+        before, after = running.before_us(fields.CPU_SHARES, name, node), new.settings.get(name)
+        value = before if after is None else after.value
+        if value is not None and (after is not None or name in running.had):
+            reason = "back to the baseline: not idle any more" if after is None else after.reason
+            setting = after or Setting(fields.CPU_SHARES, "", value, "", reason, WRITE)
+            yield _Move(name, setting, None, value, reason)
 
 
 def _baseline_of_pod(running: Running, node: NodeState) -> _Value:

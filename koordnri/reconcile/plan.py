@@ -76,9 +76,15 @@ def back_to_baseline(
 
 
 def back_to_before(directory: str, before: Mapping[str, Any], decision: Decision, node: NodeState) -> dict[str, Change]:
-    """The same for a pod, of which only its files told what kubelet had set: `before` is what they held."""
+    """The same for a pod, of which only its files told what kubelet had set: `before` is what they held.
+
+    An idle cgroup takes no shares: they go back once it is not idle any more.
+    """
     back = {}
+    idle = decision.value(fields.CPU_IDLE) == 1
     for name, value in before.items():
+        if idle and name == fields.CPU_SHARES.name:
+            continue
         field, key = split_name(name)
         if (
             name not in decision.settings

@@ -15,7 +15,8 @@ from koordnri.host.nesting import nesting
 from koordnri.host.spelling import form
 from koordnri.host.writer import Writer
 from koordnri.ledger import CLASS_IDS, Ledger
-from koordnri.model import Container, Decision, Event, NodeState, Pod, fields
+from koordnri.model import Container, Decision, Event, KubeQoS, NodeState, Pod, fields
+from koordnri.model.convert import MIN_SHARES
 from koordnri.model.difference import unrecorded
 from koordnri.model.fields import split_name
 from koordnri.reconcile.classes import decide_classes
@@ -156,12 +157,24 @@ class Planner:
         force = world.snapshot.policy.memory.shrink_below_usage
         for place, decision in decide_classes(self._chain, self._ledger.pods(), world.snapshot):
             directory = place.cgroup_parent
+            self._note_idle_class(place, writer, node)
             before = self._before(place, directory, writer, node.cgroup_version)
             goals = [Goal(place, n, c, False) for n, c in wanted(directory, decision, node, force).items()]
             goals += [Goal(place, n, c, True) for n, c in back_to_before(directory, before, decision, node).items()]
             plan.goals.extend(g for g in goals if look is Look.ALL or not self._are_right([g], writer, look))
             plan.decisions.append((place.name, decision))
         return plan
+
+    def _note_idle_class(self, place: Pod, writer: Writer, node: NodeState) -> None:
+        """A class that is idle keeps kubelet from starting, and only earlier versions of koordnri made one so: taken back, whether or
+        not they left a note of it.
+        """
+        field = fields.CPU_IDLE
+        if place.name != KubeQoS.BESTEFFORT or not field.file(node.cgroup_version, node.cgroup_files):
+            return
+        kubelets = {field.name: 0, fields.CPU_SHARES.name: MIN_SHARES}
+        if kubelets.keys() - self._ledger.written(place.id) and writer.read(place.cgroup_parent, field).value == 1:
+            self._ledger.intend(place.id, kubelets)
 
     def _is_gone(self, pod: Pod, directory: str, writer: Writer) -> bool:
         if writer.has(directory):
@@ -232,12 +245,22 @@ class Planner:
             if goal.restores or not isinstance(goal.owner, Pod) or goal.name in self._ledger.written(goal.owner.id):
                 continue
             before = writer.read(*goal.change[:3]).value
+            if goal.change.field is fields.CPU_IDLE and before == 0:
+                noted |= self._note_shares(goal, writer)  # the kernel forgets them
             if before == "" and goal.change.field is fields.CPU_CPUS and node.topology is not None:
                 before = str(node.topology.online)  # v2 refuses to empty it again while processes run there
             if before is not None and not goal.change.field.same(before, goal.change.value):
                 self._ledger.intend(goal.owner.id, {goal.name: before})
                 noted = True
         return noted
+
+    def _note_shares(self, goal: Goal, writer: Writer) -> bool:
+        name = fields.CPU_SHARES.name
+        shares = writer.read(goal.change.directory, fields.CPU_SHARES).value
+        if shares is None or name in self._ledger.written(goal.owner.id):
+            return False
+        self._ledger.intend(goal.owner.id, {name: shares})
+        return True
 
     def _are_right(self, goals: Iterable[Goal], writer: Writer, look: Look) -> bool:
         return all(self._is_right(g) and (look is not Look.SWEEP or writer.holds(g.change)) for g in goals)
@@ -260,6 +283,8 @@ class Planner:
                 continue
             if name == _CPUS and pod.id not in CLASS_IDS:
                 continue  # its sandbox's, which kubelet leaves alone; v1 takes CPUs out of it that go offline
+            if field is fields.CPU_SHARES and writer.read(directory, fields.CPU_IDLE).value == 1:
+                continue  # the kernel's own, of whatever is idle
             found = writer.read(directory, field).value
             if found is not None and not spelled.same(ours.found, found):
                 before[name] = found

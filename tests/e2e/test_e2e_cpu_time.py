@@ -1,4 +1,4 @@
-"""CPU bursts and an idle class in real cgroup files, of both versions. Kernels before 5.15 have neither."""
+"""CPU bursts and idle pods in real cgroup files, of both versions. Kernels before 5.15 have neither."""
 
 from __future__ import annotations
 
@@ -82,20 +82,47 @@ def test_a_bursting_container_can_be_shrunk_in_place(kubelet: Kubelet, new_daemo
     eventually_bursts(kubelet, container, 20_000)
 
 
-def test_the_besteffort_class_is_idle_as_long_as_the_policy_says(kubelet: Kubelet, new_daemon: NewDaemon) -> None:
+def test_batch_pods_are_idle_and_a_kubelet_that_starts_can_set_its_classes(
+    kubelet: Kubelet, new_daemon: NewDaemon
+) -> None:
     daemon = new_daemon(policy=IDLE)
     daemon.start()
     batch = pods.batch(kubelet)
     own = directory(kubelet, batch)
-    idle = own.parent.parent / "cpu.idle"
-    eventually(lambda: number(idle) == 1, f"{idle} to be 1")
-    # Pods come and go below it as ever.
+    pod, of_class = own.parent, own.parent.parent
+    eventually(lambda: number(pod / "cpu.idle") == 1, f"{pod}/cpu.idle to be 1")
+    # What kubelet writes at its start and once a minute; it ends when one of these fails.
+    name, least = ("cpu.shares", 2) if kubelet.cgroups.version == 1 else ("cpu.weight", 1)
+    (of_class / name).write_text(str(least))
+    assert number(of_class / "cpu.idle") == number(own / "cpu.idle") == 0
+    # Pods come and go as ever.
     another = pods.batch(kubelet)
-    pods.check_batch(kubelet, another)
-    assert number(own / "cpu.idle") == number(own.parent / "cpu.idle") == 0
+    eventually(lambda: number(directory(kubelet, another).parent / "cpu.idle") == 1, "another pod to be idle")
 
     daemon.policy_file.write_text("{}\n")
-    eventually(lambda: number(idle) == 0, f"{idle} to be 0")
+    eventually(lambda: number(pod / "cpu.idle") == 0, f"{pod}/cpu.idle to be 0")
+    pods.check_batch(kubelet, another)
+    assert daemon.metric("koordnri_apply_failures_total", field="cpu.idle") == 0
+    assert daemon.metric("koordnri_apply_failures_total", field="cpu.shares") == 0
+
+
+def test_a_pod_that_systemd_takes_out_of_idleness_is_idle_again(kubelet: Kubelet, new_daemon: NewDaemon) -> None:
+    """`systemctl set-property CPUWeight=` writes cpu.idle 0, then the weight."""
+    daemon = new_daemon(policy=IDLE)
+    daemon.start()
+    pod = directory(kubelet, pods.batch(kubelet)).parent
+    eventually(lambda: number(pod / "cpu.idle") == 1, f"{pod}/cpu.idle to be 1")
+    (pod / "cpu.idle").write_text("0")
+    (pod / ("cpu.shares" if kubelet.cgroups.version == 1 else "cpu.weight")).write_text("200")
+    eventually(lambda: number(pod / "cpu.idle") == 1, f"{pod}/cpu.idle to be 1 again")
+
+
+def test_a_class_that_was_left_idle_is_taken_back(kubelet: Kubelet, new_daemon: NewDaemon) -> None:
+    """Earlier versions made the class idle, with which kubelet does not start."""
+    of_class = directory(kubelet, pods.batch(kubelet)).parent.parent
+    (of_class / "cpu.idle").write_text("1")
+    new_daemon(policy=IDLE).start()
+    eventually(lambda: number(of_class / "cpu.idle") == 0, f"{of_class}/cpu.idle to be 0")
 
 
 def test_a_pod_bursts_by_the_sum_of_its_containers_and_kubelet_can_shrink_it(

@@ -2,9 +2,10 @@
 
 import pytest
 from koordnri_hooks.cfs_quota import CFSQuota
-from one_hook import BESTEFFORT, BURSTABLE, GUARANTEED, faults, pod, policy_of, run_pod, values
+from one_hook import BESTEFFORT, BURSTABLE, GUARANTEED, context, faults, pod, policy_of, run, run_pod, values
 
 from koordnri.model import ClassContext, KubeQoS, NodeState, Pod, Resources
+from koordnri.model.annotations import BATCH_CPU, EXTENDED_RESOURCE_SPEC
 
 KEY = "koordinator.sh/cpuQOS"
 ANOLIS = NodeState(cgroup_version=1, cgroup_files=frozenset({"cpu/cpu.bvt_warp_ns", "cpu/cpu.idle"}))
@@ -133,33 +134,53 @@ def test_a_kernel_without_group_identity_is_told_once_per_decision(node):
         assert "cpu.bvt_warp_ns" in decision.skipped["cpu.bvt_warp_ns"]
 
 
+IDLE_BE = classes(be={"schedIdle": 1})
+BATCH = {
+    EXTENDED_RESOURCE_SPEC.key: {"containers": {"main": {"requests": {BATCH_CPU: 500}, "limits": {BATCH_CPU: 500}}}}
+}
+
+
 @pytest.mark.parametrize("node", [ANOLIS, ANOLIS_V2, MAINLINE])
 @pytest.mark.parametrize("cpu_policy", [None, "groupIdentity", "coreSched"])
-def test_schedIdle_of_BE_makes_the_besteffort_class_idle(node, cpu_policy):
-    assert values(of_class("BestEffort", classes(cpu_policy, be={"schedIdle": 1}), node))["cpu.idle"] == 1
+@pytest.mark.parametrize("qos", ["BE", ""])
+def test_schedIdle_of_beClass_makes_its_pods_idle_and_no_class(node, cpu_policy, qos):
+    policy = classes(cpu_policy, be={"schedIdle": 1})
+    assert values(run_pod(CFSQuota(), pod(qos, BESTEFFORT), node, policy))["cpu.idle"] == 1
+    for kube in PARENTS:
+        assert "cpu.idle" not in of_class(kube, policy, node).settings
 
 
 @pytest.mark.parametrize("policy", [classes(be={}), classes(be={"enable": False, "schedIdle": 1}), NOTHING])
-def test_without_schedIdle_no_class_is_idle(policy):
-    for kube in PARENTS:
-        assert "cpu.idle" not in of_class(kube, policy, MAINLINE).settings
+def test_without_schedIdle_no_pod_is_idle(policy):
+    assert "cpu.idle" not in run_pod(CFSQuota(), pod("BE", BESTEFFORT), MAINLINE, policy).settings
 
 
-def test_no_class_whose_shares_kubelet_must_set_is_made_idle():
-    policy = classes(ls={"schedIdle": 1}, lsr={"schedIdle": 1})
-    assert "cpu.idle" not in of_class("BestEffort", policy, MAINLINE).settings
-    for kube in ("Guaranteed", "Burstable"):
-        decision = of_class(kube, policy, MAINLINE)
-        assert "cpu.idle" not in decision.settings
-        assert "beClass only" in decision.skipped["cpu.idle"]
+@pytest.mark.parametrize(
+    ("qos", "parent", "why"),
+    [
+        ("LS", BURSTABLE, "beClass only"),
+        ("LSR", GUARANTEED, "beClass only"),
+        ("", BURSTABLE, "beClass only"),
+        ("BE", BURSTABLE, "kubelet must be able to set its shares"),
+    ],
+)
+def test_no_pod_whose_shares_kubelet_may_set_is_made_idle(qos, parent, why):
+    policy = classes(lsr={"schedIdle": 1}, ls={"schedIdle": 1}, be={"schedIdle": 1})
+    decision = run_pod(CFSQuota(), pod(qos, parent), MAINLINE, policy)
+    assert "cpu.idle" not in decision.settings
+    assert why in decision.skipped["cpu.idle"]
 
 
-def test_nothing_of_an_idle_class_but_idle_is_set():
+def test_an_idle_pod_has_no_shares_and_keeps_its_quota_and_its_containers_shares():
     """The kernel refuses shares of an idle cgroup."""
-    assert set(values(of_class("BestEffort", classes(be={"schedIdle": 1}), MAINLINE))) == {"cpu.idle"}
+    batch = pod("BE", BESTEFFORT, BATCH)
+    decision = run_pod(CFSQuota(), batch, MAINLINE, IDLE_BE)
+    assert values(decision) == {"cpu.idle": 1, "cpu.quota": 50_000}
+    assert "share evenly" in decision.skipped["cpu.shares"]
+    assert values(run(CFSQuota(), context(batch, policy=IDLE_BE)))["cpu.shares"] == 512
 
 
-def test_a_kernel_without_cpu_idle_is_told():
-    decision = of_class("BestEffort", classes(be={"schedIdle": 1}), OLD)
-    assert decision.settings == {}
+def test_a_kernel_without_cpu_idle_is_told_and_the_pod_has_its_shares():
+    decision = run_pod(CFSQuota(), pod("BE", BESTEFFORT, BATCH), OLD, IDLE_BE)
+    assert values(decision) == {"cpu.shares": 512, "cpu.quota": 50_000}
     assert "cpu.idle" in decision.skipped["cpu.idle"]

@@ -213,7 +213,7 @@ class FakeKernel(CgroupFiles):
             case "cpu.idle":
                 _refuse(text not in ("0", "1"), errno.ERANGE)
                 if int(text) != c.idle:
-                    c.idle, (c.shares, c.weight) = int(text), ((3, 1) if text == "1" else (1024, 100))
+                    c.idle, (c.shares, c.weight) = int(text), ((3, 0) if text == "1" else (1024, 100))
             case "cpu.bvt_warp_ns":
                 _refuse(not -1 <= int(text) <= 2, errno.EINVAL)
                 c.bvt = int(text)

@@ -182,7 +182,6 @@ def test_what_reads_back_is_the_same_or_not(field: Field, version: int, wanted: 
         (fields.CPU_QUOTA, 1, "max"),
         (fields.CPU_QUOTA, 2, "1_0 100000"),
         (fields.CPU_PERIOD, 2, "max"),
-        (fields.CPU_SHARES, 2, "0"),
         (fields.CPU_SHARES, 2, "10001"),
         (fields.MEMORY_LIMIT, 2, "lots"),
         (fields.IO_WEIGHT, 2, "8:0 many"),
@@ -294,3 +293,10 @@ def test_what_was_written_reads_back_as_the_same(value: tuple[Field, Any], versi
         other = fields.CPU_PERIOD if field is fields.CPU_QUOTA else fields.CPU_QUOTA
         keep = the_form(other, 2)
         assert keep.parse(text, "") == keep.parse(current, "")
+
+
+def test_an_idle_cgroup_on_v2_has_no_weight() -> None:
+    spelled = form(fields.CPU_SHARES, 2)
+    assert spelled is not None
+    idle = spelled.parse("0\n", "")
+    assert not any(spelled.same(shares, idle) for shares in (2, 3, 1024, 262_144))

@@ -154,6 +154,9 @@ def test_exactly_what_is_told_is_then_written(version, old, new):
         same = form(written[key].change.field, version).same
         assert same(difference.after, written[key].after), difference
         before = difference.before
+        if (before, difference.field) == (None, "cpu.shares"):
+            assert written[key].before in (0, 3), "as an idle cgroup has them"
+            continue
         assert before == written[key].before or same(before, written[key].before), difference
     assert found.remarks == []
 

@@ -41,41 +41,114 @@ def cgroup(node: FakeNode, path: str) -> Cgroup:
     return node.kernel.cgroups[path]
 
 
+def batch_pods(node: FakeNode) -> tuple[Cgroup, Cgroup, Cgroup]:
+    """The cgroups of a pod with batch resources, of its container, and of a pod of which nothing is known."""
+    batch = node.pod("batch", "BE", "BestEffort", batch_of(main=(500, 96)))
+    node.pod("plain", "", "BestEffort")
+    container = cgroup(node, node.container(batch))
+    found = cgroup(node, "kubepods/besteffort/batch"), container, cgroup(node, "kubepods/besteffort/plain")
+    for each in (found[0], found[2]):
+        each.shares, each.weight = 2, 1
+    return found
+
+
+def kubelet_sets_its_classes(node: FakeNode) -> None:
+    """As at its start and once a minute; a kubelet whose write fails does not start."""
+    name, values = ("cpu.shares", (2, 1024)) if node.kernel.version == 1 else ("cpu.weight", (1, 39))
+    top = f"{ROOT}/sys/fs/cgroup" + ("/cpu" if node.kernel.version == 1 else "")
+    for path, value in zip(("besteffort", "burstable"), values, strict=True):
+        node.kernel.write(f"{top}/kubepods/{path}/{name}", str(value))
+
+
+def shares(one: Cgroup) -> tuple[int, int]:
+    return one.shares, one.weight
+
+
 @BOTH
-def test_only_the_besteffort_class_becomes_idle_and_its_pods_keep_their_shares(version: int) -> None:
+def test_batch_pods_become_idle_and_kubelet_can_set_the_shares_of_every_class(version: int) -> None:
     node = node_with(version, IDLE)
-    pod = node.pod("batch", "BE", "BestEffort", batch_of(main=(500, 96)))
-    container = node.container(pod)
+    _, container, _ = batch_pods(node)
     assert all(o.error == "" for o in node.run_pass())
 
-    assert {path for path, c in node.kernel.cgroups.items() if c.idle} == {"kubepods/besteffort"}
-    assert cgroup(node, container).shares == 512
+    assert {path for path, c in node.kernel.cgroups.items() if c.idle} == {
+        "kubepods/besteffort/batch",
+        "kubepods/besteffort/plain",
+    }
+    assert container.shares == 512
+    kubelet_sets_its_classes(node)
     assert node.run_pass() == []
-    node.set_policy()
-    node.run_pass()
-    assert not any(c.idle for c in node.kernel.cgroups.values())
-    assert node.warnings() == []
+    assert node.run_pass("sweep") == []
 
 
 @BOTH
-def test_idleness_that_somebody_takes_away_comes_back_in_a_sweep(version: int) -> None:
-    node = node_with(version, IDLE)
+@pytest.mark.parametrize("restarts", [False, True])
+def test_pods_that_cease_to_be_idle_have_the_shares_of_before(version: int, restarts: bool) -> None:
+    node = node_with(version, {})
+    batch, _, plain = batch_pods(node)
     node.run_pass()
-    cgroup(node, "kubepods/besteffort").idle = 0
+    before = shares(batch), shares(plain)
+    assert before[0] != before[1]
+    node.set_policy(**IDLE)
+    node.run_pass()
+    assert (batch.idle, plain.idle) == (1, 1)
     node.run_pass("sweep")
-    assert cgroup(node, "kubepods/besteffort").idle == 1
-    assert node.reconciler.stats.drift["cpu.idle"] == 1
+    if restarts:
+        node = node.restarted()
+        node.run_pass("sweep")
+        assert (batch.idle, plain.idle) == (1, 1)
+    node.set_policy()
+    node.run_pass()
+    assert (batch.idle, plain.idle) == (0, 0)
+    version_index = version - 1
+    assert [shares(one)[version_index] for one in (batch, plain)] == [one[version_index] for one in before]
+    assert node.warnings() == []
+    assert node.run_pass("sweep") == []
 
 
 @BOTH
-def test_a_restarted_daemon_takes_back_the_idleness_of_the_one_before(version: int) -> None:
+def test_an_idle_pod_that_a_daemon_without_notes_finds_gets_its_weight(version: int) -> None:
     node = node_with(version, IDLE)
+    batch, *_ = batch_pods(node)
     node.run_pass()
-    assert cgroup(node, "kubepods/besteffort").idle == 1
+    assert batch.idle == 1
     node.set_policy()
-    again = node.restarted()
+    again = node.restarted(lost=True)
     again.run_pass()
-    assert cgroup(again, "kubepods/besteffort").idle == 0
+    assert batch.idle == 0
+    assert batch.shares == 512 if version == 1 else batch.weight == 20
+    assert again.warnings() == []
+
+
+@BOTH
+def test_idleness_that_systemd_takes_away_comes_back_in_a_sweep(version: int) -> None:
+    """`CPUWeight=` of the slice: cpu.idle 0, then the weight."""
+    node = node_with(version, IDLE)
+    batch, *_ = batch_pods(node)
+    node.run_pass()
+    batch.idle, batch.shares, batch.weight = 0, 2048, 200
+    node.run_pass("sweep")
+    assert batch.idle == 1
+    assert node.reconciler.stats.drift["cpu.idle"] == 1
+    node.set_policy()
+    node.run_pass()
+    assert batch.shares == 512 if version == 1 else batch.weight == 20
+
+
+@BOTH
+@pytest.mark.parametrize("noted", [True, False])
+def test_a_class_that_an_earlier_version_left_idle_is_taken_back(version: int, noted: bool) -> None:
+    old = node_with(version, {})
+    path = "kubepods/besteffort"
+    old.kernel.write(f"{ROOT}/sys/fs/cgroup/{'cpu/' if version == 1 else ''}{path}/cpu.idle", "1")
+    if noted:
+        old.ledger.intend("class:BestEffort", {"cpu.idle": 0})
+    node = old.restarted()
+    node.run_pass()
+    assert cgroup(node, path).idle == 0
+    assert shares(cgroup(node, path))[version - 1] == (2 if version == 1 else 1), "as kubelet has it"
+    kubelet_sets_its_classes(node)
+    assert node.ledger.written("class:BestEffort") == {}
+    assert node.warnings() == []
 
 
 @BOTH
