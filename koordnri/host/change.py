@@ -26,6 +26,8 @@ class Status(StrEnum):
     """not written yet: what it needs is another's to write, and will be there soon"""
     DRIFTED_BACK = "drifted-back"
     """the kernel took it, and yet another value reads back: somebody else writes, too, or the kernel took only a part"""
+    FAULT = "fault"
+    """a bug of ours; the error names it. It costs this file alone"""
 
 
 class Change(NamedTuple):

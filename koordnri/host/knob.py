@@ -65,6 +65,17 @@ class Failed(Exception):
         self.error = error
 
 
+def failed_by(error: Exception) -> Failed:
+    """What an exception comes to: of one that nobody foresaw, a fault of ours that costs this file and no other."""
+    if isinstance(error, Failed):
+        return error
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    where = "" if frame is None else f" ({os.path.basename(frame.tb_frame.f_code.co_filename)}:{frame.tb_lineno})"
+    return Failed(Status.FAULT, f"bug in koordnri: {type(error).__name__}: {error}{where}")
+
+
 @lru_cache(4096)
 def _is_below(directory: str) -> bool:
     return bool(directory) and directory[0] != "/" and "\0" not in directory and ".." not in directory.split("/")
@@ -150,10 +161,7 @@ class Knob:
         """Read the value. Raises Failed."""
         self.now = None
         change, tree = self.change, self.tree
-        found = form(change.field, tree.version)
-        if found is None:
-            raise Failed(Status.UNSUPPORTED, f"cgroup v{tree.version} has no file for {change.field.name}")
-        self.form = found
+        found = self.form = self._known_form()
         for i, name in enumerate(found.files):
             self.path = tree.path(change.directory, name)
             try:
@@ -176,24 +184,18 @@ class Knob:
                 self.status = Status.SAME
             else:
                 self.spell(self.change.value)
-        except Failed as failed:
-            self.fail(failed)
+        except Exception as error:  # noqa: BLE001  # whatever one file brings about must not cost the others
+            self.fail(failed_by(error))
 
     @property
     def done(self) -> bool:
         """Whether the file has the value that is wanted, as of the last look."""
-        if self.form is None or self.now is None:
-            return False
-        try:
-            return self.form.same(self.change.value, self.now)
-        except (TypeError, ValueError):
-            return False  # a value of another type; spell tells what was expected
+        return self.form is not None and self.form.same(self.change.value, self.now)
 
     def spell(self, value: Any) -> str:
         """The text of a value. Raises Failed for one that no kernel takes."""
-        assert self.form is not None
         try:
-            return self.form.spell(value, self.change.key, self.text)
+            return self._known_form().spell(value, self.change.key, self.text)
         except (TypeError, ValueError) as error:
             raise Failed(Status.REFUSED, f"{self.path}: {self.change.field.name}: {error}") from None
 
@@ -207,10 +209,15 @@ class Knob:
         self.look()
 
     def judge(self) -> None:
-        """The verdict after everything was written: what the last look says, not what the kernel answered."""
-        assert self.form is not None
+        """The verdict after everything was written: what the last look says, not what the kernel answered.
+
+        Raises Failed when there is nothing to be seen (any more).
+        """
+        if self.now is None:
+            self.look()
         if self.done:
-            self.status = Status.SAME if self.form.same(self.change.value, self.before) else Status.WRITTEN
+            had_it = self.form is not None and self.form.same(self.change.value, self.before)
+            self.status = Status.SAME if had_it else Status.WRITTEN
             self.error = ""
         else:
             wanted = self.change.value
@@ -221,7 +228,24 @@ class Knob:
         """The verdict, for now, when something went wrong."""
         self.status, self.error = failed.status, failed.error
 
+    def conclude(self) -> None:
+        """A verdict, where nothing has given one: the value was lost from sight on the way."""
+        if self.status is None:
+            try:
+                self.judge()
+            except Failed as failed:
+                self.fail(failed)
+
     def outcome(self) -> Outcome:
-        """For the caller."""
-        assert self.status is not None
-        return Outcome(self.change, self.status, self.before, self.now, self.error)
+        """For the caller. Without a verdict, it is a fault of ours."""
+        status, error = self.status, self.error
+        if status is None:
+            status, error = Status.FAULT, f"{self.path or self.change.directory}: bug in koordnri: no verdict"
+        return Outcome(self.change, status, self.before, self.now, error)
+
+    def _known_form(self) -> Form:
+        """Raises Failed where cgroups of this version have no file for the field."""
+        version, field = self.tree.version, self.change.field
+        if (found := form(field, version)) is None:
+            raise Failed(Status.UNSUPPORTED, f"cgroup v{version} has no file for {field.name}")
+        return found

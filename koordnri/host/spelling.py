@@ -37,13 +37,24 @@ class Form(NamedTuple):
     files   below the controller's root of v1 (with the controller before it) or below the cgroup of v2; the first that exists counts
     parse   (text, key) → value. Raises ValueError, told what was expected, for what no kernel writes
     spell   (value, key, current text of the file) → text to write. Raises ValueError for a value that no kernel takes
-    same    (wanted, read) → whether the kernel means the same by both
+    alike   (wanted, read) → whether the kernel means the same by both. To be asked through `same`
     """
 
     files: tuple[str, ...]
     parse: Callable[[str, str], Any]
     spell: Callable[[Any, str, str], str]
-    same: Callable[[Any, Any], bool]
+    alike: Callable[[Any, Any], bool]
+
+    def same(self, wanted: Any, read: Any) -> bool:
+        """Whether the kernel means the same by both. A file that could not be read (None) is the same as nothing, not even as another
+        one; nor is a value of another type.
+        """
+        if wanted is None or read is None:
+            return False
+        try:
+            return self.alike(wanted, read)
+        except (TypeError, ValueError, AttributeError):
+            return False
 
 
 @cache
@@ -201,7 +212,9 @@ def _pages(value: int) -> int:
 
 
 def _parse_cpus(text: str, key: str) -> str:
-    return text.strip()
+    text = text.strip()
+    CPUSet.parse(text)
+    return text
 
 
 def _spell_cpus(value: Any, key: str, current: str) -> str:

@@ -14,9 +14,8 @@ from typing import Any
 
 from koordnri.host.change import Change, Status
 from koordnri.host.in_use import InUse
-from koordnri.host.knob import Failed, Knob, Tree
+from koordnri.host.knob import Failed, Knob, Tree, failed_by
 from koordnri.host.nesting import LIMIT, PROTECTION, nesting, ratio
-from koordnri.host.spelling import form
 from koordnri.model import UNLIMITED, Field, fields
 
 BANDWIDTH = (fields.CPU_QUOTA, fields.CPU_PERIOD, fields.CPU_BURST)
@@ -73,8 +72,7 @@ class Step:
 
     def narrow(self, stuck: list[Step]) -> None:
         """Before the first pass: give back what siblings may get. Only for what is shared; else there is nothing to give."""
-        if self.nesting is PROTECTION and self.has is not None and not PROTECTION.covers(self.wants, self.has):
-            self._attempt(self._settle, stuck)
+        self._attempt(self._narrow, stuck)
 
     def widen(self, stuck: list[Step]) -> None:
         """First pass: make room, if there is to be more."""
@@ -82,19 +80,22 @@ class Step:
 
     def settle(self, stuck: list[Step]) -> None:
         """Second pass: the exact value, and the verdict."""
-        if all(knob.now is not None for knob in self.knobs):  # else it has its verdict from the first pass
+        if all(knob.now is not None for knob in self.knobs):
             self._attempt(self._settle, stuck)
+        for knob in self.knobs:
+            knob.conclude()
 
     def _attempt(self, act: Callable[[], None], stuck: list[Step]) -> None:
         self._stuck = stuck
         try:
             act()
-        except Failed as failed:
+        except Exception as error:  # noqa: BLE001  # a bug in one step must not cost the others
+            failed = failed_by(error)
             for knob in self.knobs:
                 try:
                     knob.look()
-                except Failed as now:  # it may be gone by now, whatever the kernel said before
-                    knob.fail(now)
+                except Exception as now:  # noqa: BLE001  # it may be gone by now, whatever the kernel said before
+                    knob.fail(failed_by(now))
                     continue
                 if knob.done:
                     knob.judge()
@@ -102,6 +103,10 @@ class Step:
                     knob.fail(failed)
             if self.has is not None:
                 stuck.append(self)
+
+    def _narrow(self) -> None:
+        if self.nesting is PROTECTION and self.has is not None and not PROTECTION.covers(self.wants, self.has):
+            self._settle()
 
     def _widen(self) -> None:
         if self.nesting is None or self.has is None:  # None: gone since it was to be narrowed
@@ -200,12 +205,10 @@ class V1MemoryLimit(MemoryLimit):
     def _set(self, value: int) -> None:
         knob = self.knobs[0]
         path = os.path.join(os.path.dirname(knob.path), _SWAP_LIMIT)
-        limit = form(fields.MEMORY_LIMIT, 1)
-        assert limit is not None
         old, both = knob.now, None
         # The file is missing where the kernel does not account swap.
         with contextlib.suppress(Failed, ValueError):
-            both = limit.parse(self.tree.text(path), "")
+            both = None if knob.form is None else knob.form.parse(self.tree.text(path), "")
         if both is not None and not LIMIT.covers(both, value):
             self.tree.put(path, knob.spell(value), self.field)
         knob.write(value)

@@ -20,7 +20,7 @@ from pathlib import Path
 from koordnri.host.cgroup_files import CgroupFiles
 from koordnri.host.change import Change, Outcome, Reading
 from koordnri.host.in_use import InUse, usage_bytes
-from koordnri.host.knob import Failed, Knob, Tree
+from koordnri.host.knob import Failed, Knob, Tree, failed_by
 from koordnri.host.spelling import form
 from koordnri.host.step import Step, steps_of
 from koordnri.model import Field
@@ -43,7 +43,8 @@ class Writer:
         knob = Knob(self._tree, Change(directory, field, key, None))
         try:
             knob.look()
-        except Failed as failed:
+        except Exception as error:  # noqa: BLE001  # who only looks has nothing to lose
+            failed = failed_by(error)
             return Reading(None, failed.status, failed.error)
         return Reading(knob.now)
 
@@ -65,7 +66,10 @@ class Writer:
 
     def has(self, directory: str) -> bool:
         """Whether there is such a cgroup."""
-        return self._tree.has(directory)
+        try:
+            return self._tree.has(directory)
+        except Failed:
+            return False
 
     def usage_bytes(self, directory: str) -> int | None:
         """Memory in use by a cgroup and those below it; None when that cannot be told."""

@@ -96,10 +96,10 @@ def _same_limit(a: int | None, b: int | None) -> bool:
 
 
 def _same_cpus(a: str, b: str) -> bool:
-    """`0-3` = `0,1,2,3`. What is not a cpuset is compared as text, so that a foreign spelling shows as a difference."""
+    """`0-3` = `0,1,2,3`. What is not a cpuset is compared as it is, so that a foreign spelling shows as a difference."""
     try:
         return a == b or CPUSet.parse(a) == CPUSet.parse(b)
-    except ValueError:
+    except (TypeError, ValueError, AttributeError):
         return False
 
 

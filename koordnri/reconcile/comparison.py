@@ -332,9 +332,7 @@ def _of_groups(pods: Sequence[Pod], old: Snapshot, new: Snapshot) -> Iterator[Di
     if resctrl is None or resctrl.fixed:
         return
     was, becomes = (plan(pods, snapshot.policy, snapshot.node).groups for snapshot in (old, new))
-    for group in dict.fromkeys((*becomes, *was)):
-        wanted = becomes.get(group, was.get(group))
-        assert wanted is not None  # it is of one of the two
+    for group, wanted in {**becomes, **was, **becomes}.items():
         before, after = (_lines_of(groups.get(group)) for groups in (was, becomes))
         owner = {"namespace": "", "pod": ""} if wanted.pod is None else names_of(wanted.pod)
         for resource in dict.fromkeys((*after, *before)):

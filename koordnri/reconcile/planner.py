@@ -286,7 +286,8 @@ class Planner:
             if field is fields.CPU_SHARES and writer.read(directory, fields.CPU_IDLE).value == 1:
                 continue  # the kernel's own, of whatever is idle
             found = writer.read(directory, field).value
-            if found is not None and not spelled.same(ours.found, found):
+            # Where it could not be read at the last look, what we wrote is what we know of it.
+            if found is not None and not spelled.same(ours.wanted if ours.found is None else ours.found, found):
                 before[name] = found
                 self._ledger.rebase(pod.id, name, found)
                 self._ours[pod.id, name] = _Seen(ours.wanted, found, right=False)

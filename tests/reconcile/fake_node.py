@@ -237,3 +237,8 @@ def busy_node(version: int, policy: Mapping[str, Any] = MappingProxyType({})) ->
     node.container(free, "limited", cpu_quota=50_000)
     node.container(free, "unlimited")
     return node
+
+
+def quotas_of(node: FakeNode) -> dict[str, int | None]:
+    """Cgroup, by its last name, → quota in µs, for those that have one."""
+    return {path.rpartition("/")[2]: c.quota for path, c in node.kernel.cgroups.items() if c.quota is not None}

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 from fake_node import DISKS, HALVED, MIB, FakeNode, batch_of, busy_node, pinned_to, statuses
+from fake_node import quotas_of as quotas
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -35,11 +36,6 @@ def be_disks(*devices: str, bps: int = 1024, weight: int | None = None) -> dict[
 def ls_memory(**percents: int) -> dict[str, Any]:
     """A policy of memory QoS for LS."""
     return {"resource_qos_config": {"clusterStrategy": {"lsClass": {"memoryQOS": {"enable": True, **percents}}}}}
-
-
-def quotas(node: FakeNode) -> dict[str, int | None]:
-    """Cgroup, by its last name, → quota in µs, for those that have one."""
-    return {path.rpartition("/")[2]: c.quota for path, c in node.kernel.cgroups.items() if c.quota is not None}
 
 
 # -- what follows -----------------------------------------------------------------------------------------------------
