@@ -20,7 +20,7 @@ from koordnri.kubelet import PodManifest
 from koordnri.policy.errors import DocumentError, Mistake, bounded, shown
 from koordnri.policy.reader import read
 from koordnri.policy.report import Report
-from koordnri.policy.text import Mapping, TextError, parse_json
+from koordnri.policy.text import CheckedTags, Mapping, TextError, parse_json
 
 MAX_BYTES = 64 << 20
 """Ten times what `kubectl get pods -A -o yaml` prints for a full node."""
@@ -239,7 +239,7 @@ def _refuse_bombs(text: str) -> None:
                 raise yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # libyaml's loader, where PyYAML has it
+class _Loader(CheckedTags, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # libyaml's loader, where PyYAML has it
     """SafeLoader whose mappings have text keys only and remember the keys that are given twice.
 
     Not the policy's reader of YAML: that one bounds what a ConfigMap may cost the daemon, and refuses aliases, which manifests use.

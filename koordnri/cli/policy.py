@@ -35,7 +35,7 @@ from koordnri.policy import (
     without_reserved,
 )
 from koordnri.policy.document import IGNORED, SHAPES
-from koordnri.policy.errors import shown
+from koordnri.policy.errors import as_policy_error, shown
 from koordnri.policy.reader import Document
 from koordnri.policy.scalars import CORE, CORE_OR_COUNT, PERCENT_OR_QUANTITY, QUANTITY, Form
 from koordnri.policy.section import Shape
@@ -90,10 +90,10 @@ def check(files: tuple[str, ...], node_path: str | None) -> None:
         name = "standard input" if file == _STDIN else click.format_filename(file)
         try:
             document = _read(file)
-        except PolicyError as error:
+        except Exception as error:  # noqa: BLE001  # as the daemon: a bug of ours refuses the document, too
             bad += 1
             print(f"{name}: bad, the daemon would refuse it")
-            for mistake in error.mistakes:
+            for mistake in as_policy_error(error).mistakes:
                 print(_printable(f"{name}: {mistake}"))
             continue
         print(f"{name}: good, revision {document.revision}")

@@ -41,6 +41,6 @@ def _of_yaml(text: str) -> str:
 def _of_json(text: str) -> str:
     try:
         said: str = json.loads(text).get(_KEY) or ""
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, AttributeError):
         return ""  # kubelet has taken it, so it is not JSON but YAML's flow style
     return said

@@ -48,6 +48,13 @@ class PolicyError(DocumentError):
     separator = "\n"
 
 
+def as_policy_error(error: Exception) -> PolicyError:
+    """Why a document is refused; of what nobody foresaw, that it is our bug: even so it costs this document and no more."""
+    if isinstance(error, PolicyError):
+        return error
+    return PolicyError([Mistake("", f"bug in koordnri, {type(error).__name__}: {shown(str(error))}; please report it")])
+
+
 def shown_key(key: str) -> str:
     """The key as a step of a path: as it is, unless it would spoil the line."""
     return key if key.isprintable() and len(key) <= _LONGEST_KEY else shown(key)

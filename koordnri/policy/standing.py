@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from koordnri.policy.document import PolicyDocument
-from koordnri.policy.errors import Mistake, PolicyError
+from koordnri.policy.errors import Mistake, PolicyError, as_policy_error
 from koordnri.policy.policy import Policy
 
 
@@ -44,17 +44,11 @@ class StandingPolicy:
 
     def take(self, read: Callable[[], PolicyDocument], source: str) -> bool:
         """Take a document whole, or refuse it whole. `read` raises PolicyError for a bad one."""
-        try:
-            document = read()
-        except PolicyError as error:
-            self.refused = refused = Refused(source, error.mistakes, time.time())
-            self.refusals += 1
-            self._log.error("policy_refused", source=source, mistakes=[str(m) for m in error.mistakes])
-            self._on_refused(refused)
+        before = self.document
+        if not self._taken(read, source):
             return False
-        known = self.document is not None and self.document.revision == document.revision
-        self._accept(document)
-        if not known:
+        document = self.document
+        if document is not None and (before is None or before.revision != document.revision):
             self._log.info("policy_accepted", revision=document.revision, source=document.source)
             for warning in document.warnings:
                 self._log.warning("policy_warning", warning=str(warning))
@@ -62,8 +56,8 @@ class StandingPolicy:
 
     def take_defaults(self, reason: str) -> None:
         """There is no document (any more): koordlet's defaults hold, as upstream has it."""
-        self._accept(None)
-        self._log.info("policy_defaults", reason=reason)
+        if self._taken(lambda: None, reason):
+            self._log.info("policy_defaults", reason=reason)
 
     def state(self, policy: Policy) -> Mapping[str, Any]:
         """For `/v1/policy`. `policy` is what the document comes to on this node."""
@@ -85,12 +79,27 @@ class StandingPolicy:
             },
         }
 
-    def _accept(self, document: PolicyDocument | None) -> None:
-        self.document, self._since_s = document, time.time()
-        self._changed()
+    def _taken(self, read: Callable[[], PolicyDocument | None], source: str) -> bool:
+        before = self.document, self._since_s
+        try:
+            self.document, self._since_s = read(), time.time()
+            self._changed()
+        except Exception as error:  # noqa: BLE001  # whatever a document brings about, the one before it stays in force
+            self.document, self._since_s = before
+            self._refuse(source, error)
+            return False
         # Told only now that it holds: who asks whether we are ready must find it in force.
         self.refused = None
         self.acceptances += 1
+        return True
+
+    def _refuse(self, source: str, error: Exception) -> None:
+        mistakes = as_policy_error(error).mistakes
+        self.refused = refused = Refused(source, mistakes, time.time())
+        self.refusals += 1
+        trace = {} if isinstance(error, PolicyError) else {"exc_info": True}
+        self._log.error("policy_refused", source=source, mistakes=[str(m) for m in mistakes], **trace)
+        self._on_refused(refused)
 
 
 def _iso(unix_s: float) -> str:

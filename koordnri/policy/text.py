@@ -137,7 +137,28 @@ def _check_depth(value: Any) -> None:
     raise TextError(f"nested deeper than {MAX_DEPTH} levels")
 
 
-class _Loader(yaml.SafeLoader):
+class CheckedTags:
+    """For a SafeLoader: a value that does not fit its tag (`!!bool x`, a month 13) is a mistake with a position. PyYAML's own
+    constructors raise whatever comes of it.
+    """
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)  # type: ignore[misc]  # of the loader beside which it stands
+        except (yaml.YAMLError, RecursionError):
+            raise
+        except Exception as error:  # noqa: BLE001  # KeyError, IndexError, AttributeError, ValueError…
+            raise yaml.MarkedYAMLError(problem=_unfit(node, error), problem_mark=node.start_mark) from None
+
+
+def _unfit(node: yaml.Node, error: Exception) -> str:
+    if "int_max_str_digits" in str(error):
+        return "a number of thousands of digits"
+    name = str(node.tag).rpartition(":")[2]
+    return f'expected a value of YAML\'s type {_short(name)}, got "{_short(str(node.value)[:60])}" (put text in quotes)'
+
+
+class _Loader(CheckedTags, yaml.SafeLoader):
     """SafeLoader without aliases, with bounded depth, text keys only. The C loader recurses without a guard."""
 
     depth = 0

@@ -157,7 +157,7 @@ def bomb(levels: int, of: str) -> str:
             f"{bomb(10, 'v')}\nx0: &x0 w\n",
             "broken YAML, : aliases (*name) repeat more than 200000 values",
         ),
-        (f"a: {'9' * 6000}", "broken YAML, a number of thousands of digits"),
+        (f"a: {'9' * 6000}", "broken YAML, : a number of thousands of digits"),
         ("kind: &a {b: *a}", "broken YAML, : found unconstructable recursive node"),
     ],
     ids=["flow", "block", "json", "bomb", "bomb-of-texts", "digits", "recursive"],

@@ -146,3 +146,15 @@ def test_what_is_annotated_is_put_over_the_node() -> None:
     found = told.applied(node)
     assert (found.reserved_cpus, found.system_cpus, found.ls_pools) == (CPUSet([0, 8]), "", ())
     assert found.problems == ("before", *told.problems)
+
+
+@pytest.mark.parametrize("key", [SYSTEM_QOS_KEY, RESERVATION_KEY, LS_POOLS_KEY, BE_POOLS_KEY, NORMALIZATION_RATIO_KEY])
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 1100, '{"a":' * 1100 + "1" + "}" * 1100, '[{"a":' * 1100 + "1" + "}]" * 1100, "9" * 5000, "\ud800", "\0", "null", "[null]"],
+    ids=str.__len__,
+)  # fmt: skip
+def test_no_text_of_an_annotation_raises(key: str, text: str) -> None:
+    told = read_node_annotations({key: text}, NODE)
+    assert told._replace(problems=()) == AnnotatedNode()
+    assert all(problem.startswith(f"annotation {key}: ") for problem in told.problems)
