@@ -204,6 +204,7 @@ class Daemon:
                 lambda: self._look_at_node(full=False, told=True),
                 self._changed,
                 self._spec_told,
+                self._ended,
                 self._die,
             )
         self._server: Server | None = None
@@ -407,6 +408,9 @@ class Daemon:
     def _spec_told(self, uid: str, spec: PodSpec) -> None:
         if self._own_cpus is not None:
             self._own_cpus.spec_told(uid, spec)
+
+    def _ended(self, uid: str) -> None:
+        self.log.debug("pod_ended", uid=uid)
 
     def _overlay(self, pod: Pod) -> Pod:
         return pod if self._cluster is None else self._cluster.overlay(pod)

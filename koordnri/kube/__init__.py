@@ -1,4 +1,5 @@
-"""The only place that talks to the API server: watches of one ConfigMap, this Node and its pods, and Events.
+"""The only place that talks to the API server: watches of one ConfigMap, this Node, its NodeResourceTopology and its
+pods, and Events.
 
 A leaf: of koordnri it knows the model only, and only the daemon uses it. Nothing here is needed for containers to be decided:
 without an API server the daemon works from what the runtime tells and from its policy file, so no call here is on the event path.
@@ -18,6 +19,7 @@ from koordnri.kube.errors import Disconnected, Garbled, KubeError, NotConfigured
 from koordnri.kube.events import EventRecorder, Target, node_target, pod_target
 from koordnri.kube.node import NodeFacts, NodeWatch
 from koordnri.kube.pods import PodFacts, PodWatch
+from koordnri.kube.pools import PoolsWatch
 from koordnri.kube.stats import Restart, WatchStats
 from koordnri.kube.timing import Timing
 
@@ -33,6 +35,7 @@ __all__ = [
     "NotConfigured",
     "PodFacts",
     "PodWatch",
+    "PoolsWatch",
     "Refused",
     "Restart",
     "Silent",

@@ -73,6 +73,10 @@ class PodManifestSpec(msgspec.Struct, rename="camel"):
     init_containers: list[ContainerManifest] | None = None
     volumes: list[Volume] | None = None
     resource_claims: list[Claim] | None = None
+    resources: Requirements | None = None
+    """of the pod as a whole (Kubernetes 1.34)"""
+    overhead: dict[str, str | int | float] | None = None
+    """of its RuntimeClass, as admission wrote it"""
     node_name: str = ""
     priority: int | None = None
     scheduler_name: str = ""
@@ -211,11 +215,18 @@ def facts_of(pod: PodObject) -> PodFacts:
         metadata.name,
         metadata.labels or {},
         {key: value for key, value in (metadata.annotations or {}).items() if is_kept(key)},
-        PodSpec(containers, bool(spec.resource_claims) or pod.status.made_claim is not None),
+        _spec(pod, containers),
         spec.priority,
         spec.scheduler_name,
         pod.status.phase,
     )
+
+
+def _spec(pod: PodObject, containers: Mapping[str, ContainerSpec]) -> PodSpec:
+    spec = pod.spec
+    whole = spec.resources or Requirements()
+    claims = bool(spec.resource_claims) or pod.status.made_claim is not None
+    return PodSpec(containers, claims, whole.requests, whole.limits, spec.overhead or {})
 
 
 def is_kept(annotation: str) -> bool:

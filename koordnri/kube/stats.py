@@ -17,6 +17,8 @@ class Restart(StrEnum):
     """429, or another refusal with a Retry-After"""
     UNAUTHORIZED = "unauthorized"
     """401: credentials were loaded again"""
+    ABSENT = "absent"
+    """404: the API has no such kind (yet); only of kinds that need not be there"""
     FORBIDDEN = "forbidden"
     """403: RBAC"""
     REFUSED = "refused"

@@ -24,5 +24,8 @@ class Timing:
     relist_spread_s: float = 10.0
     """A compaction or restart sends all nodes' watches back to list at once: each waits a random part of this first
     (5,000 nodes: 500 lists a second)."""
+    absent_s: float = 300.0
+    """A kind that the API does not have (its CustomResourceDefinition is not installed) is asked for again after a half up to all of
+    this."""
     longest_retry_after_s: float = 300.0
     """A server that asks for more is not believed: it could silence us for ever by mistake."""

@@ -30,6 +30,8 @@ T_contra = TypeVar("T_contra", bound=Object, contravariant=True)
 
 GARBLED_BEFORE_LIST = 3
 """So many garbled watches in a row, and the version that we resume from is no longer trusted."""
+ABSENT_BEFORE_BELIEVED = 3
+"""So many times in a row an API server must deny a kind that it had before: one that starts may do so by mistake."""
 TOO_LARGE = "Too large resource version"
 """How an API server says that it has not come so far (504): its etcd was restored, or it lags behind another server."""
 
@@ -46,6 +48,8 @@ class Resource(Generic[T]):
     type: type[T]
     selector: str
     """fieldSelector"""
+    optional: bool = False
+    """whether the API may do without this kind, as its definition is somebody's to install: then 404 means that there is no object"""
 
 
 class Sink(Protocol[T_contra]):
@@ -100,6 +104,8 @@ class Watch(Generic[T]):
         self._pauses = Pauses(timing, uniform)
         self._garbled = 0
         self._told: Restart | None = None
+        self._absences = 0
+        self._absence_told = False
         self._version: str | None = None
         """to resume the watch from; None: list first"""
         self._list_version = "0"
@@ -184,6 +190,11 @@ class Watch(Generic[T]):
 
     def _after(self, error: KubeError, listing: bool) -> float:
         reason = _reason(error)
+        if reason is Restart.ABSENT:
+            if not self._resource.optional:
+                reason = Restart.REFUSED
+            elif self._gone():
+                return self._absent()
         self._count(reason)
         if self._served() and (reason is not Restart.GARBLED or self._lasted()):
             self._pauses.reset()
@@ -195,6 +206,24 @@ class Watch(Generic[T]):
         tell = self._log.warning if new else self._log.debug
         tell("kube_watch_restarted", reason=str(reason), error=str(error), retry_in_s=round(pause_s, 3))
         return pause_s
+
+    def _gone(self) -> bool:
+        """Whether a 404 is believed: of a kind that was there, not before it was said several times."""
+        self._absences += 1
+        return self.stats.lists == 0 or self._absences >= ABSENT_BEFORE_BELIEVED
+
+    def _absent(self) -> float:
+        """The API has no such kind: an answer as good as an empty list, and told once."""
+        self._count(Restart.ABSENT)
+        if not self._absence_told:
+            self._absence_told = True
+            self._log.info("kube_kind_absent", kind=self._resource.kind, asked_again_within_s=self._timing.absent_s)
+        self._pauses.reset()
+        self._garbled, self._version, self._list_version = 0, None, "0"
+        self.stats.problem = ""
+        self._sink.replaced(())
+        self._synced.set()
+        return self._uniform(self._timing.absent_s / 2, self._timing.absent_s)
 
     def _next(self, error: KubeError, reason: Restart, listing: bool) -> float:
         """What this failure changes, and the pause before the next round."""
@@ -249,6 +278,7 @@ class Watch(Generic[T]):
             self._log.warning("kube_object_unusable", error=problem)
         self.stats.unusable += len(listed.problems)
         self.stats.lists += 1
+        self._absences, self._absence_told = 0, False
         self._version = self._list_version = listed.version
         self._sink.replaced(listed.objects)
         self._synced.set()
@@ -320,6 +350,8 @@ def _reason(error: KubeError) -> Restart:
             return Restart.UNAUTHORIZED
         case Refused(status=403):
             return Restart.FORBIDDEN
+        case Refused(status=404):
+            return Restart.ABSENT
         case Refused(status=429):
             return Restart.THROTTLED
         case Refused():

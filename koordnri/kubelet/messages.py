@@ -41,12 +41,16 @@ def pod_messages(manifest: PodManifest, node: NodeState, name: str = "pod") -> S
     sandbox = _sandbox(manifest, node, qos, name)
     containers = [_container(c, manifest.spec, sandbox, node, qos) for c in manifest.spec.all_containers]
     run_first = frozenset(c.name for c in manifest.spec.init_containers if not c.sidecar)
+    whole = manifest.spec.resources or ResourceRequirements()
     spec = PodSpec(
         {
             c.name: ContainerSpec(c.resources.requests, c.resources.limits, c.name in run_first, c.sidecar)
             for c in manifest.spec.all_containers
         },
         bool(manifest.spec.resource_claims),
+        whole.requests,
+        whole.limits,
+        manifest.spec.overhead,
     )
     return SimulatedPod(sandbox, containers, spec, qos, run_first)
 

@@ -57,6 +57,25 @@ class AnnotatedNode(NamedTuple):
         )
 
 
+class SharedPools(NamedTuple):
+    """Koordinator's share pools, as far as they can be read."""
+
+    ls: tuple[Pool, ...] = ()
+    be: tuple[Pool, ...] = ()
+    problems: tuple[str, ...] = ()
+    """what is wrong, each with its annotation"""
+
+    def over(self, node: NodeState) -> NodeState:
+        """The node with these, which the NodeResourceTopology tells, in place of those that its own annotations tell.
+
+        Pools that cannot be read are Koordinator's all the same, whose scheduler then gives CPUs: ours stay awaited.
+        """
+        problems = node.problems + tuple(f"NodeResourceTopology: {problem}" for problem in self.problems)
+        if self.ls or self.be:
+            return replace(node, ls_pools=self.ls, be_pools=self.be, problems=problems)
+        return replace(node, pools_awaited=node.pools_awaited or bool(self.problems), problems=problems)
+
+
 class _SystemQOS(msgspec.Struct):
     cpuset: str = ""
     exclusive: bool | None = msgspec.field(default=None, name="cpusetExclusive")
@@ -84,7 +103,6 @@ def read_node_annotations(annotations: Mapping[str, str], topology: Topology | N
     online = None if topology is None else topology.online
     problems: list[str] = []
     system_cpus, system_exclusive, reserved, ratio = "", True, CPUSet(), None
-    pools: dict[str, tuple[Pool, ...]] = {}
     try:
         system_cpus, system_exclusive = _read_system_cpus(annotations, online)
     except _UNREADABLE as error:
@@ -97,20 +115,22 @@ def read_node_annotations(annotations: Mapping[str, str], topology: Topology | N
         ratio = _read_ratio(annotations)
     except ValueError as error:
         problems.append(f"annotation {NORMALIZATION_RATIO_KEY}: {error}")
+    pools = read_shared_pools(annotations, online)
+    return AnnotatedNode(
+        system_cpus, system_exclusive, reserved, ratio, pools.ls, pools.be, (*problems, *pools.problems)
+    )
+
+
+def read_shared_pools(annotations: Mapping[str, str], online: CPUSet | None = None) -> SharedPools:
+    """The share pools in the annotations of the Node, or of its NodeResourceTopology."""
+    problems: list[str] = []
+    pools: dict[str, tuple[Pool, ...]] = {}
     for key in (LS_POOLS_KEY, BE_POOLS_KEY):
         try:
             pools[key] = _read_pools(annotations.get(key), online)
         except _UNREADABLE as error:
             problems.append(f"annotation {key}: {error}")
-    return AnnotatedNode(
-        system_cpus,
-        system_exclusive,
-        reserved,
-        ratio,
-        pools.get(LS_POOLS_KEY, ()),
-        pools.get(BE_POOLS_KEY, ()),
-        tuple(problems),
-    )
+    return SharedPools(pools.get(LS_POOLS_KEY, ()), pools.get(BE_POOLS_KEY, ()), tuple(problems))
 
 
 def check_cpus(text: str, online: CPUSet | None) -> None:

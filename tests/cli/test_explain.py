@@ -224,6 +224,14 @@ def test_cpus_of_their_own_are_given_in_the_order_of_the_file_and_all_others_sha
     assert cpus(files.json(*pods[::-1], node=[EIGHT])) == {"early": "4-7", "b": "2-3", "a": "0-1", "free": None}
 
 
+def test_pools_of_a_node_resource_topology_are_described_as_share_pools_and_nobody_gets_cpus(files: Files) -> None:
+    pools = [{"socket": 0, "node": 0, "cpuset": "0-3,8-11"}, {"socket": 0, "node": 1, "cpuset": "4-7,12-15"}]
+    machine = {"topology": {"numaPerSocket": 2, "coresPerNuma": 4, "threadsPerCore": 2}, "sharePools": pools}
+    shape = files.json(pod(qos("LSR"), cpu="4", memory="1Gi"), node=[machine])
+    cpus = shape["containers"][0]["fields"]["cpu.cpus"]
+    assert (cpus["value"], cpus["reason"]) == ("0-3,8-11,4-7,12-15", "share pools of the node")
+
+
 def test_a_pod_that_is_not_shown_has_its_cpus_all_the_same(files: Files) -> None:
     first = pod(qos("LSR"), name="a", containers=[{"name": "other", "resources": {"limits": {"cpu": "2"}}}])
     shape = files.json(first, pod(qos("LSR"), name="b", cpu="2"), node=[EIGHT], options=("--container", "main"))

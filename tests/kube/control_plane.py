@@ -189,7 +189,9 @@ class ControlPlane:
     def asked(self, token: str, resource: str = "") -> list[Json]:
         """What this token's owner has asked for so far: verb, resource, namespace, name, query; from the audit log."""
         user, _ = _USERS[token]
-        found = []
+        found: list[Json] = []
+        if not self._audit.exists():  # it is made at the first request that is logged
+            return found
         for line in self._audit.read_text().splitlines():
             event = json.loads(line)
             about = event.get("objectRef", {})

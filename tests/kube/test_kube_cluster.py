@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import kmock
 import pytest
-from fake_api import Answer, FakeApi, Json, Live, configmap, line, listing
+from fake_api import configmap, listing
+from fake_cluster import NODES, PODS, POLICY, Cluster, node, pod
 from watched import write_kubeconfig
 
 from koordnri.model.topology import Topology
@@ -23,50 +23,9 @@ from koordnri.wire import api_pb2 as api
 from tests.host.trees import HostTree
 from tests.test_daemon import Running, create, eventually, run_pod
 
-POLICY, NODES, PODS = "/api/v1/namespaces/koordnri-system/configmaps", "/api/v1/nodes", "/api/v1/pods"
 ASKED_US, HALVED_US = 50_000, 25_000
 RATIO_2 = {"cpu-normalization-config": '{"enable": true, "defaultRatio": 2}'}
 RATIO_KEY = "node.koordinator.sh/cpu-normalization-ratio"
-
-
-def node(version: str, labels: dict[str, str], annotations: dict[str, str]) -> Json:
-    metadata = {"name": "n1", "uid": "n", "resourceVersion": version, "labels": labels, "annotations": annotations}
-    return {"kind": "Node", "apiVersion": "v1", "metadata": metadata, "status": {"allocatable": {"memory": "8Gi"}}}
-
-
-def pod(version: str, annotations: dict[str, str]) -> Json:
-    metadata = {"name": "web", "namespace": "shop", "uid": "uid-1", "resourceVersion": version}
-    spec = {"nodeName": "n1", "containers": [{"name": "main", "resources": {"limits": {"cpu": "500m"}}}]}
-    return {"kind": "Pod", "apiVersion": "v1", "metadata": {**metadata, "annotations": annotations}, "spec": spec}
-
-
-class Cluster(FakeApi):
-    """Lists and watches by path; what is sent to `live` reaches the watch that is open."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.live = {path: Live() for path in (POLICY, NODES, PODS)}
-        self.lists: dict[str, Answer] = {
-            POLICY: listing("ConfigMap", "1", configmap("1", {})),
-            NODES: listing("Node", "1", node("1", {}, {})),
-            PODS: listing("Pod", "1"),
-        }
-
-    def __enter__(self) -> Cluster:
-        super().__enter__()
-        for path in self.lists:
-            self._serve(path)
-        return self
-
-    def _serve(self, path: str) -> None:
-        def asks(watch: str | None) -> Callable[[kmock.Request], bool]:
-            return lambda request: request.url.path == path and request.params.get("watch") == watch
-
-        self.answer(lambda handler: handler[asks("1")], self.live[path])
-        self.answer(lambda handler: handler[asks(None)], lambda: self.lists[path])
-
-    def tell(self, path: str, kind: str, item: Json) -> None:
-        self.live[path].send(line(kind, item))
 
 
 @pytest.fixture

@@ -252,6 +252,26 @@ class TestPods:
             pods.live.end()
 
     @pytest.mark.parametrize(
+        ("spec", "requests", "limits", "overhead"),
+        [
+            ({"resources": {"requests": {"cpu": "2"}, "limits": {"cpu": 3}}}, {"cpu": "2"}, {"cpu": 3}, {}),
+            ({"overhead": {"memory": "120Mi", "cpu": "250m"}}, {}, {}, {"memory": "120Mi", "cpu": "250m"}),
+            ({"resources": None, "overhead": None}, {}, {}, {}),
+            ({}, {}, {}, {}),
+        ],
+        ids=["of the pod", "overhead", "null", "neither"],
+    )
+    def test_resources_of_the_pod_as_a_whole_are_kept(
+        self, fake: FakeApi, api: Api, log: Any, spec: Json, requests: Json, limits: Json, overhead: Json
+    ) -> None:
+        pods = Pods(fake, api, log, pod("9", spec=spec))
+        with running(pods.noun.watch):
+            pods.said.wait(1)
+            kept = pods.noun.specs["p-1"]
+            pods.live.end()
+        assert (kept.requests, kept.limits, kept.overhead) == (requests, limits, overhead)
+
+    @pytest.mark.parametrize(
         ("lines", "told"),
         [
             ([line("MODIFIED", pod("11", podIP="10.0.0.1"))], []),

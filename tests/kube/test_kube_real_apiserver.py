@@ -24,6 +24,7 @@ from koordnri.kube import (
     NodeWatch,
     PodFacts,
     PodWatch,
+    PoolsWatch,
     Restart,
     Timing,
     connect,
@@ -45,6 +46,8 @@ AT_ONCE = EventLimits(burst=1000, per_s=1000, repeat_s=0)
 OLD, NEW, NEWER = {"policy": "old"}, {"policy": "new"}, {"policy": "newer"}
 KEPT = "koordinator.sh/cpuQOS"
 NODES = "/api/v1/nodes"
+CRDS, CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", "noderesourcetopologies.topology.node.k8s.io"
+POOLS = "/apis/topology.node.k8s.io/v1alpha1/noderesourcetopologies"
 
 
 class Gate:
@@ -155,6 +158,31 @@ def pod(name: str, node: str = "", **spec: Any) -> Json:
         "metadata": {"name": name, "labels": {"app": "web"}, "annotations": {KEPT: "{}"}},
         "spec": {"containers": [container], **placed, **spec},
     }
+
+
+def define_topologies(plane: ControlPlane) -> None:
+    """The kind NodeResourceTopology, as Koordinator's chart installs it, with any content."""
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version = {"name": "v1alpha1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    names = {"kind": "NodeResourceTopology", "plural": "noderesourcetopologies", "singular": "noderesourcetopology"}
+    spec = {"group": "topology.node.k8s.io", "scope": "Cluster", "names": names, "versions": [version]}
+    approved = {"api-approved.kubernetes.io": "https://github.com/kubernetes/enhancements/pull/1870"}
+    manifest = {"metadata": {"name": CRD, "annotations": approved}, "spec": spec}
+    plane.create(CRDS, {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", **manifest})
+    assert eventually(lambda: answers(plane, POOLS))
+
+
+def undefine_topologies(plane: ControlPlane) -> None:
+    plane.delete(f"{CRDS}/{CRD}")
+    assert eventually(lambda: not answers(plane, POOLS))
+
+
+def answers(plane: ControlPlane, path: str) -> bool:
+    try:
+        plane.call("GET", path)
+    except RefusedError:
+        return False
+    return True
 
 
 def restarts(watch: Watch[Any]) -> dict[str, int]:
@@ -550,11 +578,36 @@ def test_an_event_beside_a_pod_whose_namespace_is_gone_is_given_up(
 # -- the rights that deploy/ gives ------------------------------------------------------------------------------------
 
 
+def test_a_kind_that_is_not_installed_is_found_once_it_is_and_missed_when_it_is_gone(
+    plane: ControlPlane, namespace: str, real_api: Api, log: Any
+) -> None:
+    if answers(plane, POOLS):
+        undefine_topologies(plane)
+    seen: Seen[object] = Seen()
+    timing = Timing(first_pause_s=0.05, longest_pause_s=0.2, relist_spread_s=0.1, absent_s=0.2)
+    watch = PoolsWatch(real_api, namespace, seen.append, log, timing=timing).watch
+    watch.start()
+    try:
+        assert seen.wait(1) == [{}]
+        assert restarts(watch).keys() == {Restart.ABSENT}
+        # The objects of such a kind are left to the fake server: this real one, built with a newer Go than its own, dies of any.
+        define_topologies(plane)
+        assert eventually(lambda: watch.stats.lists == 1)
+        absent = watch.stats.restarts[Restart.ABSENT]
+        undefine_topologies(plane)
+        assert eventually(lambda: watch.stats.restarts[Restart.ABSENT] > absent)
+        assert seen.items == [{}]
+    finally:
+        watch.stop(LIMIT_S)
+
+
 def test_the_rights_of_deploy_are_enough_and_all_are_used(
     plane: ControlPlane, deployed: Deployed, namespace: str, node: str, log: Any, tmp_path: Path
 ) -> None:
     deployed.write_policy(OLD)
     plane.create(f"/api/v1/namespaces/{namespace}/pods", pod("web", node))
+    if not answers(plane, POOLS):
+        define_topologies(plane)
     api = connect(plane.kubeconfig(tmp_path, DAEMON))
     before = len(plane.asked(DAEMON))
     seen: Seen[object] = Seen()
@@ -563,14 +616,15 @@ def test_the_rights_of_deploy_are_enough_and_all_are_used(
         ConfigMapWatch(api, *deployed.policy, lambda *told: seen.append(told), log, **keywords).watch,
         NodeWatch(api, node, seen.append, log, **keywords).watch,
         PodWatch(api, node, seen.append, lambda uid: None, log, **keywords).watch,
+        PoolsWatch(api, node, seen.append, log, **keywords).watch,
     ]
     recorder = EventRecorder(api, node, log, limits=AT_ONCE)
     for start in (*(watch.start for watch in watches), recorder.start):
         start()
     try:
-        seen.wait(3)
-        deployed.write_policy(NEW)
         seen.wait(4)
+        deployed.write_policy(NEW)
+        seen.wait(5)
         for target in (node_target(node), pod_target(namespace, "web", "uid")):
             for _ in range(2):
                 recorder.record(target, "Reason", "message")
@@ -585,7 +639,7 @@ def test_the_rights_of_deploy_are_enough_and_all_are_used(
     rules = [rule for manifest in deployed.manifests for rule in manifest.get("rules", ())]
     granted = {(resource, verb) for rule in rules for resource in rule["resources"] for verb in rule["verbs"]}
     # Asking for one object by its name is what people try by hand; it shows nothing that list does not.
-    assert granted - {("configmaps", "get"), ("nodes", "get")} == used
+    assert granted - {("configmaps", "get"), ("nodes", "get"), ("noderesourcetopologies", "get")} == used
 
 
 DENIED: dict[str, Callable[[str, str], tuple[str, str]]] = {

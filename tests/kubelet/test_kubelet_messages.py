@@ -253,3 +253,11 @@ def test_unified_only_on_cgroup_v2(version: int, unified: dict[str, str]) -> Non
 )
 def test_mistakes(spec: dict[str, Any], mistakes: list[str]) -> None:
     assert bad(spec) == mistakes
+
+
+def test_the_pods_own_resources_and_its_overhead_reach_its_spec_as_written() -> None:
+    whole = resources({"cpu": "2"}, {"cpu": "4", "memory": "1Gi"})
+    spec = simulated([{}], resources=whole, overhead={"cpu": "250m"}).spec
+    assert (spec.requests, spec.limits, spec.overhead) == (whole["requests"], whole["limits"], {"cpu": "250m"})
+    bare = simulated([{}]).spec
+    assert (bare.requests, bare.limits, bare.overhead) == ({}, {}, {})

@@ -1,0 +1,57 @@
+"""Koordinator's share pools on the node's NodeResourceTopology, where koordlet writes them. The Node object may carry them, too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from koordnri.kube.api import Api
+from koordnri.kube.objects import Object
+from koordnri.kube.watch import Resource, Watch
+from koordnri.model.node_annotations import BE_POOLS_KEY, LS_POOLS_KEY
+
+KIND = "NodeResourceTopology"
+PATH = "/apis/topology.node.k8s.io/v1alpha1/noderesourcetopologies"
+KEPT = (LS_POOLS_KEY, BE_POOLS_KEY)
+
+
+class PoolsWatch:
+    """Calls `on_pools(annotations)` in its own thread: after the first answer, and then whenever one of the pools changed.
+
+    The annotations are those of KEPT that the object has; none when there is no such object, or the API does not have the kind.
+    The object's name is the node's. `watch` is what is started and stopped; keywords are passed to it.
+    """
+
+    def __init__(
+        self, api: Api, name: str, on_pools: Callable[[Mapping[str, str]], None], log: Any, **keywords: Any
+    ) -> None:
+        self._name = name
+        self._on_pools = on_pools
+        self._known: Mapping[str, str] | None = None
+        resource = Resource("noderesourcetopology", PATH, KIND, Object, f"metadata.name={name}", optional=True)
+        self.watch = Watch(api, resource, self, log, **keywords)
+
+    def replaced(self, objects: Sequence[Object]) -> None:
+        """Sink."""
+        self._take(next((pools_of(item) for item in objects if item.metadata.name == self._name), {}))
+
+    def changed(self, item: Object) -> None:
+        """Sink."""
+        if item.metadata.name == self._name:
+            self._take(pools_of(item))
+
+    def deleted(self, item: Object) -> None:
+        """Sink."""
+        if item.metadata.name == self._name:
+            self._take({})
+
+    def _take(self, pools: Mapping[str, str]) -> None:
+        if pools != self._known:
+            self._known = pools
+            self._on_pools(pools)
+
+
+def pools_of(item: Object) -> dict[str, str]:
+    """Its annotations, as far as they are pools."""
+    annotations = item.metadata.annotations or {}
+    return {key: annotations[key] for key in KEPT if key in annotations}

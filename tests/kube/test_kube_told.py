@@ -1,0 +1,192 @@
+"""What of the API server's answers reaches the node's state and the pods' life: koordnri.cluster, without a daemon around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from fake_api import Seen, eventually, hanging, listing, status
+from fake_cluster import NODES, PODS, POOLS, Cluster, node, pod, topology
+from watched import write_kubeconfig
+
+from koordnri.cluster import Cluster as Told
+from koordnri.kube import connect
+from koordnri.ledger import Ledger
+from koordnri.model import NodeState, Pod
+from koordnri.model.node import Pool
+from koordnri.model.node_annotations import BE_POOLS_KEY, LS_POOLS_KEY
+from koordnri.model.topology import Topology
+
+EIGHT = NodeState(topology=Topology.regular(1, 1, 8, 1))
+LS_0_3, BE_4_7 = '[{"cpuset": "0-3"}]', '[{"cpuset": "4-7"}]'
+STATUS_KEY = "scheduling.koordinator.sh/resource-status"
+
+
+class Under:
+    """A Cluster under test and what it told."""
+
+    def __init__(self, told: Callable[[Under], Told]) -> None:
+        self.ledger = Ledger()
+        self.nodes: Seen[NodeState] = Seen()
+        self.changed: Seen[str | None] = Seen()
+        self.ended: Seen[str] = Seen()
+        self.specs: Seen[str] = Seen()
+        self.cluster = told(self)
+
+
+@pytest.fixture
+def served() -> Iterator[Cluster]:
+    with Cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def under(tmp_path: Any, log: Any, served: Cluster) -> Iterator[Under]:
+    def make(it: Under) -> Told:
+        return Told(
+            connect(write_kubeconfig(tmp_path, served.url)),
+            "n1",
+            None,
+            it.ledger,
+            log,
+            lambda data, source: None,
+            lambda: it.nodes.append(it.cluster.told(EIGHT)),
+            it.changed.append,
+            lambda uid, spec: it.specs.append(uid),
+            it.ended.append,
+            lambda error: None,
+        )
+
+    it = Under(make)
+    yield it
+    it.cluster.stop()
+
+
+def pools(*cpus: str) -> tuple[Pool, ...]:
+    return tuple(Pool(0, 0, text) for text in cpus)
+
+
+class TestPools:
+    @pytest.mark.parametrize(
+        ("on_topology", "on_node", "ls", "be"),
+        [
+            ({LS_POOLS_KEY: LS_0_3, BE_POOLS_KEY: BE_4_7}, {}, "0-3", "4-7"),
+            ({LS_POOLS_KEY: LS_0_3}, {LS_POOLS_KEY: BE_4_7, BE_POOLS_KEY: BE_4_7}, "0-3", ""),
+            ({}, {LS_POOLS_KEY: LS_0_3, BE_POOLS_KEY: BE_4_7}, "0-3", "4-7"),
+            ({LS_POOLS_KEY: "[]"}, {LS_POOLS_KEY: LS_0_3}, "0-3", ""),
+            ({LS_POOLS_KEY: "{"}, {LS_POOLS_KEY: LS_0_3}, "0-3", ""),
+            ({}, {}, "", ""),
+        ],
+        ids=["the topology's", "the topology's before the Node's", "the Node's", "an empty one", "a bad one", "none"],
+    )
+    def test_the_topologys_count_and_else_the_nodes(
+        self, served: Cluster, under: Under, on_topology: dict[str, str], on_node: dict[str, str], ls: str, be: str
+    ) -> None:
+        served.lists[POOLS] = listing("NodeResourceTopology", "1", topology("1", on_topology))
+        served.lists[NODES] = listing("Node", "1", node("1", {}, on_node))
+        under.cluster.start()
+        last = under.nodes.wait(2)[-1]
+        assert last.ls_pools == (pools(ls) if ls else ())
+        assert last.be_pools == (pools(be) if be else ())
+
+    def test_the_topologys_count_where_the_node_is_not_registered(self, served: Cluster, under: Under) -> None:
+        served.lists[POOLS] = listing("NodeResourceTopology", "1", topology("1", {LS_POOLS_KEY: LS_0_3}))
+        served.lists[NODES] = listing("Node", "1")
+        under.cluster.start()
+        last = under.nodes.wait(2)[-1]
+        assert (last.ls_pools, last.pools_awaited) == (pools("0-3"), False)
+
+    def test_what_cannot_be_read_is_told_with_its_object_and_nobody_gets_cpus(
+        self, served: Cluster, under: Under
+    ) -> None:
+        served.lists[POOLS] = listing("NodeResourceTopology", "1", topology("1", {LS_POOLS_KEY: '[{"cpuset": "0-9"}]'}))
+        under.cluster.start()
+        last = under.nodes.wait(2)[-1]
+        assert last.problems == (
+            f"NodeResourceTopology: annotation {LS_POOLS_KEY}: [0].cpuset: "
+            "expected CPUs of 0-7, which are online, got 8-9",
+        )
+        assert last.pools_awaited
+
+    def test_they_follow_the_object(self, served: Cluster, under: Under) -> None:
+        served.lists[POOLS] = listing("NodeResourceTopology", "1")
+        under.cluster.start()
+        assert under.nodes.wait(2)[-1].ls_pools == ()
+        served.tell(POOLS, "ADDED", topology("2", {LS_POOLS_KEY: LS_0_3}))
+        assert under.nodes.wait(3)[-1].ls_pools == pools("0-3")
+        served.tell(POOLS, "DELETED", topology("3", {LS_POOLS_KEY: LS_0_3}))
+        assert under.nodes.wait(4)[-1].ls_pools == ()
+
+
+class TestAwaited:
+    def test_until_something_is_answered(self, under: Under) -> None:
+        assert under.cluster.told(EIGHT).pools_awaited
+
+    @pytest.mark.parametrize("path", [NODES, POOLS], ids=["Node", "NodeResourceTopology"])
+    @pytest.mark.parametrize("answer", [hanging(), status(503, "starting"), status(403, "forbidden")])
+    def test_while_one_is_not_answered_on(self, served: Cluster, under: Under, path: str, answer: Any) -> None:
+        served.lists[path] = answer
+        under.cluster.start()
+        assert under.nodes.wait(1)[0].pools_awaited
+        served.requests.until(lambda seen: any(request.path == path for request in seen))
+        assert under.cluster.told(EIGHT).pools_awaited
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            listing("NodeResourceTopology", "1", topology("1", {})),
+            listing("NodeResourceTopology", "1"),
+            status(404, "the server could not find the requested resource"),
+        ],
+        ids=["object", "no such object", "no such kind"],
+    )
+    def test_no_more_once_it_is(self, served: Cluster, under: Under, answer: Any) -> None:
+        served.lists[POOLS] = answer
+        under.cluster.start()
+        last = under.nodes.wait(2)[-1]
+        assert not last.pools_awaited
+        assert eventually(lambda: under.cluster.synced)
+
+    def test_never_where_no_api_server_is_asked(self) -> None:
+        assert not EIGHT.pools_awaited
+
+
+class TestEnd:
+    def of_phase(self, version: str, phase: str) -> dict[str, Any]:
+        return {**pod(version, {}), "status": {"phase": phase}}
+
+    @pytest.mark.parametrize("phase", ["Succeeded", "Failed"])
+    def test_a_pod_that_had_ended_before_the_first_list(self, served: Cluster, under: Under, phase: str) -> None:
+        served.lists[PODS] = listing("Pod", "1", self.of_phase("1", phase))
+        under.cluster.start()
+        assert under.ended.wait(1) == ["uid-1"]
+
+    def test_a_pod_that_ends_is_told_once(self, served: Cluster, under: Under) -> None:
+        served.lists[PODS] = listing("Pod", "1", self.of_phase("1", "Running"))
+        under.cluster.start()
+        under.specs.wait(1)
+        served.tell(PODS, "MODIFIED", self.of_phase("2", "Succeeded"))
+        again = self.of_phase("3", "Failed")
+        served.tell(PODS, "MODIFIED", again)
+        other = self.of_phase("4", "Failed")
+        served.tell(PODS, "ADDED", {**other, "metadata": {**other["metadata"], "uid": "uid-2"}})
+        assert under.ended.wait(2) == ["uid-1", "uid-2"]
+
+    @pytest.mark.parametrize("phase", ["Pending", "Running", "Unknown", ""])
+    def test_a_pod_that_has_not_ended(self, served: Cluster, under: Under, phase: str) -> None:
+        served.lists[PODS] = listing("Pod", "1", self.of_phase("1", phase))
+        under.cluster.start()
+        under.specs.wait(1)
+        assert under.ended.items == []
+
+
+def test_an_assignment_that_comes_and_goes_is_told_as_soon_as_it_is_known(served: Cluster, under: Under) -> None:
+    under.ledger.remember_pod(Pod("sandbox", "uid-1", "shop", "web"))
+    under.cluster.start()
+    served.tell(PODS, "ADDED", pod("2", {STATUS_KEY: '{"cpuset": "0-1"}'}))
+    assert under.changed.wait(1) == ["sandbox"]
+    assert [known.annotations for known in under.ledger.pods()] == [{STATUS_KEY: '{"cpuset": "0-1"}'}]
+    served.tell(PODS, "MODIFIED", pod("3", {}))
+    assert under.changed.wait(2) == ["sandbox", "sandbox"]
+    assert [known.annotations for known in under.ledger.pods()] == [{}]
