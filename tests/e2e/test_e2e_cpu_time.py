@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import grpc
 
-from tests.e2e import pods
+from tests.e2e import lab, pods
 from tests.e2e.daemon import Daemon
 from tests.e2e.kubelet import Container, Kubelet
 from tests.e2e.lab import eventually
@@ -107,14 +108,21 @@ def test_batch_pods_are_idle_and_a_kubelet_that_starts_can_set_its_classes(
 
 
 def test_a_pod_that_systemd_takes_out_of_idleness_is_idle_again(kubelet: Kubelet, new_daemon: NewDaemon) -> None:
-    """`systemctl set-property CPUWeight=` writes cpu.idle 0, then the weight."""
+    """`systemctl set-property CPUWeight=` writes cpu.idle 0, then the weight; without systemd the test does."""
     daemon = new_daemon(policy=IDLE)
     daemon.start()
     pod = directory(kubelet, pods.batch(kubelet)).parent
     eventually(lambda: number(pod / "cpu.idle") == 1, f"{pod}/cpu.idle to be 1")
-    (pod / "cpu.idle").write_text("0")
-    (pod / ("cpu.shares" if kubelet.cgroups.version == 1 else "cpu.weight")).write_text("200")
+    healed = daemon.metric("koordnri_drift_healed_total", field="cpu.idle")
+    if lab.SYSTEMD:
+        subprocess.run(["systemctl", "set-property", "--runtime", pod.name, "CPUWeight=200"], check=True)
+    else:
+        (pod / "cpu.idle").write_text("0")
+        (pod / ("cpu.shares" if kubelet.cgroups.version == 1 else "cpu.weight")).write_text("200")
     eventually(lambda: number(pod / "cpu.idle") == 1, f"{pod}/cpu.idle to be 1 again")
+    eventually(
+        lambda: daemon.metric("koordnri_drift_healed_total", field="cpu.idle") > healed, "the loss of it to be counted"
+    )
 
 
 def test_a_class_that_was_left_idle_is_taken_back(kubelet: Kubelet, new_daemon: NewDaemon) -> None:
