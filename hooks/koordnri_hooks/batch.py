@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from koordnri.model import AnnotationError, Pod, quantity_value
+from koordnri.model import AnnotationError, ContainerContext, Field, Pod, PodContext, quantity_value
 from koordnri.model.annotations import BATCH_CPU, BATCH_MEMORY, EXTENDED_RESOURCE_SPEC
 from koordnri.model.errors import PodError, Problem
 from koordnri.model.pod import ContainerSpec
@@ -62,6 +62,13 @@ def batches_of(pod: Pod, resource: str) -> dict[str, Batch]:
             raise batch.error()
         found[name] = batch
     return found
+
+
+def leave(ctx: ContainerContext | PodContext, error: PodError, *these: Field) -> None:
+    """Batch resources cannot be read: that is told, and the fields that they decide stay as they are."""
+    ctx.error(error)
+    if ctx.policy.hook_mode(ctx.hook) == "enforce":
+        ctx.decision.undecided |= frozenset(these)
 
 
 def _read(pod: Pod, resource: str) -> Table | None:

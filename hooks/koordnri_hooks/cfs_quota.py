@@ -8,7 +8,8 @@ Each starts from the baseline or from the step before, never from what the runti
 and koordlet scales it a second time at every update. How pods and classes stand to each other is group_identity.py.
 
 Where we do what koordlet meant rather than what it does: a normalised quota stays above the 1000 µs that the kernel takes; an
-empty table of batch resources leaves the pod alone; batch-cpu goes by kubelet's CFS period where that is not 100 ms, on the pod too, whose
+empty table of batch resources leaves the pod alone; BE quotas stay while `cpuSuppressPolicy` is cfsQuota, as koordnri does not suppress
+and BE would else run without any limit; batch-cpu goes by kubelet's CFS period where that is not 100 ms, on the pod too, whose
 quota is the sum of its containers' as they are after rounding, of those that run at the same time (phases.py). Source: koordlet.md 1.10,
 2.2, 2.4.
 """
@@ -30,9 +31,10 @@ from koordnri.model import (
 )
 from koordnri.model.annotations import BATCH_CPU, RESOURCE_STATUS
 from koordnri.model.convert import CFS_PERIOD_US, MIN_QUOTA_US, milli_to_quota_us, milli_to_shares
+from koordnri.model.errors import PodError
 from koordnri.model.fields import CPU_PERIOD, CPU_QUOTA, CPU_SHARES
 from koordnri_hooks.assigned import assigned_cpus
-from koordnri_hooks.batch import batch_of, batches_of
+from koordnri_hooks.batch import batch_of, batches_of, leave
 from koordnri_hooks.cpu_burst import set_burst, set_pod_burst
 from koordnri_hooks.group_identity import NO_WEIGHT, set_class_scheduling, set_pod_identity, set_pod_idle
 from koordnri_hooks.phases import most_together
@@ -41,6 +43,7 @@ _Context = ContainerContext | PodContext
 
 PINNED = "pinned to its own CPUs"
 NO_BATCH = "BE, but no batch resources are known of it"
+_OF_BATCH = (CPU_SHARES, CPU_QUOTA, CPU_PERIOD)
 V1_POD = "on cgroup v1 the pod keeps kubelet's quota, and its containers are normalised each"
 
 
@@ -62,11 +65,7 @@ class CFSQuota(Hook):
         qos = ctx.pod.qos
         pinned = ctx.cpus_pinned
         if qos is QoSClass.BE:
-            batch = batch_of(ctx.pod, ctx.container.name, BATCH_CPU)
-            if batch is None:
-                ctx.skip(CPU_QUOTA, NO_BATCH)
-            else:
-                _set_batch(ctx, batch.request or 0, {ctx.container.name: batch.limit or 0})
+            _set_containers_batch(ctx)
         elif not pinned:
             _set_normalised(ctx, qos)
         if pinned and not ctx.policy.cpuset.keep_quota:
@@ -81,13 +80,7 @@ class CFSQuota(Hook):
         qos = ctx.pod.qos
         pinned = _pod_pinned(ctx)
         if qos is QoSClass.BE:
-            batches = batches_of(ctx.pod, BATCH_CPU)
-            if batches:
-                requests = {name: b.request or 0 for name, b in batches.items()}
-                limits = {name: b.limit or 0 for name, b in batches.items()}
-                _set_batch(ctx, None if idle else most_together(ctx.pod, requests), limits)
-            else:
-                ctx.skip(CPU_QUOTA, NO_BATCH)
+            _set_pods_batch(ctx, idle)
         elif not pinned:
             _set_normalised_pod(ctx, qos)
         if pinned and not ctx.policy.cpuset.keep_quota:
@@ -98,17 +91,37 @@ class CFSQuota(Hook):
         set_class_scheduling(ctx)
 
 
+def _set_containers_batch(ctx: ContainerContext) -> None:
+    try:
+        batch = batch_of(ctx.pod, ctx.container.name, BATCH_CPU)
+    except PodError as error:
+        leave(ctx, error, *_OF_BATCH)
+        return
+    if batch is None:
+        ctx.skip(CPU_QUOTA, NO_BATCH)
+    else:
+        _set_batch(ctx, batch.request or 0, {ctx.container.name: batch.limit or 0})
+
+
+def _set_pods_batch(ctx: PodContext, idle: bool) -> None:
+    try:
+        batches = batches_of(ctx.pod, BATCH_CPU)
+    except PodError as error:
+        leave(ctx, error, *_OF_BATCH)
+        return
+    if not batches:
+        ctx.skip(CPU_QUOTA, NO_BATCH)
+        return
+    request_milli = None if idle else most_together(ctx.pod, {name: b.request or 0 for name, b in batches.items()})
+    _set_batch(ctx, request_milli, {name: b.limit or 0 for name, b in batches.items()})
+
+
 def _set_batch(ctx: _Context, request_milli: int | None, limits_milli: Mapping[str, int]) -> None:
     """Shares from the request, None where it is idle; quota from the limits by container, where 0 is without limit."""
     if request_milli is None:
         ctx.skip(CPU_SHARES, NO_WEIGHT)
     else:
         ctx.set(CPU_SHARES, milli_to_shares(request_milli), "batch-cpu request")
-    threshold = ctx.policy.threshold
-    if threshold.enable and threshold.cpu_suppress_policy == "cfsQuota":
-        # The besteffort directory's quota is moved under them, and v1 refuses a child above its parent.
-        ctx.set(CPU_QUOTA, UNLIMITED, "BE is suppressed by quota, one level up")
-        return
     if min(limits_milli.values()) <= 0:
         ctx.set(CPU_QUOTA, UNLIMITED, "no batch-cpu limit")
         return

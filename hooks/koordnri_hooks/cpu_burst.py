@@ -3,7 +3,8 @@
     container   limit × cpuBurstPercent / 100
     pod         the sum of its containers', so that its own quota does not throttle what they may use
 
-By `cpu-burst-config`, under the pod's annotation `koordinator.sh/cpuBurst`, field by field; for pods of LS, SYSTEM and without a class.
+By `cpu-burst-config`, under the pod's annotation `koordinator.sh/cpuBurst`, field by field (one that cannot be read
+changes nothing); for pods of LS, SYSTEM and without a class.
 The policies auto and cpuBurstOnly mean it, cfsQuotaBurstOnly does not. Nothing is set where there is no limit, or the quota was unset.
 
 Mainline kernels refuse a burst above the quota, and a quota below the burst. So there it is clamped to the quota: Koordinator's default
@@ -134,8 +135,7 @@ def _percent(ctx: ContainerContext | PodContext) -> int:
         try:
             burst = ctx.policy.cpu_burst(pod)
         except AnnotationError as error:
-            ctx.error(error)
-            return 0
+            ctx.error(error)  # and the node's holds
     return burst.cpu_burst_percent if burst.policy in ("auto", "cpuBurstOnly") else 0
 
 

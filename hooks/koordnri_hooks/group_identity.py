@@ -8,7 +8,8 @@ where its own class does not:
              enabled; Burstable: lsClass; BestEffort: beClass
     class    Guaranteed, which is the root of all pods: 0; Burstable: lsClass; BestEffort: beClass
 
-An LS pod's annotation `koordinator.sh/cpuQOS` goes before its class, enabled or not. Of other pods it does not count. Of all this
+An LS pod's annotation `koordinator.sh/cpuQOS` goes before its class, enabled or not; one without a number does not enable the class, and
+one that cannot be read leaves it. Of other pods it does not count. Of all this
 there is nothing while `policies.cpuPolicy` is coreSched, which koordnri does not do.
 
 cpu.idle (mainline >= 5.15) = 1 stands on the cgroups of single BE pods, by beClass' schedIdle, under either cpuPolicy (koordlet: on the
@@ -56,6 +57,8 @@ def set_pod_identity(ctx: PodContext) -> None:
             ctx.set(CPU_BVT, _own_identity(pod, policy), f"annotation {CPU_QOS_KEY}")
         except AnnotationError as error:
             ctx.error(error)
+            if _in_use(policy.qos):
+                ctx.set(CPU_BVT, _identity(_class_of(pod, policy.qos)), f"of its class: {CPU_QOS_KEY} cannot be read")
 
 
 def set_pod_idle(ctx: PodContext) -> bool:
@@ -120,4 +123,4 @@ def _own_identity(pod: Pod, policy: Policy) -> int:
     own = policy.cpu_qos(pod)
     if own is None or not own.enable:
         return 0
-    return policy.qos.ls.cpu.group_identity if own.group_identity is None else own.group_identity
+    return _identity(policy.qos.ls.cpu) if own.group_identity is None else own.group_identity

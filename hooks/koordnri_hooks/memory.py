@@ -19,7 +19,8 @@ The kernel protects a container only within what its parents protect. So min and
 class, which has the sum of its pods; that of Guaranteed pods is the root of all pods and has the sum of all. A pod whose request is
 not known is protected by nothing and counts for nothing. Priorities count among siblings, so the classes have them, too.
 
-A broken memoryQOS costs these fields and leaves the limit. Source: koordlet.md 2.2, 3.7.
+A memoryQOS that cannot be read leaves the class' values in force. Batch resources that cannot be read leave limit, min, low and high as
+they are. Source: koordlet.md 2.2, 3.7.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ from koordnri.model.annotations import BATCH_MEMORY, MEMORY_QOS_KEY
 from koordnri.model.errors import PodError
 from koordnri.model.fields import MEMORY_HIGH, MEMORY_LIMIT, MEMORY_LOW, MEMORY_MIN, Field
 from koordnri.model.routes import Refusal
-from koordnri_hooks.batch import MOST, batch_of, batches_of
+from koordnri_hooks.batch import MOST, batch_of, batches_of, leave
 from koordnri_hooks.memory_request import NO_REQUEST, pod_request, request_of
 from koordnri_hooks.phases import most_together
 
@@ -55,6 +56,7 @@ NO_BATCH = "BE, but no batch resources are known of it"
 NO_MEMORY = "needs a memory limit or the node's memory, and neither is known"
 NO_POD_LIMIT = "memoryQOS pageCacheLimitPercent is of the pod's memory limit, and it has none"
 _MOST_NAMED = 3
+_OF_BATCH = (MEMORY_LIMIT, MEMORY_MIN, MEMORY_LOW, MEMORY_HIGH)
 _MOST = MOST[BATCH_MEMORY]
 
 
@@ -81,18 +83,16 @@ class Memory(Hook):
 
     def decide(self, ctx: ContainerContext) -> None:
         pod = ctx.pod
-        limit = ctx.baseline.memory_limit or UNLIMITED
-        if pod.qos is QoSClass.BE:
-            batch = batch_of(pod, ctx.container.name, BATCH_MEMORY)
-            if batch is None:
-                ctx.skip(MEMORY_LIMIT, NO_BATCH)
-            else:
-                limit = batch.limit or UNLIMITED
-                ctx.set(MEMORY_LIMIT, limit, "batch-memory limit" if batch.limit else "no batch-memory limit")
         qos = _memory_qos(ctx)
+        if qos is not None:
+            _set_plain(ctx, qos)
+        try:
+            limit = _limit(ctx)
+        except PodError as error:
+            leave(ctx, error, *_OF_BATCH)
+            return
         if qos is None:
             return
-        _set_plain(ctx, qos)
         request = request_of(pod, ctx.container.name, limit)
         least = _protect(ctx, qos, request)
         if not qos.throttling_percent:
@@ -107,23 +107,17 @@ class Memory(Hook):
             ctx.set(MEMORY_HIGH, max(high // page * page, least, page), "memoryQOS throttlingPercent")
 
     def decide_pod(self, ctx: PodContext) -> None:
-        pod = ctx.pod
-        limit = ctx.baseline.memory_limit or UNLIMITED
-        if pod.qos is QoSClass.BE:
-            limits = {name: b.limit or 0 for name, b in batches_of(pod, BATCH_MEMORY).items()}
-            if not limits:
-                ctx.skip(MEMORY_LIMIT, NO_BATCH)
-            elif 0 in limits.values():
-                limit = UNLIMITED
-                ctx.set(MEMORY_LIMIT, limit, "a container without batch-memory limit")
-            else:
-                limit = min(most_together(pod, limits), _MOST)
-                ctx.set(MEMORY_LIMIT, limit, "sum of batch-memory limits")
         qos = _memory_qos(ctx)
         if qos is not None:
             _set_plain(ctx, qos)
+        try:
+            limit = _pods_limit(ctx)
+        except PodError as error:
+            leave(ctx, error, *_OF_BATCH)
+            return
+        if qos is not None:
             _limit_page_cache(ctx, qos, limit)
-            _protect(ctx, qos, pod_request(pod, limit))
+            _protect(ctx, qos, pod_request(ctx.pod, limit))
 
     def decide_class(self, ctx: ClassContext) -> None:
         _prioritize(ctx)
@@ -145,6 +139,33 @@ class Memory(Hook):
             ctx.skip("pods", f"not protected, for their memory request or memoryQOS cannot be told: {_some(unknown)}")
 
 
+def _limit(ctx: ContainerContext) -> int:
+    """The container's memory limit in bytes, -1 for none; that of BE is decided. Raises PodError."""
+    if ctx.pod.qos is QoSClass.BE:
+        batch = batch_of(ctx.pod, ctx.container.name, BATCH_MEMORY)
+        if batch is not None:
+            limit = batch.limit or UNLIMITED
+            ctx.set(MEMORY_LIMIT, limit, "batch-memory limit" if batch.limit else "no batch-memory limit")
+            return limit
+        ctx.skip(MEMORY_LIMIT, NO_BATCH)
+    return ctx.baseline.memory_limit or UNLIMITED
+
+
+def _pods_limit(ctx: PodContext) -> int:
+    """The same of the pod."""
+    if ctx.pod.qos is QoSClass.BE:
+        limits = {name: b.limit or 0 for name, b in batches_of(ctx.pod, BATCH_MEMORY).items()}
+        if 0 in limits.values():
+            ctx.set(MEMORY_LIMIT, UNLIMITED, "a container without batch-memory limit")
+            return UNLIMITED
+        if limits:
+            limit = min(most_together(ctx.pod, limits), _MOST)
+            ctx.set(MEMORY_LIMIT, limit, "sum of batch-memory limits")
+            return limit
+        ctx.skip(MEMORY_LIMIT, NO_BATCH)
+    return ctx.baseline.memory_limit or UNLIMITED
+
+
 class Protection(NamedTuple):
     """Bytes; 0: nothing is protected in that way."""
 
@@ -164,7 +185,10 @@ def protection_of(qos: MemoryQOS, request: int) -> Protection:
 
 def _pods_protection(policy: Policy, pod: Pod) -> Protection | None:
     """What a pod adds to its class'; None when its request is not known. Raises PodError."""
-    qos = _asked(policy, pod)
+    try:
+        qos = _asked(policy, pod)
+    except AnnotationError:  # told where the pod itself is decided
+        qos = _asked_of_class(policy, pod)
     if qos is None or not (qos.min_limit_percent or qos.low_limit_percent):
         return _NO_PROTECTION
     request = pod_request(pod, pod.resources.memory_limit or UNLIMITED)
@@ -172,21 +196,26 @@ def _pods_protection(policy: Policy, pod: Pod) -> Protection | None:
 
 
 def _memory_qos(ctx: _Context) -> MemoryQOS | None:
-    """As `_asked`; a mistake in the annotation costs the fields, and no more."""
+    """As `_asked`; what is wrong with the annotation is told."""
     try:
         return _asked(ctx.policy, ctx.pod)
     except AnnotationError as error:
         ctx.error(error)
-        return None
+        return _asked_of_class(ctx.policy, ctx.pod)
 
 
 def _asked(policy: Policy, pod: Pod) -> MemoryQOS | None:
     """None when neither the class nor the pod asks for anything. A pod that says `none` does ask: for nothing of kubelet's either.
 
-    Raises AnnotationError.
+    Raises AnnotationError; then `_asked_of_class` holds.
     """
     qos: MemoryQOS = policy.memory_qos(pod)
     return qos if qos.enable or MEMORY_QOS_KEY in pod.annotations else None
+
+
+def _asked_of_class(policy: Policy, pod: Pod) -> MemoryQOS | None:
+    qos: MemoryQOS = policy.class_memory_qos(pod)
+    return qos if qos.enable else None
 
 
 def _protect(ctx: _Context, qos: MemoryQOS, request: int | None) -> int:

@@ -93,15 +93,18 @@ class Policy(msgspec.Struct, frozen=True):
     def memory_qos(self, pod: Pod) -> MemoryQOS:
         """The pod's memory QoS: its class's (of the label, else Kubernetes' class), under its annotation `koordinator.sh/memoryQOS`.
 
-        `enable` in the result tells whether anything is asked for. Raises AnnotationError.
+        `enable` in the result tells whether anything is asked for. Raises AnnotationError; then `class_memory_qos` holds.
         """
-        qos = pod.qos_or_default
-        class_qos = self.qos.of(qos)
         if MEMORY_QOS.key not in pod.annotations:  # most pods, and the runtime waits for each
-            return NONE_MEMORY_QOS if class_qos is None or not class_qos.memory.enable else class_qos.memory
+            return self.class_memory_qos(pod)
         return merge_memory_qos(
-            NONE_MEMORY_QOS if class_qos is None else class_qos.memory, MEMORY_QOS.of(pod), recommended_memory_qos(qos)
+            self.class_memory_qos(pod), MEMORY_QOS.of(pod), recommended_memory_qos(pod.qos_or_default)
         )
+
+    def class_memory_qos(self, pod: Pod) -> MemoryQOS:
+        """The same without the pod's annotation."""
+        class_qos = self.qos.of(pod.qos_or_default)
+        return NONE_MEMORY_QOS if class_qos is None or not class_qos.memory.enable else class_qos.memory
 
     def blkio_qos(self, pod: Pod) -> PodBlkIOQOS | None:
         """The pod's annotation `koordinator.sh/blkioQOS`, None when it has none. Nothing is merged. Raises AnnotationError."""

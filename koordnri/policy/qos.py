@@ -35,7 +35,7 @@ class PodCPUQOS(Document, frozen=True):
     enable: bool = False
     """False: the pod is to have the None value, whatever its class has."""
     group_identity: GroupIdentity | None = None
-    """None: that of the class."""
+    """None: that of the class, which is 0 where the class is not enabled."""
 
 
 class ResctrlQOS(Document, frozen=True):

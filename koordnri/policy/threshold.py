@@ -25,7 +25,7 @@ class ResourceThreshold(Document, frozen=True):
     cpu_suppress_min_percent: Percent | None = None
     """Floor of BE's CPU budget; None: two CPUs (cpuset) or 2000 µs (quota)."""
     cpu_suppress_policy: Literal["cpuset", "cfsQuota"] = "cpuset"
-    """What is taken from BE. With cfsQuota the containers' own quotas are lifted: on v1 a child cannot exceed its parent."""
+    """What is taken from BE."""
 
     memory_evict_threshold_percent: Percent = 70
     """Node memory usage that starts eviction of BE pods."""

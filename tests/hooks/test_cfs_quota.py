@@ -7,10 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from koordnri_hooks.cfs_quota import CFSQuota
 from koordnri_hooks.cpuset import CPUSetHook
-from one_hook import BESTEFFORT, GUARANTEED, context, pod, policy_of, run, run_pod, values
+from one_hook import BESTEFFORT, GUARANTEED, context, faults, pod, policy_of, run, run_pod, values
 
-from koordnri.model import AnnotationError, NodeState, Resources
-from koordnri.model.errors import PodError
+from koordnri.model import NodeState, Resources
 from koordnri.model.pod import ContainerSpec, PodSpec
 from koordnri.model.topology import Topology
 
@@ -23,9 +22,7 @@ OBSERVED_CPUSET_HOOK = policy_of(koordnri_config={"hooks": {"cpuset": {"mode": "
 SUPPRESS_BY_QUOTA = policy_of(
     resource_threshold_config={"clusterStrategy": {"enable": True, "cpuSuppressPolicy": "cfsQuota"}}
 )
-SUPPRESS_DISABLED = policy_of(
-    resource_threshold_config={"clusterStrategy": {"enable": False, "cpuSuppressPolicy": "cfsQuota"}}
-)
+"""Koordlet lifts the quotas then, as it suppresses BE by the quota of their class instead. We do not suppress, so they stay."""
 DEFAULT = policy_of()
 
 
@@ -52,10 +49,7 @@ def faster(ratio):
         pytest.param(batch("500", "500"), DEFAULT, NodeState(), Resources(2), (512, 50_000), id="v5"),
         pytest.param(batch("500"), DEFAULT, NodeState(), Resources(2), (512, -1), id="v7"),
         pytest.param(batch(None, "500"), DEFAULT, NodeState(), Resources(2), (2, 50_000), id="v9"),
-        pytest.param(batch("500", "500"), SUPPRESS_BY_QUOTA, NodeState(), Resources(2), (512, -1), id="v10"),
-        pytest.param(
-            batch("500", "500"), SUPPRESS_DISABLED, NodeState(), Resources(2), (512, 50_000), id="v10-disabled"
-        ),
+        pytest.param(batch("500", "500"), SUPPRESS_BY_QUOTA, NodeState(), Resources(2), (512, 50_000), id="v10"),
         pytest.param(batch(500, 500), DEFAULT, NodeState(), Resources(2), (512, 50_000), id="numbers"),
         pytest.param(batch("1k", "1k"), DEFAULT, NodeState(), Resources(2), (1024, 100_000), id="suffix"),
         pytest.param(batch("0", "0"), DEFAULT, NodeState(), Resources(2), (2, -1), id="zero-is-no-limit"),
@@ -86,7 +80,7 @@ def test_batch_cpu_gives_a_BE_container_its_shares_and_quota(entry, policy, node
     [
         pytest.param({"main": batch("500", "500")}, DEFAULT, NodeState(), (512, 50_000), id="v5"),
         pytest.param({"main": batch("500")}, DEFAULT, NodeState(), (512, -1), id="v7"),
-        pytest.param({"main": batch("500", "500")}, SUPPRESS_BY_QUOTA, NodeState(), (512, -1), id="v10"),
+        pytest.param({"main": batch("500", "500")}, SUPPRESS_BY_QUOTA, NodeState(), (512, 50_000), id="v10"),
         pytest.param(
             {"main": batch("500", "500"), "side": batch("250", "1000")}, DEFAULT, NodeState(), (768, 150_000), id="sum"
         ),
@@ -165,18 +159,29 @@ def test_a_container_that_the_spec_does_not_name_is_left_alone():
 )
 def test_bad_batch_resources_are_the_pods_fault_and_told_with_their_place(annotation, problem):
     one = pod("BE", BESTEFFORT, {SPEC: annotation})
-    for decide in (lambda: run(CFSQuota(), context(one)), lambda: run_pod(CFSQuota(), one)):
-        with pytest.raises(AnnotationError) as caught:
-            decide()
-        assert caught.value.key == SPEC
-        assert problem in str(caught.value)
+    for decision in (run(CFSQuota(), context(one)), run_pod(CFSQuota(), one)):
+        ((fault, message),) = faults(decision)
+        assert fault == "pod"
+        assert SPEC in message
+        assert problem in message
+        assert {field.name for field in decision.undecided} == {"cpu.shares", "cpu.quota", "cpu.period"}
+
+
+def test_bad_batch_resources_cost_no_idleness_and_no_group_identity():
+    cpu = {"cpuQOS": {"enable": True, "schedIdle": 1}}
+    policy = policy_of(resource_qos_config={"clusterStrategy": {"beClass": cpu}})
+    node = NodeState(cgroup_files=NodeState().cgroup_files | {"cpu.bvt_warp_ns"})
+    assert values(run_pod(CFSQuota(), pod("BE", BESTEFFORT, {SPEC: "{"}), node, policy)) == {
+        "cpu.bvt_warp_ns": -1,
+        "cpu.idle": 1,
+    }
 
 
 def test_a_bad_number_costs_its_own_container_only():
     one = be(main=batch("500", "500"), side=batch("x", "500"))
     assert values(run(CFSQuota(), context(one)))["cpu.quota"] == 50_000
-    with pytest.raises(AnnotationError, match=r"containers\.side"):
-        run(CFSQuota(), context(one, name="side"))
+    ((_, message),) = faults(run(CFSQuota(), context(one, name="side")))
+    assert "containers.side" in message
 
 
 def test_a_bad_batch_memory_does_not_touch_the_cpu():
@@ -200,8 +205,9 @@ def test_a_spec_without_batch_resources_leaves_the_annotation_to_say():
 
 def test_a_bad_quantity_of_the_spec_names_the_spec():
     one = pod("BE", BESTEFFORT, spec=PodSpec({"main": ContainerSpec({}, {CPU: "x"})}))
-    with pytest.raises(PodError, match=r'^spec\.containers\.main\.limits\["kubernetes\.io/batch-cpu"\]'):
-        run(CFSQuota(), context(one))
+    ((fault, message),) = faults(run(CFSQuota(), context(one)))
+    assert fault == "pod"
+    assert message.startswith('spec.containers.main.limits["kubernetes.io/batch-cpu"]')
 
 
 @pytest.mark.parametrize(

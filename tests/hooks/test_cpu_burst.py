@@ -175,14 +175,14 @@ def test_the_annotation_goes_over_the_policy_field_by_field():
 
 
 @pytest.mark.parametrize("text", ['{"policy": "always"}', "{", "[]", '{"cpuBurstPercent": -1}', '{"policy": 7}'])
-def test_a_bad_annotation_costs_the_burst_and_nothing_else(text):
+def test_a_bad_annotation_leaves_the_nodes_burst(text):
     one = pod("LS", annotations={KEY: text}, resources=asked(2), spec=spec(main="2"))
     node = replace(V2, normalization_ratio=Fraction(2))
     for decision in (
         run(CFSQuota(), context(one, asked(2), node, AUTO)),
         run_pod(CFSQuota(), one, node, AUTO),
     ):
-        assert values(decision) == {"cpu.quota": 100_000}
+        assert values(decision) == {"cpu.quota": 100_000, "cpu.burst": 100_000}
         ((fault, message),) = faults(decision)
         assert fault == "pod"
         assert KEY in message

@@ -100,14 +100,21 @@ def test_a_pod_goes_by_its_label_else_by_Kubernetes_class(qos, kube, policy, exp
         ({"enable": "yes"}, "expected true or false"),
     ],
 )
-def test_a_bad_annotation_costs_the_identity_and_nothing_else(text, problem):
+def test_a_bad_annotation_leaves_the_identity_of_the_class(text, problem):
     one = pod("LS", annotations={KEY: text}, resources=Resources(1024, 100_000))
-    decision = run_pod(CFSQuota(), one, ANOLIS, LS_AND_BE)
-    assert decision.settings == {}
-    ((fault, message),) = faults(decision)
-    assert fault == "pod"
-    assert KEY in message
-    assert problem in message
+    for policy, expected in ((LS_AND_BE, {"cpu.bvt_warp_ns": 2}), (NOTHING, {})):
+        decision = run_pod(CFSQuota(), one, ANOLIS, policy)
+        assert values(decision) == expected
+        ((fault, message),) = faults(decision)
+        assert fault == "pod"
+        assert KEY in message
+        assert problem in message
+
+
+def test_an_annotation_without_a_number_does_not_enable_a_disabled_class():
+    one = pod("LS", annotations={KEY: {"enable": True}})
+    assert identity(one, NOTHING) == 0
+    assert identity(one, classes(ls={"enable": False, "groupIdentity": 2}, be={})) == 0
 
 
 def test_where_nobody_asks_for_group_identity_there_is_none():

@@ -7,7 +7,7 @@ from koordnri_hooks.memory import NO_MEMORY, Memory
 from koordnri_hooks.memory_request import NO_REQUEST
 from one_hook import BESTEFFORT, BURSTABLE, GUARANTEED, context, faults, pod, policy_of, run, run_pod, values
 
-from koordnri.model import AnnotationError, NodeState, Resources
+from koordnri.model import NodeState, Resources
 from koordnri.model.errors import PodError
 from koordnri.model.pod import ContainerSpec, PodSpec
 
@@ -93,19 +93,20 @@ def test_without_batch_memory_the_container_keeps_its_limit(one):
 )
 def test_bad_batch_memory_is_the_pods_fault_and_told_with_its_place(annotation, problem):
     one = pod("BE", BESTEFFORT, {SPEC: annotation})
-    for decide in (lambda: run(Memory(), context(one)), lambda: run_pod(Memory(), one)):
-        with pytest.raises(AnnotationError) as caught:
-            decide()
-        assert caught.value.key == SPEC
-        assert problem in str(caught.value)
+    for decision in (run(Memory(), context(one)), run_pod(Memory(), one)):
+        [(fault, message)] = faults(decision)
+        assert fault == "pod"
+        assert SPEC in message
+        assert problem in message
+        assert {field.name for field in decision.undecided} == {f"memory.{n}" for n in ("limit", "min", "low", "high")}
 
 
 def test_the_largest_batch_resources_are_those_that_the_kernel_counts():
     most = 2**63 - 1
     assert values(run(Memory(), context(be(main=batch(None, str(most))))))["memory.limit"] == most
     assert values(run_pod(Memory(), be(main=batch(None, most), side=batch(None, most))))["memory.limit"] == most
-    with pytest.raises(AnnotationError, match=f"expected 0..{most}"):
-        run(Memory(), context(be(main=batch(None, str(most + 1)))))
+    [(_, message)] = faults(run(Memory(), context(be(main=batch(None, str(most + 1))))))
+    assert f"expected 0..{most}" in message
 
 
 def high(request, limit, percent, page=4096):
@@ -300,15 +301,17 @@ def test_the_pods_annotation_goes_over_its_class(policy, annotation, expected):
         ({"policy": "sometimes"}, "policy: expected default, none or auto"),
     ],
 )
-def test_a_bad_memoryQOS_costs_min_low_and_high_but_not_the_limit(annotation, problem):
-    one = be({QOS: annotation}, main=batch("1Gi", "1Gi"))
-    decision = run(Memory(), context(one, policy=classes(be=(10, 10, 10))))
-    assert values(decision) == {"memory.limit": GI}
+def test_a_bad_memoryQOS_leaves_the_values_of_the_class(annotation, problem):
+    one = be({QOS: annotation}, main=batch("1Gi", "2Gi"))
+    policy = classes(be=(50, 0, 50))
+    decision = run(Memory(), context(one, policy=policy))
+    assert values(decision) == {"memory.limit": 2 * GI, "memory.min": GI // 2, "memory.high": 3 * GI // 2}
+    assert values(run_pod(Memory(), one, policy=policy)) == {"memory.limit": 2 * GI, "memory.min": GI // 2}
     [(fault, message)] = faults(decision)
     assert fault == "pod"
     assert message.startswith(f"annotation {QOS}: ")
     assert problem in message
-    assert values(run_pod(Memory(), one)) == {"memory.limit": GI}
+    assert values(run_pod(Memory(), one)) == {"memory.limit": 2 * GI}
 
 
 KUBELETS = Resources(memory_limit=GI, unified={"memory.min": "1000", "memory.high": "5000", "io.max": "8:0 rbps=1"})

@@ -106,7 +106,6 @@ def test_a_pods_annotation_counts_in_its_class():
     [
         pytest.param(pod("x", KubeQoS.BURSTABLE, "LS"), id="request-not-known"),
         pytest.param(pod("x", KubeQoS.BURSTABLE, "LS", {"main": "much"}), id="quantity-that-is-none"),
-        pytest.param(pod("x", KubeQoS.BURSTABLE, "LS", {"main": 9}, annotations={QOS: "{"}), id="broken-memoryQOS"),
         pytest.param(pod("x", KubeQoS.BURSTABLE, "BE", annotations={SPEC: "[]", QOS: '{"minLimitPercent": 9}'}), id="broken-batch"),
     ],
 )  # fmt: skip
@@ -118,6 +117,12 @@ def test_a_pod_that_cannot_be_counted_is_named_and_takes_nothing_from_the_others
     assert what == "pods"
     assert why.endswith(": shop/x")
     assert (decision.errors, decision.undecided) == ([], frozenset())
+
+
+def test_a_pod_whose_memoryQOS_cannot_be_read_counts_by_its_class():
+    broken = pod("x", KubeQoS.BURSTABLE, "LS", {"main": 1000}, annotations={QOS: "{"})
+    decision = run_class(KubeQoS.BURSTABLE, [broken], classes(ls=(10, 0)))
+    assert (values(decision), decision.skipped, decision.errors) == ({"memory.min": 100}, {}, [])
 
 
 def test_of_many_that_cannot_be_counted_a_few_are_named():
