@@ -44,6 +44,7 @@ def explain(
     """Print what koordnri decides for the pods of a manifest: each value with the hook that set it and the reason.
 
     CPUs of their own are given in the order of the file, when a container is created; what is shown is how it is once all are there.
+    Pods that have ended (Succeeded or Failed) hold nothing, and are passed over.
 
     The table ends with what these pods come to in the cgroups of their QoS classes, were they all pods of the node.
 
@@ -65,7 +66,7 @@ def explain(
         _print_tables(explanations, decide_classes(chain, [e.pod for e in explanations], creation.snapshot))
         return
     shapes: Any = [e.as_json() for e in explanations]
-    shape = shapes[0] if len(inputs.pods) == 1 else shapes
+    shape = shapes[0] if inputs.single else shapes
     if output == "json":
         print(json.dumps(shape, indent=2, ensure_ascii=False))
     else:

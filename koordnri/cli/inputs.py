@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
@@ -29,6 +30,9 @@ class Inputs(NamedTuple):
     """What the files say."""
 
     pods: list[SimulatedPod]
+    """without those that have ended, which hold nothing"""
+    single: bool
+    """whether the file has one pod only, which commands then print by itself"""
     document: PolicyDocument | None
     node: NodeState
 
@@ -80,11 +84,15 @@ def load_inputs(pods_path: str, policy_path: str | None, node_path: str | None) 
         raise SystemExit(BAD_INPUT)
     for warning in warnings_of(document):
         say(f"{policy_path}: {warning}")
-    inputs = Inputs([pod_messages(manifest, node) for manifest in pods.pods], document, node)
+    here = [not place.ended for place in pods.places]
+    there = [pod_messages(manifest, node) for manifest in itertools.compress(pods.pods, here)]
+    inputs = Inputs(there, here == [True], document, node)
     say_of_node(node, node_path)
     say_of_policy(inputs.snapshot, node, policy_path)
     for note in pods.notes:
         say(f"{pods_path}: {note}")
+    if passed := here.count(False):
+        say(f"{pods_path}: {passed} of {len(here)} pods have ended: passed over")
     return inputs
 
 

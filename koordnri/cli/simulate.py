@@ -19,7 +19,9 @@ def simulate(pods_path: str, policy_path: str | None, node_path: str | None, out
     """Run pods through the real daemon against an embedded container runtime, and print what each container got, and why.
 
     The pods live side by side: created, started, resized to what they have, stopped, removed. Values are read back from the
-    runtime. Exits with 1 when a container could not be created or started, with 2 when a file cannot be used.
+    runtime. Pods that have ended (Succeeded or Failed) hold nothing, and are passed over.
+
+    Exits with 1 when a container could not be created or started, with 2 when a file cannot be used.
     """
     from koordnri.chain import ChainError
     from koordnri.cli.simulation import SimulationError, simulate_pods  # the daemon and all that it needs
@@ -31,7 +33,7 @@ def simulate(pods_path: str, policy_path: str | None, node_path: str | None, out
         raise click.ClickException(str(error)) from error
     if output == "json":
         shapes: list[Any] = [life.as_json() for life in lives]
-        print(json.dumps(shapes[0] if len(shapes) == 1 else shapes, indent=2, ensure_ascii=False))
+        print(json.dumps(shapes[0] if inputs.single else shapes, indent=2, ensure_ascii=False))
     else:
         from koordnri.cli.life_table import print_lives
 
