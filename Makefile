@@ -1,8 +1,10 @@
-# make demo    set-up, then the main job on example pods; ends by itself
-# make test    everything CI runs (as root on Debian it fetches real containerds for the end-to-end tests)
-# make unit    the tests that need no runtime          make lint   style, types, layers, generated code
-# make bench   latency, CPU and memory of the daemon   make image  container image (needs docker or podman)
-# make lock    lock files anew from pyproject.toml     make clean  remove .venv and .cache
+# make demo       set-up, then the main job on example pods; ends by itself
+# make test       what to run before a commit, 10 minutes at most: lint, unit tests, and as root on Debian a real containerd
+# make test-full  the tests that `make test` leaves out: the other containerd, churn, the chart, a real API server, a virtual
+#                 machine with cgroup v2 and systemd, and the property tests once more with more examples. CI runs both.
+# make unit       the tests that need no runtime          make lint   style, types, layers, generated code
+# make bench      latency, CPU and memory of the daemon   make image  container image (needs docker or podman)
+# make lock       lock files anew from pyproject.toml     make clean  remove .venv and .cache
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -10,20 +12,30 @@ BIN := $(VENV)/bin
 IMAGE ?= koordnri:0.1.0
 DOCKER ?= docker
 PYTEST_ARGS ?=
+# Processes that run tests side by side: one per CPU (see tests/conftest.py).
+WORKERS ?= logical
+# Seconds after which a test fails; a longer one says so itself (pytest.mark.timeout).
+PYTEST_TIMEOUT ?= 120
 
-export PYTHON
+export PYTHON PYTEST_TIMEOUT
+
+PYTEST := $(BIN)/python -m pytest
+PARALLEL := -n $(WORKERS) --no-loadscope-reorder
 
 # First, so that a bare `make` explains itself instead of starting something.
 help:
 	@sed -n 's/^# \{0,1\}//;/^$$/q;p' Makefile
 
-.PHONY: help demo test lint unit lab bench image lock clean
+.PHONY: help demo test test-full lint unit lab lab-host bench image lock clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/koordnri simulate -f examples/pods.yaml --policy examples/policy.yaml --node examples/node.yaml
 
-test: $(VENV)/.dev lab lint
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+test: $(VENV)/.dev lab-host lint
+	$(PYTEST) $(PARALLEL) -m "not full" $(PYTEST_ARGS)
+
+test-full: $(VENV)/.dev lab
+	HYPOTHESIS_PROFILE=long $(PYTEST) -m "full or hypothesis" $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -33,11 +45,15 @@ lint: $(VENV)/.dev
 	$(BIN)/python tools/generate_protos.py --check
 
 unit: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "not e2e" $(PYTEST_ARGS)
+	$(PYTEST) $(PARALLEL) -m "not full and not e2e" $(PYTEST_ARGS)
 
-# Real containerds, a VM and helm for the tests. Where they cannot be had, it says what will be skipped; in CI it fails.
+# What the tests need of real programs. Where something cannot be had, it says what will be skipped; in CI it fails.
 lab: $(VENV)/.dev
 	$(BIN)/python tools/lab_setup.py
+
+# Of it, the containerds: half a minute, where an API server, helm and a virtual machine take six.
+lab-host: $(VENV)/.dev
+	$(BIN)/python tools/lab_setup.py --only host
 
 bench: $(VENV)/.runtime
 	$(BIN)/koordnri bench

@@ -6,15 +6,23 @@ A skipped end-to-end test on a machine that was meant to run it looks like a gre
 import importlib.util
 import os
 from collections.abc import Generator
+from typing import Any
 
 import pytest
+
+from tests.examples import DEFAULT, examples
 
 if importlib.util.find_spec("hypothesis") is not None:  # the virtual machine does without
     from hypothesis import HealthCheck, settings
 
     # How long an example takes says how busy the machine is, nothing else.
-    settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.register_profile(
+        "shared machine", max_examples=examples(DEFAULT), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
     settings.load_profile("shared machine")
+
+# Set by readline, which pytest imports: it would make the tables of the command line as narrow as no pipe is.
+os.environ.pop("COLUMNS", None)
 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 
@@ -41,3 +49,15 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     report = yield
     _refuse_skip(report)
     return report
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """`make test` has several processes. A file's tests run in one of them, and so do all that drive the one node that there is."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "node" if nodeid.startswith("tests/e2e/") else nodeid.partition("::")[0]
+
+    return Scheduling(config, log)

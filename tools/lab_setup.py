@@ -2,8 +2,9 @@
 
     python tools/lab_setup.py [--only host]
 
-`make test` runs this before pytest. Everything goes below .cache/lab (or KOORDNRI_LAB_DIR); nothing is installed on
-the machine. Once done, a stamp makes the next run return at once; delete .cache/lab to start over.
+`make test` (with --only host) and `make test-full` run this before pytest. Everything goes below .cache/lab (or
+KOORDNRI_LAB_DIR); nothing is installed on the machine. Once done, a stamp
+makes the next run return at once; delete .cache/lab to start over.
 
 Where a part of the laboratory cannot be had (not root, not Debian, no archive), it says so in a line beginning with
 "skips:" and exits 0, so that the other tests still run; with CI set it exits 1, for in CI nothing is skipped.
@@ -37,16 +38,16 @@ CRI_SUITE = "sid"
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Prepare the laboratory of the end-to-end tests.")
-    parser.add_argument("--only", choices=["host"], help="host: leave the virtual machine out")
+    parser.add_argument("--only", choices=["host"], help="host: what `make test` needs, the containerds")
     only = parser.parse_args().only
 
-    steps: dict[str, Callable[[Path], object]] = {
-        "end-to-end tests on real containerds": setup_host,
-        "tests of the chart": lab_helm.setup,
-        "tests against a real API server": lab_apiserver.setup,
-    }
+    steps: dict[str, Callable[[Path], object]] = {"end-to-end tests on real containerds": setup_host}
     if only is None:
-        steps["tests in the virtual machine"] = _setup_vm
+        steps |= {
+            "tests of the chart": lab_helm.setup,
+            "tests against a real API server": lab_apiserver.setup,
+            "tests in the virtual machine": _setup_vm,
+        }
     unfit = _unfit()
     if unfit is not None:
         missing = {", ".join(steps): unfit}

@@ -16,6 +16,7 @@ from koordnri.model import AnnotationError, CPUSet, NodeState, Pod, Resources
 from koordnri.model.annotations import RESOURCE_STATUS
 from koordnri.model.node import Pool
 from koordnri.model.topology import Topology
+from tests.examples import examples
 
 NODE = NodeState(topology=Topology.regular(1, 2, 4, 2))
 """16 CPUs on 2 NUMA nodes, cores 0,8 1,9 …"""
@@ -227,7 +228,7 @@ ACTS = st.lists(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(ACTS)
 def test_no_cpu_is_given_twice_nothing_is_lost_and_a_restart_changes_nothing(acts):
     allocator = Allocator()

@@ -28,6 +28,7 @@ from koordnri.model.annotations import RESOURCE_STATUS
 from koordnri.model.resources import NOTHING
 from koordnri.model.topology import CPU, Topology
 from koordnri.policy import DEFAULT_POLICY
+from tests.examples import examples
 from tests.hooks.one_hook import BESTEFFORT, BURSTABLE, GUARANTEED
 
 TOPOLOGIES = {
@@ -259,8 +260,10 @@ class Life(RuleBasedStateMachine):
         assert self.present == self.start, "back at the start"
 
 
+@pytest.mark.hypothesis  # which a state machine that a test runs itself does not say
 @pytest.mark.parametrize("name", TOPOLOGIES)
 def test_cpus_are_given_and_shared_as_they_should_be(name: str) -> None:
     run_state_machine_as_test(
-        lambda: Life(TOPOLOGIES[name]), settings=settings(max_examples=30, stateful_step_count=25, deadline=None)
+        lambda: Life(TOPOLOGIES[name]),
+        settings=settings(max_examples=examples(30), stateful_step_count=25, deadline=None),
     )

@@ -12,6 +12,7 @@ from koordnri.cpus.kubelet_pins import Found, KubeletPins
 from koordnri.model import Container, CPUSet, NodeState, Pod, Resources
 from koordnri.model.kubelet_cpus import pinned_by_kubelet
 from koordnri.model.topology import Topology
+from tests.examples import examples
 
 STATIC = NodeState(topology=Topology.regular(1, 2, 4, 2), kubelet_cpu_policy="static")
 """16 CPUs"""
@@ -279,7 +280,7 @@ ACTS = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(ACTS)
 def test_whatever_kubelet_does_its_pinned_cpus_are_known_and_all_that_is_free_is_known_within_a_round(acts):
     kubelet, pins = FakeKubelet(), KubeletPins()

@@ -28,7 +28,7 @@ def run_pytest(directory: Path, root: Path, source: str, ci: str) -> subprocess.
     (directory / "test_case.py").write_text(source + "\n")
     (directory / "pytest.ini").write_text("[pytest]\n")
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", str(directory)]
-    environment = {**os.environ, "CI": ci}
+    environment = {**os.environ, "CI": ci, "PYTHONPATH": str(root)}
     return subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True)
 
 

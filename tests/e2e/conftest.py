@@ -36,7 +36,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.e2e)
 
 
-@pytest.fixture(scope="session", params=lab.RUNTIMES)
+# `make test` has time for one containerd, the newest.
+_RUNTIMES = [*(pytest.param(name, marks=pytest.mark.full) for name in lab.RUNTIMES[:-1]), lab.RUNTIMES[-1]]
+
+
+@pytest.fixture(scope="session", params=_RUNTIMES)
 def runtime(request: pytest.FixtureRequest) -> Iterator[Containerd]:
     """A running containerd, once per version for the whole session."""
     reason = lab.lacks(request.param)

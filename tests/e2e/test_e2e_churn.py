@@ -18,6 +18,9 @@ from tests.e2e.daemon import Daemon
 from tests.e2e.kubelet import Kubelet
 from tests.e2e.lab import eventually
 
+# Beside a busy machine's load a minute of churn may take three.
+pytestmark = [pytest.mark.full, pytest.mark.timeout(400)]
+
 NewDaemon = Callable[..., Daemon]
 
 CHURN_S = 60

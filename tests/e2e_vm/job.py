@@ -55,6 +55,8 @@ def make(job_dir: Path, repo: Path, lab_dir: Path, runtimes: Sequence[str], argu
         "KOORDNRI_E2E_RUNC": "/usr/sbin/runc",
         # In there nothing may be skipped either, wherever the machine itself runs.
         "CI": "true",
+        # Everything takes ten times as long.
+        "PYTEST_TIMEOUT": "300",
     }
     lines = [
         facts.SCRIPT,

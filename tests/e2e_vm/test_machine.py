@@ -9,7 +9,7 @@ import pytest
 from tests.e2e import lab
 from tools.vm.machine import SHUTDOWN_S, lacks, run_job
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.full]
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,8 @@ from tests.e2e_vm import job
 from tools.vm import facts
 from tools.vm.machine import lacks, run_job
 
-pytestmark = pytest.mark.e2e
+# The first test waits for the machines.
+pytestmark = [pytest.mark.e2e, pytest.mark.full, pytest.mark.timeout(1500)]
 
 RUNTIMES = {
     "containerd-1.7": (

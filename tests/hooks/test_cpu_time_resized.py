@@ -28,6 +28,7 @@ from koordnri.session.runtime_info import RuntimeInfo
 from koordnri.wire import api_pb2 as api
 from koordnri.wire import views_pb2 as views
 from koordnri.wire.versions import Version
+from tests.examples import examples
 from tests.hooks.one_hook import policy_of
 from tests.host.fake_kernel import ROOT, Cgroup, FakeKernel
 
@@ -224,7 +225,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @example([("resize", 50_000), ("ratio", Fraction(6, 5)), ("resize", 20_000), ("restart", None)], 2, False, False, -1)
 @example([("resize", 100_000), ("ratio", Fraction(2)), ("resize", 50_000)], 2, False, False, -1)
 @given(steps=steps, version=st.sampled_from([1, 2]), burst=st.booleans(), knows_spec=st.booleans(), start=limits)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from koordnri.host.change import Change, Outcome, Status, by_level
 from koordnri.host.writer import Writer
 from koordnri.model import CPUSet, Field, fields
+from tests.examples import examples
 
 TOP = "kubepods"
 POD = "kubepods/podX"
@@ -705,7 +706,7 @@ def changes_to(tree: Values, some: frozenset[str] = frozenset(NAMES)) -> list[Ch
 
 
 @given(version=st.sampled_from([1, 2]), data=st.data())
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 def test_from_any_state_to_any_other_no_child_ever_exceeds_its_parent(version: int, data: st.DataObject) -> None:
     old = data.draw(consistent(memory=version == 2))
     new = data.draw(consistent(memory=version == 2))
@@ -727,7 +728,7 @@ def test_from_any_state_to_any_other_no_child_ever_exceeds_its_parent(version: i
 
 
 @given(data=st.data())
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 def test_from_an_inconsistent_state_of_v2_the_goal_is_reached_too(data: st.DataObject) -> None:
     old = {path: data.draw(consistent(memory=True))[path] for path in NAMES[:4]}
     new = data.draw(consistent(memory=True))
@@ -741,7 +742,7 @@ def test_from_an_inconsistent_state_of_v2_the_goal_is_reached_too(data: st.DataO
 
 
 @given(version=st.sampled_from([1, 2]), data=st.data())
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 def test_whatever_is_refused_no_child_exceeds_its_parent(version: int, data: st.DataObject) -> None:
     """Cgroups that refuse every write, vanish or are in use: the rest is brought about as far as it goes."""
     old = data.draw(consistent(memory=version == 2))

@@ -25,6 +25,7 @@ from koordnri.host.files import HostFiles
 from koordnri.host.memory import page_bytes
 from koordnri.host.writer import Writer
 from koordnri.model import CPUSet, Field, fields
+from tests.examples import examples
 
 CGROUPS = Path("/sys/fs/cgroup")
 PAGE = page_bytes()
@@ -286,7 +287,7 @@ def consistent(draw: st.DrawFn, online: CPUSet) -> list[tuple[str, Field, object
 
 
 @given(data=st.data())
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=examples(25))
 def test_from_any_state_to_any_other_the_kernel_refuses_nothing(version: int, data: st.DataObject) -> None:
     cgroups = Cgroups(version)
     try:

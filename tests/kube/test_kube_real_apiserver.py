@@ -35,7 +35,7 @@ from koordnri.kube.events import EventLimits
 from koordnri.kube.watch import Watch, wait
 from koordnri.model.pod import ContainerSpec, PodSpec
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.full]
 
 QUICK = Timing(first_pause_s=0.05, longest_pause_s=0.2, relist_spread_s=0.1)
 BRIEF = Timing(first_pause_s=0.05, longest_pause_s=0.2, watch_s=1)

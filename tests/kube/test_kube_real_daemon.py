@@ -19,7 +19,7 @@ from tests.e2e.lab import eventually
 if TYPE_CHECKING:
     from tests.e2e.kubelet import Container, Kubelet
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.full]
 
 NODE = "lab"
 """as Daemon calls it"""

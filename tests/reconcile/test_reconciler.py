@@ -21,6 +21,7 @@ from koordnri.host.writer import Writer
 from koordnri.model import ContainerContext, Hook, Resources
 from koordnri.model.annotations import BLKIO_QOS_KEY, DEVICE_ALLOCATED, EXTENDED_RESOURCE_SPEC, RESOURCE_STATUS
 from koordnri.model.node import Resctrl
+from tests.examples import examples
 
 BOTH = pytest.mark.parametrize("version", [1, 2])
 OFF = {"koordnri_config": {"clusterStrategy": {"hooks": {"cfs_quota": {"mode": "off"}}}}}
@@ -579,7 +580,7 @@ def effective(files: dict[str, str]) -> dict[str, str]:
 
 
 @BOTH
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(first=policies(), others=st.lists(policies(), min_size=1, max_size=2), restart=st.booleans())
 def test_through_any_policies_and_back_the_files_are_what_they_were(version, first, others, restart):
     node = busy_node(version, first)

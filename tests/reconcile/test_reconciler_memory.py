@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from koordnri.host.change import Status
 from koordnri.model import Pod
 from koordnri.model.node import MAINLINE_V2_FILES
+from tests.examples import examples
 from tests.host.fake_kernel import ALIBABA
 
 ROOT, BURSTABLE, BESTEFFORT = "kubepods", "kubepods/burstable", "kubepods/besteffort"
@@ -188,7 +189,7 @@ def any_pod(data: st.DataObject, node: FakeNode, name: str) -> Pod:
 
 
 @given(data=st.data())
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=examples(50))
 def test_whatever_comes_and_goes_nobody_is_ever_protected_by_more_than_what_is_above(data: st.DataObject) -> None:
     node = node_with()
     pods: list[Pod] = []

@@ -8,6 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from koordnri.model.resctrl import CLASS_GROUPS, POD_PREFIX, RESCTRL, is_ours, pod_group
 from koordnri.model.schemata import cache_mask
+from tests.examples import examples
 from tests.host.fake_resctrl import FakeResctrl
 from tests.reconcile.resctrl_node import OFF, ResctrlNode, asks, classes, is_bad
 
@@ -186,4 +187,4 @@ class Life(RuleBasedStateMachine):
 
 
 TestLife = Life.TestCase
-TestLife.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestLife.settings = settings(max_examples=examples(60), stateful_step_count=25, deadline=None)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from koordnri.wire import mux
 from koordnri.wire.errors import RemoteProtocolError
+from tests.examples import examples
 
 MIB = 1024 * 1024
 EDGES = [0, 1, 10, 4085, 4086, 4087, 4095, 4096, 4097, 8191, 8192, 8193, 512 * 1024, 512 * 1024 + 1, MIB, 4 * MIB + 10]
@@ -91,7 +92,7 @@ def test_written_frames_carry_the_message_and_a_go_peer_reads_it(size):
 
 
 @given(sizes=st.lists(st.sampled_from(EDGES[2:]) | st.integers(10, 20000), min_size=1, max_size=4))
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=examples(40), suppress_health_check=[HealthCheck.too_slow])
 def test_a_go_peer_reads_messages_in_any_sequence(sizes):
     queued = []
     messages = []

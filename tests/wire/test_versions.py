@@ -119,7 +119,7 @@ def test_what_the_runtime_tells_wins_and_telling_nothing_useful_still_means_012(
     assert str(nri_version(name, version, told)) == expected
 
 
-@pytest.mark.parametrize("name", NRI_BY_RUNTIME)
+@pytest.mark.parametrize("name", sorted(NRI_BY_RUNTIME))
 def test_rows_ascend(name):
     assert all(a[0] < b[0] for a, b in pairwise(NRI_BY_RUNTIME[name]))
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from koordnri.wire import api_pb2, ttrpc_pb2
 from koordnri.wire.connection import Connection, Side
 from koordnri.wire.errors import RemoteProtocolError
+from tests.examples import examples
 
 requests = st.builds(
     lambda service, method, payload, timeout: ttrpc_pb2.Request(
@@ -85,7 +86,7 @@ def outcome(side, pieces):
 @given(
     data=trunks() | st.binary(max_size=200), cuts=st.lists(st.integers(0, 500), max_size=8), side=st.sampled_from(Side)
 )
-@settings(deadline=None, max_examples=400, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=examples(400), suppress_health_check=[HealthCheck.too_slow])
 def test_nothing_but_remote_protocol_error_escapes_and_splits_do_not_matter(data, cuts, side):
     edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
     whole = outcome(side, [data])

@@ -34,8 +34,8 @@ ROOT_PACKAGES = [
     *("util-linux", "mount", "iproute2", "procps", "systemd", "systemd-sysv", "dbus", "python3", "runc", "crun"),
     "libstdc++6",  # of grpcio's wheel
 ]
-TEST_PACKAGES = ("pytest", "grpcio")
-"""What the suite inside needs of pyproject's development dependencies."""
+TEST_PACKAGES = ("pytest>", "pytest-timeout", "grpcio>")
+"""What the suite inside needs of pyproject's development dependencies: how their lines begin."""
 ROOT_SPARE_BYTES = 512 << 20
 """For what the job writes outside /job: images, containers, logs. A snapshot takes it, so the file stays as it is."""
 _UNREAD = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info", "usr/share/lintian")
@@ -185,9 +185,8 @@ def _closure(lab_dir: Path, packages: list[str]) -> list[str]:
 
 def _requirements() -> list[str]:
     project = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]
-    for_tests = [item for item in project["optional-dependencies"]["dev"] if item.startswith(TEST_PACKAGES)]
-    # grpcio-tools makes code at set-up, on the machine outside.
-    return [*project["dependencies"], *(item for item in for_tests if not item.startswith("grpcio-tools"))]
+    development = project["optional-dependencies"]["dev"]
+    return [*project["dependencies"], *(item for item in development if item.startswith(TEST_PACKAGES))]
 
 
 def _lock_file() -> Path:
