@@ -137,6 +137,7 @@ class Daemon:
             self.log,
             on_config=self.sources.take_runtime_config,
             on_runtime=self.present.take,
+            on_braked=lambda problem: self._tell_node("RegistrationBraked", problem),
         )
         files = PacedFiles(lambda: self.session.is_busy and not self.reconciler.waited_for)
         # Hooks are pure, so two chains may share them; each thread has its own, for a chain counts without a lock.

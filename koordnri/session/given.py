@@ -15,7 +15,8 @@ _PODS = "/pods/"
 _WITHOUT_DISK = frozenset(
     f"kubernetes.io~{kind}" for kind in ("configmap", "downward-api", "empty-dir", "projected", "secret")
 )
-_BLOCK = "b"
+BLOCK = "b"
+"""type of a block device"""
 
 
 def has_volumes(pod: Pod, container: str) -> bool:
@@ -36,13 +37,18 @@ def given_to(container: api.Container | views.Container) -> dict[str, str]:
             given[path_inside(mount.destination)] = name
     unsure = set()
     for device in container.linux.devices:
-        if device.type == _BLOCK:
+        if device.type == BLOCK:
             path, number = path_inside(device.path), f"{device.major}:{device.minor}"
             if given.setdefault(path, number) != number:
                 unsure.add(path)  # a privileged container has the host's devices besides, perhaps under the same path
     for path in unsure:
         del given[path]
     return given
+
+
+def may_be_volume(source: str) -> bool:
+    """Whether `volume_directory` may tell a name of this mount; all others need not be kept."""
+    return "/volume" in source
 
 
 def volume_directory(source: str) -> str:

@@ -20,12 +20,13 @@ from google.protobuf.message import DecodeError, Message
 from koordnri.chain import Refused
 from koordnri.session.answer import Answer
 from koordnri.session.backoff import Backoff
+from koordnri.session.brake import Brake
 from koordnri.session.handler import SUBSCRIBED, EventHandler
 from koordnri.session.identity import Identity
+from koordnri.session.intake import Intake
 from koordnri.session.runtime_info import RuntimeInfo
 from koordnri.session.trunk import Trunk
 from koordnri.wire import api_pb2 as api
-from koordnri.wire import views_pb2 as views
 from koordnri.wire.connection import Reply, Request, Side
 from koordnri.wire.errors import Code, RemoteProtocolError
 from koordnri.wire.events import subscription
@@ -77,7 +78,11 @@ class SessionStats:
 
 
 class PluginSession:
-    """Keeps one registration alive. `run` blocks until `stop`; everything else may be called from other threads."""
+    """Keeps one registration alive. `run` blocks until `stop`; everything else may be called from other threads.
+
+    on_braked   told why no registration is tried for minutes: so many have failed before Synchronize was through
+    pause       waits that many seconds, or until `stop`
+    """
 
     def __init__(
         self,
@@ -88,6 +93,8 @@ class PluginSession:
         monotonic: Callable[[], float] = time.monotonic,
         on_config: Callable[[str], None] = lambda text: None,
         on_runtime: Callable[[], None] = lambda: None,
+        on_braked: Callable[[str], None] = lambda problem: None,
+        pause: Callable[[threading.Event, float], object] = threading.Event.wait,
     ) -> None:
         self.state = State.DISCONNECTED
         self.stats = SessionStats()
@@ -100,10 +107,13 @@ class PluginSession:
         self._monotonic = monotonic
         self._on_config = on_config
         self._on_runtime = on_runtime
+        self._on_braked = on_braked
+        self._pause = pause
         self._stopping = threading.Event()
         self._trunk: Trunk | None = None
         self._reader: threading.Thread | None = None
-        self._parts: tuple[list[views.PodSandbox], list[views.Container]] = ([], [])
+        self._intake = Intake()
+        self._brake = Brake()
         self._sync_started_s = 0.0
         self._reason = ""
         self._fatal: BaseException | None = None
@@ -122,7 +132,7 @@ class PluginSession:
         while not self._stopping.is_set():
             sock = self._dial()
             if sock is None:
-                self._stopping.wait(dial.next())
+                self._pause(self._stopping, dial.next())
                 continue
             dial.reset()
             started = self._monotonic()
@@ -131,7 +141,8 @@ class PluginSession:
                 raise self._fatal
             if self._stopping.is_set():
                 break
-            self._log.warning("connection_lost", reason=reason, state=self.state.value)
+            reached = self.state
+            self._log.warning("connection_lost", reason=reason, state=reached.value)
             self.stats.connections_lost += 1
             self.problem, self.state = f"connection lost: {reason}", State.DISCONNECTED
             if self._identity.fd is not None:
@@ -139,8 +150,26 @@ class PluginSession:
             if self._monotonic() - started >= STABLE_S:
                 register.reset()
             # The runtime prunes a closed plugin only after its next event; registering is never free for the node.
-            self._stopping.wait(register.next())
+            self._pause(self._stopping, max(register.next(), self._braked(reached, reason)))
         self.state, self.problem = State.STOPPED, "stopped"
+
+    def _braked(self, reached: State, reason: str) -> float:
+        """Seconds to wait because registrations fail one after the other while the runtime tells what runs; 0 when they do not."""
+        if reached is State.SYNCHRONIZED:
+            self._brake.reset()
+        if reached is not State.CONFIGURED:
+            return 0.0
+        pause_s = self._brake.failed()
+        if pause_s:
+            intake = self._intake
+            self.problem = (
+                f"{self._brake.unfinished} registrations in a row ended before the runtime had told what runs ({reason}; "
+                f"{intake.parts} parts, {intake.received_bytes} bytes had come): not trying again for {pause_s / 60:.0f} min. "
+                "See the runtime's log; containers with very large environments are a known cause"
+            )
+            self._log.error("registration_braked", error=self.problem, retry_in_s=pause_s)
+            self._on_braked(self.problem)
+        return pause_s
 
     @property
     def is_busy(self) -> bool:
@@ -202,7 +231,7 @@ class PluginSession:
     def _serve(self, sock: socket.socket) -> str:
         """Serve one connection to its end, and say why it ended."""
         trunk = self._trunk = Trunk(sock, Side.PLUGIN, self._monotonic)
-        self._parts = ([], [])
+        self._intake = Intake()
         self._reason = "closed by the runtime"
         self.state, self.problem = State.REGISTERING, "waiting for the runtime's answer to RegisterPlugin"
         deadline = self._monotonic() + REGISTER_TIMEOUT_S
@@ -351,16 +380,13 @@ class PluginSession:
         return api.ConfigureResponse(events=subscription(SUBSCRIBED, valid_event_mask(runtime.nri)))
 
     def _synchronize(self, request: Request) -> Answer:
-        part = views.SynchronizeRequest.FromString(request.payload)
-        pods, containers = self._parts
-        if not pods and not containers:
+        intake = self._intake
+        if not intake.parts:
             self._sync_started_s = self._monotonic()
-        pods.extend(part.pods)
-        containers.extend(part.containers)
-        if part.more:
+        if intake.take(request.payload):
             return Answer(api.SynchronizeResponse(more=True))
-        self._parts = ([], [])
-        return self._handler.synchronize(pods, containers)
+        self._intake = Intake()
+        return self._handler.synchronize(intake.pods, intake.containers)
 
     def _drop_if_forgotten(self, trunk: Trunk) -> None:
         """After a late Synchronize some runtimes keep the connection and never use it again; only registering anew helps."""

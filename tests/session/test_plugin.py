@@ -302,6 +302,91 @@ def test_a_restart_of_the_runtime_is_survived(tmp_path: Path) -> None:
         assert subject.session.stats.connections_lost == 1
 
 
+# -- the brake ----------------------------------------------------------------------------------------------------------
+
+
+class Pauses:
+    """In place of waiting: keeps for how long, and goes on at once."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    def __call__(self, stop: threading.Event, pause_s: float) -> None:
+        self.seconds.append(pause_s)
+
+
+def test_registrations_that_end_before_synchronize_put_the_brake_on_and_one_that_does_not_takes_it_off(
+    tmp_path: Path,
+) -> None:
+    pauses, told = Pauses(), list[str]()
+    with (
+        ScriptedRuntime(tmp_path / "nri") as runtime,
+        Subject(tmp_path / "nri", pause=pauses, on_braked=told.append) as subject,
+    ):
+        for _ in range(6):
+            hang_up_in_synchronize(runtime.accept())
+        link = runtime.accept()  # by now the last pause is over
+        assert [round(s) for s in pauses.seconds[2:]] == [60, 300, 900, 900]
+        assert all(s <= 2 for s in pauses.seconds[:2])
+        assert len(told) == 4
+        assert told[0].startswith("3 registrations in a row ended before the runtime had told what runs (closed by the")
+        assert "1 parts, " in told[0]
+        assert "not trying again for 1 min" in told[0]
+        assert "for 15 min" in told[3]
+        assert subject.log.wait_for("registration_braked")["error"] == told[0]
+
+        link.shake_hands()
+        link.call("RemovePodSandbox", api.RemovePodSandboxRequest())
+        link.close()
+        for _ in range(2):
+            hang_up_after_configure(runtime.accept())
+        runtime.accept().shake_hands()
+        assert len(told) == 4
+
+
+def test_while_the_brake_is_on_the_session_says_why_and_can_be_stopped(tmp_path: Path) -> None:
+    braked = threading.Event()
+
+    def pause(stop: threading.Event, pause_s: float) -> None:
+        if pause_s >= 60:
+            braked.set()
+            stop.wait()
+
+    with ScriptedRuntime(tmp_path / "nri") as runtime, Subject(tmp_path / "nri", pause=pause) as subject:
+        for _ in range(3):
+            hang_up_after_configure(runtime.accept())
+        assert braked.wait(WAIT_S)
+        assert subject.session.problem.startswith(
+            "3 registrations in a row ended before the runtime had told what runs"
+        )
+        assert subject.session.state is State.DISCONNECTED
+
+
+@pytest.mark.parametrize("lose", [hang_up_before_registration, hang_up_after_registration])
+def test_a_runtime_that_does_not_come_to_telling_does_not_put_the_brake_on(
+    tmp_path: Path, lose: Callable[[Link], None]
+) -> None:
+    pauses = Pauses()
+    with ScriptedRuntime(tmp_path / "nri") as runtime, Subject(tmp_path / "nri", pause=pauses):
+        for _ in range(5):
+            lose(runtime.accept())
+        runtime.accept().shake_hands()
+    assert max(pauses.seconds) < 60
+
+
+def test_a_runtime_that_cannot_split_what_runs_puts_the_brake_on(tmp_path: Path) -> None:
+    """Upstream's manner, by the embedded runtime: eight large containers or fewer are never sent in smaller parts."""
+    told: list[str] = []
+    with Runtime(tmp_path / "nri") as runtime:
+        runtime.run_pod_sandbox(pod())
+        for n in range(4):
+            large = container(f"c{n}", env=["BIG=" + "x" * 1_200_000])
+            runtime.create_container("p1", large)
+        with Subject(tmp_path / "nri", pause=Pauses(), on_braked=told.append) as subject:
+            assert subject.log.wait_for("registration_braked")
+    assert told[0].startswith("3 registrations in a row")
+
+
 # -- configure (16, 17) -------------------------------------------------------------------------------------------------
 
 
