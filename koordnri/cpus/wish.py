@@ -14,6 +14,7 @@ from koordnri.cpus.choice import Bind, Exclusive, Wish
 from koordnri.model.annotations import RESOURCE_STATUS, Annotation
 from koordnri.model.convert import CFS_PERIOD_US, milli_to_shares
 from koordnri.model.errors import AnnotationError
+from koordnri.model.go_json import go_decoder
 from koordnri.model.pod import Pod
 from koordnri.model.qos import QoSClass
 from koordnri.model.resources import Resources
@@ -22,7 +23,7 @@ _BINDS = ("FullPCPUs", "SpreadByPCPUs")
 EXCLUSIVES = ("PCPULevel", "NUMANodeLevel")
 
 
-class ResourceSpec(msgspec.Struct, rename="camel"):
+class ResourceSpec(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     """How the pod's owner wants CPUs to be chosen. What is required is not given up when it cannot be had, what is preferred is."""
 
     preferred_cpu_bind_policy: str = msgspec.field(default="", name="preferredCPUBindPolicy")
@@ -30,7 +31,7 @@ class ResourceSpec(msgspec.Struct, rename="camel"):
     preferred_cpu_exclusive_policy: str = msgspec.field(default="", name="preferredCPUExclusivePolicy")
 
 
-RESOURCE_SPEC = Annotation("scheduling.koordinator.sh/resource-spec", msgspec.json.Decoder(ResourceSpec).decode)
+RESOURCE_SPEC = Annotation("scheduling.koordinator.sh/resource-spec", go_decoder(ResourceSpec))
 
 
 def may_wish(pod: Pod) -> bool:

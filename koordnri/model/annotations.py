@@ -1,7 +1,7 @@
 """Koordinator's annotations that a scheduler or webhook writes: their keys, shapes and checked decoding.
 
 Those that people write by hand (`koordinator.sh/cpuBurst`, `cpuQOS`, `memoryQOS`, `blkioQOS`) share their shape with the policy and
-are decoded there. Source: koordlet.md 2 and 8, appendix A.
+are decoded there. All are read as Go reads them (koordnri.model.go_json). Source: koordlet.md 2 and 8, appendix A.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import msgspec
 
 from koordnri.model.decision import HookError
 from koordnri.model.errors import NodeError, PodError, Problem
+from koordnri.model.go_json import go_decoder
 
 if TYPE_CHECKING:
     from koordnri.model.pod import Pod
@@ -23,48 +24,48 @@ MAX_BYTES = 256 * 1024
 """Kubernetes allows 256 KiB of annotations per object, so nothing longer is genuine."""
 
 
-class NUMANodeResource(msgspec.Struct):
+class NUMANodeResource(msgspec.Struct, forbid_unknown_fields=True):
     """Resources that the scheduler took from one NUMA node."""
 
     node: int
     resources: dict[str, str | int | float] = {}
 
 
-class ResourceStatus(msgspec.Struct, rename="camel"):
+class ResourceStatus(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     """`scheduling.koordinator.sh/resource-status`."""
 
     cpuset: str = ""
     numa_node_resources: list[NUMANodeResource] = []
 
 
-class ExtendedContainer(msgspec.Struct):
+class ExtendedContainer(msgspec.Struct, forbid_unknown_fields=True):
     """Batch resources of one container. batch-cpu is in milli-cores, batch-memory in bytes."""
 
     requests: dict[str, str | int | float] = {}
     limits: dict[str, str | int | float] = {}
 
 
-class ExtendedResourceSpec(msgspec.Struct):
+class ExtendedResourceSpec(msgspec.Struct, forbid_unknown_fields=True):
     """`node.koordinator.sh/extended-resource-spec`: container name → batch resources."""
 
     containers: dict[str, ExtendedContainer] = {}
 
 
-class VirtualFunction(msgspec.Struct):
+class VirtualFunction(msgspec.Struct, forbid_unknown_fields=True):
     """One SR-IOV function; bus_id is its PCI address."""
 
     minor: int = 0
     bus_id: str = msgspec.field(default="", name="busID")
 
 
-class DeviceExtension(msgspec.Struct, rename="camel"):
+class DeviceExtension(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     """Vendor details of an allocated device."""
 
     vfs: list[VirtualFunction] = []
     gpu_shared_resource_template: str = ""
 
 
-class AllocatedDevice(msgspec.Struct):
+class AllocatedDevice(msgspec.Struct, forbid_unknown_fields=True):
     """One device that the scheduler gave to the pod."""
 
     minor: int
@@ -133,12 +134,10 @@ def _excerpt(text: str) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-RESOURCE_STATUS = Annotation("scheduling.koordinator.sh/resource-status", msgspec.json.Decoder(ResourceStatus).decode)
-EXTENDED_RESOURCE_SPEC = Annotation(
-    "node.koordinator.sh/extended-resource-spec", msgspec.json.Decoder(ExtendedResourceSpec).decode
-)
+RESOURCE_STATUS = Annotation("scheduling.koordinator.sh/resource-status", go_decoder(ResourceStatus))
+EXTENDED_RESOURCE_SPEC = Annotation("node.koordinator.sh/extended-resource-spec", go_decoder(ExtendedResourceSpec))
 DEVICE_ALLOCATED = Annotation(
-    "scheduling.koordinator.sh/device-allocated", msgspec.json.Decoder(dict[str, list[AllocatedDevice]]).decode
+    "scheduling.koordinator.sh/device-allocated", go_decoder(dict[str, list[AllocatedDevice]])
 )
 RESCTRL_KEY = "node.koordinator.sh/resctrl"
 CPU_BURST_KEY = "koordinator.sh/cpuBurst"

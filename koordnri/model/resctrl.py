@@ -13,6 +13,7 @@ from msgspec import Meta, field
 
 from koordnri.model.annotations import RESCTRL_KEY, Annotation
 from koordnri.model.errors import AnnotationError
+from koordnri.model.go_json import go_decoder
 from koordnri.model.node import Resctrl
 from koordnri.model.pod import Pod
 from koordnri.model.qos import QoSClass
@@ -35,7 +36,7 @@ _Share = Annotated[int, Meta(ge=1, le=100)]
 _CacheID = Annotated[int, Meta(ge=0)]
 
 
-class _Ways(msgspec.Struct, frozen=True):
+class _Ways(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     range: tuple[_Percent, _Percent]
 
     def __post_init__(self) -> None:
@@ -43,19 +44,19 @@ class _Ways(msgspec.Struct, frozen=True):
             raise ValueError(f"expected a range whose end is above its start, got {list(self.range)}")
 
 
-class _WaysAt(_Ways, frozen=True):
+class _WaysAt(_Ways, frozen=True, forbid_unknown_fields=True):
     cache_id: _CacheID = field(name="cacheID")
 
 
-class _Bandwidth(msgspec.Struct, frozen=True):
+class _Bandwidth(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     percent: _Share
 
 
-class _BandwidthAt(_Bandwidth, frozen=True):
+class _BandwidthAt(_Bandwidth, frozen=True, forbid_unknown_fields=True):
     cache_id: _CacheID = field(name="cacheID")
 
 
-class _CacheSpec(msgspec.Struct, frozen=True, rename="camel"):
+class _CacheSpec(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     schemata: _Ways | None = None
     schemata_per_cache: list[_WaysAt] | None = None
 
@@ -63,7 +64,7 @@ class _CacheSpec(msgspec.Struct, frozen=True, rename="camel"):
         _refuse_twice([one.cache_id for one in self.schemata_per_cache or ()])
 
 
-class _BandwidthSpec(msgspec.Struct, frozen=True, rename="camel"):
+class _BandwidthSpec(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     schemata: _Bandwidth | None = None
     schemata_per_cache: list[_BandwidthAt] | None = None
 
@@ -71,7 +72,7 @@ class _BandwidthSpec(msgspec.Struct, frozen=True, rename="camel"):
         _refuse_twice([one.cache_id for one in self.schemata_per_cache or ()])
 
 
-class ResctrlSpec(msgspec.Struct, frozen=True):
+class ResctrlSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`node.koordinator.sh/resctrl`. Each part: for all caches, and by cache id instead; what is left out is all of it.
 
     `l2` is ours: koordlet knows the last-level cache only.
@@ -105,7 +106,7 @@ def _refuse_twice(ids: list[int]) -> None:
         raise ValueError(f"expected each cacheID once in schemataPerCache, got {twice[0]} again")
 
 
-RESCTRL = Annotation(RESCTRL_KEY, msgspec.json.Decoder(ResctrlSpec).decode)
+RESCTRL = Annotation(RESCTRL_KEY, go_decoder(ResctrlSpec))
 
 
 class Choice(NamedTuple):

@@ -37,7 +37,8 @@ class Document(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def decode(type_: type[T], text: str, path: str, over: T | None = None) -> T:
-    """The typed value of a JSON text, for instance of an annotation.
+    """The typed value of a JSON text, for instance of an annotation, as Go reads it: null is as if nothing were written, and of keys that
+    differ in letter case only, the last one wins.
 
     path names the text in mistakes (the annotation's key); unknown keys are ignored, as Koordinator does.
     over: read over this value; what the text does not say stays as it is there.
@@ -49,8 +50,8 @@ def decode(type_: type[T], text: str, path: str, over: T | None = None) -> T:
         raise DocumentError([Mistake(path, describe_broken_json(text) or f"broken JSON, {error}")]) from None
     except RecursionError:
         raise DocumentError([Mistake(path, f"nested deeper than {MAX_DEPTH} levels")]) from None
-    report = Report(path)
-    result = read(type_, value, report, over)
+    report = Report(path, last_wins=True)
+    result = read(type_, {} if value is None else value, report, over)
     if report.mistakes:
         raise DocumentError(report.mistakes)
     return result
@@ -127,7 +128,7 @@ class _StructReader:
             name, json_name, read_field = field
             if item is None:
                 continue
-            if name in changes:
+            if name in changes and not report.last_wins:
                 report.wrong(
                     (path, json_name), f"given twice, once as {shown(key)}; letter case does not tell keys apart"
                 )

@@ -29,11 +29,15 @@ _COUNTED = Mistake("", "")
 
 
 class Report:
-    """Mistakes and warnings of one reading, with `prefix` before every path and `suffix` after every message."""
+    """Mistakes and warnings of one reading, with `prefix` before every path and `suffix` after every message.
 
-    def __init__(self, prefix: str = "", suffix: str = "") -> None:
+    last_wins   whether keys that differ in letter case only are one key, given again; else they are a mistake
+    """
+
+    def __init__(self, prefix: str = "", suffix: str = "", last_wins: bool = False) -> None:
         self.prefix = prefix
         self.suffix = suffix
+        self.last_wins = last_wins
         self.mistakes: list[Mistake] = []
         self.warnings: list[Mistake] = []
 
@@ -56,7 +60,7 @@ class Report:
 
     def at(self, path: Any) -> Report:
         """A report into the same lists whose paths begin further down."""
-        report = Report(self._words(path), self.suffix)
+        report = Report(self._words(path), self.suffix, self.last_wins)
         report.mistakes, report.warnings = self.mistakes, self.warnings
         return report
 

@@ -136,7 +136,7 @@ def test_a_bad_share_costs_the_share_and_not_which_gpus_are_seen(resources, prob
         ({"gpu": [{"id": "GPU-1"}]}, "minor"),
         ('{"gpu":[{"minor":%s}]}' % ("9" * 5000), "out of range"),
         ({"gpu": [gpu(True)]}, "minor"),
-        ({"gpu": None}, "Expected `array`, got `null`"),
+        ({"gpu": [{"minor": None}]}, "minor"),
         ('{"gpu":[{"minor":0,"x":' + "[" * 100_000, "recursion"),
         ({"gpu": [gpu(0)] * 20_000}, "expected at most 262144 bytes"),
         ({"gpu": {"minor": 0}}, "Expected `array`, got `object`"),

@@ -48,7 +48,6 @@ def test_read_over_a_value_keeps_what_the_text_does_not_say():
         ),
         (CPUQOS, "", ["a/b: broken JSON, line 1 column 1: expecting value"]),
         (CPUQOS, "[]", ["a/b: expected a mapping, got []"]),
-        (CPUQOS, "null", ["a/b: expected a mapping, got null"]),
         (CPUQOS, '{"groupIdentity": NaN}', ["a/b: broken JSON, NaN is not a number that JSON knows"]),
         (CPUQOS, "[" * 100_000, ["a/b: nested deeper than 64 levels"]),
         (
@@ -71,6 +70,21 @@ def test_mistakes_name_annotation_and_position(type_, text, expected):
     with pytest.raises(DocumentError) as refused:
         decode(type_, text, "a/b")
     assert [str(mistake) for mistake in refused.value.mistakes] == expected
+
+
+@pytest.mark.parametrize(
+    ("type_", "text", "expected"),
+    [
+        (CPUQOS, "null", CPUQOS()),
+        (CPUQOS, '{"enable": null}', CPUQOS()),
+        (CPUQOS, '{"ENABLE": true, "enable": false, "groupidentity": 1}', CPUQOS(enable=False, group_identity=1)),
+        (CPUQOS, '{"enable": false, "Enable": true}', CPUQOS(enable=True)),
+        (CPUQOS, '{"enable": true, "Enable": null}', CPUQOS(enable=True)),
+        (PodBlkIOQOS, '{"blocks": null}', PodBlkIOQOS()),
+    ],
+)
+def test_annotations_are_read_as_Go_reads_them(type_, text, expected):
+    assert decode(type_, text, "a/b") == expected
 
 
 CLASS = MemoryQOS(enable=True, min_limit_percent=30, throttling_percent=80, wmark_ratio=95)
