@@ -189,6 +189,11 @@ class Knob:
 
     @property
     def done(self) -> bool:
+        """Whether what is wanted is in effect, as of the last look: for most fields, that the file has it."""
+        return self.is_set
+
+    @property
+    def is_set(self) -> bool:
         """Whether the file has the value that is wanted, as of the last look."""
         return self.form is not None and self.form.same(self.change.value, self.now)
 

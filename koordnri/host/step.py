@@ -117,9 +117,12 @@ class Step:
             self._set(room)
 
     def _settle(self) -> None:
-        if not self.knobs[0].done:
+        knob = self.knobs[0]
+        if not knob.is_set:
             self._check_room(self.wants)
             self._set(self.wants)
+        elif not knob.done:
+            knob.look()  # it was not in effect; what stands above it may have been widened since
         self._judge()
 
     def _set(self, value: Any) -> None:

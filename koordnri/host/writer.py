@@ -7,6 +7,9 @@ from the bottom up each gets the exact value. So growth comes to the parent firs
 and some shrink. Of what siblings share (memory.min and low), those that shrink come first of all, so that their sum never exceeds
 what the parent has either. Where one could not be changed, what would then lie outside of it is refused rather than written.
 
+A container's cgroup may have a level below it that has the processes (`inner`): a change of the one is a change of both, and its
+outcome is that of both.
+
 Belongs here: the order, the files, and what the kernel says. Does not belong here: which values, when, how often, what of a failure.
 Everything is read before anything is written, and what is equal is left alone.
 """
@@ -18,8 +21,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from koordnri.host.cgroup_files import CgroupFiles
-from koordnri.host.change import Change, Outcome, Reading
+from koordnri.host.change import Change, Outcome, Reading, Status
+from koordnri.host.cpuset_knob import knob_of, narrowed
 from koordnri.host.in_use import InUse, usage_bytes
+from koordnri.host.inner import InnerDirectories, outcome_of
 from koordnri.host.knob import Failed, Knob, Tree, failed_by
 from koordnri.host.spelling import form
 from koordnri.host.step import Step, steps_of
@@ -37,9 +42,17 @@ class Writer:
     def __init__(self, root: Path, version: int, files: CgroupFiles | None = None) -> None:
         self._tree = Tree(root, version, files or CgroupFiles())
         self._in_use = InUse(self._tree)
+        self._inner = InnerDirectories(self._tree)
 
     def read(self, directory: str, field: Field, key: str = "") -> Reading:
-        """What a cgroup has of a field. Nothing that is found raises."""
+        """What a cgroup has of a field, on the level that has the processes. Nothing that is found raises."""
+        if inner := self._inner.of(directory):
+            found = self._read(inner, field, key)
+            if found.status is Status.SAME:
+                return found
+        return self._read(directory, field, key)
+
+    def _read(self, directory: str, field: Field, key: str) -> Reading:
         knob = Knob(self._tree, Change(directory, field, key, None))
         try:
             knob.look()
@@ -49,17 +62,25 @@ class Writer:
         return Reading(knob.now)
 
     def holds(self, change: Change) -> bool:
-        """Whether the file has the value that is wanted; a fraction of `apply`'s cost. False also when that cannot be told: `apply` says
-        why.
-        """
+        """Whether what is wanted is there; a fraction of `apply`'s cost. False also when that cannot be told: `apply` says why."""
+        if not self._holds(change):
+            return False
+        inner = self._inner.of(change.directory)
+        # Where the inner level has no such file, the outer one is all there is.
+        return not inner or self._holds(change._replace(directory=inner), offered=False)
+
+    def _holds(self, change: Change, offered: bool = True) -> bool:
+        """offered   whether the file must be there"""
         found, tree = form(change.field, self._tree.version), self._tree
         if found is None:
             return False
         try:
             for name in found.files:
                 with contextlib.suppress(FileNotFoundError):
-                    text = tree.files.read(tree.path(change.directory, name))
-                    return bool(found.same(change.value, found.parse(text, change.key)))
+                    path = tree.path(change.directory, name)
+                    same = found.same(change.value, found.parse(tree.files.read(path), change.key))
+                    return bool(same) and not narrowed(tree, change, path)
+            return not offered
         except (OSError, Failed, TypeError, ValueError):
             pass
         return False
@@ -90,14 +111,17 @@ class Writer:
                     name = change.field.named(change.key)
                     raise ValueError(f"{change.directory}: expected one change of {name}, got two")
                 seen.add(target)
-        knobs: list[Knob] = []
+        pairs: list[tuple[Knob, Knob | None]] = []
         steps: list[list[Step]] = []
         for level in levels:
-            these = [Knob(self._tree, change) for change in level]
-            for knob in these:
+            outer = [knob_of(self._tree, change) for change in level]
+            for knob in outer:
                 knob.compare()
-            knobs += these
-            steps.append(steps_of(self._tree, these, self._in_use))
+            inner = [self._inner.knob(change) for change in level]
+            pairs += zip(outer, inner, strict=True)
+            steps.append(steps_of(self._tree, outer, self._in_use))
+            if below := [knob for knob in inner if knob is not None]:
+                steps.append(steps_of(self._tree, below, self._in_use))
         stuck: list[Step] = []
         for level_steps in reversed(steps):
             for step in level_steps:
@@ -109,4 +133,4 @@ class Writer:
         for level_steps in reversed(steps):
             for step in level_steps:
                 step.settle(stuck)
-        return [knob.outcome() for knob in knobs]
+        return [outcome_of(outer, inner) for outer, inner in pairs]

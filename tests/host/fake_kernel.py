@@ -106,6 +106,8 @@ class FakeKernel(CgroupFiles):
         return name in self._files(cgroup)
 
     def read(self, path: str) -> str:
+        if self.version == 2 and self._below(path) == "cpuset.cpus.effective":
+            return _list(self.online) + "\n"
         cgroup, name = self._split(path)
         files = self._files(cgroup)
         if name not in files:
@@ -147,6 +149,12 @@ class FakeKernel(CgroupFiles):
                 above.append(self.cgroups[path])
         return above
 
+    def _effective(self, path: str) -> frozenset[int]:
+        """CPUs that processes have on v2: of its own as far as the parent has them, else the parent's."""
+        parent = path.rpartition("/")[0]
+        above = self._effective(parent) if parent and parent in self.cgroups else self.online
+        return (self.cgroups[path].cpus or above) & above or above
+
     def _children(self, path: str) -> list[Cgroup]:
         return [c for p, c in self.cgroups.items() if p.rpartition("/")[0] == path]
 
@@ -178,6 +186,7 @@ class FakeKernel(CgroupFiles):
                 "cpu.max.burst": str(c.burst),
                 "cpu.weight": str(c.weight),
                 "cpuset.cpus": _list(c.cpus or ()),
+                "cpuset.cpus.effective": _list(self._effective(path)),
                 "memory.max": _max(c.limit),
                 **memory,
                 "memory.current": str(c.usage),

@@ -11,6 +11,7 @@ from typing import Any
 from structlog.testing import CapturingLogger
 
 from koordnri.chain import Chain, Snapshot, load_hooks
+from koordnri.host.cgroup_paths import container_directory
 from koordnri.host.change import Outcome, Status
 from koordnri.host.writer import Writer
 from koordnri.ledger import Entry, Ledger
@@ -47,7 +48,12 @@ def pinned_to(cpus: str) -> dict[str, str]:
 
 def sandbox_of(pod: Pod) -> str:
     """The cgroup of its pause container."""
-    return f"{pod.cgroup_parent.strip('/')}/{pod.id}"
+    return container_directory(pod.cgroup_parent, pod.id, "containerd")
+
+
+def slice_of(name: str) -> str:
+    """Cgroup of a Burstable pod under the systemd driver, for `FakeNode.pod`."""
+    return f"kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{name}.slice"
 
 
 def batch_of(**milli_and_mib: tuple[int, int]) -> dict[str, str]:
@@ -60,7 +66,9 @@ def batch_of(**milli_and_mib: tuple[int, int]) -> dict[str, str]:
 
 
 class FakeNode:
-    """`kernel` may be another FakeNode's: then the daemon was restarted there. `written` is what its state directory had."""
+    """`kernel` may be another FakeNode's: then the daemon was restarted there. `written` is what its state directory had. With `crun`,
+    containers in slices have their processes one level below their scope, as under systemd on v2.
+    """
 
     def __init__(
         self,
@@ -69,8 +77,10 @@ class FakeNode:
         written: dict[str, dict[str, Any]] | None = None,
         hooks: Iterable[Hook] = (),
         world: Callable[[World], World] = lambda world: world,
+        crun: bool = False,
         **options: Any,
     ) -> None:
+        self.crun = crun
         self.kernel = kernel or FakeKernel(version, CLASSES)
         self.log = CapturingLogger()
         self.saves = 0
@@ -130,7 +140,7 @@ class FakeNode:
             pod.spec = PodSpec({c: ContainerSpec({"memory": amount}, {}) for c, amount in requests.items()})
         self.kernel.cgroups[parent.strip("/")] = self._cgroup(has)
         if sandbox:
-            self.kernel.cgroups[sandbox_of(pod)] = self._cgroup({})
+            self._make(sandbox_of(pod), {})
         self.ledger.remember_pod(pod)
         return pod
 
@@ -149,8 +159,12 @@ class FakeNode:
             if s.route == "adjust":
                 attribute = s.field.name.replace(".", "_").replace("cpu_cpus", "cpus")
                 has[attribute] = s.value if not s.field.keyed else {**has.get(attribute, {}), s.key: s.value}
-        directory = f"{pod.cgroup_parent.strip('/')}/{container.id}"
+        return self._make(container_directory(pod.cgroup_parent, container.id, "containerd"), has)
+
+    def _make(self, directory: str, has: Mapping[str, Any]) -> str:
         self.kernel.cgroups[directory] = self._cgroup(has)
+        if self.crun and directory.endswith(".scope"):
+            self.kernel.cgroups[f"{directory}/container"] = self._cgroup(has)
         return directory
 
     def _cgroup(self, has: Mapping[str, Any]) -> Cgroup:
