@@ -48,7 +48,14 @@ def pinned_to(cpus: str) -> dict[str, str]:
 
 def sandbox_of(pod: Pod) -> str:
     """The cgroup of its pause container."""
-    return container_directory(pod.cgroup_parent, pod.id, "containerd")
+    return place_of(pod, pod.id)
+
+
+def place_of(pod: Pod, container_id: str) -> str:
+    """The cgroup of a container, also in a parent that the daemon would not take."""
+    if pod.cgroup_parent.endswith(".slice"):
+        return container_directory(pod.cgroup_parent, container_id, "containerd")
+    return f"{pod.cgroup_parent.strip('/')}/{container_id}"
 
 
 def slice_of(name: str) -> str:
@@ -159,7 +166,7 @@ class FakeNode:
             if s.route == "adjust":
                 attribute = s.field.name.replace(".", "_").replace("cpu_cpus", "cpus")
                 has[attribute] = s.value if not s.field.keyed else {**has.get(attribute, {}), s.key: s.value}
-        return self._make(container_directory(pod.cgroup_parent, container.id, "containerd"), has)
+        return self._make(place_of(pod, container.id), has)
 
     def _make(self, directory: str, has: Mapping[str, Any]) -> str:
         self.kernel.cgroups[directory] = self._cgroup(has)
