@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from koordnri.model import AnnotationError, ContainerContext, Field, Pod, PodContext, quantity_value
+from koordnri.model import AnnotationError, ContainerContext, Field, Pod, PodContext, quantity_milli, quantity_value
 from koordnri.model.annotations import BATCH_CPU, BATCH_MEMORY, EXTENDED_RESOURCE_SPEC
 from koordnri.model.errors import PodError, Problem
 from koordnri.model.pod import ContainerSpec
 
 MOST = {BATCH_CPU: 10**9, BATCH_MEMORY: 2**63 - 1}
 """Largest amount accepted. batch-cpu: a million cores; the kernel refuses a quota of 2^44 µs, and with it the container."""
+
+_NATIVE = {BATCH_CPU: ("cpu", quantity_milli), BATCH_MEMORY: ("memory", quantity_value)}
+"""Batch resource → Kubernetes' own, and how its quantity is read in the unit of the batch resource."""
 
 Quantities = Mapping[str, str | int | float]
 
@@ -62,6 +65,25 @@ def batches_of(pod: Pod, resource: str) -> dict[str, Batch]:
             raise batch.error()
         found[name] = batch
     return found
+
+
+def overhead_of(pod: Pod, resource: str) -> int:
+    """What the pod's RuntimeClass takes of it beside its containers: milli-cores or bytes; 0 without, or where no spec is known.
+
+    Koordinator's webhook turns it into batch resources, too; where no webhook has, it is CPU and memory as the RuntimeClass has it.
+    Raises PodError.
+    """
+    if pod.spec is None or not pod.spec.overhead:
+        return 0
+    overhead = pod.spec.overhead
+    if resource in overhead:
+        return _amount(None, "spec.overhead", overhead, resource) or 0
+    native, read = _NATIVE[resource]
+    try:
+        amount = read(overhead.get(native, 0))
+    except ValueError as error:
+        raise PodError(f"spec.overhead.{native}: {error}") from None
+    return min(max(amount, 0), MOST[resource])
 
 
 def leave(ctx: ContainerContext | PodContext, error: PodError, *these: Field) -> None:

@@ -10,7 +10,8 @@ and koordlet scales it a second time at every update. How pods and classes stand
 Where we do what koordlet meant rather than what it does: a normalised quota stays above the 1000 µs that the kernel takes; an
 empty table of batch resources leaves the pod alone; BE quotas stay while `cpuSuppressPolicy` is cfsQuota, as koordnri does not suppress
 and BE would else run without any limit; batch-cpu goes by kubelet's CFS period where that is not 100 ms, on the pod too, whose
-quota is the sum of its containers' as they are after rounding, of those that run at the same time (phases.py). Source: koordlet.md 1.10,
+quota is the sum of its containers' as they are after rounding, of those that run at the same time (phases.py), and of its RuntimeClass
+overhead, which koordlet leaves out. Source: koordlet.md 1.10,
 2.2, 2.4.
 """
 
@@ -34,7 +35,7 @@ from koordnri.model.convert import CFS_PERIOD_US, MIN_QUOTA_US, milli_to_quota_u
 from koordnri.model.errors import PodError
 from koordnri.model.fields import CPU_PERIOD, CPU_QUOTA, CPU_SHARES
 from koordnri_hooks.assigned import assigned_cpus
-from koordnri_hooks.batch import batch_of, batches_of, leave
+from koordnri_hooks.batch import batch_of, batches_of, leave, overhead_of
 from koordnri_hooks.cpu_burst import set_burst, set_pod_burst
 from koordnri_hooks.group_identity import NO_WEIGHT, set_class_scheduling, set_pod_identity, set_pod_idle
 from koordnri_hooks.phases import most_together
@@ -106,18 +107,23 @@ def _set_containers_batch(ctx: ContainerContext) -> None:
 def _set_pods_batch(ctx: PodContext, idle: bool) -> None:
     try:
         batches = batches_of(ctx.pod, BATCH_CPU)
+        overhead_milli = overhead_of(ctx.pod, BATCH_CPU)
     except PodError as error:
         leave(ctx, error, *_OF_BATCH)
         return
     if not batches:
         ctx.skip(CPU_QUOTA, NO_BATCH)
         return
-    request_milli = None if idle else most_together(ctx.pod, {name: b.request or 0 for name, b in batches.items()})
-    _set_batch(ctx, request_milli, {name: b.limit or 0 for name, b in batches.items()})
+    request_milli = None
+    if not idle:
+        request_milli = most_together(ctx.pod, {name: b.request or 0 for name, b in batches.items()}) + overhead_milli
+    _set_batch(ctx, request_milli, {name: b.limit or 0 for name, b in batches.items()}, overhead_milli)
 
 
-def _set_batch(ctx: _Context, request_milli: int | None, limits_milli: Mapping[str, int]) -> None:
-    """Shares from the request, None where it is idle; quota from the limits by container, where 0 is without limit."""
+def _set_batch(
+    ctx: _Context, request_milli: int | None, limits_milli: Mapping[str, int], overhead_milli: int = 0
+) -> None:
+    """Shares from the request, None where it is idle; quota from the limits by container, where 0 is without limit, and the overhead."""
     if request_milli is None:
         ctx.skip(CPU_SHARES, NO_WEIGHT)
     else:
@@ -129,10 +135,14 @@ def _set_batch(ctx: _Context, request_milli: int | None, limits_milli: Mapping[s
     quotas_us = {name: milli_to_quota_us(milli, period_us) for name, milli in limits_milli.items()}
     ratio = ctx.node.normalization_ratio
     reason = "batch-cpu limit"
+    overhead_us = milli_to_quota_us(overhead_milli, period_us) if overhead_milli else 0
+    if overhead_us:
+        reason = "batch-cpu limit and RuntimeClass overhead"
     if ratio is not None and _speeds_up(ratio):
         quotas_us = {name: _normalised(quota_us, ratio) for name, quota_us in quotas_us.items()}
-        reason = "batch-cpu limit, normalised by the node's CPU ratio"
-    ctx.set(CPU_QUOTA, most_together(ctx.pod, quotas_us), reason)
+        overhead_us = _normalised(overhead_us, ratio) if overhead_us else 0
+        reason += ", normalised by the node's CPU ratio"
+    ctx.set(CPU_QUOTA, most_together(ctx.pod, quotas_us) + overhead_us, reason)
     if period_us != CFS_PERIOD_US and ctx.__class__ is PodContext:
         # kubelet tells the period with the pod, but gives it to the containers only where, as here, it sees no limit.
         ctx.set(CPU_PERIOD, period_us, "kubelet's CFS period, as its containers have it")

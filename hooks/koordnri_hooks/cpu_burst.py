@@ -1,7 +1,8 @@
 """The kernel's CPU burst: what a container did not use of its quota, it may use on top later, up to cpu.burst µs.
 
     container   limit × cpuBurstPercent / 100
-    pod         the sum of its containers', so that its own quota does not throttle what they may use
+    pod         the sum of its containers', so that its own quota does not throttle what they may use; where the pod has a limit of its
+                own (spec.resources), which kubelet gives to containers without one, that limit × cpuBurstPercent / 100
 
 By `cpu-burst-config`, under the pod's annotation `koordinator.sh/cpuBurst`, field by field (one that cannot be read
 changes nothing); for pods of LS, SYSTEM and without a class.
@@ -41,6 +42,8 @@ NO_LIMIT = "no CPU limit to burst over"
 NO_QUOTA = "no quota to burst over: it was unset"
 NO_CONTAINERS = "cpu.burst of a pod is the sum of its containers', and no limits of such are known yet"
 _PARSED = "CPU limits of the spec"
+_WHOLE = ""
+"""Stands for the pod's own resources among its containers, none of which has this name."""
 _NEVER = (QoSClass.LSR, QoSClass.LSE, QoSClass.BE)
 
 
@@ -59,7 +62,11 @@ def set_burst(ctx: ContainerContext) -> None:
     if quota_us <= 0:
         ctx.skip(CPU_BURST, NO_QUOTA)
         return
-    ahead_milli = 0 if ctx.pod.spec is None else _limits_milli(ctx.pod, ctx.pod.spec).get(ctx.container.name, 0)
+    ahead_milli = 0
+    if ctx.pod.spec is not None:
+        limits_milli = _limits_milli(ctx.pod, ctx.pod.spec)
+        # Without a limit of its own, kubelet gives it the pod's.
+        ahead_milli = limits_milli.get(ctx.container.name, 0) or limits_milli[_WHOLE]
     ahead_us = milli_to_quota_us(ahead_milli, baseline.cpu_period or CFS_PERIOD_US)
     if 0 < ahead_us < limit_us:
         # To be shrunk in place: kubelet's smaller quota would be refused while the burst is larger.
@@ -92,7 +99,7 @@ def set_pod_burst(ctx: PodContext) -> None:
 
 
 def _all_limits_us(ctx: PodContext) -> list[int]:
-    """Limits of the pod's containers that run beside each other, as quotas: by the spec, else by what the runtime told.
+    """Limits of the pod's containers that run beside each other, or that of the pod, as quotas: by the spec, else by what the runtime told.
 
     By the spec, since kubelet goes by it when it shrinks the pod's own quota, which must not be kept from it by the burst.
     """
@@ -101,10 +108,12 @@ def _all_limits_us(ctx: PodContext) -> list[int]:
         return [quota for one in ctx.containers if (quota := one.baseline.cpu_quota or 0) > 0]
     period_us = ctx.baseline.cpu_period or CFS_PERIOD_US
     limits_milli = _limits_milli(ctx.pod, spec)
+    if limits_milli[_WHOLE]:
+        return [milli_to_quota_us(limits_milli[_WHOLE], period_us)]
     return [
         milli_to_quota_us(milli, period_us)
         for name, milli in limits_milli.items()
-        if milli > 0 and not spec.containers[name].init
+        if milli > 0 and name != _WHOLE and not spec.containers[name].init
     ]
 
 
@@ -140,14 +149,16 @@ def _percent(ctx: ContainerContext | PodContext) -> int:
 
 
 def _limits_milli(pod: Pod, spec: PodSpec) -> dict[str, int]:
-    """Container → the spec's CPU limit in milli-cores, 0 without limit. Read once per spec, for it costs as much as all the rest."""
+    """Container, and _WHOLE for the pod → the spec's CPU limit in milli-cores, 0 without limit. Read once per spec, for it costs as much
+    as all the rest.
+    """
     known: tuple[PodSpec, dict[str, int]] | None = pod.parsed.get(_PARSED)
     if known is not None and known[0] is spec:
         return known[1]
     limits = {}
-    for name, container in spec.containers.items():
+    for name, asked in (*((n, c.limits) for n, c in spec.containers.items()), (_WHOLE, spec.limits)):
         limits[name] = 0
         with contextlib.suppress(ValueError):  # the API server takes no such thing
-            limits[name] = max(quantity_milli(container.limits.get("cpu", 0)), 0)
+            limits[name] = max(quantity_milli(asked.get("cpu", 0)), 0)
     pod.parsed[_PARSED] = (spec, limits)
     return limits

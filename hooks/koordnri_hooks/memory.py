@@ -17,7 +17,10 @@ that would get what the kernel gives it by itself.
 
 The kernel protects a container only within what its parents protect. So min and low are set on the pod, and on the cgroup of its QoS
 class, which has the sum of its pods; that of Guaranteed pods is the root of all pods and has the sum of all. A pod whose request is
-not known is protected by nothing and counts for nothing. Priorities count among siblings, so the classes have them, too.
+not known is protected by nothing and counts for nothing. A pod with resources of its own (spec.resources) goes by those: kubelet gives
+its limit to containers that have none, which are then throttled where the pod would be, and protected by their own requests only; what
+they leave of the pod's protection the kernel shares among them. The pod's limit of BE has its RuntimeClass overhead in it.
+Priorities count among siblings, so the classes have them, too.
 
 A memoryQOS that cannot be read leaves the class' values in force. Batch resources that cannot be read leave limit, min, low and high as
 they are. Source: koordlet.md 2.2, 3.7.
@@ -43,8 +46,8 @@ from koordnri.model.annotations import BATCH_MEMORY, MEMORY_QOS_KEY
 from koordnri.model.errors import PodError
 from koordnri.model.fields import MEMORY_HIGH, MEMORY_LIMIT, MEMORY_LOW, MEMORY_MIN, Field
 from koordnri.model.routes import Refusal
-from koordnri_hooks.batch import MOST, batch_of, batches_of, leave
-from koordnri_hooks.memory_request import NO_REQUEST, pod_request, request_of
+from koordnri_hooks.batch import MOST, batch_of, batches_of, leave, overhead_of
+from koordnri_hooks.memory_request import NO_REQUEST, limit_is_the_pods, pod_request, request_of, whole_request
 from koordnri_hooks.phases import most_together
 
 if TYPE_CHECKING:
@@ -102,6 +105,9 @@ class Memory(Hook):
         elif (most := limit if limit > 0 else ctx.node.memory_bytes) <= 0:
             ctx.skip(MEMORY_HIGH, NO_MEMORY)
         else:
+            if limit_is_the_pods(pod, ctx.container.name):
+                # It may use all that the pod has, so it is throttled where the pod would be.
+                request = max(request, whole_request(pod) or 0)
             page = ctx.node.page_bytes
             high = request + max(most - request, 0) * qos.throttling_percent // 100
             ctx.set(MEMORY_HIGH, max(high // page * page, least, page), "memoryQOS throttlingPercent")
@@ -159,8 +165,10 @@ def _pods_limit(ctx: PodContext) -> int:
             ctx.set(MEMORY_LIMIT, UNLIMITED, "a container without batch-memory limit")
             return UNLIMITED
         if limits:
-            limit = min(most_together(ctx.pod, limits), _MOST)
-            ctx.set(MEMORY_LIMIT, limit, "sum of batch-memory limits")
+            overhead = overhead_of(ctx.pod, BATCH_MEMORY)
+            limit = min(most_together(ctx.pod, limits) + overhead, _MOST)
+            reason = "sum of batch-memory limits"
+            ctx.set(MEMORY_LIMIT, limit, f"{reason}, and RuntimeClass overhead" if overhead else reason)
             return limit
         ctx.skip(MEMORY_LIMIT, NO_BATCH)
     return ctx.baseline.memory_limit or UNLIMITED

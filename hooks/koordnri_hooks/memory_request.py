@@ -3,8 +3,8 @@
 NRI does not tell requests. They are known for BE (batch-memory), for Guaranteed (the limit) and BestEffort (none), and for others
 once the pod's spec has been read. Where one cannot be known it is None, which is not 0.
 
-A pod's is the sum of its containers' that run at the same time, by the same function, so that what is protected of them fits into what
-is protected of it.
+A pod's is what its own `spec.resources` says (KEP-2837), else the sum of its containers' that run at the same time, by the same
+function, so that what is protected of them fits into what is protected of it; and its RuntimeClass overhead, as kubelet counts it.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from collections.abc import Mapping
 
 from koordnri.model import KubeQoS, Pod, QoSClass, quantity_value
 from koordnri.model.annotations import BATCH_MEMORY
-from koordnri.model.errors import Problem
+from koordnri.model.errors import PodError, Problem
 from koordnri.model.pod import ContainerSpec, PodSpec
-from koordnri_hooks.batch import MOST, batch_of, batch_table
+from koordnri_hooks.batch import MOST, Quantities, batch_of, batch_table, overhead_of
 from koordnri_hooks.phases import most_together
 
 NO_REQUEST = "memory request is not known: NRI does not carry it and the pod's spec has not been read"
@@ -40,16 +40,36 @@ def request_of(pod: Pod, container: str, limit: int) -> int | None:
 
 
 def pod_request(pod: Pod, limit: int) -> int | None:
-    """Memory request of the whole pod. `limit`: of its own cgroup, -1 for none. Raises PodError for the first bad quantity."""
+    """Memory request of the whole pod, with its RuntimeClass overhead. `limit`: of its own cgroup, -1 for none. Raises PodError for the
+    first bad quantity.
+    """
     names: set[str] = set()
     if pod.qos is QoSClass.BE:
         names |= (batch_table(pod, BATCH_MEMORY) or {}).keys()
+    if not names and (whole := whole_request(pod)) is not None:
+        return whole + overhead_of(pod, BATCH_MEMORY)
     if pod.spec is not None:
         names |= pod.spec.containers.keys()
     elif pod.kube_qos is not KubeQoS.BESTEFFORT and not names:
         return limit if pod.kube_qos is KubeQoS.GUARANTEED and limit > 0 else None
     # Of a container that only the batch resources name, they tell all.
-    return most_together(pod, {name: request_of(pod, name, 0) or 0 for name in sorted(names)})
+    asked = most_together(pod, {name: request_of(pod, name, 0) or 0 for name in sorted(names)})
+    return asked + overhead_of(pod, BATCH_MEMORY) if asked else 0
+
+
+def whole_request(pod: Pod) -> int | None:
+    """What `spec.resources` requests for all of the pod's containers together; None when it says nothing. Raises PodError."""
+    if pod.spec is None or "memory" not in pod.spec.requests:
+        return None
+    return _bytes("spec.resources.requests", pod.spec.requests)
+
+
+def limit_is_the_pods(pod: Pod, container: str) -> bool:
+    """Whether kubelet gave a container the memory limit of the whole pod, for it has none of its own. Raises PodError."""
+    if pod.spec is None or "memory" not in pod.spec.limits or pod.qos is QoSClass.BE:
+        return False
+    spec = pod.spec.containers.get(container)
+    return spec is not None and not _bytes(f"spec.containers.{container}.limits", spec.limits)
 
 
 def _of_spec(pod: Pod, spec: PodSpec) -> Mapping[str, int | Problem]:
@@ -65,6 +85,13 @@ def _requested(container: str, spec: ContainerSpec) -> int | Problem:
     """Request of the spec; where only a limit is given, Kubernetes takes that for the request."""
     which = spec.requests if "memory" in spec.requests else spec.limits
     try:
-        return min(max(quantity_value(which.get("memory", 0)), 0), _MOST)
+        return _bytes(f"spec.containers.{container}", which)
+    except PodError as error:
+        return Problem.of(error)
+
+
+def _bytes(path: str, quantities: Quantities) -> int:
+    try:
+        return min(max(quantity_value(quantities.get("memory", 0)), 0), _MOST)
     except ValueError as error:
-        return Problem(f"spec.containers.{container}: memory: {error}")
+        raise PodError(f"{path}: memory: {error}") from None

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from functools import partial
 from typing import NamedTuple
 
 from koordnri.kubelet.manifest import CPU, MEMORY, ContainerManifest, PodManifest, PodSpecManifest, ResourceRequirements
-from koordnri.kubelet.qos import kube_qos, pod_limit, pod_request
+from koordnri.kubelet.qos import (
+    container_limit,
+    container_request,
+    kube_qos,
+    memory_left,
+    pod_limit,
+    pod_request,
+    whole,
+)
 from koordnri.model import KubeQoS, NodeState
 from koordnri.model.convert import CFS_PERIOD_US, milli_to_quota_us, milli_to_shares
 from koordnri.model.pod import ContainerSpec, PodSpec
@@ -41,15 +50,15 @@ def pod_messages(manifest: PodManifest, node: NodeState, name: str = "pod") -> S
     sandbox = _sandbox(manifest, node, qos, name)
     containers = [_container(c, manifest.spec, sandbox, node, qos) for c in manifest.spec.all_containers]
     run_first = frozenset(c.name for c in manifest.spec.init_containers if not c.sidecar)
-    whole = manifest.spec.resources or ResourceRequirements()
+    own = whole(manifest.spec)
     spec = PodSpec(
         {
             c.name: ContainerSpec(c.resources.requests, c.resources.limits, c.name in run_first, c.sidecar)
             for c in manifest.spec.all_containers
         },
         bool(manifest.spec.resource_claims),
-        whole.requests,
-        whole.limits,
+        own.requests,
+        own.limits,
         manifest.spec.overhead,
     )
     return SimulatedPod(sandbox, containers, spec, qos, run_first)
@@ -144,13 +153,16 @@ def _container(
         args=[*manifest.command, *manifest.args],
         env=[f"{e.name}={e.value}" for e in manifest.env if e.value_from is None],
     )
-    asked, linux = manifest.resources, container.linux
-    _put(linux.resources, asked.request(CPU) or 0, asked.limit(CPU) or 0, asked.limit(MEMORY) or 0)
+    linux, limits_of = container.linux, partial(container_limit, manifest, spec)
+    _put(linux.resources, container_request(manifest, spec), limits_of(CPU), limits_of(MEMORY))
     if node.cgroup_version == 2:
         linux.resources.unified["memory.oom.group"] = "1"
     linux.cgroups_path = _cgroups_path(node.cgroup_driver, sandbox.linux.cgroup_parent, container_id)
     linux.oom_score_adj.value = oom_score_adj(
-        qos, spec.priority_class_name == _CRITICAL, asked.request(MEMORY) or 0, node.memory_bytes
+        qos,
+        spec.priority_class_name == _CRITICAL,
+        (manifest.resources.request(MEMORY) or 0) + memory_left(spec),
+        node.memory_bytes,
     )
     return container
 

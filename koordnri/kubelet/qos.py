@@ -19,8 +19,8 @@ def kube_qos(spec: PodSpecManifest) -> KubeQoS:
 
     Where the pod has resources of its own, those decide instead. BestEffort: nobody asks for either.
     """
-    own = spec.resources
-    if own is not None and any(own.request(r) for r in _COUNTED):
+    own = whole(spec)
+    if any(own.request(r) for r in _COUNTED):
         return KubeQoS.GUARANTEED if _guaranteed(own) else KubeQoS.BURSTABLE
     asked = [c.resources for c in spec.all_containers]
     if not any(a.request(r) for a in asked for r in _COUNTED):
@@ -32,20 +32,60 @@ def _guaranteed(asked: ResourceRequirements) -> bool:
     return all(asked.limit(r) and asked.limit(r) == asked.request(r) for r in _COUNTED)
 
 
+def whole(spec: PodSpecManifest) -> ResourceRequirements:
+    """The pod's own resources, as the API server has them: where it has a limit and no request, that is the sum of its containers'
+    requests if any has one, else the limit. Empty where it has none.
+    """
+    own = spec.resources or ResourceRequirements()
+    requests = dict(own.requests)
+    for resource in _COUNTED:
+        if own.limits and resource not in requests and _requested(spec, resource):
+            total = _requests(spec, resource)
+            requests[resource] = f"{total}m" if resource == CPU else total
+    return ResourceRequirements({**own.limits, **requests} if own.limits else requests, own.limits)
+
+
+def _requested(spec: PodSpecManifest, resource: str) -> bool:
+    return any(c.resources.request(resource) is not None for c in spec.all_containers)
+
+
 def pod_request(spec: PodSpecManifest, resource: str) -> int:
     """Milli-cores or bytes that the pod requests; 0 for none."""
-    own = None if spec.resources is None else spec.resources.request(resource)
-    return _total(spec, lambda c: c.resources.request(resource) or 0) if own is None else own
+    own = whole(spec).request(resource)
+    return _requests(spec, resource) if own is None else own
 
 
 def pod_limit(spec: PodSpecManifest, resource: str) -> int:
     """Limit of the pod's own cgroup; 0 for none, which it is as soon as one container has none."""
-    own = None if spec.resources is None else spec.resources.limit(resource)
+    own = whole(spec).limit(resource)
     if own is not None:
         return own
     if not all(c.resources.limit(resource) for c in spec.all_containers):
         return 0
     return _total(spec, lambda c: c.resources.limit(resource) or 0)
+
+
+def container_request(container: ContainerManifest, spec: PodSpecManifest) -> int:
+    """Milli-cores that kubelet makes shares of: without a request, of the limit that it gives."""
+    asked = container.resources.request(CPU)
+    return container_limit(container, spec, CPU) if asked is None else asked
+
+
+def container_limit(container: ContainerManifest, spec: PodSpecManifest, resource: str) -> int:
+    """Milli-cores or bytes of the container's limit; without one, kubelet gives it that of the whole pod. 0 for none."""
+    return container.resources.limit(resource) or whole(spec).limit(resource) or 0
+
+
+def memory_left(spec: PodSpecManifest) -> int:
+    """Bytes of the pod's own request that its containers leave, for each of them: kubelet counts them so for their OOM scores."""
+    own = whole(spec).request(MEMORY)
+    if not own:
+        return 0
+    return max(own - _requests(spec, MEMORY), 0) // len(spec.all_containers)
+
+
+def _requests(spec: PodSpecManifest, resource: str) -> int:
+    return _total(spec, lambda c: c.resources.request(resource) or 0)
 
 
 def _total(spec: PodSpecManifest, of: Callable[[ContainerManifest], int]) -> int:

@@ -43,3 +43,54 @@ def test_a_file_of_pods_that_have_all_ended_explains_nothing(tmp_path: Path) -> 
     ended = tmp_path / "ended.yaml"
     ended.write_text(Path(path("two-jobs-ended.yaml")).read_text().split("---")[0])
     assert explained(ended).pods == {}
+
+
+MI, GI = 1 << 20, 1 << 30
+HALF_IS_PROTECTED = "10-pod-level-resources.policy.yaml"
+
+
+def test_limits_of_a_be_pod_include_the_overhead_of_its_runtimeclass() -> None:
+    found = explained("kata.yaml", node="node8.yaml")
+    assert found.pod_field("kata-be", "cpu.quota") == 225_000
+    assert found.pod_field("kata-be", "memory.limit") == GI + 120 * MI
+    assert found.container_field("kata-be", "app", "cpu.quota") == 200_000
+    assert found.container_field("kata-be", "app", "memory.limit") == GI
+
+
+def test_a_pod_is_protected_by_resources_of_its_own() -> None:
+    found = explained("10-pod-level-resources.pod.yaml", node="10-12.node.yaml", policy=HALF_IS_PROTECTED)
+    assert found.pod_field("plr", "memory.min") == 1073741824
+    assert found.container_field("plr", "a", "memory.min") is None
+    assert found.container_field("plr", "b", "memory.min") is None
+
+
+def test_pods_with_and_without_resources_of_their_own_are_protected_alike(tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(
+        json.dumps(
+            {
+                "resource-qos-config": {
+                    "clusterStrategy": {
+                        name: {"memoryQOS": {"enable": True, "minLimitPercent": 50, "throttlingPercent": 80}}
+                        for name in ("lsrClass", "lsClass")
+                    }
+                }
+            }
+        )
+    )
+    found = explained("podlevel.yaml", node="node8.yaml", policy=str(policy))
+    assert [found.pod_field(pod, "memory.min") for pod in ("p1", "p2", "p3", "p4")] == [2 * GI, 2 * GI, GI, GI]
+    throttled = {
+        (name, container["name"]): found.container_field(name, container["name"], "memory.high")
+        for name, shape in found.pods.items()
+        for container in shape["containers"]
+    }
+    assert throttled == {
+        ("p1", "a"): 4 * GI,
+        ("p1", "b"): 4 * GI,
+        ("p2", "a"): GI,
+        ("p2", "b"): 4 * GI,
+        ("p3", "a"): 3865468928,  # 2 Gi + 80 % of 2 Gi, down to a whole page
+        ("p3", "b"): 3865468928,
+        ("p4", "a"): 3865468928,
+    }

@@ -153,6 +153,61 @@ def test_sums_of_the_pod(
     assert (of_pod.cpu_shares, of_pod.cpu_quota, of_pod.memory_limit) == expected
 
 
+SIDECAR = {"name": "s", "restartPolicy": "Always", "resources": resources({"cpu": "250m", "memory": "64Mi"})}
+POD_OF_2 = resources({"cpu": "2", "memory": "2Gi"}, {"cpu": "2", "memory": "2Gi"})
+
+
+@pytest.mark.parametrize(
+    ("own", "container", "expected"),
+    [
+        # shares, quota, memory limit
+        pytest.param(POD_OF_2, {}, (2048, 200_000, 2 * GIB), id="none-of-its-own"),
+        pytest.param(POD_OF_2, resources({"cpu": "500m"}), (512, 200_000, 2 * GIB), id="a-request"),
+        pytest.param(POD_OF_2, resources(limits={"cpu": "1"}), (1024, 100_000, 2 * GIB), id="a-limit-of-cpu"),
+        pytest.param(POD_OF_2, FULL, (2048, 200_000, GIB), id="both"),
+        pytest.param(POD_OF_2, resources({"cpu": 0}, {"cpu": 0}), (2, 200_000, 2 * GIB), id="a-limit-of-0-is-none"),
+        pytest.param(resources({"cpu": "2"}), {}, (2, None, None), id="the-pod-has-no-limit"),
+        pytest.param(resources(limits={"memory": "2Gi"}), {}, (2, None, 2 * GIB), id="of-memory-only"),
+    ],
+)
+def test_a_container_without_a_limit_gets_that_of_its_pod(
+    own: dict[str, Any], container: dict[str, Any], expected: tuple[int | None, ...]
+) -> None:
+    (message,) = simulated([container], resources=own).containers
+    baseline = container_from(message).baseline
+    assert (baseline.cpu_shares, baseline.cpu_quota, baseline.memory_limit) == expected
+
+
+@pytest.mark.parametrize(
+    ("containers", "init", "own", "expected"),
+    [
+        pytest.param([{}], [], resources(limits={"cpu": "2"}), {"cpu": "2"}, id="the-limit-where-nobody-asks"),
+        pytest.param(
+            [resources({"cpu": "500m"}), {}], [], resources(limits={"cpu": "2"}), {"cpu": "500m"}, id="else-their-sum"
+        ),
+        pytest.param(
+            [resources({"cpu": "500m", "memory": "1Gi"})], [SIDECAR], resources(limits={"cpu": "2", "memory": "2Gi"}),
+            {"cpu": "750m", "memory": GIB + (64 << 20)}, id="with-sidecars",
+        ),
+        pytest.param([resources({"memory": "1Gi"})], [], POD_OF_2, POD_OF_2["requests"], id="nothing-to-add"),
+        pytest.param([FULL], [], resources({"cpu": "3"}), {"cpu": "3"}, id="without-limits-nothing-is-added"),
+        pytest.param([FULL], [], {}, {}, id="no-resources-of-its-own"),
+    ],
+)  # fmt: skip
+def test_a_pods_own_requests_are_completed_as_by_the_api_server(
+    containers: list[dict[str, Any]], init: list[dict[str, Any]], own: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    assert simulated(containers, init, resources=own).spec.requests == expected
+
+
+def test_what_containers_leave_of_the_pods_memory_counts_for_their_oom_scores() -> None:
+    node = NodeState(memory_bytes=8 * GIB)
+    own = resources({"memory": "4Gi"}, {"memory": "6Gi"})
+    pod = simulated([resources({"memory": "2Gi"}), {}], node=node, resources=own)
+    # Of 4 Gi requested, 2 Gi are left: 1 Gi for each.
+    assert [c.linux.oom_score_adj.value for c in pod.containers] == [1000 - 375, 1000 - 125]
+
+
 def test_resources_of_the_pod_are_its_limits() -> None:
     of_pod = pod_from(simulated([{}], resources=resources({"cpu": "1"}, {"cpu": "2"})).sandbox).resources
     assert (of_pod.cpu_shares, of_pod.cpu_quota, of_pod.memory_limit) == (1024, 200_000, None)
@@ -255,9 +310,10 @@ def test_mistakes(spec: dict[str, Any], mistakes: list[str]) -> None:
     assert bad(spec) == mistakes
 
 
-def test_the_pods_own_resources_and_its_overhead_reach_its_spec_as_written() -> None:
+def test_the_pods_own_resources_and_its_overhead_reach_its_spec_as_the_api_server_has_them() -> None:
     whole = resources({"cpu": "2"}, {"cpu": "4", "memory": "1Gi"})
     spec = simulated([{}], resources=whole, overhead={"cpu": "250m"}).spec
-    assert (spec.requests, spec.limits, spec.overhead) == (whole["requests"], whole["limits"], {"cpu": "250m"})
+    assert (spec.requests, spec.limits) == ({"cpu": "2", "memory": "1Gi"}, whole["limits"])
+    assert spec.overhead == {"cpu": "250m"}
     bare = simulated([{}]).spec
     assert (bare.requests, bare.limits, bare.overhead) == ({}, {}, {})
