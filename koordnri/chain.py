@@ -191,7 +191,9 @@ class Chain:
             ctx.hook, ctx.owns = name, owns
             try:
                 decide(ctx)
-            except Exception as error:  # noqa: BLE001  # whatever a hook raises costs its own fields, never the container
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001  # whatever a hook raises (SystemExit, too) costs its own fields alone
                 _fail(decision, fault_of(name, error), step)
             if observed:
                 _only_show(decision, name)

@@ -163,6 +163,7 @@ class Ledger:
         keep = set(container_ids)
         with self._lock:
             self.edits += 1
+            self.creating = ""  # whoever it was has been cut off
             self._pods = {p.id: p for p in pods}
             moved = self._drop([i for i in self._containers if i not in keep])
             for stale in [i for i in self._moved if i not in keep]:

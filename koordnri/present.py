@@ -103,6 +103,7 @@ class Present:
 
     def let_go(self, pods: frozenset[str]) -> None:
         """These pods (ids, "*" for all) are kubelet's from now on."""
-        self._released |= pods
+        with self._lock:  # the control socket serves several at once, and none of them may lose what another released
+            self._released |= pods
         self.take()
         self._log.info("released", pods=sorted(pods))

@@ -19,7 +19,7 @@ import pytest
 
 from koordnri.config import Config
 from koordnri.daemon import Daemon
-from koordnri.model import Hook, NodeState, fields
+from koordnri.model import NodeState
 from koordnri.model.annotations import RESOURCE_STATUS
 from koordnri.model.topology import Topology
 from koordnri.session.identity import Identity
@@ -419,15 +419,14 @@ def test_a_port_that_is_taken_is_an_error_and_registers_nothing(tmp_path, runtim
 
 
 class Fatal(BaseException):
-    """What no hook may raise."""
+    """What is no Exception, and so is not contained."""
 
 
 def test_a_session_whose_thread_dies_ends_the_daemon_with_its_exception(start, runtime, tmp_path):
-    def decide(self: Any, ctx: Any) -> None:
+    def listener(*_: Any) -> None:
         raise Fatal("the end")
 
-    members = {"name": "fatal", "order": 1, "owns": (fields.CPU_QUOTA,), "decide": decide}
-    running = start(hooks=[type("FatalHook", (Hook,), members)()])
+    running = start(listener=listener)
     running.wait_ready()
     run_pod(runtime)
     create(runtime)
@@ -602,16 +601,12 @@ def test_a_note_of_what_was_written_that_cannot_be_read_is_told_and_kept_aside(s
 
 
 def test_a_reconciler_whose_thread_dies_ends_the_daemon_with_its_exception(start, runtime, host, tmp_path):
-    class Bomb(Hook):
-        """A hook that raises what no hook may, where only the reconciler asks."""
+    def reconcile(*_: Any) -> None:
+        raise Fatal("the end")
 
-        name, order, owns = "bomb", 1, (fields.CPU_QUOTA,)
-
-        def decide_pod(self, ctx: Any) -> None:
-            raise Fatal("the end")
-
-    running = start(hooks=[Bomb()], node=None, host_root=host.tree.root, node_name="n")
+    running = start(node=None, host_root=host.tree.root, node_name="n")
     running.wait_ready()
+    running.daemon.reconciler.reconcile = reconcile
     run_pod(runtime)
     assert running.ended() is None
     assert isinstance(running.failure, Fatal)

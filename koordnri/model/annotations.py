@@ -108,7 +108,7 @@ class Annotation(Generic[T]):
             return Problem(f"{problem}; got {_excerpt(text)}", self.key)
 
 
-def fault_of(hook: str, error: Exception) -> HookError:
+def fault_of(hook: str, error: BaseException) -> HookError:
     """Whose fault an exception of a hook is, told by its type."""
     if isinstance(error, PodError):
         return HookError(hook, str(error), "pod")

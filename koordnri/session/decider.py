@@ -58,8 +58,12 @@ class Decider:
             return None
         self.overruns += 1
         ctx, finish, record = inflight
-        decision = self.chain.answer_early(ctx)
-        message = self.sendable(decision, ctx.node, finish)
+        try:
+            decision = self.chain.answer_early(ctx)
+            message = self.sendable(decision, ctx.node, finish)
+        except BaseException:
+            self.ledger.creating = ""  # refused, or answered empty: nobody decides it any more
+            raise
         # The thread that is held will find its own answer out of date. Unrecorded, what is sent here would look like kubelet's later,
         # and the reconciler, which has to bring the rest, would not know the container.
         record(decision)

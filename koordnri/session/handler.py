@@ -223,9 +223,12 @@ class EventHandler(Decider):
             if catch_up_until_ns and self.catch_up is not None:
                 # v1: the pod's own cgroup must be wide enough for what we are about to send, or the container does not start.
                 self.catch_up(pod, snapshot, (catch_up_until_ns - self.clock()) / 1e9)
-        except Refused as refusal:
-            self.ledger.creating = ""
-            self.observer.refused(pod, container, event, refusal.decision)
+            message = self.sendable(decision, snapshot.node, finish)
+        except BaseException as error:
+            if self.inflight is mine:  # nothing of it will be recorded, and nobody decides it any more
+                self.ledger.creating = ""
+            if isinstance(error, Refused):
+                self.observer.refused(pod, container, event, error.decision)
             raise
         finally:
             if self.inflight is mine:  # else we were held too long, and another thread decides by now
@@ -243,7 +246,7 @@ class EventHandler(Decider):
             if others and self._recorder is not None:
                 self._recorder.replied(others)
 
-        return Answer(self.sendable(decision, snapshot.node, finish), settle)
+        return Answer(message, settle)
 
     def _start(self, message: views.StartContainerRequest | views.StateChangeEvent) -> Callable[[], None]:
         """The container's cgroup is there, and its first process waits for our answer."""

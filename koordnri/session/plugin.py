@@ -285,6 +285,9 @@ class PluginSession:
             message = self._handler.answer_early()
         except Refused as refusal:
             return trunk.answer_error(request, Code.UNKNOWN, str(refusal))
+        except Exception as error:  # noqa: BLE001  # as in _on_request: the node comes first
+            self._event_failed(request.method, error)
+            message = None
         return trunk.answer(request, message)
 
     def _start_reader(self, trunk: Trunk) -> None:
@@ -344,7 +347,7 @@ class PluginSession:
             trunk.answer_error(request, Code.INVALID_ARGUMENT, text)
         except Exception as error:  # noqa: BLE001  # an error reply would fail the pod: the node comes first, the bug is counted
             outcome = "error"
-            self._log.error("event_failed", method=method, error=f"{type(error).__name__}: {error}", exc_info=True)
+            self._event_failed(method, error)
             trunk.answer(request, None)
         else:
             if not trunk.answer(request, message):
@@ -362,9 +365,12 @@ class PluginSession:
         try:
             settle()
         except Exception as error:  # noqa: BLE001  # counted and told, as for the reply itself
-            self._log.error("event_failed", method=method, error=f"{type(error).__name__}: {error}", exc_info=True)
+            self._event_failed(method, error)
             return False
         return True
+
+    def _event_failed(self, method: str, error: Exception) -> None:
+        self._log.error("event_failed", method=method, error=f"{type(error).__name__}: {error}", exc_info=True)
 
     def _configure(self, call: Request) -> Message:
         request = api.ConfigureRequest.FromString(call.payload)

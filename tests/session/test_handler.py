@@ -318,6 +318,50 @@ def test_a_value_that_no_message_can_carry_costs_itself_only(value):
     assert "cpu.quota = " in decision.errors[0].message
 
 
+@pytest.mark.parametrize(
+    "error", [SystemExit("bye"), GeneratorExit(), RecursionError(), MemoryError(), Exception()], ids=repr
+)
+def test_whatever_a_hook_raises_costs_its_own_fields(error):
+    def decide(ctx: Any) -> None:
+        raise error
+
+    node = Node(hooks=[*one_hook(lambda ctx: ctx.set(fields.CPU_CPUS, "2-3", "fine"), fields.CPU_CPUS)])
+    node.handler.chain = Chain([*node.handler.chain._hooks, hook("two", 2, (fields.MEMORY_LIMIT,), decide)])
+    assert node.create(node.pod()).linux.resources == kubelet(cpus="2-3")
+    [(_, _, _, decision)] = node.observed.told
+    assert [(e.hook, e.fault) for e in decision.errors] == [("two", "bug")]
+
+
+@pytest.mark.parametrize("where", ["refused", "hook", "files", "message"])
+def test_whatever_ends_a_creation_it_is_not_under_way_any_more(where):
+    """Else what narrows the pod's files would wait for ever."""
+
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    must = policy(koordnri_config={"hooks": {"one": {"failurePolicy": "fail"}}})
+    node = Node(must, replace(NODE, cgroup_version=1), hooks=one_hook(lambda ctx: None))
+    if where == "refused":
+        node.handler.chain = Chain(one_hook(lambda ctx: 1 // 0))
+    elif where == "hook":
+        node.handler.chain = Chain(one_hook(stop))
+    elif where == "files":
+        node.handler.catch_up = stop
+    else:
+        node.handler.sendable = stop
+    with pytest.raises((Refused, KeyboardInterrupt)):
+        node.create(node.pod())
+    assert (node.ledger.creating, node.handler.inflight) == ("", None)
+
+
+def test_a_creation_whose_connection_ended_is_not_under_way_any_more():
+    node = Node()
+    node.create(node.pod(), settle=False)
+    assert node.ledger.creating == "p1"
+    node.synchronize()
+    assert node.ledger.creating == ""
+
+
 # -- pods -------------------------------------------------------------------------------------------------------------
 
 
@@ -808,11 +852,14 @@ def test_an_early_answer_to_an_update_takes_nothing_back():
 
 def test_an_early_answer_may_refuse():
     held = Held(creating, policy(koordnri_config={"hooks": {"blocks": {"failurePolicy": "fail"}}}))
+    assert held.node.ledger.creating == "p1"
     try:
         with pytest.raises(Refused, match="blocks could not decide"):
             held.node.handler.answer_early()
+        assert held.node.ledger.creating == "", "else the pod's files would never become narrower"
     finally:
-        held.let_go.set()
+        held.finish()
+    assert held.node.ledger.creating == ""
 
 
 # -- cgroup v1: a pod's files first ------------------------------------------------------------------------------------

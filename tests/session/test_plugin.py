@@ -713,6 +713,22 @@ def test_a_stuck_hook_costs_its_fields_and_the_next_event_is_served_meanwhile(tm
             pytest.fail("the hook is never asked again")
 
 
+def test_an_early_answer_that_cannot_be_made_is_an_empty_one(tmp_path: Path) -> None:
+    with (
+        Stuck("c1") as stuck,
+        connected(tmp_path, pins(), stuck.hook, timeout_s=2.0) as (runtime, subject),
+    ):
+        subject.handler.chain.answer_early = lambda ctx: [][0]  # type: ignore[method-assign]  # a bug, for one test
+        runtime.run_pod_sandbox(pod())
+        runtime.create_container("p1", container("c1"))
+        assert BASELINE_KEY not in runtime.containers["c1"].spec.annotations
+        assert len(runtime.plugins) == 1
+        assert subject.handler.ledger.creating == ""
+        stuck.release.set()
+        runtime.create_container("p1", container("c2"))
+        assert BASELINE_KEY in runtime.containers["c2"].spec.annotations
+
+
 def test_a_runtime_that_goes_while_a_hook_is_stuck_does_not_end_the_session(tmp_path: Path) -> None:
     with (
         ScriptedRuntime(tmp_path / "nri") as runtime,
