@@ -16,7 +16,9 @@ from koordnri.cpus.allocator import Allocator
 from koordnri.garbage import GarbageCollector
 from koordnri.host import read_node
 from koordnri.host.cgroup_files import PacedFiles
+from koordnri.host.cgroup_watch import CgroupWatch
 from koordnri.host.resctrl_groups import ResctrlTree
+from koordnri.host.spelling import file_names
 from koordnri.host.writer import Writer
 from koordnri.ledger import Ledger
 from koordnri.model import Hook, NodeState, Pod
@@ -161,6 +163,8 @@ class Daemon:
                 self.log,
                 self._tell_pod,
             ),
+            lambda woken: CgroupWatch(file_names(), woken),
+            self._tell_node,
         )
         self._own_cpus: OwnCPUs | None = None
         if not self._described:

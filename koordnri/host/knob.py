@@ -107,9 +107,13 @@ class Tree:
         controller, _, name = file.partition("/")
         return f"{self._tops[controller]}{where}{name}"
 
+    def home(self, directory: str) -> str:
+        """Full path of a cgroup, on v1 in the hierarchy of cpu. Raises Failed as `path` does."""
+        return os.path.dirname(self.path(directory, "cpu/" if self.version == 1 else ""))
+
     def has(self, directory: str) -> bool:
         """Whether there is such a cgroup. Raises Failed as `path` does."""
-        return self.files.exists(os.path.dirname(self.path(directory, "cpu/" if self.version == 1 else "")))
+        return self.files.exists(self.home(directory))
 
     def text(self, path: str) -> str:
         """What the file says. Raises Failed."""

@@ -399,3 +399,9 @@ _SPELLINGS: dict[Field, tuple[Any, Any]] = {
     fields.IO_COST_MODEL: (_COST_MODEL, _COST_MODEL),
 }
 """Field → (parse, spell, same) of v1, of v2"""
+
+
+def file_names() -> frozenset[str]:
+    """Names of all files that any field is spelled in, without controller and directory."""
+    forms = [form(field, version) for field in _SPELLINGS for version in (1, 2)]
+    return frozenset(name.rpartition("/")[2] for found in forms if found is not None for name in found.files)

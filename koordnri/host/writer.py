@@ -17,6 +17,7 @@ Everything is read before anything is written, and what is equal is left alone.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -84,6 +85,26 @@ class Writer:
         except (OSError, Failed, TypeError, ValueError):
             pass
         return False
+
+    def places(self, change: Change) -> list[tuple[str, str]]:
+        """(directory in full, name) of the files that a change is about, on both levels of a container that has two. Of a field that is
+        spelled in several files, all of them, though only the first that exists counts.
+        """
+        found = form(change.field, self._tree.version)
+        names = found.files if found is not None else ()
+        inner = self._inner.of(change.directory)
+        try:
+            paths = [self._tree.path(d, name) for d in (change.directory, inner) if d for name in names]
+        except Failed:
+            return []
+        return [os.path.split(path) for path in paths]
+
+    def home(self, directory: str) -> str:
+        """The directory in full by which `has` tells whether there is such a cgroup; "" for one that is not below the cgroup root."""
+        try:
+            return self._tree.home(directory)
+        except Failed:
+            return ""
 
     def has(self, directory: str) -> bool:
         """Whether there is such a cgroup."""

@@ -145,7 +145,7 @@ class DaemonCollector(Collector):
     def _reconcile(self) -> Iterator[Metric]:
         stats = self._sources.reconciler.stats
         passes = CounterMetricFamily(
-            "koordnri_reconcile_passes", "Passes over pods by trigger: change, pod, sweep", labels=["trigger"]
+            "koordnri_reconcile_passes", "Passes over pods by trigger: change, pod, drift, sweep", labels=["trigger"]
         )
         for trigger, count in dict(stats.passes).items():
             passes.add_metric([trigger], count)
@@ -158,12 +158,7 @@ class DaemonCollector(Collector):
         for (field, outcome), count in dict(stats.writes).items():
             writes.add_metric([field, outcome], count)
         yield writes
-        drift = CounterMetricFamily(
-            "koordnri_drift_healed", "Files that lost their decided value and got it back", labels=["field"]
-        )
-        for field, count in dict(stats.drift).items():
-            drift.add_metric([field], count)
-        yield drift
+        yield from self._drift()
         failures = CounterMetricFamily(
             "koordnri_apply_failures",
             "Times that a decided value could not be brought about, by field, route and what came of it",
@@ -177,6 +172,30 @@ class DaemonCollector(Collector):
             "koordnri_change_to_verified_seconds",
             "From the last change of policy or node to the last file read back",
             stats.changed_to_verified_s,
+        )
+
+    def _drift(self) -> Iterator[Metric]:
+        healed = CounterMetricFamily(
+            "koordnri_drift_healed",
+            "Files that lost their decided value and got it back, by who writes such a value: systemd, kubelet, runtime, unknown",
+            labels=["field", "by"],
+        )
+        for labels, count in dict(self._sources.reconciler.undone.counts).items():
+            healed.add_metric(labels, count)
+        yield healed
+        drift = self._sources.reconciler.drift
+        yield _gauge(
+            "koordnri_cgroup_watches", "Cgroup directories that are watched", 0 if drift is None else len(drift)
+        )
+        yield _gauge(
+            "koordnri_cgroup_watches_refused",
+            "Cgroup directories that the kernel does not watch for us; sweeps look there every 10 s",
+            0 if drift is None else drift.refused,
+        )
+        yield _counter(
+            "koordnri_cgroup_watch_overflows",
+            "Times that the kernel dropped reports of written files, which a sweep answers",
+            0 if drift is None else drift.overflows,
         )
 
     def _records(self) -> Iterator[Metric]:

@@ -12,7 +12,7 @@ from koordnri.chain import Chain, Snapshot
 from koordnri.host.cgroup_paths import container_directory, pod_directory
 from koordnri.host.change import Change
 from koordnri.host.nesting import nesting
-from koordnri.host.spelling import form
+from koordnri.host.spelling import Form, form
 from koordnri.host.writer import Writer
 from koordnri.ledger import CLASS_IDS, Ledger
 from koordnri.model import Container, Decision, Event, KubeQoS, NodeState, Pod, fields
@@ -63,6 +63,12 @@ class PodPlan(NamedTuple):
     """files of the pod's cgroup that are kubelet's, with what they held when it was decided"""
     gone: bool = False
     """its cgroup was there, and is no more: the runtime did not tell of its end (containerd issue 8426)"""
+    holds: Sequence[Goal] = ()
+    """all that is decided of these cgroups, also what is right and makes no goal"""
+    containers: Sequence[tuple[str, bool]] = ()
+    """containers that were decided, and whether they had been started"""
+    whole: bool = True
+    """False where files of the pod itself are left alone until a container of it is made"""
 
 
 class _Seen(NamedTuple):
@@ -85,7 +91,7 @@ class Planner:
         """snapshot, runtime and the ledger's edits that the plans go by"""
         self._plans: dict[str, tuple[Pod, PodPlan]] = {}
         self._there: set[str] = set()
-        """pods whose cgroup a sweep has seen"""
+        """pods whose cgroup has been seen"""
         self._ours: dict[tuple[str, str], _Seen] = {}
         """(pod, field) → what we know of its file"""
         self._quotas: dict[str, dict[str, int]] = {}
@@ -130,8 +136,10 @@ class Planner:
         goals += [Goal(pod, n, c, True) for n, c in back.items()]
         updates: dict[str, Update] = {}
         groups: dict[str, str] = {}
+        whole = len(goals)
         if self._ledger.creating == pod.id or not all(entry.started for entry in entries):
             goals = [g for g in goals if g.name == _CPUS or self._widens(g, writer, node.cgroup_version)]
+        cut = len(goals) < whole
         for entry, container in zip(entries, containers, strict=True):
             directory = container_directory(pod.cgroup_parent, entry.id, world.runtime)
             decision = self._chain.decide_container(pod, container, Event.SYNC, world.snapshot)
@@ -144,7 +152,12 @@ class Planner:
             goals += [Goal(entry, n, c, True) for n, c in back.items()]
             if missing := unrecorded(decision, entry.baseline, entry.sent, node, entry.drifted):
                 updates[entry.id] = Update(entry.id, pod.id, tuple(missing))
-        return PodPlan(goals if there else [], updates, decisions, groups, kubelets)
+        planned = [(entry.id, entry.started) for entry in entries]
+        if not there:
+            return PodPlan([], updates, decisions, groups, kubelets, containers=planned)
+        self._there.add(pod.id)
+        holds = [goal for goal in goals if not goal.restores]
+        return PodPlan(goals, updates, decisions, groups, kubelets, holds=holds, containers=planned, whole=not cut)
 
     def _sandbox(self, pod: Pod, world: World, writer: Writer) -> str | None:
         """The cgroup of the pod's sandbox; None when there is none (any more)."""
@@ -153,13 +166,15 @@ class Planner:
 
     def plan_classes(self, world: World, writer: Writer, look: Look) -> PodPlan:
         """Decide the cgroups above the pods."""
-        node, plan = world.snapshot.node, PodPlan([], {}, [], {})
+        holds: list[Goal] = []
+        node, plan = world.snapshot.node, PodPlan([], {}, [], {}, holds=holds)
         force = world.snapshot.policy.memory.shrink_below_usage
         for place, decision in decide_classes(self._chain, self._ledger.pods(), world.snapshot):
             directory = place.cgroup_parent
             self._note_idle_class(place, writer, node)
             before = self._before(place, directory, writer, node.cgroup_version)
             goals = [Goal(place, n, c, False) for n, c in wanted(directory, decision, node, force).items()]
+            holds += goals
             goals += [Goal(place, n, c, True) for n, c in back_to_before(directory, before, decision, node).items()]
             plan.goals.extend(g for g in goals if look is Look.ALL or not self._are_right([g], writer, look))
             plan.decisions.append((place.name, decision))
@@ -263,9 +278,10 @@ class Planner:
         return True
 
     def _are_right(self, goals: Iterable[Goal], writer: Writer, look: Look) -> bool:
-        return all(self._is_right(g) and (look is not Look.SWEEP or writer.holds(g.change)) for g in goals)
+        return all(self.is_right(g) and (look is not Look.SWEEP or writer.holds(g.change)) for g in goals)
 
-    def _is_right(self, goal: Goal) -> bool:
+    def is_right(self, goal: Goal) -> bool:
+        """Whether the file of a goal had what is wanted when it was last read."""
         owner, change = goal.owner, goal.change
         if isinstance(owner, Pod):
             ours = self._ours.get((owner.id, goal.name))
@@ -287,10 +303,12 @@ class Planner:
                 continue  # the kernel's own, of whatever is idle
             found = writer.read(directory, field).value
             # Where it could not be read at the last look, what we wrote is what we know of it.
-            if found is not None and not spelled.same(ours.wanted if ours.found is None else ours.found, found):
+            if found is None or spelled.same(ours.wanted if ours.found is None else ours.found, found):
+                continue
+            if not _mean_the_same(spelled, before[name], found):  # else whoever set it has set it again: no resize
                 before[name] = found
                 self._ledger.rebase(pod.id, name, found)
-                self._ours[pod.id, name] = _Seen(ours.wanted, found, right=False)
+            self._ours[pod.id, name] = _Seen(ours.wanted, found, right=False)
         return before
 
     def _by_containers(
@@ -347,6 +365,14 @@ def _quotas_by_name(containers: Iterable[Container], last: Mapping[str, int]) ->
 def _sum_of(quotas: Mapping[str, int]) -> int:
     """The pod's quota: 0, which is none, when one of its containers has none."""
     return sum(quotas.values()) if all(quotas.values()) else 0
+
+
+def _mean_the_same(spelled: Form, noted: Any, found: Any) -> bool:
+    """Of a value that was noted, perhaps by another version of koordnri, and one that was read."""
+    try:
+        return noted is not None and spelled.same(noted, found)
+    except (TypeError, ValueError):
+        return False
 
 
 def mean_the_same(one: Snapshot, other: Snapshot) -> bool:

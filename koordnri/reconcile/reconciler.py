@@ -11,23 +11,27 @@ import queue
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
+from zlib import crc32
 
 from koordnri.chain import Chain, Snapshot
 from koordnri.host.cgroup_paths import container_directory, pod_directory
 from koordnri.host.change import Outcome, Reading, Status, by_level
 from koordnri.host.writer import Writer
 from koordnri.ledger import CLASS_IDS, Ledger
-from koordnri.model import Container, Decision, Field, NodeError, Pod, fields
+from koordnri.model import Container, Decision, Field, NodeError, NodeState, Pod, fields
 from koordnri.model.annotations import RESCTRL_KEY
 from koordnri.reconcile.cache import CacheShares
 from koordnri.reconcile.comparison import Running
+from koordnri.reconcile.drift import CLASSES, Drift, Watch
+from koordnri.reconcile.drift_pace import MOST, RARELY_S
 from koordnri.reconcile.failures import Failure, Failures
 from koordnri.reconcile.plan import Goal, Update
 from koordnri.reconcile.planner import Look, Planner, World, as_kubelet_set_it, kubelets_files, mean_the_same
 from koordnri.reconcile.recorder import Recorder
+from koordnri.reconcile.undone import Undone, by_whom
 
 DEBOUNCE_S = 0.1
 """Several edits of a policy within this become one pass."""
@@ -37,10 +41,14 @@ RESTS = 9
 """After a pass over everything, the next one that nobody waits for comes after so many times as long: where changes never end, as pods
 with CPUs of their own come and go, reconciling takes a tenth of a core, and containers' creation has the interpreter for itself."""
 SWEEP_S = 10.0
-"""How often everything is compared with its files, whatever happened."""
+"""How often what no watch covers is compared with its files, whatever happened."""
+TURNS = 6
+"""What a watch covers is compared at every so many sweeps, each time another part of it."""
+COVER_S = 1.0
+"""How soon a container that was started is watched; most have been by a pass that their start caused."""
 
 
-_LOOKS = {"change": Look.KNOWN, "pod": Look.ANEW, "sweep": Look.SWEEP, "asked": Look.ALL}
+_LOOKS = {"change": Look.KNOWN, "pod": Look.ANEW, "drift": Look.SWEEP, "sweep": Look.SWEEP, "asked": Look.ALL}
 
 
 class Done(NamedTuple):
@@ -55,13 +63,11 @@ class Stats:
 
     def __init__(self) -> None:
         self.passes: Counter[str] = Counter()
-        """trigger (change, pod, sweep, asked) → passes"""
+        """trigger (change, pod, drift, sweep, asked) → passes"""
         self.writes: Counter[tuple[str, str]] = Counter()
         """(field, status of the outcome) → count; what had its value already is not counted"""
         self.failures: Counter[tuple[str, str, str]] = Counter()
         """(field, route, reason) → files that would not take their value"""
-        self.drift: Counter[str] = Counter()
-        """field → files that had lost their value and got it back in a sweep"""
         self.last_pass_s = 0.0
         self.changed_to_verified_s = 0.0
         """from the last change of policy or node to the last file read back"""
@@ -75,6 +81,8 @@ class Reconciler:
     decided    told of each decision with errors: pod, container ("" for the pod's own cgroup), decision
     failed     told of each file that would not take its value, when retries did not help
     gone       told of a pod whose cgroup went without the runtime telling; it is to be forgotten
+    open_watch makes the watch of cgroup directories, given what to call when there is something to look at; None: sweeps find all
+    tell_node  a Warning Event on the Node: reason, message
     cache      brings resctrl groups and the threads in them about; None: nobody does
     recorder   brings the runtime's stored spec to agree; None: nobody does
     """
@@ -92,6 +100,8 @@ class Reconciler:
         recorder: Recorder | None = None,
         gone: Callable[[Pod], None] | None = None,
         cache: CacheShares | None = None,
+        open_watch: Callable[[Callable[[], None]], Watch] | None = None,
+        tell_node: Callable[[str, str], None] = lambda reason, message: None,
         monotonic: Callable[[], float] = time.monotonic,
         debounce_s: float = DEBOUNCE_S,
     ) -> None:
@@ -109,6 +119,13 @@ class Reconciler:
         self._cache = cache
         self._gone = gone or (lambda pod: ledger.forget_pod(pod.id))
         self._monotonic = monotonic
+        self.undone = Undone(log)
+        is_right = self._planner.is_right
+        self.drift = None if open_watch is None else Drift(open_watch, is_right, ledger, log, tell_node, monotonic)
+        self._writer: Writer | None = None
+        """of the last pass"""
+        self._sweeps = 0
+        self._cover_at = float("-inf")
         self._debounce_s = debounce_s
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -221,6 +238,15 @@ class Reconciler:
 
     def run(self) -> None:
         """Pass after pass until `stop`."""
+        if self.drift is not None:
+            self.drift.start(self._wake.set)
+        try:
+            self._run()
+        finally:
+            if self.drift is not None:
+                self.drift.stop()
+
+    def _run(self) -> None:
         sweep_at = self._monotonic() + SWEEP_S
         while not self._stop.is_set():
             self._wake.wait(max(min(self._due_at(), sweep_at) - self._monotonic(), 0.0))
@@ -235,6 +261,8 @@ class Reconciler:
             self._wake.clear()
             hurried = self._hurried
             since = self._all_since if everything else None
+            if self.heal(waited_for=hurried != self._done):
+                sweep_at = self._monotonic()
             pods = {self._pods.popleft() for _ in range(len(self._pods))} | self._due_later()
             if since is not None:
                 self._all_since = None
@@ -251,7 +279,7 @@ class Reconciler:
             if self._above_late and self._monotonic() >= self._above_at + ABOVE_S:
                 self.reconcile("pod", [])
             if self._monotonic() >= sweep_at:
-                self.reconcile("sweep", self._ledger.pods())
+                self.reconcile("sweep", self._ledger.pods(), rests=True)
                 sweep_at = self._monotonic() + SWEEP_S
             if self._recorder is not None and self._all_since is None:
                 again, in_s = self._recorder.step()
@@ -259,36 +287,74 @@ class Reconciler:
         while not self._asked.empty():
             self._asked.get()[1].put(None)
 
-    def reconcile(self, trigger: str, pods: Iterable[Pod]) -> list[Done]:
-        """One pass over these pods and their containers. What is found to be right comes back only to who asked."""
+    def heal(self, waited_for: bool = False) -> bool:
+        """Look at whoever has lost a value since, as the watch tells. True when events were lost, so that everything is to be swept.
+
+        waited_for   see Drift.look
+        """
+        if self.drift is None:
+            return False
+        pods, everything = set[str](), False
+        if self._writer is not None:
+            pods, everything = self.drift.look(self._writer, waited_for)
+        if self._monotonic() >= self._cover_at:
+            pods |= self.drift.uncovered()
+            self._cover_at = self._monotonic() + COVER_S
+        if pods:
+            found = [p for i in pods if (p := self._ledger.pod(i)) is not None]
+            self.reconcile("drift", found, above=CLASSES in pods)
+            self.drift.rest(self.stats.last_pass_s)
+        if everything:
+            self._sweeps = 0
+        return everything
+
+    def reconcile(
+        self, trigger: str, pods: Iterable[Pod], *, above: bool | None = None, rests: bool = False
+    ) -> list[Done]:
+        """One pass over these pods and their containers. What is found to be right comes back only to who asked.
+
+        above   whether to look at what stands above the pods, too; None: by the trigger
+        rests   whether to spare the files that a watch covers, all but a part of them
+        """
         pods = list(pods)
         look = _LOOKS[trigger]
-        above = self._looks_above(trigger, pods)
-        if above and self._cache is not None:
+        if above is None:
+            above = self._looks_above(trigger, pods)
+        if above and self._cache is not None and trigger != "drift":
             self._cache.groups(self._ledger.pods(), self._world)
         started, world = self._monotonic(), self._world()
         # What a sweep finds under another snapshot is late, as passes over everything rest, and not lost.
-        drifts = trigger == "sweep" and self._applied is not None and mean_the_same(self._applied, world.snapshot)
+        applied = self._applied if trigger in ("drift", "sweep") else None
+        drifts = applied is not None and mean_the_same(applied, world.snapshot)
+        rest = self._resting(pods) if rests and drifts else set()
+        # Else there are threads to be looked at, which no watch covers.
+        if rest and world.snapshot.node.resctrl is None:
+            pods = [pod for pod in pods if pod.id not in rest]
         groups: dict[str, str] = {}
-        writer = self._make_writer(world.snapshot.node.cgroup_version)
+        writer = self._writer = self._make_writer(world.snapshot.node.cgroup_version)
         goals: list[Goal] = []
         updates: dict[str, Update] = {}
         owners: dict[str, Pod] = {}
         if above and self._planner.decides_classes:
             classes = self._planner.plan_classes(world, writer, look)
             goals += classes.goals
+            if self.drift is not None:
+                self.drift.follow(CLASSES, "", classes, writer, renew=trigger == "sweep")
             for name, decision in classes.decisions:
                 if decision.errors:
                     self._decided(Pod(f"class:{name}", "", "", name), "", decision)
         for pod in pods:
             owners[pod.id] = pod
             try:
-                plan = self._planner.plan(pod, world, writer, look)
+                plan = self._planner.plan(pod, world, writer, Look.KNOWN if pod.id in rest else look)
             except NodeError as error:
                 self._tell(Failure(pod, "", pod.id, "cgroup", "", "", str(error)))
                 continue
             if plan.gone:
                 self._gone(pod)
+            elif self.drift is not None:
+                renew = trigger == "sweep" and pod.id not in rest
+                self.drift.follow(pod.id, pod_directory(pod.cgroup_parent), plan, writer, renew)
             goals += plan.goals
             updates.update(plan.updates)
             groups.update(plan.groups)
@@ -302,7 +368,8 @@ class Reconciler:
             self._save()
         done = [Done(by_target[o.change[:3]], o) for o in writer.apply(by_level(g.change for g in by_target.values()))]
         for goal, outcome in done:
-            self._settle(goal, outcome, drifts, owners)
+            self._settle(goal, outcome, drifts, owners, world.snapshot.node)
+        self.undone.end()
         # What was refused is not recorded either: the runtime would write it without looking at what is in use.
         refused: dict[str, set[str]] = {}
         for goal, outcome in done:
@@ -321,6 +388,14 @@ class Reconciler:
         self.stats.last_pass_s = self._monotonic() - started
         return done
 
+    def _resting(self, pods: Iterable[Pod]) -> set[str]:
+        """Pods whose files this sweep need not read."""
+        self._sweeps += 1
+        if self.drift is None or self._sweeps == 1:
+            return set()
+        turn = self._sweeps % TURNS
+        return {p.id for p in pods if crc32(p.id.encode()) % TURNS != turn and self.drift.covers(p.id)}
+
     def _looks_above(self, trigger: str, pods: list[Pod]) -> bool:
         now = self._monotonic()
         if trigger == "pod" and now - self._above_at < ABOVE_S and not any(RESCTRL_KEY in p.annotations for p in pods):
@@ -336,6 +411,8 @@ class Reconciler:
 
     def _due_at(self) -> float:
         times = [self._all_due_at(), *(at for at, _ in self._later)]
+        if self.drift is not None:
+            times += [self.drift.due_at(), self._cover_at]
         if self._above_late:
             times.append(self._above_at + ABOVE_S)
         if self._recorder is not None and self._all_since is None and (due_s := self._recorder.due_s()) is not None:
@@ -355,7 +432,7 @@ class Reconciler:
             answer.put(self.reconcile("asked", pods))
             self.waited_for = False
 
-    def _settle(self, goal: Goal, outcome: Outcome, drifts: bool, pods: dict[str, Pod]) -> None:
+    def _settle(self, goal: Goal, outcome: Outcome, drifts: bool, pods: dict[str, Pod], node: NodeState) -> None:
         """Remember what was done; count it; say once what could not be done."""
         status, owner, name = outcome.status, goal.owner, goal.name
         had = self._planner.had(goal)
@@ -368,7 +445,7 @@ class Reconciler:
                 self._ledger.restored(owner.id, name)
             elif status is Status.WRITTEN:
                 if drifts and had:
-                    self.stats.drift[goal.change.field.name] += 1
+                    self._note_undone(goal, outcome, pods, node)
                     if not isinstance(owner, Pod) and goal.change.field.update:
                         self._ledger.drifted(owner.id, name)
                         self._later.append((self._monotonic(), owner.pod_id))  # to be recorded again
@@ -379,9 +456,22 @@ class Reconciler:
                 self.stats.failures[goal.change.field.name, "write", status.value] += 1
             if not goal.restores and outcome.after is not None and outcome.after != outcome.before:
                 self._ledger.wrote(owner.id, name, outcome.before)  # a part of the way; to be taken back all the same
-            pod, container = (owner, "") if isinstance(owner, Pod) else (pods[owner.pod_id], owner.name)
+            change, of = goal.change, self._of(goal, pods)
+            self._tell(Failure(*of, change.directory, name, change.value, status.value, outcome.error))
+
+    def _of(self, goal: Goal, pods: Mapping[str, Pod]) -> tuple[Pod, str]:
+        owner = goal.owner
+        return (owner, "") if isinstance(owner, Pod) else (pods[owner.pod_id], owner.name)
+
+    def _note_undone(self, goal: Goal, outcome: Outcome, pods: Mapping[str, Pod], node: NodeState) -> None:
+        """Somebody else had written a file. Who does so without end is told of once, and fought only now and then."""
+        by = by_whom(goal, outcome.before, self._ledger.written(goal.owner.id), node)
+        times = 0 if self.drift is None or self._writer is None else self.drift.times(goal.change, self._writer)
+        self.undone.add(goal, outcome, by, times)
+        if times == MOST:
             change = goal.change
-            self._tell(Failure(pod, container, change.directory, name, change.value, status.value, outcome.error))
+            error = f"undone by others ({by}: {outcome.before!r}) {times} times in a row; from now on it is healed every {RARELY_S:g} s"
+            self._tell(Failure(*self._of(goal, pods), change.directory, goal.name, change.value, "undone", error))
 
     def _tell(self, failure: Failure) -> None:
         again_s = self._failures.add(failure)

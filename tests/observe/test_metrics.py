@@ -30,7 +30,10 @@ METRICS = {
     "koordnri_reconcile_passes": ("counter", {("trigger",)}),
     "koordnri_writes": ("counter", {("field", "outcome")}),
     "koordnri_apply_failures": ("counter", {("field", "reason", "route")}),
-    "koordnri_drift_healed": ("counter", {("field",)}),
+    "koordnri_drift_healed": ("counter", {("by", "field")}),
+    "koordnri_cgroup_watches": ("gauge", {()}),
+    "koordnri_cgroup_watches_refused": ("gauge", {()}),
+    "koordnri_cgroup_watch_overflows": ("counter", {()}),
     "koordnri_reconcile_pass_seconds": ("gauge", {()}),
     "koordnri_change_to_verified_seconds": ("gauge", {()}),
     "koordnri_pushes": ("counter", {("outcome", "route")}),
@@ -70,7 +73,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driven]:
         stats = it.daemon.reconciler.stats
         stats.passes["sweep"] = 3
         stats.writes["cpu.quota", "refused"] = 2
-        stats.drift["cpu.cpus"] = 1
+        it.daemon.reconciler.undone.counts["cpu.cpus", "systemd"] = 1
         stats.failures["cpu.quota", "write", "refused"] = 4
         it.daemon.recorder.stats.pushes["unsolicited", "recorded"] = 5
         cache = it.daemon.groups.stats
@@ -138,7 +141,7 @@ def test_fields_that_the_runtime_was_told_are_counted(node: Driven) -> None:
     [
         ("koordnri_reconcile_passes_total", {"trigger": "sweep"}, 3),
         ("koordnri_writes_total", {"field": "cpu.quota", "outcome": "refused"}, 2),
-        ("koordnri_drift_healed_total", {"field": "cpu.cpus"}, 1),
+        ("koordnri_drift_healed_total", {"field": "cpu.cpus", "by": "systemd"}, 1),
         ("koordnri_reconcile_pass_seconds", {}, 0.25),
         ("koordnri_change_to_verified_seconds", {}, 1.5),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -230,9 +231,18 @@ class FakeNode:
         }
 
     def warnings(self) -> list[dict[str, Any]]:
-        """Key values of what was logged, in order."""
-        assert all(call.method_name == "warning" and call.args == ("apply_failed",) for call in self.log.calls)
-        return [call.kwargs for call in self.log.calls]
+        """Key values of the warnings that were logged, in order."""
+        calls = [call for call in self.log.calls if call.method_name == "warning"]
+        assert all(call.args == ("apply_failed",) for call in calls)
+        return [call.kwargs for call in calls]
+
+
+def undone(node: FakeNode) -> dict[str, int]:
+    """Field → files that somebody had changed and that were healed, whoever it was."""
+    found: Counter[str] = Counter()
+    for (field, _), count in node.reconciler.undone.counts.items():
+        found[field] += count
+    return found
 
 
 def statuses(outcomes: Iterable[Outcome]) -> set[Status]:

@@ -14,7 +14,7 @@ from koordnri.model.node import MAINLINE_V2_FILES
 from koordnri.model.pod import ContainerSpec, PodSpec
 from koordnri.reconcile.failures import RETRIES_S
 from tests.host.fake_kernel import ROOT, Cgroup
-from tests.reconcile.fake_node import HALVED, FakeNode, batch_of
+from tests.reconcile.fake_node import HALVED, FakeNode, batch_of, undone
 
 IDLE = {"resource_qos_config": {"clusterStrategy": {"beClass": {"cpuQOS": {"enable": True, "schedIdle": 1}}}}}
 PREFERRED = {
@@ -128,7 +128,7 @@ def test_idleness_that_systemd_takes_away_comes_back_in_a_sweep(version: int) ->
     batch.idle, batch.shares, batch.weight = 0, 2048, 200
     node.run_pass("sweep")
     assert batch.idle == 1
-    assert node.reconciler.stats.drift["cpu.idle"] == 1
+    assert undone(node)["cpu.idle"] == 1
     node.set_policy()
     node.run_pass()
     assert batch.shares == 512 if version == 1 else batch.weight == 20

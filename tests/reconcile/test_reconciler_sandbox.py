@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from fake_node import FakeNode, pinned_to, sandbox_of
+from fake_node import FakeNode, pinned_to, sandbox_of, undone
 
 from koordnri.chain import Chain, load_hooks
 from koordnri.model import Pod
@@ -123,7 +123,7 @@ def test_what_somebody_else_writes_there_is_healed_in_a_sweep_and_not_given_back
     sandbox(node, pod).cpus = frozenset({7})
     node.run_pass("sweep")
     assert sandbox(node, pod).cpus == frozenset(range(6))
-    assert node.reconciler.stats.drift["cpu.cpus"] == 1
+    assert undone(node)["cpu.cpus"] == 1
     node.set_policy(**OFF)
     node.run_pass()
     assert sandbox(node, pod).cpus == ALL

@@ -1,0 +1,74 @@
+"""What somebody else had undone and a pass has brought back: how often, of which field, and by whom as far as the value tells."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from koordnri.host.change import Outcome
+from koordnri.host.spelling import Form, form
+from koordnri.model import NodeState, Pod
+from koordnri.model.difference import baseline_value
+from koordnri.reconcile.plan import Goal
+
+SYSTEMD, KUBELET, RUNTIME, UNKNOWN = "systemd", "kubelet", "runtime", "unknown"
+
+
+def by_whom(goal: Goal, found: Any, written: Mapping[str, Any], node: NodeState) -> str:
+    """Who writes such a value. The kernel does not tell who wrote it.
+
+    systemd   what its unit says, which is what kubelet asked for: the systemd driver, a pod's cgroup or a class'
+    kubelet   the same under the cgroupfs driver; and of a container, what kubelet asked for, without our decision
+    runtime   what its stored spec says of the container, where ours is another one by now
+    unknown   anything else: a person, another agent
+
+    written   field → what its file held before we wrote it, of a pod or class
+    """
+    owner, field = goal.owner, goal.change.field
+    spelled = form(field, node.cgroup_version)
+    if isinstance(owner, Pod):
+        if not _alike(spelled, written.get(goal.name), found):
+            return UNKNOWN
+        return SYSTEMD if node.cgroup_driver == SYSTEMD else KUBELET
+    value, route = owner.sent.get(goal.name, (None, ""))
+    if route != "write" and _alike(spelled, value, found):
+        return RUNTIME
+    return KUBELET if _alike(spelled, baseline_value(field, owner.baseline, node), found) else UNKNOWN
+
+
+def _alike(spelled: Form | None, value: Any, found: Any) -> bool:
+    try:
+        return spelled is not None and value is not None and found is not None and spelled.same(value, found)
+    except (TypeError, ValueError):
+        return False
+
+
+class Undone:
+    """Counts, and says it in one line per pass, field and culprit. Used by one thread."""
+
+    def __init__(self, log: Any) -> None:
+        self.counts: Counter[tuple[str, str]] = Counter()
+        """(field, by whom) → files"""
+        self._log = log
+        self._pass: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def add(self, goal: Goal, outcome: Outcome, by: str, times: int) -> None:
+        """A file has its value again.
+
+        times   how often in a row by now
+        """
+        kind = goal.change.field.name, by
+        self.counts[kind] += 1
+        line = self._pass.setdefault(kind, {"files": 0, "times": 0})
+        line["files"] += 1
+        if times >= line["times"]:
+            example = {"directory": goal.change.directory, "found": outcome.before, "wanted": goal.change.value}
+            line |= example | {"times": times}
+
+    def end(self) -> None:
+        """The pass has ended. Said is the first time in a row that a file was undone, and the second, fourth, eighth, …"""
+        for (field, by), line in self._pass.items():
+            if line["times"] & (line["times"] - 1) == 0:
+                self._log.info("drift_healed", field=field, by=by, **line)
+        self._pass.clear()
