@@ -28,6 +28,7 @@ from koordnri.observe.decisions import DecisionLog, Listener
 from koordnri.observe.http import Server
 from koordnri.observe.log import LineWriter, make_logger
 from koordnri.observe.metrics import make_registry
+from koordnri.observe.policy_warnings import PolicyWarnings
 from koordnri.operator import Operator
 from koordnri.own_cpus import OwnCPUs
 from koordnri.policy.standing import Refused, StandingPolicy
@@ -86,6 +87,7 @@ class Daemon:
         self._described = node is not None
         self._cluster: Cluster | None = None
         self.standing = StandingPolicy(self.log, self._swap, self._policy_refused)
+        self.policy_warnings = PolicyWarnings(self.log, self._tell_node)
         self._wake = threading.Event()
         self.sources = PolicySources(self.standing, config.policy_file, config.state_dir, self.log, self._wake.set)
         self._stopping = False
@@ -399,6 +401,7 @@ class Daemon:
 
     def _swap(self) -> None:
         self.present.take()
+        self.policy_warnings.update(self.standing.document, self.present.snapshot)
         self._changed(None)
 
     def _publish(self, snapshot: Snapshot) -> None:

@@ -39,7 +39,7 @@ class Operator:
 
     def policy_state(self) -> Mapping[str, Any]:
         """The policy in force, and the one that was refused."""
-        return self._standing.state(self._present.snapshot.policy)
+        return self._standing.state(*self._present.snapshot)
 
     def compare(self, new: PolicyDocument, against: PolicyDocument | None) -> Comparison:
         """What `new` would change of what runs; against the policy in force, unless another is given."""

@@ -35,6 +35,7 @@ from koordnri.policy import (
     without_reserved,
 )
 from koordnri.policy.document import IGNORED, SHAPES
+from koordnri.policy.effects import without_effect_on
 from koordnri.policy.errors import as_policy_error, shown
 from koordnri.policy.reader import Document
 from koordnri.policy.scalars import CORE, CORE_OR_COUNT, PERCENT_OR_QUANTITY, QUANTITY, Form
@@ -42,8 +43,8 @@ from koordnri.policy.section import Shape
 from koordnri.policy.selector import NodeSelector
 
 BAD_POLICY = 2
-"""Exit code of `check` when at least one policy would be refused, or the node's file cannot be used; click's own for a wrong
-command line."""
+"""Exit code of `check` when at least one policy would be refused (or, with --strict, has warnings), or the node's file cannot be used;
+click's own for a wrong command line."""
 
 _STDIN = "-"
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -75,14 +76,16 @@ def policy() -> None:
     metavar="FILE",
     help="A description of a node, as of `koordnri explain`: also tell which node strategies hold there.",
 )
-def check(files: tuple[str, ...], node_path: str | None) -> None:
+@click.option("--strict", is_flag=True, help="Take warnings for mistakes.")
+def check(files: tuple[str, ...], node_path: str | None, strict: bool) -> None:
     """Tell whether the daemon would take each policy, and name every mistake by its path.
 
     FILE is a ConfigMap manifest or just its data, a directory with a file per key (a mounted ConfigMap), or "-" for standard
     input. Exits with 0 when all are good and with 2 otherwise.
 
-    Warnings are told on standard error and cost nothing: what is ignored, strategies that no node can take because an earlier
-    one hides them, with --node also that several strategies match the node (the first one holds).
+    Warnings are told on standard error and cost nothing, but with --strict: what is ignored, or has no effect (yet), what koord-manager
+    would ignore or refuse, strategies that no node can take because an earlier one hides them; with --node also what has no effect on
+    that node, and that several strategies match it (the first one holds). Notes tell what is done in another way than Koordinator does.
     """
     node = None if node_path is None else _node(node_path)
     bad = 0
@@ -103,9 +106,13 @@ def check(files: tuple[str, ...], node_path: str | None) -> None:
             for key, strategy in resolved.strategies.items():
                 print(_printable(f"{name}: {key}: on {node.name or 'the node'} holds the strategy {shown(strategy)}"))
             warnings += resolved.notes
+            warnings += without_effect_on(resolved, node)
             warnings += without_reserved(resolved, node).problems[len(node.problems) :]
+        for note in document.remarks:
+            print(_printable(f"{name}: note: {note}"), file=sys.stderr)
         for warning in warnings:
             print(_printable(f"{name}: warning: {warning}"), file=sys.stderr)
+        bad += bool(strict and warnings)
     if bad:
         raise SystemExit(BAD_POLICY)
 

@@ -17,6 +17,7 @@ from koordnri.chain import BUCKET_BOUNDS_NS, Chain
 from koordnri.ledger import Ledger
 from koordnri.observe.decisions import DecisionLog
 from koordnri.observe.log import LineWriter
+from koordnri.observe.policy_warnings import PolicyWarnings
 from koordnri.policy.standing import StandingPolicy
 from koordnri.reconcile.reconciler import Reconciler
 from koordnri.reconcile.recorder import Recorder
@@ -41,6 +42,7 @@ class Sources(Protocol):
     recorder: Recorder
     groups: ResctrlGroups
     standing: StandingPolicy
+    policy_warnings: PolicyWarnings
 
     def watch_stats(self) -> Mapping[str, WatchStats]:
         """Noun → counters of its watch; empty where the API server is not asked."""
@@ -279,6 +281,11 @@ class DaemonCollector(Collector):
         yield info
         standing = self._sources.standing
         yield _gauge("koordnri_policy_good", "0 while the newest policy document is refused", standing.refused is None)
+        yield _gauge(
+            "koordnri_policy_warnings",
+            "Parts of the policy in force that come to nothing, or may not be meant",
+            len(self._sources.policy_warnings.now),
+        )
         yield _counter("koordnri_policy_accepted", "Policy documents taken", standing.acceptances)
         yield _counter("koordnri_policy_refused", "Policy documents refused", standing.refusals)
 

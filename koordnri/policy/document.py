@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from koordnri.policy.burst import CPUBurst
+from koordnri.policy.effects import remarks, without_effect
 from koordnri.policy.errors import Mistake, PolicyError, bounded, shown
 from koordnri.policy.host_application import HostApplications
 from koordnri.policy.koordnri_config import KoordnriConfig
@@ -19,7 +20,7 @@ from koordnri.policy.qos import ResourceQOS
 from koordnri.policy.report import Report, nearest, report_repeated
 from koordnri.policy.section import Section, Shape, read_section
 from koordnri.policy.system import SystemStrategy
-from koordnri.policy.text import Allowance, TextError, decoded, parse
+from koordnri.policy.text import Allowance, TextError, decoded, describe_broken_json, parse
 from koordnri.policy.threshold import ResourceThreshold
 
 SHAPES: Mapping[str, Shape] = {
@@ -29,7 +30,7 @@ SHAPES: Mapping[str, Shape] = {
     "system-config": Shape(SystemStrategy()),
     "host-application-config": Shape(HostApplications(), "nodeConfigs", has_cluster_key=False),
     "cpu-normalization-config": Shape(CPUNormalization(), "nodeConfigs", has_cluster_key=False),
-    "koordnri-config": Shape(KoordnriConfig()),
+    "koordnri-config": Shape(KoordnriConfig(), koordinators=False),
 }
 """The keys we act on."""
 
@@ -38,6 +39,7 @@ IGNORED: Mapping[str, str] = {
     "resource-amplification-config": "belongs to Koordinator's manager; koordnri does not act on it",
 }
 
+_YAML = "YAML, and no JSON: koord-manager refuses that, where it reads this, and keeps what it had"
 _QOS, _SYSTEM = "resource-qos-config", "system-config"
 _REVISION_DIGITS = 12
 
@@ -52,7 +54,14 @@ class PolicyDocument(msgspec.Struct, frozen=True):
     sections: dict[str, Section[Any]]
     """By key of SHAPES, all keys."""
     warnings: tuple[Mistake, ...] = ()
-    """What is ignored and why."""
+    """What is ignored or has no effect, and why."""
+
+    @property
+    def remarks(self) -> tuple[Mistake, ...]:
+        """What is done in another way than in Koordinator; nothing is wrong with it."""
+        values = [(key, one) for key, s in self.sections.items() for one in (s.cluster, *(n.value for n in s.nodes))]
+        found = [Mistake(f"{key}.{path}", message) for key, value in values for path, message in remarks(value)]
+        return tuple(dict.fromkeys(found))
 
 
 def load_policy(text: str | bytes, source: str) -> PolicyDocument:
@@ -109,7 +118,9 @@ def load_data(data: Mapping[str, Any], source: str) -> PolicyDocument:
                 continue
             if raw is not None:
                 said[key] = raw
-                sections[key] = read_section(key, SHAPES[key], raw, mistakes, warnings)
+                if SHAPES[key].koordinators and isinstance(text, str) and describe_broken_json(text):
+                    report.warn(((), key), _YAML)
+                sections[key] = read_section(key, SHAPES[key], raw, mistakes, warnings, without_effect)
         elif key in IGNORED:
             report.warn(((), key), f"ignored, it {IGNORED[key]}")
         else:

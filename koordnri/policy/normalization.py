@@ -5,45 +5,62 @@ Source: Koordinator's CPUNormalizationStrategy."""
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Annotated
 
-from msgspec import Meta, field
+import msgspec
+from msgspec import field
 
 from koordnri.model.node import NodeState
 from koordnri.policy.reader import Document
 
-Ratio = Annotated[float, Meta(ge=1.0, le=5.0)]
-"""A quota is divided by it. Below 1 a container would get more than its limit; above 5 somebody confused percent and ratio."""
+LEAST_RATIO, MOST_RATIO = 1.0, 5.0
+"""A quota is divided by the ratio. Below 1 a container would get more than its limit; above 5 somebody confused percent and ratio."""
+
+
+def ratio_problem(ratio: float) -> str:
+    """Why a ratio cannot be used, by koord-manager as little as here; "" when it can."""
+    if LEAST_RATIO <= ratio <= MOST_RATIO:
+        return ""
+    return f"expected {LEAST_RATIO:g}..{MOST_RATIO:g}, got {ratio:g}; a node that selects it is not normalised"
 
 
 class ModelRatios(Document, frozen=True):
     """Ratios of one CPU model, by what is switched on; None: not measured."""
 
-    base_ratio: Ratio | None = None
-    hyper_thread_enabled_ratio: Ratio | None = None
-    turbo_enabled_ratio: Ratio | None = None
-    hyper_thread_turbo_enabled_ratio: Ratio | None = None
+    base_ratio: float | None = None
+    hyper_thread_enabled_ratio: float | None = None
+    turbo_enabled_ratio: float | None = None
+    hyper_thread_turbo_enabled_ratio: float | None = None
 
-    def of(self, hyper_threads: bool, turbo: bool) -> float | None:
-        """The ratio for what is switched on; None when it was not measured."""
+    @staticmethod
+    def field(hyper_threads: bool, turbo: bool) -> str:
+        """The field's name for what is switched on."""
         if hyper_threads:
-            return self.hyper_thread_turbo_enabled_ratio if turbo else self.hyper_thread_enabled_ratio
-        return self.turbo_enabled_ratio if turbo else self.base_ratio
+            return "hyper_thread_turbo_enabled_ratio" if turbo else "hyper_thread_enabled_ratio"
+        return "turbo_enabled_ratio" if turbo else "base_ratio"
 
 
 class CPUNormalization(Document, frozen=True):
     """The node annotation `node.koordinator.sh/cpu-normalization-ratio`, where there is one, beats all of this."""
 
     enable: bool = False
-    default_ratio: Ratio = 1.0
+    default_ratio: float = 1.0
     """Ratio of CPU models that ratio_model does not name."""
     ratio_model: dict[str, ModelRatios] = field(default_factory=dict)
     """By CPU model as in /proc/cpuinfo's "model name"."""
 
+    def selected(self, node: NodeState) -> tuple[str, float]:
+        """The ratio of this node's CPU and where it stands, whether or not normalisation is on. Koordinator's manager does the same."""
+        model = self.ratio_model.get(node.cpu_model)
+        name = ModelRatios.field(node.threads_per_core > 1, node.turbo)
+        ratio = None if model is None else getattr(model, name)
+        if ratio is None:
+            return "defaultRatio", self.default_ratio
+        json_name = next(info.encode_name for info in msgspec.structs.fields(ModelRatios) if info.name == name)
+        return f"ratioModel.{node.cpu_model}.{json_name}", ratio
+
     def ratio_of(self, node: NodeState) -> Fraction | None:
-        """The ratio of this node's CPU, None when normalisation is off. Koordinator's manager computes the same from the same."""
+        """The ratio of this node's CPU, None when normalisation is off or the ratio out of range (see koordnri.policy.effects)."""
         if not self.enable:
             return None
-        model = self.ratio_model.get(node.cpu_model)
-        ratio = None if model is None else model.of(node.threads_per_core > 1, node.turbo)
-        return Fraction(str(self.default_ratio if ratio is None else ratio))
+        _, ratio = self.selected(node)
+        return None if ratio_problem(ratio) else Fraction(str(ratio))

@@ -9,7 +9,7 @@ import msgspec
 
 from koordnri.model.cpuset import CPUSet
 from koordnri.model.pod import Pod
-from koordnri.policy.blkio_qos import PodBlkIOQOS, unused_blocks
+from koordnri.policy.blkio_qos import PodBlkIOQOS
 from koordnri.policy.burst import CPUBurst, merge_cpu_burst
 from koordnri.policy.document import SHAPES, PolicyDocument
 from koordnri.policy.host_application import HostApplication
@@ -143,12 +143,6 @@ def resolve(document: PolicyDocument | None, node_name: str, node_labels: Mappin
         for path, message in check_bandwidth(
             values["resource-qos-config"].networks, values["system-config"].total_network_bandwidth
         )
-    ]
-    classes = values["resource-qos-config"]
-    without_cgroup = {name: classes.of(name).blkio for name in ("LSR", "LS", "SYSTEM")}
-    notes += [
-        f"resource-qos-config.{path}: {message}"
-        for path, message in unused_blocks({f"{n.lower()}Class": blkio for n, blkio in without_cgroup.items()})
     ]
     config = values["koordnri-config"]
     budget_ms = config.chain_budget_milliseconds

@@ -8,7 +8,7 @@ In the first, fields beside no clusterStrategy are taken as the cluster's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -21,7 +21,11 @@ from koordnri.policy.selector import NodeSelector
 
 T = TypeVar("T", bound=Document)
 
+WithoutEffect = Callable[[Any], Sequence[tuple[str, str]]]
+"""value of a strategy → paths below it, and what to say"""
+
 _CLUSTER = "clusterStrategy"
+_MOST_NAMED, _LONGEST_NAME = 3, 40
 _CLUSTER_SUFFIX = " (clusterStrategy)"
 
 
@@ -31,6 +35,8 @@ class Shape(NamedTuple):
     defaults: Document
     nodes_key: str = "nodeStrategies"
     has_cluster_key: bool = True
+    koordinators: bool = True
+    """whether koord-manager reads it, too"""
 
 
 class NodeStrategy(msgspec.Struct, Generic[T], frozen=True):
@@ -57,13 +63,23 @@ class Section(msgspec.Struct, Generic[T], frozen=True):
         return f"{nodes_key}[{index}]" + ("" if name == f"#{index}" else f" {shown(name)}")
 
 
-def read_section(key: str, shape: Shape, raw: Any, mistakes: list[Mistake], warnings: list[Mistake]) -> Section[Any]:
-    """Read the value of one key. With mistakes, the result is not to be used."""
+def read_section(
+    key: str,
+    shape: Shape,
+    raw: Any,
+    mistakes: list[Mistake],
+    warnings: list[Mistake],
+    without_effect: WithoutEffect = lambda value: (),
+) -> Section[Any]:
+    """Read the value of one key. With mistakes, the result is not to be used.
+
+    without_effect   what of a strategy comes to nothing, to be warned of
+    """
     top = Report(key)
     section: Section[Any] = Section(shape.defaults)
     if isinstance(raw, dict):
         report_repeated(raw, (), top)
-        section = _read_parts(key, shape, raw, top)
+        section = _read_parts(key, shape, raw, without_effect, top)
     else:
         top.wrong((), f"expected a mapping, got {shown(raw)}")
     mistakes += top.mistakes
@@ -71,7 +87,9 @@ def read_section(key: str, shape: Shape, raw: Any, mistakes: list[Mistake], warn
     return section
 
 
-def _read_parts(key: str, shape: Shape, raw: dict[str, Any], top: Report) -> Section[Any]:
+def _read_parts(
+    key: str, shape: Shape, raw: dict[str, Any], without_effect: WithoutEffect, top: Report
+) -> Section[Any]:
     special = {shape.nodes_key, _CLUSTER} if shape.has_cluster_key else {shape.nodes_key}
     parts, inline = _split(raw, special, (), top)
     type_ = type(shape.defaults)
@@ -87,6 +105,14 @@ def _read_parts(key: str, shape: Shape, raw: dict[str, Any], top: Report) -> Sec
     else:
         report = Report(key)
         cluster = read(type_, inline, report, shape.defaults)
+        if inline and shape.has_cluster_key and shape.koordinators:
+            top.warn(
+                (),
+                f"koord-manager ignores what stands outside of {_CLUSTER}, {_some(inline)} here; koordnri takes it as if in it",
+            )
+    idle = () if report.mistakes else without_effect(cluster)
+    for path, message in idle:
+        report.warn(((), path), message)
     top.mistakes += report.mistakes
     top.warnings += report.warnings
 
@@ -99,10 +125,20 @@ def _read_parts(key: str, shape: Shape, raw: dict[str, Any], top: Report) -> Sec
     # Over a cluster strategy that is wrong itself, each node would repeat its mistakes.
     base = shape.defaults if report.mistakes else cluster
     strategies = [_read_node(item, base, (((), shape.nodes_key), index), top) for index, item in enumerate(nodes)]
+    for index, strategy in enumerate(strategies):
+        told = () if strategy is None or top.mistakes else without_effect(strategy.value)
+        for path, message in told:
+            if (path, message) not in idle:
+                top.warn((((((), shape.nodes_key), index)), path), message)
     section = Section(cluster, tuple(strategy for strategy in strategies if strategy is not None))
     if not top.mistakes:
         _look_for_hidden(section, shape.nodes_key, top)
     return section
+
+
+def _some(names: Mapping[str, Any]) -> str:
+    words = [shown(name[:_LONGEST_NAME]) for name in list(names)[:_MOST_NAMED]]
+    return ", ".join(words) + (f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else "")
 
 
 def _look_for_hidden(section: Section[Any], nodes_key: str, top: Report) -> None:

@@ -6,7 +6,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from koordnri.model.node import NodeState
 from koordnri.policy.document import PolicyDocument
+from koordnri.policy.effects import policy_warnings
 from koordnri.policy.errors import Mistake, PolicyError, as_policy_error
 from koordnri.policy.policy import Policy
 
@@ -59,7 +61,7 @@ class StandingPolicy:
         if self._taken(lambda: None, reason):
             self._log.info("policy_defaults", reason=reason)
 
-    def state(self, policy: Policy) -> Mapping[str, Any]:
+    def state(self, policy: Policy, node: NodeState) -> Mapping[str, Any]:
         """For `/v1/policy`. `policy` is what the document comes to on this node."""
         refused = self.refused
         return {
@@ -68,6 +70,7 @@ class StandingPolicy:
                 "source": policy.source,
                 "strategies": dict(policy.strategies),
                 "notes": list(policy.notes),
+                "warnings": list(policy_warnings(self.document, policy, node)),
                 "since": _iso(self._since_s),
             },
             "refused": None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from case_runner import explained
+from case_runner import explained, path, run
+
+from koordnri.cli import cli
 
 
 def test_a_batch_pod_is_idle_and_its_class_is_not() -> None:
@@ -25,3 +27,47 @@ def test_null_in_what_schedulers_write_is_unset_and_letter_case_of_keys_does_not
     for pod in ("n1", "n7"):
         assert found.container_field(pod, "a", "cpu.cpus") == "0-1"
     assert found.container_field("n4", "a", "env[NVIDIA_VISIBLE_DEVICES]") == "0"
+
+
+def checked(policy: str, *options: str) -> tuple[int, list[str]]:
+    """Exit code of `policy check`, and the paths of its warnings."""
+    done = run(cli, "policy", "check", path(policy), *options)
+    lines = [line.partition(": warning: ")[2] for line in done.stderr.splitlines()]
+    return done.exit_code, [line.partition(":")[0] for line in lines if line]
+
+
+def test_every_line_of_a_policy_that_does_nothing_is_told() -> None:
+    code, paths = checked("07-silently-ignored.policy.yaml")
+    assert code == 0
+    assert paths == [
+        "resource-threshold-config.enable",
+        "resource-qos-config.policies.cpuPolicy",
+        "resource-qos-config.lsClass.networkQOS",
+        "cpu-burst-config.policy",
+        "system-config.minFreeKbytesFactor",
+        "system-config.watermarkScaleFactor",
+        "host-application-config.applications",
+    ]
+    assert checked("07-silently-ignored.policy.yaml", "--strict")[0] == 2
+
+
+def test_a_ratio_below_1_of_one_model_is_told_and_the_policy_taken() -> None:
+    name = "03-normalization-docs-example.policy.yaml"
+    code, paths = checked(name)
+    assert code == 0
+    assert paths == ["cpu-normalization-config.ratioModel.Example CPU A @ 2.40GHz.hyperThreadEnabledRatio"]
+    assert checked(name, "--strict")[0] == 2
+
+
+def test_how_schedIdle_counts_here_is_a_note_and_no_mistake() -> None:
+    done = run(cli, "policy", "check", "--strict", path("idle-policy.yaml"))
+    assert done.exit_code == 0
+    assert "note: resource-qos-config.beClass.cpuQOS.schedIdle: BE pods become idle each" in done.stderr
+
+
+def test_tags_that_no_policy_has_are_refused_with_their_place() -> None:
+    for name in ("policy-bool.yaml", "policy-int.yaml"):
+        done = run(cli, "policy", "check", path(name))
+        assert done.exit_code == 2
+        assert "bad, the daemon would refuse it" in done.stdout
+        assert "Traceback" not in done.output

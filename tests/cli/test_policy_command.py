@@ -20,7 +20,7 @@ from koordnri.policy import PolicyError, load_data, load_policy, resolve
 from koordnri.policy.document import IGNORED, SHAPES
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "policy.yaml"
-GOOD = 'cpu-burst-config: {"policy": "auto"}'
+GOOD = 'cpu-burst-config: {"clusterStrategy": {"policy": "cpuBurstOnly"}}'
 BAD = """
 cpu-burst-config: {cpuBurstPercent: 0}
 koordnri-config: {hooks: {cpuset: {mode: of}}}
@@ -87,7 +87,7 @@ def test_what_is_ignored_is_a_warning_beside_the_verdict(tmp_path):
 def test_a_directory_is_read_as_a_mounted_configmap(tmp_path):
     version = tmp_path / "..2026_01_01"
     version.mkdir()
-    key = written(version / "cpu-burst-config", '{"policy": "auto"}')
+    key = written(version / "cpu-burst-config", '{"clusterStrategy": {"policy": "cpuBurstOnly"}}')
     (tmp_path / "..data").symlink_to(version.name)
     (tmp_path / key.name).symlink_to(f"..data/{key.name}")
     done = check(tmp_path)
@@ -358,7 +358,7 @@ SELECTOR = {"matchLabels": {"a": "b"}}
         ({"resource-qos-config": {"nodeStrategies": [{"nodeSelector": SELECTOR, "name": 1}]}}, False),
         ({"resource-qos-config": {"nodeStrategies": [{"nodeSelector": SELECTOR, "name": None, "beClass": {}}]}}, True),
         ({"cpu-normalization-config": {"enable": True, "nodeConfigs": [{"nodeSelector": SELECTOR}]}}, True),
-        ({"cpu-normalization-config": {"nodeConfigs": [{"nodeSelector": SELECTOR, "defaultRatio": 0.5}]}}, False),
+        ({"cpu-normalization-config": {"nodeConfigs": [{"nodeSelector": SELECTOR, "defaultRatio": 0.5}]}}, True),
         ({"koordnri-config": {"hooks": {"mine": {"mode": "off", "options": {"a": [1]}}}}}, True),
         ({"koordnri-config": {"hooks": {"mine": {"option": {}}}}}, False),
         ({"koordnri-config": {"hook": {}}}, False),

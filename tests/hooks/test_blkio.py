@@ -23,6 +23,7 @@ from one_hook import BESTEFFORT, BURSTABLE, GUARANTEED, NODE, context, faults, p
 from koordnri.model import AnnotationError, ClassContext, Decision, Event, KubeQoS, NodeState, Pod, RootContext
 from koordnri.model.pod import ContainerSpec, PodSpec
 from koordnri.policy import DEFAULT_POLICY, Policy
+from koordnri.policy.effects import without_effect
 
 KEY = "koordinator.sh/blkioQOS"
 PATH = "resource-qos-config.beClass.blkioQOS"
@@ -281,10 +282,10 @@ def test_what_BE_has_together_is_not_set_on_its_pods_and_containers_again():
     ("name", "effect"), [("lsrClass", True), ("lsClass", True), ("systemClass", True), ("beClass", False)]
 )
 def test_blocks_of_a_class_without_a_cgroup_are_noted_when_the_policy_is_read(name, effect):
-    notes = [note for note in blkio_of(name, block()).notes if "blkioQOS" in note]
-    assert bool(notes) is effect
-    assert not blkio_of(name, block(), enable=False).notes
-    assert not effect or notes[0].startswith(f"resource-qos-config.{name}.blkioQOS: has no effect")
+    assert {path for path, _ in without_effect(blkio_of(name, block()).qos)} == (
+        {f"{name}.blkioQOS"} if effect else set()
+    )
+    assert without_effect(blkio_of(name, block(), enable=False).qos) == []
 
 
 # -- which disks ------------------------------------------------------------------------------------------------------

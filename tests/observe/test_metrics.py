@@ -55,6 +55,7 @@ METRICS = {
     "koordnri_policy_good": ("gauge", {()}),
     "koordnri_policy_accepted": ("counter", {()}),
     "koordnri_policy_refused": ("counter", {()}),
+    "koordnri_policy_warnings": ("gauge", {()}),
 }
 
 
@@ -209,6 +210,15 @@ def test_the_policy_in_force_is_named_and_a_refused_one_shows(tmp_path: Path) ->
         assert node.value("koordnri_policy_good") == 0
         assert node.value("koordnri_policy_refused_total") == 1
         assert node.value("koordnri_policy_info", revision=revision) == 1  # the good one stays
+
+
+def test_what_of_the_policy_comes_to_nothing_is_counted(tmp_path: Path) -> None:
+    with driven(tmp_path) as node:
+        before = node.value("koordnri_policy_warnings")
+        node.policy.write_text('system-config: \'{"clusterStrategy": {"minFreeKbytesFactor": 100}}\'\n')
+        node.logged("policy_warning")
+        assert node.value("koordnri_policy_warnings") == 1
+        assert before == 0
 
 
 def test_a_lost_connection_and_the_next_registration_are_counted(tmp_path: Path) -> None:

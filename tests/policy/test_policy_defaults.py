@@ -166,7 +166,6 @@ RANGES = [
     (SYSTEM, "schedGroupIdentityEnabled", "system.sched_group_identity_enabled", 0, 1),
     (SYSTEM, "schedIdleSaverWmark", "system.sched_idle_saver_wmark", 0, None),
     (SYSTEM, "pageCacheLimitEnabled", "system.page_cache_limit_enabled", 0, 1),
-    (NORMALIZATION, "defaultRatio", "normalization.default_ratio", 1, 5),
     (OWN, "chainBudgetMilliseconds", "chain_budget_s", 1, 60000),
 ]
 BOUNDS = [

@@ -139,11 +139,11 @@ MISTAKES = [
         ['cpu-burst-config.policy: expected none, auto, cpuBurstOnly or cfsQuotaBurstOnly, got "always"'],
     ),
     (
-        "cpu-normalization-config: {defaultRatio: 9, ratioModel: {Xeon: {baseRatio: .inf, turboEnabledRatio: '2'}}}",
+        "cpu-normalization-config: {defaultRatio: nine, ratioModel: {Xeon: {baseRatio: .inf, turboEnabledRatio: '2'}}}",
         [
-            "cpu-normalization-config.defaultRatio: expected 1..5, got 9",
-            "cpu-normalization-config.ratioModel.Xeon.baseRatio: expected a number 1..5, got inf",
-            'cpu-normalization-config.ratioModel.Xeon.turboEnabledRatio: expected a number 1..5, got "2"',
+            'cpu-normalization-config.defaultRatio: expected a number, got "nine"',
+            "cpu-normalization-config.ratioModel.Xeon.baseRatio: expected a number, got inf",
+            'cpu-normalization-config.ratioModel.Xeon.turboEnabledRatio: expected a number, got "2"',
         ],
     ),
     (
@@ -519,7 +519,14 @@ def test_a_flood_of_mistakes_is_cut_short():
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("cpu-burst-config: {polici: auto}", ["cpu-burst-config.polici: unknown key, ignored; did you mean policy?"]),
+        (
+            "cpu-burst-config: {polici: auto}",
+            [
+                "cpu-burst-config: koord-manager ignores what stands outside of clusterStrategy, "
+                '"polici" here; koordnri takes it as if in it',
+                "cpu-burst-config.polici: unknown key, ignored; did you mean policy?",
+            ],
+        ),
         (
             "cpu-burst-config: {clusterStrategy: {qqqq: 1}}",
             ["cpu-burst-config.qqqq: unknown key, ignored (clusterStrategy)"],

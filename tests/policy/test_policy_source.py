@@ -4,7 +4,7 @@ import pytest
 
 from koordnri.policy import PolicyError, load_policy, read_policy, resolve
 
-BURST = '{"clusterStrategy": {"policy": "auto"}}'
+BURST = '{"clusterStrategy": {"policy": "cpuBurstOnly"}}'
 
 
 def test_file_is_read_and_named(tmp_path):
@@ -12,7 +12,7 @@ def test_file_is_read_and_named(tmp_path):
     path.write_text(f"cpu-burst-config: {BURST}")
     document = read_policy(path)
     assert document.source == str(path)
-    assert resolve(document, "", {}).burst.policy == "auto"
+    assert resolve(document, "", {}).burst.policy == "cpuBurstOnly"
 
 
 def test_directory_has_one_file_per_key_as_kubelet_mounts_it(tmp_path):
@@ -22,7 +22,7 @@ def test_directory_has_one_file_per_key_as_kubelet_mounts_it(tmp_path):
     (tmp_path / "..data").symlink_to("..2026_01_01")
     (tmp_path / "cpu-burst-config").symlink_to("..data/cpu-burst-config")
     document = read_policy(tmp_path)
-    assert resolve(document, "", {}).burst.policy == "auto"
+    assert resolve(document, "", {}).burst.policy == "cpuBurstOnly"
     assert document.warnings == ()
     assert document.revision == load_policy(f"cpu-burst-config: {BURST}", "").revision
 

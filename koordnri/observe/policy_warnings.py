@@ -1,0 +1,37 @@
+"""Says of a policy that is in force what of it comes to nothing: once on the Node, in the log, and as a number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from koordnri.chain import Snapshot
+from koordnri.policy import PolicyDocument
+from koordnri.policy.effects import policy_warnings, without_effect_on
+
+REASON = "PolicyWarning"
+_MOST_TOLD = 5
+"""An Event has room for a kilobyte; `/v1/policy` has them all."""
+
+
+class PolicyWarnings:
+    """`update` is called whenever policy or node are others. tell_node: reason and message of an Event on the Node."""
+
+    def __init__(self, log: Any, tell_node: Callable[[str, str], None]) -> None:
+        self.now: tuple[str, ...] = ()
+        """all of them, each with its path"""
+        self._log = log
+        self._tell_node = tell_node
+        self._here: frozenset[str] = frozenset()
+
+    def update(self, document: PolicyDocument | None, snapshot: Snapshot) -> None:
+        """Say what is new. What is wrong with the document itself, or with its strategies, is logged by who reads it."""
+        before, self.now = self.now, policy_warnings(document, *snapshot)
+        here, self._here = self._here, frozenset(without_effect_on(*snapshot))
+        for warning in self.now:
+            if warning in self._here and warning not in here:
+                self._log.warning("policy_warning", warning=warning)
+        if set(self.now) - set(before):
+            more = len(self.now) - _MOST_TOLD
+            text = "; ".join(self.now[:_MOST_TOLD]) + (f"; and {more} more, see /v1/policy" if more > 0 else "")
+            self._tell_node(REASON, f"revision {snapshot.policy.revision}: {text}")
