@@ -120,9 +120,10 @@ def read_containers(pod: SimulatedPod) -> list[Container]:
 
 
 def read_pod(pod: SimulatedPod) -> Pod:
-    """The pod as the daemon reads it from the wire, and with what the API server would tell of it."""
+    """The pod as the daemon reads it from the wire, and with what the API server and its cgroup's files would tell of it."""
     known = pod_from(views.PodSandbox.FromString(pod.sandbox.SerializeToString()))
     known.spec = pod.spec
+    known.resources = pod.cgroup
     return known
 
 

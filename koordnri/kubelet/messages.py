@@ -17,7 +17,7 @@ from koordnri.kubelet.qos import (
     pod_request,
     whole,
 )
-from koordnri.model import KubeQoS, NodeState
+from koordnri.model import KubeQoS, NodeState, Resources
 from koordnri.model.convert import CFS_PERIOD_US, milli_to_quota_us, milli_to_shares
 from koordnri.model.pod import ContainerSpec, PodSpec
 from koordnri.wire import api_pb2 as api
@@ -37,6 +37,8 @@ class SimulatedPod(NamedTuple):
     containers: list[api.Container]
     spec: PodSpec
     kube_qos: KubeQoS
+    cgroup: Resources
+    """what kubelet sets on the pod's own cgroup: with the overhead, of which the sandbox tells apart"""
     run_first: frozenset[str]
     """init containers that must have ended before the next container is created"""
 
@@ -61,7 +63,7 @@ def pod_messages(manifest: PodManifest, node: NodeState, name: str = "pod") -> S
         own.limits,
         manifest.spec.overhead,
     )
-    return SimulatedPod(sandbox, containers, spec, qos, run_first)
+    return SimulatedPod(sandbox, containers, spec, qos, _pods_cgroup(manifest.spec, qos), run_first)
 
 
 def cgroup_parent(driver: str, qos: KubeQoS, uid: str) -> str:
@@ -85,6 +87,18 @@ def oom_score_adj(qos: KubeQoS, critical: bool, request_bytes: int, capacity_byt
         return BESTEFFORT_OOM_SCORE_ADJ
     share = 1000 * request_bytes // capacity_bytes if capacity_bytes > 0 else 0
     return min(max(1000 + GUARANTEED_OOM_SCORE_ADJ, 1000 - share), BESTEFFORT_OOM_SCORE_ADJ - 1)
+
+
+def _pods_cgroup(spec: PodSpecManifest, qos: KubeQoS) -> Resources:
+    overhead = ResourceRequirements(spec.overhead)
+    cpu, memory = (overhead.request(resource) or 0 for resource in (CPU, MEMORY))
+    request, limit, limit_bytes = pod_request(spec, CPU), pod_limit(spec, CPU), pod_limit(spec, MEMORY)
+    return Resources(
+        milli_to_shares(0 if qos is KubeQoS.BESTEFFORT else request + cpu),
+        milli_to_quota_us(limit + cpu) if limit else None,
+        CFS_PERIOD_US,
+        memory_limit=limit_bytes + memory if limit_bytes else None,
+    )
 
 
 def _sandbox(manifest: PodManifest, node: NodeState, qos: KubeQoS, name: str) -> api.PodSandbox:

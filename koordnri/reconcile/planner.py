@@ -21,6 +21,7 @@ from koordnri.model.difference import unrecorded
 from koordnri.model.fields import split_name
 from koordnri.reconcile.classes import decide_classes
 from koordnri.reconcile.plan import Goal, Update, back_to_baseline, back_to_before, in_sandbox, wanted
+from koordnri.reconcile.pods_quota import pods_quota, quotas_by_name
 
 _RESOURCES = {fields.CPU_QUOTA: "cpu_quota", fields.MEMORY_LIMIT: "memory_limit"}
 """Field → attribute of Resources, of what kubelet sets of a pod and NRI does not tell well."""
@@ -320,7 +321,7 @@ class Planner:
         writer: Writer,
         directory: str,
     ) -> dict[str, Any]:
-        """Kubelet's quota of a pod, worked out from its containers' where the pod's file does not show it: it is their sum.
+        """Kubelet's quota of a pod, worked out from its containers' where the pod's file does not show it (koordnri.reconcile.pods_quota).
 
         Case 1: the containers were resized, and kubelet's new value of the pod happens to be the one that we had written. A container
         that crashed, and is missing or there twice for a while, is no resize: kubelet's value goes by the pod's spec.
@@ -328,14 +329,14 @@ class Planner:
         """
         name = fields.CPU_QUOTA.name
         last = self._quotas.get(pod.id)
-        now = _quotas_by_name(containers, last or {})
+        now = quotas_by_name(pod, containers, last or {})
         self._quotas[pod.id] = now
-        total = _sum_of(now)
+        total = pods_quota(pod, now)
         if not total:
             return {}
         if last is not None:
             resized = any(last.get(container, quota) != quota for container, quota in now.items())
-            if not resized or before.get(name) != _sum_of(last):
+            if not resized or before.get(name) != pods_quota(pod, last):
                 return {}
             self._ledger.rebase(pod.id, name, total)
             return {name: total}
@@ -349,22 +350,6 @@ class Planner:
             return {}
         self._ledger.intend(pod.id, {name: total})
         return {name: total}
-
-
-def _quotas_by_name(containers: Iterable[Container], last: Mapping[str, int]) -> dict[str, int]:
-    """Quotas as kubelet asked for them, over those known before. Where two containers of one name disagree, the known one stays."""
-    now: dict[str, int] = {}
-    unclear = set()
-    for container in containers:
-        quota = max(container.baseline.cpu_quota or 0, 0)
-        if now.setdefault(container.name, quota) != quota:
-            unclear.add(container.name)
-    return {**last, **{name: last.get(name, quota) if name in unclear else quota for name, quota in now.items()}}
-
-
-def _sum_of(quotas: Mapping[str, int]) -> int:
-    """The pod's quota: 0, which is none, when one of its containers has none."""
-    return sum(quotas.values()) if all(quotas.values()) else 0
 
 
 def _mean_the_same(spelled: Form, noted: Any, found: Any) -> bool:

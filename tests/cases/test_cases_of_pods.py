@@ -94,3 +94,11 @@ def test_pods_with_and_without_resources_of_their_own_are_protected_alike(tmp_pa
         ("p3", "b"): 3865468928,
         ("p4", "a"): 3865468928,
     }
+
+
+def test_a_pods_own_quota_is_normalised_with_its_overhead(tmp_path: Path) -> None:
+    pod = tmp_path / "pod.yaml"
+    pod.write_text(Path(path("kata.yaml")).read_text().split("---")[1].replace("LSR", "LS"))
+    found = explained(pod, node="10-12.node.yaml")
+    assert found.container_field("kata-lsr", "app", "cpu.quota") == 160_000
+    assert found.pod_field("kata-lsr", "cpu.quota") == 180_000  # of 2 CPUs and 250m

@@ -200,6 +200,28 @@ def test_a_pods_own_requests_are_completed_as_by_the_api_server(
     assert simulated(containers, init, resources=own).spec.requests == expected
 
 
+OVERHEAD = {"cpu": "250m", "memory": "120Mi"}
+
+
+@pytest.mark.parametrize(
+    ("containers", "overhead", "expected"),
+    [
+        pytest.param([FULL], {}, (2048, 200_000, GIB), id="as-the-sandbox-says"),
+        pytest.param([FULL], OVERHEAD, (2304, 225_000, GIB + (120 << 20)), id="with-overhead"),
+        pytest.param([FULL, resources({"cpu": "1"})], OVERHEAD, (3328, None, None), id="overhead-alone-is-no-limit"),
+        pytest.param([{}], OVERHEAD, (2, None, None), id="BestEffort-has-the-least-shares"),
+    ],
+)
+def test_the_pods_own_cgroup_has_its_overhead(
+    containers: list[dict[str, Any]], overhead: dict[str, str], expected: tuple[int | None, ...]
+) -> None:
+    pod = simulated(containers, overhead=overhead)
+    cgroup = pod.cgroup
+    assert (cgroup.cpu_shares, cgroup.cpu_quota, cgroup.memory_limit) == expected
+    if not overhead:
+        assert cgroup == pod_from(pod.sandbox).resources
+
+
 def test_what_containers_leave_of_the_pods_memory_counts_for_their_oom_scores() -> None:
     node = NodeState(memory_bytes=8 * GIB)
     own = resources({"memory": "4Gi"}, {"memory": "6Gi"})
