@@ -408,7 +408,8 @@ class Daemon:
         self.handler.snapshot = snapshot
 
     def _told(self, node: NodeState) -> NodeState:
-        node = replace(node, no_cdi=why_no_cdi(self.handler.runtime))
+        runtime = self.handler.runtime
+        node = replace(node, no_cdi=why_no_cdi(runtime), no_limit_bytes=runtime.no_limit_bytes)
         if not self._described:
             node = self.groups.told(node)
         return node if self._cluster is None else self._cluster.told(node)

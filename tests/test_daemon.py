@@ -20,12 +20,14 @@ import pytest
 from koordnri.config import Config
 from koordnri.daemon import Daemon
 from koordnri.model import NodeState
-from koordnri.model.annotations import RESOURCE_STATUS
+from koordnri.model.annotations import BATCH_CPU, BATCH_MEMORY, EXTENDED_RESOURCE_SPEC, RESOURCE_STATUS
 from koordnri.model.topology import Topology
 from koordnri.session.identity import Identity
 from koordnri.session.lock import NodeLock
-from koordnri.session.runtime import CRIError, Runtime
+from koordnri.session.runtime import CRIError, Kernel, Runtime
+from koordnri.session.runtime_info import MOST_BYTES
 from koordnri.wire import api_pb2 as api
+from koordnri.wire.versions import Version
 from tests.host.trees import CPU_FILES, CPUSET_FILES, MEMORY_FILES, HostTree
 from tests.session.scripted_runtime import Link
 
@@ -158,17 +160,18 @@ def rewrite(path: Path, text: str) -> None:
     new.replace(path)
 
 
-def run_pod(runtime: Runtime, annotations: dict[str, str] | None = None) -> None:
+def run_pod(runtime: Runtime, annotations: dict[str, str] | None = None, labels: dict[str, str] | None = None) -> None:
     pod = api.PodSandbox(id="p1", name="web", namespace="shop", uid="uid-1", annotations=annotations or {})
+    pod.labels.update(labels or {})
     pod.linux.cgroup_parent = "/kubepods/burstable/poduid-1"
     runtime.run_pod_sandbox(pod)
 
 
-def create(runtime: Runtime, container_id: str = "c1") -> api.LinuxCPU:
+def create(runtime: Runtime, container_id: str = "c1", quota: int = 50_000) -> api.LinuxCPU:
     """A container with a limit of half a CPU; its CPU as it runs."""
     container = api.Container(id=container_id, name="main", pod_sandbox_id="p1")
     cpu = container.linux.resources.cpu
-    cpu.shares.value, cpu.quota.value, cpu.period.value = 512, 50_000, 100_000
+    cpu.shares.value, cpu.quota.value, cpu.period.value = 512, quota, 100_000
     return runtime.create_container("p1", container).spec.linux.resources.cpu
 
 
@@ -222,6 +225,28 @@ def test_a_lock_of_an_earlier_process_does_not_count(start, runtime, tmp_path):
     (tmp_path / "state").mkdir()
     (tmp_path / "state" / "koordnri.lock").write_text("4194304\n")
     start().wait_ready()
+
+
+def test_cri_o_over_crun_takes_what_lifts_a_limit(start, tmp_path, policy):
+    """CRI-O fails kubelet's update over a memory limit of -1, and crun passes over a quota of -1 without its period."""
+    kernel = Kernel(crun=True)
+    crio = Runtime(tmp_path / "nri.sock", Version(0, 11, 0), "cri-o", "1.36.3", kernel=kernel)
+    limits = {"limits": {BATCH_CPU: 250, BATCH_MEMORY: 96 << 20}}
+    batch = {EXTENDED_RESOURCE_SPEC.key: json.dumps({"containers": {"main": limits}})}
+    with crio as runtime:
+        running = start(policy_file=policy)
+        running.wait_ready()
+        run_pod(runtime, batch, {"koordinator.sh/qosClass": "BE"})
+        create(runtime, quota=-1)
+        runtime.start_container("c1")
+        state = runtime.containers["c1"]
+        assert [(level.cpu.quota.value, level.memory.limit.value) for level in state.levels] == [(25_000, 96 << 20)] * 2
+        rewrite(policy, "koordnri-config: {hooks: {memory: {mode: 'off'}, cfs_quota: {mode: 'off'}}}\n")
+        eventually("the policy", lambda: running.daemon.handler.snapshot.policy.hook_mode("memory") == "off")
+
+        runtime.update_container("c1", api.LinuxResources(cpu=api.LinuxCPU(shares={"value": 4})))
+
+        assert [(level.cpu.quota.value, level.memory.limit.value) for level in state.levels] == [(-1, MOST_BYTES)] * 2
 
 
 # -- policy -----------------------------------------------------------------------------------------------------------

@@ -138,6 +138,8 @@ class NodeState:
     """`/dev/infiniband/rdma_cm`, None when the kernel has none"""
     no_cdi: str = ""
     """why no CDI devices are to be asked of the runtime; "" when it injects them, as on a node that is only described"""
+    no_limit_bytes: int = UNLIMITED
+    """what the runtime takes for a memory limit that is none"""
     released: frozenset[str] = frozenset()
     """ids of the pods that `koordnri release` gave back to kubelet; "*" stands for all"""
     problems: tuple[str, ...] = ()

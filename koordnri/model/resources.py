@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from koordnri.model.convert import CFS_PERIOD_US
+
 _NAMES = {
     "cpu_shares": "shares",
     "cpu_quota": "quota",
@@ -26,6 +28,11 @@ class Resources(msgspec.Struct, omit_defaults=True, frozen=True, rename=_NAMES):
     """bytes; -1 unlimited"""
     unified: dict[str, str] | None = None
     """cgroup v2 file → text"""
+
+    @property
+    def period_us(self) -> int:
+        """The CFS period, also where nobody asked for one."""
+        return self.cpu_period or CFS_PERIOD_US
 
     def moved_by(self, asked: Resources) -> Resources:
         """The baseline after kubelet asked for `asked`: what it left out stays.

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from koordnri.host.change import Change
 from koordnri.ledger import Entry
 from koordnri.model import CPUSet, NodeState, Pod, fields
+from koordnri.model.convert import CFS_PERIOD_US
 from koordnri.model.decision import Decision, Setting
 from koordnri.model.difference import baseline_value, through_runtime
 from koordnri.model.fields import Field, split_name
@@ -31,6 +32,8 @@ class Update(NamedTuple):
     container_id: str
     pod_id: str
     settings: tuple[Setting, ...]
+    period_us: int = CFS_PERIOD_US
+    """the container's own, which a quota must not be sent without"""
 
     @property
     def values(self) -> dict[str, int | str]:

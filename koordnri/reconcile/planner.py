@@ -152,7 +152,7 @@ class Planner:
             back = back_to_baseline(directory, names, decision, entry.baseline, node)
             goals += [Goal(entry, n, c, True) for n, c in back.items()]
             if missing := unrecorded(decision, entry.baseline, entry.sent, node, entry.drifted):
-                updates[entry.id] = Update(entry.id, pod.id, tuple(missing))
+                updates[entry.id] = Update(entry.id, pod.id, tuple(missing), entry.baseline.period_us)
         planned = [(entry.id, entry.started) for entry in entries]
         if not there:
             return PodPlan([], updates, decisions, groups, kubelets, containers=planned)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from koordnri.model import NodeState, fields
+from koordnri.model import UNLIMITED, NodeState, fields
 from koordnri.model.decision import Decision, HookError, Setting
 from koordnri.model.fields import Field
 from koordnri.model.routes import RESCTRL, WRITE
+from koordnri.reconcile.plan import Update
 from koordnri.wire import api_pb2 as api
 from koordnri.wire.versions import Feature, Version, has
 
@@ -54,29 +55,40 @@ _PLAIN: dict[Field, Callable[[Resources, Any], None]] = {
 }
 
 
-def put_resources(resources: Resources, settings: Iterable[Setting], node: NodeState) -> None:
-    """Write the settings that LinuxResources carries; those of other messages are passed over."""
+def put_resources(resources: Resources, settings: Iterable[Setting], node: NodeState, period_us: int = 0) -> None:
+    """Write the settings that LinuxResources carries; those of other messages are passed over.
+
+    period_us   of the container; goes with a quota of -1, which crun ignores without. 0: the runtime adds it, or kubelet asks for one
+    """
     for setting in settings:
         if setting.route == WRITE:
             continue
         field = setting.field
         plain = _PLAIN.get(field)
         if plain is not None:
-            plain(resources, setting.value)
+            plain(resources, _as_taken(setting, node))
         elif field.adjust == "unified":
             _put_unified(resources, setting, node)
+    if period_us and resources.cpu.quota.value < 0 and not resources.cpu.HasField("period"):
+        _period(resources, period_us)
+
+
+def _as_taken(setting: Setting, node: NodeState) -> Any:
+    """The value as the runtime takes it."""
+    field, value = setting.field, setting.value
+    return node.no_limit_bytes if field is fields.MEMORY_LIMIT and field.same(value, UNLIMITED) else value
 
 
 def _put_unified(resources: Resources, setting: Setting, node: NodeState) -> None:
     resources.unified[setting.field.file(node.cgroup_version, node.cgroup_files)] = node.unified_text(setting)
 
 
-def encode_update(container_id: str, settings: Iterable[Setting], node: NodeState) -> api.ContainerUpdate:
+def encode_update(update: Update, node: NodeState) -> api.ContainerUpdate:
     """An update of a container that did not ask for one. Its failure is not to cost the event that carries it, nor a registration
     (CRI-O with NRI <= 0.11 would leave us a zombie).
     """
-    message = api.ContainerUpdate(container_id=container_id, ignore_failure=True)
-    put_resources(message.linux.resources, settings, node)
+    message = api.ContainerUpdate(container_id=update.container_id, ignore_failure=True)
+    put_resources(message.linux.resources, update.settings, node, update.period_us)
     return message
 
 
@@ -94,7 +106,7 @@ def put_adjustment(
         field, value = setting.field, setting.value
         plain = _PLAIN.get(field)
         if plain is not None:
-            plain(resources, value)
+            plain(resources, _as_taken(setting, node))
         elif field.adjust == "unified":
             _put_unified(resources, setting, node)
         elif field is fields.ENV:

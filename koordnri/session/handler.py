@@ -16,7 +16,7 @@ from koordnri.chain import Chain, Refused, Snapshot
 from koordnri.cpus.dra import PREFIX as DRA_PREFIX
 from koordnri.cpus.dra import dra_cpus
 from koordnri.ledger import Entry, Ledger
-from koordnri.model import Container, Decision, Event, Pod, fields
+from koordnri.model import UNLIMITED, Container, Decision, Event, Pod, fields
 from koordnri.model.annotations import BLKIO_QOS_KEY
 from koordnri.model.difference import restorations, through_runtime
 from koordnri.model.pod import PodSpec
@@ -142,7 +142,7 @@ class EventHandler(Decider):
         def finish(decision: Decision) -> Message:
             response = api.CreateContainerResponse()
             for other in others:
-                response.update.append(encode_update(other.container_id, other.settings, snapshot.node))
+                response.update.append(encode_update(other, snapshot.node))
             adjust = response.adjust
             adjust.annotations[BASELINE_KEY] = encode_note(
                 Note(baseline, through_runtime(decision.settings.values()), own)
@@ -184,7 +184,7 @@ class EventHandler(Decider):
         def finish(decision: Decision) -> Message:
             response = api.UpdateContainerResponse()
             for other in others:
-                response.update.append(encode_update(other.container_id, other.settings, snapshot.node))
+                response.update.append(encode_update(other, snapshot.node))
             known.let_wait(decision, snapshot.node)
             # Files are not the runtime's; an update that says nothing would take the place of what kubelet asks (koordinator 3129).
             settings = [s for s in decision.settings.values() if s.route == REPLY]
@@ -192,7 +192,8 @@ class EventHandler(Decider):
             if settings:
                 # An update without the id of its container is lost in silence (koordinator 3129).
                 update = response.update.add(container_id=container.id)
-                put_resources(update.linux.resources, settings, snapshot.node)
+                period_us = 0 if asked.cpu_period else container.baseline.period_us
+                put_resources(update.linux.resources, settings, snapshot.node, period_us)
             return response
 
         return self._decide(pod, container, Event.UPDATE, snapshot, finish, known.moved, others)
@@ -267,6 +268,7 @@ class EventHandler(Decider):
                 or not placed
                 or entry.under is not self.snapshot
                 or any(route == WRITE for _, route in entry.sent.values())
+                or _lifts_quota(entry)
             ):
                 self._changed(entry.pod_id)
 
@@ -316,6 +318,12 @@ class EventHandler(Decider):
             return NOTHING_TO_SAY
         event, handler = found
         return Answer(None, handler(message), event)
+
+
+def _lifts_quota(entry: Entry) -> bool:
+    """Whether it was created with a quota of -1, of which crun up to 1.21 makes 1 % of a CPU: its files are to be looked at."""
+    sent = entry.sent.get(fields.CPU_QUOTA.name)
+    return sent is not None and sent[0] == UNLIMITED
 
 
 __all__ = ["SUBSCRIBED", "EventHandler"]

@@ -44,7 +44,7 @@ class Unsolicited:
         """Ids of what was refused. Raises Overran and Failed."""
         node, request = self._node(), api.UpdateContainersRequest()
         for update in updates:
-            message = encode_update(update.container_id, update.settings, node)
+            message = encode_update(update, node)
             message.ignore_failure = False  # else a failure would not be told
             request.update.append(message)
         try:
@@ -76,7 +76,7 @@ class Resync:
     def __call__(self, updates: Sequence[Update], deadline_s: float) -> set[str]:
         """Ids of what the runtime has not stored. Raises Overran and Failed."""
         node = self._node()
-        messages = [encode_update(update.container_id, update.settings, node) for update in updates]
+        messages = [encode_update(update, node) for update in updates]
         ends_at = time.monotonic() + deadline_s
         with contextlib.ExitStack() as stack:
             first = stack.enter_context(contextlib.closing(_Registration(self._socket_path, NAMES[0], messages)))

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from koordnri.model import UNLIMITED
 from koordnri.reconcile.recorder import REPLY, RESYNC, UNSOLICITED
 from koordnri.wire import api_pb2 as api
-from koordnri.wire.versions import CONTAINERD_NAMES, OLDEST, Feature, Version, has, nri_version
+from koordnri.wire.versions import CONTAINERD_NAMES, CRIO_NAMES, OLDEST, Feature, Version, has, nri_version
 
+MOST_BYTES = 0x7FFFFFFFFFFFF000
+"""The largest memory limit of whole pages of 4 KiB; a kernel with larger pages rounds it down to its own."""
 DEFAULT_REQUEST_TIMEOUT_S = 2.0
 """What runtimes use when they do not tell (NRI < 0.7)."""
 
@@ -33,6 +36,11 @@ class RuntimeInfo(NamedTuple):
             nri_version(message.runtime_name, message.runtime_version, message.NRI_version),
             told_s if told_s > 0 else DEFAULT_REQUEST_TIMEOUT_S,
         )
+
+    @property
+    def no_limit_bytes(self) -> int:
+        """What it takes for a memory limit that is none. CRI-O since 1.33.13 fails kubelet's update over a negative one in our answer."""
+        return MOST_BYTES if self.name in CRIO_NAMES else UNLIMITED
 
     @property
     def record_route(self) -> str:

@@ -14,6 +14,7 @@ from koordnri.model import Container, Decision, Event, NodeState, Pod, Setting
 from koordnri.model.annotations import RESOURCE_STATUS
 from koordnri.model.difference import asked_since, changes, restorations
 from koordnri.model.resources import NOTHING, Note
+from koordnri.reconcile.plan import Update
 from koordnri.reconcile.recorder import HANDFUL
 from koordnri.session.answer import Answer
 from koordnri.session.decider import Decider, Inflight
@@ -141,4 +142,5 @@ def _difference(known: Known, node: NodeState, decision: Decision) -> tuple[list
     known.let_wait(decision, node)
     settings = changes(decision, container.stored, node)
     settings += restorations(decision, container.baseline, container.stored, NOTHING, node, known.ours)
-    return settings, encode_update(container.id, settings, node)
+    update = Update(container.id, container.pod_id, tuple(settings), container.baseline.period_us)
+    return settings, encode_update(update, node)

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import msgspec
 
-from koordnri.model import Container, Pod, Resources
+from koordnri.model import UNLIMITED, Container, Pod, Resources
 from koordnri.model.resources import BASELINE_KEY, NOTHING, Note, decode_note
 from koordnri.wire import views_pb2 as views
 
 _INT64 = 1 << 63
+_NO_LIMIT_BYTES = (_INT64 - 1) >> 16 << 16
+"""From here on a memory limit is none, in the words of runtimes that take no negative one: the largest where pages have 64 KiB."""
 
 
 def pod_from(message: views.PodSandbox) -> Pod:
@@ -41,9 +43,13 @@ def resources_from(message: views.LinuxResources) -> Resources:
         cpu.period.value or None,
         cpu.cpus,
         cpu.mems,
-        memory.limit.value or None,
+        _limit(memory.limit.value),
         dict(unified) if unified else None,
     )
+
+
+def _limit(limit: int) -> int | None:
+    return (limit if limit < _NO_LIMIT_BYTES else UNLIMITED) or None
 
 
 def container_from(message: views.Container, note: Note | None = None) -> Container:

@@ -12,7 +12,8 @@ from koordnri.model.fields import ALL, UNLIMITED
 from koordnri.model.resources import NOTHING
 from koordnri.model.routes import ADJUST, REPLY, WRITE
 from koordnri.policy import DEFAULT_POLICY
-from koordnri.session.encode import put_adjustment, put_resources
+from koordnri.reconcile.plan import Update
+from koordnri.session.encode import encode_update, put_adjustment, put_resources
 from koordnri.wire import api_pb2 as api
 from koordnri.wire.versions import OLDEST, Version
 
@@ -31,9 +32,9 @@ def adjusted(*settings: Setting, nri: Version = NEWEST, node: NodeState = NODE) 
     return adjust
 
 
-def updated(*settings: Setting, node: NodeState = NODE) -> api.LinuxResources:
+def updated(*settings: Setting, node: NodeState = NODE, period_us: int = 0) -> api.LinuxResources:
     resources = api.LinuxResources()
-    put_resources(resources, settings, node)
+    put_resources(resources, settings, node, period_us)
     return resources
 
 
@@ -204,3 +205,31 @@ def test_a_whole_decision_sets_nothing_twice():
     assert set(adjust.linux.resources.unified) == {
         "memory.min", "memory.low", "memory.high", "memory.oom.group", "cpu.max.burst", "io.max", "io.weight", "io.latency"
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("none", [UNLIMITED, 0])
+def test_a_memory_limit_that_is_none_is_told_as_the_runtime_takes_it(none: int) -> None:
+    """CRI-O fails kubelet's update over a negative one, and takes 0 for nothing said."""
+    crio = NodeState(no_limit_bytes=0x7FFFFFFFFFFFF000)
+    lifted = setting(fields.MEMORY_LIMIT, none, route=REPLY)
+    for resources in (updated(lifted, node=crio), adjusted(lifted, node=crio).linux.resources):
+        assert resources.memory.limit.value == 0x7FFFFFFFFFFFF000
+    limited = setting(fields.MEMORY_LIMIT, 1 << 30, route=REPLY)
+    assert updated(limited, node=crio) == updated(limited)
+
+
+def test_a_quota_that_is_none_goes_with_its_period() -> None:
+    """crun ignores -1 without one."""
+    lifted = setting(fields.CPU_QUOTA, UNLIMITED, route=REPLY)
+    assert updated(lifted, period_us=10_000) == cpu(quota={"value": -1}, period={"value": 10_000})
+    decided = setting(fields.CPU_PERIOD, 50_000, route=REPLY)
+    assert updated(lifted, decided, period_us=10_000) == cpu(quota={"value": -1}, period={"value": 50_000})
+    assert updated(lifted) == cpu(quota={"value": -1}), "where kubelet asks for a period itself"
+    limited = setting(fields.CPU_QUOTA, 50_000, route=REPLY)
+    assert updated(limited, period_us=10_000) == cpu(quota={"value": 50_000})
+
+
+def test_an_update_of_another_container_has_its_own_period() -> None:
+    update = encode_update(Update("c2", "p1", (setting(fields.CPU_QUOTA, UNLIMITED, route=REPLY),), 20_000), NODE)
+    assert (update.container_id, update.ignore_failure) == ("c2", True)
+    assert update.linux.resources == cpu(quota={"value": -1}, period={"value": 20_000})

@@ -583,7 +583,7 @@ def test_synchronize_changes_what_differs_and_only_that():
     node = Node()
     node.preexisting(node.pod("p1", PINNED), "pinned")
     node.preexisting(node.pod("p2"), "plain")
-    assert node.synchronize() == {"pinned": kubelet(cpus="2-3", quota=-1)}
+    assert node.synchronize() == {"pinned": kubelet(cpus="2-3", quota=-1, period=100_000)}
     assert node.ledger.counts() == (2, 2)
     kept = {"pinned": Note(Resources(512, 50_000, 100_000), PINS)}
     assert node.ledger.moved() == kept, "the only one that we must remember"
@@ -743,7 +743,7 @@ def test_what_was_set_at_the_creation_is_known_though_another_value_was_sent_sin
     node = Node()
     node.create(node.pod(annotations=PINNED))
     node.pod(annotations={RESOURCE_STATUS.key: '{"cpuset": "4"}'})
-    assert node.update(apply=False, memory=1 << 30) == kubelet(cpus="4", quota=-1)
+    assert node.update(apply=False, memory=1 << 30) == kubelet(cpus="4", quota=-1, period=100_000)
     off = node.restarted(ALL_OFF, node.ledger.moved())
     assert off.synchronize() == {"c1": kubelet(cpus="0-7", quota=50_000)}
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from test_handler import Node, kubelet
+from test_handler import NODE, Node, kubelet, policy
 
 from koordnri.model import Pod
 from koordnri.model.annotations import BATCH_MEMORY, EXTENDED_RESOURCE_SPEC, MEMORY_QOS_KEY
 from koordnri.model.routes import ADJUST, REPLY, WRITE
+from koordnri.session.runtime_info import MOST_BYTES
 
 MIB = 1 << 20
 HALF = json.dumps({"throttlingPercent": 50})
@@ -77,5 +79,15 @@ def test_a_limit_that_was_written_goes_with_the_reply(node: Node) -> None:
 def test_synchronize_leaves_the_limits_of_what_was_there_before_us_to_the_reconciler() -> None:
     node = Node()
     node.preexisting(node.pod(qos="BE", annotations=batch(96)))
-    assert node.synchronize() == {"c1": kubelet(quota=-1, shares=2)}
+    assert node.synchronize() == {"c1": kubelet(quota=-1, period=100_000, shares=2)}
     assert sent(node) == both(96, WRITE)
+
+
+def test_what_crio_stores_as_the_largest_limit_is_known_for_none_and_is_not_sent_again(node: Node) -> None:
+    crio, off = replace(NODE, no_limit_bytes=MOST_BYTES), policy(koordnri_config={"hooks": {"memory": {"mode": "off"}}})
+    now = node.restarted(off, node.ledger.moved(), node=crio)
+    lifted = now.synchronize()["c1"]
+    assert (lifted.memory.limit.value, lifted.unified["memory.high"]) == (MOST_BYTES, "max")
+    assert now.synchronize() == {}
+    assert now.restarted(off, now.ledger.moved(), node=crio).synchronize() == {}
+    assert now.ledger.container("c1").baseline.memory_limit is None, "kubelet has asked for none"

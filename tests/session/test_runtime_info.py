@@ -35,3 +35,8 @@ def test_the_nri_version_follows_from_what_is_told(message, nri):
 
 def test_before_configure_the_least_is_assumed():
     assert RuntimeInfo() == RuntimeInfo("", "", OLDEST, 2.0)
+
+
+def test_crio_is_told_no_negative_memory_limit() -> None:
+    assert RuntimeInfo("cri-o", "1.33.13").no_limit_bytes == 0x7FFFFFFFFFFFF000
+    assert RuntimeInfo("containerd", "v2.1.9").no_limit_bytes == -1

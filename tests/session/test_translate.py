@@ -190,3 +190,21 @@ def test_no_annotation_makes_a_baseline_that_no_message_can_carry(text):
         shares=baseline.cpu_shares or 0, quota=baseline.cpu_quota or 0, period=baseline.cpu_period or 0
     )
     message.memory.limit.value = baseline.memory_limit or 0
+
+
+@pytest.mark.parametrize(
+    ("told", "limit"),
+    [
+        (0, None),
+        (-1, -1),
+        (1 << 40, 1 << 40),
+        (0x7FFFFFFFFFFFF000, -1),
+        (0x7FFFFFFFFFFF0000, -1),
+        ((1 << 63) - 1, -1),
+    ],
+)
+def test_a_memory_limit_of_all_there_could_be_is_none(told: int, limit: int | None) -> None:
+    """So we spell it for CRI-O, and it comes back as stored."""
+    message = api.LinuxResources()
+    message.memory.limit.value = told
+    assert resources_from(seen(message, views.LinuxResources)).memory_limit == limit

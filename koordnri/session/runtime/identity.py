@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from koordnri.wire import api_pb2 as api
-from koordnri.wire.versions import CRIO_NAMES, NRI_BY_RUNTIME, TELLS_VERSION, Feature, Version, has
+from koordnri.wire.versions import CRIO_NAMES, NRI_BY_RUNTIME, TELLS_VERSION, Feature, Version, has, parse_version
+
+_CHECKS_MEMORY_LIMIT = Version(1, 33, 13)
 
 
 class RuntimeIdentity(NamedTuple):
@@ -21,6 +23,12 @@ class RuntimeIdentity(NamedTuple):
     def is_crio(self) -> bool:
         """CRI-O fails other calls than containerd does when a plugin fails (nri.md 3.4)."""
         return self.name in CRIO_NAMES
+
+    @property
+    def checks_memory_limit(self) -> bool:
+        """Whether kubelet's update fails when plugins make its memory limit negative, as that of CRI-O does since 1.33.13."""
+        version = parse_version(self.version)
+        return self.is_crio and version is not None and version >= _CHECKS_MEMORY_LIMIT
 
     def configure_request(self, config: str) -> api.ConfigureRequest:
         """What a plugin is told in Configure; old runtimes tell less."""

@@ -172,18 +172,8 @@ def _without(entries: Any, unwanted: Any) -> None:
 
 def apply_update(spec: api.Container, new: api.LinuxResources) -> None:
     """Change the spec of a container that exists, as containerd does: 0 and "" leave alone, classes cannot be changed."""
-    target = spec.linux.resources
-    for name in ("period", "quota", "shares"):
-        if value := getattr(new.cpu, name).value:
-            getattr(target.cpu, name).value = value
-    if new.cpu.cpus:
-        target.cpu.cpus = new.cpu.cpus
-    if new.cpu.mems:
-        target.cpu.mems = new.cpu.mems
-    _memory_limit(target, new)
-    target.hugepage_limits.extend(new.hugepage_limits)
-    for key, value in new.unified.items():
-        target.unified[key] = value
+    _written(spec.linux.resources, new)
+    spec.linux.resources.hugepage_limits.extend(new.hugepage_limits)
 
 
 def check_resources(spec: api.Container, kernel: Kernel) -> None:
@@ -210,3 +200,31 @@ def check_start(spec: api.Container, kernel: Kernel) -> None:
     if group and kernel.resctrl_groups is not None and group not in kernel.resctrl_groups:
         known = ", ".join(sorted(kernel.resctrl_groups)) or "none"
         raise SpecError(f'intelRdt.closID "{group}": no such resctrl group on the node, which has {known}')
+
+
+def levels_of(kernel: Kernel) -> tuple[api.LinuxResources, ...]:
+    """The levels of a container's cgroup, with nothing set yet."""
+    return tuple(api.LinuxResources() for _ in range(2 if kernel.crun and kernel.cgroup_version == 2 else 1))
+
+
+def write_levels(levels: tuple[api.LinuxResources, ...], new: api.LinuxResources, kernel: Kernel) -> None:
+    """What the OCI runtime makes of the resources that it is given. crun passes over a quota of -1 that comes without its period."""
+    taken = api.LinuxResources()
+    taken.CopyFrom(new)
+    if kernel.crun and taken.cpu.quota.value < 0 and not taken.cpu.period.value:
+        taken.cpu.ClearField("quota")
+    for level in levels:
+        _written(level, taken)
+
+
+def _written(target: api.LinuxResources, new: api.LinuxResources) -> None:
+    for name in ("period", "quota", "shares"):
+        if value := getattr(new.cpu, name).value:
+            getattr(target.cpu, name).value = value
+    if new.cpu.cpus:
+        target.cpu.cpus = new.cpu.cpus
+    if new.cpu.mems:
+        target.cpu.mems = new.cpu.mems
+    _memory_limit(target, new)
+    for key, value in new.unified.items():
+        target.unified[key] = value

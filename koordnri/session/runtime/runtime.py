@@ -174,7 +174,9 @@ class Runtime:
                 self.pods[pod.id] = PodState(pod)
             for container in containers:
                 container.state = api.CONTAINER_RUNNING
-                self.containers[container.id] = ContainerState(container.pod_sandbox_id, container, container)
+                state = ContainerState(container.pod_sandbox_id, container, container)
+                self._write_anew(state)
+                self.containers[container.id] = state
 
     def run_pod_sandbox(self, pod: api.PodSandbox) -> PodState:
         """Start a pod. Raises CRIError: the pod is not there then, and plugins have seen it stopped and removed."""
@@ -271,6 +273,7 @@ class Runtime:
                 state.spec.state = api.CONTAINER_STOPPED
                 raise CRIError("StartContainer", f"failed to create containerd task: OCI runtime: {error}") from error
             state.spec.pid = next(self._pids)
+            self._write_anew(state)
             try:
                 self._tell(Event.START_CONTAINER, api.StartContainerRequest, pod, state)
             except EventFailed as error:
@@ -295,6 +298,9 @@ class Runtime:
                 answers.updates(self._plugins, Event.UPDATE_CONTAINER, request, updates)
                 self._apply_others(updates)
                 asked = updates.own.linux.resources if updates.own is not None else request.linux_resources
+                if self.identity.checks_memory_limit and asked.memory.limit.value < 0:
+                    limit = asked.memory.limit.value
+                    raise SpecError(f"invalid memory limit: {limit} bytes (cannot be negative)")
                 self._apply(state, asked)
             except (EventFailed, Conflict, SpecError) as error:
                 raise CRIError("UpdateContainerResources", str(error)) from error
@@ -359,7 +365,13 @@ class Runtime:
         oci.apply_update(spec, resources)
         if state.runs:
             oci.check_resources(spec, self.kernel)
+            # CRI-O passes on what the update names, containerd all that it has stored.
+            oci.write_levels(state.levels, resources if self.identity.is_crio else spec.linux.resources, self.kernel)
         state.spec = spec
+
+    def _write_anew(self, state: ContainerState) -> None:
+        state.levels = oci.levels_of(self.kernel)
+        oci.write_levels(state.levels, state.spec.linux.resources, self.kernel)
 
     def _update_unasked(self, request: api.UpdateContainersRequest) -> None:
         with self._lock:

@@ -39,6 +39,8 @@ class ContainerState:
     """what all plugins together asked for when it was created; also holds the memory policy, which a spec has no place for"""
     owners: dict[str, str] = field(default_factory=dict)
     """"CPUQuota" or "Env NAME" → plugin that set it when the container was created"""
+    levels: tuple[api.LinuxResources, ...] = ()
+    """what the OCI runtime has written into its cgroup; crun on v2 a second time into the level below, which has the processes"""
     known: bool = True
     """False between the runtime's restart and the next Synchronize: containerd delivers no stop and removal of it then"""
 

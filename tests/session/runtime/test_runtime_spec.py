@@ -347,3 +347,53 @@ def test_an_update_of_a_created_container_reaches_only_its_spec(tmp_path: Path) 
 def test_what_is_not_there_is_named(tmp_path: Path, call: Callable[[Runtime], Any], text: str) -> None:
     with pytest.raises(CRIError, match=text):
         call(Runtime(tmp_path / "nri"))
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "fails"),
+    [
+        ("cri-o", "1.33.12", False),
+        ("cri-o", "1.33.13", True),
+        ("cri-o", "1.34.0", True),
+        ("containerd", "2.1.9", False),
+    ],
+)
+def test_a_memory_limit_below_0_in_an_answer_fails_kubelets_update_on_newer_cri_o(
+    name: str, version: str, fails: bool, tmp_path: Path
+) -> None:
+    lifts = api.LinuxResources(memory=api.LinuxMemory(limit={"value": -1}))
+    script = {"UpdateContainer": api.UpdateContainerResponse(update=[update("c1", lifts)])}
+    runtime = Runtime(tmp_path / "nri", runtime_name=name, runtime_version=version)
+    with runtime, ScriptedPlugin(tmp_path / "nri", answers=script):
+        runtime.wait_for_plugin()
+        runtime.preload([pod()], [container()])
+        if fails:
+            with pytest.raises(CRIError, match=r"invalid memory limit: -1 bytes \(cannot be negative\)"):
+                runtime.update_container("c1", quota(50_000))
+        else:
+            runtime.update_container("c1", quota(50_000))
+        script["UpdateContainer"].update[0].linux.resources.memory.limit.value = 0x7FFFFFFFFFFFF000
+        runtime.update_container("c1", quota(60_000))
+
+
+def levels(runtime: Runtime) -> list[int]:
+    return [level.cpu.quota.value for level in runtime.containers["c1"].levels]
+
+
+@pytest.mark.parametrize("name", ["containerd", "cri-o"])
+@pytest.mark.parametrize("crun", [False, True])
+def test_crun_keeps_a_second_level_and_passes_over_a_quota_without_a_period(
+    name: str, crun: bool, tmp_path: Path
+) -> None:
+    """containerd passes on all that it has stored, the period with it; CRI-O what the update names."""
+    limited = api.LinuxResources(cpu=api.LinuxCPU(quota={"value": 50_000}, period={"value": 100_000}))
+    with Runtime(tmp_path / "nri", runtime_name=name, kernel=Kernel(crun=crun)) as runtime:
+        runtime.run_pod_sandbox(pod())
+        runtime.create_container("p1", container(linux=api.LinuxContainer(resources=limited)))
+        runtime.start_container("c1")
+        assert levels(runtime) == [50_000] * (2 if crun else 1)
+        runtime.update_container("c1", quota(-1))
+        assert levels(runtime) == ([50_000, 50_000] if crun and name == "cri-o" else [-1] * (2 if crun else 1))
+        limited.cpu.quota.value = -1
+        runtime.update_container("c1", limited)
+        assert levels(runtime) == [-1] * (2 if crun else 1)
