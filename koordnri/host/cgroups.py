@@ -16,6 +16,9 @@ _COST_FILES = ("io.cost.", "blkio.cost.")
 _V1_EVERYWHERE = "blkio.throttle."
 """Of these the root of its hierarchy has the same files as all cgroups below, and shows them before there are any."""
 
+_CGROUP_ROOTS = ("", "/kubelet")
+"""kubelet's --cgroup-root, as nearly everybody has it, and as kind does."""
+
 SURE_FILES = {
     "cpu": frozenset({"cpu.max", "cpu.weight"}),
     "cpuset": frozenset({"cpuset.cpus", "cpuset.mems"}),
@@ -51,11 +54,12 @@ def read_pods_cpus(files: HostFiles, version: int | None, driver: str) -> CPUSet
     """CPUs that the cgroup of all pods really has: no process below it runs on any other. None when the kernel does not tell, as where
     kubelet has not made the cgroup, or no cpuset controller is on in it.
     """
-    kubepods = class_directory(KubeQoS.GUARANTEED, driver)
-    top = f"{_ROOT}/cpuset/{kubepods}" if version == 1 else f"{_ROOT}/{kubepods}"
     names = ("cpuset.effective_cpus", "cpuset.cpus") if version == 1 else ("cpuset.cpus.effective",)
+    top = f"{_ROOT}/cpuset" if version == 1 else _ROOT
+    directories = [class_directory(KubeQoS.GUARANTEED, driver, root) for root in _CGROUP_ROOTS]
+    files_of = [f"{top}/{directory}/{name}" for directory in directories for name in names]
     # An empty one has no processes yet, and tells nothing.
-    return next((cpus for name in names if (cpus := files.cpus(f"{top}/{name}"))), None)
+    return next((cpus for file in files_of if (cpus := files.cpus(file))), None)
 
 
 def read_root_files(files: HostFiles, version: int | None) -> frozenset[str]:

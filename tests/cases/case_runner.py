@@ -49,9 +49,11 @@ class Explained:
         return next(c for c in self.pods[pod]["containers"] if c["name"] == container)
 
 
-def explained(pods: str | Path, *, node: str | Path | None = None, policy: str | None = None) -> Explained:
-    """Run `explain` on a case; names are of files in data/."""
-    return Explained(run(explain, "-f", path(pods), *files(node, policy), "-o", "json"))
+def explained(
+    pods: str | Path, *, node: str | Path | None = None, policy: str | None = None, command: Any = explain
+) -> Explained:
+    """Run `explain`, or `simulate`, whose shape is the same, on a case; names are of files in data/."""
+    return Explained(run(command, "-f", path(pods), *files(node, policy), "-o", "json"))
 
 
 def run(command: Any, *arguments: str) -> Result:

@@ -59,6 +59,7 @@ def test_the_driver_is_told_by_kubelets_directory_else_by_systemd(
     [
         (2, {"kubepods/cpuset.cpus.effective": "0-1\n", "kubepods/cpuset.cpus": "\n"}, "0-1"),
         (2, {"kubepods.slice/cpuset.cpus.effective": "0-7\n", "cpuset.cpus.effective": "0-15\n"}, "0-7"),
+        (2, {"kubelet/kubepods/cpuset.cpus.effective": "0-1\n"}, "0-1"),
         (2, {"kubepods/cpu.max": "max 100000\n"}, "None"),
         (2, {}, "None"),
         (1, {"cpuset/kubepods/cpuset.effective_cpus": "0-1\n", "cpuset/kubepods/cpuset.cpus": "0-3\n"}, "0-1"),
@@ -74,6 +75,13 @@ def test_the_cpus_of_all_pods_are_those_that_their_cgroup_really_has(
     for path, text in files.items():
         tree.write(f"sys/fs/cgroup/{path}", text)
     assert str(read_node(tmp_path, "n").pods_cpus) == cpus
+
+
+def test_the_cpus_of_all_pods_are_found_under_kinds_cgroup_root(tmp_path: Path) -> None:
+    tree = HostTree(tmp_path).cgroup_v2()
+    tree.write("sys/fs/cgroup/kubelet.slice/kubelet-kubepods.slice/cpuset.cpus.effective", "0-1\n")
+    (tmp_path / "run/systemd/system").mkdir(parents=True)
+    assert str(read_node(tmp_path, "n").pods_cpus) == "0-1"
 
 
 def v2_files(tree: HostTree) -> set[str]:
