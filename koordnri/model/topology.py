@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
-from itertools import groupby
 from operator import attrgetter
 
 from koordnri.model.cpuset import CPUSet
@@ -47,14 +46,16 @@ class Topology:
         for depth in range(1, len(_LEVELS) + 1):
             levels = [attrgetter(level) for level in _LEVELS[:depth]]
             rooms = [Counter(map(level, left)) for level in levels]
-
-            def order(cpu: CPU, levels: list[attrgetter[int]] = levels, rooms: list[Counter[int]] = rooms) -> list[int]:
-                return [n for level, room in zip(levels, rooms, strict=True) for n in (room[level(cpu)], level(cpu))]
-
-            for _, group in groupby(sorted(left, key=order), key=order):
-                cpus = CPUSet(c.cpu for c in group)
+            groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
+            for cpu in left:
+                groups[tuple(level(cpu) for level in levels)].append(cpu.cpu)
+            ordered = sorted(
+                ([n for room, number in zip(rooms, numbers, strict=True) for n in (room[number], number)], cpus)
+                for numbers, cpus in groups.items()
+            )
+            for _, cpus in ordered:
                 if len(taken) + len(cpus) <= count:
-                    taken |= cpus
+                    taken |= CPUSet(cpus)
             left = [c for c in left if c.cpu not in taken]
         return taken
 
