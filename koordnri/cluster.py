@@ -127,6 +127,10 @@ class Cluster:
         """A Warning Event on a pod: something that its owner has to know. Never blocks."""
         self._events.record(pod_target(pod.namespace, pod.name, pod.uid), reason, message)
 
+    def announce_pod(self, pod: Pod, reason: str, message: str) -> None:
+        """The same of something that is as it should be."""
+        self._events.record(pod_target(pod.namespace, pod.name, pod.uid), reason, message, "Normal")
+
     def tell_node(self, reason: str, message: str) -> None:
         """A Warning Event on this Node. Never blocks."""
         self._events.record(node_target(self._node_name), reason, message)

@@ -18,6 +18,7 @@ from koordnri.host import read_node
 from koordnri.host.cgroup_files import PacedFiles
 from koordnri.host.cgroup_watch import CgroupWatch
 from koordnri.host.resctrl_groups import ResctrlTree
+from koordnri.host.running import cpus_now, is_over
 from koordnri.host.spelling import file_names
 from koordnri.host.writer import Writer
 from koordnri.ledger import Ledger
@@ -111,7 +112,6 @@ class Daemon:
             lambda: self.standing.document,
             self._told,
             self.allocator,
-            self.ledger,
             self.log,
             self._publish,
         )
@@ -167,12 +167,15 @@ class Daemon:
             ),
             lambda woken: CgroupWatch(file_names(), woken),
             self._tell_node,
+            lambda: None if self._own_cpus is None else self._own_cpus.before_pass(),
+            lambda: None if self._own_cpus is None else self._own_cpus.after_pass(),
         )
         self._own_cpus: OwnCPUs | None = None
         if not self._described:
             # What would have to be written first, or left by others, are the files of a real node.
             self.handler.catch_up = self.reconciler.catch_up
             self.handler.place = threads.place
+            self.handler.is_over = self._is_over
             self._own_cpus = self.handler.cpus = OwnCPUs(
                 self.allocator,
                 self.ledger,
@@ -183,6 +186,8 @@ class Daemon:
                 self.handler.budget_s,
                 self.log,
                 self._overlay,
+                self._announce_pod,
+                lambda pod, container_id: cpus_now(self._files(), pod, container_id, self.handler.runtime.name),
             )
         self._operator = Operator(
             installed,
@@ -209,7 +214,7 @@ class Daemon:
                 self.log,
                 self.sources.take_configmap,
                 lambda: self._look_at_node(full=False, told=True),
-                self._changed,
+                self._pod_changed,
                 self._spec_told,
                 self._ended,
                 self._die,
@@ -359,6 +364,10 @@ class Daemon:
         elif self._cluster is not None:
             self._cluster.tell_pod(pod, reason, message)
 
+    def _announce_pod(self, pod: Pod, reason: str, message: str) -> None:
+        if self._cluster is not None:
+            self._cluster.announce_pod(pod, reason, message)
+
     def _tell_node(self, reason: str, message: str) -> None:
         if self._cluster is not None:
             self._cluster.tell_node(reason, message)
@@ -405,6 +414,11 @@ class Daemon:
         self._changed(None)
 
     def _publish(self, snapshot: Snapshot) -> None:
+        empty = snapshot.node.empty_pools
+        if empty and empty != self.handler.snapshot.node.empty_pools:
+            problem = next((p for p in snapshot.node.problems if "share pool" in p), "")
+            self.log.warning("share_pool_empty", pools=list(empty), error=problem)
+            self._tell_node("SharePoolEmpty", problem)
         self.handler.snapshot = snapshot
 
     def _told(self, node: NodeState) -> NodeState:
@@ -414,12 +428,27 @@ class Daemon:
             node = self.groups.told(node)
         return node if self._cluster is None else self._cluster.told(node)
 
+    def _is_over(self, pod: Pod) -> bool:
+        over = self._own_cpus is not None and self._own_cpus.is_over(pod)
+        return over or is_over(self._files(), pod, self.handler.runtime.name)
+
+    def _pod_changed(self, pod_id: str) -> None:
+        pod = self.ledger.pod(pod_id)
+        if self._own_cpus is not None and pod is not None:
+            self._own_cpus.pod_changed(pod)
+        self._changed(pod_id)
+
+    def _files(self) -> Writer:
+        """To read with, while the runtime waits: the reconcile thread has a writer of its own."""
+        return Writer(self.config.host_root, self.present.snapshot.node.cgroup_version)
+
     def _spec_told(self, uid: str, spec: PodSpec) -> None:
         if self._own_cpus is not None:
             self._own_cpus.spec_told(uid, spec)
 
     def _ended(self, uid: str) -> None:
-        self.log.debug("pod_ended", uid=uid)
+        if self._own_cpus is not None and self._own_cpus.pod_over(uid):
+            self._changed(None)  # of classes and resctrl groups the pod is no part any more
 
     def _overlay(self, pod: Pod) -> Pod:
         return pod if self._cluster is None else self._cluster.overlay(pod)

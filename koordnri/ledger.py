@@ -6,10 +6,11 @@ Mutable, unlike everything else that a decision reads: one lock, held for micros
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from koordnri.model import KubeQoS, Pod, Resources
+from koordnri.model import Container, KubeQoS, Pod, Resources
 from koordnri.model.decision import Decision
 from koordnri.model.resources import Note
 from koordnri.model.routes import RECORD
@@ -19,10 +20,14 @@ CLASS_IDS = frozenset(f"class:{qos.value}" for qos in KubeQoS) | {ROOT_ID}
 """Under these the QoS classes' own cgroups, and the root of all, keep their notes, as pods do under their ids."""
 
 
+MOST_LEFT = 1000
+"""Stopped sandboxes whose notes are kept for a second one."""
+
+
 class Entry:
     """One container: whose it is, what kubelet asked for, what the runtime was told, what its files hold."""
 
-    __slots__ = ("baseline", "drifted", "files", "id", "name", "pod_id", "sent", "started", "under")
+    __slots__ = ("baseline", "drifted", "ended", "files", "id", "name", "pod_id", "sent", "started", "under")
 
     def __init__(self, id: str, name: str, pod_id: str, baseline: Resources) -> None:
         self.id = id
@@ -38,8 +43,15 @@ class Entry:
         """fields whose file somebody else had written: he may have done so through the runtime, which has his value stored then"""
         self.started = True
         """False between its creation and its start: meanwhile the OCI runtime makes its cgroup, with what we sent"""
+        self.ended = False
+        """whether its process is no more; kubelet may make the container again under another id"""
         self.under: object = None
         """what it was decided under when it was created"""
+
+    @property
+    def container(self) -> Container:
+        """As a decision takes it."""
+        return Container(self.id, self.name, self.pod_id, self.baseline)
 
 
 class Ledger:
@@ -68,6 +80,8 @@ class Ledger:
         self._moved: dict[str, Note] = dict(moved or {})
         self._on_moved = on_moved
         self._written: dict[str, dict[str, Any]] = {i: dict(w) for i, w in (written or {}).items()}
+        self._left: OrderedDict[str, dict[str, Any]] = OrderedDict()
+        """uid of a pod whose sandbox was stopped → its written notes: kubelet may make a second one in the same cgroup"""
 
     # -- pods ---------------------------------------------------------------------------------------------------------
 
@@ -76,10 +90,15 @@ class Ledger:
         return self._pods.get(pod_id)
 
     def remember_pod(self, pod: Pod) -> None:
-        """A pod was started, or was told anew."""
+        """A pod was started, or was told anew. A second sandbox of a pod has the notes of the first: its cgroup is the same."""
         with self._lock:
             self.edits += 1
             self._pods[pod.id] = pod
+            left = self._left.pop(pod.uid, None)
+            if left is not None:
+                self._written.setdefault(pod.id, left)
+        if left is not None:
+            self._on_moved()
 
     def update_pod(self, pod: Pod) -> bool:
         """A pod is told otherwise by somebody else than the runtime. False when it is gone meanwhile."""
@@ -94,8 +113,12 @@ class Ledger:
         """The pod is gone, and with it its containers, of which the runtime may have told nothing."""
         with self._lock:
             self.edits += 1
-            self._pods.pop(pod_id, None)
-            moved = self._written.pop(pod_id, None) is not None
+            pod, written = self._pods.pop(pod_id, None), self._written.pop(pod_id, None)
+            moved = written is not None
+            if pod is not None and pod.uid and written:
+                self._left[pod.uid] = written
+                while len(self._left) > MOST_LEFT:
+                    self._left.popitem(last=False)
             moved |= self._drop(tuple(self._by_pod.get(pod_id, ())))
         if moved:
             self._on_moved()
@@ -149,6 +172,24 @@ class Ledger:
             entry.started, looked_at = True, bool(entry.files)
             entry.files.clear()
         return looked_at
+
+    def ended(self, container_id: str) -> Entry | None:
+        """Its process is no more. The container; None when it is not known."""
+        with self._lock:
+            self.edits += 1
+            if (entry := self._containers.get(container_id)) is not None:
+                entry.ended = True
+            return entry
+
+    def note_own(self, container_id: str, own: str) -> None:
+        """A container that runs has other exclusive CPUs than its annotation says."""
+        with self._lock:
+            entry = self._containers.get(container_id)
+            if entry is None:
+                return
+            note = self._moved.get(container_id) or Note(entry.baseline)
+            self._moved[container_id] = note.owning(own)
+        self._on_moved()
 
     def forget_container(self, container_id: str) -> None:
         """The container was removed."""

@@ -12,7 +12,6 @@ from koordnri.chain import Snapshot
 from koordnri.cpus.allocator import Allocator
 from koordnri.cpus.kubelet_pins import KubeletPins
 from koordnri.host import refresh
-from koordnri.ledger import Ledger
 from koordnri.model import NodeState
 from koordnri.policy import DEFAULT_POLICY, Policy, PolicyDocument, resolve
 
@@ -34,7 +33,6 @@ class Present:
         document: Callable[[], PolicyDocument | None],
         told: Callable[[NodeState], NodeState],
         allocator: Allocator,
-        ledger: Ledger,
         log: Any,
         publish: Callable[[Snapshot], None] = lambda snapshot: None,
     ) -> None:
@@ -46,7 +44,6 @@ class Present:
         self._document = document
         self._told = told
         self.allocator = allocator
-        self._ledger = ledger
         self._log = log
         self._publish = publish
         self._released: frozenset[str] = frozenset()
@@ -83,7 +80,7 @@ class Present:
         snapshot = Snapshot.of(self._policy(document, node), node)
         # After the policy, which may reserve CPUs; what is given is known to nobody else.
         node = self.kubelet.applied(snapshot.node)
-        return snapshot._replace(node=self.allocator.applied(node, self._ledger.pods()))
+        return snapshot._replace(node=self.allocator.applied(node, snapshot.policy.cpuset))
 
     def _policy(self, document: PolicyDocument | None, node: NodeState) -> Policy:
         asked, resolved = (document, node.name, node.labels), self._resolved

@@ -75,7 +75,7 @@ class Node:
 
     @property
     def believed(self) -> dict[str, dict[str, str]]:
-        return {p: dict(of) for p, of in self.daemon.present.up_to_date().node.dra_cpus.items()}
+        return {p.removeprefix("uid-"): dict(of) for p, of in self.daemon.present.up_to_date().node.dra_cpus.items()}
 
     @property
     def pool(self) -> list[str]:

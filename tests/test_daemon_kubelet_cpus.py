@@ -59,6 +59,9 @@ class Node:
         container = api.Container(id=f"c-{name}", name="main", pod_sandbox_id=name, state=api.CONTAINER_RUNNING)
         container.linux.resources.cpu.CopyFrom(cpu(cpus, int(count * 1024), int(count * 100_000)))
         self.pods[name], self.containers[name] = pod, container
+        (self.host / "sys/fs/cgroup" / pod.linux.cgroup_parent.strip("/") / pod.id).mkdir(
+            parents=True
+        )  # its sandbox runs
         self._handle("RunPodSandbox", api.RunPodSandboxRequest(pod=pod))
         reply = self._handle("CreateContainer", api.CreateContainerRequest(pod=pod, container=container))
         apply_adjustment(container, reply.adjust, Kernel())

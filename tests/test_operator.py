@@ -29,9 +29,7 @@ class Asked:
 
     def __init__(self) -> None:
         self.node = node = FakeNode(2, world=lambda world: world._replace(snapshot=self.present.snapshot))
-        self.present = Present(
-            node.state, None, lambda: PROTECTED, lambda state: state, Allocator(), node.ledger, node.log
-        )
+        self.present = Present(node.state, None, lambda: PROTECTED, lambda state: state, Allocator(), node.log)
         for name, request in ("a", "16Mi"), ("b", "32Mi"):
             node.container(node.pod(name, requests={"main": request}), memory_limit=64 * MIB)
         self.present.take()
@@ -110,14 +108,14 @@ def test_a_comparison_knows_the_cpus_that_were_given_and_leaves_them_where_they_
     whole = {"cpu_quota": 200_000, "cpu_shares": 2048}
     pod = node.pod("own", "LSR", "Guaranteed", cpu_quota=200_000)
     node.container(pod, **whole)
-    allocator.give(pod, "main", Resources(**whole), node.state, [])
+    allocator.give(pod, "main", Resources(**whole), node.state)
     asked.present.take()
-    before = allocator.given
+    before = allocator.held
     text = "koordnri-config: {hooks: {memory: {mode: off}, cpuset: {allocate: false}}}"
     found = asked.operator.compare(load_policy(text, "a test"), None)
     moves = {(d.pod, d.container, d.route): (d.before, d.after) for d in found.differences if d.field == "cpu.cpus"}
     assert moves == {("own", "main", "restart"): ("0-1", "0-7")}
-    assert allocator.given is before
+    assert allocator.held is before
 
 
 def test_a_comparison_with_the_policy_in_force_finds_nothing(asked):

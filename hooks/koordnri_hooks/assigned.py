@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from koordnri.model import AnnotationError, ContainerContext, CPUSet, NodeState, Pod
+from koordnri.model import assigned as model
 from koordnri.model.annotations import RESOURCE_STATUS
 from koordnri.model.fields import CPU_CPUS
 
 MOST_VERBATIM = 1000
 """Characters. The kernel refuses some 100 and 6 per CPU that it could have, and with it the container; `0,0,0…` is as long as one likes."""
-_PARSED = "cpuset of " + RESOURCE_STATUS.key
 
 
 def set_assigned(ctx: ContainerContext) -> bool:
@@ -18,7 +18,7 @@ def set_assigned(ctx: ContainerContext) -> bool:
     cpus = assigned_cpus(ctx.pod, ctx.node)
     if not cpus:
         return False
-    offline = _offline(ctx.pod.parsed[_PARSED], ctx.node)
+    offline = _offline(model.assigned_cpus(ctx.pod), ctx.node)
     if not offline:
         ctx.set(CPU_CPUS, cpus, "assigned by the scheduler")
         return True
@@ -44,12 +44,7 @@ def assigned_cpus(pod: Pod, node: NodeState) -> str:
     text = status.cpuset.strip()
     if not text:
         return ""
-    cpus: CPUSet | None = pod.parsed.get(_PARSED)
-    if cpus is None:
-        try:
-            cpus = pod.parsed[_PARSED] = CPUSet.parse(text)
-        except ValueError as error:
-            raise AnnotationError(RESOURCE_STATUS.key, f"cpuset: {error}") from None
+    cpus = model.assigned_cpus(pod)
     offline = _offline(cpus, node)
     if not offline:
         return text if len(text) <= MOST_VERBATIM else str(cpus)

@@ -21,9 +21,9 @@ The pod's own cgroup bounds all of its containers and keeps what kubelet gave it
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Mapping
 
-from koordnri.cpus.wish import wishes_of
 from koordnri.model import (
     AnnotationError,
     ContainerContext,
@@ -40,12 +40,13 @@ from koordnri.model.annotations import BATCH_CPU, RESOURCE_STATUS, ResourceStatu
 from koordnri.model.fields import CPU_CPUS, CPU_MEMS
 from koordnri.model.kubelet_cpus import pinned_by_kubelet
 from koordnri.model.node import Pool
+from koordnri.model.pod import PAUSE_HANDLERS
+from koordnri.model.resource_spec import owners_named, resource_spec
 from koordnri_hooks.assigned import assigned_cpus, set_assigned
 
-_PAUSES = frozenset({"", "runc", "crun", "youki", "nvidia"})
-"""Runtime handlers under which the sandbox is a process that only waits. Under kata it is the virtual machine and under gVisor the
-kernel, with all containers in it; of one with another name nobody knows."""
 _PARSED = "numaNodeResources of " + RESOURCE_STATUS.key
+_NO_POOLS = ("", "no share pools are known for it")
+_NOTHING: Mapping[str, str] = {}
 
 
 class CPUSetHook(Hook):
@@ -62,18 +63,16 @@ class CPUSetHook(Hook):
 
     def decide_pod(self, ctx: PodContext) -> None:
         """The sandbox's CPUs."""
-        if ctx.pod.runtime_handler not in _PAUSES:
+        if ctx.pod.runtime_handler not in PAUSE_HANDLERS:
             handler = ctx.pod.runtime_handler
             ctx.skip(CPU_CPUS, f"sandbox: under runtime handler {handler} all containers may run in it")
             return
-        try:
-            cpus = assigned_cpus(ctx.pod, ctx.node) if RESOURCE_STATUS.key in ctx.pod.annotations else ""
-            cpus, reason = (cpus, "assigned by the scheduler") if cpus else _shared(ctx)
-        except AnnotationError as error:  # told with its containers, and it stays as it is, as they do
-            ctx.skip(CPU_CPUS, f"sandbox: {error}")
-            if ctx.policy.hook_mode(self.name) == "enforce":
-                ctx.decision.undecided |= {CPU_CPUS}
-            return
+        cpus, reason = "", ""
+        if RESOURCE_STATUS.key in ctx.pod.annotations:
+            with contextlib.suppress(AnnotationError):  # told with its containers
+                cpus, reason = assigned_cpus(ctx.pod, ctx.node), "assigned by the scheduler"
+        if not cpus:
+            cpus, reason = _shared(ctx)
         if cpus:
             ctx.set(CPU_CPUS, cpus, f"sandbox: {reason}")
         else:
@@ -82,49 +81,72 @@ class CPUSetHook(Hook):
     def _decide(self, ctx: ContainerContext) -> None:
         pod, node = ctx.pod, ctx.node
         qos = pod.qos
-        if node.dra_cpus and ctx.container.name in node.dra_cpus.get(pod.id, ()):
+        if qos is QoSClass.LSR or qos is QoSClass.LSE:
+            _tell_unreadable_wishes(ctx)
+        if node.dra_cpus and ctx.container.name in node.dra_cpus.get(pod.key, ()):
             ctx.skip(CPU_CPUS, "left to the DRA driver that gave it its CPUs")
             return
         if node.own_cpus and (own := ctx.own_cpus):
             ctx.set(CPU_CPUS, own, "CPUs of its own, given by this node")
             return
-        if qos is QoSClass.LSR or qos is QoSClass.LSE:
-            wishes_of(pod, ctx.baseline)  # the pod's owner is told of a wish that cannot be read
-        if RESOURCE_STATUS.key in pod.annotations and set_assigned(ctx):
+        if RESOURCE_STATUS.key in pod.annotations and _set_assigned(ctx):
             return
         if node.kubelet_cpu_policy == "static" and pinned_by_kubelet(pod, ctx.baseline, node):
             ctx.skip(CPU_CPUS, "left to kubelet, whose static CPU manager gave it CPUs of its own")
             return
         cpus, reason = _shared(ctx)
+        if why := node.no_own_cpus.get(pod.key, _NOTHING).get(ctx.container.name):
+            reason = f"{reason}; no CPUs of its own: {why}"
         if cpus:
             ctx.set(CPU_CPUS, cpus, reason)
         else:
             ctx.skip(CPU_CPUS, reason)
 
 
+def _tell_unreadable_wishes(ctx: ContainerContext) -> None:
+    """An annotation that cannot be read counts as absent; the pod's owner is told."""
+    for read in (resource_spec, owners_named):
+        try:
+            read(ctx.pod)
+        except AnnotationError as error:
+            ctx.error(error)
+
+
+def _set_assigned(ctx: ContainerContext) -> bool:
+    """Decide cpu.cpus by what the scheduler assigned; False when it assigned none, or nobody can read what: such a container shares,
+    for on all CPUs it would run on what is others' alone.
+    """
+    try:
+        return set_assigned(ctx)
+    except AnnotationError as error:
+        ctx.error(error)
+        return False
+
+
 def _shared(ctx: ContainerContext | PodContext) -> tuple[str, str]:
-    """The CPUs of a pod's containers without CPUs of their own, and why; "" when they are left alone. Raises AnnotationError."""
+    """The CPUs of a pod's containers without CPUs of their own, and why; "" when they are left alone."""
     pod, node = ctx.pod, ctx.node
     qos = pod.qos
     if RESOURCE_STATUS.key in pod.annotations:
-        numa = _numa_nodes(pod)
+        numa = _readable_numa_nodes(ctx)
         if numa and (qos is not QoSClass.BE or ctx.policy.cpuset.be_cpu_manager):
             pools = node.be_pools if qos is QoSClass.BE else node.ls_pools
             found = [p for n in numa for p in pools if p.numa == n]
             if ctx.__class__ is ContainerContext and len({p.numa for p in found}) < len(numa):
                 _tell_unknown(ctx, numa)
-            return _joined(found, "pools of the assigned NUMA nodes")
+            if joined := _joined(found, "pools of the assigned NUMA nodes"):
+                return joined
     if qos is QoSClass.SYSTEM and node.system_cpus:
         return node.system_cpus, "the node's system CPUs"
     if qos is QoSClass.LS:
-        return _joined(node.ls_pools, "share pools of LS")
+        return _joined(node.ls_pools, "share pools of LS") or _NO_POOLS
     if pod.kube_qos is KubeQoS.BESTEFFORT and node.pools_are_local and node.be_pools:
-        return _joined(node.be_pools, "share pools of BE, as reckoned by this node")
+        return _joined(node.be_pools, "share pools of BE, as reckoned by this node") or _NO_POOLS
     if pod.kube_qos is KubeQoS.BESTEFFORT:
         return "", "BestEffort containers run on the CPUs of their parent cgroup"
     if node.kubelet_cpu_policy == "static":
         return "", "left to kubelet, whose CPU manager is static"
-    return _joined(node.ls_pools, "share pools of the node")
+    return _joined(node.ls_pools, "share pools of the node") or _NO_POOLS
 
 
 def _tell_unknown(ctx: ContainerContext | PodContext, numa: Iterable[int]) -> None:
@@ -158,9 +180,20 @@ def _bind_memory(ctx: ContainerContext) -> None:
         ctx.set(CPU_MEMS, str(nodes), "memory of the NUMA nodes of its CPUs (memoryBind)")
 
 
-def _joined(pools: Iterable[Pool], reason: str) -> tuple[str, str]:
+def _joined(pools: Iterable[Pool], reason: str) -> tuple[str, str] | None:
+    """(CPUs of all these pools, reason); None when there are none: nothing is ever set to ""."""
     cpus = ",".join([p.cpus for p in pools if p.cpus])
-    return (cpus, reason) if cpus else ("", "no share pools are known for it")
+    return (cpus, reason) if cpus else None
+
+
+def _readable_numa_nodes(ctx: ContainerContext | PodContext) -> tuple[int, ...]:
+    try:
+        return _numa_nodes(ctx.pod)
+    except AnnotationError as error:
+        told = any(e.message == str(error) for e in ctx.decision.errors)
+        if ctx.__class__ is ContainerContext and not told:
+            ctx.error(error)
+        return ()
 
 
 def _numa_nodes(pod: Pod) -> tuple[int, ...]:
@@ -168,8 +201,7 @@ def _numa_nodes(pod: Pod) -> tuple[int, ...]:
     known: tuple[int, ...] | None = pod.parsed.get(_PARSED)
     if known is None:
         status = RESOURCE_STATUS.of(pod)
-        assert status is not None
-        known = pod.parsed[_PARSED] = _read_numa_nodes(status)
+        known = pod.parsed[_PARSED] = () if status is None else _read_numa_nodes(status)
     return known
 
 

@@ -77,12 +77,12 @@ def allocated_ms(turns: int) -> dict[str, float]:
     pods = [Pod(f"p{n}", f"u{n}", "bench", f"p{n}", {QOS_LABEL: "LSR"}, {}, f"/kubepods/pod{n}") for n in range(OWNERS)]
     baseline, costs = Resources(cpu_shares=1024, cpu_quota=100_000, cpu_period=100_000), []
     for pod in pods:
-        allocator.give(pod, "main", baseline, node, pods)
+        allocator.give(pod, "main", baseline, node)
     for _ in range(turns):
-        allocator.forget_pod(pods[-1].id)
+        allocator.forget_pod(pods[-1].key)
         began = time.perf_counter()
-        given = allocator.give(pods[-1], "main", baseline, node, pods)
-        applied = allocator.applied(node, pods)
+        given = allocator.give(pods[-1], "main", baseline, node)
+        applied = allocator.applied(node)
         costs.append((time.perf_counter() - began) * 1e3)
         if given is None or any(CPUSet.parse(pool.cpus) & given.cpus for pool in applied.ls_pools):
             raise BenchError(f"expected a CPU of its own that no share pool has, got {given}")

@@ -70,10 +70,10 @@ def create_pods(
             if not (claimed := dra_cpus(message.env)):
                 continue
             if may_have_claims(pod.spec):
-                allocator.note_dra(message.pod_sandbox_id, message.name, claimed)
+                allocator.note_dra(lives[-1][0].key, message.name, claimed)
             else:
                 why = disbelief(message.name, claimed).removeprefix(f"container {message.name} ")
-                disbelieved[message.pod_sandbox_id, message.name] = why
+                disbelieved[lives[-1][0].key, message.name] = why
     runs = event is Event.SYNC
     creation = create(() if runs else lives, snapshot, allocator, [pod for pod, _ in lives] if runs else ())
     return lives, creation._replace(disbelieved=disbelieved)
@@ -100,7 +100,7 @@ def explain_pod(
                 raise Refused(refusal, _failed(decision, refusal))
             if shortage := creation.shortage(pod, container.name):
                 _failed(decision, shortage)
-            if why := creation.disbelieved.get((pod.id, container.name)):
+            if why := creation.disbelieved.get((pod.key, container.name)):
                 _failed(decision, why)
         except Refused as refused:
             decision = _refused(refused.decision, str(refused))

@@ -20,7 +20,7 @@ from koordnri.daemon import Daemon
 from koordnri.kubelet import SimulatedPod
 from koordnri.model import Container, Decision, Event, NodeState, Pod
 from koordnri.model.decision import HookError
-from koordnri.own_cpus import OwnCPUs
+from koordnri.own_cpus import LACKING, OwnCPUs
 from koordnri.policy import Policy
 from koordnri.session.runtime import CRIError, Kernel, Runtime
 from koordnri.wire import api_pb2 as api
@@ -153,7 +153,7 @@ class _OwnCPUs(OwnCPUs):
     when it is resized.
     """
 
-    def gave(self, container_id: str) -> None:
+    def gave(self, pod: Pod, container_id: str) -> None:
         """See `session.own_cpus`."""
 
 
@@ -165,7 +165,7 @@ def _own_cpus(daemon: Daemon, shortages: list[str]) -> OwnCPUs:
         daemon.reconciler,
         daemon.present,
         lambda: None,
-        lambda pod, reason, message: shortages.append(message),
+        lambda pod, reason, message: shortages.append(message) if reason == LACKING else None,
         daemon.handler.budget_s,
         daemon.log,
     )

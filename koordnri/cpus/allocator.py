@@ -1,217 +1,396 @@
 """CPUs that this node gave to single containers, for clusters where no koord-scheduler assigns them.
 
-Mutable, as the ledger is: changed under a lock, one assignment of a whole new mapping at a time, so that readers take none. What was
-given stays with the container's name until its pod goes, so that a restarted container finds its CPUs again.
+The owner is (pod uid, container name), not a sandbox: a new sandbox of the same pod finds its CPUs again. Life of a holding:
+
+    give       CreateContainer of an owner: it has them from its start; the others leave before
+    resize     kubelet resizes in place: fewer at once, more later (as promoted)
+    promote    it runs and had to share: CPUs are reserved (`coming`), the others leave, then `arrive`
+    spend      its init container has ended: the pod's next containers use the CPUs again
+    forget_pod the pod has ended: all is free
+
+Mutable, as the ledger is: changed under a lock, one assignment of a whole new mapping at a time, so that readers take none.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
-from typing import NamedTuple, cast
+from typing import TypeVar
 
-from koordnri.cpus.choice import Exclusive, Wish, choose
-from koordnri.cpus.pools import Pools, Taken, share_pools
-from koordnri.cpus.wish import EXCLUSIVES, may_wish, wishes_of
-from koordnri.model import AnnotationError, CPUSet, NodeState, Pod, QoSClass
-from koordnri.model.annotations import RESOURCE_STATUS
+from koordnri.cpus.choice import Exclusive, Wish, choose_fewer
+from koordnri.cpus.holding import NO_CPUS, Holding
+from koordnri.cpus.pools import Taken, share_pools
+from koordnri.cpus.room import NotEnough, Room, find
+from koordnri.cpus.wish import Wanted, may_wish, pod_limit, wanted_by
+from koordnri.model import CPUSet, NodeState, Pod, QoSClass
+from koordnri.model.assigned import assigned_or_none
 from koordnri.model.resources import Resources
 from koordnri.policy import Policy
+from koordnri.policy.koordnri_config import CPUSetOptions
+
+MOST_FORMER = 1000
+"""Pods that have ended and whose CPUs are remembered, in case their uid comes with a new sandbox."""
+_DEFAULTS = CPUSetOptions()
+T = TypeVar("T")
+
+Holdings = Mapping[str, Mapping[str, Holding]]
+"""Key of the pod → container name → what it has"""
 
 
-class Given(NamedTuple):
-    """What one container has for itself."""
-
-    cpus: CPUSet
-    exclusive: Exclusive = ""
-    lse: bool = False
-
-    def __str__(self) -> str:
-        """As it is noted with the container: `2-3 PCPULevel`."""
-        return f"{self.cpus} {self.exclusive}".rstrip()
-
-
-class NotEnough(Exception):
-    """There are not so many CPUs left of the kind that is wanted; the message says how many there are."""
-
-    def refusal(self, container: str) -> str:
-        """What the runtime is told where such a container is not to be created."""
-        return f"koordnri: container {container} wants {self}"
-
-    @property
-    def shortage(self) -> str:
-        """What the pod's owner is told of the container where it is created all the same."""
-        return f"shares CPUs, though it wants {self}"
+def why_not_given(pod: Pod, policy: Policy, node: NodeState) -> str:
+    """Why a pod's containers are given no CPUs by us, whatever they want; "" when they may be given some."""
+    if policy.hook_mode("cpuset") != "enforce":
+        return f"the policy has koordnri-config.hooks.cpuset.mode: {policy.hook_mode('cpuset')}"
+    if not policy.cpuset.allocate:
+        return "the policy has koordnri-config.hooks.cpuset.allocate: false"
+    if node.kubelet_cpu_policy == "static":
+        return "kubelet's CPU manager is static, and gives CPUs itself"
+    if (node.ls_pools or node.be_pools) and not node.pools_are_local:
+        return "Koordinator publishes share pools of this node, so koord-scheduler assigns CPUs"
+    if node.pools_awaited:
+        return "the API server has yet to say whether Koordinator publishes share pools of this node"
+    if node.topology is None:
+        return "the node's CPU topology is not known"
+    if pod.namespace in policy.namespaces_left_alone:
+        return f"the policy leaves namespace {pod.namespace} alone"
+    return "its pod was released" if node.released & {"*", pod.id} else ""
 
 
 def may_give(pod: Pod, policy: Policy, node: NodeState) -> bool:
     """Whether a pod's containers are to be given CPUs at all: not where somebody else assigns them, or nobody is to."""
-    if not may_wish(pod) or policy.hook_mode("cpuset") != "enforce" or not policy.cpuset.allocate:
-        return False
-    published = bool(node.ls_pools or node.be_pools) and not node.pools_are_local
-    if published or node.kubelet_cpu_policy == "static" or pod.namespace in policy.namespaces_left_alone:
-        return False
-    return not node.released & {"*", pod.id}
+    return may_wish(pod) and not why_not_given(pod, policy, node)
 
 
 class Allocator:
-    """Keyed by pod id and container name."""
+    """Keyed by `Pod.key` and container name."""
 
     def __init__(self) -> None:
-        self._given: Mapping[str, Mapping[str, Given]] = {}
+        self._held: Holdings = {}
         self._dra: Mapping[str, Mapping[str, CPUSet]] = {}
         """likewise, of CPUs that a DRA driver gave"""
+        self._assigned: Mapping[str, tuple[CPUSet, bool]] = {}
+        """key of a pod → CPUs that a scheduler assigned to it, and whether it is LSE"""
+        self._lacking: Mapping[str, Mapping[str, str]] = {}
+        """key → LSE or LSR container without CPUs of its own → why"""
+        self._former: OrderedDict[str, Mapping[str, Holding]] = OrderedDict()
         self._lock = threading.Lock()
 
+    # -- views --------------------------------------------------------------------------------------------------------
+
     @property
-    def given(self) -> Mapping[str, Mapping[str, Given]]:
-        """Pod id → container name → what it has. Not to be changed."""
-        return self._given
+    def held(self) -> Holdings:
+        """Key of the pod → container name → what it has. Not to be changed."""
+        return self._held
 
-    def give(self, pod: Pod, name: str, baseline: Resources, node: NodeState, pods: Iterable[Pod]) -> Given | None:
-        """CPUs for a container that is about to be created; None when it wants none for itself. What it had before a restart it has.
+    def holding(self, pod: Pod, name: str) -> Holding | None:
+        """What a container has; None when it has nothing."""
+        return self._held.get(pod.key, {}).get(name)
 
-        pods   all that are on the node: what a scheduler assigned to them is not free
-        Raises NotEnough, and AnnotationError for a wish that cannot be read.
-        """
-        if not may_wish(pod) or node.topology is None:
-            return None
-        had = self._given.get(pod.id, {}).get(name)
-        wishes = wishes_of(pod, baseline)
-        if had is not None and wishes and len(list(had.cpus)) == wishes[0].cpus and had.cpus <= node.topology.online:
-            return had
-        if not wishes:
-            return None
-        with self._lock:
-            self._forget(pod.id, name)
-            taken = self._taken(node, pods)
-            free = node.topology.online - taken.own - taken.node
-            others = [(g.cpus, g.exclusive) for of_pod in self._given.values() for g in of_pod.values()]
-            for wish in wishes:
-                cpus = choose(node.topology, free, wish, others)
-                if cpus is not None:
-                    given = Given(cpus, wish.exclusive, pod.qos is QoSClass.LSE)
-                    self._given = {**self._given, pod.id: {**self._given.get(pod.id, {}), name: given}}
-                    return given
-        wanted, which = wishes[0].cpus, f" ({free})" if free else ""
-        raise NotEnough(
-            f"{wanted} {'CPU' if wanted == 1 else 'CPUs'} of its own{_kind(wishes[-1])}: {len(list(free))} of "
-            f"{len(list(node.topology.online))} are free{which}"
-        )
+    @property
+    def lacking(self) -> Mapping[str, Mapping[str, str]]:
+        """Key of the pod → LSE or LSR container that has no CPUs of its own, or fewer than it wants → why. Not to be changed."""
+        return self._lacking
 
     def copy(self) -> Allocator:
         """One that has given the same, to try something on."""
         other = Allocator()
         with self._lock:
-            other._given, other._dra = self._given, self._dra
+            other._held, other._dra, other._assigned = self._held, self._dra, self._assigned
+            other._lacking, other._former = self._lacking, self._former.copy()
         return other
 
-    def take_back(self, pod_id: str) -> None:
+    # -- a container's CPUs -------------------------------------------------------------------------------------------
+
+    def give(
+        self, pod: Pod, name: str, baseline: Resources, node: NodeState, options: CPUSetOptions = _DEFAULTS
+    ) -> Holding | None:
+        """CPUs for a container that is about to be created; None when it wants none. What it had before it was made again, it has.
+
+        Raises NotEnough.
+        """
+        wanted = wanted_by(pod, name, baseline)
+        with self._lock:
+            self._note_lack(pod.key, name, wanted.why_not)
+            if node.topology is None or not wanted.wishes:
+                self._drop(pod.key, name)
+                return None
+            had = self._held.get(pod.key, {}).get(name)
+            if had is not None and len(had.cpus) == wanted.cpus and had.cpus <= _usable(node):
+                self._hold(pod.key, name, had._replace(spent=False, coming=NO_CPUS))
+                return self._held[pod.key][name]
+            self._drop(pod.key, name)
+            try:
+                return self._find(pod, name, wanted, node, options, at_once=True)
+            except NotEnough as error:
+                if had is None or not had.cpus & _usable(node):
+                    raise
+                self._hold(pod.key, name, had._replace(spent=False, coming=NO_CPUS))  # fewer, or some of them offline
+                self._note_lack(pod.key, name, str(error))
+                return self._held[pod.key][name]
+
+    def resize(
+        self, pod: Pod, name: str, baseline: Resources, node: NodeState, options: CPUSetOptions = _DEFAULTS
+    ) -> bool:
+        """kubelet resized a container that runs. What it has too much is free at once; what it lacks is for `promote` to find.
+
+        Whether anything has changed.
+        """
+        wanted = wanted_by(pod, name, baseline)
+        with self._lock:
+            had = self._held.get(pod.key, {}).get(name)
+            self._note_lack(pod.key, name, wanted.why_not)
+            if had is None or len(had.all) <= wanted.cpus or node.topology is None:
+                return had is None and bool(wanted.wishes)
+            if not wanted.wishes:
+                self._drop(pod.key, name)
+                return True
+            kept = choose_fewer(node.topology, had.cpus, wanted.wishes[0]) if len(had.cpus) > wanted.cpus else had.cpus
+            coming = CPUSet(list(had.coming)[: wanted.cpus - len(kept)])
+            self._hold(pod.key, name, had._replace(cpus=kept, coming=coming))
+            return True
+
+    def promote(
+        self, pod: Pod, name: str, baseline: Resources, node: NodeState, options: CPUSetOptions = _DEFAULTS
+    ) -> bool:
+        """Reserve what a container that runs lacks of exclusive CPUs, next to what it has. It gets them by `arrive`.
+
+        Whether something was reserved. Raises NotEnough.
+        """
+        wanted = wanted_by(pod, name, baseline)
+        with self._lock:
+            had = self._held.get(pod.key, {}).get(name)
+            if had is not None and not had.all & _usable(node):
+                self._drop(pod.key, name)  # all of it went offline, or out of the pods' cgroup
+                had = None
+            if not wanted.wishes or node.topology is None or (had is not None and len(had.all) >= wanted.cpus):
+                return False
+            self._find(pod, name, wanted, node, options, at_once=False)
+            return True
+
+    def coming(self) -> list[tuple[str, str]]:
+        """(key, container) for whom CPUs are reserved that the others are still to leave."""
+        return [(key, name) for key, of_pod in self._held.items() for name, h in of_pod.items() if h.coming]
+
+    def arrive(self, owners: Collection[tuple[str, str]]) -> list[tuple[str, str, Holding]]:
+        """The others have left what was reserved for these: now it is theirs. Those that still are there, with what they have."""
+        arrived = []
+        with self._lock:
+            for key, name in owners:
+                had = self._held.get(key, {}).get(name)
+                if had is not None and had.coming:
+                    holding = had._replace(cpus=had.all, coming=NO_CPUS)
+                    self._hold(key, name, holding)
+                    self._note_lack(key, name, "")
+                    arrived.append((key, name, holding))
+        return arrived
+
+    def lack(self, pod: Pod, name: str, why: str) -> bool:
+        """Note why a container has no exclusive CPUs, or fewer than it wants; "" when it lacks none. Whether that is news."""
+        with self._lock:
+            return self._note_lack(pod.key, name, why)
+
+    # -- ends ---------------------------------------------------------------------------------------------------------
+
+    def spend(self, pod: Pod, name: str) -> None:
+        """A container of the pod has ended for good (an init container): the pod's next containers use its CPUs again."""
+        with self._lock:
+            if (had := self._held.get(pod.key, {}).get(name)) is not None:
+                self._hold(pod.key, name, had._replace(spent=True, coming=NO_CPUS))
+
+    def drop_spent(self, pod: Pod) -> bool:
+        """No further container of the pod is to come: what its init containers had is free. Whether there was any."""
+        with self._lock:
+            of_pod = self._held.get(pod.key, {})
+            left = {name: h for name, h in of_pod.items() if not h.spent}
+            if len(left) == len(of_pod):
+                return False
+            self._set_pod(pod.key, left)
+            return True
+
+    def forget_pod(self, key: str) -> bool:
+        """The pod has ended, and all that it had is free. Whether it had any."""
+        with self._lock:
+            had = self._held.get(key)
+            if had:
+                self._former[key] = had
+                self._former.move_to_end(key)
+                while len(self._former) > MOST_FORMER:
+                    self._former.popitem(last=False)
+            found = bool(had) or key in self._dra or key in self._assigned
+            self._held, self._dra = _without(self._held, key), _without(self._dra, key)
+            self._assigned, self._lacking = _without(self._assigned, key), _without(self._lacking, key)
+        return found
+
+    def take_back(self, key: str) -> None:
         """What the pod was given is free, as if its containers had yet to be created."""
         with self._lock:
-            self._given = {p: of for p, of in self._given.items() if p != pod_id}
+            self._held, self._lacking = _without(self._held, key), _without(self._lacking, key)
 
-    def note_dra(self, pod_id: str, name: str, cpus: CPUSet) -> None:
-        """A DRA driver gave these to a container."""
+    def restore(self, held: Holdings) -> None:
+        """Synchronize: these are all there are (see koordnri.cpus.restore)."""
         with self._lock:
-            self._dra = {**self._dra, pod_id: {**self._dra.get(pod_id, {}), name: cpus}}
+            self._held, self._dra, self._assigned, self._lacking = held, {}, {}, {}
 
-    def forget_dra(self, pod_id: str) -> Mapping[str, CPUSet]:
-        """No DRA driver gave a pod anything after all. What was noted of its containers."""
-        with self._lock:
-            noted = self._dra.get(pod_id, {})
-            self._dra = {p: of for p, of in self._dra.items() if p != pod_id}
-        return noted
+    # -- what others gave ---------------------------------------------------------------------------------------------
 
-    def forget_pod(self, pod_id: str) -> bool:
-        """The pod is gone. Whether it had any."""
+    def note_pod(self, pod: Pod) -> bool:
+        """The pod came, or is told anew: what a scheduler assigned to it. Whether that is another set than before."""
+        cpus = assigned_or_none(pod)
+        noted = (cpus, pod.qos is QoSClass.LSE)
         with self._lock:
-            if pod_id not in self._given and pod_id not in self._dra:
+            if self._assigned.get(pod.key, (NO_CPUS, noted[1])) == noted:
                 return False
-            self._given = {p: of for p, of in self._given.items() if p != pod_id}
-            self._dra = {p: of for p, of in self._dra.items() if p != pod_id}
+            if cpus:  # a scheduler assigns CPUs now: what we had given is the others' again
+                self._held, self._lacking = _without(self._held, pod.key), _without(self._lacking, pod.key)
+            self._assigned = {**self._assigned, pod.key: noted} if cpus else _without(self._assigned, pod.key)
         return True
 
-    def restore(self, found: Iterable[tuple[Pod, str, str]]) -> None:
-        """Synchronize: (pod, container, what it has, as noted with it) are all there are. Who claims what another has keeps nothing, nor
-        does a pod of another class: somebody else wrote that note.
-        """
-        given: dict[str, dict[str, Given]] = {}
-        taken = CPUSet()
-        for pod, name, text in sorted(found, key=lambda f: (f[0].id, f[1])):
-            listed, _, exclusive = text.partition(" ")
-            try:
-                cpus = CPUSet.parse(listed)
-            except ValueError:
-                continue
-            if cpus and not cpus & taken and may_wish(pod) and exclusive in ("", *EXCLUSIVES):
-                taken |= cpus
-                wish = cast("Exclusive", exclusive)
-                given.setdefault(pod.id, {})[name] = Given(cpus, wish, pod.qos is QoSClass.LSE)
+    def note_dra(self, key: str, name: str, cpus: CPUSet) -> None:
+        """A DRA driver gave these to a container."""
         with self._lock:
-            self._given, self._dra = given, {}
+            self._dra = {**self._dra, key: {**self._dra.get(key, {}), name: cpus}}
 
-    def applied(self, node: NodeState, pods: Iterable[Pod]) -> NodeState:
+    def forget_dra(self, key: str) -> Mapping[str, CPUSet]:
+        """No DRA driver gave a pod anything after all. What was noted of its containers."""
+        with self._lock:
+            noted = self._dra.get(key, {})
+            self._dra = _without(self._dra, key)
+        return noted
+
+    # -- the node -----------------------------------------------------------------------------------------------------
+
+    def applied(self, node: NodeState, options: CPUSetOptions = _DEFAULTS) -> NodeState:
         """The node with what is given, and with share pools of what is left where Koordinator publishes none. What such a node had
-        before is forgotten. Whose CPU goes offline keeps the others: they are his, and would else be idle.
+        before is forgotten. If one of a container's CPUs goes offline, it keeps the rest.
         """
         topology = node.topology
         if topology is None:
             return node
-        if node.own_cpus or node.dra_cpus:
-            node = replace(node, own_cpus={}, dra_cpus={})
+        if node.own_cpus or node.dra_cpus or node.no_own_cpus:
+            node = replace(node, own_cpus={}, dra_cpus={}, no_own_cpus={})
         if node.pools_are_local:
-            node = replace(node, ls_pools=(), be_pools=(), pools_are_local=False)
-        own = {
-            pod_id: {name: str(left) for name, g in of_pod.items() if (left := g.cpus & topology.online)}
-            for pod_id, of_pod in self._given.items()
-        }
-        dra = {pod_id: {n: str(c) for n, c in of_pod.items()} for pod_id, of_pod in self._dra.items()}
+            node = replace(node, ls_pools=(), be_pools=(), pools_are_local=False, empty_pools=())
+        usable = _usable(node)
+        own: dict[str, Mapping[str, str]] = {}
+        for key, of_pod in self._held.items():
+            if there := {name: str(left) for name, h in of_pod.items() if not h.spent and (left := h.cpus & usable)}:
+                own[key] = there
+        dra = {key: {n: str(c) for n, c in of_pod.items()} for key, of_pod in self._dra.items()}
+        lacking = self._lacking
         if node.ls_pools or node.be_pools:  # published by Koordinator, which knows of its own assignments
-            return replace(node, own_cpus=own, dra_cpus=dra) if own or dra else node
-        pools = share_pools(topology, self._taken(node, pods))
-        if not own and not dra and pools == Pools():
+            return replace(node, own_cpus=own, dra_cpus=dra, no_own_cpus=lacking) if own or dra or lacking else node
+        isolated = NO_CPUS if options.isolated_cpus == "share" else node.isolated_cpus
+        pools = share_pools(topology, self._taken(node), usable, isolated)
+        if not own and not dra and not lacking and not pools.ls and not pools.be and not pools.problems:
             return node
         return replace(
             node,
             own_cpus=own,
             dra_cpus=dra,
+            no_own_cpus=lacking,
             ls_pools=pools.ls,
             be_pools=pools.be,
             pools_are_local=True,
+            empty_pools=pools.empty,
             problems=(*node.problems, *(p for p in pools.problems if p not in node.problems)),
         )
 
-    def _taken(self, node: NodeState, pods: Iterable[Pod]) -> Taken:
+    # -- under the lock -----------------------------------------------------------------------------------------------
+
+    def _find(
+        self, pod: Pod, name: str, wanted: Wanted, node: NodeState, options: CPUSetOptions, *, at_once: bool
+    ) -> Holding:
+        """Choose what is missing, and hold it. Raises NotEnough."""
+        key, of_pod = pod.key, self._held.get(pod.key, {})
+        had = of_pod.get(name, Holding(NO_CPUS))
+        self._check_pod_limit(pod, name, wanted)
+        room = Room.of(node, options, self._taken(node))
+        spent = _union(h.cpus for h in of_pod.values() if h.spent) & _usable(node)
+        former = self._former.get(key, {}).get(name)
+        others = [
+            (h.all, h.exclusive)
+            for k, of in self._held.items()
+            for n, h in of.items()
+            if (k, n) != (key, name) and not h.spent
+        ]
+        wish, cpus = find(room, wanted.wishes, had.all, spent, NO_CPUS if former is None else former.cpus, others)
+        new = cpus - had.all
+        lse = pod.qos is QoSClass.LSE
+        holding = (
+            Holding(had.cpus | new, wish.exclusive, lse)
+            if at_once
+            else Holding(had.cpus, wish.exclusive, lse, had.coming | new)
+        )
+        # What the pod's init containers had is used again.
+        left = {n: h._replace(cpus=h.cpus - new) if h.spent else h for n, h in of_pod.items()}
+        self._set_pod(key, {**{n: h for n, h in left.items() if h.all}, name: holding})
+        if at_once:
+            self._note_lack(key, name, "")
+        return holding
+
+    def _check_pod_limit(self, pod: Pod, name: str, wanted: Wanted) -> None:
+        limit = pod_limit(pod)
+        if limit is None:
+            return
+        held = _union(h.all for n, h in self._held.get(pod.key, {}).items() if n != name and not h.spent)
+        if len(held) + wanted.cpus > limit:
+            have = f", of which its other containers have {len(held)}" if held else ""
+            raise NotEnough(wanted.wishes[0], f"its pod requests {limit} in all{have}")
+
+    def _taken(self, node: NodeState) -> Taken:
         lse, own, dra = CPUSet(), CPUSet(), CPUSet()
         for claimed in self._dra.values():
             for cpus in claimed.values():
                 dra |= cpus
-        for of_pod in self._given.values():
-            for given in of_pod.values():
-                own |= given.cpus
-                if given.lse:
-                    lse |= given.cpus
-        for pod in pods:
-            if RESOURCE_STATUS.key not in pod.annotations:
-                continue
-            try:
-                status = RESOURCE_STATUS.of(pod)
-                cpus = CPUSet() if status is None else CPUSet.parse(status.cpuset)
-            except (AnnotationError, ValueError):
-                continue  # the cpuset hook tells
+        for of_pod in self._held.values():
+            for holding in of_pod.values():
+                cpus = holding.all
+                own |= cpus
+                if holding.lse:
+                    lse |= cpus
+        for cpus, is_lse in self._assigned.values():
             own |= cpus
-            if pod.qos is QoSClass.LSE:
+            if is_lse:
                 lse |= cpus
         system = CPUSet.parse(node.system_cpus) if node.system_exclusive else CPUSet()
-        return Taken(lse, own, node.reserved_cpus | node.kubelet_reserved | node.kubelet_cpus | system | dra)
+        return Taken(lse, own, node.reserved_cpus | node.kubelet_reserved, node.kubelet_cpus | system | dra)
 
-    def _forget(self, pod_id: str, name: str) -> None:
-        if name in self._given.get(pod_id, {}):
-            left = {n: g for n, g in self._given[pod_id].items() if n != name}
-            self._given = {**self._given, pod_id: left}
+    def _hold(self, key: str, name: str, holding: Holding) -> None:
+        self._held = {**self._held, key: {**self._held.get(key, {}), name: holding}}
+
+    def _drop(self, key: str, name: str) -> None:
+        if name in self._held.get(key, {}):
+            self._set_pod(key, {n: h for n, h in self._held[key].items() if n != name})
+
+    def _set_pod(self, key: str, of_pod: Mapping[str, Holding]) -> None:
+        self._held = {**self._held, key: of_pod} if of_pod else _without(self._held, key)
+
+    def _note_lack(self, key: str, name: str, why: str) -> bool:
+        of_pod = self._lacking.get(key, {})
+        if of_pod.get(name, "") == why:
+            return False
+        new = {n: w for n, w in of_pod.items() if n != name} | ({name: why} if why else {})
+        self._lacking = {**self._lacking, key: new} if new else _without(self._lacking, key)
+        return True
 
 
-def _kind(wish: Wish) -> str:
-    return f" ({wish.bind})" if wish.bind else ""
+def _usable(node: NodeState) -> CPUSet:
+    """What containers can run on at all: online, and within the cgroup of all pods."""
+    online = NO_CPUS if node.topology is None else node.topology.online
+    return online if node.pods_cpus is None else online & node.pods_cpus
+
+
+def _without(mapping: Mapping[str, T], key: str) -> Mapping[str, T]:
+    return {k: v for k, v in mapping.items() if k != key} if key in mapping else mapping
+
+
+def _union(sets: Iterable[CPUSet]) -> CPUSet:
+    all_of = NO_CPUS
+    for one in sets:
+        all_of |= one
+    return all_of
+
+
+__all__ = ["Allocator", "Exclusive", "Holding", "Holdings", "NotEnough", "Wish", "may_give", "why_not_given"]

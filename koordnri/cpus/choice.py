@@ -128,3 +128,37 @@ def _count(cpus: Iterable[CPU], of: Callable[[CPU], K]) -> dict[K, int]:
     for cpu in cpus:
         counts[of(cpu)] += 1
     return counts
+
+
+def choose_more(
+    topology: Topology, free: CPUSet, have: CPUSet, wish: Wish, others: Iterable[tuple[CPUSet, Exclusive]] = ()
+) -> CPUSet | None:
+    """CPUs that bring `have` up to `wish.cpus`, as near to it as can be: siblings first, then the same L3 cache, NUMA node, socket.
+
+    The new ones only; None when there are not enough of the kind that is wished.
+    """
+    missing = wish.cpus - len(have)
+    others = list(others)
+    cores = {c.core for c in topology.cpus if c.cpu in have}
+    near = CPUSet(c.cpu for c in topology.cpus if c.core in cores) & free
+    if wish.bind != "SpreadByPCPUs" and near:
+        first = CPUSet(list(near)[:missing])
+        if len(first) == missing:
+            return first if wish.bind != "FullPCPUs" or len(near) == missing else None
+        rest = choose_more(topology, free - first, have | first, wish, others)
+        return None if rest is None else first | rest
+    for place in _PLACES:
+        places = {place(c) for c in topology.cpus if c.cpu in have}
+        here = CPUSet(c.cpu for c in topology.cpus if place(c) in places) & free
+        if len(here) >= missing and (found := choose(topology, here, wish._replace(cpus=missing), others)) is not None:
+            return found
+    return choose(topology, free, wish._replace(cpus=missing), others)
+
+
+def choose_fewer(topology: Topology, have: CPUSet, wish: Wish) -> CPUSet:
+    """Which `wish.cpus` of what a container has it keeps."""
+    kept = choose(topology, have, wish) or choose(topology, have, Wish(wish.cpus))
+    return kept if kept is not None else CPUSet(list(have)[: wish.cpus])
+
+
+_PLACES: tuple[Callable[[CPU], int], ...] = (lambda c: c.l3, lambda c: c.numa, lambda c: c.socket)

@@ -6,12 +6,14 @@ CPUs of their own are given by the daemon's own allocator and rules (koordnri.cp
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import NamedTuple
 
 from koordnri.chain import Snapshot
-from koordnri.cpus.allocator import Allocator, NotEnough, may_give
-from koordnri.model import AnnotationError, Container, Pod
+from koordnri.cpus.allocator import Allocator, NotEnough, may_give, why_not_given
+from koordnri.cpus.wish import may_wish
+from koordnri.model import Container, Pod
 
 
 class Creation(NamedTuple):
@@ -20,21 +22,21 @@ class Creation(NamedTuple):
     snapshot: Snapshot
     """with what was given, and with share pools of what is left"""
     given: Mapping[str, Mapping[str, str]]
-    """pod id → container → CPUs of its own"""
+    """key of the pod → container → CPUs of its own. What an init container has, the containers after it may have, too"""
     lacking: Mapping[tuple[str, str], NotEnough]
-    """(pod id, container) that wants CPUs of its own and gets none → why"""
+    """(key of the pod, container) that wants CPUs of its own and gets none → why"""
     disbelieved: Mapping[tuple[str, str], str] = MappingProxyType({})
-    """(pod id, container) that says to have CPUs by a DRA driver and can have none → why"""
+    """(key of the pod, container) that says to have CPUs by a DRA driver and can have none → why"""
 
     def refusal(self, pod: Pod, container: str) -> str:
         """Why the runtime would be told not to create the container, "" when it would not."""
-        why = self.lacking.get((pod.id, container))
+        why = self.lacking.get((pod.key, container))
         rejected = self.snapshot.policy.cpuset.when_full == "reject"
         return why.refusal(container) if why is not None and rejected else ""
 
     def shortage(self, pod: Pod, container: str) -> str:
         """What the pod's owner would be told of the container when it shares CPUs instead, "" when there is nothing to tell."""
-        why = self.lacking.get((pod.id, container))
+        why = self.lacking.get((pod.key, container))
         shares = self.snapshot.policy.cpuset.when_full == "share"
         return why.shortage if why is not None and shares else ""
 
@@ -51,16 +53,60 @@ def create(
     there       pods that are there from the beginning: what a scheduler assigned to them is not free
     """
     policy, node = snapshot
-    known, lacking = list(there), dict[tuple[str, str], NotEnough]()
+    lacking = dict[tuple[str, str], NotEnough]()
+    given = {key: {name: str(h.cpus) for name, h in of_pod.items()} for key, of_pod in allocator.held.items()}
+    for pod in there:
+        allocator.note_pod(pod)
     for pod, containers in pods:
-        known.append(pod)
-        allocator.take_back(pod.id)
-        for container in containers if may_give(pod, policy, node) else ():
+        allocator.note_pod(pod)
+        allocator.take_back(pod.key)
+        given.pop(pod.key, None)
+        if not may_wish(pod):
+            continue
+        why_not = why_not_given(pod, policy, node)
+        for container in containers:
+            if why_not:
+                allocator.lack(pod, container.name, why_not)
+                continue
             try:
-                allocator.give(pod, container.name, container.baseline, node, known)
-            except AnnotationError:
-                pass  # told by the cpuset hook
+                holding = allocator.give(pod, container.name, container.baseline, node, policy.cpuset)
             except NotEnough as error:
-                lacking[pod.id, container.name] = error
-    given = {pod_id: {name: str(g.cpus) for name, g in of_pod.items()} for pod_id, of_pod in allocator.given.items()}
-    return Creation(snapshot._replace(node=allocator.applied(node, known)), given, lacking)
+                lacking[pod.key, container.name] = error
+                allocator.lack(pod, container.name, str(error))
+                continue
+            if holding is not None:
+                given.setdefault(pod.key, {})[container.name] = str(holding.cpus)
+            if _is_init(pod, container.name):
+                allocator.spend(pod, container.name)
+        allocator.drop_spent(pod)
+    node = allocator.applied(node, policy.cpuset)
+    if given:  # init containers among them, which have ended by now
+        node = replace(node, own_cpus=given)
+    return Creation(snapshot._replace(node=node), given, lacking)
+
+
+def promote(
+    pods: Iterable[tuple[Pod, Sequence[Container]]], snapshot: Snapshot, allocator: Allocator
+) -> dict[tuple[str, str], NotEnough]:
+    """Reserve CPUs for the containers that run and lack some; they get them by `Allocator.arrive`.
+
+    (key of the pod, container) that goes on lacking → why. What no policy lets grow lacks nothing new.
+    """
+    policy, node = snapshot
+    lacking = {}
+    for pod, containers in pods:
+        if not may_give(pod, policy, node):
+            continue
+        for container in containers:
+            if not policy.cpuset.promote and allocator.holding(pod, container.name) is None:
+                continue
+            try:
+                allocator.promote(pod, container.name, container.baseline, node, policy.cpuset)
+            except NotEnough as error:
+                lacking[pod.key, container.name] = error
+    return lacking
+
+
+def _is_init(pod: Pod, name: str) -> bool:
+    spec = None if pod.spec is None else pod.spec.containers.get(name)
+    return spec is not None and spec.init

@@ -53,17 +53,17 @@ class KubeletPins:
         if not pinned and not told:
             return False
         shared = NO_CPUS if pinned or new else cpus_told(told)
-        key = (pod.id, container.name)
+        key = (pod.key, container.name)
         with self._lock:
             if self._pins.get(key, NO_CPUS) == pinned and not shared & self._all:
                 return False
             pins = {k: left for k, cpus in self._pins.items() if k != key and (left := cpus - shared)}
             return self._put({**pins, key: pinned} if pinned else pins)
 
-    def forget_pod(self, pod_id: str) -> bool:
+    def forget_pod(self, pod_key: str) -> bool:
         """The pod is gone. True when that freed CPUs."""
         with self._lock:
-            return self._put({key: cpus for key, cpus in self._pins.items() if key[0] != pod_id})
+            return self._put({key: cpus for key, cpus in self._pins.items() if key[0] != pod_key})
 
     def restore(self, found: Iterable[Found], node: NodeState) -> None:
         """Synchronize: these are all there are. Who has ended has what nobody who lives shares."""
@@ -72,7 +72,7 @@ class KubeletPins:
         shared = NO_CPUS
         for pod, container, is_over in found:
             if pinned := pinned_by_kubelet(pod, container.baseline, node):
-                (ended if is_over else pins)[pod.id, container.name] = pinned
+                (ended if is_over else pins)[pod.key, container.name] = pinned
             elif not is_over:
                 shared |= cpus_told(container.baseline.cpus)
         left = {key: cpus - shared for key, cpus in ended.items() if not cpus <= shared}

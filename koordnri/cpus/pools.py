@@ -1,6 +1,6 @@
 """The share pools of a node, computed from what is taken of it: for clusters where no koord-scheduler publishes them.
 
-    LS pool = online − kubelet's static allocations − reserved − CPUs that pods have for themselves − exclusive system CPUs
+    LS pool = usable − reserved − kubelet's static allocations − CPUs that pods have for themselves − exclusive system CPUs
     BE pool = the same, but of the pods' CPUs only those of LSE are taken: BE may use what an LSR pod leaves idle
 
 per (socket, NUMA node). Where nothing is taken there are no pools: containers then run where kubelet put them. Source: koordlet.md 1.13;
@@ -10,22 +10,32 @@ kubelet's reserved CPUs are taken, too, where koordlet leaves them in.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from koordnri.model.cpuset import CPUSet
 from koordnri.model.node import Pool
 from koordnri.model.topology import Topology
 
+_NONE = CPUSet()
+
 
 class Taken(NamedTuple):
     """What is not for everybody."""
 
-    lse: CPUSet = CPUSet()
+    lse: CPUSet = _NONE
     """CPUs that LSE containers have for themselves"""
-    own: CPUSet = CPUSet()
+    own: CPUSet = _NONE
     """the same of everybody: LSE, LSR and whoever else was given some"""
-    node: CPUSet = CPUSet()
-    """reserved CPUs, exclusive system CPUs, what kubelet's static CPU manager gave away"""
+    reserved: CPUSet = _NONE
+    """reserved CPUs, of the Node or of kubelet's configuration"""
+    node: CPUSet = _NONE
+    """exclusive system CPUs, what kubelet's static CPU manager and DRA drivers gave away"""
+
+    @property
+    def all(self) -> CPUSet:
+        """Everything that is taken."""
+        return self.own | self.reserved | self.node
 
 
 class Pools(NamedTuple):
@@ -34,25 +44,54 @@ class Pools(NamedTuple):
     ls: tuple[Pool, ...] = ()
     be: tuple[Pool, ...] = ()
     problems: tuple[str, ...] = ()
+    empty: tuple[str, ...] = ()
+    """`LS`, `BE`: pools that would be empty, and fell back to CPUs that are taken"""
 
 
-def share_pools(topology: Topology, taken: Taken) -> Pools:
-    """The pools. One that would be empty altogether falls back to what the node itself leaves, then to all CPUs, and says so."""
+def share_pools(topology: Topology, taken: Taken, usable: CPUSet | None = None, kept_out: CPUSet = _NONE) -> Pools:
+    """The pools. One that would be empty falls back to reserved CPUs, to LSR owners' next, to LSE owners' last, and says so.
+
+    usable     what pods may run on at all; None: all that is online
+    kept_out   in no pool, though nobody has it: isolated CPUs
+    """
+    usable = topology.online if usable is None else usable & topology.online
+    lsr = taken.own - taken.lse
+    ls = _Fill(
+        "LS",
+        taken.all & usable,
+        usable - taken.all - kept_out,
+        (taken.reserved - taken.own - taken.node, lsr, taken.lse),
+    )
+    without_lsr = taken.lse | taken.reserved | taken.node
+    be = _Fill(
+        "BE",
+        without_lsr & usable,
+        usable - without_lsr - kept_out,
+        (taken.reserved - taken.lse - taken.node, taken.lse),
+    )
     problems: list[str] = []
-    ls = _pools(topology, taken.own | taken.node, taken.node, "share pool of LS", problems)
-    be = _pools(topology, taken.lse | taken.node, taken.node, "share pool of BE", problems)
-    return Pools(ls, be, tuple(problems))
+    pools = [_pools(topology, fill, usable, problems) for fill in (ls, be)]
+    empty = tuple(fill.name for fill in (ls, be) if fill.taken and not fill.left)
+    return Pools(pools[0], pools[1], tuple(problems), empty)
 
 
-def _pools(topology: Topology, taken: CPUSet, by_node: CPUSet, what: str, problems: list[str]) -> tuple[Pool, ...]:
-    online = topology.online
-    if not taken & online:
+class _Fill(NamedTuple):
+    name: str
+    taken: CPUSet
+    left: CPUSet
+    fallbacks: Sequence[CPUSet]
+
+
+def _pools(topology: Topology, fill: _Fill, usable: CPUSet, problems: list[str]) -> tuple[Pool, ...]:
+    if not fill.taken:
         return ()
-    left = online - taken
+    left = fill.left
     if not left:
-        left = online - by_node or online
-        problems.append(f"the {what} would be empty, since all CPUs are taken; it falls back to {left}")
-        if left == online:
+        left = next((cpus & usable for cpus in fill.fallbacks if cpus & usable), usable)
+        problems.append(
+            f"the share pool of {fill.name} would be empty, since all CPUs are taken; it falls back to {left}"
+        )
+        if left == topology.online:
             return ()
     by_place: dict[tuple[int, int], list[int]] = defaultdict(list)
     for cpu in topology.cpus:

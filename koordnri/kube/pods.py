@@ -17,7 +17,7 @@ from koordnri.kube.objects import Object
 from koordnri.kube.watch import Resource, Watch
 from koordnri.model.pod import ContainerSpec, PodSpec, path_inside
 
-KEPT_DOMAINS = ("koordinator.sh", "koordnri.io")
+KEPT_DOMAINS = ("koordinator.sh", "koordnri.io", "koordnri.sh")
 """Annotations whose prefix is one of these, or a subdomain, are kept. Others are large (last-applied-configuration, service
 meshes') and decide nothing here; a hook that reads others sees them as NRI told them at the pod's creation."""
 

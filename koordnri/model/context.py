@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from koordnri.model import fields
-from koordnri.model.annotations import RESOURCE_STATUS, fault_of
+from koordnri.model.annotations import fault_of
+from koordnri.model.assigned import assigned_or_none
 from koordnri.model.container import Container, Event
 from koordnri.model.cpuset import CPUSet
 from koordnri.model.decision import Decision, Setting
@@ -140,7 +141,7 @@ class ContainerContext(_Context):
     def own_cpus(self) -> str:
         """CPUs that this node gave to the container alone; "" when it has none from us."""
         own = self.node.own_cpus
-        return own[self.pod.id].get(self.container.name, "") if own and self.pod.id in own else ""
+        return own[self.pod.key].get(self.container.name, "") if own and self.pod.key in own else ""
 
     @property
     def cpus_pinned(self) -> bool:
@@ -150,17 +151,9 @@ class ContainerContext(_Context):
             return False
         if self.own_cpus == cpus:
             return True
-        if RESOURCE_STATUS.key not in self.pod.annotations:
+        assigned = assigned_or_none(self.pod)
+        if not assigned:
             return False
-        status = RESOURCE_STATUS.of(self.pod)
-        if status is None or not (text := status.cpuset.strip()):
-            return False
-        if fields.CPU_CPUS.same(text, cpus):
-            return True
-        if self.node.topology is None:
-            return False
-        try:
-            left = CPUSet.parse(text) & self.node.topology.online  # one that is offline, the hook leaves out
-        except ValueError:
-            return False
-        return left == CPUSet.parse(cpus)
+        if self.node.topology is not None:
+            assigned &= self.node.topology.online  # one that is offline, the hook leaves out
+        return bool(assigned) and assigned == CPUSet.parse(cpus)

@@ -105,9 +105,13 @@ class NodeState:
     pools_are_local: bool = False
     """whether the share pools are our own reckoning, as no koord-scheduler publishes them"""
     own_cpus: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """pod id → container → CPUs that this node gave to it alone"""
+    """key of the pod → container → CPUs that this node gave to it alone"""
+    no_own_cpus: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """key of the pod → LSE or LSR container that has no CPUs of its own, or fewer than it wants → why"""
+    empty_pools: tuple[str, ...] = ()
+    """`LS`, `BE`: share pools of our own reckoning that would be empty, and fell back to CPUs that are taken"""
     dra_cpus: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """pod id → container → CPUs that a DRA driver gave to it; nobody else's business"""
+    """key of the pod → container → CPUs that a DRA driver gave to it; nobody else's business"""
     kubelet_cpus: CPUSet = field(default_factory=CPUSet)
     """CPUs that kubelet's static CPU manager gave to single containers"""
     pods_cpus: CPUSet | None = None

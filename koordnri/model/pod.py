@@ -11,6 +11,10 @@ from typing import Any
 from koordnri.model.qos import DEFAULT_CLASS, KubeQoS, QoSClass
 from koordnri.model.resources import NOTHING, Resources
 
+PAUSE_HANDLERS = frozenset({"", "runc", "crun", "youki", "nvidia"})
+"""Runtime handlers under which the sandbox is a process that only waits. Under kata it is the virtual machine and under gVisor the
+kernel, with all containers in it; of one with another name nobody knows."""
+
 
 @dataclass(frozen=True, slots=True)
 class ContainerSpec:
@@ -72,6 +76,11 @@ class Pod:
         self.qos = QoSClass.of(self.labels)
         self.kube_qos = KubeQoS.of_cgroup(self.cgroup_parent)
         self.qos_or_default = self.qos if self.qos is not QoSClass.NONE else DEFAULT_CLASS[self.kube_qos]
+
+    @property
+    def key(self) -> str:
+        """What outlives a sandbox: the uid, of which kubelet may make a second sandbox; the sandbox's id where the runtime tells none."""
+        return self.uid or self.id
 
     def places_of(self, volume: str) -> frozenset[str] | None:
         """Where a volume behind a claim is, as far as containers with it were created: directory or number, see `given`. One, unless it

@@ -87,6 +87,10 @@ class Note(msgspec.Struct, omit_defaults=True, frozen=True):
                 maybe = {n: v for n, v in maybe.items() if n != name} | ({name: older} if older else {})
         return Note(asked, {**self.set, **sent}, self.own, maybe)
 
+    def owning(self, own: str) -> Note:
+        """The note of a container that has these exclusive CPUs from us now."""
+        return Note(self.asked, self.set, own, self.maybe)
+
     def sending(self, values: dict[str, int | str]) -> Note:
         """The note while these are on their way through the runtime."""
         maybe = dict(self.maybe)

@@ -137,6 +137,14 @@ class DaemonCollector(Collector):
         pods, containers = self._sources.ledger.counts()
         yield _gauge("koordnri_pods", "Pods that the runtime told us of", pods)
         yield _gauge("koordnri_containers", "Containers in the ledger", containers)
+        empty = GaugeMetricFamily(
+            "koordnri_share_pool_empty",
+            "1 while a share pool (ls, be) has no CPU left and uses taken ones",
+            labels=["pool"],
+        )
+        for pool in ("LS", "BE"):
+            empty.add_metric([pool.lower()], float(pool in self._sources.handler.snapshot.node.empty_pools))
+        yield empty
         cpus = self._sources.handler.cpus
         yield _counter(
             "koordnri_own_cpus_late",

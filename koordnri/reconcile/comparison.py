@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 
 from koordnri.chain import Chain, Refused, Snapshot
 from koordnri.cpus.allocator import Allocator
-from koordnri.cpus.creation import Creation, create
+from koordnri.cpus.creation import Creation, create, promote
 from koordnri.host.change import Reading, Status
 from koordnri.host.spelling import form
 from koordnri.ledger import CLASS_IDS
@@ -216,9 +216,13 @@ def compare(
     """
     running, known = list(running), {one.pod.id: one for one in above}
     pods = [one.pod for one in running]
+    if given is not None:
+        given = given.copy()
+        for pod in pods:
+            given.note_pod(pod)
     anew_old, anew_new = (_created_anew(running, snapshot, given) for snapshot in (old, new))
     if given is not None:
-        old, new = (snapshot._replace(node=given.applied(snapshot.node, pods)) for snapshot in (old, new))
+        old, new = _applied(given, old), _applied(_promoted(running, new, given), new)
     # Everything under one policy, then under the other: the chain plans anew for each change of policy.
     before = [_decide(chain, one, old, anew_old) for one in running]
     classes_before = {place.id: decision for place, decision in decide_classes(chain, pods, old)}
@@ -248,6 +252,18 @@ def compare(
 def notes_of(snapshot: Snapshot, node: NodeState) -> list[str]:
     """What a policy comes to on a node, where people may not expect it. `node`: what is wrong there without this policy."""
     return [*snapshot.policy.notes, *(p for p in snapshot.node.problems if p not in node.problems)]
+
+
+def _promoted(running: Iterable[Running], snapshot: Snapshot, given: Allocator) -> Allocator:
+    """What those who run and share would be given under a policy."""
+    given = given.copy()
+    promote([(one.pod, one.containers) for one in running], snapshot, given)
+    given.arrive(given.coming())
+    return given
+
+
+def _applied(given: Allocator, snapshot: Snapshot) -> Snapshot:
+    return snapshot._replace(node=given.applied(snapshot.node, snapshot.policy.cpuset))
 
 
 def _created_anew(running: Sequence[Running], snapshot: Snapshot, given: Allocator | None) -> Creation:
@@ -407,7 +423,7 @@ def _of_creation(
 
 def _gets_other_cpus(pod: Pod, old: Creation, new: Creation) -> bool:
     """Whether the policies would give different CPUs to the pod alone, were it created anew."""
-    return old.given.get(pod.id) != new.given.get(pod.id)
+    return old.given.get(pod.key) != new.given.get(pod.key)
 
 
 def _of_own_cpus(running: Running, becomes: _Decided, snapshot: Snapshot, anew: Creation) -> Iterator[Difference]:
@@ -419,7 +435,7 @@ def _of_own_cpus(running: Running, becomes: _Decided, snapshot: Snapshot, anew: 
     # Not of its sandbox, which has what others share, like all others.
     moves = [("", becomes.anew, move) for move in of_pod if move.setting.field is not fields.CPU_CPUS]
     routes = node.routes(Event.SYNC)
-    owners = {**node.own_cpus.get(pod.id, {}), **anew.given.get(pod.id, {})}
+    owners = {**node.own_cpus.get(pod.key, {}), **anew.given.get(pod.key, {})}
     for container, follows, (created, _) in zip(running.containers, becomes.following, becomes.created, strict=True):
         if container.name not in owners:
             continue
@@ -436,7 +452,7 @@ def _short(running: Running, old: Creation, new: Creation) -> Iterator[Remark]:
     """Of those who would be given CPUs of their own under the old policy alone."""
     pod = running.pod
     for container in running.containers:
-        if container.name in old.given.get(pod.id, ()) and (shortage := new.shortage(pod, container.name)):
+        if container.name in old.given.get(pod.key, ()) and (shortage := new.shortage(pod, container.name)):
             yield Remark(pod.namespace, pod.name, container.name, "cpuset", f"{_ANEW}: {shortage}")
 
 

@@ -84,6 +84,7 @@ class Reconciler:
     open_watch makes the watch of cgroup directories, given what to call when there is something to look at; None: sweeps find all
     tell_node  a Warning Event on the Node: reason, message
     cache      brings resctrl groups and the threads in them about; None: nobody does
+    before_pass, after_pass   told around each pass over everything that a change or the sweep asks for
     recorder   brings the runtime's stored spec to agree; None: nobody does
     """
 
@@ -102,6 +103,8 @@ class Reconciler:
         cache: CacheShares | None = None,
         open_watch: Callable[[Callable[[], None]], Watch] | None = None,
         tell_node: Callable[[str, str], None] = lambda reason, message: None,
+        before_pass: Callable[[], None] = lambda: None,
+        after_pass: Callable[[], None] = lambda: None,
         monotonic: Callable[[], float] = time.monotonic,
         debounce_s: float = DEBOUNCE_S,
     ) -> None:
@@ -117,6 +120,8 @@ class Reconciler:
         self._failures = Failures(log, failed)
         self._recorder = recorder
         self._cache = cache
+        self._before_pass = before_pass
+        self._after_pass = after_pass
         self._gone = gone or (lambda pod: ledger.forget_pod(pod.id))
         self._monotonic = monotonic
         self.undone = Undone(log)
@@ -318,6 +323,9 @@ class Reconciler:
         """
         pods = list(pods)
         look = _LOOKS[trigger]
+        everything = trigger in ("change", "sweep")
+        if everything:
+            self._before_pass()
         if above is None:
             above = self._looks_above(trigger, pods)
         if above and self._cache is not None and trigger != "drift":
@@ -381,9 +389,10 @@ class Reconciler:
         if self._recorder is not None:
             looked_at = [entry.id for pod_id in owners for entry in self._ledger.containers_of(pod_id)]
             self._recorder.plan(looked_at, updates)
-        if trigger in ("change", "sweep"):
+        if everything:
             self._planner.forget_gone()
             self._applied = world.snapshot
+            self._after_pass()
         self.stats.passes[trigger] += 1
         self.stats.last_pass_s = self._monotonic() - started
         return done

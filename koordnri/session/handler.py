@@ -43,10 +43,12 @@ MOST_SNAPSHOTS = 2
 """A policy that changes while a creation waits for its pod's files is waited for once more."""
 SUBSCRIBED = (
     events.Event.RUN_POD_SANDBOX,
+    events.Event.STOP_POD_SANDBOX,
     events.Event.REMOVE_POD_SANDBOX,
     events.Event.CREATE_CONTAINER,
     events.Event.START_CONTAINER,
     events.Event.UPDATE_CONTAINER,
+    events.Event.STOP_CONTAINER,
     events.Event.REMOVE_CONTAINER,
 )
 """Every event subscribed to costs the node about 0.1 ms: only those that carry something for us."""
@@ -81,6 +83,8 @@ class EventHandler(Decider):
         """set before the first event, or never"""
         self.never_started = 0
         """containers whose creation was answered and that were removed before they had started"""
+        self.is_over: Callable[[Pod], bool] = lambda pod: False
+        """whether a sandbox in which nothing runs has been stopped; kubelet removes it much later"""
         self._pods = Pods(ledger, specs, overlay)
         self._changed = changed
         self._recorder = recorder
@@ -88,8 +92,12 @@ class EventHandler(Decider):
             "CreateContainer": self._create,
             "UpdateContainer": self._update,
             "RunPodSandbox": lambda data: Answer(None, self._run_pod(views.RunPodSandboxRequest.FromString(data))),
+            "StopContainer": lambda data: Answer(
+                None, self._stop_container(views.StopContainerRequest.FromString(data))
+            ),
+            "StopPodSandbox": lambda data: Answer(None, self._end_pod(views.StopPodSandboxRequest.FromString(data))),
             "RemovePodSandbox": lambda data: Answer(
-                None, self._remove_pod(views.RemovePodSandboxRequest.FromString(data))
+                None, self._end_pod(views.RemovePodSandboxRequest.FromString(data))
             ),
             "RemoveContainer": lambda data: Answer(
                 None, self._remove_container(views.RemoveContainerRequest.FromString(data))
@@ -100,7 +108,8 @@ class EventHandler(Decider):
         self._by_event: dict[int, tuple[str, Callable[[views.StateChangeEvent], Callable[[], None]]]] = {
             int(events.Event.RUN_POD_SANDBOX): ("RunPodSandbox", self._run_pod),
             int(events.Event.START_CONTAINER): ("StartContainer", self._start),
-            int(events.Event.REMOVE_POD_SANDBOX): ("RemovePodSandbox", self._remove_pod),
+            int(events.Event.STOP_POD_SANDBOX): ("StopPodSandbox", self._end_pod),
+            int(events.Event.REMOVE_POD_SANDBOX): ("RemovePodSandbox", self._end_pod),
             int(events.Event.REMOVE_CONTAINER): ("RemoveContainer", self._remove_container),
         }
 
@@ -114,7 +123,7 @@ class EventHandler(Decider):
 
     def synchronize(self, pods: Iterable[views.PodSandbox], containers: Iterable[views.Container]) -> Answer:
         """The reply to Synchronize, whose parts are put together: these are all that run."""
-        return Synchronize(self, self._pods, self.cpus, self._changed).answer(pods, list(containers))
+        return Synchronize(self, self._pods, self.cpus, self._changed, self.is_over).answer(pods, list(containers))
 
     # -- containers ---------------------------------------------------------------------------------------------------
 
@@ -179,6 +188,8 @@ class EventHandler(Decider):
         if self.cpus is not None and snapshot.node.kubelet_cpu_policy == "static":
             self.cpus.kubelet_says(pod, container, asked.cpus, new=False)
             snapshot = self.snapshot
+        if self.cpus is not None and (own := self.cpus.resized(pod, container)) is not None:
+            known, snapshot = known.owning(own), self.snapshot
         others = () if self._recorder is None else self._recorder.for_reply(message.id)
 
         def finish(decision: Decision) -> Message:
@@ -243,7 +254,7 @@ class EventHandler(Decider):
             if event is Event.UPDATE or (container.name in pod.given and BLKIO_QOS_KEY in pod.annotations):
                 self._changed(pod.id)  # of its own cgroup, only now the disk of a volume may be known
             if event is Event.CREATE and self.cpus is not None:
-                self.cpus.gave(container.id)
+                self.cpus.gave(pod, container.id)
             if others and self._recorder is not None:
                 self._recorder.replied(others)
 
@@ -274,17 +285,33 @@ class EventHandler(Decider):
 
         return settle
 
+    def _stop_container(self, message: views.StopContainerRequest) -> Callable[[], None]:
+        container_id = message.container.id
+
+        def settle() -> None:
+            entry = self.ledger.ended(container_id)
+            pod = None if entry is None else self.ledger.pod(entry.pod_id)
+            if entry is not None and pod is not None and self.cpus is not None:
+                self.cpus.container_ended(pod, entry.name)
+
+        return settle
+
     def _remove_container(self, message: views.RemoveContainerRequest | views.StateChangeEvent) -> Callable[[], None]:
         container_id = message.container.id
 
         def settle() -> None:
             entry = self.ledger.container(container_id)
             self.ledger.forget_container(container_id)
-            if entry is not None and not entry.started:
-                self.never_started += 1
-                self.observer.never_started(self.ledger.pod(entry.pod_id), entry)
+            if entry is not None:
+                self._count_unstarted(self.ledger.pod(entry.pod_id), [entry])
 
         return settle
+
+    def _count_unstarted(self, pod: Pod | None, gone: Iterable[Entry]) -> None:
+        for entry in gone:
+            if not entry.started:
+                self.never_started += 1
+                self.observer.never_started(pod, entry)
 
     # -- pods ---------------------------------------------------------------------------------------------------------
 
@@ -299,13 +326,19 @@ class EventHandler(Decider):
 
         return settle
 
-    def _remove_pod(self, message: views.RemovePodSandboxRequest | views.StateChangeEvent) -> Callable[[], None]:
+    def _end_pod(
+        self, message: views.StopPodSandboxRequest | views.RemovePodSandboxRequest | views.StateChangeEvent
+    ) -> Callable[[], None]:
+        """A pod ends when its sandbox is stopped: nothing runs in it any more. kubelet removes it up to days later."""
         pod_id = message.pod.id
 
         def settle() -> None:
             pod = self.ledger.pod(pod_id)
+            if pod is None:
+                return
+            self._count_unstarted(pod, self.ledger.containers_of(pod_id))
             self.ledger.forget_pod(pod_id)
-            if self.cpus is not None and pod is not None:
+            if self.cpus is not None:
                 self.cpus.pod_went(pod)
             self._changed(pod_id)  # what its class has is the sum of what its pods ask
 

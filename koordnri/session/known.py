@@ -49,6 +49,10 @@ class Known(NamedTuple):
             note = note.seen(stored_of_ours(container.stored, node, ours))
         return cls(container, note, own, ours, files)
 
+    def owning(self, own: str) -> Known:
+        """The same, with other exclusive CPUs noted."""
+        return self._replace(note=self.note.owning(own))
+
     def let_wait(self, decision: Decision, node: NodeState) -> None:
         """Leave to the reconciler what the container does not have yet of a memory limit. The runtime would write it at once, and kill
         or throttle where more is in use; the reconciler looks first, and has it recorded afterwards.

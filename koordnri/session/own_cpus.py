@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
+from koordnri.cpus import restore
 from koordnri.cpus.kubelet_pins import Found
 from koordnri.model import Container, CPUSet, Pod
 
@@ -20,6 +21,11 @@ class OwnCPUs(Protocol):
         has them then. Raises chain.Refused.
         """
 
+    def resized(self, pod: Pod, container: Container) -> str | None:
+        """kubelet resizes a container in place, to `container.baseline`. What it has from now on, as noted with it; None when that is as
+        before. The handler's snapshot has it then.
+        """
+
     def claimed(self, pod: Pod, name: str, cpus: CPUSet) -> None:
         """A container's environment says that a DRA driver gave it CPUs. Where that is believed (koordnri.cpus.dra), the handler's
         snapshot has it then.
@@ -30,19 +36,23 @@ class OwnCPUs(Protocol):
         handler's snapshot knows then which CPUs are pinned.
         """
 
-    def gave(self, container_id: str) -> None:
+    def gave(self, pod: Pod, container_id: str) -> None:
         """The runtime has been told: now the others must go."""
 
     def wait_until_clear(self, container_id: str) -> None:
         """Before its first process runs: until the others have left its CPUs, or the chain's budget is used up."""
 
+    def container_ended(self, pod: Pod, name: str) -> None:
+        """A container of a pod that lives has ended; kubelet may make it again."""
+
     def pod_came(self, pod: Pod) -> None:
         """A pod was started; a scheduler may have assigned CPUs to it."""
 
     def pod_went(self, pod: Pod) -> None:
-        """A pod is gone, and what it had is free."""
+        """A sandbox was stopped or removed. Without another one of the same pod, what the pod had is free."""
 
-    def restore(self, found: Iterable[tuple[Pod, str, str]], pinned: Iterable[Found]) -> None:
-        """Synchronize: (pod, container, what is noted with it) of all that have CPUs of their own, and, where kubelet's CPU manager
-        is static, all containers.
+    def restore(self, found: Sequence[tuple[str, restore.Found]], pinned: Iterable[Found]) -> Mapping[str, str]:
+        """Synchronize: (id, container) of all that there are, and, where kubelet's CPU manager is static, the same for its pins.
+
+        Id of a container that lives → what is to be noted with it, "" for nothing.
         """

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
+from koordnri.cpus import restore
 from koordnri.cpus.dra import dra_cpus
 from koordnri.cpus.kubelet_pins import Found
 from koordnri.cpus.wish import may_wish
@@ -44,27 +45,38 @@ class Synchronize:
     """
 
     def __init__(
-        self, decider: Decider, pods: Pods, cpus: OwnCPUs | None, changed: Callable[[str | None], None]
+        self,
+        decider: Decider,
+        pods: Pods,
+        cpus: OwnCPUs | None,
+        changed: Callable[[str | None], None],
+        is_over: Callable[[Pod], bool] = lambda pod: False,
     ) -> None:
         self._decider = decider
         self._pods = pods
         self._cpus = cpus
         self._changed = changed
+        self._is_over = is_over
+        self._own: Mapping[str, str] = {}
+        """container → exclusive CPUs to be noted with it"""
         self._snapshot = decider.snapshot
         self._response = api.SynchronizeResponse()
         self._decided: list[_Decided] = []
         self._unstarted: set[str] = set()
+        self._ended: set[str] = set()
 
     def answer(self, pods: Iterable[views.PodSandbox], containers: Sequence[views.Container]) -> Answer:
         """Decide again, and ask for what differs. `containers` of unknown pods are left alone."""
         decider = self._decider
         deadline_ns = decider.clock() + int(decider.budget_s() * 1e9)
-        known = [self._pods.anew(p) for p in pods]
+        alive = {c.pod_sandbox_id for c in containers if c.state != api.CONTAINER_STOPPED}
+        known = [p for p in map(self._pods.anew, pods) if p.id in alive or not self._is_over(p)]
         by_id = {p.id: p for p in known}
         if self._cpus is not None:
             self._restore_cpus(self._cpus, by_id, containers)
             self._snapshot = decider.snapshot
         self._unstarted = {c.id for c in containers if c.state == api.CONTAINER_CREATED}
+        self._ended = {c.id for c in containers if c.state == api.CONTAINER_STOPPED}
         for message in containers:
             pod = by_id.get(message.pod_sandbox_id)
             if pod is not None and not self._decide(message, pod, deadline_ns):
@@ -73,6 +85,7 @@ class Synchronize:
         return Answer(self._response, partial(self._settle, known, [c.id for c in containers]))
 
     def _restore_cpus(self, cpus: OwnCPUs, pods: Mapping[str, Pod], containers: Iterable[views.Container]) -> None:
+        """Everybody's exclusive CPUs, before anything is decided."""
         found, claims, pinned = [], [], []
         node, ledger = self._decider.snapshot.node, self._decider.ledger
         static = node.kubelet_cpu_policy == "static"
@@ -80,15 +93,16 @@ class Synchronize:
             pod = pods.get(message.pod_sandbox_id)
             if pod is None:
                 continue
+            baseline, note, alive = NOTHING, "", message.state != api.CONTAINER_STOPPED
             if static or may_wish(pod):
                 told = Known.of(message, pod, ledger, node)
-                if told.note.own and may_wish(pod):
-                    found.append((pod, message.name, told.note.own))
                 told.container.baseline = asked_since(told.container.baseline, told.container.stored, node, told.ours)
-                pinned.append(Found(pod, told.container, message.state == api.CONTAINER_STOPPED))
+                baseline, note = told.container.baseline, told.note.own
+                pinned.append(Found(pod, told.container, not alive))
+            found.append((message.id, restore.Found(pod, message.name, baseline, note, None, alive)))
             if claimed := dra_cpus(message.env):
                 claims.append((pod, message.name, claimed))
-        cpus.restore(found, pinned)
+        self._own = cpus.restore(found, pinned)
         for claim in claims:
             cpus.claimed(*claim)
 
@@ -98,6 +112,8 @@ class Synchronize:
         if has_volumes(pod, message.name):
             pod.given[message.name] = given_to(message)
         told = Known.of(message, pod, decider.ledger, decider.snapshot.node)
+        if (own := self._own.get(message.id)) is not None and own != told.note.own:
+            told = told.owning(own)
         container = told.container
         container.baseline = asked_since(container.baseline, container.stored, node, told.ours)
         ctx = decider.chain.context(pod, container, Event.SYNC, self._snapshot)
@@ -112,7 +128,7 @@ class Synchronize:
         elif differs:
             sent = told.stored_of_ours(node)
         # Who never differed has nothing to lose, and needs no place in the state directory.
-        keep = differs or told.own or decider.ledger.moved_baseline(message.id)
+        keep = differs or told.own or told.note.own or decider.ledger.moved_baseline(message.id)
         note = (told.moved(decision) if sent is None else told.unmoved()) if keep else None
         self._decided.append(_Decided(pod, container, decision, note, sent))
         return True
@@ -121,6 +137,7 @@ class Synchronize:
         for pod, container, decision, note, sent in self._decided:
             entry = Entry(container.id, container.name, pod.id, container.baseline)
             entry.started, entry.under = container.id not in self._unstarted, self._snapshot
+            entry.ended = container.id in self._ended
             self._decider.ledger.record(entry, decision, note, sent)
 
     def _settle(self, pods: Sequence[Pod], container_ids: Sequence[str]) -> None:
@@ -129,7 +146,6 @@ class Synchronize:
             for pod in pods:
                 if RESOURCE_STATUS.key in pod.annotations:
                     self._cpus.pod_came(pod)
-                    break
         self._record()
         for decided in self._decided:
             self._decider.observer.decided(decided.pod, decided.container, Event.SYNC, decided.decision)

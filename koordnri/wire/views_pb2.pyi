@@ -575,6 +575,26 @@ class RemoveContainerRequest(_message.Message):
 Global___RemoveContainerRequest: _TypeAlias = RemoveContainerRequest  # noqa: Y015
 
 @_typing.final
+class StopContainerRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTAINER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def container(self) -> Global___Gone: ...
+    def __init__(
+        self,
+        *,
+        container: Global___Gone | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["container", b"container"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container", b"container"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StopContainerRequest: _TypeAlias = StopContainerRequest  # noqa: Y015
+
+@_typing.final
 class RunPodSandboxRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -593,6 +613,26 @@ class RunPodSandboxRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RunPodSandboxRequest: _TypeAlias = RunPodSandboxRequest  # noqa: Y015
+
+@_typing.final
+class StopPodSandboxRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POD_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def pod(self) -> Global___Gone: ...
+    def __init__(
+        self,
+        *,
+        pod: Global___Gone | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["pod", b"pod"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["pod", b"pod"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StopPodSandboxRequest: _TypeAlias = StopPodSandboxRequest  # noqa: Y015
 
 @_typing.final
 class RemovePodSandboxRequest(_message.Message):

@@ -229,7 +229,10 @@ def test_pools_of_a_node_resource_topology_are_described_as_share_pools_and_nobo
     machine = {"topology": {"numaPerSocket": 2, "coresPerNuma": 4, "threadsPerCore": 2}, "sharePools": pools}
     shape = files.json(pod(qos("LSR"), cpu="4", memory="1Gi"), node=[machine])
     cpus = shape["containers"][0]["fields"]["cpu.cpus"]
-    assert (cpus["value"], cpus["reason"]) == ("0-3,8-11,4-7,12-15", "share pools of the node")
+    assert (cpus["value"], cpus["reason"]) == (
+        "0-3,8-11,4-7,12-15",
+        "share pools of the node; no CPUs of its own: Koordinator publishes share pools of this node, so koord-scheduler assigns CPUs",
+    )
 
 
 def test_a_pod_that_is_not_shown_has_its_cpus_all_the_same(files: Files) -> None:
@@ -265,7 +268,8 @@ def test_a_pod_without_claims_is_not_believed_to_have_cpus_from_a_dra_driver(fil
 
 
 def test_that_no_cpus_are_left_for_all_is_told(files: Files) -> None:
-    done = files.run([pod(qos("LSR"), cpu="8")], node=[EIGHT])
+    none_stays = {"koordnri-config": {"hooks": {"cpuset": {"minSharedCPUs": 0}}}}
+    done = files.run([pod(qos("LSR"), cpu="8")], node=[EIGHT], policy=[none_stays])
     assert done.exit_code == 0
     assert (
         "node.yaml: the share pool of LS would be empty, since all CPUs are taken; it falls back to 0-7" in done.stderr

@@ -99,6 +99,8 @@ def test_the_daemon_is_told_of_the_whole_life(simulated: list[dict[str, Any]]) -
     (web,) = [p for p in simulated if p["pod"]["name"] == "web"]
     assert web["events"] == {
         "RUN_POD_SANDBOX": 1,
+        "STOP_CONTAINER": 2,
+        "STOP_POD_SANDBOX": 1,
         "CREATE_CONTAINER": 2,
         "START_CONTAINER": 2,
         "UPDATE_CONTAINER": 2,
@@ -200,7 +202,7 @@ def test_cpus_of_their_own_are_given_as_explain_says_and_who_was_there_before_le
     assert cpus == ["2-3,6-7", "0-1,4-5", "2-3,6-7"]
     assert [pod["containers"][0]["fields"]["cpu.cpus"]["value"] for pod in explained] == cpus
     assert [pod["containers"][0]["fields"]["cpu.cpus"]["value"] for pod in simulated] == cpus
-    message = "shares CPUs, though it wants 6 CPUs of its own: 4 of 8 are free (2-3,6-7)"
+    message = "shares CPUs, though it wants 6 CPUs of its own: 4 of 8 are free (2-3,6-7), of which 2 stay shared (minSharedCPUs)"
     for shapes in simulated, explained:
         assert [e for pod in shapes for e in pod["errors"]] == [
             {"hook": "cpuset", "container": "main", "message": message}
@@ -210,7 +212,7 @@ def test_cpus_of_their_own_are_given_as_explain_says_and_who_was_there_before_le
         "--policy",
         write(tmp_path / "p.yaml", {"koordnri-config": {"hooks": {"cpuset": {"whenFull": "reject"}}}}),
     ]
-    refused = "koordnri: container main wants 6 CPUs of its own: 4 of 8 are free (2-3,6-7)"
+    refused = "koordnri: container main wants 6 CPUs of its own: 4 of 8 are free (2-3,6-7), of which 2 stay shared (minSharedCPUs)"
     done = run("simulate", *files, "-o", "json")
     assert done.returncode == 1
     assert json.loads(done.stdout)[2]["containers"][0]["failed"] == f"CreateContainer: {refused}"

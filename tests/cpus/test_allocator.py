@@ -9,13 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from koordnri.cpus.allocator import Allocator, Given, NotEnough
+from koordnri.cpus import restore
+from koordnri.cpus.allocator import Allocator, Holding, NotEnough
+from koordnri.cpus.choice import Wish
 from koordnri.cpus.dra import dra_cpus
-from koordnri.cpus.wish import RESOURCE_SPEC, wishes_of
-from koordnri.model import AnnotationError, CPUSet, NodeState, Pod, Resources
+from koordnri.cpus.wish import wanted_by
+from koordnri.model import CPUSet, NodeState, Pod, Resources
 from koordnri.model.annotations import RESOURCE_STATUS
 from koordnri.model.node import Pool
+from koordnri.model.resource_spec import RESOURCE_SPEC
 from koordnri.model.topology import Topology
+from koordnri.policy.koordnri_config import CPUSetOptions
 from tests.examples import examples
 
 NODE = NodeState(topology=Topology.regular(1, 2, 4, 2))
@@ -32,10 +36,15 @@ def pod(name: str, qos: str = "LSR", annotations: dict[str, str] | None = None) 
     )
 
 
+ALL_MAY_GO = CPUSetOptions(min_shared_cpus=0)
+
+
 def give(
     allocator: Allocator, name: str, cpus: int = 2, qos: str = "LSR", node: NodeState = NODE, pods: tuple[Pod, ...] = ()
 ) -> str:
-    given = allocator.give(pod(name, qos), "main", whole(cpus), node, pods)
+    for one in pods:
+        allocator.note_pod(one)
+    given = allocator.give(pod(name, qos), "main", whole(cpus), node, ALL_MAY_GO)
     return "" if given is None else str(given.cpus)
 
 
@@ -62,12 +71,14 @@ def spec(**policies: str) -> dict[str, str]:
     ],
 )
 def test_who_has_a_whole_number_of_cpus_and_asks_for_as_many_wants_them_alone(qos, asked, wants):
-    wishes = wishes_of(pod("p", qos), asked)
-    assert [w.cpus for w in wishes[:1]] == ([wants] if wants else [])
+    wanted = wanted_by(pod("p", qos), "main", asked)
+    assert wanted.cpus == wants
+    assert bool(wanted.why_not) == (not wants and qos in ("LSR", "LSE"))
 
 
 def test_whom_the_scheduler_has_assigned_cpus_wants_none_of_ours():
-    assert wishes_of(pod("p", annotations={RESOURCE_STATUS.key: '{"cpuset": "1"}'}), whole(1)) == []
+    one = pod("p", annotations={RESOURCE_STATUS.key: '{"cpuset": "1"}'})
+    assert wanted_by(one, "main", whole(1)).wishes == ()
 
 
 @pytest.mark.parametrize(
@@ -84,13 +95,13 @@ def test_whom_the_scheduler_has_assigned_cpus_wants_none_of_ours():
     ],
 )
 def test_what_is_preferred_is_given_up_before_what_is_required(policies, wishes):
-    assert [(w.bind, w.exclusive) for w in wishes_of(pod("p", annotations=spec(**policies)), whole(2))] == wishes
+    found = wanted_by(pod("p", annotations=spec(**policies)), "main", whole(2)).wishes
+    assert [(w.bind, w.exclusive) for w in found] == wishes
 
 
 @pytest.mark.parametrize("text", ['{"preferredCPUBindPolicy": "Both"}', "{", "[]", '{"preferredCPUBindPolicy": 5}'])
-def test_a_wish_that_cannot_be_read_is_the_pods_fault(text):
-    with pytest.raises(AnnotationError, match="resource-spec"):
-        wishes_of(pod("p", annotations={RESOURCE_SPEC.key: text}), whole(2))
+def test_a_wish_that_cannot_be_read_counts_as_none(text):
+    assert wanted_by(pod("p", annotations={RESOURCE_SPEC.key: text}), "main", whole(2)).wishes == (Wish(2),)
 
 
 # -- giving -----------------------------------------------------------------------------------------------------------
@@ -99,8 +110,8 @@ def test_a_wish_that_cannot_be_read_is_the_pods_fault(text):
 def test_nobody_gets_what_another_has_and_a_restarted_container_gets_its_own_again():
     allocator = Allocator()
     assert [give(allocator, name) for name in ("a", "b", "c", "a")] == ["0,8", "1,9", "2,10", "0,8"]
-    assert allocator.forget_pod("b")
-    assert not allocator.forget_pod("b")
+    assert allocator.forget_pod("uid-b")
+    assert not allocator.forget_pod("uid-b")
     assert give(allocator, "d") == "1,9", "the gap"
 
 
@@ -129,7 +140,7 @@ def test_when_there_are_not_enough_it_says_how_many_there_are_and_takes_nothing(
     give(allocator, "a", 14)
     with pytest.raises(NotEnough, match=r"4 CPUs of its own: 2 of 16 are free \(7,15\)"):
         give(allocator, "b", 4)
-    assert list(allocator.given) == ["a"]
+    assert list(allocator.held) == ["uid-a"]
 
 
 def test_that_none_is_left_for_one_is_said_in_words():
@@ -151,17 +162,17 @@ def pools(*of: Pool) -> list[str]:
 
 
 def test_while_nothing_is_taken_there_are_no_pools():
-    assert Allocator().applied(NODE, ()) is NODE
+    assert Allocator().applied(NODE) is NODE
 
 
 def test_ls_loses_what_is_given_and_be_only_what_lse_has():
     allocator = Allocator()
     give(allocator, "r")
-    node = allocator.applied(NODE, ())
+    node = allocator.applied(NODE)
     assert (pools(*node.ls_pools), pools(*node.be_pools), node.pools_are_local) == (["1-3,9-11", "4-7,12-15"], [], True)
-    assert node.own_cpus == {"r": {"main": "0,8"}}
+    assert node.own_cpus == {"uid-r": {"main": "0,8"}}
     give(allocator, "e", qos="LSE")
-    node = allocator.applied(NODE, ())
+    node = allocator.applied(NODE)
     assert pools(*node.ls_pools) == ["2-3,10-11", "4-7,12-15"]
     assert pools(*node.be_pools) == ["0,2-3,8,10-11", "4-7,12-15"]
 
@@ -170,30 +181,30 @@ def test_pools_that_koordinator_publishes_stand():
     published = NodeState(topology=NODE.topology, ls_pools=(Pool(0, 0, "0-15"),))
     allocator = Allocator()
     give(allocator, "a")
-    node = allocator.applied(published, ())
+    node = allocator.applied(published)
     assert (node.ls_pools, node.pools_are_local) == (published.ls_pools, False)
 
 
 def test_a_pool_that_would_be_empty_falls_back_and_says_so():
     allocator = Allocator()
     give(allocator, "a", 16)
-    node = allocator.applied(NODE, ())
+    node = allocator.applied(NODE)
     assert node.ls_pools == ()
     assert any("share pool of LS would be empty" in problem for problem in node.problems)
     reserved = NodeState(topology=NODE.topology, reserved_cpus=CPUSet([0]))
     allocator = Allocator()
     give(allocator, "a", 15, node=reserved)
-    assert pools(*allocator.applied(reserved, ()).ls_pools) == ["1-3,8-11", "4-7,12-15"]
+    assert pools(*allocator.applied(reserved).ls_pools) == ["0"], "what is reserved first"
 
 
 def test_of_cpus_that_went_offline_the_others_stay_its_own_until_it_is_made_anew():
     allocator = Allocator()
     give(allocator, "a")
     smaller = NodeState(topology=Topology.of([c for c in NODE.topology.cpus if c.cpu != 8]))
-    assert allocator.applied(smaller, ()).own_cpus == {"a": {"main": "0"}}
+    assert allocator.applied(smaller).own_cpus == {"uid-a": {"main": "0"}}
     gone = NodeState(topology=Topology.of([c for c in NODE.topology.cpus if c.cpu not in (0, 8)]))
-    assert allocator.applied(gone, ()).own_cpus == {"a": {}}
-    assert allocator.applied(NODE, ()).own_cpus == {"a": {"main": "0,8"}}, "it is back"
+    assert allocator.applied(gone).own_cpus == {}
+    assert allocator.applied(NODE).own_cpus == {"uid-a": {"main": "0,8"}}, "it is back"
     assert give(allocator, "a", node=smaller) == "1,9"
 
 
@@ -201,20 +212,22 @@ def test_of_cpus_that_went_offline_the_others_stay_its_own_until_it_is_made_anew
 
 
 def test_notes_of_others_making_are_not_believed():
-    allocator = Allocator()
-    found = [
-        (pod("a"), "main", "0-1"),
-        (pod("b"), "main", "1-2"),  # 1 is a's
-        (pod("c", "LS"), "main", "4"),
-        (pod("d"), "main", "x"),
-        (pod("e"), "main", ""),
-        (pod("f"), "main", "5 Whatever"),
-        (pod("g"), "main", "6 PCPULevel"),
+    notes = [
+        (pod("a"), 2, "0-1"),
+        (pod("b"), 2, "1-2"),  # 1 is a's
+        (pod("c", "LS"), 1, "4"),
+        (pod("d"), 1, "x"),
+        (pod("e"), 1, ""),
+        (pod("f"), 1, "5 Whatever"),
+        (pod("g"), 1, "6 PCPULevel"),
+        (pod("h"), 1, "7-8"),  # more than it wants
     ]
-    allocator.restore(found)
-    assert {p: {n: str(g) for n, g in of.items()} for p, of in allocator.given.items()} == {
-        "a": {"main": "0-1"},
-        "g": {"main": "6 PCPULevel"},
+    found = [restore.Found(one, "main", whole(cpus), note, None, True) for one, cpus, note in notes]
+    held = restore.holdings(found, NODE)
+    assert {key: {n: str(h) for n, h in of.items()} for key, of in held.items()} == {
+        "uid-a": {"main": "0-1"},
+        "uid-g": {"main": "6 PCPULevel"},
+        "uid-h": {"main": "8"},
     }
 
 
@@ -241,19 +254,23 @@ def test_no_cpu_is_given_twice_nothing_is_lost_and_a_restart_changes_nothing(act
                 give(allocator, name, cpus, qos)
         elif act == "forget":
             alive.pop(name, None)
-            allocator.forget_pod(name)
+            allocator.forget_pod(f"uid-{name}")
         else:
-            notes = [(pod(p, alive[p]), n, str(g)) for p, of in allocator.given.items() for n, g in of.items()]
-            before = {p: dict(of) for p, of in allocator.given.items() if of}
+            found = [
+                restore.Found(pod(key[4:], alive[key[4:]]), n, whole(len(h.cpus)), str(h), None, True)
+                for key, of in allocator.held.items()
+                for n, h in of.items()
+            ]
+            before = allocator.held
             allocator = Allocator()
-            allocator.restore(notes)
-            assert {p: dict(of) for p, of in allocator.given.items()} == before
-    given_all: list[Given] = [g for of in allocator.given.values() for g in of.values()]
+            allocator.restore(restore.holdings(found, NODE))
+            assert allocator.held == before
+    given_all: list[Holding] = [h for of in allocator.held.values() for h in of.values()]
     taken = CPUSet()
     for one in given_all:
         assert not one.cpus & taken
         taken |= one.cpus
-    node = allocator.applied(NODE, ())
+    node = allocator.applied(NODE)
     if given_all and taken != NODE.topology.online:
         shared = CPUSet()
         for pool in node.ls_pools:
@@ -261,8 +278,8 @@ def test_no_cpu_is_given_twice_nothing_is_lost_and_a_restart_changes_nothing(act
         assert not shared & taken
         assert shared | taken == NODE.topology.online, "pools and what is given are all there is"
     for name in list(alive):
-        allocator.forget_pod(name)
-    assert allocator.applied(NODE, ()) is NODE, "back at the start"
+        allocator.forget_pod(f"uid-{name}")
+    assert allocator.applied(NODE) is NODE, "back at the start"
 
 
 # -- others' claims ---------------------------------------------------------------------------------------------------
@@ -282,15 +299,15 @@ def test_what_a_dra_driver_gave_is_read_from_the_environment(env, cpus):
 
 def test_what_a_dra_driver_gave_is_nobody_elses_and_goes_with_its_pod():
     allocator = Allocator()
-    allocator.note_dra("d", "main", CPUSet([0, 8]))
+    allocator.note_dra("uid-d", "main", CPUSet([0, 8]))
     assert give(allocator, "a") == "1,9"
-    node = allocator.applied(NODE, ())
-    assert node.dra_cpus == {"d": {"main": "0,8"}}
+    node = allocator.applied(NODE)
+    assert node.dra_cpus == {"uid-d": {"main": "0,8"}}
     assert pools(*node.ls_pools) == ["2-3,10-11", "4-7,12-15"]
     assert pools(*node.be_pools) == ["1-3,9-11", "4-7,12-15"]
-    allocator.forget_pod("d")
-    allocator.forget_pod("a")
-    assert allocator.applied(NODE, ()) is NODE
+    allocator.forget_pod("uid-d")
+    allocator.forget_pod("uid-a")
+    assert allocator.applied(NODE) is NODE
 
 
 # -- to try something on ----------------------------------------------------------------------------------------------
@@ -299,22 +316,22 @@ def test_what_a_dra_driver_gave_is_nobody_elses_and_goes_with_its_pod():
 def test_what_is_tried_on_a_copy_changes_nothing():
     allocator = Allocator()
     give(allocator, "a")
-    allocator.note_dra("a", "side", CPUSet([1]))
+    allocator.note_dra("uid-a", "side", CPUSet([1]))
     tried = allocator.copy()
-    tried.take_back("a")
+    tried.take_back("uid-a")
     assert give(tried, "b") == "0,8"
-    assert tried.applied(NODE, ()).dra_cpus == {"a": {"side": "1"}}
-    assert {p: str(of["main"]) for p, of in allocator.given.items()} == {"a": "0,8"}
+    assert tried.applied(NODE).dra_cpus == {"uid-a": {"side": "1"}}
+    assert {p: str(of["main"]) for p, of in allocator.held.items()} == {"uid-a": "0,8"}
 
 
 def test_a_node_that_had_another_map_is_told_this_one_alone():
     allocator = Allocator()
     give(allocator, "a")
-    before = allocator.applied(NODE, ())
-    assert allocator.applied(before, ()) == before
-    assert Allocator().applied(before, ()) == NODE
+    before = allocator.applied(NODE)
+    assert allocator.applied(before) == before
+    assert Allocator().applied(before) == NODE
     full = Allocator()
     give(full, "a", 16)
-    told = full.applied(NODE, ())
+    told = full.applied(NODE)
     assert told.problems
-    assert full.applied(told, ()).problems == told.problems
+    assert full.applied(told).problems == told.problems

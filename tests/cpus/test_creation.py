@@ -9,10 +9,10 @@ import pytest
 from koordnri.chain import Snapshot
 from koordnri.cpus.allocator import Allocator
 from koordnri.cpus.creation import Creation, create
-from koordnri.cpus.wish import RESOURCE_SPEC
 from koordnri.model import Container, NodeState, Pod, Resources
 from koordnri.model.annotations import RESOURCE_STATUS
 from koordnri.model.node import Pool
+from koordnri.model.resource_spec import RESOURCE_SPEC
 from koordnri.model.topology import Topology
 from tests.hooks.one_hook import policy_of
 
@@ -28,7 +28,7 @@ def pod(name: str, *cpus: int, qos: str = "LSR", **annotations: str) -> tuple[Po
 
 
 def created(*pods: tuple[Pod, list[Container]], node: NodeState = EIGHT, **cpuset: Any) -> Creation:
-    policy = policy_of(koordnri_config={"clusterStrategy": {"hooks": {"cpuset": cpuset}}})
+    policy = policy_of(koordnri_config={"clusterStrategy": {"hooks": {"cpuset": {"minSharedCPUs": 0, **cpuset}}}})
     return create(pods, Snapshot.of(policy, node), Allocator())
 
 
@@ -85,9 +85,12 @@ def test_a_pod_that_is_created_anew_is_given_anew():
 )
 def test_nobody_is_given_any_where_the_daemon_gives_none(options, node):
     done = created(pod("p", 2), node=node, **options)
-    assert (done.given, done.lacking, done.snapshot.node) == ({}, {}, node)
+    assert (done.given, done.lacking) == ({}, {})
+    assert (done.snapshot.node.own_cpus, done.snapshot.node.ls_pools) == ({}, node.ls_pools)
+    told = node.topology is not None
+    assert bool(done.snapshot.node.no_own_cpus) == told, "why is told"
 
 
-def test_a_wish_that_cannot_be_read_is_left_to_the_hook_to_tell():
+def test_a_wish_that_cannot_be_read_counts_as_none_and_is_left_to_the_hook_to_tell():
     done = created(pod("p", 2, **{RESOURCE_SPEC.key: "{"}), pod("q", 2))
-    assert (done.given, done.lacking) == ({"q": {"a": "0-1"}}, {})
+    assert (done.given, done.lacking) == ({"p": {"a": "0-1"}, "q": {"a": "2-3"}}, {})

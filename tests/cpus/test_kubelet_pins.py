@@ -99,8 +99,8 @@ def test_what_is_pinned_is_kubelets_until_the_pod_goes(node: Node):
     assert node.create("a", "2-3", 2)
     assert node.create("b", "5", 1)
     assert node.pinned == "2-3,5"
-    assert node.pins.forget_pod("a")
-    assert not node.pins.forget_pod("a")
+    assert node.pins.forget_pod("uid-a")
+    assert not node.pins.forget_pod("uid-a")
     assert node.pinned == "5"
 
 

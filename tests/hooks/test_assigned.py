@@ -6,7 +6,7 @@ from koordnri_hooks.cfs_quota import CFSQuota
 from koordnri_hooks.cpuset import CPUSetHook
 from one_hook import BESTEFFORT, GUARANTEED, context, faults, pod, run, run_pod, values
 
-from koordnri.model import AnnotationError, Hook, NodeState, Resources, fields
+from koordnri.model import Hook, NodeState, Resources, fields
 from koordnri.model.topology import Topology
 
 STATUS = "scheduling.koordinator.sh/resource-status"
@@ -64,13 +64,15 @@ def test_a_cpu_that_goes_offline_later_is_left_out_and_is_back_when_it_is():
     assert found == ["2-3", "2", "2-3"]
 
 
-def test_where_none_is_left_online_the_field_stays_alone_and_is_never_set_to_nothing():
+def test_where_none_is_left_online_it_shares_and_is_never_set_to_nothing():
     one = assigned("3")
     assert assigned_cpus(one, NODE) == "3"
     ctx = context(one, node=HOLED)
-    with pytest.raises(AnnotationError, match="3 names no CPU that the node has online; expected CPUs of 0-2,4-7"):
-        run(CPUSetHook(), ctx)
-    assert ctx.decision.settings == {}
+    decision = run(CPUSetHook(), ctx)
+    [(fault, message)] = faults(decision)
+    assert fault == "pod"
+    assert "3 names no CPU that the node has online; expected CPUs of 0-2,4-7" in message
+    assert "" not in values(decision).values()
 
 
 def test_a_container_keeps_no_quota_on_the_cpus_that_are_left_to_it():

@@ -27,6 +27,7 @@ METRICS = {
     "koordnri_pods": ("gauge", {()}),
     "koordnri_containers": ("gauge", {()}),
     "koordnri_own_cpus_late": ("counter", {()}),
+    "koordnri_share_pool_empty": ("gauge", {("pool",)}),
     "koordnri_reconcile_passes": ("counter", {("trigger",)}),
     "koordnri_writes": ("counter", {("field", "outcome")}),
     "koordnri_apply_failures": ("counter", {("field", "reason", "route")}),

@@ -364,9 +364,9 @@ def with_own_cpus(*running: Running, old: Any, new: Any) -> Comparison:
     snapshots = [Snapshot.of(policy_of(**policy), EIGHT) for policy in (old, new)]
     given = Allocator()
     create([(one.pod, one.containers) for one in running], snapshots[0], given)
-    before = given.given
+    before = given.held
     found = compare(Chain(load_hooks()), running, *snapshots, given=given)
-    assert given.given is before
+    assert given.held is before
     return found
 
 
@@ -388,8 +388,16 @@ def test_what_runs_keeps_its_cpus_when_the_policy_gives_none_any_more():
     assert not any(d.recorded for d in found.differences)
 
 
-def test_what_runs_gets_cpus_of_its_own_only_when_its_pod_is_created_anew():
+def test_what_runs_and_lacks_cpus_of_its_own_is_promoted_when_the_policy_gives_some():
     found = with_own_cpus(lives("a"), lives("s", "LS"), old=GIVES_NONE, new={})
+    assert moves(found, "restart") == {}
+    assert moves(found, "write")["a", "main", "cpu.cpus"] == ("", "0-1")
+    assert moves(found, "write")["a", "main", "cpu.quota"] == (200_000, UNLIMITED)
+    assert moves(found, "write")["s", "main", "cpu.cpus"] == ("", "2-7")
+
+
+def test_or_waits_for_its_pod_to_be_created_anew_where_nobody_is_promoted():
+    found = with_own_cpus(lives("a"), lives("s", "LS"), old=GIVES_NONE, new=hooks(cpuset={"promote": False}))
     assert moves(found, "write") == {}
     assert moves(found, "restart")["a", "main", "cpu.cpus"] == ("0-7", "0-1")
     assert moves(found, "restart")["a", "main", "cpu.quota"] == (200_000, UNLIMITED)
@@ -423,13 +431,15 @@ def test_who_would_get_none_when_created_anew_is_told():
     (remark,) = found.remarks
     assert (remark.pod, remark.container, remark.hook) == ("a", "main", "cpuset")
     assert remark.message == (
-        "once its pod is created anew: shares CPUs, though it wants 4 CPUs of its own: 2 of 8 are free (6-7)"
+        "once its pod is created anew: shares CPUs, though it wants 4 CPUs of its own: 2 of 8 are free (6-7), "
+        "of which 1 stay shared (minSharedCPUs)"
     )
     reserved["clusterStrategy"]["hooks"] = {"cpuset": {"whenFull": "reject"}}
     found = with_own_cpus(lives("a", cpus=4), old={}, new={"koordnri_config": reserved})
     assert moves(found, "restart") == {}
     assert [r.message for r in found.remarks] == [
-        "could not be created anew: koordnri: container main wants 4 CPUs of its own: 2 of 8 are free (6-7)"
+        "could not be created anew: koordnri: container main wants 4 CPUs of its own: 2 of 8 are free (6-7), "
+        "of which 1 stay shared (minSharedCPUs)"
     ]
 
 

@@ -331,9 +331,12 @@ def test_a_failing_hooks_fields_stay():
     node.run_pass()
     after = node.files()
     changed = {path for path in before if after[path] != before[path]}
-    # The pinned pod's own quota is cfs_quota's, which did not fail: not pinned, it wants nothing there.
-    assert changed == {"kubepods/pinned/cpu.max", "kubepods/pinned/pinned-main/cpu.max"}
-    assert after["kubepods/pinned/pinned-main/cpuset.cpus"] == "2,3"
+    # Whose assignment cannot be read is as if it had none: it shares, and nothing of that has failed.
+    assert changed == {
+        "kubepods/pinned/cpu.max", "kubepods/pinned/pinned-main/cpu.max", "kubepods/pinned/pinned-main/cpuset.cpus",
+        "kubepods/pinned/pinned/cpuset.cpus",
+    }  # fmt: skip
+    assert after["kubepods/pinned/pinned-main/cpuset.cpus"] != "2,3"
     assert after["kubepods/besteffort/batch/memory.max"] == str(128 * MIB)
 
 

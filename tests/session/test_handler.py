@@ -416,7 +416,7 @@ def test_a_container_that_is_removed_without_having_started_is_counted_and_told(
         (1, "RunPodSandbox", {"pod": {"id": "new"}}, (2, 1)),
         (3, "RemovePodSandbox", {"pod": {"id": "p1"}}, (0, 0)),
         (11, "RemoveContainer", {"pod": {"id": "p1"}, "container": {"id": "c1"}}, (1, 0)),
-        (2, "", {"pod": {"id": "p1"}}, (1, 1)),
+        (2, "StopPodSandbox", {"pod": {"id": "p1"}}, (0, 0)),
         (7, "", {"container": {"id": "c1"}}, (1, 1)),
         (0, "", {}, (1, 1)),
         (99, "", {"pod": {"id": "p1"}}, (1, 1)),

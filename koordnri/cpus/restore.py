@@ -1,0 +1,84 @@
+"""Synchronize: who has which exclusive CPUs, after we were away. The same map as before, whatever was lost.
+
+A container's note says it: its annotation (from its creation), or, where that has changed since, the state directory. With the state
+directory lost, what was promoted or resized since its creation is known by its cgroup: as many CPUs as it wants, and nobody else there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from koordnri.cpus.allocator import Holdings
+from koordnri.cpus.choice import Wish, choose_fewer
+from koordnri.cpus.holding import NO_CPUS, Holding, read_note
+from koordnri.cpus.wish import may_wish, wanted_by
+from koordnri.model import CPUSet, NodeState, Pod, QoSClass
+from koordnri.model.resources import Resources
+
+
+class Found(NamedTuple):
+    """One container that the runtime tells."""
+
+    pod: Pod
+    name: str
+    baseline: Resources
+    note: str
+    """what is noted with it, "" for nothing"""
+    now: CPUSet | None
+    """the cpuset of its cgroup; None when that cannot be read, or it has none"""
+    alive: bool
+    """created or running; else it has ended, and kubelet may make it again"""
+
+
+def holdings(found: Iterable[Found], node: NodeState) -> Holdings:
+    """What each container has. Who claims what another has keeps nothing; who lives comes before who has ended."""
+    found = sorted(found, key=lambda f: (not f.alive, f.pod.key, f.name))
+    shared = _shared(found)
+    taken, held = NO_CPUS, dict[str, dict[str, Holding]]()
+    for one in found:
+        if one.name in held.get(one.pod.key, {}) or not may_wish(one.pod):
+            continue
+        holding = _holding(one, shared, node)
+        if holding is None:
+            continue
+        spent = not one.alive and _is_init(one)
+        if spent or not one.alive:
+            holding = holding._replace(cpus=holding.cpus - taken, spent=spent)
+        if not holding.cpus or holding.cpus & taken:
+            continue
+        taken |= holding.cpus
+        held.setdefault(one.pod.key, {})[one.name] = holding
+    return held
+
+
+def _holding(one: Found, shared: CPUSet, node: NodeState) -> Holding | None:
+    wanted = wanted_by(one.pod, one.name, one.baseline)
+    if not wanted.wishes:
+        return None
+    noted, exclusive = read_note(one.note) or (NO_CPUS, wanted.wishes[0].exclusive)
+    now = one.now if one.alive and one.now is not None and len(one.now) == wanted.cpus else NO_CPUS
+    if len(noted) != wanted.cpus and now and not now & (shared - noted):
+        noted = now
+    if len(noted) > wanted.cpus:  # resized while we were away
+        noted = _fewer(node, noted, wanted.wishes[0])
+    return Holding(noted, exclusive, one.pod.qos is QoSClass.LSE) if noted else None
+
+
+def _fewer(node: NodeState, cpus: CPUSet, wish: Wish) -> CPUSet:
+    return CPUSet(list(cpus)[: wish.cpus]) if node.topology is None else choose_fewer(node.topology, cpus, wish)
+
+
+def _shared(found: Iterable[Found]) -> CPUSet:
+    """CPUs on which more than one container runs that has no note."""
+    once, twice = NO_CPUS, NO_CPUS
+    for one in found:
+        if one.alive and one.now is not None and not one.note:
+            twice |= once & one.now
+            once |= one.now
+    return twice
+
+
+def _is_init(one: Found) -> bool:
+    spec = None if one.pod.spec is None else one.pod.spec.containers.get(one.name)
+    return spec is not None and spec.init

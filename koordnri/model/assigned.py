@@ -1,0 +1,52 @@
+"""What a scheduler assigned to a pod: annotation `scheduling.koordinator.sh/resource-status`. Parsed once per pod."""
+
+from __future__ import annotations
+
+from koordnri.model.annotations import RESOURCE_STATUS
+from koordnri.model.cpuset import CPUSet
+from koordnri.model.errors import AnnotationError
+from koordnri.model.pod import Pod
+
+_PARSED = "cpuset of " + RESOURCE_STATUS.key
+_NOTHING = CPUSet()
+
+
+def assigned_cpus(pod: Pod) -> CPUSet:
+    """The CPUs that the annotation names; empty when it names none. Raises AnnotationError when it cannot be read."""
+    found: CPUSet | str | None = pod.parsed.get(_PARSED)
+    if found is None:
+        found = pod.parsed[_PARSED] = _read(pod)
+    if isinstance(found, str):  # not the error itself: one that is raised again and again collects tracebacks
+        raise AnnotationError(RESOURCE_STATUS.key, found)
+    return found
+
+
+def assigned_or_none(pod: Pod) -> CPUSet:
+    """The same, empty also when the annotation cannot be read: then the pod is as without it. The cpuset hook tells the owner."""
+    if RESOURCE_STATUS.key not in pod.annotations:
+        return _NOTHING
+    try:
+        return assigned_cpus(pod)
+    except AnnotationError:
+        return _NOTHING
+
+
+def is_assigned(pod: Pod) -> bool:
+    """Whether a scheduler chose the pod's CPUs, or the NUMA nodes that they are to come from."""
+    if RESOURCE_STATUS.key not in pod.annotations:
+        return False
+    try:
+        status = RESOURCE_STATUS.of(pod)
+        return status is not None and bool(assigned_cpus(pod) or status.numa_node_resources)
+    except AnnotationError:
+        return False
+
+
+def _read(pod: Pod) -> CPUSet | str:
+    status = RESOURCE_STATUS.of(pod)
+    if status is None or not status.cpuset.strip():
+        return _NOTHING
+    try:
+        return CPUSet.parse(status.cpuset.strip())
+    except ValueError as error:
+        return f"cpuset: {error}"

@@ -1,0 +1,64 @@
+"""How a pod's owner wants exclusive CPUs to be chosen, and for which containers.
+
+`scheduling.koordinator.sh/resource-spec` is Koordinator's ("fine-grained CPU orchestration"), `koordnri.sh/exclusive-cpus` is ours.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from koordnri.model.annotations import Annotation
+from koordnri.model.errors import AnnotationError
+from koordnri.model.go_json import go_decoder
+from koordnri.model.pod import Pod
+
+BINDS = ("FullPCPUs", "SpreadByPCPUs")
+EXCLUSIVES = ("PCPULevel", "NUMANodeLevel")
+_NO_POLICY = ("", "Default", "None")
+
+
+class ResourceSpec(msgspec.Struct, rename="camel", frozen=True, forbid_unknown_fields=True):
+    """What is required is not given up when it cannot be had, what is preferred is. "" for what is not asked."""
+
+    preferred_cpu_bind_policy: str = msgspec.field(default="", name="preferredCPUBindPolicy")
+    required_cpu_bind_policy: str = msgspec.field(default="", name="requiredCPUBindPolicy")
+    preferred_cpu_exclusive_policy: str = msgspec.field(default="", name="preferredCPUExclusivePolicy")
+
+
+RESOURCE_SPEC = Annotation("scheduling.koordinator.sh/resource-spec", go_decoder(ResourceSpec))
+EXCLUSIVE_CPUS = Annotation("koordnri.sh/exclusive-cpus", msgspec.json.Decoder(list[str]).decode)
+"""JSON list of the names of those containers that want exclusive CPUs; without it, all that qualify do"""
+_NOTHING = ResourceSpec()
+
+
+def resource_spec(pod: Pod) -> ResourceSpec:
+    """The pod's resource-spec with known policies only. Raises AnnotationError for one that cannot be read."""
+    spec = RESOURCE_SPEC.of(pod)
+    if spec is None:
+        return _NOTHING
+    return ResourceSpec(
+        _one_of(spec.preferred_cpu_bind_policy, BINDS, "preferredCPUBindPolicy"),
+        _one_of(spec.required_cpu_bind_policy, BINDS, "requiredCPUBindPolicy"),
+        _one_of(spec.preferred_cpu_exclusive_policy, EXCLUSIVES, "preferredCPUExclusivePolicy"),
+    )
+
+
+def owners_named(pod: Pod) -> list[str] | None:
+    """Names of the containers that want exclusive CPUs; None when the pod names none. Raises AnnotationError for a list that cannot be
+    read, or that names a container which the pod's spec, where it is known, does not have.
+    """
+    names = EXCLUSIVE_CPUS.of(pod)
+    if names is None or pod.spec is None:
+        return names
+    if unknown := [name for name in names if name not in pod.spec.containers]:
+        have = ", ".join(pod.spec.containers)[:120]
+        raise AnnotationError(EXCLUSIVE_CPUS.key, f'expected names of containers ({have}), got "{unknown[0][:60]}"')
+    return names
+
+
+def _one_of(value: str, known: tuple[str, ...], key: str) -> str:
+    if value in _NO_POLICY:
+        return ""
+    if value not in known:
+        raise AnnotationError(RESOURCE_SPEC.key, f'{key}: expected {" or ".join(known)}, got "{value[:60]}"')
+    return value
