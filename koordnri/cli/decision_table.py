@@ -55,6 +55,8 @@ def print_explanation(out: Console, explanation: Explanation) -> None:
     out.print(table)
     shape = explanation.as_json()
     print_errors(out, shape["errors"])
+    for remark in shape["remarks"]:
+        out.print(f"[yellow]remark[/yellow] {escape(remark)}", soft_wrap=True)
     out.print()
 
 

@@ -2,6 +2,7 @@
 
     {"pod": {"namespace", "name", "qos", "kubeQoS", "fields": {F: {"value", "hook", "reason", "route"}}, "observed": {F: {…}}},
      "containers": [{"name", "fields": {F: {…}}, "observed": {F: {…}}, "skipped": {F or hook: reason}}],
+     "remarks": [what the pod says about its QoS and nobody listens to],
      "errors": [{"hook", "container", "message"}]}
 
 `observed` is of the hooks that the policy only observes: what they would set, and nobody does. `qos` is the label's class, "" without
@@ -21,6 +22,7 @@ from koordnri.kubelet import SimulatedPod
 from koordnri.model import Container, Decision, Event, Pod, Setting
 from koordnri.model.decision import HookError
 from koordnri.model.plain import plain_value
+from koordnri.policy.pod_remarks import pod_remarks
 from koordnri.session.translate import container_from, pod_from
 from koordnri.wire import views_pb2 as views
 
@@ -55,6 +57,7 @@ class Explanation(NamedTuple):
                 }
                 for name, decision in self.containers.items()
             ],
+            "remarks": [remark.message for remark in pod_remarks(self.pod)],
             "errors": [{"hook": e.hook, "container": name, "message": e.message} for name, e in errors],
         }
 

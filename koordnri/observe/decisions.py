@@ -8,6 +8,7 @@ from typing import Any
 from koordnri.ledger import Entry
 from koordnri.model import Container, Decision, Event, Pod, Setting
 from koordnri.model.decision import HookError
+from koordnri.policy.pod_remarks import pod_remarks
 
 Listener = Callable[[Pod, Container, Event, Decision], None]
 TellPod = Callable[[Pod, str, str], None]
@@ -71,12 +72,22 @@ class DecisionLog:
     def decided_again(self, pod: Pod, container: str, decision: Decision) -> None:
         """The reconciler decided, and something went wrong; it does so again and again, and the same is told once."""
         for error in decision.errors:
-            if self._remember(pod, container, error):
+            if self._remember(pod, container, error.hook, error.message):
                 self._complain(pod, container, "reconcile", error)
+        if not container:
+            self._remark(pod)
 
-    def _remember(self, pod: Pod, container: str, error: HookError) -> bool:
+    def _remark(self, pod: Pod) -> None:
+        """What the pod says to nobody. Looked for by the reconciler, where nobody waits."""
+        for remark in pod_remarks(pod):
+            if self._remember(pod, "", "", remark.message):
+                self._log.warning("pod_remark", pod=f"{pod.namespace}/{pod.name}", remark=remark.message)
+                if remark.of_owner:
+                    self._tell_pod(pod, "QoSSettingIgnored", remark.message)
+
+    def _remember(self, pod: Pod, container: str, hook: str, message: str) -> bool:
         """Whether it is new. Two threads come here: the worst of that is that something is told twice."""
-        complaint = (pod.id, container, error.hook, error.message)
+        complaint = (pod.id, container, hook, message)
         if complaint in self._complained:
             return False
         if len(self._complained) >= MOST_REMEMBERED:
@@ -102,7 +113,7 @@ class DecisionLog:
 
     def _tell(self, pod: Pod, container: Container, event: Event, decision: Decision) -> None:
         for error in decision.errors:
-            self._remember(pod, container.name, error)
+            self._remember(pod, container.name, error.hook, error.message)
             self._complain(pod, container.name, event.value, error)
         if self._listener is not None:
             self._listener(pod, container, event, decision)

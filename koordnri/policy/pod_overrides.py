@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
 from koordnri.model.annotations import BLKIO_QOS_KEY, CPU_BURST_KEY, CPU_QOS_KEY, MEMORY_QOS_KEY, Annotation
+from koordnri.model.pod import Pod
 from koordnri.policy.blkio_qos import PodBlkIOQOS
 from koordnri.policy.burst import PodCPUBurst
 from koordnri.policy.memory_qos import PodMemoryQOS
 from koordnri.policy.qos import PodCPUQOS
-from koordnri.policy.reader import decode
+from koordnri.policy.reader import decode, read
+from koordnri.policy.report import Report
 
 
 def _cpu_burst(text: str) -> PodCPUBurst:
@@ -30,3 +37,34 @@ CPU_BURST = Annotation(CPU_BURST_KEY, _cpu_burst)
 CPU_QOS = Annotation(CPU_QOS_KEY, _cpu_qos)
 MEMORY_QOS = Annotation(MEMORY_QOS_KEY, _memory_qos)
 BLKIO_QOS = Annotation(BLKIO_QOS_KEY, _blkio_qos)
+
+_TYPES: Mapping[str, Any] = {
+    CPU_BURST_KEY: PodCPUBurst,
+    CPU_QOS_KEY: PodCPUQOS,
+    MEMORY_QOS_KEY: PodMemoryQOS,
+    BLKIO_QOS_KEY: PodBlkIOQOS,
+}
+_NODES_ALONE = {
+    (CPU_QOS_KEY, "schedIdle"),
+    (CPU_QOS_KEY, "coreExpeller"),
+    (BLKIO_QOS_KEY, "enable"),
+    (MEMORY_QOS_KEY, "enable"),
+}
+"""Keys of the policy's block that a pod has no say in."""
+
+
+def ignored_keys(pod: Pod) -> Iterator[tuple[str, str, str]]:
+    """(annotation, path, message) of keys that count for nothing; none of an annotation that cannot be read."""
+    for annotation, type_ in _TYPES.items():
+        text = pod.annotations.get(annotation)
+        if text is None:
+            continue
+        try:
+            value = msgspec.json.decode(text)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            continue
+        report = Report(last_wins=True)
+        read(type_, {} if value is None else value, report)
+        for path, message in report.warnings:
+            of_nodes = (annotation, path) in _NODES_ALONE
+            yield annotation, path, "has no effect on a pod, only in the policy" if of_nodes else message

@@ -78,7 +78,7 @@ class Reconciler:
 
     writer     makes the writer for a cgroup version; tests give it a refusing kernel
     save       puts the ledger's notes on disk at once
-    decided    told of each decision with errors: pod, container ("" for the pod's own cgroup), decision
+    decided    told of each decision of a pod's own cgroup (container is "" then), and of those of containers that have errors
     failed     told of each file that would not take its value, when retries did not help
     gone       told of a pod whose cgroup went without the runtime telling; it is to be forgotten
     open_watch makes the watch of cgroup directories, given what to call when there is something to look at; None: sweeps find all
@@ -367,7 +367,7 @@ class Reconciler:
             updates.update(plan.updates)
             groups.update(plan.groups)
             for container, decision in plan.decisions:
-                if decision.errors:
+                if decision.errors or not container:
                     self._decided(pod, container, decision)
         # Two names may stand for one disk: what is wanted comes before what is only to be undone.
         goals.sort(key=lambda goal: not goal.restores)

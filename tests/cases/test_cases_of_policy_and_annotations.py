@@ -71,3 +71,13 @@ def test_tags_that_no_policy_has_are_refused_with_their_place() -> None:
         assert done.exit_code == 2
         assert "bad, the daemon would refuse it" in done.stdout
         assert "Traceback" not in done.output
+
+
+def test_a_class_that_is_unknown_or_in_the_wrong_place_is_told() -> None:
+    found = explained("qoscase.yaml")
+    remarks = {name: shape["remarks"] for name, shape in found.pods.items()}
+    assert {name: len(lines) for name, lines in remarks.items()} == dict.fromkeys("abcd", 1)
+    assert "did you mean LSR?" in remarks["a"][0]
+    assert "annotation koordinator.sh/qosClass" in remarks["b"][0]
+    assert "did you mean LSR?" in remarks["c"][0]
+    assert "label koordinator.sh/qos-class" in remarks["d"][0]

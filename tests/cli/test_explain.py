@@ -133,6 +133,7 @@ def test_the_shape(files: Files) -> None:
                 "skipped": {"rdt": "switched off by the policy (koordnri-config.hooks.rdt.mode)"},
             }
         ],
+        "remarks": [],
     }
     ((error),) = errors
     assert error.keys() == {"hook", "container", "message"}

@@ -145,8 +145,9 @@ class Decided:
         self.of_class = chain.decide_class(KubeQoS.BURSTABLE, place, [one], UNDER)
 
     def _tell(self, of: Pod, reason: str, message: str) -> None:
-        assert reason == "InvalidQoSAnnotation"
-        self.events.append(message)
+        if reason != "QoSSettingIgnored":  # what is unknown costs nothing
+            assert reason == "InvalidQoSAnnotation"
+            self.events.append(message)
 
     @property
     def decisions(self) -> tuple[Decision, Decision, Decision]:

@@ -1,5 +1,6 @@
 """The decision log: what is counted, what is logged at which level, who is told."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -134,3 +135,18 @@ def test_the_pods_owner_is_told_in_words_that_hold_whether_all_or_a_part_was_los
     log.decided(POD, CONTAINER, Event.CREATE, decision())
     text = "container app: hook memory decided nothing by what is wrong here: annotation x: expected a number"
     assert told == [("web", "InvalidQoSAnnotation", text)]
+
+
+def test_what_a_pod_says_to_nobody_is_told_once_to_its_owner_and_only_logged_of_programs() -> None:
+    heard, events = Heard(), []
+    log = DecisionLog(heard, tell_pod=lambda pod, reason, message: events.append((pod.name, reason, message)))
+    labels = {"koordinator.sh/qosClass": "lsr"}
+    status = {"scheduling.koordinator.sh/resource-status": '{"newer": 1}'}
+    for _ in range(2):  # the pod is told anew, and has not been read yet
+        pod = replace(POD, labels=labels, annotations=status, parsed={})
+        log.decided_again(pod, "", Decision())
+        log.decided_again(pod, CONTAINER.name, Decision())
+    assert [event for _, event, _ in heard.lines] == ["pod_remark", "pod_remark"]
+    [(name, reason, message)] = events
+    assert (name, reason) == (POD.name, "QoSSettingIgnored")
+    assert "did you mean LSR?" in message

@@ -691,3 +691,11 @@ def test_a_file_that_was_right_and_then_refuses_is_tried_again_before_the_next_s
     node.kernel.before_write = lambda path, text: None
     node.run_pass("pod")
     assert quotas(node)["p-main"] == 40_000
+
+
+def test_each_pod_of_a_pass_is_handed_on_to_whom_looks_for_what_it_says_to_nobody() -> None:
+    heard: list[tuple[str, str]] = []
+    node = FakeNode(decided=lambda pod, container, decision: heard.append((pod.name, container)))
+    node.container(node.pod("shared", "LS"))
+    node.run_pass()
+    assert heard == [("shared", "")]
