@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from koordnri.containment import Faults
 from koordnri.kube import (
     Api,
     ConfigMapWatch,
@@ -56,6 +57,7 @@ class Cluster:
     on_end      uid of a pod whose phase is Succeeded or Failed, also when it was so at the first list; once per uid. Kubelets before 1.22
                 report an evicted pod as Failed a moment before they stop its containers
     on_death    a watch's thread died of a bug
+    faults      keeps a bug in what follows from an object to that object
     """
 
     def __init__(
@@ -71,12 +73,14 @@ class Cluster:
         on_spec: Callable[[str, PodSpec], None],
         on_end: Callable[[str], None],
         on_death: Callable[[BaseException], None],
+        faults: Faults | None = None,
     ) -> None:
+        faults = faults or Faults(log)
         self._ledger = ledger
         self._on_node = on_node
-        self._on_pod = on_pod
-        self._on_spec = on_spec
-        self._on_end = on_end
+        self._on_pod = faults.around("pod", on_pod)
+        self._on_spec = faults.around("pod", on_spec)
+        self._on_end = faults.around("pod", on_end)
         self._ended: set[str] = set()
         """uids that `on_end` was called with, of pods that the API server still has"""
         self._facts: NodeFacts | None = None
@@ -87,9 +91,11 @@ class Cluster:
         """what was read last"""
         self._node_name = node_name
         self._events = EventRecorder(api, node_name, log, on_death=on_death)
-        self._node = NodeWatch(api, node_name, self._take_node, log, on_death=on_death)
-        self._pools = PoolsWatch(api, node_name, self._take_pools, log, on_death=on_death)
-        self._pods = PodWatch(api, node_name, self._take_pod, self._ended.discard, log, on_death=on_death)
+        self._node = NodeWatch(api, node_name, faults.around("node", self._take_node), log, on_death=on_death)
+        self._pools = PoolsWatch(api, node_name, faults.around("node", self._take_pools), log, on_death=on_death)
+        self._pods = PodWatch(
+            api, node_name, faults.around("pod", self._take_pod), self._ended.discard, log, on_death=on_death
+        )
         self._watches: dict[str, Watch[Any]] = {
             "node": self._node.watch,
             "noderesourcetopology": self._pools.watch,
@@ -97,9 +103,8 @@ class Cluster:
         }
         if configmap is not None:
             source = f"ConfigMap {configmap[0]}/{configmap[1]}"
-            policy = ConfigMapWatch(
-                api, *configmap, lambda data, version: on_policy(data, source), log, on_death=on_death
-            )
+            take = faults.around("policy", lambda data, version: on_policy(data, source))
+            policy = ConfigMapWatch(api, *configmap, take, log, on_death=on_death)
             self._watches["configmap"] = policy.watch
 
     def start(self) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from koordnri.chain import Chain, Snapshot, load_hooks
 from koordnri.config import Config, ConfigError
+from koordnri.containment import Faults
 from koordnri.cpus.allocator import Allocator
 from koordnri.garbage import GarbageCollector
 from koordnri.host import read_node
@@ -87,6 +88,7 @@ class Daemon:
         self.log = make_logger(self.writer, config.log_format, config.log_level)
         self._described = node is not None
         self._cluster: Cluster | None = None
+        self.faults = Faults(self.log, self._tell_pod, self._tell_node)
         self.standing = StandingPolicy(self.log, self._swap, self._policy_refused)
         self.policy_warnings = PolicyWarnings(self.log, self._tell_node)
         self._wake = threading.Event()
@@ -140,7 +142,7 @@ class Daemon:
             self.handler,
             self.log,
             on_config=self.sources.take_runtime_config,
-            on_runtime=self.present.take,
+            on_runtime=self.faults.around("node", self.present.take),
             on_braked=lambda problem: self._tell_node("RegistrationBraked", problem),
         )
         files = PacedFiles(lambda: self.session.is_busy and not self.reconciler.waited_for)
@@ -169,6 +171,7 @@ class Daemon:
             self._tell_node,
             lambda: None if self._own_cpus is None else self._own_cpus.before_pass(),
             lambda: None if self._own_cpus is None else self._own_cpus.after_pass(),
+            self.faults,
         )
         self._own_cpus: OwnCPUs | None = None
         if not self._described:
@@ -218,6 +221,7 @@ class Daemon:
                 self._spec_told,
                 self._ended,
                 self._die,
+                self.faults,
             )
         self._server: Server | None = None
         self._reconcile = threading.Thread(target=self._run_reconciler, name="reconcile", daemon=True)
@@ -309,12 +313,14 @@ class Daemon:
                     self._reconcile.start()
             self._wake.wait(self._pace_s())
             self._wake.clear()
-            self._notebook.save_if_marked()
+            with self.faults.within("state"):
+                self._notebook.save_if_marked()
             if self._nri.ident is not None and not self._nri.is_alive():
                 return
             if self._failure is not None:
                 return
-            self.sources.look()
+            with self.faults.within("policy"):
+                self.sources.look()
             if time.monotonic() >= look_at:
                 looks, look_at = looks + 1, time.monotonic() + NODE_TICK_S
                 self._look_at_node(full=looks % FULL_REFRESH_TICKS == 0)
@@ -404,9 +410,10 @@ class Daemon:
 
     def _look_at_node(self, full: bool, told: bool = False) -> None:
         """`told`: the Node object changed, so there is something new whatever the host's files say."""
-        if not self._described and (self.present.look(full) or told):
-            self._swap()
-            self.log.info("node_changed", problems=list(self.present.snapshot.node.problems))
+        with self.faults.within("node"):
+            if not self._described and (self.present.look(full) or told):
+                self._swap()
+                self.log.info("node_changed", problems=list(self.present.snapshot.node.problems))
 
     def _swap(self) -> None:
         self.present.take()

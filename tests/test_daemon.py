@@ -625,8 +625,26 @@ def test_a_note_of_what_was_written_that_cannot_be_read_is_told_and_kept_aside(s
     assert (tmp_path / "state" / "written.json.bad").exists()
 
 
+def test_a_bug_in_looking_at_the_node_or_the_policy_costs_that_look(start, runtime, policy, host, monkeypatch):
+    monkeypatch.setattr("koordnri.daemon.NODE_TICK_S", 0.01)
+    running = start(node=None, host_root=host.tree.root, node_name="n", policy_file=policy)
+    running.wait_ready()
+    look, look_at_policy = running.daemon.present.look, running.daemon.sources.look
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError
+
+    running.daemon.present.look = running.daemon.sources.look = broken
+    counts = running.daemon.faults.counts
+    eventually("both are counted", lambda: counts["node"] > 1 and counts["policy"] > 1)
+    running.daemon.present.look, running.daemon.sources.look = look, look_at_policy
+    policy.write_text("koordnri-config: {hooks: {cpuset: {mode: off}}}\n")
+    running.wait_logged("policy_accepted", 2)
+    assert [line["where"] for line in running.logged("contained_fault")] == ["policy", "node"]
+
+
 def test_a_reconciler_whose_thread_dies_ends_the_daemon_with_its_exception(start, runtime, host, tmp_path):
-    def reconcile(*_: Any) -> None:
+    def reconcile(*_: Any, **__: Any) -> None:
         raise Fatal("the end")
 
     running = start(node=None, host_root=host.tree.root, node_name="n")

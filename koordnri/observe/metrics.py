@@ -14,6 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from koordnri.chain import BUCKET_BOUNDS_NS, Chain
+from koordnri.containment import Faults
 from koordnri.ledger import Ledger
 from koordnri.observe.decisions import DecisionLog
 from koordnri.observe.log import LineWriter
@@ -43,6 +44,7 @@ class Sources(Protocol):
     groups: ResctrlGroups
     standing: StandingPolicy
     policy_warnings: PolicyWarnings
+    faults: Faults
 
     def watch_stats(self) -> Mapping[str, WatchStats]:
         """Noun → counters of its watch; empty where the API server is not asked."""
@@ -56,14 +58,15 @@ class DaemonCollector(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """The present values."""
-        yield from self._session()
-        yield from self._hooks()
-        yield from self._decisions()
-        yield from self._reconcile()
-        yield from self._records()
-        yield from self._cache()
-        yield from self._watches()
-        yield from self._policy()
+        parts = (
+            *(self._session, self._hooks, self._decisions, self._reconcile, self._records),
+            *(self._cache, self._watches, self._policy, self._faults),
+        )
+        for part in parts:
+            metrics: list[Metric] = []
+            with self._sources.faults.within("metrics"):
+                metrics = list(part())
+            yield from metrics
 
     def _session(self) -> Iterator[Metric]:
         session, handler = self._sources.session, self._sources.handler
@@ -296,6 +299,17 @@ class DaemonCollector(Collector):
         )
         yield _counter("koordnri_policy_accepted", "Policy documents taken", standing.acceptances)
         yield _counter("koordnri_policy_refused", "Policy documents refused", standing.refusals)
+
+    def _faults(self) -> Iterator[Metric]:
+        faults = CounterMetricFamily(
+            "koordnri_contained_faults",
+            "Bugs of ours that cost what they were in and no more: plan, write, settle, classes, resctrl, record, drift, cpus, reconcile, "
+            "node, pod, policy, state, metrics",
+            labels=["where"],
+        )
+        for where, count in dict(self._sources.faults.counts).items():
+            faults.add_metric([where], count)
+        yield faults
 
 
 def make_registry(sources: Sources) -> CollectorRegistry:

@@ -13,12 +13,13 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 from zlib import crc32
 
 from koordnri.chain import Chain, Snapshot
+from koordnri.containment import Faults
 from koordnri.host.cgroup_paths import container_directory, pod_directory
-from koordnri.host.change import Outcome, Reading, Status, by_level
+from koordnri.host.change import Outcome, Reading, Status
 from koordnri.host.writer import Writer
 from koordnri.ledger import CLASS_IDS, Ledger
 from koordnri.model import Container, Decision, Field, NodeError, NodeState, Pod, fields
@@ -29,9 +30,10 @@ from koordnri.reconcile.drift import CLASSES, Drift, Watch
 from koordnri.reconcile.drift_pace import MOST, RARELY_S
 from koordnri.reconcile.failures import Failure, Failures
 from koordnri.reconcile.plan import Goal, Update
-from koordnri.reconcile.planner import Look, Planner, World, as_kubelet_set_it, kubelets_files, mean_the_same
+from koordnri.reconcile.planner import Look, Planner, PodPlan, World, as_kubelet_set_it, kubelets_files, mean_the_same
 from koordnri.reconcile.recorder import Recorder
 from koordnri.reconcile.undone import Undone, by_whom
+from koordnri.reconcile.writing import Done, Writing, pod_id_of
 
 DEBOUNCE_S = 0.1
 """Several edits of a policy within this become one pass."""
@@ -49,13 +51,6 @@ COVER_S = 1.0
 
 
 _LOOKS = {"change": Look.KNOWN, "pod": Look.ANEW, "drift": Look.SWEEP, "sweep": Look.SWEEP, "asked": Look.ALL}
-
-
-class Done(NamedTuple):
-    """What a pass came to with one file."""
-
-    goal: Goal
-    outcome: Outcome
 
 
 class Stats:
@@ -86,6 +81,7 @@ class Reconciler:
     cache      brings resctrl groups and the threads in them about; None: nobody does
     before_pass, after_pass   told around each pass over everything that a change or the sweep asks for
     recorder   brings the runtime's stored spec to agree; None: nobody does
+    faults     keeps a bug to what it is in: one pod, one file, one part of a pass
     """
 
     def __init__(
@@ -105,6 +101,7 @@ class Reconciler:
         tell_node: Callable[[str, str], None] = lambda reason, message: None,
         before_pass: Callable[[], None] = lambda: None,
         after_pass: Callable[[], None] = lambda: None,
+        faults: Faults | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         debounce_s: float = DEBOUNCE_S,
     ) -> None:
@@ -115,7 +112,8 @@ class Reconciler:
         self._ledger = ledger
         self._world = world
         self._make_writer = writer
-        self._save = save
+        self._faults = faults = faults or Faults(log)
+        self._writing = Writing(self._planner, save, faults)
         self._decided = decided
         self._failures = Failures(log, failed)
         self._recorder = recorder
@@ -149,6 +147,8 @@ class Reconciler:
         self._hurried = 0
         self._done = 0
         """the last `hurry` that a pass has served"""
+        self._faulty_until: dict[str, float] = {}
+        """part of the work (drift, record) → it rests until then, after a fault in it"""
         self._later: list[tuple[float, str]] = []
         """(when, pod) to be looked at again"""
 
@@ -211,7 +211,9 @@ class Reconciler:
         except queue.Empty:
             done = None
         if done is None:
-            raise TimeoutError(f"the reconciler did not come round within {timeout_s:.0f} s")
+            raise TimeoutError(
+                f"the reconciler did not come round within {timeout_s:.0f} s, or its pass failed; see the log"
+            )
         return done
 
     def running(self, pods: Iterable[Pod]) -> list[Running]:
@@ -266,31 +268,60 @@ class Reconciler:
             self._wake.clear()
             hurried = self._hurried
             since = self._all_since if everything else None
-            if self.heal(waited_for=hurried != self._done):
+            if self._may_try("drift") and self._heal(waited_for=hurried != self._done):
                 sweep_at = self._monotonic()
             pods = {self._pods.popleft() for _ in range(len(self._pods))} | self._due_later()
             if since is not None:
                 self._all_since = None
                 self.waited_for = hurried != self._done
-                self.reconcile("change", self._ledger.pods())
+                done = self._pass("change", self._ledger.pods())
                 self.waited_for = False
                 self._rests_until = self._monotonic() + RESTS * self.stats.last_pass_s
                 self.stats.changed_to_verified_s = self._monotonic() - since
-                with self._turn:
-                    self._done = hurried
-                    self._turn.notify_all()
+                if done is not None:
+                    with self._turn:
+                        self._done = hurried
+                        self._turn.notify_all()
             elif pods:
-                self.reconcile("pod", [p for i in pods if (p := self._ledger.pod(i)) is not None])
+                self._pass("pod", [p for i in pods if (p := self._ledger.pod(i)) is not None])
             if self._above_late and self._monotonic() >= self._above_at + ABOVE_S:
-                self.reconcile("pod", [])
+                self._pass("pod", [])
             if self._monotonic() >= sweep_at:
-                self.reconcile("sweep", self._ledger.pods(), rests=True)
+                self._pass("sweep", self._ledger.pods(), rests=True)
                 sweep_at = self._monotonic() + SWEEP_S
-            if self._recorder is not None and self._all_since is None:
-                again, in_s = self._recorder.step()
-                self._later += [(self._monotonic() + in_s, pod_id) for pod_id in again]
+            if self._recorder is not None and self._all_since is None and self._may_try("record"):
+                self._record(self._recorder)
         while not self._asked.empty():
             self._asked.get()[1].put(None)
+
+    def _pass(self, trigger: str, pods: Iterable[Pod], *, rests: bool = False) -> list[Done] | None:
+        """A pass; None where a bug ended it that is in no single pod."""
+        with self._faults.within("reconcile"):
+            return self.reconcile(trigger, pods, rests=rests)
+        return None
+
+    def _heal(self, waited_for: bool) -> bool:
+        try:
+            return self.heal(waited_for)
+        except Exception as error:  # noqa: BLE001  # the sweep finds it as well
+            self._failed("drift", error)
+            self._sweeps = 0
+            return True
+
+    def _record(self, recorder: Recorder) -> None:
+        try:
+            again, in_s = recorder.step()
+            self._later += [(self._monotonic() + in_s, pod_id) for pod_id in again]
+        except Exception as error:  # noqa: BLE001  # what is not recorded is written all the same
+            self._failed("record", error)
+
+    def _failed(self, what: str, error: Exception) -> None:
+        """It may still be due, and would be tried again at once, for ever."""
+        self._faults.caught(what, error)
+        self._faulty_until[what] = self._monotonic() + SWEEP_S
+
+    def _may_try(self, what: str) -> bool:
+        return self._monotonic() >= self._faulty_until.get(what, float("-inf"))
 
     def heal(self, waited_for: bool = False) -> bool:
         """Look at whoever has lost a value since, as the watch tells. True when events were lost, so that everything is to be swept.
@@ -325,11 +356,13 @@ class Reconciler:
         look = _LOOKS[trigger]
         everything = trigger in ("change", "sweep")
         if everything:
-            self._before_pass()
+            with self._faults.within("cpus"):
+                self._before_pass()
         if above is None:
             above = self._looks_above(trigger, pods)
         if above and self._cache is not None and trigger != "drift":
-            self._cache.groups(self._ledger.pods(), self._world)
+            with self._faults.within("resctrl"):
+                self._cache.groups(self._ledger.pods(), self._world)
         started, world = self._monotonic(), self._world()
         # What a sweep finds under another snapshot is late, as passes over everything rest, and not lost.
         applied = self._applied if trigger in ("drift", "sweep") else None
@@ -344,39 +377,25 @@ class Reconciler:
         updates: dict[str, Update] = {}
         owners: dict[str, Pod] = {}
         if above and self._planner.decides_classes:
-            classes = self._planner.plan_classes(world, writer, look)
-            goals += classes.goals
-            if self.drift is not None:
-                self.drift.follow(CLASSES, "", classes, writer, renew=trigger == "sweep")
-            for name, decision in classes.decisions:
-                if decision.errors:
-                    self._decided(Pod(f"class:{name}", "", "", name), "", decision)
+            with self._faults.within("classes"):
+                goals += self._plan_classes(world, writer, look, renew=trigger == "sweep").goals
         for pod in pods:
-            owners[pod.id] = pod
-            try:
-                plan = self._planner.plan(pod, world, writer, Look.KNOWN if pod.id in rest else look)
-            except NodeError as error:
-                self._tell(Failure(pod, "", pod.id, "cgroup", "", "", str(error)))
-                continue
-            if plan.gone:
-                self._gone(pod)
-            elif self.drift is not None:
-                renew = trigger == "sweep" and pod.id not in rest
-                self.drift.follow(pod.id, pod_directory(pod.cgroup_parent), plan, writer, renew)
-            goals += plan.goals
-            updates.update(plan.updates)
-            groups.update(plan.groups)
-            for container, decision in plan.decisions:
-                if decision.errors or not container:
-                    self._decided(pod, container, decision)
+            with self._faults.within("plan", pod):
+                rests_now = pod.id in rest
+                its_look, renew = Look.KNOWN if rests_now else look, trigger == "sweep" and not rests_now
+                plan = self._plan(pod, world, writer, its_look, renew)
+                owners[pod.id] = pod
+                goals += plan.goals
+                updates.update(plan.updates)
+                groups.update(plan.groups)
         # Two names may stand for one disk: what is wanted comes before what is only to be undone.
         goals.sort(key=lambda goal: not goal.restores)
-        by_target = {goal.change[:3]: goal for goal in goals}
-        if self._planner.note_before(by_target.values(), writer, world.snapshot.node):
-            self._save()
-        done = [Done(by_target[o.change[:3]], o) for o in writer.apply(by_level(g.change for g in by_target.values()))]
+        goals = list({goal.change[:3]: goal for goal in goals}.values())
+        node = world.snapshot.node
+        done = self._writing.write(goals, owners, writer, node)
         for goal, outcome in done:
-            self._settle(goal, outcome, drifts, owners, world.snapshot.node)
+            with self._faults.within("settle", owners.get(pod_id_of(goal))):
+                self._settle(goal, outcome, drifts, owners, node)
         self.undone.end()
         # What was refused is not recorded either: the runtime would write it without looking at what is in use.
         refused: dict[str, set[str]] = {}
@@ -385,17 +404,44 @@ class Reconciler:
                 refused.setdefault(goal.owner.id, set()).add(goal.name)
         updates = {i: left for i, u in updates.items() if (left := u.without(refused.get(i, ()))) is not None}
         if self._cache is not None:
-            self._cache.threads(groups, world.snapshot.node.cgroup_version, sweep=trigger == "sweep")
+            with self._faults.within("resctrl"):
+                self._cache.threads(groups, node.cgroup_version, sweep=trigger == "sweep")
         if self._recorder is not None:
             looked_at = [entry.id for pod_id in owners for entry in self._ledger.containers_of(pod_id)]
-            self._recorder.plan(looked_at, updates)
+            with self._faults.within("record"):
+                self._recorder.plan(looked_at, updates)
         if everything:
             self._planner.forget_gone()
             self._applied = world.snapshot
-            self._after_pass()
+            with self._faults.within("cpus"):
+                self._after_pass()
         self.stats.passes[trigger] += 1
         self.stats.last_pass_s = self._monotonic() - started
         return done
+
+    def _plan_classes(self, world: World, writer: Writer, look: Look, renew: bool) -> PodPlan:
+        plan = self._planner.plan_classes(world, writer, look)
+        if self.drift is not None:
+            self.drift.follow(CLASSES, "", plan, writer, renew=renew)
+        for name, decision in plan.decisions:
+            if decision.errors:
+                self._decided(Pod(f"class:{name}", "", "", name), "", decision)
+        return plan
+
+    def _plan(self, pod: Pod, world: World, writer: Writer, look: Look, renew: bool) -> PodPlan:
+        try:
+            plan = self._planner.plan(pod, world, writer, look)
+        except NodeError as error:
+            self._tell(Failure(pod, "", pod.id, "cgroup", "", "", str(error)))
+            return PodPlan([], {}, [], {})
+        if plan.gone:
+            self._gone(pod)
+        elif self.drift is not None:
+            self.drift.follow(pod.id, pod_directory(pod.cgroup_parent), plan, writer, renew)
+        for container, decision in plan.decisions:
+            if decision.errors or not container:
+                self._decided(pod, container, decision)
+        return plan
 
     def _resting(self, pods: Iterable[Pod]) -> set[str]:
         """Pods whose files this sweep need not read."""
@@ -421,11 +467,11 @@ class Reconciler:
     def _due_at(self) -> float:
         times = [self._all_due_at(), *(at for at, _ in self._later)]
         if self.drift is not None:
-            times += [self.drift.due_at(), self._cover_at]
+            times.append(max(min(self.drift.due_at(), self._cover_at), self._faulty_until.get("drift", float("-inf"))))
         if self._above_late:
             times.append(self._above_at + ABOVE_S)
         if self._recorder is not None and self._all_since is None and (due_s := self._recorder.due_s()) is not None:
-            times.append(self._monotonic() + due_s)
+            times.append(max(self._monotonic() + due_s, self._faulty_until.get("record", float("-inf"))))
         return min(times)
 
     def _due_later(self) -> set[str]:
@@ -438,12 +484,14 @@ class Reconciler:
         while not self._asked.empty():
             pods, answer = self._asked.get()
             self.waited_for = True
-            answer.put(self.reconcile("asked", pods))
+            answer.put(self._pass("asked", pods))
             self.waited_for = False
 
     def _settle(self, goal: Goal, outcome: Outcome, drifts: bool, pods: dict[str, Pod], node: NodeState) -> None:
         """Remember what was done; count it; say once what could not be done."""
         status, owner, name = outcome.status, goal.owner, goal.name
+        if status is Status.FAULT:
+            self._faults.counts["write"] += 1
         had = self._planner.had(goal)
         if status not in (Status.SAME, Status.GONE, Status.WAITS):
             self.stats.writes[goal.change.field.name, status.value] += 1

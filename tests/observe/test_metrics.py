@@ -13,6 +13,7 @@ from koordnri.session.runtime import CRIError
 METRICS = {
     # name: (type, label sets of its samples)
     "koordnri_connection_state": ("gauge", {("state",)}),
+    "koordnri_contained_faults": ("counter", set()),
     "koordnri_connected": ("gauge", {()}),
     "koordnri_registrations": ("counter", {()}),
     "koordnri_connections_lost": ("counter", {()}),
@@ -237,3 +238,12 @@ def test_lost_log_lines_are_counted(tmp_path: Path) -> None:
     with driven(tmp_path) as node:
         node.daemon.writer.lost = 7
         assert node.value("koordnri_log_lines_lost_total") == 7
+
+
+def test_a_bug_in_one_part_of_the_page_costs_that_part(node: Driven) -> None:
+    node.daemon.ledger.counts = lambda: 1 // 0  # type: ignore[method-assign]  # a bug, for one test
+    found = node.metrics()
+    assert "koordnri_pods" not in found
+    assert "koordnri_policy_good" in found
+    (sample,) = [s for s in found["koordnri_contained_faults"].samples if s.name.endswith("_total")]
+    assert (sample.labels, sample.value) == ({"where": "metrics"}, 1)

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
+from typing import Any
 
 import pytest
 from fake_node import HALVED, MIB, FakeNode, quotas_of
+from structlog.testing import CapturingLogger
 
+from koordnri.containment import Faults
 from koordnri.host.change import Status
+from koordnri.model import Pod
+from koordnri.reconcile.planner import PodPlan, World
 from tests.host.watched_kernel import NEVER, WatchedKernel
 
 BOTH = pytest.mark.parametrize("version", [1, 2])
@@ -112,3 +118,145 @@ def test_a_file_that_is_unreadable_for_whole_passes_is_known_again_afterwards(ve
     for trigger in ("asked", "sweep", "change"):
         node.run_pass(trigger)
     assert (quotas_of(node), node.ledger.all_written()) == (right, ledger)
+
+
+# -- faults of ours ---------------------------------------------------------------------------------------------------
+
+
+def many(number: int = 200, **options: Any) -> tuple[FakeNode, Faults, list[str]]:
+    """So many pods under a policy that has come since; who is told of faults."""
+    told: list[str] = []
+    faults = Faults(
+        CapturingLogger(), lambda pod, reason, message: told.append(pod.name), lambda *_: told.append("node")
+    )
+    node = FakeNode(2, faults=faults, **options)
+    for i in range(number):
+        node.container(node.pod(f"p{i}", "LS", cpu_quota=80_000), cpu_quota=80_000)
+    node.set_policy(**HALVED)
+    return node, faults, told
+
+
+def halved(node: FakeNode) -> set[str]:
+    """Pods whose container has its new quota."""
+    return {
+        name.removesuffix("-main")
+        for name, quota in quotas_of(node).items()
+        if name.endswith("-main") and quota == 40_000
+    }
+
+
+def test_a_fault_in_one_pods_plan_costs_that_pods_pass():
+    node, faults, told = many()
+    bad = node.ledger.pod("p7")
+    bad.cgroup_parent = 7  # no text, which no runtime sends
+    for _ in range(2):
+        node.run_pass("asked")
+    assert halved(node) == {f"p{i}" for i in range(200)} - {"p7"}
+    assert faults.counts == {"plan": 2}
+    assert told == ["p7"]
+
+
+class _Unspeakable(str):
+    """A text that cannot be put anywhere: a stand-in for a bug in what follows from one pod."""
+
+    def count(self, *_: object) -> int:
+        raise ZeroDivisionError
+
+
+def test_a_fault_in_writing_one_pods_files_loses_none_of_the_others():
+    node, faults, told = many()
+    node.run_pass()
+    node.set_policy()
+    plan = node.reconciler._planner.plan
+
+    def planned(pod: Pod, *rest: Any) -> PodPlan:
+        made = plan(pod, *rest)
+        if pod.name != "p7":
+            return made
+        bad = [g._replace(change=g.change._replace(directory=_Unspeakable(g.change.directory))) for g in made.goals]
+        return made._replace(goals=bad)
+
+    node.reconciler._planner.plan = planned
+    node.run_pass("asked")
+    assert halved(node) == {"p7"}, "the others went back"
+    assert faults.counts == {"write": 1}
+    assert told == ["p7"]
+
+
+class Broken:
+    """A part of the work of which every call is a bug."""
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*_: object, **__: object) -> None:
+            raise ZeroDivisionError(name)
+
+        return call
+
+
+def broken(*_: object) -> Any:
+    raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    ("options", "where"),
+    [
+        ({"cache": Broken()}, {"resctrl": 2}),
+        ({"recorder": Broken()}, {"record": 1}),
+        ({"save": broken}, {}),
+    ],
+    ids=["resctrl", "recorder", "save"],
+)
+def test_a_fault_beside_the_files_costs_them_nothing(options: dict[str, Any], where: dict[str, int]):
+    node, faults, _ = many(5, **options)
+    node.run_pass()
+    if where:
+        assert halved(node) == {f"p{i}" for i in range(5)}
+        assert faults.counts == where
+    else:  # what was there before could not be noted down: then nothing of that pod is written
+        assert set(faults.counts) == {"write"}
+
+
+def test_a_pass_that_fails_as_a_whole_does_not_end_the_thread():
+    worlds = iter([True, False, True, True, True, True])
+
+    def world(found: World) -> World:
+        if not next(worlds, True):
+            raise ZeroDivisionError
+        return found
+
+    node, faults, told = many(3, world=world, debounce_s=0.0)
+    thread = threading.Thread(target=node.reconciler.run)
+    node.run_pass()
+    thread.start()
+    try:
+        with pytest.raises(TimeoutError, match="its pass failed"):
+            node.reconciler.ask(node.ledger.pods(), 20.0)
+        assert faults.counts == {"reconcile": 1}
+        assert told == ["node"]
+        assert node.reconciler.ask(node.ledger.pods(), 20.0)
+    finally:
+        node.reconciler.stop()
+        thread.join(20.0)
+
+
+def test_who_waits_for_others_to_leave_is_not_told_so_by_a_pass_that_failed():
+    fails = threading.Event()
+    fails.set()
+
+    def world(found: World) -> World:
+        if fails.is_set():
+            raise ZeroDivisionError
+        return found
+
+    node, _, _ = many(3, world=world, debounce_s=0.0)
+    thread = threading.Thread(target=node.reconciler.run)
+    thread.start()
+    try:
+        number = node.reconciler.hurry()
+        assert not node.reconciler.wait_done(number, 0.2)
+        fails.clear()
+        assert node.reconciler.wait_done(node.reconciler.hurry(), 20.0)
+        assert halved(node) == {"p0", "p1", "p2"}
+    finally:
+        node.reconciler.stop()
+        thread.join(20.0)

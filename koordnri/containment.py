@@ -1,0 +1,88 @@
+"""Faults of ours that nobody foresaw: each costs what it was in (a pod's pass, a policy, a page of metrics) and no more.
+
+It is counted, logged with its trace, and reported as an Event on the pod, or on the Node where it is no pod's; each once per pod and
+place. What is no `Exception` (SystemExit, KeyboardInterrupt) passes: who raises that wants the end.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, ParamSpec
+
+from koordnri.model import Pod
+
+P = ParamSpec("P")
+REASON = "KoordnriFault"
+"""of the Event"""
+MOST_REMEMBERED = 10_000
+
+
+class Faults:
+    """Any thread may call. A count may be lost where two threads count at the same instant, which is not worth a lock.
+
+    tell_pod    an Event on a pod: pod, reason, message
+    tell_node   an Event on the Node: reason, message
+    """
+
+    def __init__(
+        self,
+        log: Any,
+        tell_pod: Callable[[Pod, str, str], None] = lambda pod, reason, message: None,
+        tell_node: Callable[[str, str], None] = lambda reason, message: None,
+    ) -> None:
+        self.counts: Counter[str] = Counter()
+        """where → faults"""
+        self._log = log
+        self._tell_pod = tell_pod
+        self._tell_node = tell_node
+        self._seen: set[tuple[str, str, str]] = set()
+        """(where, pod id, type of the error) that were reported"""
+
+    def caught(self, where: str, error: Exception, pod: Pod | None = None) -> None:
+        """Something was given up over this error. Called in its `except` block."""
+        self.counts[where] += 1
+        key = (where, "" if pod is None else pod.id, type(error).__name__)
+        if key in self._seen:
+            return
+        if len(self._seen) >= MOST_REMEMBERED:
+            self._seen.clear()
+        self._seen.add(key)
+        text = f"{type(error).__name__}: {error}"[:500]
+        name = "" if pod is None else f"{pod.namespace}/{pod.name}"
+        self._log.error("contained_fault", where=where, pod=name, error=text, exc_info=True)
+        message = f"{where}: bug in koordnri, {text}; it goes on without this, please report it"
+        if pod is None:
+            self._tell_node(REASON, message)
+        else:
+            self._tell_pod(pod, REASON, message)
+
+    def within(self, where: str, pod: Pod | None = None) -> _Within:
+        """A block that an exception leaves, and goes no further."""
+        return _Within(self, where, pod)
+
+    def around(self, where: str, call: Callable[P, object]) -> Callable[P, None]:
+        """The same for a callback."""
+
+        def contained(*args: P.args, **keywords: P.kwargs) -> None:
+            with self.within(where):
+                call(*args, **keywords)
+
+        return contained
+
+
+class _Within:
+    __slots__ = ("_faults", "_pod", "_where")
+
+    def __init__(self, faults: Faults, where: str, pod: Pod | None) -> None:
+        self._faults, self._where, self._pod = faults, where, pod
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        self._faults.caught(self._where, error, self._pod)
+        return True
