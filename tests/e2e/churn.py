@@ -37,7 +37,9 @@ from tests.e2e.pods import MIB, UNLIMITED
 CALL_TIMEOUT_S = 20.0
 """A frozen runtime ends a client by this, and the test."""
 HELD = 3
-"""Pods of its own that a client lets run before it removes the oldest."""
+"""Pods of its own that a client lets run before it ends the oldest."""
+LATE = 4
+"""Pods that a client has ended and not removed yet."""
 NAMES = ("main", "side")
 BASELINE = "koordnri.io/baseline"
 """The annotation that each container gets whose creation koordnri was asked about."""
@@ -210,18 +212,11 @@ class Client:
         self.running[pod.uid] = [self._run_container(pod, kind, name) for name in NAMES[:count]]
         return pod
 
-    def remove_pod(self, pod: Pod) -> None:
-        """Remove a pod after its containers, as kubelet does.
-
-        To remove a pod with containers in it while a plugin registers can stop a containerd with NRI >= 0.7 for good: RemovePodSandbox
-        keeps plugins from being synchronized, and so does RemoveContainer inside of it, which waits behind the registration that waits
-        for the first.
-        """
+    def end_pod(self, pod: Pod) -> None:
+        """End a pod, and remove another one that ended a while ago."""
         self.running.pop(pod.uid, None)
-        for container in list(pod.containers):
-            self.kubelet.stop(container)
-            self.kubelet.remove(container)
-        self.kubelet.remove_pod(pod)
+        self.kubelet.end_pod(pod)
+        self.kubelet.collect(keep=LATE)
 
     def churn(self, stop: threading.Event, kinds: Iterator[Kind]) -> None:
         """Run and remove pods until told to stop. Raises what a call raised, unless the runtime was down."""
@@ -233,10 +228,10 @@ class Client:
                 held.append(self.run_pod(next(kinds), 1 + turn % len(NAMES)))
             if len(held) > HELD:
                 with self._tolerance():
-                    self.remove_pod(held.pop(0))
+                    self.end_pod(held.pop(0))
 
     def settle(self) -> None:
-        """Remove the pods that an outage left halfway, as a kubelet does that finds them after it."""
+        """Remove the pods that an outage left halfway, as a kubelet does that finds them after it, and those that ended."""
         for pod in [pod for pod in self.kubelet.pods if pod.uid not in self.running]:
             mine = {"label_selector": {"io.kubernetes.pod.uid": pod.uid}}
             for container in self.cri.call("ListContainers", filter=mine).containers:
@@ -244,7 +239,8 @@ class Client:
                 self.cri.call("RemoveContainer", container_id=container.id)
             for sandbox in self.cri.call("ListPodSandbox", filter=mine).items:
                 pod.sandbox_id = sandbox.id
-            self.kubelet.remove_pod(pod)
+            self.kubelet.end_pod(pod)
+        self.kubelet.collect()
 
     def close(self) -> None:
         """Remove every pod that is left, and close the connection."""

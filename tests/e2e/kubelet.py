@@ -1,13 +1,19 @@
-"""Drives CRI as kubelet does: the pod's cgroup first, then sandbox, containers, updates, and all of it away again."""
+"""Drives CRI as kubelet does, from a pod's cgroup to its removal long after its end.
+
+What a real kubelet does and a simple driver forgets (Kubernetes 1.35): a sandbox is stopped at once and removed late, so that a pod
+made anew, or a second sandbox of the same pod, is there before the first has gone; ended containers stay until others replace them.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import copy
 import itertools
-import json
+import os
+import signal
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,47 +23,28 @@ from tests.e2e import lab
 from tests.e2e.cgroups import Cgroups, Limits
 from tests.e2e.containerd import Containerd
 from tests.e2e.cri import CRI
+from tests.e2e.cri_requests import Asked, container_config, pod_cgroup, sandbox_config, shares
+from tests.e2e.readings import Container, Pod, Readings
 
-PERIOD_US = 100_000
+__all__ = ["UNTIL_TOLD", "Container", "Kubelet", "Pod", "sweep_cgroups"]
+
 CGROUPS = "cgroups"
 """File of the runtime's work directory: the pods' cgroups that were made, one per line."""
-_OOM_SCORE_ADJ = {"Guaranteed": -997, "Burstable": 900, "BestEffort": 1000}
+UNTIL_TOLD = ("/bin/sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.1; done")
+"""Command of a container that Kubelet.finish can end."""
 _numbers = itertools.count(1)
 
 
-@dataclass(slots=True)
-class Pod:
-    """A sandbox that runs, with what it was made from."""
-
-    name: str
-    namespace: str
-    uid: str
-    qos: str
-    cgroup: str
-    config: Any
-    sandbox_id: str
-    containers: list[Container] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class Container:
-    """A container that was created, with the resources kubelet last asked for."""
-
-    id: str
-    name: str
-    pod: Pod
-    resources: dict[str, Any]
-
-
-class Kubelet:
+class Kubelet(Readings):
     """One node's kubelet, as far as a runtime and its NRI plugins can tell."""
 
     def __init__(self, runtime: Containerd, cri: CRI | None = None) -> None:
         """`cri`: a connection of its own, else the runtime's."""
-        self.runtime = runtime
-        self.cri = cri or runtime.cri
-        self.cgroups = Cgroups(systemd=runtime.systemd_cgroup)
+        super().__init__(runtime, cri)
         self.pods: list[Pod] = []
+        """that have not ended"""
+        self.ended: list[Pod] = []
+        """that have, oldest first, and that the runtime still has"""
 
     # pods
 
@@ -74,53 +61,100 @@ class Kubelet:
         memory_limit: int = 0,
     ) -> Pod:
         """Run a hostNetwork pod; requests and limits are the pod's sums, in milli-CPUs and bytes, 0 for none."""
-        name = name or f"pod-{next(_numbers)}"
+        asked = Asked(cpu_request_m, cpu_limit_m, memory_limit)
         uid = str(uuid.uuid4())
-        cgroup = self._pod_cgroup(qos, uid)
-        # Remembered on disk, for a run that gets killed.
-        with (self.runtime.work / CGROUPS).open("a") as file:
-            file.write(f"{cgroup}\n")
-        self.cgroups.make(cgroup, _pod_limits(cpu_request_m, cpu_limit_m, memory_limit))
-        config = {
-            "metadata": {"name": name, "namespace": namespace, "uid": uid, "attempt": 0},
-            "labels": {**(labels or {}), **_pod_labels(name, namespace, uid)},
-            "annotations": {
-                **(annotations or {}),
-                "kubernetes.io/config.seen": "2026-01-01T00:00:00.000000000Z",
-                "kubernetes.io/config.source": "api",
-            },
-            "linux": {
-                "cgroup_parent": cgroup.rpartition("/")[2] if self.cgroups.systemd else cgroup,
-                "security_context": {"namespace_options": {"network": "NODE", "pid": "CONTAINER", "ipc": "POD"}},
-                "resources": _resources(qos, cpu_request_m, cpu_limit_m, memory_limit, self.cgroups.version),
-            },
-        }
-        pod = Pod(name, namespace, uid, qos, cgroup, config, "")
-        # Known before it runs, so that its cgroup goes away even when the runtime refuses it.
-        self.pods.append(pod)
-        pod.sandbox_id = self.cri.call("RunPodSandbox", config=config).pod_sandbox_id
+        cgroup = pod_cgroup(qos, uid, systemd=self.cgroups.systemd)
+        config = sandbox_config(
+            name or f"pod-{next(_numbers)}",
+            namespace,
+            uid,
+            labels=labels or {},
+            annotations=annotations or {},
+            cgroup_parent=cgroup.rpartition("/")[2] if self.cgroups.systemd else cgroup,
+            resources=asked.resources(qos, self.cgroups.version),
+        )
+        pod = Pod(config["metadata"]["name"], namespace, uid, qos, cgroup, config, "")
+        self._begin(pod, asked.pod_limits)
         return pod
 
-    def remove_pod(self, pod: Pod) -> None:
-        """Stop and remove a pod with its containers, then its cgroup."""
+    def replace_pod(self, pod: Pod, **sums: int) -> Pod:
+        """Make a pod anew as a StatefulSet does: it ends, and one with its name and another uid runs before the old sandbox has gone.
+
+        `sums` as for run_pod. The new pod has no containers yet.
+        """
+        self.end_pod(pod)
+        named = {"labels": pod.config["labels"], "annotations": pod.config["annotations"]}
+        return self.run_pod(pod.name, namespace=pod.namespace, qos=pod.qos, **named, **sums)
+
+    def end_pod(self, pod: Pod) -> None:
+        """The pod was deleted, or all that ran in it has ended: containers and sandbox are stopped, and its cgroup goes.
+
+        The runtime keeps them until `collect`.
+        """
+        for container in pod.containers:
+            self.stop(container)
         if pod.sandbox_id:
             self.cri.call("StopPodSandbox", pod_sandbox_id=pod.sandbox_id)
-            self.cri.call("RemovePodSandbox", pod_sandbox_id=pod.sandbox_id)
         self.cgroups.remove(pod.cgroup)
         self.pods.remove(pod)
+        self.ended.append(pod)
 
-    def sandbox(self, pod: Pod) -> dict[str, Path]:
-        """Directories of the pod's pause container by controller."""
-        status = self.cri.call("PodSandboxStatus", pod_sandbox_id=pod.sandbox_id, verbose=True)
-        return self.cgroups.of(json.loads(status.info["info"])["pid"])
+    def collect(self, *, keep: int = 0) -> None:
+        """Remove what has ended, as kubelet does within a minute, but for the last `keep` pods that ended."""
+        for pod in self.pods:
+            self._remove_old_sandboxes(pod)
+        while len(self.ended) > keep:
+            # A pod that a failed call leaves halfway is collected the next time.
+            self._remove(self.ended[0])
+            self.ended.pop(0)
+
+    def remove_pod(self, pod: Pod) -> None:
+        """End a pod and remove it at once, which no kubelet does."""
+        if pod not in self.ended:
+            self.end_pod(pod)
+        self._remove(pod)
+        self.ended.remove(pod)
+
+    def kill_sandbox(self, pod: Pod) -> None:
+        """Kill the pod's pause process, and wait until the runtime knows."""
+        os.kill(self.sandbox_pid(pod), signal.SIGKILL)
+
+        def not_ready() -> bool:
+            status = self.cri.call("PodSandboxStatus", pod_sandbox_id=pod.sandbox_id).status
+            return bool(status.state == self.cri.messages.SANDBOX_NOTREADY)
+
+        lab.eventually(not_ready, f"the sandbox of {pod.name} to be seen dead")
+
+    def change_sandbox(self, pod: Pod) -> list[Container]:
+        """Give a pod a second sandbox, as after its pause process died or after a reboot ("Pod sandbox changed, will be re-created").
+
+        All that is left in the first is stopped, and stays until `collect`. Returns the containers made anew, as they run in the second.
+        """
+        before = [container for container in pod.containers if self.running(container)]
+        for container in before:
+            self.stop(container)
+        self.cri.call("StopPodSandbox", pod_sandbox_id=pod.sandbox_id)
+        pod.old_sandboxes.append(pod.sandbox_id)
+        pod.config = copy.deepcopy(pod.config)
+        pod.config["metadata"]["attempt"] += 1
+        pod.sandbox_id = self.cri.call("RunPodSandbox", config=pod.config).pod_sandbox_id
+        return [self.run_again(container) for container in before]
 
     def resize_pod(self, pod: Pod, *, cpu_request_m: int = 0, cpu_limit_m: int = 0, memory_limit: int = 0) -> None:
         """Write the pod's own cgroup, which kubelet widens before it widens a container."""
-        self.cgroups.limit(pod.cgroup, _pod_limits(cpu_request_m, cpu_limit_m, memory_limit))
+        self.cgroups.limit(pod.cgroup, Asked(cpu_request_m, cpu_limit_m, memory_limit).pod_limits)
+
+    def write_classes(self) -> None:
+        """Write the QoS classes' CPU shares, as kubelet does at its start and every minute. Raises what the kernel answers."""
+        burstable = [container.asked for pod in self.pods if pod.qos == "Burstable" for container in pod.containers]
+        sums = {"Burstable": shares(sum(asked.cpu_request_m for asked in burstable)), "BestEffort": 2}
+        for qos, of_class in sums.items():
+            if any(pod.qos == qos for pod in self.pods):
+                self.cgroups.limit(pod_cgroup(qos, "", systemd=self.cgroups.systemd), Limits(of_class))
 
     def cleanup(self) -> None:
         """Remove every pod that is left; a runtime that is down or refuses does not keep the others."""
-        for pod in list(self.pods):
+        for pod in [*self.ended, *self.pods]:
             with contextlib.suppress(grpc.RpcError):
                 self.remove_pod(pod)
 
@@ -144,38 +178,8 @@ class Kubelet:
 
         mounts, devices   path in the container → the volume's on the node; devices may only be read
         """
-        resources = _resources(pod.qos, cpu_request_m, cpu_limit_m, memory_limit, self.cgroups.version)
-        if cpus:
-            resources["cpuset_cpus"] = cpus
-        config = {
-            "metadata": {"name": name, "attempt": 0},
-            "image": {"image": lab.IMAGE},
-            "command": list(command),
-            "mounts": [{"container_path": path, "host_path": str(own)} for path, own in (mounts or {}).items()],
-            "devices": [
-                {"container_path": path, "host_path": str(own), "permissions": "r"}
-                for path, own in (devices or {}).items()
-            ],
-            "envs": [{"key": key, "value": value.encode()} for key, value in (env or {}).items()],
-            "labels": {**_pod_labels(pod.name, pod.namespace, pod.uid), "io.kubernetes.container.name": name},
-            "annotations": {
-                "io.kubernetes.container.hash": "1d2c3b4a",
-                "io.kubernetes.container.restartCount": "0",
-                "io.kubernetes.container.terminationMessagePath": "/dev/termination-log",
-                "io.kubernetes.container.terminationMessagePolicy": "File",
-                "io.kubernetes.pod.terminationGracePeriod": "30",
-            },
-            "linux": {
-                "resources": resources,
-                "security_context": {"namespace_options": {"network": "NODE", "pid": "CONTAINER", "ipc": "POD"}},
-            },
-        }
-        answer = self.cri.call(
-            "CreateContainer", pod_sandbox_id=pod.sandbox_id, config=config, sandbox_config=pod.config
-        )
-        container = Container(answer.container_id, name, pod, resources)
-        pod.containers.append(container)
-        return container
+        options = {"cpus": cpus, "env": env, "command": command, "mounts": mounts, "devices": devices}
+        return self._create(Container("", name, pod, Asked(cpu_request_m, cpu_limit_m, memory_limit), options))
 
     def start(self, container: Container) -> None:
         """Start a created container, and wait until its own program runs.
@@ -192,6 +196,31 @@ class Kubelet:
         self.start(container)
         return container
 
+    def run_init(self, pod: Pod, name: str = "init", **options: Any) -> Container:
+        """Run an init container to its end; it stays until `remove`. Options as for create_container."""
+        container = self.run_container(pod, name, command=UNTIL_TOLD, **options)
+        self.finish(container)
+        return container
+
+    def finish(self, container: Container) -> None:
+        """Let a container of the command UNTIL_TOLD end by itself, as a job does, and wait until the runtime knows."""
+        self._signal(container, signal.SIGTERM)
+
+    def crash(self, container: Container) -> None:
+        """Kill a container's process from outside of the runtime, and wait until the runtime knows."""
+        self._signal(container, signal.SIGKILL)
+
+    def run_again(self, container: Container) -> Container:
+        """Run a container that has ended once more, as kubelet does in a crash loop: a new one, of which the runtime then has two.
+
+        Of those that ended before, kubelet keeps the last only.
+        """
+        for older in [old for old in container.pod.containers if old.name == container.name and old is not container]:
+            self.remove(older)
+        again = self._create(replace(container, attempt=container.attempt + 1))
+        self.start(again)
+        return again
+
     def exec(self, container: Container, *command: str) -> str:
         """Standard output of a command in the container; a failing one is an AssertionError."""
         done = self.cri.call("ExecSync", container_id=container.id, cmd=list(command), timeout=10)
@@ -201,18 +230,27 @@ class Kubelet:
     def resize(
         self, container: Container, *, cpu_request_m: int = 0, cpu_limit_m: int = 0, memory_limit: int = 0
     ) -> None:
-        """In-place resize: kubelet sends the new CPU and memory values; 0 is not asked."""
-        asked = {
-            "cpu_shares": _shares(cpu_request_m) if cpu_request_m else 0,
-            "cpu_quota": cpu_limit_m * PERIOD_US // 1000,
-            "cpu_period": PERIOD_US if cpu_request_m or cpu_limit_m else 0,
-            "memory_limit_in_bytes": memory_limit,
-        }
-        self._update(container, asked)
+        """Of an in-place resize, the container's part: kubelet sends the new CPU and memory values; 0 is not asked."""
+        asked = Asked(cpu_request_m, cpu_limit_m, memory_limit)
+        self.cri.call("UpdateContainerResources", container_id=container.id, linux=asked.update())
+        container.asked = asked
+
+    def resize_in_place(
+        self, container: Container, *, cpu_request_m: int = 0, cpu_limit_m: int = 0, memory_limit: int = 0
+    ) -> None:
+        """The whole of an in-place resize: the pod's cgroup is widened before the container, and narrowed after it."""
+        pod, asked = container.pod, Asked(cpu_request_m, cpu_limit_m, memory_limit)
+        others = [other.asked for other in pod.containers if other is not container and self.running(other)]
+        grows = asked.cpu_limit_m >= container.asked.cpu_limit_m
+        if grows:
+            self.cgroups.limit(pod.cgroup, sum(others, asked).pod_limits)
+        self.resize(container, cpu_request_m=cpu_request_m, cpu_limit_m=cpu_limit_m, memory_limit=memory_limit)
+        if not grows:
+            self.cgroups.limit(pod.cgroup, sum(others, asked).pod_limits)
 
     def rewrite_cpuset(self, container: Container, cpus: str) -> None:
         """What kubelet's static CPU manager does right after start and every 10 s: only a cpuset."""
-        self._update(container, {"cpuset_cpus": cpus})
+        self.cri.call("UpdateContainerResources", container_id=container.id, linux={"cpuset_cpus": cpus})
 
     def stop(self, container: Container, grace_s: int = 0) -> None:
         """Stop with this grace; 0 kills at once."""
@@ -223,52 +261,64 @@ class Kubelet:
         self.cri.call("RemoveContainer", container_id=container.id)
         container.pod.containers.remove(container)
 
-    # what a container got
+    # inside
 
-    def pid(self, container: Container) -> int:
-        """Process id of the container's first process. It must have been started."""
-        status = self.cri.call("ContainerStatus", container_id=container.id, verbose=True)
-        return int(json.loads(status.info["info"])["pid"])
+    def _begin(self, pod: Pod, limits: Limits) -> None:
+        # Remembered on disk, for a run that gets killed.
+        with (self.runtime.work / CGROUPS).open("a") as file:
+            file.write(f"{pod.cgroup}\n")
+        self.cgroups.make(pod.cgroup, limits)
+        # Known before it runs, so that its cgroup goes away even when the runtime refuses it.
+        self.pods.append(pod)
+        pod.sandbox_id = self.cri.call("RunPodSandbox", config=pod.config).pod_sandbox_id
 
-    def running(self, container: Container) -> bool:
-        """Whether the runtime says that the container runs."""
-        status = self.cri.call("ContainerStatus", container_id=container.id).status
-        return bool(status.state == self.cri.messages.CONTAINER_RUNNING)
+    def _create(self, container: Container) -> Container:
+        pod, options = container.pod, dict(container.options)
+        resources = container.asked.resources(pod.qos, self.cgroups.version)
+        if cpus := options.pop("cpus"):
+            resources["cpuset_cpus"] = cpus
+        config = container_config(container.name, pod.config, resources, attempt=container.attempt, **options)
+        answer = self.cri.call(
+            "CreateContainer", pod_sandbox_id=pod.sandbox_id, config=config, sandbox_config=pod.config
+        )
+        container.id, container.sandbox_id = answer.container_id, pod.sandbox_id
+        pod.containers.append(container)
+        return container
 
-    def read(self, container: Container, name: str) -> int | str:
-        """A cgroup value of the container, see cgroups.py for names and meaning."""
-        return self.cgroups.read(self.cgroups.of(self.pid(container)), name)
+    def _signal(self, container: Container, number: signal.Signals) -> None:
+        process = os.pidfd_open(self.pid(container))
 
-    def reads(self, container: Container, *names: str) -> dict[str, int | str]:
-        """Several cgroup values at once."""
-        directories = self.cgroups.of(self.pid(container))
-        return {name: self.cgroups.read(directories, name) for name in names}
+        def ended() -> bool:
+            # Again and again, for a shell that has only just started does not hear it yet.
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(process, number)
+            return not self.running(container)
 
-    def file(self, container: Container, name: str) -> str | None:
-        """Text of the container's cgroup file `name`, None when this kernel and cgroup version have none."""
-        directory = self.cgroups.of(self.pid(container))["" if self.cgroups.version == 2 else name.partition(".")[0]]
-        return (directory / name).read_text().strip() if (directory / name).exists() else None
+        try:
+            lab.eventually(ended, f"{container.name} to end by {number.name}")
+        finally:
+            os.close(process)
 
-    def has_shares(self, container: Container, shares: int) -> bool:
-        """Whether the container's cgroup has these CPU shares (or one of their weights on v2)."""
-        return self.cgroups.has_shares(self.cgroups.of(self.pid(container)), shares)
+    def _remove(self, pod: Pod) -> None:
+        self._remove_old_sandboxes(pod)
+        if pod.sandbox_id:
+            self._remove_sandbox(pod, pod.sandbox_id)
 
-    def environment(self, container: Container) -> dict[str, str]:
-        """Environment of the container's first process, from /proc."""
-        text = Path(f"/proc/{self.pid(container)}/environ").read_bytes().decode()
-        return dict(entry.split("=", 1) for entry in text.split("\0") if "=" in entry)
+    def _remove_old_sandboxes(self, pod: Pod) -> None:
+        while pod.old_sandboxes:
+            self._remove_sandbox(pod, pod.old_sandboxes[0])
+            pod.old_sandboxes.pop(0)
 
-    def _update(self, container: Container, asked: dict[str, Any]) -> None:
-        container.resources.update({key: value for key, value in asked.items() if value})
-        self.cri.call("UpdateContainerResources", container_id=container.id, linux=asked)
+    def _remove_sandbox(self, pod: Pod, sandbox_id: str) -> None:
+        """Remove a stopped sandbox after the containers in it, as kubelet does.
 
-    def _pod_cgroup(self, qos: str, uid: str) -> str:
-        level = "" if qos == "Guaranteed" else qos.lower()
-        if not self.cgroups.systemd:
-            return "/".join(part for part in ("/kubepods", level, f"pod{uid}") if part)
-        escaped = f"pod{uid.replace('-', '_')}"
-        slices = ["kubepods"] + ([f"kubepods-{level}"] if level else [])
-        return "".join(f"/{name}.slice" for name in [*slices, f"{slices[-1]}-{escaped}"])
+        To remove one with containers in it while a plugin registers can stop a containerd with NRI >= 0.7 for good: RemovePodSandbox
+        keeps plugins from being synchronized, and so does RemoveContainer inside of it, which waits behind the registration that waits
+        for the first.
+        """
+        for container in [own for own in pod.containers if own.sandbox_id == sandbox_id]:
+            self.remove(container)
+        self.cri.call("RemovePodSandbox", pod_sandbox_id=sandbox_id)
 
 
 def sweep_cgroups(work: Path) -> None:
@@ -277,36 +327,3 @@ def sweep_cgroups(work: Path) -> None:
     listed = work / CGROUPS
     for cgroup in listed.read_text().splitlines() if listed.exists() else ():
         cgroups.remove(cgroup)
-
-
-def _pod_labels(name: str, namespace: str, uid: str) -> dict[str, str]:
-    return {
-        "io.kubernetes.pod.name": name,
-        "io.kubernetes.pod.namespace": namespace,
-        "io.kubernetes.pod.uid": uid,
-    }
-
-
-def _shares(milli: int) -> int:
-    return min(max(milli * 1024 // 1000, 2), 262144)
-
-
-def _pod_limits(cpu_request_m: int, cpu_limit_m: int, memory_limit: int) -> Limits:
-    return Limits(_shares(cpu_request_m), cpu_limit_m * PERIOD_US // 1000, memory_limit)
-
-
-def _resources(
-    qos: str, cpu_request_m: int, cpu_limit_m: int, memory_limit: int, cgroup_version: int
-) -> dict[str, Any]:
-    sizes = sorted(int(entry.name[len("hugepages-") : -2]) for entry in Path("/sys/kernel/mm/hugepages").glob("*kB"))
-    return {
-        "cpu_period": PERIOD_US,
-        "cpu_quota": cpu_limit_m * PERIOD_US // 1000,
-        "cpu_shares": _shares(cpu_request_m),
-        "memory_limit_in_bytes": memory_limit,
-        "oom_score_adj": _OOM_SCORE_ADJ[qos],
-        "hugepage_limits": [
-            {"page_size": f"{size >> 20}GB" if size >> 20 else f"{size >> 10}MB", "limit": 0} for size in sizes
-        ],
-        "unified": {"memory.oom.group": "1"} if cgroup_version == 2 else {},
-    }

@@ -103,6 +103,7 @@ def volumes(tmp_path: Path) -> Iterator[Volumes]:
 BOTH_KINDS = pytest.mark.parametrize("raw", [False, True], ids=["mounted", "raw"])
 
 
+@pytest.mark.full  # 20 s
 @BOTH_KINDS
 @pytest.mark.usefixtures("daemon")
 def test_a_limit_of_a_pods_volume_holds_for_the_disk_that_it_lies_on(

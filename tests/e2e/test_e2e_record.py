@@ -62,6 +62,7 @@ def test_what_was_recorded_survives_an_update(kubelet: Kubelet, new_daemon: NewD
     assert {kubelet.read(other, "cpu.quota") for other in others} == {HALVED_US}
 
 
+@pytest.mark.full  # half a minute
 @pytest.mark.parametrize("route", ["resync", "reply"])
 def test_a_route_that_is_asked_for_is_taken(kubelet: Kubelet, new_daemon: NewDaemon, route: str) -> None:
     daemon = new_daemon(arguments=["--record-route", route])

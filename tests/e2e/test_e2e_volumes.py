@@ -22,6 +22,8 @@ from tests.e2e.lab import eventually
 from tests.e2e.test_e2e_blkio import NOTHING, READ, WRITE, annotation, block, limits
 from tests.e2e.volumes import Volumes
 
+pytestmark = pytest.mark.full  # a minute
+
 KUBECONFIG = """
 apiVersion: v1
 kind: Config
