@@ -13,7 +13,7 @@ import msgspec
 from koordnri.model import fields
 from koordnri.model.fields import Field
 from koordnri.model.node import NodeState
-from koordnri.policy.blkio_qos import unused_blocks
+from koordnri.policy.blkio_qos import IOConfig, unused_blocks
 from koordnri.policy.burst import CPUBurst
 from koordnri.policy.host_application import HostApplications
 from koordnri.policy.memory_qos import MemoryQOS, recommended_memory_qos
@@ -101,7 +101,31 @@ def _of_qos(value: ResourceQOS) -> Iterator[Finding]:
     for block in ("cpu", "memory", "resctrl"):
         if getattr(value.cgroup_root, block).enable:
             yield f"cgroupRoot.{block}QOS", "has no effect: of cgroupRoot, blkioQOS counts alone"
+    yield from _of_blocks(value)
     yield from unused_blocks({f"{name}Class": getattr(value, name).blkio for name in ("lsr", "ls", "system")})
+
+
+_AT_THE_ROOT = (
+    "read_latency",
+    "write_latency",
+    "read_latency_percent",
+    "write_latency_percent",
+    "enable_user_model",
+)
+_BELOW_IT = ("read_iops", "write_iops", "read_bps", "write_bps", "io_weight_percent", "io_latency_target")
+
+
+def _of_blocks(value: ResourceQOS) -> Iterator[Finding]:
+    """Of a disk's settings, some count at the root of all cgroups alone, and the others everywhere else."""
+    names = {info.name: info.encode_name for info in msgspec.structs.fields(IOConfig)}
+    for where, blkio, idle, place in (
+        ("beClass", value.be.blkio, _AT_THE_ROOT, "in cgroupRoot"),
+        ("cgroupRoot", value.cgroup_root.blkio, _BELOW_IT, "below the root"),
+    ):
+        for i, block in enumerate(blkio.blocks if blkio.enable else ()):
+            for name in idle:
+                if getattr(block.io_cfg, name):
+                    yield f"{where}.blkioQOS.blocks[{i}].ioCfg.{names[name]}", f"has no effect: it counts {place} alone"
 
 
 def _of_burst(value: CPUBurst) -> Iterator[Finding]:

@@ -81,3 +81,10 @@ def test_a_class_that_is_unknown_or_in_the_wrong_place_is_told() -> None:
     assert "annotation koordinator.sh/qosClass" in remarks["b"][0]
     assert "did you mean LSR?" in remarks["c"][0]
     assert "label koordinator.sh/qos-class" in remarks["d"][0]
+
+
+def test_a_broken_annotation_of_cpus_costs_no_other_hook_anything() -> None:
+    found = explained("broken-escapes.yaml", policy="08-policy.yaml")
+    for pod in ("broken-status", "broken-spec"):
+        assert any("scheduling.koordinator.sh" in error for error in found.errors(pod))
+        assert "memory" not in {e["hook"] for e in found.pods[pod]["errors"]}

@@ -20,6 +20,10 @@ V1 = NodeState(cgroup_version=1, cgroup_files=frozenset())
 CPU_A = "Example CPU A @ 2.40GHz"
 
 
+def disk(**config: int) -> dict[str, Any]:
+    return {"enable": True, "blocks": [{"name": "/dev/sda", "ioCfg": config}]}
+
+
 def warned(key: str, **strategy: Any) -> list[str]:
     """Paths of what is warned of in a cluster strategy."""
     inline = key in (APPLICATIONS, RATIO)
@@ -43,6 +47,8 @@ def warned(key: str, **strategy: Any) -> list[str]:
         (QOS, {"systemClass": {"resctrlQOS": {"enable": True}}}, ["systemClass.resctrlQOS"]),
         (QOS, {"cgroupRoot": {"memoryQOS": {"enable": True}}}, ["cgroupRoot.memoryQOS"]),
         (QOS, {"lsClass": {"blkioQOS": {"enable": True, "blocks": [{"name": "/dev/sda"}]}}}, ["lsClass.blkioQOS"]),
+        (QOS, {"beClass": {"blkioQOS": disk(readLatency=5, readIOPS=5)}}, ["beClass.blkioQOS.blocks[0].ioCfg.readLatency"]),
+        (QOS, {"cgroupRoot": {"blkioQOS": disk(readLatency=5, readIOPS=5)}}, ["cgroupRoot.blkioQOS.blocks[0].ioCfg.readIOPS"]),
         (BURST, {"policy": "auto"}, ["policy"]),
         (BURST, {"policy": "cfsQuotaBurstOnly"}, ["policy"]),
         (BURST, {"policy": "cpuBurstOnly"}, []),
