@@ -25,6 +25,7 @@ from koordnri.model.pod import Pod
 from koordnri.model.qos import QOS_LABEL, QoSClass
 from koordnri.model.quantity import quantity_value
 from koordnri.model.resctrl import ResctrlSpec
+from koordnri.model.resource_spec import RESOURCE_SPEC, ResourceSpec
 from koordnri.policy.errors import shown, shown_key
 from koordnri.policy.pod_overrides import ignored_keys
 
@@ -36,8 +37,11 @@ _SHAPES: Mapping[str, Any] = {
     EXTENDED_RESOURCE_SPEC.key: ExtendedResourceSpec,
     DEVICE_ALLOCATED.key: dict[str, list[AllocatedDevice]],
     RESCTRL_KEY: ResctrlSpec,
+    RESOURCE_SPEC.key: ResourceSpec,
 }
 """Annotation → its shape, of those that share none with the policy."""
+_OF_OWNERS = (RESCTRL_KEY, RESOURCE_SPEC.key)
+"""Those of them that people write."""
 _PARSED = "remarks"
 _MOST = 8
 _LONGEST_KEY = 60
@@ -70,7 +74,7 @@ def _remarks(pod: Pod) -> Iterator[Remark]:
     for key, type_ in _SHAPES.items():
         if (text := pod.annotations.get(key)) is not None:
             for path in unknown_keys(type_, text):
-                yield Remark(_unknown(key, path, "unknown key, ignored"), of_owner=key == RESCTRL_KEY)
+                yield Remark(_unknown(key, path, "unknown key, ignored"), of_owner=key in _OF_OWNERS)
 
 
 def _unknown(annotation: str, path: str, message: str) -> str:

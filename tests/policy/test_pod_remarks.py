@@ -64,6 +64,12 @@ def test_unknown_keys_of_the_owners_annotations_are_told_with_path_and_hint():
     ]
 
 
+def test_a_slip_in_how_cpus_are_wished_is_told_to_the_owner():
+    key = "scheduling.koordinator.sh/resource-spec"
+    (remark,) = pod_remarks(Pod("p", "u", "n", "p", {}, {key: '{"preferredCPUBindPolcy": "FullPCPUs"}'}))
+    assert remark == (f"annotation {key}: preferredCPUBindPolcy: unknown key, ignored", True)
+
+
 def test_what_a_program_wrote_is_not_the_owners():
     key = "scheduling.koordinator.sh/resource-status"
     found = pod_remarks(Pod("p", "u", "n", "p", {}, {key: '{"cpuset": "0", "newer": 1}'}))
