@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 import time
@@ -59,6 +60,8 @@ NODE_TICK_S = 1.0
 """How often the node's state is."""
 FULL_REFRESH_TICKS = 10
 """Every so many ticks all of the node is read; in between only what can make a decision harmful (resctrl groups, CPUs)."""
+CONTROL_RETRY_S = 30.0
+"""A state directory in which no socket can be made may be mended."""
 CLUSTER_PATIENCE_S = 10.0
 """How long an API server that does not answer may keep us from registering: containers start without QoS meanwhile."""
 SWITCH_INTERVAL_S = 0.0001
@@ -82,8 +85,9 @@ class Daemon:
         listener: Listener | None = None,
         log_fd: int = 2,
     ) -> None:
-        config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.config = config
+        with contextlib.suppress(OSError):  # whoever needs it says so
+            config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.writer = LineWriter(log_fd)
         self.log = make_logger(self.writer, config.log_format, config.log_level)
         self._described = node is not None
@@ -200,6 +204,8 @@ class Daemon:
             self.present,
         )
         self._control: ControlServer | None = None
+        self._control_problem, self._control_at = "", 0.0
+        """why there is none, and when to try again"""
         if config.kubeconfig is not None or config.policy_configmap is not None:
             # Imported here: the official client costs 0.2 s and 20 MiB, and a daemon with a policy file needs none of it.
             from koordnri.cluster import Cluster
@@ -230,7 +236,7 @@ class Daemon:
     # -- life ---------------------------------------------------------------------------------------------------------
 
     def run(self) -> int:
-        """Serve until told to stop. Raises OSError when the port is taken, and whatever killed the session's thread."""
+        """Serve until told to stop. Raises ConfigError when the port is taken, and whatever killed the session's thread."""
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         self.sources.look()
         if self._cluster is not None:
@@ -241,7 +247,11 @@ class Daemon:
             self.log.warning("node_fact_missing", problem=problem)
         if self.config.listen is not None:
             registry, state = make_registry(self), self._operator.policy_state
-            self._server = Server(*self.config.listen, registry, self.problems, state)
+            try:
+                self._server = Server(*self.config.listen, registry, self.problems, state, self.warnings)
+            except OSError as error:
+                host, port = self.config.listen
+                raise ConfigError(f"--listen {host}:{port}: {error}") from error
         self.log.info("started", hooks=list(self.chain.order), node=self.present.node.name, port=self.port)
         garbage = GarbageCollector()
         garbage.start()
@@ -300,13 +310,40 @@ class Daemon:
             )
         return found
 
+    def warnings(self) -> list[str]:
+        """What is wrong and does not keep it from being ready, for /readyz."""
+        found = []
+        if self._notebook.problem:
+            found.append(f"state: kept in memory only, and lost by a restart: {self._notebook.problem}")
+        if self._lock.problem:
+            found.append(f"state: nothing keeps a second koordnri from registering: {self._lock.problem}")
+        if self._control_problem:
+            found.append(f"state: no control socket for `koordnri diff` and `release`: {self._control_problem}")
+        return found
+
+    def _take_lock(self) -> None:
+        """And with it the control socket, which may come later."""
+        if not self._locked and self._lock.try_acquire():
+            self._locked = True
+            self._notebook.probe()
+            if self._lock.problem:
+                self.log.error("node_not_locked", error=self._lock.problem)
+        if self._locked and self._control is None and time.monotonic() >= self._control_at:
+            if self._lock.problem:
+                self._lock.try_acquire()
+            try:
+                self._control, self._control_problem = ControlServer(self.config.state_dir, self._operator), ""
+            except OSError as error:
+                if not self._control_problem:
+                    self.log.error("no_control_socket", error=str(error))
+                self._control_problem = str(error)
+                self._control_at = time.monotonic() + CONTROL_RETRY_S
+
     def _loop(self, garbage: GarbageCollector) -> None:
         looks, look_at = 0, 0.0
         patience = time.monotonic() + CLUSTER_PATIENCE_S
         while not self._stopping:
-            if not self._locked and self._lock.try_acquire():
-                self._locked = True
-                self._control = ControlServer(self.config.state_dir, self._operator)
+            self._take_lock()
             if self._locked and self._nri.ident is None and (self._cluster_answered() or time.monotonic() > patience):
                 self._nri.start()
                 if not self._described:

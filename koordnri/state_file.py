@@ -6,12 +6,16 @@ of resized containers until kubelet asks again, and a value that we set since th
 policy has no say in any more.
 `resctrl.json`: names of the resctrl groups that we took. Losing it costs that they are given back when no policy wants them any more.
 `policy.json`: data of the last good ConfigMap, for a start while the API server is away.
-Each is written whole and renamed into place, so a crash leaves the old one or the new one.
+Each is written whole and renamed into place, so a crash leaves the old one or the new one. Where the directory cannot be written (full,
+read-only, not there) the daemon runs, with its notes in memory, and says so.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+import stat
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -28,35 +32,62 @@ GROUPS = "resctrl.json"
 
 
 class StateFile:
-    """Loads and saves one mapping under `directory`, which must exist. `shape` is the type of its content."""
+    """Loads and saves one mapping under `directory`. `shape` is the type of its content."""
 
     def __init__(self, directory: Path, name: str = BASELINES, shape: Any = dict[str, Note]) -> None:
         self.path = directory / name
         self._decoder = msgspec.json.Decoder(shape)
 
     def load(self) -> tuple[dict[str, Any], str]:
-        """(content, problem). A missing file is no problem; an unreadable one is kept aside with `.bad` after its name."""
+        """(content, problem). A missing file is no problem; one that makes no sense is kept aside with `.bad` after its name."""
+        lost = "baselines come from the containers' annotations, and what was written before is not taken back"
         try:
-            return self._decoder.decode(self.path.read_bytes()), ""
+            return self._decoder.decode(_read(self.path)), ""
         except FileNotFoundError:
             return {}, ""
+        except OSError as error:
+            return {}, f"{self.path}: cannot be read: {error.strerror}; {lost}"
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             bad = self.path.with_suffix(".json.bad")
-            self.path.replace(bad)
-            return (
-                {},
-                f"{self.path}: {error}; kept as {bad.name}; baselines come from the containers' annotations, "
-                "and what was written before is not taken back",
-            )
+            with contextlib.suppress(OSError):
+                self.path.replace(bad)
+            return {}, f"{self.path}: {error}; kept as {bad.name}; {lost}"
 
     def save(self, content: dict[str, Any]) -> None:
-        """Replace the file's content. Raises OSError."""
-        temporary = self.path.with_suffix(".json.new")
-        with open(temporary, "wb") as file:
-            file.write(msgspec.json.encode(content))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self.path)
+        """Replace the file's content; makes the directory, if it is not there (yet). Raises OSError."""
+        data, temporary = msgspec.json.encode(content), self.path.with_suffix(".json.new")
+        try:
+            fd = _open(temporary, _NEW)
+        except FileNotFoundError:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            fd = _open(temporary, _NEW)
+        try:
+            with open(fd, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(self.path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+
+
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+
+
+def _open(path: Path, flags: int) -> int:
+    """Never waits, as the opening of a fifo does. Raises OSError, also for what is no file."""
+    fd = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "expected a plain file, found something else", str(path))
+    return fd
+
+
+def _read(path: Path) -> bytes:
+    with open(_open(path, os.O_RDONLY), "rb") as file:
+        return file.read()
 
 
 class Notebook:
@@ -75,6 +106,11 @@ class Notebook:
         self._error = ""
         self._read: Callable[[], tuple[dict[str, Note], dict[str, dict[str, Any]]]] = lambda: ({}, {})
 
+    @property
+    def problem(self) -> str:
+        """Why the notes are in memory only; "" while they are on disk."""
+        return self._error
+
     def load(self) -> tuple[dict[str, Note], dict[str, dict[str, Any]]]:
         """What was noted before: moved notes, and what files held before we wrote them."""
         (baselines, problem), (written, problem_written) = self._baselines.load(), self._written.load()
@@ -91,6 +127,15 @@ class Notebook:
         self._marked = True
         self._wake()
 
+    def probe(self) -> None:
+        """Find out whether anything can be saved, before there is anything; told as by `save`, and tried again."""
+        probe = StateFile(self._baselines.path.parent, "probe.json")
+        try:
+            probe.save({})
+            probe.path.unlink()
+        except OSError as error:
+            self._failed(error)
+
     def save_if_marked(self) -> None:
         """Save what changed since the last time."""
         if self._marked:
@@ -106,10 +151,14 @@ class Notebook:
                 self._written.save(written)
                 self._error = ""
             except OSError as error:
-                self._marked = True
-                if str(error) != self._error:
-                    self._log.error("state_not_saved", path=str(self._baselines.path), error=str(error))
-                self._error = str(error)
+                self._failed(error)
+
+    def _failed(self, error: OSError) -> None:
+        self._marked = True
+        text = f"{self._baselines.path.parent}: {error.strerror or error}"  # whichever file it was: told once
+        if text != self._error:
+            self._log.error("state_not_saved", path=str(self._baselines.path), error=text)
+        self._error = text
 
 
 class GroupNames:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -17,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from koordnri.config import Config
+from koordnri.config import Config, ConfigError
 from koordnri.daemon import Daemon
 from koordnri.model import NodeState
 from koordnri.model.annotations import BATCH_CPU, BATCH_MEMORY, EXTENDED_RESOURCE_SPEC, RESOURCE_STATUS
@@ -430,6 +432,62 @@ def test_a_state_that_cannot_be_saved_is_told_and_saved_once_it_can(start, runti
     eventually("the state", lambda: (tmp_path / "state" / "baselines.json").exists())
 
 
+FILES = ("baselines.json", "written.json", "resctrl.json", "koordnri.lock", "koordnri.sock", "baselines.json.new")
+
+
+def mounted(path: Path, *options: str) -> None:
+    path.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", ",".join(options), "koordnri-test", path], capture_output=True)
+    if done.returncode:
+        pytest.skip(f"nothing can be mounted here: {done.stderr.decode()}")
+
+
+@pytest.mark.parametrize("state", ["read-only", "full", "not a directory", "fifos"])
+def test_whatever_the_state_directory_is_the_daemon_decides_and_warns(start, runtime, tmp_path, state):
+    directory, expected, unmount = tmp_path / "state", "state: kept in memory only", False
+    if state == "not a directory":
+        directory.touch()
+    elif state == "fifos":
+        directory.mkdir()
+        for name in FILES:
+            os.mkfifo(directory / name)
+    else:
+        mounted(directory, *(["ro"] if state == "read-only" else ["size=4k"]))
+        unmount = True
+    try:
+        if state == "full":
+            with contextlib.suppress(OSError), open(directory / "filler", "wb") as filler:
+                filler.write(bytes(1 << 20))
+        running = start()
+        text = eventually("ready", lambda: (found := running.readiness())[0] == 200 and found[1])
+        if state == "fifos":
+            assert text == "ok\n", "its own files have taken their places"
+        else:
+            assert text.startswith(f"ok\nwarning: {expected}, and lost by a restart: ")
+        run_pod(runtime)
+        create(runtime)
+        eventually("the container is known", lambda: running.daemon.ledger.container("c1"))
+        assert running.stop() == 0
+    finally:
+        if unmount:
+            subprocess.run(["umount", "--lazy", directory], check=True)
+
+
+def test_a_state_directory_that_is_mended_is_used(start, runtime, tmp_path, monkeypatch):
+    monkeypatch.setattr("koordnri.daemon.CONTROL_RETRY_S", 0.01)
+    (tmp_path / "state").touch()
+    running = start()
+    warned = eventually("warnings", lambda: (found := running.readiness())[0] == 200 and found[1])
+    assert [line.split(": ")[1] for line in warned.splitlines()[1:]] == ["state"] * 3
+    assert "nothing keeps a second koordnri from registering" in warned
+    assert "no control socket" in warned
+    (tmp_path / "state").unlink()
+    eventually("the notes are on disk", lambda: "in memory" not in running.readiness()[1])
+    eventually("a control socket", lambda: (tmp_path / "state/koordnri.sock").is_socket())
+    assert not NodeLock(tmp_path / "state").try_acquire(), "and a lock"
+    assert running.readiness() == (200, "ok\n")
+
+
 # -- the end ----------------------------------------------------------------------------------------------------------
 
 
@@ -437,7 +495,7 @@ def test_a_port_that_is_taken_is_an_error_and_registers_nothing(tmp_path, runtim
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         config = Config(nri_socket=str(tmp_path / "nri.sock"), state_dir=tmp_path / "state", listen=("127.0.0.1", port))
-        with open(tmp_path / "log", "wb") as log, pytest.raises(OSError, match="in use"):
+        with open(tmp_path / "log", "wb") as log, pytest.raises(ConfigError, match="in use"):
             Daemon(config, node=NODE, log_fd=log.fileno()).run()
     assert runtime.registrations == 0
     assert NodeLock(tmp_path / "state").try_acquire(), "the node's lock is free for another one"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import socket
 
 import pytest
+from structlog.testing import CapturingLogger
 
 from koordnri.model import Resources
 from koordnri.model.resources import NOTHING, Note
-from koordnri.state_file import StateFile
+from koordnri.state_file import Notebook, StateFile
 
 MOVED = {
     "c1": Note(
@@ -86,3 +88,48 @@ def test_a_bad_file_is_kept_aside_and_told(file, tmp_path, content):
     assert "baselines.json.bad" in problem
     assert (tmp_path / "baselines.json.bad").read_bytes() == content
     assert file.load() == ({}, ""), "told once"
+
+
+@pytest.mark.parametrize("there", ["a fifo", "a directory", "a socket", "nothing of ours"])
+def test_whatever_is_in_the_place_of_a_state_file_nobody_waits_for_it(file, there):
+    if there == "a fifo":
+        os.mkfifo(file.path)
+    elif there == "a directory":
+        file.path.mkdir()
+    elif there == "a socket":
+        with socket.socket(socket.AF_UNIX) as bound:
+            bound.bind(str(file.path))
+    else:
+        file.path.write_bytes(b"[" * 5000)
+    content, problem = file.load()
+    assert content == {}
+    assert problem.startswith(f"{file.path}: ")
+
+
+def test_a_fifo_in_the_place_of_the_new_file_is_an_error(file, tmp_path):
+    os.mkfifo(tmp_path / "baselines.json.new")
+    with pytest.raises(OSError, match=r"baselines\.json\.new"):
+        file.save(MOVED)
+
+
+def test_a_directory_that_is_made_later_is_used_then(tmp_path):
+    (tmp_path / "there").write_text("a file")
+    log = CapturingLogger()
+    notes = Notebook(tmp_path / "there/state", log, lambda: None)
+    notes.keep(lambda: (MOVED, {}))
+    assert notes.load() == ({}, {})
+    notes.probe()
+    notes.save_if_marked()
+    notes.save_if_marked()
+    assert "Not a directory" in notes.problem
+    assert [call.args[0] for call in log.calls] == ["state_file_bad", "state_file_bad", "state_not_saved"]
+    (tmp_path / "there").unlink()
+    notes.save_if_marked()
+    assert notes.problem == ""
+    assert StateFile(tmp_path / "there/state").load() == (MOVED, "")
+
+
+def test_a_probe_leaves_nothing(tmp_path):
+    notes = Notebook(tmp_path, CapturingLogger(), lambda: None)
+    notes.probe()
+    assert (notes.problem, os.listdir(tmp_path)) == ("", [])

@@ -161,22 +161,24 @@ def run(
         daemon = Daemon(config, log_fd=2 if launched is None else _log_file(state_dir))
     except (IdentityError, ChainError, ConfigError) as error:
         raise click.ClickException(str(error)) from error
-    except OSError as error:
-        what = "expected a directory that can be made and written"
-        raise click.ClickException(f"--state-dir {state_dir}: {what}, got: {error}") from error
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: daemon.stop())
     try:
         sys.exit(daemon.run())
-    except OSError as error:
-        where = "" if listen is None else f" (--listen {listen[0]}:{listen[1]})"
-        raise click.ClickException(f"{error}{where}") from error
+    except (ConfigError, OSError) as error:
+        raise click.ClickException(str(error)) from error
 
 
 def _log_file(state_dir: Path) -> int:
-    """A runtime gives the plugins that it launches /dev/null for stderr: log to a file, which a restart begins anew."""
-    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """A runtime gives the plugins that it launches /dev/null for stderr: log to a file, which a restart begins anew.
+
+    Where none can be made, to stderr all the same.
+    """
     path = state_dir / "koordnri.log"
-    if path.exists():
-        path.replace(path.with_suffix(".log.1"))
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if path.exists():
+            path.replace(path.with_suffix(".log.1"))
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return 2

@@ -79,6 +79,8 @@ class _UnixSocket(Bounded):
 
     def __init__(self, path: Path, handler: type[Handler]) -> None:
         self._path = path
+        self._bound = -1
+        """the socket's inode, once it is there"""
         super().__init__(str(path), handler)
 
     def server_bind(self) -> None:

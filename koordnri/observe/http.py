@@ -58,6 +58,7 @@ class Server:
 
     ready    returns the problems that keep the daemon from being ready; empty = ready
     policy   returns the state of the policy, as JSON has it; None: that is not served
+    warnings returns what is wrong and does not keep it from being ready
     """
 
     def __init__(
@@ -67,10 +68,12 @@ class Server:
         registry: CollectorRegistry,
         ready: Callable[[], list[str]],
         policy: Callable[[], Mapping[str, Any]] | None = None,
+        warnings: Callable[[], list[str]] = list,
     ) -> None:
         """Binds at once; port 0 takes a free one. Raises OSError."""
         self._registry = registry
         self._ready = ready
+        self._warnings = warnings
         pages: dict[str, dict[str, Page]] = {
             "/metrics": {"GET": self._metrics},
             "/healthz": {"GET": lambda _: text_answer("ok\n")},
@@ -98,7 +101,8 @@ class Server:
 
     def _readiness(self, _: Request) -> Answer:
         problems = self._ready()
-        return text_answer("".join(f"not ready: {p}\n" for p in problems) or "ok\n", 503 if problems else 200)
+        text = "".join(f"not ready: {p}\n" for p in problems) or "ok\n"
+        return text_answer(text + "".join(f"warning: {w}\n" for w in self._warnings()), 503 if problems else 200)
 
 
 class Bounded(socketserver.ThreadingMixIn, socketserver.TCPServer):

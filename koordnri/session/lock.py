@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from pathlib import Path
@@ -10,27 +11,56 @@ from pathlib import Path
 class NodeLock:
     """An exclusive lock on a file in the state directory, held for the life of the process.
 
-    The kernel drops it when the process dies, however it dies.
+    The kernel drops it when the process dies, however it dies. Where the file cannot be made (a full or read-only file system), the
+    directory itself is locked.
     """
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / "koordnri.lock"
+        self.problem = ""
+        """why nothing could be locked; "" while something is, or nothing was tried"""
         self._fd: int | None = None
 
     def try_acquire(self) -> bool:
-        """Take the lock if it is free. Raises OSError when the file cannot be opened."""
+        """Take the lock if it is free. True, too, where there is nothing to be locked: `problem` says why, and containers need QoS."""
         if self._fd is not None:
             return True
-        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = self._open()
+        if fd is None:
+            return True
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(fd)
+            if self.problem:
+                self.problem = f"{self.path}: another koordnri holds it"
             return False
-        os.ftruncate(fd, 0)
-        os.write(fd, f"{os.getpid()}\n".encode())
-        self._fd = fd
+        except OSError as error:  # a file system without locks
+            os.close(fd)
+            self.problem = f"{self.path}: cannot be locked: {error.strerror}"
+            return True
+        with contextlib.suppress(
+            OSError
+        ):  # for people only; the file may be read-only, or the directory, or the disk full
+            os.ftruncate(fd, 0)
+            os.write(fd, f"{os.getpid()}\n".encode())
+        self._fd, self.problem = fd, ""
         return True
+
+    def _open(self) -> int | None:
+        ways = (
+            (self.path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK),
+            (self.path, os.O_RDONLY | os.O_NONBLOCK),
+            (self.path.parent, os.O_RDONLY | os.O_DIRECTORY),
+        )
+        problems = []
+        for path, flags in ways:
+            try:
+                return os.open(path, flags | os.O_CLOEXEC, 0o600)
+            except OSError as error:
+                problems.append(f"{path}: {error.strerror}")
+        self.problem = problems[0]
+        return None
 
     def release(self) -> None:
         """Give it back; the file stays, for unlinking it would let two processes lock two files of one name."""

@@ -151,7 +151,6 @@ def refused(directory: Path, *arguments: str, **environment: str) -> tuple[int, 
     [
         (("--plugin-index", "7"), ["plugin index: expected two digits such as 10", 'got "7"']),
         (("--plugin-name", "a b"), ["plugin name: expected", 'got "a b"']),
-        (("--state-dir", "{file}/state"), ["{file}"]),
         (("--listen", "127.0.0.1:{port}"), ["in use", "--listen 127.0.0.1:{port}"]),
         (("--listen", "192.0.2.1:80"), ["--listen 192.0.2.1:80"]),
     ],

@@ -19,9 +19,10 @@ class Port:
 
     def __init__(self, host: str = "127.0.0.1") -> None:
         self.problems: list[str] = []
+        self.warnings: list[str] = []
         self.registry = CollectorRegistry()
         Gauge("answer", "of everything", registry=self.registry).set(42)
-        self.server = Server(host, 0, self.registry, lambda: self.problems)
+        self.server = Server(host, 0, self.registry, lambda: self.problems, warnings=lambda: self.warnings)
 
     def get(self, path: str, **headers: str) -> tuple[int, str, str]:
         """Status, content type, body."""
@@ -194,3 +195,12 @@ def eventually_served(port: Port) -> None:
         except (OSError, urllib.error.URLError):
             continue
     raise AssertionError("no place became free")
+
+
+def test_a_warning_does_not_make_it_unready(port: Port) -> None:
+    port.warnings = ["the disk is full", "so is the moon"]
+    assert port.get("/readyz")[::2] == (200, "ok\nwarning: the disk is full\nwarning: so is the moon\n")
+    port.problems = ["no runtime"]
+    assert port.get("/readyz")[::2] == (
+        *(503, "not ready: no runtime\nwarning: the disk is full\nwarning: so is the moon\n"),
+    )

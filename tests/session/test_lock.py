@@ -90,6 +90,23 @@ def test_children_do_not_inherit_it(tmp_path):
         child.kill()
 
 
-def test_a_directory_that_is_not_there_is_an_error_that_names_it(tmp_path):
-    with pytest.raises(OSError, match="absent"):
-        NodeLock(tmp_path / "absent").try_acquire()
+def test_where_nothing_can_be_locked_the_daemon_runs_and_says_so(tmp_path):
+    lock = NodeLock(tmp_path / "absent")
+    assert lock.try_acquire()
+    assert lock.try_acquire(), "still"
+    assert lock.problem == f"{tmp_path}/absent/koordnri.lock: No such file or directory"
+    lock.release()
+
+
+@pytest.mark.parametrize("there", ["a directory", "a fifo"])
+def test_whatever_is_in_the_place_of_the_file_one_process_has_the_lock(tmp_path, there):
+    path = tmp_path / "koordnri.lock"
+    path.mkdir() if there == "a directory" else os.mkfifo(path)
+    lock = NodeLock(tmp_path)
+    assert lock.try_acquire()
+    assert lock.problem == ""
+    with Process(tmp_path) as other:
+        assert not other.got_it
+    lock.release()
+    with Process(tmp_path) as other:
+        assert other.got_it
