@@ -22,8 +22,10 @@ from koordnri.kube.official import HOST_VARIABLE, SERVICE_ACCOUNT, Access, from_
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
 
-MAX_LIST_BYTES = 64 << 20
-"""A node's pods are a few MiB; an API object is at most about 1.5 MiB."""
+MAX_LIST_BYTES = 1 << 30
+"""A node's pods are a few MiB, and hundreds of them at most; the objects of a list are not held together."""
+MAX_BODY_BYTES = 4 << 20
+"""Of an answer that is one object, which is at most about 1.5 MiB."""
 MAX_ERROR_BYTES = 64 << 10
 _CHUNK_BYTES = 64 << 10
 
@@ -151,17 +153,20 @@ class Reply:
                 return
             yield chunk
 
-    def read(self, limit_bytes: int = MAX_LIST_BYTES, within_s: float = 30.0) -> bytes:
-        """The whole body. Raises Garbled when it is longer, Silent when it takes longer, Disconnected."""
-        deadline = self._clock() + within_s
-        body = bytearray()
+    def pieces(self, limit_bytes: int = MAX_LIST_BYTES, within_s: float = 30.0) -> Iterator[bytes]:
+        """The body as it arrives. Raises Garbled when it is longer, Silent when it takes longer, Disconnected."""
+        deadline, taken = self._clock() + within_s, 0
         for chunk in self.chunks():
-            body += chunk
-            if len(body) > limit_bytes:
+            taken += len(chunk)
+            if taken > limit_bytes:
                 raise Garbled(f"{self.what}: expected at most {limit_bytes} bytes, got more")
             if self._clock() > deadline:
                 raise Silent(f"{self.what}: the answer took longer than {within_s:g} s")
-        return bytes(body)
+            yield chunk
+
+    def read(self, limit_bytes: int = MAX_BODY_BYTES, within_s: float = 30.0) -> bytes:
+        """The whole body; raises as `pieces` does."""
+        return b"".join(self.pieces(limit_bytes, within_s))
 
     def abort(self) -> None:
         """From another thread: whoever reads gets Disconnected, or the end of the body. Safe to call at any time."""

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from koordnri.kube.api import Api
 from koordnri.kube.objects import Object
-from koordnri.kube.watch import Resource, Watch
+from koordnri.kube.watch import Resource, Watch, itself
 
 
 class ConfigMap(Object):
@@ -34,7 +34,7 @@ class ConfigMapWatch:
         self._known: Mapping[str, str] | None = None
         self._told = False
         path = f"/api/v1/namespaces/{quote(namespace, safe='')}/configmaps"
-        resource = Resource("configmap", path, "ConfigMap", ConfigMap, f"metadata.name={name}")
+        resource = Resource("configmap", path, "ConfigMap", ConfigMap, itself, f"metadata.name={name}")
         self.watch = Watch(api, resource, self, log, **keywords)
 
     def replaced(self, objects: Sequence[ConfigMap]) -> None:

@@ -5,13 +5,14 @@ What the API server would never send is Garbled, with the beginning of what came
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Generic, Literal, NamedTuple, NoReturn, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, NoReturn, TypeVar
 
 import msgspec
 
 from koordnri.kube.errors import Garbled, Refused, excerpt
+from koordnri.kube.items import Items
 from koordnri.kube.objects import (
     DECODE_ERRORS,
     Object,
@@ -21,14 +22,14 @@ from koordnri.kube.objects import (
     decode_status,
 )
 
-T = TypeVar("T", bound=Object)
+T = TypeVar("T")
 
 MAX_LINE_BYTES = 8 << 20
 """An object is at most about 1.5 MiB; a line is the object and a few bytes."""
 
 
 class Listed(NamedTuple, Generic[T]):
-    """A list: its version, its objects, and what is wrong with those that were left out."""
+    """A list: its version, what is kept of its objects, and what is wrong with those that were left out."""
 
     version: str
     objects: list[T]
@@ -72,35 +73,29 @@ class Lines:
 
 
 class Decoding(Generic[T]):
-    """For objects of one kind. `what` in the methods names the request, for the message."""
+    """For objects of one kind. `what` in the methods names the request, for the message.
 
-    def __init__(self, kind: str, object_type: type[T]) -> None:
+    keep   what is kept of an object; the object itself goes
+    """
+
+    def __init__(self, kind: str, object_type: type[Object], keep: Callable[[Any], T]) -> None:
         self.kind = kind
         self._decode = msgspec.json.Decoder(object_type).decode
+        self._keep = keep
 
-    def list(self, what: str, body: bytes) -> Listed[T]:
-        """A list. A single bad object in it costs that object only. Raises Garbled."""
-        kind = f"{self.kind}List"
+    def page(self, what: str) -> Page[T]:
+        """For a list, or a page of one."""
+        return Page(self, what)
+
+    def listed(self, raw: bytes) -> T:
+        """One object of a list, in which its kind may be left out. Raises ValueError, with what is wrong."""
         try:
-            found = decode_list(body)
+            item = self._decode(raw)
         except DECODE_ERRORS as error:
-            raise Garbled(f"{what}: expected a {kind}, got {excerpt(body)!r}: {error}") from None
-        version = found.metadata.resource_version
-        if found.kind != kind or not version:
-            raise Garbled(f"{what}: expected a {kind} with a resourceVersion, got a {excerpt(found.kind)!r}")
-        objects: list[T] = []
-        problems: list[str] = []
-        for raw in found.items or ():
-            try:
-                item = self._decode(raw)
-            except DECODE_ERRORS as error:
-                problems.append(f"{error}; got {excerpt(bytes(raw))!r}")
-                continue
-            if item.kind in ("", self.kind):
-                objects.append(item)
-            else:
-                problems.append(f"expected kind {self.kind}, got {excerpt(item.kind)!r}")
-        return Listed(version, objects, problems)
+            raise ValueError(f"{error}; got {excerpt(raw)!r}") from None
+        if item.kind not in ("", self.kind):
+            raise ValueError(f"expected kind {self.kind}, got {excerpt(item.kind)!r}")
+        return self._keep(item)
 
     def line(self, what: str, text: bytes) -> Change[T]:
         """A line of a watch. Raises Garbled, and Refused for an ERROR line (410: the version is too old)."""
@@ -119,11 +114,47 @@ class Decoding(Generic[T]):
         type_ = _TYPES.get(line.type)
         if type_ is None:
             raise Garbled(f"{what}: expected one of {', '.join(_TYPES)}, BOOKMARK, ERROR, got {excerpt(line.type)!r}")
-        return Change(type_, item.metadata.resource_version, item)
+        return Change(type_, item.metadata.resource_version, self._keep(item))
 
     def _check(self, what: str, kind: str, version: str) -> None:
         if kind != self.kind or not version:
             raise Garbled(f"{what}: expected a {self.kind} with a resourceVersion, got a {excerpt(kind)!r}")
+
+
+class Page(Generic[T]):
+    """A list that arrives: `feed` its pieces, then `end`. A single bad object in it costs that object only.
+
+    version, rest   known after `end`: of the list, and what to ask for the next page with ("": there is none)
+    problems        what is wrong with the objects that were left out
+    """
+
+    def __init__(self, decoding: Decoding[T], what: str) -> None:
+        self.version = ""
+        self.rest = ""
+        self.objects: list[T] = []
+        self.problems: list[str] = []
+        self._decoding = decoding
+        self._what = what
+        self._items = Items(what)
+
+    def feed(self, piece: bytes) -> None:
+        """The next piece. Raises Garbled when what comes is too long to be a list."""
+        for raw in self._items.feed(piece):
+            try:
+                self.objects.append(self._decoding.listed(raw))
+            except ValueError as error:
+                self.problems.append(str(error))
+
+    def end(self) -> None:
+        """That was all. Raises Garbled when it was no list of this kind, or not a whole one."""
+        what, kind, frame = self._what, f"{self._decoding.kind}List", self._items.end()
+        try:
+            found = decode_list(frame)
+        except DECODE_ERRORS as error:
+            raise Garbled(f"{what}: expected a {kind}, got {excerpt(frame)!r}: {error}") from None
+        if found.kind != kind or not found.metadata.resource_version:
+            raise Garbled(f"{what}: expected a {kind} with a resourceVersion, got a {excerpt(found.kind)!r}")
+        self.version, self.rest = found.metadata.resource_version, found.metadata.rest
 
 
 def _raise_error(what: str, raw: msgspec.Raw) -> NoReturn:

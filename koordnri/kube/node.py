@@ -10,7 +10,7 @@ import msgspec
 
 from koordnri.kube.api import Api
 from koordnri.kube.objects import Object
-from koordnri.kube.watch import Resource, Watch
+from koordnri.kube.watch import Resource, Watch, itself
 from koordnri.model.quantity import quantity_value
 
 
@@ -51,7 +51,7 @@ class NodeWatch:
         self._name = name
         self._on_facts = on_facts
         self._told = False
-        resource = Resource("node", "/api/v1/nodes", "Node", Node, f"metadata.name={name}")
+        resource = Resource("node", "/api/v1/nodes", "Node", Node, itself, f"metadata.name={name}")
         self.watch = Watch(api, resource, self, log, **keywords)
 
     def replaced(self, objects: Sequence[Node]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 
@@ -24,9 +26,17 @@ class Object(msgspec.Struct):
 
 
 class VersionOnly(msgspec.Struct, rename="camel"):
-    """`metadata` of a list or a bookmark."""
+    """`metadata` of a bookmark."""
 
     resource_version: str = ""
+
+
+class ListMetadata(msgspec.Struct, rename="camel"):
+    """`metadata` of a list."""
+
+    resource_version: str = ""
+    rest: str = msgspec.field(default="", name="continue")
+    """what to ask for the next page with; "": this is the last one"""
 
 
 class Bookmark(msgspec.Struct):
@@ -37,11 +47,11 @@ class Bookmark(msgspec.Struct):
 
 
 class ObjectList(msgspec.Struct):
-    """A list; its items are decoded one by one, so that a bad one does not cost the others."""
+    """A list without its objects, which are taken out one by one, so that a bad one does not cost the others."""
 
     kind: str
-    metadata: VersionOnly
-    items: list[msgspec.Raw] | None = None
+    metadata: ListMetadata
+    items: Annotated[list[msgspec.Raw], msgspec.Meta(max_length=0)] | None = None
 
 
 class Line(msgspec.Struct):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -120,6 +120,19 @@ class PodFacts:
         return merged
 
 
+class _Known(NamedTuple):
+    """What is kept of an object of the API server, of whichever node."""
+
+    own_uid: str
+    """metadata.uid"""
+    node_name: str
+    facts: PodFacts
+
+    @classmethod
+    def of(cls, pod: PodObject) -> _Known:
+        return cls(pod.metadata.uid, pod.spec.node_name, facts_of(pod))
+
+
 class PodWatch:
     """Calls `on_changed(facts)` for new and changed pods and `on_removed(uid)`, both in its own thread, after `specs` shows it.
 
@@ -146,32 +159,32 @@ class PodWatch:
         self._log = log
         self._on_changed = on_changed
         self._on_removed = on_removed
-        resource = Resource("pods", "/api/v1/pods", "Pod", PodObject, f"spec.nodeName={node_name}")
+        resource = Resource("pods", "/api/v1/pods", "Pod", PodObject, _Known.of, f"spec.nodeName={node_name}")
         self.watch = Watch(api, resource, self, log, **keywords)
 
-    def replaced(self, objects: Sequence[PodObject]) -> None:
+    def replaced(self, objects: Sequence[_Known]) -> None:
         """Sink."""
-        listed = {item.metadata.uid: item for item in objects if item.spec.node_name == self._node_name}
+        listed = {item.own_uid: item for item in objects if item.node_name == self._node_name}
         for uid, holder in list(self._holders.items()):
-            if holder not in listed or runtime_uid(listed[holder]) != uid:
+            if holder not in listed or listed[holder].facts.uid != uid:
                 self._remove(uid)
         for item in listed.values():
             self._take(item)
 
-    def changed(self, item: PodObject) -> None:
+    def changed(self, item: _Known) -> None:
         """Sink."""
-        if item.spec.node_name == self._node_name:
+        if item.node_name == self._node_name:
             self._take(item)
 
-    def deleted(self, item: PodObject) -> None:
+    def deleted(self, item: _Known) -> None:
         """Sink."""
-        uid = runtime_uid(item)
-        if self._holders.get(uid) == item.metadata.uid:
+        uid = item.facts.uid
+        if self._holders.get(uid) == item.own_uid:
             self._remove(uid)
 
-    def _take(self, item: PodObject) -> None:
-        facts = facts_of(item)
-        uid, own = facts.uid, item.metadata.uid
+    def _take(self, item: _Known) -> None:
+        facts = item.facts
+        uid, own = facts.uid, item.own_uid
         if self._holders.get(uid, own) != own and uid != own:
             # Whoever may create pods may write a static pod's annotation too, and so claim to be somebody else's pod.
             self._log.warning("kube_pod_claims_anothers_uid", namespace=facts.namespace, pod=facts.name, uid=uid)

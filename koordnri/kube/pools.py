@@ -7,7 +7,7 @@ from typing import Any
 
 from koordnri.kube.api import Api
 from koordnri.kube.objects import Object
-from koordnri.kube.watch import Resource, Watch
+from koordnri.kube.watch import Resource, Watch, itself
 from koordnri.model.node_annotations import BE_POOLS_KEY, LS_POOLS_KEY
 
 KIND = "NodeResourceTopology"
@@ -28,7 +28,7 @@ class PoolsWatch:
         self._name = name
         self._on_pools = on_pools
         self._known: Mapping[str, str] | None = None
-        resource = Resource("noderesourcetopology", PATH, KIND, Object, f"metadata.name={name}", optional=True)
+        resource = Resource("noderesourcetopology", PATH, KIND, Object, itself, f"metadata.name={name}", optional=True)
         self.watch = Watch(api, resource, self, log, **keywords)
 
     def replaced(self, objects: Sequence[Object]) -> None:

@@ -13,7 +13,8 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -21,12 +22,13 @@ from koordnri.kube.api import Api, Reply
 from koordnri.kube.backoff import Pauses, Uniform
 from koordnri.kube.decoding import Change, Decoding, Lines
 from koordnri.kube.errors import Disconnected, Garbled, KubeError, NotConfigured, Refused, Silent, Unreachable
+from koordnri.kube.listing import FROM_CACHE, FROM_ETCD, read_list
 from koordnri.kube.objects import Object
 from koordnri.kube.stats import Restart, WatchStats
 from koordnri.kube.timing import Timing
 
-T = TypeVar("T", bound=Object)
-T_contra = TypeVar("T_contra", bound=Object, contravariant=True)
+T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
 
 GARBLED_BEFORE_LIST = 3
 """So many garbled watches in a row, and the version that we resume from is no longer trusted."""
@@ -45,11 +47,19 @@ class Resource(Generic[T]):
     path: str
     kind: str
     """of one object: `Pod`"""
-    type: type[T]
+    type: type[Object]
+    """as which an object is decoded"""
+    keep: Callable[[Any], T]
+    """what of it is kept, and told to the sink"""
     selector: str
     """fieldSelector"""
     optional: bool = False
     """whether the API may do without this kind, as its definition is somebody's to install: then 404 means that there is no object"""
+
+
+def itself(item: Any) -> Any:
+    """What is kept of small objects."""
+    return item
 
 
 class Sink(Protocol[T_contra]):
@@ -100,7 +110,7 @@ class Watch(Generic[T]):
         self._uniform = uniform
         self._pause = pause
         self._clock = clock
-        self._decoding = Decoding(resource.kind, resource.type)
+        self._decoding = Decoding(resource.kind, resource.type, resource.keep)
         self._pauses = Pauses(timing, uniform)
         self._garbled = 0
         self._told: Restart | None = None
@@ -108,7 +118,7 @@ class Watch(Generic[T]):
         self._absence_told = False
         self._version: str | None = None
         """to resume the watch from; None: list first"""
-        self._list_version = "0"
+        self._list_version = FROM_CACHE
         """A list must be at least as new as this. "0": whatever the server's cache holds. "": the newest, read from etcd."""
         self._started_at = 0.0
         self._lines = 0
@@ -219,7 +229,7 @@ class Watch(Generic[T]):
             self._absence_told = True
             self._log.info("kube_kind_absent", kind=self._resource.kind, asked_again_within_s=self._timing.absent_s)
         self._pauses.reset()
-        self._garbled, self._version, self._list_version = 0, None, "0"
+        self._garbled, self._version, self._list_version = 0, None, FROM_CACHE
         self.stats.problem = ""
         self._sink.replaced(())
         self._synced.set()
@@ -238,7 +248,7 @@ class Watch(Generic[T]):
             self._garbled = 0
         if listing and isinstance(error, Refused) and (error.status == 410 or TOO_LARGE in error.message):
             # The server cannot list "at least as new as": it has compacted that version, or has not come so far.
-            self._list_version = ""
+            self._list_version = FROM_ETCD
         elif reason is Restart.EXPIRED:
             self._version = None
             return max(pause_s if not first else 0.0, self._uniform(0.0, self._timing.relist_spread_s))
@@ -264,16 +274,8 @@ class Watch(Generic[T]):
     # -- list ---------------------------------------------------------------------------------------------------------
 
     def _list(self) -> None:
-        query = {"fieldSelector": self._resource.selector}
-        if self._list_version:
-            query["resourceVersion"] = self._list_version
-        with self._open(query, self._timing.answer_s) as reply:
-            try:
-                body = reply.read(within_s=self._timing.answer_s)
-            finally:
-                self._forget(reply)
-        listed = self._decoding.list(reply.what, body)
-        del body  # a few MiB, which should not lie about while the sink works
+        answer_s = self._timing.answer_s
+        listed = read_list(self._decoding, lambda query: self._open(query, answer_s), self._list_version, answer_s)
         for problem in listed.problems:
             self._log.warning("kube_object_unusable", error=problem)
         self.stats.unusable += len(listed.problems)
@@ -293,14 +295,10 @@ class Watch(Generic[T]):
             "allowWatchBookmarks": "true",
             "resourceVersion": self._version or "",
             "timeoutSeconds": str(max(1, round(self._uniform(timing.watch_s, timing.watch_s * 2)))),
-            "fieldSelector": self._resource.selector,
         }
         with self._open(query, timing.silence_s) as reply:
             self.stats.problem = ""
-            try:
-                self._follow(reply)
-            finally:
-                self._forget(reply)
+            self._follow(reply)
 
     def _follow(self, reply: Reply) -> None:
         lines = Lines(reply.what)
@@ -328,18 +326,20 @@ class Watch(Generic[T]):
 
     # -- connection ---------------------------------------------------------------------------------------------------
 
-    def _open(self, query: dict[str, str], read_s: float) -> Reply:
+    @contextmanager
+    def _open(self, query: dict[str, str], read_s: float) -> Iterator[Reply]:
+        query = {**query, "fieldSelector": self._resource.selector}
         reply = self._api.open("GET", self._resource.path, query, connect_s=self._timing.connect_s, read_s=read_s)
-        with self._reply_lock:
-            self._reply = reply
-            if self._stop.is_set():  # `stop` came while we were connecting, and found nothing to abort
-                reply.abort()
-        return reply
-
-    def _forget(self, reply: Reply) -> None:
-        with self._reply_lock:
-            if self._reply is reply:
-                self._reply = None
+        with reply:
+            with self._reply_lock:
+                self._reply = reply
+                if self._stop.is_set():  # `stop` came while we were connecting, and found nothing to abort
+                    reply.abort()
+            try:
+                yield reply
+            finally:
+                with self._reply_lock:
+                    self._reply = None
 
 
 def _reason(error: KubeError) -> Restart:

@@ -7,9 +7,20 @@ from fake_api import Json, bookmark, configmap, line, status_object
 
 from koordnri.kube import Garbled, Refused
 from koordnri.kube.configmap import ConfigMap
-from koordnri.kube.decoding import MAX_LINE_BYTES, Change, Decoding, Lines
+from koordnri.kube.decoding import MAX_LINE_BYTES, Change, Decoding, Lines, Page
+from koordnri.kube.watch import itself
 
-DECODING = Decoding("ConfigMap", ConfigMap)
+DECODING = Decoding("ConfigMap", ConfigMap, itself)
+
+
+def page(*pieces: bytes) -> Page[ConfigMap]:
+    found: Page[ConfigMap] = DECODING.page("x")
+    for piece in pieces:
+        found.feed(piece)
+    found.end()
+    return found
+
+
 TEXT = b'{"a": 1}\n\n{"b": 2}\n'
 
 
@@ -72,10 +83,23 @@ def test_what_is_wrong_with_a_line_is_told(text: bytes, told: str) -> None:
 @pytest.mark.parametrize("items", [None, []])
 def test_an_empty_list(items: list[Json] | None) -> None:
     body = {"kind": "ConfigMapList", "metadata": {"resourceVersion": "3"}, "items": items}
-    assert DECODING.list("x", json.dumps(body).encode()) == ("3", [], [])
+    found = page(json.dumps(body).encode())
+    assert (found.version, found.rest, found.objects, found.problems) == ("3", "", [], [])
+
+
+def test_a_page_tells_what_to_ask_for_the_next_with() -> None:
+    body = {"kind": "ConfigMapList", "metadata": {"resourceVersion": "3", "continue": "next"}, "items": []}
+    assert page(json.dumps(body).encode()).rest == "next"
+
+
+@pytest.mark.parametrize("items", [[7, configmap("2", {})], [None, None], ["x", configmap("2", {})]])
+def test_what_is_no_object_among_the_objects_makes_it_no_list(items: list[object]) -> None:
+    body = {"items": items, "kind": "ConfigMapList", "metadata": {"resourceVersion": "3"}}
+    with pytest.raises(Garbled, match="expected a ConfigMapList, got"):
+        page(json.dumps(body).encode())
 
 
 def test_long_nonsense_is_quoted_briefly() -> None:
     with pytest.raises(Garbled) as caught:
-        DECODING.list("x", b"\x00\xff" * (1 << 19))
+        page(b"\x00\xff" * (1 << 19))
     assert len(str(caught.value)) < 500

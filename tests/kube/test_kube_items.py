@@ -1,0 +1,72 @@
+"""A list is taken apart alike however it arrives, and never held whole."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from koordnri.kube import Garbled
+from koordnri.kube.items import MAX_FRAME_BYTES, MAX_OBJECT_BYTES, Items
+
+TRICKY = {"metadata": {"name": 'a"b\\', "x": "}]{[", "items": [1, {"items": []}]}, "empty": {}, "text": "\\\\"}
+LIST: dict[str, Any] = {"kind": "PodList", "metadata": {"resourceVersion": "3"}, "items": [TRICKY, {}, {"a": [[]]}]}
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text() | st.just("items"), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+def apart(body: bytes, size: int) -> tuple[list[bytes], bytes]:
+    items = Items("x")
+    found = [raw for at in range(0, len(body), size) for raw in items.feed(body[at : at + size])]
+    return found, items.end()
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize(
+    "keys", [["kind", "metadata", "items"], ["items", "kind", "metadata"]], ids=["typed", "custom"]
+)
+def test_the_objects_and_the_list_without_them(keys: list[str], indent: int | None, size: int) -> None:
+    body = json.dumps({key: LIST[key] for key in keys}, indent=indent).encode()
+    found, frame = apart(body, size)
+    assert [json.loads(raw) for raw in found] == LIST["items"]
+    assert json.loads(frame) == {**LIST, "items": []}
+
+
+@given(st.lists(st.dictionaries(st.text(), JSON, max_size=3), max_size=4), st.integers(1, 50), st.booleans())
+def test_any_objects_in_any_pieces(objects: list[Any], size: int, ascii_only: bool) -> None:
+    body = json.dumps({**LIST, "items": objects}, ensure_ascii=ascii_only).encode(errors="surrogatepass")
+    found, frame = apart(body, size)
+    assert [json.loads(raw.decode(errors="surrogatepass")) for raw in found] == objects
+    assert json.loads(frame) == {**LIST, "items": []}
+
+
+@given(st.binary(), st.integers(1, 9))
+def test_anything_else_is_left_as_it_is_or_taken_for_objects_alike_in_any_pieces(body: bytes, size: int) -> None:
+    assert apart(body, size) == apart(body, len(body) or 1)
+
+
+@pytest.mark.parametrize("body", [b'{"items": [{"a": 1}', b'{"items": [{"a": 1}, {"b"', b'{"items": [{"a": "x'])
+def test_half_a_list_is_no_json_without_its_objects(body: bytes) -> None:
+    _, frame = apart(body, 5)
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(frame)
+
+
+def test_an_object_that_does_not_end_does_not_fill_the_memory() -> None:
+    items = Items("GET /x")
+    assert list(items.feed(b'{"items": [{"a": "' + b"x" * (MAX_OBJECT_BYTES - 100))) == []
+    with pytest.raises(Garbled, match="GET /x: expected objects of at most"):
+        list(items.feed(b"x" * 100))
+
+
+def test_what_is_no_list_does_not_fill_the_memory() -> None:
+    items = Items("GET /x")
+    with pytest.raises(Garbled, match="GET /x: expected a list, got 'xxx"):
+        list(items.feed(b"x" * (MAX_FRAME_BYTES + 1)))
