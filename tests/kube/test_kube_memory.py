@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,14 @@ from watched import write_kubeconfig
 from koordnri.model.quantity import quantity_value
 from koordnri.model.topology import Topology
 from koordnri.wire import api_pb2 as api
+from koordnri.wire.ttrpc import DEFAULT_MAX_RECEIVED_BYTES
 from tests.host.trees import HostTree
-from tests.session.scripted_runtime import ScriptedRuntime
+from tests.session.scripted_runtime import Link, ScriptedRuntime
 
 ROOT = Path(__file__).parents[2]
 LARGE = 1_200_000
 """bytes of one container's environment: with the limits of Linux (128 KiB a variable) it takes ten variables or more"""
+CONTAINERS = 110
 PARTS_OF = 3
 """containers in a message of at most 4 MiB"""
 
@@ -108,30 +110,52 @@ def measured(tmp_path: Path, cluster: Cluster) -> Iterator[Any]:
         it.close()
 
 
-def test_110_containers_and_40_pods_of_more_than_a_megabyte_each_fit_the_daemonsets_limit(
-    tmp_path: Path, cluster: Cluster, measured: Any, record_property: Any
-) -> None:
+@pytest.fixture
+def registered(tmp_path: Path, cluster: Cluster, measured: Any) -> Iterator[Callable[[], tuple[Measured, Link]]]:
+    """A daemon that has listed 40 large pods, and that a runtime has configured."""
     cluster.lists[PODS] = listing("Pod", "1", *(large_pod(n) for n in range(40)))
-    sandboxes = [
-        api.PodSandbox(id=f"p{n}", name=f"web-{n}", uid=f"uid-{n}", namespace="shop", annotations={"a": "x" * 1000})
-        for n in range(110)
-    ]
-    containers = [
-        api.Container(id=f"c{n}", name="main", pod_sandbox_id=f"p{n}", env=environment(LARGE)) for n in range(110)
-    ]
     with ScriptedRuntime(tmp_path / "nri.sock") as runtime:
-        daemon = measured()
-        link = runtime.accept()
-        link.answer_registration()
-        link.configure(runtime_name="containerd", runtime_version="v2.4.0", NRI_version="v0.12.2")
-        before = daemon.peak_bytes()
-        for at in range(0, len(containers), PARTS_OF):
-            part = containers[at : at + PARTS_OF]
-            link.synchronize(pods=sandboxes[at : at + PARTS_OF], containers=part, more=part[-1] is not containers[-1])
-        assert eventually(lambda: daemon.logged("synchronized")), daemon.log.read_text()
-        peak = daemon.peak_bytes()
-        assert not daemon.logged("kube_object_unusable")
-    record_property("listed_mib", before >> 20)
-    record_property("peak_mib", peak >> 20)
-    print(f"peak: {before / 2**20:.1f} MiB once the pods were listed, {peak / 2**20:.1f} MiB in all")
+
+        def register() -> tuple[Measured, Link]:
+            daemon: Measured = measured()
+            link = runtime.accept()
+            link.answer_registration()
+            link.configure(runtime_name="containerd", runtime_version="v2.4.0", NRI_version="v0.12.2")
+            return daemon, link
+
+        yield register
+
+
+def sandbox(number: int) -> api.PodSandbox:
+    name, uid = f"web-{number}", f"uid-{number}"
+    return api.PodSandbox(id=f"p{number}", name=name, uid=uid, namespace="shop", annotations={"a": "x" * 1000})
+
+
+def container(number: int) -> api.Container:
+    return api.Container(id=f"c{number}", name="main", pod_sandbox_id=f"p{number}", env=environment(LARGE))
+
+
+def test_110_containers_and_40_pods_of_more_than_a_megabyte_each_fit_the_daemonsets_limit(
+    registered: Callable[[], tuple[Measured, Link]],
+) -> None:
+    daemon, link = registered()
+    listed = daemon.peak_bytes()
+    for at in range(0, CONTAINERS, PARTS_OF):
+        numbers = range(at, min(at + PARTS_OF, CONTAINERS))
+        pods, containers = [sandbox(n) for n in numbers], [container(n) for n in numbers]
+        link.synchronize(pods=pods, containers=containers, more=at + PARTS_OF < CONTAINERS)
+    assert eventually(lambda: daemon.logged("synchronized")), daemon.log.read_text()
+    peak = daemon.peak_bytes()
+    assert not daemon.logged("kube_object_unusable")
+    print(f"peak: {listed / 2**20:.1f} MiB once the pods were listed, {peak / 2**20:.1f} MiB in all")
+    assert peak < limit_bytes()
+
+
+def test_the_largest_message_that_is_taken_fits_too(registered: Callable[[], tuple[Measured, Link]]) -> None:
+    daemon, link = registered()
+    numbers = range(DEFAULT_MAX_RECEIVED_BYTES // LARGE)
+    link.send_whole("Synchronize", api.SynchronizeRequest(containers=[container(n) for n in numbers]))
+    assert eventually(lambda: daemon.logged("synchronized")), daemon.log.read_text()
+    peak = daemon.peak_bytes()
+    print(f"peak: {peak / 2**20:.1f} MiB")
     assert peak < limit_bytes()

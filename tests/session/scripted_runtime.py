@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import socket
+import struct
 from pathlib import Path
 from typing import Any
 
 from google.protobuf.message import Message
 
 from koordnri.wire import api_pb2 as api
+from koordnri.wire import ttrpc_pb2
 from koordnri.wire.connection import Connection, Reply, Request, Side
-from koordnri.wire.services import PLUGIN_METHODS
+from koordnri.wire.mux import PLUGIN_CONN, frame
+from koordnri.wire.services import PLUGIN_METHODS, PLUGIN_SERVICE
+from koordnri.wire.ttrpc import REQUEST
 
 WAIT_S = 10.0
+WHOLE_STREAM = 101
+"""above those of the handshake"""
 
 
 class Raw:
@@ -44,6 +50,12 @@ class Link:
 
     def send(self, method: str, message: Message | Raw) -> None:
         self.socket.sendall(self.connection.call(method, message)[1])
+
+    def send_whole(self, method: str, message: Message) -> None:
+        """As NRI before 0.7 does: in one frame, however large. Once on a connection; its answer is not for `next`."""
+        request = ttrpc_pb2.Request(service=PLUGIN_SERVICE, method=method, payload=message.SerializeToString())
+        data = request.SerializeToString()
+        self.socket.sendall(frame(PLUGIN_CONN, struct.pack(">IIBB", len(data), WHOLE_STREAM, REQUEST, 0) + data))
 
     def call(self, method: str, message: Message | Raw) -> Reply:
         self.send(method, message)

@@ -6,7 +6,7 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from koordnri.wire import api_pb2 as api
 from koordnri.wire.connection import Reply
 from koordnri.wire.events import Event as NRIEvent
 from koordnri.wire.services import PLUGIN_METHODS
+from koordnri.wire.ttrpc import DEFAULT_MAX_RECEIVED_BYTES
 from koordnri.wire.versions import Version, valid_event_mask
 
 WAIT_S = 10.0
@@ -468,6 +469,25 @@ def test_a_split_synchronize_of_the_embedded_runtime(tmp_path: Path) -> None:
 
 
 # -- a runtime that forgets us (28) -------------------------------------------------------------------------------------
+
+
+def test_a_message_that_is_too_large_to_be_held_ends_the_connection_and_is_told(tmp_path: Path) -> None:
+    told: list[str] = []
+    large = api.SynchronizeRequest(containers=[container(env=["BIG=" + "x" * DEFAULT_MAX_RECEIVED_BYTES])])
+    with (
+        ScriptedRuntime(tmp_path / "nri") as runtime,
+        Subject(tmp_path / "nri", pause=Pauses(), on_braked=told.append) as subject,
+    ):
+        for _ in range(3):
+            link = runtime.accept()
+            link.answer_registration()
+            link.configure(runtime_name="containerd", runtime_version="1.7.24")
+            with suppress(ConnectionError):  # it hangs up before it has read all
+                link.send_whole("Synchronize", large)
+            link.close()
+        assert subject.log.wait_for("registration_braked")
+    (problem,) = told
+    assert f"bytes of data, expected at most {DEFAULT_MAX_RECEIVED_BYTES}" in problem
 
 
 class Clock:
