@@ -136,6 +136,14 @@ class Cgroups:
                     found["io" if name == "blkio" else name] = self.hierarchies[name] / path.lstrip("/")
         return found
 
+    def of_container(self, pid: int) -> dict[str, Path]:
+        """The container's own directory by controller: where its process is, or the scope above that, where crun is under systemd."""
+        return {controller: _scope_of(directory) for controller, directory in self.of(pid).items()}
+
+    def of_pod(self, pid: int) -> dict[str, Path]:
+        """The directory of the pod by controller: the one above its container's."""
+        return {controller: directory.parent for controller, directory in self.of_container(pid).items()}
+
     def read(self, directories: dict[str, Path], field: str) -> int | str:
         """Value of `field` in a container's directories (see of)."""
         if self.version == 1:
@@ -185,6 +193,11 @@ def shares_to_weights(shares: int) -> tuple[int, int]:
     log = math.log2(shares)
     curved = math.ceil(10 ** ((log * log + 125 * log) / 612 - 7 / 34))
     return linear, max(1, min(10000, curved))
+
+
+def _scope_of(directory: Path) -> Path:
+    inside = directory.name == "container" and directory.parent.suffix == ".scope"
+    return directory.parent if inside else directory
 
 
 def _properties(limits: Limits) -> list[str]:

@@ -26,6 +26,8 @@ collect_ignore = (
     if lab.SYSTEMD
     else []
 )
+if not (lab.SYSTEMD and lab.RUNC.name == "crun"):
+    collect_ignore.append("test_e2e_inner.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

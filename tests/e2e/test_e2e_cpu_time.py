@@ -27,6 +27,11 @@ def directory(kubelet: Kubelet, container: Container) -> Path:
     return kubelet.cgroups.of(kubelet.pid(container))["cpu" if kubelet.cgroups.version == 1 else ""]
 
 
+def pod_directory(kubelet: Kubelet, container: Container) -> Path:
+    """The cgroup of its pod that has the CPU files."""
+    return kubelet.cgroups.of_pod(kubelet.pid(container))["cpu" if kubelet.cgroups.version == 1 else ""]
+
+
 def number(file: Path) -> int:
     return int(file.read_text())
 
@@ -90,7 +95,8 @@ def test_batch_pods_are_idle_and_a_kubelet_that_starts_can_set_its_classes(
     daemon.start()
     batch = pods.batch(kubelet)
     own = directory(kubelet, batch)
-    pod, of_class = own.parent, own.parent.parent
+    pod = pod_directory(kubelet, batch)
+    of_class = pod.parent
     eventually(lambda: number(pod / "cpu.idle") == 1, f"{pod}/cpu.idle to be 1")
     # What kubelet writes at its start and once a minute; it ends when one of these fails.
     name, least = ("cpu.shares", 2) if kubelet.cgroups.version == 1 else ("cpu.weight", 1)
@@ -98,7 +104,7 @@ def test_batch_pods_are_idle_and_a_kubelet_that_starts_can_set_its_classes(
     assert number(of_class / "cpu.idle") == number(own / "cpu.idle") == 0
     # Pods come and go as ever.
     another = pods.batch(kubelet)
-    eventually(lambda: number(directory(kubelet, another).parent / "cpu.idle") == 1, "another pod to be idle")
+    eventually(lambda: number(pod_directory(kubelet, another) / "cpu.idle") == 1, "another pod to be idle")
 
     daemon.policy_file.write_text("{}\n")
     eventually(lambda: number(pod / "cpu.idle") == 0, f"{pod}/cpu.idle to be 0")
@@ -111,7 +117,7 @@ def test_a_pod_that_systemd_takes_out_of_idleness_is_idle_again(kubelet: Kubelet
     """`systemctl set-property CPUWeight=` writes cpu.idle 0, then the weight; without systemd the test does."""
     daemon = new_daemon(policy=IDLE)
     daemon.start()
-    pod = directory(kubelet, pods.batch(kubelet)).parent
+    pod = pod_directory(kubelet, pods.batch(kubelet))
     eventually(lambda: number(pod / "cpu.idle") == 1, f"{pod}/cpu.idle to be 1")
     healed = daemon.metric("koordnri_drift_healed_total", field="cpu.idle")
     if lab.SYSTEMD:
@@ -127,7 +133,7 @@ def test_a_pod_that_systemd_takes_out_of_idleness_is_idle_again(kubelet: Kubelet
 
 def test_a_class_that_was_left_idle_is_taken_back(kubelet: Kubelet, new_daemon: NewDaemon) -> None:
     """Earlier versions made the class idle, with which kubelet does not start."""
-    of_class = directory(kubelet, pods.batch(kubelet)).parent.parent
+    of_class = pod_directory(kubelet, pods.batch(kubelet)).parent
     (of_class / "cpu.idle").write_text("1")
     new_daemon(policy=IDLE).start()
     eventually(lambda: number(of_class / "cpu.idle") == 0, f"{of_class}/cpu.idle to be 0")
@@ -140,7 +146,7 @@ def test_a_pod_bursts_by_the_sum_of_its_containers_and_kubelet_can_shrink_it(
     pod = kubelet.run_pod(labels={pods.QOS_CLASS: "LS"}, cpu_request_m=400, cpu_limit_m=800)
     container = kubelet.run_container(pod, cpu_request_m=400, cpu_limit_m=800)
     name = "cpu.cfs_burst_us" if kubelet.cgroups.version == 1 else "cpu.max.burst"
-    file = directory(kubelet, container).parent / name
+    file = pod_directory(kubelet, container) / name
     eventually(lambda: number(file) == LIMIT_US, f"{file} to be {LIMIT_US}")
 
     def done(act: Callable[[], None]) -> bool:

@@ -116,8 +116,9 @@ def test_memory_high_comes_down_with_what_is_in_use(kubelet: Kubelet, new_daemon
 
 def levels(kubelet: Kubelet, container: Container, name: str) -> list[str | None]:
     """A file of the container, of its pod, its class and the root of all pods (of a Guaranteed pod: these are the same)."""
-    own = kubelet.cgroups.of(kubelet.pid(container))["" if kubelet.cgroups.version == 2 else "memory"]
-    above = list(own.parents)
+    controller, pid = "" if kubelet.cgroups.version == 2 else "memory", kubelet.pid(container)
+    own, pod = kubelet.cgroups.of(pid)[controller], kubelet.cgroups.of_pod(pid)[controller]
+    above = [pod, *pod.parents]
     depth = next(i for i, parent in enumerate(above) if parent.name in ("kubepods", "kubepods.slice"))
     return [text(directory / name) for directory in (own, *above[: depth + 1])]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 from tests.e2e import pods
@@ -9,6 +10,7 @@ from tests.e2e.daemon import Daemon
 from tests.e2e.kubelet import Container, Kubelet
 from tests.e2e.lab import eventually
 from tests.e2e.pods import MIB, RATIO_2, UNLIMITED
+from tests.e2e.test_e2e_diff import koordnri
 
 NewDaemon = Callable[..., Daemon]
 ASKED_US, HALVED_US = 80_000, 40_000
@@ -19,9 +21,8 @@ def eventually_reads(kubelet: Kubelet, container: Container, name: str, value: i
 
 
 def pod_reads(kubelet: Kubelet, container: Container, name: str) -> int | str:
-    """A value of the pod's own cgroup, which is the container's parent in every hierarchy."""
-    own = kubelet.cgroups.of(kubelet.pid(container))
-    return kubelet.cgroups.read({controller: d.parent for controller, d in own.items()}, name)
+    """A value of the pod's own cgroup."""
+    return kubelet.cgroups.read(kubelet.cgroups.of_pod(kubelet.pid(container)), name)
 
 
 def test_a_policy_change_reaches_running_containers_and_switching_it_off_takes_it_back(
@@ -57,6 +58,22 @@ def test_a_restarted_daemon_takes_back_what_the_one_before_had_written(kubelet: 
     daemon.start()
 
     eventually_reads(kubelet, container, "cpu.quota", ASKED_US)
+
+
+def test_a_released_container_has_what_kubelet_asked_and_keeps_it(kubelet: Kubelet, new_daemon: NewDaemon) -> None:
+    daemon = new_daemon(policy=RATIO_2)
+    daemon.start()
+    container, other = pods.normalised(kubelet), pods.normalised(kubelet)
+    assert kubelet.read(container, "cpu.quota") == HALVED_US
+
+    released = koordnri(daemon, "release", "--pod", f"default/{container.pod.name}", "-o", "json")
+
+    assert (released.returncode, released.stderr) == (0, "")
+    assert {row["status"] for row in json.loads(released.stdout)["released"]} <= {"written", "same"}
+    assert kubelet.read(container, "cpu.quota") == ASKED_US
+    daemon.policy_file.write_text(RATIO_2.replace("2.0", "4.0"))
+    eventually_reads(kubelet, other, "cpu.quota", ASKED_US // 4)
+    assert kubelet.read(container, "cpu.quota") == ASKED_US
 
 
 def test_a_pinned_pods_own_quota_is_lifted_and_a_batch_pods_sums_are_set(kubelet: Kubelet, daemon: Daemon) -> None:

@@ -15,26 +15,37 @@ from tools.vm import facts
 REPO_PARTS = ("koordnri", "hooks", "tests", "tools", "examples", "pyproject.toml")
 """What of the checkout the suite reads; git's directory, environments and caches stay outside."""
 
+REPORT = "junit.xml"
+CRUN_REPORT = "junit-crun.xml"
+
 LAB_PARTS = ("containerd-1.7", "containerd-2", "images", "cri", "nri-proto")
-"""Runc is the guest's own, a newer one than the machine outside can run."""
+"""Runc and crun are the guest's own, newer ones than the machine outside can run."""
 
 _PYTEST = (
     "python3",
     "-m",
     "pytest",
-    "tests/e2e",
     "-p",
     "no:cacheprovider",
     "--color=no",
-    "--junitxml=/out/junit.xml",
     "-v",
 )
 
 
-def make(job_dir: Path, repo: Path, lab_dir: Path, runtimes: Sequence[str], arguments: Sequence[str] = ()) -> None:
-    """Fill `job_dir` for run_job: cgroup v2, systemd driver, `runtimes`; `arguments` go to pytest.
+def make(
+    job_dir: Path,
+    repo: Path,
+    lab_dir: Path,
+    runtimes: Sequence[str],
+    arguments: Sequence[str] = ("tests/e2e",),
+    under_crun: Sequence[str] = (),
+) -> None:
+    """Fill `job_dir` for run_job: cgroup v2, systemd driver, `runtimes`; `arguments` go to pytest, under runc.
 
-    It leaves junit.xml and facts (see tools/vm/facts.py) in /out and ends with pytest's exit code.
+    under_crun   arguments of a second run in the same machine; none without
+
+    It leaves junit.xml, that of the second run, and facts (see tools/vm/facts.py) in /out, and ends with the exit code of the first
+    pytest that failed.
     """
     job_dir.mkdir(parents=True)
     target = job_dir / "repo"
@@ -52,7 +63,6 @@ def make(job_dir: Path, repo: Path, lab_dir: Path, runtimes: Sequence[str], argu
         "KOORDNRI_LAB_DIR": "/job/lab",
         "KOORDNRI_E2E_RUNTIMES": ",".join(runtimes),
         "KOORDNRI_E2E_SYSTEMD": "1",
-        "KOORDNRI_E2E_RUNC": "/usr/sbin/runc",
         # In there nothing may be skipped either, wherever the machine itself runs.
         "CI": "true",
         # Everything takes ten times as long.
@@ -62,10 +72,18 @@ def make(job_dir: Path, repo: Path, lab_dir: Path, runtimes: Sequence[str], argu
         facts.SCRIPT,
         "cd /job/repo",
         *(f"export {name}={shlex.quote(value)}" for name, value in environment.items()),
-        f"exec {shlex.join((*_PYTEST, *arguments))}",
+        "code=0",
+        _run("/usr/sbin/runc", REPORT, arguments),
+        *([_run("/usr/bin/crun", CRUN_REPORT, under_crun)] if under_crun else []),
+        "exit $code",
     ]
     (job_dir / "run").write_text("\n".join(lines) + "\n")
     (job_dir / "run").chmod(0o755)
+
+
+def _run(oci_runtime: str, report: str, arguments: Sequence[str]) -> str:
+    pytest = shlex.join((*_PYTEST, f"--junitxml=/out/{report}", *arguments))
+    return f"KOORDNRI_E2E_RUNC={oci_runtime} {pytest} || code=$((code ? code : $?))"
 
 
 def _compile(root: Path, repo: Path) -> None:
