@@ -397,6 +397,18 @@ def test_the_end_of_a_pod_and_of_a_container_is_heard():
     assert node.ledger.counts() == (1, 0)
 
 
+def test_a_container_that_was_created_without_a_quota_is_looked_at_when_it_starts():
+    """crun up to 1.21 makes 1 % of a CPU of it. Others have what was sent, and are not looked at."""
+    node, looked_at = Node(), []
+    node.handler._changed = looked_at.append
+    node.create(node.pod("pinned", PINNED), "c1")
+    node.create(node.pod("plain"), "c2")
+    for container in node.containers.values():
+        pod = node.pods[container.pod_sandbox_id]
+        node.tell("StartContainer", api.StartContainerRequest(pod=pod, container=container))
+    assert looked_at == ["pinned"]
+
+
 def test_a_container_that_is_removed_without_having_started_is_counted_and_told():
     node = Node()
     node.create(node.pod("p1"), "c1")
