@@ -454,8 +454,8 @@ class Daemon:
 
     def _swap(self) -> None:
         self.present.take()
-        self.policy_warnings.update(self.standing.document, self.present.snapshot)
         self._changed(None)
+        self.policy_warnings.update(self.standing.document, self.present.snapshot)
 
     def _publish(self, snapshot: Snapshot) -> None:
         empty = snapshot.node.empty_pools
