@@ -317,6 +317,10 @@ class Daemon:
             found.append(f"state: kept in memory only, and lost by a restart: {self._notebook.problem}")
         if self._lock.problem:
             found.append(f"state: nothing keeps a second koordnri from registering: {self._lock.problem}")
+        if self.present.snapshot.node.cgroup_read_only:
+            found.append(
+                "node: cgroups are mounted read-only: nobody is given CPUs of its own, and no file follows a policy"
+            )
         if self._control_problem:
             found.append(f"state: no control socket for `koordnri diff` and `release`: {self._control_problem}")
         return found

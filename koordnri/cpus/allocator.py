@@ -53,6 +53,8 @@ def why_not_given(pod: Pod, policy: Policy, node: NodeState) -> str:
         return "the API server has yet to say whether Koordinator publishes share pools of this node"
     if node.topology is None:
         return "the node's CPU topology is not known"
+    if node.cgroup_read_only:
+        return "cgroups are mounted read-only, so nobody can be moved off its CPUs"
     if pod.namespace in policy.namespaces_left_alone:
         return f"the policy leaves namespace {pod.namespace} alone"
     return "its pod was released" if node.released & {"*", pod.id} else ""

@@ -15,6 +15,7 @@ from koordnri.host.blockio_classes import read_blockio_classes
 from koordnri.host.cgroups import (
     read_driver,
     read_pods_cpus,
+    read_read_only,
     read_root_files,
     read_v1_files,
     read_v2_files,
@@ -47,13 +48,15 @@ def refresh(state: NodeState, root: Path, full: bool) -> NodeState:
     """The state with the host's facts as they are now; the same object when none has changed. Facts from elsewhere are kept.
 
     full    read everything again; else only look at what can make a decision harmful before the next full look: resctrl groups
-            that are gone (a container that names one does not start), CPUs that went on- or offline or that the cgroup of all
+            that are gone (a container that names one does not start), cpusets that became read-only, CPUs that went on- or offline
+            or that the cgroup of all
             pods has lost or got back, and RDMA devices, whose numbers a reloaded driver gives to others
     """
     if not full:
         files = HostFiles(root)
         online = None if state.topology is None else state.topology.online
-        if read_online(files) == online:
+        read_only = read_read_only(files, state.cgroup_version)
+        if read_online(files) == online and read_only == state.cgroup_read_only:
             return _with_rdma(_with_groups(_with_pods_cpus(state, files), read_groups(files)), files)
     facts = _facts(root)
     if all(getattr(state, fact) == value for fact, value in facts.items()):
@@ -96,6 +99,7 @@ def _facts(root: Path) -> dict[str, Any]:
         "turbo": read_turbo(files),
         "cgroup_driver": (driver := read_driver(files, version)),
         "pods_cpus": read_pods_cpus(files, version, driver),
+        "cgroup_read_only": read_read_only(files, version),
         "isolated_cpus": read_isolated(files),
         "cgroup_files": read_v2_files(files) if version == 2 else read_v1_files(files),
         "resctrl": read_resctrl(files),

@@ -41,6 +41,18 @@ def read_version(files: HostFiles) -> int | None:
     return None
 
 
+def read_read_only(files: HostFiles, version: int | None) -> bool:
+    """Whether cpusets cannot be written, as their hierarchy is mounted read-only. A problem, too."""
+    path = f"{_ROOT}/cpuset" if version == 1 else _ROOT
+    if not files.is_read_only(path):
+        return False
+    files.problems.append(
+        f"{files.path(path)}: mounted read-only: nobody is given CPUs of its own, and nothing that runs follows a changed policy; "
+        "mount it writable for koordnri"
+    )
+    return True
+
+
 def read_driver(files: HostFiles, version: int | None) -> str:
     """`systemd` or `cgroupfs`, by the directory that kubelet has made; before it has, by whether systemd runs the host."""
     tops = [_ROOT] if version != 1 else [f"{_ROOT}/{name}" for name in (*_V1_CONTROLLERS, "systemd")]

@@ -88,6 +88,13 @@ class HostFiles:
         """Whether there is such a file or directory that we may see."""
         return os.path.exists(self.path(path))
 
+    def is_read_only(self, path: str) -> bool:
+        """Whether it is on a file system that is mounted read-only."""
+        try:
+            return bool(os.statvfs(self.path(path)).f_flag & os.ST_RDONLY)
+        except OSError:
+            return False
+
     def bad(self, path: str, value: str, expected: str) -> None:
         """Keep a problem: a file says something else than it should."""
         self.problems.append(f'{self.path(path)}: expected {expected}, got "{value[:_SHOWN_CHARACTERS]}"')

@@ -118,6 +118,8 @@ class NodeState:
     """effective cpuset of the cgroup of all pods (kubepods): nothing below it runs anywhere else; None when it cannot be read"""
     isolated_cpus: CPUSet = field(default_factory=CPUSet)
     """CPUs that the kernel's command line keeps from its scheduler (`isolcpus`)"""
+    cgroup_read_only: bool = False
+    """whether cpusets are on a read-only mount: then nobody can be moved off the CPUs that another one is to have alone"""
     pools_awaited: bool = False
     """whether the API server has yet to say if Koordinator publishes share pools of this node: until then we give nobody CPUs"""
     system_cpus: str = ""

@@ -79,6 +79,7 @@ def test_a_pod_that_is_created_anew_is_given_anew():
         ({"mode": "off"}, EIGHT),
         ({"mode": "observe"}, EIGHT),
         ({}, NodeState(topology=EIGHT.topology, kubelet_cpu_policy="static")),
+        ({}, NodeState(topology=EIGHT.topology, cgroup_read_only=True)),
         ({}, NodeState(topology=EIGHT.topology, ls_pools=(Pool(0, 0, "0-7"),))),
         ({}, NodeState()),
     ],

@@ -1,6 +1,8 @@
 """read_node and refresh over whole hosts: fake ones, broken ones, and the machine that runs the tests."""
 
 import os
+import subprocess
+from collections.abc import Callable, Iterator
 from dataclasses import fields as facts_of
 from dataclasses import replace
 from pathlib import Path
@@ -238,3 +240,34 @@ def test_this_machine_does_not_change_between_two_looks() -> None:
     node = read_node(Path("/"), "here")
     again = refresh(node, Path("/"), full=False)
     assert again is node
+
+
+@pytest.fixture
+def read_only_cgroups(tmp_path: Path) -> Iterator[Callable[[bool], None]]:
+    """Mounts a described host's cgroups over themselves; to be called with whether read-only."""
+    path = tmp_path / "sys/fs/cgroup"
+    whole_host(tmp_path)
+    if subprocess.run(["mount", "--bind", path, path], capture_output=True).returncode:
+        pytest.skip("nothing can be mounted here")
+
+    def remount(read_only: bool) -> None:
+        subprocess.run(["mount", "-o", f"remount,bind,{'ro' if read_only else 'rw'}", path], check=True)
+
+    yield remount
+    subprocess.run(["umount", "--lazy", path], check=True)
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_cgroups_that_become_read_only_are_seen_at_once(
+    tmp_path: Path, full: bool, read_only_cgroups: Callable[[bool], None]
+) -> None:
+    node = read_node(tmp_path, "n")
+    assert (node.cgroup_read_only, node.problems) == (False, ())
+    read_only_cgroups(True)
+    found = refresh(node, tmp_path, full)
+    assert found.cgroup_read_only
+    (problem,) = found.problems
+    assert problem.startswith(f"{tmp_path}/sys/fs/cgroup: mounted read-only: nobody is given CPUs of its own")
+    assert refresh(found, tmp_path, full) is found
+    read_only_cgroups(False)
+    assert refresh(found, tmp_path, full) == node
