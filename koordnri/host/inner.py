@@ -13,7 +13,9 @@ _WELL = {Status.SAME: 0, Status.WRITTEN: 1}
 
 
 class InnerDirectories:
-    """Which containers have such a level. It is there before the container starts, and stays as long as the container does."""
+    """Which containers have such a level. It is there before the container starts, and stays as long as the container does; where there
+    was none, none is looked for again, for each pass has a writer of its own.
+    """
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
@@ -31,9 +33,7 @@ class InnerDirectories:
                 there = self._tree.has(inner)
             except Failed:
                 there = False
-            if not there:
-                return ""  # it may be about to be made
-            found = self._found[directory] = inner
+            found = self._found[directory] = inner if there else ""
         return found
 
     def knob(self, change: Change) -> Knob | None:

@@ -12,7 +12,7 @@ Nobody is fought without end: see `drift_pace`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from koordnri.host.cgroup_paths import ROOT_DIRECTORY
@@ -58,6 +58,7 @@ class _Held(NamedTuple):
     holds: Sequence[Goal]
     kubelets: Sequence[Change]
     containers: Sequence[tuple[str, bool]]
+    groups: Mapping[str, str]
     home: str
     files: dict[File, list[tuple[Goal | None, Change]]]
     """None: kubelet's, which is not wanted otherwise but must be decided by"""
@@ -115,6 +116,9 @@ class Drift:
         """whether there was something to look at while it rests"""
         self._refused_until = float("-inf")
         self._edits = -1
+        self._version = 0
+        """another one when anything else has changed that `covers` goes by"""
+        self._covered: tuple[tuple[int, int, int] | None, set[str]] = (None, set())
         self._told = False
 
     def __len__(self) -> int:
@@ -150,26 +154,50 @@ class Drift:
         if self._watch is None:
             return
         before = self._held.get(owner)
-        if before is not None and not renew and before.complete and _same(before, plan):
+        if before is not None and before.complete and _same(before, plan):
+            if renew:
+                self._renew(owner, before)
             return
+        self._version += 1
         home = writer.home(directory) if directory else ""
         files: dict[File, list[tuple[Goal | None, Change]]] = {}
-        for goal, change in [*((g, g.change) for g in plan.holds), *((None, c) for c in plan.kubelets)]:
+        ours = {goal.change[:2] for goal in plan.holds}
+        # What kubelet had set where we are about to write is not there any more.
+        kubelets = [(None, change) for change in plan.kubelets if change[:2] not in ours]
+        for goal, change in [*((g, g.change) for g in plan.holds), *kubelets]:
             for file in writer.places(change):
                 files.setdefault(file, []).append((goal, change))
         had = {} if before is None or renew else before.directories
         wanted = {place for place, _ in files} | _above(home, writer)
         directories = {place: had.get(place) or self._add(place, owner) for place in wanted}
-        complete = plan.whole and self._refused.isdisjoint(wanted)
-        self._held[owner] = _Held(plan.holds, plan.kubelets, plan.containers, home, files, directories, complete)
+        # What is given back is watched as kubelet's by the plan after this one, which a sweep makes.
+        complete = plan.whole and not any(goal.restores for goal in plan.goals) and self._refused.isdisjoint(wanted)
+        shown = plan.holds, plan.kubelets, plan.containers, plan.groups
+        self._held[owner] = _Held(*shown, home, files, directories, complete)
         if before is not None:
             self._leave(owner, before.directories.keys() - wanted)
 
     def keep(self, pods: Iterable[Pod]) -> None:
         """These are all there are."""
+        self._version += 1
         there = {pod.id for pod in pods} | {CLASSES}
         for owner in [o for o in self._held if o not in there]:
             self._leave(owner, self._held.pop(owner).directories)
+
+    def covered(self, changes: int) -> set[str]:
+        """All pods of which `covers` is true.
+
+        changes   a number that is another one when `is_right` may answer otherwise
+        """
+        version = (self._ledger.edits, self._version, changes)
+        if self._covered[0] != version:
+            self._covered = version, {pod.id for pod in self._ledger.pods() if self.covers(pod.id)}
+        return self._covered[1]
+
+    def groups_of(self, pod_id: str) -> Mapping[str, str]:
+        """Cgroup of a container → its resctrl group, as planned last."""
+        held = self._held.get(pod_id)
+        return {} if held is None else held.groups
 
     def covers(self, owner: str) -> bool:
         """Whether everything that happens to a pod's files, or the classes', is reported: then sweeps may rest.
@@ -250,6 +278,7 @@ class Drift:
         """Directories are no more. Whom that concerns: pods that are gone, and the classes, whose directories come back."""
         removed = set(removed)
         pods = {owner for owner, held in self._held.items() if held.home in removed} if removed else set()
+        self._version += bool(removed)
         for directory in removed:
             for owner in self._owners.pop(directory, ()):
                 self._held[owner].directories[directory] = False
@@ -276,9 +305,17 @@ class Drift:
         had = set(held.containers)
         return any(started and (i, started) not in had for i, started in _containers(self._ledger, pod_id))
 
+    def _renew(self, owner: str, held: _Held) -> None:
+        for place in held.directories:
+            held.directories[place] = self._add(place, owner)
+        if not self._refused.isdisjoint(held.directories):
+            self._version += 1
+            self._held[owner] = held._replace(complete=False)
+
     def _add(self, directory: str, owner: str) -> bool:
         """Watch a directory. Whether there is one; it is refused where it cannot be watched."""
         new = directory not in self._owners
+        self._version += new or directory in self._refused
         if self._watch is None or (new and self._monotonic() < self._refused_until):
             self._refused.add(directory)
             return True
@@ -328,6 +365,8 @@ def _above(home: str, writer: Writer) -> set[str]:
 
 
 def _same(held: _Held, plan: PodPlan) -> bool:
+    if not plan.containers:  # the classes, whose goals are made anew each time
+        return [goal.change for goal in held.holds] == [goal.change for goal in plan.holds] and not plan.kubelets
     return held.holds is plan.holds and held.kubelets is plan.kubelets and held.containers is plan.containers
 
 

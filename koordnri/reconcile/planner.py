@@ -86,6 +86,8 @@ class Planner:
 
     def __init__(self, chain: Chain, ledger: Ledger) -> None:
         self.decides_classes = chain.decides_classes
+        self.misses = 0
+        """files that did not have what is wanted, so far"""
         self._chain = chain
         self._ledger = ledger
         self._under: tuple[Snapshot, str, int] | None = None
@@ -231,6 +233,7 @@ class Planner:
     def missed(self, goal: Goal, found: Any) -> None:
         """The file of a goal does not have what is wanted; `found` is how it reads, None when it cannot be read."""
         owner = goal.owner
+        self.misses += 1
         if isinstance(owner, Pod):
             if (ours := self._ours.get((owner.id, goal.name))) is not None:
                 self._ours[owner.id, goal.name] = ours._replace(found=found, right=False)

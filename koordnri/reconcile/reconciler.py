@@ -367,23 +367,22 @@ class Reconciler:
         # What a sweep finds under another snapshot is late, as passes over everything rest, and not lost.
         applied = self._applied if trigger in ("drift", "sweep") else None
         drifts = applied is not None and mean_the_same(applied, world.snapshot)
-        rest = self._resting(pods) if rests and drifts else set()
-        # Else there are threads to be looked at, which no watch covers.
-        if rest and world.snapshot.node.resctrl is None:
-            pods = [pod for pod in pods if pod.id not in rest]
         groups: dict[str, str] = {}
+        if rests and drifts:
+            pods, groups = self._part_of(pods)
+            above_rests = self._sweeps % TURNS != 0 and self.drift is not None and self.drift.covers(CLASSES)
+        else:
+            above_rests = False
         writer = self._writer = self._make_writer(world.snapshot.node.cgroup_version)
         goals: list[Goal] = []
         updates: dict[str, Update] = {}
         owners: dict[str, Pod] = {}
-        if above and self._planner.decides_classes:
+        if above and self._planner.decides_classes and not above_rests:
             with self._faults.within("classes"):
                 goals += self._plan_classes(world, writer, look, renew=trigger == "sweep").goals
         for pod in pods:
             with self._faults.within("plan", pod):
-                rests_now = pod.id in rest
-                its_look, renew = Look.KNOWN if rests_now else look, trigger == "sweep" and not rests_now
-                plan = self._plan(pod, world, writer, its_look, renew)
+                plan = self._plan(pod, world, writer, look, renew=trigger == "sweep")
                 owners[pod.id] = pod
                 goals += plan.goals
                 updates.update(plan.updates)
@@ -443,13 +442,17 @@ class Reconciler:
                 self._decided(pod, container, decision)
         return plan
 
-    def _resting(self, pods: Iterable[Pod]) -> set[str]:
-        """Pods whose files this sweep need not read."""
+    def _part_of(self, pods: list[Pod]) -> tuple[list[Pod], dict[str, str]]:
+        """Of all pods, those whose files this sweep reads; and of the others, the containers' resctrl groups: no watch covers threads."""
         self._sweeps += 1
         if self.drift is None or self._sweeps == 1:
-            return set()
-        turn = self._sweeps % TURNS
-        return {p.id for p in pods if crc32(p.id.encode()) % TURNS != turn and self.drift.covers(p.id)}
+            return pods, {}
+        turn, covered = self._sweeps % TURNS, self.drift.covered(self._planner.misses)
+        rest = {p.id for p in pods if p.id in covered and crc32(p.id.encode()) % TURNS != turn}
+        groups: dict[str, str] = {}
+        for pod_id in rest:
+            groups.update(self.drift.groups_of(pod_id))
+        return [p for p in pods if p.id not in rest], groups
 
     def _looks_above(self, trigger: str, pods: list[Pod]) -> bool:
         now = self._monotonic()
