@@ -25,8 +25,9 @@ and the part `reconcile`
          "recorded_s": {"min", "p50", "max"},            … and the runtime has stored it; null where `auto` waits for events to do so
          "unchanged_cpu_ms": {"everything" | "defaults": {"min", "p50", "max"}},
                                                          an edit of the policy that changes nothing on this node
-         "sweep_cpu_ms": {"everything": 60.0, "defaults"},     every file of every container compared with its decision
-         "idle_cpu_percent": {"everything": 0.5, "defaults"},  of one core, sweeps included
+         "healed_ms": {"p50", "p90", "p99"},             from somebody else's write into a container's file until it reads as before
+         "sweep_cpu_ms": {"everything": 8.0, "defaults"},      a sixth of all files compared with what is wanted; so every 10 s
+         "idle_cpu_percent": {"everything": 0.2, "defaults"},  of one core, sweeps included
          "create_us": {"idle" | "flipping": {"p50", "p90", "p99"}, "p99_ratio": 1.5},
                                                          CreateContainer, also beside a policy that changes every 200 ms
          "cleared_s": {"min", "p50", "max"},             from CreateContainer of one that the node gives CPUs of its own, until as many

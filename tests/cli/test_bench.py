@@ -150,7 +150,7 @@ def test_the_table_shows_the_same_figures(figures: Any) -> None:
 @pytest.fixture(scope="module")
 def reconciled() -> Any:
     """Without an idle daemon, for that takes until its second sweep."""
-    return bench_reconcile.report(8, LATEST, Effort(turns=1, edits=1, blocks=1, sweeps=False))
+    return bench_reconcile.report(8, LATEST, Effort(turns=1, edits=1, blocks=1, heals=8, sweeps=False))
 
 
 def test_the_part_reconcile_has_the_promised_shape(reconciled: Any) -> None:
@@ -163,7 +163,8 @@ def test_the_part_reconcile_has_the_promised_shape(reconciled: Any) -> None:
     assert set(reconciled["cleared_s"]) == set(reconciled["allocated_ms"]) == three
     assert set(reconciled["create_us"]) == {"idle", "flipping", "p99_ratio"}
     assert (reconciled["sweep_cpu_ms"], reconciled["idle_cpu_percent"]) == ({}, {})
-    assert set(reconciled["targets"]) <= {*reconciled, "create_p99_ratio"}
+    assert set(reconciled["healed_ms"]) == {"p50", "p90", "p99"}
+    assert set(reconciled["targets"]) <= {*reconciled, "create_p99_ratio", "healed_p99_ms"}
 
 
 def test_recorded_is_what_was_verified_before(reconciled: Any) -> None:
@@ -175,7 +176,8 @@ def test_its_table_shows_the_same_figures_beside_their_targets(reconciled: Any) 
     text = as_text({"nri": "0.12.2", "pods": 4, "containers": 8, "reconcile": with_idle})
     rows = {line.split("  ")[0]: line.split() for line in text.splitlines()}
     assert rows["policy changed to all recorded, s"][-2:] == [str(reconciled["recorded_s"]["max"]), "2.0"]
-    assert rows["idle, % of a core, defaults"][-2:] == ["0.65", "0.5"]
+    assert rows["idle, % of a core, defaults"][-2:] == ["0.65", "0.2"]
+    assert rows["somebody else wrote to undone, ms"][-2:] == [str(reconciled["healed_ms"]["p99"]), "50.0"]
     assert str(reconciled["create_us"]["p99_ratio"]) in text
 
 
