@@ -17,7 +17,6 @@ from koordnri.cpus import restore
 from koordnri.cpus.allocator import Allocator, NotEnough, why_not_given
 from koordnri.cpus.creation import promote
 from koordnri.cpus.dra import disbelief, may_have_claims
-from koordnri.cpus.holding import read_note
 from koordnri.cpus.kubelet_pins import Found
 from koordnri.cpus.wish import may_wish, wanted_by
 from koordnri.ledger import Ledger
@@ -248,7 +247,7 @@ class OwnCPUs:
         self._claimants.clear()
         node = self._present.snapshot.node
         self._present.kubelet.restore(pinned, node)
-        if any(_lost(one) for _, one in found):
+        if any(one.is_lost for _, one in found):
             found = [(i, one._replace(now=self._cpus_now(one.pod, i)) if one.alive else one) for i, one in found]
         self._allocator.restore(restore.holdings((one for _, one in found), node))
         for pod in {one.pod.key: one.pod for _, one in found}.values():
@@ -379,11 +378,3 @@ class OwnCPUs:
     def _follow(self) -> None:
         self._present.take()
         self._changed()
-
-
-def _lost(one: restore.Found) -> bool:
-    """Whether a container wants CPUs and its note does not say which."""
-    if not one.alive or not may_wish(one.pod):
-        return False
-    noted, wants = read_note(one.note), wanted_by(one.pod, one.name, one.baseline).cpus
-    return bool(wants) and (noted is None or len(noted[0]) != wants)

@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+import msgspec
+
 from koordnri.cpus.allocator import Holdings
 from koordnri.cpus.choice import Wish, choose_fewer
 from koordnri.cpus.holding import NO_CPUS, Holding, read_note
-from koordnri.cpus.wish import may_wish, wanted_by
+from koordnri.cpus.wish import Wanted, may_wish, wanted_by
 from koordnri.model import CPUSet, NodeState, Pod, QoSClass
+from koordnri.model.convert import CFS_PERIOD_US, SHARES_PER_CPU
 from koordnri.model.resources import Resources
 
 
@@ -29,6 +32,24 @@ class Found(NamedTuple):
     """the cpuset of its cgroup; None when that cannot be read, or it has none"""
     alive: bool
     """created or running; else it has ended, and kubelet may make it again"""
+
+    @property
+    def wanted(self) -> Wanted:
+        """What it wants. We lift an owner's quota, so that a resize while its note was lost shows in its shares alone."""
+        wanted, shares = wanted_by(self.pod, self.name, self.baseline), self.baseline.cpu_shares or 0
+        cpus = shares // SHARES_PER_CPU
+        if wanted.wishes or not cpus or shares % SHARES_PER_CPU or read_note(self.note) is None:
+            return wanted
+        lifted = msgspec.structs.replace(self.baseline, cpu_quota=cpus * CFS_PERIOD_US, cpu_period=CFS_PERIOD_US)
+        return wanted_by(self.pod, self.name, lifted)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it wants CPUs and its note does not say which."""
+        if not self.alive or not may_wish(self.pod):
+            return False
+        noted = read_note(self.note)
+        return bool(self.wanted.wishes) and (noted is None or len(noted[0]) != self.wanted.cpus)
 
 
 def holdings(found: Iterable[Found], node: NodeState) -> Holdings:
@@ -53,7 +74,7 @@ def holdings(found: Iterable[Found], node: NodeState) -> Holdings:
 
 
 def _holding(one: Found, shared: CPUSet, node: NodeState) -> Holding | None:
-    wanted = wanted_by(one.pod, one.name, one.baseline)
+    wanted = one.wanted
     if not wanted.wishes:
         return None
     noted, exclusive = read_note(one.note) or (NO_CPUS, wanted.wishes[0].exclusive)

@@ -8,6 +8,7 @@ from __future__ import annotations
 CFS_PERIOD_US = 100_000
 MIN_QUOTA_US = 1_000
 """The kernel refuses a smaller quota (koordinator issue 696)."""
+SHARES_PER_CPU = 1024
 MIN_SHARES = 2
 MAX_SHARES = 262_144
 
@@ -16,7 +17,7 @@ def milli_to_shares(milli: int) -> int:
     """cpu.shares for so many milli-cores, in [2, 262144]; 2 for none."""
     if milli <= 0:
         return MIN_SHARES
-    return min(max(milli * 1024 // 1000, MIN_SHARES), MAX_SHARES)
+    return min(max(milli * SHARES_PER_CPU // 1000, MIN_SHARES), MAX_SHARES)
 
 
 def milli_to_quota_us(milli: int, period_us: int = CFS_PERIOD_US) -> int:

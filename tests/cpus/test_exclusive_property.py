@@ -396,5 +396,5 @@ class Life(RuleBasedStateMachine):
 def test_cpus_are_given_and_shared_as_they_should_be(name: str) -> None:
     run_state_machine_as_test(
         lambda: Life(TOPOLOGIES[name]),
-        settings=settings(max_examples=examples(10), stateful_step_count=25, deadline=None),
+        settings=settings(max_examples=examples(60), stateful_step_count=30, deadline=None),
     )
