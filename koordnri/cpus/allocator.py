@@ -77,6 +77,8 @@ class Allocator:
         self._lacking: Mapping[str, Mapping[str, str]] = {}
         """key → LSE or LSR container without CPUs of its own → why"""
         self._former: OrderedDict[str, Mapping[str, Holding]] = OrderedDict()
+        self._spelled: dict[str, tuple[Mapping[str, Holding], CPUSet, Mapping[str, str]]] = {}
+        """key → (what its containers hold, usable CPUs, what follows for the node's state)"""
         self._lock = threading.Lock()
 
     # -- views --------------------------------------------------------------------------------------------------------
@@ -119,8 +121,9 @@ class Allocator:
                 self._drop(pod.key, name)
                 return None
             had = self._held.get(pod.key, {}).get(name)
-            if had is not None and len(had.cpus) == wanted.cpus and had.cpus <= _usable(node):
-                self._hold(pod.key, name, had._replace(spent=False, coming=NO_CPUS))
+            if had is not None and len(had.cpus) >= wanted.cpus and had.cpus <= _usable(node):
+                kept = _fewer(node, had.cpus, wanted.wishes[0])
+                self._hold(pod.key, name, had._replace(cpus=kept, spent=False, coming=NO_CPUS))
                 return self._held[pod.key][name]
             self._drop(pod.key, name)
             try:
@@ -148,7 +151,7 @@ class Allocator:
             if not wanted.wishes:
                 self._drop(pod.key, name)
                 return True
-            kept = choose_fewer(node.topology, had.cpus, wanted.wishes[0]) if len(had.cpus) > wanted.cpus else had.cpus
+            kept = _fewer(node, had.cpus, wanted.wishes[0])
             coming = CPUSet(list(had.coming)[: wanted.cpus - len(kept)])
             self._hold(pod.key, name, had._replace(cpus=kept, coming=coming))
             return True
@@ -275,10 +278,7 @@ class Allocator:
         if node.pools_are_local:
             node = replace(node, ls_pools=(), be_pools=(), pools_are_local=False, empty_pools=())
         usable = _usable(node)
-        own: dict[str, Mapping[str, str]] = {}
-        for key, of_pod in self._held.items():
-            if there := {name: str(left) for name, h in of_pod.items() if not h.spent and (left := h.cpus & usable)}:
-                own[key] = there
+        own = self._own(usable)
         dra = {key: {n: str(c) for n, c in of_pod.items()} for key, of_pod in self._dra.items()}
         lacking = self._lacking
         if node.ls_pools or node.be_pools:  # published by Koordinator, which knows of its own assignments
@@ -299,6 +299,20 @@ class Allocator:
             problems=(*node.problems, *(p for p in pools.problems if p not in node.problems)),
         )
 
+    def _own(self, usable: CPUSet) -> Mapping[str, Mapping[str, str]]:
+        """Key → container → CPUs that it has of those that are usable. Spelled anew only where it changed: this is on the event path."""
+        spelled, own = self._spelled, {}
+        for key, of_pod in self._held.items():
+            known = spelled.get(key)
+            if known is None or known[0] is not of_pod or known[1] != usable:
+                there = {name: str(left) for name, h in of_pod.items() if not h.spent and (left := h.cpus & usable)}
+                known = spelled[key] = (of_pod, usable, there)
+            if known[2]:
+                own[key] = known[2]
+        if len(spelled) > 2 * len(own) + MOST_FORMER:
+            self._spelled = {}
+        return own
+
     # -- under the lock -----------------------------------------------------------------------------------------------
 
     def _find(
@@ -311,12 +325,16 @@ class Allocator:
         room = Room.of(node, options, self._taken(node))
         spent = _union(h.cpus for h in of_pod.values() if h.spent) & _usable(node)
         former = self._former.get(key, {}).get(name)
-        others = [
-            (h.all, h.exclusive)
-            for k, of in self._held.items()
-            for n, h in of.items()
-            if (k, n) != (key, name) and not h.spent
-        ]
+        others = (
+            []
+            if not any(w.exclusive for w in wanted.wishes)
+            else [
+                (h.all, h.exclusive)
+                for k, of in self._held.items()
+                for n, h in of.items()
+                if (k, n) != (key, name) and not h.spent
+            ]
+        )
         wish, cpus = find(room, wanted.wishes, had.all, spent, NO_CPUS if former is None else former.cpus, others)
         new = cpus - had.all
         lse = pod.qos is QoSClass.LSE
@@ -342,22 +360,20 @@ class Allocator:
             raise NotEnough(wanted.wishes[0], f"its pod requests {limit} in all{have}")
 
     def _taken(self, node: NodeState) -> Taken:
-        lse, own, dra = CPUSet(), CPUSet(), CPUSet()
-        for claimed in self._dra.values():
-            for cpus in claimed.values():
-                dra |= cpus
+        dra = _union(cpus for of_pod in self._dra.values() for cpus in of_pod.values())
+        lse = own = 0  # bit masks: there may be hundreds, and the runtime waits
         for of_pod in self._held.values():
-            for holding in of_pod.values():
-                cpus = holding.all
-                own |= cpus
-                if holding.lse:
-                    lse |= cpus
+            for cpus, _, is_lse, coming, _ in of_pod.values():
+                own |= cpus.mask | coming.mask
+                if is_lse:
+                    lse |= cpus.mask | coming.mask
         for cpus, is_lse in self._assigned.values():
-            own |= cpus
+            own |= cpus.mask
             if is_lse:
-                lse |= cpus
+                lse |= cpus.mask
         system = CPUSet.parse(node.system_cpus) if node.system_exclusive else CPUSet()
-        return Taken(lse, own, node.reserved_cpus | node.kubelet_reserved, node.kubelet_cpus | system | dra)
+        given = node.kubelet_cpus | system | dra
+        return Taken(CPUSet.of_mask(lse), CPUSet.of_mask(own), node.reserved_cpus | node.kubelet_reserved, given)
 
     def _hold(self, key: str, name: str, holding: Holding) -> None:
         self._held = {**self._held, key: {**self._held.get(key, {}), name: holding}}
@@ -382,6 +398,11 @@ def _usable(node: NodeState) -> CPUSet:
     """What containers can run on at all: online, and within the cgroup of all pods."""
     online = NO_CPUS if node.topology is None else node.topology.online
     return online if node.pods_cpus is None else online & node.pods_cpus
+
+
+def _fewer(node: NodeState, cpus: CPUSet, wish: Wish) -> CPUSet:
+    """What a container keeps of its CPUs when it wants so many, or fewer."""
+    return cpus if node.topology is None or len(cpus) <= wish.cpus else choose_fewer(node.topology, cpus, wish)
 
 
 def _without(mapping: Mapping[str, T], key: str) -> Mapping[str, T]:

@@ -1,19 +1,18 @@
 """Which CPUs a container gets for itself: as few NUMA nodes as can be, then as few L3 caches, whole cores, and the large gaps left whole.
 
-Pure and deterministic: the same node, the same free CPUs and the same wish give the same answer. O(CPUs).
+Pure and deterministic: the same node, the same free CPUs and the same wish give the same answer. O(cores), on bit masks: a large node
+has 384 CPUs, and the runtime waits.
 Wishes are those of `scheduling.koordinator.sh/resource-spec` (koord-scheduler's NodeNUMAResource plugin).
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Literal, NamedTuple, TypeVar
 
 from koordnri.model.cpuset import CPUSet
 from koordnri.model.topology import CPU, Topology
 
-K = TypeVar("K")
 Bind = Literal["", "FullPCPUs", "SpreadByPCPUs"]
 Exclusive = Literal["", "PCPULevel", "NUMANodeLevel"]
 
@@ -37,97 +36,21 @@ def choose(
     free     what may be given
     others   who has CPUs of his own already, and what he wished
     """
-    candidates = [cpu for cpu in topology.cpus if cpu.cpu in free]
-    candidates = _away_from(topology, candidates, wish.exclusive, others)
-    threads = _count(topology.cpus, lambda c: c.core)
+    masks = _masks(topology)
+    candidates = _away_from(masks, free.mask & topology.online.mask, wish.exclusive, others)
     if wish.bind == "FullPCPUs":
-        whole = _count(candidates, lambda c: c.core)
-        candidates = [c for c in candidates if whole[c.core] == threads[c.core]]
-    if wish.cpus < 1 or len(candidates) < wish.cpus:
+        candidates = _whole_cores(masks, candidates)
+    if wish.cpus < 1 or candidates.bit_count() < wish.cpus:
         return None
-    chosen: list[CPU] = []
-    wanted = _one_per_core(candidates) if wish.bind == "SpreadByPCPUs" else _of_whole_cores(candidates, threads)
-    for numa, of_numa in _spread_least(candidates, wish.cpus, lambda c: c.numa, wanted):
-        of_node = [c for c in candidates if c.numa == numa]
-        for cache, of_cache in _spread_least(of_node, of_numa, lambda c: c.l3, wanted):
-            chosen += _cores([c for c in candidates if (c.numa, c.l3) == (numa, cache)], of_cache, wish.bind, threads)
-    if len(chosen) != wish.cpus:  # whole cores of more threads than are wanted
+    wanted = _one_per_core(masks, candidates) if wish.bind == "SpreadByPCPUs" else _whole_cores(masks, candidates)
+    chosen = 0
+    for numa, of_numa in _spread_least(masks.numa, candidates, wish.cpus, wanted):
+        caches = masks.caches[numa]
+        for cache, of_cache in _spread_least(caches, candidates, of_numa, wanted):
+            chosen |= _from_cores(masks.cores_of[cache], caches[cache] & candidates, of_cache, wish.bind)
+    if chosen.bit_count() != wish.cpus:  # whole cores of more threads than are wanted
         return None
-    return CPUSet(c.cpu for c in chosen)
-
-
-def _of_whole_cores(cpus: list[CPU], threads: dict[int, int]) -> set[int]:
-    left = _count(cpus, lambda c: c.core)
-    return {c.cpu for c in cpus if left[c.core] == threads[c.core]}
-
-
-def _one_per_core(cpus: list[CPU]) -> set[int]:
-    return set({c.core: c.cpu for c in reversed(cpus)}.values())
-
-
-def _spread_least(cpus: list[CPU], count: int, of: Callable[[CPU], int], wanted: set[int]) -> list[tuple[int, int]]:
-    """(group, CPUs from it), with as few groups as can be; of those that would do, first one with enough of the kind that is wanted,
-    then the one that is left with the least.
-    """
-    room = _count(cpus, of)
-    good = _count([c for c in cpus if c.cpu in wanted], of)
-    taken: list[tuple[int, int]] = []
-    while count:
-        enough = [(good.get(group, 0) < count, size, group) for group, size in room.items() if size >= count]
-        group = min(enough)[2] if enough else max((size, -group) for group, size in room.items())[1] * -1
-        take = min(room.pop(group), count)
-        taken.append((group, take))
-        count -= take
-    return taken
-
-
-def _cores(cpus: list[CPU], count: int, bind: Bind, threads: dict[int, int]) -> list[CPU]:
-    """`count` of these, which share a cache. Whole cores first, the rest from a core that is broken already."""
-    cores: dict[int, list[CPU]] = defaultdict(list)
-    for cpu in cpus:
-        cores[cpu.core].append(cpu)
-    by_number = [cores[core] for core in sorted(cores, key=lambda core: cores[core][0].cpu)]
-    if bind == "SpreadByPCPUs":
-        rounds = max(map(len, by_number), default=0)
-        return [core[i] for i in range(rounds) for core in by_number if i < len(core)][:count]
-    chosen: list[CPU] = []
-    broken: list[list[CPU]] = []
-    # Where siblings are offline, a core of one thread would else take the place of a pair, and a pair be broken for the other half.
-    by_number.sort(key=len, reverse=True)
-    for core in by_number:
-        if len(core) == threads[core[0].core] and len(core) <= count - len(chosen):
-            chosen += core
-        else:
-            broken.append(core)
-    if bind == "FullPCPUs":
-        return chosen
-    # Best fit again: a core that has just what is missing, before one that has more, before several.
-    while (missing := count - len(chosen)) > 0:
-        fitting = [core for core in broken if len(core) >= missing]
-        core = min(fitting, key=len) if fitting else max(broken, key=len)
-        broken.remove(core)
-        chosen += core[:missing]
-    return chosen
-
-
-def _away_from(
-    topology: Topology, cpus: list[CPU], exclusive: Exclusive, others: Iterable[tuple[CPUSet, Exclusive]]
-) -> list[CPU]:
-    if not exclusive:
-        return cpus
-    taken = {cpu for held, wish in others if wish == exclusive for cpu in held}
-    if exclusive == "PCPULevel":
-        cores = {c.core for c in topology.cpus if c.cpu in taken}
-        return [c for c in cpus if c.core not in cores]
-    nodes = {c.numa for c in topology.cpus if c.cpu in taken}
-    return [c for c in cpus if c.numa not in nodes]
-
-
-def _count(cpus: Iterable[CPU], of: Callable[[CPU], K]) -> dict[K, int]:
-    counts: dict[K, int] = defaultdict(int)
-    for cpu in cpus:
-        counts[of(cpu)] += 1
-    return counts
+    return CPUSet.of_mask(chosen)
 
 
 def choose_more(
@@ -137,14 +60,12 @@ def choose_more(
 
     The new ones only; None when there are not enough of the kind that is wished.
     """
-    missing = wish.cpus - len(have)
-    others = list(others)
-    cores = {c.core for c in topology.cpus if c.cpu in have}
-    near = CPUSet(c.cpu for c in topology.cpus if c.core in cores) & free
-    if wish.bind != "SpreadByPCPUs" and near:
-        first = CPUSet(list(near)[:missing])
+    missing, others = wish.cpus - len(have), list(others)
+    siblings = CPUSet.of_mask(_sum(core for core in _masks(topology).cores if core & have.mask)) & free
+    if wish.bind != "SpreadByPCPUs" and siblings:
+        first = CPUSet(list(siblings)[:missing])
         if len(first) == missing:
-            return first if wish.bind != "FullPCPUs" or len(near) == missing else None
+            return first if wish.bind != "FullPCPUs" or len(siblings) == missing else None
         rest = choose_more(topology, free - first, have | first, wish, others)
         return None if rest is None else first | rest
     for place in _PLACES:
@@ -162,3 +83,128 @@ def choose_fewer(topology: Topology, have: CPUSet, wish: Wish) -> CPUSet:
 
 
 _PLACES: tuple[Callable[[CPU], int], ...] = (lambda c: c.l3, lambda c: c.numa, lambda c: c.socket)
+
+_Place = tuple[int, int]
+"""(NUMA node, L3 cache)"""
+G = TypeVar("G", int, _Place)
+
+
+class _Masks(NamedTuple):
+    """A topology as bit masks of CPUs."""
+
+    cores: tuple[int, ...]
+    numa: dict[int, int]
+    caches: dict[int, dict[_Place, int]]
+    """NUMA node → what it has of each L3 cache"""
+    cores_of: dict[_Place, tuple[int, ...]]
+
+
+def _masks(topology: Topology) -> _Masks:
+    global _last
+    if _last[0] is not topology:
+        _last = (topology, _masks_of(topology))
+    return _last[1]
+
+
+def _masks_of(topology: Topology) -> _Masks:
+    cores: dict[int, int] = {}
+    numa: dict[int, int] = {}
+    caches: dict[int, dict[_Place, int]] = {}
+    for c in topology.cpus:
+        bit, place = 1 << c.cpu, (c.numa, c.l3)
+        cores[c.core] = cores.get(c.core, 0) | bit
+        numa[c.numa] = numa.get(c.numa, 0) | bit
+        of_numa = caches.setdefault(c.numa, {})
+        of_numa[place] = of_numa.get(place, 0) | bit
+    all_cores = tuple(cores.values())
+    places = {place: mask for of_numa in caches.values() for place, mask in of_numa.items()}
+    return _Masks(all_cores, numa, caches, {p: tuple(c for c in all_cores if c & m) for p, m in places.items()})
+
+
+_NO_TOPOLOGY = Topology((), CPUSet())
+_last: tuple[Topology, _Masks] = (_NO_TOPOLOGY, _masks_of(_NO_TOPOLOGY))
+"""A node has one topology, until a CPU comes or goes."""
+
+
+def _whole_cores(masks: _Masks, cpus: int) -> int:
+    return _sum(core for core in masks.cores if core & cpus == core)
+
+
+def _one_per_core(masks: _Masks, cpus: int) -> int:
+    return _sum(_lowest(core & cpus) for core in masks.cores)
+
+
+def _spread_least(groups: dict[G, int], cpus: int, count: int, wanted: int) -> list[tuple[G, int]]:
+    """(group, CPUs from it), with as few groups as can be; of those that would do, first one with enough of the kind that is wanted,
+    then the one that is left with the least.
+    """
+    room = {group: size for group, mask in groups.items() if (size := (mask & cpus).bit_count())}
+    taken = []
+    while count:
+        enough = [
+            ((groups[group] & cpus & wanted).bit_count() < count, size, group)
+            for group, size in room.items()
+            if size >= count
+        ]
+        most = max(room.values())
+        group = min(enough)[2] if enough else min(group for group, size in room.items() if size == most)
+        take = min(room.pop(group), count)
+        taken.append((group, take))
+        count -= take
+    return taken
+
+
+def _from_cores(cores: Iterable[int], cpus: int, count: int, bind: Bind) -> int:
+    """`count` of these CPUs, which share a cache. Whole cores first, the rest from a core that is broken already."""
+    here = sorted([(core & cpus, core) for core in cores if core & cpus], key=lambda c: _lowest(c[0]))
+    if bind == "SpreadByPCPUs":
+        return _sum(list(_round_robin([mask for mask, _ in here]))[:count])
+    # Where siblings are offline, a core of one thread would else take the place of a pair, and a pair be broken for the other half.
+    here.sort(key=lambda c: c[0].bit_count(), reverse=True)
+    chosen, broken = 0, []
+    for mask, core in here:
+        if mask == core and mask.bit_count() <= count - chosen.bit_count():
+            chosen |= mask
+        else:
+            broken.append(mask)
+    if bind == "FullPCPUs":
+        return chosen
+    # Best fit again: a core that has just what is missing, before one that has more, before several.
+    while (missing := count - chosen.bit_count()) > 0:
+        fitting = [mask for mask in broken if mask.bit_count() >= missing]
+        mask = min(fitting, key=int.bit_count) if fitting else max(broken, key=int.bit_count)
+        broken.remove(mask)
+        chosen |= _sum(list(_bits(mask))[:missing])
+    return chosen
+
+
+def _round_robin(cores: list[int]) -> Iterator[int]:
+    """The first threads of all cores, then the second ones, and so on."""
+    while any(cores):
+        yield from (_lowest(mask) for mask in cores if mask)
+        cores = [mask & (mask - 1) if mask else 0 for mask in cores]
+
+
+def _away_from(masks: _Masks, cpus: int, exclusive: Exclusive, others: Iterable[tuple[CPUSet, Exclusive]]) -> int:
+    if not exclusive:
+        return cpus
+    taken = _sum(held.mask for held, wish in others if wish == exclusive)
+    places = masks.cores if exclusive == "PCPULevel" else masks.numa.values()
+    return cpus & ~_sum(mask for mask in places if mask & taken)
+
+
+def _sum(masks: Iterable[int]) -> int:
+    total = 0
+    for mask in masks:
+        total |= mask
+    return total
+
+
+def _lowest(mask: int) -> int:
+    return mask & -mask
+
+
+def _bits(mask: int) -> Iterator[int]:
+    while mask:
+        yield _lowest(mask)
+        mask &= mask - 1

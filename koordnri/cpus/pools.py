@@ -93,8 +93,20 @@ def _pools(topology: Topology, fill: _Fill, usable: CPUSet, problems: list[str])
         )
         if left == topology.online:
             return ()
-    by_place: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for cpu in topology.cpus:
-        if cpu.cpu in left:
+    places = _places(topology)
+    return tuple(Pool(*place, str(cpus)) for place, of_place in places if (cpus := left & of_place))
+
+
+def _places(topology: Topology) -> list[tuple[tuple[int, int], CPUSet]]:
+    """((socket, NUMA node), its CPUs), in order."""
+    global _last
+    if _last[0] is not topology:
+        by_place: dict[tuple[int, int], list[int]] = defaultdict(list)
+        for cpu in topology.cpus:
             by_place[cpu.socket, cpu.numa].append(cpu.cpu)
-    return tuple(Pool(socket, numa, str(CPUSet(cpus))) for (socket, numa), cpus in sorted(by_place.items()))
+        _last = (topology, [(place, CPUSet(cpus)) for place, cpus in sorted(by_place.items())])
+    return _last[1]
+
+
+_last: tuple[Topology | None, list[tuple[tuple[int, int], CPUSet]]] = (None, [])
+"""A node has one topology, until a CPU comes or goes."""

@@ -33,6 +33,11 @@ class CPUSet:
         return new
 
     @classmethod
+    def of_mask(cls, mask: int) -> CPUSet:
+        """The set whose bits these are, for arithmetic on many sets: bit n is CPU n."""
+        return cls._of(mask)
+
+    @classmethod
     def parse(cls, text: str) -> CPUSet:
         """Read the kernel's list format; "" is the empty set.
 

@@ -85,6 +85,8 @@ class EventHandler(Decider):
         """containers whose creation was answered and that were removed before they had started"""
         self.is_over: Callable[[Pod], bool] = lambda pod: False
         """whether a sandbox in which nothing runs has been stopped; kubelet removes it much later"""
+        self._began_ns = 0
+        """when the event came that is being handled"""
         self._pods = Pods(ledger, specs, overlay)
         self._changed = changed
         self._recorder = recorder
@@ -118,6 +120,7 @@ class EventHandler(Decider):
 
         Raises chain.Refused (the runtime is told to refuse the container) and google.protobuf DecodeError.
         """
+        self._began_ns = self.clock()
         handler = self._handlers.get(method)
         return NOTHING_TO_SAY if handler is None else handler(payload)
 
@@ -236,6 +239,8 @@ class EventHandler(Decider):
                 # v1: the pod's own cgroup must be wide enough for what we are about to send, or the container does not start.
                 self.catch_up(pod, snapshot, (catch_up_until_ns - self.clock()) / 1e9)
             message = self.sendable(decision, snapshot.node, finish)
+            # Not the chain's time alone: what comes before it (CPUs are chosen, volumes read) keeps the runtime waiting just as well.
+            late = decision.late or self.clock() - self._began_ns > self.budget_s() * 1e9
         except BaseException as error:
             if self.inflight is mine:  # nothing of it will be recorded, and nobody decides it any more
                 self.ledger.creating = ""
@@ -247,7 +252,7 @@ class EventHandler(Decider):
                 self.inflight = None
 
         def settle() -> None:
-            if decision.late:
+            if late:
                 self.overruns += 1
             record(decision)
             self.observer.decided(pod, container, event, decision)

@@ -991,3 +991,25 @@ def test_a_resize_is_not_taken_the_place_of_by_what_is_only_written_into_files()
     node = Node(policy(cpu_burst_config={"clusterStrategy": {"policy": "auto"}}), on_v1)
     node.create(node.pod(qos="LS"))
     assert node.update(quota=20_000) is None
+
+
+def test_what_takes_the_budget_before_the_chain_is_an_overrun_too():
+    """The chain's own time was all that counted: creations that chose CPUs for a second were no overruns."""
+    now = [0]
+
+    class Slow:
+        """Whoever gives CPUs, and takes 2 s for it."""
+
+        late = 0
+
+        def give(self, pod, container):
+            now[0] += 2_000_000_000
+            return ""
+
+        def gave(self, pod, container_id):
+            pass
+
+    node = Node(clock=lambda: now[0])
+    node.handler.cpus = Slow()
+    node.create(node.pod())
+    assert node.handler.overruns == 1
