@@ -28,7 +28,8 @@ from koordnri.host.in_use import InUse, usage_bytes
 from koordnri.host.inner import InnerDirectories, outcome_of
 from koordnri.host.knob import Failed, Knob, Tree, failed_by
 from koordnri.host.spelling import form
-from koordnri.host.step import Step, steps_of
+from koordnri.host.step import Step
+from koordnri.host.steps import steps_of
 from koordnri.model import Field
 
 
