@@ -63,7 +63,7 @@ def itself(item: Any) -> Any:
 
 
 class Sink(Protocol[T_contra]):
-    """Who is told, in the watch's thread. What it raises ends that thread, and by `on_death` the process."""
+    """Who is told, in the watch's thread. What it raises costs that object, or that list, and is logged with its trace."""
 
     def replaced(self, objects: Sequence[T_contra]) -> None:
         """These are all: what is not among them is gone."""
@@ -83,7 +83,7 @@ def wait(stop: threading.Event, pause_s: float) -> None:
 class Watch(Generic[T]):
     """One list and watch. `start`, `wait_synced`, `stop`.
 
-    on_death        called in the watch's thread with what killed it: a bug, in us or in the sink
+    on_death        called in the watch's thread with what killed it: a bug in the watch itself
     pause, uniform, clock   time.monotonic and the like, or a test's stand-ins
     """
 
@@ -231,7 +231,7 @@ class Watch(Generic[T]):
         self._pauses.reset()
         self._garbled, self._version, self._list_version = 0, None, FROM_CACHE
         self.stats.problem = ""
-        self._sink.replaced(())
+        self._hand_over(self._sink.replaced, ())
         self._synced.set()
         return self._uniform(self._timing.absent_s / 2, self._timing.absent_s)
 
@@ -282,7 +282,7 @@ class Watch(Generic[T]):
         self.stats.lists += 1
         self._absences, self._absence_told = 0, False
         self._version = self._list_version = listed.version
-        self._sink.replaced(listed.objects)
+        self._hand_over(self._sink.replaced, listed.objects)
         self._synced.set()
         self._log.debug("kube_listed", objects=len(listed.objects), version=listed.version)
 
@@ -319,10 +319,19 @@ class Watch(Generic[T]):
             self.stats.bookmarks += 1
         else:
             tell = self._sink.deleted if change.type == "deleted" else self._sink.changed
-            tell(change.item)
+            self._hand_over(tell, change.item)
             self.stats.events += 1
         self._version = self._list_version = change.version
         self._lines += 1
+
+    def _hand_over(self, tell: Callable[[Any], None], what: Any) -> None:
+        try:
+            tell(what)
+        except Exception as error:  # noqa: BLE001  # a bug of ours in what follows from one object must not end the process
+            self.stats.unusable += 1
+            self._log.error(
+                "kube_object_unusable", error=f"bug in koordnri, {type(error).__name__}: {error}", exc_info=True
+            )
 
     # -- connection ---------------------------------------------------------------------------------------------------
 

@@ -400,16 +400,27 @@ class TestStop:
         assert it.told.items == [(OLD, "9")]
 
 
-def test_a_bug_in_whoever_is_told_is_not_hidden(fake: FakeApi, api: Any, log: Any, captured: LogCapture) -> None:
+def test_a_bug_in_whoever_is_told_costs_that_object_and_is_not_hidden(
+    fake: FakeApi, api: Any, log: Any, captured: LogCapture
+) -> None:
     deaths: fake_api.Seen[BaseException] = fake_api.Seen()
+    told: fake_api.Seen[object] = fake_api.Seen()
 
-    def broken(data: object, version: str) -> None:
-        raise ZeroDivisionError("a bug")
+    def broken_at_first(data: object, version: str) -> None:
+        told.append(data)
+        if len(told.items) == 1:
+            raise ZeroDivisionError("a bug")
 
-    fake.script += [LIST]
-    watch = ConfigMapWatch(api, "koordnri-system", "policy", broken, log, on_death=deaths.append).watch
+    live = Live()
+    fake.script += [LIST, live]
+    watch = ConfigMapWatch(api, "koordnri-system", "policy", broken_at_first, log, on_death=deaths.append).watch
     watch.start()
-    assert repr(deaths.wait(1)[0]) == "ZeroDivisionError('a bug')"
+    fake.requests.wait(2)
+    live.send(CHANGE)
+    told.wait(2)
     watch.stop(fake_api.LIMIT_S)
-    assert watch.stats.problem == "the watch's thread died: ZeroDivisionError: a bug"
-    assert [e["event"] for e in captured.entries] == ["kube_watch_died"]
+    live.end()
+    assert (deaths.items, watch.stats.unusable) == ([], 1)
+    entry = next(e for e in captured.entries if e["event"] == "kube_object_unusable")
+    assert entry["error"] == "bug in koordnri, ZeroDivisionError: a bug"
+    assert entry["exc_info"]
