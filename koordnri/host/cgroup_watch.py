@@ -16,7 +16,7 @@ import os
 import select
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
 from inotify_simple import INotify, flags  # type: ignore[import-untyped]
@@ -95,7 +95,8 @@ class CgroupWatch:
                 self._inotify.rm_watch(watch)
 
     def take(self) -> Taken:
-        """What happened since the last time. Never waits."""
+        """What happened since the last time, up to this moment: also what nobody was woken for yet. Never waits."""
+        self._read()
         with self._lock:
             pending, self._pending = self._pending, set()
             overflowed, self._overflowed = self._overflowed, False
@@ -134,9 +135,17 @@ class CgroupWatch:
 
     def _read(self) -> bool:
         """Keep what counts of the events that are there; whether there was any."""
+        with self._lock:  # for two threads read, and one of them would wait where the other has taken all
+            events = self._inotify.read(timeout=0)
+            found, overflowed = self._reduced(events)
+            self._pending |= found
+            self._overflowed |= overflowed
+        return bool(found) or overflowed
+
+    def _reduced(self, events: Iterable[tuple[int, int, int, str]]) -> tuple[set[tuple[int, str, bool]], bool]:
         found: set[tuple[int, str, bool]] = set()
         overflowed = False
-        for watch, mask, _, name in self._inotify.read(timeout=0):
+        for watch, mask, _, name in events:
             if mask & flags.MODIFY:
                 if name in self._names:
                     found.add((watch, name, False))
@@ -147,9 +156,4 @@ class CgroupWatch:
                     found.add((watch, name, True))
             elif mask & _ENDED:
                 found.add((watch, "", True))
-        if not found and not overflowed:
-            return False
-        with self._lock:
-            self._pending |= found
-            self._overflowed |= overflowed
-        return True
+        return found, overflowed

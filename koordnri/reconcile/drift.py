@@ -268,7 +268,10 @@ class Drift:
 
     def _narrowed(self, directories: set[str]) -> set[File]:
         """The cpusets below cgroups whose own cpuset was written: on v2, they have what their parents leave them, and nothing tells."""
-        above = tuple(f"{directory}/" for directory in directories)
+        homes = {held.home for held in self._held.values()} if directories else set()
+        uppers = homes | {os.path.dirname(home) for home in homes}
+        uppers |= {os.path.dirname(directory) for directory in uppers}
+        above = tuple(f"{directory}/" for directory in directories & uppers)
         if not above:
             return set()
         files = (file for held in self._held.values() for file in held.files)
