@@ -35,7 +35,7 @@ test: $(VENV)/.dev lab-host lint
 	$(PYTEST) $(PARALLEL) -m "not full" $(PYTEST_ARGS)
 
 test-full: $(VENV)/.dev lab
-	HYPOTHESIS_PROFILE=long $(PYTEST) -m "full or hypothesis" $(PYTEST_ARGS)
+	HYPOTHESIS_PROFILE=long $(PYTEST) $(PARALLEL) -m "full or hypothesis" $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

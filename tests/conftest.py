@@ -53,11 +53,15 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """`make test` has several processes. A file's tests run in one of them, and so do all that drive the one node that there is."""
+    """`make test` has several processes. A file's tests run in one of them, and so do all that drive the one node that there is.
+
+    The virtual machines, which take two CPUs, run in that one, too: never beside the tests of a busy node.
+    """
     from xdist.scheduler import LoadScopeScheduling
 
     class Scheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return "node" if nodeid.startswith("tests/e2e/") else nodeid.partition("::")[0]
+            file = nodeid.partition("::")[0]
+            return "node" if file.startswith(("tests/e2e", "tests/kube/test_kube_real_daemon")) else file
 
     return Scheduling(config, log)

@@ -70,6 +70,11 @@ class Daemon:
         assert self._process is not None, "koordnri is not running"
         return self._process.pid
 
+    @property
+    def running(self) -> bool:
+        """Whether its process runs."""
+        return self._process is not None and self._process.poll() is None
+
     def start(self, *, wait: bool = True) -> None:
         """Start, and by default wait until it is ready: registered, synchronized, policy loaded."""
         with self.log.open("ab") as log:

@@ -296,7 +296,7 @@ def test_cpus_of_its_own_stay_with_what_runs_as_the_diff_says(kubelet: Kubelet, 
     follow(daemon, none)
     assert changed(had, files(kubelet, [shares, owner])) == set()
 
-    kubelet.remove_pod(owner.pod)
+    kubelet.end_pod(owner.pod)
     anew = pods.wants_a_cpu(kubelet)
     eventually(lambda: kubelet.read(anew, "cpu.quota") == found[name, "main", "cpu.quota"]["after"], "kubelet's quota")
     everywhere = cpus(difference["after"])

@@ -108,7 +108,7 @@ def test_what_kubelet_pinned_after_our_start_is_never_anybody_elses(kubelet: Kub
     late = ls(kubelet, ALL)
     assert [cpus_of(kubelet, c) for c in (owner, before, late, shared)] == [PINNED, SHARED, SHARED, SHARED]
 
-    kubelet.remove_pod(owner.pod)
+    kubelet.end_pod(owner.pod)
     eventually(lambda: cpus_of(kubelet, late) == ALL, "the CPUs to be everybody's again")
     for container in (before, shared):
         assert cpus_of(kubelet, container) == SHARED, "kubelet's last word until it says otherwise"

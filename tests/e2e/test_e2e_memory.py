@@ -158,5 +158,5 @@ def test_container_pod_class_and_root_are_protected_by_the_sum_of_what_is_below(
     assert levels(kubelet, first, "memory.oom.group")[:2] == ["1", "0"]
     assert levels(kubelet, first, "memory.high") == ["max"] * 4
 
-    kubelet.remove_pod(first_pod)
+    kubelet.end_pod(first_pod)
     eventually(lambda: mib(second, "memory.min") == [16, 16, 16, 24], "the class and the root to have less")

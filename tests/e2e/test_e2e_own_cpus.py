@@ -44,7 +44,7 @@ def test_an_lsr_container_gets_cpus_that_everybody_else_has_left_when_it_starts(
     after = pods.plain(kubelet)
     assert cpus(kubelet, after) == others
 
-    kubelet.remove_pod(owner.pod)
+    kubelet.end_pod(owner.pod)
     for other in (before, after):
         eventually(lambda c=other: cpus(kubelet, c) == CPUSet.parse(ALL), "the CPU to be everybody's again")  # type: ignore[misc]  # mypy knows no defaults of lambdas
 

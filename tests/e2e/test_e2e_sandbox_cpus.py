@@ -64,6 +64,6 @@ def test_others_share_what_is_left_beside_cpus_of_their_own_and_come_back(kubele
     after = pods.plain(kubelet).pod
     for pod in (before, owner.pod, after):
         eventually(lambda p=pod: CPUSet.parse(cpus(kubelet, p)) == ALL - own, "the sandbox to have left the CPU")  # type: ignore[misc]  # as above
-    kubelet.remove_pod(owner.pod)
+    kubelet.end_pod(owner.pod)
     for pod in (before, after):
         eventually(lambda p=pod: CPUSet.parse(cpus(kubelet, p)) in EVERYBODYS, "the CPU to be everybody's again")  # type: ignore[misc]  # as above

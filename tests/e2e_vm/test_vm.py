@@ -33,6 +33,7 @@ RUNTIMES = {
         "e2e_blkio",
         "e2e_create",
         "e2e_kubelet_cpus",
+        "e2e_life",
         "e2e_policy",
         "e2e_reconcile",
         "e2e_restart",
