@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.kubelet import Container, Kubelet
+from tests.e2e.kubelet import Container, Kubelet, Pod
 
 MIB = 1 << 20
 UNLIMITED = -1
@@ -36,6 +36,14 @@ def pinned(kubelet: Kubelet, **options: Any) -> Container:
         annotations={RESOURCE_STATUS: json.dumps({"cpuset": PINNED_CPUS}), **options.pop("annotations", {})},
     )
     return kubelet.run_container(pod, cpu_request_m=1000, cpu_limit_m=1000, memory_limit=64 * MIB, **options)
+
+
+def owner(kubelet: Kubelet) -> tuple[Pod, Container]:
+    """The same, and its pod, of which kubelet has set a quota of its own."""
+    resources = {"cpu_request_m": 1000, "cpu_limit_m": 1000, "memory_limit": 64 * MIB}
+    annotations = {RESOURCE_STATUS: json.dumps({"cpuset": PINNED_CPUS})}
+    pod = kubelet.run_pod(qos="Guaranteed", labels={QOS_CLASS: "LSR"}, annotations=annotations, **resources)
+    return pod, kubelet.run_container(pod, **resources)
 
 
 def wants_a_cpu(kubelet: Kubelet, **options: Any) -> Container:

@@ -94,7 +94,7 @@ def test_a_pinned_pods_own_quota_is_lifted_and_a_batch_pods_sums_are_set(kubelet
     assert pod_reads(kubelet, pinned, "memory.limit") == 64 * MIB
 
 
-def test_a_value_that_somebody_changed_is_healed_by_the_sweep(kubelet: Kubelet, daemon: Daemon) -> None:
+def test_a_value_that_somebody_changed_is_healed(kubelet: Kubelet, daemon: Daemon) -> None:
     container = pods.batch(kubelet)
     directories = kubelet.cgroups.of(kubelet.pid(container))
     if kubelet.cgroups.version == 1:
