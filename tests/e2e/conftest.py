@@ -24,7 +24,7 @@ _PREFIX = "kn-"
 collect_ignore = (
     ["test_e2e_churn.py", "test_e2e_diff.py", "test_e2e_gpu.py", "test_e2e_record.py", "test_e2e_volumes.py"]
     if lab.SYSTEMD
-    else []
+    else ["test_e2e_drift_systemd.py"]
 )
 if not (lab.SYSTEMD and lab.RUNC.name == "crun"):
     collect_ignore.append("test_e2e_inner.py")

@@ -26,6 +26,7 @@ RUNTIMES = {
         "lab",
         "e2e_cpu_time",
         "e2e_drift",
+        "e2e_drift_systemd",
         "e2e_memory",
         "e2e_own_cpus",
         "e2e_third_party",
