@@ -131,7 +131,8 @@ class Allocator:
             except NotEnough as error:
                 if had is None or not had.cpus & _usable(node):
                     raise
-                self._hold(pod.key, name, had._replace(spent=False, coming=NO_CPUS))  # fewer, or some of them offline
+                kept = _fewer(node, had.cpus, wanted.wishes[0])  # too few, or some of them offline
+                self._hold(pod.key, name, had._replace(cpus=kept, spent=False, coming=NO_CPUS))
                 self._note_lack(pod.key, name, str(error))
                 return self._held[pod.key][name]
 
