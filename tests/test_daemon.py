@@ -9,6 +9,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.error
@@ -435,11 +436,14 @@ def test_a_state_that_cannot_be_saved_is_told_and_saved_once_it_can(start, runti
 FILES = ("baselines.json", "written.json", "resctrl.json", "koordnri.lock", "koordnri.sock", "baselines.json.new")
 
 
-def mounted(path: Path, *options: str) -> None:
-    path.mkdir()
+def mounted(*options: str) -> Path:
+    """Not below pytest's own directories: a mount that a killed run leaves there would fail the next ones' tidying."""
+    path = Path(tempfile.mkdtemp(prefix="koordnri-state-"))
     done = subprocess.run(["mount", "-t", "tmpfs", "-o", ",".join(options), "koordnri-test", path], capture_output=True)
     if done.returncode:
+        path.rmdir()
         pytest.skip(f"nothing can be mounted here: {done.stderr.decode()}")
+    return path
 
 
 @pytest.mark.parametrize("state", ["read-only", "full", "not a directory", "fifos"])
@@ -452,13 +456,12 @@ def test_whatever_the_state_directory_is_the_daemon_decides_and_warns(start, run
         for name in FILES:
             os.mkfifo(directory / name)
     else:
-        mounted(directory, *(["ro"] if state == "read-only" else ["size=4k"]))
-        unmount = True
+        directory, unmount = mounted("ro" if state == "read-only" else "size=4k"), True
     try:
         if state == "full":
             with contextlib.suppress(OSError), open(directory / "filler", "wb") as filler:
                 filler.write(bytes(1 << 20))
-        running = start()
+        running = start(state_dir=directory)
         text = eventually("ready", lambda: (found := running.readiness())[0] == 200 and found[1])
         if state == "fifos":
             assert text == "ok\n", "its own files have taken their places"
@@ -471,6 +474,7 @@ def test_whatever_the_state_directory_is_the_daemon_decides_and_warns(start, run
     finally:
         if unmount:
             subprocess.run(["umount", "--lazy", directory], check=True)
+            directory.rmdir()
 
 
 def test_a_state_directory_that_is_mended_is_used(start, runtime, tmp_path, monkeypatch):
