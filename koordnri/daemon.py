@@ -195,6 +195,7 @@ class Daemon:
                 self._overlay,
                 self._announce_pod,
                 lambda pod, container_id: cpus_now(self._files(), pod, container_id, self.handler.runtime.name),
+                self.faults,
             )
         self._operator = Operator(
             installed,

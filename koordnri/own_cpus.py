@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from koordnri.chain import Refused
+from koordnri.containment import Faults
 from koordnri.cpus import restore
 from koordnri.cpus.allocator import Allocator, NotEnough, why_not_given
 from koordnri.cpus.creation import promote
@@ -63,6 +64,7 @@ class OwnCPUs:
         overlay: Callable[[Pod], Pod] = lambda pod: pod,
         announce: Tell = lambda pod, reason, message: None,
         cpus_now: Callable[[Pod, str], CPUSet | None] = lambda pod, container_id: None,
+        faults: Faults | None = None,
     ) -> None:
         self.late = 0
         """starts that did not wait to the end"""
@@ -77,6 +79,7 @@ class OwnCPUs:
         self._log = log
         self._overlay = overlay
         self._cpus_now = cpus_now
+        self._faults = faults or Faults(log)
         self._claimants: dict[str, Pod] = {}
         """key → pod of which a DRA driver seems to have given CPUs to containers"""
         self._told: set[tuple[str, str, str]] = set()
@@ -92,9 +95,18 @@ class OwnCPUs:
     # -- the event path -----------------------------------------------------------------------------------------------
 
     def give(self, pod: Pod, container: Container) -> str:
-        """See `session.own_cpus`."""
+        """See `session.own_cpus`. A bug here costs the container its own CPUs, not its share of the others'."""
         if not may_wish(pod):
             return ""
+        try:
+            return self._give_or_tell(pod, container)
+        except Refused:
+            raise
+        except Exception as error:  # noqa: BLE001  # see above; it is counted and told
+            self._faults.caught("cpus", error, pod)
+            return ""
+
+    def _give_or_tell(self, pod: Pod, container: Container) -> str:
         policy, node = self._present.snapshot
         if why := why_not_given(pod, policy, node):
             self._lacks(pod, container.name, why)
@@ -131,6 +143,11 @@ class OwnCPUs:
         """See `session.own_cpus`."""
         if not may_wish(pod):
             return None
+        with self._faults.within("cpus", pod):
+            return self._resize(pod, container)
+        return None
+
+    def _resize(self, pod: Pod, container: Container) -> str | None:
         policy, node = self._present.snapshot
         before = self._allocator.held
         changed = self._allocator.resize(pod, container.name, container.baseline, node, policy.cpuset)

@@ -144,8 +144,8 @@ class Life(RuleBasedStateMachine):
             return
         if had is not None and len(had) == count and had <= self.usable:
             assert given.cpus == had, "a container that is made again finds its CPUs again"
-        elif had is not None and len(had) > count and had <= self.usable:
-            assert given.cpus <= had
+        elif had is not None and given.cpus <= had:
+            assert len(given.cpus) == min(count, len(had))
         elif len(given.cpus) == count:
             assert given.cpus <= free
         else:  # there are not so many: it keeps what it had

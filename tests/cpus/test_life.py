@@ -478,3 +478,20 @@ def test_a_scheduler_that_assigns_cpus_later_is_believed_and_what_we_gave_is_fre
     node.daemon._pod_changed(pod.id)
     node.passes()
     assert (node.cpus(own), node.pool) == ("6-7", "0-5")
+
+
+def test_a_bug_in_choosing_costs_the_container_its_own_cpus_and_it_shares(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node.create(node.run_pod("p"), 2)
+
+    def broken(*_: Any) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(node.daemon.allocator, "give", broken)
+    assert node.cpus(node.create(node.run_pod("q"), 2)) == "1-3,5-7"
+    assert node.daemon.faults.counts["cpus"] == 1
+    monkeypatch.setattr(node.daemon.allocator, "resize", broken)
+    node.resize("s-p.main.0", 4)
+    assert node.cpus("s-p.main.0") == "0,4"
+    assert node.daemon.faults.counts["cpus"] == 2

@@ -53,7 +53,7 @@ def test_without_the_file_nothing_is_reserved_and_nothing_is_wrong(tmp_path: Pat
 def test_nobody_shares_what_kubelet_reserves(tmp_path: Path) -> None:
     tree = HostTree(tmp_path).cpus(Topology.regular(1, 2, 4, 1))
     node = read_node(tree.root, "n")
-    assert Allocator().applied(node, ()) is node
+    assert Allocator().applied(node) is node
     node = refresh(node, tree.write(FILE, HEAD + "reservedSystemCPUs: 0,4\n").root, full=True)
-    shared = Allocator().applied(node, ())
+    shared = Allocator().applied(node)
     assert [p.cpus for p in shared.ls_pools] == [p.cpus for p in shared.be_pools] == ["1-3", "5-7"]
