@@ -205,6 +205,8 @@ class Watch(Generic[T]):
                 reason = Restart.REFUSED
             elif self._gone():
                 return self._absent()
+        else:
+            self._absences = 0
         self._count(reason)
         if self._served() and (reason is not Restart.GARBLED or self._lasted()):
             self._pauses.reset()

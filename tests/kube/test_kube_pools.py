@@ -99,6 +99,13 @@ def test_an_answer_that_does_not_tell_is_none(fake: FakeApi, pools: Pools, answe
     assert max(pools.pauses.items[:2]) < 1
 
 
+def test_404s_with_another_failure_between_them_are_not_in_a_row(fake: FakeApi, pools: Pools) -> None:
+    fake.script += [listing(KIND, "10", topology("9", LS)), NO_KIND, NO_KIND, status(500, "x"), NO_KIND, NO_KIND]
+    fake.script += [status(410, "too old"), listing(KIND, "20", topology("19", BE))]
+    pools.watch.start()
+    assert pools.told.wait(2) == [LS, BE]
+
+
 def test_pools_are_not_dropped_for_one_404_but_for_three_in_a_row(fake: FakeApi, pools: Pools) -> None:
     fake.script += [listing(KIND, "10", topology("9", LS)), NO_KIND, status(410, "too old")]
     fake.script += [listing(KIND, "20", topology("19", BE)), NO_KIND, NO_KIND, NO_KIND]
