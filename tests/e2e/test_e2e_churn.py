@@ -1,6 +1,6 @@
 """A busy node whose policy keeps changing: nobody waits, nothing is lost, and in the end every container is as the last policy says.
 
-Takes about 5 minutes on both runtimes; `-k "not churn"` leaves it out.
+Takes about 5 minutes on both runtimes; in `make test-full` only.
 """
 
 from __future__ import annotations
