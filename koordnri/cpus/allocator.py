@@ -271,9 +271,9 @@ class Allocator:
         """The node with what is given, and with share pools of what is left where Koordinator publishes none. What such a node had
         before is forgotten. If one of a container's CPUs goes offline, it keeps the rest.
         """
-        topology = node.topology
+        topology, lacking = node.topology, self._lacking
         if topology is None:
-            return node
+            return replace(node, no_own_cpus=lacking) if lacking or node.no_own_cpus else node
         if node.own_cpus or node.dra_cpus or node.no_own_cpus:
             node = replace(node, own_cpus={}, dra_cpus={}, no_own_cpus={})
         if node.pools_are_local:
@@ -281,7 +281,6 @@ class Allocator:
         usable = _usable(node)
         own = self._own(usable)
         dra = {key: {n: str(c) for n, c in of_pod.items()} for key, of_pod in self._dra.items()}
-        lacking = self._lacking
         if node.ls_pools or node.be_pools:  # published by Koordinator, which knows of its own assignments
             return replace(node, own_cpus=own, dra_cpus=dra, no_own_cpus=lacking) if own or dra or lacking else node
         isolated = NO_CPUS if options.isolated_cpus == "share" else node.isolated_cpus

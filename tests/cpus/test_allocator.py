@@ -335,3 +335,56 @@ def test_a_node_that_had_another_map_is_told_this_one_alone():
     told = full.applied(NODE)
     assert told.problems
     assert full.applied(told).problems == told.problems
+
+
+# -- isolated CPUs ----------------------------------------------------------------------------------------------------
+
+ISOLATED = NodeState(topology=NODE.topology, isolated_cpus=CPUSet.parse("0-1,8-9"))
+
+
+@pytest.mark.parametrize(
+    ("isolated", "given", "pool"),
+    [
+        ("leave", "2,10", ["3,11", "4-7,12-15"]),
+        ("own", "0,8", ["2-3,10-11", "4-7,12-15"]),
+        ("share", "0,8", ["1-3,9-11", "4-7,12-15"]),
+    ],
+)
+def test_isolated_cpus_are_in_no_pool_unless_the_policy_shares_them(isolated, given, pool):
+    options = CPUSetOptions(isolated_cpus=isolated)
+    allocator = Allocator()
+    held = allocator.give(pod("a"), "main", whole(2), ISOLATED, options)
+    assert str(held.cpus) == given
+    assert pools(*allocator.applied(ISOLATED, options).ls_pools) == pool
+
+
+def test_owners_of_isolated_cpus_leave_the_shared_ones_alone_however_few():
+    options, allocator = CPUSetOptions(isolated_cpus="own", min_shared_cpus=12), Allocator()
+    assert str(allocator.give(pod("a"), "main", whole(4), ISOLATED, options).cpus) == "0-1,8-9"
+    with pytest.raises(NotEnough, match="12 stay shared"):
+        allocator.give(pod("b"), "main", whole(1), ISOLATED, options)
+
+
+# -- when all is given away -------------------------------------------------------------------------------------------
+
+
+def assigned(name: str, qos: str, cpus: str) -> Pod:
+    return pod(name, qos, {RESOURCE_STATUS.key: json.dumps({"cpuset": cpus})})
+
+
+@pytest.mark.parametrize(
+    ("reserved", "owners", "pool"),
+    [
+        ("0,8", (("r", "LSR", "1-3,9-11"), ("e", "LSE", "4-7,12-15")), ["0,8"]),
+        ("", (("r", "LSR", "0-3,8-11"), ("e", "LSE", "4-7,12-15")), ["0-3,8-11"]),
+        ("", (("e", "LSE", "0-15"),), []),
+    ],
+)
+def test_the_pool_falls_back_to_reserved_cpus_then_to_lsrs_then_to_lses(reserved, owners, pool):
+    node, allocator = NodeState(topology=NODE.topology, reserved_cpus=CPUSet.parse(reserved)), Allocator()
+    for owner in owners:
+        allocator.note_pod(assigned(*owner))
+    told = allocator.applied(node)
+    assert pools(*told.ls_pools) == pool
+    assert "LS" in told.empty_pools
+    assert any("share pool of LS would be empty" in problem for problem in told.problems)
