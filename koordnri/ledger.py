@@ -93,10 +93,14 @@ class Ledger:
         """A pod was started, or was told anew. A second sandbox of a pod has the notes of the first: its cgroup is the same."""
         with self._lock:
             self.edits += 1
-            self._pods[pod.id] = pod
             left = self._left.pop(pod.uid, None)
+            if left is None and pod.uid and pod.id not in self._pods:
+                left = next(
+                    (w for p in self._pods.values() if p.uid == pod.uid and (w := self._written.get(p.id))), None
+                )
+            self._pods[pod.id] = pod
             if left is not None:
-                self._written.setdefault(pod.id, left)
+                self._written.setdefault(pod.id, dict(left))
         if left is not None:
             self._on_moved()
 

@@ -149,6 +149,8 @@ class OwnCPUs:
 
     def _resize(self, pod: Pod, container: Container) -> str | None:
         policy, node = self._present.snapshot
+        if self._allocator.holding(pod, container.name) is None and why_not_given(pod, policy, node):
+            return None
         before = self._allocator.held
         changed = self._allocator.resize(pod, container.name, container.baseline, node, policy.cpuset)
         if self._allocator.held is not before:

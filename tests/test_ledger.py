@@ -407,3 +407,22 @@ def test_what_was_read_of_a_container_before_it_started_counts_for_nothing():
     edits = ledger.edits
     assert ledger.started(entry)
     assert (entry.started, entry.files, ledger.edits) == (True, {}, edits + 1)
+
+
+@pytest.mark.parametrize("stopped_first", [True, False])
+def test_a_second_sandbox_of_a_pod_has_the_notes_of_the_first_for_their_cgroup_is_the_same(stopped_first):
+    """Else what we wrote there would be taken for kubelet's, and scaled once more."""
+    saved = []
+    ledger = Ledger(on_moved=lambda: saved.append(True))
+    ledger.remember_pod(Pod("first", "uid", "shop", "p"))
+    ledger.wrote("first", "cpu.quota", 90_000)
+    if stopped_first:
+        ledger.forget_pod("first")
+    saved.clear()
+    ledger.remember_pod(Pod("second", "uid", "shop", "p"))
+    assert ledger.written("second") == {"cpu.quota": 90_000}
+    assert saved
+    ledger.forget_pod("first")
+    assert ledger.written("second") == {"cpu.quota": 90_000}
+    ledger.remember_pod(Pod("another", "uid-2", "shop", "q"))
+    assert ledger.written("another") == {}

@@ -61,6 +61,7 @@ class Node:
         self.daemon.standing.document = load_policy(text, "a test")
         self.events: list[tuple[str, str, str]] = []
         cpus = self.daemon.handler.cpus
+        cpus._budget_s = lambda: 0.0  # nobody runs the passes while a start waits
         cpus._tell = cpus._announce = lambda pod, reason, message: self.events.append((pod.name, reason, message))
         self.daemon.present.look(full=True)
         self.daemon.present.take()
