@@ -8,13 +8,12 @@ from typing import Any
 from structlog.testing import CapturingLogger
 
 from koordnri.cpus.allocator import Allocator
-from koordnri.ledger import Ledger
 from koordnri.model import NodeState
 from koordnri.present import Present
 
 
 def present() -> Present:
-    return Present(NodeState(name="n"), None, lambda: None, lambda node: node, Allocator(), Ledger(), CapturingLogger())
+    return Present(NodeState(name="n"), None, lambda: None, lambda node: node, Allocator(), CapturingLogger())
 
 
 class Meanwhile(frozenset[str]):
