@@ -22,6 +22,7 @@ from koordnri.cpus.kubelet_pins import Found
 from koordnri.cpus.wish import may_wish, wanted_by
 from koordnri.ledger import Ledger
 from koordnri.model import Container, CPUSet, Decision, NodeState, Pod
+from koordnri.model.kubelet_cpus import pinned_by_kubelet
 from koordnri.model.pod import PodSpec
 from koordnri.policy import Policy
 from koordnri.present import Present
@@ -109,6 +110,8 @@ class OwnCPUs:
     def _give_or_tell(self, pod: Pod, container: Container) -> str:
         policy, node = self._present.snapshot
         if why := why_not_given(pod, policy, node):
+            if pinned_by_kubelet(pod, container.baseline, node):
+                return ""  # it has some, from kubelet
             self._lacks(pod, container.name, why)
             return ""
         before = self._allocator.held

@@ -42,9 +42,9 @@ def spec(
 class Node:
     """8 CPUs of 4 cores, a runtime's memory, and a daemon."""
 
-    def __init__(self, root: Path, cpuset: str = "") -> None:
+    def __init__(self, root: Path, cpuset: str = "", cpu_manager: str = "none") -> None:
         self.root = root
-        tree = HostTree(root / "host").cpus(Topology.regular(1, 1, 4, 2))
+        tree = HostTree(root / "host").cpus(Topology.regular(1, 1, 4, 2)).cpu_manager(cpu_manager)
         self.tree = tree.cgroup_v2(cgroups={"kubepods": FILES})
         self.cgroups = tree.root / "sys/fs/cgroup"
         self.cpuset = cpuset
@@ -479,6 +479,19 @@ def test_a_scheduler_that_assigns_cpus_later_is_believed_and_what_we_gave_is_fre
     node.daemon._pod_changed(pod.id)
     node.passes()
     assert (node.cpus(own), node.pool) == ("6-7", "0-5")
+
+
+def test_where_kubelet_gives_cpus_itself_only_who_gets_none_of_them_is_told(tmp_path: Path) -> None:
+    node = Node(tmp_path, cpu_manager="static")
+    pinned = asked(2)
+    pinned.cpus = "0,4"
+    sandbox = node.run_pod("p")
+    request = api.CreateContainerRequest(pod=node.pods[sandbox], container=api.Container(id="c", name="main"))
+    request.container.pod_sandbox_id = sandbox
+    request.container.linux.resources.cpu.CopyFrom(pinned)
+    node._handle("CreateContainer", request)
+    node.create(node.run_pod("q"), 1.5)
+    assert (node.reasons("p"), node.reasons("q")) == ([], ["SharesCPUs"])
 
 
 def test_a_bug_in_choosing_costs_the_container_its_own_cpus_and_it_shares(
