@@ -163,8 +163,8 @@ def baseline_value(field: Field, baseline: Resources, node: NodeState) -> Any:
         value = getattr(baseline, attribute)
         if value is None:
             value = neutral
-        if value == "" and field is fields.CPU_CPUS and node.topology is not None:
-            return str(node.topology.online)  # a cpuset cannot be unset
+        if value == "" and field is fields.CPU_CPUS and (cpus := node.all_cpus) is not None:
+            return str(cpus)  # a cpuset cannot be unset
         if value == "" and field is fields.CPU_MEMS:
             value = node.memory_nodes
         return value if value != "" else None

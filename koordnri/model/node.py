@@ -174,6 +174,17 @@ class NodeState:
             return 1
         return sum(c.core == self.topology.cpus[0].core for c in self.topology.cpus)
 
+    @property
+    def all_cpus(self) -> CPUSet | None:
+        """What a cpuset has that is to hold nobody back; None when the topology is not known. v1 refuses what the cgroup of all pods
+        does not have; v2 takes it, and lets it count once that is wider.
+        """
+        if self.topology is None:
+            return None
+        online = self.topology.online
+        bound = online if self.pods_cpus is None or self.cgroup_version == 2 else online & self.pods_cpus
+        return bound or online
+
     def routes(self, event: Event) -> Routes:
         """How each field of a container travels at this event."""
         return self.create_routes if event is Event.CREATE else self.update_routes

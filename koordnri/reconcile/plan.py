@@ -115,10 +115,10 @@ def in_sandbox(changes: Mapping[str, Change], directory: str | None) -> dict[str
 
 
 def _of_those_online(cpus: Any, node: NodeState) -> Any:
-    """A cpuset that was there before, as the kernel still takes it: not with CPUs that went offline since."""
-    if node.topology is None:
+    """A cpuset that was there before, as the kernel still takes it: not with CPUs that went offline since, or that pods may not use."""
+    online = node.all_cpus
+    if online is None:
         return cpus
-    online = node.topology.online
     try:
         had = CPUSet.parse(cpus)
     except (TypeError, ValueError, AttributeError):

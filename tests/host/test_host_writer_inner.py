@@ -144,12 +144,13 @@ def test_a_file_that_the_inner_level_does_not_offer_is_the_scopes_alone() -> Non
     assert writer.read(SCOPE, fields.IO_MAX, "8:0").value.startswith("rbps=1024")
 
 
-def test_a_scope_is_looked_into_again_until_its_inner_level_is_there() -> None:
+def test_a_scope_is_looked_into_again_by_the_next_writer_for_each_pass_has_its_own() -> None:
     kernel, writer = crun()
     inner = kernel.cgroups.pop(INNER)
     assert writer.holds(quota(SCOPE, -1))
     inner.quota = 5_000
     kernel.cgroups[INNER] = inner
+    writer = Writer(ROOT, 2, kernel)
     assert not writer.holds(quota(SCOPE, -1))
     assert writer.read(SCOPE, fields.CPU_QUOTA).value == 5_000, "what the processes have"
     del kernel.cgroups[INNER]  # its last process has ended

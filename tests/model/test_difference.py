@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from koordnri.model import Decision, Field, NodeState, Resources, Setting, fields
+from koordnri.model import CPUSet, Decision, Field, NodeState, Resources, Setting, fields
 from koordnri.model.difference import asked_since, baseline_value, changes, restorations, through_runtime
 from koordnri.model.fields import UNLIMITED
 from koordnri.model.resources import NOTHING
@@ -499,3 +499,13 @@ def test_a_reply_restores_the_same_that_a_write_does(field, baseline):
     has = {name: odd.get(field, 12_345)} if plain else {"unified": {field.v2[0]: "12345"}}
     stored = Resources(**has)
     assert restored(baseline, stored).get(field.name) == baseline_value(field, baseline, V2)
+
+
+@pytest.mark.parametrize(
+    ("version", "pods_cpus", "expected"), [(1, "0-1", "0-1"), (2, "0-1", "0-3"), (1, None, "0-3"), (1, "9", "0-3")]
+)
+def test_all_cpus_are_given_back_as_far_as_the_kernel_takes_them(version, pods_cpus, expected):
+    """v1 refuses (EACCES) what the cgroup of all pods does not have."""
+    bound = None if pods_cpus is None else CPUSet.parse(pods_cpus)
+    node = NodeState(topology=Topology.regular(1, 1, 4, 1), cgroup_version=version, pods_cpus=bound)
+    assert baseline_value(fields.CPU_CPUS, NOTHING, node) == expected
