@@ -2,6 +2,7 @@
 
 from tests.e2e.containerd import Containerd
 from tests.e2e.kubelet import UNTIL_TOLD, Kubelet, Pod
+from tests.e2e.lab import eventually
 
 MIB = 1 << 20
 
@@ -96,7 +97,8 @@ def test_an_ended_pod_stays_with_the_runtime_until_it_is_collected(kubelet: Kube
 
     kubelet.end_pod(pod)
 
-    assert sandboxes(kubelet, pod) == {pod.sandbox_id: False}
+    # The runtime notes the pause process' exit after it has answered.
+    eventually(lambda: sandboxes(kubelet, pod) == {pod.sandbox_id: False}, "the sandbox to be not ready", 10.0)
     assert exit_codes(kubelet, pod) == [("main", 0, 137)]
     assert not any(directory.parent.exists() for directory in directories.values()), "the pod's cgroup goes at once"
     kubelet.collect(keep=1)
