@@ -25,7 +25,7 @@ NODE = "lab"
 """as Daemon calls it"""
 KEY = "cpu-normalization-config"
 RATIO_2, RATIO_4 = ({KEY: f'{{"enable": true, "defaultRatio": {ratio}}}'} for ratio in (2, 4))
-BAD = {KEY: '{"enable": true, "defaultRatio": 400}'}
+BAD = {KEY: '{"enable": true, "defaultRatio": "fast"}'}
 ASKED_US, HALVED_US, QUARTERED_US = 80_000, 40_000, 20_000
 
 
