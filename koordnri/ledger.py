@@ -80,6 +80,8 @@ class Ledger:
         self._moved: dict[str, Note] = dict(moved or {})
         self._on_moved = on_moved
         self._written: dict[str, dict[str, Any]] = {i: dict(w) for i, w in (written or {}).items()}
+        self._newest: dict[str, str] = {}
+        """uid → sandbox of the pod that was started last"""
         self._left: OrderedDict[str, dict[str, Any]] = OrderedDict()
         """uid of a pod whose sandbox was stopped → its written notes: kubelet may make a second one in the same cgroup"""
 
@@ -94,11 +96,12 @@ class Ledger:
         with self._lock:
             self.edits += 1
             left = self._left.pop(pod.uid, None)
-            if left is None and pod.uid and pod.id not in self._pods:
-                left = next(
-                    (w for p in self._pods.values() if p.uid == pod.uid and (w := self._written.get(p.id))), None
-                )
+            before = self._newest.get(pod.uid, pod.id)
+            if left is None and before != pod.id and before in self._pods:
+                left = self._written.get(before)
             self._pods[pod.id] = pod
+            if pod.uid:
+                self._newest[pod.uid] = pod.id
             if left is not None:
                 self._written.setdefault(pod.id, dict(left))
         if left is not None:
@@ -119,6 +122,8 @@ class Ledger:
             self.edits += 1
             pod, written = self._pods.pop(pod_id, None), self._written.pop(pod_id, None)
             moved = written is not None
+            if pod is not None and self._newest.get(pod.uid) == pod_id:
+                del self._newest[pod.uid]
             if pod is not None and pod.uid and written:
                 self._left[pod.uid] = written
                 while len(self._left) > MOST_LEFT:
@@ -210,6 +215,7 @@ class Ledger:
             self.edits += 1
             self.creating = ""  # whoever it was has been cut off
             self._pods = {p.id: p for p in pods}
+            self._newest = {p.uid: p.id for p in self._pods.values() if p.uid}
             moved = self._drop([i for i in self._containers if i not in keep])
             for stale in [i for i in self._moved if i not in keep]:
                 del self._moved[stale]
