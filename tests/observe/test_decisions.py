@@ -150,3 +150,15 @@ def test_what_a_pod_says_to_nobody_is_told_once_to_its_owner_and_only_logged_of_
     [(name, reason, message)] = events
     assert (name, reason) == (POD.name, "QoSSettingIgnored")
     assert "did you mean LSR?" in message
+
+
+def test_of_a_flood_of_containers_that_never_started_a_few_a_second_are_logged() -> None:
+    heard, now = Heard(), [0.0]
+    log = DecisionLog(heard, monotonic=lambda: now[0])
+    entry = Entry("c1", "app", "p1", NOTHING)
+    for _ in range(100):
+        log.never_started(POD, entry)
+    assert len(heard.lines) == 5
+    now[0] += 1.0
+    log.never_started(POD, entry)
+    assert len(heard.lines) == 6
