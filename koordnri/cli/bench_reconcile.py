@@ -77,7 +77,9 @@ def report(containers: int, version: Version, effort: Effort = Effort()) -> dict
     with started(containers, version, everything(), cgroups=True) as daemon:
         daemon.follow(everything())
         verified, recorded = _turns(daemon, effort.turns)
+        right = {file: file.read_text() for file in _following(daemon)}
         create = _create(daemon, containers, effort.blocks)
+        _return_to(daemon, everything(effort.turns % 2), right)
         healed = healed_ms(daemon, _following(daemon), effort.heals)
         at_rest(daemon, "everything", everything())
     with started(containers, version, defaults(), cgroups=True) as daemon:
@@ -120,6 +122,13 @@ def _turns(daemon: Daemon, turns: int) -> tuple[dict[str, float], dict[str, floa
             _check_stored(daemon)
         daemon.settle()
     return spread(verified, 3), spread(recorded, 3) if recorded else None
+
+
+def _return_to(daemon: Daemon, policy: Policy, right: dict[Path, str]) -> None:
+    """Wait until the files say what they said under this policy: the daemon may rest between passes for longer than `settle` looks."""
+    daemon.follow(policy)
+    for file, text in right.items():
+        daemon.wait_until(lambda file=file, text=text: file.read_text() == text, 0.01, f"{file} to be {text.strip()}")  # type: ignore[misc]
 
 
 def _following(daemon: Daemon) -> list[Path]:
