@@ -41,6 +41,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python tools/rooms.py --check
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python tools/generate_protos.py --check
 

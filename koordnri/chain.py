@@ -13,19 +13,8 @@ from dataclasses import replace
 from importlib import metadata
 from typing import Any, NamedTuple
 
-from koordnri.model import (
-    ClassContext,
-    Container,
-    ContainerContext,
-    Event,
-    Field,
-    Hook,
-    KubeQoS,
-    NodeState,
-    Pod,
-    PodContext,
-    RootContext,
-)
+from koordnri.hook import ClassContext, ContainerContext, Hook, PodContext, RootContext
+from koordnri.model import Container, Event, Field, KubeQoS, NodeState, Pod
 from koordnri.model.annotations import fault_of
 from koordnri.model.decision import Decision, HookError
 from koordnri.model.routes import OBSERVE

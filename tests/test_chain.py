@@ -11,21 +11,10 @@ from typing import Any
 import pytest
 
 from koordnri.chain import BUCKET_BOUNDS_NS, Chain, ChainError, Refused, Snapshot, load_hooks
-from koordnri.model import (
-    AnnotationError,
-    ClassContext,
-    Container,
-    Event,
-    Field,
-    Hook,
-    KubeQoS,
-    NodeError,
-    NodeState,
-    Pod,
-    fields,
-)
+from koordnri.hook import ClassContext, Hook
+from koordnri.hook.context import ContainerContext
+from koordnri.model import AnnotationError, Container, Event, Field, KubeQoS, NodeError, NodeState, Pod, fields
 from koordnri.model.annotations import RESOURCE_STATUS
-from koordnri.model.context import ContainerContext
 from koordnri.model.resources import NOTHING
 from koordnri.policy import DEFAULT_POLICY, Policy, load_policy, resolve
 

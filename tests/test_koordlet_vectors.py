@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import pytest
 
-from koordnri.host.change import Change, Status, by_level
-from koordnri.host.writer import Writer
+from koordnri.host.cgroup.change import Change, Status, by_level
+from koordnri.host.cgroup.writer import Writer
 from koordnri.model import fields
 from koordnri.model.node_annotations import NORMALIZATION_RATIO_KEY, read_node_annotations
 from koordnri.policy import load_policy, resolve
 from tests.host.fake_kernel import ROOT, FakeKernel
-from tests.reconcile.resctrl_node import ResctrlNode, classes
+from tests.resctrl.resctrl_node import ResctrlNode, classes
 
 POD = "kubepods/pod1"
 THRESHOLDS = """

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from koordnri.model import AnnotationError, ContainerContext, CPUSet, NodeState, Pod
+from koordnri.hook import ContainerContext
+from koordnri.model import AnnotationError, CPUSet, NodeState, Pod
 from koordnri.model import assigned as model
 from koordnri.model.annotations import RESOURCE_STATUS
 from koordnri.model.fields import CPU_CPUS

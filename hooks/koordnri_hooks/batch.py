@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from koordnri.model import AnnotationError, ContainerContext, Field, Pod, PodContext, quantity_milli, quantity_value
+from koordnri.hook import ContainerContext, PodContext
+from koordnri.model import AnnotationError, Field, Pod, quantity_milli, quantity_value
 from koordnri.model.annotations import BATCH_CPU, BATCH_MEMORY, EXTENDED_RESOURCE_SPEC
 from koordnri.model.errors import PodError, Problem
 from koordnri.model.pod import ContainerSpec

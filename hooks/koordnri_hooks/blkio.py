@@ -41,21 +41,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from koordnri.model import (
-    AnnotationError,
-    ClassContext,
-    ContainerContext,
-    Field,
-    Hook,
-    KubeQoS,
-    NodeError,
-    NodeState,
-    Pod,
-    PodContext,
-    QoSClass,
-    RootContext,
-    fields,
-)
+from koordnri.hook import ClassContext, ContainerContext, Hook, PodContext, RootContext
+from koordnri.model import AnnotationError, Field, KubeQoS, NodeError, NodeState, Pod, QoSClass, fields
 from koordnri.model.annotations import BLKIO_QOS_KEY
 from koordnri.model.routes import Refusal
 

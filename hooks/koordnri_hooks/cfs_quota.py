@@ -20,16 +20,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fractions import Fraction
 
-from koordnri.model import (
-    UNLIMITED,
-    AnnotationError,
-    ClassContext,
-    ContainerContext,
-    Hook,
-    PodContext,
-    QoSClass,
-    fields,
-)
+from koordnri.hook import ClassContext, ContainerContext, Hook, PodContext
+from koordnri.model import UNLIMITED, AnnotationError, QoSClass, fields
 from koordnri.model.annotations import BATCH_CPU, RESOURCE_STATUS
 from koordnri.model.convert import CFS_PERIOD_US, MIN_QUOTA_US, milli_to_quota_us, milli_to_shares
 from koordnri.model.errors import PodError

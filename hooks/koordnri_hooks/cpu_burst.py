@@ -21,16 +21,8 @@ from __future__ import annotations
 
 import contextlib
 
-from koordnri.model import (
-    AnnotationError,
-    ContainerContext,
-    NodeState,
-    Pod,
-    PodContext,
-    QoSClass,
-    fields,
-    quantity_milli,
-)
+from koordnri.hook import ContainerContext, PodContext
+from koordnri.model import AnnotationError, NodeState, Pod, QoSClass, fields, quantity_milli
 from koordnri.model.annotations import CPU_BURST_KEY
 from koordnri.model.convert import CFS_PERIOD_US, milli_to_quota_us
 from koordnri.model.fields import CPU_BURST, CPU_QUOTA

@@ -24,18 +24,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Mapping
 
-from koordnri.model import (
-    AnnotationError,
-    ContainerContext,
-    CPUSet,
-    Hook,
-    KubeQoS,
-    Pod,
-    PodContext,
-    QoSClass,
-    fields,
-    parse_quantity,
-)
+from koordnri.hook import ContainerContext, Hook, PodContext
+from koordnri.model import AnnotationError, CPUSet, KubeQoS, Pod, QoSClass, fields, parse_quantity
 from koordnri.model.annotations import BATCH_CPU, RESOURCE_STATUS, ResourceStatus
 from koordnri.model.fields import CPU_CPUS, CPU_MEMS
 from koordnri.model.kubelet_cpus import pinned_by_kubelet

@@ -31,7 +31,8 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from koordnri.model import AnnotationError, ContainerContext, Hook, Mount, Pod, fields, parse_quantity, quantity_value
+from koordnri.hook import ContainerContext, Hook
+from koordnri.model import AnnotationError, Mount, Pod, fields, parse_quantity, quantity_value
 from koordnri.model.annotations import DEVICE_ALLOCATED, GPU_ISOLATION_LABEL, AllocatedDevice
 from koordnri.model.fields import CDI, ENV, MOUNT
 from koordnri_hooks.device_request import why_not_requested

@@ -26,7 +26,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from koordnri.model import AnnotationError, ClassContext, KubeQoS, Pod, PodContext, QoSClass
+from koordnri.hook import ClassContext, PodContext
+from koordnri.model import AnnotationError, KubeQoS, Pod, QoSClass
 from koordnri.model.annotations import CPU_QOS_KEY
 from koordnri.model.fields import CPU_BVT, CPU_IDLE
 

@@ -30,18 +30,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from koordnri.model import (
-    UNLIMITED,
-    AnnotationError,
-    ClassContext,
-    ContainerContext,
-    Hook,
-    KubeQoS,
-    Pod,
-    PodContext,
-    QoSClass,
-    fields,
-)
+from koordnri.hook import ClassContext, ContainerContext, Hook, PodContext
+from koordnri.model import UNLIMITED, AnnotationError, KubeQoS, Pod, QoSClass, fields
 from koordnri.model.annotations import BATCH_MEMORY, MEMORY_QOS_KEY
 from koordnri.model.errors import PodError
 from koordnri.model.fields import MEMORY_HIGH, MEMORY_LIMIT, MEMORY_LOW, MEMORY_MIN, Field

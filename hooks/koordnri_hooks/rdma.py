@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from koordnri.model import AnnotationError, ContainerContext
+from koordnri.hook import ContainerContext
+from koordnri.model import AnnotationError
 from koordnri.model.annotations import DEVICE_ALLOCATED, AllocatedDevice
 from koordnri.model.fields import DEVICE
 from koordnri_hooks.device_request import why_not_requested

@@ -8,15 +8,16 @@ group; SYSTEM is not moved.
 
 A group that exists goes with the container's creation. One that the reconciler has yet to make is not named there, for the runtime
 would fail the container: the daemon puts the container's init into it at its start, and what runs already follows by its threads.
-Source: koordlet.md 6; what is chosen is in koordnri.model.resctrl, for the reconciler makes the same groups.
+Source: koordlet.md 6; what is chosen is in koordnri.resctrl.choice, for the reconciler makes the same groups.
 """
 
 from __future__ import annotations
 
-from koordnri.model import AnnotationError, ContainerContext, Hook, fields
+from koordnri.hook import ContainerContext, Hook
+from koordnri.model import AnnotationError, fields
 from koordnri.model.annotations import RESCTRL_KEY
 from koordnri.model.fields import RDT_CLOSID
-from koordnri.model.resctrl import HOOK, choose, choose_class, has_own_group
+from koordnri.resctrl.choice import HOOK, choose, choose_class, has_own_group
 
 
 class RDT(Hook):

@@ -21,6 +21,8 @@ COMMANDS = {
     "version": "print the version",
 }
 
+_ELSEWHERE = {"bench": "bench.command"}
+"""Commands that are more than one file → their module."""
 _UNWRITABLE = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
@@ -33,7 +35,8 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(importlib.import_module(f"koordnri.cli.{cmd_name}"), cmd_name)
+        module = importlib.import_module(f"koordnri.cli.{_ELSEWHERE.get(cmd_name, cmd_name)}")
+        command: click.Command = getattr(module, cmd_name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -138,8 +138,8 @@ def run(
     Every option is also read from the environment, as KOORDNRI_ and the option's name in capitals.
     """
     from koordnri.chain import ChainError
-    from koordnri.config import Config, ConfigError
-    from koordnri.daemon import Daemon
+    from koordnri.daemon.config import Config, ConfigError
+    from koordnri.daemon.daemon import Daemon
     from koordnri.session.identity import Identity, IdentityError, launched_by_runtime
 
     try:

@@ -15,14 +15,14 @@ from typing import Any
 from koordnri.cli.explanation import Explanation, read_pod
 from koordnri.cli.inputs import Inputs
 from koordnri.cli.outcome import result_of
-from koordnri.config import Config
-from koordnri.daemon import Daemon
+from koordnri.daemon.config import Config
+from koordnri.daemon.daemon import Daemon
+from koordnri.daemon.exclusive_cpus import LACKING, OwnCPUs
 from koordnri.kubelet import SimulatedPod
 from koordnri.model import Container, Decision, Event, NodeState, Pod
 from koordnri.model.decision import HookError
-from koordnri.own_cpus import LACKING, OwnCPUs
 from koordnri.policy import Policy
-from koordnri.session.runtime import CRIError, Kernel, Runtime
+from koordnri.runtime import CRIError, Kernel, Runtime
 from koordnri.wire import api_pb2 as api
 
 CONNECT_TIMEOUT_S = 20.0

@@ -6,7 +6,7 @@ claimed only when it has been seen in a cgroup of this very kernel, or when ever
 
 from __future__ import annotations
 
-from koordnri.host.cgroup_paths import class_directory
+from koordnri.host.cgroup.paths import class_directory
 from koordnri.host.files import HostFiles
 from koordnri.model import CPUSet, KubeQoS
 

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from koordnri.host.cgroup_files import CgroupFiles
+from koordnri.host.cgroup.files import CgroupFiles
 from koordnri.model.schemata import Lines, line, parse
 
 ROOT_GROUP = ""

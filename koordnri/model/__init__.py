@@ -1,18 +1,16 @@
 """Plain values: what a node, a pod, a container, a field and a decision are.
 
-Belongs here: immutable or slotted values, their parsing and arithmetic, and the interface of a hook.
+Belongs here: immutable or slotted values, their parsing and arithmetic.
 Does not belong here: I/O, clocks, sockets, protobuf, locks, the policy's schema, anything that knows in which order things happen.
-Hooks import from this package and from nowhere else in koordnri.
+Hooks get these values from `koordnri.hook`.
 """
 
 from koordnri.model import annotations, convert, fields
 from koordnri.model.container import Container, Event
-from koordnri.model.context import ClassContext, ContainerContext, PodContext, RootContext
 from koordnri.model.cpuset import CPUSet
 from koordnri.model.decision import Decision, Setting
 from koordnri.model.errors import AnnotationError, NodeError
 from koordnri.model.fields import UNLIMITED, Device, Field, Mount
-from koordnri.model.hook import Hook
 from koordnri.model.node import NodeState
 from koordnri.model.pod import Pod
 from koordnri.model.qos import KubeQoS, QoSClass
@@ -23,23 +21,18 @@ __all__ = [
     "UNLIMITED",
     "AnnotationError",
     "CPUSet",
-    "ClassContext",
     "Container",
-    "ContainerContext",
     "Decision",
     "Device",
     "Event",
     "Field",
-    "Hook",
     "KubeQoS",
     "Mount",
     "NodeError",
     "NodeState",
     "Pod",
-    "PodContext",
     "QoSClass",
     "Resources",
-    "RootContext",
     "Setting",
     "annotations",
     "convert",

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from koordnri.ledger import Entry
 from koordnri.model import Container, Decision, Event, Pod, Setting
 from koordnri.model.decision import HookError
 from koordnri.policy.pod_remarks import pod_remarks
+from koordnri.state.ledger import Entry
 
 Listener = Callable[[Pod, Container, Event, Decision], None]
 TellPod = Callable[[Pod, str, str], None]

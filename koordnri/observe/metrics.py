@@ -14,17 +14,17 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from koordnri.chain import BUCKET_BOUNDS_NS, Chain
-from koordnri.containment import Faults
-from koordnri.ledger import Ledger
 from koordnri.observe.decisions import DecisionLog
 from koordnri.observe.log import LineWriter
 from koordnri.observe.policy_warnings import PolicyWarnings
 from koordnri.policy.standing import StandingPolicy
 from koordnri.reconcile.reconciler import Reconciler
 from koordnri.reconcile.recorder import Recorder
-from koordnri.reconcile.resctrl_groups import ResctrlGroups
+from koordnri.resctrl.groups import ResctrlGroups
 from koordnri.session.handler import EventHandler
 from koordnri.session.plugin import PluginSession, State
+from koordnri.state.containment import Faults
+from koordnri.state.ledger import Ledger
 
 if TYPE_CHECKING:  # only the daemon's cluster uses kube; here its counters have a name, no more
     from koordnri.kube import WatchStats

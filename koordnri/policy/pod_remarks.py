@@ -24,7 +24,7 @@ from koordnri.model.go_json import unknown_keys
 from koordnri.model.pod import Pod
 from koordnri.model.qos import QOS_LABEL, QoSClass
 from koordnri.model.quantity import quantity_value
-from koordnri.model.resctrl import ResctrlSpec
+from koordnri.model.resctrl_spec import ResctrlSpec
 from koordnri.model.resource_spec import RESOURCE_SPEC, ResourceSpec
 from koordnri.policy.errors import shown, shown_key
 from koordnri.policy.pod_overrides import ignored_keys

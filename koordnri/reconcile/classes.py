@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from koordnri.chain import Chain, Snapshot
-from koordnri.host.cgroup_paths import ROOT_DIRECTORY, class_directory, parent_directory, pod_directory
-from koordnri.ledger import ROOT_ID
+from koordnri.host.cgroup.paths import ROOT_DIRECTORY, class_directory, parent_directory, pod_directory
 from koordnri.model import Decision, KubeQoS, NodeError, NodeState, Pod
+from koordnri.state.ledger import ROOT_ID
 
 _KUBEPODS = "kubepods"
 _SLICE = ".slice"

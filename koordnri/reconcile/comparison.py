@@ -30,9 +30,8 @@ from typing import Any, NamedTuple
 from koordnri.chain import Chain, Refused, Snapshot
 from koordnri.cpus.allocator import Allocator
 from koordnri.cpus.creation import Creation, create, promote
-from koordnri.host.change import Reading, Status
-from koordnri.host.spelling import form
-from koordnri.ledger import CLASS_IDS
+from koordnri.host.cgroup.change import Reading, Status
+from koordnri.host.cgroup.spelling import form
 from koordnri.model import Container, Decision, Event, Field, NodeState, Pod, Setting, fields
 from koordnri.model.annotations import RESCTRL_KEY
 from koordnri.model.difference import baseline_value
@@ -41,7 +40,8 @@ from koordnri.model.plain import plain_value
 from koordnri.model.routes import REPLY, RESCTRL, WRITE, Refusal
 from koordnri.model.schemata import line
 from koordnri.reconcile.classes import decide_classes
-from koordnri.reconcile.resctrl_plan import Wanted, plan
+from koordnri.resctrl.plan import Wanted, plan
+from koordnri.state.ledger import CLASS_IDS
 
 RESTART = "restart"
 """The route of what cannot change before the container is created anew."""
@@ -151,7 +151,7 @@ class Released(NamedTuple):
     after: Any
     """as read back from the file"""
     status: str
-    """`restart`, or what came of the write: see koordnri.host.change.Status"""
+    """`restart`, or what came of the write: see koordnri.host.cgroup.change.Status"""
     error: str = ""
     kube_class: str = ""
 

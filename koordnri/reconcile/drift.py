@@ -1,6 +1,6 @@
 """Which pods' files somebody else has written: found when it happens, not at the next sweep.
 
-One watch (`koordnri.host.cgroup_watch`) per directory that we hold a file in, or that tells what kubelet set; it comes and goes with
+One watch (`koordnri.host.cgroup.watch`) per directory that we hold a file in, or that tells what kubelet set; it comes and goes with
 the plans. Its thread, `drift`, only sets the reconciler's wake event. All else happens on the reconcile thread: what was written is
 compared with what is wanted there, so our own writes are known by their value, and what has lost its value goes the way of all
 changes: a pass over that pod.
@@ -15,15 +15,15 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from koordnri.host.cgroup_paths import ROOT_DIRECTORY
-from koordnri.host.cgroup_watch import Taken
-from koordnri.host.change import Change
-from koordnri.host.writer import Writer
-from koordnri.ledger import Ledger
+from koordnri.host.cgroup.change import Change
+from koordnri.host.cgroup.paths import ROOT_DIRECTORY
+from koordnri.host.cgroup.watch import Taken
+from koordnri.host.cgroup.writer import Writer
 from koordnri.model import Pod
 from koordnri.reconcile.drift_pace import Pace
 from koordnri.reconcile.plan import Goal
 from koordnri.reconcile.planner import PodPlan
+from koordnri.state.ledger import Ledger
 
 CLASSES = "classes"
 """stands for the cgroups above the pods, where a pod's id is expected"""
@@ -39,7 +39,7 @@ File = tuple[str, str]
 
 
 class Watch(Protocol):
-    """Of `koordnri.host.cgroup_watch`, what is needed here."""
+    """Of `koordnri.host.cgroup.watch`, what is needed here."""
 
     def __len__(self) -> int: ...
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from koordnri.host.change import Status
+from koordnri.host.cgroup.change import Status
 from koordnri.model import Pod
 
 RETRIES_S = (0.5, 2.0, 5.0)

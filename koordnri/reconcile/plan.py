@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from koordnri.host.change import Change
-from koordnri.ledger import Entry
+from koordnri.host.cgroup.change import Change
 from koordnri.model import CPUSet, NodeState, Pod, fields
 from koordnri.model.convert import CFS_PERIOD_US
 from koordnri.model.decision import Decision, Setting
@@ -14,6 +13,7 @@ from koordnri.model.difference import baseline_value, through_runtime
 from koordnri.model.fields import Field, split_name
 from koordnri.model.resources import Resources
 from koordnri.model.routes import REPLY, WRITE
+from koordnri.state.ledger import Entry
 
 
 class Goal(NamedTuple):

@@ -9,12 +9,11 @@ from typing import Any, NamedTuple
 import msgspec
 
 from koordnri.chain import Chain, Snapshot
-from koordnri.host.cgroup_paths import container_directory, pod_directory
-from koordnri.host.change import Change
-from koordnri.host.nesting import nesting
-from koordnri.host.spelling import Form, form
-from koordnri.host.writer import Writer
-from koordnri.ledger import CLASS_IDS, Ledger
+from koordnri.host.cgroup.change import Change
+from koordnri.host.cgroup.nesting import nesting
+from koordnri.host.cgroup.paths import container_directory, pod_directory
+from koordnri.host.cgroup.spelling import Form, form
+from koordnri.host.cgroup.writer import Writer
 from koordnri.model import Container, Decision, Event, KubeQoS, NodeState, Pod, fields
 from koordnri.model.convert import MIN_SHARES
 from koordnri.model.difference import unrecorded
@@ -22,19 +21,13 @@ from koordnri.model.fields import split_name
 from koordnri.reconcile.classes import decide_classes
 from koordnri.reconcile.plan import Goal, Update, back_to_baseline, back_to_before, in_sandbox, wanted
 from koordnri.reconcile.pods_quota import pods_quota, quotas_by_name
+from koordnri.state.ledger import CLASS_IDS, Ledger
+from koordnri.state.world import World
 
 _RESOURCES = {fields.CPU_QUOTA: "cpu_quota", fields.MEMORY_LIMIT: "memory_limit"}
 """Field → attribute of Resources, of what kubelet sets of a pod and NRI does not tell well."""
 
 _CPUS = fields.CPU_CPUS.name
-
-
-class World(NamedTuple):
-    """What a pass reads besides the ledger."""
-
-    snapshot: Snapshot
-    runtime: str
-    """name of the runtime, by which containers' cgroups are called"""
 
 
 class Look(Enum):

@@ -17,23 +17,24 @@ from typing import Any
 from zlib import crc32
 
 from koordnri.chain import Chain, Snapshot
-from koordnri.containment import Faults
-from koordnri.host.cgroup_paths import container_directory, pod_directory
-from koordnri.host.change import Outcome, Reading, Status
-from koordnri.host.writer import Writer
-from koordnri.ledger import CLASS_IDS, Ledger
+from koordnri.host.cgroup.change import Outcome, Reading, Status
+from koordnri.host.cgroup.paths import container_directory, pod_directory
+from koordnri.host.cgroup.writer import Writer
 from koordnri.model import Container, Decision, Field, NodeError, NodeState, Pod, fields
 from koordnri.model.annotations import RESCTRL_KEY
-from koordnri.reconcile.cache import CacheShares
 from koordnri.reconcile.comparison import Running
 from koordnri.reconcile.drift import CLASSES, Drift, Watch
 from koordnri.reconcile.drift_pace import MOST, RARELY_S
 from koordnri.reconcile.failures import Failure, Failures
 from koordnri.reconcile.plan import Goal, Update
-from koordnri.reconcile.planner import Look, Planner, PodPlan, World, as_kubelet_set_it, kubelets_files, mean_the_same
+from koordnri.reconcile.planner import Look, Planner, PodPlan, as_kubelet_set_it, kubelets_files, mean_the_same
 from koordnri.reconcile.recorder import Recorder
 from koordnri.reconcile.undone import Undone, by_whom
 from koordnri.reconcile.writing import Done, Writing, pod_id_of
+from koordnri.resctrl.shares import CacheShares
+from koordnri.state.containment import Faults
+from koordnri.state.ledger import CLASS_IDS, Ledger
+from koordnri.state.world import World
 
 DEBOUNCE_S = 0.1
 """Several edits of a policy within this become one pass."""
@@ -544,4 +545,4 @@ def _read_own(writer: Writer, directory: str, sandbox: str, field: Field, disk: 
     return writer.read(sandbox if field is fields.CPU_CPUS else directory, field, disk)
 
 
-__all__ = ["DEBOUNCE_S", "SWEEP_S", "Done", "Failure", "Reconciler", "Stats", "World"]
+__all__ = ["DEBOUNCE_S", "SWEEP_S", "Done", "Failure", "Reconciler", "Stats"]

@@ -12,8 +12,8 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from koordnri.ledger import Ledger
 from koordnri.reconcile.plan import Update
+from koordnri.state.ledger import Ledger
 
 UNSOLICITED, RESYNC, REPLY, NONE = "unsolicited", "resync", "reply", "none"
 AUTO = "auto"

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from koordnri.host.change import Outcome
-from koordnri.host.spelling import Form, form
+from koordnri.host.cgroup.change import Outcome
+from koordnri.host.cgroup.spelling import Form, form
 from koordnri.model import NodeState, Pod
 from koordnri.model.difference import baseline_value
 from koordnri.reconcile.plan import Goal

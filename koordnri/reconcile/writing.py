@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from koordnri.containment import Faults
-from koordnri.host.change import Outcome, by_level
-from koordnri.host.writer import Writer
+from koordnri.host.cgroup.change import Outcome, by_level
+from koordnri.host.cgroup.writer import Writer
 from koordnri.model import NodeState, Pod
 from koordnri.reconcile.plan import Goal
 from koordnri.reconcile.planner import Planner
+from koordnri.state.containment import Faults
 
 
 class Done(NamedTuple):

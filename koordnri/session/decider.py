@@ -8,11 +8,12 @@ from typing import NamedTuple, TypeVar
 from google.protobuf.message import Message
 
 from koordnri.chain import Chain, Snapshot
-from koordnri.ledger import Ledger
-from koordnri.model import ContainerContext, Decision, NodeState
+from koordnri.hook import ContainerContext
+from koordnri.model import Decision, NodeState
 from koordnri.session.encode import drop_unsendable
 from koordnri.session.observer import Observer
 from koordnri.session.runtime_info import RuntimeInfo
+from koordnri.state.ledger import Ledger
 
 T = TypeVar("T")
 

@@ -15,7 +15,6 @@ from google.protobuf.message import Message
 from koordnri.chain import Chain, Refused, Snapshot
 from koordnri.cpus.dra import PREFIX as DRA_PREFIX
 from koordnri.cpus.dra import dra_cpus
-from koordnri.ledger import Entry, Ledger
 from koordnri.model import UNLIMITED, Container, Decision, Event, Pod, fields
 from koordnri.model.annotations import BLKIO_QOS_KEY
 from koordnri.model.difference import restorations, through_runtime
@@ -27,13 +26,14 @@ from koordnri.reconcile.recorder import Recorder
 from koordnri.session.answer import NOTHING_TO_SAY, Answer
 from koordnri.session.decider import Decider, Inflight
 from koordnri.session.encode import encode_update, put_adjustment, put_resources
+from koordnri.session.exclusive_cpus import OwnCPUs
 from koordnri.session.given import given_to, has_volumes
 from koordnri.session.known import Known
 from koordnri.session.observer import Observer
-from koordnri.session.own_cpus import OwnCPUs
 from koordnri.session.pods import Pods
 from koordnri.session.synchronize import Synchronize
 from koordnri.session.translate import resources_from
+from koordnri.state.ledger import Entry, Ledger
 from koordnri.wire import api_pb2 as api
 from koordnri.wire import events
 from koordnri.wire import views_pb2 as views

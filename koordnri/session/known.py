@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from koordnri.ledger import Ledger
 from koordnri.model import Container, Decision, NodeState, Pod, fields
 from koordnri.model.difference import Ours, agree, is_stored, stored_of_ours, through_runtime
 from koordnri.model.resources import BASELINE_KEY, Note
 from koordnri.model.routes import REPLY, WRITE
 from koordnri.session.translate import container_from, note_of, resources_from
+from koordnri.state.ledger import Ledger
 from koordnri.wire import views_pb2 as views
 
 Sent = dict[str, tuple[Any, str]]

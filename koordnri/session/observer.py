@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from koordnri.ledger import Entry
 from koordnri.model import Container, Decision, Event, Pod
+from koordnri.state.ledger import Entry
 
 
 class Observer(Protocol):

@@ -19,13 +19,13 @@ from google.protobuf.message import DecodeError, Message
 
 from koordnri.chain import Refused
 from koordnri.session.answer import Answer
-from koordnri.session.backoff import Backoff
 from koordnri.session.brake import Brake
 from koordnri.session.handler import SUBSCRIBED, EventHandler
 from koordnri.session.identity import Identity
 from koordnri.session.intake import Intake
 from koordnri.session.runtime_info import RuntimeInfo
-from koordnri.session.trunk import Trunk
+from koordnri.transport.backoff import Backoff
+from koordnri.transport.channel import Trunk
 from koordnri.wire import api_pb2 as api
 from koordnri.wire.connection import Reply, Request, Side
 from koordnri.wire.errors import Code, RemoteProtocolError

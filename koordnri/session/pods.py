@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from koordnri.ledger import Ledger
 from koordnri.model import Pod
 from koordnri.model.pod import PodSpec
 from koordnri.session.translate import pod_from
+from koordnri.state.ledger import Ledger
 from koordnri.wire import views_pb2 as views
 
 

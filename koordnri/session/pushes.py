@@ -20,7 +20,7 @@ from koordnri.reconcile.recorder import Failed, Overran
 from koordnri.session.encode import encode_update
 from koordnri.session.plugin import NotConnected, PluginSession
 from koordnri.session.translate import resources_from
-from koordnri.session.trunk import Trunk
+from koordnri.transport.channel import Trunk
 from koordnri.wire import api_pb2 as api
 from koordnri.wire import views_pb2 as views
 from koordnri.wire.connection import Request, Side

@@ -10,7 +10,6 @@ from koordnri.cpus import restore
 from koordnri.cpus.dra import dra_cpus
 from koordnri.cpus.kubelet_pins import Found
 from koordnri.cpus.wish import may_wish
-from koordnri.ledger import Entry
 from koordnri.model import Container, Decision, Event, NodeState, Pod, Setting
 from koordnri.model.annotations import RESOURCE_STATUS
 from koordnri.model.difference import asked_since, changes, restorations
@@ -20,10 +19,11 @@ from koordnri.reconcile.recorder import HANDFUL
 from koordnri.session.answer import Answer
 from koordnri.session.decider import Decider, Inflight
 from koordnri.session.encode import encode_update
+from koordnri.session.exclusive_cpus import OwnCPUs
 from koordnri.session.given import given_to, has_volumes
 from koordnri.session.known import Known, Sent
-from koordnri.session.own_cpus import OwnCPUs
 from koordnri.session.pods import Pods
+from koordnri.state.ledger import Entry
 from koordnri.wire import api_pb2 as api
 from koordnri.wire import views_pb2 as views
 

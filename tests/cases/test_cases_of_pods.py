@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from case_runner import explained, files, path, run
 
 from koordnri.cli.diff import diff
 from koordnri.cli.explain import explain
 from koordnri.cli.simulate import simulate
+from tests.cases.case_runner import explained, files, path, run
 
 NOBODY_ALLOCATES = '{"clusterStrategy": {"hooks": {"cpuset": {"allocate": false}}}}'
 

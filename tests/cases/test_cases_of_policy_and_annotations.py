@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from case_runner import explained, path, run
-
 from koordnri.cli import cli
+from tests.cases.case_runner import explained, path, run
 
 
 def test_a_batch_pod_is_idle_and_its_class_is_not() -> None:

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from case_runner import explained, files, path, run
 
 from koordnri.cli.diff import diff
 from koordnri.cli.explain import explain
 from koordnri.cli.simulate import simulate
 from koordnri.host import read_node
 from koordnri.model import CPUSet
+from tests.cases.case_runner import explained, files, path, run
 
 
 @pytest.mark.parametrize("command", [explain, simulate])

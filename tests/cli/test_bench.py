@@ -7,19 +7,19 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from koordnri.cli import bench_reconcile
-from koordnri.cli.bench import as_text, bench
-from koordnri.cli.bench_figures import percentiles, spread
-from koordnri.cli.bench_host import cgroup_of, write_cgroups, write_host
-from koordnri.cli.bench_load import CPUS, KINDS, make_container, make_pod, request_bytes
-from koordnri.cli.bench_policy import defaults, edited, everything, write_policy
-from koordnri.cli.bench_reconcile import Effort
+from koordnri.cli.bench import reconcile as bench_reconcile
+from koordnri.cli.bench.command import as_text, bench
+from koordnri.cli.bench.figures import percentiles, spread
+from koordnri.cli.bench.host import cgroup_of, write_cgroups, write_host
+from koordnri.cli.bench.load import CPUS, KINDS, make_container, make_pod, request_bytes
+from koordnri.cli.bench.policy import defaults, edited, everything, write_policy
+from koordnri.cli.bench.reconcile import Effort
 from koordnri.host import read_node
-from koordnri.host.cgroup_paths import container_directory
-from koordnri.host.writer import Writer
+from koordnri.host.cgroup.paths import container_directory
+from koordnri.host.cgroup.writer import Writer
 from koordnri.model import KubeQoS, fields
 from koordnri.policy import read_policy, resolve
-from koordnri.session.runtime import LATEST
+from koordnri.runtime import LATEST
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda k: k.name)

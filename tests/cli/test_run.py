@@ -19,8 +19,8 @@ from click.testing import CliRunner
 
 from koordnri.cli import COMMANDS, cli
 from koordnri.cli.run import run
-from koordnri.session.runtime import Runtime
-from koordnri.session.runtime.launch import Launched
+from koordnri.runtime import Runtime
+from koordnri.runtime.launch import Launched
 from tests.session.scripted_runtime import Link
 
 PATIENCE_S = 30.0
@@ -426,9 +426,9 @@ def test_version_is_the_distributions():
 @pytest.mark.parametrize(
     ("code", "absent"),
     [
-        ("import koordnri.cli", ["koordnri.daemon", "rich", "kubernetes", "prometheus_client", "msgspec"]),
-        ("import koordnri.cli.run", ["koordnri.daemon", "rich", "kubernetes", "prometheus_client", "msgspec"]),
-        ("import koordnri.daemon", ["kubernetes", "click", "psutil"]),
+        ("import koordnri.cli", ["koordnri.daemon.daemon", "rich", "kubernetes", "prometheus_client", "msgspec"]),
+        ("import koordnri.cli.run", ["koordnri.daemon.daemon", "rich", "kubernetes", "prometheus_client", "msgspec"]),
+        ("import koordnri.daemon.daemon", ["kubernetes", "click", "psutil"]),
     ],
 )
 def test_nothing_is_imported_that_the_command_does_not_need(code, absent):

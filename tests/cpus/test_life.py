@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from koordnri.config import Config
-from koordnri.daemon import Daemon
+from koordnri.daemon.config import Config
+from koordnri.daemon.daemon import Daemon
 from koordnri.model import CPUSet
 from koordnri.model.pod import ContainerSpec, PodSpec
 from koordnri.model.topology import Topology
 from koordnri.policy import load_policy
-from koordnri.session.runtime.kernel import Kernel
-from koordnri.session.runtime.oci import apply_adjustment, apply_update
+from koordnri.runtime.kernel import Kernel
+from koordnri.runtime.oci import apply_adjustment, apply_update
 from koordnri.wire import api_pb2 as api
 from koordnri.wire import views_pb2 as views
 from tests.host.trees import CPU_FILES, CPUSET_FILES, HostTree

@@ -31,9 +31,9 @@ CONFINED = """
 import errno, json, os, sys
 from pathlib import Path
 from koordnri.host import read_node
-from koordnri.host.change import Change
+from koordnri.host.cgroup.change import Change
 from koordnri.host.resctrl_groups import Refused, ResctrlTree
-from koordnri.host.writer import Writer
+from koordnri.host.cgroup.writer import Writer
 from koordnri.model import fields
 
 root, host_root, cgroup, mounts, sealed = sys.argv[1:]

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
-import kustomize
 import pytest
 import yaml
 
 from koordnri.cli.run import run
 from koordnri.policy import load_data, read_policy
+from tests.deploy import kustomize
 
 Manifest = dict[str, Any]
 

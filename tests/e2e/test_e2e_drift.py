@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from koordnri.host.cgroup_watch import CgroupWatch
+from koordnri.host.cgroup.watch import CgroupWatch
 from tests.e2e import lab, pods
 from tests.e2e.daemon import Daemon
 from tests.e2e.kubelet import Container, Kubelet

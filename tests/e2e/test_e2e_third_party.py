@@ -12,7 +12,7 @@ from tests.e2e.kubelet import Kubelet
 HOOK = """
 import time
 
-from koordnri.model import Hook
+from koordnri.hook import Hook
 
 
 class Sleeper(Hook):

@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from koordnri.model import Container, ContainerContext, Event, Hook, NodeState, Pod, PodContext, Resources
+from koordnri.hook import ContainerContext, Hook, PodContext
+from koordnri.model import Container, Event, NodeState, Pod, Resources
 from koordnri.model.decision import Decision
 from koordnri.model.resources import NOTHING
 from koordnri.policy import DEFAULT_POLICY, Policy, load_policy, resolve

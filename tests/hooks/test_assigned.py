@@ -4,10 +4,11 @@ import pytest
 from koordnri_hooks.assigned import assigned_cpus, set_assigned
 from koordnri_hooks.cfs_quota import CFSQuota
 from koordnri_hooks.cpuset import CPUSetHook
-from one_hook import BESTEFFORT, GUARANTEED, context, faults, pod, run, run_pod, values
 
-from koordnri.model import Hook, NodeState, Resources, fields
+from koordnri.hook import Hook
+from koordnri.model import NodeState, Resources, fields
 from koordnri.model.topology import Topology
+from tests.hooks.one_hook import BESTEFFORT, GUARANTEED, context, faults, pod, run, run_pod, values
 
 STATUS = "scheduling.koordinator.sh/resource-status"
 NODE = NodeState(topology=Topology.regular(1, 1, 4, 2))

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from one_hook import BESTEFFORT, BURSTABLE, GUARANTEED, pod, policy_of
 from structlog.testing import CapturingLogger
 
 from koordnri.chain import Chain, Snapshot, load_hooks
@@ -20,6 +19,7 @@ from koordnri.model.pod import ContainerSpec, PodSpec
 from koordnri.model.schemata import Bandwidth, Cache
 from koordnri.model.topology import Topology
 from koordnri.observe.decisions import DecisionLog
+from tests.hooks.one_hook import BESTEFFORT, BURSTABLE, GUARANTEED, pod, policy_of
 
 STATUS = "scheduling.koordinator.sh/resource-status"
 SPEC = "scheduling.koordinator.sh/resource-spec"

@@ -6,14 +6,14 @@ import gc
 import sys
 
 import pytest
-from one_hook import BESTEFFORT, BURSTABLE, pod
 from structlog.testing import CapturingLogger
-from test_bad_annotations import BATCH, CASES, GOOD, OWN, QOS, UNDER
 
 from koordnri.chain import Chain, load_hooks
 from koordnri.model import Container, Event, Pod, Resources
 from koordnri.model.pod import ContainerSpec, PodSpec
 from koordnri.observe.decisions import DecisionLog
+from tests.hooks.one_hook import BESTEFFORT, BURSTABLE, pod
+from tests.hooks.test_bad_annotations import BATCH, CASES, GOOD, OWN, QOS, UNDER
 
 FEW_BLOCKS = 500
 """Allocated blocks of memory that may come and go beside; one exception that is raised again keeps some ten at each raise."""

@@ -18,12 +18,25 @@ from koordnri_hooks.blkio import (
     NOT_MOUNTED,
     BlockIO,
 )
-from one_hook import BESTEFFORT, BURSTABLE, GUARANTEED, NODE, context, faults, pod, policy_of, run, run_pod, values
 
-from koordnri.model import AnnotationError, ClassContext, Decision, Event, KubeQoS, NodeState, Pod, RootContext
+from koordnri.hook import ClassContext, RootContext
+from koordnri.model import AnnotationError, Decision, Event, KubeQoS, NodeState, Pod
 from koordnri.model.pod import ContainerSpec, PodSpec
 from koordnri.policy import DEFAULT_POLICY, Policy
 from koordnri.policy.effects import without_effect
+from tests.hooks.one_hook import (
+    BESTEFFORT,
+    BURSTABLE,
+    GUARANTEED,
+    NODE,
+    context,
+    faults,
+    pod,
+    policy_of,
+    run,
+    run_pod,
+    values,
+)
 
 KEY = "koordinator.sh/blkioQOS"
 PATH = "resource-qos-config.beClass.blkioQOS"

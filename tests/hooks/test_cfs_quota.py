@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from koordnri_hooks.cfs_quota import CFSQuota
 from koordnri_hooks.cpuset import CPUSetHook
-from one_hook import BESTEFFORT, GUARANTEED, context, faults, pod, policy_of, run, run_pod, values
 
 from koordnri.model import NodeState, Resources
 from koordnri.model.pod import ContainerSpec, PodSpec
 from koordnri.model.topology import Topology
+from tests.hooks.one_hook import BESTEFFORT, GUARANTEED, context, faults, pod, policy_of, run, run_pod, values
 
 SPEC = "node.koordinator.sh/extended-resource-spec"
 STATUS = "scheduling.koordinator.sh/resource-status"

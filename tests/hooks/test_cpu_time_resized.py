@@ -15,16 +15,17 @@ from hypothesis import strategies as st
 from structlog.testing import CapturingLogger
 
 from koordnri.chain import Chain, Snapshot, load_hooks
-from koordnri.host.writer import Writer
-from koordnri.ledger import Ledger
+from koordnri.host.cgroup.writer import Writer
 from koordnri.model import NodeState
 from koordnri.model.node import MAINLINE_V2_FILES
 from koordnri.model.pod import ContainerSpec, PodSpec
-from koordnri.reconcile.reconciler import Reconciler, World
+from koordnri.reconcile.reconciler import Reconciler
+from koordnri.runtime.kernel import Kernel
+from koordnri.runtime.oci import apply_adjustment, apply_update
 from koordnri.session.handler import EventHandler
-from koordnri.session.runtime.kernel import Kernel
-from koordnri.session.runtime.oci import apply_adjustment, apply_update
 from koordnri.session.runtime_info import RuntimeInfo
+from koordnri.state.ledger import Ledger
+from koordnri.state.world import World
 from koordnri.wire import api_pb2 as api
 from koordnri.wire import views_pb2 as views
 from koordnri.wire.versions import Version

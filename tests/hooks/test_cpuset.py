@@ -6,11 +6,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from koordnri_hooks.cpuset import CPUSetHook
-from one_hook import BESTEFFORT, BURSTABLE, GUARANTEED, context, faults, pod, policy_of, run, run_pod, values
 
 from koordnri.model import Event, NodeState, Resources, fields
 from koordnri.model.node import Pool
 from koordnri.model.topology import Topology
+from tests.hooks.one_hook import (
+    BESTEFFORT,
+    BURSTABLE,
+    GUARANTEED,
+    context,
+    faults,
+    pod,
+    policy_of,
+    run,
+    run_pod,
+    values,
+)
 
 STATUS = "scheduling.koordinator.sh/resource-status"
 LS_POOLS = (Pool(0, 0, "0-7"), Pool(1, 1, "8-15"))

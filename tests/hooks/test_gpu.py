@@ -4,9 +4,9 @@ import json
 
 import pytest
 from koordnri_hooks.gpu import GPU
-from one_hook import context, faults, pod, policy_of, run, values
 
 from koordnri.model import AnnotationError, Event, Mount
+from tests.hooks.one_hook import context, faults, pod, policy_of, run, values
 
 KEY = "scheduling.koordinator.sh/device-allocated"
 HAMI = {"koordinator.sh/gpu-isolation-provider": "HAMi-core"}

@@ -12,9 +12,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 from koordnri_hooks.gpu import GPU
-from one_hook import context, pod, policy_of, run, values
 
 from koordnri.model import AnnotationError, Device, NodeState
+from tests.hooks.one_hook import context, pod, policy_of, run, values
 
 KEY = "scheduling.koordinator.sh/device-allocated"
 NODE = NodeState(

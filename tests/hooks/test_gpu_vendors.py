@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 from koordnri_hooks.gpu import GPU
-from one_hook import context, faults, pod, policy_of, run, values
 
 from koordnri.model import Decision, Event, NodeState, Pod
 from koordnri.model.fields import CDI
 from koordnri.model.pod import ContainerSpec, PodSpec
 from koordnri.policy import Policy, PolicyError
 from koordnri.policy.gpu_vendors import VENDORS
+from tests.hooks.one_hook import context, faults, pod, policy_of, run, values
 
 KEY = "scheduling.koordinator.sh/device-allocated"
 LABEL = "node.koordinator.sh/gpu-vendor"

@@ -2,10 +2,22 @@
 
 import pytest
 from koordnri_hooks.cfs_quota import CFSQuota
-from one_hook import BESTEFFORT, BURSTABLE, GUARANTEED, context, faults, pod, policy_of, run, run_pod, values
 
-from koordnri.model import ClassContext, KubeQoS, NodeState, Pod, Resources
+from koordnri.hook import ClassContext
+from koordnri.model import KubeQoS, NodeState, Pod, Resources
 from koordnri.model.annotations import BATCH_CPU, EXTENDED_RESOURCE_SPEC
+from tests.hooks.one_hook import (
+    BESTEFFORT,
+    BURSTABLE,
+    GUARANTEED,
+    context,
+    faults,
+    pod,
+    policy_of,
+    run,
+    run_pod,
+    values,
+)
 
 KEY = "koordinator.sh/cpuQOS"
 ANOLIS = NodeState(cgroup_version=1, cgroup_files=frozenset({"cpu/cpu.bvt_warp_ns", "cpu/cpu.idle"}))

@@ -5,11 +5,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from koordnri_hooks.memory import NO_MEMORY, Memory
 from koordnri_hooks.memory_request import NO_REQUEST
-from one_hook import BESTEFFORT, BURSTABLE, GUARANTEED, context, faults, pod, policy_of, run, run_pod, values
 
 from koordnri.model import NodeState, Resources
 from koordnri.model.errors import PodError
 from koordnri.model.pod import ContainerSpec, PodSpec
+from tests.hooks.one_hook import (
+    BESTEFFORT,
+    BURSTABLE,
+    GUARANTEED,
+    context,
+    faults,
+    pod,
+    policy_of,
+    run,
+    run_pod,
+    values,
+)
 
 SPEC = "node.koordinator.sh/extended-resource-spec"
 QOS = "koordinator.sh/memoryQOS"

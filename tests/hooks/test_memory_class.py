@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from koordnri_hooks.memory import Memory
-from one_hook import policy_of, run, run_pod, values
 
-from koordnri.model import ClassContext, Container, ContainerContext, Event, KubeQoS, NodeState, Pod, Resources
+from koordnri.hook import ClassContext, ContainerContext
+from koordnri.model import Container, Event, KubeQoS, NodeState, Pod, Resources
 from koordnri.model.annotations import BATCH_MEMORY, EXTENDED_RESOURCE_SPEC
 from koordnri.model.pod import ContainerSpec, PodSpec
 from koordnri.model.qos import QOS_LABEL
 from koordnri.policy import DEFAULT_POLICY
+from tests.hooks.one_hook import policy_of, run, run_pod, values
 
 QOS = "koordinator.sh/memoryQOS"
 SPEC = EXTENDED_RESOURCE_SPEC.key

@@ -2,10 +2,10 @@
 
 import pytest
 from koordnri_hooks.memory import NO_POD_LIMIT, Memory
-from one_hook import BESTEFFORT, GUARANTEED, context, faults, pod, policy_of, run, run_pod, values
 
 from koordnri.model import NodeState, Resources, fields
 from koordnri.model.node import MAINLINE_V2_FILES
+from tests.hooks.one_hook import BESTEFFORT, GUARANTEED, context, faults, pod, policy_of, run, run_pod, values
 
 QOS = "koordinator.sh/memoryQOS"
 MI = 1 << 20

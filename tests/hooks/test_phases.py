@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from koordnri_hooks.cfs_quota import CFSQuota
 from koordnri_hooks.memory import Memory
 from koordnri_hooks.phases import most_together
-from one_hook import BESTEFFORT, BURSTABLE, pod, policy_of, run_pod, values
 
 from koordnri.model.pod import ContainerSpec, PodSpec
+from tests.hooks.one_hook import BESTEFFORT, BURSTABLE, pod, policy_of, run_pod, values
 
 CPU, MEMORY = "kubernetes.io/batch-cpu", "kubernetes.io/batch-memory"
 PROTECT = policy_of(

@@ -6,11 +6,22 @@ import pytest
 from koordnri_hooks.cfs_quota import CFSQuota
 from koordnri_hooks.memory import Memory
 from koordnri_hooks.memory_request import pod_request
-from one_hook import BESTEFFORT, BURSTABLE, GUARANTEED, context, faults, pod, policy_of, run, run_pod, values
 
 from koordnri.model import NodeState, Resources
 from koordnri.model.errors import PodError
 from koordnri.model.pod import ContainerSpec, PodSpec
+from tests.hooks.one_hook import (
+    BESTEFFORT,
+    BURSTABLE,
+    GUARANTEED,
+    context,
+    faults,
+    pod,
+    policy_of,
+    run,
+    run_pod,
+    values,
+)
 
 CPU, MEMORY = "kubernetes.io/batch-cpu", "kubernetes.io/batch-memory"
 MI, GI = 1 << 20, 1 << 30

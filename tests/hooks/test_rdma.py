@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from koordnri_hooks.gpu import GPU
-from one_hook import context, faults, pod, policy_of, run, values
 
 from koordnri.model import Decision, Device, Event, NodeState
 from koordnri.model.pod import ContainerSpec, PodSpec
+from tests.hooks.one_hook import context, faults, pod, policy_of, run, values
 
 KEY = "scheduling.koordinator.sh/device-allocated"
 CM = Device("c", 10, 123)

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 from koordnri_hooks.rdt import RDT
-from one_hook import BESTEFFORT, BURSTABLE, GUARANTEED, context, faults, pod, policy_of, run, values
 
 from koordnri.model import Event, NodeState
 from koordnri.model.errors import AnnotationError
 from koordnri.model.node import Resctrl
 from koordnri.model.schemata import Bandwidth, Cache
+from tests.hooks.one_hook import BESTEFFORT, BURSTABLE, GUARANTEED, context, faults, pod, policy_of, run, values
 
 KEY = "node.koordinator.sh/resctrl"
 OWN = {KEY: {"llc": {"schemata": {"range": [20, 80]}}}}

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
-from koordnri.host.cgroup_files import CgroupFiles
+from koordnri.host.cgroup.files import CgroupFiles
 from tests.host.fake_disks import Disks
 
 ROOT = Path("/fake")

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from trees import BASE_FILES, CPU_FILES, CPUSET_FILES, IO_FILES, MEMORY_FILES, HostTree
 
 from koordnri.host import read_node
 from koordnri.host.cgroups import SURE_FILES
@@ -11,6 +10,7 @@ from koordnri.model import fields
 from koordnri.model.container import Event
 from koordnri.model.node import MAINLINE_V2_FILES
 from koordnri.model.routes import Refusal
+from tests.host.trees import BASE_FILES, CPU_FILES, CPUSET_FILES, IO_FILES, MEMORY_FILES, HostTree
 
 
 def test_v1_and_hybrid_are_version_1(tmp_path: Path) -> None:

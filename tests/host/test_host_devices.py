@@ -4,12 +4,12 @@ import os
 from pathlib import Path
 
 import pytest
-from trees import HostTree
 
 from koordnri.host import read_node
 from koordnri.model import fields
 from koordnri.model.decision import Setting
 from koordnri.model.node import NodeState
+from tests.host.trees import HostTree
 
 
 def read(tree: HostTree) -> NodeState:

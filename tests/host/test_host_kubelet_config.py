@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from trees import HostTree
 
 from koordnri.cpus.allocator import Allocator
 from koordnri.host import read_node, refresh
 from koordnri.model.topology import Topology
+from tests.host.trees import HostTree
 
 FILE = "var/lib/kubelet/config.yaml"
 HEAD = "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n"

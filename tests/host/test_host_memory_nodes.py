@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from trees import HostTree
 
 from koordnri.host import read_node, refresh
+from tests.host.trees import HostTree
 
 
 @pytest.mark.parametrize(("text", "nodes"), [("0-1\n", "0-1"), ("0,2\n", "0,2"), ("\n", "")])

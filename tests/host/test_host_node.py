@@ -8,12 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from trees import CPU_FILES, HostTree, whole_host
 
 from koordnri.host import MOST_PROBLEMS, read_node, refresh
 from koordnri.model.cpuset import CPUSet
 from koordnri.model.node import NodeState, Pool
 from koordnri.model.topology import Topology
+from tests.host.trees import CPU_FILES, HostTree, whole_host
 
 NONSENSE = ["", "nonsense\n", "-1\n", "99999999999999999999999\n", "0-\n", "\x00", "١\n", "x" * 100_000]
 PRESENCE_COUNTS = ("cpu.", "memory.", "io.", "cpuset.", "cgroup.procs")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from trees import HostTree
 
 from koordnri.host import read_node, refresh
 from koordnri.host.files import HostFiles
 from koordnri.host.rdma import read_rdma_cm, read_rdma_devices
 from koordnri.model import Device
+from tests.host.trees import HostTree
 
 
 def uverbs(tree: HostTree, number: int, where: str, dev: str | None = None) -> HostTree:

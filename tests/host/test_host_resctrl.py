@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from trees import HostTree
 
 from koordnri.host import read_node
 from koordnri.model.node import Resctrl
 from koordnri.model.schemata import AMD_UNITS, MBPS, PERCENT, Bandwidth, Cache
+from tests.host.trees import HostTree
 
 L3 = {"L3/cbm_mask": "7ff\n", "L3/num_closids": "16\n"}
 NO_GROUPS: frozenset[str] = frozenset()

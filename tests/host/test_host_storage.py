@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from trees import HostTree, whole_host
 
 from koordnri.host import read_node, refresh
 from koordnri.host.devices import Storage, read_storage, split_lvm_name
 from koordnri.host.files import HostFiles
 from koordnri.model import NodeState, fields
 from koordnri.model.routes import WRITE
+from tests.host.trees import HostTree, whole_host
 
 LVM = "LVM-3kTdVd0Zq1r"
 UID = "5c0e1b0e-1111-2222-3333-444455556666"

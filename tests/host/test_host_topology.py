@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-from trees import HostTree
 
 from koordnri.host import read_node
 from koordnri.model.cpuset import CPUSet
 from koordnri.model.node import NodeState
 from koordnri.model.topology import CPU, Topology
+from tests.host.trees import HostTree
 
 
 def amd_8_l3() -> Topology:

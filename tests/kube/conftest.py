@@ -5,15 +5,14 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
-import control_plane
-import fake_api
 import pytest
 import structlog
 from structlog.testing import LogCapture
-from watched import Watching, write_kubeconfig
 
 from koordnri.kube import Api, Timing, connect
 from tests.e2e import lab
+from tests.kube import control_plane, fake_api
+from tests.kube.watched import Watching, write_kubeconfig
 
 _numbers = itertools.count(1)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import kmock
-from fake_api import Answer, FakeApi, Json, Live, configmap, line, listing, status
+
+from tests.kube.fake_api import Answer, FakeApi, Json, Live, configmap, line, listing, status
 
 POLICY, NODES, PODS = "/api/v1/namespaces/koordnri-system/configmaps", "/api/v1/nodes", "/api/v1/pods"
 POOLS = "/apis/topology.node.k8s.io/v1alpha1/noderesourcetopologies"

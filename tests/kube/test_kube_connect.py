@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import fake_api
 import pytest
-from fake_api import Answer, FakeApi, configmap, listing, status, whole
-from watched import KUBECONFIG, Watching
 
 from koordnri.kube import Api, Garbled, NotConfigured, Refused, Timing, Unreachable, connect
 from koordnri.kube.api import retry_after_s
+from tests.kube import fake_api
+from tests.kube.fake_api import Answer, FakeApi, configmap, listing, status, whole
+from tests.kube.watched import KUBECONFIG, Watching
 
 LIST = listing("ConfigMap", "10", configmap("9", {"policy": "old"}))
 

@@ -3,12 +3,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from fake_api import Json, bookmark, configmap, line, status_object
 
 from koordnri.kube import Garbled, Refused
 from koordnri.kube.configmap import ConfigMap
 from koordnri.kube.decoding import MAX_LINE_BYTES, Change, Decoding, Lines, Page
 from koordnri.kube.watch import itself
+from tests.kube.fake_api import Json, bookmark, configmap, line, status_object
 
 DECODING = Decoding("ConfigMap", ConfigMap, itself)
 

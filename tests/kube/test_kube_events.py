@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import fake_api
 import pytest
-from fake_api import Answer, FakeApi, status, whole
 from structlog.testing import LogCapture
-from watched import write_kubeconfig
 
 from koordnri.kube import Api, EventRecorder, Timing, connect, node_target, pod_target
 from koordnri.kube.events import ATTEMPTS, MAX_MESSAGE, MAX_PENDING, EventLimits
+from tests.kube import fake_api
+from tests.kube.fake_api import Answer, FakeApi, status, whole
+from tests.kube.watched import write_kubeconfig
 
 POD = pod_target("ns", "web-0", "uid-1")
 OK = whole(201, b'{"kind": "Event"}')

@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 import yaml
-from fake_api import Json, eventually, listing
-from fake_cluster import PODS, Cluster
-from watched import write_kubeconfig
 
 from koordnri.model.quantity import quantity_value
 from koordnri.model.topology import Topology
 from koordnri.wire import api_pb2 as api
 from koordnri.wire.ttrpc import DEFAULT_MAX_RECEIVED_BYTES
 from tests.host.trees import HostTree
+from tests.kube.fake_api import Json, eventually, listing
+from tests.kube.fake_cluster import PODS, Cluster
+from tests.kube.watched import write_kubeconfig
 from tests.session.scripted_runtime import Link, ScriptedRuntime
 
 ROOT = Path(__file__).parents[2]

@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from fake_api import FakeApi, Json, Live, Seen, bookmark, configmap, line, listing, status
 from structlog.testing import LogCapture
-from watched import Watching
 
 from koordnri.kube import Api, NodeFacts, NodeWatch, PodFacts, PodWatch, Timing
 from koordnri.kube.pods import is_kept
 from koordnri.kube.watch import Watch
 from koordnri.model.pod import ContainerSpec, PodSpec
+from tests.kube.fake_api import FakeApi, Json, Live, Seen, bookmark, configmap, line, listing, status
+from tests.kube.watched import Watching
 
 IMPATIENT = Timing(first_pause_s=0.001, relist_spread_s=0.001)
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from fake_api import Answer, FakeApi, Live, Seen, line, listing, status
-from fake_cluster import POOLS, topology
 from structlog.testing import LogCapture
 
 from koordnri.kube import Api, PoolsWatch, Restart, Timing
 from koordnri.model.node_annotations import BE_POOLS_KEY, LS_POOLS_KEY
+from tests.kube.fake_api import Answer, FakeApi, Live, Seen, line, listing, status
+from tests.kube.fake_cluster import POOLS, topology
 
 KIND = "NodeResourceTopology"
 LS, BE = {LS_POOLS_KEY: '[{"cpuset": "0-3"}]'}, {BE_POOLS_KEY: '[{"cpuset": "4-7"}]'}

@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from control_plane import ADMIN, DAEMON, RBAC, STRANGER, ControlPlane, Deployed, Json, RefusedError
-from fake_api import LIMIT_S, Seen, eventually
 from structlog.testing import LogCapture
 
 from koordnri.kube import (
@@ -34,6 +32,8 @@ from koordnri.kube import (
 from koordnri.kube.events import EventLimits
 from koordnri.kube.watch import Watch, wait
 from koordnri.model.pod import ContainerSpec, PodSpec
+from tests.kube.control_plane import ADMIN, DAEMON, RBAC, STRANGER, ControlPlane, Deployed, Json, RefusedError
+from tests.kube.fake_api import LIMIT_S, Seen, eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.full]
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from control_plane import DAEMON, ControlPlane, Deployed
 
 from tests.e2e import lab
 from tests.e2e.daemon import Daemon
 from tests.e2e.lab import eventually
+from tests.kube.control_plane import DAEMON, ControlPlane, Deployed
 
 if TYPE_CHECKING:
     from tests.e2e.kubelet import Container, Kubelet

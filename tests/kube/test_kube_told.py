@@ -1,4 +1,4 @@
-"""What of the API server's answers reaches the node's state and the pods' life: koordnri.cluster, without a daemon around it."""
+"""What of the API server's answers reaches the node's state and the pods' life: koordnri.daemon.cluster, without a daemon around it."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from fake_api import Seen, eventually, hanging, listing, status
-from fake_cluster import NODES, PODS, POOLS, Cluster, node, pod, topology
-from watched import write_kubeconfig
 
-from koordnri.cluster import Cluster as Told
+from koordnri.daemon.cluster import Cluster as Told
 from koordnri.kube import connect
-from koordnri.ledger import Ledger
 from koordnri.model import NodeState, Pod
 from koordnri.model.node import Pool
 from koordnri.model.node_annotations import BE_POOLS_KEY, LS_POOLS_KEY
 from koordnri.model.topology import Topology
+from koordnri.state.ledger import Ledger
+from tests.kube.fake_api import Seen, eventually, hanging, listing, status
+from tests.kube.fake_cluster import NODES, PODS, POOLS, Cluster, node, pod, topology
+from tests.kube.watched import write_kubeconfig
 
 EIGHT = NodeState(topology=Topology.regular(1, 1, 8, 1))
 LS_0_3, BE_4_7 = '[{"cpuset": "0-3"}]', '[{"cpuset": "4-7"}]'

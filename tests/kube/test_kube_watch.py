@@ -8,9 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import fake_api
 import pytest
-from fake_api import (
+from structlog.testing import LogCapture
+
+from koordnri.kube import ConfigMapWatch, Restart, Timing, connect
+from koordnri.kube.watch import wait
+from tests.kube import fake_api
+from tests.kube.fake_api import (
     Answer,
     FakeApi,
     Live,
@@ -25,12 +29,8 @@ from fake_api import (
     unchunked,
     whole,
 )
-from fake_api import watching as watch_of
-from structlog.testing import LogCapture
-from watched import Watching, write_kubeconfig
-
-from koordnri.kube import ConfigMapWatch, Restart, Timing, connect
-from koordnri.kube.watch import wait
+from tests.kube.fake_api import watching as watch_of
+from tests.kube.watched import Watching, write_kubeconfig
 
 Start = Callable[..., Watching]
 OLD, NEW = {"policy": "old"}, {"policy": "new"}

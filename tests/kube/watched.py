@@ -6,9 +6,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from fake_api import Seen
-
 from koordnri.kube import Api, ConfigMapWatch, Timing
+from tests.kube.fake_api import Seen
 
 KUBECONFIG = """
 apiVersion: v1

@@ -16,7 +16,7 @@ from koordnri.model.annotations import (
     ResourceStatus,
 )
 from koordnri.model.go_json import go_decoder, unknown_keys
-from koordnri.model.resctrl import ResctrlSpec
+from koordnri.model.resctrl_spec import ResctrlSpec
 
 STATUS = go_decoder(ResourceStatus)
 DEVICES = dict[str, list[AllocatedDevice]]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from koordnri.chain import Chain, Snapshot, load_hooks
-from koordnri.host.change import Status
+from koordnri.host.cgroup.change import Status
 from koordnri.model import Container, Resources
 from koordnri.policy import PolicyDocument, resolve
 from koordnri.reconcile.classes import classes_above

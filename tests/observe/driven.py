@@ -16,10 +16,11 @@ from typing import TextIO
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from koordnri.config import Config
-from koordnri.daemon import Daemon
-from koordnri.model import AnnotationError, ContainerContext, Hook, NodeState, fields
-from koordnri.session.runtime import Runtime
+from koordnri.daemon.config import Config
+from koordnri.daemon.daemon import Daemon
+from koordnri.hook import ContainerContext, Hook
+from koordnri.model import AnnotationError, NodeState, fields
+from koordnri.runtime import Runtime
 from koordnri.wire import api_pb2 as api
 
 POLICY = "koordnri-config: {hooks: {com.example.strict: {failurePolicy: fail}}}\n"

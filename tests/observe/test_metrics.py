@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from driven import Driven, driven
 
-from koordnri.session.runtime import CRIError
+from koordnri.runtime import CRIError
+from tests.observe.driven import Driven, driven
 
 METRICS = {
     # name: (type, label sets of its samples)

@@ -12,11 +12,11 @@ from typing import Any
 from structlog.testing import CapturingLogger
 
 from koordnri.chain import Chain, Snapshot, load_hooks
-from koordnri.host.cgroup_paths import container_directory
-from koordnri.host.change import Outcome, Status
-from koordnri.host.writer import Writer
-from koordnri.ledger import Entry, Ledger
-from koordnri.model import Container, CPUSet, Event, Hook, NodeState, Pod, Resources
+from koordnri.hook import Hook
+from koordnri.host.cgroup.change import Outcome, Status
+from koordnri.host.cgroup.paths import container_directory
+from koordnri.host.cgroup.writer import Writer
+from koordnri.model import Container, CPUSet, Event, NodeState, Pod, Resources
 from koordnri.model.annotations import BATCH_CPU, BATCH_MEMORY, EXTENDED_RESOURCE_SPEC, RESOURCE_STATUS
 from koordnri.model.convert import shares_to_weight
 from koordnri.model.fields import UNLIMITED
@@ -24,7 +24,9 @@ from koordnri.model.node import MAINLINE_V2_FILES
 from koordnri.model.pod import ContainerSpec, PodSpec
 from koordnri.model.qos import QOS_LABEL
 from koordnri.model.topology import Topology
-from koordnri.reconcile.reconciler import Reconciler, World
+from koordnri.reconcile.reconciler import Reconciler
+from koordnri.state.ledger import Entry, Ledger
+from koordnri.state.world import World
 from tests.hooks.one_hook import policy_of
 from tests.host.fake_kernel import NO_LIMIT, PAGE, ROOT, Cgroup, FakeKernel
 

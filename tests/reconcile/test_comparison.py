@@ -8,26 +8,15 @@ from functools import partial
 from typing import Any
 
 import pytest
-from fake_node import DISKS, HALVED, FakeNode, busy_node, pinned_to, sandbox_of
 
 from koordnri.chain import Chain, Snapshot, load_hooks
 from koordnri.cpus.allocator import Allocator
 from koordnri.cpus.creation import create
-from koordnri.host.change import Reading, Status
-from koordnri.host.spelling import form
-from koordnri.host.writer import Writer
-from koordnri.model import (
-    ClassContext,
-    Container,
-    ContainerContext,
-    Field,
-    Hook,
-    NodeState,
-    Pod,
-    PodContext,
-    Resources,
-    fields,
-)
+from koordnri.hook import ClassContext, ContainerContext, Hook, PodContext
+from koordnri.host.cgroup.change import Reading, Status
+from koordnri.host.cgroup.spelling import form
+from koordnri.host.cgroup.writer import Writer
+from koordnri.model import Container, Field, NodeState, Pod, Resources, fields
 from koordnri.model.fields import UNLIMITED, Mount
 from koordnri.model.node import Resctrl
 from koordnri.model.schemata import Bandwidth
@@ -36,6 +25,7 @@ from koordnri.reconcile.classes import classes_above
 from koordnri.reconcile.comparison import Comparison, Released, Running, compare
 from tests.hooks.one_hook import policy_of
 from tests.host.fake_kernel import ROOT, Cgroup
+from tests.reconcile.fake_node import DISKS, HALVED, FakeNode, busy_node, pinned_to, sandbox_of
 
 BOTH = pytest.mark.parametrize("version", [1, 2])
 CLASS_DIRECTORIES = {"Guaranteed": "kubepods", "Burstable": "burstable", "BestEffort": "besteffort", "root": "."}

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from fake_node import HALVED, MIB, FakeNode, batch_of, busy_node, pinned_to, slice_of, undone
 
-from koordnri.host.cgroup_watch import Taken
+from koordnri.host.cgroup.watch import Taken
 from koordnri.reconcile.drift import TRIES_AGAIN_S
 from koordnri.reconcile.drift_pace import AT_ONCE, CALM_S, MOST, RARELY_S, SLOWLY_S
 from tests.host.fake_kernel import ROOT, FakeKernel
+from tests.reconcile.fake_node import HALVED, MIB, FakeNode, batch_of, busy_node, pinned_to, slice_of, undone
 
 BOTH = pytest.mark.parametrize("version", [1, 2])
 SLICES = ("kubepods.slice", *(f"kubepods.slice/kubepods-{qos}.slice" for qos in ("burstable", "besteffort")))

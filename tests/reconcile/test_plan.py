@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from koordnri.host.change import Change
+from koordnri.host.cgroup.change import Change
 from koordnri.model import Decision, Field, NodeState, Resources, Setting, fields
 from koordnri.model.fields import UNLIMITED, Mount, split_name
 from koordnri.model.resources import NOTHING

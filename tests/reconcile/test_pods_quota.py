@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from fake_node import HALVED, FakeNode, quotas_of
 
 from koordnri.model import Container, Pod, Resources
 from koordnri.model.pod import ContainerSpec, PodSpec
 from koordnri.reconcile.pods_quota import pods_quota, quotas_by_name
+from tests.reconcile.fake_node import HALVED, FakeNode, quotas_of
 
 
 def pod_of(spec: PodSpec | None = None, period: int | None = None) -> Pod:

@@ -10,18 +10,19 @@ from typing import Any
 
 import msgspec
 import pytest
-from fake_node import DISKS, HALVED, MIB, FakeNode, batch_of, busy_node, pinned_to, statuses, undone
-from fake_node import quotas_of as quotas
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from koordnri.chain import load_hooks
-from koordnri.host.change import Status
-from koordnri.host.writer import Writer
-from koordnri.model import ContainerContext, Hook, Resources
+from koordnri.hook import ContainerContext, Hook
+from koordnri.host.cgroup.change import Status
+from koordnri.host.cgroup.writer import Writer
+from koordnri.model import Resources
 from koordnri.model.annotations import BLKIO_QOS_KEY, DEVICE_ALLOCATED, EXTENDED_RESOURCE_SPEC, RESOURCE_STATUS
 from koordnri.model.node import Resctrl
 from tests.examples import examples
+from tests.reconcile.fake_node import DISKS, HALVED, MIB, FakeNode, batch_of, busy_node, pinned_to, statuses, undone
+from tests.reconcile.fake_node import quotas_of as quotas
 
 BOTH = pytest.mark.parametrize("version", [1, 2])
 OFF = {"koordnri_config": {"clusterStrategy": {"hooks": {"cfs_quota": {"mode": "off"}}}}}

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from koordnri.host.change import Change, Status
-from koordnri.host.writer import Writer
+from koordnri.host.cgroup.change import Change, Status
+from koordnri.host.cgroup.writer import Writer
 from koordnri.model import Decision, Pod, Resources, fields
 from koordnri.model.node import MAINLINE_V2_FILES
 from koordnri.model.pod import ContainerSpec, PodSpec

@@ -7,14 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from fake_node import DISKS, FakeNode, statuses
 
-from koordnri.host.change import Status
+from koordnri.host.cgroup.change import Status
 from koordnri.model import Decision, Pod, Resources
 from koordnri.model.annotations import BLKIO_QOS_KEY
 from koordnri.model.node import MAINLINE_V2_ROOT_FILES
 from tests.host.fake_disks import NO_DISK, THROTTLES
 from tests.host.fake_kernel import Cgroup
+from tests.reconcile.fake_node import DISKS, FakeNode, statuses
 
 BOTH = pytest.mark.parametrize("version", [1, 2])
 BE = "kubepods/besteffort"

@@ -8,14 +8,15 @@ import threading
 from typing import Any
 
 import pytest
-from fake_node import HALVED, MIB, FakeNode, quotas_of
 from structlog.testing import CapturingLogger
 
-from koordnri.containment import Faults
-from koordnri.host.change import Status
+from koordnri.host.cgroup.change import Status
 from koordnri.model import Pod
-from koordnri.reconcile.planner import PodPlan, World
+from koordnri.reconcile.planner import PodPlan
+from koordnri.state.containment import Faults
+from koordnri.state.world import World
 from tests.host.watched_kernel import NEVER, WatchedKernel
+from tests.reconcile.fake_node import HALVED, MIB, FakeNode, quotas_of
 
 BOTH = pytest.mark.parametrize("version", [1, 2])
 CLASSES = ("kubepods", "kubepods/burstable", "kubepods/besteffort")

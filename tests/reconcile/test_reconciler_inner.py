@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from koordnri.host.change import Status
+from koordnri.host.cgroup.change import Status
 from koordnri.model import Pod
 from koordnri.model.annotations import RESOURCE_STATUS
 from tests.host.fake_kernel import Cgroup, FakeKernel

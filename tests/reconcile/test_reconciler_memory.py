@@ -7,15 +7,15 @@ import json
 from typing import Any
 
 import pytest
-from fake_node import MIB, FakeNode, batch_of, statuses
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from koordnri.host.change import Status
+from koordnri.host.cgroup.change import Status
 from koordnri.model import Pod
 from koordnri.model.node import MAINLINE_V2_FILES
 from tests.examples import examples
 from tests.host.fake_kernel import ALIBABA
+from tests.reconcile.fake_node import MIB, FakeNode, batch_of, statuses
 
 ROOT, BURSTABLE, BESTEFFORT = "kubepods", "kubepods/burstable", "kubepods/besteffort"
 QOS = "koordinator.sh/memoryQOS"

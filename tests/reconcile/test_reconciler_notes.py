@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from fake_node import HALVED, FakeNode
+
+from tests.reconcile.fake_node import HALVED, FakeNode
 
 POD = "kubepods/burstable/p"
 

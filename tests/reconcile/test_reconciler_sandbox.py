@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from fake_node import FakeNode, pinned_to, sandbox_of, undone
 
 from koordnri.chain import Chain, load_hooks
 from koordnri.model import Pod
@@ -14,6 +13,7 @@ from koordnri.model.node import Pool
 from koordnri.model.topology import Topology
 from koordnri.reconcile.comparison import compare
 from tests.host.fake_kernel import Cgroup
+from tests.reconcile.fake_node import FakeNode, pinned_to, sandbox_of, undone
 
 BOTH = pytest.mark.parametrize("version", [1, 2])
 OFF: dict[str, Any] = {"koordnri_config": {"clusterStrategy": {"hooks": {"cpuset": {"mode": "off"}}}}}

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from fake_node import MIB, FakeNode, batch_of, statuses
 
-from koordnri.host.change import Status
+from koordnri.host.cgroup.change import Status
 from koordnri.model import fields
 from koordnri.reconcile.plan import Update
 from koordnri.reconcile.recorder import REST_S, Recorder
 from tests.host.fake_kernel import NO_LIMIT
+from tests.reconcile.fake_node import MIB, FakeNode, batch_of, statuses
 
 THROTTLED = {
     "resource_qos_config": {"clusterStrategy": {"lsClass": {"memoryQOS": {"enable": True, "throttlingPercent": 20}}}}

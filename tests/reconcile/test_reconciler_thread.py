@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from fake_node import HALVED, FakeNode
 
-from koordnri.reconcile.reconciler import SWEEP_S, World
+from koordnri.reconcile.reconciler import SWEEP_S
+from koordnri.state.world import World
+from tests.reconcile.fake_node import HALVED, FakeNode
 
 PATIENCE_S = 20.0
 FOR_EVER_S = 600.0

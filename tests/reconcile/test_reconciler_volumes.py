@@ -6,12 +6,12 @@ import json
 from dataclasses import replace
 
 import pytest
-from fake_node import FakeNode
 
 from koordnri.model import Pod
 from koordnri.model.annotations import BLKIO_QOS_KEY
 from koordnri.model.pod import ContainerSpec, PodSpec
 from tests.host.fake_disks import THROTTLES
+from tests.reconcile.fake_node import FakeNode
 
 BOTH = pytest.mark.parametrize("version", [1, 2])
 SPEC = PodSpec({"main": ContainerSpec({}, {}, claimed={"/data": "data", "/dev/xvda": "raw"})})

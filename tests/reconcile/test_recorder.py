@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from fake_node import HALVED, FakeNode
 from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import CapturingLogger
@@ -28,6 +27,7 @@ from koordnri.reconcile.recorder import (
     Overran,
     Recorder,
 )
+from tests.reconcile.fake_node import HALVED, FakeNode
 
 ASKED, HALF, THIRD = 90_000, 45_000, 30_000
 THIRDS = {"cpu_normalization_config": {"enable": True, "defaultRatio": 3.0}}

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from koordnri.hook.context import ContainerContext
 from koordnri.model import Container, Device, Event, Field, Mount, NodeState, Pod, Setting, fields
-from koordnri.model.context import ContainerContext
 from koordnri.model.fields import ALL, UNLIMITED
 from koordnri.model.resources import NOTHING
 from koordnri.model.routes import ADJUST, REPLY, WRITE

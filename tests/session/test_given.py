@@ -8,18 +8,18 @@ from typing import Any
 import pytest
 from hypothesis import given as given_any
 from hypothesis import strategies as st
-from test_handler import Observed
 
 from koordnri.chain import Chain, Snapshot, load_hooks
-from koordnri.ledger import Ledger
 from koordnri.model import NodeState, Pod
 from koordnri.model.annotations import BLKIO_QOS_KEY
 from koordnri.model.pod import ContainerSpec, PodSpec
 from koordnri.policy import DEFAULT_POLICY
 from koordnri.session.given import given_to, has_volumes, volume_directory
 from koordnri.session.handler import EventHandler
+from koordnri.state.ledger import Ledger
 from koordnri.wire import api_pb2 as api
 from koordnri.wire import views_pb2 as views
+from tests.session.test_handler import Observed
 
 UID = "5c0e1b0e-1111-2222-3333-444455556666"
 PODS = f"/var/lib/kubelet/pods/{UID}"

@@ -15,18 +15,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from koordnri.chain import Chain, Refused, Snapshot, load_hooks
-from koordnri.ledger import Ledger
-from koordnri.model import Event, Hook, NodeState, Resources, fields
+from koordnri.hook import Hook
+from koordnri.model import Event, NodeState, Resources, fields
 from koordnri.model.annotations import BLKIO_QOS_KEY, RESOURCE_STATUS
 from koordnri.model.pod import ContainerSpec, PodSpec
 from koordnri.model.resources import BASELINE_KEY, Note, decode_note, encode_note
 from koordnri.model.topology import Topology
 from koordnri.policy import DEFAULT_POLICY, Policy, load_policy, resolve
+from koordnri.runtime.kernel import Kernel
+from koordnri.runtime.oci import apply_adjustment, apply_update
 from koordnri.session.decider import Inflight
 from koordnri.session.handler import SUBSCRIBED, EventHandler
-from koordnri.session.runtime.kernel import Kernel
-from koordnri.session.runtime.oci import apply_adjustment, apply_update
 from koordnri.session.runtime_info import RuntimeInfo
+from koordnri.state.ledger import Ledger
 from koordnri.wire import api_pb2 as api
 from koordnri.wire import views_pb2 as views
 from koordnri.wire.services import PLUGIN_METHODS

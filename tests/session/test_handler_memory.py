@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from test_handler import NODE, Node, kubelet, policy
 
 from koordnri.model import Pod
 from koordnri.model.annotations import BATCH_MEMORY, EXTENDED_RESOURCE_SPEC, MEMORY_QOS_KEY
 from koordnri.model.routes import ADJUST, REPLY, WRITE
 from koordnri.session.runtime_info import MOST_BYTES
+from tests.session.test_handler import NODE, Node, kubelet, policy
 
 MIB = 1 << 20
 HALF = json.dumps({"throttlingPercent": 50})

@@ -11,25 +11,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scripted_runtime import METHODS, Link, Raw, ScriptedRuntime
 
 from koordnri.chain import Chain, Snapshot
-from koordnri.ledger import Ledger
-from koordnri.model import Hook, NodeState, fields
+from koordnri.hook import Hook
+from koordnri.model import NodeState, fields
 from koordnri.model.container import Event
 from koordnri.model.resources import BASELINE_KEY
 from koordnri.policy import DEFAULT_POLICY, Policy, load_policy, resolve
+from koordnri.runtime import LATEST, CRIError, Runtime
 from koordnri.session.answer import Answer
 from koordnri.session.handler import EventHandler
 from koordnri.session.identity import Identity, IdentityError, launched_by_runtime
 from koordnri.session.plugin import PluginSession, State
-from koordnri.session.runtime import LATEST, CRIError, Runtime
+from koordnri.state.ledger import Ledger
 from koordnri.wire import api_pb2 as api
 from koordnri.wire.connection import Reply
 from koordnri.wire.events import Event as NRIEvent
 from koordnri.wire.services import PLUGIN_METHODS
 from koordnri.wire.ttrpc import DEFAULT_MAX_RECEIVED_BYTES
 from koordnri.wire.versions import Version, valid_event_mask
+from tests.session.scripted_runtime import METHODS, Link, Raw, ScriptedRuntime
 
 WAIT_S = 10.0
 OLD = Version(0, 6, 1)

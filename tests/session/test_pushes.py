@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scripted_runtime import ScriptedRuntime
 
 from koordnri.model import NodeState, Setting, fields
 from koordnri.model.cpuset import CPUSet
@@ -16,12 +15,13 @@ from koordnri.model.fields import Field
 from koordnri.model.routes import REPLY
 from koordnri.reconcile.plan import Update
 from koordnri.reconcile.recorder import Failed, Overran
+from koordnri.runtime import Kernel, Runtime
 from koordnri.session.plugin import State
 from koordnri.session.pushes import Resync, Unsolicited
-from koordnri.session.runtime import Kernel, Runtime
 from koordnri.session.runtime_info import RuntimeInfo
 from koordnri.wire import api_pb2 as api
 from koordnri.wire.versions import Version, nri_version
+from tests.session.scripted_runtime import ScriptedRuntime
 from tests.session.test_plugin import Subject, connected, container, pod
 
 NODE = NodeState()

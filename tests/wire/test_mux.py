@@ -6,13 +6,13 @@ from itertools import pairwise
 from struct import pack
 
 import pytest
-from gopeer import QUEUE_PAYLOADS, GoReader, Killed, payloads
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from koordnri.wire import mux
 from koordnri.wire.errors import RemoteProtocolError
 from tests.examples import examples
+from tests.wire.gopeer import QUEUE_PAYLOADS, GoReader, Killed, payloads
 
 MIB = 1024 * 1024
 EDGES = [0, 1, 10, 4085, 4086, 4087, 4095, 4096, 4097, 8191, 8192, 8193, 512 * 1024, 512 * 1024 + 1, MIB, 4 * MIB + 10]

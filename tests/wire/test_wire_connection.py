@@ -6,13 +6,13 @@ from itertools import pairwise
 from struct import pack
 
 import pytest
-from gopeer import payloads, ttrpc_frame_on
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from koordnri.wire import api_pb2, mux, ttrpc_pb2
 from koordnri.wire.connection import Connection, Reply, Request, Side
 from koordnri.wire.errors import Code, LocalProtocolError, MessageTooLarge, RemoteProtocolError
+from tests.wire.gopeer import payloads, ttrpc_frame_on
 
 MIB = 1024 * 1024
 PLUGIN = "nri.pkg.api.v1alpha1.Plugin"

@@ -1,0 +1,199 @@
+"""The daemon that `bench` measures: the real one, in a process of its own, registered with an embedded runtime."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+from prometheus_client.parser import text_string_to_metric_families
+
+from koordnri.cli.bench.figures import BenchError
+from koordnri.cli.bench.host import write_cgroups, write_host
+from koordnri.cli.bench.load import KINDS, make_container, make_pod
+from koordnri.cli.bench.policy import Policy, write_policy
+from koordnri.runtime import Runtime
+from koordnri.wire.versions import Version
+
+TIMEOUT_S = 30.0
+QUIET_S = 0.35
+"""Longer than a changed policy goes unnoticed and undone: 0.1 s until it is read, and 0.1 s for other changes to come with it."""
+QUIET_CPU_S = 0.01
+_IN_MEMORY = "/dev/shm"  # noqa: S108  # a directory of our own is made in it
+_ROOM_BYTES = 256 << 20
+
+
+class Daemon:
+    """A daemon that runs beside a number of containers. Made by `started`."""
+
+    def __init__(self, runtime: Runtime, directory: Path, host: Path) -> None:
+        self.runtime = runtime
+        self.host = host
+        """its --host-root"""
+        self.registered_s = 0.0
+        """from starting the process until it has answered Configure"""
+        self.synchronized_s = 0.0
+        """… and Synchronize"""
+        self._policy = directory / "policy.json"
+        self._log = directory / "log"
+        command = [sys.executable, "-m", "koordnri.cli", "run"]
+        command += ["--nri-socket", str(directory / "nri.sock"), "--host-root", str(host)]
+        command += ["--policy-file", str(self._policy), "--state-dir", str(directory / "state")]
+        command += ["--listen", "127.0.0.1:0", "--node-name", "bench"]
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("KOORDNRI_", "NRI_"))}
+        self._started = time.perf_counter()
+        with self._log.open("wb") as stderr:
+            self._popen = subprocess.Popen(command, env=environment, stderr=stderr)  # noqa: S603  # ourselves
+        self._url = ""
+
+    def wait(self) -> None:
+        """Until it is registered. Raises BenchError."""
+        try:
+            peer = self.runtime.wait_for_plugin(TIMEOUT_S)
+        except TimeoutError as error:
+            raise BenchError(f"{error}\n{self.tail()}") from None
+        self.registered_s = peer.configured_at_s - self._started
+        self.synchronized_s = peer.synchronized_at_s - self._started
+
+    def stop(self) -> None:
+        """End the process."""
+        self._popen.terminate()
+        try:
+            self._popen.wait(10)
+        except subprocess.TimeoutExpired:
+            self._popen.kill()
+            self._popen.wait()
+
+    def set_policy(self, policy: Policy) -> None:
+        """Edit its policy file."""
+        write_policy(self._policy, policy)
+
+    def cpu_s(self) -> float:
+        """User and system time of all its threads so far, to the nanosecond (clock_getcpuclockid(3) says how the clock is named)."""
+        return time.clock_gettime((~self._popen.pid << 3) | 2)
+
+    def rss_bytes(self) -> int:
+        """Resident memory."""
+        return psutil.Process(self._popen.pid).memory_info().rss
+
+    def metrics(self) -> Metrics:
+        """What /metrics says now. Raises BenchError."""
+        if not self._url:
+            self._url = f"http://127.0.0.1:{self._port()}/metrics"
+        try:
+            with urllib.request.urlopen(self._url, timeout=10) as answer:  # noqa: S310  # the daemon's own port
+                text = answer.read().decode()
+        except OSError as error:
+            raise BenchError(f"{self._url}: {error}\n{self.tail()}") from None
+        return Metrics(text)
+
+    @property
+    def records(self) -> bool:
+        """Whether it records by itself, and not with the reply to whatever the runtime asks next."""
+        return self.metrics().label("koordnri_record_route_info", "route") in ("unsolicited", "resync")
+
+    def follow(self, policy: Policy) -> None:
+        """Edit its policy file, and wait until it has nothing left to do. Raises BenchError."""
+        accepted = self.metrics().total("koordnri_policy_accepted_total")
+        self.set_policy(policy)
+        self.wait_until(
+            lambda: self.metrics().total("koordnri_policy_accepted_total") > accepted, 0.05, "the policy to be taken"
+        )
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until it has nothing left to do: it uses next to no CPU, and nothing is to be recorded. Raises BenchError."""
+
+        def rests() -> bool:
+            # A pass shows in the metrics when it ends, and a look at them costs more than an idle daemon uses.
+            before_s = self.cpu_s()
+            time.sleep(QUIET_S)
+            if self.cpu_s() - before_s > QUIET_CPU_S:
+                return False
+            return not self.records or self.metrics().total("koordnri_unrecorded_containers") == 0
+
+        self.wait_until(rests, 0.0, "the daemon to come to rest")
+
+    def wait_until(self, true: Callable[[], bool], pause_s: float, what: str) -> None:
+        """Look every `pause_s`. Raises BenchError when it does not come true."""
+        deadline = time.monotonic() + TIMEOUT_S
+        while not true():
+            if time.monotonic() > deadline:
+                raise BenchError(f"waited {TIMEOUT_S:g} s for {what}\n{self.tail()}")
+            time.sleep(pause_s)
+
+    def tail(self) -> str:
+        """The end of its log."""
+        lines = self._log.read_text(errors="replace").splitlines()
+        return "\n".join(lines[-10:]) or "its log is empty"
+
+    def _port(self) -> int:
+        for line in self._log.read_text(errors="replace").splitlines():
+            said: dict[str, Any] = json.loads(line) if line.startswith("{") else {}
+            if said.get("event") == "started":
+                return int(said["port"])
+        raise BenchError(f"the daemon did not say on which port it listens\n{self.tail()}")
+
+
+class Metrics:
+    """One scrape."""
+
+    def __init__(self, text: str) -> None:
+        self._samples = [s for family in text_string_to_metric_families(text) for s in family.samples]
+
+    def total(self, name: str, **labels: str) -> float:
+        """Sum of the samples of that name with these labels; 0 when there is none."""
+        wanted: Mapping[str, str] = labels
+        return sum(s.value for s in self._samples if s.name == name and wanted.items() <= s.labels.items())
+
+    def label(self, name: str, label: str) -> str:
+        """That label of the first sample of that name."""
+        return next(s.labels[label] for s in self._samples if s.name == name)
+
+
+@contextmanager
+def started(containers: int, version: Version, policy: Policy, cgroups: bool) -> Iterator[Daemon]:
+    """A daemon beside `containers` running ones, two per pod, whose cgroups exist or not; of the runtime, NRI `version` is imitated.
+
+    Raises BenchError.
+    """
+    with tempfile.TemporaryDirectory(prefix="koordnri-bench-") as name, _in_memory() as host:
+        directory = Path(name)
+        write_host(host)
+        write_policy(directory / "policy.json", policy)
+        runtime = Runtime(directory / "nri.sock", version)
+        for i in range((containers + 1) // 2):
+            kind = KINDS[i % len(KINDS)]
+            pod = make_pod(kind, i)
+            made = [make_container(pod, kind, n) for n in range(2 * i, min(2 * i + 2, containers))]
+            if cgroups:
+                write_cgroups(host, pod, made)
+            runtime.preload([pod], made)
+        with runtime:
+            daemon = Daemon(runtime, directory, host)
+            try:
+                daemon.wait()
+                yield daemon
+            finally:
+                daemon.stop()
+
+
+@contextmanager
+def _in_memory() -> Iterator[Path]:
+    """A directory for what is no disk in reality: /sys and /proc. In memory where there is room."""
+    try:
+        there = os.statvfs(_IN_MEMORY)
+        fits = os.access(_IN_MEMORY, os.W_OK) and there.f_bavail * there.f_frsize > _ROOM_BYTES
+    except OSError:
+        fits = False
+    with tempfile.TemporaryDirectory(prefix="koordnri-bench-", dir=_IN_MEMORY if fits else None) as name:
+        yield Path(name)

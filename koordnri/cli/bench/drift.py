@@ -1,0 +1,44 @@
+"""How soon a value is back that somebody else wrote over, seen from outside: by the file itself."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable
+from itertools import cycle, islice
+from pathlib import Path
+
+from koordnri.cli.bench.daemon import Daemon
+from koordnri.cli.bench.figures import BenchError, percentiles
+
+FOREIGN = {"cpu.max": "12000 100000"}
+"""What is written, by name of the file; else as many bytes as FOREIGN_BYTES says."""
+FOREIGN_BYTES = "4096"
+PAUSE_S = 0.05
+"""between two writes: who writes one after the other waits for the daemon's rest in between"""
+LOOK_S = 0.0002
+
+
+def healed_ms(daemon: Daemon, files: Iterable[Path], writes: int) -> dict[str, float]:
+    """Milliseconds from the foreign write of a file until it reads as before, over so many writes. Raises BenchError."""
+    took = []
+    for file in islice(cycle(files), writes):
+        time.sleep(PAUSE_S)
+        took.append(_healed_s(daemon, file) * 1e3)
+    daemon.settle()
+    if daemon.metrics().total("koordnri_drift_healed_total") < writes:
+        raise BenchError(f"expected {writes} files to be healed, and to be counted\n{daemon.tail()}")
+    return percentiles(took)
+
+
+def _healed_s(daemon: Daemon, file: Path) -> float:
+    wanted = file.read_text().strip()
+    foreign = FOREIGN.get(file.name, FOREIGN_BYTES)
+    # In one call, as into a cgroup's file: what is left of a longer value is blotted out.
+    data = f"{foreign}\n".ljust(file.stat().st_size)
+    fd = os.open(file, os.O_WRONLY)
+    began = time.perf_counter()
+    os.pwrite(fd, data.encode(), 0)
+    os.close(fd)
+    daemon.wait_until(lambda: file.read_text().strip() == wanted, LOOK_S, f"{file} to be {wanted} again")
+    return time.perf_counter() - began

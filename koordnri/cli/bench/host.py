@@ -1,0 +1,98 @@
+"""The /sys and /proc of the node that `bench` runs the daemon on: every hook can answer there, and every container has its cgroup."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from koordnri.cli.bench.load import CORES, CPUS
+from koordnri.model.node import MAINLINE_V2_FILES
+from koordnri.wire import api_pb2 as api
+
+CLASSES = ("kubepods.slice", "kubepods.slice/kubepods-burstable.slice", "kubepods.slice/kubepods-besteffort.slice")
+_NEW = {
+    "cpu.max": "max 100000",
+    "cpu.max.burst": "0",
+    "cpu.weight": "100",
+    "cpu.idle": "0",
+    "io.weight": "default 100",
+    "memory.max": "max",
+    "memory.min": "0",
+    "memory.low": "0",
+    "memory.high": "max",
+    "memory.oom.group": "0",
+    "memory.current": "1048576",
+}
+"""What a new v2 cgroup says. Files that are not named are empty."""
+
+
+def write_host(root: Path) -> None:
+    """A node with 64 CPUs on 2 NUMA nodes, cgroup v2, systemd driver, resctrl with koordlet's groups and one disk."""
+
+    def write(path: str, text: object) -> None:
+        file = root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"{text}\n")
+
+    write("sys/devices/system/cpu/online", f"0-{CPUS - 1}")
+    for cpu in range(CPUS):
+        # As Linux numbers x86: the second threads of all cores come after the first ones.
+        core = cpu % CORES
+        base = f"sys/devices/system/cpu/cpu{cpu}"
+        write(f"{base}/topology/core_id", core)
+        write(f"{base}/topology/physical_package_id", 0)
+        node = core * 2 // CORES
+        write(f"{base}/cache/index3/level", 3)
+        write(f"{base}/cache/index3/id", node)
+        write(f"{base}/cache/index3/shared_cpu_list", _of_node(node))
+    for node in range(2):
+        write(f"sys/devices/system/node/node{node}/cpulist", _of_node(node))
+    write("proc/meminfo", f"MemTotal: {256 << 20} kB")
+    write("sys/fs/cgroup/cgroup.controllers", "cpuset cpu io memory pids")
+    for name in CLASSES:
+        _write_cgroup(root, name, {})
+    write("sys/class/block/nvme0n1/dev", "259:0")
+    write("sys/fs/resctrl/schemata", "L3:0=7ff;1=7ff\nMB:0=100;1=100")
+    write("sys/fs/resctrl/info/L3/cbm_mask", "7ff")
+    write("sys/fs/resctrl/info/L3/num_closids", 16)
+    write("sys/fs/resctrl/info/MB/num_closids", 8)
+    for group in ("LSR", "LS", "BE"):
+        (root / "sys/fs/resctrl" / group).mkdir(parents=True)
+
+
+def _of_node(node: int) -> str:
+    half = CORES // 2
+    return f"{node * half}-{node * half + half - 1},{CORES + node * half}-{CORES + node * half + half - 1}"
+
+
+def cgroup_of(pod: api.PodSandbox, container: api.Container | None = None) -> str:
+    """The cgroup of a pod or a container, below /sys/fs/cgroup."""
+    # A slice's name says the whole path: a-b.slice is below a.slice.
+    words = pod.linux.cgroup_parent.removesuffix(".slice").split("-")
+    path = "/".join("-".join(words[: i + 1]) + ".slice" for i in range(len(words)))
+    return path if container is None else f"{path}/cri-containerd-{container.id}.scope"
+
+
+def write_cgroups(root: Path, pod: api.PodSandbox, containers: Iterable[api.Container]) -> None:
+    """The cgroups of a pod and its containers as kubelet and the runtime set them up. Plain files: they read back what was written."""
+    quota = memory = 0
+    for container in containers:
+        resources = container.linux.resources
+        cpu, limit = resources.cpu, resources.memory.limit.value
+        quota, memory = quota + cpu.quota.value, memory + limit
+        asked = dict(resources.unified) | _limits(cpu.quota.value, limit)
+        weight = 1 + (cpu.shares.value - 2) * 9999 // 262142
+        _write_cgroup(root, cgroup_of(pod, container), asked | {"cpu.weight": str(weight)})
+    _write_cgroup(root, cgroup_of(pod), _limits(quota, memory))
+
+
+def _limits(quota: int, memory: int) -> dict[str, str]:
+    """Files by limits in µs and bytes, 0 for none."""
+    return {"cpu.max": f"{quota or 'max'} 100000", "memory.max": str(memory or "max")}
+
+
+def _write_cgroup(root: Path, directory: str, asked: dict[str, str]) -> None:
+    path = root / "sys/fs/cgroup" / directory
+    path.mkdir(parents=True, exist_ok=True)
+    for name in MAINLINE_V2_FILES | _NEW.keys():
+        (path / name).write_text(f"{asked.get(name, _NEW.get(name, ''))}\n")

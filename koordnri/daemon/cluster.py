@@ -1,0 +1,205 @@
+"""What the API server tells this node, brought to where it is needed: the policy, the Node object, its share pools, its pods. And what it
+is told: Events, for people who look with kubectl.
+
+Everything here may be late or missing; the daemon decides without it, from what the runtime tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from koordnri.kube import (
+    Api,
+    ConfigMapWatch,
+    EventRecorder,
+    NodeFacts,
+    NodeWatch,
+    PodFacts,
+    PodWatch,
+    PoolsWatch,
+    WatchStats,
+)
+from koordnri.kube.events import node_target, pod_target
+from koordnri.kube.watch import Watch
+from koordnri.model import NodeState, Pod
+from koordnri.model.node_annotations import AnnotatedNode, SharedPools, read_node_annotations, read_shared_pools
+from koordnri.model.pod import PodSpec
+from koordnri.model.topology import Topology
+from koordnri.state.containment import Faults
+from koordnri.state.ledger import Ledger
+
+ENDED = frozenset({"Succeeded", "Failed"})
+"""Phases of a pod whose containers have ended and do not come back."""
+
+OnPolicy = Callable[[Mapping[str, str] | None, str], None]
+
+
+class _Annotated(NamedTuple):
+    """What the annotations of the Node and of its NodeResourceTopology say on a node with this topology."""
+
+    facts: NodeFacts | None
+    texts: Mapping[str, str] | None
+    topology: Topology | None
+    by_node: AnnotatedNode
+    by_topology: SharedPools
+
+
+class Cluster:
+    """The watches. `start` and `stop` them; everything else is called back from their threads.
+
+    configmap   (namespace, name) of the policy, None when it comes from a file
+    on_policy   the ConfigMap's data, None when there is no such ConfigMap, and where it comes from, for messages
+    on_node     the Node object or its NodeResourceTopology changed, or was answered on for the first time
+    on_pod      the id of a pod that is told otherwise than before, once the ledger has it
+    on_spec     uid and spec of a pod that is told, whether the ledger has it or not; `overlay` knows it by then
+    on_end      uid of a pod whose phase is Succeeded or Failed, also when it was so at the first list; once per uid. Kubelets before 1.22
+                report an evicted pod as Failed a moment before they stop its containers
+    on_death    a watch's thread died of a bug
+    faults      keeps a bug in what follows from an object to that object
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        node_name: str,
+        configmap: tuple[str, str] | None,
+        ledger: Ledger,
+        log: Any,
+        on_policy: OnPolicy,
+        on_node: Callable[[], None],
+        on_pod: Callable[[str], None],
+        on_spec: Callable[[str, PodSpec], None],
+        on_end: Callable[[str], None],
+        on_death: Callable[[BaseException], None],
+        faults: Faults | None = None,
+    ) -> None:
+        faults = faults or Faults(log)
+        self._ledger = ledger
+        self._on_node = on_node
+        self._on_pod = faults.around("pod", on_pod)
+        self._on_spec = faults.around("pod", on_spec)
+        self._on_end = faults.around("pod", on_end)
+        self._ended: set[str] = set()
+        """uids that `on_end` was called with, of pods that the API server still has"""
+        self._facts: NodeFacts | None = None
+        self._node_answered = False
+        self._topology: Mapping[str, str] | None = None
+        """share pools in the annotations of the NodeResourceTopology; None: not answered yet"""
+        self._annotated: _Annotated | None = None
+        """what was read last"""
+        self._node_name = node_name
+        self._events = EventRecorder(api, node_name, log, on_death=on_death)
+        self._node = NodeWatch(api, node_name, faults.around("node", self._take_node), log, on_death=on_death)
+        self._pools = PoolsWatch(api, node_name, faults.around("node", self._take_pools), log, on_death=on_death)
+        self._pods = PodWatch(
+            api, node_name, faults.around("pod", self._take_pod), self._ended.discard, log, on_death=on_death
+        )
+        self._watches: dict[str, Watch[Any]] = {
+            "node": self._node.watch,
+            "noderesourcetopology": self._pools.watch,
+            "pods": self._pods.watch,
+        }
+        if configmap is not None:
+            source = f"ConfigMap {configmap[0]}/{configmap[1]}"
+            take = faults.around("policy", lambda data, version: on_policy(data, source))
+            policy = ConfigMapWatch(api, *configmap, take, log, on_death=on_death)
+            self._watches["configmap"] = policy.watch
+
+    def start(self) -> None:
+        """Start all watches, and to tell Events; none is waited for."""
+        self._events.start()
+        for watch in self._watches.values():
+            watch.start()
+
+    def stop(self) -> None:
+        """End them."""
+        self._events.stop()
+        for watch in self._watches.values():
+            watch.stop()
+
+    @property
+    def synced(self) -> bool:
+        """Whether every watch has listed its objects once."""
+        return all(watch.synced for watch in self._watches.values())
+
+    def stats(self) -> dict[str, WatchStats]:
+        """Noun → its watch's counters."""
+        return {noun: watch.stats for noun, watch in self._watches.items()}
+
+    def tell_pod(self, pod: Pod, reason: str, message: str) -> None:
+        """A Warning Event on a pod: something that its owner has to know. Never blocks."""
+        self._events.record(pod_target(pod.namespace, pod.name, pod.uid), reason, message)
+
+    def announce_pod(self, pod: Pod, reason: str, message: str) -> None:
+        """The same of something that is as it should be."""
+        self._events.record(pod_target(pod.namespace, pod.name, pod.uid), reason, message, "Normal")
+
+    def tell_node(self, reason: str, message: str) -> None:
+        """A Warning Event on this Node. Never blocks."""
+        self._events.record(node_target(self._node_name), reason, message)
+
+    def policy_problem(self) -> str:
+        """Why the policy's ConfigMap has not been read yet; "" when it has, or is not wanted."""
+        watch = self._watches.get("configmap")
+        if watch is None or watch.synced:
+            return ""
+        return watch.stats.problem or "the API server has not answered yet"
+
+    def told(self, node: NodeState) -> NodeState:
+        """The node's state with what the API server's objects say of it; as it is while that is not known."""
+        facts = self._facts
+        by_node, by_topology = self._read(facts, node.topology)
+        node = replace(node, pools_awaited=not self._node_answered or self._topology is None)
+        if facts is not None:
+            node = replace(
+                node,
+                labels=facts.labels,
+                annotations=facts.annotations,
+                memory_bytes=facts.allocatable_memory_bytes or node.memory_bytes,
+            )
+            node = by_node.applied(node)
+        return by_topology.over(node)
+
+    def _read(self, facts: NodeFacts | None, topology: Topology | None) -> tuple[AnnotatedNode, SharedPools]:
+        """What both objects' annotations say, read once: this is asked for at each assignment of CPUs, while a runtime waits."""
+        texts, read = self._topology, self._annotated
+        if read is None or read.facts is not facts or read.texts is not texts or read.topology is not topology:
+            by_node = AnnotatedNode() if facts is None else read_node_annotations(facts.annotations, topology)
+            by_topology = read_shared_pools(texts or {}, None if topology is None else topology.online)
+            read = self._annotated = _Annotated(facts, texts, topology, by_node, by_topology)
+        return read.by_node, read.by_topology
+
+    def overlay(self, pod: Pod) -> Pod:
+        """A pod as the runtime told it, with what has changed of it since and what its spec says."""
+        facts = self._pods.pods.get(pod.uid)
+        return pod if facts is None else _over(pod, facts)
+
+    def _take_node(self, facts: NodeFacts | None) -> None:
+        self._facts, self._node_answered = facts, True
+        self._on_node()
+
+    def _take_pools(self, pools: Mapping[str, str]) -> None:
+        self._topology = pools
+        self._on_node()
+
+    def _take_pod(self, facts: PodFacts) -> None:
+        for known in self._ledger.pods():
+            if known.uid == facts.uid and self._ledger.update_pod(_over(known, facts)):
+                self._on_pod(known.id)
+        self._on_spec(facts.uid, facts.spec)
+        if facts.phase in ENDED and facts.uid not in self._ended:
+            self._ended.add(facts.uid)
+            self._on_end(facts.uid)
+
+
+def _over(pod: Pod, facts: PodFacts) -> Pod:
+    return replace(
+        pod,
+        labels=facts.labels,
+        annotations=facts.annotations_over(pod.told),
+        told=pod.told,
+        spec=facts.spec,
+        parsed={},
+    )

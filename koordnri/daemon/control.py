@@ -1,0 +1,91 @@
+"""What an administrator asks of the running daemon through its control socket: the policy's state, a comparison, a release."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from koordnri.chain import Chain
+from koordnri.hook import Hook
+from koordnri.model import Pod
+from koordnri.model.fields import split_name
+from koordnri.policy import PolicyDocument
+from koordnri.policy.standing import StandingPolicy
+from koordnri.reconcile.classes import classes_above
+from koordnri.reconcile.comparison import RESTART, Comparison, Released, compare, names_of
+from koordnri.reconcile.reconciler import Done, Reconciler
+from koordnri.state.ledger import Ledger
+from koordnri.state.present import Present
+
+PATIENCE_S = 30.0
+"""How long a release may wait for the reconciler, which may be in the middle of a pass."""
+
+
+class Operator:
+    """Called from the control socket's threads, several at once."""
+
+    def __init__(
+        self,
+        hooks: Sequence[Hook],
+        ledger: Ledger,
+        standing: StandingPolicy,
+        reconciler: Reconciler,
+        present: Present,
+    ) -> None:
+        self._hooks = hooks
+        self._ledger = ledger
+        self._standing = standing
+        self._reconciler = reconciler
+        self._present = present
+
+    def policy_state(self) -> Mapping[str, Any]:
+        """The policy in force, and the one that was refused."""
+        return self._standing.state(*self._present.snapshot)
+
+    def compare(self, new: PolicyDocument, against: PolicyDocument | None) -> Comparison:
+        """What `new` would change of what runs; against the policy in force, unless another is given."""
+        # Hooks are pure; a chain counts without a lock, so whoever decides has one of his own.
+        present = self._present
+        pods, old = self._ledger.pods(), present.snapshot if against is None else present.under(against)
+        running = self._reconciler.running(pods)
+        above = self._reconciler.running(one.place for one in classes_above(pods, old.node))
+        return compare(Chain(self._hooks), running, old, present.under(new), above, present.allocator.copy())
+
+    def release(self, pod: str | None) -> list[Released]:
+        """Give `NAMESPACE/NAME`, or everything, back to kubelet until we restart. What its files then hold is read back.
+
+        Raises LookupError for a pod that is not here, TimeoutError when the reconciler does not come round.
+        """
+        pods = [p for p in self._ledger.pods() if pod is None or f"{p.namespace}/{p.name}" == pod]
+        if pod is not None and not pods:
+            raise LookupError(f"no pod {pod} runs on this node, as far as the runtime has told")
+        stays = [row for p in pods for row in self._only_by_restart(p)]
+        self._present.let_go(frozenset("*") if pod is None else frozenset(p.id for p in pods))
+        done = self._reconciler.ask(pods, PATIENCE_S)
+        rows = [*(self._row(d) for d in done if d.goal.restores), *stays]
+        return sorted(rows, key=lambda row: row.place)
+
+    def _row(self, done: Done) -> Released:
+        goal, outcome = done
+        owner = goal.owner
+        pod, container = (owner, "") if isinstance(owner, Pod) else (self._ledger.pod(owner.pod_id), owner.name)
+        names = {"namespace": "", "pod": owner.id} if pod is None else names_of(pod)  # the pod may be gone meanwhile
+        return Released(
+            container=container,
+            field=goal.name,
+            before=outcome.before,
+            after=outcome.after,
+            status=outcome.status.value,
+            error=outcome.error,
+            **names,
+        )
+
+    def _only_by_restart(self, pod: Pod) -> list[Released]:
+        """What only the creation of a container could set, and stays until it is created anew."""
+        rows = []
+        for entry in self._ledger.containers_of(pod.id):
+            for name, (value, _) in entry.sent.items():
+                field, _ = split_name(name)
+                if field is not None and not field.update and field.adjust not in ("file", "rdt"):
+                    rows.append(Released(pod.namespace, pod.name, entry.name, name, value, value, RESTART))
+        return rows

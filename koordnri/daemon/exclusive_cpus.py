@@ -1,0 +1,402 @@
+"""Exclusive CPUs of single containers: who gets some, when, and that the others have left them before.
+
+At its creation a container has them from the start: they are allocated while it is created, the others' files are written at once by the
+reconcile thread, and StartContainer, at which the runtime waits for us with the container's process not yet running, is the barrier
+(push.md). A container that runs is promoted: `before_pass` reserves CPUs, the pass over everything moves the others off them,
+`after_pass` gives them to the container. Where a pod's end is told (its last sandbox is stopped, the API server says so, its cgroup has
+gone), all that it had is free at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from koordnri.chain import Refused
+from koordnri.cpus import restore
+from koordnri.cpus.allocator import Allocator, NotEnough, why_not_given
+from koordnri.cpus.creation import promote
+from koordnri.cpus.dra import disbelief, may_have_claims
+from koordnri.cpus.kubelet_pins import Found
+from koordnri.cpus.wish import may_wish, wanted_by
+from koordnri.model import Container, CPUSet, Decision, NodeState, Pod
+from koordnri.model.kubelet_cpus import pinned_by_kubelet
+from koordnri.model.pod import PodSpec
+from koordnri.policy import Policy
+from koordnri.reconcile.reconciler import Reconciler
+from koordnri.state.containment import Faults
+from koordnri.state.ledger import Ledger
+from koordnri.state.present import Present
+
+MOST_REMEMBERED = 10_000
+"""containers that were told; a pod that went while we were not there is never forgotten else"""
+GIVEN = "ExclusiveCPUs"
+LACKING = "NoCPUsOfItsOwn"
+SHARES = "SharesCPUs"
+NO_CLAIM = "NoCPUsByClaim"
+"""Reasons of Events: it has CPUs for itself; it wants some and there are none; it is LSE or LSR and wants or gets none; see
+koordnri.cpus.dra."""
+Tell = Callable[[Pod, str, str], None]
+"""(pod, reason, message): an Event for the pod's owner"""
+
+
+class OwnCPUs:
+    """What `session.own_cpus` describes. `give` and its neighbours are for the event thread, `before_pass` and `after_pass` for the
+    reconcile thread; `spec_told`, `pod_changed`, `pod_over` and `pod_went` are for any.
+
+    present    what holds now, of which the assignments are a part
+    changed    all containers may have to follow
+    tell       a Warning; `announce`: the same, of what is as it should be
+    budget_s   how long a start may wait for the others to leave
+    overlay    adds to a pod what others than the runtime know of it by now
+    cpus_now   the cpuset of a container's cgroup (pod, container id); None when it cannot be read
+    """
+
+    def __init__(
+        self,
+        allocator: Allocator,
+        ledger: Ledger,
+        reconciler: Reconciler,
+        present: Present,
+        changed: Callable[[], None],
+        tell: Tell,
+        budget_s: Callable[[], float],
+        log: Any,
+        overlay: Callable[[Pod], Pod] = lambda pod: pod,
+        announce: Tell = lambda pod, reason, message: None,
+        cpus_now: Callable[[Pod, str], CPUSet | None] = lambda pod, container_id: None,
+        faults: Faults | None = None,
+    ) -> None:
+        self.late = 0
+        """starts that did not wait to the end"""
+        self._allocator = allocator
+        self._ledger = ledger
+        self._reconciler = reconciler
+        self._present = present
+        self._changed = changed
+        self._tell = tell
+        self._announce = announce
+        self._budget_s = budget_s
+        self._log = log
+        self._overlay = overlay
+        self._cpus_now = cpus_now
+        self._faults = faults or Faults(log)
+        self._claimants: dict[str, Pod] = {}
+        """key → pod of which a DRA driver seems to have given CPUs to containers"""
+        self._told: set[tuple[str, str, str]] = set()
+        """(key of the pod, container, reason) of Events that were sent"""
+        self._given: set[str] = set()
+        self._waits: dict[str, int] = {}
+        """container → what its start waits for"""
+        self._arriving: list[tuple[str, str]] = []
+        """(key, container) for whom the pass under way makes room"""
+        self._over: set[str] = set()
+        """uids of pods that have ended as the API server says, while the runtime has yet to say so of a container"""
+
+    # -- the event path -----------------------------------------------------------------------------------------------
+
+    def give(self, pod: Pod, container: Container) -> str:
+        """See `session.own_cpus`. A bug here costs the container its own CPUs, not its share of the others'."""
+        if not may_wish(pod):
+            return ""
+        try:
+            return self._give_or_tell(pod, container)
+        except Refused:
+            raise
+        except Exception as error:  # noqa: BLE001  # see above; it is counted and told
+            self._faults.caught("cpus", error, pod)
+            return ""
+
+    def _give_or_tell(self, pod: Pod, container: Container) -> str:
+        policy, node = self._present.snapshot
+        if why := why_not_given(pod, policy, node):
+            if pinned_by_kubelet(pod, container.baseline, node):
+                return ""  # it has some, from kubelet
+            self._lacks(pod, container.name, why)
+            return ""
+        before = self._allocator.held
+        try:
+            holding = self._give(pod, container, policy, node)
+        except NotEnough as error:
+            if policy.cpuset.when_full == "reject":
+                raise Refused(error.refusal(container.name), Decision()) from None
+            self._lacks(pod, container.name, str(error), error.shortage)
+            return ""
+        if self._allocator.held is not before:
+            self._present.take()
+            self._given.add(container.id)
+        if holding is None or (why := self._why_lacking(pod, container.name)):
+            self._lacks(pod, container.name, self._why_lacking(pod, container.name))
+        return "" if holding is None else str(holding)
+
+    def _give(self, pod: Pod, container: Container, policy: Policy, node: NodeState) -> Any:
+        name, baseline = container.name, container.baseline
+        try:
+            return self._allocator.give(pod, name, baseline, node, policy.cpuset)
+        except NotEnough:
+            # Without the pod's spec nobody tells an init container, which has ended, from one that kubelet makes again.
+            ended = [e.name for e in self._ledger.containers_of(pod.id) if e.ended and e.name != name]
+            if pod.spec is not None or not ended:
+                raise
+            for other in ended:
+                self._allocator.spend(pod, other)
+            return self._allocator.give(pod, name, baseline, node, policy.cpuset)
+
+    def resized(self, pod: Pod, container: Container) -> str | None:
+        """See `session.own_cpus`."""
+        if not may_wish(pod):
+            return None
+        with self._faults.within("cpus", pod):
+            return self._resize(pod, container)
+        return None
+
+    def _resize(self, pod: Pod, container: Container) -> str | None:
+        policy, node = self._present.snapshot
+        if self._allocator.holding(pod, container.name) is None and why_not_given(pod, policy, node):
+            return None
+        before = self._allocator.held
+        changed = self._allocator.resize(pod, container.name, container.baseline, node, policy.cpuset)
+        if self._allocator.held is not before:
+            self._present.take()
+        holding = self._allocator.holding(pod, container.name)
+        if changed or (holding is not None and len(holding.all) < self._wants(pod, container)):
+            self._follow_later()
+        return str(holding or "") if self._allocator.held is not before else None
+
+    @staticmethod
+    def _wants(pod: Pod, container: Container) -> int:
+        return wanted_by(pod, container.name, container.baseline).cpus
+
+    def claimed(self, pod: Pod, name: str, cpus: CPUSet) -> None:
+        """See `session.own_cpus`."""
+        if not cpus:
+            return
+        if not may_have_claims(self._overlay(pod).spec):
+            self._disbelieve(pod, name, cpus)
+            return
+        self._claimants[pod.key] = pod
+        self._allocator.note_dra(pod.key, name, cpus)
+        if not may_have_claims(self._overlay(pod).spec):  # told meanwhile, maybe before there was anything to give back
+            self._give_back(pod)
+        self._follow()
+
+    def kubelet_says(self, pod: Pod, container: Container, cpus: str, *, new: bool) -> None:
+        """See `session.own_cpus`."""
+        present = self._present
+        if not present.kubelet.heard(pod, container, cpus, present.snapshot.node, new=new):
+            return
+        if new:
+            present.take()
+            self._given.add(container.id)
+        else:
+            self._follow()
+
+    def gave(self, pod: Pod, container_id: str) -> None:
+        """See `session.own_cpus`."""
+        if may_wish(pod):
+            entry = self._ledger.container(container_id)
+            if entry is not None and (holding := self._allocator.holding(pod, entry.name)) is not None:
+                self._say_given(pod, entry.name, str(holding.cpus))
+            if self._is_complete(pod) and self._allocator.drop_spent(pod):
+                self._follow_later()
+        if container_id in self._given:
+            self._given.discard(container_id)
+            self._waits[container_id] = self._reconciler.hurry()
+
+    def wait_until_clear(self, container_id: str) -> None:
+        """See `session.own_cpus`."""
+        number = self._waits.pop(container_id, None)
+        if number is not None and not self._reconciler.wait_done(number, self._budget_s()):
+            self.late += 1
+            self._log.warning("own_cpus_not_clear_yet", container=container_id)
+
+    # -- containers and pods that end ---------------------------------------------------------------------------------
+
+    def container_ended(self, pod: Pod, name: str) -> None:
+        """See `session.own_cpus`."""
+        spec = None if pod.spec is None else pod.spec.containers.get(name)
+        if spec is not None and spec.init:
+            self._allocator.spend(pod, name)
+        if pod.uid in self._over and self.pod_over(pod.uid):
+            self._changed()
+
+    def pod_came(self, pod: Pod) -> None:
+        """See `session.own_cpus`."""
+        if self._allocator.note_pod(pod):
+            self._follow_later()
+
+    def pod_changed(self, pod: Pod) -> None:
+        """The API server tells a pod otherwise than before: a scheduler's CPUs may have come or gone, or its spec have become known."""
+        if self._allocator.note_pod(pod) or (may_wish(pod) and self._allocator.lacking.get(pod.key)):
+            self._follow_later()
+
+    def pod_over(self, uid: str) -> bool:
+        """The API server says that a pod has ended, for good. What still runs of it keeps its CPUs until the runtime tells its end.
+
+        Whether the pod was known here.
+        """
+        self._over.add(uid)
+        known = False
+        for pod in [p for p in self._ledger.pods() if p.uid == uid]:
+            if all(entry.ended for entry in self._ledger.containers_of(pod.id)):
+                known = True
+                self._ledger.forget_pod(pod.id)
+                self.pod_went(pod)
+        if len(self._over) > MOST_REMEMBERED:
+            self._over = {p.uid for p in self._ledger.pods()} & self._over
+        return known
+
+    def is_over(self, pod: Pod) -> bool:
+        """Whether the API server has said that the pod has ended."""
+        return pod.uid in self._over
+
+    def pod_went(self, pod: Pod) -> None:
+        """See `session.own_cpus`."""
+        key = pod.key
+        if any(other.key == key for other in self._ledger.pods()):
+            return  # kubelet has made a second sandbox
+        self._over.discard(pod.uid)
+        freed = self._allocator.forget_pod(key)
+        self._claimants.pop(key, None)
+        self._told = {told for told in self._told.copy() if told[0] != key}
+        if self._present.kubelet.forget_pod(key) or freed:
+            self._follow_later()
+
+    def restore(self, found: Sequence[tuple[str, restore.Found]], pinned: Iterable[Found]) -> Mapping[str, str]:
+        """See `session.own_cpus`."""
+        self._given.clear()
+        self._waits.clear()
+        self._claimants.clear()
+        node = self._present.snapshot.node
+        self._present.kubelet.restore(pinned, node)
+        if any(one.is_lost for _, one in found):
+            found = [(i, one._replace(now=self._cpus_now(one.pod, i)) if one.alive else one) for i, one in found]
+        self._allocator.restore(restore.holdings((one for _, one in found), node))
+        for pod in {one.pod.key: one.pod for _, one in found}.values():
+            self._allocator.note_pod(pod)
+        self._present.take()
+        noted = {}
+        for container_id, one in found:
+            if one.alive and may_wish(one.pod):
+                noted[container_id] = str(self._allocator.holding(one.pod, one.name) or "")
+        return noted
+
+    # -- the reconcile thread -----------------------------------------------------------------------------------------
+
+    def before_pass(self) -> None:
+        """A pass over everything begins: reserve CPUs for those that run and lack some."""
+        snapshot, before = self._present.up_to_date(), self._allocator.held
+        wishing = [pod for pod in self._ledger.pods() if may_wish(pod)]
+        running = [
+            (pod, [e.container for e in self._ledger.containers_of(pod.id) if e.started and not e.ended])
+            for pod in wishing
+        ]
+        lacking = promote(running, snapshot, self._allocator)
+        for pod in wishing:
+            if self._ledger.pod(pod.id) is None:
+                self.pod_went(pod)  # meanwhile
+        for pod, containers in running if lacking else ():
+            for container in containers:
+                if (error := lacking.get((pod.key, container.name))) is not None:
+                    self._keeps_lacking(pod, container.name, error)
+        if self._allocator.held is not before:
+            self._present.take()
+        self._arriving = self._allocator.coming()
+
+    def after_pass(self) -> None:
+        """It has ended, so the others have left what was reserved before it."""
+        arrived = self._allocator.arrive(self._arriving)
+        self._arriving = []
+        if not arrived:
+            return
+        pods = {pod.key: pod for pod in self._ledger.pods()}
+        self._present.take()
+        for key, name, holding in arrived:
+            if (pod := pods.get(key)) is None:
+                continue
+            for entry in self._ledger.containers_of(pod.id):
+                if entry.name == name and not entry.ended:
+                    self._ledger.note_own(entry.id, str(holding))
+            self._log.info("exclusive_cpus", pod=f"{pod.namespace}/{pod.name}", container=name, cpus=str(holding.cpus))
+            self._say_given(pod, name, str(holding.cpus))
+            self._reconciler.trigger(pod.id)
+
+    def _keeps_lacking(self, pod: Pod, name: str, error: NotEnough) -> None:
+        has = self._allocator.holding(pod, name)
+        said = error.shortage if has is None else f"keeps {has.cpus}, though it wants {error}"
+        self._lacks(pod, name, str(error), said)
+
+    # -- what people are told -----------------------------------------------------------------------------------------
+
+    def _why_lacking(self, pod: Pod, name: str) -> str:
+        return self._allocator.lacking.get(pod.key, {}).get(name, "")
+
+    def _lacks(self, pod: Pod, name: str, why: str, said: str = "") -> None:
+        if (
+            self._allocator.lack(pod, name, why)
+            or self._present.snapshot.node.no_own_cpus.get(pod.key, {}).get(name, "") != why
+        ):
+            self._present.take()  # the reason is part of the decision
+        reason = LACKING if said else SHARES
+        if not why or not self._say_once(pod, name, reason):
+            return
+        self._tell(pod, reason, f"container {name} {said or f'shares CPUs: {why}'}")
+        self._log.warning("no_own_cpus", pod=f"{pod.namespace}/{pod.name}", container=name, error=why)
+
+    def _say_given(self, pod: Pod, name: str, cpus: str) -> None:
+        self._told -= {(pod.key, name, LACKING), (pod.key, name, SHARES)}
+        if self._say_once(pod, name, f"{GIVEN} {cpus}"):
+            self._announce(pod, GIVEN, f"container {name} has CPUs {cpus} for itself")
+
+    def _say_once(self, pod: Pod, name: str, what: str) -> bool:
+        if (pod.key, name, what) in self._told:
+            return False
+        if len(self._told) >= MOST_REMEMBERED:
+            self._told.clear()
+        self._told.add((pod.key, name, what))
+        return True
+
+    # -- DRA drivers' claims ------------------------------------------------------------------------------------------
+
+    def spec_told(self, uid: str, spec: PodSpec) -> None:
+        """The API server tells what is in a pod's spec, perhaps later than the runtime told of its containers. The pod's overlay has it
+        by then.
+        """
+        if may_have_claims(spec):
+            return
+        for pod in [p for p in self._claimants.copy().values() if p.uid == uid]:
+            if self._give_back(pod):
+                self._follow_later()
+
+    def _give_back(self, pod: Pod) -> bool:
+        """Whether a pod without resource claims had been believed to have CPUs by some."""
+        self._claimants.pop(pod.key, None)
+        noted = self._allocator.forget_dra(pod.key)
+        for name, cpus in noted.items():
+            self._disbelieve(pod, name, cpus)
+        return bool(noted)
+
+    def _disbelieve(self, pod: Pod, name: str, cpus: CPUSet) -> None:
+        if not self._say_once(pod, name, NO_CLAIM):
+            return
+        message = disbelief(name, cpus)
+        self._tell(pod, NO_CLAIM, message)
+        self._log.warning("dra_cpus_not_believed", pod=f"{pod.namespace}/{pod.name}", container=name, error=message)
+
+    # -- followers ----------------------------------------------------------------------------------------------------
+
+    def _is_complete(self, pod: Pod) -> bool:
+        """Whether all containers of the pod's spec have been created, so that none is to come that uses an init container's CPUs."""
+        if pod.spec is None:
+            return False
+        there = {entry.name for entry in self._ledger.containers_of(pod.id)}
+        return all(name in there for name, spec in pod.spec.containers.items() if not spec.init)
+
+    def _follow_later(self) -> None:
+        """Where pods come and go by the hundred, the share pools are reckoned once for many of them, and not on the event path."""
+        self._present.expire()
+        self._changed()
+
+    def _follow(self) -> None:
+        self._present.take()
+        self._changed()

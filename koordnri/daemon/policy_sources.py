@@ -1,0 +1,99 @@
+"""Where the policy's text comes from: a file, the runtime that launched us, a ConfigMap, or what was good before."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from koordnri.host.file_watch import FileWatch
+from koordnri.policy import load_data, load_policy, read_policy
+from koordnri.policy.standing import StandingPolicy
+from koordnri.state.files import LAST_GOOD, StateFile
+
+
+class PolicySources:
+    """Hands what it reads to the standing policy, which takes it or refuses it.
+
+    path      the policy file, None without one
+    changed   told, from another thread, that it is time to `look`
+    """
+
+    def __init__(
+        self, standing: StandingPolicy, path: Path | None, state_dir: Path, log: Any, changed: Callable[[], None]
+    ) -> None:
+        self._standing = standing
+        self._path = path
+        self._changed = changed
+        self._watch: FileWatch | None = None
+        self._seen: object = None
+        self._last_good = StateFile(state_dir, LAST_GOOD, dict[str, str])
+        self._log = log
+
+    def watch(self) -> None:
+        """From now on say when to look. Without inotify nobody says it."""
+        if self._path is not None:
+            try:
+                self._watch = FileWatch(self._path, self._changed)
+            except OSError as error:
+                self._log.warning("policy_file_not_watched", path=str(self._path), error=str(error))
+
+    def close(self) -> None:
+        """Say nothing any more."""
+        if self._watch is not None:
+            self._watch.close()
+
+    @property
+    def must_be_asked(self) -> bool:
+        """Whether there is a file and nobody says when it changes."""
+        return self._path is not None and (self._watch is None or not self._watch.watching)
+
+    def look(self) -> None:
+        """Read the policy file if it is another one than at the last look."""
+        path = self._path
+        if path is None:
+            return
+        if self._watch is not None:
+            self._watch.renew()
+        seen = _fingerprint(path)
+        if seen != self._seen:
+            self._seen = seen
+            self._standing.take(lambda: read_policy(path), str(path))
+
+    def take_runtime_config(self, text: str) -> None:
+        """The runtime launched us and passed its configuration file for us: that is the policy."""
+        source = "the runtime's plugin configuration"
+        self._standing.take(lambda: load_policy(text, source), source)
+
+    def take_configmap(self, data: Mapping[str, str] | None, source: str) -> None:
+        """A deleted ConfigMap (None) means the defaults, as upstream has it. What was taken is kept on disk."""
+        if data is None:
+            self._standing.take_defaults(f"there is no {source}")
+        elif not self._standing.take(lambda: load_data(data, source), source):
+            return
+        try:
+            self._last_good.save({} if data is None else dict(data))
+        except OSError as error:
+            self._log.error("state_not_saved", path=str(self._last_good.path), error=str(error))
+
+    def load_last_good(self) -> None:
+        """What was in force before, until the API server answers; it may be away for as long as the node is up."""
+        data, problem = self._last_good.load()
+        if problem:
+            self._log.warning("state_file_bad", error=problem)
+        if data:
+            source = f"the last good policy in {self._last_good.path}"
+            self._standing.take(lambda: load_data(data, source), source)
+
+
+def _fingerprint(path: Path) -> Any:
+    """Changes whenever the file (or the directory of a mounted ConfigMap, through its symlinks) is another one."""
+    try:
+        own = os.stat(path)
+        if not stat.S_ISDIR(own.st_mode):
+            return (own.st_ino, own.st_mtime_ns, own.st_size)
+        return [(str(n), s.st_ino, s.st_mtime_ns, s.st_size) for n in sorted(path.iterdir()) for s in (n.stat(),)]
+    except OSError as error:
+        return str(error)

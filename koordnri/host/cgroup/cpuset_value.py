@@ -1,0 +1,87 @@
+"""cpuset.cpus and cpuset.mems of v2, where set is not yet in effect: the kernel accepts a set outside of the parent's, and goes by the
+parent's. `cpuset.cpus.effective` has what the processes have; a wanted set counts once it reads back there too (cgroup-v2.rst).
+"""
+
+from __future__ import annotations
+
+import os
+
+from koordnri.host.cgroup.change import Change, Status
+from koordnri.host.cgroup.paths import ROOT_DIRECTORY
+from koordnri.host.cgroup.value import Failed, Knob, Tree
+from koordnri.model import CPUSet, fields
+
+_CPUSETS = (fields.CPU_CPUS, fields.CPU_MEMS)
+_EFFECTIVE = ".effective"
+
+
+def knob_of(tree: Tree, change: Change) -> Knob:
+    """The knob of a change, by its field."""
+    return CpusetKnob(tree, change) if tree.version == 2 and change.field in _CPUSETS else Knob(tree, change)
+
+
+class CpusetKnob(Knob):
+    """See the module. `narrowed` says what is not in effect, and by whose cpuset; "" when all is."""
+
+    __slots__ = ("narrowed",)
+
+    def __init__(self, tree: Tree, change: Change) -> None:
+        super().__init__(tree, change)
+        self.narrowed = ""
+
+    def look(self) -> None:
+        self.narrowed = ""
+        super().look()
+        if self.is_set:
+            self.narrowed = narrowed(self.tree, self.change, self.path)
+
+    @property
+    def done(self) -> bool:
+        return self.is_set and not self.narrowed
+
+    def judge(self) -> None:
+        super().judge()
+        if self.status is Status.DRIFTED_BACK and self.narrowed:
+            self.error = self.narrowed
+
+
+def narrowed(tree: Tree, change: Change, path: str) -> str:
+    """What is not in effect of a cpuset that is set in the file `path`, and by whose cpuset; "" when all is, or it cannot be told."""
+    if tree.version == 1 or change.field not in _CPUSETS or not change.value:
+        return ""
+    wanted, name = CPUSet.parse(change.value), os.path.basename(path) + _EFFECTIVE
+    effective = _cpus_of(tree, change.directory, name)
+    if effective is None or effective == wanted:
+        return ""
+    present = _cpus_of(tree, ROOT_DIRECTORY, name)
+    if present is not None:
+        if present <= wanted:
+            return ""  # all there are: no bound of its own, so its parent's is right
+        wanted &= present  # the others are offline
+    if wanted and effective == wanted:
+        return ""
+    what = f"{path}: {change.value} is set, but {effective or 'nothing'} is in effect"
+    if not wanted:
+        return f"{what}: none of them is online"
+    above, its = _narrowest_above(tree, change.directory, name, wanted)
+    return f"{what}: {above} above it has only {its}" if above else f"{what}: the rest is another cgroup's alone"
+
+
+def _narrowest_above(tree: Tree, directory: str, name: str, wanted: CPUSet) -> tuple[str, CPUSet]:
+    """The topmost cgroup above that has not all of these, and what it has: its own cpuset is the one that narrows."""
+    found = ("", CPUSet())
+    while directory := os.path.dirname(directory):
+        its = _cpus_of(tree, directory, name)
+        if its is not None:
+            if wanted <= its:
+                break
+            found = (directory, its)
+    return found
+
+
+def _cpus_of(tree: Tree, directory: str, name: str) -> CPUSet | None:
+    """None where the file is missing or makes no sense: then what is set has to do."""
+    try:
+        return CPUSet.parse(tree.text(tree.path(directory, name)).strip())
+    except (Failed, ValueError):
+        return None

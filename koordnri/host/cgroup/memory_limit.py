@@ -1,0 +1,69 @@
+"""Steps of memory.limit and memory.high: neither goes below what is in use."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from koordnri.host.cgroup.change import Status
+from koordnri.host.cgroup.in_use import InUse
+from koordnri.host.cgroup.nesting import LIMIT
+from koordnri.host.cgroup.step import Step
+from koordnri.host.cgroup.value import Failed, Knob
+from koordnri.model import fields
+
+_SWAP_LIMIT = "memory.memsw.limit_in_bytes"
+
+
+class MemoryLimit(Step):
+    """memory.limit and memory.high. Neither goes below what is in use, unless that is forced.
+
+    memory.high goes as low as it may at once, and stays refused until it is where it is to be: each further try brings it nearer.
+    """
+
+    def __init__(self, knob: Knob, in_use: InUse) -> None:
+        super().__init__(knob)
+        self._in_use = in_use
+
+    def _settle(self) -> None:
+        if not self.knobs[0].done and not self.knobs[0].change.force and not LIMIT.covers(self.wants, self.has):
+            self._shrink()
+        super()._settle()
+
+    def _shrink(self) -> None:
+        """Raises Failed when it cannot have the wanted value yet."""
+        knob = self.knobs[0]
+        least = self._in_use.least_for(self.field, self.directory)
+        if least is not None and least > self.wants:
+            self._in_use.reclaim(self.directory, least - self.wants)
+            least = self._in_use.least_for(self.field, self.directory)
+        if least is None or least <= self.wants:
+            return
+        error = f"{knob.path}: {self.field.name} not set to {self.wants}: {least} bytes are in use"
+        if self.field is fields.MEMORY_HIGH:
+            error += ", with a margin"
+            if not LIMIT.covers(least, self.has):
+                self._check_room(least)
+                self._set(least)
+                error += f"; set to {knob.now} for now"
+        raise Failed(Status.REFUSED, f"{error}; wait until it uses less, or force it")
+
+
+class V1MemoryLimit(MemoryLimit):
+    """memory.limit on v1, where the kernel refuses (EINVAL) to have it above the limit of memory and swap together.
+
+    The runtime sets both alike, which means no swap; alike they stay. A larger one is left alone.
+    """
+
+    def _set(self, value: int) -> None:
+        knob = self.knobs[0]
+        path = os.path.join(os.path.dirname(knob.path), _SWAP_LIMIT)
+        old, both = knob.now, None
+        # The file is missing where the kernel does not account swap.
+        with contextlib.suppress(Failed, ValueError):
+            both = None if knob.form is None else knob.form.parse(self.tree.text(path), "")
+        if both is not None and not LIMIT.covers(both, value):
+            self.tree.put(path, knob.spell(value), self.field)
+        knob.write(value)
+        if both is not None and both == old and not LIMIT.covers(value, both):
+            self.tree.put(path, knob.spell(value), self.field)

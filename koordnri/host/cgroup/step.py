@@ -1,0 +1,122 @@
+"""What is changed of one cgroup in one go: one field, or those that the kernel ties together.
+
+A step first narrows, where siblings share what their parent has: those that are to have less make room for those that are to have
+more. Then it widens (to what covers the value now and the one wanted), later settles (on the exact value). It minds the steps that got
+stuck: a child is not put beyond a parent that could not grow, nor a parent below a child that would not shrink.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from koordnri.host.cgroup.change import Status
+from koordnri.host.cgroup.nesting import LIMIT, PROTECTION, nesting
+from koordnri.host.cgroup.value import Failed, Knob, failed_by
+from koordnri.model import UNLIMITED
+
+
+class Step:
+    """One field by itself."""
+
+    def __init__(self, knob: Knob) -> None:
+        self.tree = knob.tree
+        self.knobs = [knob]
+        self.directory = knob.change.directory
+        self.field = knob.change.field
+        self.nesting = nesting(self.field, self.tree.version)
+        self._stuck: list[Step] = []
+
+    @property
+    def has(self) -> Any:
+        """The value now, as the nesting compares it; None when it could not be read."""
+        return self.knobs[0].now
+
+    @property
+    def wants(self) -> Any:
+        """The value wanted, as the nesting compares it."""
+        value = self.knobs[0].change.value
+        # 0 is no limit, too, as everywhere in the model.
+        return UNLIMITED if self.nesting is LIMIT and value <= 0 else value
+
+    def narrow(self, stuck: list[Step]) -> None:
+        """Before the first pass: give back what siblings may get. Only for what is shared; else there is nothing to give."""
+        self._attempt(self._narrow, stuck)
+
+    def widen(self, stuck: list[Step]) -> None:
+        """First pass: make room, if there is to be more."""
+        self._attempt(self._widen, stuck)
+
+    def settle(self, stuck: list[Step]) -> None:
+        """Second pass: the exact value, and the verdict."""
+        if all(knob.now is not None for knob in self.knobs):
+            self._attempt(self._settle, stuck)
+        for knob in self.knobs:
+            knob.conclude()
+
+    def _attempt(self, act: Callable[[], None], stuck: list[Step]) -> None:
+        self._stuck = stuck
+        try:
+            act()
+        except Exception as error:  # noqa: BLE001  # a bug in one step must not cost the others
+            failed = failed_by(error)
+            for knob in self.knobs:
+                try:
+                    knob.look()
+                except Exception as now:  # noqa: BLE001  # it may be gone by now, whatever the kernel said before
+                    knob.fail(failed_by(now))
+                    continue
+                if knob.done:
+                    knob.judge()
+                else:
+                    knob.fail(failed)
+            if self.has is not None:
+                stuck.append(self)
+
+    def _narrow(self) -> None:
+        if self.nesting is PROTECTION and self.has is not None and not PROTECTION.covers(self.wants, self.has):
+            self._settle()
+
+    def _widen(self) -> None:
+        if self.nesting is None or self.has is None:  # None: gone since it was to be narrowed
+            return
+        if not self.nesting.covers(self.has, self.wants):
+            room = self.nesting.join(self.has, self.wants)
+            self._check_room(room)
+            self._set(room)
+
+    def _settle(self) -> None:
+        knob = self.knobs[0]
+        if not knob.is_set:
+            self._check_room(self.wants)
+            self._set(self.wants)
+        elif not knob.done:
+            knob.look()  # it was not in effect; what stands above it may have been widened since
+        self._judge()
+
+    def _set(self, value: Any) -> None:
+        self.knobs[0].write(value)
+
+    def _judge(self) -> None:
+        for knob in self.knobs:
+            knob.judge()
+        if any(knob.status is Status.DRIFTED_BACK for knob in self.knobs):
+            self._stuck.append(self)
+
+    def _check_room(self, value: Any) -> None:
+        """Raises Failed when the value does not go with a relative that is stuck. v1 would refuse most of it, v2 nothing."""
+        for other in self._stuck:
+            if other.field is not self.field or self.nesting is None or other.has is None:
+                continue
+            if self.directory.startswith(f"{other.directory}/"):
+                fits, where = self.nesting.fits(value, other.has), "above"
+            elif other.directory.startswith(f"{self.directory}/"):
+                fits, where = self.nesting.fits(other.has, value), "below"
+            else:
+                continue
+            if not fits:
+                raise Failed(
+                    Status.REFUSED,
+                    f"{self.knobs[0].path}: {self.field.name} not set to {value}: "
+                    f"{other.directory} {where} could not be changed and keeps {other.has}",
+                )

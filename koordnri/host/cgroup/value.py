@@ -1,0 +1,260 @@
+"""One control file of one cgroup: its path, its value as last read, and what went wrong with it.
+
+All that the kernel may answer is turned into a `Failed` here: whether cgroup or file are missing, or it refuses, and then what that means.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from koordnri.host.cgroup.change import Change, Outcome, Status
+from koordnri.host.cgroup.files import CgroupFiles
+from koordnri.host.cgroup.paths import ROOT_DIRECTORY
+from koordnri.host.cgroup.spelling import Form, form
+from koordnri.model import Field, fields
+
+_ROOT = "sys/fs/cgroup"
+_MEANING = {
+    (
+        fields.CPU_QUOTA,
+        errno.EINVAL,
+    ): "more than its parent may use, less than a cgroup below may, less than 1000 µs or than cpu.burst",
+    (
+        fields.CPU_PERIOD,
+        errno.EINVAL,
+    ): "not within 1000..1000000 µs, or quota and period together are more than the parent's",
+    (fields.CPU_BURST, errno.EINVAL): "more than the quota",
+    (fields.CPU_CPUS, errno.EACCES): "its parent has not all of these CPUs",
+    (fields.CPU_CPUS, errno.EBUSY): "a cgroup below still has CPUs that would be taken away",
+    (fields.CPU_CPUS, errno.EINVAL): "not online, or of an exclusive cpuset",
+    (fields.CPU_CPUS, errno.ERANGE): "there are not so many CPUs",
+    (fields.CPU_CPUS, errno.ENOSPC): "processes run in it and would be left without a CPU",
+    (fields.CPU_MEMS, errno.EACCES): "its parent has not all of these memory nodes",
+    (fields.CPU_MEMS, errno.EBUSY): "a cgroup below still has memory nodes that would be taken away",
+    (fields.MEMORY_LIMIT, errno.EBUSY): "more is in use and cannot be reclaimed",
+    (fields.IO_MAX, errno.ENODEV): "there is no such disk",
+    (fields.IO_WEIGHT, errno.ENODEV): "there is no such disk",
+    (fields.IO_WEIGHT, errno.EOPNOTSUPP): "the disk has no cost control (io.cost.qos of the root) and no scheduler bfq",
+    **{
+        (field, errno.ENODEV): "there is no such disk"
+        for field in (
+            fields.IO_LATENCY,
+            fields.IO_READ_BPS,
+            fields.IO_WRITE_BPS,
+            fields.IO_READ_IOPS,
+            fields.IO_WRITE_IOPS,
+            fields.IO_COST_WEIGHT,
+            fields.IO_COST_QOS,
+            fields.IO_COST_MODEL,
+        )
+    },
+}
+"""What the kernel means by its error, where that is not plain"""
+
+
+class Failed(Exception):
+    """A look or a write that came to nothing. Caught within the writer; callers see status and error in an Outcome."""
+
+    def __init__(self, status: Status, error: str) -> None:
+        super().__init__(error)
+        self.status = status
+        self.error = error
+
+
+def failed_by(error: Exception) -> Failed:
+    """What an exception comes to: of one that nobody foresaw, a fault of ours that costs this file and no other."""
+    if isinstance(error, Failed):
+        return error
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    where = "" if frame is None else f" ({os.path.basename(frame.tb_frame.f_code.co_filename)}:{frame.tb_lineno})"
+    return Failed(Status.FAULT, f"bug in koordnri: {type(error).__name__}: {error}{where}")
+
+
+@lru_cache(4096)
+def _is_below(directory: str) -> bool:
+    return bool(directory) and directory[0] != "/" and "\0" not in directory and ".." not in directory.split("/")
+
+
+class Tree:
+    """The cgroups below `root`/sys/fs/cgroup, of version 1 or 2."""
+
+    def __init__(self, root: Path, version: int, files: CgroupFiles) -> None:
+        self.version = version
+        self.files = files
+        top = str(root / _ROOT)
+        self._tops = {"": f"{top}/"}
+        if version == 1:
+            self._tops |= {controller: f"{top}/{controller}/" for controller in ("cpu", "cpuset", "memory", "blkio")}
+            # Most distributions link cpu to the hierarchy of both; the link is not everywhere.
+            if not files.exists(f"{top}/cpu") and files.exists(f"{top}/cpu,cpuacct"):
+                self._tops["cpu"] = f"{top}/cpu,cpuacct/"
+
+    def path(self, directory: str, file: str) -> str:
+        """Full path of a file as `spelling` names it. Raises Failed for a directory that is not below the cgroup root."""
+        # Whoever made the path has looked for this, too. But one slip here would write outside of the cgroups, as root.
+        if not _is_below(directory):
+            problem = f'expected a path below the cgroup root without "..", got {directory[:120]!r}'
+            raise Failed(Status.REFUSED, f"cgroup: {problem}")
+        where = "" if directory == ROOT_DIRECTORY else f"{directory}/"
+        if self.version == 2:
+            return f"{self._tops['']}{where}{file}"
+        controller, _, name = file.partition("/")
+        return f"{self._tops[controller]}{where}{name}"
+
+    def home(self, directory: str) -> str:
+        """Full path of a cgroup, on v1 in the hierarchy of cpu. Raises Failed as `path` does."""
+        return os.path.dirname(self.path(directory, "cpu/" if self.version == 1 else ""))
+
+    def has(self, directory: str) -> bool:
+        """Whether there is such a cgroup. Raises Failed as `path` does."""
+        return self.files.exists(self.home(directory))
+
+    def text(self, path: str) -> str:
+        """What the file says. Raises Failed."""
+        try:
+            return self.files.read(path)
+        except OSError as error:
+            raise self._failed(path, "cannot be read", error, None) from None
+
+    def put(self, path: str, text: str, field: Field) -> None:
+        """Write once. Raises Failed."""
+        try:
+            self.files.write(path, text)
+        except OSError as error:
+            raise self._failed(path, f"the kernel refuses {text!r}", error, field) from None
+
+    def _failed(self, path: str, what: str, error: OSError, field: Field | None) -> Failed:
+        number = error.errno or 0
+        # ENODEV is said by a file whose cgroup was removed after it had been opened, but of io.max's disk, too.
+        if number in (errno.ENOENT, errno.ENOTDIR, errno.ENODEV):
+            directory = os.path.dirname(path)
+            if not self.files.exists(directory):
+                return Failed(Status.GONE, f"{directory}: no such cgroup")
+            if number != errno.ENODEV:
+                return Failed(Status.UNSUPPORTED, f"{path}: no such file: kernel or controllers do not offer it")
+        meaning = _MEANING.get((field, number)) if field is not None else None
+        text = f"{path}: {what}: {error.strerror} ({errno.errorcode.get(number, number)})"
+        if meaning is not None:
+            text += f": {meaning}"
+        return Failed(Status.UNSUPPORTED if number == errno.EOPNOTSUPP else Status.REFUSED, text)
+
+
+class Knob:
+    """A field of a cgroup, and what is wanted of it. `now` is the value as last read, None when it could not be read."""
+
+    __slots__ = ("before", "change", "error", "form", "now", "path", "status", "text", "tree")
+
+    def __init__(self, tree: Tree, change: Change) -> None:
+        self.tree = tree
+        self.change = change
+        self.path = ""
+        self.form: Form | None = None
+        self.text = ""
+        self.now: Any = None
+        self.before: Any = None
+        self.status: Status | None = None
+        self.error = ""
+
+    def look(self) -> None:
+        """Read the value. Raises Failed."""
+        self.now = None
+        change, tree = self.change, self.tree
+        found = self.form = self._known_form()
+        for i, name in enumerate(found.files):
+            self.path = tree.path(change.directory, name)
+            try:
+                self.text = tree.text(self.path)
+                break
+            except Failed as failed:
+                if failed.status is not Status.UNSUPPORTED or i + 1 == len(found.files):
+                    raise
+        try:
+            self.now = found.parse(self.text, change.key)
+        except ValueError as error:
+            raise Failed(Status.REFUSED, f"{self.path}: {error}") from None
+
+    def compare(self) -> None:
+        """Read, and give the verdict at once when nothing is to be written, or nothing can."""
+        try:
+            self.look()
+            self.before = self.now
+            if self.done:
+                self.status = Status.SAME
+            else:
+                self.spell(self.change.value)
+        except Exception as error:  # noqa: BLE001  # whatever one file brings about must not cost the others
+            self.fail(failed_by(error))
+
+    @property
+    def done(self) -> bool:
+        """Whether what is wanted is in effect, as of the last look: for most fields, that the file has it."""
+        return self.is_set
+
+    @property
+    def is_set(self) -> bool:
+        """Whether the file has the value that is wanted, as of the last look."""
+        return self.form is not None and self.form.same(self.change.value, self.now)
+
+    def spell(self, value: Any) -> str:
+        """The text of a value. Raises Failed for one that no kernel takes."""
+        try:
+            return self._known_form().spell(value, self.change.key, self.text)
+        except (TypeError, ValueError) as error:
+            raise Failed(Status.REFUSED, f"{self.path}: {self.change.field.name}: {error}") from None
+
+    def put(self, value: Any) -> None:
+        """Write without looking. Raises Failed."""
+        self.tree.put(self.path, self.spell(value), self.change.field)
+
+    def write(self, value: Any) -> None:
+        """Write, and read back. Raises Failed."""
+        self.put(value)
+        self.look()
+
+    def judge(self) -> None:
+        """The verdict after everything was written: what the last look says, not what the kernel answered.
+
+        Raises Failed when there is nothing to be seen (any more).
+        """
+        if self.now is None:
+            self.look()
+        if self.done:
+            had_it = self.form is not None and self.form.same(self.change.value, self.before)
+            self.status = Status.SAME if had_it else Status.WRITTEN
+            self.error = ""
+        else:
+            wanted = self.change.value
+            self.status = Status.DRIFTED_BACK
+            self.error = f"{self.path}: expected {wanted!r} to read back after it was written, got {self.now!r}"
+
+    def fail(self, failed: Failed) -> None:
+        """The verdict, for now, when something went wrong."""
+        self.status, self.error = failed.status, failed.error
+
+    def conclude(self) -> None:
+        """A verdict, where nothing has given one: the value was lost from sight on the way."""
+        if self.status is None:
+            try:
+                self.judge()
+            except Failed as failed:
+                self.fail(failed)
+
+    def outcome(self) -> Outcome:
+        """For the caller. Without a verdict, it is a fault of ours."""
+        status, error = self.status, self.error
+        if status is None:
+            status, error = Status.FAULT, f"{self.path or self.change.directory}: bug in koordnri: no verdict"
+        return Outcome(self.change, status, self.before, self.now, error)
+
+    def _known_form(self) -> Form:
+        """Raises Failed where cgroups of this version have no file for the field."""
+        version, field = self.tree.version, self.change.field
+        if (found := form(field, version)) is None:
+            raise Failed(Status.UNSUPPORTED, f"cgroup v{version} has no file for {field.name}")
+        return found

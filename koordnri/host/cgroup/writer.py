@@ -1,0 +1,158 @@
+"""Writes decided values into cgroups so that at no instant a child exceeds its parent, and reads back what it wrote.
+
+    outcomes = Writer(Path("/"), 2).apply([class_changes, pod_changes, container_changes])
+
+Two passes (koordlet.md 1.7): from the top down each cgroup that has others below it only grows, to what covers old and new value; then
+from the bottom up each gets the exact value. So growth comes to the parent first and shrinking to the child first, also when some grow
+and some shrink. Of what siblings share (memory.min and low), those that shrink come first of all, so that their sum never exceeds
+what the parent has either. Where one could not be changed, what would then lie outside of it is refused rather than written.
+
+A container's cgroup may have a level below it that has the processes (`inner`): a change of the one is a change of both, and its
+outcome is that of both.
+
+Belongs here: the order, the files, and what the kernel says. Does not belong here: which values, when, how often, what of a failure.
+Everything is read before anything is written, and what is equal is left alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from koordnri.host.cgroup.change import Change, Outcome, Reading, Status
+from koordnri.host.cgroup.cpuset_value import knob_of, narrowed
+from koordnri.host.cgroup.files import CgroupFiles
+from koordnri.host.cgroup.in_use import InUse, usage_bytes
+from koordnri.host.cgroup.inner import InnerDirectories, outcome_of
+from koordnri.host.cgroup.spelling import form
+from koordnri.host.cgroup.step import Step
+from koordnri.host.cgroup.steps import steps_of
+from koordnri.host.cgroup.value import Failed, Knob, Tree, failed_by
+from koordnri.model import Field
+
+
+class Writer:
+    """Reads and writes the cgroups below `root`/sys/fs/cgroup. Keeps nothing between calls but how much it had reclaimed; one thread
+    at a time.
+
+    version   1 or 2, as `read_version` found it
+    files     the edge to the kernel; a test's refusing kernel goes here
+    """
+
+    def __init__(self, root: Path, version: int, files: CgroupFiles | None = None) -> None:
+        self._tree = Tree(root, version, files or CgroupFiles())
+        self._in_use = InUse(self._tree)
+        self._inner = InnerDirectories(self._tree)
+
+    def read(self, directory: str, field: Field, key: str = "") -> Reading:
+        """What a cgroup has of a field, on the level that has the processes. Nothing that is found raises."""
+        if inner := self._inner.of(directory):
+            found = self._read(inner, field, key)
+            if found.status is Status.SAME:
+                return found
+        return self._read(directory, field, key)
+
+    def _read(self, directory: str, field: Field, key: str) -> Reading:
+        knob = Knob(self._tree, Change(directory, field, key, None))
+        try:
+            knob.look()
+        except Exception as error:  # noqa: BLE001  # who only looks has nothing to lose
+            failed = failed_by(error)
+            return Reading(None, failed.status, failed.error)
+        return Reading(knob.now)
+
+    def holds(self, change: Change) -> bool:
+        """Whether what is wanted is there; a fraction of `apply`'s cost. False also when that cannot be told: `apply` says why."""
+        if not self._holds(change):
+            return False
+        inner = self._inner.of(change.directory)
+        # Where the inner level has no such file, the outer one is all there is.
+        return not inner or self._holds(change._replace(directory=inner), offered=False)
+
+    def _holds(self, change: Change, offered: bool = True) -> bool:
+        """offered   whether the file must be there"""
+        found, tree = form(change.field, self._tree.version), self._tree
+        if found is None:
+            return False
+        try:
+            for name in found.files:
+                with contextlib.suppress(FileNotFoundError):
+                    path = tree.path(change.directory, name)
+                    same = found.same(change.value, found.parse(tree.files.read(path), change.key))
+                    return bool(same) and not narrowed(tree, change, path)
+            return not offered
+        except (OSError, Failed, TypeError, ValueError):
+            pass
+        return False
+
+    def places(self, change: Change) -> list[tuple[str, str]]:
+        """(directory in full, name) of the files that a change is about, on both levels of a container that has two. Of a field that is
+        spelled in several files, all of them, though only the first that exists counts.
+        """
+        found = form(change.field, self._tree.version)
+        names = found.files if found is not None else ()
+        inner = self._inner.of(change.directory)
+        try:
+            paths = [self._tree.path(d, name) for d in (change.directory, inner) if d for name in names]
+        except Failed:
+            return []
+        return [os.path.split(path) for path in paths]
+
+    def home(self, directory: str) -> str:
+        """The directory in full by which `has` tells whether there is such a cgroup; "" for one that is not below the cgroup root."""
+        try:
+            return self._tree.home(directory)
+        except Failed:
+            return ""
+
+    def has(self, directory: str) -> bool:
+        """Whether there is such a cgroup."""
+        try:
+            return self._tree.has(directory)
+        except Failed:
+            return False
+
+    def usage_bytes(self, directory: str) -> int | None:
+        """Memory in use by a cgroup and those below it; None when that cannot be told."""
+        return usage_bytes(self._tree, directory)
+
+    def apply(self, levels: Sequence[Sequence[Change]]) -> list[Outcome]:
+        """Bring about all changes; the outcomes are in the order in which the changes were given.
+
+        levels   from the top of the tree downwards: a cgroup's level is below that of every cgroup above it (`by_level` sorts so)
+
+        Raises ValueError when two changes are of the same field of the same cgroup. Nothing that is found or refused raises.
+        """
+        seen: set[tuple[str, Field, str]] = set()
+        for level in levels:
+            for change in level:
+                target = change[:3]
+                if target in seen:
+                    name = change.field.named(change.key)
+                    raise ValueError(f"{change.directory}: expected one change of {name}, got two")
+                seen.add(target)
+        pairs: list[tuple[Knob, Knob | None]] = []
+        steps: list[list[Step]] = []
+        for level in levels:
+            outer = [knob_of(self._tree, change) for change in level]
+            for knob in outer:
+                knob.compare()
+            inner = [self._inner.knob(change) for change in level]
+            pairs += zip(outer, inner, strict=True)
+            steps.append(steps_of(self._tree, outer, self._in_use))
+            if below := [knob for knob in inner if knob is not None]:
+                steps.append(steps_of(self._tree, below, self._in_use))
+        stuck: list[Step] = []
+        for level_steps in reversed(steps):
+            for step in level_steps:
+                step.narrow(stuck)
+        # Nothing of ours lies below the last level, so it needs no room first.
+        for level_steps in steps[:-1]:
+            for step in level_steps:
+                step.widen(stuck)
+        for level_steps in reversed(steps):
+            for step in level_steps:
+                step.settle(stuck)
+        return [outcome_of(outer, inner) for outer, inner in pairs]

@@ -1,0 +1,142 @@
+"""Resctrl groups: which one a container belongs to, what it is called, what the pod's annotation asks of it.
+
+This is the one place that chooses. The rdt hook sets what it chooses, and the groups that the reconciler makes are the same ones.
+Source: koordlet.md 6.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from koordnri.model.annotations import RESCTRL_KEY
+from koordnri.model.errors import AnnotationError
+from koordnri.model.node import Resctrl
+from koordnri.model.pod import Pod
+from koordnri.model.qos import QoSClass
+from koordnri.model.resctrl_spec import RESCTRL
+from koordnri.model.schemata import Cache, Range, Wish
+from koordnri.policy import Policy
+
+HOOK = "rdt"
+CLASS_GROUPS = ("LSR", "LS", "BE")
+POD_PREFIX = "koordlet-"
+"""Koordlet's, so that a node which changes over keeps its groups."""
+NO_RESCTRL = "the node has no resctrl"
+_MOST_CHARACTERS = 200
+_GROUP = {QoSClass.LSE: "LSR", QoSClass.LSR: "LSR", QoSClass.LS: "LS", QoSClass.BE: "BE"}
+_DISABLED = {group: f"resource-qos-config.{group.lower()}Class.resctrlQOS is not enabled" for group in CLASS_GROUPS}
+
+
+class Choice(NamedTuple):
+    """The group of a pod's containers; "" is the root's, where everything is that nobody moved."""
+
+    group: str
+    reason: str
+
+
+def choose(pod: Pod, policy: Policy, resctrl: Resctrl | None) -> Choice:
+    """The group that a pod's containers belong to, and why. Raises AnnotationError.
+
+    A pod's own group that could not be made leaves its containers in the group of their class.
+    """
+    if RESCTRL_KEY not in pod.annotations:
+        return choose_class(pod, policy, resctrl)
+    RESCTRL.of(pod)
+    if resctrl is None:
+        return Choice("", NO_RESCTRL)
+    pod_wish(pod, resctrl)
+    group = pod_group(pod)
+    problem = resctrl.why_not(group) if group else f"uid {pod.uid[:60]!r} cannot name a directory"
+    if not problem:
+        return Choice(group, "resctrl group of the pod")
+    return choose_class(pod, policy, resctrl, f"no resctrl group of the pod's own: {problem}; ")
+
+
+def choose_class(pod: Pod, policy: Policy, resctrl: Resctrl | None, why: str = "") -> Choice:
+    """The group of the pod's class. `why`: said first, of a pod that was to have a group of its own."""
+    qos = pod.qos_or_default
+    group = _GROUP.get(qos, "")
+    if not group:
+        return Choice("", f"{why}SYSTEM pods stay in the root group")
+    wanted = policy.qos.of(qos)
+    if wanted is None or not wanted.resctrl.enable:
+        return Choice("", why + _DISABLED[group])
+    if resctrl is None:
+        return Choice("", NO_RESCTRL)
+    if problem := resctrl.why_not(group):
+        return Choice("", f"{why}resctrl group {group} could not be made: {problem}")
+    return Choice(group, f"{why}resctrl group of the class")
+
+
+def has_own_group(pod: Pod, resctrl: Resctrl | None) -> bool:
+    """Whether the pod's own group is there."""
+    return resctrl is not None and pod_group(pod) in resctrl.groups
+
+
+def pod_wish(pod: Pod, resctrl: Resctrl) -> Wish | None:
+    """What the pod's annotation asks for; None when it has none. Raises AnnotationError, also for a cache that the node lacks."""
+    spec = RESCTRL.of(pod)
+    if spec is None:
+        return None
+    wish = spec.wish
+    for part, ids, at in (
+        ("llc", _ids(resctrl, "L3") or _ids(resctrl, "L2"), wish.llc_at),
+        ("l2", _ids(resctrl, "L2"), wish.l2_at),
+        ("mb", () if resctrl.bandwidth is None else resctrl.bandwidth.ids, wish.mb_at),
+    ):
+        unknown = [] if not ids else [(i, cache_id) for i, cache_id in enumerate(at) if cache_id not in ids]
+        for i, cache_id in unknown:
+            where = f"$.{part}.schemataPerCache[{i}].cacheID"
+            known = ", ".join(map(str, ids))
+            raise AnnotationError(RESCTRL_KEY, f"expected a cache of the node ({known}) at {where}, got {cache_id}")
+    return wish
+
+
+def class_wish(group: str, policy: Policy) -> Wish | None:
+    """What a class's group is to have; None when the class is not enabled."""
+    class_qos = policy.qos.of(group)
+    if class_qos is None or not class_qos.resctrl.enable:
+        return None
+    asked = class_qos.resctrl
+    return Wish(
+        llc=_unless_all(asked.cat_range_start_percent, asked.cat_range_end_percent),
+        l2=_unless_all(asked.l2_range_start_percent, asked.l2_range_end_percent),
+        mb=asked.mba_percent if 0 < asked.mba_percent < 100 else None,
+    )
+
+
+def _unless_all(start: int, end: int) -> Range | None:
+    return None if (start, end) == (0, 100) else (start, end)
+
+
+def class_of(pod: Pod) -> str:
+    """The class group that a pod's use counts for; "" for SYSTEM."""
+    return _GROUP.get(pod.qos_or_default, "")
+
+
+def pod_group(pod: Pod) -> str:
+    """Name of the pod's own group; "" when its uid cannot name a directory."""
+    uid = pod.uid
+    sound = uid.isascii() and uid.replace("-", "").isalnum() and len(uid) <= _MOST_CHARACTERS
+    return POD_PREFIX + uid if sound else ""
+
+
+def is_ours(group: str) -> bool:
+    """Whether a group is of those that koordnri makes, by its name. No other group is ever touched."""
+    return group in CLASS_GROUPS or group.startswith(POD_PREFIX)
+
+
+def caches_of(resctrl: Resctrl) -> tuple[Cache, ...]:
+    """What is handed out by ways; of a node that is only described, its L3."""
+    if resctrl.caches or not resctrl.cbm_mask:
+        return resctrl.caches
+    return (Cache("L3", resctrl.cbm_mask, resctrl.cache_ids),)
+
+
+def _ids(resctrl: Resctrl, level: str) -> tuple[int, ...]:
+    return next((cache.ids for cache in caches_of(resctrl) if cache.level == level), ())
+
+
+def left_alone(pod: Pod, policy: Policy, released: frozenset[str]) -> bool:
+    """Whether nobody has a say in this pod, as the chain has it."""
+    return pod.namespace in policy.namespaces_left_alone or "*" in released or pod.id in released

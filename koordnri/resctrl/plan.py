@@ -1,0 +1,78 @@
+"""Which resctrl groups there should be, and with which schemata: from the pods, the policy and the node. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from koordnri.model import NodeState, Pod
+from koordnri.model.errors import AnnotationError
+from koordnri.model.node import Resctrl
+from koordnri.model.resctrl_spec import RESCTRL
+from koordnri.model.schemata import Schemata, Wish, schemata
+from koordnri.policy import Policy
+from koordnri.resctrl.choice import (
+    CLASS_GROUPS,
+    HOOK,
+    caches_of,
+    class_of,
+    class_wish,
+    left_alone,
+    pod_group,
+    pod_wish,
+)
+
+
+class Wanted(NamedTuple):
+    """One group that there should be."""
+
+    schemata: Schemata
+    qos: str
+    """the class group that its use counts for; "" for none"""
+    pod: Pod | None
+    """whose it is; None for a class"""
+
+
+class Plan(NamedTuple):
+    """What there should be of koordnri's own groups."""
+
+    on: bool
+    """False: nothing of ours is to be left"""
+    groups: dict[str, Wanted]
+    """in the order in which they are made: when there are too few classes for all, the last ones go without"""
+    kept: frozenset[str]
+    """groups of pods whose annotation cannot be used: neither made nor removed"""
+    pods: frozenset[str]
+    """names of the groups that pods of the node would have: others belong to pods that are gone"""
+
+
+def plan(pods: Iterable[Pod], policy: Policy, node: NodeState) -> Plan:
+    """The groups of the enabled classes, then those of the pods with an annotation. `pods`: all of the node."""
+    resctrl, released = node.resctrl, node.released
+    if resctrl is None or policy.hook_mode(HOOK) != "enforce" or "*" in released:
+        return Plan(False, {}, frozenset(), frozenset())
+    groups: dict[str, Wanted] = {}
+    for group in CLASS_GROUPS:
+        wish = class_wish(group, policy)
+        if wish is not None:
+            groups[group] = Wanted(_schemata(wish, resctrl, policy), group, None)
+    kept, named = set(), set()
+    for pod in pods:
+        group = pod_group(pod)
+        if not group:
+            continue
+        named.add(group)
+        if RESCTRL.key not in pod.annotations or left_alone(pod, policy, released):
+            continue
+        try:
+            wish = pod_wish(pod, resctrl)
+        except AnnotationError:  # told by the hook, container by container
+            kept.add(group)
+            continue
+        if wish is not None:
+            groups[group] = Wanted(_schemata(wish, resctrl, policy), class_of(pod), pod)
+    return Plan(True, groups, frozenset(kept), frozenset(named))
+
+
+def _schemata(wish: Wish, resctrl: Resctrl, policy: Policy) -> Schemata:
+    return schemata(wish, caches_of(resctrl), resctrl.bandwidth, policy.rdt.memory_bandwidth_mbps)

@@ -1,0 +1,85 @@
+"""What a pass does about shares of cache and memory bandwidth: the groups before anything is decided, the threads after it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from koordnri.model import NodeState, Pod
+from koordnri.policy import Policy
+from koordnri.resctrl.groups import ResctrlGroups
+from koordnri.resctrl.monitors import ResctrlMonitors
+from koordnri.resctrl.plan import plan
+from koordnri.resctrl.threads import ResctrlThreads
+from koordnri.state.world import World
+
+TellPod = Callable[[Pod, str, str], None]
+"""pod, reason (one CamelCase word), message"""
+
+
+class CacheShares:
+    """Used by the reconcile thread.
+
+    complete   whether the runtime has told all pods: before that, no group is taken for that of a pod that is gone
+    retake     which groups could not be made has changed, and decisions are to know it
+    """
+
+    def __init__(
+        self,
+        groups: ResctrlGroups,
+        threads: ResctrlThreads,
+        monitors: ResctrlMonitors,
+        complete: Callable[[], bool],
+        retake: Callable[[], None],
+        log: Any,
+        tell_pod: TellPod,
+    ) -> None:
+        self._groups = groups
+        self._threads = threads
+        self._monitors = monitors
+        self._complete = complete
+        self._retake = retake
+        self._log = log
+        self._tell_pod = tell_pod
+        self._errors: frozenset[str] = frozenset()
+        self._told = ""
+        """why no group can be made and no thread moved, as it was logged"""
+
+    def groups(self, pods: Iterable[Pod], world: Callable[[], World]) -> None:
+        """Make, correct and remove groups; `pods` are all of the node."""
+        policy, node = world().snapshot
+        fixed = self._groups.fixed()
+        self._tell_fixed(fixed, pods, policy, node)
+        if fixed:
+            return  # groups that no thread can be put into would only be told of as failures
+        refused = self._groups.refused
+        for group, what, error, pod in self._groups.reconcile(pods, policy, node, complete=self._complete()):
+            if what == "note" or not error:
+                self._log.info("resctrl_group", group=group, what=what, note=error)
+                continue
+            self._log.warning("resctrl_refused", group=group, what=what, error=error)
+            if pod is not None:
+                self._tell_pod(pod, "QoSNotApplied", f"resctrl group {group}: {error}")
+        if self._groups.refused != refused:
+            self._retake()
+
+    def _tell_fixed(self, fixed: str, pods: Iterable[Pod], policy: Policy, node: NodeState) -> None:
+        """Once per reason, and only where somebody wants a group."""
+        if node.resctrl is None:
+            return
+        if node.resctrl.fixed != fixed:
+            self._retake()
+        if fixed and fixed != self._told and plan(pods, policy, node).groups:
+            self._told = fixed
+            self._log.warning("resctrl_fixed", error=fixed)
+
+    def threads(self, places: Mapping[str, str], cgroup_version: int, *, sweep: bool) -> None:
+        """Bring the threads of containers (cgroup → group) to where they belong."""
+        if self._groups.fixed():
+            return
+        settled = self._threads.settle(places, cgroup_version)
+        for error in set(settled.errors) - self._errors:
+            self._log.warning("resctrl_threads", error=error)
+        self._errors = frozenset(settled.errors)
+        if sweep:
+            self._monitors.read()

@@ -1,0 +1,140 @@
+"""Who is in which resctrl group: threads that run are moved, and a container's first one is placed before it runs.
+
+How it is wired:
+
+    reconcile thread, in each pass, after deciding:
+        threads.settle({cgroup of each container: decision.value(RDT_CLOSID) or ""}, node.cgroup_version)
+        leaving out those whose decision has RDT_CLOSID in `undecided`
+    event thread, at StartContainer, before the answer:
+        threads.place(pid, the value of rdt.closid that the ledger has of the container)
+"""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from koordnri.host.resctrl_groups import ROOT_GROUP, Refused, ResctrlTree
+from koordnri.resctrl.choice import is_ours
+from koordnri.resctrl.groups import MOST_PASSES, ResctrlGroups
+
+
+class Settled(NamedTuple):
+    """What came of bringing threads into their groups."""
+
+    moved: int
+    left: int
+    """threads that were still elsewhere at the last look"""
+    errors: tuple[str, ...]
+
+
+class ResctrlThreads:
+    """See the module. `place` is for the event thread, all else for the reconcile thread."""
+
+    def __init__(
+        self, tree: ResctrlTree, groups: ResctrlGroups, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._tree = tree
+        self._groups = groups
+        self._stats = groups.stats
+        self._monotonic = monotonic
+
+    def place(self, pid: int, group: str, patience_s: float = 0.0) -> bool:
+        """Put a container's init into its group, before it becomes the container's program. For the event thread: one write.
+
+        runc and crun start the program from the thread that `pid` names, so no other thread of the init lives on. False when it could
+        not be placed (the container then follows in the next pass, as all do that run already).
+
+        patience_s   how long to wait for a group that the reconcile thread has yet to make
+        """
+        if not group or self._groups.fixed():  # then it is where the runtime put it, and nobody can do more
+            return True
+        if pid <= 0 or not is_ours(group):
+            self._stats.placed["refused"] += 1
+            return False
+        until = self._monotonic() + patience_s
+        # Held while trying, so that the group cannot come to be between the try and the wait for it.
+        with self._groups.made:
+            while True:
+                try:
+                    placed = self._tree.put(group, pid)
+                except Refused as refused:
+                    missing = refused.number == errno.ENOENT
+                    left_s = until - self._monotonic()
+                    if not missing or left_s <= 0 or group in self._groups.refused:
+                        self._stats.placed["missing" if missing else "refused"] += 1
+                        return False
+                else:
+                    self._stats.placed["placed" if placed else "gone"] += 1
+                    return placed
+                self._groups.made.wait(left_s)
+
+    def settle(self, places: Mapping[str, str], version: int) -> Settled:
+        """Bring all threads of containers into their groups, and look again until none is found elsewhere.
+
+        places    a container's cgroup, or that of a pod whose containers all agree (which takes its sandbox along, and with it a
+                  virtual machine), below the cgroup root → its group; "": out of koordnri's groups
+        version   of the cgroups
+
+        Then the groups are removed that had to wait for this.
+        """
+        present = self._tree.groups()
+        if present is None:
+            return Settled(0, 0, ())
+        if places and (fixed := self._groups.fixed()):
+            return Settled(0, 0, (fixed,))
+        ours = {group for group in present if is_ours(group)}
+        look_at = {d: g for d, g in places.items() if g in ours or (not g and ours)}
+        moved, left, errors = 0, 0, dict[str, None]()
+        for _ in range(MOST_PASSES):
+            found = self._elsewhere(look_at, ours, version, errors)
+            left = 0
+            for directory, threads in found.items():
+                for thread in sorted(threads):
+                    try:
+                        left += self._tree.put(look_at[directory], thread)
+                    except Refused as refused:
+                        errors[str(refused)] = None
+            moved += left
+            # Who had no thread elsewhere has none later: threads are born into the group of their parent.
+            look_at = {d: look_at[d] for d in found}
+            if not found:
+                break
+        self._stats.moved += moved
+        self._stats.unsettled = left
+        self._stats.thread_errors += len(errors)
+        self._groups.remove_left(present)
+        return Settled(moved, left, tuple(errors))
+
+    def _elsewhere(
+        self, places: Mapping[str, str], ours: set[str], version: int, errors: dict[str, None]
+    ) -> dict[str, set[int]]:
+        """Container's cgroup → its threads that are not where they belong; only those that have any.
+
+        Threads first, groups then: a thread that is not in the second list was elsewhere, or is gone. The other way round, each
+        thread that was born in between would look misplaced.
+        """
+        threads: dict[str, set[int]] = {}
+        for directory in places:
+            try:
+                threads[directory] = self._tree.threads(directory, version)
+            except Refused as refused:
+                errors[str(refused)] = None
+        inside: dict[str, set[int]] = {}
+        for group in ours if ROOT_GROUP in places.values() else set(places.values()):
+            try:
+                inside[group] = self._tree.tasks(group)
+            except Refused as refused:
+                errors[str(refused)] = None
+        anywhere = set().union(*inside.values())
+        found: dict[str, set[int]] = {}
+        for directory, those in threads.items():
+            group = places[directory]
+            if group and group not in inside:
+                continue
+            wrong = those - inside[group] if group else those & anywhere
+            if wrong:
+                found[directory] = wrong
+        return found

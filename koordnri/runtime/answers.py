@@ -1,0 +1,68 @@
+"""One request put to all plugins in their order, and their answers merged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from koordnri.runtime.merge import Adjustments, Updates
+from koordnri.runtime.peer import Peer
+from koordnri.runtime.plugins import EventFailed, Plugins
+from koordnri.wire import api_pb2 as api
+from koordnri.wire.events import Event
+from koordnri.wire.versions import Version
+
+
+def adjustments(plugins: Plugins, request: api.CreateContainerRequest, version: Version) -> Adjustments:
+    """What the plugins make of a container; the validators among them (NRI >= 0.10) have agreed.
+
+    Raises EventFailed and Conflict: the container is not created.
+    """
+    merged = Adjustments(request, version)
+    validators = [p for p in plugins if p.events & Event.VALIDATE_CONTAINER_ADJUSTMENT.bit]
+    pristine = api.Container()
+    pristine.CopyFrom(request.container)
+    try:
+        for peer in plugins:
+            answer: Any = plugins.ask(peer, Event.CREATE_CONTAINER, request)
+            if answer is not None:
+                merged.apply(answer, peer.full_name)
+        _validate(plugins, validators, request.pod, pristine, merged)
+    finally:
+        plugins.prune()
+    return merged
+
+
+def updates(plugins: Plugins, event: Event, request: Any, merged: Updates) -> None:
+    """Merge what the plugins answer to an event whose reply holds updates. Raises EventFailed and Conflict."""
+    try:
+        for peer in plugins:
+            answer: Any = plugins.ask(peer, event, request)
+            if answer is not None:
+                merged.apply(answer.update, peer.full_name)
+    finally:
+        plugins.prune()
+
+
+def _validate(
+    plugins: Plugins, validators: Iterable[Peer], pod: api.PodSandbox, pristine: api.Container, merged: Adjustments
+) -> None:
+    """Fail closed: no answer is a refusal, too."""
+    for peer in validators:
+        request = api.ValidateContainerAdjustmentRequest(
+            pod=pod,
+            container=pristine,
+            adjust=merged.adjust,
+            update=merged.updates.others.values(),
+            owners=merged.owners.message(),
+            plugins=[api.PluginInstance(name=p.name, index=p.index) for p in plugins],
+        )
+        try:
+            answer: Any = plugins.ask(peer, Event.VALIDATE_CONTAINER_ADJUSTMENT, request)
+        except EventFailed as error:
+            raise EventFailed(f"validator plugin {peer.full_name} failed: {error}") from error
+        if answer is None:
+            raise EventFailed(f"validator plugin {peer.full_name} failed: no answer")
+        if answer.reject:
+            reason = answer.reason or "unknown rejection reason"
+            raise EventFailed(f'validator "{peer.full_name}" rejected container adjustment, reason: {reason}')

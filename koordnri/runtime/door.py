@@ -1,0 +1,121 @@
+"""The runtime's socket: plugins come in one after the other, and each is registered, configured and synchronized."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+from collections.abc import Callable
+from queue import Empty
+
+from koordnri.runtime.errors import PeerGone
+from koordnri.runtime.faults import Faults
+from koordnri.runtime.identity import RuntimeIdentity
+from koordnri.runtime.peer import Peer, UpdateFunction
+from koordnri.wire import api_pb2 as api
+from koordnri.wire.errors import RemoteStatus
+from koordnri.wire.versions import valid_event_mask
+
+
+class Door:
+    """Listens from `open` to `shut`. A plugin that is slow to register, configure or synchronize keeps all others waiting."""
+
+    def __init__(
+        self,
+        socket_path: str,
+        identity: RuntimeIdentity,
+        faults: Faults,
+        update: UpdateFunction,
+        synchronize: Callable[[Peer], None],
+        note: Callable[[str], None],
+    ) -> None:
+        self._path = socket_path
+        self._identity = identity
+        self._faults = faults
+        self._update = update
+        self._synchronize = synchronize
+        self._note = note
+        self._listener: socket.socket | None = None
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._peers: list[Peer] = []
+        """all that are or were connected since `open`, also those that were refused and did not go"""
+
+    def open(self) -> None:
+        """Take the socket's path over and accept plugins."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._path)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            listener.bind(self._path)
+            listener.listen(128)
+        except OSError:
+            listener.close()
+            raise
+        self._listener = listener
+        self._thread = threading.Thread(target=self._accept, args=(listener,), name="runtime-accept", daemon=True)
+        self._thread.start()
+
+    def shut(self) -> None:
+        """Stop listening and end all connections; the socket's file goes, too. Plugins see EOF and no other goodbye."""
+        listener, self._listener = self._listener, None
+        if listener is None:
+            return
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._path)
+        listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
+        with self._lock:
+            peers, self._peers = self._peers, []
+        for peer in peers:
+            peer.close()
+        if self._thread is not None:
+            self._thread.join()
+        listener.close()
+        for peer in peers:
+            peer.join()
+
+    def welcome(self, sock: socket.socket, launched: tuple[str, str] | None = None, config: str = "") -> Peer | None:
+        """Register and configure a plugin; None when it does not get so far. `launched` is (name, index) of one of ours."""
+        peer = Peer(sock, self._identity.nri, self._faults, self._update, launched)
+        with self._lock:
+            if self._listener is None:
+                peer.close()
+            self._peers = [p for p in self._peers if not p.closed]
+            self._peers.append(peer)
+        try:
+            refusal = peer.registered.get(timeout=self._identity.registration_timeout_s)
+        except Empty:
+            peer.close()
+            self._note("plugin registration timed out")
+            return None
+        if refusal is not None:
+            # The connection of a plugin that was refused stays open: it must hang up itself.
+            self._note(f"failed to register plugin: {refusal}")
+            return None
+        try:
+            self._configure(peer, config)
+        except (PeerGone, RemoteStatus) as error:
+            peer.close()
+            self._note(f"failed to configure plugin {peer.full_name}: {error}")
+            return None
+        return peer
+
+    def _configure(self, peer: Peer, config: str) -> None:
+        payload = peer.call("Configure", self._identity.configure_request(config), self._identity.request_timeout_s)
+        peer.configured_at_s = peer.last_reply_s
+        events: api.ConfigureResponse = peer.decode("Configure", payload)
+        valid = valid_event_mask(self._identity.nri)
+        if extra := events.events & ~valid:
+            raise PeerGone(f"invalid plugin events: {extra:#x}, this runtime knows {valid:#x}")
+        peer.events = events.events or valid
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                sock, _ = listener.accept()
+            except OSError:
+                return
+            peer = self.welcome(sock)
+            if peer is not None:
+                self._synchronize(peer)

@@ -1,0 +1,186 @@
+"""One connected plugin, as the runtime sees it: calls with a timeout, and the two requests that it may make itself."""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from google.protobuf.message import DecodeError, Message
+
+from koordnri.runtime.errors import CRIError, PeerGone
+from koordnri.runtime.faults import Faults, FaultySocket
+from koordnri.transport.channel import Trunk
+from koordnri.wire import api_pb2 as api
+from koordnri.wire.connection import Reply, Request, Side
+from koordnri.wire.errors import Code, ProtocolError, RemoteStatus
+from koordnri.wire.services import PLUGIN_METHODS
+from koordnri.wire.versions import Feature, Version, has
+
+_NAME = re.compile(r"[A-Za-z0-9_.+-]+")
+_INDEX = re.compile(r"[0-9]{2}", re.ASCII)
+UpdateFunction = Callable[[api.UpdateContainersRequest], None]
+
+
+class Peer:
+    """A plugin's connection. Calls are made by one thread at a time; a thread of its own reads, one more serves each request."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        version: Version,
+        faults: Faults,
+        update: UpdateFunction,
+        identity: tuple[str, str] | None = None,
+    ) -> None:
+        """`identity` (name, index) is that of a plugin which the runtime launched: what it registers as does not count then.
+
+        `update` carries out an UpdateContainers; it may block, and raises CRIError.
+        """
+        self.name, self.index = identity or ("", "")
+        self.events = 0
+        """mask that it has subscribed to"""
+        self.funnel = False
+        """it has answered Unimplemented to a dedicated RPC: all nine go by StateChange from now on"""
+        self.closed = False
+        self.registered: SimpleQueue[str | None] = SimpleQueue()
+        """what became of RegisterPlugin: None, or the error; also when the connection ends before it"""
+        self.last_reply_s = 0.0
+        """when the last reply was read, on time.perf_counter's clock"""
+        self.configured_at_s = self.synchronized_at_s = 0.0
+        """when it had answered Configure and Synchronize, on the same clock"""
+        self._launched = identity is not None
+        self._version = version
+        self._faults = faults
+        self._update = update
+        self._socket = FaultySocket.around(sock, faults)
+        self._trunk = Trunk(self._socket, Side.RUNTIME)
+        self._replies: SimpleQueue[tuple[Reply, float] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._read, name="runtime-peer", daemon=True)
+        self._thread.start()
+
+    def __repr__(self) -> str:
+        return f"Peer({self.full_name}, {'closed' if self.closed else 'open'})"
+
+    @property
+    def full_name(self) -> str:
+        """As in conflicts and owners: index-name."""
+        return f"{self.index}-{self.name}"
+
+    def call(self, method: str, message: Message, timeout_s: float) -> bytes:
+        """Call the plugin; the reply, not parsed.
+
+        Raises RemoteStatus when it answers with an error, PeerGone when it is not there or does not answer in time, and
+        MessageTooLarge when nothing was sent. A late reply is dropped. The caller decides whether to close.
+        """
+        if self.closed:
+            raise PeerGone(f"plugin {self.full_name} is closed")
+        if self._faults.cut_during == method:
+            self._faults.cut_during = None
+            self._socket.cut_next = True
+        deadline = time.monotonic() + timeout_s
+        try:
+            stream = self._trunk.call(method, message, timeout_s)
+        except OSError as error:
+            raise PeerGone(f"{method}: cannot send to plugin {self.full_name}: {error}") from error
+        while True:
+            try:
+                item = self._replies.get(timeout=max(0.0, deadline - time.monotonic()))
+            except Empty:
+                text = f"{method}: plugin {self.full_name} has not answered within {timeout_s:g} s"
+                raise PeerGone(text, late=True) from None
+            if item is None:
+                raise PeerGone(f"{method}: connection to plugin {self.full_name} lost")
+            reply, self.last_reply_s = item
+            if reply.stream != stream:
+                continue  # the late answer to a call that was given up
+            if reply.code != Code.OK:
+                raise RemoteStatus(reply.code, reply.text, method)
+            return reply.payload
+
+    def decode(self, method: str, payload: bytes) -> Any:
+        """The reply's message, of the type that the method has.
+
+        Raises RemoteStatus when it is none: that is an error of the event, not of the connection.
+        """
+        try:
+            return PLUGIN_METHODS[method].response.FromString(payload)
+        except DecodeError as error:
+            text = f"reply of plugin {self.full_name} cannot be decoded: {error}"
+            raise RemoteStatus(Code.INTERNAL, text, method) from error
+
+    def close(self) -> None:
+        """End the connection; waits for nothing."""
+        self.closed = True
+        self._trunk.close()
+
+    def join(self) -> None:
+        """After `close`: wait until nobody reads any more."""
+        self._thread.join()
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    def _read(self) -> None:
+        try:
+            while (event := self._trunk.next()) is not None:
+                if isinstance(event, Reply):
+                    self._replies.put((event, time.perf_counter()))
+                else:
+                    # A thread each, as in Go: an UpdateContainers waits for the lock that the event in flight holds, and the
+                    # reply to that event must be read meanwhile.
+                    threading.Thread(target=self._serve, args=(event,), name="runtime-serve", daemon=True).start()
+        except (OSError, ProtocolError):
+            pass  # the same as its end
+        self.closed = True
+        self._replies.put(None)
+        self.registered.put("failed to register plugin, connection closed")
+        self._trunk.release()
+
+    def _serve(self, request: Request) -> None:
+        if self._faults.cut_before_reply == request.method:
+            self._faults.cut_before_reply = None
+            self.close()
+            return
+        error = ""
+        response: Message | None = None
+        try:
+            if request.method == "RegisterPlugin":
+                error = self._register(request)
+            else:
+                self._update(api.UpdateContainersRequest.FromString(request.payload))
+        except CRIError as failure:
+            error = failure.text
+        except DecodeError as failure:
+            error = f"cannot decode: {failure}"
+        held = self._faults.hold_replies.get(request.method)
+        if request.method == "RegisterPlugin" and held is not None:
+            self.registered.put(error or None)
+        if held is not None:
+            held.wait()
+        try:
+            if error:
+                self._trunk.answer_error(request, Code.UNKNOWN, error)
+            else:
+                self._trunk.answer(request, response)
+        except OSError:
+            return  # it is gone, which the reader notices
+        if request.method == "RegisterPlugin" and held is None:
+            self.registered.put(error or None)
+
+    def _register(self, request: Request) -> str:
+        message = api.RegisterPluginRequest.FromString(request.payload)
+        name, index = message.plugin_name, message.plugin_idx
+        if self._launched:
+            return ""
+        if not name:
+            return "invalid plugin name: name is empty"
+        if has(self._version, Feature.NAME_CHECK) and _NAME.fullmatch(name) is None:
+            return f'invalid plugin name "{name}": contains invalid character'
+        if _INDEX.fullmatch(index) is None:
+            return f'invalid plugin index "{index}", must be 2 digits'
+        self.name, self.index = name, index
+        return ""

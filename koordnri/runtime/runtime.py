@@ -1,0 +1,467 @@
+"""The embedded NRI runtime: CRI calls as methods, plugins on a unix socket, and containers that exist as specs only.
+
+It is faithful in what a plugin can notice: handshake, order, timeouts and what follows them, conflicts, both event transports, what
+is applied of an adjustment and what is not. It runs no container, has no cgroups, and knows the kernel only as `Kernel` says.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from koordnri.runtime import answers, oci
+from koordnri.runtime.door import Door
+from koordnri.runtime.errors import Conflict, CRIError, PeerGone, SpecError
+from koordnri.runtime.faults import Faults
+from koordnri.runtime.identity import RuntimeIdentity, version_with
+from koordnri.runtime.kernel import Kernel
+from koordnri.runtime.launch import Launched
+from koordnri.runtime.merge import Updates
+from koordnri.runtime.notes import Notes
+from koordnri.runtime.owners import Owners
+from koordnri.runtime.peer import Peer
+from koordnri.runtime.plugins import Call, EventFailed, Plugins
+from koordnri.runtime.state import ContainerState, PodState, told
+from koordnri.runtime.sync import synchronize
+from koordnri.wire import api_pb2 as api
+from koordnri.wire.errors import RemoteStatus
+from koordnri.wire.events import Event
+from koordnri.wire.versions import TELLS_VERSION, Feature, Version, has
+
+LATEST = Version(0, 12, 2)
+
+
+class Runtime:
+    """One runtime. Its methods block as CRI calls do, and may be called from any thread; one event at a time goes to the plugins.
+
+    Use it as a context manager, or call `start` and `close`. A container is created from a whole `api.Container` message as the
+    runtime would have it before plugins are asked: id, name, env, mounts, linux.resources as kubelet computed them.
+    """
+
+    def __init__(
+        self,
+        socket_path: str | Path,
+        nri_version: Version = LATEST,
+        runtime_name: str = "containerd",
+        runtime_version: str | None = None,
+        request_timeout_s: float = 2.0,
+        registration_timeout_s: float = 5.0,
+        kernel: Kernel = Kernel(),  # noqa: B008  # immutable
+    ) -> None:
+        """`runtime_version` None takes one that has `nri_version`. Raises ValueError when there is none."""
+        version = version_with(runtime_name, nri_version) if runtime_version is None else runtime_version
+        self.identity = RuntimeIdentity(runtime_name, version, nri_version, request_timeout_s, registration_timeout_s)
+        self.kernel = kernel
+        self.faults = Faults()
+        self.pods: dict[str, PodState] = {}
+        self.containers: dict[str, ContainerState] = {}
+        self.zombies: list[Peer] = []
+        """plugins whose Synchronize failed and whom an old runtime leaves connected, without ever sending them an event"""
+        self._notes = Notes()
+        self._lock = threading.RLock()
+        self._changed = threading.Condition()
+        self._plugins = Plugins(self.identity, self._notes.add)
+        self._door = Door(
+            str(socket_path), self.identity, self.faults, self._update_unasked, self._synchronize, self._notes.add
+        )
+        self._synchronized: list[Peer] = []
+        self._pids = itertools.count(10000)
+        self._launched: list[Launched] = []
+
+    # -- life ---------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Listen. Raises OSError when the socket cannot be made."""
+        self._door.open()
+
+    def close(self) -> None:
+        """Stop listening, end all connections, kill the plugins that were launched. What is known of containers stays."""
+        self._door.shut()
+        for process in self._launched:
+            process.kill()
+        self._launched.clear()
+        with self._lock:
+            self._plugins.prune()
+            self.zombies.clear()
+
+    def restart(self) -> None:
+        """The runtime's process ends and comes back: plugins must connect again, and are told all that runs.
+
+        containerd forgets, of what ran before, that plugins were to hear of its end (containerd 8426).
+        """
+        self.close()
+        forgets = not self.identity.is_crio
+        with self._lock:
+            states: list[PodState | ContainerState] = [*self.pods.values(), *self.containers.values()]
+            for state in states:
+                state.known = state.known and not forgets
+        self.start()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def plugins(self) -> tuple[Peer, ...]:
+        """Those that get events, in their order."""
+        return tuple(p for p in self._plugins if not p.closed)
+
+    @property
+    def calls(self) -> list[Call]:
+        """Every event told to a plugin, in order; clear it at will."""
+        return self._plugins.calls
+
+    @property
+    def registrations(self) -> int:
+        """How often a plugin was synchronized since the beginning."""
+        return len(self._synchronized)
+
+    @property
+    def notes(self) -> list[str]:
+        """What a runtime would write to its log and tell nobody."""
+        return self._notes.lines
+
+    def wait_for_note(self, text: str, timeout_s: float = 10.0) -> str:
+        """Wait until something that contains `text` was noted; the note. Raises TimeoutError."""
+        return self._notes.wait_for(text, timeout_s)
+
+    def wait_for_plugin(self, timeout_s: float = 10.0, nth: int = 1) -> Peer:
+        """Wait until the `nth` synchronization since the beginning is done; the plugin. Raises TimeoutError."""
+        deadline = time.monotonic() + timeout_s
+        with self._changed:
+            while len(self._synchronized) < nth:
+                if not self._changed.wait(max(0.0, deadline - time.monotonic())):
+                    raise TimeoutError(
+                        f"plugin {nth}: not synchronized within {timeout_s:g} s, {len(self._synchronized)} were;"
+                        f" the runtime noticed: {self._notes}"
+                    )
+            return self._synchronized[nth - 1]
+
+    def launch(self, path: Path, config: str = "") -> Peer:
+        """Start a plugin, as a runtime does with those of /opt/nri/plugins. Raises OSError, ValueError, or PeerGone with the reason.
+
+        NRI < 0.7 does not synchronize such plugins.
+        """
+        process = Launched(path)
+        self._launched.append(process)
+        peer = self._door.welcome(process.socket, (process.name, process.index), config)
+        if peer is None:
+            process.kill()
+            raise PeerGone(f"plugin {path}: {self.notes[-1]}")
+        if has(self.identity.nri, Feature.SPLIT_SYNC):
+            self._synchronize(peer)
+        else:
+            self._admit(peer)
+        return peer
+
+    # -- pods ---------------------------------------------------------------------------------------------------------
+
+    def preload(self, pods: Iterable[api.PodSandbox], containers: Iterable[api.Container] = ()) -> None:
+        """Pods and containers that run already: no plugin hears of them but by Synchronize."""
+        with self._lock:
+            for pod in pods:
+                self.pods[pod.id] = PodState(pod)
+            for container in containers:
+                container.state = api.CONTAINER_RUNNING
+                state = ContainerState(container.pod_sandbox_id, container, container)
+                self._write_anew(state)
+                self.containers[container.id] = state
+
+    def run_pod_sandbox(self, pod: api.PodSandbox) -> PodState:
+        """Start a pod. Raises CRIError: the pod is not there then, and plugins have seen it stopped and removed."""
+        with self._lock:
+            state = PodState(pod)
+            self.pods[pod.id] = state
+            try:
+                self._tell_pod(Event.RUN_POD_SANDBOX, api.RunPodSandboxRequest, state)
+            except EventFailed as error:
+                self._log_failure(Event.STOP_POD_SANDBOX, api.StopPodSandboxRequest, state)
+                self._log_failure(Event.REMOVE_POD_SANDBOX, api.RemovePodSandboxRequest, state)
+                del self.pods[pod.id]
+                raise CRIError("RunPodSandbox", str(error)) from error
+            return state
+
+    def update_pod_sandbox(
+        self, pod_id: str, resources: api.LinuxResources, overhead: api.LinuxResources | None = None
+    ) -> None:
+        """Kubelet resizes a pod as a whole; only NRI >= 0.10 tells plugins. Raises CRIError."""
+        with self._lock:
+            state = self._pod("UpdatePodSandbox", pod_id)
+            request = api.UpdatePodSandboxRequest(
+                pod=state.told(self.identity.nri),
+                linux_resources=_as_kubelet_asks(resources),
+                overhead_linux_resources=_as_kubelet_asks(overhead or api.LinuxResources()),
+            )
+            try:
+                self._plugins.notify(Event.UPDATE_POD_SANDBOX, request)
+            except EventFailed as error:
+                raise CRIError("UpdatePodSandbox", str(error)) from error
+            if not self.identity.is_crio:
+                self._log_failure(Event.POST_UPDATE_POD_SANDBOX, api.PostUpdatePodSandboxRequest, state)
+
+    def stop_pod_sandbox(self, pod_id: str) -> None:
+        """Stop a pod and its containers. Raises CRIError: of CRI-O, when a plugin fails."""
+        with self._lock:
+            state = self._pod("StopPodSandbox", pod_id)
+            for container in [c for c in self.containers.values() if c.pod_id == pod_id]:
+                self.stop_container(container.id)
+            if state.stopped:
+                return
+            state.stopped = True
+            if not state.known:
+                return
+            try:
+                self._tell_pod(Event.STOP_POD_SANDBOX, api.StopPodSandboxRequest, state)
+            except EventFailed as error:
+                self._notes.add(f"StopPodSandbox of {pod_id}: {error}")
+                if self.identity.is_crio:
+                    raise CRIError("StopPodSandbox", str(error)) from error
+
+    def remove_pod_sandbox(self, pod_id: str) -> None:
+        """Remove a pod and its containers, stopping what still runs."""
+        with self._lock:
+            self.stop_pod_sandbox(pod_id)
+            for container in [c for c in self.containers.values() if c.pod_id == pod_id]:
+                self.remove_container(container.id)
+            state = self.pods.pop(pod_id)
+            if state.known:
+                self._log_failure(Event.REMOVE_POD_SANDBOX, api.RemovePodSandboxRequest, state)
+
+    # -- containers ---------------------------------------------------------------------------------------------------
+
+    def create_container(self, pod_id: str, container: api.Container) -> ContainerState:
+        """Create a container; its state, with the spec as adjusted. Raises CRIError: it is not there then."""
+        with self._lock:
+            pod = self._pod("CreateContainer", pod_id)
+            requested, spec = api.Container(), api.Container()
+            requested.CopyFrom(container)
+            requested.pod_sandbox_id = pod_id
+            requested.state = api.CONTAINER_UNKNOWN
+            spec.CopyFrom(requested)
+            state = ContainerState(pod_id, requested, spec)
+            try:
+                self._adjust(pod, state)
+                spec.state, spec.created_at = api.CONTAINER_CREATED, time.time_ns()
+            except (EventFailed, Conflict, SpecError) as error:
+                if not self.identity.is_crio:
+                    self._tell_stop(state)
+                    self._log_failure(Event.REMOVE_CONTAINER, api.RemoveContainerRequest, pod, state)
+                raise CRIError("CreateContainer", str(error)) from error
+            self.containers[spec.id] = state
+            self._log_failure(Event.POST_CREATE_CONTAINER, api.PostCreateContainerRequest, pod, state)
+            return state
+
+    def start_container(self, container_id: str) -> None:
+        """Start a container. Raises CRIError when the OCI runtime cannot (see `Kernel`) or, but on CRI-O, a plugin fails."""
+        with self._lock:
+            state = self._container("StartContainer", container_id)
+            pod = self.pods[state.pod_id]
+            try:
+                oci.check_start(state.spec, self.kernel)
+            except SpecError as error:
+                state.spec.state = api.CONTAINER_STOPPED
+                raise CRIError("StartContainer", f"failed to create containerd task: OCI runtime: {error}") from error
+            state.spec.pid = next(self._pids)
+            self._write_anew(state)
+            try:
+                self._tell(Event.START_CONTAINER, api.StartContainerRequest, pod, state)
+            except EventFailed as error:
+                if not self.identity.is_crio:
+                    self.stop_container(container_id)
+                    raise CRIError("StartContainer", str(error)) from error
+                self._notes.add(f"StartContainer of {container_id}: {error}")
+            state.spec.state, state.spec.started_at = api.CONTAINER_RUNNING, time.time_ns()
+            self._log_failure(Event.POST_START_CONTAINER, api.PostStartContainerRequest, pod, state)
+
+    def update_container(self, container_id: str, resources: api.LinuxResources) -> ContainerState:
+        """Kubelet resizes a container; 0 and "" leave a resource alone. Raises CRIError: nothing has changed then."""
+        with self._lock:
+            state = self._container("UpdateContainerResources", container_id)
+            pod = self.pods[state.pod_id]
+            version = self.identity.nri
+            request = api.UpdateContainerRequest(
+                pod=pod.told(version), container=state.told(version), linux_resources=_as_kubelet_asks(resources)
+            )
+            updates = Updates(Owners(), request)
+            try:
+                answers.updates(self._plugins, Event.UPDATE_CONTAINER, request, updates)
+                self._apply_others(updates)
+                asked = updates.own.linux.resources if updates.own is not None else request.linux_resources
+                if self.identity.checks_memory_limit and asked.memory.limit.value < 0:
+                    limit = asked.memory.limit.value
+                    raise SpecError(f"invalid memory limit: {limit} bytes (cannot be negative)")
+                self._apply(state, asked)
+            except (EventFailed, Conflict, SpecError) as error:
+                raise CRIError("UpdateContainerResources", str(error)) from error
+            self._log_failure(Event.POST_UPDATE_CONTAINER, api.PostUpdateContainerRequest, pod, state)
+            return state
+
+    def stop_container(self, container_id: str) -> None:
+        """Stop a container, or let it end; plugins hear of it once. What they answer can fail nothing."""
+        with self._lock:
+            state = self._container("StopContainer", container_id)
+            if state.spec.state == api.CONTAINER_STOPPED:
+                return
+            state.spec.state, state.spec.pid, state.spec.finished_at = api.CONTAINER_STOPPED, 0, time.time_ns()
+            if state.known:
+                self._tell_stop(state)
+
+    def remove_container(self, container_id: str) -> None:
+        """Remove a container, stopping it first."""
+        with self._lock:
+            self.stop_container(container_id)
+            state = self.containers[container_id]
+            if state.known:
+                self._log_failure(Event.REMOVE_CONTAINER, api.RemoveContainerRequest, self.pods[state.pod_id], state)
+            del self.containers[container_id]
+
+    # -- plugins' answers ---------------------------------------------------------------------------------------------
+
+    def _adjust(self, pod: PodState, state: ContainerState) -> None:
+        version = self.identity.nri
+        request = api.CreateContainerRequest(pod=pod.told(version), container=state.told(version))
+        merged = answers.adjustments(self._plugins, request, version)
+        oci.apply_adjustment(state.spec, merged.adjust, self.kernel)
+        state.adjust = merged.adjust
+        state.owners = merged.owners.of(state.id)
+        self._apply_others(merged.updates)
+
+    def _apply_others(self, updates: Updates) -> None:
+        """Updates of containers that the request is not about. On CRI-O a failure fails the request, and is logged elsewhere."""
+        failed = self._apply_all(updates.others.values())
+        if failed and self.identity.is_crio:
+            raise EventFailed(f"failed to update containers {', '.join(failed)}")
+
+    def _apply_all(self, updates: Iterable[api.ContainerUpdate]) -> list[str]:
+        """The ids of those that failed and whose failure is not to be ignored. Unknown ids succeed silently."""
+        failed = []
+        for update in updates:
+            state = self.containers.get(update.container_id)
+            if state is None:
+                continue
+            try:
+                self._apply(state, update.linux.resources)
+            except SpecError as error:
+                self._notes.add(f"update of container {update.container_id}: {error}")
+                if not update.ignore_failure:
+                    failed.append(update.container_id)
+        return failed
+
+    def _apply(self, state: ContainerState, resources: api.LinuxResources) -> None:
+        """Raises SpecError and leaves everything as it was when the container runs and the kernel refuses."""
+        spec = api.Container()
+        spec.CopyFrom(state.spec)
+        oci.apply_update(spec, resources)
+        if state.runs:
+            oci.check_resources(spec, self.kernel)
+            # CRI-O passes on what the update names, containerd all that it has stored.
+            oci.write_levels(state.levels, resources if self.identity.is_crio else spec.linux.resources, self.kernel)
+        state.spec = spec
+
+    def _write_anew(self, state: ContainerState) -> None:
+        state.levels = oci.levels_of(self.kernel)
+        oci.write_levels(state.levels, state.spec.linux.resources, self.kernel)
+
+    def _update_unasked(self, request: api.UpdateContainersRequest) -> None:
+        with self._lock:
+            if self._apply_all(request.update):
+                some = "containers" if self.identity.is_crio else "some containers"
+                raise CRIError("UpdateContainers", f"NRI update of {some} failed")
+
+    # -- telling plugins ----------------------------------------------------------------------------------------------
+
+    def _synchronize(self, peer: Peer) -> None:
+        version, timeout_s = self.identity.nri, self.identity.request_timeout_s
+        with self._lock:
+            pods = [p.told(version) for p in self.pods.values()]
+            live = (api.CONTAINER_CREATED, api.CONTAINER_RUNNING)
+            containers = [c.told(version) for c in self.containers.values() if c.spec.state in live]
+            try:
+                updates = synchronize(peer, version, pods, containers, timeout_s)
+            except (PeerGone, RemoteStatus) as error:
+                self._give_up(peer, zombie=not has(version, Feature.CLOSE_ON_FAILED_SYNC))
+                self._notes.add(f"failed to synchronize plugin {peer.full_name}: {error}")
+                return
+            if self._apply_all(updates) and self.identity.is_crio:
+                self._give_up(peer, zombie=version < TELLS_VERSION)
+                self._notes.add(f"failed to apply the updates of plugin {peer.full_name}")
+                return
+            for container in self.containers.values():
+                container.known = True
+            self._admit(peer)
+
+    def _give_up(self, peer: Peer, zombie: bool) -> None:
+        if zombie:
+            self.zombies.append(peer)
+        else:
+            peer.close()
+
+    def _admit(self, peer: Peer) -> None:
+        peer.synchronized_at_s = peer.last_reply_s
+        with self._lock:
+            self._plugins.add(peer)
+        with self._changed:
+            self._synchronized.append(peer)
+            self._changed.notify_all()
+
+    def _tell_pod(self, event: Event, request: Any, pod: PodState) -> None:
+        self._plugins.notify(event, request(pod=pod.told(self.identity.nri)))
+
+    def _tell(self, event: Event, request: Any, pod: PodState, state: ContainerState) -> None:
+        version = self.identity.nri
+        self._plugins.notify(event, request(pod=pod.told(version), container=told(state.spec, version)))
+
+    def _log_failure(self, event: Event, request: Any, pod: PodState, state: ContainerState | None = None) -> None:
+        """Tell plugins, where their errors cost nothing but a line in the log."""
+        try:
+            if state is None:
+                self._tell_pod(event, request, pod)
+            else:
+                self._tell(event, request, pod, state)
+        except EventFailed as error:
+            self._notes.add(f"{event.name} of {pod.message.id if state is None else state.id}: {error}")
+
+    def _tell_stop(self, state: ContainerState) -> None:
+        version = self.identity.nri
+        request = api.StopContainerRequest(pod=self.pods[state.pod_id].told(version), container=state.told(version))
+        updates = Updates(Owners())
+        try:
+            answers.updates(self._plugins, Event.STOP_CONTAINER, request, updates)
+        except (EventFailed, Conflict) as error:
+            self._notes.add(f"STOP_CONTAINER of {state.id}: {error}")
+        with contextlib.suppress(EventFailed):
+            self._apply_others(updates)
+
+    def _pod(self, call: str, pod_id: str) -> PodState:
+        state = self.pods.get(pod_id)
+        if state is None:
+            raise CRIError(call, f'no pod sandbox "{pod_id}", expected one of {len(self.pods)} that were run')
+        return state
+
+    def _container(self, call: str, container_id: str) -> ContainerState:
+        state = self.containers.get(container_id)
+        if state is None:
+            raise CRIError(
+                call, f'no container "{container_id}", expected one of {len(self.containers)} that were created'
+            )
+        return state
+
+
+def _as_kubelet_asks(resources: api.LinuxResources) -> api.LinuxResources:
+    """Runtimes always send these four, 0 meaning that nothing is asked (nri.md 5.3)."""
+    asked = api.LinuxResources()
+    asked.CopyFrom(resources)
+    for message in (asked.cpu.shares, asked.cpu.quota, asked.cpu.period, asked.memory.limit):
+        message.SetInParent()
+    return asked

@@ -1,0 +1,174 @@
+"""The daemon beside an API server: policy from a ConfigMap, the Node's labels and annotations, pods that change after their creation.
+
+The API server is a fake one over real HTTP; the runtime is the embedded one over a real socket.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from koordnri.model.topology import Topology
+from koordnri.runtime import Runtime
+from koordnri.wire import api_pb2 as api
+from tests.daemon.test_daemon import Running, create, eventually, run_pod
+from tests.host.trees import HostTree
+from tests.kube.fake_api import configmap, listing
+from tests.kube.fake_cluster import NODES, PODS, POLICY, Cluster, node, pod
+from tests.kube.watched import write_kubeconfig
+
+ASKED_US, HALVED_US = 50_000, 25_000
+RATIO_2 = {"cpu-normalization-config": '{"enable": true, "defaultRatio": 2}'}
+RATIO_KEY = "node.koordinator.sh/cpu-normalization-ratio"
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    with Cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def runtime(tmp_path: Path) -> Iterator[Runtime]:
+    with Runtime(tmp_path / "nri.sock") as runtime:
+        yield runtime
+
+
+@pytest.fixture
+def start(tmp_path: Path, cluster: Cluster) -> Iterator[Callable[..., Running]]:
+    interval, running = sys.getswitchinterval(), []
+    options = {
+        "node": None,
+        "node_name": "n1",
+        "host_root": tmp_path / "host",
+        "kubeconfig": write_kubeconfig(tmp_path, cluster.url),
+        "policy_configmap": ("koordnri-system", "policy"),
+    }
+
+    def start(**config: Any) -> Running:
+        running.append(Running(tmp_path, **{**options, **config}))
+        return running[-1]
+
+    yield start
+    for daemon in running:
+        daemon.close()
+    sys.setswitchinterval(interval)
+    gc.unfreeze()
+
+
+def quota_of_a_new_container(runtime: Runtime, names: Iterator[str]) -> int:
+    return int(create(runtime, next(names)).quota.value)
+
+
+@pytest.fixture
+def quota(runtime: Runtime) -> Callable[[], int]:
+    """What a container that asks for 50000 µs gets now."""
+    names = iter(f"c{i}" for i in range(10_000))
+    return lambda: quota_of_a_new_container(runtime, names)
+
+
+def test_the_policy_follows_its_configmap_and_a_bad_one_changes_nothing(
+    cluster: Cluster, runtime: Runtime, start: Callable[..., Running], quota: Callable[[], int]
+) -> None:
+    daemon = start()
+    daemon.wait_ready()
+    run_pod(runtime)
+    assert quota() == ASKED_US
+
+    cluster.tell(POLICY, "MODIFIED", configmap("2", RATIO_2))
+    eventually("the new policy", lambda: quota() == HALVED_US)
+
+    cluster.tell(POLICY, "MODIFIED", configmap("3", {"cpu-normalization-config": '{"enable": tru'}))
+    daemon.wait_not_ready("cpu-normalization-config", "stays in force")
+    assert quota() == HALVED_US
+
+    cluster.tell(POLICY, "DELETED", configmap("4", {}))
+    daemon.wait_ready()
+    assert quota() == ASKED_US
+
+
+def test_the_last_good_policy_is_in_force_while_the_api_server_is_away(
+    cluster: Cluster, runtime: Runtime, start: Callable[..., Running], quota: Callable[[], int], tmp_path: Path
+) -> None:
+    cluster.lists[POLICY] = listing("ConfigMap", "1", configmap("1", RATIO_2))
+    first = start()
+    first.wait_ready()
+    eventually("the policy to be kept", lambda: (tmp_path / "state" / "policy.json").exists())
+    assert first.stop() == 0
+    cluster.close()
+
+    daemon = start()
+    daemon.wait_not_ready("not read from the API server yet")
+
+    assert json.loads((tmp_path / "state" / "policy.json").read_text()) == RATIO_2
+    eventually("registered again", lambda: len(runtime.plugins) == 1)
+    run_pod(runtime)
+    eventually("the last good policy", lambda: quota() == HALVED_US)
+
+
+def test_labels_and_annotations_of_the_node_count(
+    cluster: Cluster, runtime: Runtime, start: Callable[..., Running], quota: Callable[[], int]
+) -> None:
+    start().wait_ready()
+    run_pod(runtime)
+    assert quota() == ASKED_US
+
+    cluster.tell(NODES, "MODIFIED", node("2", {}, {RATIO_KEY: "2.00"}))
+    eventually("the node's ratio", lambda: quota() == HALVED_US)
+
+    strategy = {"nodeConfigs": [{"name": "fast", "nodeSelector": {"matchLabels": {"cpu": "fast"}}, "defaultRatio": 4}]}
+    cluster.tell(
+        POLICY, "MODIFIED", configmap("3", {"cpu-normalization-config": json.dumps({"enable": True, **strategy})})
+    )
+    cluster.tell(NODES, "MODIFIED", node("4", {"cpu": "fast"}, {}))
+    eventually("the strategy that the label selects", lambda: quota() == 12_500)
+
+
+def test_an_annotation_that_changed_after_the_pods_creation_counts_at_the_next_decision(
+    cluster: Cluster, runtime: Runtime, start: Callable[..., Running]
+) -> None:
+    key = "scheduling.koordinator.sh/resource-status"
+    daemon = start()
+    daemon.wait_ready()
+    run_pod(runtime, {key: '{"cpuset": "2-3"}'})
+    assert create(runtime).cpus == "2-3"
+
+    cluster.tell(PODS, "ADDED", pod("2", {key: '{"cpuset": "4-5"}'}))
+
+    def cpus() -> str:
+        runtime.update_container("c1", api.LinuxResources(cpu=api.LinuxCPU(shares=api.OptionalUInt64(value=512))))
+        return runtime.containers["c1"].spec.linux.resources.cpu.cpus
+
+    eventually("the newer cpuset", lambda: cpus() == "4-5")
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["spec-first", "spec-later"])
+def test_without_claims_in_its_spec_no_pod_takes_cpus_by_its_environment(
+    cluster: Cluster, runtime: Runtime, start: Callable[..., Running], tmp_path: Path, late: bool
+) -> None:
+    HostTree(tmp_path / "host").cpus(Topology.regular(1, 1, 4, 1)).cgroup_v2()
+    if not late:
+        cluster.lists[PODS] = listing("Pod", "1", pod("1", {}))
+    daemon = start()
+    daemon.wait_ready()
+    run_pod(runtime)
+    container = api.Container(id="c1", name="main", pod_sandbox_id="p1", env=["DRA_CPUSET_claim=0-1"])
+    runtime.create_container("p1", container)
+
+    def believed() -> dict[str, dict[str, str]]:
+        return {p: dict(of) for p, of in daemon.daemon.present.up_to_date().node.dra_cpus.items()}
+
+    if late:
+        assert list(believed().values()) == [{"main": "0-1"}]
+        cluster.tell(PODS, "ADDED", pod("2", {}))
+        eventually("the CPUs to be given back", lambda: believed() == {})
+    assert believed() == {}
+    cluster.requests.until(
+        lambda seen: any(r.path.endswith("/shop/events") and r.json["reason"] == "NoCPUsByClaim" for r in seen)
+    )

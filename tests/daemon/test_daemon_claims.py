@@ -1,0 +1,184 @@
+"""CPUs that a container's own environment says a DRA driver gave to it: believed where a driver can have, as far as that is known.
+
+The wired daemon without its threads; its events are handled here one by one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from koordnri.daemon.config import Config
+from koordnri.daemon.daemon import Daemon
+from koordnri.daemon.exclusive_cpus import OwnCPUs
+from koordnri.model import Pod
+from koordnri.model.pod import ContainerSpec, PodSpec
+from koordnri.model.topology import Topology
+from koordnri.wire import api_pb2 as api
+from koordnri.wire import views_pb2 as views
+from tests.host.trees import HostTree
+
+NO_CLAIMS = PodSpec({"main": ContainerSpec({}, {})})
+CLAIMS = PodSpec({"main": ContainerSpec({}, {})}, resource_claims=True)
+ENV = "DRA_CPUSET_claim=0-5"
+TOLD = (
+    "container main has no CPUs 0-5 of its own, though its environment says so (DRA_CPUSET_*): the pod has no resourceClaims by "
+    "which a DRA driver could have given them"
+)
+
+
+class Node:
+    """8 CPUs and a daemon; `specs` is what the API server has told so far, by the pods' uid."""
+
+    def __init__(self, root: Path) -> None:
+        host = HostTree(root / "host").cpus(Topology.regular(1, 1, 8, 1)).cgroup_v2().root
+        self.specs: dict[str, PodSpec] = {}
+        self.events: list[tuple[str, str, str]] = []
+        self._log = root / "log"
+        fd = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        self.daemon = Daemon(Config(state_dir=root / "state", host_root=host, listen=None), specs=self.specs, log_fd=fd)
+        self.daemon.present.take()
+        self.look: Callable[[Pod], Pod] = lambda pod: pod
+        self.cpus = self.daemon.handler.cpus = OwnCPUs(
+            self.daemon.allocator,
+            self.daemon.ledger,
+            self.daemon.reconciler,
+            self.daemon.present,
+            lambda: None,
+            lambda pod, reason, message: self.events.append((pod.name, reason, message)),
+            self.daemon.handler.budget_s,
+            self.daemon.log,
+            lambda pod: self.look(pod),
+        )
+
+    def create(self, name: str, *env: str, qos: str = "LS", container: str = "main") -> str:
+        """A container with this environment, and its pod; the CPUs that it gets."""
+        request = api.CreateContainerRequest(pod=_pod(name, qos), container=_container(name, env, container))
+        if self.daemon.ledger.pod(name) is None:
+            self._handle("RunPodSandbox", api.RunPodSandboxRequest(pod=request.pod))
+        return str(self._handle("CreateContainer", request).adjust.linux.resources.cpu.cpus)
+
+    def synchronize(self, name: str, *env: str) -> None:
+        message = api.SynchronizeRequest(pods=[_pod(name, "LS")], containers=[_container(name, env, "main")])
+        seen = views.SynchronizeRequest.FromString(message.SerializeToString())
+        answer = self.daemon.handler.synchronize(seen.pods, seen.containers)
+        assert answer.settle is not None
+        answer.settle()
+
+    def remove(self, name: str) -> None:
+        self._handle("RemovePodSandbox", api.RemovePodSandboxRequest(pod=_pod(name, "LS")))
+
+    @property
+    def believed(self) -> dict[str, dict[str, str]]:
+        return {p.removeprefix("uid-"): dict(of) for p, of in self.daemon.present.up_to_date().node.dra_cpus.items()}
+
+    @property
+    def pool(self) -> list[str]:
+        return [pool.cpus for pool in self.daemon.present.up_to_date().node.ls_pools]
+
+    def logged(self) -> list[str]:
+        lines = [json.loads(line) for line in self._log.read_text().splitlines()]
+        return [f"{line['pod']} {line['error']}" for line in lines if line["event"] == "dra_cpus_not_believed"]
+
+    def _handle(self, method: str, request: Any) -> Any:
+        answer = self.daemon.handler.handle(method, request.SerializeToString())
+        if answer.settle is not None:
+            answer.settle()
+        return answer.message
+
+
+def _pod(name: str, qos: str) -> api.PodSandbox:
+    pod = api.PodSandbox(id=name, uid=f"uid-{name}", namespace="shop", name=name)
+    pod.labels["koordinator.sh/qosClass"] = qos
+    pod.linux.cgroup_parent = f"/kubepods/pod{pod.uid}"
+    return pod
+
+
+def _container(pod: str, env: tuple[str, ...], name: str) -> api.Container:
+    container = api.Container(id=f"{pod}-{name}", name=name, pod_sandbox_id=pod, env=env, state=api.CONTAINER_RUNNING)
+    cpu = container.linux.resources.cpu
+    cpu.shares.value, cpu.quota.value, cpu.period.value = 2048, 200_000, 100_000
+    return container
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Node:
+    return Node(tmp_path)
+
+
+def test_of_a_pod_with_claims_it_is_believed(node: Node) -> None:
+    node.specs["uid-a"] = CLAIMS
+    assert node.create("a", ENV) == "", "left to the driver"
+    assert node.believed == {"a": {"main": "0-5"}}
+    assert node.create("b") == "6-7"
+    assert node.events == []
+
+
+def test_of_a_pod_without_claims_it_is_not_and_its_owner_is_told_once(node: Node) -> None:
+    node.specs["uid-a"] = NO_CLAIMS
+    for _ in range(2):  # a container that fails is created again and again
+        node.create("a", ENV)
+    assert (node.believed, node.pool) == ({}, [])
+    assert node.events == [("a", "NoCPUsByClaim", TOLD)]
+    node.daemon.writer.close()
+    assert node.logged() == [f"shop/a {TOLD}"]
+
+
+def test_a_container_that_is_not_believed_is_decided_like_any_other(node: Node) -> None:
+    node.specs["uid-a"] = NO_CLAIMS
+    assert node.create("own", qos="LSR") == "0-1"
+    assert node.create("a", ENV) == "2-7"
+    assert node.create("b", ENV.replace("0-5", "0-7"), qos="LSR") == "", "of its pod, nothing is known"
+
+
+def test_of_a_pod_that_is_not_known_it_is_believed_until_its_spec_shows_none(node: Node) -> None:
+    node.create("a", ENV)
+    node.create("a", "DRA_CPUSET_x=6", container="side")
+    assert (node.believed, node.pool) == ({"a": {"main": "0-5", "side": "6"}}, ["7"])
+    node.cpus.spec_told("uid-b", NO_CLAIMS)
+    node.cpus.spec_told("uid-a", CLAIMS)
+    assert node.pool == ["7"]
+    node.cpus.spec_told("uid-a", NO_CLAIMS)
+    assert (node.believed, node.pool) == ({}, [])
+    node.cpus.spec_told("uid-a", NO_CLAIMS)
+    assert [(pod, message.split(" of its own")[0]) for pod, _, message in node.events] == [
+        ("a", "container main has no CPUs 0-5"),
+        ("a", "container side has no CPUs 6"),
+    ]
+
+
+def test_a_spec_that_comes_while_it_is_noted_is_not_missed(node: Node) -> None:
+    seen: list[Pod] = []
+
+    def look(pod: Pod) -> Pod:
+        seen.append(pod)
+        told = Pod(pod.id, pod.uid, pod.namespace, pod.name)
+        told.spec = NO_CLAIMS if len(seen) > 1 else None
+        return told
+
+    node.look = look
+    node.create("a", ENV)
+    assert len(seen) == 2
+    assert (node.believed, [reason for _, reason, _ in node.events]) == ({}, ["NoCPUsByClaim"])
+
+
+def test_what_runs_already_is_believed_by_the_same_rule(node: Node) -> None:
+    node.specs["uid-a"] = NO_CLAIMS
+    node.synchronize("a", ENV)
+    assert (node.believed, [pod for pod, _, _ in node.events]) == ({}, ["a"])
+    node.synchronize("b", ENV)
+    assert (node.believed, node.pool) == ({"b": {"main": "0-5"}}, ["6-7"])
+    node.cpus.spec_told("uid-b", NO_CLAIMS)
+    assert (node.believed, node.pool) == ({}, [])
+
+
+def test_of_a_pod_that_went_nothing_is_given_back_nor_told(node: Node) -> None:
+    node.create("a", ENV)
+    node.remove("a")
+    node.cpus.spec_told("uid-a", NO_CLAIMS)
+    assert (node.believed, node.events) == ({}, [])

@@ -1,0 +1,301 @@
+"""Conflicts and merging of the answers to one request (nri.md 4), fed to the merge itself."""
+
+from collections.abc import Callable
+
+import pytest
+
+from koordnri.runtime import LATEST
+from koordnri.runtime.errors import Conflict
+from koordnri.runtime.merge import Adjustments, Updates
+from koordnri.runtime.owners import Owners
+from koordnri.wire import api_pb2 as api
+from koordnri.wire.versions import Version
+from tests.runtime.scripted_plugin import adjusting, container, pod, quota, update
+
+Adjust = api.ContainerAdjustment
+i64, u64, text, flag = api.OptionalInt64, api.OptionalUInt64, api.OptionalString, api.OptionalBool
+
+
+def linux(**fields: object) -> Adjust:
+    return Adjust(linux=api.LinuxContainerAdjustment(**fields))
+
+
+def resources(**fields: object) -> Adjust:
+    return linux(resources=api.LinuxResources(**fields))
+
+
+def memory(**fields: object) -> Adjust:
+    return resources(memory=api.LinuxMemory(**fields))
+
+
+def cpu(**fields: object) -> Adjust:
+    return resources(cpu=api.LinuxCPU(**fields))
+
+
+CLAIMS = [
+    ("Annotations k", Adjust(annotations={"k": "v"})),
+    ("Mounts /m", Adjust(mounts=[api.Mount(destination="/m")])),
+    ("Env A", Adjust(env=[api.KeyValue(key="A", value="1")])),
+    ("Args", Adjust(args=["sh"])),
+    ("Rlimits RLIMIT_NOFILE", Adjust(rlimits=[api.POSIXRlimit(type="RLIMIT_NOFILE", hard=1)])),
+    ("CdiDevices v/c=d", Adjust(CDI_devices=[api.CDIDevice(name="v/c=d")])),
+    ("Devices /dev/x", linux(devices=[api.LinuxDevice(path="/dev/x")])),
+    ("CgroupsPath", linux(cgroups_path="/c")),
+    ("OomScoreAdj", linux(oom_score_adj=api.OptionalInt(value=0))),
+    ("IoPriority", linux(io_priority=api.LinuxIOPriority())),
+    ("SeccompPolicy", linux(seccomp_policy=api.LinuxSeccomp())),
+    ("Namespace network", linux(namespaces=[api.LinuxNamespace(type="network")])),
+    ("Sysctl a.b", linux(sysctl={"a.b": "1"})),
+    ("LinuxNetDevices eth1", linux(net_devices={"eth1": api.LinuxNetDevice(name="x")})),
+    ("LinuxSched", linux(scheduler=api.LinuxScheduler())),
+    ("RdtClosID", linux(rdt=api.LinuxRdt(clos_id=text(value="g")))),
+    ("RdtSchemata", linux(rdt=api.LinuxRdt(schemata=api.OptionalRepeatedString()))),
+    ("RdtEnableMonitoring", linux(rdt=api.LinuxRdt(enable_monitoring=flag()))),
+    ("MemoryPolicy", linux(memory_policy=api.LinuxMemoryPolicy())),
+    ("MemLimit", memory(limit=i64(value=1))),
+    ("MemReservation", memory(reservation=i64())),
+    ("MemSwapLimit", memory(swap=i64())),
+    ("MemKernelLimit", memory(kernel=i64())),
+    ("MemTCPLimit", memory(kernel_tcp=i64())),
+    ("MemSwappiness", memory(swappiness=u64())),
+    ("MemDisableOomKiller", memory(disable_oom_killer=flag())),
+    ("MemUseHierarchy", memory(use_hierarchy=flag())),
+    ("CPUShares", cpu(shares=u64())),
+    ("CPUQuota", cpu(quota=i64())),
+    ("CPUPeriod", cpu(period=u64())),
+    ("CPURealtimeRuntime", cpu(realtime_runtime=i64())),
+    ("CPURealtimePeriod", cpu(realtime_period=u64())),
+    ("CPUSetCPUs", cpu(cpus="0")),
+    ("CPUSetMems", cpu(mems="0")),
+    ("PidsLimit", resources(pids=api.LinuxPids())),
+    ("HugepageLimits 2MB", resources(hugepage_limits=[api.HugepageLimit(page_size="2MB")])),
+    ("BlockioClass", resources(blockio_class=text())),
+    ("RdtClass", resources(rdt_class=text())),
+    ("CgroupsUnified memory.high", resources(unified={"memory.high": "1"})),
+]
+
+
+def request(**fields: object) -> api.CreateContainerRequest:
+    return api.CreateContainerRequest(pod=pod(), container=container(**fields))
+
+
+def answer(adjust: Adjust) -> api.CreateContainerResponse:
+    """A copy, as every plugin sends its own."""
+    return api.CreateContainerResponse(adjust=adjust)
+
+
+@pytest.mark.parametrize(("what", "adjust"), CLAIMS)
+def test_a_second_claim_fails_whoever_makes_it(what: str, adjust: Adjust) -> None:
+    for second in ("10-b", "05-a"):
+        merged = Adjustments(request(), LATEST)
+        merged.apply(answer(adjust), "05-a")
+        assert merged.owners.of("c1") == {what: "05-a"}
+        with pytest.raises(Conflict) as caught:
+            merged.apply(answer(adjust), second)
+        assert str(caught.value) == f'plugins "{second}" and "05-a" both tried to set {what}'
+
+
+@pytest.mark.parametrize(
+    "adjust",
+    [
+        Adjust(hooks=api.Hooks(prestart=[api.Hook(path="/h")])),
+        resources(devices=[api.LinuxDeviceCgroup(allow=True, type="c")]),
+        cpu(cpus=""),
+        linux(cgroups_path=""),
+        Adjust(),
+    ],
+)
+def test_these_never_conflict(adjust: Adjust) -> None:
+    merged = Adjustments(request(), LATEST)
+    merged.apply(answer(adjust), "05-a")
+    merged.apply(answer(adjust), "10-b")
+    merged.apply(api.CreateContainerResponse(), "10-b")
+
+
+def test_hooks_remember_all_who_added_some() -> None:
+    merged = Adjustments(request(), LATEST)
+    for plugin in ("05-a", "10-b"):
+        merged.apply(adjusting(hooks=api.Hooks(poststop=[api.Hook(path="/h")])), plugin)
+    assert merged.owners.of("c1") == {"OciHooks": "05-a,10-b"}
+    assert len(merged.adjust.hooks.poststop) == 2
+
+
+def test_the_same_key_twice_in_one_reply_conflicts_with_itself() -> None:
+    merged = Adjustments(request(), LATEST)
+    with pytest.raises(Conflict, match='plugins "05-a" and "05-a" both tried to set Env A'):
+        merged.apply(adjusting(env=[api.KeyValue(key="A", value="1"), api.KeyValue(key="A", value="1")]), "05-a")
+
+
+@pytest.mark.parametrize(
+    ("adjust", "marker", "value"),
+    [
+        (Adjust(annotations={"k": "1"}), {"annotations": {"-k": ""}}, lambda a: a.annotations["k"]),
+        (
+            Adjust(mounts=[api.Mount(destination="/m", source="1")]),
+            {"mounts": [api.Mount(destination="-/m")]},
+            lambda a: a.mounts[0].source,
+        ),
+        (Adjust(env=[api.KeyValue(key="A", value="1")]), {"env": [api.KeyValue(key="-A")]}, lambda a: a.env[0].value),
+    ],
+    ids=["annotations", "mounts", "env"],
+)
+def test_a_removal_marker_takes_over_and_only_for_its_plugin(
+    adjust: Adjust, marker: dict[str, object], value: Callable[[Adjust], str]
+) -> None:
+    merged = Adjustments(request(), LATEST)
+    merged.apply(answer(adjust), "05-a")
+    taking = Adjust(**marker)
+    theirs = Adjust.FromString(adjust.SerializeToString().replace(b"\x011", b"\x012"))
+    taking.MergeFrom(theirs)
+    merged.apply(answer(taking), "10-b")
+    assert value(merged.adjust) == "2"
+    with pytest.raises(Conflict, match='plugins "05-a" and "10-b"'):
+        merged.apply(answer(adjust), "05-a")
+
+
+def test_arguments_are_taken_over_by_an_empty_first_one() -> None:
+    merged = Adjustments(request(args=["app"]), LATEST)
+    merged.apply(adjusting(args=["wrapper", "app"]), "05-a")
+    merged.apply(adjusting(args=["", "other"]), "10-b")
+    assert list(merged.adjust.args) == ["other"]
+
+
+def test_rdt_is_taken_over_by_remove() -> None:
+    merged = Adjustments(request(), LATEST)
+    merged.apply(answer(linux(rdt=api.LinuxRdt(clos_id=text(value="a")))), "05-a")
+    merged.apply(answer(linux(rdt=api.LinuxRdt(remove=True, clos_id=text(value="b")))), "10-b")
+    assert merged.adjust.linux.rdt == api.LinuxRdt(clos_id=text(value="b"))
+
+
+def test_rdt_class_and_closid_are_not_seen_to_conflict() -> None:
+    merged = Adjustments(request(), LATEST)
+    merged.apply(answer(linux(rdt=api.LinuxRdt(clos_id=text(value="a")))), "05-a")
+    merged.apply(answer(resources(rdt_class=text(value="b"))), "10-b")
+
+
+# -- what later plugins see ---------------------------------------------------------------------------------------------
+
+
+def test_later_plugins_see_what_earlier_ones_did() -> None:
+    asked = request(
+        env=["A=0", "B=0"],
+        args=["app"],
+        annotations={"k": "0"},
+        mounts=[api.Mount(destination="/m", source="0"), api.Mount(destination="/n", source="0")],
+        linux=api.LinuxContainer(devices=[api.LinuxDevice(path="/dev/x", major=1)]),
+    )
+    merged = Adjustments(asked, LATEST)
+    adjust = Adjust(
+        env=[api.KeyValue(key="A", value="1"), api.KeyValue(key="-B"), api.KeyValue(key="C", value="1")],
+        args=["wrapper"],
+        annotations={"k": "1", "l": "1"},
+        mounts=[api.Mount(destination="/m", source="1"), api.Mount(destination="-/n")],
+    )
+    adjust.linux.devices.add(path="/dev/x", major=2)
+    adjust.linux.resources.cpu.cpus = "1-2"
+    adjust.linux.resources.unified["memory.high"] = "1"
+    adjust.linux.oom_score_adj.value = 5
+    adjust.linux.memory_policy.nodes = "0"
+    adjust.linux.rdt.clos_id.value = "g"
+    merged.apply(answer(adjust), "05-a")
+    seen = asked.container
+    assert list(seen.env) == ["A=1", "C=1"]
+    assert list(seen.args) == ["wrapper"]
+    assert dict(seen.annotations) == {"k": "1", "l": "1"}
+    assert [(m.destination, m.source) for m in seen.mounts] == [("/m", "1")]
+    assert [(d.path, d.major) for d in seen.linux.devices] == [("/dev/x", 2)]
+    assert seen.linux.resources.cpu.cpus == "1-2"
+    assert dict(seen.linux.resources.unified) == {"memory.high": "1"}
+    assert seen.linux.oom_score_adj.value == 5
+    assert not seen.linux.HasField("rdt")
+
+
+def test_zero_is_set_and_shown_as_set() -> None:
+    asked = request()
+    merged = Adjustments(asked, LATEST)
+    merged.apply(answer(cpu(quota=i64(value=0))), "05-a")
+    assert asked.container.linux.resources.cpu.HasField("quota")
+    assert merged.adjust.linux.resources.cpu.HasField("quota")
+
+
+@pytest.mark.parametrize(("version", "forwarded"), [(Version(0, 6, 1), False), (Version(0, 7, 0), True)])
+def test_a_mount_of_the_spec_can_be_removed_since_0_7(version: Version, forwarded: bool) -> None:
+    merged = Adjustments(request(mounts=[api.Mount(destination="/m")]), version)
+    merged.apply(adjusting(mounts=[api.Mount(destination="-/m")]), "05-a")
+    assert [m.destination for m in merged.adjust.mounts] == (["-/m"] if forwarded else [])
+
+
+@pytest.mark.parametrize(
+    ("since", "adjust", "dropped"),
+    [
+        (Version(0, 7, 0), linux(oom_score_adj=api.OptionalInt(value=1)), "OomScoreAdj"),
+        (Version(0, 7, 0), resources(pids=api.LinuxPids(limit=1)), "PidsLimit"),
+        (Version(0, 10, 0), Adjust(args=["x"]), "Args"),
+        (Version(0, 11, 0), linux(rdt=api.LinuxRdt(clos_id=text(value="x"))), "RdtClosID"),
+        (Version(0, 12, 0), linux(memory_policy=api.LinuxMemoryPolicy(nodes="0")), "MemoryPolicy"),
+    ],
+)
+def test_an_old_runtime_drops_what_it_does_not_know(since: Version, adjust: Adjust, dropped: str) -> None:
+    before = since._replace(minor=since.minor - 1)
+    for version, owned in ((before, {}), (since, {dropped: "05-a"})):
+        merged = Adjustments(request(), version)
+        merged.apply(answer(adjust), "05-a")
+        assert merged.owners.of("c1") == owned
+
+
+# -- updates ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_container_under_creation_must_not_be_updated() -> None:
+    merged = Adjustments(request(), LATEST)
+    with pytest.raises(Conflict, match=r'^plugin "05-a" asked update of "c1" during creation$'):
+        merged.apply(api.CreateContainerResponse(update=[update("c1", quota(1))]), "05-a")
+
+
+def test_updates_of_one_container_are_merged_and_conflict_per_field() -> None:
+    updates = Updates(Owners())
+    updates.apply([update("x", quota(1), ignore_failure=True)], "05-a")
+    updates.apply([update("x", api.LinuxResources(cpu=api.LinuxCPU(cpus="3"))), update("y", quota(2))], "10-b")
+    with pytest.raises(Conflict, match='plugins "20-c" and "05-a" both tried to set CPUQuota'):
+        updates.apply([update("x", quota(1))], "20-c")
+    assert list(updates.others) == ["x", "y"]
+    merged = updates.others["x"]
+    assert (merged.linux.resources.cpu.quota.value, merged.linux.resources.cpu.cpus) == (1, "3")
+    assert not merged.ignore_failure
+
+
+def test_a_conflict_that_may_be_ignored_skips_the_whole_update() -> None:
+    updates = Updates(Owners())
+    updates.apply([update("x", quota(1))], "05-a")
+    both = quota(2)
+    both.memory.limit.value = 5
+    updates.apply([update("x", both, ignore_failure=True)], "10-b")
+    assert updates.others["x"].linux.resources == quota(1)
+
+
+def test_kubelets_own_values_are_not_claimed_and_the_result_replaces_them() -> None:
+    asked = api.UpdateContainerRequest(pod=pod(), container=container(), linux_resources=quota(100))
+    asked.linux_resources.memory.limit.value = 7
+    updates = Updates(Owners(), asked)
+    updates.apply([update("c1", quota(-1))], "05-a")
+    assert updates.own is not None
+    assert updates.own.linux.resources.cpu.quota.value == -1
+    assert updates.own.linux.resources.memory.limit.value == 7
+    assert asked.linux_resources.cpu.quota.value == -1  # what the next plugin sees
+    with pytest.raises(Conflict, match="CPUQuota"):
+        updates.apply([update("c1", quota(5))], "10-b")
+
+
+def test_an_update_without_an_id_is_of_nobody() -> None:
+    asked = api.UpdateContainerRequest(pod=pod(), container=container(), linux_resources=quota(100))
+    updates = Updates(Owners(), asked)
+    updates.apply([update("", quota(-1))], "05-a")
+    assert updates.own is None
+    assert asked.linux_resources == quota(100)
+
+
+def test_pids_and_device_rules_of_an_update_are_lost() -> None:
+    updates = Updates(Owners())
+    lost = api.LinuxResources(pids=api.LinuxPids(limit=5), devices=[api.LinuxDeviceCgroup(allow=True)])
+    updates.apply([update("x", lost)], "05-a")
+    assert updates.others["x"].linux.resources == api.LinuxResources()

@@ -1,0 +1,135 @@
+"""The state directory: what was saved comes back, and nothing that is found there keeps the daemon from starting."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+import pytest
+from structlog.testing import CapturingLogger
+
+from koordnri.model import Resources
+from koordnri.model.resources import NOTHING, Note
+from koordnri.state.files import Notebook, StateFile
+
+MOVED = {
+    "c1": Note(
+        Resources(512, -1, 100_000, "0-3", "0", 1 << 40, {"memory.min": "5"}),
+        {"cpu.quota": 40_000, "cpu.cpus": "2-3", "io.max[/dev/sda]": "rbps=5"},
+    ),
+    "c2": Note(NOTHING),
+    "contäiner ☃": Note(Resources(cpu_quota=50_000)),
+}
+
+
+@pytest.fixture
+def file(tmp_path):
+    return StateFile(tmp_path)
+
+
+@pytest.mark.parametrize("baselines", [MOVED, {}])
+def test_what_was_saved_comes_back(file, baselines):
+    file.save({"stale": Note(NOTHING)})
+    file.save(baselines)
+    assert file.load() == (baselines, "")
+
+
+def test_a_first_start_has_nothing_and_no_problem(file):
+    assert file.load() == ({}, "")
+
+
+def test_a_crash_while_saving_leaves_the_old_state(file, tmp_path):
+    file.save(MOVED)
+    (tmp_path / "baselines.json.new").write_bytes(b'{"c1": {"quo')
+    assert file.load() == (MOVED, "")
+    file.save({"c9": Note(NOTHING)})
+    assert file.load() == ({"c9": Note(NOTHING)}, "")
+    assert os.listdir(tmp_path) == ["baselines.json"]
+
+
+def test_a_reader_never_sees_half_a_state(file):
+    """The name points to the old file or to the new one: an open old one is not written into."""
+    file.save({"c1": Note(NOTHING)})
+    with file.path.open("rb") as before:
+        file.save(MOVED)
+        assert before.read() == b'{"c1":{"asked":{}}}'
+
+
+def test_a_failing_save_leaves_the_old_state_and_says_so(file, tmp_path):
+    file.save(MOVED)
+    (tmp_path / "baselines.json.new").mkdir()
+    with pytest.raises(OSError, match=r"baselines\.json\.new"):
+        file.save({})
+    assert file.load() == (MOVED, "")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"c1": 5}',
+        b'{"c1": {"quota": 5}}',
+        b'{"c1": {"asked": {"quota": "much"}}}',
+        b'{"c1": {"asked": {}, "set": {"cpu.quota": 1.5}}}',
+        b"\xff\xfe",
+        b'{"c1": {"asked": {"cpus": "\xff"}}}',
+        b'{"c1": {"x": ' + b"[" * 100_000,
+        b"\0" * 4096,
+    ],
+    ids=["empty", "cut", "list", "number", "no-note", "text", "fraction", "binary", "not-utf8", "deep", "zeros"],
+)
+def test_a_bad_file_is_kept_aside_and_told(file, tmp_path, content):
+    file.path.write_bytes(content)
+    baselines, problem = file.load()
+    assert baselines == {}
+    assert str(file.path) in problem
+    assert "baselines.json.bad" in problem
+    assert (tmp_path / "baselines.json.bad").read_bytes() == content
+    assert file.load() == ({}, ""), "told once"
+
+
+@pytest.mark.parametrize("there", ["a fifo", "a directory", "a socket", "nothing of ours"])
+def test_whatever_is_in_the_place_of_a_state_file_nobody_waits_for_it(file, there):
+    if there == "a fifo":
+        os.mkfifo(file.path)
+    elif there == "a directory":
+        file.path.mkdir()
+    elif there == "a socket":
+        with socket.socket(socket.AF_UNIX) as bound:
+            bound.bind(str(file.path))
+    else:
+        file.path.write_bytes(b"[" * 5000)
+    content, problem = file.load()
+    assert content == {}
+    assert problem.startswith(f"{file.path}: ")
+
+
+def test_a_fifo_in_the_place_of_the_new_file_is_an_error(file, tmp_path):
+    os.mkfifo(tmp_path / "baselines.json.new")
+    with pytest.raises(OSError, match=r"baselines\.json\.new"):
+        file.save(MOVED)
+
+
+def test_a_directory_that_is_made_later_is_used_then(tmp_path):
+    (tmp_path / "there").write_text("a file")
+    log = CapturingLogger()
+    notes = Notebook(tmp_path / "there/state", log, lambda: None)
+    notes.keep(lambda: (MOVED, {}))
+    assert notes.load() == ({}, {})
+    notes.probe()
+    notes.save_if_marked()
+    notes.save_if_marked()
+    assert "Not a directory" in notes.problem
+    assert [call.args[0] for call in log.calls] == ["state_file_bad", "state_file_bad", "state_not_saved"]
+    (tmp_path / "there").unlink()
+    notes.save_if_marked()
+    assert notes.problem == ""
+    assert StateFile(tmp_path / "there/state").load() == (MOVED, "")
+
+
+def test_a_probe_leaves_nothing(tmp_path):
+    notes = Notebook(tmp_path, CapturingLogger(), lambda: None)
+    notes.probe()
+    assert (notes.problem, os.listdir(tmp_path)) == ("", [])

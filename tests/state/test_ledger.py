@@ -1,0 +1,428 @@
+"""The ledger: what is remembered, what is forgotten with what, and when the state directory must hear of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from koordnri.model import Decision, Pod, Resources, Setting, fields
+from koordnri.model.resources import NOTHING, Note
+from koordnri.model.routes import ADJUST
+from koordnri.state.ledger import Entry, Ledger
+
+SMALL, BIG = Resources(cpu_quota=50_000), Resources(cpu_quota=80_000)
+
+
+def pod(pod_id: str) -> Pod:
+    return Pod(pod_id, f"uid-{pod_id}", "default", pod_id)
+
+
+def decision(**quota: int) -> Decision:
+    made = Decision()
+    for name, value in quota.items():
+        made.settings[name] = Setting(fields.CPU_QUOTA, "", value, "hook", "because", ADJUST)
+    return made
+
+
+class Book:
+    """A ledger, and how often it asked to be saved."""
+
+    def __init__(self, moved: dict[str, Note] | None = None) -> None:
+        self.saves = 0
+        self.ledger = Ledger(moved, self._save)
+
+    def _save(self) -> None:
+        # The daemon takes a copy under the ledger's lock: a caller that still held it would never come back.
+        self.saved = self.ledger.moved()
+        self.saves += 1
+
+    def record(self, container_id: str, baseline: Resources = NOTHING, moved: bool = False, pod_id: str = "p") -> None:
+        note = Note(baseline) if moved else None
+        self.ledger.record(Entry(container_id, "main", pod_id, baseline), decision(), note)
+
+
+def test_what_was_decided_is_remembered_with_its_route():
+    ledger = Ledger()
+    ledger.record(Entry("c", "main", "p", SMALL), decision(quota=-1))
+    entry = ledger.container("c")
+    assert entry is not None
+    assert (entry.name, entry.pod_id, entry.baseline) == ("main", "p", SMALL)
+    assert entry.sent == {"quota": (-1, "adjust")}
+    assert ledger.container("other") is None
+
+
+def test_the_last_decision_replaces_the_one_before():
+    ledger = Ledger()
+    ledger.record(Entry("c", "main", "p", SMALL), decision(quota=-1, more=1))
+    ledger.record(Entry("c", "main", "p", BIG), decision(quota=7))
+    [entry] = ledger.entries()
+    assert (entry.baseline, entry.sent) == (BIG, {"quota": (7, "adjust")})
+
+
+def test_a_pod_takes_its_containers_with_it():
+    """Runtimes may tell nothing of the containers of a pod that is gone (containerd issue 8426)."""
+    book = Book()
+    book.ledger.remember_pod(pod("p"))
+    book.ledger.remember_pod(pod("q"))
+    book.record("c1", SMALL, moved=True)
+    book.record("c2")
+    book.record("c3", pod_id="q")
+    book.ledger.forget_pod("p")
+    assert book.ledger.pod("p") is None
+    assert [e.id for e in book.ledger.entries()] == ["c3"]
+    assert book.saved == {}
+
+
+@pytest.mark.parametrize("what", ["pod", "container"])
+def test_forgetting_what_was_never_known_is_nothing(what):
+    book = Book()
+    getattr(book.ledger, f"forget_{what}")("unknown")
+    assert book.saves == 0
+    assert book.ledger.counts() == (0, 0)
+
+
+def test_a_pod_is_forgotten_though_its_containers_went_before():
+    ledger = Ledger()
+    ledger.remember_pod(pod("p"))
+    ledger.record(Entry("c", "main", "p", NOTHING), decision())
+    ledger.forget_container("c")
+    ledger.forget_pod("p")
+    assert ledger.counts() == (0, 0)
+
+
+# -- moved baselines --------------------------------------------------------------------------------------------------
+
+
+def test_a_moved_baseline_is_kept_and_saved_once():
+    book = Book()
+    book.record("c", SMALL, moved=True)
+    book.record("c", SMALL, moved=True)
+    assert book.ledger.moved_baseline("c") == SMALL
+    assert (book.saves, book.saved) == (1, {"c": Note(SMALL)})
+    book.record("c", BIG, moved=True)
+    assert (book.saves, book.saved) == (2, {"c": Note(BIG)})
+
+
+def test_what_was_set_is_saved_with_the_baseline():
+    book = Book()
+    for quota in (40_000, 40_000, 20_000):
+        book.ledger.record(Entry("c", "main", "p", BIG), decision(), Note(BIG, {"cpu.quota": quota}))
+    assert book.ledger.moved_note("c") == Note(BIG, {"cpu.quota": 20_000})
+    assert (book.saves, book.saved) == (2, {"c": Note(BIG, {"cpu.quota": 20_000})})
+    assert book.ledger.moved_note("other") is None
+
+
+def test_a_baseline_that_moved_back_to_its_annotation_is_dropped():
+    """Else the next event would start from where kubelet has been, not from where it is."""
+    book = Book()
+    book.record("c", BIG, moved=True)
+    book.record("c", SMALL, moved=False)
+    assert book.ledger.moved_baseline("c") is None
+    assert (book.saves, book.saved) == (2, {})
+
+
+def test_a_baseline_that_did_not_move_is_the_annotations_business():
+    book = Book()
+    book.record("c", SMALL, moved=False)
+    assert book.ledger.moved_baseline("c") is None
+    assert book.saves == 0
+
+
+def test_what_was_loaded_is_known_before_its_container_is():
+    book = Book({"c": Note(BIG)})
+    assert book.ledger.moved_baseline("c") == BIG
+    assert book.ledger.container("c") is None
+
+
+def test_the_loaded_baselines_are_a_copy():
+    loaded = {"c": Note(BIG)}
+    ledger = Ledger(loaded)
+    ledger.moved().clear()
+    loaded.clear()
+    assert ledger.moved_baseline("c") == BIG
+
+
+@pytest.mark.parametrize(
+    ("forget", "saves"),
+    [
+        (lambda ledger: ledger.forget_container("moved"), 1),
+        (lambda ledger: ledger.forget_container("unmoved"), 0),
+        (lambda ledger: ledger.forget_pod("p"), 1),
+        (lambda ledger: ledger.replace([], ["moved", "unmoved"]), 0),
+        (lambda ledger: ledger.replace([], ["unmoved"]), 1),
+        (lambda ledger: ledger.replace([], ["moved"]), 0),
+    ],
+)
+def test_the_state_directory_hears_of_a_removal_only_if_a_moved_baseline_went(forget, saves):
+    book = Book()
+    book.record("moved", SMALL, moved=True)
+    book.record("unmoved")
+    book.saves = 0
+    forget(book.ledger)
+    assert book.saves == saves
+
+
+# -- synchronize ------------------------------------------------------------------------------------------------------
+
+
+def test_synchronize_keeps_what_still_is_and_forgets_the_rest():
+    book = Book({"c": Note(SMALL), "never-seen": Note(BIG), "removed-while-we-were-away": Note(BIG)})
+    book.ledger.remember_pod(pod("old"))
+    book.record("c", SMALL, moved=True)
+    book.record("gone", BIG, moved=True)
+    book.ledger.replace([pod("p")], ["c", "never-seen"])
+    assert book.ledger.pod("old") is None
+    assert book.ledger.pod("p") is not None
+    assert [e.id for e in book.ledger.entries()] == ["c"]
+    assert book.saved == {"c": Note(SMALL), "never-seen": Note(BIG)}, (
+        "also those of containers that were not decided yet"
+    )
+
+
+# -- any sequence -----------------------------------------------------------------------------------------------------
+
+PODS = "pq"
+CONTAINERS = {"p": ("p1", "p2"), "q": ("q1", "q2")}
+IDS = [c for ids in CONTAINERS.values() for c in ids]
+operations = st.lists(
+    st.one_of(
+        st.tuples(st.just("remember"), st.sampled_from(PODS)),
+        st.tuples(st.just("forget_pod"), st.sampled_from(PODS)),
+        st.tuples(st.just("record"), st.sampled_from(IDS), st.booleans(), st.sampled_from([SMALL, BIG])),
+        st.tuples(st.just("forget_container"), st.sampled_from(IDS)),
+        st.tuples(st.just("replace"), st.sets(st.sampled_from(PODS)), st.sets(st.sampled_from(IDS))),
+    ),
+    max_size=30,
+)
+
+
+@given(operations)
+def test_any_sequence_leaves_what_a_plain_model_of_it_says(steps):
+    """Pods, containers and moved baselines as three plain dictionaries; and the state directory always has the last word."""
+    pods: set[str] = set()
+    containers: dict[str, Resources] = {}
+    moved: dict[str, Note] = {}
+    book = Book()
+    book.saved = {}
+
+    def drop(ids: Any) -> None:
+        for gone in list(ids):
+            containers.pop(gone, None)
+            moved.pop(gone, None)
+
+    for name, *args in steps:
+        if name == "remember":
+            book.ledger.remember_pod(pod(args[0]))
+            pods.add(args[0])
+        elif name == "forget_pod":
+            book.ledger.forget_pod(args[0])
+            pods.discard(args[0])
+            drop(i for i in CONTAINERS[args[0]] if i in containers)
+        elif name == "record":
+            container_id, has_moved, baseline = args
+            book.record(container_id, baseline, has_moved, container_id[0])
+            containers[container_id] = baseline
+            moved.pop(container_id, None)
+            if has_moved:
+                moved[container_id] = Note(baseline)
+        elif name == "forget_container":
+            book.ledger.forget_container(args[0])
+            drop(args)
+        else:
+            book.ledger.replace([pod(p) for p in args[0]], args[1])
+            pods = set(args[0])
+            drop(set(IDS) - args[1])
+        assert book.ledger.counts() == (len(pods), len(containers))
+        assert {e.id: e.baseline for e in book.ledger.entries()} == containers
+        assert book.ledger.moved() == book.saved == moved
+        assert [book.ledger.pod(p) is not None for p in PODS] == [p in pods for p in PODS]
+        # Nothing public tells of a left-over in the index by pod, but it would grow with every container of the node.
+        index = {(p, i) for p, ids in book.ledger._by_pod.items() for i in ids}
+        assert index == {(i[0], i) for i in containers}
+
+    for each in PODS:
+        book.ledger.forget_pod(each)
+    assert book.ledger.entries() == []
+    assert book.saved == {}
+
+
+# -- files that we wrote ----------------------------------------------------------------------------------------------
+
+
+class Notes(Book):
+    """A ledger with pod p and its container c, and what the state directory has of the fields that were written."""
+
+    def __init__(self, written: dict[str, dict[str, Any]] | None = None) -> None:
+        self.saves = 0
+        self.ledger = Ledger(None, self._save, written)
+        self.ledger.remember_pod(pod("p"))
+        self.record("c")
+
+    def _save(self) -> None:
+        self.saved_written = self.ledger.all_written()
+        self.saves += 1
+
+
+@pytest.mark.parametrize("owner", ["p", "c"])
+def test_what_a_file_held_first_is_kept_and_saved_once(owner):
+    notes = Notes()
+    notes.ledger.wrote(owner, "cpu.quota", 80_000)
+    notes.ledger.wrote(owner, "cpu.quota", 40_000)
+    assert notes.ledger.written(owner) == {"cpu.quota": 80_000}
+    assert (notes.saves, notes.saved_written) == (1, {owner: {"cpu.quota": 80_000}})
+
+
+def test_what_a_file_has_is_not_what_the_runtime_was_told():
+    notes = Notes()
+    notes.ledger.record(Entry("c", "main", "p", NOTHING), decision(quota=1, more=2))
+    notes.ledger.wrote("c", "quota", 80_000)
+    notes.ledger.verified("c", "quota", 40_000)
+    notes.ledger.verified("gone", "quota", 40_000)
+    entry = notes.ledger.container("c")
+    assert entry is not None
+    assert (entry.sent, entry.files) == ({"quota": (1, ADJUST), "more": (2, ADJUST)}, {"quota": 40_000})
+
+
+def test_a_value_on_its_way_through_the_runtime_may_be_stored_or_not():
+    """Should we die before its outcome is known, either value is ours."""
+    book = Book()
+    book.ledger.remember_pod(pod("p"))
+    book.ledger.record(Entry("c", "main", "p", SMALL), decision(quota=1), Note(SMALL, {"quota": 1}))
+    book.ledger.sending("c", {"quota": 2})
+    assert book.ledger.moved_note("c") == Note(SMALL, {"quota": 1}, maybe={"quota": [2]})
+    book.ledger.recorded("c", {"quota": 2})
+    assert book.saved == {"c": Note(SMALL, {"quota": 2}, maybe={"quota": [1]})}
+    entry = book.ledger.container("c")
+    assert entry is not None
+    assert entry.sent == {"quota": (2, "record")}
+
+
+def test_what_is_gone_when_its_update_returns_leaves_nothing_behind():
+    book = Book()
+    book.ledger.sending("gone", {"quota": 2})
+    book.ledger.recorded("gone", {"quota": 2})
+    assert (book.ledger.moved(), book.saves) == ({}, 0)
+
+
+def test_what_went_back_is_forgotten_and_saved_once():
+    notes = Notes({"c": {"cpu.quota": 5, "cpu.shares": 7}})
+    for _ in range(2):
+        notes.ledger.restored("c", "cpu.quota")
+    assert (notes.saves, notes.saved_written) == (1, {"c": {"cpu.shares": 7}})
+    notes.ledger.restored("c", "cpu.shares")
+    assert (notes.saves, notes.saved_written) == (2, {})
+
+
+def test_a_file_that_held_nothing_readable_was_written_all_the_same():
+    notes = Notes()
+    notes.ledger.wrote("p", "cpu.quota", None)
+    assert notes.saved_written == {"p": {"cpu.quota": None}}
+    notes.ledger.restored("p", "cpu.quota")
+    assert notes.saved_written == {}
+
+
+@pytest.mark.parametrize("owner", ["gone", ""])
+def test_what_is_gone_by_the_time_it_was_written_leaves_nothing_behind(owner):
+    notes = Notes()
+    notes.ledger.wrote(owner, "cpu.quota", 5)
+    notes.ledger.restored(owner, "cpu.quota")
+    assert notes.saves == 0
+    assert notes.ledger.all_written() == {}
+
+
+def test_a_new_decision_does_not_forget_what_a_file_held():
+    """Else a field that an update decided no more would never go back."""
+    notes = Notes()
+    notes.ledger.wrote("c", "cpu.quota", 80_000)
+    notes.record("c")
+    assert notes.ledger.written("c") == {"cpu.quota": 80_000}
+
+
+@pytest.mark.parametrize(
+    ("forget", "left"),
+    [
+        (lambda ledger: ledger.forget_container("c"), {"p"}),
+        (lambda ledger: ledger.forget_pod("p"), set()),
+        (lambda ledger: ledger.forget_pod("q"), {"p", "c"}),
+        (lambda ledger: ledger.replace([pod("p")], ["c"]), {"p", "c"}),
+        (lambda ledger: ledger.replace([pod("p")], []), {"p"}),
+        (lambda ledger: ledger.replace([], ["c"]), {"c"}),
+        (lambda ledger: ledger.replace([], []), set()),
+    ],
+)
+def test_what_was_written_goes_with_its_pod_or_container(forget, left):
+    notes = Notes()
+    for owner in ("p", "c"):
+        notes.ledger.wrote(owner, "cpu.quota", 80_000)
+    notes.saves = 0
+    forget(notes.ledger)
+    assert notes.ledger.all_written().keys() == left
+    assert notes.saves == (left != {"p", "c"})
+    if notes.saves:
+        assert notes.saved_written == notes.ledger.all_written()
+
+
+def test_what_was_loaded_is_known_before_its_owner_is_and_goes_if_synchronize_does_not_name_it():
+    notes = Notes({"p": {"cpu.quota": 1}, "later": {"cpu.quota": 2}, "gone": {"cpu.quota": 3}})
+    assert notes.ledger.written("later") == {"cpu.quota": 2}
+    notes.ledger.replace([pod("p")], ["c", "later"])
+    assert notes.saved_written == {"p": {"cpu.quota": 1}, "later": {"cpu.quota": 2}}
+
+
+def test_what_is_handed_out_and_taken_in_of_the_written_is_a_copy():
+    loaded = {"c": {"cpu.quota": 1}}
+    notes = Notes(loaded)
+    loaded["c"].clear()
+    notes.ledger.written("c").clear()
+    notes.ledger.all_written()["c"].clear()
+    notes.ledger.all_written().clear()
+    assert notes.ledger.all_written() == {"c": {"cpu.quota": 1}}
+
+
+def test_pods_and_their_containers_are_told_at_one_moment():
+    notes = Notes()
+    notes.ledger.remember_pod(pod("q"))
+    notes.record("b")
+    notes.record("d", pod_id="q")
+    pods, of_p = notes.ledger.pods(), notes.ledger.containers_of("p")
+    notes.ledger.forget_pod("p")
+    assert [p.id for p in pods] == ["p", "q"]
+    assert [e.id for e in of_p] == ["b", "c"]
+    assert notes.ledger.containers_of("p") == notes.ledger.containers_of("unknown") == []
+    assert [e.id for e in notes.ledger.containers_of("q")] == ["d"]
+
+
+def test_what_was_read_of_a_container_before_it_started_counts_for_nothing():
+    """The OCI runtime makes its cgroup, and then writes into it what was sent at the creation: a look in between saw neither."""
+    ledger = Ledger()
+    entry = Entry("c", "main", "p", SMALL)
+    entry.started = False
+    ledger.record(entry, decision(quota=1))
+    assert not ledger.started(entry)
+    entry.started = False
+    ledger.verified("c", "quota", 2)
+    edits = ledger.edits
+    assert ledger.started(entry)
+    assert (entry.started, entry.files, ledger.edits) == (True, {}, edits + 1)
+
+
+@pytest.mark.parametrize("stopped_first", [True, False])
+def test_a_second_sandbox_of_a_pod_has_the_notes_of_the_first_for_their_cgroup_is_the_same(stopped_first):
+    """Else what we wrote there would be taken for kubelet's, and scaled once more."""
+    saved = []
+    ledger = Ledger(on_moved=lambda: saved.append(True))
+    ledger.remember_pod(Pod("first", "uid", "shop", "p"))
+    ledger.wrote("first", "cpu.quota", 90_000)
+    if stopped_first:
+        ledger.forget_pod("first")
+    saved.clear()
+    ledger.remember_pod(Pod("second", "uid", "shop", "p"))
+    assert ledger.written("second") == {"cpu.quota": 90_000}
+    assert saved
+    ledger.forget_pod("first")
+    assert ledger.written("second") == {"cpu.quota": 90_000}
+    ledger.remember_pod(Pod("another", "uid-2", "shop", "q"))
+    assert ledger.written("another") == {}

@@ -1,0 +1,37 @@
+"""What holds now, where several threads want to change it."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from structlog.testing import CapturingLogger
+
+from koordnri.cpus.allocator import Allocator
+from koordnri.model import NodeState
+from koordnri.state.present import Present
+
+
+def present() -> Present:
+    return Present(NodeState(name="n"), None, lambda: None, lambda node: node, Allocator(), CapturingLogger())
+
+
+class Meanwhile(frozenset[str]):
+    """A set of pods, in the middle of whose release another release begins."""
+
+    def begin(self, other: threading.Thread) -> Meanwhile:
+        self.other = other
+        return self
+
+    def __ror__(self, released: Any) -> Any:
+        self.other.start()
+        self.other.join(0.2)  # it ends here if nothing keeps it waiting
+        return frozenset(released) | frozenset(self)
+
+
+def test_two_releases_at_the_same_time_are_both_kept() -> None:
+    now = present()
+    other = threading.Thread(target=now.let_go, args=(frozenset({"second"}),))
+    now.let_go(Meanwhile({"first"}).begin(other))
+    other.join()
+    assert now.snapshot.node.released == {"first", "second"}
