@@ -17,7 +17,7 @@ CONTRACTS = ROOT / ".importlinter"
 PAGE = ROOT / "docs/design/architecture.md"
 BEGIN, END = "<!-- rooms: made by tools/rooms.py -->", "<!-- end of rooms -->"
 
-SANS_IO = "asyncio logging os pathlib selectors socket structlog subprocess threading time".split()
+SANS_IO = ["asyncio", "logging", "os", "pathlib", "selectors", "socket", "structlog", "subprocess", "threading", "time"]
 PRINTERS = ["click", "rich"]
 
 

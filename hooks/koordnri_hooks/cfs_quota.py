@@ -173,7 +173,7 @@ def _pod_pinned(ctx: PodContext) -> bool:
     """Whether the cpuset hook pins this pod's containers; it decides nothing for the pod's own cgroup, so it is asked here again."""
     if ctx.policy.hook_mode("cpuset") != "enforce":
         return False
-    if ctx.node.own_cpus.get(ctx.pod.key):
+    if ctx.node.exclusive_cpus.get(ctx.pod.key):
         return True
     if RESOURCE_STATUS.key not in ctx.pod.annotations:
         return False

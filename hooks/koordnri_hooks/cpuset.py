@@ -76,7 +76,7 @@ class CPUSetHook(Hook):
         if node.dra_cpus and ctx.container.name in node.dra_cpus.get(pod.key, ()):
             ctx.skip(CPU_CPUS, "left to the DRA driver that gave it its CPUs")
             return
-        if node.own_cpus and (own := ctx.own_cpus):
+        if node.exclusive_cpus and (own := ctx.exclusive_cpus):
             ctx.set(CPU_CPUS, own, "CPUs of its own, given by this node")
             return
         if RESOURCE_STATUS.key in pod.annotations and _set_assigned(ctx):
@@ -85,7 +85,7 @@ class CPUSetHook(Hook):
             ctx.skip(CPU_CPUS, "left to kubelet, whose static CPU manager gave it CPUs of its own")
             return
         cpus, reason = _shared(ctx)
-        if why := node.no_own_cpus.get(pod.key, _NOTHING).get(ctx.container.name):
+        if why := node.no_exclusive_cpus.get(pod.key, _NOTHING).get(ctx.container.name):
             reason = f"{reason}; no CPUs of its own: {why}"
         if cpus:
             ctx.set(CPU_CPUS, cpus, reason)

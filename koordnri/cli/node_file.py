@@ -263,13 +263,19 @@ def _resctrl(described: DescribedResctrl | None, topology: Topology | None) -> R
     caches = described.cache_ids
     if caches is None:
         caches = () if topology is None else tuple(sorted({c.l3 for c in topology.cpus}))
-    groups, fixed = frozenset(described.groups), "" if described.managed else _NOT_MANAGED
+    groups, read_only = frozenset(described.groups), "" if described.managed else _NOT_MANAGED
     bandwidth = None
     if described.memory_bandwidth and caches:
         amd = described.vendor == "amd"
         bandwidth = Bandwidth(caches, AMD_UNITS, 1, 1, AMD_FULL) if amd else Bandwidth(caches)
     return Resctrl(
-        described.vendor or "", described.mask, described.num_closids, caches, groups, bandwidth=bandwidth, fixed=fixed
+        described.vendor or "",
+        described.mask,
+        described.num_closids,
+        caches,
+        groups,
+        bandwidth=bandwidth,
+        read_only=read_only,
     )
 
 

@@ -17,7 +17,7 @@ from koordnri.cli.inputs import Inputs
 from koordnri.cli.outcome import result_of
 from koordnri.daemon.config import Config
 from koordnri.daemon.daemon import Daemon
-from koordnri.daemon.exclusive_cpus import LACKING, OwnCPUs
+from koordnri.daemon.exclusive_cpus import LACKING, ExclusiveCPUs
 from koordnri.kubelet import SimulatedPod
 from koordnri.model import Container, Decision, Event, NodeState, Pod
 from koordnri.model.decision import HookError
@@ -112,7 +112,7 @@ def simulate_pods(inputs: Inputs, policy_path: str | None) -> list[PodLife]:
         with runtime, _log(Path(directory, "log")) as log_fd:
             specs = {pod.sandbox.uid: pod.spec for pod in inputs.pods}
             daemon = Daemon(config, node=inputs.node, specs=specs, listener=listen, log_fd=log_fd)
-            daemon.handler.cpus = _own_cpus(daemon, shortages)
+            daemon.handler.cpus = _exclusive_cpus(daemon, shortages)
             with _running(daemon):
                 try:
                     runtime.wait_for_plugin(CONNECT_TIMEOUT_S)
@@ -148,18 +148,18 @@ def _follow(decision: Decision, later: Decision) -> None:
             decision.skipped.pop(name, None)
 
 
-class _OwnCPUs(OwnCPUs):
+class _ExclusiveCPUs(ExclusiveCPUs):
     """Nothing really runs on the described node's CPUs, so nobody has to leave any before a container starts. Who shares them follows
     when it is resized.
     """
 
     def gave(self, pod: Pod, container_id: str) -> None:
-        """See `session.own_cpus`."""
+        """See `session.exclusive_cpus`."""
 
 
-def _own_cpus(daemon: Daemon, shortages: list[str]) -> OwnCPUs:
+def _exclusive_cpus(daemon: Daemon, shortages: list[str]) -> ExclusiveCPUs:
     """`shortages` is told of each container that wants CPUs of its own and shares, before it is decided."""
-    return _OwnCPUs(
+    return _ExclusiveCPUs(
         daemon.allocator,
         daemon.ledger,
         daemon.reconciler,

@@ -273,25 +273,29 @@ class Allocator:
         """
         topology, lacking = node.topology, self._lacking
         if topology is None:
-            return replace(node, no_own_cpus=lacking) if lacking or node.no_own_cpus else node
-        if node.own_cpus or node.dra_cpus or node.no_own_cpus:
-            node = replace(node, own_cpus={}, dra_cpus={}, no_own_cpus={})
+            return replace(node, no_exclusive_cpus=lacking) if lacking or node.no_exclusive_cpus else node
+        if node.exclusive_cpus or node.dra_cpus or node.no_exclusive_cpus:
+            node = replace(node, exclusive_cpus={}, dra_cpus={}, no_exclusive_cpus={})
         if node.pools_are_local:
             node = replace(node, ls_pools=(), be_pools=(), pools_are_local=False, empty_pools=())
         usable = _usable(node)
         own = self._own(usable)
         dra = {key: {n: str(c) for n, c in of_pod.items()} for key, of_pod in self._dra.items()}
         if node.ls_pools or node.be_pools:  # published by Koordinator, which knows of its own assignments
-            return replace(node, own_cpus=own, dra_cpus=dra, no_own_cpus=lacking) if own or dra or lacking else node
+            return (
+                replace(node, exclusive_cpus=own, dra_cpus=dra, no_exclusive_cpus=lacking)
+                if own or dra or lacking
+                else node
+            )
         isolated = NO_CPUS if options.isolated_cpus == "share" else node.isolated_cpus
         pools = share_pools(topology, self._taken(node), usable, isolated)
         if not own and not dra and not lacking and not pools.ls and not pools.be and not pools.problems:
             return node
         return replace(
             node,
-            own_cpus=own,
+            exclusive_cpus=own,
             dra_cpus=dra,
-            no_own_cpus=lacking,
+            no_exclusive_cpus=lacking,
             ls_pools=pools.ls,
             be_pools=pools.be,
             pools_are_local=True,

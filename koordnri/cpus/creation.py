@@ -81,7 +81,7 @@ def create(
         allocator.drop_spent(pod)
     node = allocator.applied(node, policy.cpuset)
     if given:  # init containers among them, which have ended by now
-        node = replace(node, own_cpus=given)
+        node = replace(node, exclusive_cpus=given)
     return Creation(snapshot._replace(node=node), given, lacking)
 
 

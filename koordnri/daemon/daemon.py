@@ -15,7 +15,7 @@ from koordnri.chain import Chain, Snapshot, load_hooks
 from koordnri.cpus.allocator import Allocator
 from koordnri.daemon.config import Config, ConfigError
 from koordnri.daemon.control import Operator
-from koordnri.daemon.exclusive_cpus import OwnCPUs
+from koordnri.daemon.exclusive_cpus import ExclusiveCPUs
 from koordnri.daemon.garbage import GarbageCollector
 from koordnri.daemon.policy_sources import PolicySources
 from koordnri.hook import Hook
@@ -175,17 +175,17 @@ class Daemon:
             ),
             lambda woken: CgroupWatch(file_names(), woken),
             self._tell_node,
-            lambda: None if self._own_cpus is None else self._own_cpus.before_pass(),
-            lambda: None if self._own_cpus is None else self._own_cpus.after_pass(),
+            lambda: None if self._exclusive_cpus is None else self._exclusive_cpus.before_pass(),
+            lambda: None if self._exclusive_cpus is None else self._exclusive_cpus.after_pass(),
             self.faults,
         )
-        self._own_cpus: OwnCPUs | None = None
+        self._exclusive_cpus: ExclusiveCPUs | None = None
         if not self._described:
             # What would have to be written first, or left by others, are the files of a real node.
             self.handler.catch_up = self.reconciler.catch_up
             self.handler.place = threads.place
             self.handler.is_over = self._is_over
-            self._own_cpus = self.handler.cpus = OwnCPUs(
+            self._exclusive_cpus = self.handler.cpus = ExclusiveCPUs(
                 self.allocator,
                 self.ledger,
                 self.reconciler,
@@ -225,7 +225,7 @@ class Daemon:
                 self.ledger,
                 self.log,
                 self.sources.take_configmap,
-                lambda: self._look_at_node(full=False, told=True),
+                lambda: self._scan_node(full=False, told=True),
                 self._pod_changed,
                 self._spec_told,
                 self._ended,
@@ -241,7 +241,7 @@ class Daemon:
     def run(self) -> int:
         """Serve until told to stop. Raises ConfigError when the port is taken, and whatever killed the session's thread."""
         sys.setswitchinterval(SWITCH_INTERVAL_S)
-        self.sources.look()
+        self.sources.scan()
         if self._cluster is not None:
             if self.config.policy_configmap is not None:
                 self.sources.load_last_good()
@@ -364,10 +364,10 @@ class Daemon:
             if self._failure is not None:
                 return
             with self.faults.within("policy"):
-                self.sources.look()
+                self.sources.scan()
             if time.monotonic() >= look_at:
                 looks, look_at = looks + 1, time.monotonic() + NODE_TICK_S
-                self._look_at_node(full=looks % FULL_REFRESH_TICKS == 0)
+                self._scan_node(full=looks % FULL_REFRESH_TICKS == 0)
                 garbage.step()
 
     def _pace_s(self) -> float:
@@ -452,10 +452,10 @@ class Daemon:
 
     # -- node ---------------------------------------------------------------------------------------------------------
 
-    def _look_at_node(self, full: bool, told: bool = False) -> None:
+    def _scan_node(self, full: bool, told: bool = False) -> None:
         """`told`: the Node object changed, so there is something new whatever the host's files say."""
         with self.faults.within("node"):
-            if not self._described and (self.present.look(full) or told):
+            if not self._described and (self.present.scan(full) or told):
                 self._swap()
                 self.log.info("node_changed", problems=list(self.present.snapshot.node.problems))
 
@@ -480,13 +480,13 @@ class Daemon:
         return node if self._cluster is None else self._cluster.told(node)
 
     def _is_over(self, pod: Pod) -> bool:
-        over = self._own_cpus is not None and self._own_cpus.is_over(pod)
+        over = self._exclusive_cpus is not None and self._exclusive_cpus.is_over(pod)
         return over or is_over(self._files(), pod, self.handler.runtime.name)
 
     def _pod_changed(self, pod_id: str) -> None:
         pod = self.ledger.pod(pod_id)
-        if self._own_cpus is not None and pod is not None:
-            self._own_cpus.pod_changed(pod)
+        if self._exclusive_cpus is not None and pod is not None:
+            self._exclusive_cpus.pod_changed(pod)
         self._changed(pod_id)
 
     def _files(self) -> Writer:
@@ -494,11 +494,11 @@ class Daemon:
         return Writer(self.config.host_root, self.present.snapshot.node.cgroup_version)
 
     def _spec_told(self, uid: str, spec: PodSpec) -> None:
-        if self._own_cpus is not None:
-            self._own_cpus.spec_told(uid, spec)
+        if self._exclusive_cpus is not None:
+            self._exclusive_cpus.spec_told(uid, spec)
 
     def _ended(self, uid: str) -> None:
-        if self._own_cpus is not None and self._own_cpus.pod_over(uid):
+        if self._exclusive_cpus is not None and self._exclusive_cpus.pod_over(uid):
             self._changed(None)  # of classes and resctrl groups the pod is no part any more
 
     def _overlay(self, pod: Pod) -> Pod:

@@ -31,7 +31,7 @@ from koordnri.state.present import Present
 MOST_REMEMBERED = 10_000
 """containers that were told; a pod that went while we were not there is never forgotten else"""
 GIVEN = "ExclusiveCPUs"
-LACKING = "NoCPUsOfItsOwn"
+LACKING = "NoExclusiveCPUs"
 SHARES = "SharesCPUs"
 NO_CLAIM = "NoCPUsByClaim"
 """Reasons of Events: it has CPUs for itself; it wants some and there are none; it is LSE or LSR and wants or gets none; see
@@ -40,8 +40,8 @@ Tell = Callable[[Pod, str, str], None]
 """(pod, reason, message): an Event for the pod's owner"""
 
 
-class OwnCPUs:
-    """What `session.own_cpus` describes. `give` and its neighbours are for the event thread, `before_pass` and `after_pass` for the
+class ExclusiveCPUs:
+    """What `session.exclusive_cpus` describes. `give` and its neighbours are for the event thread, `before_pass` and `after_pass` for the
     reconcile thread; `spec_told`, `pod_changed`, `pod_over` and `pod_went` are for any.
 
     present    what holds now, of which the assignments are a part
@@ -96,7 +96,7 @@ class OwnCPUs:
     # -- the event path -----------------------------------------------------------------------------------------------
 
     def give(self, pod: Pod, container: Container) -> str:
-        """See `session.own_cpus`. A bug here costs the container its own CPUs, not its share of the others'."""
+        """See `session.exclusive_cpus`. A bug here costs the container its own CPUs, not its share of the others'."""
         if not may_wish(pod):
             return ""
         try:
@@ -143,7 +143,7 @@ class OwnCPUs:
             return self._allocator.give(pod, name, baseline, node, policy.cpuset)
 
     def resized(self, pod: Pod, container: Container) -> str | None:
-        """See `session.own_cpus`."""
+        """See `session.exclusive_cpus`."""
         if not may_wish(pod):
             return None
         with self._faults.within("cpus", pod):
@@ -168,7 +168,7 @@ class OwnCPUs:
         return wanted_by(pod, container.name, container.baseline).cpus
 
     def claimed(self, pod: Pod, name: str, cpus: CPUSet) -> None:
-        """See `session.own_cpus`."""
+        """See `session.exclusive_cpus`."""
         if not cpus:
             return
         if not may_have_claims(self._overlay(pod).spec):
@@ -181,7 +181,7 @@ class OwnCPUs:
         self._follow()
 
     def kubelet_says(self, pod: Pod, container: Container, cpus: str, *, new: bool) -> None:
-        """See `session.own_cpus`."""
+        """See `session.exclusive_cpus`."""
         present = self._present
         if not present.kubelet.heard(pod, container, cpus, present.snapshot.node, new=new):
             return
@@ -192,7 +192,7 @@ class OwnCPUs:
             self._follow()
 
     def gave(self, pod: Pod, container_id: str) -> None:
-        """See `session.own_cpus`."""
+        """See `session.exclusive_cpus`."""
         if may_wish(pod):
             entry = self._ledger.container(container_id)
             if entry is not None and (holding := self._allocator.holding(pod, entry.name)) is not None:
@@ -204,16 +204,16 @@ class OwnCPUs:
             self._waits[container_id] = self._reconciler.hurry()
 
     def wait_until_clear(self, container_id: str) -> None:
-        """See `session.own_cpus`."""
+        """See `session.exclusive_cpus`."""
         number = self._waits.pop(container_id, None)
         if number is not None and not self._reconciler.wait_done(number, self._budget_s()):
             self.late += 1
-            self._log.warning("own_cpus_not_clear_yet", container=container_id)
+            self._log.warning("exclusive_cpus_not_clear_yet", container=container_id)
 
     # -- containers and pods that end ---------------------------------------------------------------------------------
 
     def container_ended(self, pod: Pod, name: str) -> None:
-        """See `session.own_cpus`."""
+        """See `session.exclusive_cpus`."""
         spec = None if pod.spec is None else pod.spec.containers.get(name)
         if spec is not None and spec.init:
             self._allocator.spend(pod, name)
@@ -221,7 +221,7 @@ class OwnCPUs:
             self._changed()
 
     def pod_came(self, pod: Pod) -> None:
-        """See `session.own_cpus`."""
+        """See `session.exclusive_cpus`."""
         if self._allocator.note_pod(pod):
             self._follow_later()
 
@@ -251,7 +251,7 @@ class OwnCPUs:
         return pod.uid in self._over
 
     def pod_went(self, pod: Pod) -> None:
-        """See `session.own_cpus`."""
+        """See `session.exclusive_cpus`."""
         key = pod.key
         if any(other.key == key for other in self._ledger.pods()):
             return  # kubelet has made a second sandbox
@@ -263,7 +263,7 @@ class OwnCPUs:
             self._follow_later()
 
     def restore(self, found: Sequence[tuple[str, restore.Found]], pinned: Iterable[Found]) -> Mapping[str, str]:
-        """See `session.own_cpus`."""
+        """See `session.exclusive_cpus`."""
         self._given.clear()
         self._waits.clear()
         self._claimants.clear()
@@ -316,7 +316,7 @@ class OwnCPUs:
                 continue
             for entry in self._ledger.containers_of(pod.id):
                 if entry.name == name and not entry.ended:
-                    self._ledger.note_own(entry.id, str(holding))
+                    self._ledger.note_exclusive(entry.id, str(holding))
             self._log.info("exclusive_cpus", pod=f"{pod.namespace}/{pod.name}", container=name, cpus=str(holding.cpus))
             self._say_given(pod, name, str(holding.cpus))
             self._reconciler.trigger(pod.id)
@@ -334,14 +334,14 @@ class OwnCPUs:
     def _lacks(self, pod: Pod, name: str, why: str, said: str = "") -> None:
         if (
             self._allocator.lack(pod, name, why)
-            or self._present.snapshot.node.no_own_cpus.get(pod.key, {}).get(name, "") != why
+            or self._present.snapshot.node.no_exclusive_cpus.get(pod.key, {}).get(name, "") != why
         ):
             self._present.take()  # the reason is part of the decision
         reason = LACKING if said else SHARES
         if not why or not self._say_once(pod, name, reason):
             return
         self._tell(pod, reason, f"container {name} {said or f'shares CPUs: {why}'}")
-        self._log.warning("no_own_cpus", pod=f"{pod.namespace}/{pod.name}", container=name, error=why)
+        self._log.warning("no_exclusive_cpus", pod=f"{pod.namespace}/{pod.name}", container=name, error=why)
 
     def _say_given(self, pod: Pod, name: str, cpus: str) -> None:
         self._told -= {(pod.key, name, LACKING), (pod.key, name, SHARES)}

@@ -50,7 +50,7 @@ class PolicySources:
         """Whether there is a file and nobody says when it changes."""
         return self._path is not None and (self._watch is None or not self._watch.watching)
 
-    def look(self) -> None:
+    def scan(self) -> None:
         """Read the policy file if it is another one than at the last look."""
         path = self._path
         if path is None:

@@ -138,9 +138,9 @@ class ContainerContext(_Context):
         return self.container.baseline
 
     @property
-    def own_cpus(self) -> str:
+    def exclusive_cpus(self) -> str:
         """CPUs that this node gave to the container alone; "" when it has none from us."""
-        own = self.node.own_cpus
+        own = self.node.exclusive_cpus
         return own[self.pod.key].get(self.container.name, "") if own and self.pod.key in own else ""
 
     @property
@@ -149,7 +149,7 @@ class ContainerContext(_Context):
         cpus = self.decision.value(fields.CPU_CPUS)
         if cpus is None:
             return False
-        if self.own_cpus == cpus:
+        if self.exclusive_cpus == cpus:
             return True
         assigned = assigned_or_none(self.pod)
         if not assigned:

@@ -63,13 +63,13 @@ class Resctrl:
     bandwidth: Bandwidth | None = None
     refused: Mapping[str, str] = field(default_factory=dict)
     """group that is wanted and could not be made → why"""
-    fixed: str = ""
+    read_only: str = ""
     """why the daemon can neither make a group nor move a thread: then only what is created joins a group, one that exists; "" when it
     can"""
 
     def why_not(self, group: str) -> str:
         """Why a group is not to be had; "" when it exists or is made when it is wanted."""
-        return self.refused.get(group) or ("" if group in self.groups else self.fixed)
+        return self.refused.get(group) or ("" if group in self.groups else self.read_only)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +104,9 @@ class NodeState:
     be_pools: tuple[Pool, ...] = ()
     pools_are_local: bool = False
     """whether the share pools are our own reckoning, as no koord-scheduler publishes them"""
-    own_cpus: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    exclusive_cpus: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """key of the pod → container → CPUs that this node gave to it alone"""
-    no_own_cpus: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    no_exclusive_cpus: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """key of the pod → LSE or LSR container that has no CPUs of its own, or fewer than it wants → why"""
     empty_pools: tuple[str, ...] = ()
     """`LS`, `BE`: share pools of our own reckoning that would be empty, and fell back to CPUs that are taken"""
@@ -161,8 +161,8 @@ class NodeState:
             creating = creating | {CDI: Refusal(self.no_cdi)}
         object.__setattr__(self, "create_routes", creating)
         updating = container_routes(False, self.cgroup_version, self.cgroup_files)
-        if self.resctrl is not None and self.resctrl.fixed:
-            updating = updating | {RDT_CLOSID: Refusal(self.resctrl.fixed)}
+        if self.resctrl is not None and self.resctrl.read_only:
+            updating = updating | {RDT_CLOSID: Refusal(self.resctrl.read_only)}
         object.__setattr__(self, "update_routes", updating)
         object.__setattr__(self, "pod_routes", pod_routes(self.cgroup_version, self.cgroup_files))
         object.__setattr__(self, "root_routes", root_routes(self.cgroup_version, self.root_files))

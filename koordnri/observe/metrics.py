@@ -150,7 +150,7 @@ class DaemonCollector(Collector):
         yield empty
         cpus = self._sources.handler.cpus
         yield _counter(
-            "koordnri_own_cpus_late",
+            "koordnri_exclusive_cpus_late",
             "Containers that started before all others had left their CPUs",
             0 if cpus is None else cpus.late,
         )
@@ -233,14 +233,14 @@ class DaemonCollector(Collector):
 
     def _cache(self) -> Iterator[Metric]:
         stats = self._sources.groups.stats
-        fixed = GaugeMetricFamily(
-            "koordnri_resctrl_fixed",
+        read_only = GaugeMetricFamily(
+            "koordnri_resctrl_read_only",
             "Why no group can be made and no thread moved: 1 by that reason",
             labels=["reason"],
         )
-        if stats.fixed:
-            fixed.add_metric([stats.fixed], 1)
-        yield fixed
+        if stats.read_only:
+            read_only.add_metric([stats.read_only], 1)
+        yield read_only
         yield _gauge("koordnri_resctrl_groups", "Resctrl groups of ours that exist", stats.groups)
         yield _gauge(
             "koordnri_resctrl_groups_refused", "Resctrl groups that are wanted and could not be made", stats.refused

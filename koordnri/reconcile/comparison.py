@@ -237,7 +237,7 @@ def compare(
             differences += _of_running(one.pod, container, was.following[i], becomes.following[i], new)
             differences += _of_creation(one.pod, container, was.created[i][0], becomes.created[i][0], new)
         if _gets_other_cpus(one.pod, anew_old, anew_new):
-            differences += _of_own_cpus(one, becomes, new, anew_new)
+            differences += _of_exclusive_cpus(one, becomes, new, anew_new)
             remarks |= dict.fromkeys(_short(one, anew_old, anew_new))
     for place, decision in classes_after:
         one, was_decided = known.get(place.id, Running(place)), classes_before[place.id]
@@ -345,7 +345,7 @@ def _of_class(running: Running, old: Decision, new: Decision, snapshot: Snapshot
 def _of_groups(pods: Sequence[Pod], old: Snapshot, new: Snapshot) -> Iterator[Difference]:
     """What the resctrl groups are to have of caches and memory bandwidth."""
     resctrl = new.node.resctrl
-    if resctrl is None or resctrl.fixed:
+    if resctrl is None or resctrl.read_only:
         return
     was, becomes = (plan(pods, snapshot.policy, snapshot.node).groups for snapshot in (old, new))
     for group, wanted in {**becomes, **was, **becomes}.items():
@@ -426,7 +426,7 @@ def _gets_other_cpus(pod: Pod, old: Creation, new: Creation) -> bool:
     return old.given.get(pod.key) != new.given.get(pod.key)
 
 
-def _of_own_cpus(running: Running, becomes: _Decided, snapshot: Snapshot, anew: Creation) -> Iterator[Difference]:
+def _of_exclusive_cpus(running: Running, becomes: _Decided, snapshot: Snapshot, anew: Creation) -> Iterator[Difference]:
     """What the pod would get by CPUs of its own, or without them, and cannot have while it runs."""
     pod, node = running.pod, snapshot.node
     if any(refusal for _, refusal in becomes.created):
@@ -435,7 +435,7 @@ def _of_own_cpus(running: Running, becomes: _Decided, snapshot: Snapshot, anew: 
     # Not of its sandbox, which has what others share, like all others.
     moves = [("", becomes.anew, move) for move in of_pod if move.setting.field is not fields.CPU_CPUS]
     routes = node.routes(Event.SYNC)
-    owners = {**node.own_cpus.get(pod.key, {}), **anew.given.get(pod.key, {})}
+    owners = {**node.exclusive_cpus.get(pod.key, {}), **anew.given.get(pod.key, {})}
     for container, follows, (created, _) in zip(running.containers, becomes.following, becomes.created, strict=True):
         if container.name not in owners:
             continue

@@ -231,7 +231,7 @@ class Drift:
             return self._rests_until
         return max(min(self._paused.values(), default=float("inf")), self._rests_until)
 
-    def look(self, writer: Writer, waited_for: bool = False) -> Suspects:
+    def scan(self, writer: Writer, waited_for: bool = False) -> Suspects:
         """Who has lost a value, as far as it is to be healed now.
 
         waited_for   somebody waits for the files to be right: now, whatever it costs

@@ -30,7 +30,7 @@ _RESOURCES = {fields.CPU_QUOTA: "cpu_quota", fields.MEMORY_LIMIT: "memory_limit"
 _CPUS = fields.CPU_CPUS.name
 
 
-class Look(Enum):
+class Scan(Enum):
     """Which files a pass looks at. All of a pod or none: where one cgroup changes, those above and below it must be looked at, too."""
 
     KNOWN = "known"
@@ -93,21 +93,21 @@ class Planner:
         self._quotas: dict[str, dict[str, int]] = {}
         """pod → name of a container → its quota as kubelet asked for it, 0 for none; who has gone keeps it: he may come back"""
 
-    def plan(self, pod: Pod, world: World, writer: Writer, look: Look) -> PodPlan:
+    def plan(self, pod: Pod, world: World, writer: Writer, scan: Scan) -> PodPlan:
         """Decide one pod, and say which of its files are to be gone through.
 
         Raises NodeError when the runtime told no usable cgroup.
         """
         directory = pod_directory(pod.cgroup_parent)
-        if look in (Look.SWEEP, Look.ALL) and self._is_gone(pod, directory, writer):
+        if scan in (Scan.SWEEP, Scan.ALL) and self._is_gone(pod, directory, writer):
             return PodPlan([], {}, [], {}, gone=True)
-        plan = self._kept(pod, world) if look in (Look.KNOWN, Look.SWEEP) else None
-        if plan is not None and look is Look.SWEEP and not all(map(writer.holds, plan.kubelets)):
+        plan = self._kept(pod, world) if scan in (Scan.KNOWN, Scan.SWEEP) else None
+        if plan is not None and scan is Scan.SWEEP and not all(map(writer.holds, plan.kubelets)):
             plan = None
-        if plan is None or not self._are_right(plan.goals, writer, look):
+        if plan is None or not self._are_right(plan.goals, writer, scan):
             plan = self._decide(pod, world, writer, directory)
             self._plans[pod.id] = (pod, plan)
-            if look is Look.ALL or not self._are_right(plan.goals, writer, look):
+            if scan is Scan.ALL or not self._are_right(plan.goals, writer, scan):
                 return plan
         return plan._replace(goals=[])
 
@@ -160,7 +160,7 @@ class Planner:
         directory = container_directory(pod.cgroup_parent, pod.id, world.runtime)
         return directory if writer.has(directory) else None
 
-    def plan_classes(self, world: World, writer: Writer, look: Look) -> PodPlan:
+    def plan_classes(self, world: World, writer: Writer, scan: Scan) -> PodPlan:
         """Decide the cgroups above the pods."""
         holds: list[Goal] = []
         node, plan = world.snapshot.node, PodPlan([], {}, [], {}, holds=holds)
@@ -172,7 +172,7 @@ class Planner:
             goals = [Goal(place, n, c, False) for n, c in wanted(directory, decision, node, force).items()]
             holds += goals
             goals += [Goal(place, n, c, True) for n, c in back_to_before(directory, before, decision, node).items()]
-            plan.goals.extend(g for g in goals if look is Look.ALL or not self._are_right([g], writer, look))
+            plan.goals.extend(g for g in goals if scan is Scan.ALL or not self._are_right([g], writer, scan))
             plan.decisions.append((place.name, decision))
         return plan
 
@@ -274,8 +274,8 @@ class Planner:
         self._ledger.intend(goal.owner.id, {name: shares})
         return True
 
-    def _are_right(self, goals: Iterable[Goal], writer: Writer, look: Look) -> bool:
-        return all(self.is_right(g) and (look is not Look.SWEEP or writer.holds(g.change)) for g in goals)
+    def _are_right(self, goals: Iterable[Goal], writer: Writer, scan: Scan) -> bool:
+        return all(self.is_right(g) and (scan is not Scan.SWEEP or writer.holds(g.change)) for g in goals)
 
     def is_right(self, goal: Goal) -> bool:
         """Whether the file of a goal had what is wanted when it was last read."""

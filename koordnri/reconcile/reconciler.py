@@ -27,7 +27,7 @@ from koordnri.reconcile.drift import CLASSES, Drift, Watch
 from koordnri.reconcile.drift_pace import MOST, RARELY_S
 from koordnri.reconcile.failures import Failure, Failures
 from koordnri.reconcile.plan import Goal, Update
-from koordnri.reconcile.planner import Look, Planner, PodPlan, as_kubelet_set_it, kubelets_files, mean_the_same
+from koordnri.reconcile.planner import Planner, PodPlan, Scan, as_kubelet_set_it, kubelets_files, mean_the_same
 from koordnri.reconcile.recorder import Recorder
 from koordnri.reconcile.undone import Undone, by_whom
 from koordnri.reconcile.writing import Done, Writing, pod_id_of
@@ -51,7 +51,7 @@ COVER_S = 1.0
 """How soon a container that was started is watched; most have been by a pass that their start caused."""
 
 
-_LOOKS = {"change": Look.KNOWN, "pod": Look.ANEW, "drift": Look.SWEEP, "sweep": Look.SWEEP, "asked": Look.ALL}
+_SCANS = {"change": Scan.KNOWN, "pod": Scan.ANEW, "drift": Scan.SWEEP, "sweep": Scan.SWEEP, "asked": Scan.ALL}
 
 
 class Stats:
@@ -325,15 +325,15 @@ class Reconciler:
         return self._monotonic() >= self._faulty_until.get(what, float("-inf"))
 
     def heal(self, waited_for: bool = False) -> bool:
-        """Look at whoever has lost a value since, as the watch tells. True when events were lost, so that everything is to be swept.
+        """Scan at whoever has lost a value since, as the watch tells. True when events were lost, so that everything is to be swept.
 
-        waited_for   see Drift.look
+        waited_for   see Drift.scan
         """
         if self.drift is None:
             return False
         pods, everything = set[str](), False
         if self._writer is not None:
-            pods, everything = self.drift.look(self._writer, waited_for)
+            pods, everything = self.drift.scan(self._writer, waited_for)
         if self._monotonic() >= self._cover_at:
             pods |= self.drift.uncovered()
             self._cover_at = self._monotonic() + COVER_S
@@ -354,7 +354,7 @@ class Reconciler:
         rests   whether to spare the files that a watch covers, all but a part of them
         """
         pods = list(pods)
-        look = _LOOKS[trigger]
+        scan = _SCANS[trigger]
         everything = trigger in ("change", "sweep")
         if everything:
             with self._faults.within("cpus"):
@@ -380,10 +380,10 @@ class Reconciler:
         owners: dict[str, Pod] = {}
         if above and self._planner.decides_classes and not above_rests:
             with self._faults.within("classes"):
-                goals += self._plan_classes(world, writer, look, renew=trigger == "sweep").goals
+                goals += self._plan_classes(world, writer, scan, renew=trigger == "sweep").goals
         for pod in pods:
             with self._faults.within("plan", pod):
-                plan = self._plan(pod, world, writer, look, renew=trigger == "sweep")
+                plan = self._plan(pod, world, writer, scan, renew=trigger == "sweep")
                 owners[pod.id] = pod
                 goals += plan.goals
                 updates.update(plan.updates)
@@ -419,8 +419,8 @@ class Reconciler:
         self.stats.last_pass_s = self._monotonic() - started
         return done
 
-    def _plan_classes(self, world: World, writer: Writer, look: Look, renew: bool) -> PodPlan:
-        plan = self._planner.plan_classes(world, writer, look)
+    def _plan_classes(self, world: World, writer: Writer, scan: Scan, renew: bool) -> PodPlan:
+        plan = self._planner.plan_classes(world, writer, scan)
         if self.drift is not None:
             self.drift.follow(CLASSES, "", plan, writer, renew=renew)
         for name, decision in plan.decisions:
@@ -428,9 +428,9 @@ class Reconciler:
                 self._decided(Pod(f"class:{name}", "", "", name), "", decision)
         return plan
 
-    def _plan(self, pod: Pod, world: World, writer: Writer, look: Look, renew: bool) -> PodPlan:
+    def _plan(self, pod: Pod, world: World, writer: Writer, scan: Scan, renew: bool) -> PodPlan:
         try:
-            plan = self._planner.plan(pod, world, writer, look)
+            plan = self._planner.plan(pod, world, writer, scan)
         except NodeError as error:
             self._tell(Failure(pod, "", pod.id, "cgroup", "", "", str(error)))
             return PodPlan([], {}, [], {})

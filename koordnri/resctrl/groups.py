@@ -82,7 +82,7 @@ class ResctrlGroups:
         self._told: dict[tuple[str, str], str] = {}
         """(group, what was tried) → why it was refused"""
 
-    def fixed(self) -> str:
+    def read_only(self) -> str:
         """Why nothing can be put into a group; "" when it can. Thread ids are the host's only with hostPID."""
         if not self._tree.shares_pids():
             return OWN_PID_NAMESPACE
@@ -117,12 +117,12 @@ class ResctrlGroups:
     def told(self, node: NodeState) -> NodeState:
         """The node as decisions are to see it: with the groups that could not be made, and whether any can."""
         if node.resctrl is None:
-            self.stats.fixed = ""
+            self.stats.read_only = ""
             return node
-        self.stats.fixed = fixed = self.fixed()
-        if node.resctrl.refused == self.refused and node.resctrl.fixed == fixed:
+        self.stats.read_only = read_only = self.read_only()
+        if node.resctrl.refused == self.refused and node.resctrl.read_only == read_only:
             return node
-        return replace(node, resctrl=replace(node.resctrl, refused=self.refused, fixed=fixed))
+        return replace(node, resctrl=replace(node.resctrl, refused=self.refused, read_only=read_only))
 
     def _bring(self, wanted: Plan, present: frozenset[str]) -> list[GroupOutcome]:
         outcomes: list[GroupOutcome] = []
@@ -226,8 +226,8 @@ class ResctrlGroups:
         return outcomes
 
     def _empty(self, group: str) -> str:
-        if fixed := self.fixed():
-            return fixed
+        if read_only := self.read_only():
+            return read_only
         try:
             for _ in range(MOST_PASSES):
                 threads = self._tree.tasks(group)

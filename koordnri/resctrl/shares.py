@@ -48,9 +48,9 @@ class CacheShares:
     def groups(self, pods: Iterable[Pod], world: Callable[[], World]) -> None:
         """Make, correct and remove groups; `pods` are all of the node."""
         policy, node = world().snapshot
-        fixed = self._groups.fixed()
-        self._tell_fixed(fixed, pods, policy, node)
-        if fixed:
+        read_only = self._groups.read_only()
+        self._tell_read_only(read_only, pods, policy, node)
+        if read_only:
             return  # groups that no thread can be put into would only be told of as failures
         refused = self._groups.refused
         for group, what, error, pod in self._groups.reconcile(pods, policy, node, complete=self._complete()):
@@ -63,19 +63,19 @@ class CacheShares:
         if self._groups.refused != refused:
             self._retake()
 
-    def _tell_fixed(self, fixed: str, pods: Iterable[Pod], policy: Policy, node: NodeState) -> None:
+    def _tell_read_only(self, read_only: str, pods: Iterable[Pod], policy: Policy, node: NodeState) -> None:
         """Once per reason, and only where somebody wants a group."""
         if node.resctrl is None:
             return
-        if node.resctrl.fixed != fixed:
+        if node.resctrl.read_only != read_only:
             self._retake()
-        if fixed and fixed != self._told and plan(pods, policy, node).groups:
-            self._told = fixed
-            self._log.warning("resctrl_fixed", error=fixed)
+        if read_only and read_only != self._told and plan(pods, policy, node).groups:
+            self._told = read_only
+            self._log.warning("resctrl_read_only", error=read_only)
 
     def threads(self, places: Mapping[str, str], cgroup_version: int, *, sweep: bool) -> None:
         """Bring the threads of containers (cgroup → group) to where they belong."""
-        if self._groups.fixed():
+        if self._groups.read_only():
             return
         settled = self._threads.settle(places, cgroup_version)
         for error in set(settled.errors) - self._errors:

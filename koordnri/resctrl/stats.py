@@ -14,7 +14,7 @@ class ResctrlStats:
         """of ours, that exist"""
         self.refused = 0
         """that are wanted and could not be made"""
-        self.fixed = ""
+        self.read_only = ""
         """why none can be made and no thread moved, as decisions were told last"""
         self.actions: Counter[tuple[str, str]] = Counter()
         """(made, schemata, removed or emptied; ok or refused) → count"""

@@ -49,7 +49,7 @@ class ResctrlThreads:
 
         patience_s   how long to wait for a group that the reconcile thread has yet to make
         """
-        if not group or self._groups.fixed():  # then it is where the runtime put it, and nobody can do more
+        if not group or self._groups.read_only():  # then it is where the runtime put it, and nobody can do more
             return True
         if pid <= 0 or not is_ours(group):
             self._stats.placed["refused"] += 1
@@ -83,8 +83,8 @@ class ResctrlThreads:
         present = self._tree.groups()
         if present is None:
             return Settled(0, 0, ())
-        if places and (fixed := self._groups.fixed()):
-            return Settled(0, 0, (fixed,))
+        if places and (read_only := self._groups.read_only()):
+            return Settled(0, 0, (read_only,))
         ours = {group for group in present if is_ours(group)}
         look_at = {d: g for d, g in places.items() if g in ours or (not g and ours)}
         moved, left, errors = 0, 0, dict[str, None]()

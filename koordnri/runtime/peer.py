@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError, Message
 
 from koordnri.runtime.errors import CRIError, PeerGone
 from koordnri.runtime.faults import Faults, FaultySocket
-from koordnri.transport.channel import Trunk
+from koordnri.transport.channel import Channel
 from koordnri.wire import api_pb2 as api
 from koordnri.wire.connection import Reply, Request, Side
 from koordnri.wire.errors import Code, ProtocolError, RemoteStatus
@@ -58,7 +58,7 @@ class Peer:
         self._faults = faults
         self._update = update
         self._socket = FaultySocket.around(sock, faults)
-        self._trunk = Trunk(self._socket, Side.RUNTIME)
+        self._channel = Channel(self._socket, Side.RUNTIME)
         self._replies: SimpleQueue[tuple[Reply, float] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._read, name="runtime-peer", daemon=True)
         self._thread.start()
@@ -84,7 +84,7 @@ class Peer:
             self._socket.cut_next = True
         deadline = time.monotonic() + timeout_s
         try:
-            stream = self._trunk.call(method, message, timeout_s)
+            stream = self._channel.call(method, message, timeout_s)
         except OSError as error:
             raise PeerGone(f"{method}: cannot send to plugin {self.full_name}: {error}") from error
         while True:
@@ -116,7 +116,7 @@ class Peer:
     def close(self) -> None:
         """End the connection; waits for nothing."""
         self.closed = True
-        self._trunk.close()
+        self._channel.close()
 
     def join(self) -> None:
         """After `close`: wait until nobody reads any more."""
@@ -126,7 +126,7 @@ class Peer:
 
     def _read(self) -> None:
         try:
-            while (event := self._trunk.next()) is not None:
+            while (event := self._channel.next()) is not None:
                 if isinstance(event, Reply):
                     self._replies.put((event, time.perf_counter()))
                 else:
@@ -138,7 +138,7 @@ class Peer:
         self.closed = True
         self._replies.put(None)
         self.registered.put("failed to register plugin, connection closed")
-        self._trunk.release()
+        self._channel.release()
 
     def _serve(self, request: Request) -> None:
         if self._faults.cut_before_reply == request.method:
@@ -163,9 +163,9 @@ class Peer:
             held.wait()
         try:
             if error:
-                self._trunk.answer_error(request, Code.UNKNOWN, error)
+                self._channel.answer_error(request, Code.UNKNOWN, error)
             else:
-                self._trunk.answer(request, response)
+                self._channel.answer(request, response)
         except OSError:
             return  # it is gone, which the reader notices
         if request.method == "RegisterPlugin" and held is None:

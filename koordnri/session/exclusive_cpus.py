@@ -10,7 +10,7 @@ from koordnri.cpus.kubelet_pins import Found
 from koordnri.model import Container, CPUSet, Pod
 
 
-class OwnCPUs(Protocol):
+class ExclusiveCPUs(Protocol):
     """Who gives CPUs to single containers, where no scheduler does."""
 
     late: int

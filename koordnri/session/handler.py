@@ -26,7 +26,7 @@ from koordnri.reconcile.recorder import Recorder
 from koordnri.session.answer import NOTHING_TO_SAY, Answer
 from koordnri.session.decider import Decider, Inflight
 from koordnri.session.encode import encode_update, put_adjustment, put_resources
-from koordnri.session.exclusive_cpus import OwnCPUs
+from koordnri.session.exclusive_cpus import ExclusiveCPUs
 from koordnri.session.given import given_to, has_volumes
 from koordnri.session.known import Known
 from koordnri.session.observer import Observer
@@ -79,7 +79,7 @@ class EventHandler(Decider):
         """waits until a pod's files have what follows from a snapshot, at most so many seconds"""
         self.place: Callable[[int, str], bool] | None = None
         """puts a container's first process into a resctrl group; set before the first event, or never"""
-        self.cpus: OwnCPUs | None = None
+        self.cpus: ExclusiveCPUs | None = None
         """set before the first event, or never"""
         self.never_started = 0
         """containers whose creation was answered and that were removed before they had started"""

@@ -25,7 +25,7 @@ from koordnri.session.identity import Identity
 from koordnri.session.intake import Intake
 from koordnri.session.runtime_info import RuntimeInfo
 from koordnri.transport.backoff import Backoff
-from koordnri.transport.channel import Trunk
+from koordnri.transport.channel import Channel
 from koordnri.wire import api_pb2 as api
 from koordnri.wire.connection import Reply, Request, Side
 from koordnri.wire.errors import Code, RemoteProtocolError
@@ -110,7 +110,7 @@ class PluginSession:
         self._on_braked = on_braked
         self._pause = pause
         self._stopping = threading.Event()
-        self._trunk: Trunk | None = None
+        self._channel: Channel | None = None
         self._reader: threading.Thread | None = None
         self._intake = Intake()
         self._brake = Brake()
@@ -118,7 +118,7 @@ class PluginSession:
         self._reason = ""
         self._fatal: BaseException | None = None
         self._calling = threading.Lock()
-        self._calls: dict[tuple[Trunk, int], queue.SimpleQueue[Reply | None]] = {}
+        self._calls: dict[tuple[Channel, int], queue.SimpleQueue[Reply | None]] = {}
         """calls of ours that wait for their reply; None: the connection ended"""
 
     # -- life ---------------------------------------------------------------------------------------------------------
@@ -174,15 +174,15 @@ class PluginSession:
     @property
     def is_busy(self) -> bool:
         """Whether the runtime has asked for something just now."""
-        trunk = self._trunk
-        return trunk is not None and self._monotonic() - trunk.last_s < BUSY_S
+        channel = self._channel
+        return channel is not None and self._monotonic() - channel.last_s < BUSY_S
 
     def stop(self) -> None:
         """End the session; `run` returns. What the runtime has asked already is still answered."""
         self._stopping.set()
-        trunk = self._trunk
-        if trunk is not None:
-            trunk.finish()
+        channel = self._channel
+        if channel is not None:
+            channel.finish()
 
     def update_containers(self, request: api.UpdateContainersRequest, timeout_s: float) -> Reply:
         """Change containers without having been asked. Blocks until the runtime's reply, which may be an error.
@@ -190,20 +190,20 @@ class PluginSession:
         Never from the reading thread: the runtime may be waiting for us. On NRI < 0.12.1 this may freeze the node (push.md).
         Raises NotConnected (also when the connection ends meanwhile) and TimeoutError.
         """
-        trunk = self._trunk
-        if trunk is None or self.state is not State.SYNCHRONIZED:
+        channel = self._channel
+        if channel is None or self.state is not State.SYNCHRONIZED:
             raise NotConnected(self.problem or "not registered")
         answer: queue.SimpleQueue[Reply | None] = queue.SimpleQueue()
         try:
             with self._calling:  # the reply must not come before we wait for it
-                key = trunk, trunk.call("UpdateContainers", request, timeout_s)
+                key = channel, channel.call("UpdateContainers", request, timeout_s)
                 self._calls[key] = answer
         except OSError as error:
             raise NotConnected(f"cannot send UpdateContainers: {error.strerror or error}") from error
         try:
-            reply = None if trunk.ended.is_set() else answer.get(timeout=timeout_s)
+            reply = None if channel.ended.is_set() else answer.get(timeout=timeout_s)
         except queue.Empty:
-            trunk.forget(key[1])
+            channel.forget(key[1])
             raise TimeoutError(f"no answer to UpdateContainers within {timeout_s:.1f} s") from None
         finally:
             self._calls.pop(key, None)
@@ -230,49 +230,49 @@ class PluginSession:
 
     def _serve(self, sock: socket.socket) -> str:
         """Serve one connection to its end, and say why it ended."""
-        trunk = self._trunk = Trunk(sock, Side.PLUGIN, self._monotonic)
+        channel = self._channel = Channel(sock, Side.PLUGIN, self._monotonic)
         self._intake = Intake()
         self._reason = "closed by the runtime"
         self.state, self.problem = State.REGISTERING, "waiting for the runtime's answer to RegisterPlugin"
         deadline = self._monotonic() + REGISTER_TIMEOUT_S
-        self._start_reader(trunk)
+        self._start_reader(channel)
         try:
             request = api.RegisterPluginRequest(plugin_name=self._identity.name, plugin_idx=self._identity.index)
-            trunk.call("RegisterPlugin", request, REGISTER_TIMEOUT_S)
+            channel.call("RegisterPlugin", request, REGISTER_TIMEOUT_S)
         except OSError as error:
-            self._end(trunk, f"cannot send RegisterPlugin: {error.strerror or error}")
+            self._end(channel, f"cannot send RegisterPlugin: {error.strerror or error}")
         if self._stopping.is_set():
-            trunk.close()
-        while not trunk.ended.wait(min(self._handler.budget_s() / 2, 0.25)):
+            channel.close()
+        while not channel.ended.wait(min(self._handler.budget_s() / 2, 0.25)):
             if self.state is State.REGISTERING and self._monotonic() > deadline:
-                self._end(trunk, f"no answer to RegisterPlugin within {REGISTER_TIMEOUT_S:.0f} s")
-            self._watch(trunk)
-        self._trunk = None
+                self._end(channel, f"no answer to RegisterPlugin within {REGISTER_TIMEOUT_S:.0f} s")
+            self._watch(channel)
+        self._channel = None
         for (of, _), answer in list(self._calls.items()):
-            if of is trunk:
+            if of is channel:
                 answer.put(None)
         if self._reader is not None:
             self._reader.join(timeout=1.0)
-        trunk.release()
+        channel.release()
         return self._reason
 
-    def _watch(self, trunk: Trunk) -> None:
+    def _watch(self, channel: Channel) -> None:
         """Answer for a reader that a hook holds, and let another one read on."""
         now, budget_s = self._monotonic(), self._handler.budget_s()
-        for request, arrived_s in trunk.unanswered():
+        for request, arrived_s in channel.unanswered():
             if now - arrived_s < budget_s or not self._may_reply_early(request):
                 continue
             try:
-                replied = self._reply_early(trunk, request)
+                replied = self._reply_early(channel, request)
             except OSError as error:
-                self._end(trunk, f"cannot answer {request.method}: {error.strerror or error}")
+                self._end(channel, f"cannot answer {request.method}: {error.strerror or error}")
                 return
             if replied:
                 self._log.warning("hook_overran", method=request.method, budget_s=budget_s)
                 self._count(request.method, "late")
                 if request.method == "Synchronize":
                     self._synchronized()
-                self._start_reader(trunk)
+                self._start_reader(channel)
 
     def _may_reply_early(self, request: Request) -> bool:
         """An empty answer to Configure would subscribe to everything, one to a part of Synchronize would end the connection."""
@@ -280,56 +280,56 @@ class PluginSession:
             return self._handler.inflight is not None
         return request.method != "Configure"
 
-    def _reply_early(self, trunk: Trunk, request: Request) -> bool:
+    def _reply_early(self, channel: Channel, request: Request) -> bool:
         try:
             message = self._handler.answer_early()
         except Refused as refusal:
-            return trunk.answer_error(request, Code.UNKNOWN, str(refusal))
+            return channel.answer_error(request, Code.UNKNOWN, str(refusal))
         except Exception as error:  # noqa: BLE001  # as in _on_request: the node comes first
             self._event_failed(request.method, error)
             message = None
-        return trunk.answer(request, message)
+        return channel.answer(request, message)
 
-    def _start_reader(self, trunk: Trunk) -> None:
-        self._reader = threading.Thread(target=self._read, args=(trunk,), name="nri-read", daemon=True)
+    def _start_reader(self, channel: Channel) -> None:
+        self._reader = threading.Thread(target=self._read, args=(channel,), name="nri-read", daemon=True)
         self._reader.start()
 
-    def _end(self, trunk: Trunk, reason: str) -> None:
+    def _end(self, channel: Channel, reason: str) -> None:
         # A reader that a hook let go of late must not speak for the connection that came after.
-        if trunk is self._trunk:
+        if channel is self._channel:
             self._reason = reason
-        trunk.close()
+        channel.close()
 
     # -- reading: thread nri-read -------------------------------------------------------------------------------------
 
-    def _read(self, trunk: Trunk) -> None:
+    def _read(self, channel: Channel) -> None:
         me = threading.current_thread()
         try:
-            while (event := trunk.next()) is not None:
+            while (event := channel.next()) is not None:
                 if isinstance(event, Request):
-                    self._on_request(trunk, event)
+                    self._on_request(channel, event)
                 else:
-                    self._on_reply(trunk, event)
+                    self._on_reply(channel, event)
                 if self._reader is not me:
                     return  # we were held too long, and another one reads now
-            trunk.close()
+            channel.close()
         except (OSError, RemoteProtocolError) as error:
-            self._end(trunk, f"{type(error).__name__}: {error}")
+            self._end(channel, f"{type(error).__name__}: {error}")
         except BaseException as error:  # noqa: BLE001  # handed to `run`, which raises it: a dead reader must end the process
             self._fatal = error
-            trunk.close()
+            channel.close()
 
-    def _on_reply(self, trunk: Trunk, reply: Reply) -> None:
+    def _on_reply(self, channel: Channel, reply: Reply) -> None:
         with self._calling:
-            answer = self._calls.get((trunk, reply.stream))
+            answer = self._calls.get((channel, reply.stream))
         if answer is not None:
             answer.put(reply)
         elif reply.code != Code.OK:  # of RegisterPlugin, the only other call that we make
             # The runtime leaves the connection open after this, and will never use it.
             self._log.error("registration_refused", code=reply.code, error=reply.text)
-            self._end(trunk, f"registration refused: {reply.text}")
+            self._end(channel, f"registration refused: {reply.text}")
 
-    def _on_request(self, trunk: Trunk, request: Request) -> None:
+    def _on_request(self, channel: Channel, request: Request) -> None:
         method, settle, event = request.method, None, ""
         try:
             if method == "Configure":
@@ -339,25 +339,25 @@ class PluginSession:
             else:
                 message, settle, event = self._handler.handle(method, request.payload)
         except Refused as refusal:
-            outcome = "refused" if trunk.answer_error(request, Code.UNKNOWN, str(refusal)) else "late"
+            outcome = "refused" if channel.answer_error(request, Code.UNKNOWN, str(refusal)) else "late"
         except DecodeError as error:
             outcome = "undecodable"
             text = f"{method}: cannot decode {len(request.payload)} bytes: {error}"
             self._log.error("undecodable_request", method=method, error=text)
-            trunk.answer_error(request, Code.INVALID_ARGUMENT, text)
+            channel.answer_error(request, Code.INVALID_ARGUMENT, text)
         except Exception as error:  # noqa: BLE001  # an error reply would fail the pod: the node comes first, the bug is counted
             outcome = "error"
             self._event_failed(method, error)
-            trunk.answer(request, None)
+            channel.answer(request, None)
         else:
-            if not trunk.answer(request, message):
+            if not channel.answer(request, message):
                 return  # answered in our place meanwhile; what we found is out of date
             outcome = "ok"
             if settle is not None and not self._settled(method, settle):
                 outcome = "error"
             if method == "Synchronize" and not getattr(message, "more", False):
                 self._synchronized()
-                self._drop_if_forgotten(trunk)
+                self._drop_if_forgotten(channel)
         self._count(event or method, outcome)
 
     def _settled(self, method: str, settle: Callable[[], None]) -> bool:
@@ -394,12 +394,12 @@ class PluginSession:
         self._intake = Intake()
         return self._handler.synchronize(intake.pods, intake.containers)
 
-    def _drop_if_forgotten(self, trunk: Trunk) -> None:
+    def _drop_if_forgotten(self, channel: Channel) -> None:
         """After a late Synchronize some runtimes keep the connection and never use it again; only registering anew helps."""
         runtime, took_s = self._handler.runtime, self._monotonic() - self._sync_started_s
         if took_s > STALE_SYNC_SHARE * runtime.request_timeout_s and sync_zombie(runtime.name, runtime.nri):
             self._end(
-                trunk,
+                channel,
                 f"Synchronize took {took_s:.2f} s of {runtime.request_timeout_s:.2f} s: the runtime may have given us up",
             )
 

@@ -20,7 +20,7 @@ from koordnri.reconcile.recorder import Failed, Overran
 from koordnri.session.encode import encode_update
 from koordnri.session.plugin import NotConnected, PluginSession
 from koordnri.session.translate import resources_from
-from koordnri.transport.channel import Trunk
+from koordnri.transport.channel import Channel
 from koordnri.wire import api_pb2 as api
 from koordnri.wire import views_pb2 as views
 from koordnri.wire.connection import Request, Side
@@ -107,7 +107,7 @@ class _Registration:
         except OSError as error:
             sock.close()
             raise Failed(f"cannot connect to {socket_path}: {error.strerror or error}") from error
-        self._trunk = Trunk(sock, Side.PLUGIN)
+        self._channel = Channel(sock, Side.PLUGIN)
         self._thread = threading.Thread(target=self._read, name=name, daemon=True)
         self._thread.start()
 
@@ -120,16 +120,16 @@ class _Registration:
 
     def close(self) -> None:
         """End the connection."""
-        self._trunk.close()
+        self._channel.close()
         self._thread.join(2.0)
         if not self._thread.is_alive():
-            self._trunk.release()
+            self._channel.release()
 
     def _read(self) -> None:
         problem = "closed by the runtime"
         try:
-            self._trunk.call("RegisterPlugin", api.RegisterPluginRequest(plugin_name=self._name, plugin_idx=INDEX))
-            while (event := self._trunk.next()) is not None:
+            self._channel.call("RegisterPlugin", api.RegisterPluginRequest(plugin_name=self._name, plugin_idx=INDEX))
+            while (event := self._channel.next()) is not None:
                 if isinstance(event, Request):
                     self._on_request(event)
                 elif event.code != Code.OK:
@@ -151,6 +151,6 @@ class _Registration:
             part = views.SynchronizeRequest.FromString(request.payload)
             self.containers.extend(part.containers)
             message = api.SynchronizeResponse(more=True) if part.more else self._answer
-        self._trunk.answer(request, message)
+        self._channel.answer(request, message)
         if message is self._answer:
             self._synchronized.set()

@@ -19,7 +19,7 @@ from koordnri.reconcile.recorder import HANDFUL
 from koordnri.session.answer import Answer
 from koordnri.session.decider import Decider, Inflight
 from koordnri.session.encode import encode_update
-from koordnri.session.exclusive_cpus import OwnCPUs
+from koordnri.session.exclusive_cpus import ExclusiveCPUs
 from koordnri.session.given import given_to, has_volumes
 from koordnri.session.known import Known, Sent
 from koordnri.session.pods import Pods
@@ -48,7 +48,7 @@ class Synchronize:
         self,
         decider: Decider,
         pods: Pods,
-        cpus: OwnCPUs | None,
+        cpus: ExclusiveCPUs | None,
         changed: Callable[[str | None], None],
         is_over: Callable[[Pod], bool] = lambda pod: False,
     ) -> None:
@@ -84,7 +84,9 @@ class Synchronize:
         decider.inflight = None
         return Answer(self._response, partial(self._settle, known, [c.id for c in containers]))
 
-    def _restore_cpus(self, cpus: OwnCPUs, pods: Mapping[str, Pod], containers: Iterable[views.Container]) -> None:
+    def _restore_cpus(
+        self, cpus: ExclusiveCPUs, pods: Mapping[str, Pod], containers: Iterable[views.Container]
+    ) -> None:
         """Everybody's exclusive CPUs, before anything is decided."""
         found, claims, pinned = [], [], []
         node, ledger = self._decider.snapshot.node, self._decider.ledger

@@ -190,7 +190,7 @@ class Ledger:
                 entry.ended = True
             return entry
 
-    def note_own(self, container_id: str, own: str) -> None:
+    def note_exclusive(self, container_id: str, own: str) -> None:
         """A container that runs has other exclusive CPUs than its annotation says."""
         with self._lock:
             entry = self._containers.get(container_id)

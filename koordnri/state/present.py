@@ -89,7 +89,7 @@ class Present:
             resolved = self._resolved = (*asked, resolve(*asked))
         return resolved[3]
 
-    def look(self, full: bool) -> bool:
+    def scan(self, full: bool) -> bool:
         """Look at the host's files; True when the node is another one than before."""
         if self._root is None:
             return False

@@ -16,7 +16,7 @@ from koordnri.wire.errors import MessageTooLarge
 RECV_BYTES = 65536
 
 
-class Trunk:
+class Channel:
     """Reads in one thread at a time, writes from any.
 
     `answer` settles who replies to a request: the first caller does, later ones are told that it is too late. That is how the
@@ -39,7 +39,7 @@ class Trunk:
     def next(self) -> Request | Reply | None:
         """The next request or reply; blocks. None at the end of the connection.
 
-        Raises RemoteProtocolError and OSError; the trunk is of no use after that.
+        Raises RemoteProtocolError and OSError; the channel is of no use after that.
         """
         connection = self._connection
         while (event := connection.next_event()) is None:

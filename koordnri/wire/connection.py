@@ -1,4 +1,4 @@
-"""The stacked machine: trunk bytes in, calls and answers out. The same class serves the plugin's and the runtime's side."""
+"""The stacked machine: channel bytes in, calls and answers out. The same class serves the plugin's and the runtime's side."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Connection", "Reply", "Request", "Side"]
 
 
 class Side(Enum):
-    """Which end of the trunk we are."""
+    """Which end of the channel we are."""
 
     PLUGIN = "plugin"
     """Serves Plugin on connection 1, calls Runtime on connection 2."""
@@ -25,7 +25,7 @@ class Side(Enum):
 
 
 class Connection:
-    """One NRI trunk. Feed bytes by `receive_data`, take events by `next_event` until it returns None.
+    """One NRI channel. Feed bytes by `receive_data`, take events by `next_event` until it returns None.
 
     There is no hello and no goodbye on this wire: the end is EOF, which is the caller's business.
 

@@ -1,4 +1,4 @@
-"""The trunk: NRI's multiplexing of two byte streams over one socket.
+"""The channel: NRI's multiplexing of two byte streams over one socket.
 
 A frame is connection id and payload length, both uint32 big-endian, and then the payload, which is a slice of that
 connection's byte stream. Frame boundaries mean nothing to the layer above, so the reader hands slices on as they come,
@@ -23,7 +23,7 @@ refuses to hand a payload to a smaller buffer."""
 MAX_SENT_PAYLOAD_BYTES = 4194314
 """Largest payload that Go itself writes (NRI >= 0.7): a whole ttRPC frame, 4 MiB and its header."""
 SMALL_MESSAGE_BYTES = 512 * 1024
-"""Up to here a message is cut in safe payloads. Go queues 256 payloads per connection and drops the trunk when one more
+"""Up to here a message is cut in safe payloads. Go queues 256 payloads per connection and drops the channel when one more
 comes, so a larger message goes out the way Go writes it: the first safe payload, then all the rest."""
 DEFAULT_MAX_PAYLOAD_BYTES = 64 * 1024 * 1024
 """Largest payload accepted. NRI <= 0.6.1 writes up to 16 MiB, and Go's reader knows no limit."""
@@ -34,7 +34,7 @@ _unpack_from = _HEADER.unpack_from
 
 
 class MuxReader:
-    """Takes the trunk apart. Any split of the input gives the same streams."""
+    """Takes the channel apart. Any split of the input gives the same streams."""
 
     __slots__ = ("_conn", "_left", "_max", "_partial", "error")
 
@@ -96,7 +96,7 @@ class MuxReader:
 
 
 def frame(conn_id: int, message: bytes) -> bytes:
-    """The mux frames that carry `message`, one whole ttRPC frame; to be written at once, under one lock per trunk."""
+    """The mux frames that carry `message`, one whole ttRPC frame; to be written at once, under one lock per channel."""
     size = len(message)
     if size <= SAFE_PAYLOAD_BYTES:
         return _pack(conn_id, size) + message

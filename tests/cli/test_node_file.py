@@ -92,9 +92,9 @@ def test_cpus_one_by_one() -> None:
 def test_a_daemon_without_rights_to_resctrl_is_described_too() -> None:
     node = load_node("resctrl: {groups: [BE], managed: false}")
     assert node.resctrl is not None
-    assert "no rights" in node.resctrl.fixed
+    assert "no rights" in node.resctrl.read_only
     assert node.resctrl.why_not("BE") == ""
-    assert node.resctrl.why_not("LS") == node.resctrl.fixed
+    assert node.resctrl.why_not("LS") == node.resctrl.read_only
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_resctrl_defaults() -> None:
     assert node.resctrl is not None
     assert node.resctrl.cache_ids == (0, 1)
     assert node.resctrl.groups == {"LSR", "LS", "BE"}
-    assert node.resctrl.fixed == ""
+    assert node.resctrl.read_only == ""
 
 
 @pytest.mark.parametrize("text", ['"7ff"', "7ff", "0x7ff", "2047", '"0x7ff"'])

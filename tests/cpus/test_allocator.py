@@ -170,7 +170,7 @@ def test_ls_loses_what_is_given_and_be_only_what_lse_has():
     give(allocator, "r")
     node = allocator.applied(NODE)
     assert (pools(*node.ls_pools), pools(*node.be_pools), node.pools_are_local) == (["1-3,9-11", "4-7,12-15"], [], True)
-    assert node.own_cpus == {"uid-r": {"main": "0,8"}}
+    assert node.exclusive_cpus == {"uid-r": {"main": "0,8"}}
     give(allocator, "e", qos="LSE")
     node = allocator.applied(NODE)
     assert pools(*node.ls_pools) == ["2-3,10-11", "4-7,12-15"]
@@ -201,10 +201,10 @@ def test_of_cpus_that_went_offline_the_others_stay_its_own_until_it_is_made_anew
     allocator = Allocator()
     give(allocator, "a")
     smaller = NodeState(topology=Topology.of([c for c in NODE.topology.cpus if c.cpu != 8]))
-    assert allocator.applied(smaller).own_cpus == {"uid-a": {"main": "0"}}
+    assert allocator.applied(smaller).exclusive_cpus == {"uid-a": {"main": "0"}}
     gone = NodeState(topology=Topology.of([c for c in NODE.topology.cpus if c.cpu not in (0, 8)]))
-    assert allocator.applied(gone).own_cpus == {}
-    assert allocator.applied(NODE).own_cpus == {"uid-a": {"main": "0,8"}}, "it is back"
+    assert allocator.applied(gone).exclusive_cpus == {}
+    assert allocator.applied(NODE).exclusive_cpus == {"uid-a": {"main": "0,8"}}, "it is back"
     assert give(allocator, "a", node=smaller) == "1,9"
 
 

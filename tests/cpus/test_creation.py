@@ -35,7 +35,7 @@ def created(*pods: tuple[Pod, list[Container]], node: NodeState = EIGHT, **cpuse
 def test_who_comes_first_is_given_first_and_the_others_share_what_is_left():
     done = created(pod("p", 2, 1), pod("s", 2, qos="LS"), pod("q", 3))
     assert done.given == {"p": {"a": "0-1", "b": "2"}, "q": {"a": "3-5"}}
-    assert done.snapshot.node.own_cpus == done.given
+    assert done.snapshot.node.exclusive_cpus == done.given
     assert [pool.cpus for pool in done.snapshot.node.ls_pools] == ["6-7"]
     assert done.lacking == {}
 
@@ -87,8 +87,8 @@ def test_a_pod_that_is_created_anew_is_given_anew():
 def test_nobody_is_given_any_where_the_daemon_gives_none(options, node):
     done = created(pod("p", 2), node=node, **options)
     assert (done.given, done.lacking) == ({}, {})
-    assert (done.snapshot.node.own_cpus, done.snapshot.node.ls_pools) == ({}, node.ls_pools)
-    assert done.snapshot.node.no_own_cpus["p"]["a"], "why is told"
+    assert (done.snapshot.node.exclusive_cpus, done.snapshot.node.ls_pools) == ({}, node.ls_pools)
+    assert done.snapshot.node.no_exclusive_cpus["p"]["a"], "why is told"
 
 
 def test_a_wish_that_cannot_be_read_counts_as_none_and_is_left_to_the_hook_to_tell():

@@ -285,7 +285,11 @@ class Life(RuleBasedStateMachine):
             self.allocator.note_dra(which, "main", cpus)
         assert self.held == before
         now_is = self.present
-        assert (now_is.ls_pools, now_is.be_pools, now_is.own_cpus) == (was.ls_pools, was.be_pools, was.own_cpus)
+        assert (now_is.ls_pools, now_is.be_pools, now_is.exclusive_cpus) == (
+            was.ls_pools,
+            was.be_pools,
+            was.exclusive_cpus,
+        )
 
     # what holds at any time
 
@@ -367,7 +371,7 @@ class Life(RuleBasedStateMachine):
         ]
         chain, alone = Chain([CPUSetHook()]), {}
         for pod in [*self.pods.values(), *strangers]:
-            for name in node.own_cpus.get(pod.key, {"main": ""}):
+            for name in node.exclusive_cpus.get(pod.key, {"main": ""}):
                 container = Container("c", name, pod.id, NOTHING)
                 decision = chain.decide_container(pod, container, Event.SYNC, Snapshot(DEFAULT_POLICY, node))
                 text = decision.value(fields.CPU_CPUS)
@@ -377,7 +381,7 @@ class Life(RuleBasedStateMachine):
                 assert cpus
                 if pod.qos != "SYSTEM":  # its CPUs are checked when the node's annotation is read
                     assert cpus <= self.online
-                if name in node.own_cpus.get(pod.key, ()):
+                if name in node.exclusive_cpus.get(pod.key, ()):
                     alone[pod.key, name] = cpus
         mine = {(uid, name): h.cpus for uid, of in self.allocator.held.items() for name, h in of.items() if not h.spent}
         assert alone == {key: left for key, cpus in mine.items() if (left := cpus & self.usable)}

@@ -63,7 +63,7 @@ class Node:
         cpus = self.daemon.handler.cpus
         cpus._budget_s = lambda: 0.0  # nobody runs the passes while a start waits
         cpus._tell = cpus._announce = lambda pod, reason, message: self.events.append((pod.name, reason, message))
-        self.daemon.present.look(full=True)
+        self.daemon.present.scan(full=True)
         self.daemon.present.take()
         self.synchronize()
         self.passes()
@@ -329,7 +329,7 @@ def test_or_keeps_what_it_has_and_its_owner_is_told(node: Node) -> None:
     node.resize(owner, 8)
     node.passes()
     assert node.cpus(owner) == "0-1,4-5"
-    assert node.reasons("p") == ["ExclusiveCPUs", "NoCPUsOfItsOwn"]
+    assert node.reasons("p") == ["ExclusiveCPUs", "NoExclusiveCPUs"]
     assert "keeps 0-1,4-5, though it wants 8 CPUs of its own" in node.events[-1][2]
 
 
@@ -360,11 +360,11 @@ def test_who_had_to_share_is_promoted_as_soon_as_there_are_cpus(node: Node) -> N
     node.create(big, 6)
     late = node.create(node.run_pod("late"), 4)
     assert node.cpus(late) == "3,7"
-    assert node.reasons("late") == ["NoCPUsOfItsOwn"]
+    assert node.reasons("late") == ["NoExclusiveCPUs"]
     node.stop_pod(big)
     node.passes()
     assert node.cpus(late) == "0-1,4-5"
-    assert node.reasons("late") == ["NoCPUsOfItsOwn", "ExclusiveCPUs"]
+    assert node.reasons("late") == ["NoExclusiveCPUs", "ExclusiveCPUs"]
 
 
 def test_while_the_others_are_leaving_it_is_not_there_yet(node: Node) -> None:
@@ -440,12 +440,12 @@ def test_or_as_many_as_the_policy_says(made: Callable[[str], Node]) -> None:
 
 def test_all_that_is_given_lies_within_the_cgroup_of_all_pods(node: Node) -> None:
     node.tree.write("sys/fs/cgroup/kubepods/cpuset.cpus.effective", "0-1,4-5\n")
-    node.daemon.present.look(full=False)
+    node.daemon.present.scan(full=False)
     node.daemon.present.take()
     assert node.cpus(node.create(node.run_pod("p"), 2)) == "0,4"
     shares = node.create(node.run_pod("q"), 2)
     assert node.cpus(shares) == "1,5"
-    assert node.reasons("q") == ["NoCPUsOfItsOwn"]
+    assert node.reasons("q") == ["NoExclusiveCPUs"]
 
 
 def test_a_pod_never_gets_more_than_it_requests_as_a_whole(node: Node) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from koordnri.daemon.config import Config
 from koordnri.daemon.daemon import Daemon
-from koordnri.daemon.exclusive_cpus import OwnCPUs
+from koordnri.daemon.exclusive_cpus import ExclusiveCPUs
 from koordnri.model import Pod
 from koordnri.model.pod import ContainerSpec, PodSpec
 from koordnri.model.topology import Topology
@@ -44,7 +44,7 @@ class Node:
         self.daemon = Daemon(Config(state_dir=root / "state", host_root=host, listen=None), specs=self.specs, log_fd=fd)
         self.daemon.present.take()
         self.look: Callable[[Pod], Pod] = lambda pod: pod
-        self.cpus = self.daemon.handler.cpus = OwnCPUs(
+        self.cpus = self.daemon.handler.cpus = ExclusiveCPUs(
             self.daemon.allocator,
             self.daemon.ledger,
             self.daemon.reconciler,

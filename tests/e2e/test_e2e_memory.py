@@ -81,7 +81,7 @@ def test_a_daemon_that_comes_later_kills_nothing_either(kubelet: Kubelet, new_da
     daemon.start()
     eventually(lambda: refusals(daemon, "memory.limit") >= 1, "the limit to be found below what is in use")
     eventually(lambda: kubelet.read(container, "cpu.quota") == pods.BATCH_QUOTA_US, "the rest to be set")
-    # kubelet's update of another knob brings the whole decision, but for what waits.
+    # kubelet's update of another file_value brings the whole decision, but for what waits.
     kubelet.rewrite_cpuset(container, "0-1")
     assert kubelet.read(container, "memory.limit") == UNLIMITED
     assert usage(kubelet, container) > HELD_MIB * MIB

@@ -1,6 +1,6 @@
 """What was written into files gets into the runtime's stored spec, by the route that is safe on this runtime, and stalls nobody.
 
-The proof is kubelet's: an update of another knob re-applies the whole stored spec, and by then the daemon is dead.
+The proof is kubelet's: an update of another file_value re-applies the whole stored spec, and by then the daemon is dead.
 """
 
 from __future__ import annotations

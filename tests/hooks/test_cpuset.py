@@ -192,13 +192,15 @@ def test_deciding_again_from_the_same_baseline_gives_the_same(qos, parent, cpuse
 
 # -- CPUs that this node gave, and those that a DRA driver gave --------------------------------------------------------
 
-OWN = replace(NODE, own_cpus={"uid-1": {"main": "2,10"}}, pools_are_local=True)
+OWN = replace(NODE, exclusive_cpus={"uid-1": {"main": "2,10"}}, pools_are_local=True)
 
 
 def test_what_this_node_gave_comes_before_everything_else():
     made = run(CPUSetHook(), context(pod("LSR", GUARANTEED), node=OWN))
     assert values(made) == {"cpu.cpus": "2,10"}
-    other = run(CPUSetHook(), context(pod("LS", BURSTABLE), node=replace(OWN, own_cpus={"another": {"main": "2"}})))
+    other = run(
+        CPUSetHook(), context(pod("LS", BURSTABLE), node=replace(OWN, exclusive_cpus={"another": {"main": "2"}}))
+    )
     assert values(other) == {"cpu.cpus": "0-7,8-15"}
 
 
@@ -221,7 +223,7 @@ def test_other_containers_beside_a_dra_drivers_follow_their_class():
 
 def test_besteffort_is_kept_off_lses_cpus_where_the_pools_are_our_own_reckoning():
     assert values(run(CPUSetHook(), context(pod("", BESTEFFORT), node=NODE))) == {}
-    assert values(run(CPUSetHook(), context(pod("", BESTEFFORT), node=replace(OWN, own_cpus={})))) == {
+    assert values(run(CPUSetHook(), context(pod("", BESTEFFORT), node=replace(OWN, exclusive_cpus={})))) == {
         "cpu.cpus": "0-6,8-14"
     }
 
@@ -237,7 +239,7 @@ def test_a_wish_that_cannot_be_read_counts_as_none_and_its_owner_is_told(text):
 
 
 def test_why_an_owner_has_no_cpus_of_its_own_is_in_the_reason():
-    node = replace(NODE, no_own_cpus={"uid-1": {"main": "all are taken"}})
+    node = replace(NODE, no_exclusive_cpus={"uid-1": {"main": "all are taken"}})
     setting = run(CPUSetHook(), context(pod("LSR", GUARANTEED), node=node)).settings["cpu.cpus"]
     assert (setting.value, setting.reason) == ("0-7,8-15", "share pools of the node; no CPUs of its own: all are taken")
 
@@ -245,7 +247,7 @@ def test_why_an_owner_has_no_cpus_of_its_own_is_in_the_reason():
 @pytest.mark.parametrize(("cpus", "mems"), [("2,10", "0"), ("6", "1"), ("0-15", None)])
 def test_memory_follows_the_cpus_where_the_policy_says_so(cpus, mems):
     bind = policy_of(koordnri_config={"hooks": {"cpuset": {"memoryBind": True}}})
-    node = replace(OWN, own_cpus={"uid-1": {"main": cpus}})
+    node = replace(OWN, exclusive_cpus={"uid-1": {"main": cpus}})
     made = values(run(CPUSetHook(), context(pod("LSR", GUARANTEED), node=node, policy=bind)))
     assert made == ({"cpu.cpus": cpus, "cpu.mems": mems} if mems else {"cpu.cpus": cpus})
     assert "cpu.mems" not in values(run(CPUSetHook(), context(pod("LSR", GUARANTEED), node=node)))
@@ -263,7 +265,7 @@ def test_memory_follows_the_cpus_where_the_policy_says_so(cpus, mems):
 )
 def test_memory_is_bound_to_nodes_that_have_some_and_kubelets_choice_stands(cpus, memory_nodes, asked, mems, reason):
     bind = policy_of(koordnri_config={"hooks": {"cpuset": {"memoryBind": True}}})
-    node = replace(OWN, own_cpus={"uid-1": {"main": cpus}}, memory_nodes=memory_nodes)
+    node = replace(OWN, exclusive_cpus={"uid-1": {"main": cpus}}, memory_nodes=memory_nodes)
     made = run(CPUSetHook(), context(pod("LSR", GUARANTEED), Resources(mems=asked), node, bind))
     assert values(made).get("cpu.mems") == mems
     assert reason in made.skipped.get("cpu.mems", "")
@@ -358,7 +360,9 @@ def test_a_numa_node_that_is_named_a_thousand_times_counts_once():
         pytest.param("", BESTEFFORT, {}, NODE, None, id="BestEffort"),
         pytest.param("BE", BESTEFFORT, {}, replace(NODE, pools_are_local=True), "0-6,8-14", id="BE-off-reserved-cpus"),
         pytest.param("LS", BURSTABLE, {}, NodeState(topology=NODE.topology), None, id="no-pools"),
-        pytest.param("LSR", GUARANTEED, {}, replace(NODE, own_cpus={"uid-1": {"main": "2"}}), "0-7,8-15", id="shares"),
+        pytest.param(
+            "LSR", GUARANTEED, {}, replace(NODE, exclusive_cpus={"uid-1": {"main": "2"}}), "0-7,8-15", id="shares"
+        ),
     ],
 )
 def test_a_sandbox_gets_what_a_container_without_cpus_of_its_own_would(qos, parent, annotations, node, expected):

@@ -72,7 +72,7 @@ def test_a_running_container_follows_by_its_threads(event):
 
 
 def test_without_rights_only_what_is_created_joins_a_group_and_only_one_that_exists():
-    node = replace(NODE, resctrl=replace(node_with("LS").resctrl, fixed="no rights"))
+    node = replace(NODE, resctrl=replace(node_with("LS").resctrl, read_only="no rights"))
     joins = run(RDT(), context(pod("LS"), node=node, policy=ENABLED))
     assert joins.settings["rdt.closid"][2:] == ("LS", "rdt", "resctrl group of the class", "adjust")
     own = run(RDT(), context(pod("LS", annotations=OWN), node=node, policy=ENABLED))

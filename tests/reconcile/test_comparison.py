@@ -349,7 +349,7 @@ def lives(name: str, qos: str = "LSR", cpus: int = 2) -> Running:
     return Running(pod.with_resources(asked), [Container(name, "main", name, asked)])
 
 
-def with_own_cpus(*running: Running, old: Any, new: Any) -> Comparison:
+def with_exclusive_cpus(*running: Running, old: Any, new: Any) -> Comparison:
     """All of them were created under the old policy."""
     snapshots = [Snapshot.of(policy_of(**policy), EIGHT) for policy in (old, new)]
     given = Allocator()
@@ -362,12 +362,12 @@ def with_own_cpus(*running: Running, old: Any, new: Any) -> Comparison:
 
 def test_the_same_policy_changes_nothing_of_who_has_what():
     running = [lives("a"), lives("s", "LS"), lives("b")]
-    assert with_own_cpus(*running, old={}, new={}).differences == []
-    assert with_own_cpus(*running, old=GIVES_NONE, new=GIVES_NONE).differences == []
+    assert with_exclusive_cpus(*running, old={}, new={}).differences == []
+    assert with_exclusive_cpus(*running, old=GIVES_NONE, new=GIVES_NONE).differences == []
 
 
 def test_what_runs_keeps_its_cpus_when_the_policy_gives_none_any_more():
-    found = with_own_cpus(lives("a"), lives("s", "LS"), old={}, new=GIVES_NONE)
+    found = with_exclusive_cpus(lives("a"), lives("s", "LS"), old={}, new=GIVES_NONE)
     assert moves(found, "write") == {}
     assert moves(found, "restart") == {
         ("a", "", "cpu.quota"): (UNLIMITED, 200_000),
@@ -379,7 +379,7 @@ def test_what_runs_keeps_its_cpus_when_the_policy_gives_none_any_more():
 
 
 def test_what_runs_and_lacks_cpus_of_its_own_is_promoted_when_the_policy_gives_some():
-    found = with_own_cpus(lives("a"), lives("s", "LS"), old=GIVES_NONE, new={})
+    found = with_exclusive_cpus(lives("a"), lives("s", "LS"), old=GIVES_NONE, new={})
     assert moves(found, "restart") == {}
     assert moves(found, "write")["a", "main", "cpu.cpus"] == ("", "0-1")
     assert moves(found, "write")["a", "main", "cpu.quota"] == (200_000, UNLIMITED)
@@ -387,7 +387,7 @@ def test_what_runs_and_lacks_cpus_of_its_own_is_promoted_when_the_policy_gives_s
 
 
 def test_or_waits_for_its_pod_to_be_created_anew_where_nobody_is_promoted():
-    found = with_own_cpus(lives("a"), lives("s", "LS"), old=GIVES_NONE, new=hooks(cpuset={"promote": False}))
+    found = with_exclusive_cpus(lives("a"), lives("s", "LS"), old=GIVES_NONE, new=hooks(cpuset={"promote": False}))
     assert moves(found, "write") == {}
     assert moves(found, "restart")["a", "main", "cpu.cpus"] == ("0-7", "0-1")
     assert moves(found, "restart")["a", "main", "cpu.quota"] == (200_000, UNLIMITED)
@@ -396,27 +396,27 @@ def test_or_waits_for_its_pod_to_be_created_anew_where_nobody_is_promoted():
 
 def test_when_cpus_are_reserved_who_shares_leaves_them_at_once_and_who_has_them_alone_keeps_them():
     reserved = {"koordnri_config": {"clusterStrategy": {"reservedCPUs": "0-2"}}}
-    found = with_own_cpus(lives("a"), lives("s", "LS"), old={}, new=reserved)
+    found = with_exclusive_cpus(lives("a"), lives("s", "LS"), old={}, new=reserved)
     assert moves(found, "write")["s", "main", "cpu.cpus"] == ("2-7", "3-7")
     assert moves(found, "restart") == {("a", "main", "cpu.cpus"): ("0-1", "3-4")}
 
 
 def test_without_the_hook_its_cpus_are_taken_at_once_and_nothing_is_left_for_later():
-    found = with_own_cpus(lives("a"), old={}, new=hooks(cpuset={"mode": "off"}))
+    found = with_exclusive_cpus(lives("a"), old={}, new=hooks(cpuset={"mode": "off"}))
     assert moves(found, "write")["a", "main", "cpu.cpus"] == ("0-1", "0-7")
     assert ("a", "main", "cpu.cpus") not in moves(found, "restart")
 
 
 def test_who_shares_for_want_of_cpus_is_nobody_to_tell_of_while_that_stays_so():
     reserved = {"koordnri_config": {"clusterStrategy": {"reservedCPUs": "0"}}}
-    found = with_own_cpus(lives("a", cpus=9), lives("b"), old={}, new=reserved)
+    found = with_exclusive_cpus(lives("a", cpus=9), lives("b"), old={}, new=reserved)
     assert {(d.pod, d.route) for d in found.differences} == {("b", "restart")}
     assert found.remarks == []
 
 
 def test_who_would_get_none_when_created_anew_is_told():
     reserved = {"clusterStrategy": {"reservedCPUs": "0-5"}}
-    found = with_own_cpus(lives("a", cpus=4), old={}, new={"koordnri_config": reserved})
+    found = with_exclusive_cpus(lives("a", cpus=4), old={}, new={"koordnri_config": reserved})
     assert moves(found, "restart")["a", "main", "cpu.cpus"] == ("0-3", "6-7")
     (remark,) = found.remarks
     assert (remark.pod, remark.container, remark.hook) == ("a", "main", "cpuset")
@@ -425,7 +425,7 @@ def test_who_would_get_none_when_created_anew_is_told():
         "of which 1 stay shared (minSharedCPUs)"
     )
     reserved["clusterStrategy"]["hooks"] = {"cpuset": {"whenFull": "reject"}}
-    found = with_own_cpus(lives("a", cpus=4), old={}, new={"koordnri_config": reserved})
+    found = with_exclusive_cpus(lives("a", cpus=4), old={}, new={"koordnri_config": reserved})
     assert moves(found, "restart") == {}
     assert [r.message for r in found.remarks] == [
         "could not be created anew: koordnri: container main wants 4 CPUs of its own: 2 of 8 are free (6-7), "
@@ -470,7 +470,7 @@ def test_a_pods_own_group_is_told_with_its_pod():
     assert of_groups(found)["p", "koordlet-uid", "schemata[MB]"] == (None, "0=20;1=20")
 
 
-@pytest.mark.parametrize("resctrl", [None, replace(CACHED.resctrl, fixed="no rights")])
+@pytest.mark.parametrize("resctrl", [None, replace(CACHED.resctrl, read_only="no rights")])
 def test_where_no_group_can_be_made_there_is_none_to_tell_of(resctrl):
     state = replace(CACHED, resctrl=resctrl)
     assert one(state=state, old={}, new=be_limits(mbaPercent=50)).differences == []

@@ -488,12 +488,12 @@ def test_decisions_are_told_why_nothing_can_be_put_into_a_group():
     node.pod("p", "BE")
     assert node.decided("p") == "BE"
     node.kernel.read_only = True
-    assert (node.node.resctrl.fixed, node.decided("p")) == (READ_ONLY, "")
+    assert (node.node.resctrl.read_only, node.decided("p")) == (READ_ONLY, "")
     node.kernel.pid_shown = "4242"
     node = node.restarted()
-    assert node.node.resctrl.fixed == node.groups.stats.fixed == OWN_PID_NAMESPACE
+    assert node.node.resctrl.read_only == node.groups.stats.read_only == OWN_PID_NAMESPACE
     node.kernel.mounted = False
-    assert (node.node.resctrl, node.groups.stats.fixed) == (None, "")
+    assert (node.node.resctrl, node.groups.stats.read_only) == (None, "")
 
 
 # -- monitoring -------------------------------------------------------------------------------------------------------

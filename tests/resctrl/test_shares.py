@@ -48,8 +48,8 @@ def test_without_rights_nothing_is_touched_and_the_reason_is_told_once_and_to_de
     shares.node.kernel.read_only = True
     for _ in range(3):
         shares.run_pass()
-    assert shares.told() == [("resctrl_fixed", READ_ONLY)]
-    assert (shares.retaken, shares.state.resctrl.fixed) == (1, READ_ONLY)
+    assert shares.told() == [("resctrl_read_only", READ_ONLY)]
+    assert (shares.retaken, shares.state.resctrl.read_only) == (1, READ_ONLY)
     assert shares.node.kernel.log == []
 
 
@@ -60,7 +60,7 @@ def test_where_nobody_wants_a_group_there_is_nothing_to_tell():
     assert shares.told() == []
     shares.node.set_policy(**classes(be={}))
     shares.run_pass()
-    assert shares.told() == [("resctrl_fixed", READ_ONLY)]
+    assert shares.told() == [("resctrl_read_only", READ_ONLY)]
 
 
 def test_rights_that_come_later_are_used_and_decisions_know():
@@ -70,7 +70,7 @@ def test_rights_that_come_later_are_used_and_decisions_know():
     shares.run_pass()
     shares.node.kernel.read_only = False
     shares.run_pass()
-    assert shares.state.resctrl.fixed == ""
+    assert shares.state.resctrl.read_only == ""
     assert shares.node.ours() == {"BE"}
     assert shares.node.group_of("p") == {"BE"}
 

@@ -1,4 +1,4 @@
-"""A model of how NRI's Go side reads one logical connection, with the quirks that close the trunk on us.
+"""A model of how NRI's Go side reads one logical connection, with the quirks that close the channel on us.
 
 ttRPC reads through a buffer of 4096 bytes; the mux hands over exactly one queued payload per read, and fails when the
 reader's room is smaller than it. At most 256 payloads are queued.
@@ -14,24 +14,24 @@ QUEUE_PAYLOADS = 256
 
 
 class Killed(Exception):
-    """The Go peer has closed the trunk."""
+    """The Go peer has closed the channel."""
 
 
-def payloads(trunk: bytes) -> list[tuple[int, bytes]]:
-    """The mux frames in `trunk`, which must be whole, as (connection id, payload)."""
+def payloads(channel: bytes) -> list[tuple[int, bytes]]:
+    """The mux frames in `channel`, which must be whole, as (connection id, payload)."""
     frames = []
     pos = 0
-    while pos < len(trunk):
-        conn, size = unpack_from(">II", trunk, pos)
-        assert pos + 8 + size <= len(trunk), "the last mux frame is not whole"
-        frames.append((conn, trunk[pos + 8 : pos + 8 + size]))
+    while pos < len(channel):
+        conn, size = unpack_from(">II", channel, pos)
+        assert pos + 8 + size <= len(channel), "the last mux frame is not whole"
+        frames.append((conn, channel[pos + 8 : pos + 8 + size]))
         pos += 8 + size
     return frames
 
 
-def ttrpc_frame_on(trunk: bytes) -> tuple[int, int, int, bytes]:
-    """Stream, type, flags and data of the only ttRPC frame in `trunk`."""
-    stream = b"".join(payload for _, payload in payloads(trunk))
+def ttrpc_frame_on(channel: bytes) -> tuple[int, int, int, bytes]:
+    """Stream, type, flags and data of the only ttRPC frame in `channel`."""
+    stream = b"".join(payload for _, payload in payloads(channel))
     size, number, kind, flags = unpack_from(">IIBB", stream)
     assert len(stream) == 10 + size, "not exactly one ttRPC frame"
     return number, kind, flags, stream[10:]

@@ -1,4 +1,4 @@
-"""The trunk's frames: any input split, any number of frames, and output that a Go peer survives."""
+"""The channel's frames: any input split, any number of frames, and output that a Go peer survives."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MIB = 1024 * 1024
 EDGES = [0, 1, 10, 4085, 4086, 4087, 4095, 4096, 4097, 8191, 8192, 8193, 512 * 1024, 512 * 1024 + 1, MIB, 4 * MIB + 10]
 
 
-def trunk_of(frames):
+def channel_of(frames):
     return b"".join(pack(">II", conn, len(payload)) + payload for conn, payload in frames)
 
 
@@ -40,20 +40,20 @@ frame_lists = st.lists(st.tuples(st.integers(0, 3), st.binary(max_size=40)), max
 @given(frames=frame_lists, cuts=st.lists(st.integers(0, 1000), max_size=20))
 @settings(deadline=None)
 def test_every_split_gives_the_same_streams(frames, cuts):
-    trunk = trunk_of(frames)
+    channel = channel_of(frames)
     split = mux.MuxReader()
-    slices = [piece for data in pieces(trunk, cuts) for piece in split.feed(data)]
+    slices = [piece for data in pieces(channel, cuts) for piece in split.feed(data)]
     assert streams_of(slices) == streams_of((conn, payload) for conn, payload in frames if payload)
     assert all(piece for _, piece in slices)
     assert split.error is None
 
 
 def test_bytes_one_at_a_time_give_the_same_streams_as_whole():
-    trunk = trunk_of([(1, b"first"), (2, b"second"), (1, b""), (1, b"third")])
+    channel = channel_of([(1, b"first"), (2, b"second"), (1, b""), (1, b"third")])
     bytewise = mux.MuxReader()
-    slices = [piece for at in range(len(trunk)) for piece in bytewise.feed(trunk[at : at + 1])]
+    slices = [piece for at in range(len(channel)) for piece in bytewise.feed(channel[at : at + 1])]
     assert streams_of(slices) == {1: b"firstthird", 2: b"second"}
-    assert mux.MuxReader().feed(trunk) == [(1, b"first"), (2, b"second"), (1, b"third")]
+    assert mux.MuxReader().feed(channel) == [(1, b"first"), (2, b"second"), (1, b"third")]
 
 
 @pytest.mark.parametrize("size", [16 * MIB, 64 * MIB])
@@ -66,14 +66,14 @@ def test_large_payloads_are_accepted(size):
         total += sum(len(piece) for _, piece in reader.feed(data))
         data = bytes(min(4 * MIB, size - sent))
         sent += len(data)
-    total += sum(len(piece) for _, piece in reader.feed(data + trunk_of([(2, b"next")]))[:-1])
+    total += sum(len(piece) for _, piece in reader.feed(data + channel_of([(2, b"next")]))[:-1])
     assert total == size
     assert reader.error is None
 
 
-def test_a_payload_beyond_the_cap_ends_the_trunk_after_what_came_before():
+def test_a_payload_beyond_the_cap_ends_the_channel_after_what_came_before():
     reader = mux.MuxReader(max_payload_bytes=100)
-    at_cap = trunk_of([(1, bytes(100))])
+    at_cap = channel_of([(1, bytes(100))])
     assert reader.feed(at_cap + pack(">II", 1, 101) + b"rest") == [(1, bytes(100))]
     assert isinstance(reader.error, RemoteProtocolError)
     assert "101" in str(reader.error)

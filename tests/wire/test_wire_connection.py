@@ -1,4 +1,4 @@
-"""Both machines on one trunk, against each other and against what a peer may do."""
+"""Both machines on one channel, against each other and against what a peer may do."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def configure(stream, **fields):
 
 
 @pytest.mark.parametrize("size", [0, 1, 4000, 4086, 4087, 5400, 8192, MIB, 4 * MIB - 100])
-def test_a_call_and_its_answer_cross_the_trunk(size):
+def test_a_call_and_its_answer_cross_the_channel(size):
     plugin, runtime = Connection(Side.PLUGIN), Connection(Side.RUNTIME)
     message = api_pb2.ConfigureRequest(config="x" * size)
     stream, data = runtime.call("Configure", message, 2_000_000_000)
@@ -56,7 +56,7 @@ def test_a_call_and_its_answer_cross_the_trunk(size):
     assert feed(runtime, plugin.reply(request, answer)) == [Reply(stream, 0, "", answer.SerializeToString())]
 
 
-def test_an_error_answer_crosses_the_trunk():
+def test_an_error_answer_crosses_the_channel():
     plugin, runtime = Connection(Side.PLUGIN), Connection(Side.RUNTIME)
     stream, data = plugin.call("RegisterPlugin", api_pb2.RegisterPluginRequest(plugin_idx="5"))
     (request,) = feed(runtime, data)
@@ -93,18 +93,18 @@ def test_two_connections_interleaved_at_any_byte(sizes, chunk_sizes, turns, nois
         (request,) = feed(runtime, call)
         streams[2] += b"".join(payload for _, payload in payloads(runtime.reply(request, b"r" * size)))
         expected_replies.append(Reply(own, 0, "", b"r" * size))
-    trunk = b""
+    channel = b""
     step = 0
     while streams[1] or streams[2]:
         conn = 1 if turns[step % len(turns)] else 2
         conn = conn if streams[conn] else 3 - conn
         size = chunk_sizes[step % len(chunk_sizes)]
         piece, streams[conn] = streams[conn][:size], streams[conn][size:]
-        trunk += pack(">II", conn, len(piece)) + piece
+        channel += pack(">II", conn, len(piece)) + piece
         if noise:
-            trunk += pack(">II", 0, 3) + b"abc" + pack(">II", 77, 1) + b"x" + pack(">II", conn, 0)
+            channel += pack(">II", 0, 3) + b"abc" + pack(">II", 77, 1) + b"x" + pack(">II", conn, 0)
         step += 1
-    events = feed(plugin, trunk, cuts)
+    events = feed(plugin, channel, cuts)
     assert [event for event in events if isinstance(event, Request)] == expected_calls
     assert [event for event in events if isinstance(event, Reply)] == expected_replies
     assert plugin.pop_outgoing() == b""
@@ -123,10 +123,10 @@ MALFORMED = {
 }
 
 
-@pytest.mark.parametrize(("trunk", "code", "text"), MALFORMED.values(), ids=MALFORMED)
-def test_a_refusal_waits_in_pop_outgoing_and_the_connection_goes_on(trunk, code, text):
+@pytest.mark.parametrize(("channel", "code", "text"), MALFORMED.values(), ids=MALFORMED)
+def test_a_refusal_waits_in_pop_outgoing_and_the_connection_goes_on(channel, code, text):
     plugin = Connection(Side.PLUGIN)
-    assert feed(plugin, trunk) == []
+    assert feed(plugin, channel) == []
     outgoing = plugin.pop_outgoing()
     assert {conn for conn, _ in payloads(outgoing)} == {1}
     _, kind, flags, data = ttrpc_frame_on(outgoing)
@@ -147,10 +147,10 @@ HARMLESS = {
 }
 
 
-@pytest.mark.parametrize("trunk", HARMLESS.values(), ids=HARMLESS)
-def test_what_means_nothing_is_ignored(trunk):
+@pytest.mark.parametrize("channel", HARMLESS.values(), ids=HARMLESS)
+def test_what_means_nothing_is_ignored(channel):
     plugin = Connection(Side.PLUGIN)
-    assert feed(plugin, trunk) == []
+    assert feed(plugin, channel) == []
     assert plugin.pop_outgoing() == b""
     assert feed(plugin, configure(1)) == [Request(1, "Configure", b"", 0, ())]
 
@@ -190,8 +190,8 @@ def test_a_message_of_more_than_four_mib_is_received_as_old_containerds_send_it(
     """4096 bytes and then all the rest in one mux frame, which containerd 1.7.0-1.7.25 did with 6 MB."""
     request = ttrpc_pb2.Request(service=PLUGIN, method="Synchronize", payload=bytes(6 * MIB)).SerializeToString()
     body = pack(">IIBB", len(request), 1, 1, 0) + request
-    trunk = pack(">II", 1, 4096) + body[:4096] + pack(">II", 1, len(body) - 4096) + body[4096:]
-    (event,) = feed(Connection(Side.PLUGIN), trunk, cuts=[8, 70000, 5 * MIB])
+    channel = pack(">II", 1, 4096) + body[:4096] + pack(">II", 1, len(body) - 4096) + body[4096:]
+    (event,) = feed(Connection(Side.PLUGIN), channel, cuts=[8, 70000, 5 * MIB])
     assert event == Request(1, "Synchronize", bytes(6 * MIB), 0, ())
 
 

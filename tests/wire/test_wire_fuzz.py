@@ -46,8 +46,8 @@ mux_frames = st.builds(
 
 
 @st.composite
-def trunks(draw):
-    """Nearly valid trunks: whole frames, then some bytes changed, taken out or put in."""
+def channels(draw):
+    """Nearly valid channels: whole frames, then some bytes changed, taken out or put in."""
     data = bytearray(b"".join(draw(st.lists(mux_frames, max_size=8))))
     for _ in range(draw(st.integers(0, 4))):
         at = draw(st.integers(0, len(data)))
@@ -84,7 +84,9 @@ def outcome(side, pieces):
 
 
 @given(
-    data=trunks() | st.binary(max_size=200), cuts=st.lists(st.integers(0, 500), max_size=8), side=st.sampled_from(Side)
+    data=channels() | st.binary(max_size=200),
+    cuts=st.lists(st.integers(0, 500), max_size=8),
+    side=st.sampled_from(Side),
 )
 @settings(deadline=None, max_examples=examples(400), suppress_health_check=[HealthCheck.too_slow])
 def test_nothing_but_remote_protocol_error_escapes_and_splits_do_not_matter(data, cuts, side):

@@ -9,7 +9,7 @@ from typing import Any
 from koordnri.host.cgroup.change import Change, Status
 from koordnri.host.cgroup.nesting import LIMIT, ratio
 from koordnri.host.cgroup.step import Step
-from koordnri.host.cgroup.value import Failed, Knob, Tree
+from koordnri.host.cgroup.value import Failed, FileValue, Tree
 from koordnri.model import UNLIMITED, Field, fields
 
 BANDWIDTH = (fields.CPU_QUOTA, fields.CPU_PERIOD, fields.CPU_BURST)
@@ -22,14 +22,14 @@ class Bandwidth(Step):
     Without a change of its own, each keeps its value. On v2 quota and period are one write.
     """
 
-    def __init__(self, tree: Tree, knobs: list[Knob]) -> None:
-        super().__init__(knobs[0])
-        self.knobs = knobs
+    def __init__(self, tree: Tree, file_values: list[FileValue]) -> None:
+        super().__init__(file_values[0])
+        self.file_values = file_values
         self.field = fields.CPU_QUOTA
         self.nesting = LIMIT
-        self._quota = self._knob(fields.CPU_QUOTA)
-        self._period = self._knob(fields.CPU_PERIOD)
-        self._burst = next((k for k in knobs if k.change.field is fields.CPU_BURST), None)
+        self._quota = self._file_value(fields.CPU_QUOTA)
+        self._period = self._file_value(fields.CPU_PERIOD)
+        self._burst = next((k for k in file_values if k.change.field is fields.CPU_BURST), None)
 
     @property
     def has(self) -> Any:
@@ -40,14 +40,14 @@ class Bandwidth(Step):
     def wants(self) -> Any:
         return ratio(*self._wanted())
 
-    def _knob(self, field: Field) -> Knob:
-        for knob in self.knobs:
-            if knob.change.field is field:
-                return knob
-        knob = Knob(self.tree, Change(self.directory, field, "", None))
+    def _file_value(self, field: Field) -> FileValue:
+        for file_value in self.file_values:
+            if file_value.change.field is field:
+                return file_value
+        file_value = FileValue(self.tree, Change(self.directory, field, "", None))
         with contextlib.suppress(Failed):
-            knob.look()
-        return knob
+            file_value.scan()
+        return file_value
 
     def _wanted(self) -> tuple[int, int]:
         quota, period = (k.now if k.change.value is None else k.change.value for k in (self._quota, self._period))
@@ -79,11 +79,11 @@ class Bandwidth(Step):
         self._judge()
 
     def _judge_limits(self) -> None:
-        for knob in self.knobs:
-            if knob is not self._burst:
-                knob.judge()
+        for file_value in self.file_values:
+            if file_value is not self._burst:
+                file_value.judge()
 
-    def _burst_is_early(self, burst: Knob) -> bool:
+    def _burst_is_early(self, burst: FileValue) -> bool:
         """Whether the kernel would refuse the burst for the quota that is there. At a resize we hear of the larger limit before the
         runtime has written it.
         """
@@ -97,9 +97,9 @@ class Bandwidth(Step):
     def _check_known(self) -> None:
         """Raises Failed when quota or period cannot be read: it takes both to tell what one of them means."""
         if not self._limits_done:
-            for knob in (self._quota, self._period):
-                if knob.now is None:
-                    knob.look()
+            for file_value in (self._quota, self._period):
+                if file_value.now is None:
+                    file_value.scan()
 
     def _set(self, value: Any) -> None:
         # Of one wider than before and one exact there is no mixture: the wider of two ratios is one of the two.
@@ -111,9 +111,9 @@ class Bandwidth(Step):
             else:
                 self._set_v1(quota, period)
         finally:
-            for knob in (self._quota, self._period):
+            for file_value in (self._quota, self._period):
                 with contextlib.suppress(Failed):
-                    knob.look()
+                    file_value.scan()
 
     def _set_v1(self, quota: int, period: int) -> None:
         """Two files, and each write is held against the parent. Without a quota in between, the period is free."""

@@ -8,19 +8,19 @@ import os
 
 from koordnri.host.cgroup.change import Change, Status
 from koordnri.host.cgroup.paths import ROOT_DIRECTORY
-from koordnri.host.cgroup.value import Failed, Knob, Tree
+from koordnri.host.cgroup.value import Failed, FileValue, Tree
 from koordnri.model import CPUSet, fields
 
 _CPUSETS = (fields.CPU_CPUS, fields.CPU_MEMS)
 _EFFECTIVE = ".effective"
 
 
-def knob_of(tree: Tree, change: Change) -> Knob:
-    """The knob of a change, by its field."""
-    return CpusetKnob(tree, change) if tree.version == 2 and change.field in _CPUSETS else Knob(tree, change)
+def file_value_of(tree: Tree, change: Change) -> FileValue:
+    """The file_value of a change, by its field."""
+    return CpusetFileValue(tree, change) if tree.version == 2 and change.field in _CPUSETS else FileValue(tree, change)
 
 
-class CpusetKnob(Knob):
+class CpusetFileValue(FileValue):
     """See the module. `narrowed` says what is not in effect, and by whose cpuset; "" when all is."""
 
     __slots__ = ("narrowed",)
@@ -29,9 +29,9 @@ class CpusetKnob(Knob):
         super().__init__(tree, change)
         self.narrowed = ""
 
-    def look(self) -> None:
+    def scan(self) -> None:
         self.narrowed = ""
-        super().look()
+        super().scan()
         if self.is_set:
             self.narrowed = narrowed(self.tree, self.change, self.path)
 

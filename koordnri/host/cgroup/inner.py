@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from koordnri.host.cgroup.change import Change, Outcome, Status
-from koordnri.host.cgroup.cpuset_value import knob_of
+from koordnri.host.cgroup.cpuset_value import file_value_of
 from koordnri.host.cgroup.paths import inner_directory
-from koordnri.host.cgroup.value import Failed, Knob, Tree
+from koordnri.host.cgroup.value import Failed, FileValue, Tree
 
 _SCOPE = ".scope"
 _WELL = {Status.SAME: 0, Status.WRITTEN: 1}
@@ -36,17 +36,17 @@ class InnerDirectories:
             found = self._found[directory] = inner if there else ""
         return found
 
-    def knob(self, change: Change) -> Knob | None:
+    def file_value(self, change: Change) -> FileValue | None:
         """The same change on the inner level, compared; None where there is none, or its file is not offered there."""
         inner = self.of(change.directory)
         if not inner:
             return None
-        knob = knob_of(self._tree, change._replace(directory=inner))
-        knob.compare()
-        return None if knob.status in (Status.GONE, Status.UNSUPPORTED) else knob
+        file_value = file_value_of(self._tree, change._replace(directory=inner))
+        file_value.compare()
+        return None if file_value.status in (Status.GONE, Status.UNSUPPORTED) else file_value
 
 
-def outcome_of(outer: Knob, inner: Knob | None) -> Outcome:
+def outcome_of(outer: FileValue, inner: FileValue | None) -> Outcome:
     """What came of a change on both levels: the worse of them, and of two alike, that of the level with the processes."""
     found = outer.outcome()
     if inner is None:

@@ -9,7 +9,7 @@ from koordnri.host.cgroup.change import Status
 from koordnri.host.cgroup.in_use import InUse
 from koordnri.host.cgroup.nesting import LIMIT
 from koordnri.host.cgroup.step import Step
-from koordnri.host.cgroup.value import Failed, Knob
+from koordnri.host.cgroup.value import Failed, FileValue
 from koordnri.model import fields
 
 _SWAP_LIMIT = "memory.memsw.limit_in_bytes"
@@ -21,31 +21,35 @@ class MemoryLimit(Step):
     memory.high goes as low as it may at once, and stays refused until it is where it is to be: each further try brings it nearer.
     """
 
-    def __init__(self, knob: Knob, in_use: InUse) -> None:
-        super().__init__(knob)
+    def __init__(self, file_value: FileValue, in_use: InUse) -> None:
+        super().__init__(file_value)
         self._in_use = in_use
 
     def _settle(self) -> None:
-        if not self.knobs[0].done and not self.knobs[0].change.force and not LIMIT.covers(self.wants, self.has):
+        if (
+            not self.file_values[0].done
+            and not self.file_values[0].change.force
+            and not LIMIT.covers(self.wants, self.has)
+        ):
             self._shrink()
         super()._settle()
 
     def _shrink(self) -> None:
         """Raises Failed when it cannot have the wanted value yet."""
-        knob = self.knobs[0]
+        file_value = self.file_values[0]
         least = self._in_use.least_for(self.field, self.directory)
         if least is not None and least > self.wants:
             self._in_use.reclaim(self.directory, least - self.wants)
             least = self._in_use.least_for(self.field, self.directory)
         if least is None or least <= self.wants:
             return
-        error = f"{knob.path}: {self.field.name} not set to {self.wants}: {least} bytes are in use"
+        error = f"{file_value.path}: {self.field.name} not set to {self.wants}: {least} bytes are in use"
         if self.field is fields.MEMORY_HIGH:
             error += ", with a margin"
             if not LIMIT.covers(least, self.has):
                 self._check_room(least)
                 self._set(least)
-                error += f"; set to {knob.now} for now"
+                error += f"; set to {file_value.now} for now"
         raise Failed(Status.REFUSED, f"{error}; wait until it uses less, or force it")
 
 
@@ -56,14 +60,14 @@ class V1MemoryLimit(MemoryLimit):
     """
 
     def _set(self, value: int) -> None:
-        knob = self.knobs[0]
-        path = os.path.join(os.path.dirname(knob.path), _SWAP_LIMIT)
-        old, both = knob.now, None
+        file_value = self.file_values[0]
+        path = os.path.join(os.path.dirname(file_value.path), _SWAP_LIMIT)
+        old, both = file_value.now, None
         # The file is missing where the kernel does not account swap.
         with contextlib.suppress(Failed, ValueError):
-            both = None if knob.form is None else knob.form.parse(self.tree.text(path), "")
+            both = None if file_value.form is None else file_value.form.parse(self.tree.text(path), "")
         if both is not None and not LIMIT.covers(both, value):
-            self.tree.put(path, knob.spell(value), self.field)
-        knob.write(value)
+            self.tree.put(path, file_value.spell(value), self.field)
+        file_value.write(value)
         if both is not None and both == old and not LIMIT.covers(value, both):
-            self.tree.put(path, knob.spell(value), self.field)
+            self.tree.put(path, file_value.spell(value), self.field)

@@ -12,30 +12,30 @@ from typing import Any
 
 from koordnri.host.cgroup.change import Status
 from koordnri.host.cgroup.nesting import LIMIT, PROTECTION, nesting
-from koordnri.host.cgroup.value import Failed, Knob, failed_by
+from koordnri.host.cgroup.value import Failed, FileValue, failed_by
 from koordnri.model import UNLIMITED
 
 
 class Step:
     """One field by itself."""
 
-    def __init__(self, knob: Knob) -> None:
-        self.tree = knob.tree
-        self.knobs = [knob]
-        self.directory = knob.change.directory
-        self.field = knob.change.field
+    def __init__(self, file_value: FileValue) -> None:
+        self.tree = file_value.tree
+        self.file_values = [file_value]
+        self.directory = file_value.change.directory
+        self.field = file_value.change.field
         self.nesting = nesting(self.field, self.tree.version)
         self._stuck: list[Step] = []
 
     @property
     def has(self) -> Any:
         """The value now, as the nesting compares it; None when it could not be read."""
-        return self.knobs[0].now
+        return self.file_values[0].now
 
     @property
     def wants(self) -> Any:
         """The value wanted, as the nesting compares it."""
-        value = self.knobs[0].change.value
+        value = self.file_values[0].change.value
         # 0 is no limit, too, as everywhere in the model.
         return UNLIMITED if self.nesting is LIMIT and value <= 0 else value
 
@@ -49,10 +49,10 @@ class Step:
 
     def settle(self, stuck: list[Step]) -> None:
         """Second pass: the exact value, and the verdict."""
-        if all(knob.now is not None for knob in self.knobs):
+        if all(file_value.now is not None for file_value in self.file_values):
             self._attempt(self._settle, stuck)
-        for knob in self.knobs:
-            knob.conclude()
+        for file_value in self.file_values:
+            file_value.conclude()
 
     def _attempt(self, act: Callable[[], None], stuck: list[Step]) -> None:
         self._stuck = stuck
@@ -60,16 +60,16 @@ class Step:
             act()
         except Exception as error:  # noqa: BLE001  # a bug in one step must not cost the others
             failed = failed_by(error)
-            for knob in self.knobs:
+            for file_value in self.file_values:
                 try:
-                    knob.look()
+                    file_value.scan()
                 except Exception as now:  # noqa: BLE001  # it may be gone by now, whatever the kernel said before
-                    knob.fail(failed_by(now))
+                    file_value.fail(failed_by(now))
                     continue
-                if knob.done:
-                    knob.judge()
+                if file_value.done:
+                    file_value.judge()
                 else:
-                    knob.fail(failed)
+                    file_value.fail(failed)
             if self.has is not None:
                 stuck.append(self)
 
@@ -86,21 +86,21 @@ class Step:
             self._set(room)
 
     def _settle(self) -> None:
-        knob = self.knobs[0]
-        if not knob.is_set:
+        file_value = self.file_values[0]
+        if not file_value.is_set:
             self._check_room(self.wants)
             self._set(self.wants)
-        elif not knob.done:
-            knob.look()  # it was not in effect; what stands above it may have been widened since
+        elif not file_value.done:
+            file_value.scan()  # it was not in effect; what stands above it may have been widened since
         self._judge()
 
     def _set(self, value: Any) -> None:
-        self.knobs[0].write(value)
+        self.file_values[0].write(value)
 
     def _judge(self) -> None:
-        for knob in self.knobs:
-            knob.judge()
-        if any(knob.status is Status.DRIFTED_BACK for knob in self.knobs):
+        for file_value in self.file_values:
+            file_value.judge()
+        if any(file_value.status is Status.DRIFTED_BACK for file_value in self.file_values):
             self._stuck.append(self)
 
     def _check_room(self, value: Any) -> None:
@@ -117,6 +117,6 @@ class Step:
             if not fits:
                 raise Failed(
                     Status.REFUSED,
-                    f"{self.knobs[0].path}: {self.field.name} not set to {value}: "
+                    f"{self.file_values[0].path}: {self.field.name} not set to {value}: "
                     f"{other.directory} {where} could not be changed and keeps {other.has}",
                 )

@@ -145,7 +145,7 @@ class Tree:
         return Failed(Status.UNSUPPORTED if number == errno.EOPNOTSUPP else Status.REFUSED, text)
 
 
-class Knob:
+class FileValue:
     """A field of a cgroup, and what is wanted of it. `now` is the value as last read, None when it could not be read."""
 
     __slots__ = ("before", "change", "error", "form", "now", "path", "status", "text", "tree")
@@ -161,7 +161,7 @@ class Knob:
         self.status: Status | None = None
         self.error = ""
 
-    def look(self) -> None:
+    def scan(self) -> None:
         """Read the value. Raises Failed."""
         self.now = None
         change, tree = self.change, self.tree
@@ -182,7 +182,7 @@ class Knob:
     def compare(self) -> None:
         """Read, and give the verdict at once when nothing is to be written, or nothing can."""
         try:
-            self.look()
+            self.scan()
             self.before = self.now
             if self.done:
                 self.status = Status.SAME
@@ -215,7 +215,7 @@ class Knob:
     def write(self, value: Any) -> None:
         """Write, and read back. Raises Failed."""
         self.put(value)
-        self.look()
+        self.scan()
 
     def judge(self) -> None:
         """The verdict after everything was written: what the last look says, not what the kernel answered.
@@ -223,7 +223,7 @@ class Knob:
         Raises Failed when there is nothing to be seen (any more).
         """
         if self.now is None:
-            self.look()
+            self.scan()
         if self.done:
             had_it = self.form is not None and self.form.same(self.change.value, self.before)
             self.status = Status.SAME if had_it else Status.WRITTEN

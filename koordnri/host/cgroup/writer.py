@@ -22,14 +22,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from koordnri.host.cgroup.change import Change, Outcome, Reading, Status
-from koordnri.host.cgroup.cpuset_value import knob_of, narrowed
+from koordnri.host.cgroup.cpuset_value import file_value_of, narrowed
 from koordnri.host.cgroup.files import CgroupFiles
 from koordnri.host.cgroup.in_use import InUse, usage_bytes
 from koordnri.host.cgroup.inner import InnerDirectories, outcome_of
 from koordnri.host.cgroup.spelling import form
 from koordnri.host.cgroup.step import Step
 from koordnri.host.cgroup.steps import steps_of
-from koordnri.host.cgroup.value import Failed, Knob, Tree, failed_by
+from koordnri.host.cgroup.value import Failed, FileValue, Tree, failed_by
 from koordnri.model import Field
 
 
@@ -55,13 +55,13 @@ class Writer:
         return self._read(directory, field, key)
 
     def _read(self, directory: str, field: Field, key: str) -> Reading:
-        knob = Knob(self._tree, Change(directory, field, key, None))
+        file_value = FileValue(self._tree, Change(directory, field, key, None))
         try:
-            knob.look()
+            file_value.scan()
         except Exception as error:  # noqa: BLE001  # who only looks has nothing to lose
             failed = failed_by(error)
             return Reading(None, failed.status, failed.error)
-        return Reading(knob.now)
+        return Reading(file_value.now)
 
     def holds(self, change: Change) -> bool:
         """Whether what is wanted is there; a fraction of `apply`'s cost. False also when that cannot be told: `apply` says why."""
@@ -133,16 +133,16 @@ class Writer:
                     name = change.field.named(change.key)
                     raise ValueError(f"{change.directory}: expected one change of {name}, got two")
                 seen.add(target)
-        pairs: list[tuple[Knob, Knob | None]] = []
+        pairs: list[tuple[FileValue, FileValue | None]] = []
         steps: list[list[Step]] = []
         for level in levels:
-            outer = [knob_of(self._tree, change) for change in level]
-            for knob in outer:
-                knob.compare()
-            inner = [self._inner.knob(change) for change in level]
+            outer = [file_value_of(self._tree, change) for change in level]
+            for file_value in outer:
+                file_value.compare()
+            inner = [self._inner.file_value(change) for change in level]
             pairs += zip(outer, inner, strict=True)
             steps.append(steps_of(self._tree, outer, self._in_use))
-            if below := [knob for knob in inner if knob is not None]:
+            if below := [file_value for file_value in inner if file_value is not None]:
                 steps.append(steps_of(self._tree, below, self._in_use))
         stuck: list[Step] = []
         for level_steps in reversed(steps):
