@@ -531,7 +531,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., No
 def test_a_third_partys_hook_is_found_beside_ours(install):
     install(
         "acme_ok",
-        "from koordnri.model import Hook, fields\n"
+        "from koordnri.hook import Hook, fields\n"
         "class Acme(Hook):\n"
         "    name, order, owns = 'acme', 45, (fields.OOM_SCORE_ADJ,)\n"
         "    def decide(self, ctx):\n"
@@ -548,7 +548,7 @@ def test_a_third_partys_hook_is_found_beside_ours(install):
         ("acme_typo", "class Other: pass", "AttributeError"),
         ("acme_arg", "class Acme:\n    def __init__(self, needed): pass", "TypeError"),
         ("acme_alien", "class Acme: pass", "koordnri.model.Hook"),
-        ("acme_bare", "from koordnri.model import Hook\nclass Acme(Hook): name = 'acme'", "name, order and owns"),
+        ("acme_bare", "from koordnri.hook import Hook\nclass Acme(Hook): name = 'acme'", "name, order and owns"),
     ],
 )
 def test_a_broken_entry_point_is_named_with_what_to_do(install, name, source, words):

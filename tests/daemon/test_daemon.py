@@ -691,15 +691,15 @@ def test_a_bug_in_looking_at_the_node_or_the_policy_costs_that_look(start, runti
     monkeypatch.setattr("koordnri.daemon.daemon.NODE_TICK_S", 0.01)
     running = start(node=None, host_root=host.tree.root, node_name="n", policy_file=policy)
     running.wait_ready()
-    look, look_at_policy = running.daemon.present.look, running.daemon.sources.look
+    look, look_at_policy = running.daemon.present.scan, running.daemon.sources.scan
 
     def broken(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError
 
-    running.daemon.present.look = running.daemon.sources.look = broken
+    running.daemon.present.scan = running.daemon.sources.scan = broken
     counts = running.daemon.faults.counts
     eventually("both are counted", lambda: counts["node"] > 1 and counts["policy"] > 1)
-    running.daemon.present.look, running.daemon.sources.look = look, look_at_policy
+    running.daemon.present.scan, running.daemon.sources.scan = look, look_at_policy
     policy.write_text("koordnri-config: {hooks: {cpuset: {mode: off}}}\n")
     running.wait_logged("policy_accepted", 2)
     assert [line["where"] for line in running.logged("contained_fault")] == ["policy", "node"]

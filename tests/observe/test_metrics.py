@@ -80,7 +80,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driven]:
         stats.failures["cpu.quota", "write", "refused"] = 4
         it.daemon.recorder.stats.pushes["unsolicited", "recorded"] = 5
         cache = it.daemon.groups.stats
-        cache.fixed = "no rights"
+        cache.read_only = "no rights"
         cache.actions["made", "ok"] = cache.placed["placed"] = 1
         cache.occupancy_bytes, cache.traffic_bytes = {("BE", 0): 4096}, {("BE", 0, "total"): 8192}
         stats.last_pass_s, stats.changed_to_verified_s = 0.25, 1.5

@@ -132,7 +132,7 @@ def test_a_bug_costs_the_step_in_which_it_is_and_no_other(version: int) -> None:
         outcomes = run(kernel, at, raise_bug)
         assert {o.status for o in outcomes} <= {Status.WRITTEN, Status.REFUSED, Status.FAULT}
         faults = [o for o in outcomes if o.status is Status.FAULT]
-        assert all("bug in koordnri: RuntimeError: made up (test_host_writer_faults.py:" in o.error for o in faults)
+        assert all("bug in koordnri: RuntimeError: made up (test_writer_faults.py:" in o.error for o in faults)
         mine = {o.change.directory for o in faults}
         assert len(mine) <= 1, at
         if "/podX" in where[0]:
