@@ -43,6 +43,7 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/python tools/rooms.py --check
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/python tools/check_vocabulary.py
 	$(BIN)/python tools/generate_protos.py --check
 
 unit: $(VENV)/.dev

@@ -33,11 +33,12 @@ def set_assigned(ctx: ContainerContext) -> bool:
 
 
 def assigned_cpus(pod: Pod, node: NodeState) -> str:
-    """The annotation's text without blanks around it, checked; in its shortest form where it is long; "" when the pod has no CPUs
-    of its own.
+    """The assigned CPUs as a cpuset: the annotation's text, stripped and checked; a long text in its shortest form. "" when there are
+    none.
 
-    Of CPUs that the node does not have online, the runtime would refuse the container: it gets the others. They are his, and without a
-    cpuset it would run on what is others' alone. Raises AnnotationError when it is no list of CPUs or names none that is online.
+    The runtime refuses a container whose cpuset names an offline CPU, so those are left out. The container gets the online ones:
+    without a cpuset it would run on other containers' exclusive CPUs. Raises AnnotationError when the text is no list of CPUs, or
+    none of them is online.
     """
     status = RESOURCE_STATUS.of(pod)
     if status is None:

@@ -34,7 +34,7 @@ from koordnri_hooks.phases import most_together
 
 _Context = ContainerContext | PodContext
 
-PINNED = "pinned to its own CPUs"
+PINNED = "pinned to exclusive CPUs"
 NO_BATCH = "BE, but no batch resources are known of it"
 _OF_BATCH = (CPU_SHARES, CPU_QUOTA, CPU_PERIOD)
 V1_POD = "on cgroup v1 the pod keeps kubelet's quota, and its containers are normalised each"
@@ -62,7 +62,7 @@ class CFSQuota(Hook):
         elif not pinned:
             _set_normalised(ctx, qos)
         if pinned and not ctx.policy.cpuset.keep_quota:
-            # A pinned container that is throttled on its own CPUs only loses (Koordinator 489).
+            # Throttling a container on CPUs that nobody else uses helps nobody (Koordinator 489).
             ctx.set(CPU_QUOTA, UNLIMITED, PINNED)
         set_burst(ctx)
 

@@ -3,11 +3,11 @@
 The first that applies:
     0. CPUs that this node gave to the container alone, where no scheduler assigns any (see koordnri.cpus.allocator)
     1. the CPUs that the scheduler assigned to the pod (`scheduling.koordinator.sh/resource-status`), whatever its class; else, where
-       kubelet's CPU manager is `static` and has given the container CPUs of its own, these: nobody moves it off them
+       kubelet's CPU manager is `static` and pinned the container: nobody moves it off them
     2. NUMA nodes that the scheduler assigned: the share pools of those nodes; for BE its own pools, and only with beCPUManager
     3. SYSTEM: the node's system CPUs, where there are such
     4. LS: all share pools
-    5. Kubernetes' BestEffort: left alone, but kept off the CPUs of LSE and reserved ones where the pools are our own reckoning
+    5. Kubernetes' BestEffort: left alone, but kept off the CPUs of LSE and reserved ones where this node computes the pools
     6. all others: left to kubelet where its CPU manager is `static`, else all share pools
 
 Pools are joined as they are published, not brought into one form. Nothing is ever set to "", which no runtime takes as "clear".
@@ -15,7 +15,7 @@ Here we differ from koordlet, whose step 5 sends "" to undo what kubelet set; th
 an LS or SYSTEM container off the CPUs that kubelet keeps for it alone, and back every 10 s (Koordinator issue 1214).
 cpu.mems follows the CPUs where the policy says `memoryBind`. Source: koordlet.md 2.1.
 
-Of a pod, cpu.cpus is that of its sandbox, the pause container's cgroup: what a container of it would get that has no CPUs of its own.
+Of a pod, cpu.cpus is that of its sandbox, the pause container's cgroup: what a container of it would get that has no exclusive CPUs.
 The pod's own cgroup bounds all of its containers and keeps what kubelet gave it.
 """
 
@@ -77,16 +77,16 @@ class CPUSetHook(Hook):
             ctx.skip(CPU_CPUS, "left to the DRA driver that gave it its CPUs")
             return
         if node.exclusive_cpus and (own := ctx.exclusive_cpus):
-            ctx.set(CPU_CPUS, own, "CPUs of its own, given by this node")
+            ctx.set(CPU_CPUS, own, "exclusive CPUs, given by this node")
             return
         if RESOURCE_STATUS.key in pod.annotations and _set_assigned(ctx):
             return
         if node.kubelet_cpu_policy == "static" and pinned_by_kubelet(pod, ctx.baseline, node):
-            ctx.skip(CPU_CPUS, "left to kubelet, whose static CPU manager gave it CPUs of its own")
+            ctx.skip(CPU_CPUS, "left to kubelet, whose static CPU manager gave it exclusive CPUs")
             return
         cpus, reason = _shared(ctx)
         if why := node.no_exclusive_cpus.get(pod.key, _NOTHING).get(ctx.container.name):
-            reason = f"{reason}; no CPUs of its own: {why}"
+            reason = f"{reason}; no exclusive CPUs: {why}"
         if cpus:
             ctx.set(CPU_CPUS, cpus, reason)
         else:
@@ -114,7 +114,7 @@ def _set_assigned(ctx: ContainerContext) -> bool:
 
 
 def _shared(ctx: ContainerContext | PodContext) -> tuple[str, str]:
-    """The CPUs of a pod's containers without CPUs of their own, and why; "" when they are left alone."""
+    """The CPUs of a pod's containers without exclusive CPUs, and why; "" when they are left alone."""
     pod, node = ctx.pod, ctx.node
     qos = pod.qos
     if RESOURCE_STATUS.key in pod.annotations:
@@ -131,7 +131,7 @@ def _shared(ctx: ContainerContext | PodContext) -> tuple[str, str]:
     if qos is QoSClass.LS:
         return _joined(node.ls_pools, "share pools of LS") or _NO_POOLS
     if pod.kube_qos is KubeQoS.BESTEFFORT and node.pools_are_local and node.be_pools:
-        return _joined(node.be_pools, "share pools of BE, as reckoned by this node") or _NO_POOLS
+        return _joined(node.be_pools, "share pools of BE, as computed by this node") or _NO_POOLS
     if pod.kube_qos is KubeQoS.BESTEFFORT:
         return "", "BestEffort containers run on the CPUs of their parent cgroup"
     if node.kubelet_cpu_policy == "static":

@@ -83,7 +83,7 @@ def diff(
     Route `resctrl`: the container's threads change groups, at once.
     Route `restart`: cannot change before the container is created anew. Nothing is changed by asking.
 
-    CPUs of their own stay with the containers that have them, and are given when a pod is created. With -f, the pods are taken to have
+    Exclusive CPUs stay with the containers that have them, and are given when a pod is created. With -f, the pods are taken to have
     been created under the old policy in the order of the files.
 
     Exits with 0 when nothing would change, with 1 when something would, and with 2 when a file cannot be used (every mistake is

@@ -43,7 +43,7 @@ def explain(
 ) -> None:
     """Print what koordnri decides for the pods of a manifest: each value with the hook that set it and the reason.
 
-    CPUs of their own are given in the order of the file, when a container is created; what is shown is how it is once all are there.
+    Exclusive CPUs are given in the order of the file, when a container is created; what is shown is how it is once all are there.
     Pods that have ended (Succeeded or Failed) hold nothing, and are passed over.
 
     The table ends with what these pods come to in the cgroups of their QoS classes, were they all pods of the node.

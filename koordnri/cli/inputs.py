@@ -125,7 +125,7 @@ def say_of_policy(snapshot: Snapshot, node: NodeState, path: str | None) -> None
 
 
 def say_of_creation(creation: Creation, snapshot: Snapshot, path: str | None) -> None:
-    """What CPUs of their own come to on this node, where people may not expect it. `snapshot`: without them."""
+    """What exclusive CPUs come to on this node, where people may not expect it. `snapshot`: without them."""
     for problem in creation.snapshot.node.problems:
         if problem not in snapshot.node.problems:
             say(f"{path}: {problem}")

@@ -158,7 +158,7 @@ class _ExclusiveCPUs(ExclusiveCPUs):
 
 
 def _exclusive_cpus(daemon: Daemon, shortages: list[str]) -> ExclusiveCPUs:
-    """`shortages` is told of each container that wants CPUs of its own and shares, before it is decided."""
+    """`shortages` is told of each container that wants exclusive CPUs and shares, before it is decided."""
     return _ExclusiveCPUs(
         daemon.allocator,
         daemon.ledger,

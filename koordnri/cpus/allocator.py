@@ -75,7 +75,7 @@ class Allocator:
         self._assigned: Mapping[str, tuple[CPUSet, bool]] = {}
         """key of a pod → CPUs that a scheduler assigned to it, and whether it is LSE"""
         self._lacking: Mapping[str, Mapping[str, str]] = {}
-        """key → LSE or LSR container without CPUs of its own → why"""
+        """key → LSE or LSR container without exclusive CPUs → why"""
         self._former: OrderedDict[str, Mapping[str, Holding]] = OrderedDict()
         self._spelled: dict[str, tuple[Mapping[str, Holding], CPUSet, Mapping[str, str]]] = {}
         """key → (what its containers hold, usable CPUs, what follows for the node's state)"""
@@ -94,7 +94,7 @@ class Allocator:
 
     @property
     def lacking(self) -> Mapping[str, Mapping[str, str]]:
-        """Key of the pod → LSE or LSR container that has no CPUs of its own, or fewer than it wants → why. Not to be changed."""
+        """Key of the pod → LSE or LSR container that has no exclusive CPUs, or fewer than it wants → why. Not to be changed."""
         return self._lacking
 
     def copy(self) -> Allocator:

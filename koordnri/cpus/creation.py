@@ -1,6 +1,6 @@
 """Pods that are created one after the other where no daemon sees it: those of a file, or those that run, were they created anew.
 
-CPUs of their own are given by the daemon's own allocator and rules (koordnri.cpus.allocator); nothing is decided here.
+Exclusive CPUs are given by the daemon's own allocator and rules (koordnri.cpus.allocator); nothing is decided here.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ class Creation(NamedTuple):
     snapshot: Snapshot
     """with what was given, and with share pools of what is left"""
     given: Mapping[str, Mapping[str, str]]
-    """key of the pod → container → CPUs of its own. What an init container has, the containers after it may have, too"""
+    """key of the pod → container → exclusive CPUs. What an init container has, the containers after it may have, too"""
     lacking: Mapping[tuple[str, str], NotEnough]
-    """(key of the pod, container) that wants CPUs of its own and gets none → why"""
+    """(key of the pod, container) that wants exclusive CPUs and gets none → why"""
     disbelieved: Mapping[tuple[str, str], str] = MappingProxyType({})
     """(key of the pod, container) that says to have CPUs by a DRA driver and can have none → why"""
 

@@ -12,7 +12,7 @@ replaces it at every change. Life of an entry:
 
 The second is how we hear that kubelet took CPUs back from whom we still see, as from a pod that has ended and whose sandbox is still to
 be removed. It tells all who share within 10 s. A creation that gives such CPUs to somebody who shares tells nothing: a slow one may have
-been reckoned before.
+been computed before.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ class NotEnough(Exception):
 
     def __init__(self, wish: Wish, problem: str) -> None:
         kind = f" ({wish.bind})" if wish.bind else ""
-        super().__init__(f"{wish.cpus} {'CPU' if wish.cpus == 1 else 'CPUs'} of its own{kind}: {problem}")
+        super().__init__(f"{wish.cpus} exclusive {'CPU' if wish.cpus == 1 else 'CPUs'}{kind}: {problem}")
 
     def refusal(self, container: str) -> str:
         """What the runtime is told where such a container is not to be created."""

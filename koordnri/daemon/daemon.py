@@ -322,7 +322,7 @@ class Daemon:
             found.append(f"state: nothing keeps a second koordnri from registering: {self._lock.problem}")
         if self.present.snapshot.node.cgroup_read_only:
             found.append(
-                "node: cgroups are mounted read-only: nobody is given CPUs of its own, and no file follows a policy"
+                "node: cgroups are mounted read-only: nobody is given exclusive CPUs, and no file follows a policy"
             )
         if self._control_problem:
             found.append(f"state: no control socket for `koordnri diff` and `release`: {self._control_problem}")

@@ -96,7 +96,7 @@ class ExclusiveCPUs:
     # -- the event path -----------------------------------------------------------------------------------------------
 
     def give(self, pod: Pod, container: Container) -> str:
-        """See `session.exclusive_cpus`. A bug here costs the container its own CPUs, not its share of the others'."""
+        """See `session.exclusive_cpus`. A bug here costs the container its exclusive CPUs, not its place in the share pool."""
         if not may_wish(pod):
             return ""
         try:
@@ -393,7 +393,7 @@ class ExclusiveCPUs:
         return all(name in there for name, spec in pod.spec.containers.items() if not spec.init)
 
     def _follow_later(self) -> None:
-        """Where pods come and go by the hundred, the share pools are reckoned once for many of them, and not on the event path."""
+        """Where pods come and go by the hundred, the share pools are computed once for many of them, and not on the event path."""
         self._present.expire()
         self._changed()
 

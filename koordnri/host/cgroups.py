@@ -47,7 +47,7 @@ def read_read_only(files: HostFiles, version: int | None) -> bool:
     if not files.is_read_only(path):
         return False
     files.problems.append(
-        f"{files.path(path)}: mounted read-only: nobody is given CPUs of its own, and nothing that runs follows a changed policy; "
+        f"{files.path(path)}: mounted read-only: nobody is given exclusive CPUs, and nothing that runs follows a changed policy; "
         "mount it writable for koordnri"
     )
     return True

@@ -1,7 +1,7 @@
 """Whom kubelet's static CPU manager gave CPUs alone, as the container's own resources tell it.
 
 Under `static` kubelet sends a cpuset for every container, with CreateContainer (before 1.21 in an update right after the start) and
-whenever its reckoning changes: to a Guaranteed pod's container with a whole number of CPUs just as many of its own, to all others
+whenever its assignment changes: to a Guaranteed pod's container with a whole number of CPUs just as many of its own, to all others
 the default set, which is what nobody has for himself. Sources: Kubernetes' "Control CPU Management Policies on the Node", KEP-3570;
 since 1.33 kubelet may leave such containers without a quota.
 """

@@ -39,7 +39,7 @@ MAINLINE_V2_ROOT_FILES = frozenset({"io.cost.qos", "io.cost.model"})
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """One share pool: the CPUs of a NUMA node that containers without CPUs of their own run on. `cpus` is the published text."""
+    """One share pool: the CPUs of a NUMA node that containers without exclusive CPUs run on. `cpus` is the published text."""
 
     socket: int
     numa: int
@@ -103,13 +103,13 @@ class NodeState:
     ls_pools: tuple[Pool, ...] = ()
     be_pools: tuple[Pool, ...] = ()
     pools_are_local: bool = False
-    """whether the share pools are our own reckoning, as no koord-scheduler publishes them"""
+    """whether this node computes the share pools, since no koord-scheduler publishes them"""
     exclusive_cpus: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """key of the pod → container → CPUs that this node gave to it alone"""
     no_exclusive_cpus: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """key of the pod → LSE or LSR container that has no CPUs of its own, or fewer than it wants → why"""
+    """key of the pod → LSE or LSR container that has no exclusive CPUs, or fewer than it wants → why"""
     empty_pools: tuple[str, ...] = ()
-    """`LS`, `BE`: share pools of our own reckoning that would be empty, and fell back to CPUs that are taken"""
+    """`LS`, `BE`: share pools that this node computes, that would be empty, and that fell back to CPUs that are taken"""
     dra_cpus: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """key of the pod → container → CPUs that a DRA driver gave to it; nobody else's business"""
     kubelet_cpus: CPUSet = field(default_factory=CPUSet)

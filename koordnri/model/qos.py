@@ -12,9 +12,9 @@ class QoSClass(StrEnum):
     """Koordinator's class of a pod, from its label; exact case, anything else is NONE (koordlet does the same)."""
 
     LSE = "LSE"
-    """exclusive CPUs, shared with nobody, batch work included"""
+    """Exclusive CPUs, shared with nobody, batch work included"""
     LSR = "LSR"
-    """CPUs of its own; batch work may use their idle time"""
+    """Exclusive CPUs; batch work may use their idle time"""
     LS = "LS"
     """the shared pool"""
     BE = "BE"

@@ -35,22 +35,22 @@ class CPUSetOptions(HookOptions, frozen=True, forbid_unknown_fields=True):
 
     keep_quota: bool = False
     """Keep the CFS quota of pinned containers (koordlet's --disable-unset-cpu-quota). Default: unset, as throttling on
-    one's own CPUs only loses (Koordinator issue 489)."""
+    exclusive CPUs helps nobody (Koordinator issue 489)."""
     allocate: bool = True
-    """Give CPUs of their own to LSE and LSR containers with a whole number of CPUs that no scheduler has assigned any. Not where
+    """Give exclusive CPUs to LSE and LSR containers with a whole number of CPUs that no scheduler has assigned any. Not where
     kubelet's CPU manager is `static`: that gives them itself."""
     when_full: Literal["share", "reject"] = "share"
     """What becomes of such a container when there are not enough CPUs left: share: it runs with the others, and its pod is told;
     reject: the runtime is told to refuse it."""
     promote: bool = True
-    """Give CPUs of its own to a container that runs and had to share, as soon as there are some; its former CPUs are the others' then."""
+    """Give exclusive CPUs to a container that runs and had to share, as soon as there are some; its former CPUs are the others' then."""
     min_shared_cpus: CoreOrCount = field(default="core", name="minSharedCPUs")
     """How many CPUs no container gets for itself, so that the others keep some. core: as many as a core has threads. 0: none."""
     isolated_cpus: Literal["leave", "own", "share"] = field(default="leave", name="isolatedCPUs")
     """CPUs that the kernel's command line isolates (`isolcpus`). leave: nobody gets them from us. own: they go to containers with
-    CPUs of their own only. share: they are like all others."""
+    exclusive CPUs only. share: they are like all others."""
     memory_bind: bool = False
-    """Take memory from the NUMA nodes of the container's own CPUs only. Off, because moving memory of what runs is slow."""
+    """Take memory only from the NUMA nodes of the container's exclusive CPUs. Off, because moving memory of what runs is slow."""
     be_cpu_manager: bool = field(default=False, name="beCPUManager")
     """Give BE containers the BE pool of their NUMA nodes (koordlet's feature gate BECPUManager, off there too)."""
 

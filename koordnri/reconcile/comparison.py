@@ -9,7 +9,7 @@ decided and is not any more goes back to the baseline. The JSON shapes are contr
      "remarks": [{"namespace", "pod", "container", "class", "hook", "message"}],
      "notes": [what the new policy comes to on this node, where people may not expect it]}
 
-CPUs of their own stay with what runs; what a policy would give, or give no more, is of route `restart`, as if the pods were created
+Exclusive CPUs stay with what runs; what a policy would give, or give no more, is of route `restart`, as if the pods were created
 anew one after the other.
 
 `container` is null for the pod's own cgroup; `cpu.cpus` is then that of its sandbox, the pause container. `class` is null, but for a
@@ -396,7 +396,7 @@ def _of_running(
     node, baseline = snapshot.node, partial(_asked, container, snapshot.node)
 
     def untouched(field: Field, _: str) -> Any:
-        # A container without CPUs of its own follows its parent on v2. It never can again: lifting means all CPUs.
+        # A container with an empty cpuset follows its parent on v2. It never can again: lifting means all CPUs.
         own = {fields.CPU_CPUS: container.baseline.cpus, fields.CPU_MEMS: container.baseline.mems}
         return "" if node.cgroup_version == 2 and own.get(field) == "" else baseline(field, "")
 
@@ -427,7 +427,7 @@ def _gets_other_cpus(pod: Pod, old: Creation, new: Creation) -> bool:
 
 
 def _of_exclusive_cpus(running: Running, becomes: _Decided, snapshot: Snapshot, anew: Creation) -> Iterator[Difference]:
-    """What the pod would get by CPUs of its own, or without them, and cannot have while it runs."""
+    """What the pod would get by exclusive CPUs, or without them, and cannot have while it runs."""
     pod, node = running.pod, snapshot.node
     if any(refusal for _, refusal in becomes.created):
         return  # it would get nothing; a remark tells
@@ -443,13 +443,13 @@ def _of_exclusive_cpus(running: Running, becomes: _Decided, snapshot: Snapshot, 
         # The others: see _of_creation.
         moves += [(container.name, created, move) for move in found if routes[move.setting.field] == REPLY]
     for name, then, move in moves:
-        reason = move.reason if move.name in then.settings else "nothing of ours, without CPUs of its own"
+        reason = move.reason if move.name in then.settings else "nothing of ours, without exclusive CPUs"
         move = move._replace(reason=f"{_ANEW}: {reason}")
         yield _difference(pod, name, move, RESTART, recorded=False)
 
 
 def _short(running: Running, old: Creation, new: Creation) -> Iterator[Remark]:
-    """Of those who would be given CPUs of their own under the old policy alone."""
+    """Of those who would be given exclusive CPUs under the old policy alone."""
     pod = running.pod
     for container in running.containers:
         if container.name in old.given.get(pod.key, ()) and (shortage := new.shortage(pod, container.name)):

@@ -42,7 +42,7 @@ ABOVE_S = 0.25
 """What stands above the pods (QoS classes, resctrl groups) is a matter of all of them: while pods come and go, it is looked at so often."""
 RESTS = 9
 """After a pass over everything, the next one that nobody waits for comes after so many times as long: where changes never end, as pods
-with CPUs of their own come and go, reconciling takes a tenth of a core, and containers' creation has the interpreter for itself."""
+with exclusive CPUs come and go, reconciling takes a tenth of a core, and containers' creation has the interpreter for itself."""
 SWEEP_S = 10.0
 """How often what no watch covers is compared with its files, whatever happened."""
 TURNS = 6

@@ -108,7 +108,7 @@ def test_the_shape(files: Files) -> None:
                     "reason": "sandbox: assigned by the scheduler",
                     "route": "write",
                 },
-                "cpu.quota": {"value": -1, "hook": "cfs_quota", "reason": "pinned to its own CPUs", "route": "write"},
+                "cpu.quota": {"value": -1, "hook": "cfs_quota", "reason": "pinned to exclusive CPUs", "route": "write"},
             },
             "observed": {},
         },
@@ -125,7 +125,7 @@ def test_the_shape(files: Files) -> None:
                     "cpu.quota": {
                         "value": -1,
                         "hook": "cfs_quota",
-                        "reason": "pinned to its own CPUs",
+                        "reason": "pinned to exclusive CPUs",
                         "route": "adjust",
                     },
                 },
@@ -220,7 +220,7 @@ def test_cpus_of_their_own_are_given_in_the_order_of_the_file_and_all_others_sha
     shapes = files.json(*pods, node=[EIGHT])
     assert cpus(shapes) == {"early": "4-7", "b": "0-1", "a": "2-3", "free": None}
     own = shapes[1]["containers"][0]["fields"]["cpu.cpus"]
-    assert (own["hook"], own["reason"], own["route"]) == ("cpuset", "CPUs of its own, given by this node", "adjust")
+    assert (own["hook"], own["reason"], own["route"]) == ("cpuset", "exclusive CPUs, given by this node", "adjust")
     assert values(shapes[1]["pod"]) == {"cpu.quota": -1, "cpu.cpus": "4-7"}, "its sandbox shares"
     assert cpus(files.json(*pods[::-1], node=[EIGHT])) == {"early": "4-7", "b": "2-3", "a": "0-1", "free": None}
 
@@ -232,7 +232,7 @@ def test_pools_of_a_node_resource_topology_are_described_as_share_pools_and_nobo
     cpus = shape["containers"][0]["fields"]["cpu.cpus"]
     assert (cpus["value"], cpus["reason"]) == (
         "0-3,8-11,4-7,12-15",
-        "share pools of the node; no CPUs of its own: Koordinator publishes share pools of this node, so koord-scheduler assigns CPUs",
+        "share pools of the node; no exclusive CPUs: Koordinator publishes share pools of this node, so koord-scheduler assigns CPUs",
     )
 
 

@@ -202,7 +202,7 @@ def test_cpus_of_their_own_are_given_as_explain_says_and_who_was_there_before_le
     assert cpus == ["2-3,6-7", "0-1,4-5", "2-3,6-7"]
     assert [pod["containers"][0]["fields"]["cpu.cpus"]["value"] for pod in explained] == cpus
     assert [pod["containers"][0]["fields"]["cpu.cpus"]["value"] for pod in simulated] == cpus
-    message = "shares CPUs, though it wants 6 CPUs of its own: 4 of 8 are free (2-3,6-7), of which 2 stay shared (minSharedCPUs)"
+    message = "shares CPUs, though it wants 6 exclusive CPUs: 4 of 8 are free (2-3,6-7), of which 2 stay shared (minSharedCPUs)"
     for shapes in simulated, explained:
         assert [e for pod in shapes for e in pod["errors"]] == [
             {"hook": "cpuset", "container": "main", "message": message}
@@ -212,7 +212,7 @@ def test_cpus_of_their_own_are_given_as_explain_says_and_who_was_there_before_le
         "--policy",
         write(tmp_path / "p.yaml", {"koordnri-config": {"hooks": {"cpuset": {"whenFull": "reject"}}}}),
     ]
-    refused = "koordnri: container main wants 6 CPUs of its own: 4 of 8 are free (2-3,6-7), of which 2 stay shared (minSharedCPUs)"
+    refused = "koordnri: container main wants 6 exclusive CPUs: 4 of 8 are free (2-3,6-7), of which 2 stay shared (minSharedCPUs)"
     done = run("simulate", *files, "-o", "json")
     assert done.returncode == 1
     assert json.loads(done.stdout)[2]["containers"][0]["failed"] == f"CreateContainer: {refused}"

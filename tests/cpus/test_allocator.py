@@ -1,4 +1,4 @@
-"""CPUs of their own: who gets them, who does not, and that the same map comes back after a restart."""
+"""Exclusive CPUs: who gets them, who does not, and that the same map comes back after a restart."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_reserved_kubelets_system_and_the_schedulers_cpus_are_not_given():
 def test_when_there_are_not_enough_it_says_how_many_there_are_and_takes_nothing():
     allocator = Allocator()
     give(allocator, "a", 14)
-    with pytest.raises(NotEnough, match=r"4 CPUs of its own: 2 of 16 are free \(7,15\)"):
+    with pytest.raises(NotEnough, match=r"4 exclusive CPUs: 2 of 16 are free \(7,15\)"):
         give(allocator, "b", 4)
     assert list(allocator.held) == ["uid-a"]
 
@@ -146,7 +146,7 @@ def test_when_there_are_not_enough_it_says_how_many_there_are_and_takes_nothing(
 def test_that_none_is_left_for_one_is_said_in_words():
     allocator = Allocator()
     give(allocator, "a", 16)
-    with pytest.raises(NotEnough, match=r"^1 CPU of its own: 0 of 16 are free$"):
+    with pytest.raises(NotEnough, match=r"^1 exclusive CPU: 0 of 16 are free$"):
         give(allocator, "b", 1)
 
 

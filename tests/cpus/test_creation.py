@@ -44,7 +44,7 @@ def test_who_comes_too_late_shares_and_its_owner_is_told():
     (big, _), (late, _) = pods = [pod("big", 6), pod("late", 4)]
     done = created(*pods)
     assert done.given == {"big": {"a": "0-5"}}
-    said = "shares CPUs, though it wants 4 CPUs of its own: 2 of 8 are free (6-7)"
+    said = "shares CPUs, though it wants 4 exclusive CPUs: 2 of 8 are free (6-7)"
     assert (done.shortage(late, "a"), done.refusal(late, "a")) == (said, "")
     assert done.shortage(big, "a") == done.refusal(big, "a") == ""
 
@@ -52,7 +52,7 @@ def test_who_comes_too_late_shares_and_its_owner_is_told():
 def test_or_is_refused_where_the_policy_says_so():
     (late, containers) = pod("late", 9)
     done = created((late, containers), whenFull="reject")
-    assert done.refusal(late, "a") == "koordnri: container a wants 9 CPUs of its own: 8 of 8 are free (0-7)"
+    assert done.refusal(late, "a") == "koordnri: container a wants 9 exclusive CPUs: 8 of 8 are free (0-7)"
     assert done.shortage(late, "a") == ""
 
 

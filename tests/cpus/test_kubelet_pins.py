@@ -155,7 +155,7 @@ def test_what_kubelet_gives_to_those_who_share_is_nobodys_own_any_more(node: Nod
     assert node.pinned == ""
 
 
-def test_a_creation_that_was_reckoned_before_takes_nothing_back(node: Node):
+def test_a_creation_that_was_computed_before_takes_nothing_back(node: Node):
     node.create("a", "2-3", 2)
     assert not node.create("s", "0-15", 0.5, BURSTABLE)
     assert node.pinned == "2-3"

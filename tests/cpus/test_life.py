@@ -330,7 +330,7 @@ def test_or_keeps_what_it_has_and_its_owner_is_told(node: Node) -> None:
     node.passes()
     assert node.cpus(owner) == "0-1,4-5"
     assert node.reasons("p") == ["ExclusiveCPUs", "NoExclusiveCPUs"]
-    assert "keeps 0-1,4-5, though it wants 8 CPUs of its own" in node.events[-1][2]
+    assert "keeps 0-1,4-5, though it wants 8 exclusive CPUs" in node.events[-1][2]
 
 
 @pytest.mark.parametrize("cpus", [1.5, 0.5])

@@ -116,7 +116,7 @@ def test_from_the_request_on_what_kubelet_pins_is_in_no_pool(node: Node):
     assert node.run("owner", "2-3", 2, "Guaranteed") == "2-3"
     assert (node.pinned, node.pool) == ("2-3", ["0-1,4-7"])
     assert node.run("after", "0-1,4-7", 0.5, qos="LS") == "0-1,4-7"
-    assert node.run("late", ALL, 0.5, qos="LS") == "0-1,4-7", "kubelet reckoned that before it pinned the owner"
+    assert node.run("late", ALL, 0.5, qos="LS") == "0-1,4-7", "kubelet computed that before it pinned the owner"
 
 
 def test_it_is_everybodys_again_when_the_pod_goes(node: Node):

@@ -104,7 +104,7 @@ def files(kubelet: Kubelet, containers: Iterable[Container]) -> Files:
         if "cpu.weight" in texts:
             texts["cpu.weight"] = WEIGHTS.get(texts["cpu.weight"].strip(), texts["cpu.weight"])
         if not texts.get("cpuset.cpus", "0").strip():
-            # On v2, no CPUs of its own: those of the parent. What we lift has all of them.
+            # On v2 an empty cpuset: the container has its parent's CPUs. What we lift has all of them.
             texts["cpuset.cpus"] = (own[""] / "cpuset.cpus.effective").read_text()
         found[owner] = texts
     return found

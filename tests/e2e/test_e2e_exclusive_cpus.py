@@ -1,4 +1,4 @@
-"""CPUs of their own without a scheduler: given at creation, the others gone before the owner runs, and back when its pod goes."""
+"""Exclusive CPUs without a scheduler: given at creation, the others gone before the owner runs, and back when its pod goes."""
 
 from __future__ import annotations
 
@@ -85,5 +85,5 @@ def test_when_all_are_taken_it_shares_or_is_refused_as_the_policy_says(kubelet: 
 
     daemon.policy_file.write_text("koordnri-config: {hooks: {cpuset: {whenFull: reject}}}\n")
     eventually(lambda: daemon.metric("koordnri_policy_accepted_total") >= 2, "the policy to be taken")
-    with pytest.raises(grpc.RpcError, match="CPUs of its own"):
+    with pytest.raises(grpc.RpcError, match="exclusive CPUs"):
         kubelet.run_container(pod, "second", cpu_request_m=many, cpu_limit_m=many, memory_limit=64 * MIB)

@@ -92,7 +92,7 @@ def test_what_kubelet_pinned_after_our_start_is_never_anybody_elses(kubelet: Kub
     assert cpus_of(kubelet, before) == SHARED
     assert cpus_of(kubelet, shared) == ALL, "kubelet's business, within its 10 s"
     after = ls(kubelet, ALL)
-    assert cpus_of(kubelet, after) == SHARED, "reckoned before the owner was pinned"
+    assert cpus_of(kubelet, after) == SHARED, "computed before the owner was pinned"
 
     for _ in range(2):  # kubelet's rewrites: nothing flaps
         for container in (before, after, shared):

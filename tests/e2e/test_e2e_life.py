@@ -90,7 +90,7 @@ def eventually_owns(kubelet: Kubelet, container: Container, count: int, others: 
         assert not any(own & each for each in beside), f"it has {own}, the others have {[str(each) for each in beside]}"
         return True
 
-    eventually(alone, f"{container.name} to have {count} CPUs of its own")
+    eventually(alone, f"{container.name} to have {count} exclusive CPUs")
     return kubelet.runs_on(container)
 
 
@@ -282,7 +282,7 @@ def test_a_resize_to_a_fraction_gives_all_back_and_one_to_whole_cpus_gets_some(k
     kubelet.resize_in_place(main, **asks(1))
     own = eventually_owns(kubelet, main, 1, [other])
     assert kubelet.runs_on(other) == ALL - own
-    eventually(lambda: kubelet.read(main, "cpu.quota") == UNLIMITED, "no quota on CPUs of its own")
+    eventually(lambda: kubelet.read(main, "cpu.quota") == UNLIMITED, "no quota on exclusive CPUs")
 
 
 # those that had to share
@@ -297,7 +297,7 @@ def test_who_had_to_share_gets_cpus_as_soon_as_there_are_some(kubelet: Kubelet) 
 
     other = pods.plain(kubelet) if MANY > 2 else None
     eventually_owns(kubelet, waiting, 2, [other] if other else [])
-    eventually(lambda: kubelet.read(waiting, "cpu.quota") == UNLIMITED, "no quota on CPUs of its own")
+    eventually(lambda: kubelet.read(waiting, "cpu.quota") == UNLIMITED, "no quota on exclusive CPUs")
 
 
 def test_nobody_is_promoted_where_the_policy_says_so(kubelet: Kubelet, node: Daemon) -> None:

@@ -221,7 +221,7 @@ def test_other_containers_beside_a_dra_drivers_follow_their_class():
     assert values(run(CPUSetHook(), context(pod("LS", BURSTABLE), node=node))) == {"cpu.cpus": "0-7,8-15"}
 
 
-def test_besteffort_is_kept_off_lses_cpus_where_the_pools_are_our_own_reckoning():
+def test_besteffort_is_kept_off_lses_cpus_where_this_node_computes_the_pools():
     assert values(run(CPUSetHook(), context(pod("", BESTEFFORT), node=NODE))) == {}
     assert values(run(CPUSetHook(), context(pod("", BESTEFFORT), node=replace(OWN, exclusive_cpus={})))) == {
         "cpu.cpus": "0-6,8-14"
@@ -241,7 +241,7 @@ def test_a_wish_that_cannot_be_read_counts_as_none_and_its_owner_is_told(text):
 def test_why_an_owner_has_no_cpus_of_its_own_is_in_the_reason():
     node = replace(NODE, no_exclusive_cpus={"uid-1": {"main": "all are taken"}})
     setting = run(CPUSetHook(), context(pod("LSR", GUARANTEED), node=node)).settings["cpu.cpus"]
-    assert (setting.value, setting.reason) == ("0-7,8-15", "share pools of the node; no CPUs of its own: all are taken")
+    assert (setting.value, setting.reason) == ("0-7,8-15", "share pools of the node; no exclusive CPUs: all are taken")
 
 
 @pytest.mark.parametrize(("cpus", "mems"), [("2,10", "0"), ("6", "1"), ("0-15", None)])
@@ -295,7 +295,7 @@ def test_who_has_cpus_of_kubelets_static_manager_is_never_moved_off_them(qos, an
     for cpus in ("2-3", "2-3", "4-5"):  # kubelet says them again every 10 s, and may say others
         made = run(CPUSetHook(), context(pod(qos, GUARANTEED, annotations), WHOLE.moved_by(Resources(cpus=cpus)), node))
         assert values(made) == {}
-        assert "CPUs of its own" in made.skipped["cpu.cpus"]
+        assert "exclusive CPUs" in made.skipped["cpu.cpus"]
 
 
 @pytest.mark.parametrize(

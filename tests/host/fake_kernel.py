@@ -28,7 +28,7 @@ IO_KEYS = ("rbps", "wbps", "riops", "wiops")
 
 @dataclass
 class Cgroup:
-    """State of one cgroup; None is "no limit", and on v2 "no CPUs of its own"."""
+    """State of one cgroup; None is "no limit", and on v2 an empty cpuset."""
 
     quota: int | None = None
     period: int = 100_000

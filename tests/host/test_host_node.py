@@ -267,7 +267,7 @@ def test_cgroups_that_become_read_only_are_seen_at_once(
     found = refresh(node, tmp_path, full)
     assert found.cgroup_read_only
     (problem,) = found.problems
-    assert problem.startswith(f"{tmp_path}/sys/fs/cgroup: mounted read-only: nobody is given CPUs of its own")
+    assert problem.startswith(f"{tmp_path}/sys/fs/cgroup: mounted read-only: nobody is given exclusive CPUs")
     assert refresh(found, tmp_path, full) is found
     read_only_cgroups(False)
     assert refresh(found, tmp_path, full) == node

@@ -45,7 +45,7 @@ FILES = {
 
 
 def pinned_to(cpus: str) -> dict[str, str]:
-    """Annotation of a pod with CPUs of its own."""
+    """Annotation of a pod with exclusive CPUs."""
     return {RESOURCE_STATUS.key: json.dumps({"cpuset": cpus})}
 
 

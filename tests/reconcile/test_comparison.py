@@ -337,7 +337,7 @@ def test_of_disks_the_line_of_that_disk_is_asked_for():
     assert asked == [(fields.IO_MAX, "8:16")]
 
 
-# -- CPUs of their own ------------------------------------------------------------------------------------------------
+# -- Exclusive CPUs ---------------------------------------------------------------------------------------------------
 
 EIGHT = NodeState(topology=Topology.regular(1, 1, 8, 1))
 GIVES_NONE = hooks(cpuset={"allocate": False})
@@ -421,14 +421,14 @@ def test_who_would_get_none_when_created_anew_is_told():
     (remark,) = found.remarks
     assert (remark.pod, remark.container, remark.hook) == ("a", "main", "cpuset")
     assert remark.message == (
-        "once its pod is created anew: shares CPUs, though it wants 4 CPUs of its own: 2 of 8 are free (6-7), "
+        "once its pod is created anew: shares CPUs, though it wants 4 exclusive CPUs: 2 of 8 are free (6-7), "
         "of which 1 stay shared (minSharedCPUs)"
     )
     reserved["clusterStrategy"]["hooks"] = {"cpuset": {"whenFull": "reject"}}
     found = with_exclusive_cpus(lives("a", cpus=4), old={}, new={"koordnri_config": reserved})
     assert moves(found, "restart") == {}
     assert [r.message for r in found.remarks] == [
-        "could not be created anew: koordnri: container main wants 4 CPUs of its own: 2 of 8 are free (6-7), "
+        "could not be created anew: koordnri: container main wants 4 exclusive CPUs: 2 of 8 are free (6-7), "
         "of which 1 stay shared (minSharedCPUs)"
     ]
 

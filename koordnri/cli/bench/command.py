@@ -30,7 +30,7 @@ and the part `reconcile`
          "idle_cpu_percent": {"everything": 0.2, "defaults"},  of one core, sweeps included
          "create_us": {"idle" | "flipping": {"p50", "p90", "p99"}, "p99_ratio": 1.5},
                                                          CreateContainer, also beside a policy that changes every 200 ms
-         "cleared_s": {"min", "p50", "max"},             from CreateContainer of one that the node gives CPUs of its own, until as many
+         "cleared_s": {"min", "p50", "max"},             from CreateContainer of one that the node gives exclusive CPUs, until as many
                                                          others have left them and it may start
          "allocated_ms": {"min", "p50", "max"},          a CPU for the last of 200 such pods on a node of 384 CPUs, with its share pools
          "targets": {"verified_s": 0.3, …}}}             what is to be reached at most, with 500 containers

@@ -218,7 +218,7 @@ def _parse_cpus(text: str, key: str) -> str:
 
 
 def _spell_cpus(value: Any, key: str, current: str) -> str:
-    # An empty write is none, so "no CPUs of its own" is said by a newline.
+    # A write of no bytes never reaches the kernel, so an empty cpuset is written as a newline.
     return str(CPUSet.parse(str(value))) or "\n"
 
 
