@@ -24,6 +24,7 @@ from koordnri.kube import (
 from koordnri.kube.events import node_target, pod_target
 from koordnri.kube.watch import Watch
 from koordnri.model import NodeState, Pod
+from koordnri.model.log import Log
 from koordnri.model.node_annotations import AnnotatedNode, SharedPools, read_node_annotations, read_shared_pools
 from koordnri.model.pod import PodSpec
 from koordnri.model.topology import Topology
@@ -66,7 +67,7 @@ class Cluster:
         node_name: str,
         configmap: tuple[str, str] | None,
         ledger: Ledger,
-        log: Any,
+        log: Log,
         on_policy: OnPolicy,
         on_node: Callable[[], None],
         on_pod: Callable[[str], None],

@@ -21,6 +21,7 @@ from koordnri.cpus.kubelet_pins import Found
 from koordnri.cpus.wish import may_wish, wanted_by
 from koordnri.model import Container, CPUSet, Decision, NodeState, Pod
 from koordnri.model.kubelet_cpus import pinned_by_kubelet
+from koordnri.model.log import Log
 from koordnri.model.pod import PodSpec
 from koordnri.policy import Policy
 from koordnri.reconcile.reconciler import Reconciler
@@ -61,7 +62,7 @@ class ExclusiveCPUs:
         changed: Callable[[], None],
         tell: Tell,
         budget_s: Callable[[], float],
-        log: Any,
+        log: Log,
         overlay: Callable[[Pod], Pod] = lambda pod: pod,
         announce: Tell = lambda pod, reason, message: None,
         cpus_now: Callable[[Pod, str], CPUSet | None] = lambda pod, container_id: None,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from koordnri.host.file_watch import FileWatch
+from koordnri.model.log import Log
 from koordnri.policy import load_data, load_policy, read_policy
 from koordnri.policy.standing import StandingPolicy
 from koordnri.state.files import LAST_GOOD, StateFile
@@ -22,7 +23,7 @@ class PolicySources:
     """
 
     def __init__(
-        self, standing: StandingPolicy, path: Path | None, state_dir: Path, log: Any, changed: Callable[[], None]
+        self, standing: StandingPolicy, path: Path | None, state_dir: Path, log: Log, changed: Callable[[], None]
     ) -> None:
         self._standing = standing
         self._path = path

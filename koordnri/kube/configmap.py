@@ -9,6 +9,7 @@ from urllib.parse import quote
 from koordnri.kube.api import Api
 from koordnri.kube.objects import Object
 from koordnri.kube.watch import Resource, Watch, itself
+from koordnri.model.log import Log
 
 
 class ConfigMap(Object):
@@ -28,7 +29,7 @@ class ConfigMapWatch:
     is started and stopped; keywords are passed to it.
     """
 
-    def __init__(self, api: Api, namespace: str, name: str, on_data: OnData, log: Any, **keywords: Any) -> None:
+    def __init__(self, api: Api, namespace: str, name: str, on_data: OnData, log: Log, **keywords: Any) -> None:
         self._name = name
         self._on_data = on_data
         self._known: Mapping[str, str] | None = None

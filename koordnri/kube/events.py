@@ -24,6 +24,7 @@ from koordnri.kube.api import Api
 from koordnri.kube.backoff import Pauses, Uniform
 from koordnri.kube.errors import KubeError, NotConfigured, Refused
 from koordnri.kube.timing import Timing
+from koordnri.model.log import Log
 
 MAX_PENDING = 256
 """Distinct reasons and objects that wait to be told; more are dropped and counted."""
@@ -117,7 +118,7 @@ class EventRecorder:
         self,
         api: Api,
         node: str,
-        log: Any,
+        log: Log,
         *,
         component: str = "koordnri",
         limits: EventLimits | None = None,

@@ -11,6 +11,7 @@ import msgspec
 from koordnri.kube.api import Api
 from koordnri.kube.objects import Object
 from koordnri.kube.watch import Resource, Watch, itself
+from koordnri.model.log import Log
 from koordnri.model.quantity import quantity_value
 
 
@@ -45,7 +46,7 @@ class NodeWatch:
     """
 
     def __init__(
-        self, api: Api, name: str, on_facts: Callable[[NodeFacts | None], None], log: Any, **keywords: Any
+        self, api: Api, name: str, on_facts: Callable[[NodeFacts | None], None], log: Log, **keywords: Any
     ) -> None:
         self.facts: NodeFacts | None = None
         self._name = name

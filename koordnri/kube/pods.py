@@ -15,6 +15,7 @@ import msgspec
 from koordnri.kube.api import Api
 from koordnri.kube.objects import Object
 from koordnri.kube.watch import Resource, Watch
+from koordnri.model.log import Log
 from koordnri.model.pod import ContainerSpec, PodSpec, path_inside
 
 KEPT_DOMAINS = ("koordinator.sh", "koordnri.io", "koordnri.sh")
@@ -146,7 +147,7 @@ class PodWatch:
         node_name: str,
         on_changed: Callable[[PodFacts], None],
         on_removed: Callable[[str], None],
-        log: Any,
+        log: Log,
         **keywords: Any,
     ) -> None:
         self._pods: dict[str, PodFacts] = {}

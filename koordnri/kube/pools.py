@@ -8,6 +8,7 @@ from typing import Any
 from koordnri.kube.api import Api
 from koordnri.kube.objects import Object
 from koordnri.kube.watch import Resource, Watch, itself
+from koordnri.model.log import Log
 from koordnri.model.node_annotations import BE_POOLS_KEY, LS_POOLS_KEY
 
 KIND = "NodeResourceTopology"
@@ -23,7 +24,7 @@ class PoolsWatch:
     """
 
     def __init__(
-        self, api: Api, name: str, on_pools: Callable[[Mapping[str, str]], None], log: Any, **keywords: Any
+        self, api: Api, name: str, on_pools: Callable[[Mapping[str, str]], None], log: Log, **keywords: Any
     ) -> None:
         self._name = name
         self._on_pools = on_pools

@@ -26,6 +26,7 @@ from koordnri.kube.listing import FROM_CACHE, FROM_ETCD, read_list
 from koordnri.kube.objects import Object
 from koordnri.kube.stats import Restart, WatchStats
 from koordnri.kube.timing import Timing
+from koordnri.model.log import Log
 
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
@@ -92,7 +93,7 @@ class Watch(Generic[T]):
         api: Api,
         resource: Resource[T],
         sink: Sink[T],
-        log: Any,
+        log: Log,
         *,
         timing: Timing | None = None,
         on_death: Callable[[BaseException], None] | None = None,

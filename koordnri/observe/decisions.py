@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from koordnri.model import Container, Decision, Event, Pod, Setting
 from koordnri.model.decision import HookError
+from koordnri.model.log import Log
 from koordnri.policy.pod_remarks import pod_remarks
 from koordnri.state.ledger import Entry
 
@@ -26,7 +26,7 @@ class DecisionLog:
 
     def __init__(
         self,
-        log: Any,
+        log: Log,
         debug: bool = False,
         listener: Listener | None = None,
         tell_pod: TellPod = lambda pod, reason, message: None,

@@ -17,6 +17,8 @@ from typing import Any
 import msgspec
 import structlog
 
+from koordnri.model.log import Log
+
 MAX_QUEUED = 10_000
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("json", "console")
@@ -63,7 +65,7 @@ class LineWriter:
                 return
 
 
-def make_logger(writer: LineWriter, form: str = "json", level: str = "info") -> structlog.typing.FilteringBoundLogger:
+def make_logger(writer: LineWriter, form: str = "json", level: str = "info") -> Log:
     """A logger that queues its lines on `writer`. `form` is one of FORMATS, `level` one of LEVELS."""
     render: Callable[[Any, str, MutableMapping[str, Any]], str]
     render = _json if form == "json" else _Console()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from koordnri.chain import Snapshot
+from koordnri.model.log import Log
 from koordnri.policy import PolicyDocument
 from koordnri.policy.effects import policy_warnings, without_effect_on
 
@@ -17,7 +17,7 @@ _MOST_TOLD = 5
 class PolicyWarnings:
     """`update` is called whenever policy or node are others. tell_node: reason and message of an Event on the Node."""
 
-    def __init__(self, log: Any, tell_node: Callable[[str, str], None]) -> None:
+    def __init__(self, log: Log, tell_node: Callable[[str, str], None]) -> None:
         self.now: tuple[str, ...] = ()
         """all of them, each with its path"""
         self._log = log

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from koordnri.model.log import Log
 from koordnri.model.node import NodeState
 from koordnri.policy.document import PolicyDocument
 from koordnri.policy.effects import policy_warnings
@@ -32,7 +33,7 @@ class StandingPolicy:
     refused   a document was not taken
     """
 
-    def __init__(self, log: Any, changed: Callable[[], None], refused: Callable[[Refused], None]) -> None:
+    def __init__(self, log: Log, changed: Callable[[], None], refused: Callable[[Refused], None]) -> None:
         self.document: PolicyDocument | None = None
         """None: the defaults"""
         self.refused: Refused | None = None

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from koordnri.host.cgroup.change import Change
 from koordnri.host.cgroup.paths import ROOT_DIRECTORY
 from koordnri.host.cgroup.watch import Taken
 from koordnri.host.cgroup.writer import Writer
 from koordnri.model import Pod
+from koordnri.model.log import Log
 from koordnri.reconcile.drift_pace import Pace
 from koordnri.reconcile.plan import Goal
 from koordnri.reconcile.planner import PodPlan
@@ -88,7 +89,7 @@ class Drift:
         open_watch: Callable[[Callable[[], None]], Watch],
         is_right: Callable[[Goal], bool],
         ledger: Ledger,
-        log: Any,
+        log: Log,
         tell: Callable[[str, str], None],
         monotonic: Callable[[], float],
     ) -> None:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from koordnri.host.cgroup.change import Status
 from koordnri.model import Pod
+from koordnri.model.log import Log
 
 RETRIES_S = (0.5, 2.0, 5.0)
 """Pauses before a file is tried again; after the last, it is reported, and only the sweep tries on."""
@@ -36,7 +37,7 @@ class Failures:
     report   told of each failure that retries did not mend
     """
 
-    def __init__(self, log: Any, report: Callable[[Failure], None]) -> None:
+    def __init__(self, log: Log, report: Callable[[Failure], None]) -> None:
         self._log = log
         self._report = report
         self._seen: dict[tuple[str, str], tuple[str, int]] = {}

@@ -13,7 +13,6 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any
 from zlib import crc32
 
 from koordnri.chain import Chain, Snapshot
@@ -22,6 +21,7 @@ from koordnri.host.cgroup.paths import container_directory, pod_directory
 from koordnri.host.cgroup.writer import Writer
 from koordnri.model import Container, Decision, Field, NodeError, NodeState, Pod, fields
 from koordnri.model.annotations import RESCTRL_KEY
+from koordnri.model.log import Log
 from koordnri.reconcile.comparison import Running
 from koordnri.reconcile.drift import CLASSES, Drift, Watch
 from koordnri.reconcile.drift_pace import MOST, RARELY_S
@@ -91,7 +91,7 @@ class Reconciler:
         ledger: Ledger,
         world: Callable[[], World],
         writer: Callable[[int], Writer],
-        log: Any,
+        log: Log,
         save: Callable[[], None] = lambda: None,
         decided: Callable[[Pod, str, Decision], None] = lambda pod, container, decision: None,
         failed: Callable[[Failure], None] = lambda failure: None,

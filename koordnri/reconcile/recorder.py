@@ -10,8 +10,8 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
 
+from koordnri.model.log import Log
 from koordnri.reconcile.plan import Update
 from koordnri.state.ledger import Ledger
 
@@ -80,7 +80,7 @@ class Recorder:
         preferred: Callable[[], str],
         save: Callable[[], None],
         on_off: Callable[[str, str], None],
-        log: Any,
+        log: Log,
         wake: Callable[[], None] = lambda: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:

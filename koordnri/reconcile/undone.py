@@ -10,6 +10,7 @@ from koordnri.host.cgroup.change import Outcome
 from koordnri.host.cgroup.spelling import Form, form
 from koordnri.model import NodeState, Pod
 from koordnri.model.difference import baseline_value
+from koordnri.model.log import Log
 from koordnri.reconcile.plan import Goal
 
 SYSTEMD, KUBELET, RUNTIME, UNKNOWN = "systemd", "kubelet", "runtime", "unknown"
@@ -47,7 +48,7 @@ def _alike(spelled: Form | None, value: Any, found: Any) -> bool:
 class Undone:
     """Counts, and says it in one line per pass, field and culprit. Used by one thread."""
 
-    def __init__(self, log: Any) -> None:
+    def __init__(self, log: Log) -> None:
         self.counts: Counter[tuple[str, str]] = Counter()
         """(field, by whom) → files"""
         self._log = log

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 from koordnri.model import NodeState, Pod
+from koordnri.model.log import Log
 from koordnri.policy import Policy
 from koordnri.resctrl.groups import ResctrlGroups
 from koordnri.resctrl.monitors import ResctrlMonitors
@@ -31,7 +31,7 @@ class CacheShares:
         monitors: ResctrlMonitors,
         complete: Callable[[], bool],
         retake: Callable[[], None],
-        log: Any,
+        log: Log,
         tell_pod: TellPod,
     ) -> None:
         self._groups = groups

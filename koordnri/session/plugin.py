@@ -13,11 +13,11 @@ import threading
 import time
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Any, Protocol
 
 from google.protobuf.message import DecodeError, Message
 
 from koordnri.chain import Refused
+from koordnri.model.log import Log
 from koordnri.session.answer import Answer
 from koordnri.session.brake import Brake
 from koordnri.session.handler import SUBSCRIBED, EventHandler
@@ -51,14 +51,6 @@ class State(StrEnum):
     CONFIGURED = "configured"
     SYNCHRONIZED = "synchronized"
     STOPPED = "stopped"
-
-
-class Log(Protocol):
-    """The part of a structlog logger that is used here."""
-
-    def info(self, event: str, **keys: Any) -> Any: ...
-    def warning(self, event: str, **keys: Any) -> Any: ...
-    def error(self, event: str, **keys: Any) -> Any: ...
 
 
 class NotConnected(Exception):

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, ParamSpec
+from typing import ParamSpec
 
 from koordnri.model import Pod
+from koordnri.model.log import Log
 
 P = ParamSpec("P")
 REASON = "KoordnriFault"
@@ -28,7 +29,7 @@ class Faults:
 
     def __init__(
         self,
-        log: Any,
+        log: Log,
         tell_pod: Callable[[Pod, str, str], None] = lambda pod, reason, message: None,
         tell_node: Callable[[str, str], None] = lambda reason, message: None,
     ) -> None:

@@ -23,6 +23,7 @@ from typing import Any
 
 import msgspec
 
+from koordnri.model.log import Log
 from koordnri.model.resources import Note
 
 BASELINES = "baselines.json"
@@ -96,7 +97,7 @@ class Notebook:
     wake   somebody is to call `save_if_marked` soon
     """
 
-    def __init__(self, directory: Path, log: Any, wake: Callable[[], None]) -> None:
+    def __init__(self, directory: Path, log: Log, wake: Callable[[], None]) -> None:
         self._baselines = StateFile(directory)
         self._written = StateFile(directory, WRITTEN, dict[str, dict[str, Any]])
         self._log = log
@@ -164,7 +165,7 @@ class Notebook:
 class GroupNames:
     """Names of the resctrl groups that are ours, on disk: `resctrl.json`."""
 
-    def __init__(self, directory: Path, log: Any) -> None:
+    def __init__(self, directory: Path, log: Log) -> None:
         self._file = StateFile(directory, GROUPS, dict[str, list[str]])
         self._log = log
 

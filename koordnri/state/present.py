@@ -6,13 +6,13 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from koordnri.chain import Snapshot
 from koordnri.cpus.allocator import Allocator
 from koordnri.cpus.kubelet_pins import KubeletPins
 from koordnri.host import refresh
 from koordnri.model import NodeState
+from koordnri.model.log import Log
 from koordnri.policy import DEFAULT_POLICY, Policy, PolicyDocument, resolve
 
 
@@ -33,7 +33,7 @@ class Present:
         document: Callable[[], PolicyDocument | None],
         told: Callable[[NodeState], NodeState],
         allocator: Allocator,
-        log: Any,
+        log: Log,
         publish: Callable[[Snapshot], None] = lambda snapshot: None,
     ) -> None:
         self.node = node
