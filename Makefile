@@ -2,7 +2,7 @@
 # make test       what to run before a commit, 10 minutes at most: lint, unit tests, and as root on Debian a real containerd
 # make test-full  the tests that `make test` leaves out: the other containerd, churn, the chart, a real API server, a virtual
 #                 machine with cgroup v2 and systemd, and the property tests once more with more examples. CI runs both.
-# make unit       the tests that need no runtime          make lint   style, types, layers, generated code
+# make unit       the tests that need no runtime          make lint   style, types, layers, generated code, documents
 # make bench      latency, CPU and memory of the daemon   make image  container image (needs docker or podman)
 # make lock       lock files anew from pyproject.toml     make clean  remove .venv and .cache
 
@@ -16,6 +16,9 @@ PYTEST_ARGS ?=
 WORKERS ?= logical
 # Seconds after which a test fails; a longer one says so itself (pytest.mark.timeout).
 PYTEST_TIMEOUT ?= 120
+
+# Where typing errors are looked for.
+WORDS := koordnri hooks tests tools docs examples deploy helm Makefile $(wildcard *.md)
 
 export PYTHON PYTEST_TIMEOUT
 
@@ -45,6 +48,9 @@ lint: $(VENV)/.dev
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python tools/check_vocabulary.py
 	$(BIN)/python tools/generate_protos.py --check
+	$(BIN)/codespell $(WORDS)
+	$(BIN)/python tools/check_docs.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 unit: $(VENV)/.dev
 	$(PYTEST) $(PARALLEL) -m "not full and not e2e" $(PYTEST_ARGS)
