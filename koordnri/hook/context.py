@@ -11,6 +11,7 @@ from koordnri.model.assigned import assigned_or_none
 from koordnri.model.container import Container, Event
 from koordnri.model.cpuset import CPUSet
 from koordnri.model.decision import Decision, Setting
+from koordnri.model.field import Adjust
 from koordnri.model.fields import Field
 from koordnri.model.node import NodeState
 from koordnri.model.pod import Pod
@@ -51,7 +52,7 @@ class _Context:
         if route.__class__ is Refusal:
             self.decision.skipped[name] = route
             return
-        if field.keyed and field.adjust == "unified" and self._has_other(field, key):
+        if field.keyed and field.adjust is Adjust.UNIFIED and self._has_other(field, key):
             # runc before 1.2 writes a unified value at once, and the kernel takes one device per write (runc 4182):
             # a second line would keep the container from starting.
             route = WRITE

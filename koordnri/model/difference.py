@@ -14,9 +14,9 @@ import operator
 from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
-from koordnri.model import fields
 from koordnri.model.decision import Decision, Setting
-from koordnri.model.fields import UNLIMITED, Field, split_name
+from koordnri.model.field import Adjust, FieldTableError
+from koordnri.model.fields import ALL, UNLIMITED, Field, split_name
 from koordnri.model.node import NodeState
 from koordnri.model.resources import Resources
 from koordnri.model.routes import REPLY, WRITE
@@ -24,28 +24,15 @@ from koordnri.model.routes import REPLY, WRITE
 Ours = Iterable[Mapping[str, Any]]
 """Each maps names of fields to values that we set: at creation, in replies since, by writing files."""
 
-_PLAIN: tuple[tuple[Field, str, Any], ...] = (
-    (fields.CPU_CPUS, "cpus", ""),
-    (fields.CPU_MEMS, "mems", ""),
-    (fields.CPU_QUOTA, "cpu_quota", UNLIMITED),
-    (fields.CPU_PERIOD, "cpu_period", 100_000),
-    (fields.CPU_SHARES, "cpu_shares", 1024),
-    (fields.MEMORY_LIMIT, "memory_limit", UNLIMITED),
-)
-"""field, attribute of Resources, what the kernel has when nobody sets it ("" = a cpuset cannot be unset)"""
-_ATTRIBUTE = {field: (attribute, neutral) for field, attribute, neutral in _PLAIN}
-_NEUTRAL_UNIFIED = {
-    fields.MEMORY_MIN: "0",
-    fields.MEMORY_LOW: "0",
-    fields.MEMORY_HIGH: "max",
-    fields.MEMORY_OOM_GROUP: "0",
-    fields.CPU_BURST: "0",
+_PLAIN = tuple((field, field.baseline, field.neutral) for field in ALL if field.update and field.baseline)
+"""field, attribute of Resources, neutral value"""
+_UNIFIED_TEXT = {
+    field: "max" if field.neutral == UNLIMITED else str(field.neutral)
+    for field in ALL
+    if field.update and field.adjust is Adjust.UNIFIED and not field.keyed
 }
-_NEUTRAL_DEVICE = {
-    fields.IO_MAX: "rbps=max wbps=max riops=max wiops=max",
-    fields.IO_WEIGHT: "default",
-    fields.IO_LATENCY: "target=0",
-}
+"""field → its neutral value as `unified` has it"""
+_OF_DISKS = tuple(field for field in ALL if field.update and field.adjust is Adjust.UNIFIED and field.keyed)
 _RESTORED = "back to what kubelet asked for: the policy has no say in it any more"
 
 
@@ -118,7 +105,7 @@ def restorations(
         want = baseline_value(field, baseline, node)
         if want is not None and not field.same(want, has):
             back.append(Setting(field, "", want, "", _RESTORED, REPLY))
-    for field, neutral in _NEUTRAL_UNIFIED.items():
+    for field, neutral in _UNIFIED_TEXT.items():
         file = field.file(node.cgroup_version, node.cgroup_files)
         if field.name in decision.settings or field in undecided or not file or _unified(asked, file) is not None:
             continue
@@ -145,7 +132,7 @@ def asked_since(baseline: Resources, stored: Resources, node: NodeState, ours: O
         if not _is_ours(field, has, ours):
             moved[attribute] = has
     unified: dict[str, str] = {}
-    for field, neutral in _NEUTRAL_UNIFIED.items():
+    for field, neutral in _UNIFIED_TEXT.items():
         file = field.file(node.cgroup_version, node.cgroup_files)
         text = _unified(stored, file)
         if text is None or text == (_unified(baseline, file) or neutral) or _is_our_text(field.name, text, ours):
@@ -158,22 +145,17 @@ def asked_since(baseline: Resources, stored: Resources, node: NodeState, ours: O
 
 def baseline_value(field: Field, baseline: Resources, node: NodeState) -> Any:
     """What a field has when nobody but kubelet sets it, in the field's unit; None when that cannot be said or set."""
-    if field in _ATTRIBUTE:
-        attribute, neutral = _ATTRIBUTE[field]
-        value = getattr(baseline, attribute)
-        if value is None:
-            value = neutral
-        if value == "" and field is fields.CPU_CPUS and (cpus := node.all_cpus) is not None:
-            return str(cpus)  # a cpuset cannot be unset
-        if value == "" and field is fields.CPU_MEMS:
-            value = node.memory_nodes
+    if field.baseline:
+        value = getattr(baseline, field.baseline)
+        if value is None or value == "":
+            value = field.neutral
+        if value == "":  # a cpuset cannot be unset
+            whole = getattr(node, field.whole)
+            value = "" if whole is None else str(whole)
         return value if value != "" else None
-    if field in _NEUTRAL_DEVICE:
-        return _NEUTRAL_DEVICE[field]
-    if field.adjust == "file":
+    if field.keyed or field.adjust is Adjust.FILE:
         return field.neutral
-    neutral_text = _NEUTRAL_UNIFIED.get(field)
-    text = _unified(baseline, field.file(node.cgroup_version, node.cgroup_files)) or neutral_text
+    text = _unified(baseline, field.file(node.cgroup_version, node.cgroup_files)) or _UNIFIED_TEXT.get(field)
     if text is None:
         return None
     return UNLIMITED if text == "max" else int(text) if text.isdecimal() else None
@@ -186,10 +168,9 @@ def stored_of_ours(stored: Resources, node: NodeState, ours: Ours) -> dict[str, 
         field, key = split_name(name)
         if field is None or not field.update:
             continue
-        if field in _ATTRIBUTE:
-            attribute, neutral = _ATTRIBUTE[field]
-            has = getattr(stored, attribute)
-            has = neutral if has is None else has
+        if field.baseline:
+            has = getattr(stored, field.baseline)
+            has = field.neutral if has is None else has
             if _is_ours(field, has, ours):
                 found[name] = has
             continue
@@ -209,7 +190,8 @@ def _restored_devices(
 ) -> list[Setting]:
     """Limits of the one device that a `unified` entry of ours holds."""
     back = []
-    for field, neutral in _NEUTRAL_DEVICE.items():
+    for field in _OF_DISKS:
+        neutral = field.neutral
         file = field.file(node.cgroup_version, node.cgroup_files)
         has = _unified(stored, file)
         if has is None or _unified(baseline, file) is not None:
@@ -244,7 +226,7 @@ def _is_our_text(name: str, has: str, ours: Ours) -> bool:
 
 def _plain(field: Field, value: Any) -> int | str:
     """A value as its message takes it, where a hook gave something that only behaves like a number or a text."""
-    if isinstance(value, str) or field.adjust == "unified":
+    if isinstance(value, str) or field.adjust is Adjust.UNIFIED:
         return str(value)
     try:
         return operator.index(value)
@@ -255,14 +237,24 @@ def _plain(field: Field, value: Any) -> int | str:
 def is_stored(stored: Resources, setting: Setting, node: NodeState) -> bool:
     """Whether the stored resources have what a setting wants."""
     field, value = setting.field, setting.value
-    plain = _ATTRIBUTE.get(field)
-    if plain is not None:
-        attribute, neutral = plain
-        has = getattr(stored, attribute)
-        return field.same(neutral if has is None else has, value)
-    text = _unified(stored, field.file(node.cgroup_version, node.cgroup_files)) or _NEUTRAL_UNIFIED.get(field)
+    if field.baseline:
+        has = getattr(stored, field.baseline)
+        return field.same(field.neutral if has is None else has, value)
+    text = _unified(stored, field.file(node.cgroup_version, node.cgroup_files)) or _UNIFIED_TEXT.get(field)
     return text is not None and text == node.unified_text(setting)
 
 
 def _unified(resources: Resources, file: str) -> str | None:
     return resources.unified.get(file) if resources.unified else None
+
+
+def check_whole(field: Field) -> None:
+    """Raises FieldTableError for a field that goes back to something that no node has."""
+    if field.whole and not hasattr(NodeState, field.whole):
+        raise FieldTableError(
+            f"field {field.name}: whole={field.whole!r} is no attribute of {NodeState.__module__}.NodeState"
+        )
+
+
+for _field in ALL:
+    check_whole(_field)

@@ -1,15 +1,23 @@
-"""The table of everything that can be set on a container or a pod: unit, equality, and where each runtime or kernel takes it.
+"""The table of everything that can be set on a container, a pod, a QoS class or the root cgroup: one row per field, and no other table.
 
-This is the only place that knows units, files and routes of a field. Sources: nri.md 2.6 and 5.4 (what an adjustment and an
-update really carry), cgroup-v1/v2 documentation (files), push.md ("what an update through the runtime can carry").
+`koordnri.model.field` says what each column means. Who turns a row into files and messages reads it here: routes, difference and
+resources (model), spelling, nesting, steps and value (host.cgroup), encode and translate (session), planner and comparison (reconcile).
+A new field is a new row. Where a row asks for what nobody has written yet (a spelling, an attribute of Resources), an import fails with a
+FieldTableError that says what is missing.
+
+Sources: NRI's api.proto (what an adjustment and an update carry), the kernel's cgroup-v1 and cgroup-v2 documentation (files).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+import errno
+from collections.abc import Mapping
+from typing import NamedTuple
 
+from koordnri.model.convert import CFS_PERIOD_US, SHARES_PER_CPU
 from koordnri.model.cpuset import CPUSet
+from koordnri.model.field import Adjust, FieldTableError, Nesting, Spelling, Writing
+from koordnri.model.field import Field as Field  # the table's users get it from here
 
 UNLIMITED = -1
 """How "no limit" is written in quota and memory fields, as in OCI specs."""
@@ -32,64 +40,6 @@ class Device(NamedTuple):
     file_mode: int = 0o666
 
 
-class Field:
-    """One thing that can be set. Compared and hashed by identity: the instances below are the only ones.
-
-    name     as in decisions, metrics and `explain`; a keyed field appears there as `name[key]`
-    unit     of the value, for people
-    adjust   where the reply to CreateContainer carries it: `cpu`, `memory`, `unified`, `env`, `mount`, `device`, `cdi`, `rdt`, `blockio`,
-             `oom`; `file`: nowhere, a cgroup file is written
-    update   whether an update through the runtime reaches the container too
-    v1, v2   the cgroup file; v2 names alternatives in order of preference, the kernel decides which exists
-    seen     whether v1's file is there only on some kernels, so that it counts only where it was seen
-    neutral  what a `file` field has when nobody sets it
-    same     whether two values mean the same to the kernel
-    """
-
-    __slots__ = ("adjust", "keyed", "name", "neutral", "same", "seen", "unit", "update", "v1", "v2")
-
-    def __init__(
-        self,
-        name: str,
-        unit: str,
-        adjust: str,
-        *,
-        update: bool = False,
-        v1: str = "",
-        v2: tuple[str, ...] = (),
-        seen: bool = False,
-        keyed: bool = False,
-        neutral: Any = None,
-        same: Callable[[Any, Any], bool] | None = None,
-    ) -> None:
-        self.name = name
-        self.unit = unit
-        self.adjust = adjust
-        self.update = update
-        self.v1 = v1
-        self.v2 = v2
-        self.seen = seen
-        self.keyed = keyed
-        self.neutral = neutral
-        self.same = same or (lambda a, b: bool(a == b))
-
-    def __repr__(self) -> str:
-        return f"<field {self.name}>"
-
-    def named(self, key: str) -> str:
-        """The name in a decision: `env[PATH]` for a keyed field."""
-        return f"{self.name}[{key}]" if self.keyed else self.name
-
-    def file(self, version: int, present: frozenset[str]) -> str:
-        """The cgroup file that carries this field on such a kernel; "" when there is none. On v1 with its controller: `cpu/cpu.shares`.
-
-        v1 mainline files are taken for granted, other ones of v1 and all of v2 count where they were seen.
-        """
-        if version == 1:
-            return "" if self.seen and self.v1 not in present else self.v1
-        return next((f for f in self.v2 if f in present), "")
-
-
 def _same_limit(a: int | None, b: int | None) -> bool:
     """Quota and memory limits: unset, 0 and every negative number read back as no limit."""
     return (a if a and a > 0 else UNLIMITED) == (b if b and b > 0 else UNLIMITED)
@@ -103,122 +53,297 @@ def _same_cpus(a: str, b: str) -> bool:
         return False
 
 
-CPU_CPUS = Field("cpu.cpus", "list", "cpu", update=True, v1="cpuset/cpuset.cpus", v2=("cpuset.cpus",), same=_same_cpus)
-CPU_MEMS = Field("cpu.mems", "list", "cpu", update=True, v1="cpuset/cpuset.mems", v2=("cpuset.mems",), same=_same_cpus)
-CPU_QUOTA = Field("cpu.quota", "µs", "cpu", update=True, v1="cpu/cpu.cfs_quota_us", v2=("cpu.max",), same=_same_limit)
-CPU_PERIOD = Field("cpu.period", "µs", "cpu", update=True, v1="cpu/cpu.cfs_period_us", v2=("cpu.max",))
-CPU_SHARES = Field("cpu.shares", "shares", "cpu", update=True, v1="cpu/cpu.shares", v2=("cpu.weight",))
-CPU_BURST = Field(
-    "cpu.burst", "µs", "unified", update=True, v1="cpu/cpu.cfs_burst_us", v2=("cpu.max.burst",), seen=True
+CPU_CPUS = Field(
+    "cpu.cpus",
+    "list",
+    Adjust.RESOURCES,
+    place="cpu.cpus",
+    update=True,
+    same=_same_cpus,
+    v1="cpuset/cpuset.cpus",
+    v2=("cpuset.cpus",),
+    spelling=Spelling.CPUSET,
+    nesting=Nesting.CPUSET,
+    neutral="",
+    whole="all_cpus",
+    baseline="cpus",
+    errors={
+        errno.EACCES: "its parent has not all of these CPUs",
+        errno.EBUSY: "a cgroup below still has CPUs that would be taken away",
+        errno.EINVAL: "not online, or of an exclusive cpuset",
+        errno.ERANGE: "there are not so many CPUs",
+        errno.ENOSPC: "processes run in it and would be left without a CPU",
+    },
 )
-CPU_IDLE = Field("cpu.idle", "0 or 1", "file", v1="cpu/cpu.idle", v2=("cpu.idle",), seen=True, neutral=0)
+CPU_MEMS = Field(
+    "cpu.mems",
+    "list",
+    Adjust.RESOURCES,
+    place="cpu.mems",
+    update=True,
+    same=_same_cpus,
+    v1="cpuset/cpuset.mems",
+    v2=("cpuset.mems",),
+    spelling=Spelling.CPUSET,
+    nesting=Nesting.CPUSET,
+    neutral="",
+    whole="memory_nodes",
+    baseline="mems",
+    errors={
+        errno.EACCES: "its parent has not all of these memory nodes",
+        errno.EBUSY: "a cgroup below still has memory nodes that would be taken away",
+    },
+)
+CPU_QUOTA = Field(
+    "cpu.quota",
+    "µs",
+    Adjust.RESOURCES,
+    place="cpu.quota.value",
+    update=True,
+    same=_same_limit,
+    v1="cpu/cpu.cfs_quota_us",
+    v2=("cpu.max",),
+    spelling=Spelling.QUOTA,
+    writing=Writing.BANDWIDTH,
+    nesting=Nesting.LIMIT,
+    neutral=UNLIMITED,
+    baseline="cpu_quota",
+    on_pod=True,
+    errors={
+        errno.EINVAL: "more than its parent may use, less than a cgroup below may, less than 1000 µs or than cpu.burst"
+    },
+)
+CPU_PERIOD = Field(
+    "cpu.period",
+    "µs",
+    Adjust.RESOURCES,
+    place="cpu.period.value",
+    update=True,
+    v1="cpu/cpu.cfs_period_us",
+    v2=("cpu.max",),
+    spelling=Spelling.PERIOD,
+    writing=Writing.BANDWIDTH,
+    neutral=CFS_PERIOD_US,
+    baseline="cpu_period",
+    errors={errno.EINVAL: "not within 1000..1000000 µs, or quota and period together are more than the parent's"},
+)
+CPU_SHARES = Field(
+    "cpu.shares",
+    "shares",
+    Adjust.RESOURCES,
+    place="cpu.shares.value",
+    update=True,
+    v1="cpu/cpu.shares",
+    v2=("cpu.weight",),
+    spelling=Spelling.SHARES,
+    writing=Writing.WEIGHT,
+    neutral=SHARES_PER_CPU,
+    baseline="cpu_shares",
+    on_class=True,
+)
+CPU_BURST = Field(
+    "cpu.burst",
+    "µs",
+    Adjust.UNIFIED,
+    update=True,
+    v1="cpu/cpu.cfs_burst_us",
+    v2=("cpu.max.burst",),
+    seen=True,
+    spelling=Spelling.NUMBER,
+    writing=Writing.BANDWIDTH,
+    neutral=0,
+    errors={errno.EINVAL: "more than the quota"},
+)
+CPU_IDLE = Field(
+    "cpu.idle",
+    "0 or 1",
+    Adjust.FILE,
+    v1="cpu/cpu.idle",
+    v2=("cpu.idle",),
+    seen=True,
+    spelling=Spelling.NUMBER,
+    writing=Writing.BEFORE_WEIGHT,
+    neutral=0,
+)
 CPU_BVT = Field(
-    "cpu.bvt_warp_ns", "-1..2", "file", v1="cpu/cpu.bvt_warp_ns", v2=("cpu.bvt_warp_ns",), seen=True, neutral=0
+    "cpu.bvt_warp_ns",
+    "-1..2",
+    Adjust.FILE,
+    v1="cpu/cpu.bvt_warp_ns",
+    v2=("cpu.bvt_warp_ns",),
+    seen=True,
+    spelling=Spelling.SIGNED,
+    neutral=0,
 )
 
 MEMORY_LIMIT = Field(
     "memory.limit",
     "bytes",
-    "memory",
+    Adjust.RESOURCES,
+    place="memory.limit.value",
     update=True,
+    same=_same_limit,
     v1="memory/memory.limit_in_bytes",
     v2=("memory.max",),
-    same=_same_limit,
+    spelling=Spelling.LIMIT,
+    writing=Writing.BYTES_IN_USE,
+    nesting=Nesting.LIMIT,
+    neutral=UNLIMITED,
+    baseline="memory_limit",
+    on_pod=True,
+    on_class=True,
+    errors={errno.EBUSY: "more is in use and cannot be reclaimed"},
 )
-MEMORY_MIN = Field("memory.min", "bytes", "unified", update=True, v1="memory/memory.min", v2=("memory.min",), seen=True)
-MEMORY_LOW = Field("memory.low", "bytes", "unified", update=True, v1="memory/memory.low", v2=("memory.low",), seen=True)
+MEMORY_MIN = Field(
+    "memory.min",
+    "bytes",
+    Adjust.UNIFIED,
+    update=True,
+    v1="memory/memory.min",
+    v2=("memory.min",),
+    seen=True,
+    spelling=Spelling.PROTECTION,
+    nesting=Nesting.PROTECTION,
+    neutral=0,
+)
+MEMORY_LOW = Field(
+    "memory.low",
+    "bytes",
+    Adjust.UNIFIED,
+    update=True,
+    v1="memory/memory.low",
+    v2=("memory.low",),
+    seen=True,
+    spelling=Spelling.PROTECTION,
+    nesting=Nesting.PROTECTION,
+    neutral=0,
+)
 MEMORY_HIGH = Field(
     "memory.high",
     "bytes",
-    "unified",
+    Adjust.UNIFIED,
     update=True,
+    same=_same_limit,
     v1="memory/memory.high",
     v2=("memory.high",),
     seen=True,
-    same=_same_limit,
+    spelling=Spelling.MAX,
+    writing=Writing.BYTES_IN_USE,
+    nesting=Nesting.LIMIT,
+    neutral=UNLIMITED,
 )
 MEMORY_OOM_GROUP = Field(
     "memory.oom.group",
     "0 or 1",
-    "unified",
+    Adjust.UNIFIED,
     update=True,
     v1="memory/memory.oom.group",
     v2=("memory.oom.group",),
     seen=True,
+    spelling=Spelling.NUMBER,
+    neutral=0,
 )
 
 
-def _vendor_memory(name: str, unit: str, neutral: int = 0) -> Field:
+def _vendor_memory(name: str, unit: str, neutral: int = 0, spelling: Spelling = Spelling.NUMBER) -> Field:
     """A file of Alibaba Cloud Linux' and Anolis' kernels, of both versions."""
-    return Field(name, unit, "file", v1=f"memory/{name}", v2=(name,), seen=True, neutral=neutral)
+    v1, v2 = f"memory/{name}", (name,)
+    return Field(name, unit, Adjust.FILE, v1=v1, v2=v2, seen=True, spelling=spelling, neutral=neutral)
 
 
 MEMORY_WMARK_RATIO = _vendor_memory("memory.wmark_ratio", "0..100 %")
 MEMORY_WMARK_SCALE = _vendor_memory("memory.wmark_scale_factor", "1..1000 ‱", 50)
-MEMORY_WMARK_MIN_ADJ = _vendor_memory("memory.wmark_min_adj", "-25..50 %")
+MEMORY_WMARK_MIN_ADJ = _vendor_memory("memory.wmark_min_adj", "-25..50 %", spelling=Spelling.SIGNED)
 MEMORY_PRIORITY = _vendor_memory("memory.priority", "0..12")
 MEMORY_PRIORITY_OOM = _vendor_memory("memory.use_priority_oom", "0 or 1")
 PAGE_CACHE_ENABLE = _vendor_memory("memory.pagecache_limit.enable", "0 or 1")
 PAGE_CACHE_SIZE = _vendor_memory("memory.pagecache_limit.size", "bytes")
 PAGE_CACHE_SYNC = _vendor_memory("memory.pagecache_limit.sync", "0 or 1")
 
-IO_MAX = Field("io.max", "rbps wbps (bytes/s) riops wiops (1/s)", "unified", update=True, v2=("io.max",), keyed=True)
+_NO_DISK: Mapping[int, str] = {errno.ENODEV: "there is no such disk"}
+
+IO_MAX = Field(
+    "io.max",
+    "rbps wbps (bytes/s) riops wiops (1/s)",
+    Adjust.UNIFIED,
+    keyed=True,
+    update=True,
+    v2=("io.max",),
+    spelling=Spelling.DISK_LIMITS,
+    neutral="rbps=max wbps=max riops=max wiops=max",
+    errors=_NO_DISK,
+)
 IO_WEIGHT = Field(
     "io.weight",
     "1..10000",
-    "unified",
+    Adjust.UNIFIED,
+    keyed=True,
     update=True,
     v1="blkio/blkio.bfq.weight_device",
     v2=("io.weight", "io.bfq.weight"),
     seen=True,
-    keyed=True,
+    spelling=Spelling.DISK_WEIGHT,
+    neutral="default",
+    errors={
+        **_NO_DISK,
+        errno.EOPNOTSUPP: "the disk has no cost control (io.cost.qos of the root) and no scheduler bfq",
+    },
 )
-IO_LATENCY = Field("io.latency", "µs", "unified", update=True, v2=("io.latency",), keyed=True)
-
-
-def _v1_disk(name: str, unit: str, file: str, neutral: int = 0) -> Field:
-    """A limit that v1 keeps in a file of its own, by disk."""
-    return Field(name, unit, "file", v1=f"blkio/{file}", seen=True, keyed=True, neutral=neutral)
-
-
-IO_READ_BPS = _v1_disk("io.read_bps", "bytes/s", "blkio.throttle.read_bps_device")
-IO_WRITE_BPS = _v1_disk("io.write_bps", "bytes/s", "blkio.throttle.write_bps_device")
-IO_READ_IOPS = _v1_disk("io.read_iops", "1/s", "blkio.throttle.read_iops_device")
-IO_WRITE_IOPS = _v1_disk("io.write_iops", "1/s", "blkio.throttle.write_iops_device")
-IO_COST_WEIGHT = _v1_disk("io.cost.weight", "1..100", "blkio.cost.weight", 100)
-IO_COST_QOS = Field(
-    "io.cost.qos",
-    "text",
-    "file",
-    v1="blkio/blkio.cost.qos",
-    v2=("io.cost.qos",),
-    seen=True,
+IO_LATENCY = Field(
+    "io.latency",
+    "µs",
+    Adjust.UNIFIED,
     keyed=True,
-    neutral="enable=0",
+    update=True,
+    v2=("io.latency",),
+    spelling=Spelling.DISK_LATENCY,
+    neutral="target=0",
+    errors=_NO_DISK,
 )
-IO_COST_MODEL = Field(
-    "io.cost.model",
-    "text",
-    "file",
-    v1="blkio/blkio.cost.model",
-    v2=("io.cost.model",),
-    seen=True,
-    keyed=True,
-    neutral="ctrl=auto",
-)
-BLOCKIO_CLASS = Field("blockio.class", "class name", "blockio")
 
-RDT_CLOSID = Field("rdt.closid", "resctrl group", "rdt")
-ENV = Field("env", "text", "env", keyed=True)
-MOUNT = Field("mount", "bind mount", "mount", keyed=True)
-DEVICE = Field("device", "device node", "device", keyed=True)
-CDI = Field("cdi", "names of devices", "cdi", keyed=True)
-OOM_SCORE_ADJ = Field("oom_score_adj", "-1000..1000", "oom")
+
+def _disk_file(
+    name: str, unit: str, spelling: Spelling, v1: str, neutral: int | str, v2: tuple[str, ...] = ()
+) -> Field:
+    """What is set by disk, in a file of its own that only some kernels have."""
+    return Field(
+        name,
+        unit,
+        Adjust.FILE,
+        keyed=True,
+        v1=f"blkio/{v1}",
+        v2=v2,
+        seen=True,
+        spelling=spelling,
+        neutral=neutral,
+        errors=_NO_DISK,
+    )
+
+
+IO_READ_BPS = _disk_file("io.read_bps", "bytes/s", Spelling.DISK_NUMBER, "blkio.throttle.read_bps_device", 0)
+IO_WRITE_BPS = _disk_file("io.write_bps", "bytes/s", Spelling.DISK_NUMBER, "blkio.throttle.write_bps_device", 0)
+IO_READ_IOPS = _disk_file("io.read_iops", "1/s", Spelling.DISK_OPERATIONS, "blkio.throttle.read_iops_device", 0)
+IO_WRITE_IOPS = _disk_file("io.write_iops", "1/s", Spelling.DISK_OPERATIONS, "blkio.throttle.write_iops_device", 0)
+IO_COST_WEIGHT = _disk_file("io.cost.weight", "1..100", Spelling.DISK_NUMBER, "blkio.cost.weight", 100)
+IO_COST_QOS = _disk_file("io.cost.qos", "text", Spelling.DISK_WORDS, "blkio.cost.qos", "enable=0", ("io.cost.qos",))
+IO_COST_MODEL = _disk_file(
+    "io.cost.model", "text", Spelling.DISK_WORDS, "blkio.cost.model", "ctrl=auto", ("io.cost.model",)
+)
+BLOCKIO_CLASS = Field("blockio.class", "class name", Adjust.RESOURCES, place="blockio_class.value")
+
+RDT_CLOSID = Field("rdt.closid", "resctrl group", Adjust.RDT)
+ENV = Field("env", "text", Adjust.ENV, keyed=True)
+MOUNT = Field("mount", "bind mount", Adjust.MOUNT, keyed=True)
+DEVICE = Field("device", "device node", Adjust.DEVICE, keyed=True)
+CDI = Field("cdi", "names of devices", Adjust.CDI, keyed=True)
+OOM_SCORE_ADJ = Field("oom_score_adj", "-1000..1000", Adjust.OOM)
 
 ALL: tuple[Field, ...] = tuple(value for value in globals().values() if isinstance(value, Field))
 """In the order above."""
 
 _BY_NAME = {field.name: field for field in ALL}
+if len(_BY_NAME) != len(ALL):
+    raise FieldTableError(f"two rows have one name: {sorted(f.name for f in ALL if _BY_NAME[f.name] is not f)}")
 
 
 def split_name(name: str) -> tuple[Field | None, str]:

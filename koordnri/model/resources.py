@@ -5,6 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from koordnri.model.convert import CFS_PERIOD_US
+from koordnri.model.field import FieldTableError
+from koordnri.model.fields import ALL, Field
 
 _NAMES = {
     "cpu_shares": "shares",
@@ -125,3 +127,21 @@ def encode_note(note: Note) -> str:
 def decode_note(text: str) -> Note:
     """Inverse of encode_note. Raises msgspec.DecodeError with the position when the text is not ours."""
     return _decoder.decode(text)
+
+
+def check_baseline(field: Field) -> None:
+    """Raises FieldTableError for a field whose baseline Resources does not hold, or loses when kubelet asks for another one."""
+    name = field.baseline
+    if not name:
+        return
+    if name not in Resources.__struct_fields__:
+        raise FieldTableError(
+            f"field {field.name}: baseline={name!r} is no attribute of {Resources.__module__}.Resources"
+        )
+    asked = msgspec.structs.replace(NOTHING, **{name: "1" if isinstance(field.neutral, str) else 1})
+    if NOTHING.moved_by(asked) != asked:
+        raise FieldTableError(f"field {field.name}: {Resources.__module__}.Resources.moved_by leaves out {name!r}")
+
+
+for _field in ALL:
+    check_baseline(_field)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from koordnri.model.field import Adjust
 from koordnri.model.fields import ALL, Field
 
 ADJUST = "adjust"
@@ -46,15 +47,15 @@ def container_routes(creating: bool, version: int, present: frozenset[str]) -> R
     """
     routes: Routes = {}
     for field in ALL:
-        if field.adjust in ("unified", "file") and not field.file(version, present):
+        if field.adjust in (Adjust.UNIFIED, Adjust.FILE) and not field.file(version, present):
             routes[field] = _no_file(field, version)
-        elif field.adjust == "file" or (field.adjust == "unified" and version == 1):
+        elif field.adjust is Adjust.FILE or (field.adjust is Adjust.UNIFIED and version == 1):
             routes[field] = WRITE
         elif creating:
             routes[field] = ADJUST
         elif field.update:
             routes[field] = REPLY
-        elif field.adjust == "rdt":
+        elif field.adjust is Adjust.RDT:
             routes[field] = RESCTRL
         else:
             routes[field] = Refusal("can only be set while the container is created: restart the pod")

@@ -12,7 +12,6 @@ from koordnri.host.cgroup.step import Step
 from koordnri.host.cgroup.value import Failed, FileValue, Tree
 from koordnri.model import UNLIMITED, Field, fields
 
-BANDWIDTH = (fields.CPU_QUOTA, fields.CPU_PERIOD, fields.CPU_BURST)
 _V1_BVT = "cpu.bvt_warp_ns"
 
 

@@ -9,15 +9,17 @@ import os
 from koordnri.host.cgroup.change import Change, Status
 from koordnri.host.cgroup.paths import ROOT_DIRECTORY
 from koordnri.host.cgroup.value import Failed, FileValue, Tree
-from koordnri.model import CPUSet, fields
+from koordnri.model import CPUSet
+from koordnri.model.field import Nesting
 
-_CPUSETS = (fields.CPU_CPUS, fields.CPU_MEMS)
 _EFFECTIVE = ".effective"
 
 
 def file_value_of(tree: Tree, change: Change) -> FileValue:
     """The file_value of a change, by its field."""
-    return CpusetFileValue(tree, change) if tree.version == 2 and change.field in _CPUSETS else FileValue(tree, change)
+    if tree.version == 2 and change.field.nesting is Nesting.CPUSET:
+        return CpusetFileValue(tree, change)
+    return FileValue(tree, change)
 
 
 class CpusetFileValue(FileValue):
@@ -47,7 +49,7 @@ class CpusetFileValue(FileValue):
 
 def narrowed(tree: Tree, change: Change, path: str) -> str:
     """What is not in effect of a cpuset that is set in the file `path`, and by whose cpuset; "" when all is, or it cannot be told."""
-    if tree.version == 1 or change.field not in _CPUSETS or not change.value:
+    if tree.version == 1 or change.field.nesting is not Nesting.CPUSET or not change.value:
         return ""
     wanted, name = CPUSet.parse(change.value), os.path.basename(path) + _EFFECTIVE
     effective = _cpus_of(tree, change.directory, name)

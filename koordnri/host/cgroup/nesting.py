@@ -12,9 +12,10 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from koordnri.model import CPUSet, Field, fields
+from koordnri.model.field import FieldTableError, Nesting
 
 
-class Nesting(NamedTuple):
+class Order(NamedTuple):
     """How the values of a field lie within each other. `a` and `b` are values as `spelling` parses them.
 
     covers   (a, b): a is as wide as b, or wider
@@ -27,11 +28,9 @@ class Nesting(NamedTuple):
     fits: Callable[[Any, Any], bool]
 
 
-def nesting(field: Field, version: int) -> Nesting | None:
+def nesting(field: Field, version: int) -> Order | None:
     """None for a field that a cgroup has regardless of its parent."""
-    if field in (fields.CPU_CPUS, fields.CPU_MEMS):
-        return _V1_CPUS if version == 1 else _V2_CPUS
-    return _NUMBERS.get(field)
+    return None if field.nesting is None else _ORDERS[field.nesting][version - 1]
 
 
 def ratio(quota_us: int, period_us: int) -> Fraction | int:
@@ -52,15 +51,8 @@ def _larger(a: Any, b: Any) -> Any:
 
 
 # A child without a limit has its parent's; one that wants all memory protected does not. And what is protected of siblings adds up.
-LIMIT = Nesting(_at_least, _larger, lambda child, parent: child < 0 or _at_least(parent, child))
-PROTECTION = Nesting(_at_least, _larger, lambda child, parent: _at_least(parent, child))
-_NUMBERS = {
-    fields.CPU_QUOTA: LIMIT,
-    fields.MEMORY_LIMIT: LIMIT,
-    fields.MEMORY_HIGH: LIMIT,
-    fields.MEMORY_MIN: PROTECTION,
-    fields.MEMORY_LOW: PROTECTION,
-}
+LIMIT = Order(_at_least, _larger, lambda child, parent: child < 0 or _at_least(parent, child))
+PROTECTION = Order(_at_least, _larger, lambda child, parent: _at_least(parent, child))
 
 
 def _contains(a: str, b: str) -> bool:
@@ -76,9 +68,18 @@ def _v2_contains(a: str, b: str) -> bool:
 
 
 # On v1 "" is no CPU at all. On v2 it is whatever the parent has, so the widest there is.
-_V1_CPUS = Nesting(_contains, _union, lambda child, parent: _contains(parent, child))
-_V2_CPUS = Nesting(
+_V1_CPUS = Order(_contains, _union, lambda child, parent: _contains(parent, child))
+_V2_CPUS = Order(
     _v2_contains,
     lambda a, b: _union(a, b) if a and b else "",
     lambda child, parent: not child or _v2_contains(parent, child),
 )
+
+_ORDERS = {
+    Nesting.LIMIT: (LIMIT, LIMIT),
+    Nesting.PROTECTION: (PROTECTION, PROTECTION),
+    Nesting.CPUSET: (_V1_CPUS, _V2_CPUS),
+}
+"""Column `nesting` → order of v1, of v2"""
+if missing := set(Nesting) - _ORDERS.keys():
+    raise FieldTableError(f"koordnri.host.cgroup.nesting has no order for {missing}")

@@ -15,45 +15,9 @@ from koordnri.host.cgroup.change import Change, Outcome, Status
 from koordnri.host.cgroup.files import CgroupFiles
 from koordnri.host.cgroup.paths import ROOT_DIRECTORY
 from koordnri.host.cgroup.spelling import Form, form
-from koordnri.model import Field, fields
+from koordnri.model import Field
 
 _ROOT = "sys/fs/cgroup"
-_MEANING = {
-    (
-        fields.CPU_QUOTA,
-        errno.EINVAL,
-    ): "more than its parent may use, less than a cgroup below may, less than 1000 µs or than cpu.burst",
-    (
-        fields.CPU_PERIOD,
-        errno.EINVAL,
-    ): "not within 1000..1000000 µs, or quota and period together are more than the parent's",
-    (fields.CPU_BURST, errno.EINVAL): "more than the quota",
-    (fields.CPU_CPUS, errno.EACCES): "its parent has not all of these CPUs",
-    (fields.CPU_CPUS, errno.EBUSY): "a cgroup below still has CPUs that would be taken away",
-    (fields.CPU_CPUS, errno.EINVAL): "not online, or of an exclusive cpuset",
-    (fields.CPU_CPUS, errno.ERANGE): "there are not so many CPUs",
-    (fields.CPU_CPUS, errno.ENOSPC): "processes run in it and would be left without a CPU",
-    (fields.CPU_MEMS, errno.EACCES): "its parent has not all of these memory nodes",
-    (fields.CPU_MEMS, errno.EBUSY): "a cgroup below still has memory nodes that would be taken away",
-    (fields.MEMORY_LIMIT, errno.EBUSY): "more is in use and cannot be reclaimed",
-    (fields.IO_MAX, errno.ENODEV): "there is no such disk",
-    (fields.IO_WEIGHT, errno.ENODEV): "there is no such disk",
-    (fields.IO_WEIGHT, errno.EOPNOTSUPP): "the disk has no cost control (io.cost.qos of the root) and no scheduler bfq",
-    **{
-        (field, errno.ENODEV): "there is no such disk"
-        for field in (
-            fields.IO_LATENCY,
-            fields.IO_READ_BPS,
-            fields.IO_WRITE_BPS,
-            fields.IO_READ_IOPS,
-            fields.IO_WRITE_IOPS,
-            fields.IO_COST_WEIGHT,
-            fields.IO_COST_QOS,
-            fields.IO_COST_MODEL,
-        )
-    },
-}
-"""What the kernel means by its error, where that is not plain"""
 
 
 class Failed(Exception):
@@ -138,7 +102,7 @@ class Tree:
                 return Failed(Status.GONE, f"{directory}: no such cgroup")
             if number != errno.ENODEV:
                 return Failed(Status.UNSUPPORTED, f"{path}: no such file: kernel or controllers do not offer it")
-        meaning = _MEANING.get((field, number)) if field is not None else None
+        meaning = None if field is None else field.errors.get(number)
         text = f"{path}: {what}: {error.strerror} ({errno.errorcode.get(number, number)})"
         if meaning is not None:
             text += f": {meaning}"

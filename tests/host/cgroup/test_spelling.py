@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from koordnri.host.cgroup.spelling import Form, form, weights
+from koordnri.host.cgroup.spelling import Form, check_neutral, form
+from koordnri.host.cgroup.text import weights
 from koordnri.host.memory import page_bytes
 from koordnri.model import CPUSet, Field, fields
 from koordnri.model.convert import shares_to_weight
+from koordnri.model.field import Adjust, FieldTableError, Spelling
 
 PAGE = page_bytes()
 V1_NO_LIMIT = str((2**63 - 1) // PAGE * PAGE)
@@ -300,3 +302,32 @@ def test_an_idle_cgroup_on_v2_has_no_weight() -> None:
     assert spelled is not None
     idle = spelled.parse("0\n", "")
     assert not any(spelled.same(shares, idle) for shares in (2, 3, 1024, 262_144))
+
+
+FILES = [(f, version) for f in fields.ALL for version in (1, 2) if form(f, version) is not None]
+
+
+@pytest.mark.parametrize(("field", "version"), FILES, ids=lambda v: getattr(v, "name", f"v{v}"))
+def test_the_neutral_value_of_every_file_can_be_written_and_reads_back(field: Field, version: int) -> None:
+    """What cannot be given back must not be set."""
+    spelled, key = the_form(field, version), "8:0" if field.keyed else ""
+    text = spelled.spell(field.neutral, key, "50000 100000\n")
+    # The kernel takes a disk off the list that is set to its neutral value.
+    assert spelled.same(field.neutral, spelled.parse("\n" if field.keyed else f"{text}\n", key))
+
+
+@pytest.mark.parametrize(
+    ("spelling", "neutral"),
+    [
+        (Spelling.NUMBER, "none"),
+        (Spelling.NUMBER, -1),
+        (Spelling.LIMIT, "max"),
+        (Spelling.CPUSET, "all"),
+        (Spelling.DISK_LIMITS, 0),
+        (Spelling.DISK_WORDS, "off"),
+    ],
+)
+def test_a_row_whose_neutral_value_its_file_does_not_take_is_named(spelling: Spelling, neutral: Any) -> None:
+    row = Field("x", "unit", Adjust.FILE, keyed="disk" in spelling.value, v2=("x",), spelling=spelling, neutral=neutral)
+    with pytest.raises(FieldTableError, match=rf"^field x: neutral={neutral!r} is no value of {spelling}: .*expected"):
+        check_neutral(row)

@@ -1,0 +1,212 @@
+"""The columns of the field table: what one row of `koordnri.model.fields` says about one field.
+
+A row names kinds (how a value is spelled, how it lies within its parent's); `koordnri.host.cgroup` has one function per kind. A row that
+lacks a column cannot be made: the import of the table fails with a FieldTableError, which names the field and the column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import Enum, StrEnum
+from types import MappingProxyType
+from typing import Any
+
+
+class FieldTableError(Exception):
+    """A row of the field table lacks a column, or names what the reader of a column does not know. A bug of ours, seen at import."""
+
+
+class Adjust(StrEnum):
+    """The part of the reply to CreateContainer that carries a field."""
+
+    RESOURCES = "resources"
+    """a field of `LinuxResources`; the column `place` names it"""
+    UNIFIED = "unified"
+    """an entry of `LinuxResources.unified`: a cgroup v2 file and its text"""
+    ENV = "env"
+    MOUNT = "mount"
+    DEVICE = "device"
+    CDI = "cdi"
+    RDT = "rdt"
+    OOM = "oom"
+    FILE = "file"
+    """no part: the daemon writes a cgroup file"""
+
+
+class Spelling(Enum):
+    """How a cgroup file spells a value. `koordnri.host.cgroup.spelling` has one function per member, for v1 and v2."""
+
+    NUMBER = "0 or more"
+    SIGNED = "a whole number"
+    CPUSET = "a list such as 0-3,8"
+    QUOTA = "v1 `50000` or `-1`; v2 the first word of cpu.max"
+    PERIOD = "v1 `100000`; v2 the second word of cpu.max"
+    SHARES = "v1 shares; v2 the weight that is made of them"
+    LIMIT = "bytes; no limit is `-1` on v1, `max` on v2"
+    MAX = "bytes; no limit is `max`, also on v1 where a kernel has the file"
+    PROTECTION = "bytes; 0 is none, `max` is all"
+    DISK_LIMITS = "by disk: rbps= wbps= riops= wiops="
+    DISK_WEIGHT = "by disk: a weight, or `default`"
+    DISK_LATENCY = "by disk: target="
+    DISK_NUMBER = "by disk: a number of up to 64 bits"
+    DISK_OPERATIONS = "by disk: a number of up to 32 bits"
+    DISK_WORDS = "by disk: words name=value; those left out stay as they are"
+
+
+class Nesting(Enum):
+    """What a value has to do with that of the cgroup above. `koordnri.host.cgroup.nesting` has the comparisons of each member."""
+
+    LIMIT = "-1 is no limit; a child may have no limit of its own, else no more than its parent"
+    PROTECTION = "what siblings have adds up to no more than their parent's"
+    CPUSET = "a child's set lies within its parent's; v2 shows the part that counts in `<file>.effective`"
+
+
+class Writing(Enum):
+    """What the kernel wants minded when a field is written. `koordnri.host.cgroup.steps` has one step per member."""
+
+    ALONE = "nothing but its own value"
+    BANDWIDTH = "CFS quota, period and burst bound one another"
+    BYTES_IN_USE = "a limit below the memory in use kills or throttles"
+    WEIGHT = "an idle cgroup takes no shares"
+    BEFORE_WEIGHT = "changing it makes the kernel forget the shares"
+
+
+_NO_ERRORS: Mapping[int, str] = MappingProxyType({})
+
+
+class Field:
+    """One row: one thing that can be set. Compared and hashed by identity: the rows of the table are the only ones.
+
+    What it is
+    name      as in decisions, metrics and `explain`; a keyed field appears there as `name[key]`
+    unit      of the value, for people
+    keyed     whether there is one value per key: the path of a disk where a cgroup file carries the field
+    same      whether two values mean the same to the kernel; default: they are equal
+
+    Where it is sent
+    adjust    the part of the reply to CreateContainer that carries it
+    place     with Adjust.RESOURCES: its path in NRI's LinuxResources, such as `cpu.quota.value`
+    update    whether an update through the runtime reaches a running container
+
+    Its cgroup file
+    v1, v2    the file; v1 with its controller (`cpu/cpu.shares`), v2 in order of preference: the kernel decides which exists
+    seen      whether v1's file exists on some kernels only, so that it counts only where it was seen
+    spelling  how the file spells a value
+    writing   what else the kernel wants minded
+    nesting   what a value has to do with that of the cgroup above; None: nothing
+    errors    errno → what the kernel means by it, where that is not plain
+
+    How it is given back
+    neutral   the value that the kernel has when nobody sets one; needed by all that can be changed while a container runs
+    whole     with a neutral "": the attribute of NodeState that is given back instead, for a cpuset cannot be unset
+    baseline  the attribute of Resources that holds what kubelet asked for; "": kubelet asks for none, or in `unified`
+    on_pod    whether kubelet sets it on pods' cgroups, whose file then says it more truly than the runtime
+    on_class  whether kubelet sets it on the QoS classes' cgroups
+
+    Raises FieldTableError when a column is missing that another one asks for.
+    """
+
+    __slots__ = (
+        "adjust", "baseline", "errors", "keyed", "name", "nesting", "neutral", "on_class", "on_pod", "place", "same", "seen",
+        "spelling", "unit", "update", "v1", "v2", "whole", "writing",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        name: str,
+        unit: str,
+        adjust: Adjust,
+        *,
+        keyed: bool = False,
+        same: Callable[[Any, Any], bool] | None = None,
+        place: str = "",
+        update: bool = False,
+        v1: str = "",
+        v2: tuple[str, ...] = (),
+        seen: bool = False,
+        spelling: Spelling | None = None,
+        writing: Writing = Writing.ALONE,
+        nesting: Nesting | None = None,
+        errors: Mapping[int, str] = _NO_ERRORS,
+        neutral: Any = None,
+        whole: str = "",
+        baseline: str = "",
+        on_pod: bool = False,
+        on_class: bool = False,
+    ) -> None:
+        self.name = name
+        self.unit = unit
+        self.adjust = adjust
+        self.keyed = keyed
+        self.same = same or (lambda a, b: bool(a == b))
+        self.place = place
+        self.update = update
+        self.v1 = v1
+        self.v2 = v2
+        self.seen = seen
+        self.spelling = spelling
+        self.writing = writing
+        self.nesting = nesting
+        self.errors = errors
+        self.neutral = neutral
+        self.whole = whole
+        self.baseline = baseline
+        self.on_pod = on_pod
+        self.on_class = on_class
+        if lacks := _lacks(self):
+            raise FieldTableError(f"field {name}: {lacks}")
+
+    def __repr__(self) -> str:
+        return f"<field {self.name}>"
+
+    def named(self, key: str) -> str:
+        """The name in a decision: `env[PATH]` for a keyed field."""
+        return f"{self.name}[{key}]" if self.keyed else self.name
+
+    @property
+    def of_disk(self) -> bool:
+        """Whether the key is a disk's path."""
+        return self.keyed and bool(self.v1 or self.v2)
+
+    def file(self, version: int, present: frozenset[str]) -> str:
+        """The cgroup file that carries this field on such a kernel; "" when there is none. On v1 with its controller: `cpu/cpu.shares`.
+
+        v1 mainline files are taken for granted, other ones of v1 and all of v2 count where they were seen.
+        """
+        if version == 1:
+            return "" if self.seen and self.v1 not in present else self.v1
+        return next((f for f in self.v2 if f in present), "")
+
+
+def _lacks(field: Field) -> str:
+    """What is wrong with a row; "" when nothing is."""
+    has_file = bool(field.v1 or field.v2)
+    return next((text for wrong, text in (*_of_messages(field, has_file), *_of_files(field, has_file)) if wrong), "")
+
+
+def _of_messages(field: Field, has_file: bool) -> tuple[tuple[bool, str], ...]:
+    in_resources = field.adjust is Adjust.RESOURCES
+    return (
+        (not isinstance(field.adjust, Adjust), f"expected a member of Adjust as `adjust`, got {field.adjust!r}"),
+        (in_resources and not field.place, "adjust=RESOURCES needs `place`: its path in LinuxResources, such as cpu.quota.value"),
+        (not in_resources and bool(field.place), f"place={field.place!r} needs adjust=RESOURCES"),
+        (field.adjust is Adjust.UNIFIED and not field.v2, "adjust=UNIFIED needs `v2`: the file that the entry is named by"),
+        (field.adjust is Adjust.FILE and not has_file, "adjust=FILE needs `v1` or `v2`: the file that is written"),
+        (in_resources and field.update and not field.baseline,
+         "an update of LinuxResources needs `baseline`: the attribute of Resources that holds what kubelet asked for"),
+        (field.update and field.neutral is None, "update=True needs `neutral`: what is given back when nothing is decided any more"),
+        ((field.on_pod or field.on_class) and not field.baseline,
+         "on_pod and on_class need `baseline`: the attribute of Resources that kubelet's value goes to"),
+    )  # fmt: skip
+
+
+def _of_files(field: Field, has_file: bool) -> tuple[tuple[bool, str], ...]:
+    columns = field.spelling or field.nesting or field.errors or field.seen
+    return (
+        (has_file and field.spelling is None, "a cgroup file needs `spelling`: how it spells a value"),
+        (has_file and field.neutral is None, "a cgroup file needs `neutral`: what it has when nobody sets it"),
+        (not has_file and bool(columns), "spelling, nesting, errors and seen need `v1` or `v2`: the file that they are about"),
+        (bool(field.v1) and "/" not in field.v1, f"v1={field.v1!r} needs its controller before it, such as cpu/cpu.shares"),
+        (field.neutral == "" and not field.whole,
+         'neutral="" needs `whole`: the attribute of NodeState that is given back, for an empty set is refused'),
+    )  # fmt: skip
