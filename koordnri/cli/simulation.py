@@ -162,7 +162,7 @@ def _exclusive_cpus(daemon: Daemon, shortages: list[str]) -> ExclusiveCPUs:
     return _ExclusiveCPUs(
         daemon.allocator,
         daemon.ledger,
-        daemon.reconciler,
+        daemon.requests,
         daemon.present,
         lambda: None,
         lambda pod, reason, message: shortages.append(message) if reason == LACKING else None,

@@ -14,6 +14,7 @@ from koordnri.policy.standing import StandingPolicy
 from koordnri.reconcile.classes import classes_above
 from koordnri.reconcile.comparison import RESTART, Comparison, Released, compare, names_of
 from koordnri.reconcile.reconciler import Done, Reconciler
+from koordnri.reconcile.requests import Requests
 from koordnri.state.ledger import Ledger
 from koordnri.state.present import Present
 
@@ -30,12 +31,14 @@ class Operator:
         ledger: Ledger,
         standing: StandingPolicy,
         reconciler: Reconciler,
+        requests: Requests,
         present: Present,
     ) -> None:
         self._hooks = hooks
         self._ledger = ledger
         self._standing = standing
         self._reconciler = reconciler
+        self._requests = requests
         self._present = present
 
     def policy_state(self) -> Mapping[str, Any]:
@@ -61,7 +64,7 @@ class Operator:
             raise LookupError(f"no pod {pod} runs on this node, as far as the runtime has told")
         stays = [row for p in pods for row in self._only_by_restart(p)]
         self._present.let_go(frozenset("*") if pod is None else frozenset(p.id for p in pods))
-        done = self._reconciler.ask(pods, PATIENCE_S)
+        done = self._requests.ask(pods, PATIENCE_S)
         rows = [*(self._row(d) for d in done if d.goal.restores), *stays]
         return sorted(rows, key=lambda row: row.place)
 

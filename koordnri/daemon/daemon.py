@@ -17,6 +17,7 @@ from koordnri.daemon.config import Config, ConfigError
 from koordnri.daemon.control import Operator
 from koordnri.daemon.exclusive_cpus import ExclusiveCPUs
 from koordnri.daemon.garbage import GarbageCollector
+from koordnri.daemon.machine import HostMachine
 from koordnri.daemon.policy_sources import PolicySources
 from koordnri.hook import Hook
 from koordnri.host import read_node
@@ -26,7 +27,7 @@ from koordnri.host.cgroup.spelling import file_names
 from koordnri.host.cgroup.watch import CgroupWatch
 from koordnri.host.cgroup.writer import Writer
 from koordnri.host.resctrl_groups import ResctrlTree
-from koordnri.model import NodeState, Pod
+from koordnri.model import Decision, NodeState, Pod
 from koordnri.model.pod import PodSpec
 from koordnri.observe.control import ControlServer
 from koordnri.observe.decisions import DecisionLog, Listener
@@ -37,6 +38,7 @@ from koordnri.observe.policy_warnings import PolicyWarnings
 from koordnri.policy.standing import Refused, StandingPolicy
 from koordnri.reconcile.reconciler import Failure, Reconciler
 from koordnri.reconcile.recorder import AUTO, RESYNC, UNSOLICITED, Push, Recorder
+from koordnri.reconcile.requests import Requests
 from koordnri.resctrl.groups import ResctrlGroups
 from koordnri.resctrl.monitors import ResctrlMonitors
 from koordnri.resctrl.shares import CacheShares
@@ -94,9 +96,9 @@ class Daemon:
         self.log = make_logger(self.writer, config.log_format, config.log_level)
         self._described = node is not None
         self._cluster: Cluster | None = None
-        self.faults = Faults(self.log, self._tell_pod, self._tell_node)
+        self.faults = Faults(self.log, self._tell_pod, self.tell_node)
         self.standing = StandingPolicy(self.log, self._swap, self._policy_refused)
-        self.policy_warnings = PolicyWarnings(self.log, self._tell_node)
+        self.policy_warnings = PolicyWarnings(self.log, self.tell_node)
         self._wake = threading.Event()
         self.sources = PolicySources(self.standing, config.policy_file, config.state_dir, self.log, self._wake.set)
         self._stopping = False
@@ -123,6 +125,7 @@ class Daemon:
             self.log,
             self._publish,
         )
+        wake = threading.Event()
         self.recorder = Recorder(
             self.ledger,
             self._pushes(),
@@ -130,8 +133,9 @@ class Daemon:
             self._notebook.save,
             self._route_off,
             self.log,
-            lambda: self.reconciler.wake(),
+            wake.set,
         )
+        self.requests = Requests(self.ledger, self.recorder.unsettle, wake)
         self.handler = EventHandler(
             self.chain,
             self.ledger,
@@ -149,46 +153,19 @@ class Daemon:
             self.log,
             on_config=self.sources.take_runtime_config,
             on_runtime=self.faults.around("node", self.present.take),
-            on_braked=lambda problem: self._tell_node("RegistrationBraked", problem),
+            on_braked=lambda problem: self.tell_node("RegistrationBraked", problem),
         )
-        files = PacedFiles(lambda: self.session.is_busy and not self.reconciler.waited_for)
-        # Hooks are pure, so two chains may share them; each thread has its own, for a chain counts without a lock.
-        self.reconciler = Reconciler(
-            Chain(installed),
-            self.ledger,
-            self._world,
-            lambda version: Writer(config.host_root, version, files),
-            self.log,
-            self._notebook.save,
-            self.decisions.decided_again,
-            self._apply_failed,
-            self.recorder,
-            self._pod_gone,
-            CacheShares(
-                self.groups,
-                threads,
-                ResctrlMonitors(tree, self.groups),
-                lambda: self.session.stats.synchronized_at_s is not None,
-                lambda: self.present.take(),
-                self.log,
-                self._tell_pod,
-            ),
-            lambda woken: CgroupWatch(file_names(), woken),
-            self._tell_node,
-            lambda: None if self._exclusive_cpus is None else self._exclusive_cpus.before_pass(),
-            lambda: None if self._exclusive_cpus is None else self._exclusive_cpus.after_pass(),
-            self.faults,
-        )
+        files = PacedFiles(lambda: self.session.is_busy and not self.requests.waited_for)
         self._exclusive_cpus: ExclusiveCPUs | None = None
         if not self._described:
             # What would have to be written first, or left by others, are the files of a real node.
-            self.handler.catch_up = self.reconciler.catch_up
+            self.handler.catch_up = self.requests.catch_up
             self.handler.place = threads.place
             self.handler.is_over = self._is_over
             self._exclusive_cpus = self.handler.cpus = ExclusiveCPUs(
                 self.allocator,
                 self.ledger,
-                self.reconciler,
+                self.requests,
                 self.present,
                 lambda: self._changed(None),
                 self._tell_pod,
@@ -199,13 +176,29 @@ class Daemon:
                 lambda pod, container_id: cpus_now(self._files(), pod, container_id, self.handler.runtime.name),
                 self.faults,
             )
-        self._operator = Operator(
-            installed,
+        # Hooks are pure, so two chains may share them; each thread has its own, for a chain counts without a lock.
+        self.reconciler = Reconciler(
+            Chain(installed),
             self.ledger,
-            self.standing,
-            self.reconciler,
-            self.present,
+            HostMachine(config.host_root, self._world, files, self._notebook.save),
+            self.requests,
+            self,
+            self.log,
+            promotions=self._exclusive_cpus,
+            recorder=self.recorder,
+            cache=CacheShares(
+                self.groups,
+                threads,
+                ResctrlMonitors(tree, self.groups),
+                lambda: self.session.stats.synchronized_at_s is not None,
+                lambda: self.present.take(),
+                self.log,
+                self._tell_pod,
+            ),
+            open_watch=lambda woken: CgroupWatch(file_names(), woken),
+            faults=self.faults,
         )
+        self._operator = Operator(installed, self.ledger, self.standing, self.reconciler, self.requests, self.present)
         self._control: ControlServer | None = None
         self._control_problem, self._control_at = "", 0.0
         """why there is none, and when to try again"""
@@ -265,7 +258,7 @@ class Daemon:
             self.session.stop()
             if self._cluster is not None:
                 self._cluster.stop()
-            self.reconciler.stop()
+            self.requests.stop()
             if self._nri.ident is not None:
                 self._nri.join(2.0)
             if self._reconcile.ident is not None:  # what it writes after this, nobody would know to take back
@@ -397,20 +390,20 @@ class Daemon:
     def _changed(self, pod_id: str | None) -> None:
         """A pod (None: all of them) may have to follow. A node that is only described has no files to write."""
         if not self._described:
-            self.reconciler.trigger(pod_id)
+            self.requests.trigger(pod_id)
 
     def _world(self) -> World:
         return World(self.present.up_to_date(), self.handler.runtime.name)
 
     def _policy_refused(self, refused: Refused) -> None:
         revision = self.present.snapshot.policy.revision
-        self._tell_node("PolicyRefused", f"{refused.source}: {refused}; revision {revision} stays in force")
+        self.tell_node("PolicyRefused", f"{refused.source}: {refused}; revision {revision} stays in force")
 
     # -- what people are told -----------------------------------------------------------------------------------------
 
     def _tell_pod(self, pod: Pod, reason: str, message: str) -> None:
         if not pod.uid:  # it stands for the cgroup of a QoS class, or for the root of all
-            self._tell_node(reason, f"cgroup {pod.name}: {message}")
+            self.tell_node(reason, f"cgroup {pod.name}: {message}")
         elif self._cluster is not None:
             self._cluster.tell_pod(pod, reason, message)
 
@@ -418,17 +411,20 @@ class Daemon:
         if self._cluster is not None:
             self._cluster.announce_pod(pod, reason, message)
 
-    def _tell_node(self, reason: str, message: str) -> None:
+    def tell_node(self, reason: str, message: str) -> None:
         if self._cluster is not None:
             self._cluster.tell_node(reason, message)
 
-    def _pod_gone(self, pod: Pod) -> None:
+    def decided_again(self, pod: Pod, container: str, decision: Decision) -> None:
+        self.decisions.decided_again(pod, container, decision)
+
+    def pod_gone(self, pod: Pod) -> None:
         self.log.info("pod_gone_untold", pod=f"{pod.namespace}/{pod.name}")
         self.ledger.forget_pod(pod.id)
         if self.handler.cpus is not None:
             self.handler.cpus.pod_went(pod)
 
-    def _apply_failed(self, failure: Failure) -> None:
+    def not_applied(self, failure: Failure) -> None:
         where = f"container {failure.container}: " if failure.container else ""
         self._tell_pod(failure.pod, "QoSNotApplied", f"{where}{failure.field} = {failure.value}: {failure.error}")
 
@@ -446,7 +442,7 @@ class Daemon:
 
     def _route_off(self, route: str, reason: str) -> None:
         self.log.error("record_route_off", route=route, error=reason)
-        self._tell_node(
+        self.tell_node(
             "RecordRouteOff", f"changes are no longer recorded by {route}, until koordnri restarts: {reason}"
         )
 
@@ -469,7 +465,7 @@ class Daemon:
         if empty and empty != self.handler.snapshot.node.empty_pools:
             problem = next((p for p in snapshot.node.problems if "share pool" in p), "")
             self.log.warning("share_pool_empty", pools=list(empty), error=problem)
-            self._tell_node("SharePoolEmpty", problem)
+            self.tell_node("SharePoolEmpty", problem)
         self.handler.snapshot = snapshot
 
     def _told(self, node: NodeState) -> NodeState:

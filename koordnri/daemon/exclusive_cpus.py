@@ -24,7 +24,7 @@ from koordnri.model.kubelet_cpus import pinned_by_kubelet
 from koordnri.model.log import Log
 from koordnri.model.pod import PodSpec
 from koordnri.policy import Policy
-from koordnri.reconcile.reconciler import Reconciler
+from koordnri.reconcile.requests import Requests
 from koordnri.state.containment import Faults
 from koordnri.state.ledger import Ledger
 from koordnri.state.present import Present
@@ -57,7 +57,7 @@ class ExclusiveCPUs:
         self,
         allocator: Allocator,
         ledger: Ledger,
-        reconciler: Reconciler,
+        requests: Requests,
         present: Present,
         changed: Callable[[], None],
         tell: Tell,
@@ -72,7 +72,7 @@ class ExclusiveCPUs:
         """starts that did not wait to the end"""
         self._allocator = allocator
         self._ledger = ledger
-        self._reconciler = reconciler
+        self._requests = requests
         self._present = present
         self._changed = changed
         self._tell = tell
@@ -202,12 +202,12 @@ class ExclusiveCPUs:
                 self._follow_later()
         if container_id in self._given:
             self._given.discard(container_id)
-            self._waits[container_id] = self._reconciler.hurry()
+            self._waits[container_id] = self._requests.hurry()
 
     def wait_until_clear(self, container_id: str) -> None:
         """See `session.exclusive_cpus`."""
         number = self._waits.pop(container_id, None)
-        if number is not None and not self._reconciler.wait_done(number, self._budget_s()):
+        if number is not None and not self._requests.wait_done(number, self._budget_s()):
             self.late += 1
             self._log.warning("exclusive_cpus_not_clear_yet", container=container_id)
 
@@ -320,7 +320,7 @@ class ExclusiveCPUs:
                     self._ledger.note_exclusive(entry.id, str(holding))
             self._log.info("exclusive_cpus", pod=f"{pod.namespace}/{pod.name}", container=name, cpus=str(holding.cpus))
             self._say_given(pod, name, str(holding.cpus))
-            self._reconciler.trigger(pod.id)
+            self._requests.trigger(pod.id)
 
     def _keeps_lacking(self, pod: Pod, name: str, error: NotEnough) -> None:
         has = self._allocator.holding(pod, name)

@@ -636,7 +636,7 @@ def test_what_one_process_wrote_the_next_one_takes_back(start, runtime, policy, 
     run_pod(runtime)
     create(runtime)
     runtime.start_container("c1")
-    first.daemon.reconciler.trigger()
+    first.daemon.requests.trigger()
     host.wait_quotas("25000", "25000")
     assert first.stop() == 0
     assert json.loads((tmp_path / "state" / "written.json").read_text())["p1"] == {"cpu.quota": 50_000}
@@ -656,8 +656,9 @@ def test_what_was_written_until_the_end_is_known_to_the_next_process(start, runt
     run_pod(runtime)
     create(runtime)
     runtime.start_container("c1")
-    reconciler, stopping, entered = running.daemon.reconciler, threading.Event(), threading.Event()
-    stop, world = reconciler.stop, reconciler._world
+    requests, machine = running.daemon.requests, running.daemon.reconciler._machine
+    stopping, entered = threading.Event(), threading.Event()
+    stop, world = requests.stop, machine.world
 
     def told_to_stop() -> None:
         stop()
@@ -668,8 +669,8 @@ def test_what_was_written_until_the_end_is_known_to_the_next_process(start, runt
         assert stopping.wait(PATIENCE_S)
         return world()
 
-    reconciler.stop, reconciler._world = told_to_stop, held
-    reconciler.trigger("p1")
+    requests.stop, machine.world = told_to_stop, held
+    requests.trigger("p1")
     assert entered.wait(PATIENCE_S)
     rewrite(policy, HALVED)
     running.wait_logged("policy_accepted", 2)

@@ -47,7 +47,7 @@ class Node:
         self.cpus = self.daemon.handler.cpus = ExclusiveCPUs(
             self.daemon.allocator,
             self.daemon.ledger,
-            self.daemon.reconciler,
+            self.daemon.requests,
             self.daemon.present,
             lambda: None,
             lambda pod, reason, message: self.events.append((pod.name, reason, message)),

@@ -35,7 +35,7 @@ class Asked:
         self.present.take()
         node.run_pass()
         standing = StandingPolicy(node.log, lambda: None, lambda refused: None)
-        self.operator = Operator(load_hooks(), node.ledger, standing, node.reconciler, self.present)
+        self.operator = Operator(load_hooks(), node.ledger, standing, node.reconciler, node.requests, self.present)
         self.thread = threading.Thread(target=node.reconciler.run)
         self.thread.start()
 
@@ -47,7 +47,7 @@ class Asked:
 def asked() -> Iterator[Asked]:
     it = Asked()
     yield it
-    it.node.reconciler.stop()
+    it.node.requests.stop()
     it.thread.join(PATIENCE_S)
 
 

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from structlog.testing import CapturingLogger
 
 from koordnri.chain import Chain, Snapshot, load_hooks
-from koordnri.host.cgroup.writer import Writer
 from koordnri.model import NodeState
 from koordnri.model.node import MAINLINE_V2_FILES
 from koordnri.model.pod import ContainerSpec, PodSpec
 from koordnri.reconcile.reconciler import Reconciler
+from koordnri.reconcile.requests import Requests
 from koordnri.runtime.kernel import Kernel
 from koordnri.runtime.oci import apply_adjustment, apply_update
 from koordnri.session.handler import EventHandler
@@ -32,6 +32,7 @@ from koordnri.wire.versions import Version
 from tests.examples import examples
 from tests.hooks.one_hook import policy_of
 from tests.host.fake_kernel import ROOT, Cgroup, FakeKernel
+from tests.reconcile.fake_node import FakeMachine, FakeReports
 
 POD, CONTAINER = "kubepods/burstable/poduid-p1", "kubepods/burstable/poduid-p1/c1"
 PERIOD_US = 100_000
@@ -87,8 +88,9 @@ class Machine:
         self.reconciler = Reconciler(
             Chain(HOOKS),
             ledger,
-            lambda: World(self.handler.snapshot, "containerd"),
-            lambda version: Writer(ROOT, version, self.kernel),
+            FakeMachine(lambda: World(self.handler.snapshot, "containerd"), self.kernel),
+            Requests(ledger),
+            FakeReports(ledger),
             CapturingLogger(),
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -14,9 +15,10 @@ from structlog.testing import CapturingLogger
 from koordnri.chain import Chain, Snapshot, load_hooks
 from koordnri.hook import Hook
 from koordnri.host.cgroup.change import Outcome, Status
+from koordnri.host.cgroup.files import CgroupFiles
 from koordnri.host.cgroup.paths import container_directory
 from koordnri.host.cgroup.writer import Writer
-from koordnri.model import Container, CPUSet, Event, NodeState, Pod, Resources
+from koordnri.model import Container, CPUSet, Decision, Event, NodeState, Pod, Resources
 from koordnri.model.annotations import BATCH_CPU, BATCH_MEMORY, EXTENDED_RESOURCE_SPEC, RESOURCE_STATUS
 from koordnri.model.convert import shares_to_weight
 from koordnri.model.fields import UNLIMITED
@@ -24,7 +26,10 @@ from koordnri.model.node import MAINLINE_V2_FILES
 from koordnri.model.pod import ContainerSpec, PodSpec
 from koordnri.model.qos import QOS_LABEL
 from koordnri.model.topology import Topology
+from koordnri.reconcile.failures import Failure
 from koordnri.reconcile.reconciler import Reconciler
+from koordnri.reconcile.recorder import Recorder
+from koordnri.reconcile.requests import Requests
 from koordnri.state.ledger import Entry, Ledger
 from koordnri.state.world import World
 from tests.hooks.one_hook import policy_of
@@ -75,6 +80,39 @@ def batch_of(**milli_and_mib: tuple[int, int]) -> dict[str, str]:
     return {EXTENDED_RESOURCE_SPEC.key: json.dumps({"containers": table})}
 
 
+class FakeMachine:
+    """The machine that a reconciler works on: a fake kernel, and what a test says holds now."""
+
+    def __init__(
+        self, world: Callable[[], World], kernel: CgroupFiles, save: Callable[[], None] = lambda: None
+    ) -> None:
+        self.world = world
+        self.save = save
+        self._kernel = kernel
+
+    def writer(self, cgroup_version: int) -> Writer:
+        return Writer(ROOT, cgroup_version, self._kernel)
+
+
+class FakeReports:
+    """Nobody is told anything, but for what a test asks to be told; a pod that is gone is forgotten."""
+
+    NAMES = ("decided_again", "not_applied", "pod_gone", "tell_node")
+
+    def __init__(self, ledger: Ledger, **told: Callable[..., Any]) -> None:
+        self._ledger = ledger
+        vars(self).update(told)
+
+    def decided_again(self, pod: Pod, container: str, decision: Decision) -> None: ...
+
+    def not_applied(self, failure: Failure) -> None: ...
+
+    def pod_gone(self, pod: Pod) -> None:
+        self._ledger.forget_pod(pod.id)
+
+    def tell_node(self, reason: str, message: str) -> None: ...
+
+
 class FakeNode:
     """`kernel` may be another FakeNode's: then the daemon was restarted there. `written` is what its state directory had. With `crun`,
     containers in slices have their processes one level below their scope, as under systemd on v2.
@@ -88,6 +126,8 @@ class FakeNode:
         hooks: Iterable[Hook] = (),
         world: Callable[[World], World] = lambda world: world,
         crun: bool = False,
+        recorder: Callable[[FakeNode], Recorder] | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
         **options: Any,
     ) -> None:
         self.crun = crun
@@ -106,12 +146,21 @@ class FakeNode:
         self.ledger = Ledger(None, self._saved, written)
         self._hooks = list(hooks) or load_hooks()
         self._events = Chain(self._hooks)
+        self.recorder = None if recorder is None else recorder(self)
+        unsettle = (lambda: None) if self.recorder is None else self.recorder.unsettle
+        self.requests = Requests(self.ledger, unsettle, monotonic=monotonic)
+        save = options.pop("save", lambda: None)
+        self.machine = FakeMachine(lambda: world(World(self.snapshot, "containerd")), self.kernel, save)
+        told = {name: options.pop(name) for name in FakeReports.NAMES if name in options}
         self.reconciler = Reconciler(
             Chain(self._hooks),
             self.ledger,
-            lambda: world(World(self.snapshot, "containerd")),
-            lambda version: Writer(ROOT, version, self.kernel),
+            self.machine,
+            self.requests,
+            FakeReports(self.ledger, **told),
             self.log,
+            recorder=self.recorder,
+            monotonic=monotonic,
             **options,
         )
 
@@ -204,6 +253,10 @@ class FakeNode:
     def run_pass(self, trigger: str = "change") -> list[Outcome]:
         """One pass over everything."""
         return [done.outcome for done in self.reconciler.reconcile(trigger, self.ledger.pods())]
+
+    def tried_again(self) -> set[str]:
+        """Ids of pods that a later pass is to look at again."""
+        return {pod_id for _, pod_id in self.reconciler._schedule._later}
 
     def restarted(self, lost: bool = False, **options: Any) -> FakeNode:
         """The same node with a new daemon that knows what the state directory has, and was told by Synchronize what runs.

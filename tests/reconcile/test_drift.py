@@ -90,7 +90,7 @@ def watched(node: FakeNode | None = None, most: int = 10_000, policy: Any = HALV
     options |= {
         "open_watch": lambda woken: hand().watch,
         "tell_node": lambda *told: hand().told.append(told),
-        "failed": lambda failure: hand().failed.append(failure),
+        "not_applied": lambda failure: hand().failed.append(failure),
         "monotonic": lambda: hand().now if made else 0.0,
     }
     if node is None:
@@ -364,7 +364,7 @@ def test_watches_come_and_go_with_pods_and_containers():
 
 def test_a_pod_whose_cgroup_is_removed_is_gone_at_once():
     gone: list[str] = []
-    it = watched(gone=lambda pod: gone.append(pod.id))
+    it = watched(pod_gone=lambda pod: gone.append(pod.id))
     it.node.pod("stays")
     it.node.run_pass()
     it.heal()
@@ -388,17 +388,17 @@ def test_a_container_that_has_ended_costs_no_pass():
 def sweeps(it: Watched, times: int) -> dict[str, int]:
     """Pod → at how many of so many sweeps its files were read."""
     read: dict[str, int] = {}
-    original = it.node.reconciler._make_writer
+    original = it.node.machine.writer
     for _ in range(times):
         writer = original(2)
         seen: set[str] = set()
         holds = writer.holds
         writer.holds = lambda change, seen=seen, holds=holds: seen.add(change.directory.split("/")[2]) or holds(change)
-        it.node.reconciler._make_writer = lambda version, writer=writer: writer
+        it.node.machine.writer = lambda version, writer=writer: writer
         it.node.reconciler.reconcile("sweep", it.node.ledger.pods(), rests=True)
         for pod in seen:
             read[pod] = read.get(pod, 0) + 1
-    it.node.reconciler._make_writer = original
+    it.node.machine.writer = original
     return read
 
 

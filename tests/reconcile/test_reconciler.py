@@ -104,7 +104,7 @@ def test_files_that_need_no_change_keep_their_time_of_change(tmp_path: Path):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text + "\n")
         os.utime(file, (1, 1))
-    node.reconciler._make_writer = lambda version: Writer(tmp_path, version)
+    node.machine.writer = lambda version: Writer(tmp_path, version)
     node.set_policy(**HALVED)
 
     def changed() -> set[str]:
@@ -696,7 +696,7 @@ def test_a_file_that_was_right_and_then_refuses_is_tried_again_before_the_next_s
 
 def test_each_pod_of_a_pass_is_handed_on_to_whom_looks_for_what_it_says_to_nobody() -> None:
     heard: list[tuple[str, str]] = []
-    node = FakeNode(decided=lambda pod, container, decision: heard.append((pod.name, container)))
+    node = FakeNode(decided_again=lambda pod, container, decision: heard.append((pod.name, container)))
     node.container(node.pod("shared", "LS"))
     node.run_pass()
     assert heard == [("shared", "")]

@@ -226,7 +226,7 @@ def test_a_burst_waits_for_the_quota_of_a_resize_without_a_word(version: int) ->
     grown(node, pod, 200_000)
     assert [o.status for o in node.run_pass("pod") if o.change.directory.endswith("main")] == [Status.WAITS]
     assert container.burst == 100_000
-    assert node.reconciler._later, "it is tried again"
+    assert node.tried_again(), "it is tried again"
     container.quota = 200_000
     node.run_pass("pod")
     assert container.burst == 200_000

@@ -246,7 +246,7 @@ def test_a_disk_that_is_unplugged_needs_no_reset_until_it_is_back(version):
 
 def test_a_device_of_the_policy_that_this_node_lacks_is_told_by_the_class():
     told: list[tuple[Pod, str, Decision]] = []
-    node = node_of(2, decided=lambda pod, container, decision: told.append((pod, container, decision)))
+    node = node_of(2, decided_again=lambda pod, container, decision: told.append((pod, container, decision)))
     node.set_policy(**policy("beClass", block("/dev/none", readBPS=1), block("/dev/sda", readBPS=4)))
     node.run_pass()
     assert reads(node, BE) == {"8:0": 4}

@@ -11,6 +11,7 @@ import pytest
 from structlog.testing import CapturingLogger
 
 from koordnri.host.cgroup.change import Status
+from koordnri.host.cgroup.watch import Taken
 from koordnri.model import Pod
 from koordnri.reconcile.planner import PodPlan
 from koordnri.state.containment import Faults
@@ -168,7 +169,7 @@ def test_a_fault_in_writing_one_pods_files_loses_none_of_the_others():
     node, faults, told = many()
     node.run_pass()
     node.set_policy()
-    plan = node.reconciler._planner.plan
+    plan = node.reconciler._passes._planner.plan
 
     def planned(pod: Pod, *rest: Any) -> PodPlan:
         made = plan(pod, *rest)
@@ -177,7 +178,7 @@ def test_a_fault_in_writing_one_pods_files_loses_none_of_the_others():
         bad = [g._replace(change=g.change._replace(directory=_Unspeakable(g.change.directory))) for g in made.goals]
         return made._replace(goals=bad)
 
-    node.reconciler._planner.plan = planned
+    node.reconciler._passes._planner.plan = planned
     node.run_pass("asked")
     assert halved(node) == {"p7"}, "the others went back"
     assert faults.counts == {"write": 1}
@@ -202,7 +203,7 @@ def broken(*_: object) -> Any:
     ("options", "where"),
     [
         ({"cache": Broken()}, {"resctrl": 2}),
-        ({"recorder": Broken()}, {"record": 1}),
+        ({"recorder": lambda node: Broken()}, {"record": 1}),
         ({"save": broken}, {}),
     ],
     ids=["resctrl", "recorder", "save"],
@@ -231,12 +232,47 @@ def test_a_pass_that_fails_as_a_whole_does_not_end_the_thread():
     thread.start()
     try:
         with pytest.raises(TimeoutError, match="its pass failed"):
-            node.reconciler.ask(node.ledger.pods(), 20.0)
+            node.requests.ask(node.ledger.pods(), 20.0)
         assert faults.counts == {"reconcile": 1}
         assert told == ["node"]
-        assert node.reconciler.ask(node.ledger.pods(), 20.0)
+        assert node.requests.ask(node.ledger.pods(), 20.0)
     finally:
-        node.reconciler.stop()
+        node.requests.stop()
+        thread.join(20.0)
+
+
+class IdleWatch:
+    """Watches everything, and nothing happens."""
+
+    def __len__(self) -> int:
+        return 0
+
+    def add(self, directory: str) -> bool:
+        return True
+
+    def remove(self, directory: str) -> None: ...
+
+    def take(self) -> Taken:
+        return Taken(set(), set(), False)
+
+    def close(self) -> None: ...
+
+
+@pytest.mark.parametrize("part", ["drift", "record"])
+def test_a_part_that_cannot_say_when_it_has_something_to_do_does_not_end_the_thread(part: str):
+    options = {"recorder": lambda node: Broken()} if part == "record" else {"open_watch": lambda woken: IdleWatch()}
+    node, faults, _ = many(3, debounce_s=0.0, **options)
+    if part == "drift":
+        node.reconciler.drift.due_at = broken
+    thread = threading.Thread(target=node.reconciler.run)
+    thread.start()
+    try:
+        assert node.requests.ask(node.ledger.pods(), 20.0)
+        assert node.requests.ask(node.ledger.pods(), 20.0), "it sleeps, and comes round again"
+        assert faults.counts[part] > 1
+        assert thread.is_alive()
+    finally:
+        node.requests.stop()
         thread.join(20.0)
 
 
@@ -253,11 +289,11 @@ def test_who_waits_for_others_to_leave_is_not_told_so_by_a_pass_that_failed():
     thread = threading.Thread(target=node.reconciler.run)
     thread.start()
     try:
-        number = node.reconciler.hurry()
-        assert not node.reconciler.wait_done(number, 0.2)
+        number = node.requests.hurry()
+        assert not node.requests.wait_done(number, 0.2)
         fails.clear()
-        assert node.reconciler.wait_done(node.reconciler.hurry(), 20.0)
+        assert node.requests.wait_done(node.requests.hurry(), 20.0)
         assert halved(node) == {"p0", "p1", "p2"}
     finally:
-        node.reconciler.stop()
+        node.requests.stop()
         thread.join(20.0)

@@ -67,28 +67,29 @@ def test_a_batch_limit_waits_until_less_is_in_use_unless_the_policy_says_otherwi
 @pytest.mark.parametrize("version", [1, 2])
 def test_what_waits_is_not_recorded_since_the_runtime_would_write_it(version: int) -> None:
     now = [0.0]
-    node = FakeNode(version, monotonic=lambda: now[0])
     pushed: list[dict[str, int | str]] = []
 
     def push(updates: Sequence[Update], deadline_s: float) -> set[str]:
         pushed.extend(u.values for u in updates)
         return set()
 
-    recorder = Recorder(
-        node.ledger,
-        {"unsolicited": push},
-        lambda: "unsolicited",
-        lambda: None,
-        lambda route, why: None,
-        node.log,
-        monotonic=lambda: now[0],
-    )
-    node.reconciler._recorder = recorder
+    def recorder_of(node: FakeNode) -> Recorder:
+        return Recorder(
+            node.ledger,
+            {"unsolicited": push},
+            lambda: "unsolicited",
+            lambda: None,
+            lambda route, why: None,
+            node.log,
+            monotonic=lambda: now[0],
+        )
+
+    node = FakeNode(version, recorder=recorder_of, monotonic=lambda: now[0])
 
     def rest() -> None:
         node.run_pass()
         now[0] += REST_S
-        recorder.step()
+        node.recorder.step()
 
     cgroup = node.kernel.cgroups[node.container(node.pod("job", "BE", "BestEffort"))]
     cgroup.usage = 128 * MIB
@@ -98,4 +99,4 @@ def test_what_waits_is_not_recorded_since_the_runtime_would_write_it(version: in
     cgroup.usage = 0
     rest()
     assert pushed[1:] == [{fields.MEMORY_LIMIT.name: 64 * MIB}]
-    assert recorder.unrecorded == 0
+    assert node.recorder.unrecorded == 0

@@ -24,16 +24,16 @@ class Running:
         self.now = 0.0
         self._begun: queue.Queue[None] = queue.Queue()
         self._go: queue.Queue[None] = queue.Queue()
-        self.node = FakeNode(world=self._world, monotonic=lambda: self.now, **options)
+        self.node = FakeNode(world=self._world, monotonic=lambda: self.now, **{"debounce_s": 0.0} | options)
         for name in ("p", "q"):
             self.node.container(self.node.pod(name), cpu_quota=80_000)
-        self.reconciler, self.stats = self.node.reconciler, self.node.reconciler.stats
+        self.requests, self.stats = self.node.requests, self.node.reconciler.stats
         self._failure: BaseException | None = None
         self.thread = threading.Thread(target=self._run, daemon=True)
 
     def _run(self) -> None:
         try:
-            self.reconciler.run()
+            self.node.reconciler.run()
         except BaseException as error:  # noqa: BLE001  # asked for by `end`
             self._failure = error
 
@@ -58,7 +58,7 @@ class Running:
 
     def end(self) -> None:
         """Stops it, and shows what it died of."""
-        self.reconciler.stop()
+        self.requests.stop()
         self.thread.join(PATIENCE_S)
         assert not self.thread.is_alive(), "it does not end"
         assert self._failure is None
@@ -81,14 +81,14 @@ def running() -> Iterator[Callable[..., Running]]:
     yield start
     for one in started:
         one.let_go()
-        one.reconciler.stop()
+        one.requests.stop()
         one.thread.join(PATIENCE_S)
 
 
 def test_a_trigger_of_all_brings_everything_to_the_present_decision(running):
     it = running()
     it.node.set_policy(**HALVED)
-    it.reconciler.trigger()
+    it.requests.trigger()
     it.one_pass()
     it.end()
     assert it.quotas() == [40_000, 40_000]
@@ -98,7 +98,7 @@ def test_a_trigger_of_all_brings_everything_to_the_present_decision(running):
 def test_a_trigger_of_one_pod_is_about_that_pod_and_is_not_debounced(running):
     it = running(debounce_s=FOR_EVER_S)
     it.node.set_policy(**HALVED)
-    it.reconciler.trigger("q")
+    it.requests.trigger("q")
     it.one_pass()
     it.end()
     assert it.quotas() == [80_000, 40_000]
@@ -107,7 +107,7 @@ def test_a_trigger_of_one_pod_is_about_that_pod_and_is_not_debounced(running):
 
 def test_a_pod_that_is_gone_by_then_is_nothing(running):
     it = running()
-    it.reconciler.trigger("never-seen")
+    it.requests.trigger("never-seen")
     it.one_pass()
     it.end()
     assert it.stats.passes == {"pod": 1}
@@ -116,9 +116,9 @@ def test_a_pod_that_is_gone_by_then_is_nothing(running):
 @pytest.mark.parametrize("trigger", [None, "p"])
 def test_a_trigger_during_a_pass_is_not_lost(running, trigger):
     it = running()
-    it.reconciler.trigger("q")
+    it.requests.trigger("q")
     it.wait_begun()
-    it.reconciler.trigger(trigger)
+    it.requests.trigger(trigger)
     it.let_go()
     it.wait_begun()
     it.node.set_policy(**HALVED)
@@ -127,38 +127,21 @@ def test_a_trigger_during_a_pass_is_not_lost(running, trigger):
     assert it.quotas() == ([40_000, 40_000] if trigger is None else [40_000, 80_000])
 
 
-class HeldDebounce(threading.Event):
-    """Waited on for the debounce, and held there until the test says that it is over."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.begun: queue.Queue[float | None] = queue.Queue()
-        self.over: queue.Queue[None] = queue.Queue()
-
-    def wait(self, timeout: float | None = None) -> bool:
-        self.begun.put(timeout)
-        self.over.get(timeout=PATIENCE_S)
-        return self.is_set()
-
-
 def test_triggers_within_the_debounce_make_one_pass(running):
-    debounce = HeldDebounce()
-    it = running(start=False, debounce_s=7.0)
-    it.reconciler._rush = debounce
-    it.thread.start()
-    it.reconciler.trigger()
-    assert debounce.begun.get(timeout=PATIENCE_S) == 7.0
-    it.reconciler.trigger()
-    it.reconciler.trigger("p")
+    it = running(debounce_s=7.0)
+    it.requests.trigger()
+    it.requests.trigger("p")
+    it.now = 6.0
+    it.requests.trigger()
     it.node.set_policy(**HALVED)
-    debounce.over.put(None)
+    it.now = 7.0
+    it.requests.wake()
     it.one_pass()
-    it.reconciler.trigger("p")
+    it.requests.trigger("p")
     it.one_pass()
     it.end()
     assert it.quotas() == [40_000, 40_000]
     assert it.stats.passes == {"change": 1, "pod": 1}
-    assert debounce.begun.empty()
 
 
 def test_passes_over_everything_rest_nine_times_as_long_as_they_took_unless_somebody_waits(running):
@@ -167,44 +150,44 @@ def test_passes_over_everything_rest_nine_times_as_long_as_they_took_unless_some
     def ask() -> None:
         """Comes back after a pass of its own, and so after those before it."""
         it.let_go()
-        it.reconciler.ask([], PATIENCE_S)
+        it.requests.ask([], PATIENCE_S)
         it.wait_begun()
 
-    it.reconciler.trigger()
+    it.requests.trigger()
     it.wait_begun()
     it.now = 0.5
     it.let_go()
     ask()
-    it.reconciler.trigger()
-    it.reconciler.trigger("p")
+    it.requests.trigger()
+    it.requests.trigger("p")
     it.one_pass()
     ask()
     assert it.stats.passes == {"change": 1, "pod": 1, "asked": 2}
     it.now = 5.0
-    it.reconciler.wake()
+    it.requests.wake()
     it.wait_begun()
     it.now = 5.5
     it.let_go()
     ask()
     assert it.stats.passes == {"change": 2, "pod": 1, "asked": 3}
-    number = it.reconciler.hurry()
+    number = it.requests.hurry()
     it.one_pass()
-    assert it.reconciler.wait_done(number, PATIENCE_S)
+    assert it.requests.wait_done(number, PATIENCE_S)
     it.end()
     assert it.stats.passes == {"change": 3, "pod": 1, "asked": 3}
 
 
 def test_triggers_during_a_pass_make_one_more(running):
     it = running()
-    it.reconciler.trigger("p")
+    it.requests.trigger("p")
     it.wait_begun()
     for _ in range(3):
-        it.reconciler.trigger()
-        it.reconciler.trigger("q")
+        it.requests.trigger()
+        it.requests.trigger("q")
     it.let_go()
     it.one_pass()
     # Were there another one to come, it would come before this one's.
-    it.reconciler.trigger("p")
+    it.requests.trigger("p")
     it.one_pass()
     it.end()
     assert it.stats.passes == {"pod": 2, "change": 1}
@@ -213,15 +196,15 @@ def test_triggers_during_a_pass_make_one_more(running):
 def test_everything_is_swept_when_it_is_time(running):
     it = running()
     it.node.set_policy(**HALVED)
-    it.reconciler.trigger("p")
+    it.requests.trigger("p")
     it.wait_begun()
     it.now = SWEEP_S
     it.let_go()
     it.one_pass()
-    it.reconciler.trigger("p")
+    it.requests.trigger("p")
     it.one_pass()
     it.now = 2 * SWEEP_S - 0.1
-    it.reconciler.wake()
+    it.requests.wake()
     it.one_pass()  # what stands above the pods was not looked at when the last pod was, so soon after the sweep
     it.end()
     assert it.quotas() == [40_000, 40_000]
@@ -230,12 +213,12 @@ def test_everything_is_swept_when_it_is_time(running):
 
 def test_from_a_change_to_the_last_file_read_back_is_timed_from_the_first_trigger(running):
     it = running()
-    it.reconciler.trigger("p")
+    it.requests.trigger("p")
     it.wait_begun()
     it.now = 1.0
-    it.reconciler.trigger()
+    it.requests.trigger()
     it.now = 3.0
-    it.reconciler.trigger()
+    it.requests.trigger()
     it.let_go()
     it.wait_begun()
     it.now = 4.5
@@ -248,7 +231,7 @@ def test_from_a_change_to_the_last_file_read_back_is_timed_from_the_first_trigge
 def test_it_ends_at_once_without_another_pass(running, trigger):
     it = running(debounce_s=FOR_EVER_S)
     if trigger:
-        it.reconciler.trigger()
+        it.requests.trigger()
     it.end()
     assert not it.stats.passes
 
@@ -256,9 +239,9 @@ def test_it_ends_at_once_without_another_pass(running, trigger):
 def test_it_ends_after_the_pass_that_is_under_way(running):
     it = running()
     it.node.set_policy(**HALVED)
-    it.reconciler.trigger()
+    it.requests.trigger()
     it.wait_begun()
-    it.reconciler.stop()
+    it.requests.stop()
     it.let_go()
     it.thread.join(PATIENCE_S)
     assert not it.thread.is_alive()

@@ -38,7 +38,6 @@ class Scene:
 
     def __init__(self, containers: int = 1, route: str = "unsolicited") -> None:
         self.now = 0.0
-        self.node = FakeNode(monotonic=lambda: self.now)
         self.route = route
         self.cost_s = FIRST_COST_S
         self.batches: list[list[str]] = []
@@ -48,8 +47,15 @@ class Scene:
         self.wakes = 0
         self.log = CapturingLogger()
         self.answer: Callable[[Sequence[Update]], set[str]] = lambda updates: set()
+        self.node = FakeNode(recorder=self._recorder, monotonic=lambda: self.now)
+        self.pod = self.node.pod("p")
+        for i in range(containers):
+            self.node.container(self.pod, f"c{i}", cpu_quota=ASKED)
+            self.stored[f"p-c{i}"] = {}
+
+    def _recorder(self, node: FakeNode) -> Recorder:
         self.recorder = Recorder(
-            self.node.ledger,
+            node.ledger,
             {"unsolicited": self._push, "resync": self._push},
             lambda: self.route,
             lambda: self.saved.append(self.node.ledger.moved()),
@@ -58,11 +64,7 @@ class Scene:
             self._wake,
             lambda: self.now,
         )
-        self.node.reconciler._recorder = self.recorder
-        self.pod = self.node.pod("p")
-        for i in range(containers):
-            self.node.container(self.pod, f"c{i}", cpu_quota=ASKED)
-            self.stored[f"p-c{i}"] = {}
+        return self.recorder
 
     def _wake(self) -> None:
         self.wakes += 1
@@ -159,11 +161,11 @@ def test_what_somebody_else_changed_is_recorded_once_more_when_it_is_healed():
     scene.decide(**HALVED)
     scene.node.run_pass("sweep")
     scene.batches.clear()
-    container, reconciler = scene.node.kernel.cgroups["kubepods/burstable/p/p-c0"], scene.node.reconciler
+    container = scene.node.kernel.cgroups["kubepods/burstable/p/p-c0"]
     container.quota, scene.stored["p-c0"] = 10_000, {"cpu.quota": 10_000}
     scene.node.run_pass("sweep")
     assert container.quota == HALF
-    assert reconciler._due_later() == {"p"}, "and not at the next sweep only"
+    assert scene.node.tried_again() == {"p"}, "and not at the next sweep only"
     scene.node.run_pass("pod")
     assert scene.recorder.unrecorded == 1
     scene.until_idle()
@@ -318,7 +320,7 @@ def test_once_a_change_is_known_nothing_is_sent_that_it_may_put_out_of_date(rout
     scene.now += REST_S
     if route == "reply":
         scene.step(0)
-    scene.node.reconciler.trigger()
+    scene.node.requests.trigger()
     assert scene.recorder.for_reply("x") == []
     assert scene.recorder.due_s() == REST_S
     assert scene.step(0) == (set(), 0.0)

@@ -1,0 +1,194 @@
+"""One pass: decide pods and their containers again by the chain, write what their files do not have, read it back, hand on the rest."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+
+from koordnri.chain import Snapshot
+from koordnri.host.cgroup.paths import pod_directory
+from koordnri.host.cgroup.writer import Writer
+from koordnri.model import NodeError, Pod
+from koordnri.model.annotations import RESCTRL_KEY
+from koordnri.reconcile.drift import CLASSES, Drift
+from koordnri.reconcile.failures import Failure
+from koordnri.reconcile.plan import Goal, Update
+from koordnri.reconcile.planner import Planner, PodPlan, Scan, mean_the_same
+from koordnri.reconcile.ports import Machine, Promotions, Reports
+from koordnri.reconcile.recorder import Recorder
+from koordnri.reconcile.schedule import Schedule
+from koordnri.reconcile.settling import Settling
+from koordnri.reconcile.sweep_parts import SweepParts
+from koordnri.reconcile.writing import Done, Writing
+from koordnri.resctrl.shares import CacheShares
+from koordnri.state.containment import Faults
+from koordnri.state.ledger import Ledger
+from koordnri.state.world import World
+
+_SCANS = {"change": Scan.KNOWN, "pod": Scan.ANEW, "drift": Scan.SWEEP, "sweep": Scan.SWEEP, "asked": Scan.ALL}
+
+
+class _Draft:
+    """What a pass is going to do."""
+
+    def __init__(self) -> None:
+        self.goals: list[Goal] = []
+        self.updates: dict[str, Update] = {}
+        self.groups: dict[str, str] = {}
+        """cgroup of a container → its resctrl group"""
+        self.pods: dict[str, Pod] = {}
+        """by id, that were planned"""
+
+    def add(self, pod: Pod, plan: PodPlan) -> None:
+        self.pods[pod.id] = pod
+        self.goals += plan.goals
+        self.updates.update(plan.updates)
+        self.groups.update(plan.groups)
+
+    def one_per_file(self) -> list[Goal]:
+        """Two names may stand for one disk: what is wanted comes before what is only to be undone."""
+        goals = sorted(self.goals, key=lambda goal: not goal.restores)
+        return list({goal.change[:3]: goal for goal in goals}.values())
+
+
+class Passes:
+    """Used by the reconcile thread.
+
+    cache       brings resctrl groups and the threads in them about; None: nobody does
+    promotions  told around each pass over everything that a change or the sweep asks for
+    recorder    brings the runtime's stored spec to agree; None: nobody does
+    faults      keeps a bug to what it is in: one pod, one file, one part of a pass
+    """
+
+    def __init__(
+        self,
+        planner: Planner,
+        ledger: Ledger,
+        machine: Machine,
+        reports: Reports,
+        promotions: Promotions,
+        schedule: Schedule,
+        settling: Settling,
+        faults: Faults,
+        drift: Drift | None = None,
+        recorder: Recorder | None = None,
+        cache: CacheShares | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.writer: Writer | None = None
+        """of the last pass"""
+        self.applied: Snapshot | None = None
+        """what the last pass over everything went by"""
+        self.sweeps = SweepParts(drift, planner)
+        self._planner = planner
+        self._ledger = ledger
+        self._machine = machine
+        self._reports = reports
+        self._promotions = promotions
+        self._schedule = schedule
+        self._settling = settling
+        self._faults = faults
+        self._drift = drift
+        self._recorder = recorder
+        self._cache = cache
+        self._writing = Writing(planner, machine.save, faults)
+        self._monotonic = monotonic
+
+    def run(self, trigger: str, pods: Iterable[Pod], *, above: bool | None = None, rests: bool = False) -> list[Done]:
+        """One pass over these pods and their containers. What is found to be right comes back only to who asked.
+
+        trigger   change, pod, drift, sweep or asked
+        above     whether to look at what stands above the pods, too; None: by the trigger
+        rests     whether to spare the files that a watch covers, all but a part of them
+        """
+        pods = list(pods)
+        everything = trigger in ("change", "sweep")
+        if everything:
+            with self._faults.within("cpus"):
+                self._promotions.before_pass()
+        if above is None:
+            above = self._looks_above(trigger, pods)
+        if above and self._cache is not None and trigger != "drift":
+            with self._faults.within("resctrl"):
+                self._cache.groups(self._ledger.pods(), self._machine.world)
+        started, world = self._monotonic(), self._machine.world()
+        drifts, node = self._drifts(trigger, world), world.snapshot.node
+        draft = _Draft()
+        if rests and drifts:
+            pods, draft.groups = self.sweeps.next(pods)
+            above = above and not self.sweeps.classes_rest
+        writer = self.writer = self._machine.writer(node.cgroup_version)
+        self._plan(draft, trigger, pods, world, writer, above=above)
+        done = self._writing.write(draft.one_per_file(), draft.pods, writer, node)
+        unset = self._settling.settle(done, draft.pods, writer, node, drifts=drifts)
+        self._hand_on(draft, unset, node.cgroup_version, sweep=trigger == "sweep")
+        if everything:
+            self._planner.forget_gone()
+            self.applied = world.snapshot
+            with self._faults.within("cpus"):
+                self._promotions.after_pass()
+        stats = self._settling.stats
+        stats.passes[trigger] += 1
+        stats.last_pass_s = self._monotonic() - started
+        return done
+
+    def _looks_above(self, trigger: str, pods: Iterable[Pod]) -> bool:
+        must = trigger != "pod" or any(RESCTRL_KEY in pod.annotations for pod in pods)
+        return self._schedule.looks_above(self._monotonic(), must=must)
+
+    def _drifts(self, trigger: str, world: World) -> bool:
+        """Whether a value that has to be written was lost. What is found under another snapshot is late, as full passes rest."""
+        applied = self.applied if trigger in ("drift", "sweep") else None
+        return applied is not None and mean_the_same(applied, world.snapshot)
+
+    # -- what is wanted -----------------------------------------------------------------------------------------------
+
+    def _plan(
+        self, draft: _Draft, trigger: str, pods: Iterable[Pod], world: World, writer: Writer, *, above: bool
+    ) -> None:
+        scan, renew = _SCANS[trigger], trigger == "sweep"
+        if above and self._planner.decides_classes:
+            with self._faults.within("classes"):
+                draft.goals += self._plan_classes(world, writer, scan, renew=renew).goals
+        for pod in pods:
+            with self._faults.within("plan", pod):
+                draft.add(pod, self._plan_pod(pod, world, writer, scan, renew=renew))
+
+    def _plan_classes(self, world: World, writer: Writer, scan: Scan, *, renew: bool) -> PodPlan:
+        plan = self._planner.plan_classes(world, writer, scan)
+        if self._drift is not None:
+            self._drift.follow(CLASSES, "", plan, writer, renew=renew)
+        for name, decision in plan.decisions:
+            if decision.errors:
+                self._reports.decided_again(Pod(f"class:{name}", "", "", name), "", decision)
+        return plan
+
+    def _plan_pod(self, pod: Pod, world: World, writer: Writer, scan: Scan, *, renew: bool) -> PodPlan:
+        try:
+            plan = self._planner.plan(pod, world, writer, scan)
+        except NodeError as error:
+            self._settling.tell(Failure(pod, "", pod.id, "cgroup", "", "", str(error)))
+            return PodPlan([], {}, [], {})
+        if plan.gone:
+            self._reports.pod_gone(pod)
+        elif self._drift is not None:
+            self._drift.follow(pod.id, pod_directory(pod.cgroup_parent), plan, writer, renew)
+        for container, decision in plan.decisions:
+            if decision.errors or not container:
+                self._reports.decided_again(pod, container, decision)
+        return plan
+
+    # -- what follows -------------------------------------------------------------------------------------------------
+
+    def _hand_on(self, draft: _Draft, unset: Mapping[str, set[str]], cgroup_version: int, *, sweep: bool) -> None:
+        """Threads to resctrl groups, updates to the recorder."""
+        if self._cache is not None:
+            with self._faults.within("resctrl"):
+                self._cache.threads(draft.groups, cgroup_version, sweep=sweep)
+        if self._recorder is None:
+            return
+        # What was refused is not recorded either: the runtime would write it without looking at what is in use.
+        updates = {i: left for i, u in draft.updates.items() if (left := u.without(unset.get(i, ()))) is not None}
+        looked_at = [entry.id for pod_id in draft.pods for entry in self._ledger.containers_of(pod_id)]
+        with self._faults.within("record"):
+            self._recorder.plan(looked_at, updates)

@@ -1,0 +1,277 @@
+"""When the reconcile thread does what: a machine without a thread, a clock or I/O.
+
+All times are monotonic seconds, given by the caller. In go inputs (`receive`) and what came of each step (`ended`, `again`, …). Out come
+the steps of a round (`begin`, then `next` until None), and how long to sleep after it (`sleep_s`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+DEBOUNCE_S = 0.1
+"""Several edits of a policy within this become one pass."""
+ABOVE_S = 0.25
+"""Seconds between looks at what stands above the pods (QoS classes, resctrl groups) while pods come and go."""
+RESTS = 9
+"""After a full pass, the next one that nobody waits for rests this many times its duration: caps reconciling at 10 % of a core."""
+SWEEP_S = 10.0
+"""Seconds from the end of a sweep to the next."""
+COVER_S = 1.0
+"""Seconds within which a started container is watched; most are sooner, by the pass that their start caused."""
+FAULT_RESTS_S = 10.0
+"""Seconds for which a part of the work rests after a bug in it: it may still be due, and would be tried again at once, for ever."""
+
+NEVER = float("inf")
+LONG_AGO = float("-inf")
+
+# The rules. A round makes the steps that are due, in this order. Then the thread sleeps until one is due, or until it is woken.
+#
+#   step             is due when                                          and then
+#   Answer           somebody asked                                       a change is debounced no longer
+#   Heal             every round; not while it rests after a bug          events were lost: the sweep is due at once
+#   Pass("change")   a change is pending, its rest and debounce are       the next one rests 9 times as long as this one took
+#                    over, or somebody waits for it
+#   Pass("pod")      pods were triggered, or it is time to try some       a pass over everything in this round has them all
+#                    again
+#   Pass("pod", {})  the look above the pods was put off, and the last    -
+#                    one is 0.25 s ago
+#   Pass("sweep")    the last one ended 10 s ago                          -
+#   Record           every round without a pending change; not while      -
+#                    it rests after a bug
+#
+# While a change is debounced, only Answer is due: the pass that follows looks at everything.
+
+
+class Change(NamedTuple):
+    """Input: the policy or the node changed, and with it everything may."""
+
+    at: float
+
+
+class Hurry(NamedTuple):
+    """Input: as Change, and somebody waits for the pass. Numbers grow."""
+
+    at: float
+    number: int
+
+
+class Touch(NamedTuple):
+    """Input: one pod is to be looked at."""
+
+    pod_id: str
+
+
+class Leave(NamedTuple):
+    """Input: a pod has gone; only what stands above it is to be looked at."""
+
+
+class Ask(NamedTuple):
+    """Input: somebody waits for the answer to a question."""
+
+
+Input = Change | Hurry | Touch | Leave | Ask
+
+
+class Answer(NamedTuple):
+    """Step: answer all who asked."""
+
+
+class Heal(NamedTuple):
+    """Step: give files back the values that somebody else took from them."""
+
+    waited_for: bool
+    """somebody waits for a pass: do not rest"""
+    cover: bool
+    """look for started containers that are not watched yet"""
+
+
+class Pass(NamedTuple):
+    """Step: a pass over some pods."""
+
+    trigger: str
+    """change, pod or sweep"""
+    pods: frozenset[str] | None = None
+    """ids; None: all pods"""
+    since: float = LONG_AGO
+    """of a change, when the first input came that it serves"""
+    waited_for: bool = False
+    serves: int = 0
+    """of a change, the last Hurry that it serves"""
+
+
+class Record(NamedTuple):
+    """Step: have the runtime record some of what was written."""
+
+
+Step = Answer | Heal | Pass | Record
+
+
+class Schedule:
+    """Used by one thread.
+
+    heals, records   whether there is somebody to heal and to record
+    """
+
+    def __init__(self, now: float, *, heals: bool = True, records: bool = True, debounce_s: float = DEBOUNCE_S) -> None:
+        self._heals = heals
+        self._records = records
+        self._debounce_s = debounce_s
+        self._left: Iterator[Callable[[float], Step | None]] = iter(())
+        """rules that this round has not come to yet"""
+        self._asked = False
+        self._rush = False
+        """the debounce is not to be waited for"""
+        self._changed_at = NEVER
+        """when the first Change came that no pass has served"""
+        self._rests_until = LONG_AGO
+        self._hurried = 0
+        self._served = 0
+        """the last Hurry that a pass has served"""
+        self._pods: set[str] = set()
+        self._later: list[tuple[float, str]] = []
+        """(when, id of a pod)"""
+        self._above_at = LONG_AGO
+        """when somebody looked above the pods last"""
+        self.above_is_late = False
+        """whether a look above the pods was put off"""
+        self._sweep_at = now + SWEEP_S
+        self._cover_at = LONG_AGO
+        self._heal_after = LONG_AGO
+        self._record_after = LONG_AGO
+
+    # -- in -----------------------------------------------------------------------------------------------------------
+
+    def receive(self, it: Input) -> None:
+        """An input. What follows from it is in a later step."""
+        if isinstance(it, Touch):
+            self._pods.add(it.pod_id)
+        elif isinstance(it, Leave):
+            self.above_is_late = True
+        elif isinstance(it, Ask):
+            self._asked = self._rush = True
+        else:
+            self._changed_at = min(self._changed_at, it.at)
+            if isinstance(it, Hurry):
+                self._hurried, self._rush = it.number, True
+
+    def again(self, pod_id: str, at: float) -> None:
+        """This pod is to be looked at once more, then."""
+        self._later.append((at, pod_id))
+
+    def looks_above(self, now: float, *, must: bool) -> bool:
+        """A pass begins: whether it looks at what stands above the pods, too. If not, a later one will."""
+        if not must and now < self._above_at + ABOVE_S:
+            self.above_is_late = True
+            return False
+        self._above_at, self.above_is_late = now, False
+        return True
+
+    def lost(self, now: float) -> None:
+        """Somebody may have written files unseen: everything is to be swept."""
+        self._sweep_at = now
+
+    def ended(self, step: Pass, now: float, took_s: float, *, well: bool) -> None:
+        """A pass has ended.
+
+        well   it did what it serves; not, where a bug ended it
+        """
+        if step.trigger == "change":
+            self._rests_until = now + RESTS * took_s
+            if well:
+                self._served = step.serves
+        elif step.trigger == "sweep":
+            self._sweep_at = now + SWEEP_S
+
+    def heal_failed(self, now: float) -> None:
+        """A bug in healing. It rests; meanwhile sweeps find what it would have."""
+        self._heal_after = now + FAULT_RESTS_S
+        self.lost(now)
+
+    def record_failed(self, now: float) -> None:
+        """A bug in recording. It rests."""
+        self._record_after = now + FAULT_RESTS_S
+
+    # -- out ----------------------------------------------------------------------------------------------------------
+
+    def begin(self, now: float) -> None:
+        """A round begins, with the inputs received so far: the thread has slept, or was woken."""
+        rules = (self._answer, self._heal, self._work, self._above, self._sweep, self._record)
+        self._left = iter(() if self._debounces(now) else rules)
+
+    def next(self, now: float) -> Step | None:
+        """The next step of this round; None when it has ended."""
+        for rule in self._left:
+            if (step := rule(now)) is not None:
+                return step
+        return None
+
+    def sleep_s(self, now: float, heal_at: float = NEVER, record_at: float = NEVER) -> float:
+        """How long the thread may sleep after a round; 0 when an input has come meanwhile.
+
+        heal_at, record_at   when there is something to heal and to record
+        """
+        if self._debounces(now):
+            return self._debounced_at() - now
+        if self._asked or self._pods:
+            return 0.0
+        times = [self._change_at(), self._sweep_at, *(at for at, _ in self._later)]
+        if self.above_is_late:
+            times.append(self._above_at + ABOVE_S)
+        if self._heals:
+            times.append(max(min(heal_at, self._cover_at), self._heal_after))
+        if self._records and self._changed_at == NEVER:
+            times.append(max(record_at, self._record_after))
+        return max(min(times) - now, 0.0)
+
+    # -- the rules ----------------------------------------------------------------------------------------------------
+
+    def _answer(self, now: float) -> Answer | None:
+        asked, self._asked = self._asked, False
+        return Answer() if asked else None
+
+    def _heal(self, now: float) -> Heal | None:
+        if not self._heals or now < self._heal_after:
+            return None
+        cover = now >= self._cover_at
+        if cover:
+            self._cover_at = now + COVER_S
+        return Heal(self._is_waited_for(), cover)
+
+    def _work(self, now: float) -> Pass | None:
+        """The pass over everything, or else over the pods whose turn it is."""
+        due = {pod_id for at, pod_id in self._later if at <= now}
+        self._later = [(at, pod_id) for at, pod_id in self._later if at > now]
+        pods, self._pods = frozenset(self._pods | due), set()
+        is_due, self._rush = self._change_at() <= now, False
+        if is_due:
+            since, self._changed_at = self._changed_at, NEVER
+            return Pass("change", None, since, self._is_waited_for(), self._hurried)
+        return Pass("pod", pods) if pods else None
+
+    def _above(self, now: float) -> Pass | None:
+        return Pass("pod", frozenset()) if self.above_is_late and now >= self._above_at + ABOVE_S else None
+
+    def _sweep(self, now: float) -> Pass | None:
+        return Pass("sweep") if now >= self._sweep_at else None
+
+    def _record(self, now: float) -> Record | None:
+        due = self._records and self._changed_at == NEVER and now >= self._record_after
+        return Record() if due else None
+
+    # -- when a change is served --------------------------------------------------------------------------------------
+
+    def _is_waited_for(self) -> bool:
+        return self._hurried != self._served
+
+    def _change_at(self) -> float:
+        return self._rested_at() if self._rush else self._debounced_at()
+
+    def _rested_at(self) -> float:
+        return self._changed_at if self._is_waited_for() else max(self._changed_at, self._rests_until)
+
+    def _debounced_at(self) -> float:
+        return self._rested_at() + self._debounce_s
+
+    def _debounces(self, now: float) -> bool:
+        return not self._rush and self._rested_at() <= now < self._debounced_at()

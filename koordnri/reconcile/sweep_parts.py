@@ -1,0 +1,42 @@
+"""Which part of the pods a sweep reads. What a watch covers is compared at every sixth sweep, each time another part of it."""
+
+from __future__ import annotations
+
+from zlib import crc32
+
+from koordnri.model import Pod
+from koordnri.reconcile.drift import CLASSES, Drift
+from koordnri.reconcile.planner import Planner
+
+TURNS = 6
+"""sweeps until each pod that a watch covers has been read once"""
+
+
+class SweepParts:
+    """Used by the reconcile thread."""
+
+    def __init__(self, drift: Drift | None, planner: Planner) -> None:
+        self._drift = drift
+        self._planner = planner
+        self._sweeps = 0
+
+    def start_over(self) -> None:
+        """The next sweep reads everything: the watch may have missed something."""
+        self._sweeps = 0
+
+    def next(self, pods: list[Pod]) -> tuple[list[Pod], dict[str, str]]:
+        """A sweep begins: the pods whose files it reads, and the resctrl groups of the other pods' containers: no watch covers threads."""
+        self._sweeps += 1
+        if self._drift is None or self._sweeps == 1:
+            return pods, {}
+        turn, covered = self._sweeps % TURNS, self._drift.covered(self._planner.misses)
+        rest = {p.id for p in pods if p.id in covered and crc32(p.id.encode()) % TURNS != turn}
+        groups: dict[str, str] = {}
+        for pod_id in rest:
+            groups.update(self._drift.groups_of(pod_id))
+        return [p for p in pods if p.id not in rest], groups
+
+    @property
+    def classes_rest(self) -> bool:
+        """Whether this sweep need not read the cgroups above the pods."""
+        return self._sweeps % TURNS != 0 and self._drift is not None and self._drift.covers(CLASSES)
