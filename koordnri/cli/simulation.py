@@ -121,7 +121,7 @@ def simulate_pods(inputs: Inputs, policy_path: str | None) -> list[PodLife]:
                 lives = _run(runtime, inputs.pods)
                 if not runtime.plugins:
                     raise SimulationError(
-                        f"the runtime has thrown the daemon out: {runtime.notes[-1]}\n{_tail(directory)}"
+                        f"the runtime has thrown the daemon out: {runtime.log[-1]}\n{_tail(directory)}"
                     )
     for life in lives:
         for container in life.containers.values():

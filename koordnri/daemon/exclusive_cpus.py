@@ -10,17 +10,16 @@ gone), all that it had is free at once.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from koordnri.chain import Refused
 from koordnri.cpus import restore
 from koordnri.cpus.allocator import Allocator, NotEnough, why_not_given
 from koordnri.cpus.creation import promote
 from koordnri.cpus.dra import disbelief, may_have_claims
-from koordnri.cpus.holding import Holding
 from koordnri.cpus.kubelet_pins import Found
 from koordnri.cpus.wish import may_wish, wanted_by
 from koordnri.model import Container, CPUSet, Decision, NodeState, Pod
-from koordnri.model.allocated import NOT_ALLOCATED, Allocated
 from koordnri.model.kubelet_cpus import pinned_by_kubelet
 from koordnri.model.log import Log
 from koordnri.model.pod import PodSpec
@@ -97,25 +96,25 @@ class ExclusiveCPUs:
 
     # -- the event path -----------------------------------------------------------------------------------------------
 
-    def give(self, pod: Pod, container: Container) -> Allocated:
+    def give(self, pod: Pod, container: Container) -> str:
         """See `session.exclusive_cpus`. A bug here costs the container its exclusive CPUs, not its place in the share pool."""
         if not may_wish(pod):
-            return NOT_ALLOCATED
+            return ""
         try:
             return self._give_or_tell(pod, container)
         except Refused:
             raise
         except Exception as error:  # noqa: BLE001  # see above; it is counted and told
             self._faults.caught("cpus", error, pod)
-            return NOT_ALLOCATED
+            return ""
 
-    def _give_or_tell(self, pod: Pod, container: Container) -> Allocated:
+    def _give_or_tell(self, pod: Pod, container: Container) -> str:
         policy, node = self._present.snapshot
         if why := why_not_given(pod, policy, node):
             if pinned_by_kubelet(pod, container.baseline, node):
-                return NOT_ALLOCATED  # it has some, from kubelet
+                return ""  # it has some, from kubelet
             self._lacks(pod, container.name, why)
-            return NOT_ALLOCATED
+            return ""
         before = self._allocator.held
         try:
             holding = self._give(pod, container, policy, node)
@@ -123,15 +122,15 @@ class ExclusiveCPUs:
             if policy.cpuset.when_full == "reject":
                 raise Refused(error.refusal(container.name), Decision()) from None
             self._lacks(pod, container.name, str(error), error.shortage)
-            return NOT_ALLOCATED
+            return ""
         if self._allocator.held is not before:
             self._present.take()
             self._given.add(container.id)
         if holding is None or (why := self._why_lacking(pod, container.name)):
             self._lacks(pod, container.name, self._why_lacking(pod, container.name))
-        return _allocated(holding)
+        return "" if holding is None else str(holding)
 
-    def _give(self, pod: Pod, container: Container, policy: Policy, node: NodeState) -> Holding | None:
+    def _give(self, pod: Pod, container: Container, policy: Policy, node: NodeState) -> Any:
         name, baseline = container.name, container.baseline
         try:
             return self._allocator.give(pod, name, baseline, node, policy.cpuset)
@@ -144,7 +143,7 @@ class ExclusiveCPUs:
                 self._allocator.spend(pod, other)
             return self._allocator.give(pod, name, baseline, node, policy.cpuset)
 
-    def resized(self, pod: Pod, container: Container) -> Allocated | None:
+    def resized(self, pod: Pod, container: Container) -> str | None:
         """See `session.exclusive_cpus`."""
         if not may_wish(pod):
             return None
@@ -152,7 +151,7 @@ class ExclusiveCPUs:
             return self._resize(pod, container)
         return None
 
-    def _resize(self, pod: Pod, container: Container) -> Allocated | None:
+    def _resize(self, pod: Pod, container: Container) -> str | None:
         policy, node = self._present.snapshot
         if self._allocator.holding(pod, container.name) is None and why_not_given(pod, policy, node):
             return None
@@ -163,7 +162,7 @@ class ExclusiveCPUs:
         holding = self._allocator.holding(pod, container.name)
         if changed or (holding is not None and len(holding.all) < self._wants(pod, container)):
             self._follow_later()
-        return _allocated(holding) if self._allocator.held is not before else None
+        return str(holding or "") if self._allocator.held is not before else None
 
     @staticmethod
     def _wants(pod: Pod, container: Container) -> int:
@@ -182,7 +181,7 @@ class ExclusiveCPUs:
             self._give_back(pod)
         self._follow()
 
-    def kubelet_says(self, pod: Pod, container: Container, cpus: CPUSet, *, new: bool) -> None:
+    def kubelet_says(self, pod: Pod, container: Container, cpus: str, *, new: bool) -> None:
         """See `session.exclusive_cpus`."""
         present = self._present
         if not present.kubelet.heard(pod, container, cpus, present.snapshot.node, new=new):
@@ -264,7 +263,7 @@ class ExclusiveCPUs:
         if self._present.kubelet.forget_pod(key) or freed:
             self._follow_later()
 
-    def restore(self, found: Sequence[tuple[str, restore.Found]], pinned: Iterable[Found]) -> Mapping[str, Allocated]:
+    def restore(self, found: Sequence[tuple[str, restore.Found]], pinned: Iterable[Found]) -> Mapping[str, str]:
         """See `session.exclusive_cpus`."""
         self._given.clear()
         self._waits.clear()
@@ -280,7 +279,7 @@ class ExclusiveCPUs:
         noted = {}
         for container_id, one in found:
             if one.alive and may_wish(one.pod):
-                noted[container_id] = _allocated(self._allocator.holding(one.pod, one.name))
+                noted[container_id] = str(self._allocator.holding(one.pod, one.name) or "")
         return noted
 
     # -- the reconcile thread -----------------------------------------------------------------------------------------
@@ -318,7 +317,7 @@ class ExclusiveCPUs:
                 continue
             for entry in self._ledger.containers_of(pod.id):
                 if entry.name == name and not entry.ended:
-                    self._ledger.note_exclusive(entry.id, holding.allocated)
+                    self._ledger.note_exclusive(entry.id, str(holding))
             self._log.info("exclusive_cpus", pod=f"{pod.namespace}/{pod.name}", container=name, cpus=str(holding.cpus))
             self._say_given(pod, name, str(holding.cpus))
             self._requests.trigger(pod.id)
@@ -402,7 +401,3 @@ class ExclusiveCPUs:
     def _follow(self) -> None:
         self._present.take()
         self._changed()
-
-
-def _allocated(holding: Holding | None) -> Allocated:
-    return NOT_ALLOCATED if holding is None else holding.allocated

@@ -1,6 +1,6 @@
-"""What an old runtime does not know: it drops it from what it is sent, and does not tell it either.
+"""Fields that an old runtime does not know: it ignores them in what it receives, and does not send them.
 
-proto3 ignores unknown fields without a word, so a plugin that sends rdt to NRI 0.8 sees no error and no effect.
+proto3 ignores unknown fields silently, so a plugin that sends rdt to NRI 0.8 sees neither an error nor an effect.
 """
 
 from __future__ import annotations
@@ -58,19 +58,19 @@ def _drop(message: Message, table: tuple[tuple[str, Version], ...], version: Ver
 
 
 def drop_from_adjustment(adjust: api.ContainerAdjustment, version: Version) -> None:
-    """Leave what a runtime of this NRI version understands."""
+    """Remove what a runtime of this NRI version does not understand."""
     _drop(adjust, _ADJUST, version)
     _drop(adjust.linux, _ADJUST_LINUX, version)
     _drop(adjust.linux.resources, _RESOURCES, version)
 
 
 def drop_from_pod(pod: api.PodSandbox, version: Version) -> None:
-    """Leave what a runtime of this NRI version tells."""
+    """Remove what a runtime of this NRI version does not send."""
     _drop(pod, _POD, version)
 
 
 def drop_from_container(container: api.Container, version: Version) -> None:
-    """Leave what a runtime of this NRI version tells."""
+    """Remove what a runtime of this NRI version does not send."""
     _drop(container, _CONTAINER, version)
     _drop(container.linux, _CONTAINER_LINUX, version)
     _drop(container.linux.resources, _RESOURCES, version)

@@ -1,4 +1,4 @@
-"""One request put to all plugins in their order, and their answers merged."""
+"""Sends one request to all plugins in their order and merges their answers."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from koordnri.runtime.merge import Adjustments, Updates
 from koordnri.runtime.peer import Peer
 from koordnri.runtime.plugins import EventFailed, Plugins
 from koordnri.wire import api_pb2 as api
-from koordnri.wire.events import Event
+from koordnri.wire.events import NRIEvent
 from koordnri.wire.versions import Version
 
 
 def adjustments(plugins: Plugins, request: api.CreateContainerRequest, version: Version) -> Adjustments:
-    """What the plugins make of a container; the validators among them (NRI >= 0.10) have agreed.
+    """The plugins' merged adjustments of a container, which the validators among them (NRI >= 0.10) have accepted.
 
-    Raises EventFailed and Conflict: the container is not created.
+    Raises EventFailed and Conflict; then the container is not created.
     """
     merged = Adjustments(request, version)
-    validators = [p for p in plugins if p.events & Event.VALIDATE_CONTAINER_ADJUSTMENT.bit]
+    validators = [p for p in plugins if p.events & NRIEvent.VALIDATE_CONTAINER_ADJUSTMENT.bit]
     pristine = api.Container()
     pristine.CopyFrom(request.container)
     try:
         for peer in plugins:
-            answer: Any = plugins.ask(peer, Event.CREATE_CONTAINER, request)
+            answer: Any = plugins.ask(peer, NRIEvent.CREATE_CONTAINER, request)
             if answer is not None:
                 merged.apply(answer, peer.full_name)
         _validate(plugins, validators, request.pod, pristine, merged)
@@ -33,8 +33,8 @@ def adjustments(plugins: Plugins, request: api.CreateContainerRequest, version: 
     return merged
 
 
-def updates(plugins: Plugins, event: Event, request: Any, merged: Updates) -> None:
-    """Merge what the plugins answer to an event whose reply holds updates. Raises EventFailed and Conflict."""
+def updates(plugins: Plugins, event: NRIEvent, request: Any, merged: Updates) -> None:
+    """Merge the plugins' answers to an event whose reply holds updates. Raises EventFailed and Conflict."""
     try:
         for peer in plugins:
             answer: Any = plugins.ask(peer, event, request)
@@ -47,7 +47,7 @@ def updates(plugins: Plugins, event: Event, request: Any, merged: Updates) -> No
 def _validate(
     plugins: Plugins, validators: Iterable[Peer], pod: api.PodSandbox, pristine: api.Container, merged: Adjustments
 ) -> None:
-    """Fail closed: no answer is a refusal, too."""
+    """Ask the validators. It fails closed: a validator that does not answer refuses."""
     for peer in validators:
         request = api.ValidateContainerAdjustmentRequest(
             pod=pod,
@@ -58,7 +58,7 @@ def _validate(
             plugins=[api.PluginInstance(name=p.name, index=p.index) for p in plugins],
         )
         try:
-            answer: Any = plugins.ask(peer, Event.VALIDATE_CONTAINER_ADJUSTMENT, request)
+            answer: Any = plugins.ask(peer, NRIEvent.VALIDATE_CONTAINER_ADJUSTMENT, request)
         except EventFailed as error:
             raise EventFailed(f"validator plugin {peer.full_name} failed: {error}") from error
         if answer is None:

@@ -1,4 +1,4 @@
-"""The runtime's socket: plugins come in one after the other, and each is registered, configured and synchronized."""
+"""The runtime's socket. Plugins connect one after the other; each is registered, configured and synchronized."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from queue import Empty
 
 from koordnri.runtime.errors import PeerGone
-from koordnri.runtime.faults import Faults
+from koordnri.runtime.faults import InjectedFaults
 from koordnri.runtime.identity import RuntimeIdentity
 from koordnri.runtime.peer import Peer, UpdateFunction
 from koordnri.wire import api_pb2 as api
@@ -19,31 +19,31 @@ from koordnri.wire.versions import valid_event_mask
 
 
 class Door:
-    """Listens from `open` to `shut`. A plugin that is slow to register, configure or synchronize keeps all others waiting."""
+    """Listens from `open` to `shut`. While one plugin registers, configures or synchronizes slowly, all others wait."""
 
     def __init__(
         self,
         socket_path: str,
         identity: RuntimeIdentity,
-        faults: Faults,
+        faults: InjectedFaults,
         update: UpdateFunction,
         synchronize: Callable[[Peer], None],
-        note: Callable[[str], None],
+        log: Callable[[str], None],
     ) -> None:
         self._path = socket_path
         self._identity = identity
         self._faults = faults
         self._update = update
         self._synchronize = synchronize
-        self._note = note
+        self._log = log
         self._listener: socket.socket | None = None
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._peers: list[Peer] = []
-        """all that are or were connected since `open`, also those that were refused and did not go"""
+        """all connections since `open`, also of plugins that were refused and did not disconnect"""
 
     def open(self) -> None:
-        """Take the socket's path over and accept plugins."""
+        """Take the socket's path and accept plugins. A socket that is already there is replaced."""
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._path)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -58,7 +58,7 @@ class Door:
         self._thread.start()
 
     def shut(self) -> None:
-        """Stop listening and end all connections; the socket's file goes, too. Plugins see EOF and no other goodbye."""
+        """Stop listening, end all connections and remove the socket's file. Plugins see EOF."""
         listener, self._listener = self._listener, None
         if listener is None:
             return
@@ -76,7 +76,7 @@ class Door:
             peer.join()
 
     def welcome(self, sock: socket.socket, launched: tuple[str, str] | None = None, config: str = "") -> Peer | None:
-        """Register and configure a plugin; None when it does not get so far. `launched` is (name, index) of one of ours."""
+        """Register and configure a plugin; None when it fails. `launched`: (name, index) of a plugin that this runtime launched."""
         peer = Peer(sock, self._identity.nri, self._faults, self._update, launched)
         with self._lock:
             if self._listener is None:
@@ -87,17 +87,17 @@ class Door:
             refusal = peer.registered.get(timeout=self._identity.registration_timeout_s)
         except Empty:
             peer.close()
-            self._note("plugin registration timed out")
+            self._log("plugin registration timed out")
             return None
         if refusal is not None:
-            # The connection of a plugin that was refused stays open: it must hang up itself.
-            self._note(f"failed to register plugin: {refusal}")
+            # The connection of a plugin that was refused stays open: the plugin must close it.
+            self._log(f"failed to register plugin: {refusal}")
             return None
         try:
             self._configure(peer, config)
         except (PeerGone, RemoteStatus) as error:
             peer.close()
-            self._note(f"failed to configure plugin {peer.full_name}: {error}")
+            self._log(f"failed to configure plugin {peer.full_name}: {error}")
             return None
         return peer
 

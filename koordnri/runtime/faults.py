@@ -1,4 +1,4 @@
-"""Faults on demand: what a runtime, a kernel or a bad day does to a connection, for tests of plugins."""
+"""Faults on demand for tests of plugins: what a runtime, a kernel or a bad day does to a connection."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from typing import Any
 
 
 @dataclass(slots=True)
-class Faults:
-    """Switched by a test while the runtime runs; they hold for all its connections."""
+class InjectedFaults:
+    """A test switches them while the runtime runs; they hold for all its connections."""
 
     trickle: bool = False
-    """every byte is sent by a system call of its own, so that the plugin sees every frame in pieces"""
+    """each byte is sent by its own system call, so that the plugin sees every frame in pieces"""
     cut_during: str | None = None
-    """method whose next request is sent by half, and then the connection is cut; back to None once it has happened"""
+    """method whose next request is cut: half of it is sent, then the connection ends; None again once that has happened"""
     cut_before_reply: str | None = None
-    """method (of the Runtime service) whose next request is not answered: the connection is cut instead; then back to None"""
+    """method of the Runtime service whose next request is not answered: the connection ends instead; None again afterwards"""
     hold_replies: dict[str, threading.Event] = field(default_factory=dict)
-    """method (of the Runtime service) → what to wait for before its reply is sent. The runtime goes on meanwhile, so with
-    RegisterPlugin here Configure comes before the answer to it"""
+    """method of the Runtime service → event to wait for before its reply is sent. Meanwhile the runtime goes on: with RegisterPlugin
+    here, the plugin gets Configure before the reply"""
 
 
 class FaultySocket(socket.socket):
-    """A connected socket that takes its orders from `Faults`."""
+    """A connected socket that behaves as `InjectedFaults` says."""
 
     cut_next = False
 
     @classmethod
-    def around(cls, sock: socket.socket, faults: Faults) -> FaultySocket:
-        """Take `sock` over; it is of no use to others any more."""
+    def around(cls, sock: socket.socket, faults: InjectedFaults) -> FaultySocket:
+        """Take `sock` over; nobody else may use it afterwards."""
         new = cls(fileno=sock.detach())
         new.faults = faults
         return new
 
-    faults: Faults
+    faults: InjectedFaults
 
     def sendall(self, data: Any, flags: int = 0, /) -> None:
-        """As socket.sendall, faults permitting."""
+        """As socket.sendall, with the faults."""
         if self.cut_next:
             self.cut_next = False
             super().sendall(bytes(data)[: len(data) // 2], flags)

@@ -1,4 +1,4 @@
-"""A plugin that the runtime launches itself: environment, file descriptors and name as containerd gives them (nri.md 3.7)."""
+"""A plugin that the runtime starts itself, with environment, file descriptors and name as containerd passes them (nri.md 3.7)."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _FD = 3
 
 
 class Launched:
-    """Its process. Runtimes end it by SIGKILL and do not start it again."""
+    """The plugin's process. Runtimes end it by SIGKILL and do not start it again."""
 
     def __init__(self, path: Path) -> None:
-        """Start `path`, whose name must be NN-name. Raises ValueError for another name, OSError when it cannot be started."""
+        """Start `path`, whose name must be NN-name. Raises ValueError for another name, OSError when the start fails."""
         match = _NAME.fullmatch(path.name)
         if match is None:
             raise ValueError(
@@ -39,14 +39,14 @@ class Launched:
         self._ended: int | None = None
 
     def kill(self) -> None:
-        """End it, as the runtime does."""
+        """End it by SIGKILL, as a runtime does."""
         if self._ended is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
             self.wait()
 
     def wait(self) -> int:
-        """Wait for its end; its exit code, negative for a signal."""
+        """Wait until it ends. Returns its exit code, negative for a signal."""
         if self._ended is None:
             _, status = os.waitpid(self.pid, 0)
             self._ended = os.waitstatus_to_exitcode(status)

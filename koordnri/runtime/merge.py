@@ -1,6 +1,6 @@
-"""What the plugins of one request answer, merged: each change is claimed, and shown to the plugins that come later.
+"""Merges the plugins' answers to one request: each change is claimed, and shown to the plugins that come later.
 
-Semantics are those of Go's adaptation at NRI 0.12 (nri.md 2.6 and 4), odd ones included: they are what a plugin can notice.
+It behaves as Go's adaptation at NRI 0.12 does (nri.md 2.6 and 4), oddities included, because a plugin can notice them.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _HOOKS = ("prestart", "create_runtime", "create_container", "start_container", "
 def claim_resources(
     owners: Owners, container_id: str, plugin: str, asked: api.LinuxResources, targets: Iterable[api.LinuxResources]
 ) -> None:
-    """Claim what `asked` sets, and set it in every target. Raises Conflict; what came before it is set by then."""
+    """Claim what `asked` sets, and set it in every target. Raises Conflict; the fields before the conflict stay set."""
     targets = tuple(targets)
     for group, table in (("memory", _MEMORY), ("cpu", _CPU)):
         if not asked.HasField(group):  # type: ignore[arg-type]  # the stub wants literals
@@ -86,16 +86,16 @@ def claim_resources(
 
 
 class Updates:
-    """Updates that the plugins of one request ask for; of the container that the request is about, and of others."""
+    """Updates that the plugins of one request ask for: of the request's own container, and of others."""
 
     def __init__(
         self, owners: Owners, request: api.UpdateContainerRequest | None = None, creating: str | None = None
     ) -> None:
-        """`request` is shown to later plugins with what earlier ones made of it; `creating` must not be updated."""
+        """Later plugins see `request` as earlier plugins changed it. The container `creating` must not be updated."""
         self.others: dict[str, api.ContainerUpdate] = {}
-        """container id → merged update, in the order of their first mention"""
+        """container id → merged update, in the order in which plugins first named them"""
         self.own: api.ContainerUpdate | None = None
-        """of the container of an UpdateContainer; it REPLACES what kubelet asked for"""
+        """of the container of an UpdateContainer; it REPLACES kubelet's request"""
         self._owners = owners
         self._request = request
         self._creating = creating
@@ -132,19 +132,19 @@ class Updates:
     def _merge(self, merged: api.ContainerUpdate, update: api.ContainerUpdate, plugin: str) -> None:
         if not update.linux.HasField("resources"):
             return
-        # Worked out on a copy: an ignored failure leaves no half of the update behind.
+        # Merged in a copy, so that an ignored failure leaves no half-applied update.
         result = api.LinuxResources()
         request = self._request if self._is_own(update.container_id) else None
         result.CopyFrom(merged.linux.resources if request is None else request.linux_resources)
         claim_resources(self._owners, update.container_id, plugin, update.linux.resources, [result])
-        # pids and device rules of an update never make it: Go reads the wrong object, and ignores the rules.
+        # Go loses pids (it reads the wrong object) and device rules (it ignores them) of an update.
         merged.linux.resources.CopyFrom(result)
         if request is not None:
             request.linux_resources.CopyFrom(result)
 
 
 class Adjustments:
-    """The replies to one CreateContainer. `request` is changed as they come in; `adjust` is what the runtime will apply."""
+    """Merges the replies to one CreateContainer. Each reply changes `request`; `adjust` is what the runtime will apply."""
 
     def __init__(self, request: api.CreateContainerRequest, version: Version) -> None:
         self.adjust = api.ContainerAdjustment()
@@ -169,7 +169,7 @@ class Adjustments:
     def _adjust(self, new: api.ContainerAdjustment, plugin: str) -> None:
         container, adjust = self._container, self.adjust
         self._map(new.annotations, container.annotations, adjust.annotations, api.Annotations, plugin)
-        # Removing a mount of the spec (not one that another plugin added) works only since 0.7.
+        # Before NRI 0.7 a plugin can remove only mounts that another plugin added, not those of the spec.
         self._list(
             new.mounts,
             container.mounts,
@@ -278,8 +278,8 @@ class Adjustments:
                     adjust.add().CopyFrom(entry)
 
     def _env(self, new: api.ContainerAdjustment, plugin: str) -> None:
-        # A removal takes back what an earlier plugin set and hides the variable from later plugins; one of the image or the
-        # pod's spec stays in the container all the same, in every NRI version.
+        # A removal undoes what an earlier plugin set, and hides the variable from later plugins. A variable of the image or the pod's
+        # spec stays in the container all the same, in every NRI version.
         removals = {split_removal(e.key)[0] for e in new.env if split_removal(e.key)[1]}
         additions = [e for e in new.env if not split_removal(e.key)[1]]
         gone = removals | {e.key for e in additions}
@@ -359,7 +359,7 @@ class Adjustments:
 
 
 def _replace(entries: Any, kept: list[Any]) -> None:
-    """Make the repeated field hold `kept`, which may be entries of its own."""
+    """Make the repeated field hold `kept`, which may contain entries of the field itself."""
     if len(kept) == len(entries):
         return
     copies = [type(e).FromString(e.SerializeToString()) for e in kept]

@@ -1,7 +1,7 @@
-"""Adjustments and updates applied to a container's spec, as the runtimes' shared generator and containerd do it.
+"""Applies adjustments and updates to a container's spec, as the runtimes' shared generator and containerd do.
 
-The spec is kept as an NRI Container message: it can hold all that is applied here, and it is what the runtime tells later. Where
-this looks lossy or strange (memory.reservation dropped, hugepages growing), so is the original: nri.md 2.6 and 5.4.
+The spec is an NRI Container message: it can hold all that is applied here, and the runtime sends it to plugins later. Lossy or odd
+behaviour (memory.reservation is dropped, hugepages grow) is that of the original: nri.md 2.6 and 5.4.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _HOOKS = ("prestart", "create_runtime", "create_container", "start_container", "
 
 
 def apply_adjustment(spec: api.Container, adjust: api.ContainerAdjustment, kernel: Kernel) -> None:
-    """Make the spec of a container that is being created. Raises SpecError: it is not created then."""
+    """Make the spec of a new container. Raises SpecError; then it is not created."""
     _map(spec.annotations, adjust.annotations)
     _env(spec, adjust)
     if adjust.args:
@@ -61,7 +61,7 @@ def apply_adjustment(spec: api.Container, adjust: api.ContainerAdjustment, kerne
 
 
 def _map(target: Any, new: Any) -> None:
-    # Go walks its map in random order, so of "-k" and "k" in one adjustment either may win there. Here "-k" comes first.
+    # Go iterates over its map in random order, so either of "-k" and "k" in one adjustment may win there. Here "-k" comes first.
     for key in sorted(new):
         bare, marked = split_removal(key)
         if marked:
@@ -78,7 +78,7 @@ def _env(spec: api.Container, adjust: api.ContainerAdjustment) -> None:
     for entry in spec.env:
         name, equals, _ = entry.partition("=")
         if not equals:
-            continue  # lost there too
+            continue  # Go's generator loses it too
         new = left.pop(name, None)
         if new is None:
             env.append(entry)
@@ -120,7 +120,7 @@ def _create_resources(target: api.LinuxResources, new: api.LinuxResources) -> No
 
 
 def _memory_limit(target: api.LinuxResources, new: api.LinuxResources) -> None:
-    """The limit is the only field of memory that is applied, swap follows it, and 0 is no limit but nothing said."""
+    """Of memory only the limit is applied; swap follows it, and 0 means unset."""
     if limit := new.memory.limit.value:
         target.memory.limit.value = limit
         target.memory.swap.value = limit
@@ -159,7 +159,7 @@ def _mounts(spec: api.Container, adjust: api.ContainerAdjustment) -> None:
         mounts = [m for m in mounts if m.destination != destination]
         if not marked:
             mounts.append(new)
-    # A mount must come after the one that it lies below.
+    # A mount must come after the mount that contains its path.
     mounts.sort(key=lambda m: (posixpath.normpath(m.destination).count("/"), m.destination))
     del spec.mounts[:]
     spec.mounts.extend(mounts)
@@ -171,13 +171,13 @@ def _without(entries: Any, unwanted: Any) -> None:
 
 
 def apply_update(spec: api.Container, new: api.LinuxResources) -> None:
-    """Change the spec of a container that exists, as containerd does: 0 and "" leave alone, classes cannot be changed."""
+    """Change the spec of an existing container, as containerd does: 0 and "" leave a value unchanged, classes cannot change."""
     _written(spec.linux.resources, new)
     spec.linux.resources.hugepage_limits.extend(new.hugepage_limits)
 
 
 def check_resources(spec: api.Container, kernel: Kernel) -> None:
-    """Whether the OCI runtime could write these resources. Raises SpecError, which names the first that it could not."""
+    """Check that the OCI runtime could write these resources. Raises SpecError, which names the first that it could not."""
     resources = spec.linux.resources
     for key in sorted(resources.unified):
         if kernel.cgroup_version == 1:
@@ -194,7 +194,7 @@ def check_resources(spec: api.Container, kernel: Kernel) -> None:
 
 
 def check_start(spec: api.Container, kernel: Kernel) -> None:
-    """Whether the OCI runtime would start the container. Raises SpecError."""
+    """Check that the OCI runtime would start the container. Raises SpecError."""
     check_resources(spec, kernel)
     group = spec.linux.rdt.clos_id.value
     if group and kernel.resctrl_groups is not None and group not in kernel.resctrl_groups:
@@ -203,12 +203,12 @@ def check_start(spec: api.Container, kernel: Kernel) -> None:
 
 
 def levels_of(kernel: Kernel) -> tuple[api.LinuxResources, ...]:
-    """The levels of a container's cgroup, with nothing set yet."""
+    """The levels of a container's cgroup, with nothing set."""
     return tuple(api.LinuxResources() for _ in range(2 if kernel.crun and kernel.cgroup_version == 2 else 1))
 
 
 def write_levels(levels: tuple[api.LinuxResources, ...], new: api.LinuxResources, kernel: Kernel) -> None:
-    """What the OCI runtime makes of the resources that it is given. crun passes over a quota of -1 that comes without its period."""
+    """Write resources as the OCI runtime does. crun ignores a quota of -1 that comes without its period."""
     taken = api.LinuxResources()
     taken.CopyFrom(new)
     if kernel.crun and taken.cpu.quota.value < 0 and not taken.cpu.period.value:

@@ -1,7 +1,7 @@
-"""Who has set what during one request: the first who claims a field has it, and any second claim fails the request.
+"""Who set what during one request: the first claim of a field wins, a second one fails the request.
 
-The check knows no exception for the same plugin. That is not a convenience of this imitation: two settings of one field in one
-reply fail the container on a real node, and so do two connections of one plugin.
+A second claim by the same plugin fails too, as on a real node: two settings of one field in one reply fail the container, and so do
+two connections of one plugin.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from koordnri.wire.optional import removal, split_removal
 
 
 class Owners:
-    """Claims by (container id, field, key); the key of a field that exists once is ""."""
+    """Claims by (container id, field, key). A field that exists once has the key ""."""
 
     def __init__(self) -> None:
         self._owners: dict[tuple[str, int, str], str] = {}
 
     def claim(self, container_id: str, field: int, plugin: str, key: str = "") -> None:
-        """`plugin` sets the field. Raises Conflict, in the words of Go's adaptation, which people search for."""
+        """`plugin` sets the field. Raises Conflict with the text of Go's adaptation, because people search for it."""
         at = (container_id, field, key)
         other = self._owners.get(at)
         if other is not None:
@@ -29,11 +29,11 @@ class Owners:
         self._owners[at] = plugin
 
     def clear(self, container_id: str, field: int, plugin: str, key: str = "") -> None:
-        """`plugin` takes the field away from whoever has it; only `plugin` may claim it afterwards."""
+        """`plugin` takes the field from whoever has it; from then on only `plugin` may claim it."""
         self._owners[(container_id, field, key)] = removal(plugin)
 
     def append(self, container_id: str, field: int, plugin: str) -> None:
-        """`plugin` adds to a field that several may add to (OCI hooks)."""
+        """`plugin` adds to a field that several plugins may add to (OCI hooks)."""
         at = (container_id, field, "")
         self._owners[at] = f"{self._owners[at]},{plugin}" if at in self._owners else plugin
 
@@ -46,7 +46,7 @@ class Owners:
         }
 
     def message(self) -> api.OwningPlugins:
-        """As validators are told."""
+        """The claims as validators get them."""
         message = api.OwningPlugins()
         for (container_id, field, key), plugin in self._owners.items():
             of = message.owners[container_id]
@@ -72,4 +72,4 @@ KEYED = frozenset(
         api.LinuxNetDevices,
     }
 )
-"""Fields of which a container has several, each with a key."""
+"""Fields that a container has several of, each with a key."""

@@ -1,4 +1,4 @@
-"""One connected plugin, as the runtime sees it: calls with a timeout, and the two requests that it may make itself."""
+"""One connected plugin as the runtime sees it: calls with a timeout, and the two requests that a plugin may make."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from google.protobuf.message import DecodeError, Message
 
 from koordnri.runtime.errors import CRIError, PeerGone
-from koordnri.runtime.faults import Faults, FaultySocket
+from koordnri.runtime.faults import FaultySocket, InjectedFaults
 from koordnri.transport.channel import Channel
 from koordnri.wire import api_pb2 as api
 from koordnri.wire.connection import Reply, Request, Side
@@ -27,32 +27,32 @@ UpdateFunction = Callable[[api.UpdateContainersRequest], None]
 
 
 class Peer:
-    """A plugin's connection. Calls are made by one thread at a time; a thread of its own reads, one more serves each request."""
+    """A plugin's connection. One thread at a time makes calls; one thread reads, and each request is served in its own thread."""
 
     def __init__(
         self,
         sock: socket.socket,
         version: Version,
-        faults: Faults,
+        faults: InjectedFaults,
         update: UpdateFunction,
         identity: tuple[str, str] | None = None,
     ) -> None:
-        """`identity` (name, index) is that of a plugin which the runtime launched: what it registers as does not count then.
+        """`identity` (name, index): of a plugin that the runtime launched; then the name that it registers with is ignored.
 
-        `update` carries out an UpdateContainers; it may block, and raises CRIError.
+        `update` carries out an UpdateContainers. It may block, and raises CRIError.
         """
         self.name, self.index = identity or ("", "")
         self.events = 0
-        """mask that it has subscribed to"""
+        """mask of the events that it subscribed to"""
         self.funnel = False
-        """it has answered Unimplemented to a dedicated RPC: all nine go by StateChange from now on"""
+        """whether it answered Unimplemented to a dedicated RPC: since then all nine events go by StateChange"""
         self.closed = False
         self.registered: SimpleQueue[str | None] = SimpleQueue()
-        """what became of RegisterPlugin: None, or the error; also when the connection ends before it"""
+        """outcome of RegisterPlugin: None, or the error; also when the connection ends first"""
         self.last_reply_s = 0.0
-        """when the last reply was read, on time.perf_counter's clock"""
+        """when the last reply was read (s, time.perf_counter)"""
         self.configured_at_s = self.synchronized_at_s = 0.0
-        """when it had answered Configure and Synchronize, on the same clock"""
+        """when it answered Configure and Synchronize (s, same clock)"""
         self._launched = identity is not None
         self._version = version
         self._faults = faults
@@ -68,14 +68,14 @@ class Peer:
 
     @property
     def full_name(self) -> str:
-        """As in conflicts and owners: index-name."""
+        """index-name, as in conflicts and owners."""
         return f"{self.index}-{self.name}"
 
     def call(self, method: str, message: Message, timeout_s: float) -> bytes:
-        """Call the plugin; the reply, not parsed.
+        """Call the plugin. Returns the reply, not parsed.
 
-        Raises RemoteStatus when it answers with an error, PeerGone when it is not there or does not answer in time, and
-        MessageTooLarge when nothing was sent. A late reply is dropped. The caller decides whether to close.
+        Raises RemoteStatus when it answers with an error, PeerGone when it is disconnected or does not answer in time, and
+        MessageTooLarge when nothing was sent. A late reply is dropped. The caller decides whether to close the connection.
         """
         if self.closed:
             raise PeerGone(f"plugin {self.full_name} is closed")
@@ -97,15 +97,15 @@ class Peer:
                 raise PeerGone(f"{method}: connection to plugin {self.full_name} lost")
             reply, self.last_reply_s = item
             if reply.stream != stream:
-                continue  # the late answer to a call that was given up
+                continue  # a late answer to a call that timed out
             if reply.code != Code.OK:
                 raise RemoteStatus(reply.code, reply.text, method)
             return reply.payload
 
     def decode(self, method: str, payload: bytes) -> Any:
-        """The reply's message, of the type that the method has.
+        """The reply's message, of the method's response type.
 
-        Raises RemoteStatus when it is none: that is an error of the event, not of the connection.
+        Raises RemoteStatus when it cannot be decoded: an error of the event, not of the connection.
         """
         try:
             return PLUGIN_METHODS[method].response.FromString(payload)
@@ -114,12 +114,12 @@ class Peer:
             raise RemoteStatus(Code.INTERNAL, text, method) from error
 
     def close(self) -> None:
-        """End the connection; waits for nothing."""
+        """End the connection without waiting."""
         self.closed = True
         self._channel.close()
 
     def join(self) -> None:
-        """After `close`: wait until nobody reads any more."""
+        """After `close`: wait until the reader has ended."""
         self._thread.join()
 
     # -- reading ------------------------------------------------------------------------------------------------------
@@ -130,11 +130,11 @@ class Peer:
                 if isinstance(event, Reply):
                     self._replies.put((event, time.perf_counter()))
                 else:
-                    # A thread each, as in Go: an UpdateContainers waits for the lock that the event in flight holds, and the
-                    # reply to that event must be read meanwhile.
+                    # One thread per request, as in Go: an UpdateContainers waits for the lock that the current event holds, while the
+                    # reply to that event must still be read.
                     threading.Thread(target=self._serve, args=(event,), name="runtime-serve", daemon=True).start()
         except (OSError, ProtocolError):
-            pass  # the same as its end
+            pass  # treated like the end of the connection
         self.closed = True
         self._replies.put(None)
         self.registered.put("failed to register plugin, connection closed")
@@ -167,7 +167,7 @@ class Peer:
             else:
                 self._channel.answer(request, response)
         except OSError:
-            return  # it is gone, which the reader notices
+            return  # the plugin is gone; the reader notices it
         if request.method == "RegisterPlugin" and held is None:
             self.registered.put(error or None)
 

@@ -1,4 +1,4 @@
-"""The plugins that are registered, and how an event reaches them: one after the other, each by the transport it understands."""
+"""The registered plugins, and how an event reaches them: one plugin after the other, each by the RPC that it understands."""
 
 from __future__ import annotations
 
@@ -13,52 +13,52 @@ from koordnri.runtime.identity import RuntimeIdentity
 from koordnri.runtime.peer import Peer
 from koordnri.wire import api_pb2 as api
 from koordnri.wire.errors import Code, MessageTooLarge, RemoteStatus
-from koordnri.wire.events import DEDICATED_METHODS, METHOD_OF_EVENT, Event
+from koordnri.wire.events import DEDICATED_METHODS, METHOD_OF_EVENT, NRIEvent
 from koordnri.wire.versions import Feature, has
 
 
 class Call(NamedTuple):
-    """One call of a plugin, for those who measure."""
+    """One call of a plugin, for measurements."""
 
     plugin: str
     """index-name"""
     event: str
-    """name of the event, or the method of the handshake"""
+    """the event's name, or the handshake's method"""
     duration_s: float
-    """from before the request was encoded until its reply was read"""
+    """from before the request is encoded until the reply is read"""
     error: str
-    """"" when it was answered well"""
+    """"" when the answer was no error"""
 
 
 class EventFailed(Exception):
-    """A plugin answered an event with an error. What that costs depends on event and runtime."""
+    """A plugin answered an event with an error. The consequence depends on event and runtime."""
 
 
 class Plugins:
-    """In the order of their indices. Used under the runtime's lock."""
+    """All registered plugins, in the order of their indices. Used under the runtime's lock."""
 
-    def __init__(self, identity: RuntimeIdentity, note: Callable[[str], None]) -> None:
+    def __init__(self, identity: RuntimeIdentity, log: Callable[[str], None]) -> None:
         self.calls: list[Call] = []
         self._identity = identity
-        self._note = note
+        self._log = log
         self._peers: list[Peer] = []
 
     def __iter__(self) -> Iterator[Peer]:
         return iter(tuple(self._peers))
 
     def add(self, peer: Peer) -> None:
-        """It is synchronized and hears of events from now on."""
+        """Register a synchronized plugin: from now on it gets events."""
         self.prune()
         self._peers = sorted([*self._peers, peer], key=lambda p: p.index)
 
     def prune(self) -> None:
-        """Forget those whose connection is closed, as is done after each event."""
+        """Drop plugins whose connection is closed; done after each event."""
         self._peers = [p for p in self._peers if not p.closed]
 
-    def ask(self, peer: Peer, event: Event, request: Message) -> Any:
-        """Tell one plugin; its reply's message, None when it does not want to know, or has no say any more (it is closed then).
+    def ask(self, peer: Peer, event: NRIEvent, request: Message) -> Any:
+        """Send one plugin an event. Returns the reply's message; None when it did not subscribe, or was closed for not answering.
 
-        Raises EventFailed: later plugins are not asked.
+        Raises EventFailed; then later plugins are not asked.
         """
         if peer.closed or not peer.events & event.bit:
             return None
@@ -72,21 +72,21 @@ class Plugins:
         except RemoteStatus as status:
             raise EventFailed(status.text) from status
         except PeerGone as gone:
-            self._note(f"closing plugin {peer.full_name}, failed to handle {event.name} request: {gone}")
+            self._log(f"closing plugin {peer.full_name}, failed to handle {event.name} request: {gone}")
             peer.close()
             return None
         except MessageTooLarge as error:
             raise EventFailed(str(error)) from error
 
-    def notify(self, event: Event, request: Message) -> None:
-        """Tell all plugins in their order. Raises EventFailed as `ask` does."""
+    def notify(self, event: NRIEvent, request: Message) -> None:
+        """Send all plugins an event, in their order. Raises EventFailed as `ask` does."""
         try:
             for peer in self:
                 self.ask(peer, event, request)
         finally:
             self.prune()
 
-    def _notify(self, peer: Peer, event: Event, request: Message) -> tuple[str, bytes]:
+    def _notify(self, peer: Peer, event: NRIEvent, request: Message) -> tuple[str, bytes]:
         if has(self._identity.nri, Feature.DEDICATED_RPCS) and not peer.funnel:
             method = DEDICATED_METHODS[event]
             try:
@@ -95,7 +95,7 @@ class Plugins:
                 if status.code != Code.UNIMPLEMENTED:
                     raise
             peer.funnel = True
-            self._note(
+            self._log(
                 f"plugin {peer.full_name} does not implement {method}: all such events go by StateChange from now on"
             )
         change = api.StateChangeEvent(event=int(event), pod=request.pod)  # type: ignore[arg-type, attr-defined]  # numbers are the enum's; every such request has a pod

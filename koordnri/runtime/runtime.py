@@ -1,7 +1,7 @@
-"""The embedded NRI runtime: CRI calls as methods, plugins on a unix socket, and containers that exist as specs only.
+"""The embedded NRI runtime: CRI calls as methods, plugins on a unix socket, containers that exist only as specs.
 
-It is faithful in what a plugin can notice: handshake, order, timeouts and what follows them, conflicts, both event transports, what
-is applied of an adjustment and what is not. It runs no container, has no cgroups, and knows the kernel only as `Kernel` says.
+It does what a plugin can notice as a real runtime does: handshake, order, timeouts and their consequences, conflicts, both event
+transports, and which parts of an adjustment are applied. It runs no container, has no cgroups, and knows the kernel only by `Kernel`.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ from typing import Any, Self
 from koordnri.runtime import answers, oci
 from koordnri.runtime.door import Door
 from koordnri.runtime.errors import Conflict, CRIError, PeerGone, SpecError
-from koordnri.runtime.faults import Faults
+from koordnri.runtime.faults import InjectedFaults
 from koordnri.runtime.identity import RuntimeIdentity, version_with
 from koordnri.runtime.kernel import Kernel
 from koordnri.runtime.launch import Launched
+from koordnri.runtime.log import RuntimeLog
 from koordnri.runtime.merge import Updates
-from koordnri.runtime.notes import Notes
 from koordnri.runtime.owners import Owners
 from koordnri.runtime.peer import Peer
 from koordnri.runtime.plugins import Call, EventFailed, Plugins
-from koordnri.runtime.state import ContainerState, PodState, told
+from koordnri.runtime.state import ContainerState, PodState, as_sent
 from koordnri.runtime.sync import synchronize
 from koordnri.wire import api_pb2 as api
 from koordnri.wire.errors import RemoteStatus
-from koordnri.wire.events import Event
-from koordnri.wire.versions import TELLS_VERSION, Feature, Version, has
+from koordnri.wire.events import NRIEvent
+from koordnri.wire.versions import SENDS_VERSION, Feature, Version, has
 
 LATEST = Version(0, 12, 2)
 
 
 class Runtime:
-    """One runtime. Its methods block as CRI calls do, and may be called from any thread; one event at a time goes to the plugins.
+    """One runtime. Its methods block as CRI calls do; any thread may call them. Plugins get one event at a time.
 
-    Use it as a context manager, or call `start` and `close`. A container is created from a whole `api.Container` message as the
-    runtime would have it before plugins are asked: id, name, env, mounts, linux.resources as kubelet computed them.
+    Use it as a context manager, or call `start` and `close`. To create a container, pass a whole `api.Container` message, as a runtime
+    has it before it asks plugins: id, name, env, mounts, and linux.resources as kubelet computed them.
     """
 
     def __init__(
@@ -54,21 +54,21 @@ class Runtime:
         registration_timeout_s: float = 5.0,
         kernel: Kernel = Kernel(),  # noqa: B008  # immutable
     ) -> None:
-        """`runtime_version` None takes one that has `nri_version`. Raises ValueError when there is none."""
+        """With `runtime_version` None, a version that has `nri_version` is chosen. Raises ValueError when there is none."""
         version = version_with(runtime_name, nri_version) if runtime_version is None else runtime_version
         self.identity = RuntimeIdentity(runtime_name, version, nri_version, request_timeout_s, registration_timeout_s)
         self.kernel = kernel
-        self.faults = Faults()
+        self.faults = InjectedFaults()
         self.pods: dict[str, PodState] = {}
         self.containers: dict[str, ContainerState] = {}
         self.zombies: list[Peer] = []
-        """plugins whose Synchronize failed and whom an old runtime leaves connected, without ever sending them an event"""
-        self._notes = Notes()
+        """plugins whose Synchronize failed, and which an old runtime leaves connected without sending them events"""
+        self._log = RuntimeLog()
         self._lock = threading.RLock()
         self._changed = threading.Condition()
-        self._plugins = Plugins(self.identity, self._notes.add)
+        self._plugins = Plugins(self.identity, self._log.add)
         self._door = Door(
-            str(socket_path), self.identity, self.faults, self._update_unasked, self._synchronize, self._notes.add
+            str(socket_path), self.identity, self.faults, self._update_unasked, self._synchronize, self._log.add
         )
         self._synchronized: list[Peer] = []
         self._pids = itertools.count(10000)
@@ -81,7 +81,7 @@ class Runtime:
         self._door.open()
 
     def close(self) -> None:
-        """Stop listening, end all connections, kill the plugins that were launched. What is known of containers stays."""
+        """Stop listening, end all connections, kill launched plugins. Pods and containers stay known."""
         self._door.shut()
         for process in self._launched:
             process.kill()
@@ -91,9 +91,9 @@ class Runtime:
             self.zombies.clear()
 
     def restart(self) -> None:
-        """The runtime's process ends and comes back: plugins must connect again, and are told all that runs.
+        """The runtime's process ends and starts again: plugins must reconnect, and get all that runs by Synchronize.
 
-        containerd forgets, of what ran before, that plugins were to hear of its end (containerd 8426).
+        containerd forgets for what ran before that plugins should be sent its end (containerd 8426).
         """
         self.close()
         forgets = not self.identity.is_crio
@@ -114,42 +114,42 @@ class Runtime:
 
     @property
     def plugins(self) -> tuple[Peer, ...]:
-        """Those that get events, in their order."""
+        """The plugins that get events, in their order."""
         return tuple(p for p in self._plugins if not p.closed)
 
     @property
     def calls(self) -> list[Call]:
-        """Every event told to a plugin, in order; clear it at will."""
+        """Every event sent to a plugin, in order. Callers may clear the list."""
         return self._plugins.calls
 
     @property
     def registrations(self) -> int:
-        """How often a plugin was synchronized since the beginning."""
+        """How many synchronizations succeeded since the start."""
         return len(self._synchronized)
 
     @property
-    def notes(self) -> list[str]:
-        """What a runtime would write to its log and tell nobody."""
-        return self._notes.lines
+    def log(self) -> list[str]:
+        """What a runtime would write to its log."""
+        return self._log.lines
 
-    def wait_for_note(self, text: str, timeout_s: float = 10.0) -> str:
-        """Wait until something that contains `text` was noted; the note. Raises TimeoutError."""
-        return self._notes.wait_for(text, timeout_s)
+    def wait_for_log(self, text: str, timeout_s: float = 10.0) -> str:
+        """Wait for a line of the log that contains `text`, and return it. Raises TimeoutError."""
+        return self._log.wait_for(text, timeout_s)
 
     def wait_for_plugin(self, timeout_s: float = 10.0, nth: int = 1) -> Peer:
-        """Wait until the `nth` synchronization since the beginning is done; the plugin. Raises TimeoutError."""
+        """Wait until the `nth` synchronization since the start is done. Returns the plugin. Raises TimeoutError."""
         deadline = time.monotonic() + timeout_s
         with self._changed:
             while len(self._synchronized) < nth:
                 if not self._changed.wait(max(0.0, deadline - time.monotonic())):
                     raise TimeoutError(
                         f"plugin {nth}: not synchronized within {timeout_s:g} s, {len(self._synchronized)} were;"
-                        f" the runtime noticed: {self._notes}"
+                        f" the runtime noticed: {self._log}"
                     )
             return self._synchronized[nth - 1]
 
     def launch(self, path: Path, config: str = "") -> Peer:
-        """Start a plugin, as a runtime does with those of /opt/nri/plugins. Raises OSError, ValueError, or PeerGone with the reason.
+        """Start a plugin, as a runtime does with those in /opt/nri/plugins. Raises OSError, ValueError, or PeerGone with the reason.
 
         NRI < 0.7 does not synchronize such plugins.
         """
@@ -158,7 +158,7 @@ class Runtime:
         peer = self._door.welcome(process.socket, (process.name, process.index), config)
         if peer is None:
             process.kill()
-            raise PeerGone(f"plugin {path}: {self.notes[-1]}")
+            raise PeerGone(f"plugin {path}: {self.log[-1]}")
         if has(self.identity.nri, Feature.SPLIT_SYNC):
             self._synchronize(peer)
         else:
@@ -168,7 +168,7 @@ class Runtime:
     # -- pods ---------------------------------------------------------------------------------------------------------
 
     def preload(self, pods: Iterable[api.PodSandbox], containers: Iterable[api.Container] = ()) -> None:
-        """Pods and containers that run already: no plugin hears of them but by Synchronize."""
+        """Pods and containers that run already: plugins get them by Synchronize only."""
         with self._lock:
             for pod in pods:
                 self.pods[pod.id] = PodState(pod)
@@ -179,15 +179,15 @@ class Runtime:
                 self.containers[container.id] = state
 
     def run_pod_sandbox(self, pod: api.PodSandbox) -> PodState:
-        """Start a pod. Raises CRIError: the pod is not there then, and plugins have seen it stopped and removed."""
+        """Start a pod. Raises CRIError; then the pod does not exist, and plugins have seen it stopped and removed."""
         with self._lock:
             state = PodState(pod)
             self.pods[pod.id] = state
             try:
-                self._tell_pod(Event.RUN_POD_SANDBOX, api.RunPodSandboxRequest, state)
+                self._tell_pod(NRIEvent.RUN_POD_SANDBOX, api.RunPodSandboxRequest, state)
             except EventFailed as error:
-                self._log_failure(Event.STOP_POD_SANDBOX, api.StopPodSandboxRequest, state)
-                self._log_failure(Event.REMOVE_POD_SANDBOX, api.RemovePodSandboxRequest, state)
+                self._log_failure(NRIEvent.STOP_POD_SANDBOX, api.StopPodSandboxRequest, state)
+                self._log_failure(NRIEvent.REMOVE_POD_SANDBOX, api.RemovePodSandboxRequest, state)
                 del self.pods[pod.id]
                 raise CRIError("RunPodSandbox", str(error)) from error
             return state
@@ -195,23 +195,23 @@ class Runtime:
     def update_pod_sandbox(
         self, pod_id: str, resources: api.LinuxResources, overhead: api.LinuxResources | None = None
     ) -> None:
-        """Kubelet resizes a pod as a whole; only NRI >= 0.10 tells plugins. Raises CRIError."""
+        """Kubelet resizes a pod as a whole; only NRI >= 0.10 sends that to plugins. Raises CRIError."""
         with self._lock:
             state = self._pod("UpdatePodSandbox", pod_id)
             request = api.UpdatePodSandboxRequest(
-                pod=state.told(self.identity.nri),
+                pod=state.as_sent(self.identity.nri),
                 linux_resources=_as_kubelet_asks(resources),
                 overhead_linux_resources=_as_kubelet_asks(overhead or api.LinuxResources()),
             )
             try:
-                self._plugins.notify(Event.UPDATE_POD_SANDBOX, request)
+                self._plugins.notify(NRIEvent.UPDATE_POD_SANDBOX, request)
             except EventFailed as error:
                 raise CRIError("UpdatePodSandbox", str(error)) from error
             if not self.identity.is_crio:
-                self._log_failure(Event.POST_UPDATE_POD_SANDBOX, api.PostUpdatePodSandboxRequest, state)
+                self._log_failure(NRIEvent.POST_UPDATE_POD_SANDBOX, api.PostUpdatePodSandboxRequest, state)
 
     def stop_pod_sandbox(self, pod_id: str) -> None:
-        """Stop a pod and its containers. Raises CRIError: of CRI-O, when a plugin fails."""
+        """Stop a pod and its containers. Raises CRIError on CRI-O when a plugin fails."""
         with self._lock:
             state = self._pod("StopPodSandbox", pod_id)
             for container in [c for c in self.containers.values() if c.pod_id == pod_id]:
@@ -222,26 +222,26 @@ class Runtime:
             if not state.known:
                 return
             try:
-                self._tell_pod(Event.STOP_POD_SANDBOX, api.StopPodSandboxRequest, state)
+                self._tell_pod(NRIEvent.STOP_POD_SANDBOX, api.StopPodSandboxRequest, state)
             except EventFailed as error:
-                self._notes.add(f"StopPodSandbox of {pod_id}: {error}")
+                self._log.add(f"StopPodSandbox of {pod_id}: {error}")
                 if self.identity.is_crio:
                     raise CRIError("StopPodSandbox", str(error)) from error
 
     def remove_pod_sandbox(self, pod_id: str) -> None:
-        """Remove a pod and its containers, stopping what still runs."""
+        """Remove a pod and its containers; stop what still runs."""
         with self._lock:
             self.stop_pod_sandbox(pod_id)
             for container in [c for c in self.containers.values() if c.pod_id == pod_id]:
                 self.remove_container(container.id)
             state = self.pods.pop(pod_id)
             if state.known:
-                self._log_failure(Event.REMOVE_POD_SANDBOX, api.RemovePodSandboxRequest, state)
+                self._log_failure(NRIEvent.REMOVE_POD_SANDBOX, api.RemovePodSandboxRequest, state)
 
     # -- containers ---------------------------------------------------------------------------------------------------
 
     def create_container(self, pod_id: str, container: api.Container) -> ContainerState:
-        """Create a container; its state, with the spec as adjusted. Raises CRIError: it is not there then."""
+        """Create a container. Returns its state with the adjusted spec. Raises CRIError; then it does not exist."""
         with self._lock:
             pod = self._pod("CreateContainer", pod_id)
             requested, spec = api.Container(), api.Container()
@@ -256,14 +256,14 @@ class Runtime:
             except (EventFailed, Conflict, SpecError) as error:
                 if not self.identity.is_crio:
                     self._tell_stop(state)
-                    self._log_failure(Event.REMOVE_CONTAINER, api.RemoveContainerRequest, pod, state)
+                    self._log_failure(NRIEvent.REMOVE_CONTAINER, api.RemoveContainerRequest, pod, state)
                 raise CRIError("CreateContainer", str(error)) from error
             self.containers[spec.id] = state
-            self._log_failure(Event.POST_CREATE_CONTAINER, api.PostCreateContainerRequest, pod, state)
+            self._log_failure(NRIEvent.POST_CREATE_CONTAINER, api.PostCreateContainerRequest, pod, state)
             return state
 
     def start_container(self, container_id: str) -> None:
-        """Start a container. Raises CRIError when the OCI runtime cannot (see `Kernel`) or, but on CRI-O, a plugin fails."""
+        """Start a container. Raises CRIError when the OCI runtime cannot (see `Kernel`) or, except on CRI-O, a plugin fails."""
         with self._lock:
             state = self._container("StartContainer", container_id)
             pod = self.pods[state.pod_id]
@@ -275,27 +275,27 @@ class Runtime:
             state.spec.pid = next(self._pids)
             self._write_anew(state)
             try:
-                self._tell(Event.START_CONTAINER, api.StartContainerRequest, pod, state)
+                self._tell(NRIEvent.START_CONTAINER, api.StartContainerRequest, pod, state)
             except EventFailed as error:
                 if not self.identity.is_crio:
                     self.stop_container(container_id)
                     raise CRIError("StartContainer", str(error)) from error
-                self._notes.add(f"StartContainer of {container_id}: {error}")
+                self._log.add(f"StartContainer of {container_id}: {error}")
             state.spec.state, state.spec.started_at = api.CONTAINER_RUNNING, time.time_ns()
-            self._log_failure(Event.POST_START_CONTAINER, api.PostStartContainerRequest, pod, state)
+            self._log_failure(NRIEvent.POST_START_CONTAINER, api.PostStartContainerRequest, pod, state)
 
     def update_container(self, container_id: str, resources: api.LinuxResources) -> ContainerState:
-        """Kubelet resizes a container; 0 and "" leave a resource alone. Raises CRIError: nothing has changed then."""
+        """Kubelet resizes a container; 0 and "" leave a value unchanged. Raises CRIError; then nothing has changed."""
         with self._lock:
             state = self._container("UpdateContainerResources", container_id)
             pod = self.pods[state.pod_id]
             version = self.identity.nri
             request = api.UpdateContainerRequest(
-                pod=pod.told(version), container=state.told(version), linux_resources=_as_kubelet_asks(resources)
+                pod=pod.as_sent(version), container=state.as_sent(version), linux_resources=_as_kubelet_asks(resources)
             )
             updates = Updates(Owners(), request)
             try:
-                answers.updates(self._plugins, Event.UPDATE_CONTAINER, request, updates)
+                answers.updates(self._plugins, NRIEvent.UPDATE_CONTAINER, request, updates)
                 self._apply_others(updates)
                 asked = updates.own.linux.resources if updates.own is not None else request.linux_resources
                 if self.identity.checks_memory_limit and asked.memory.limit.value < 0:
@@ -304,11 +304,11 @@ class Runtime:
                 self._apply(state, asked)
             except (EventFailed, Conflict, SpecError) as error:
                 raise CRIError("UpdateContainerResources", str(error)) from error
-            self._log_failure(Event.POST_UPDATE_CONTAINER, api.PostUpdateContainerRequest, pod, state)
+            self._log_failure(NRIEvent.POST_UPDATE_CONTAINER, api.PostUpdateContainerRequest, pod, state)
             return state
 
     def stop_container(self, container_id: str) -> None:
-        """Stop a container, or let it end; plugins hear of it once. What they answer can fail nothing."""
+        """Stop a container, or let it end. Plugins get one event; their answers cannot fail it."""
         with self._lock:
             state = self._container("StopContainer", container_id)
             if state.spec.state == api.CONTAINER_STOPPED:
@@ -318,19 +318,19 @@ class Runtime:
                 self._tell_stop(state)
 
     def remove_container(self, container_id: str) -> None:
-        """Remove a container, stopping it first."""
+        """Remove a container; stop it first."""
         with self._lock:
             self.stop_container(container_id)
             state = self.containers[container_id]
             if state.known:
-                self._log_failure(Event.REMOVE_CONTAINER, api.RemoveContainerRequest, self.pods[state.pod_id], state)
+                self._log_failure(NRIEvent.REMOVE_CONTAINER, api.RemoveContainerRequest, self.pods[state.pod_id], state)
             del self.containers[container_id]
 
     # -- plugins' answers ---------------------------------------------------------------------------------------------
 
     def _adjust(self, pod: PodState, state: ContainerState) -> None:
         version = self.identity.nri
-        request = api.CreateContainerRequest(pod=pod.told(version), container=state.told(version))
+        request = api.CreateContainerRequest(pod=pod.as_sent(version), container=state.as_sent(version))
         merged = answers.adjustments(self._plugins, request, version)
         oci.apply_adjustment(state.spec, merged.adjust, self.kernel)
         state.adjust = merged.adjust
@@ -338,13 +338,13 @@ class Runtime:
         self._apply_others(merged.updates)
 
     def _apply_others(self, updates: Updates) -> None:
-        """Updates of containers that the request is not about. On CRI-O a failure fails the request, and is logged elsewhere."""
+        """Apply updates of containers other than the request's. On CRI-O a failure fails the request; elsewhere it is logged."""
         failed = self._apply_all(updates.others.values())
         if failed and self.identity.is_crio:
             raise EventFailed(f"failed to update containers {', '.join(failed)}")
 
     def _apply_all(self, updates: Iterable[api.ContainerUpdate]) -> list[str]:
-        """The ids of those that failed and whose failure is not to be ignored. Unknown ids succeed silently."""
+        """Returns the ids whose update failed and whose failure is not ignored. Unknown ids succeed silently."""
         failed = []
         for update in updates:
             state = self.containers.get(update.container_id)
@@ -353,19 +353,19 @@ class Runtime:
             try:
                 self._apply(state, update.linux.resources)
             except SpecError as error:
-                self._notes.add(f"update of container {update.container_id}: {error}")
+                self._log.add(f"update of container {update.container_id}: {error}")
                 if not update.ignore_failure:
                     failed.append(update.container_id)
         return failed
 
     def _apply(self, state: ContainerState, resources: api.LinuxResources) -> None:
-        """Raises SpecError and leaves everything as it was when the container runs and the kernel refuses."""
+        """Raises SpecError and changes nothing when the container runs and the kernel refuses."""
         spec = api.Container()
         spec.CopyFrom(state.spec)
         oci.apply_update(spec, resources)
         if state.runs:
             oci.check_resources(spec, self.kernel)
-            # CRI-O passes on what the update names, containerd all that it has stored.
+            # CRI-O passes on only what the update names, containerd its whole stored spec.
             oci.write_levels(state.levels, resources if self.identity.is_crio else spec.linux.resources, self.kernel)
         state.spec = spec
 
@@ -379,23 +379,23 @@ class Runtime:
                 some = "containers" if self.identity.is_crio else "some containers"
                 raise CRIError("UpdateContainers", f"NRI update of {some} failed")
 
-    # -- telling plugins ----------------------------------------------------------------------------------------------
+    # -- events to plugins --------------------------------------------------------------------------------------------
 
     def _synchronize(self, peer: Peer) -> None:
         version, timeout_s = self.identity.nri, self.identity.request_timeout_s
         with self._lock:
-            pods = [p.told(version) for p in self.pods.values()]
+            pods = [p.as_sent(version) for p in self.pods.values()]
             live = (api.CONTAINER_CREATED, api.CONTAINER_RUNNING)
-            containers = [c.told(version) for c in self.containers.values() if c.spec.state in live]
+            containers = [c.as_sent(version) for c in self.containers.values() if c.spec.state in live]
             try:
                 updates = synchronize(peer, version, pods, containers, timeout_s)
             except (PeerGone, RemoteStatus) as error:
                 self._give_up(peer, zombie=not has(version, Feature.CLOSE_ON_FAILED_SYNC))
-                self._notes.add(f"failed to synchronize plugin {peer.full_name}: {error}")
+                self._log.add(f"failed to synchronize plugin {peer.full_name}: {error}")
                 return
             if self._apply_all(updates) and self.identity.is_crio:
-                self._give_up(peer, zombie=version < TELLS_VERSION)
-                self._notes.add(f"failed to apply the updates of plugin {peer.full_name}")
+                self._give_up(peer, zombie=version < SENDS_VERSION)
+                self._log.add(f"failed to apply the updates of plugin {peer.full_name}")
                 return
             for container in self.containers.values():
                 container.known = True
@@ -415,31 +415,33 @@ class Runtime:
             self._synchronized.append(peer)
             self._changed.notify_all()
 
-    def _tell_pod(self, event: Event, request: Any, pod: PodState) -> None:
-        self._plugins.notify(event, request(pod=pod.told(self.identity.nri)))
+    def _tell_pod(self, event: NRIEvent, request: Any, pod: PodState) -> None:
+        self._plugins.notify(event, request(pod=pod.as_sent(self.identity.nri)))
 
-    def _tell(self, event: Event, request: Any, pod: PodState, state: ContainerState) -> None:
+    def _tell(self, event: NRIEvent, request: Any, pod: PodState, state: ContainerState) -> None:
         version = self.identity.nri
-        self._plugins.notify(event, request(pod=pod.told(version), container=told(state.spec, version)))
+        self._plugins.notify(event, request(pod=pod.as_sent(version), container=as_sent(state.spec, version)))
 
-    def _log_failure(self, event: Event, request: Any, pod: PodState, state: ContainerState | None = None) -> None:
-        """Tell plugins, where their errors cost nothing but a line in the log."""
+    def _log_failure(self, event: NRIEvent, request: Any, pod: PodState, state: ContainerState | None = None) -> None:
+        """Send an event whose errors cost no more than a line in the log."""
         try:
             if state is None:
                 self._tell_pod(event, request, pod)
             else:
                 self._tell(event, request, pod, state)
         except EventFailed as error:
-            self._notes.add(f"{event.name} of {pod.message.id if state is None else state.id}: {error}")
+            self._log.add(f"{event.name} of {pod.message.id if state is None else state.id}: {error}")
 
     def _tell_stop(self, state: ContainerState) -> None:
         version = self.identity.nri
-        request = api.StopContainerRequest(pod=self.pods[state.pod_id].told(version), container=state.told(version))
+        request = api.StopContainerRequest(
+            pod=self.pods[state.pod_id].as_sent(version), container=state.as_sent(version)
+        )
         updates = Updates(Owners())
         try:
-            answers.updates(self._plugins, Event.STOP_CONTAINER, request, updates)
+            answers.updates(self._plugins, NRIEvent.STOP_CONTAINER, request, updates)
         except (EventFailed, Conflict) as error:
-            self._notes.add(f"STOP_CONTAINER of {state.id}: {error}")
+            self._log.add(f"STOP_CONTAINER of {state.id}: {error}")
         with contextlib.suppress(EventFailed):
             self._apply_others(updates)
 
@@ -459,7 +461,7 @@ class Runtime:
 
 
 def _as_kubelet_asks(resources: api.LinuxResources) -> api.LinuxResources:
-    """Runtimes always send these four, 0 meaning that nothing is asked (nri.md 5.3)."""
+    """Runtimes always send these four fields; 0 means not asked for (nri.md 5.3)."""
     asked = api.LinuxResources()
     asked.CopyFrom(resources)
     for message in (asked.cpu.shares, asked.cpu.quota, asked.cpu.period, asked.memory.limit):

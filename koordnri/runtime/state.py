@@ -1,4 +1,4 @@
-"""Pods and containers of the runtime."""
+"""The runtime's pods and containers."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class PodState:
     message: api.PodSandbox
     stopped: bool = False
     known: bool = True
-    """False after the runtime's restart: containerd then delivers no StopPodSandbox and RemovePodSandbox for it"""
+    """False after the runtime's restart: containerd then sends no StopPodSandbox and RemovePodSandbox for it"""
 
-    def told(self, version: Version) -> api.PodSandbox:
-        """As a plugin is told."""
+    def as_sent(self, version: Version) -> api.PodSandbox:
+        """As plugins get it."""
         message = api.PodSandbox()
         message.CopyFrom(self.message)
         drop_from_pod(message, version)
@@ -32,21 +32,21 @@ class ContainerState:
 
     pod_id: str
     requested: api.Container
-    """as kubelet asked for it"""
+    """as kubelet asked"""
     spec: api.Container
-    """as it runs: adjusted and updated. `linux.resources.blockio_class` and `linux.rdt` hold the classes it got"""
+    """as it runs: adjusted and updated. `linux.resources.blockio_class` and `linux.rdt` hold its classes"""
     adjust: api.ContainerAdjustment = field(default_factory=api.ContainerAdjustment)
-    """what all plugins together asked for when it was created; also holds the memory policy, which a spec has no place for"""
+    """what all plugins together asked for at its creation; holds the memory policy too, for which a spec has no field"""
     owners: dict[str, str] = field(default_factory=dict)
-    """"CPUQuota" or "Env NAME" → plugin that set it when the container was created"""
+    """"CPUQuota" or "Env NAME" → plugin that set it at the container's creation"""
     levels: tuple[api.LinuxResources, ...] = ()
-    """what the OCI runtime has written into its cgroup; crun on v2 a second time into the level below, which has the processes"""
+    """what the OCI runtime wrote into its cgroup. crun on v2 writes it again into the level below, which has the processes"""
     known: bool = True
-    """False between the runtime's restart and the next Synchronize: containerd delivers no stop and removal of it then"""
+    """False between the runtime's restart and the next Synchronize: until then containerd sends no stop and removal of it"""
 
     @property
     def id(self) -> str:
-        """The runtime's id of it."""
+        """The runtime's id."""
         return self.spec.id
 
     @property
@@ -56,7 +56,7 @@ class ContainerState:
 
     @property
     def env(self) -> dict[str, str]:
-        """Its environment; of a variable that is there twice, the last, as for its processes."""
+        """Its environment. Of a variable that is there twice the last counts, as for its processes."""
         return dict(entry.partition("=")[::2] for entry in self.spec.env)
 
     @property
@@ -64,13 +64,13 @@ class ContainerState:
         """Whether it was started and not stopped."""
         return self.spec.state == api.CONTAINER_RUNNING
 
-    def told(self, version: Version) -> api.Container:
-        """As a plugin is told."""
-        return told(self.spec, version)
+    def as_sent(self, version: Version) -> api.Container:
+        """As plugins get it."""
+        return as_sent(self.spec, version)
 
 
-def told(spec: api.Container, version: Version) -> api.Container:
-    """A container as a plugin is told: classes are never in it, and an old runtime knows less."""
+def as_sent(spec: api.Container, version: Version) -> api.Container:
+    """A container as plugins get it: never with classes, and from an old runtime with fewer fields."""
     message = api.Container()
     message.CopyFrom(spec)
     message.linux.resources.ClearField("blockio_class")

@@ -1,4 +1,4 @@
-"""Synchronize: all pods and containers to one plugin, in one message or in several that fit."""
+"""Synchronize: sends all pods and containers to one plugin, in one message or in several that fit."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from koordnri.wire.ttrpc import MAX_SENT_BYTES
 from koordnri.wire.versions import Feature, Version, has
 
 _ENVELOPE_BYTES = 64
-"""About what the ttRPC request adds: service, method and timeout."""
+"""About what the ttRPC request adds to a message: service, method and timeout."""
 _FEWEST = 8
-"""Pods and containers together; fewer that do not fit cannot be sent at all."""
+"""Pods and containers together. If even so few do not fit, they cannot be sent."""
 
 
 def synchronize(
@@ -25,9 +25,9 @@ def synchronize(
     containers: Sequence[api.Container],
     timeout_s: float,
 ) -> list[api.ContainerUpdate]:
-    """Tell the plugin everything; the updates it asks for. The timeout covers all parts together.
+    """Send the plugin everything. Returns the updates that it asks for. The timeout (s) covers all parts together.
 
-    Raises PeerGone, and RemoteStatus when the plugin answered with an error or does not know how to take parts.
+    Raises PeerGone; RemoteStatus when the plugin answered with an error or cannot handle parts.
     """
     deadline = time.monotonic() + timeout_s
     n_pods, n_containers = len(pods), len(containers)
@@ -54,9 +54,9 @@ def synchronize(
 
 
 def _fewer(n_pods: int, n_containers: int, size_bytes: int) -> tuple[int, int]:
-    """How many to try next; both counts shrink by one factor. Go's rule, nri.md 3.3, but never 0 of a kind.
+    """How many to try next; both counts shrink by one factor. Go's rule (nri.md 3.3), but never 0 of a kind.
 
-    Go arrives at 0 pods per message when few pods have many large containers, and then sends empty messages until the timeout.
+    Go arrives at 0 pods per message when few pods have many large containers; then it sends empty messages until the timeout.
     """
     if n_pods + n_containers <= _FEWEST:
         text = (

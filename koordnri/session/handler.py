@@ -16,10 +16,8 @@ from koordnri.chain import Chain, Refused, Snapshot
 from koordnri.cpus.dra import PREFIX as DRA_PREFIX
 from koordnri.cpus.dra import dra_cpus
 from koordnri.model import UNLIMITED, Container, Decision, Event, Pod, fields
-from koordnri.model.allocated import NOT_ALLOCATED
 from koordnri.model.annotations import BLKIO_QOS_KEY
 from koordnri.model.difference import restorations, through_runtime
-from koordnri.model.kubelet_cpus import cpus_told
 from koordnri.model.pod import PodSpec
 from koordnri.model.resources import BASELINE_KEY, Note, encode_note
 from koordnri.model.routes import REPLY, WRITE
@@ -44,14 +42,14 @@ _DRA = DRA_PREFIX.encode()
 MOST_SNAPSHOTS = 2
 """A policy that changes while a creation waits for its pod's files is waited for once more."""
 SUBSCRIBED = (
-    events.Event.RUN_POD_SANDBOX,
-    events.Event.STOP_POD_SANDBOX,
-    events.Event.REMOVE_POD_SANDBOX,
-    events.Event.CREATE_CONTAINER,
-    events.Event.START_CONTAINER,
-    events.Event.UPDATE_CONTAINER,
-    events.Event.STOP_CONTAINER,
-    events.Event.REMOVE_CONTAINER,
+    events.NRIEvent.RUN_POD_SANDBOX,
+    events.NRIEvent.STOP_POD_SANDBOX,
+    events.NRIEvent.REMOVE_POD_SANDBOX,
+    events.NRIEvent.CREATE_CONTAINER,
+    events.NRIEvent.START_CONTAINER,
+    events.NRIEvent.UPDATE_CONTAINER,
+    events.NRIEvent.STOP_CONTAINER,
+    events.NRIEvent.REMOVE_CONTAINER,
 )
 """Every event subscribed to costs the node about 0.1 ms: only those that carry something for us."""
 
@@ -110,11 +108,11 @@ class EventHandler(Decider):
             "StateChange": self._state_change,
         }
         self._by_event: dict[int, tuple[str, Callable[[views.StateChangeEvent], Callable[[], None]]]] = {
-            int(events.Event.RUN_POD_SANDBOX): ("RunPodSandbox", self._run_pod),
-            int(events.Event.START_CONTAINER): ("StartContainer", self._start),
-            int(events.Event.STOP_POD_SANDBOX): ("StopPodSandbox", self._end_pod),
-            int(events.Event.REMOVE_POD_SANDBOX): ("RemovePodSandbox", self._end_pod),
-            int(events.Event.REMOVE_CONTAINER): ("RemoveContainer", self._remove_container),
+            int(events.NRIEvent.RUN_POD_SANDBOX): ("RunPodSandbox", self._run_pod),
+            int(events.NRIEvent.START_CONTAINER): ("StartContainer", self._start),
+            int(events.NRIEvent.STOP_POD_SANDBOX): ("StopPodSandbox", self._end_pod),
+            int(events.NRIEvent.REMOVE_POD_SANDBOX): ("RemovePodSandbox", self._end_pod),
+            int(events.NRIEvent.REMOVE_CONTAINER): ("RemoveContainer", self._remove_container),
         }
 
     def handle(self, method: str, payload: bytes) -> Answer:
@@ -141,13 +139,13 @@ class EventHandler(Decider):
         container = Container(message.id, message.name, pod.id, baseline)
         if has_volumes(pod, container.name):
             pod.given[container.name] = given_to(api.CreateContainerRequest.FromString(payload).container)
-        own = NOT_ALLOCATED
+        own = ""
         if self.cpus is not None:
             if _DRA in payload:  # a search of a fraction of a µs, instead of parsing the environment of every container
                 environment = api.CreateContainerRequest.FromString(payload).container.env
                 self.cpus.claimed(pod, container.name, dra_cpus(environment))
             if self.snapshot.node.kubelet_cpu_policy == "static":
-                self.cpus.kubelet_says(pod, container, cpus_told(baseline.cpus), new=True)
+                self.cpus.kubelet_says(pod, container, baseline.cpus, new=True)
             own = self.cpus.give(pod, container)
         snapshot, nri = self.snapshot, self.runtime.nri
         others = () if self._recorder is None else self._recorder.for_reply(message.id)
@@ -191,7 +189,7 @@ class EventHandler(Decider):
         container, snapshot = known.container, self.snapshot
         container.baseline = container.baseline.moved_by(asked)
         if self.cpus is not None and snapshot.node.kubelet_cpu_policy == "static":
-            self.cpus.kubelet_says(pod, container, cpus_told(asked.cpus), new=False)
+            self.cpus.kubelet_says(pod, container, asked.cpus, new=False)
             snapshot = self.snapshot
         if self.cpus is not None and (own := self.cpus.resized(pod, container)) is not None:
             known, snapshot = known.owning(own), self.snapshot

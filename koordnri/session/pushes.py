@@ -25,7 +25,7 @@ from koordnri.wire import api_pb2 as api
 from koordnri.wire import views_pb2 as views
 from koordnri.wire.connection import Request, Side
 from koordnri.wire.errors import Code, RemoteProtocolError
-from koordnri.wire.events import Event, subscription
+from koordnri.wire.events import NRIEvent, subscription
 from koordnri.wire.versions import nri_version, valid_event_mask
 
 INDEX = "99"
@@ -146,7 +146,7 @@ class _Registration:
         if request.method == "Configure":
             told = api.ConfigureRequest.FromString(request.payload)
             nri = nri_version(told.runtime_name, told.runtime_version, told.NRI_version)
-            message = api.ConfigureResponse(events=subscription((Event.REMOVE_POD_SANDBOX,), valid_event_mask(nri)))
+            message = api.ConfigureResponse(events=subscription((NRIEvent.REMOVE_POD_SANDBOX,), valid_event_mask(nri)))
         elif request.method == "Synchronize":
             part = views.SynchronizeRequest.FromString(request.payload)
             self.containers.extend(part.containers)

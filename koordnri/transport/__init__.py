@@ -1,5 +1,5 @@
-"""A socket under `koordnri.wire`: what both sides of NRI, plugin and runtime, need to talk.
+"""A socket under `koordnri.wire`: how plugin and runtime, both sides of NRI, exchange bytes.
 
 Belongs here: reading and writing a connected socket, waiting between attempts to connect.
-Does not belong here: what is said over it.
+Does not belong here: the meaning of what is sent.
 """

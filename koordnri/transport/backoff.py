@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 class Backoff:
-    """Delays in seconds from `first_s` to `cap_s`. The jitter (a half to the whole) keeps a cluster's nodes apart."""
+    """Delays in seconds, doubling from `first_s` to `cap_s`. Random jitter (half to all of a delay) spreads a cluster's nodes."""
 
     def __init__(self, first_s: float, cap_s: float, uniform: Callable[[float, float], float] = random.uniform) -> None:
         self._first_s = first_s
@@ -22,5 +22,5 @@ class Backoff:
         return self._uniform(delay / 2, delay)
 
     def reset(self) -> None:
-        """An attempt succeeded."""
+        """An attempt succeeded: start again from `first_s`."""
         self._next_s = self._first_s

@@ -1,4 +1,4 @@
-"""One connection to the runtime: the socket, the protocol machine on it, and who may still answer which request."""
+"""One connection to the peer: the socket, the protocol machine on it, and which requests are still unanswered."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ RECV_BYTES = 65536
 class Channel:
     """Reads in one thread at a time, writes from any.
 
-    `answer` settles who replies to a request: the first caller does, later ones are told that it is too late. That is how the
-    watchdog answers in the place of a handler that is stuck.
+    The first caller of `answer` for a request replies; later callers get False. So the watchdog can answer for a handler that is stuck.
     """
 
     def __init__(self, sock: socket.socket, side: Side, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -31,7 +30,7 @@ class Channel:
         self._monotonic = monotonic
         self._recv = sock.recv
         self.last_s = float("-inf")
-        """when the last request arrived"""
+        """when the last request arrived (s, monotonic clock)"""
         self.ended = threading.Event()
 
     # -- reading: one thread ------------------------------------------------------------------------------------------
@@ -39,7 +38,7 @@ class Channel:
     def next(self) -> Request | Reply | None:
         """The next request or reply; blocks. None at the end of the connection.
 
-        Raises RemoteProtocolError and OSError; the channel is of no use after that.
+        Raises RemoteProtocolError and OSError; then the channel is unusable.
         """
         connection = self._connection
         while (event := connection.next_event()) is None:
@@ -57,18 +56,18 @@ class Channel:
     # -- writing: any thread ------------------------------------------------------------------------------------------
 
     def call(self, method: str, message: Message, timeout_s: float = 0.0) -> int:
-        """Send a call; the stream id by which its Reply is known."""
+        """Send a call. Returns the stream id that its Reply will have."""
         with self._write_lock:
             stream, data = self._connection.call(method, message, int(timeout_s * 1e9))
             self._sock.sendall(data)
         return stream
 
     def forget(self, stream: int) -> None:
-        """Nobody waits for the reply to that call any more; should it still come, it is ignored."""
+        """Stop waiting for the reply to that call; a late one is ignored."""
         self._connection.forget(stream)
 
     def answer(self, request: Request, message: Message | None) -> bool:
-        """Reply to a request. False when somebody has done so before."""
+        """Reply to a request. False when it was already answered."""
         if self._open.pop(request.stream, None) is None:
             return False
         try:
@@ -79,29 +78,29 @@ class Channel:
         return True
 
     def answer_error(self, request: Request, code: int, text: str) -> bool:
-        """Reply with an error: the runtime fails the request with this text. False when somebody has replied before."""
+        """Reply with an error: the runtime fails the request with this text. False when it was already answered."""
         if self._open.pop(request.stream, None) is None:
             return False
         self._send(self._connection.reply_error(request, code, text))
         return True
 
     def unanswered(self) -> list[tuple[Request, float]]:
-        """What is still to be answered, and when it arrived (s, monotonic clock)."""
+        """Requests not yet answered, and when each arrived (s, monotonic clock)."""
         return list(self._open.values())
 
     def finish(self) -> None:
-        """Take nothing new from the peer; the reader answers what has arrived, and then finds the end."""
+        """Accept no more from the peer. The reader still gets what has arrived, and then the end."""
         with contextlib.suppress(OSError):
             self._sock.shutdown(socket.SHUT_RD)
 
     def close(self) -> None:
-        """End the connection; a thread that reads is woken. May be called more than once and from any thread."""
-        with contextlib.suppress(OSError):  # the peer was faster
+        """End the connection and wake the thread that reads. Any thread may call it, more than once."""
+        with contextlib.suppress(OSError):  # the peer closed it first
             self._sock.shutdown(socket.SHUT_RDWR)
         self.ended.set()
 
     def release(self) -> None:
-        """Give the file descriptor back, once nobody reads any more: a descriptor closed under a reader may be reused under it."""
+        """Close the file descriptor, after the reader has ended: the kernel could reuse the number under a thread that still reads."""
         self.ended.set()
         self._sock.close()
 

@@ -1,4 +1,4 @@
-"""The stacked machine: channel bytes in, calls and answers out. The same class serves the plugin's and the runtime's side."""
+"""Mux and ttRPC stacked: the channel's bytes in, calls and answers out. One class serves the plugin's and the runtime's side."""
 
 from __future__ import annotations
 
@@ -27,13 +27,12 @@ class Side(Enum):
 class Connection:
     """One NRI channel. Feed bytes by `receive_data`, take events by `next_event` until it returns None.
 
-    There is no hello and no goodbye on this wire: the end is EOF, which is the caller's business.
+    NRI has no greeting and no farewell on the wire. A channel ends with EOF, which the caller handles.
 
-    Threads: `receive_data`, `next_event` and `pop_outgoing` belong to the one thread that reads the socket. `reply` and
-    `reply_error` touch no state at all, `call` and `forget` only the client's, so all four may be used from other
-    threads. The caller holds ONE lock around `call` and the sendall of its bytes, so that stream ids are written in
-    order, and the same lock around the sendall of replies and of `pop_outgoing`, so that frames are not torn apart.
-    A request must be answered once; who may do it (handler or watchdog) is for the caller to settle.
+    Threads: `receive_data`, `next_event` and `pop_outgoing` belong to the one thread that reads the socket. `reply` and `reply_error`
+    touch no state, `call` and `forget` only the client's; any thread may use these four. The caller holds one lock around `call` and
+    the sendall of its bytes, so that stream ids go out in order. The same lock guards the sendall of replies and of `pop_outgoing`, so
+    that frames are not mixed. A request must be answered once; the caller decides who answers, the handler or the watchdog.
     """
 
     __slots__ = (
@@ -73,9 +72,9 @@ class Connection:
         self._error: RemoteProtocolError | None = None
 
     def receive_data(self, data: bytes) -> None:
-        """Take bytes read from the socket. Never raises for what the peer sent: `next_event` does, in its turn.
+        """Take bytes read from the socket. Never raises for what the peer sent; `next_event` does that.
 
-        b"" is refused with ValueError: it is what a socket returns at EOF, and EOF must not pass for "no data yet".
+        Raises ValueError for b"": a socket returns it at EOF, and EOF must not be mistaken for "no data yet".
         """
         if not data:
             raise ValueError("receive_data(b''): that is EOF, which the caller must handle by closing the connection")
@@ -106,8 +105,8 @@ class Connection:
     def next_event(self) -> Request | Reply | None:
         """The next call or answer of the peer; None when more data is needed.
 
-        Raises RemoteProtocolError, and again whenever asked, once all events before the violation are taken. Only a
-        frame beyond the caps is such a violation; all else that is malformed is answered (`pop_outgoing`) or ignored.
+        Raises RemoteProtocolError after all events before the violation were taken, and then on every call. Only a frame above the
+        caps is a violation; other malformed input is answered (`pop_outgoing`) or ignored.
         """
         if self._events:
             return self._events.popleft()
@@ -116,7 +115,7 @@ class Connection:
         return None
 
     def pop_outgoing(self) -> bytes:
-        """What the machine itself has to send: refusals of malformed requests. b"" if nothing."""
+        """Bytes that the machine itself has to send: error answers to malformed requests. b"" if there are none."""
         if not self._outgoing:
             return b""
         data = b"".join(self._outgoing)
@@ -124,22 +123,22 @@ class Connection:
         return data
 
     def call(self, method: str, message: Message, timeout_ns: int = 0) -> tuple[int, bytes]:
-        """Call the peer: the stream id to recognize the `Reply` by, and the bytes to send in one sendall.
+        """Call the peer. Returns the stream id that its `Reply` will have, and the bytes to send in one sendall.
 
-        `timeout_ns` is told to the peer (0 = none); keeping it is the caller's business, who then calls `forget`.
-        Raises LocalProtocolError (unknown method) or MessageTooLarge; nothing has happened then.
+        `timeout_ns` is sent to the peer (0 = none). The caller keeps the time, and calls `forget` when it has passed.
+        Raises LocalProtocolError (unknown method) or MessageTooLarge; then the state is unchanged.
         """
         stream, frame = self._client.encode_call(method, message.SerializeToString(), timeout_ns)
         return stream, mux.frame(self._called, frame)
 
     def forget(self, stream: int) -> None:
-        """Give up a call: its reply, should it still come, is ignored."""
+        """Give up a call: a late reply is ignored."""
         self._client.forget(stream)
 
     def reply(self, request: Request, message: Message | bytes | None) -> bytes:
         """The bytes of a successful answer. None or an empty message is a zero-length Response.
 
-        Raises MessageTooLarge; `reply_error` with its code is then the answer to give.
+        Raises MessageTooLarge; then answer by `reply_error` with that exception's code.
         """
         if message is None:
             payload = b""

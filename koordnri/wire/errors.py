@@ -1,4 +1,4 @@
-"""Whose fault it is, in the type."""
+"""Errors of the protocol. The type says whose fault it is, ours or the peer's."""
 
 from __future__ import annotations
 
@@ -28,35 +28,35 @@ class Code(IntEnum):
 
 
 class ProtocolError(Exception):
-    """Base of the two below, for whoever must drop the connection in both cases."""
+    """Base of LocalProtocolError and RemoteProtocolError, for callers that drop the connection in both cases."""
 
 
 class LocalProtocolError(ProtocolError):
-    """We were about to break the protocol. Nothing has been sent and the connection is unharmed."""
+    """We were about to break the protocol. Nothing was sent; the connection is still usable."""
 
     code: Code = Code.INTERNAL
 
 
 class MessageTooLarge(LocalProtocolError):
-    """We were about to send more than a ttRPC frame may hold; the peer would have dropped the connection."""
+    """We were about to send more than a ttRPC frame may hold. The peer would have dropped the connection."""
 
     code = Code.RESOURCE_EXHAUSTED
 
 
 class RemoteProtocolError(ProtocolError):
-    """The peer broke the protocol beyond repair: the byte stream cannot be followed any further. Close and reconnect."""
+    """The peer broke the protocol and the byte stream cannot be followed any further. Close and reconnect."""
 
 
 class RemoteStatus(Exception):
-    """The peer answered a call with an error status. The connection is unharmed."""
+    """The peer answered a call with an error status. The connection is still usable."""
 
     def __init__(self, code: int, text: str, method: str = "") -> None:
         super().__init__(code, text, method)
         self.code = code
-        """gRPC code number; maybe one that `Code` does not know."""
+        """gRPC code number; `Code` need not have it."""
         self.text = text
         self.method = method
-        """Name of the method called, "" when not told."""
+        """Name of the called method; "" when not known."""
 
     def __str__(self) -> str:
         name = Code(self.code).name if self.code in Code.__members__.values() else "unknown code"

@@ -1,4 +1,4 @@
-"""The events of NRI: their numbers, their bits in the subscription mask, and the RPCs that carry them."""
+"""NRI's events: their numbers, their bits in the subscription mask, and the RPC that carries each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 from koordnri.wire.errors import LocalProtocolError
 
 
-class Event(IntEnum):
+class NRIEvent(IntEnum):
     """Event numbers, as in StateChangeEvent.event. Names are NRI's."""
 
     RUN_POD_SANDBOX = 1
@@ -33,34 +33,34 @@ class Event(IntEnum):
         return 1 << (self - 1)
 
 
-DIRECT_METHODS: Final[dict[Event, str]] = {
-    Event.CREATE_CONTAINER: "CreateContainer",
-    Event.UPDATE_CONTAINER: "UpdateContainer",
-    Event.STOP_CONTAINER: "StopContainer",
-    Event.UPDATE_POD_SANDBOX: "UpdatePodSandbox",
-    Event.VALIDATE_CONTAINER_ADJUSTMENT: "ValidateContainerAdjustment",
+DIRECT_METHODS: Final[dict[NRIEvent, str]] = {
+    NRIEvent.CREATE_CONTAINER: "CreateContainer",
+    NRIEvent.UPDATE_CONTAINER: "UpdateContainer",
+    NRIEvent.STOP_CONTAINER: "StopContainer",
+    NRIEvent.UPDATE_POD_SANDBOX: "UpdatePodSandbox",
+    NRIEvent.VALIDATE_CONTAINER_ADJUSTMENT: "ValidateContainerAdjustment",
 }
-"""Events with an RPC of their own on every runtime that has them; an error answer to one fails the CRI call."""
+"""Events that have their own RPC on every runtime that knows them. An error answer to one fails the CRI call."""
 
-DEDICATED_METHODS: Final[dict[Event, str]] = {
-    Event.RUN_POD_SANDBOX: "RunPodSandbox",
-    Event.STOP_POD_SANDBOX: "StopPodSandbox",
-    Event.REMOVE_POD_SANDBOX: "RemovePodSandbox",
-    Event.POST_CREATE_CONTAINER: "PostCreateContainer",
-    Event.START_CONTAINER: "StartContainer",
-    Event.POST_START_CONTAINER: "PostStartContainer",
-    Event.POST_UPDATE_CONTAINER: "PostUpdateContainer",
-    Event.REMOVE_CONTAINER: "RemoveContainer",
-    Event.POST_UPDATE_POD_SANDBOX: "PostUpdatePodSandbox",
+DEDICATED_METHODS: Final[dict[NRIEvent, str]] = {
+    NRIEvent.RUN_POD_SANDBOX: "RunPodSandbox",
+    NRIEvent.STOP_POD_SANDBOX: "StopPodSandbox",
+    NRIEvent.REMOVE_POD_SANDBOX: "RemovePodSandbox",
+    NRIEvent.POST_CREATE_CONTAINER: "PostCreateContainer",
+    NRIEvent.START_CONTAINER: "StartContainer",
+    NRIEvent.POST_START_CONTAINER: "PostStartContainer",
+    NRIEvent.POST_UPDATE_CONTAINER: "PostUpdateContainer",
+    NRIEvent.REMOVE_CONTAINER: "RemoveContainer",
+    NRIEvent.POST_UPDATE_POD_SANDBOX: "PostUpdatePodSandbox",
 }
-"""Events that come by their own RPC from NRI 0.12 on and by StateChange before. If a plugin answers Unimplemented to one
-of them, the runtime goes back to StateChange for all nine."""
+"""Events that have their own RPC from NRI 0.12 on; older runtimes send them by StateChange. If a plugin answers Unimplemented to one
+of them, the runtime returns to StateChange for all nine."""
 
-METHOD_OF_EVENT: Final[dict[Event, str]] = {**DIRECT_METHODS, **DEDICATED_METHODS}
-EVENT_OF_METHOD: Final[dict[str, Event]] = {method: event for event, method in METHOD_OF_EVENT.items()}
+METHOD_OF_EVENT: Final[dict[NRIEvent, str]] = {**DIRECT_METHODS, **DEDICATED_METHODS}
+EVENT_OF_METHOD: Final[dict[str, NRIEvent]] = {method: event for event, method in METHOD_OF_EVENT.items()}
 
 
-def mask(events: Iterable[Event]) -> int:
+def mask(events: Iterable[NRIEvent]) -> int:
     """The bits of `events`; 0 for none."""
     bits = 0
     for event in events:
@@ -68,16 +68,16 @@ def mask(events: Iterable[Event]) -> int:
     return bits
 
 
-def events_of(bits: int) -> tuple[Event, ...]:
+def events_of(bits: int) -> tuple[NRIEvent, ...]:
     """The events of a mask, in the order of their numbers; bits that no event has are left out."""
-    return tuple(event for event in Event if bits & event.bit)
+    return tuple(event for event in NRIEvent if bits & event.bit)
 
 
-def subscription(events: Iterable[Event], valid: int) -> int:
+def subscription(events: Iterable[NRIEvent], valid: int) -> int:
     """The mask to answer Configure with: the wanted events that this runtime knows (`versions.valid_event_mask`).
 
-    Raises LocalProtocolError when nothing remains: the runtime takes 0 for ALL events, validation included, and a bit
-    it does not know makes it close the connection without a word.
+    Raises LocalProtocolError when none remains: the runtime reads 0 as ALL events, validation included. It closes the connection
+    without an error when the mask has a bit that it does not know.
     """
     wanted = mask(events)
     if not wanted & valid:

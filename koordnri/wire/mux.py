@@ -1,8 +1,8 @@
 """The channel: NRI's multiplexing of two byte streams over one socket.
 
-A frame is connection id and payload length, both uint32 big-endian, and then the payload, which is a slice of that
-connection's byte stream. Frame boundaries mean nothing to the layer above, so the reader hands slices on as they come,
-even pieces of a frame, and holds back nothing but an incomplete header.
+A frame is a connection id and a payload length, both uint32 big-endian, and the payload: a slice of that connection's byte stream.
+The layer above ignores frame boundaries. So the reader passes on each slice as it comes, even a piece of a frame; it holds back only
+an incomplete header.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from struct import Struct
 from koordnri.wire.errors import RemoteProtocolError
 
 PLUGIN_CONN = 1
-"""Connection on which the plugin serves and the runtime calls."""
+"""Connection on which the runtime calls the plugin."""
 RUNTIME_CONN = 2
-"""Connection on which the runtime serves and the plugin calls."""
+"""Connection on which the plugin calls the runtime."""
 
 HEADER_BYTES = 8
 SAFE_PAYLOAD_BYTES = 4096
-"""Largest payload that a Go peer can read wherever it starts: its ttRPC reads through a buffer of this size, and its mux
-refuses to hand a payload to a smaller buffer."""
+"""Largest payload that a Go peer can read at any position. Its ttRPC reads through a buffer of this size, and its mux refuses to put
+a payload into a smaller buffer."""
 MAX_SENT_PAYLOAD_BYTES = 4194314
-"""Largest payload that Go itself writes (NRI >= 0.7): a whole ttRPC frame, 4 MiB and its header."""
+"""Largest payload that Go itself writes (NRI >= 0.7): a ttRPC frame of 4 MiB with its header."""
 SMALL_MESSAGE_BYTES = 512 * 1024
-"""Up to here a message is cut in safe payloads. Go queues 256 payloads per connection and drops the channel when one more
-comes, so a larger message goes out the way Go writes it: the first safe payload, then all the rest."""
+"""Up to this size a message is cut into safe payloads. Go queues 256 payloads per connection and drops the channel when the queue is
+full. So a larger message goes out as Go writes it: the first payload a safe one, then all the rest in one."""
 DEFAULT_MAX_PAYLOAD_BYTES = 64 * 1024 * 1024
-"""Largest payload accepted. NRI <= 0.6.1 writes up to 16 MiB, and Go's reader knows no limit."""
+"""Largest payload accepted. NRI <= 0.6.1 writes up to 16 MiB, and Go's reader has no limit."""
 
 _HEADER = Struct(">II")
 _pack = _HEADER.pack
@@ -34,7 +34,7 @@ _unpack_from = _HEADER.unpack_from
 
 
 class MuxReader:
-    """Takes the channel apart. Any split of the input gives the same streams."""
+    """Splits the channel's bytes into its streams. Any split of the input gives the same streams."""
 
     __slots__ = ("_conn", "_left", "_max", "_partial", "error")
 
@@ -44,13 +44,13 @@ class MuxReader:
         self._left = 0  # bytes of its payload still to come
         self._partial = b""  # an incomplete header
         self.error: RemoteProtocolError | None = None
-        """Set by `feed` when a frame announces more than the cap: nothing after it can be understood."""
+        """Set by `feed` when a frame announces more than the cap. The bytes after it cannot be understood."""
 
     def feed(self, data: bytes) -> list[tuple[int, bytes]]:
         """Slices of connection streams in `data`, in order, as (connection id, bytes); never an empty slice.
 
-        Slices of every id are returned, id 0 and unopened ones too: the caller ignores what it did not open.
-        Look at `error` afterwards; what came before the violation is returned all the same.
+        Slices of every id are returned, also of id 0 and of connections that nobody opened; the caller ignores those.
+        Check `error` after each call: slices before the violation are returned all the same.
         """
         slices: list[tuple[int, bytes]] = []
         if self.error is not None:
@@ -96,7 +96,7 @@ class MuxReader:
 
 
 def frame(conn_id: int, message: bytes) -> bytes:
-    """The mux frames that carry `message`, one whole ttRPC frame; to be written at once, under one lock per channel."""
+    """The mux frames that carry `message`, one whole ttRPC frame. Write them in one piece, under one lock per channel."""
     size = len(message)
     if size <= SAFE_PAYLOAD_BYTES:
         return _pack(conn_id, size) + message

@@ -1,4 +1,4 @@
-"""Which service has which methods, and their message types; read from the protos, so that it is said once."""
+"""Methods and message types of NRI's two services, read from the protos so that they are listed in one place."""
 
 from __future__ import annotations
 
@@ -29,6 +29,6 @@ PLUGIN_SERVICE: Final = "nri.pkg.api.v1alpha1.Plugin"
 RUNTIME_SERVICE: Final = "nri.pkg.api.v1alpha1.Runtime"
 
 PLUGIN_METHODS: Final = _methods("Plugin")
-"""Method name to message types, of the service that the plugin serves."""
+"""Methods of the service that the plugin serves: name → message types."""
 RUNTIME_METHODS: Final = _methods("Runtime")
-"""Likewise of the service that the runtime serves."""
+"""Methods of the service that the runtime serves: name → message types."""

@@ -1,8 +1,8 @@
 """ttRPC on one logical connection: the frame codec, a client half and a server half. Unary calls only, as in NRI.
 
-A frame is data length and stream id (uint32 big-endian), type and flags (one byte each), and the data, a `Request` or a
-`Response` message. Both halves are liberal in what they take: nothing that a peer sends in a frame whose length is sane
-makes the connection unusable.
+A frame is data length and stream id (uint32 big-endian), type and flags (one byte each), and the data: a `Request` or `Response`
+message. Both halves tolerate malformed input: as long as a frame's length is within the cap, nothing in the frame makes the
+connection unusable.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from koordnri.wire.errors import Code, LocalProtocolError, MessageTooLarge, Remo
 
 HEADER_BYTES: Final = 10
 MAX_SENT_BYTES: Final = 4 * 1024 * 1024
-"""Largest data of a frame that may be sent; a Go peer drops the connection beyond it."""
+"""Largest data of a sent frame; a Go peer drops the connection above it."""
 DEFAULT_MAX_RECEIVED_BYTES: Final = 12 * 1024 * 1024
-"""Largest data of a frame accepted: containerd 1.7.0-1.7.25 sends more than 4 MiB in Synchronize on crowded nodes. A message is held up
-to three times while it is taken apart, and the daemon has some 60 MiB left for that. 500 containers of 23 kB are less."""
+"""Largest data of a received frame. containerd 1.7.0-1.7.25 sends more than 4 MiB in Synchronize on crowded nodes. Decoding holds a
+message in memory up to three times, and the daemon can spare about 60 MiB for that. 500 containers of 23 kB are less."""
 MAX_STREAM: Final = 0xFFFFFFFF
 MAX_ERROR_CHARS: Final = 16 * 1024
-"""An error text may quote what the peer sent; it must not become a message too large to send, nor fill the peer's log."""
+"""Error texts are cut here: one may quote what the peer sent, and must neither exceed a frame nor fill the peer's log."""
 
 REQUEST: Final = 1
 RESPONSE: Final = 2
@@ -39,7 +39,7 @@ _new_response = ttrpc_pb2.Response
 
 
 class Frame(NamedTuple):
-    """One ttRPC frame. Flags are dropped: they mean nothing in unary calls, and unknown ones are to be ignored."""
+    """One ttRPC frame. Its flags are dropped: they mean nothing in unary calls, and unknown ones must be ignored."""
 
     stream: int
     type: int
@@ -47,21 +47,21 @@ class Frame(NamedTuple):
 
 
 class Request(NamedTuple):
-    """A call by the peer, to be answered once by `reply` or `reply_error`."""
+    """A call by the peer. Answer it once, by `reply` or `reply_error`."""
 
     stream: int
     method: str
-    """Bare name, known to exist in the service."""
+    """name without the service; the service has it"""
     payload: bytes
-    """The request message, not parsed yet."""
+    """the request message, not parsed yet"""
     timeout_ns: int
-    """How long the caller will wait from its sending on; 0 or less = no limit told."""
+    """how long the caller waits, from when it sent the call; 0 or less: it named no limit"""
     metadata: tuple[tuple[str, str], ...]
-    """Pairs in the order sent, a repeated key repeated. NRI defines none; tracing may add some."""
+    """Pairs in the order sent, repeated keys included. NRI defines none; tracing may add some."""
 
 
 class Reply(NamedTuple):
-    """The answer to one of our calls."""
+    """The peer's answer to one of our calls."""
 
     stream: int
     code: int
@@ -73,7 +73,7 @@ class Reply(NamedTuple):
 
 
 class FrameReader:
-    """Cuts one connection's byte stream in frames. Any split of the input gives the same frames."""
+    """Cuts one connection's byte stream into frames. Any split of the input gives the same frames."""
 
     __slots__ = ("_chunks", "_have", "_max", "_need", "error")
 
@@ -81,12 +81,12 @@ class FrameReader:
         self._max = max_bytes
         self._chunks: list[bytes] = []
         self._have = 0  # bytes in the chunks
-        self._need = HEADER_BYTES  # nothing can be said before so many are there
+        self._need = HEADER_BYTES  # bytes needed before the next step
         self.error: RemoteProtocolError | None = None
-        """Set by `feed` when a frame announces more than the cap: nothing after it can be understood."""
+        """Set by `feed` when a frame announces more than the cap. The bytes after it cannot be understood."""
 
     def feed(self, chunk: bytes) -> list[Frame]:
-        """Frames completed by `chunk`, in order. Look at `error` afterwards."""
+        """The frames that `chunk` completes, in order. Check `error` after each call."""
         frames: list[Frame] = []
         if self.error is not None:
             return frames
@@ -126,7 +126,7 @@ class FrameReader:
 
 
 class ServerHalf:
-    """The called side of a connection: frames in; requests for the session and refusals for the peer out."""
+    """The called side of a connection. Takes frames; gives requests for the session and error answers for the peer."""
 
     __slots__ = ("_last", "_methods", "_service")
 
@@ -136,9 +136,9 @@ class ServerHalf:
         self._last = 0  # highest stream id seen in a request
 
     def receive(self, frame: Frame) -> Request | bytes | None:
-        """What a frame amounts to: a request, or the refusal to send back (a whole ttRPC frame), or nothing at all.
+        """What a frame contains: a request, an error answer to send back (a whole ttRPC frame), or nothing.
 
-        The texts of the refusals are those of the Go server: people search for them.
+        The error texts are those of the Go server, because people search for them.
         """
         stream, kind, data = frame
         if kind != REQUEST and kind != DATA:
@@ -178,10 +178,10 @@ class ClientHalf:
         self._pending: set[int] = set()
 
     def encode_call(self, method: str, payload: bytes, timeout_ns: int = 0) -> tuple[int, bytes]:
-        """A new stream id and the frame that makes the call. Frames must be written in the order of their ids.
+        """A new stream id and the frame that makes the call. Write frames in the order of their ids.
 
-        Raises LocalProtocolError for a method the service lacks, a negative time-out or when the ids are used up, and
-        MessageTooLarge; in each case no id is consumed.
+        Raises LocalProtocolError for an unknown method, a negative timeout, or when all ids are used; MessageTooLarge. In each case no
+        id is consumed.
         """
         prefix = self._prefixes.get(method)
         if prefix is None:
@@ -202,13 +202,13 @@ class ClientHalf:
         return stream, frame
 
     def forget(self, stream: int) -> None:
-        """Give a call up, after its time-out: a late answer to it is ignored."""
+        """Give up a call after its timeout: a late answer is ignored."""
         self._pending.discard(stream)
 
     def receive(self, frame: Frame) -> Reply | None:
-        """The answer that a frame is, or None when no call waits for it.
+        """The answer in a frame; None when no call waits for it.
 
-        An answer that cannot be read is an answer of code INTERNAL: the call failed, the connection did not.
+        An answer that cannot be decoded becomes one with code INTERNAL: the call failed, the connection is still usable.
         """
         stream, kind, data = frame
         if stream not in self._pending or kind not in (RESPONSE, DATA):
@@ -256,7 +256,7 @@ def encode_reply(stream: int, payload: bytes) -> bytes:
     size = len(payload)
     if not size:
         return _pack(0, stream, RESPONSE, 0)
-    # The message Response is one field here, written out: building it in protobuf would copy the payload twice more.
+    # Response has one field here, so it is written by hand: building it in protobuf would copy the payload twice more.
     head = b"\x12" + varint(size)
     length = len(head) + size
     if length > MAX_SENT_BYTES:
@@ -267,13 +267,13 @@ def encode_reply(stream: int, payload: bytes) -> bytes:
 
 
 def encode_error(stream: int, code: int, text: str) -> bytes:
-    """The frame of an error answer: status only, as Go drops the payload too. The text is cut at `MAX_ERROR_CHARS`.
+    """The frame of an error answer: the status only, since Go drops the payload too. The text is cut at `MAX_ERROR_CHARS`.
 
-    Raises LocalProtocolError for code 0, which would be a success, and for what is no int32.
+    Raises LocalProtocolError for code 0, which means success, and for a code that is no int32.
     """
     if not 0 < code < 1 << 31:
         raise LocalProtocolError(f"error answer to stream {stream} with code {code}, expected a gRPC code > 0")
-    # Lone surrogates, as Python makes of undecodable file names, are no UTF-8.
+    # Lone surrogates (Python's stand-ins for undecodable bytes in file names) cannot be encoded as UTF-8.
     safe = text[:MAX_ERROR_CHARS].encode("utf-8", "replace").decode()
     status = ttrpc_pb2.Status(code=code, message=safe)
     return encode_frame(stream, RESPONSE, _new_response(status=status).SerializeToString())

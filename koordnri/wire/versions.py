@@ -1,7 +1,7 @@
-"""Which NRI a runtime speaks, and what follows from it. The protocol negotiates nothing, so this is knowledge, as tables.
+"""Which NRI version a runtime speaks, and what follows from it. The protocol negotiates nothing, so tables hold this knowledge.
 
-A runtime from NRI 0.12 on tells its NRI version in Configure; for the older ones it is inferred from the runtime's name and
-version. Sources: go.mod of each release tag of containerd and CRI-O, the api.proto of each NRI tag.
+From NRI 0.12 on a runtime sends its NRI version in Configure. For older ones it is inferred from the runtime's name and version.
+Sources: go.mod of each release tag of containerd and CRI-O, and api.proto of each NRI tag.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 
 class Version(NamedTuple):
-    """A version that compares: a pre-release comes before its release."""
+    """A version that can be compared: a pre-release comes before its release."""
 
     major: int
     minor: int
@@ -28,10 +28,10 @@ _VERSION = re.compile(r"v?(\d{1,6})\.(\d{1,6})(?:\.(\d{1,6}))?(.*)", re.ASCII | 
 
 
 def parse_version(text: str) -> Version | None:
-    """The version a text begins with; None for "", "(devel)", "0.0.0-unknown" and what else is no version.
+    """The version that a text begins with; None for "", "(devel)", "0.0.0-unknown" and other texts without one.
 
-    "v" is optional, as is the patch number. A suffix after "-" makes a pre-release (Go's pseudo-versions are), other
-    suffixes such as "~ds1" and "+unknown" mean nothing.
+    "v" and the patch number are optional. A suffix after "-" makes a pre-release (Go's pseudo-versions are such); other suffixes, for
+    example "~ds1" and "+unknown", are ignored.
     """
     match = _VERSION.match(text.strip())
     if match is None:
@@ -43,9 +43,9 @@ def parse_version(text: str) -> Version | None:
 
 
 OLDEST: Final = Version(0, 2, 0)
-"""What is assumed of a runtime that says nothing useful: everything a plugin may do there, it may do everywhere."""
-TELLS_VERSION: Final = Version(0, 12, 0)
-"""From here on Configure carries the NRI version."""
+"""Assumed where a runtime's version is unknown: what a plugin may do on this version, it may do on every later one."""
+SENDS_VERSION: Final = Version(0, 12, 0)
+"""From this version on Configure carries the NRI version."""
 
 _CONTAINERD: Final = (
     (Version(1, 7, 0), Version(0, 3, 0)),
@@ -86,21 +86,20 @@ NRI_BY_RUNTIME: Final = {
     **dict.fromkeys(CONTAINERD_NAMES, _CONTAINERD),
     **dict.fromkeys(CRIO_NAMES, _CRIO),
 }
-"""Runtime name to rows of (first runtime version, its NRI version), ascending. A row holds up to the next one, the last
-one for ever."""
+"""Runtime name → rows of (first runtime version, its NRI version), ascending. A row holds until the next one; the last row has no end."""
 
 
-def nri_version(runtime_name: str, runtime_version: str, told: str = "") -> Version:
-    """The NRI version of a runtime, from the three texts of ConfigureRequest; the oldest that it may be, if in doubt.
+def nri_version(runtime_name: str, runtime_version: str, reported: str = "") -> Version:
+    """The NRI version of a runtime, from the three texts of ConfigureRequest. In doubt, the oldest possible one.
 
-    `told` (ConfigureRequest.NRI_version) wins. When it is there but says nothing ("(devel)"), the runtime is at least
-    of the version that began to tell it.
+    `reported` (ConfigureRequest.NRI_version) takes precedence. A text without a version, such as "(devel)", still means that the runtime
+    is no older than the version that introduced this field.
     """
-    version = parse_version(told)
+    version = parse_version(reported)
     if version is not None:
         return version
     inferred = _infer(runtime_name, runtime_version)
-    return max(inferred, TELLS_VERSION) if told else inferred
+    return max(inferred, SENDS_VERSION) if reported else inferred
 
 
 def _infer(runtime_name: str, runtime_version: str) -> Version:
@@ -108,7 +107,7 @@ def _infer(runtime_name: str, runtime_version: str) -> Version:
     version = parse_version(runtime_version)
     if rows is None or version is None:
         return OLDEST
-    # A beta of a release already has its NRI, so suffixes do not count here.
+    # A beta of a release has the release's NRI, so suffixes do not count here.
     at = bisect_right(rows, version._replace(final=True), key=lambda row: row[0])
     return rows[at - 1][1] if at else OLDEST
 
@@ -121,7 +120,7 @@ _OLDEST_MASK: Final = 0x07FF
 
 
 def valid_event_mask(version: Version) -> int:
-    """The event bits this NRI version knows. It closes the connection of a plugin that subscribes to any other."""
+    """The event bits that this NRI version knows. It closes the connection of a plugin that subscribes to any other."""
     for since, mask in _MASKS:
         if version >= since:
             return mask
@@ -129,12 +128,12 @@ def valid_event_mask(version: Version) -> int:
 
 
 class Feature(Enum):
-    """What a plugin may rely on from some NRI version on (`SINCE`). Before it, a new field is dropped without a word."""
+    """What a plugin may rely on from the NRI version in `SINCE` on. An older runtime drops a new field silently."""
 
     RLIMITS = "adjustment: rlimits"
     REGISTRATION_DEADLOCK_FIXED = "a registration during an event no longer freezes the runtime (nri#79)"
     SPLIT_SYNC = "Synchronize comes in parts (`more`)"
-    TIMEOUTS_TOLD = "Configure tells the registration and request time-outs"
+    TIMEOUTS_SENT = "Configure carries the registration and request timeouts"
     CLOSE_ON_FAILED_SYNC = "a plugin whose Synchronize failed is disconnected, not left a zombie"
     CDI_DEVICES = "adjustment: CDI_devices (containerd applies them in some releases only)"
     PIDS_LIMIT = "adjustment: resources.pids"
@@ -163,7 +162,7 @@ SINCE: Final[dict[Feature, Version]] = {
     Feature.RLIMITS: Version(0, 4, 0),
     Feature.REGISTRATION_DEADLOCK_FIXED: Version(0, 6, 1),
     Feature.SPLIT_SYNC: Version(0, 7, 0),
-    Feature.TIMEOUTS_TOLD: Version(0, 7, 0),
+    Feature.TIMEOUTS_SENT: Version(0, 7, 0),
     Feature.CLOSE_ON_FAILED_SYNC: Version(0, 7, 0),
     Feature.CDI_DEVICES: Version(0, 7, 0),
     Feature.PIDS_LIMIT: Version(0, 7, 0),
@@ -195,11 +194,11 @@ def has(version: Version, feature: Feature) -> bool:
 
 
 def sync_zombie(runtime_name: str, version: Version) -> bool:
-    """Whether a failed or late Synchronize may leave the plugin a zombie: connected, and never sent an event again.
+    """Whether a failed or late Synchronize may leave the plugin a zombie: connected, but never sent another event.
 
-    Such a plugin must drop the connection itself and register again. NRI 0.7 closes it when the plugin failed, but CRI-O,
-    which fails the synchronization when the runtime could not apply its updates, leaves it open in that case up to 0.12.
+    Such a plugin must close the connection itself and register again. NRI 0.7 closes it when the plugin failed. CRI-O up to NRI 0.12
+    leaves it open when it could not apply the plugin's updates.
     """
     if runtime_name in CONTAINERD_NAMES:
         return not has(version, Feature.CLOSE_ON_FAILED_SYNC)
-    return version < TELLS_VERSION
+    return version < SENDS_VERSION

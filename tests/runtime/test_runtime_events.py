@@ -10,7 +10,7 @@ import pytest
 
 from koordnri.runtime import LATEST, CRIError, Runtime
 from koordnri.wire import api_pb2 as api
-from koordnri.wire.events import Event
+from koordnri.wire.events import NRIEvent
 from koordnri.wire.versions import Version
 from tests.runtime.scripted_plugin import ALL_OLD, Do, ScriptedPlugin, Status, adjusting, container, pod, quota, update
 
@@ -90,22 +90,22 @@ def test_state_changes_name_their_event_and_what_it_is_about(tmp_path: Path) -> 
     with connected(tmp_path, {}, version=OLD) as (runtime, (plugin,)):
         whole_life(runtime)
         changes = [m for name, m in [plugin.seen.get() for _ in range(plugin.seen.qsize())] if name == "StateChange"]
-    told = [(Event(m.event), m.pod.id, m.container.id) for m in changes]
+    told = [(NRIEvent(m.event), m.pod.id, m.container.id) for m in changes]
     assert told == [
-        (Event.RUN_POD_SANDBOX, "p1", ""),
-        (Event.POST_CREATE_CONTAINER, "p1", "c1"),
-        (Event.START_CONTAINER, "p1", "c1"),
-        (Event.POST_START_CONTAINER, "p1", "c1"),
-        (Event.POST_UPDATE_CONTAINER, "p1", "c1"),
-        (Event.REMOVE_CONTAINER, "p1", "c1"),
-        (Event.STOP_POD_SANDBOX, "p1", ""),
-        (Event.REMOVE_POD_SANDBOX, "p1", ""),
+        (NRIEvent.RUN_POD_SANDBOX, "p1", ""),
+        (NRIEvent.POST_CREATE_CONTAINER, "p1", "c1"),
+        (NRIEvent.START_CONTAINER, "p1", "c1"),
+        (NRIEvent.POST_START_CONTAINER, "p1", "c1"),
+        (NRIEvent.POST_UPDATE_CONTAINER, "p1", "c1"),
+        (NRIEvent.REMOVE_CONTAINER, "p1", "c1"),
+        (NRIEvent.STOP_POD_SANDBOX, "p1", ""),
+        (NRIEvent.REMOVE_POD_SANDBOX, "p1", ""),
     ]
     assert not changes[0].HasField("container")
 
 
 def test_only_subscribed_events_come(tmp_path: Path) -> None:
-    events = Event.CREATE_CONTAINER.bit | Event.REMOVE_POD_SANDBOX.bit
+    events = NRIEvent.CREATE_CONTAINER.bit | NRIEvent.REMOVE_POD_SANDBOX.bit
     with connected(tmp_path, {}, events=events) as (runtime, (plugin,)):
         whole_life(runtime)
         assert plugin.methods() == ["CreateContainer", "RemovePodSandbox"]
@@ -197,7 +197,7 @@ def test_what_an_error_fails_depends_on_event_and_runtime(
             whole_life(runtime)
             told = [m for m in LIFE if name == "containerd" or m != "PostUpdatePodSandbox"]
             assert plugin.methods() == told
-            assert (method in told) == any("not today" in n for n in runtime.notes)
+            assert (method in told) == any("not today" in n for n in runtime.log)
 
 
 @pytest.mark.parametrize(

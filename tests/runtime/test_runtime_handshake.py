@@ -70,7 +70,7 @@ def test_a_bad_name_or_index_is_refused_and_the_connection_left_open(
     ):
         reply = plugin.reply()
         assert (reply.code, reply.text) == (Code.UNKNOWN, text)
-        runtime.wait_for_note(text)
+        runtime.wait_for_log(text)
         # It still answers on this connection, though it will never use it.
         assert plugin.ask("UpdateContainers", api.UpdateContainersRequest()).code == Code.OK
         assert plugin.methods() == []
@@ -90,7 +90,7 @@ def test_a_plugin_that_does_not_register_in_time_is_closed(tmp_path: Path) -> No
         ScriptedPlugin(tmp_path / "nri", register=False) as plugin,
     ):
         assert plugin.hung_up.wait(10)
-        runtime.wait_for_note("plugin registration timed out")
+        runtime.wait_for_log("plugin registration timed out")
 
 
 def test_a_plugin_that_does_not_register_keeps_the_others_waiting(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_a_failed_configure_ends_the_connection(tmp_path: Path, answer: object) 
         ScriptedPlugin(tmp_path / "nri", answers={"Configure": answer}) as plugin,
     ):
         assert plugin.hung_up.wait(10)
-        assert runtime.wait_for_note("failed to configure plugin 05-probe")
+        assert runtime.wait_for_log("failed to configure plugin 05-probe")
         assert plugin.methods() == ["Configure"]
 
 

@@ -10,7 +10,7 @@ from koordnri.model.cpuset import CPUSet
 from koordnri.runtime import CRIError, Kernel, Runtime
 from koordnri.runtime.errors import SpecError
 from koordnri.runtime.oci import apply_adjustment, apply_update
-from koordnri.runtime.state import told
+from koordnri.runtime.state import as_sent
 from koordnri.wire import api_pb2 as api
 from koordnri.wire.versions import Version
 from tests.runtime.scripted_plugin import ScriptedPlugin, container, pod, quota, update
@@ -199,8 +199,8 @@ def test_classes_become_a_closid_and_a_blockio_class() -> None:
     adjusted(spec, Kernel(blockio_classes=frozenset({"slow"})), linux=linux)
     assert spec.linux.rdt.clos_id.value == "BE"
     assert spec.linux.resources.blockio_class.value == "slow"
-    # A plugin is never told of either class.
-    assert not told(spec, Version(0, 12, 2)).linux.resources.HasField("blockio_class")
+    # A plugin is never sent either class.
+    assert not as_sent(spec, Version(0, 12, 2)).linux.resources.HasField("blockio_class")
     linux.resources.rdt_class.value = linux.resources.blockio_class.value = ""
     adjusted(spec, linux=linux)
     assert not spec.linux.HasField("rdt")
@@ -234,7 +234,7 @@ def test_rdt_is_applied_after_the_class_and_can_be_removed() -> None:
 )
 def test_old_runtimes_tell_less(version: Version, hidden: list[str], shown: list[str]) -> None:
     spec = container(rlimits=[api.POSIXRlimit(type="x")], created_at=1, user=api.User(uid=1), image=api.Image(name="i"))
-    names = {field.name for field, _ in told(spec, version).ListFields()}
+    names = {field.name for field, _ in as_sent(spec, version).ListFields()}
     assert names.isdisjoint(hidden)
     assert names >= set(shown)
 
@@ -309,7 +309,7 @@ def test_an_update_of_another_container_that_fails_costs_the_request_on_cri_o_on
                     runtime.create_container("p1", container("c2"))
             else:
                 runtime.create_container("p1", container("c2"))
-                assert "update of container c1: cannot use unified on cgroup v1" in runtime.notes[-1]
+                assert "update of container c1: cannot use unified on cgroup v1" in runtime.log[-1]
 
 
 def test_an_unsolicited_update_that_fails_is_an_error_without_details(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_a_plugin_that_cannot_take_parts_is_closed(tmp_path: Path, answer: Any) 
         runtime.preload([pod()], padded(20, MIB // 2))
         with ScriptedPlugin(tmp_path / "nri", answers={"Synchronize": answer}) as plugin:
             assert plugin.hung_up.wait(10)
-            assert "plugin does not handle split sync requests" in runtime.wait_for_note("failed to synchronize")
+            assert "plugin does not handle split sync requests" in runtime.wait_for_log("failed to synchronize")
 
 
 def test_eight_objects_that_do_not_fit_are_too_few_to_split(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_eight_objects_that_do_not_fit_are_too_few_to_split(tmp_path: Path) -> N
         runtime.preload([pod()], padded(7, MIB))
         with ScriptedPlugin(tmp_path / "nri", answers={"Synchronize": echo_more}) as plugin:
             assert plugin.hung_up.wait(10)
-            assert "failed to synchronize plugin with split messages" in runtime.wait_for_note("failed to synchronize")
+            assert "failed to synchronize plugin with split messages" in runtime.wait_for_log("failed to synchronize")
             assert plugin.methods() == ["Configure"]
 
 
@@ -109,7 +109,7 @@ def test_a_failed_synchronize_closes_or_leaves_a_zombie(
         Runtime(tmp_path / "nri", version, name, request_timeout_s=0.5) as runtime,
         ScriptedPlugin(tmp_path / "nri", answers={"Synchronize": answer}) as plugin,
     ):
-        runtime.wait_for_note("failed to synchronize plugin 05-probe")
+        runtime.wait_for_log("failed to synchronize plugin 05-probe")
         assert runtime.plugins == ()
         plugin.expect("Synchronize")
         if zombie:
@@ -127,7 +127,7 @@ def test_a_late_reply_to_synchronize_is_dropped(tmp_path: Path) -> None:
         Runtime(tmp_path / "nri", Version(0, 6, 1), request_timeout_s=0.5) as runtime,
         ScriptedPlugin(tmp_path / "nri", answers={"Synchronize": Do.NOTHING}) as plugin,
     ):
-        runtime.wait_for_note("failed to synchronize")
+        runtime.wait_for_log("failed to synchronize")
         assert plugin.last is not None
         plugin.send(plugin.connection.reply(plugin.last, None))
         assert plugin.ask("UpdateContainers", api.UpdateContainersRequest()).code == 0
@@ -162,7 +162,7 @@ def test_updates_that_the_node_refuses_cost_the_registration_on_cri_o(
             if outcome == "admitted":
                 runtime.wait_for_plugin()
             else:
-                runtime.wait_for_note("failed to apply the updates of plugin 05-probe")
+                runtime.wait_for_log("failed to apply the updates of plugin 05-probe")
                 assert len(runtime.zombies) == (outcome == "zombie")
             if outcome == "closed":
                 assert plugin.hung_up.wait(10)

@@ -26,7 +26,7 @@ from koordnri.session.plugin import PluginSession, State
 from koordnri.state.ledger import Ledger
 from koordnri.wire import api_pb2 as api
 from koordnri.wire.connection import Reply
-from koordnri.wire.events import Event as NRIEvent
+from koordnri.wire.events import NRIEvent
 from koordnri.wire.services import PLUGIN_METHODS
 from koordnri.wire.ttrpc import DEFAULT_MAX_RECEIVED_BYTES
 from koordnri.wire.versions import Version, valid_event_mask

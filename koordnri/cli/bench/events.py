@@ -106,7 +106,7 @@ def create_and_remove(runtime: Runtime, one: ToCreate) -> None:
     runtime.remove_container(container.id)
     if kind.sets not in state.owners:
         got = ", ".join(state.owners) or "nothing"
-        seen = "; ".join(runtime.notes) or "nothing"
+        seen = "; ".join(runtime.log) or "nothing"
         raise BenchError(
             f"container of kind {kind.name}: expected koordnri to set {kind.sets}, it set {got};"
             f" the runtime noticed: {seen}"

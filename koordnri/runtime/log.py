@@ -1,4 +1,4 @@
-"""What a runtime writes to its log and tells nobody; somebody may wait for a line of it."""
+"""What a runtime writes to its log. Tests wait for lines of it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 import time
 
 
-class Notes:
+class RuntimeLog:
     """Lines in order."""
 
     def __init__(self) -> None:
@@ -20,7 +20,7 @@ class Notes:
             self._changed.notify_all()
 
     def wait_for(self, text: str, timeout_s: float) -> str:
-        """Wait until there is a line that contains `text`; the line. Raises TimeoutError."""
+        """Wait for a line that contains `text`, and return it. Raises TimeoutError."""
         deadline = time.monotonic() + timeout_s
         with self._changed:
             while True:
@@ -28,7 +28,7 @@ class Notes:
                     if text in line:
                         return line
                 if not self._changed.wait(max(0.0, deadline - time.monotonic())):
-                    raise TimeoutError(f'no note with "{text}" within {timeout_s:g} s, only: {self}')
+                    raise TimeoutError(f'no line with "{text}" within {timeout_s:g} s, only: {self}')
 
     def __str__(self) -> str:
         return "; ".join(self.lines) or "nothing"
