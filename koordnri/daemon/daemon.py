@@ -79,7 +79,7 @@ class Daemon:
     other hooks than the installed ones, and somebody who hears of every decision.
     """
 
-    def __init__(
+    def __init__(  # long: wiring, one object after the other
         self,
         config: Config,
         *,

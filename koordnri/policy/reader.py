@@ -137,12 +137,15 @@ class _StructReader:
             if result is not ABSENT:
                 changes[name] = result
         if base is None:
-            for name, json_name in self.required:
-                if name not in changes:
-                    report.wrong((path, json_name), "expected a value, it is missing")
+            self._report_missing(changes, path, report)
         if self.others is not None and others:
             changes[self.others] = {**(getattr(base, self.others) if base is not None else {}), **others}
         return self._build(base, changes, path, report, before)
+
+    def _report_missing(self, changes: dict[str, Any], path: Any, report: Report) -> None:
+        for name, json_name in self.required:
+            if name not in changes:
+                report.wrong((path, json_name), "expected a value, it is missing")
 
     def _build(self, base: Any, changes: dict[str, Any], path: Any, report: Report, before: int) -> Any:
         clean = len(report.mistakes) == before

@@ -54,16 +54,7 @@ def claim_resources(
 ) -> None:
     """Claim what `asked` sets, and set it in every target. Raises Conflict; the fields before the conflict stay set."""
     targets = tuple(targets)
-    for group, table in (("memory", _MEMORY), ("cpu", _CPU)):
-        if not asked.HasField(group):  # type: ignore[arg-type]  # the stub wants literals
-            continue
-        source = getattr(asked, group)
-        for name, field in table:
-            if source.HasField(name):
-                owners.claim(container_id, field, plugin)
-                for target in targets:
-                    getattr(getattr(target, group), name).CopyFrom(getattr(source, name))
-                    getattr(getattr(target, group), name).SetInParent()
+    _claim_numbers(owners, container_id, plugin, asked, targets)
     for name, field in _CPU_TEXTS:
         if value := getattr(asked.cpu, name):
             owners.claim(container_id, field, plugin)
@@ -83,6 +74,22 @@ def claim_resources(
             for target in targets:
                 getattr(target, name).CopyFrom(getattr(asked, name))
                 getattr(target, name).SetInParent()
+
+
+def _claim_numbers(
+    owners: Owners, container_id: str, plugin: str, asked: api.LinuxResources, targets: Iterable[api.LinuxResources]
+) -> None:
+    """Of memory and CPU, what is a message of its own and so may be there or not."""
+    for group, table in (("memory", _MEMORY), ("cpu", _CPU)):
+        if not asked.HasField(group):  # type: ignore[arg-type]  # the stub wants literals
+            continue
+        source = getattr(asked, group)
+        for name, field in table:
+            if source.HasField(name):
+                owners.claim(container_id, field, plugin)
+                for target in targets:
+                    getattr(getattr(target, group), name).CopyFrom(getattr(source, name))
+                    getattr(getattr(target, group), name).SetInParent()
 
 
 class Updates:

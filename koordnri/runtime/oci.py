@@ -34,30 +34,38 @@ def apply_adjustment(spec: api.Container, adjust: api.ContainerAdjustment, kerne
         _device(linux, device)
     if new.cgroups_path:
         linux.cgroups_path = new.cgroups_path
-    for name in ("oom_score_adj", "io_priority", "scheduler", "seccomp_policy"):
-        if new.HasField(name):  # type: ignore[arg-type]  # the stub wants literals
-            getattr(linux, name).CopyFrom(getattr(new, name))
-            getattr(linux, name).SetInParent()
-    if linux.HasField("io_priority") and linux.io_priority == api.LinuxIOPriority():
-        linux.ClearField("io_priority")  # class NONE and priority 0
-    if linux.HasField("scheduler") and linux.scheduler.policy == api.SCHED_NONE:
-        linux.ClearField("scheduler")
+    _process(linux, new)
     for namespace in new.namespaces:
         kind, marked = split_removal(namespace.type)
         _without(linux.namespaces, lambda n, kind=kind: n.type == kind)
         if not marked:
             linux.namespaces.add().CopyFrom(namespace)
     _map(linux.sysctl, new.sysctl)
+    _net_devices(linux, new)
+    _create_resources(linux.resources, new.resources)
+    _classes(linux, new, kernel)
+    _mounts(spec, adjust)
+    spec.rlimits.extend(adjust.rlimits)
+
+
+def _process(linux: api.LinuxContainer, new: api.LinuxContainerAdjustment) -> None:
+    for name in ("oom_score_adj", "io_priority", "scheduler", "seccomp_policy"):
+        if new.HasField(name):
+            getattr(linux, name).CopyFrom(getattr(new, name))
+            getattr(linux, name).SetInParent()
+    if linux.HasField("io_priority") and linux.io_priority == api.LinuxIOPriority():
+        linux.ClearField("io_priority")  # class NONE and priority 0
+    if linux.HasField("scheduler") and linux.scheduler.policy == api.SCHED_NONE:
+        linux.ClearField("scheduler")
+
+
+def _net_devices(linux: api.LinuxContainer, new: api.LinuxContainerAdjustment) -> None:
     for key in sorted(new.net_devices):
         name, marked = split_removal(key)
         if marked:
             linux.net_devices.pop(name, None)
         else:
             linux.net_devices[name].CopyFrom(new.net_devices[key])
-    _create_resources(linux.resources, new.resources)
-    _classes(linux, new, kernel)
-    _mounts(spec, adjust)
-    spec.rlimits.extend(adjust.rlimits)
 
 
 def _map(target: Any, new: Any) -> None:

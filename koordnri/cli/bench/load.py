@@ -158,6 +158,12 @@ def make_container(pod: api.PodSandbox, kind: Kind, number: int) -> api.Containe
                 f"{service}_PORT_443_TCP_ADDR={address}",
             ]
         )
+    _add_mounts(container, pod, number)
+    _add_resources(container, pod, kind, number)
+    return container
+
+
+def _add_mounts(container: api.Container, pod: api.PodSandbox, number: int) -> None:
     home = f"/var/lib/kubelet/pods/{pod.uid}"
     for destination, source, kind_of in (
         ("/proc", "proc", "proc"),
@@ -175,6 +181,9 @@ def make_container(pod: api.PodSandbox, kind: Kind, number: int) -> api.Containe
         container.mounts.add(
             destination=destination, source=source, type=kind_of, options=["rbind", "rprivate", "ro", "nosuid"]
         )
+
+
+def _add_resources(container: api.Container, pod: api.PodSandbox, kind: Kind, number: int) -> None:
     linux = container.linux
     for name in ("pid", "ipc", "uts", "mount", "network"):
         linux.namespaces.add(type=name, path=f"/proc/{pod.pid}/ns/{name}" if name not in ("pid", "mount") else "")
@@ -188,7 +197,6 @@ def make_container(pod: api.PodSandbox, kind: Kind, number: int) -> api.Containe
     cpu.period.value = 100000
     linux.resources.unified["memory.oom.group"] = "1"
     linux.resources.devices.add(allow=False, access="rwm")
-    return container
 
 
 def request_bytes(pod: api.PodSandbox, container: api.Container) -> int:

@@ -18,7 +18,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 
 from koordnri.host.cgroup.change import Change, Outcome, Reading, Status
@@ -125,14 +126,7 @@ class Writer:
 
         Raises ValueError when two changes are of the same field of the same cgroup. Nothing that is found or refused raises.
         """
-        seen: set[tuple[str, Field, str]] = set()
-        for level in levels:
-            for change in level:
-                target = change[:3]
-                if target in seen:
-                    name = change.field.named(change.key)
-                    raise ValueError(f"{change.directory}: expected one change of {name}, got two")
-                seen.add(target)
+        _refuse_two_of_one(change for level in levels for change in level)
         pairs: list[tuple[FileValue, FileValue | None]] = []
         steps: list[list[Step]] = []
         for level in levels:
@@ -145,14 +139,23 @@ class Writer:
             if below := [file_value for file_value in inner if file_value is not None]:
                 steps.append(steps_of(self._tree, below, self._in_use))
         stuck: list[Step] = []
-        for level_steps in reversed(steps):
-            for step in level_steps:
-                step.narrow(stuck)
+        upwards = [step for level_steps in reversed(steps) for step in level_steps]
+        for step in upwards:
+            step.narrow(stuck)
         # Nothing of ours lies below the last level, so it needs no room first.
-        for level_steps in steps[:-1]:
-            for step in level_steps:
-                step.widen(stuck)
-        for level_steps in reversed(steps):
-            for step in level_steps:
-                step.settle(stuck)
+        for step in chain.from_iterable(steps[:-1]):
+            step.widen(stuck)
+        for step in upwards:
+            step.settle(stuck)
         return [outcome_of(outer, inner) for outer, inner in pairs]
+
+
+def _refuse_two_of_one(changes: Iterable[Change]) -> None:
+    """Raises ValueError when two changes are of the same field of the same cgroup."""
+    seen: set[tuple[str, Field, str]] = set()
+    for change in changes:
+        target = change[:3]
+        if target in seen:
+            name = change.field.named(change.key)
+            raise ValueError(f"{change.directory}: expected one change of {name}, got two")
+        seen.add(target)
