@@ -121,11 +121,13 @@ def test_the_json_has_the_promised_shape(figures: Any) -> None:
         "rss_mib",
         "start_to_registered_s",
         "start_to_synchronized_s",
+        "floor",
         "scaling",
     }
     assert (figures["nri"], figures["requests"], figures["pods"], figures["containers"]) == ("0.8.0", 8, 3, 5)
     assert set(figures["create_us"]) == set(figures["remove_us"]) == three
     assert set(figures["create_us_by_kind"]) == {k.name for k in KINDS}
+    assert set(figures["floor"]) == {"create_us", "cpu_us_per_create_remove", "create_p50_ratio", "cpu_ratio"}
     assert set(figures["scaling"]) == {"p50_us_0", "p50_us_2000", "ratio"}
 
 
@@ -134,6 +136,8 @@ def test_everything_was_measured(figures: Any) -> None:
         *figures["create_us"].values(),
         *figures["remove_us"].values(),
         *figures["scaling"].values(),
+        *figures["floor"]["create_us"].values(),
+        figures["floor"]["cpu_ratio"],
         figures["rss_mib"],
         figures["start_to_registered_s"],
     ]

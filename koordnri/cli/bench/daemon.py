@@ -19,9 +19,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from koordnri.cli.bench.figures import BenchError
 from koordnri.cli.bench.host import write_cgroups, write_host
-from koordnri.cli.bench.load import KINDS, make_container, make_pod
+from koordnri.cli.bench.load import KINDS, Kind, make_container, make_pod
 from koordnri.cli.bench.policy import Policy, write_policy
 from koordnri.runtime import Runtime
+from koordnri.wire import api_pb2 as api
 from koordnri.wire.versions import Version
 
 TIMEOUT_S = 30.0
@@ -30,6 +31,21 @@ QUIET_S = 0.35
 QUIET_CPU_S = 0.01
 _IN_MEMORY = "/dev/shm"  # noqa: S108  # a directory of our own is made in it
 _ROOM_BYTES = 256 << 20
+
+
+def cpu_s(pid: int) -> float:
+    """User and system time of a process so far, to the nanosecond (clock_getcpuclockid(3) says how the clock is named)."""
+    return time.clock_gettime((~pid << 3) | 2)
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End a process: asked first, killed after 10 s."""
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 class Daemon:
@@ -66,20 +82,15 @@ class Daemon:
 
     def stop(self) -> None:
         """End the process."""
-        self._popen.terminate()
-        try:
-            self._popen.wait(10)
-        except subprocess.TimeoutExpired:
-            self._popen.kill()
-            self._popen.wait()
+        stop(self._popen)
 
     def set_policy(self, policy: Policy) -> None:
         """Edit its policy file."""
         write_policy(self._policy, policy)
 
     def cpu_s(self) -> float:
-        """User and system time of all its threads so far, to the nanosecond (clock_getcpuclockid(3) says how the clock is named)."""
-        return time.clock_gettime((~self._popen.pid << 3) | 2)
+        """User and system time of all its threads so far, in seconds."""
+        return cpu_s(self._popen.pid)
 
     def rss_bytes(self) -> int:
         """Resident memory."""
@@ -160,6 +171,14 @@ class Metrics:
         return next(s.labels[label] for s in self._samples if s.name == name)
 
 
+def running(containers: int) -> Iterator[tuple[Kind, api.PodSandbox, list[api.Container]]]:
+    """Pods of all kinds in turn with `containers` in all, two per pod."""
+    for i in range((containers + 1) // 2):
+        kind = KINDS[i % len(KINDS)]
+        pod = make_pod(kind, i)
+        yield kind, pod, [make_container(pod, kind, n) for n in range(2 * i, min(2 * i + 2, containers))]
+
+
 @contextmanager
 def started(containers: int, version: Version, policy: Policy, cgroups: bool) -> Iterator[Daemon]:
     """A daemon beside `containers` running ones, two per pod, whose cgroups exist or not; of the runtime, NRI `version` is imitated.
@@ -171,10 +190,7 @@ def started(containers: int, version: Version, policy: Policy, cgroups: bool) ->
         write_host(host)
         write_policy(directory / "policy.json", policy)
         runtime = Runtime(directory / "nri.sock", version)
-        for i in range((containers + 1) // 2):
-            kind = KINDS[i % len(KINDS)]
-            pod = make_pod(kind, i)
-            made = [make_container(pod, kind, n) for n in range(2 * i, min(2 * i + 2, containers))]
+        for _, pod, made in running(containers):
             if cgroups:
                 write_cgroups(host, pod, made)
             runtime.preload([pod], made)

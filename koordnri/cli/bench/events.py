@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from koordnri.cli.bench import load
+from koordnri.cli.bench import floor, load
 from koordnri.cli.bench.daemon import Daemon, started
 from koordnri.cli.bench.figures import BenchError, percentiles
 from koordnri.cli.bench.load import Kind
@@ -99,12 +99,12 @@ def _pods(runtime: Runtime, first: int, count: int) -> list[ToCreate]:
     return made
 
 
-def create_and_remove(runtime: Runtime, one: ToCreate) -> None:
+def create_and_remove(runtime: Runtime, one: ToCreate, check: bool = True) -> None:
     """Create the container, check that the daemon had its say in it, remove it. Raises BenchError."""
     kind, pod, container = one
     state = runtime.create_container(pod.id, container)
     runtime.remove_container(container.id)
-    if kind.sets not in state.owners:
+    if check and kind.sets not in state.owners:
         got = ", ".join(state.owners) or "nothing"
         seen = "; ".join(runtime.log) or "nothing"
         raise BenchError(
@@ -121,10 +121,23 @@ def round_trips_us(runtime: Runtime, event: str) -> list[float]:
     return [call.duration_s * 1e6 for call in runtime.calls if call.event == event]
 
 
-def _create_and_remove(runtime: Runtime, pods: Sequence[ToCreate], run: Run) -> None:
+def measure_floor(requests: int, containers: int, version: Version) -> Run:
+    """The same creations and removals with the bare plugin in the daemon's place. Raises BenchError."""
+    with floor.started(containers, version) as bare:
+        run, runtime = Run(), bare.runtime
+        _create_and_remove(runtime, _pods(runtime, containers, WARM_UP), Run(), check=False)
+        pods = _pods(runtime, containers + WARM_UP, requests)
+        with no_collection():
+            before_s = bare.cpu_s()
+            _create_and_remove(runtime, pods, run, check=False)
+            run.cpu_us = (bare.cpu_s() - before_s) * 1e6 / requests
+        return run
+
+
+def _create_and_remove(runtime: Runtime, pods: Sequence[ToCreate], run: Run, check: bool = True) -> None:
     runtime.calls.clear()
     for one in pods:
-        create_and_remove(runtime, one)
+        create_and_remove(runtime, one, check)
     for one, us in zip(pods, round_trips_us(runtime, "CREATE_CONTAINER"), strict=True):
         run.create_us.setdefault(one.kind.name, []).append(us)
     run.remove_us += round_trips_us(runtime, "REMOVE_CONTAINER")
@@ -135,6 +148,7 @@ def _create_and_remove(runtime: Runtime, pods: Sequence[ToCreate], run: Run) -> 
 def report(requests: int, containers: int, version: Version) -> dict[str, Any]:
     """Measure, and put the figures in the shape that `koordnri.cli.bench.command` promises. Raises BenchError."""
     run = measure(requests, containers, version)
+    bare = measure_floor(requests, containers, version)
     few, many = (percentiles(measure(requests, n, version).all_create_us)["p50"] for n in (0, MANY))
     return {
         "requests": requests,
@@ -146,8 +160,18 @@ def report(requests: int, containers: int, version: Version) -> dict[str, Any]:
         "rss_mib": round(run.rss_bytes / (1 << 20), 1),
         "start_to_registered_s": round(run.registered_s, 3),
         "start_to_synchronized_s": round(run.synchronized_s, 3),
-        "scaling": {"p50_us_0": few, f"p50_us_{MANY}": many, "ratio": round(many / few, 3) if few else 0.0},
+        "floor": {
+            "create_us": percentiles(bare.all_create_us),
+            "cpu_us_per_create_remove": round(bare.cpu_us, 1),
+            "create_p50_ratio": _ratio(percentiles(run.all_create_us)["p50"], percentiles(bare.all_create_us)["p50"]),
+            "cpu_ratio": _ratio(run.cpu_us, bare.cpu_us),
+        },
+        "scaling": {"p50_us_0": few, f"p50_us_{MANY}": many, "ratio": _ratio(many, few)},
     }
+
+
+def _ratio(value: float, to: float) -> float:
+    return round(value / to, 3) if to else 0.0
 
 
 def as_text(figures: dict[str, Any]) -> str:
@@ -159,12 +183,15 @@ def as_text(figures: dict[str, Any]) -> str:
     ]
     rows = {"CreateContainer": figures["create_us"]}
     rows |= {f"  {kind}": values for kind, values in figures["create_us_by_kind"].items()}
+    rows["  the bare plugin"] = figures["floor"]["create_us"]
     rows["RemoveContainer"] = figures["remove_us"]
     lines += [f"{name:24}{row['p50']:>9}{row['p90']:>9}{row['p99']:>9}" for name, row in rows.items()]
-    scaling = figures["scaling"]
+    scaling, bare = figures["scaling"], figures["floor"]
     lines += [
         "",
         f"CPU per create and remove   {figures['cpu_us_per_create_remove']} µs",
+        f"  the bare plugin           {bare['cpu_us_per_create_remove']} µs; the daemon: p50 {bare['create_p50_ratio']} times,"
+        f" CPU {bare['cpu_ratio']} times it",
         f"RSS                         {figures['rss_mib']} MiB",
         f"start to registered         {figures['start_to_registered_s']} s",
         f"start to synchronized       {figures['start_to_synchronized_s']} s",
