@@ -6,54 +6,48 @@ from collections.abc import Callable
 from typing import Any
 
 from koordnri.model import UNLIMITED, Device, Field, Mount, NodeState, Setting, fields
+from koordnri.model.field import Adjust, FieldTableError
 from koordnri.model.plain import plain_value
+from koordnri.session.place import value_at
 from koordnri.wire import api_pb2 as api
 
 
-def _optional(group: str, name: str) -> Callable[[api.Container], Any]:
-    def read(spec: api.Container) -> Any:
-        message = getattr(spec.linux.resources, group)
-        return getattr(message, name).value if message.HasField(name) else None
-
-    return read
+def _cdi(spec: api.Container, kind: str) -> str | None:
+    prefix = f"{kind}="
+    return ",".join(d.name.removeprefix(prefix) for d in spec.CDI_devices if d.name.startswith(prefix)) or None
 
 
-_PLAIN: dict[Field, Callable[[api.Container], Any]] = {
-    fields.CPU_CPUS: lambda spec: spec.linux.resources.cpu.cpus or None,
-    fields.CPU_MEMS: lambda spec: spec.linux.resources.cpu.mems or None,
-    fields.CPU_QUOTA: _optional("cpu", "quota"),
-    fields.CPU_PERIOD: _optional("cpu", "period"),
-    fields.CPU_SHARES: _optional("cpu", "shares"),
-    fields.MEMORY_LIMIT: _optional("memory", "limit"),
-    fields.BLOCKIO_CLASS: lambda spec: spec.linux.resources.blockio_class.value or None,
-    fields.RDT_CLOSID: lambda spec: spec.linux.rdt.clos_id.value or None,
-    fields.OOM_SCORE_ADJ: lambda spec: spec.linux.oom_score_adj.value if spec.linux.HasField("oom_score_adj") else None,
+_BY_PART: dict[Adjust, Callable[[api.Container, str], Any]] = {
+    Adjust.ENV: lambda spec, key: _env(spec).get(key),
+    Adjust.MOUNT: lambda spec, key: next((_mount(m) for m in spec.mounts if m.destination == key), None),
+    Adjust.DEVICE: lambda spec, key: next((_device(d) for d in spec.linux.devices if d.path == key), None),
+    Adjust.CDI: _cdi,
+    Adjust.RDT: lambda spec, key: spec.linux.rdt.clos_id.value or None,
+    Adjust.OOM: lambda spec, key: spec.linux.oom_score_adj.value if spec.linux.HasField("oom_score_adj") else None,
 }
+"""Column `adjust` → (spec, key) → value, of what is beside the resources"""
+if missing := set(Adjust) - _BY_PART.keys() - {Adjust.RESOURCES, Adjust.UNIFIED, Adjust.FILE}:
+    raise FieldTableError(f"koordnri.cli.outcome reads nothing of {missing}")
+_SINGLE = [f for f in fields.ALL if not f.keyed and f.adjust not in (Adjust.UNIFIED, Adjust.FILE)]
 
 
 def value_in(spec: api.Container, setting: Setting, node: NodeState) -> Any:
     """The value of the setting's field in the container's spec, in the field's unit; None when it is not set there."""
-    field, key = setting.field, setting.key
-    plain = _PLAIN.get(field)
-    if plain is not None:
-        return plain(spec)
-    if field.adjust == "unified":
+    if setting.field.adjust is Adjust.UNIFIED:
         return _unified(spec, setting, node)
-    if field is fields.ENV:
-        return _env(spec).get(key)
-    if field is fields.MOUNT:
-        return next((_mount(m) for m in spec.mounts if m.destination == key), None)
-    if field is fields.DEVICE:
-        return next((_device(d) for d in spec.linux.devices if d.path == key), None)
-    if field is fields.CDI:
-        prefix = f"{key}="
-        return ",".join(d.name.removeprefix(prefix) for d in spec.CDI_devices if d.name.startswith(prefix)) or None
-    return None
+    return _value(spec, setting.field, setting.key)
+
+
+def _value(spec: api.Container, field: Field, key: str = "") -> Any:
+    if field.place:
+        return value_at(spec.linux.resources, field)
+    read = _BY_PART.get(field.adjust)
+    return None if read is None else read(spec, key)
 
 
 def result_of(spec: api.Container) -> dict[str, Any]:
     """The container's resources (by field), unified values, environment, mounts, devices and annotations."""
-    resources = {field.name: read(spec) for field, read in _PLAIN.items()}
+    resources = {field.name: _value(spec, field) for field in _SINGLE}
     return {
         "resources": {name: value for name, value in resources.items() if value is not None},
         "unified": dict(sorted(spec.linux.resources.unified.items())),
@@ -66,7 +60,7 @@ def result_of(spec: api.Container) -> dict[str, Any]:
 
 def _unified(spec: api.Container, setting: Setting, node: NodeState) -> Any:
     field = setting.field
-    text = spec.linux.resources.unified.get(field.file(node.cgroup_version, node.cgroup_files))
+    text = spec.linux.resources.unified.get(node.field_files[field])
     if text is None:
         return None
     if field.keyed:

@@ -106,7 +106,7 @@ def restorations(
         if want is not None and not field.same(want, has):
             back.append(Setting(field, "", want, "", _RESTORED, REPLY))
     for field, neutral in _UNIFIED_TEXT.items():
-        file = field.file(node.cgroup_version, node.cgroup_files)
+        file = node.field_files[field]
         if field.name in decision.settings or field in undecided or not file or _unified(asked, file) is not None:
             continue
         want, has = _unified(baseline, file) or neutral, _unified(stored, file) or neutral
@@ -133,7 +133,7 @@ def asked_since(baseline: Resources, stored: Resources, node: NodeState, ours: O
             moved[attribute] = has
     unified: dict[str, str] = {}
     for field, neutral in _UNIFIED_TEXT.items():
-        file = field.file(node.cgroup_version, node.cgroup_files)
+        file = node.field_files[field]
         text = _unified(stored, file)
         if text is None or text == (_unified(baseline, file) or neutral) or _is_our_text(field.name, text, ours):
             continue
@@ -155,7 +155,7 @@ def baseline_value(field: Field, baseline: Resources, node: NodeState) -> Any:
         return value if value != "" else None
     if field.keyed or field.adjust is Adjust.FILE:
         return field.neutral
-    text = _unified(baseline, field.file(node.cgroup_version, node.cgroup_files)) or _UNIFIED_TEXT.get(field)
+    text = _unified(baseline, node.field_files[field]) or _UNIFIED_TEXT.get(field)
     if text is None:
         return None
     return UNLIMITED if text == "max" else int(text) if text.isdecimal() else None
@@ -174,7 +174,7 @@ def stored_of_ours(stored: Resources, node: NodeState, ours: Ours) -> dict[str, 
             if _is_ours(field, has, ours):
                 found[name] = has
             continue
-        text = _unified(stored, field.file(node.cgroup_version, node.cgroup_files))
+        text = _unified(stored, node.field_files[field])
         if text is not None and field.keyed:
             number, _, text = text.partition(" ")
             text = text if node.device_path(number) == key else None
@@ -192,7 +192,7 @@ def _restored_devices(
     back = []
     for field in _OF_DISKS:
         neutral = field.neutral
-        file = field.file(node.cgroup_version, node.cgroup_files)
+        file = node.field_files[field]
         has = _unified(stored, file)
         if has is None or _unified(baseline, file) is not None:
             continue
@@ -240,7 +240,7 @@ def is_stored(stored: Resources, setting: Setting, node: NodeState) -> bool:
     if field.baseline:
         has = getattr(stored, field.baseline)
         return field.same(field.neutral if has is None else has, value)
-    text = _unified(stored, field.file(node.cgroup_version, node.cgroup_files)) or _UNIFIED_TEXT.get(field)
+    text = _unified(stored, node.field_files[field]) or _UNIFIED_TEXT.get(field)
     return text is not None and text == node.unified_text(setting)
 
 

@@ -9,8 +9,8 @@ from fractions import Fraction
 from koordnri.model.container import Event
 from koordnri.model.cpuset import CPUSet
 from koordnri.model.decision import Setting
-from koordnri.model.fields import CDI, RDT_CLOSID, UNLIMITED, Device
-from koordnri.model.routes import Refusal, Routes, container_routes, pod_routes, root_routes
+from koordnri.model.fields import CDI, RDT_CLOSID, UNLIMITED, Device, Field
+from koordnri.model.routes import Refusal, Routes, container_routes, field_files, pod_routes, root_routes
 from koordnri.model.schemata import Bandwidth, Cache
 from koordnri.model.topology import Topology
 
@@ -150,12 +150,15 @@ class NodeState:
     """ids of the pods that `koordnri release` gave back to kubelet; "*" stands for all"""
     problems: tuple[str, ...] = ()
     """what could not be read of the node, for logs and /readyz"""
+    field_files: Mapping[Field, str] = field(init=False, repr=False, compare=False)
+    """field → the cgroup file that carries it on this node, "" for none"""
     create_routes: Routes = field(init=False, repr=False, compare=False)
     update_routes: Routes = field(init=False, repr=False, compare=False)
     pod_routes: Routes = field(init=False, repr=False, compare=False)
     root_routes: Routes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "field_files", field_files(self.cgroup_version, self.cgroup_files))
         creating = container_routes(True, self.cgroup_version, self.cgroup_files)
         if self.no_cdi:
             creating = creating | {CDI: Refusal(self.no_cdi)}

@@ -39,8 +39,14 @@ _KINDS = 16
 
 
 @lru_cache(_KINDS)
+def field_files(version: int, present: frozenset[str]) -> dict[Field, str]:
+    """Field → the cgroup file that carries it on such a node, "" for none. Shared, and not to be changed."""
+    return {field: field.file(version, present) for field in ALL}
+
+
+@lru_cache(_KINDS)
 def container_routes(creating: bool, version: int, present: frozenset[str]) -> Routes:
-    """Routes of a container's fields: while it is created, or later. Shared, and not to be changed; as are those below.
+    """Routes of a container's fields: while it is created, or later. Shared, and not to be changed, as are those below.
 
     A `unified` entry on v1, or one for a file that this kernel lacks, would keep the container from starting: on v1 the file is written
     instead where there is one, the rest is refused here.

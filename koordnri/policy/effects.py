@@ -171,7 +171,7 @@ _CHECKS: dict[type, Callable[..., Iterator[Finding]]] = {
 
 def _no_file(field: Field, node: NodeState) -> str:
     """Why the kernel cannot have the field; "" when it can."""
-    if field.file(node.cgroup_version, node.cgroup_files):
+    if node.field_files[field]:
         return ""
     return f"its kernel (cgroup v{node.cgroup_version}) has no {field.name}"
 

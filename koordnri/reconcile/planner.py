@@ -181,7 +181,7 @@ class Planner:
         not they left a note of it.
         """
         field = fields.CPU_IDLE
-        if place.name != KubeQoS.BESTEFFORT or not field.file(node.cgroup_version, node.cgroup_files):
+        if place.name != KubeQoS.BESTEFFORT or not node.field_files[field]:
             return
         kubelets = {field.name: 0, fields.CPU_SHARES.name: MIN_SHARES}
         if kubelets.keys() - self._ledger.written(place.id) and writer.read(place.cgroup_parent, field).value == 1:

@@ -2,57 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
 
 from koordnri.model import UNLIMITED, NodeState, fields
 from koordnri.model.decision import Decision, HookError, Setting
-from koordnri.model.fields import Field
+from koordnri.model.field import Adjust, FieldTableError
+from koordnri.model.fields import ALL
 from koordnri.model.routes import RESCTRL, WRITE
 from koordnri.reconcile.plan import Update
+from koordnri.session.place import places_in
 from koordnri.wire import api_pb2 as api
 from koordnri.wire.versions import Feature, Version, has
 
 Resources = api.LinuxResources
+Adjustment = api.ContainerAdjustment
 
 
-def _cpus(resources: Resources, value: str) -> None:
-    resources.cpu.cpus = value
-
-
-def _mems(resources: Resources, value: str) -> None:
-    resources.cpu.mems = value
-
-
-def _quota(resources: Resources, value: int) -> None:
-    resources.cpu.quota.value = value
-
-
-def _period(resources: Resources, value: int) -> None:
-    resources.cpu.period.value = value
-
-
-def _shares(resources: Resources, value: int) -> None:
-    resources.cpu.shares.value = value
-
-
-def _memory_limit(resources: Resources, value: int) -> None:
-    resources.memory.limit.value = value
-
-
-def _blockio_class(resources: Resources, value: str) -> None:
-    resources.blockio_class.value = value
-
-
-_PLAIN: dict[Field, Callable[[Resources, Any], None]] = {
-    fields.CPU_CPUS: _cpus,
-    fields.CPU_MEMS: _mems,
-    fields.CPU_QUOTA: _quota,
-    fields.CPU_PERIOD: _period,
-    fields.CPU_SHARES: _shares,
-    fields.MEMORY_LIMIT: _memory_limit,
-    fields.BLOCKIO_CLASS: _blockio_class,
-}
+_PLACES = places_in(Resources)
+_NOT_SENT = frozenset({WRITE, RESCTRL})
+# An enum's member is slow to look up in its class.
+_UNIFIED, _MEMORY_LIMIT = Adjust.UNIFIED, fields.MEMORY_LIMIT
 
 
 def put_resources(resources: Resources, settings: Iterable[Setting], node: NodeState, period_us: int = 0) -> None:
@@ -61,26 +30,26 @@ def put_resources(resources: Resources, settings: Iterable[Setting], node: NodeS
     period_us   of the container; goes with a quota of -1, which crun ignores without. 0: the runtime adds it, or kubelet asks for one
     """
     for setting in settings:
-        if setting.route == WRITE:
-            continue
-        field = setting.field
-        plain = _PLAIN.get(field)
-        if plain is not None:
-            plain(resources, _as_taken(setting, node))
-        elif field.adjust == "unified":
-            _put_unified(resources, setting, node)
+        if setting.route != WRITE:
+            _put(resources, setting, node)
     if period_us and resources.cpu.quota.value < 0 and not resources.cpu.HasField("period"):
-        _period(resources, period_us)
+        resources.cpu.period.value = period_us
 
 
-def _as_taken(setting: Setting, node: NodeState) -> Any:
-    """The value as the runtime takes it."""
-    field, value = setting.field, setting.value
-    return node.no_limit_bytes if field is fields.MEMORY_LIMIT and field.same(value, UNLIMITED) else value
-
-
-def _put_unified(resources: Resources, setting: Setting, node: NodeState) -> None:
-    resources.unified[setting.field.file(node.cgroup_version, node.cgroup_files)] = node.unified_text(setting)
+def _put(resources: Resources, setting: Setting, node: NodeState) -> bool:
+    """Write a setting that LinuxResources carries; False for one that it does not."""
+    field, _, value, _, _, _ = setting
+    place = _PLACES.get(field)
+    if place is not None:
+        if field is _MEMORY_LIMIT and field.same(value, UNLIMITED):
+            value = node.no_limit_bytes  # as the runtime takes it
+        holder, attribute = place
+        setattr(holder(resources), attribute, value)
+        return True
+    if field.adjust is _UNIFIED:
+        resources.unified[node.field_files[field]] = node.unified_text(setting)
+        return True
+    return False
 
 
 def encode_update(update: Update, node: NodeState) -> api.ContainerUpdate:
@@ -92,48 +61,70 @@ def encode_update(update: Update, node: NodeState) -> api.ContainerUpdate:
     return message
 
 
-def put_adjustment(
-    adjust: api.ContainerAdjustment, settings: Iterable[Setting], node: NodeState, nri_version: Version
-) -> None:
+def _put_env(adjust: Adjustment, setting: Setting, nri_version: Version) -> None:
+    adjust.env.add(key=setting.key, value=setting.value)
+
+
+def _put_mount(adjust: Adjustment, setting: Setting, nri_version: Version) -> None:
+    mount = setting.value
+    adjust.mounts.add(destination=setting.key, source=mount.source, type=mount.type, options=mount.options)
+
+
+def _put_device(adjust: Adjustment, setting: Setting, nri_version: Version) -> None:
+    node = setting.value
+    device = adjust.linux.devices.add(path=setting.key, type=node.type, major=node.major, minor=node.minor)
+    device.file_mode.value = node.file_mode
+
+
+def _put_cdi(adjust: Adjustment, setting: Setting, nri_version: Version) -> None:
+    # The key is the kind. One name twice is a conflict, which fails the container.
+    for name in dict.fromkeys(setting.value.split(",")):
+        adjust.CDI_devices.add(name=f"{setting.key}={name}")
+
+
+def _put_closid(adjust: Adjustment, setting: Setting, nri_version: Version) -> None:
+    if has(nri_version, Feature.RDT):
+        adjust.linux.rdt.clos_id.value = setting.value
+    else:
+        adjust.linux.resources.rdt_class.value = setting.value
+
+
+def _put_oom_score(adjust: Adjustment, setting: Setting, nri_version: Version) -> None:
+    adjust.linux.oom_score_adj.value = setting.value
+
+
+_BY_PART: Mapping[Adjust, Callable[[Adjustment, Setting, Version], None]] = {
+    Adjust.ENV: _put_env,
+    Adjust.MOUNT: _put_mount,
+    Adjust.DEVICE: _put_device,
+    Adjust.CDI: _put_cdi,
+    Adjust.RDT: _put_closid,
+    Adjust.OOM: _put_oom_score,
+}
+"""Column `adjust` → what puts a field into a part of the adjustment beside its resources"""
+if missing := set(Adjust) - _BY_PART.keys() - {Adjust.RESOURCES, Adjust.UNIFIED, Adjust.FILE}:
+    raise FieldTableError(f"koordnri.session.encode puts nothing into {missing}")
+_OTHER_PARTS = {field: _BY_PART[field.adjust] for field in ALL if field.adjust in _BY_PART}
+
+
+def put_adjustment(adjust: Adjustment, settings: Iterable[Setting], node: NodeState, nri_version: Version) -> None:
     """Write the whole decision into the reply to CreateContainer.
 
     A decision holds every field once, so nothing is set twice; the runtime would fail the container over that.
     """
     resources = adjust.linux.resources
     for setting in settings:
-        if setting.route in (WRITE, RESCTRL):
+        if setting.route in _NOT_SENT or _put(resources, setting, node):
             continue
-        field, value = setting.field, setting.value
-        plain = _PLAIN.get(field)
-        if plain is not None:
-            plain(resources, _as_taken(setting, node))
-        elif field.adjust == "unified":
-            _put_unified(resources, setting, node)
-        elif field is fields.ENV:
-            adjust.env.add(key=setting.key, value=value)
-        elif field is fields.MOUNT:
-            adjust.mounts.add(destination=setting.key, source=value.source, type=value.type, options=value.options)
-        elif field is fields.DEVICE:
-            device = adjust.linux.devices.add(path=setting.key, type=value.type, major=value.major, minor=value.minor)
-            device.file_mode.value = value.file_mode
-        elif field is fields.CDI:
-            # The key is the kind. One name twice is a conflict, which fails the container.
-            for name in dict.fromkeys(value.split(",")):
-                adjust.CDI_devices.add(name=f"{setting.key}={name}")
-        elif field is fields.RDT_CLOSID:
-            if has(nri_version, Feature.RDT):
-                adjust.linux.rdt.clos_id.value = value
-            else:
-                resources.rdt_class.value = value
-        elif field is fields.OOM_SCORE_ADJ:
-            adjust.linux.oom_score_adj.value = value
+        if (put := _OTHER_PARTS.get(setting.field)) is not None:
+            put(adjust, setting, nri_version)
 
 
 def drop_unsendable(decision: Decision, node: NodeState, nri_version: Version) -> None:
     """Take out of a decision what no message can carry (text for a number, a number of 70 bits): a bug of the hook that set it."""
     for name, setting in tuple(decision.settings.items()):
         try:
-            put_adjustment(api.ContainerAdjustment(), (setting,), node, nri_version)
+            put_adjustment(Adjustment(), (setting,), node, nri_version)
         except Exception as error:  # noqa: BLE001  # whatever the value is, it costs itself and nothing else
             del decision.settings[name]
             message = f"{name} = {setting.value!r:.60} cannot be sent: {type(error).__name__}: {error}"

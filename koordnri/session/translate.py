@@ -8,7 +8,10 @@ from __future__ import annotations
 import msgspec
 
 from koordnri.model import UNLIMITED, Container, Pod, Resources
+from koordnri.model.field import FieldTableError
+from koordnri.model.fields import ALL, Field
 from koordnri.model.resources import BASELINE_KEY, NOTHING, Note, decode_note
+from koordnri.session.place import place_of
 from koordnri.wire import views_pb2 as views
 
 _INT64 = 1 << 63
@@ -71,7 +74,32 @@ def note_of(message: views.Container) -> Note | None:
     return note if _fits(note.asked) else None
 
 
+_LEAST = tuple(
+    (field.baseline, UNLIMITED if field.neutral == UNLIMITED else 0)
+    for field in ALL
+    if field.baseline and isinstance(field.neutral, int)
+)
+"""attribute of Resources that is a number, the least that a message carries of it"""
+
+
 def _fits(baseline: Resources) -> bool:
     """Whether the numbers could have come from a message: others would cost the whole reply when they are put into one."""
-    signed, unsigned = (baseline.cpu_quota, baseline.memory_limit), (baseline.cpu_shares, baseline.cpu_period)
-    return all(n is None or -1 <= n < _INT64 for n in signed) and all(n is None or 0 <= n < _INT64 for n in unsigned)
+    return all((n := getattr(baseline, name)) is None or least <= n < _INT64 for name, least in _LEAST)
+
+
+def check_read(field: Field) -> None:
+    """Raises FieldTableError for a field whose place in a request `resources_from` does not read into the baseline."""
+    if not field.baseline:
+        return
+    place, message = place_of(field, views.LinuxResources), views.LinuxResources()
+    value = 1 if isinstance(field.neutral, int) else "1"
+    setattr(place.holder(message), place.attribute, value)
+    if getattr(resources_from(message), field.baseline) != value:
+        raise FieldTableError(
+            f"field {field.name}: {__name__}.resources_from does not read place={field.place!r} "
+            f"into baseline={field.baseline!r}"
+        )
+
+
+for _field in ALL:
+    check_read(_field)

@@ -3,8 +3,11 @@
 import pytest
 
 from koordnri.model import Event, NodeState, fields
+from koordnri.model.difference import baseline_value
 from koordnri.model.node import MAINLINE_V2_FILES
+from koordnri.model.resources import NOTHING
 from koordnri.model.routes import ADJUST, REPLY, RESCTRL, WRITE, Refusal
+from koordnri.model.topology import Topology
 
 
 @pytest.mark.parametrize(
@@ -57,6 +60,22 @@ def test_names_are_unique_and_keyed_ones_carry_their_key():
 )
 def test_the_kernel_decides_which_file_carries_a_field(field, version, present, file):
     assert field.file(version, present) == file
+    assert NodeState(cgroup_version=version, cgroup_files=present).field_files[field] == file
+
+
+NODES = [
+    NodeState(topology=Topology.regular(1, 1, 4, 2), memory_nodes="0", cgroup_version=1),
+    NodeState(topology=Topology.regular(1, 1, 4, 2), memory_nodes="0"),
+]
+
+
+@pytest.mark.parametrize("node", NODES, ids=["v1", "v2"])
+@pytest.mark.parametrize("field", [f for f in fields.ALL if f.update or f.v1 or f.v2], ids=lambda f: f.name)
+def test_everything_that_can_be_changed_while_a_container_runs_can_be_given_back(field, node):
+    """To the neutral value where kubelet asked for nothing; of a cpuset, that is all that the node has."""
+    back = baseline_value(field, NOTHING, node)
+    assert back is not None
+    assert field.same(back, field.neutral) or str(getattr(node, field.whole)) == back
 
 
 UNIFIED = [f for f in fields.ALL if f.adjust == "unified"]
