@@ -4,108 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "docs/design/threads.md"
-MODULES = [ROOT / "koordnri", ROOT / "hooks/koordnri_hooks"]
+from tests.docs.constructions import ROOT, constructions, in_code, modules
 
-LOCKS = {"Lock", "RLock", "Condition", "Semaphore", "BoundedSemaphore", "Barrier"}
-SIGNALS = {"Event", "Queue", "LifoQueue", "PriorityQueue", "SimpleQueue"}
-THREADS = {"Thread", "Timer", "ThreadingMixIn"}
+PAGE = ROOT / "docs/design/threads.md"
 OTHER_WAYS = {"asyncio", "concurrent", "multiprocessing", "_thread", "gevent", "trio", "anyio"}
 """Top-level modules by which a program comes to threads, loops or processes that the page says nothing of."""
-
-Named = tuple[str, str]
-"""(file below the repository, name as the page has it); in what the code has, the name may be a pattern with `*`"""
-
-
-class _Finder(ast.NodeVisitor):
-    """Collects what a module constructs. A lock's name is its place: `Class.attribute`, or `function.variable`."""
-
-    def __init__(self, file: str) -> None:
-        self.file = file
-        self.found: set[Named] = set()
-        self._scopes: list[str] = []
-        self._targets: list[str] = []
-
-    def visit_ClassDef(self, node: ast.ClassDef) -> None:
-        if any(_last(base) == "ThreadingMixIn" for base in node.bases):
-            self.found.add((self.file, node.name))
-        self._within(node, node.name)
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
-        self._within(node, node.name)
-
-    def visit_Assign(self, node: ast.Assign) -> None:
-        self._assigned(node, node.targets[0])
-
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
-        self._assigned(node, node.target)
-
-    def visit_Call(self, node: ast.Call) -> None:
-        made = _last(node.func)
-        if made in THREADS:
-            self.found.add((self.file, _thread_name(node)))
-        elif made in LOCKS | SIGNALS and _is_of_library(node.func):
-            self.found.add((self.file, self._place()))
-        self.generic_visit(node)
-
-    def _within(self, node: ast.AST, scope: str) -> None:
-        self._scopes.append(scope)
-        self.generic_visit(node)
-        self._scopes.pop()
-
-    def _assigned(self, node: ast.AST, target: ast.expr) -> None:
-        self._targets.append(ast.unparse(target))
-        self.generic_visit(node)
-        self._targets.pop()
-
-    def _place(self) -> str:
-        target = self._targets[-1] if self._targets else "?"
-        if target.startswith("self."):  # an attribute is the object's, whichever method makes it
-            return f"{self._scopes[0]}.{target.removeprefix('self.')}"
-        return ".".join([*self._scopes, target])
-
-
-def _last(node: ast.expr) -> str:
-    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
-
-
-def _is_of_library(node: ast.expr) -> bool:
-    """`threading.Event()`, not `events.Event()`; a bare name is taken for the library's, but `Event`, which is our model's too."""
-    if isinstance(node, ast.Attribute):
-        return isinstance(node.value, ast.Name) and node.value.id in {"threading", "queue"}
-    return _last(node) != "Event"
-
-
-def _thread_name(call: ast.Call) -> str:
-    name = next((k.value for k in call.keywords if k.arg == "name"), None)
-    match name:
-        case ast.Constant(value=str(text)):
-            return text
-        case ast.JoinedStr(values=parts):
-            return "".join(str(p.value) if isinstance(p, ast.Constant) else "*" for p in parts)
-        case ast.Name():
-            return "*"
-        case _:
-            return "a thread without a name"
-
-
-def constructed(text: str, file: str = "module.py") -> set[Named]:
-    """What a module's text constructs."""
-    finder = _Finder(file)
-    finder.visit(ast.parse(text))
-    return finder.found
-
-
-def _modules() -> Iterator[tuple[str, str]]:
-    for folder in MODULES:
-        for path in sorted(folder.rglob("*.py")):
-            yield str(path.relative_to(ROOT)), path.read_text()
 
 
 def _rows(page: str) -> list[tuple[set[str], str]]:
@@ -122,7 +28,7 @@ def _fits(name: str, pattern: str) -> bool:
     return re.fullmatch(re.escape(pattern).replace(r"\*", ".+"), name) is not None
 
 
-IN_CODE = {found for file, text in _modules() for found in constructed(text, file)}
+IN_CODE = {(one.file, one.name) for one in in_code()}
 ON_PAGE = {(file, name) for names, file in _rows(PAGE.read_text()) for name in names}
 
 
@@ -141,7 +47,7 @@ def test_the_code_has_all_that_the_page_names() -> None:
 
 
 def test_there_is_no_other_way_to_run_beside() -> None:
-    others = {file: found for file, text in _modules() if (found := _imported(text) & OTHER_WAYS)}
+    others = {file: found for file, text in modules() if (found := _imported(text) & OTHER_WAYS)}
     assert not others, f"{PAGE.name} says that there are threads only"
 
 
@@ -177,11 +83,11 @@ def test_imports_are_found() -> None:
     ],
 )
 def test_constructions_are_found(text: str, name: str) -> None:
-    assert constructed(text) == {("module.py", name)}
+    assert [one.name for one in constructions(text)] == [name]
 
 
 def test_an_event_of_the_model_is_no_signal() -> None:
-    assert not constructed("self.event = Event('create')\nother = events.Event(1)")
+    assert not constructions("self.event = Event('create')\nother = events.Event(1)")
 
 
 def test_rows_are_read() -> None:
