@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from koordnri.kube import (
     Api,
     ConfigMapWatch,
-    EventRecorder,
+    EventSender,
     NodeFacts,
     NodeWatch,
     PodFacts,
@@ -91,7 +91,7 @@ class Cluster:
         self._annotated: _Annotated | None = None
         """what was read last"""
         self._node_name = node_name
-        self._events = EventRecorder(api, node_name, log, on_death=on_death)
+        self._events = EventSender(api, node_name, log, on_death=on_death)
         self._node = NodeWatch(api, node_name, faults.around("node", self._take_node), log, on_death=on_death)
         self._pools = PoolsWatch(api, node_name, faults.around("node", self._take_pools), log, on_death=on_death)
         self._pods = PodWatch(
@@ -131,15 +131,15 @@ class Cluster:
 
     def tell_pod(self, pod: Pod, reason: str, message: str) -> None:
         """A Warning Event on a pod: something that its owner has to know. Never blocks."""
-        self._events.record(pod_target(pod.namespace, pod.name, pod.uid), reason, message)
+        self._events.post(pod_target(pod.namespace, pod.name, pod.uid), reason, message)
 
     def announce_pod(self, pod: Pod, reason: str, message: str) -> None:
         """The same of something that is as it should be."""
-        self._events.record(pod_target(pod.namespace, pod.name, pod.uid), reason, message, "Normal")
+        self._events.post(pod_target(pod.namespace, pod.name, pod.uid), reason, message, "Normal")
 
     def tell_node(self, reason: str, message: str) -> None:
         """A Warning Event on this Node. Never blocks."""
-        self._events.record(node_target(self._node_name), reason, message)
+        self._events.post(node_target(self._node_name), reason, message)
 
     def policy_problem(self) -> str:
         """Why the policy's ConfigMap has not been read yet; "" when it has, or is not wanted."""

@@ -1,10 +1,10 @@
-"""The only place that talks to the API server: watches of one ConfigMap, this Node, its NodeResourceTopology and its
-pods, and Events.
+"""The only room that talks to the API server. It watches one ConfigMap, this Node, its NodeResourceTopology and its pods, and sends
+Events.
 
-A leaf: of koordnri it knows the model only, and only the daemon uses it. Nothing here is needed for containers to be decided:
-without an API server the daemon works from what the runtime tells and from its policy file, so no call here is on the event path.
+Of koordnri it imports the model only, and only the daemon uses it. Decisions do not need it: without an API server the daemon works
+from what the runtime reports and from its policy file. So nothing here is on the event path.
 
-What does not belong here: what a policy means (koordnri.policy), what follows from a changed pod (the reconciler).
+Does not belong here: what a policy means (koordnri.policy), what follows from a changed pod (the reconciler).
 
     api = connect(kubeconfig)              # raises NotConfigured, which says which file and what is missing
     pods = PodWatch(api, node_name, on_changed, on_removed, log)
@@ -15,8 +15,8 @@ from __future__ import annotations
 
 from koordnri.kube.api import Api, connect
 from koordnri.kube.configmap import ConfigMapWatch
-from koordnri.kube.errors import Disconnected, Garbled, KubeError, NotConfigured, Refused, Silent, Unreachable
-from koordnri.kube.events import EventRecorder, Target, node_target, pod_target
+from koordnri.kube.errors import ApiRefused, Disconnected, Garbled, KubeError, NotConfigured, Silent, Unreachable
+from koordnri.kube.events import EventSender, Target, node_target, pod_target
 from koordnri.kube.node import NodeFacts, NodeWatch
 from koordnri.kube.pods import PodFacts, PodWatch
 from koordnri.kube.pools import PoolsWatch
@@ -25,9 +25,10 @@ from koordnri.kube.timing import Timing
 
 __all__ = [
     "Api",
+    "ApiRefused",
     "ConfigMapWatch",
     "Disconnected",
-    "EventRecorder",
+    "EventSender",
     "Garbled",
     "KubeError",
     "NodeFacts",
@@ -36,7 +37,6 @@ __all__ = [
     "PodFacts",
     "PodWatch",
     "PoolsWatch",
-    "Refused",
     "Restart",
     "Silent",
     "Target",

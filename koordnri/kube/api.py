@@ -1,6 +1,6 @@
-"""Requests to the API server over the official client's connection pool, with answers as bytes.
+"""Requests to the API server through the official client's connection pool. Answers are bytes.
 
-No model objects: a decoded V1Pod is about 50 times the size of what we keep of a pod.
+There are no model objects: a decoded V1Pod is about 50 times the size of what is kept of a pod.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from koordnri.kube.errors import Disconnected, Garbled, NotConfigured, Refused, Silent, Unreachable, excerpt
+from koordnri.kube.errors import ApiRefused, Disconnected, Garbled, NotConfigured, Silent, Unreachable, excerpt
 from koordnri.kube.objects import DECODE_ERRORS, decode_status
 from koordnri.kube.official import HOST_VARIABLE, SERVICE_ACCOUNT, Access, from_kubeconfig, in_cluster
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
 
 MAX_LIST_BYTES = 1 << 30
-"""A node's pods are a few MiB, and hundreds of them at most; the objects of a list are not held together."""
+"""Largest list accepted. A node has hundreds of pods at most, a few MiB; the objects of a list are never held together."""
 MAX_BODY_BYTES = 4 << 20
-"""Of an answer that is one object, which is at most about 1.5 MiB."""
+"""Largest answer that is one object; an object has at most about 1.5 MiB."""
 MAX_ERROR_BYTES = 64 << 10
 _CHUNK_BYTES = 64 << 10
 
@@ -35,9 +35,9 @@ def connect(
     environ: Mapping[str, str] = os.environ,
     service_account: Path = SERVICE_ACCOUNT,
 ) -> Api:
-    """By the kubeconfig, else by the service account of the pod that we run in. Nothing is sent yet.
+    """Use the kubeconfig, or else the service account of the pod that koordnri runs in. Sends nothing yet.
 
-    Raises NotConfigured. Imports the official client, so call it in the main thread, before the watches start.
+    Raises NotConfigured. It imports the official client, so call it in the main thread before the watches start.
     """
     if kubeconfig is not None:
         return Api(lambda: from_kubeconfig(kubeconfig))
@@ -49,7 +49,7 @@ def connect(
 
 
 class Api:
-    """Shared by all watches and the event recorder; safe in any thread. `load` brings the credentials, and brings them again."""
+    """Shared by all watches and by the Event sender; any thread may use it. `load` loads the credentials, each time it is called."""
 
     def __init__(self, load: Callable[[], Access], clock: Callable[[], float] = time.monotonic) -> None:
         self._load = load
@@ -57,17 +57,17 @@ class Api:
         self._lock = threading.Lock()
         self._access = load()
         self.generation = 0
-        """grows whenever credentials are loaded again"""
+        """grows each time credentials are loaded"""
 
     @property
     def server(self) -> str:
-        """Its URL."""
+        """URL of the API server."""
         return self._access.server
 
     def reload(self, generation: int) -> None:
-        """Load the credentials again, unless that has been done since `generation` was read. Raises NotConfigured.
+        """Load the credentials again, unless somebody has done so since `generation` was read. Raises NotConfigured.
 
-        Two watches that are refused with one expired token make one reload, not two.
+        So two watches whose expired token is refused cause one reload, not two.
         """
         with self._lock:
             if generation != self.generation:
@@ -75,7 +75,7 @@ class Api:
             access, old = self._load(), self._access
             self._access = access
             self.generation += 1
-        old.pool.clear()  # closes what is idle; a stream that is being read keeps its connection
+        old.pool.clear()  # closes idle connections; a stream that is being read keeps its own
 
     def open(
         self,
@@ -87,11 +87,11 @@ class Api:
         *,
         connect_s: float = 5.0,
         read_s: float = 30.0,
-    ) -> Reply:
-        """Send a request and wait for the head of its answer.
+    ) -> ApiReply:
+        """Send a request and wait for the head of the answer.
 
-        connect_s, read_s   longest wait for the connection, and for each piece of the answer
-        Raises NotConfigured (credentials), Unreachable, Refused (no 2xx).
+        connect_s, read_s   longest wait in s for the connection, and for each piece of the answer
+        Raises NotConfigured (credentials), Unreachable, ApiRefused (no 2xx).
         """
         from urllib3 import Timeout
         from urllib3.exceptions import HTTPError
@@ -114,14 +114,14 @@ class Api:
             )
         except (HTTPError, OSError, ValueError) as error:
             raise Unreachable(f"{what}: cannot reach {access.server}: {excerpt(str(error), 300)}") from None
-        reply = Reply(response, what, self._clock)
+        reply = ApiReply(response, what, self._clock)
         if not 200 <= response.status < 300:
             raise _refusal(reply)
         return reply
 
 
-class Reply:
-    """The answer to one request. Close it; `abort` ends a read that blocks in another thread."""
+class ApiReply:
+    """The answer to one request. Close it. `abort` ends a read that blocks in another thread."""
 
     def __init__(self, response: BaseHTTPResponse, what: str, clock: Callable[[], float]) -> None:
         self.status = response.status
@@ -130,7 +130,7 @@ class Reply:
         self._response = response
         self._clock = clock
 
-    def __enter__(self) -> Reply:
+    def __enter__(self) -> ApiReply:
         return self
 
     def __exit__(
@@ -139,7 +139,7 @@ class Reply:
         self.close()
 
     def chunks(self) -> Iterator[bytes]:
-        """What has arrived, as it arrives. Raises Silent (nothing within read_s) and Disconnected."""
+        """The pieces of the body, as they arrive. Raises Silent (nothing within read_s) and Disconnected."""
         from urllib3.exceptions import HTTPError, ReadTimeoutError
 
         while True:
@@ -154,7 +154,7 @@ class Reply:
             yield chunk
 
     def pieces(self, limit_bytes: int = MAX_LIST_BYTES, within_s: float = 30.0) -> Iterator[bytes]:
-        """The body as it arrives. Raises Garbled when it is longer, Silent when it takes longer, Disconnected."""
+        """The pieces of the body. Raises Garbled when it is longer than `limit_bytes`, Silent when it takes longer, Disconnected."""
         deadline, taken = self._clock() + within_s, 0
         for chunk in self.chunks():
             taken += len(chunk)
@@ -169,18 +169,18 @@ class Reply:
         return b"".join(self.pieces(limit_bytes, within_s))
 
     def abort(self) -> None:
-        """From another thread: whoever reads gets Disconnected, or the end of the body. Safe to call at any time."""
-        # RuntimeError, ValueError: it is over already.
+        """For another thread: the reader gets Disconnected, or the end of the body. Safe to call at any time."""
+        # RuntimeError, ValueError: the response has already ended.
         with contextlib.suppress(OSError, RuntimeError, ValueError):
             self._response.shutdown()
 
     def close(self) -> None:
-        """A body that was read to its end leaves its connection to the next request; otherwise it is closed."""
+        """Keep the connection for the next request when the body was read to its end; otherwise close it."""
         with contextlib.suppress(OSError, ValueError):
             self._response.close()
 
 
-def _refusal(reply: Reply) -> Refused:
+def _refusal(reply: ApiReply) -> ApiRefused:
     with reply:
         try:
             body = reply.read(MAX_ERROR_BYTES, within_s=5.0)
@@ -189,7 +189,7 @@ def _refusal(reply: Reply) -> Refused:
     message = ""
     with contextlib.suppress(*DECODE_ERRORS):
         message = decode_status(body).message
-    return Refused(
+    return ApiRefused(
         reply.what,
         reply.status,
         excerpt(message, 500) if message else excerpt(body) or "(no message)",
@@ -198,5 +198,6 @@ def _refusal(reply: Reply) -> Refused:
 
 
 def retry_after_s(text: str | None) -> float | None:
-    """The API server sends whole seconds. Dates, which a proxy could send, are left to our own pauses."""
+    """Seconds of a Retry-After; None for a date. The API server sends whole seconds; a proxy could send a date, and our own pauses then
+    apply."""
     return float(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 10 else None

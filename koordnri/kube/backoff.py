@@ -1,4 +1,4 @@
-"""How long a watch waits before its next attempt: doubling, capped, jittered."""
+"""How long a watch waits before its next attempt: the pause doubles, is capped and jittered."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ Uniform = Callable[[float, float], float]
 
 
 class Pauses:
-    """The pauses of one streak of failures, in seconds. `uniform` keeps the nodes of a cluster apart."""
+    """The pauses (s) of one streak of failures. `uniform` draws the jitter, which spreads a cluster's nodes."""
 
     def __init__(self, timing: Timing, uniform: Uniform) -> None:
         self._timing = timing
         self._uniform = uniform
         self.failures = 0
-        """in a row"""
+        """failures in a row"""
 
     def next(self, retry_after_s: float | None = None) -> float:
-        """After a failure. A server that named a time is left alone for at least that time."""
+        """The pause after a failure. If the server named a time, the pause is at least that."""
         timing = self._timing
-        # 2**30 seconds is beyond any cap, and beyond 2**1000 the float would overflow.
+        # Bounded exponent: 2**30 s is above any cap, and 2**1024 would overflow a float.
         longest = min(timing.first_pause_s * 2 ** min(self.failures, 30), timing.longest_pause_s)
         self.failures += 1
         pause = self._uniform(longest / 2, longest)
         return pause if retry_after_s is None else min(retry_after_s, timing.longest_retry_after_s) + pause
 
     def reset(self) -> None:
-        """The server has served us."""
+        """The server answered: the streak is over."""
         self.failures = 0

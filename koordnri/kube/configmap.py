@@ -1,4 +1,4 @@
-"""One ConfigMap, by name: its data whenever they change."""
+"""Watches one ConfigMap: reports its data whenever they change."""
 
 from __future__ import annotations
 
@@ -22,11 +22,10 @@ OnData = Callable[[Mapping[str, str] | None, str], None]
 
 
 class ConfigMapWatch:
-    """Calls `on_data(data, resource_version)` in its own thread: data is None when there is no such ConfigMap (any more).
+    """Calls `on_data(data, resource_version)` in its own thread. data is None when there is no such ConfigMap.
 
-    Called once after the first list, and then whenever the data differ from those of the last call; what else changes about the
-    object (labels, managedFields) is not told. `watch` is what
-    is started and stopped; keywords are passed to it.
+    It is called once after the first list, and then whenever the data differ from those of the last call. Other changes (labels,
+    managedFields) are ignored. `watch` is what the caller starts and stops; keywords are passed to it.
     """
 
     def __init__(self, api: Api, namespace: str, name: str, on_data: OnData, log: Log, **keywords: Any) -> None:

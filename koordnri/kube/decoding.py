@@ -1,6 +1,6 @@
-"""Bytes of a list or of a watch's line, to objects of one kind. No I/O, so that it can be tested with bytes.
+"""Decodes the bytes of a list, or of a line of a watch, into objects of one kind. No I/O, so tests feed it bytes.
 
-What the API server would never send is Garbled, with the beginning of what came: a login page of some proxy, half a line, another kind.
+Input that no API server sends raises Garbled with its beginning: a proxy's login page, half a line, another kind.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, Generic, Literal, NamedTuple, NoReturn, TypeVar
 
 import msgspec
 
-from koordnri.kube.errors import Garbled, Refused, excerpt
+from koordnri.kube.errors import ApiRefused, Garbled, excerpt
 from koordnri.kube.items import Items
 from koordnri.kube.objects import (
     DECODE_ERRORS,
@@ -25,11 +25,11 @@ from koordnri.kube.objects import (
 T = TypeVar("T")
 
 MAX_LINE_BYTES = 8 << 20
-"""An object is at most about 1.5 MiB; a line is the object and a few bytes."""
+"""Longest line of a watch. It holds one object, at most about 1.5 MiB, and a few bytes."""
 
 
 class Listed(NamedTuple, Generic[T]):
-    """A list: its version, what is kept of its objects, and what is wrong with those that were left out."""
+    """A list: its version, what is kept of its objects, and what is wrong with objects that were left out."""
 
     version: str
     objects: list[T]
@@ -37,8 +37,8 @@ class Listed(NamedTuple, Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class Change(Generic[T]):
-    """One line of a watch. A bookmark has no object: nothing changed up to its version."""
+class WatchEvent(Generic[T]):
+    """One line of a watch. A bookmark has no object: it says that nothing changed up to its version."""
 
     type: Literal["changed", "deleted", "bookmark"]
     version: str
@@ -49,14 +49,14 @@ _TYPES: dict[str, Literal["changed", "deleted"]] = {"ADDED": "changed", "MODIFIE
 
 
 class Lines:
-    """Cuts what arrives into lines: `feed` the pieces, and ask at the end what is left of an unfinished line."""
+    """Cuts a stream into lines: `feed` the pieces, then `end`."""
 
     def __init__(self, what: str) -> None:
         self._what = what
         self._rest = bytearray()
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
-        """The lines that this piece completes, empty ones left out. Raises Garbled when one does not end."""
+        """The lines that this piece completes, without empty ones. Raises Garbled when a line is too long."""
         *lines, tail = piece.split(b"\n")
         if lines:
             lines[0] = bytes(self._rest) + lines[0]
@@ -67,15 +67,15 @@ class Lines:
         return (line for line in lines if line.strip())
 
     def end(self) -> None:
-        """The answer is over. Raises Garbled when that was in the middle of a line."""
+        """The stream ended. Raises Garbled when it ended inside a line."""
         if self._rest.strip():
             raise Garbled(f"{self._what}: expected whole lines of JSON, the answer ends in {excerpt(self._rest)!r}")
 
 
 class Decoding(Generic[T]):
-    """For objects of one kind. `what` in the methods names the request, for the message.
+    """Decodes objects of one kind. In all methods `what` names the request, for messages.
 
-    keep   what is kept of an object; the object itself goes
+    keep   makes what is kept of an object; the object itself is dropped
     """
 
     def __init__(self, kind: str, object_type: type[Object], keep: Callable[[Any], T]) -> None:
@@ -84,11 +84,11 @@ class Decoding(Generic[T]):
         self._keep = keep
 
     def page(self, what: str) -> Page[T]:
-        """For a list, or a page of one."""
+        """Begins a list, or one page of it."""
         return Page(self, what)
 
     def listed(self, raw: bytes) -> T:
-        """One object of a list, in which its kind may be left out. Raises ValueError, with what is wrong."""
+        """One object of a list. There it may lack its kind. Raises ValueError that says what is wrong."""
         try:
             item = self._decode(raw)
         except DECODE_ERRORS as error:
@@ -97,8 +97,8 @@ class Decoding(Generic[T]):
             raise ValueError(f"expected kind {self.kind}, got {excerpt(item.kind)!r}")
         return self._keep(item)
 
-    def line(self, what: str, text: bytes) -> Change[T]:
-        """A line of a watch. Raises Garbled, and Refused for an ERROR line (410: the version is too old)."""
+    def line(self, what: str, text: bytes) -> WatchEvent[T]:
+        """One line of a watch. Raises Garbled; ApiRefused for an ERROR line (410: the version is too old)."""
         try:
             line = decode_line(text)
             if line.type == "ERROR":
@@ -106,7 +106,7 @@ class Decoding(Generic[T]):
             if line.type == "BOOKMARK":
                 bookmark = decode_bookmark(line.object)
                 self._check(what, bookmark.kind, bookmark.metadata.resource_version)
-                return Change("bookmark", bookmark.metadata.resource_version)
+                return WatchEvent("bookmark", bookmark.metadata.resource_version)
             item = self._decode(line.object)
         except DECODE_ERRORS as error:
             raise Garbled(f"{what}: expected a watch event of a {self.kind}, got {excerpt(text)!r}: {error}") from None
@@ -114,7 +114,7 @@ class Decoding(Generic[T]):
         type_ = _TYPES.get(line.type)
         if type_ is None:
             raise Garbled(f"{what}: expected one of {', '.join(_TYPES)}, BOOKMARK, ERROR, got {excerpt(line.type)!r}")
-        return Change(type_, item.metadata.resource_version, self._keep(item))
+        return WatchEvent(type_, item.metadata.resource_version, self._keep(item))
 
     def _check(self, what: str, kind: str, version: str) -> None:
         if kind != self.kind or not version:
@@ -122,10 +122,10 @@ class Decoding(Generic[T]):
 
 
 class Page(Generic[T]):
-    """A list that arrives: `feed` its pieces, then `end`. A single bad object in it costs that object only.
+    """A list that is arriving: `feed` its pieces, then `end`. A bad object costs only itself.
 
-    version, rest   known after `end`: of the list, and what to ask for the next page with ("": there is none)
-    problems        what is wrong with the objects that were left out
+    version, rest   known after `end`: the list's version, and the token for its next page ("": no further page)
+    problems        what is wrong with objects that were left out
     """
 
     def __init__(self, decoding: Decoding[T], what: str) -> None:
@@ -138,7 +138,7 @@ class Page(Generic[T]):
         self._items = Items(what)
 
     def feed(self, piece: bytes) -> None:
-        """The next piece. Raises Garbled when what comes is too long to be a list."""
+        """The next piece. Raises Garbled when the list becomes too long."""
         for raw in self._items.feed(piece):
             try:
                 self.objects.append(self._decoding.listed(raw))
@@ -146,7 +146,7 @@ class Page(Generic[T]):
                 self.problems.append(str(error))
 
     def end(self) -> None:
-        """That was all. Raises Garbled when it was no list of this kind, or not a whole one."""
+        """The list has ended. Raises Garbled when it was no list of this kind, or was cut short."""
         what, kind, frame = self._what, f"{self._decoding.kind}List", self._items.end()
         try:
             found = decode_list(frame)
@@ -161,4 +161,4 @@ def _raise_error(what: str, raw: msgspec.Raw) -> NoReturn:
     status = decode_status(raw)
     if status.kind != "Status":
         raise Garbled(f"{what}: expected a Status in an ERROR event, got a {excerpt(status.kind)!r}")
-    raise Refused(what, status.code, excerpt(status.message, 500))
+    raise ApiRefused(what, status.code, excerpt(status.message, 500))

@@ -1,25 +1,25 @@
-"""What goes wrong between us and the API server; whose fault it is, is in the type."""
+"""Errors between us and the API server. The type says whose fault it is."""
 
 from __future__ import annotations
 
 
 class KubeError(Exception):
-    """A request to the API server did not bring what it should. Temporary, unless it is NotConfigured at start."""
+    """A request to the API server failed. Temporary, except NotConfigured at start."""
 
 
 class NotConfigured(KubeError):
-    """The operator's: there is no usable way to the API server. Names the file or variable and what is missing."""
+    """The operator's fault: there is no usable way to the API server. The message names the file or variable and what is missing."""
 
 
 class Unreachable(KubeError):
-    """No HTTP answer: name resolution, connection, TLS, or no answer in time."""
+    """No HTTP answer: name resolution, connection or TLS failed, or no answer came in time."""
 
 
-class Refused(KubeError):
-    """An answer that is no success, or an ERROR line in a watch.
+class ApiRefused(KubeError):
+    """The API server answered with an error status, or with an ERROR line in a watch.
 
     status          HTTP status, or the code in the ERROR line
-    retry_after_s   how long the server asks us to stay away; None when it did not say
+    retry_after_s   how long (s) the server asks us to wait; None when it named no time
     """
 
     def __init__(self, what: str, status: int, message: str, retry_after_s: float | None = None) -> None:
@@ -30,19 +30,19 @@ class Refused(KubeError):
 
 
 class Silent(KubeError):
-    """The connection stands, but nothing came for too long."""
+    """The connection is open, but nothing arrived for too long."""
 
 
 class Disconnected(KubeError):
-    """The connection broke while an answer was being read."""
+    """The connection broke while the answer was read."""
 
 
 class Garbled(KubeError):
-    """The answer is not what this request brings: HTML, half a JSON line, objects of another kind, too long."""
+    """The answer does not fit the request: HTML, half a line of JSON, objects of another kind, too long."""
 
 
 def excerpt(text: str | bytes | bytearray, length: int = 80) -> str:
-    """The beginning of a strange answer, on one line, for an error message."""
+    """The beginning of an unexpected answer, on one line, for an error message."""
     if not isinstance(text, str):
         text = bytes(text[: length * 4]).decode(errors="replace")
     text = " ".join(text.split())

@@ -1,9 +1,9 @@
-"""Events on pods and on this Node, for people who look with kubectl: fire and forget.
+"""Sends Kubernetes Events about pods and this Node, for people who use kubectl.
 
-Whoever records never waits: what he says is put into a bounded table, and a thread of its own tells the API server. The same reason
-on the same object is one Event whose count grows. Losing an Event is allowed, slowing the node or flooding the API server is not.
+The caller never waits: `post` puts the Event into a bounded table, and a separate thread sends it. A repeated reason on the same
+object is one Event whose count grows. An Event may be lost; the node must not become slow, nor the API server flooded.
 
-RBAC: core/v1 events, verbs create and patch, in all namespaces (an Event lives beside its pod; a Node's in `default`).
+RBAC: verbs create and patch on core/v1 events, in all namespaces. A pod's Event lives in its namespace, a Node's in `default`.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ import msgspec
 
 from koordnri.kube.api import Api
 from koordnri.kube.backoff import Pauses, Uniform
-from koordnri.kube.errors import KubeError, NotConfigured, Refused
+from koordnri.kube.errors import ApiRefused, KubeError, NotConfigured
 from koordnri.kube.timing import Timing
 from koordnri.model.log import Log
 
 MAX_PENDING = 256
-"""Distinct reasons and objects that wait to be told; more are dropped and counted."""
+"""Most Events that wait to be sent, by object and reason; further ones are dropped and counted."""
 MAX_REMEMBERED = 512
 REMEMBERED_S = 3000.0
-"""An Event lives one hour in the API server; after that a new one is made instead of counting up the old."""
+"""The API server keeps an Event for one hour. After this many seconds a new one is created instead of counting up the old."""
 MAX_MESSAGE = 1024
 ATTEMPTS = 5
 _GIVE_UP = range(400, 500)
@@ -40,7 +40,7 @@ Kind = Literal["Warning", "Normal"]
 
 
 class Target(NamedTuple):
-    """What an Event is about."""
+    """The object that an Event is about."""
 
     kind: str
     namespace: str
@@ -55,7 +55,7 @@ def pod_target(namespace: str, name: str, uid: str) -> Target:
 
 
 def node_target(name: str) -> Target:
-    """A Node. kubelet puts the name where the uid belongs, and `kubectl describe node` looks for that."""
+    """A Node. kubelet puts the name into the uid field, and `kubectl describe node` searches for that."""
     return Target("Node", "", name, name)
 
 
@@ -75,43 +75,43 @@ class _Pending:
 
 
 @dataclass(slots=True)
-class _Told:
+class _Sent:
     """An Event that exists in the API server."""
 
     name: str
     count: int
     created_at: float
-    told_at: float
+    sent_at: float
 
 
 @dataclass(slots=True)
 class EventStats:
     """Counters since the start."""
 
-    recorded: int = 0
+    posted: int = 0
     sent: int = 0
-    """requests that succeeded; less than recorded, since repetitions are counted up together"""
+    """requests that succeeded; fewer than posted, because repetitions are sent together"""
     dropped: int = 0
-    """recorded, but the table was full, or the API server would not take it"""
+    """posted, but the table was full or the API server refused it"""
 
 
 @dataclass(frozen=True, slots=True)
 class EventLimits:
-    """How much the API server may be asked."""
+    """How many requests per second the API server gets."""
 
     burst: int = 20
     per_s: float = 0.2
-    """beyond the burst"""
+    """after the burst"""
     repeat_s: float = 60.0
-    """the same Event is not told more often; meanwhile its count grows"""
+    """s between two requests for the same Event; meanwhile its count grows"""
 
 
-class EventRecorder:
-    """`start`, `record`, `stop`.
+class EventSender:
+    """`start`, `post`, `stop`.
 
     component   `koordnri`
     node        the name of this node
-    on_death    called in the recorder's thread with what killed it: a bug
+    on_death    called in the sender's thread with the exception that ended it: a bug
     """
 
     def __init__(
@@ -142,28 +142,28 @@ class EventRecorder:
         self._tokens = float(limits.burst)
         self._tokens_at = clock()
         self._pending: OrderedDict[_Key, _Pending] = OrderedDict()
-        self._told: OrderedDict[_Key, _Told] = OrderedDict()
+        self._sent: OrderedDict[_Key, _Sent] = OrderedDict()
         self._wake = threading.Condition()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="kube-events", daemon=True)
 
     def start(self) -> None:
-        """Begin to tell; what was recorded before is told too."""
+        """Start sending; Events posted before are sent too."""
         self._thread.start()
 
     def stop(self, timeout_s: float = 2.0) -> None:
-        """What is not told by now is lost."""
+        """Stop. Events that were not sent are lost."""
         with self._wake:
             self._stopping = True
             self._wake.notify_all()
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
 
-    def record(self, target: Target, reason: str, message: str, kind: Kind = "Warning") -> None:
-        """Say something about a pod or node. Never blocks, never raises. `reason` is one CamelCase word of a small set."""
+    def post(self, target: Target, reason: str, message: str, kind: Kind = "Warning") -> None:
+        """Say something about a pod or Node. Never blocks, never raises. `reason` is one CamelCase word of a small set."""
         key, now = _Key(target, kind, reason), self._now()
-        with self._wake:  # held for microseconds, never while something is sent
-            self.stats.recorded += 1
+        with self._wake:  # held for microseconds, never during a request
+            self.stats.posted += 1
             pending = self._pending.get(key)
             if pending is not None:
                 pending.message, pending.count, pending.last_s = message, pending.count + 1, now
@@ -201,7 +201,7 @@ class EventRecorder:
                     self._wake.wait_for(lambda: self._stopping, pause_s)
 
     def _next(self) -> tuple[_Key | None, float | None]:
-        """What may be told now, else how long to wait for it (None: until something is recorded)."""
+        """The next Event to send; else how long (s) to wait for one (None: until something is posted)."""
         if not self._pending:
             return None, None
         now, limits = self._clock(), self._limits
@@ -211,18 +211,18 @@ class EventRecorder:
             return None, max(0.001, (1 - self._tokens) / limits.per_s) if limits.per_s > 0 else None
         soonest: float | None = None
         for key in self._pending:
-            told = self._told.get(key)
-            due_s = 0.0 if told is None else told.told_at + limits.repeat_s - now
+            sent = self._sent.get(key)
+            due_s = 0.0 if sent is None else sent.sent_at + limits.repeat_s - now
             if due_s <= 0:
                 return key, None
             soonest = due_s if soonest is None else min(soonest, due_s)
         return None, soonest
 
     def _send(self, key: _Key, pending: _Pending) -> float:
-        """Tell one Event; the seconds to leave the API server alone."""
+        """Send one Event. Returns the seconds to wait before the next request."""
         generation = self._api.generation
         try:
-            self._tell(key, pending)
+            self._write(key, pending)
         except KubeError as error:
             return self._failed(key, pending, error, generation)
         self._pauses.reset()
@@ -230,7 +230,7 @@ class EventRecorder:
         return 0.0
 
     def _failed(self, key: _Key, pending: _Pending, error: KubeError, generation: int) -> float:
-        status = error.status if isinstance(error, Refused) else 0
+        status = error.status if isinstance(error, ApiRefused) else 0
         pending.attempts += 1
         hopeless = status in _GIVE_UP and status not in _TRY_AGAIN
         if hopeless or pending.attempts >= ATTEMPTS:
@@ -241,13 +241,13 @@ class EventRecorder:
         else:
             self._put_back(key, pending)
         if hopeless:
-            return 0.0  # the server works; it just does not want this one
+            return 0.0  # the server answers; it refuses only this Event
         if status == 401:
             try:
                 self._api.reload(generation)
             except NotConfigured as problem:
                 self._log.warning("kube_credentials_bad", error=str(problem))
-        return self._pauses.next(error.retry_after_s if isinstance(error, Refused) else None)
+        return self._pauses.next(error.retry_after_s if isinstance(error, ApiRefused) else None)
 
     def _put_back(self, key: _Key, pending: _Pending) -> None:
         with self._wake:
@@ -259,13 +259,13 @@ class EventRecorder:
             else:
                 self._pending[key] = pending
 
-    def _tell(self, key: _Key, pending: _Pending) -> None:
-        told = self._told.get(key)
-        if told is not None and self._clock() - told.created_at < REMEMBERED_S:
+    def _write(self, key: _Key, pending: _Pending) -> None:
+        sent = self._sent.get(key)
+        if sent is not None and self._clock() - sent.created_at < REMEMBERED_S:
             try:
-                self._count_up(key, told, pending)
-            except Refused as error:
-                if error.status != 404:  # it expired, or somebody deleted it
+                self._count_up(key, sent, pending)
+            except ApiRefused as error:
+                if error.status != 404:  # 404: it expired, or somebody deleted it
                     raise
             else:
                 return
@@ -299,21 +299,21 @@ class EventRecorder:
         }
         self._request("POST", _events(target), body, "application/json")
         now = self._clock()
-        self._told[key] = _Told(name, pending.count, now, now)
-        self._told.move_to_end(key)
-        while len(self._told) > MAX_REMEMBERED:
-            self._told.popitem(last=False)
+        self._sent[key] = _Sent(name, pending.count, now, now)
+        self._sent.move_to_end(key)
+        while len(self._sent) > MAX_REMEMBERED:
+            self._sent.popitem(last=False)
 
-    def _count_up(self, key: _Key, told: _Told, pending: _Pending) -> None:
-        count = told.count + pending.count
+    def _count_up(self, key: _Key, sent: _Sent, pending: _Pending) -> None:
+        count = sent.count + pending.count
         body = {
             "count": count,
             "message": _message(pending.message),
             "lastTimestamp": _timestamp(pending.last_s),
         }
-        self._request("PATCH", f"{_events(key.target)}/{told.name}", body, "application/merge-patch+json")
-        told.count, told.told_at = count, self._clock()
-        self._told.move_to_end(key)
+        self._request("PATCH", f"{_events(key.target)}/{sent.name}", body, "application/merge-patch+json")
+        sent.count, sent.sent_at = count, self._clock()
+        self._sent.move_to_end(key)
 
     def _request(self, method: str, path: str, body: dict[str, Any], content_type: str) -> None:
         timing = self._timing
@@ -321,11 +321,11 @@ class EventRecorder:
         with self._api.open(
             method, path, body=data, content_type=content_type, connect_s=timing.connect_s, read_s=timing.answer_s
         ) as reply:
-            reply.read(within_s=timing.answer_s)  # to its end, so that the connection serves the next one
+            reply.read(within_s=timing.answer_s)  # to its end, so that the connection can be used again
 
 
 def _namespace(target: Target) -> str:
-    """Of the Event: beside a namespaced object, and `default` for a Node."""
+    """Where the Event lives: in its object's namespace, or in `default` for a Node."""
     return target.namespace or "default"
 
 

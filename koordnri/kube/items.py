@@ -1,8 +1,7 @@
-"""Takes a list apart while it arrives, so that no more of it is held than one object.
+"""Splits a list into its objects while it arrives, so that only one object is in memory at a time.
 
-A list may be as large as all its objects together, and the server need not cut it in pages: what it serves from its cache it never does.
-So the brackets are counted, outside of texts, and each object in `items` is handed on as soon as it is whole. What is in it is not
-looked at; the decoder does that.
+A list can be large, and the server need not page it: an answer from its cache is never paged. So this counts brackets, outside of
+strings, and passes on each object of `items` when it is complete. It does not parse the object; the decoder does.
 """
 
 from __future__ import annotations
@@ -13,26 +12,26 @@ from collections.abc import Iterator
 from koordnri.kube.errors import Garbled, excerpt
 
 MAX_OBJECT_BYTES = 8 << 20
-"""An API server takes objects up to about 1.5 MiB (3 MiB where etcd's limit is raised)."""
+"""Largest object accepted. An API server accepts about 1.5 MiB (3 MiB where etcd's limit is raised)."""
 MAX_FRAME_BYTES = 1 << 20
-"""What a list has beside its objects: its kind and its version."""
+"""Most bytes of a list besides its objects: its kind and version."""
 
 _PLAIN = rb'[^"{}\[\]]++|"(?:[^"\\]++|\\.)*+"'
 _TO_BRACKET = re.compile(rb"(?:%b)*+" % _PLAIN, re.DOTALL)
-"""Up to the next bracket, or to a text that does not end here."""
+"""Matches up to the next bracket, or to a string that does not end here."""
 _IN_OBJECT = re.compile(rb"(?:%b|\{(?:%b)*+\}|\[(?:%b)*+\])*+" % (_PLAIN, _PLAIN, _PLAIN), re.DOTALL)
-"""The same within an object, where what has no further brackets in it is passed over at once."""
+"""The same inside an object, where parts without nested brackets are skipped at once."""
 _IN_TEXT = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
 _ITEMS = re.compile(rb'"items"\s*:\s*\Z')
 _LONGEST_KEY = 64
-"""bytes in which the name of the objects' array is looked for, before it"""
+"""bytes before the objects' array that are searched for its name"""
 _QUOTE, _OPENING, _SQUARE = ord('"'), frozenset(b"{["), ord("[")
 
 
 class Items:
-    """`feed` the pieces of one list and take the objects; `end` gives what is left: the list as if it had no objects.
+    """`feed` the pieces of one list and take its objects. `end` gives the rest: the list as if it had no objects.
 
-    what   names the request, for the messages
+    what   names the request, for messages
     """
 
     def __init__(self, what: str) -> None:
@@ -40,15 +39,15 @@ class Items:
         self._buffer = bytearray()
         self._frame = bytearray()
         self._at = 0
-        """where to look on in the buffer"""
+        """position in the buffer where scanning continues"""
         self._from = 0
-        """where that begins in the buffer which has not been handed on"""
+        """position in the buffer of the first byte that was not passed on"""
         self._depth = 0
         self._in_text = False
         self._in_items = False
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
-        """The objects that this piece completes. Raises Garbled when something is too long; all of it is to be taken."""
+        """The objects that this piece completes; consume them all. Raises Garbled when something is too long."""
         buffer = self._buffer
         buffer += piece
         while (at := self._bracket()) is not None:
@@ -71,7 +70,7 @@ class Items:
         self._forget()
 
     def end(self) -> bytes:
-        """The list is over. Without its objects, which is not JSON where the list was none, or not whole."""
+        """The list has ended: its text without objects. That is no valid JSON when the input was no list, or was cut short."""
         return bytes(self._frame + self._buffer[self._from :])
 
     def _object(self, end: int) -> bytes:
@@ -79,10 +78,10 @@ class Items:
             return bytes(view[self._from : end])
 
     def _bracket(self) -> int | None:
-        """Where the next one is; None when all has been looked at."""
+        """Position of the next bracket; None when the buffer is scanned."""
         buffer, at = self._buffer, self._at
         while True:
-            # Where a text goes on is remembered: one of a MiB is not to be gone through again with each piece of it.
+            # It is remembered that the buffer ends inside a string: a string of 1 MiB must not be scanned again with each piece.
             pattern = _IN_TEXT if self._in_text else _IN_OBJECT if self._in_items and self._depth > 2 else _TO_BRACKET
             found = pattern.match(buffer, at)
             at = self._at = at if found is None else found.end()
@@ -98,7 +97,7 @@ class Items:
         return _ITEMS.search(before) is not None
 
     def _keep_between(self, at: int) -> None:
-        """What stands between two objects: a comma, or something that is no object and makes the list no JSON."""
+        """Text between two objects: a comma, or something that makes the list invalid JSON."""
         if self._buffer[self._from : at].strip(b" \t\r\n,"):
             self._keep(at)
         self._from = at

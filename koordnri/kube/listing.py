@@ -1,4 +1,4 @@
-"""One list of the API server, page by page, each taken apart while it arrives: as much is held as is kept of its objects, and one more."""
+"""Reads one list from the API server page by page. It holds what is kept of the objects, and one object more."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TypeVar
 
-from koordnri.kube.api import Reply
+from koordnri.kube.api import ApiReply
 from koordnri.kube.decoding import Decoding, Listed, Page
 
 T = TypeVar("T")
 
 PAGE = 500
-"""Objects that are asked for at once, as kubectl does."""
+"""Objects per page, as in kubectl."""
 FROM_CACHE = "0"
 FROM_ETCD = ""
 
-Open = Callable[[dict[str, str]], AbstractContextManager[Reply]]
+Open = Callable[[dict[str, str]], AbstractContextManager[ApiReply]]
 
 
 def read_list(decoding: Decoding[T], open_: Open, version: str, within_s: float) -> Listed[T]:
-    """All pages of the list that is at least as new as `version` ("0": whatever the server's cache holds; "": the newest of etcd).
+    """All pages of a list that is at least as new as `version`. "0": what the server's cache holds; "": the newest, from etcd.
 
-    Each page may take `within_s`. Raises KubeError.
+    Each page may take `within_s` seconds. Raises KubeError.
     """
-    # A server that is asked for pages of a certain version takes them from etcd, where all nodes together are too much for it. What it
-    # has in its cache it sends whole, whatever the limit; that is what happens at "0".
+    # A server that is asked for pages of a certain version reads them from etcd; from all nodes at once that is too much load. What it
+    # has in its cache it sends whole, whatever the limit. That happens at "0".
     query = {"limit": str(PAGE)} if version in (FROM_CACHE, FROM_ETCD) else {}
     if version:
         query["resourceVersion"] = version

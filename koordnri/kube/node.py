@@ -1,4 +1,4 @@
-"""This Node object: labels and annotations, by which policies select and Koordinator tells us things, and its allocatable memory."""
+"""Watches this Node: its labels and annotations, which select policies and carry Koordinator's settings, and its allocatable memory."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ class NodeStatus(msgspec.Struct):
 
 
 class Node(Object):
-    """A node has some 30 KB of status (images, conditions), which is skipped."""
+    """A Node. Most of its status (30 KB of images and conditions) is skipped."""
 
     status: NodeStatus = msgspec.field(default_factory=NodeStatus)
 
 
 @dataclass(frozen=True, slots=True)
 class NodeFacts:
-    """What a decision may ask of the Node object. The default is what is known of a node without one."""
+    """What a decision may read of the Node. The default is for a node whose Node object is not known."""
 
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     allocatable_memory_bytes: int = 0
-    """0 when unknown"""
+    """0: unknown"""
     uid: str = ""
 
 
 class NodeWatch:
-    """Calls `on_facts` in its own thread: after the first list, and then whenever one of the facts changed (heartbeats are not told).
+    """Calls `on_facts` in its own thread: after the first list, and then whenever a fact changed. Heartbeats are ignored.
 
-    None: there is no such Node; either it is not registered yet, or `name` is wrong. `watch` is
-    what is started and stopped; keywords are passed to it.
+    None: there is no such Node; it is not registered yet, or `name` is wrong. `watch` is what the caller starts and stops; keywords are
+    passed to it.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class NodeWatch:
 
 
 def facts_of(node: Node) -> NodeFacts:
-    """The facts of a Node object. A memory quantity that cannot be read counts as unknown."""
+    """The facts of a Node. A memory quantity that cannot be parsed counts as unknown."""
     memory = node.status.allocatable.get("memory", "0")
     try:
         memory_bytes = max(0, quantity_value(memory))

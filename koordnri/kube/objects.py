@@ -1,4 +1,4 @@
-"""API objects as JSON, as far as we read them. Unknown fields are skipped by the decoder and cost no memory."""
+"""API objects as JSON, limited to the fields that koordnri reads. The decoder skips other fields, so they cost no memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Metadata(msgspec.Struct, rename="camel"):
 
 
 class Object(msgspec.Struct):
-    """Any object. In a list the kind may be left out, in a watch it may not."""
+    """Any object. In a list it may lack its kind, in a watch not."""
 
     metadata: Metadata
     kind: str = ""
@@ -36,18 +36,18 @@ class ListMetadata(msgspec.Struct, rename="camel"):
 
     resource_version: str = ""
     rest: str = msgspec.field(default="", name="continue")
-    """what to ask for the next page with; "": this is the last one"""
+    """token for the next page; "": this is the last one"""
 
 
 class Bookmark(msgspec.Struct):
-    """How far the server has looked for us."""
+    """Version up to which the server has sent all changes."""
 
     kind: str
     metadata: VersionOnly
 
 
 class ObjectList(msgspec.Struct):
-    """A list without its objects, which are taken out one by one, so that a bad one does not cost the others."""
+    """A list without its objects. They are decoded one by one, so that a bad one costs only itself."""
 
     kind: str
     metadata: ListMetadata
@@ -61,8 +61,8 @@ class Line(msgspec.Struct):
     object: msgspec.Raw
 
 
-class Status(msgspec.Struct):
-    """How the API server says no."""
+class ApiStatus(msgspec.Struct):
+    """An error answer of the API server."""
 
     kind: str = ""
     message: str = ""
@@ -71,8 +71,8 @@ class Status(msgspec.Struct):
 
 
 DECODE_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""what a decoder raises on text that is not the thing"""
+"""what the decoder raises for input of the wrong form"""
 decode_bookmark = msgspec.json.Decoder(Bookmark).decode
 decode_line = msgspec.json.Decoder(Line).decode
 decode_list = msgspec.json.Decoder(ObjectList).decode
-decode_status = msgspec.json.Decoder(Status).decode
+decode_status = msgspec.json.Decoder(ApiStatus).decode

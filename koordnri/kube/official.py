@@ -1,8 +1,8 @@
-"""The official kubernetes client, as far as it is used: kubeconfig, the pod's own credentials, tokens, TLS, proxies.
+"""The parts of the official kubernetes client that koordnri uses: kubeconfig, the pod's own credentials, tokens, TLS, proxies.
 
-Imported as a whole it costs 19 MB of memory that is never shared (every node pays it), almost all for things we do not use: its model
-objects, pydantic, requests, OAuth. In a pod only three of its modules are needed (1 MB), so there they are loaded without running
-the packages' own __init__; where that fails, with another version of the client, everything is imported as usual.
+Importing it whole costs 19 MB of private memory on every node, almost all for unused parts: model objects, pydantic, requests, OAuth.
+In a pod three of its modules (1 MB) suffice. There they are imported without running their packages' __init__. If that fails, with
+another version of the client, the whole client is imported.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ HOST_VARIABLE = "KUBERNETES_SERVICE_HOST"
 
 
 class Access(NamedTuple):
-    """One loading of the credentials."""
+    """Credentials, as loaded once."""
 
     server: str
     """URL without a trailing slash"""
@@ -36,19 +36,19 @@ class Access(NamedTuple):
 
 
 def from_kubeconfig(path: Path) -> Access:
-    """Raises NotConfigured, with the file and what is wrong in it."""
+    """Credentials of a kubeconfig. Raises NotConfigured with the file and what is wrong in it."""
     from kubernetes.client.configuration import Configuration
     from kubernetes.config import load_kube_config
 
     configuration = Configuration()
     try:
-        with path.open("rb"):  # the client's own message does not name the file
+        with path.open("rb"):  # opened here because the client's own message does not name the file
             pass
     except OSError as error:
         raise NotConfigured(f"cannot read kubeconfig {path}: {error.strerror or error}") from None
-    load: Callable[..., None] = load_kube_config  # it carries no types
+    load: Callable[..., None] = load_kube_config  # the client has no type annotations
     try:
-        # Nothing refreshed is written back: the file is the operator's.
+        # Refreshed tokens are not written back: the file belongs to the operator.
         load(str(path), client_configuration=configuration, persist_config=False)
     except Exception as error:  # noqa: BLE001  # the client fails in its own ways (KeyError, TypeError, …) on a malformed file
         reason = str(error) or type(error).__name__
@@ -57,7 +57,7 @@ def from_kubeconfig(path: Path) -> Access:
 
 
 def in_cluster(environ: Mapping[str, str], folder: Path = SERVICE_ACCOUNT) -> Access:
-    """The pod's service account. Its token is read again every minute, since kubelet rotates it. Raises NotConfigured."""
+    """Credentials of the pod's service account. Its token is read again every minute, since kubelet rotates it. Raises NotConfigured."""
     configuration_module, loader_module = _light_import(
         "kubernetes.client.configuration", "kubernetes.config.incluster_config"
     )
@@ -78,7 +78,7 @@ def in_cluster(environ: Mapping[str, str], folder: Path = SERVICE_ACCOUNT) -> Ac
 
 def _access(configuration: Configuration, source: str) -> Access:
     (rest,) = _light_import("kubernetes.client.rest")
-    # Without this urllib3 itself sleeps through a Retry-After, where nobody can stop it.
+    # Otherwise urllib3 itself sleeps for a Retry-After, and nobody can interrupt it.
     configuration.retries = False
     configuration.connection_pool_maxsize = 4
     configuration.keep_alive = True
@@ -92,10 +92,10 @@ def _access(configuration: Configuration, source: str) -> Access:
             settings: dict[str, Any] = dict(configuration.auth_settings())
         except Exception as error:  # noqa: BLE001  # the token file vanished, an exec plugin failed, …
             raise NotConfigured(f"cannot read the credentials of {source}: {error}") from None
-        # A token file often ends in a newline, which no header may have; client-go trims it too.
+        # A token file often ends in a newline, which a header must not contain; client-go strips it too.
         headers = {s["key"]: s["value"].strip() for s in settings.values() if s["in"] == "header" and s["value"]}
         if not all(value.isascii() and value.isprintable() for value in headers.values()):
-            # Found here, for the HTTP library would quote the token in its error, and the log is no place for it.
+            # Checked here, because the HTTP library would put the token into its error, and that into the log.
             raise NotConfigured(f"the token of {source} has characters that no token has: is it the right file?")
         return headers
 
@@ -103,7 +103,7 @@ def _access(configuration: Configuration, source: str) -> Access:
 
 
 def _light_import(*names: str) -> list[Any]:
-    """Modules of the client, without what their packages' __init__ would import beside them."""
+    """Import modules of the client without running their packages' __init__."""
     stand_ins = [name for name in ("kubernetes", "kubernetes.config") if name not in sys.modules]
     before = set(sys.modules)
     try:
@@ -121,5 +121,5 @@ def _light_import(*names: str) -> list[Any]:
         stand_ins = []
         return [importlib.import_module(name) for name in names]
     finally:
-        for name in stand_ins:  # whoever imports the package later gets the real one
+        for name in stand_ins:  # later imports get the real package
             sys.modules.pop(name, None)

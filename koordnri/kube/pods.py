@@ -1,6 +1,6 @@
-"""This node's pods: what NRI does not tell of them, and what changes about them after their creation.
+"""Watches this node's pods, for what NRI does not send about them, and for what changes after their creation.
 
-NRI remains the source of which containers exist. Of 30 KB of JSON per pod about 1 KB is kept.
+Which containers exist, only NRI says. About 1 KB of a pod's 30 KB of JSON is kept.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from koordnri.model.log import Log
 from koordnri.model.pod import ContainerSpec, PodSpec, path_inside
 
 KEPT_DOMAINS = ("koordinator.sh", "koordnri.io", "koordnri.sh")
-"""Annotations whose prefix is one of these, or a subdomain, are kept. Others are large (last-applied-configuration, service
-meshes') and decide nothing here; a hook that reads others sees them as NRI told them at the pod's creation."""
+"""Annotations of these domains and their subdomains are kept. Others can be large (last-applied-configuration, service meshes) and decide
+nothing here; a hook sees those as NRI sent them at the pod's creation."""
 
 
 class Requirements(msgspec.Struct):
@@ -31,20 +31,20 @@ class Requirements(msgspec.Struct):
 
 
 class VolumeMount(msgspec.Struct):
-    """A volume in a container's file system; what of it (subPath) does not matter."""
+    """A volume mounted in a container's file system; subPath and the rest are not read."""
 
     name: str
     mount_path: str = msgspec.field(name="mountPath")
 
 
 class VolumeDevice(msgspec.Struct):
-    """A volume that a container has as a block device."""
+    """A volume that a container uses as a block device."""
 
     name: str
     device_path: str = msgspec.field(name="devicePath")
 
 
-class ContainerManifest(msgspec.Struct):
+class ContainerInSpec(msgspec.Struct):
     """One container of the spec."""
 
     name: str
@@ -56,11 +56,11 @@ class ContainerManifest(msgspec.Struct):
 
 
 class Claim(msgspec.Struct):
-    """That there is one is all that is read: which PersistentVolume, or which devices, the spec does not tell."""
+    """A claim. Only its existence is read: the spec does not say which PersistentVolume, or which devices, it resolves to."""
 
 
 class Volume(msgspec.Struct):
-    """One volume of the pod. Kubelet's directory of it has another name where there is a claim; an ephemeral one makes its own."""
+    """One volume of the pod. Behind a claim, kubelet's directory has another name; an ephemeral volume makes its own claim."""
 
     name: str
     claim: Claim | None = msgspec.field(default=None, name="persistentVolumeClaim")
@@ -70,14 +70,14 @@ class Volume(msgspec.Struct):
 class PodManifestSpec(msgspec.Struct, rename="camel"):
     """`spec`."""
 
-    containers: list[ContainerManifest] = []
-    init_containers: list[ContainerManifest] | None = None
+    containers: list[ContainerInSpec] = []
+    init_containers: list[ContainerInSpec] | None = None
     volumes: list[Volume] | None = None
     resource_claims: list[Claim] | None = None
     resources: Requirements | None = None
     """of the pod as a whole (Kubernetes 1.34)"""
     overhead: dict[str, str | int | float] | None = None
-    """of its RuntimeClass, as admission wrote it"""
+    """of its RuntimeClass, as admission set it"""
     node_name: str = ""
     priority: int | None = None
     scheduler_name: str = ""
@@ -88,11 +88,11 @@ class PodStatus(msgspec.Struct):
 
     phase: str = ""
     made_claim: Claim | None = msgspec.field(default=None, name="extendedResourceClaimStatus")
-    """the scheduler made one for extended resources, of which the spec then tells nothing"""
+    """the scheduler made a claim for extended resources; then the spec does not mention it"""
 
 
 class PodObject(Object):
-    """A Pod, as far as it is read."""
+    """A Pod, limited to the fields that are read."""
 
     spec: PodManifestSpec = msgspec.field(default_factory=PodManifestSpec)
     status: PodStatus = msgspec.field(default_factory=PodStatus)
@@ -100,10 +100,10 @@ class PodObject(Object):
 
 @dataclass(frozen=True, slots=True)
 class PodFacts:
-    """What is kept of a pod. Equal facts are not told twice."""
+    """What is kept of a pod. Equal facts are reported once."""
 
     uid: str
-    """as the container runtime knows it; of a static pod this is not metadata.uid, see `runtime_uid`"""
+    """as the container runtime knows it; for a static pod this is not metadata.uid, see `runtime_uid`"""
     namespace: str
     name: str
     labels: Mapping[str, str]
@@ -114,15 +114,15 @@ class PodFacts:
     scheduler_name: str
     phase: str
 
-    def annotations_over(self, told: Mapping[str, str]) -> dict[str, str]:
-        """All annotations as they are now: `told` by NRI, with those of KEPT_DOMAINS as the API server has them."""
-        merged = {key: value for key, value in told.items() if not is_kept(key)}
+    def annotations_over(self, from_nri: Mapping[str, str]) -> dict[str, str]:
+        """All current annotations: those from NRI, with those of KEPT_DOMAINS as the API server has them."""
+        merged = {key: value for key, value in from_nri.items() if not is_kept(key)}
         merged.update(self.annotations)
         return merged
 
 
 class _Known(NamedTuple):
-    """What is kept of an object of the API server, of whichever node."""
+    """What is kept of a pod of the API server, on whichever node."""
 
     own_uid: str
     """metadata.uid"""
@@ -135,10 +135,10 @@ class _Known(NamedTuple):
 
 
 class PodWatch:
-    """Calls `on_changed(facts)` for new and changed pods and `on_removed(uid)`, both in its own thread, after `specs` shows it.
+    """Calls `on_changed(facts)` for new and changed pods, `on_removed(uid)` for removed ones, in its own thread, after updating `specs`.
 
-    specs, pods   by uid; read them from any thread without a lock: they are swapped or changed by one key at a time
-    watch         what is started and stopped; keywords are passed to it
+    specs, pods   by uid. Any thread may read them without a lock: they are replaced whole, or changed by one key at a time
+    watch         what the caller starts and stops; keywords are passed to it
     """
 
     def __init__(
@@ -155,7 +155,7 @@ class PodWatch:
         self.pods: Mapping[str, PodFacts] = MappingProxyType(self._pods)
         self.specs: Mapping[str, PodSpec] = MappingProxyType(self._specs)
         self._holders: dict[str, str] = {}
-        """uid as the runtime knows it → uid of the API object that speaks for it"""
+        """uid as the runtime knows it → uid of the API object that it is read from"""
         self._node_name = node_name
         self._log = log
         self._on_changed = on_changed
@@ -187,7 +187,7 @@ class PodWatch:
         facts = item.facts
         uid, own = facts.uid, item.own_uid
         if self._holders.get(uid, own) != own and uid != own:
-            # Whoever may create pods may write a static pod's annotation too, and so claim to be somebody else's pod.
+            # Whoever may create pods may set a static pod's annotation, and so claim another pod's uid.
             self._log.warning("kube_pod_claims_anothers_uid", namespace=facts.namespace, pod=facts.name, uid=uid)
             return
         self._holders[uid] = own
@@ -208,8 +208,8 @@ STATIC_UID_KEY = "kubernetes.io/config.mirror"
 
 
 def runtime_uid(pod: PodObject) -> str:
-    """The uid that NRI tells. A static pod's is kubelet's own hash of its file; the API server's mirror of it has another uid and
-    tells the hash in an annotation.
+    """The uid that NRI reports. For a static pod that is kubelet's hash of its file. The API server's mirror pod has another uid, and
+    the hash in an annotation.
     """
     return (pod.metadata.annotations or {}).get(STATIC_UID_KEY) or pod.metadata.uid
 
@@ -250,7 +250,7 @@ def is_kept(annotation: str) -> bool:
 
 
 def _container(
-    container: ContainerManifest, claims: frozenset[str], init: bool = False, sidecar: bool = False
+    container: ContainerInSpec, claims: frozenset[str], init: bool = False, sidecar: bool = False
 ) -> ContainerSpec:
     claimed = {}
     if claims:

@@ -1,4 +1,4 @@
-"""Koordinator's share pools on the node's NodeResourceTopology, where koordlet writes them. The Node object may carry them, too."""
+"""Watches Koordinator's share pools on the node's NodeResourceTopology, where koordlet writes them. The Node may carry them, too."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ KEPT = (LS_POOLS_KEY, BE_POOLS_KEY)
 class PoolsWatch:
     """Calls `on_pools(annotations)` in its own thread: after the first answer, and then whenever one of the pools changed.
 
-    The annotations are those of KEPT that the object has; none when there is no such object, or the API does not have the kind.
-    The object's name is the node's. `watch` is what is started and stopped; keywords are passed to it.
+    `annotations` are those of KEPT that the object has; empty when there is no such object, or when the API has no such kind.
+    The object is named as the node. `watch` is what the caller starts and stops; keywords are passed to it.
     """
 
     def __init__(
@@ -53,6 +53,6 @@ class PoolsWatch:
 
 
 def pools_of(item: Object) -> dict[str, str]:
-    """Its annotations, as far as they are pools."""
+    """Its annotations that are pools."""
     annotations = item.metadata.annotations or {}
     return {key: annotations[key] for key in KEPT if key in annotations}

@@ -1,4 +1,4 @@
-"""What a watch did, as plain numbers: written by its thread, read by the metrics."""
+"""What a watch did, as plain numbers. Its thread writes them, the metrics read them."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from enum import StrEnum
 
 
 class Restart(StrEnum):
-    """Why a watch had to begin again. A fixed set, since it labels a metric."""
+    """Why a watch had to restart. A small fixed set, since it labels a metric."""
 
     ENDED = "ended"
-    """the server's own time limit; harmless"""
+    """the server's own time limit; normal"""
     EXPIRED = "expired"
-    """410: the version we hold is compacted away, all objects are listed again"""
+    """410: the server has compacted our version; all objects are listed again"""
     THROTTLED = "throttled"
-    """429, or another refusal with a Retry-After"""
+    """429, or another error status with a Retry-After"""
     UNAUTHORIZED = "unauthorized"
-    """401: credentials were loaded again"""
+    """401: the credentials were loaded again"""
     ABSENT = "absent"
-    """404: the API has no such kind (yet); only of kinds that need not be there"""
+    """404: the API has no such kind (yet); only for optional kinds"""
     FORBIDDEN = "forbidden"
     """403: RBAC"""
     REFUSED = "refused"
-    """another status that is no success"""
+    """another error status"""
     UNREACHABLE = "unreachable"
     SILENT = "silent"
     DISCONNECTED = "disconnected"
     GARBLED = "garbled"
     """no JSON, half a line, objects of another kind"""
     CREDENTIALS = "credentials"
-    """our own: the token or certificate could not be read"""
+    """on our side: the token or certificate could not be read"""
 
 
 @dataclass(slots=True)
@@ -41,7 +41,7 @@ class WatchStats:
     """added, modified and deleted lines"""
     bookmarks: int = 0
     unusable: int = 0
-    """listed objects that were left out because a field of theirs has a wrong type"""
+    """listed objects that were left out, because a field has a wrong type"""
     restarts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(Restart, 0))
     problem: str = ""
-    """why the watch is not up right now; "" while it is"""
+    """why the watch is down; "" while it is up"""

@@ -1,11 +1,11 @@
-"""List, then watch, for as long as the process lives: one machine, used by every noun.
+"""List, then watch, as long as the process lives. One machine for every kind.
 
     list ──▶ watch from the list's version ──(any end but 410)──▶ watch from the last version seen
       ▲                                    └─(410, or garbled thrice)──┐
       └────────────────── wait a random part of the spread ────────────┘
 
-Bookmarks move the version while nothing happens, so that a resumed watch starts late enough not to be compacted away.
-Source: Kubernetes API concepts, "Efficient detection of changes"; client-go's reflector for which version a list asks for.
+Bookmarks advance the version while nothing happens, so that a resumed watch starts at a version that is not compacted yet.
+Sources: Kubernetes API concepts, "Efficient detection of changes"; client-go's reflector for which version a list asks for.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-from koordnri.kube.api import Api, Reply
+from koordnri.kube.api import Api, ApiReply
 from koordnri.kube.backoff import Pauses, Uniform
-from koordnri.kube.decoding import Change, Decoding, Lines
-from koordnri.kube.errors import Disconnected, Garbled, KubeError, NotConfigured, Refused, Silent, Unreachable
+from koordnri.kube.decoding import Decoding, Lines, WatchEvent
+from koordnri.kube.errors import ApiRefused, Disconnected, Garbled, KubeError, NotConfigured, Silent, Unreachable
 from koordnri.kube.listing import FROM_CACHE, FROM_ETCD, read_list
 from koordnri.kube.objects import Object
 from koordnri.kube.stats import Restart, WatchStats
@@ -32,60 +32,60 @@ T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
 
 GARBLED_BEFORE_LIST = 3
-"""So many garbled watches in a row, and the version that we resume from is no longer trusted."""
+"""After so many garbled watches in a row, the version that we resume from is not trusted any more."""
 ABSENT_BEFORE_BELIEVED = 3
-"""So many times in a row an API server must deny a kind that it had before: one that starts may do so by mistake."""
+"""So many 404 in a row are needed to believe that a kind is gone: a server that is starting may answer so by mistake."""
 TOO_LARGE = "Too large resource version"
-"""How an API server says that it has not come so far (504): its etcd was restored, or it lags behind another server."""
+"""The API server's error (504) when it has not reached our version: its etcd was restored, or it lags behind another server."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resource(Generic[T]):
-    """What is watched."""
+    """What to watch."""
 
     noun: str
     """for the thread's name and the metrics: `pods`"""
     path: str
     kind: str
-    """of one object: `Pod`"""
+    """kind of one object: `Pod`"""
     type: type[Object]
-    """as which an object is decoded"""
+    """type that an object is decoded as"""
     keep: Callable[[Any], T]
-    """what of it is kept, and told to the sink"""
+    """makes what is kept of an object and passed to the sink"""
     selector: str
     """fieldSelector"""
     optional: bool = False
-    """whether the API may do without this kind, as its definition is somebody's to install: then 404 means that there is no object"""
+    """whether the API may lack this kind, because somebody installs its definition; then 404 means that there is no object"""
 
 
 def itself(item: Any) -> Any:
-    """What is kept of small objects."""
+    """For small objects, which are kept whole."""
     return item
 
 
 class Sink(Protocol[T_contra]):
-    """Who is told, in the watch's thread. What it raises costs that object, or that list, and is logged with its trace."""
+    """Receives changes, in the watch's thread. An exception costs that object, or that list, and is logged with its traceback."""
 
     def replaced(self, objects: Sequence[T_contra]) -> None:
-        """These are all: what is not among them is gone."""
+        """These are all objects: others are gone."""
 
     def changed(self, item: T_contra) -> None:
-        """New, or not as before."""
+        """The object is new or changed."""
 
     def deleted(self, item: T_contra) -> None:
-        """Gone; `item` is its last state."""
+        """The object is gone; `item` is its last state."""
 
 
 def wait(stop: threading.Event, pause_s: float) -> None:
-    """Until the time is over or `stop` is set."""
+    """Wait until `pause_s` is over or `stop` is set."""
     stop.wait(pause_s)
 
 
 class Watch(Generic[T]):
     """One list and watch. `start`, `wait_synced`, `stop`.
 
-    on_death        called in the watch's thread with what killed it: a bug in the watch itself
-    pause, uniform, clock   time.monotonic and the like, or a test's stand-ins
+    on_death        called in the watch's thread with the exception that ended it: a bug in the watch itself
+    pause, uniform, clock   time.monotonic and the like, or a test's replacements
     """
 
     def __init__(
@@ -114,31 +114,31 @@ class Watch(Generic[T]):
         self._decoding = Decoding(resource.kind, resource.type, resource.keep)
         self._pauses = Pauses(timing, uniform)
         self._garbled = 0
-        self._told: Restart | None = None
+        self._logged: Restart | None = None
         self._absences = 0
-        self._absence_told = False
+        self._absence_logged = False
         self._version: str | None = None
-        """to resume the watch from; None: list first"""
+        """version to resume the watch from; None: list first"""
         self._list_version = FROM_CACHE
-        """A list must be at least as new as this. "0": whatever the server's cache holds. "": the newest, read from etcd."""
+        """A list must be at least as new as this. "0": what the server's cache holds. "": the newest, read from etcd."""
         self._started_at = 0.0
         self._lines = 0
         self._generation = 0
         self._stop = threading.Event()
         self._synced = threading.Event()
-        self._reply: Reply | None = None
+        self._reply: ApiReply | None = None
         self._reply_lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name=f"kube-{resource.noun}", daemon=True)
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Begin; returns at once."""
+        """Start the thread; returns at once."""
         self._thread.start()
 
     @property
     def synced(self) -> bool:
-        """Whether the objects were listed once: from then on the sink's view is complete, if perhaps old."""
+        """Whether the objects were listed once: from then on the sink has seen them all, perhaps in an older state."""
         return self._synced.is_set()
 
     @property
@@ -147,11 +147,11 @@ class Watch(Generic[T]):
         return self._thread.is_alive()
 
     def wait_synced(self, timeout_s: float) -> bool:
-        """Wait for the first list. False when it did not come in time: `stats.problem` says why."""
+        """Wait for the first list. False when it did not come in time; then `stats.problem` says why."""
         return self._synced.wait(timeout_s)
 
     def stop(self, timeout_s: float = 2.0) -> None:
-        """End the thread, also while it reads. One that is just connecting is left to end by itself after `timeout_s`."""
+        """End the thread, even while it reads. A thread that is just connecting ends by itself after `timeout_s`."""
         self._stop.set()
         with self._reply_lock:
             if self._reply is not None:
@@ -172,10 +172,10 @@ class Watch(Generic[T]):
                 raise
             self._on_death(error)
 
-    # -- one round, and what follows from its end ---------------------------------------------------------------------
+    # -- one round and its end ----------------------------------------------------------------------------------------
 
     def _round(self) -> float:
-        """List if need be, watch until that ends; the seconds to wait before the next round."""
+        """List if needed, then watch until that ends. Returns the seconds to wait before the next round."""
         self._generation = self._api.generation
         self._started_at = self._clock()
         self._lines = 0
@@ -196,7 +196,7 @@ class Watch(Generic[T]):
         if self._served():
             self._pauses.reset()
             return 0.0
-        # A server that hangs up at once, again and again, must not be asked a thousand times a second.
+        # A server that closes each watch at once must not be asked a thousand times per second.
         return self._pauses.next()
 
     def _after(self, error: KubeError, listing: bool) -> float:
@@ -211,9 +211,9 @@ class Watch(Generic[T]):
         self._count(reason)
         if self._served() and (reason is not Restart.GARBLED or self._lasted()):
             self._pauses.reset()
-        # A server that is away for an hour is worth one line, not one per attempt.
-        new = self._pauses.failures == 0 or reason is not self._told
-        self._told = reason
+        # A server that is down for an hour is logged once, not once per attempt.
+        new = self._pauses.failures == 0 or reason is not self._logged
+        self._logged = reason
         pause_s = self._next(error, reason, listing)
         self.stats.problem = str(error)
         tell = self._log.warning if new else self._log.debug
@@ -221,15 +221,15 @@ class Watch(Generic[T]):
         return pause_s
 
     def _gone(self) -> bool:
-        """Whether a 404 is believed: of a kind that was there, not before it was said several times."""
+        """Whether to believe a 404: for a kind that existed, only after several in a row."""
         self._absences += 1
         return self.stats.lists == 0 or self._absences >= ABSENT_BEFORE_BELIEVED
 
     def _absent(self) -> float:
-        """The API has no such kind: an answer as good as an empty list, and told once."""
+        """The API has no such kind: treated as an empty list, and reported once."""
         self._count(Restart.ABSENT)
-        if not self._absence_told:
-            self._absence_told = True
+        if not self._absence_logged:
+            self._absence_logged = True
             self._log.info("kube_kind_absent", kind=self._resource.kind, asked_again_within_s=self._timing.absent_s)
         self._pauses.reset()
         self._garbled, self._version, self._list_version = 0, None, FROM_CACHE
@@ -239,9 +239,9 @@ class Watch(Generic[T]):
         return self._uniform(self._timing.absent_s / 2, self._timing.absent_s)
 
     def _next(self, error: KubeError, reason: Restart, listing: bool) -> float:
-        """What this failure changes, and the pause before the next round."""
+        """Handle a failure. Returns the pause (s) before the next round."""
         first = self._pauses.failures == 0
-        pause_s = self._pauses.next(error.retry_after_s if isinstance(error, Refused) else None)
+        pause_s = self._pauses.next(error.retry_after_s if isinstance(error, ApiRefused) else None)
         if reason is Restart.GARBLED:
             self._garbled += 1
             if self._garbled >= GARBLED_BEFORE_LIST:
@@ -249,8 +249,8 @@ class Watch(Generic[T]):
                 self._version = None
         else:
             self._garbled = 0
-        if listing and isinstance(error, Refused) and (error.status == 410 or TOO_LARGE in error.message):
-            # The server cannot list "at least as new as": it has compacted that version, or has not come so far.
+        if listing and isinstance(error, ApiRefused) and (error.status == 410 or TOO_LARGE in error.message):
+            # The server cannot list from that version: it has compacted it, or has not reached it.
             self._list_version = FROM_ETCD
         elif reason is Restart.EXPIRED:
             self._version = None
@@ -271,7 +271,7 @@ class Watch(Generic[T]):
         return self._clock() - self._started_at >= self._timing.longest_pause_s
 
     def _served(self) -> bool:
-        """Whether this round's watch was of use, so that the next failure is the first of a new streak."""
+        """Whether this round's watch lasted or brought something; then the next failure begins a new streak."""
         return self._lines > 0 or (self._version is not None and self._lasted())
 
     # -- list ---------------------------------------------------------------------------------------------------------
@@ -283,7 +283,7 @@ class Watch(Generic[T]):
             self._log.warning("kube_object_unusable", error=problem)
         self.stats.unusable += len(listed.problems)
         self.stats.lists += 1
-        self._absences, self._absence_told = 0, False
+        self._absences, self._absence_logged = 0, False
         self._version = self._list_version = listed.version
         self._hand_over(self._sink.replaced, listed.objects)
         self._synced.set()
@@ -303,7 +303,7 @@ class Watch(Generic[T]):
             self.stats.problem = ""
             self._follow(reply)
 
-    def _follow(self, reply: Reply) -> None:
+    def _follow(self, reply: ApiReply) -> None:
         lines = Lines(reply.what)
         heard_at = self._clock()
         for piece in reply.chunks():
@@ -312,12 +312,12 @@ class Watch(Generic[T]):
                     return
                 self._take(self._decoding.line(reply.what, line))
                 heard_at = self._clock()
-            # The socket's own timeout does not notice a server that sends a byte now and then.
+            # The socket's timeout does not notice a server that sends a byte now and then.
             if self._clock() - heard_at > self._timing.silence_s:
                 raise Silent(f"{reply.what}: no whole line within {self._timing.silence_s:g} s")
         lines.end()
 
-    def _take(self, change: Change[T]) -> None:
+    def _take(self, change: WatchEvent[T]) -> None:
         if change.item is None:
             self.stats.bookmarks += 1
         else:
@@ -330,7 +330,7 @@ class Watch(Generic[T]):
     def _hand_over(self, tell: Callable[[Any], None], what: Any) -> None:
         try:
             tell(what)
-        except Exception as error:  # noqa: BLE001  # a bug of ours in what follows from one object must not end the process
+        except Exception as error:  # noqa: BLE001  # a bug in what we do with one object must not end the process
             self.stats.unusable += 1
             self._log.error(
                 "kube_object_unusable", error=f"bug in koordnri, {type(error).__name__}: {error}", exc_info=True
@@ -339,13 +339,13 @@ class Watch(Generic[T]):
     # -- connection ---------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def _open(self, query: dict[str, str], read_s: float) -> Iterator[Reply]:
+    def _open(self, query: dict[str, str], read_s: float) -> Iterator[ApiReply]:
         query = {**query, "fieldSelector": self._resource.selector}
         reply = self._api.open("GET", self._resource.path, query, connect_s=self._timing.connect_s, read_s=read_s)
         with reply:
             with self._reply_lock:
                 self._reply = reply
-                if self._stop.is_set():  # `stop` came while we were connecting, and found nothing to abort
+                if self._stop.is_set():  # `stop` ran while we connected, and had nothing to abort
                     reply.abort()
             try:
                 yield reply
@@ -356,17 +356,17 @@ class Watch(Generic[T]):
 
 def _reason(error: KubeError) -> Restart:
     match error:
-        case Refused(status=410):
+        case ApiRefused(status=410):
             return Restart.EXPIRED
-        case Refused(status=401):
+        case ApiRefused(status=401):
             return Restart.UNAUTHORIZED
-        case Refused(status=403):
+        case ApiRefused(status=403):
             return Restart.FORBIDDEN
-        case Refused(status=404):
+        case ApiRefused(status=404):
             return Restart.ABSENT
-        case Refused(status=429):
+        case ApiRefused(status=429):
             return Restart.THROTTLED
-        case Refused():
+        case ApiRefused():
             return Restart.REFUSED if error.retry_after_s is None else Restart.THROTTLED
         case Unreachable():
             return Restart.UNREACHABLE

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from koordnri.kube import Api, Garbled, NotConfigured, Refused, Timing, Unreachable, connect
+from koordnri.kube import Api, ApiRefused, Garbled, NotConfigured, Timing, Unreachable, connect
 from koordnri.kube.api import retry_after_s
 from tests.kube import fake_api
 from tests.kube.fake_api import Answer, FakeApi, configmap, listing, status, whole
@@ -171,15 +171,15 @@ def test_a_token_that_is_none_is_told_without_quoting_it(fake: FakeApi, kubeconf
 
 def test_refusals_quote_the_server(fake: FakeApi, api: Api) -> None:
     fake.script += [status(403, "pods is forbidden"), whole(500, b"<html>\n<b>oops</b>")]
-    with pytest.raises(Refused, match=r"^GET /x: the API server answered 403: pods is forbidden$"):
+    with pytest.raises(ApiRefused, match=r"^GET /x: the API server answered 403: pods is forbidden$"):
         api.open("GET", "/x")
-    with pytest.raises(Refused, match=r"^GET /x: the API server answered 500: <html> <b>oops</b>$"):
+    with pytest.raises(ApiRefused, match=r"^GET /x: the API server answered 500: <html> <b>oops</b>$"):
         api.open("GET", "/x")
 
 
 def test_a_redirect_is_not_followed_with_our_token(fake: FakeApi, api: Api) -> None:
     fake.script += [whole(307, b"", Location=f"{fake.url}/elsewhere")]
-    with pytest.raises(Refused, match="307"):
+    with pytest.raises(ApiRefused, match="307"):
         api.open("GET", "/x")
     assert [r.path for r in fake.requests.items] == ["/x"]
 

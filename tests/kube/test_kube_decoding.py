@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from koordnri.kube import Garbled, Refused
+from koordnri.kube import ApiRefused, Garbled
 from koordnri.kube.configmap import ConfigMap
-from koordnri.kube.decoding import MAX_LINE_BYTES, Change, Decoding, Lines, Page
+from koordnri.kube.decoding import MAX_LINE_BYTES, Decoding, Lines, Page, WatchEvent
 from koordnri.kube.watch import itself
 from tests.kube.fake_api import Json, bookmark, configmap, line, status_object
 
@@ -55,11 +55,11 @@ def test_changes(type_: str, told: str) -> None:
 
 
 def test_a_bookmark_needs_no_more_than_a_version() -> None:
-    assert DECODING.line("x", bookmark("ConfigMap", "8")) == Change("bookmark", "8")
+    assert DECODING.line("x", bookmark("ConfigMap", "8")) == WatchEvent("bookmark", "8")
 
 
 def test_an_error_line_is_the_servers_refusal() -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(ApiRefused) as caught:
         DECODING.line("GET /x", line("ERROR", status_object(410, "too old")))
     assert (caught.value.status, str(caught.value)) == (410, "GET /x: the API server answered 410: too old")
 

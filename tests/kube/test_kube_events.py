@@ -1,4 +1,4 @@
-"""Events: one per reason and object, counted up; never in the way of whoever records, never a flood for the API server."""
+"""Events: one per reason and object, counted up; never in the way of whoever posts, never a flood for the API server."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from structlog.testing import LogCapture
 
-from koordnri.kube import Api, EventRecorder, Timing, connect, node_target, pod_target
+from koordnri.kube import Api, EventSender, Timing, connect, node_target, pod_target
 from koordnri.kube.events import ATTEMPTS, MAX_MESSAGE, MAX_PENDING, EventLimits
 from tests.kube import fake_api
 from tests.kube.fake_api import Answer, FakeApi, status, whole
@@ -33,12 +33,12 @@ class Clock:
         return self.now_s
 
 
-def recorder(api: Api, log: Any, limits: EventLimits = AT_ONCE, **keywords: Any) -> EventRecorder:
-    return EventRecorder(api, "n1", log, limits=limits, timing=IMPATIENT, **keywords)
+def sender(api: Api, log: Any, limits: EventLimits = AT_ONCE, **keywords: Any) -> EventSender:
+    return EventSender(api, "n1", log, limits=limits, timing=IMPATIENT, **keywords)
 
 
 @contextmanager
-def telling(it: EventRecorder) -> Iterator[None]:
+def telling(it: EventSender) -> Iterator[None]:
     it.start()
     try:
         yield
@@ -53,8 +53,8 @@ def sent(fake: FakeApi) -> list[tuple[str, str, int]]:
 
 def test_an_event_on_a_pod(fake: FakeApi, api: Api, log: Any) -> None:
     fake.script += [OK]
-    it = recorder(api, log, now=lambda: 1_700_000_000.5)
-    it.record(POD, "AnnotationInvalid", "annotation koordinator.sh/cpuQOS: expected an object")
+    it = sender(api, log, now=lambda: 1_700_000_000.5)
+    it.post(POD, "AnnotationInvalid", "annotation koordinator.sh/cpuQOS: expected an object")
     with telling(it):
         request = fake.requests.wait(1)[0]
     assert (request.method, request.path) == ("POST", "/api/v1/namespaces/ns/events")
@@ -81,8 +81,8 @@ def test_an_event_on_a_pod(fake: FakeApi, api: Api, log: Any) -> None:
 
 def test_an_event_on_the_node_lives_in_default(fake: FakeApi, api: Api, log: Any) -> None:
     fake.script += [OK]
-    it = recorder(api, log)
-    it.record(node_target("n1"), "PolicyAccepted", "revision 7", "Normal")
+    it = sender(api, log)
+    it.post(node_target("n1"), "PolicyAccepted", "revision 7", "Normal")
     with telling(it):
         request = fake.requests.wait(1)[0]
     assert request.path == "/api/v1/namespaces/default/events"
@@ -92,10 +92,10 @@ def test_an_event_on_the_node_lives_in_default(fake: FakeApi, api: Api, log: Any
 
 def test_repetitions_before_the_first_telling_are_one_event(fake: FakeApi, api: Api, log: Any) -> None:
     fake.script += [OK, OK]
-    it = recorder(api, log)
+    it = sender(api, log)
     for n in range(5):
-        it.record(POD, "A", f"message {n}")
-    it.record(POD, "B", "another reason")
+        it.post(POD, "A", f"message {n}")
+    it.post(POD, "B", "another reason")
     with telling(it):
         first, second = fake.requests.wait(2)
     assert (first.json["count"], first.json["message"]) == (5, "message 4")
@@ -104,10 +104,10 @@ def test_repetitions_before_the_first_telling_are_one_event(fake: FakeApi, api: 
 
 def test_later_repetitions_count_up_the_same_event(fake: FakeApi, api: Api, log: Any) -> None:
     fake.script += [OK, whole(200, b"{}"), whole(200, b"{}")]
-    it = recorder(api, log)
+    it = sender(api, log)
     with telling(it):
         for n in range(3):
-            it.record(POD, "A", f"message {n}")
+            it.post(POD, "A", f"message {n}")
             fake.requests.wait(n + 1)
             settled(it, n + 1)
     created, *patches = fake.requests.items
@@ -120,11 +120,11 @@ def test_later_repetitions_count_up_the_same_event(fake: FakeApi, api: Api, log:
 
 def test_an_event_that_expired_is_made_anew(fake: FakeApi, api: Api, log: Any) -> None:
     fake.script += [OK, status(404, "not found"), OK]
-    it = recorder(api, log)
+    it = sender(api, log)
     with telling(it):
-        it.record(POD, "A", "one")
+        it.post(POD, "A", "one")
         settled(it, 1)
-        it.record(POD, "A", "two")
+        it.post(POD, "A", "two")
         settled(it, 2)
     assert sent(fake) == [("POST", "A", 1), ("PATCH", "", 2), ("POST", "A", 1)]
 
@@ -132,24 +132,24 @@ def test_an_event_that_expired_is_made_anew(fake: FakeApi, api: Api, log: Any) -
 def test_an_event_that_must_have_expired_is_not_looked_for(fake: FakeApi, api: Api, log: Any) -> None:
     fake.script += [OK, OK]
     clock = Clock()
-    it = recorder(api, log, clock=clock)
+    it = sender(api, log, clock=clock)
     with telling(it):
-        it.record(POD, "A", "one")
+        it.post(POD, "A", "one")
         settled(it, 1)
         clock.now_s += 3600
-        it.record(POD, "A", "two")
+        it.post(POD, "A", "two")
         settled(it, 2)
     assert [r.method for r in fake.requests.items] == ["POST", "POST"]
 
 
 def test_the_same_event_is_told_again_only_after_a_while(fake: FakeApi, api: Api, log: Any) -> None:
     fake.script += [OK] * 3
-    it = recorder(api, log, EventLimits(burst=100, per_s=100, repeat_s=NEVER))
+    it = sender(api, log, EventLimits(burst=100, per_s=100, repeat_s=NEVER))
     with telling(it):
-        it.record(POD, "A", "one")
+        it.post(POD, "A", "one")
         settled(it, 1)
-        it.record(POD, "A", "two")
-        it.record(POD, "B", "other")
+        it.post(POD, "A", "two")
+        it.post(POD, "B", "other")
         settled(it, 2)
     assert sent(fake) == [("POST", "A", 1), ("POST", "B", 1)]
 
@@ -157,13 +157,13 @@ def test_the_same_event_is_told_again_only_after_a_while(fake: FakeApi, api: Api
 def test_a_burst_is_told_and_the_rest_waits_for_its_turn(fake: FakeApi, api: Api, log: Any) -> None:
     fake.script += [OK] * 10
     clock = Clock()
-    it = recorder(api, log, EventLimits(burst=3, per_s=0.2, repeat_s=0), clock=clock)
+    it = sender(api, log, EventLimits(burst=3, per_s=0.2, repeat_s=0), clock=clock)
     for n in range(6):
-        it.record(POD, f"R{n}", "x")
+        it.post(POD, f"R{n}", "x")
     with telling(it):
         settled(it, 3)
         clock.now_s += 10  # two more
-        it.record(POD, "R6", "x")  # wakes the thread, whose clock stands otherwise
+        it.post(POD, "R6", "x")  # wakes the thread, whose clock stands otherwise
         settled(it, 5)
     assert [r.json["reason"] for r in fake.requests.items] == ["R0", "R1", "R2", "R3", "R4"]
 
@@ -178,25 +178,25 @@ def test_a_server_that_never_answers_keeps_nobody_waiting(fake: FakeApi, api: Ap
         return b""
 
     fake.script += [never]
-    it = recorder(api, log)
+    it = sender(api, log)
     with telling(it):
-        it.record(POD, "First", "x")
+        it.post(POD, "First", "x")
         assert asked.wait(fake_api.LIMIT_S)
         for n in range(MAX_PENDING + 10):  # would not return if it waited for the answer
-            it.record(POD, f"R{n}", "x")
+            it.post(POD, f"R{n}", "x")
         assert it.stats.dropped == 10
         fake.close()  # lets the request in flight end
 
 
-def test_what_is_recorded_while_a_telling_fails_is_counted_with_it(fake: FakeApi, api: Api, log: Any) -> None:
+def test_what_is_posted_while_a_request_fails_is_counted_with_it(fake: FakeApi, api: Api, log: Any) -> None:
     def fail_meanwhile() -> Answer:
-        it.record(POD, "A", "later")
-        it.record(POD, "A", "latest")
+        it.post(POD, "A", "later")
+        it.post(POD, "A", "latest")
         return status(500, "etcd")
 
     fake.script += [fail_meanwhile, OK]
-    it = recorder(api, log)
-    it.record(POD, "A", "first")
+    it = sender(api, log)
+    it.post(POD, "A", "first")
     with telling(it):
         settled(it, 1)
     assert sent(fake) == [("POST", "A", 1), ("POST", "A", 3)]
@@ -208,9 +208,9 @@ def test_an_event_that_is_not_wanted_is_dropped_and_told_in_the_log(
     fake: FakeApi, api: Api, log: Any, captured: LogCapture, code: int
 ) -> None:
     fake.script += [status(code, "no"), OK]
-    it = EventRecorder(api, "n1", log, limits=AT_ONCE, timing=Timing(first_pause_s=NEVER, longest_pause_s=NEVER))
-    it.record(POD, "A", "x")
-    it.record(POD, "B", "x")
+    it = EventSender(api, "n1", log, limits=AT_ONCE, timing=Timing(first_pause_s=NEVER, longest_pause_s=NEVER))
+    it.post(POD, "A", "x")
+    it.post(POD, "B", "x")
     with telling(it):
         settled(it, 1)  # would take for ever if a refusal of one made the others wait
     assert sent(fake) == [("POST", "A", 1), ("POST", "B", 1)]
@@ -226,8 +226,8 @@ def test_an_event_that_is_not_wanted_is_dropped_and_told_in_the_log(
 )
 def test_an_event_that_failed_is_tried_again(fake: FakeApi, api: Api, log: Any, answer: Answer) -> None:
     fake.script += [answer, OK]
-    it = recorder(api, log)
-    it.record(POD, "A", "x")
+    it = sender(api, log)
+    it.post(POD, "A", "x")
     with telling(it):
         settled(it, 1)
     assert sent(fake) == [("POST", "A", 1)] * 2
@@ -236,8 +236,8 @@ def test_an_event_that_failed_is_tried_again(fake: FakeApi, api: Api, log: Any, 
 
 def test_an_expired_token_is_read_again(fake: FakeApi, api: Api, log: Any, kubeconfig: Path) -> None:
     fake.script += [status(401, "Unauthorized"), OK]
-    it = recorder(api, log)
-    it.record(POD, "A", "x")
+    it = sender(api, log)
+    it.post(POD, "A", "x")
     (kubeconfig.parent / "token").write_text("second")
     with telling(it):
         settled(it, 1)
@@ -247,8 +247,8 @@ def test_an_expired_token_is_read_again(fake: FakeApi, api: Api, log: Any, kubec
 def test_an_event_that_always_fails_is_given_up(tmp_path: Path, log: Any, captured: LogCapture) -> None:
     with FakeApi() as fake:
         url = fake.url  # nobody listens there afterwards
-    it = recorder(connect(write_kubeconfig(tmp_path, url)), log)
-    it.record(POD, "A", "x")
+    it = sender(connect(write_kubeconfig(tmp_path, url)), log)
+    it.post(POD, "A", "x")
     with telling(it):
         assert fake_api.eventually(lambda: it.stats.dropped == 1)
     assert [e["event"] for e in captured.entries] == ["kube_event_lost"]
@@ -257,8 +257,8 @@ def test_an_event_that_always_fails_is_given_up(tmp_path: Path, log: Any, captur
 
 def test_nonsense_in_a_message_is_cut_and_stays_json(fake: FakeApi, api: Api, log: Any) -> None:
     fake.script += [OK]
-    it = recorder(api, log)
-    it.record(pod_target("ns", "n" * 253, "u"), "A", "\x00\n\udcff\U0001f600" * 5000)
+    it = sender(api, log)
+    it.post(pod_target("ns", "n" * 253, "u"), "A", "\x00\n\udcff\U0001f600" * 5000)
     with telling(it):
         body = fake.requests.wait(1)[0].json
     assert len(body["message"]) == MAX_MESSAGE
@@ -266,6 +266,6 @@ def test_nonsense_in_a_message_is_cut_and_stays_json(fake: FakeApi, api: Api, lo
     assert json.dumps(body)
 
 
-def settled(it: EventRecorder, count: int) -> None:
+def settled(it: EventSender, count: int) -> None:
     """Wait until that many requests have succeeded, and what follows from them is noted."""
     assert fake_api.eventually(lambda: it.stats.sent >= count), f"sent {it.stats.sent} of {count}"

@@ -1,4 +1,4 @@
-"""The watches and the event recorder against a real kube-apiserver and etcd: the normal way, restarts, RBAC, compaction.
+"""The watches and the Event sender against a real kube-apiserver and etcd: the normal way, restarts, RBAC, compaction.
 
 What a real one does not do on demand is in the tests with the fake one.
 """
@@ -17,7 +17,7 @@ from structlog.testing import LogCapture
 from koordnri.kube import (
     Api,
     ConfigMapWatch,
-    EventRecorder,
+    EventSender,
     NodeFacts,
     NodeWatch,
     PodFacts,
@@ -492,8 +492,8 @@ def test_a_token_that_the_server_does_not_know_is_read_again_until_it_does(
 
 
 @pytest.fixture
-def recorder(real_api: Api, node: str, log: Any) -> Iterator[EventRecorder]:
-    it = EventRecorder(real_api, node, log, limits=AT_ONCE, now=lambda: 1_700_000_000.0)
+def sender(real_api: Api, node: str, log: Any) -> Iterator[EventSender]:
+    it = EventSender(real_api, node, log, limits=AT_ONCE, now=lambda: 1_700_000_000.0)
     it.start()
     yield it
     it.stop(LIMIT_S)
@@ -505,18 +505,18 @@ def events_on(plane: ControlPlane, namespace: str, name: str) -> list[Json]:
     return items
 
 
-def sent(recorder: EventRecorder, count: int) -> None:
-    assert eventually(lambda: recorder.stats.sent >= count), f"sent {recorder.stats.sent} of {count}"
+def sent(sender: EventSender, count: int) -> None:
+    assert eventually(lambda: sender.stats.sent >= count), f"sent {sender.stats.sent} of {count}"
 
 
 def test_an_event_on_a_pod_stands_beside_it_and_counts_up(
-    plane: ControlPlane, namespace: str, node: str, recorder: EventRecorder
+    plane: ControlPlane, namespace: str, node: str, sender: EventSender
 ) -> None:
     made = plane.create(f"/api/v1/namespaces/{namespace}/pods", pod("web", node))
     target = pod_target(namespace, "web", made["metadata"]["uid"])
     for number in range(3):
-        recorder.record(target, "AnnotationInvalid", f"message {number}")
-        sent(recorder, number + 1)
+        sender.post(target, "AnnotationInvalid", f"message {number}")
+        sent(sender, number + 1)
 
     (event,) = events_on(plane, namespace, "web")
 
@@ -541,10 +541,10 @@ def test_an_event_on_a_pod_stands_beside_it_and_counts_up(
 
 
 def test_an_event_on_the_node_is_where_kubectl_describe_node_looks(
-    plane: ControlPlane, node: str, recorder: EventRecorder
+    plane: ControlPlane, node: str, sender: EventSender
 ) -> None:
-    recorder.record(node_target(node), "PolicyRefused", "configmap: not JSON")
-    sent(recorder, 1)
+    sender.post(node_target(node), "PolicyRefused", "configmap: not JSON")
+    sent(sender, 1)
 
     (event,) = events_on(plane, "default", node)
 
@@ -552,25 +552,23 @@ def test_an_event_on_the_node_is_where_kubectl_describe_node_looks(
     assert (event["type"], event["reason"], event["count"]) == ("Warning", "PolicyRefused", 1)
 
 
-def test_an_event_that_somebody_deleted_is_made_anew(plane: ControlPlane, node: str, recorder: EventRecorder) -> None:
-    recorder.record(node_target(node), "PolicyRefused", "first")
-    sent(recorder, 1)
+def test_an_event_that_somebody_deleted_is_made_anew(plane: ControlPlane, node: str, sender: EventSender) -> None:
+    sender.post(node_target(node), "PolicyRefused", "first")
+    sent(sender, 1)
     (first,) = events_on(plane, "default", node)
     plane.delete(f"/api/v1/namespaces/default/events/{first['metadata']['name']}")
 
-    recorder.record(node_target(node), "PolicyRefused", "second")
-    sent(recorder, 2)
+    sender.post(node_target(node), "PolicyRefused", "second")
+    sent(sender, 2)
 
     (second,) = events_on(plane, "default", node)
     assert (second["message"], second["count"]) == ("second", 1)
     assert second["metadata"]["uid"] != first["metadata"]["uid"]
 
 
-def test_an_event_beside_a_pod_whose_namespace_is_gone_is_given_up(
-    recorder: EventRecorder, captured: LogCapture
-) -> None:
-    recorder.record(pod_target("never-was", "web", "uid"), "AnnotationInvalid", "x")
-    assert eventually(lambda: recorder.stats.dropped == 1)
+def test_an_event_beside_a_pod_whose_namespace_is_gone_is_given_up(sender: EventSender, captured: LogCapture) -> None:
+    sender.post(pod_target("never-was", "web", "uid"), "AnnotationInvalid", "x")
+    assert eventually(lambda: sender.stats.dropped == 1)
     (lost,) = [entry["error"] for entry in captured.entries if entry["event"] == "kube_event_lost"]
     assert 'the API server answered 404: namespaces "never-was" not found' in lost
 
@@ -618,8 +616,8 @@ def test_the_rights_of_deploy_are_enough_and_all_are_used(
         PodWatch(api, node, seen.append, lambda uid: None, log, **keywords).watch,
         PoolsWatch(api, node, seen.append, log, **keywords).watch,
     ]
-    recorder = EventRecorder(api, node, log, limits=AT_ONCE)
-    for start in (*(watch.start for watch in watches), recorder.start):
+    sender = EventSender(api, node, log, limits=AT_ONCE)
+    for start in (*(watch.start for watch in watches), sender.start):
         start()
     try:
         seen.wait(4)
@@ -627,14 +625,14 @@ def test_the_rights_of_deploy_are_enough_and_all_are_used(
         seen.wait(5)
         for target in (node_target(node), pod_target(namespace, "web", "uid")):
             for _ in range(2):
-                recorder.record(target, "Reason", "message")
-                sent(recorder, recorder.stats.recorded)
+                sender.post(target, "Reason", "message")
+                sent(sender, sender.stats.posted)
     finally:
-        for stop in (*(watch.stop for watch in watches), recorder.stop):
+        for stop in (*(watch.stop for watch in watches), sender.stop):
             stop(LIMIT_S)
 
     assert not any(restarts(watch) for watch in watches)
-    assert recorder.stats.dropped == 0
+    assert sender.stats.dropped == 0
     used = {(request["resource"], request["verb"]) for request in plane.asked(DAEMON)[before:]}
     rules = [rule for manifest in deployed.manifests for rule in manifest.get("rules", ())]
     granted = {(resource, verb) for rule in rules for resource in rule["resources"] for verb in rule["verbs"]}
