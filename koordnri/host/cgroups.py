@@ -9,6 +9,7 @@ from __future__ import annotations
 from koordnri.host.cgroup.paths import class_directory
 from koordnri.host.files import HostFiles
 from koordnri.model import CPUSet, KubeQoS
+from koordnri.model.field import V1_CONTROLLERS, FieldTableError
 
 _ROOT = "sys/fs/cgroup"
 _V1_CONTROLLERS = ("cpu", "cpu,cpuacct", "cpuset", "memory")
@@ -103,6 +104,9 @@ _V1_HIERARCHIES = {
     "memory": ("memory",),
     "blkio": ("blkio",),
 }
+"""Controller of the field table → the hierarchies that it may be mounted in"""
+if missing := set(V1_CONTROLLERS) - _V1_HIERARCHIES.keys():
+    raise FieldTableError(f"koordnri.host.cgroups does not know where {missing} is mounted")
 
 
 def read_v2_files(files: HostFiles) -> frozenset[str]:

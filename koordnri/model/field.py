@@ -71,6 +71,9 @@ class Writing(Enum):
     BEFORE_WEIGHT = "changing it makes the kernel forget the shares"
 
 
+V1_CONTROLLERS = ("cpu", "cpuset", "memory", "blkio")
+"""Those of cgroup v1 whose files are read and written. `koordnri.host.cgroups` knows where each is mounted."""
+
 _NO_ERRORS: Mapping[int, str] = MappingProxyType({})
 
 
@@ -207,6 +210,8 @@ def _of_files(field: Field, has_file: bool) -> tuple[tuple[bool, str], ...]:
         (has_file and field.neutral is None, "a cgroup file needs `neutral`: what it has when nobody sets it"),
         (not has_file and bool(columns), "spelling, nesting, errors and seen need `v1` or `v2`: the file that they are about"),
         (bool(field.v1) and "/" not in field.v1, f"v1={field.v1!r} needs its controller before it, such as cpu/cpu.shares"),
+        (bool(field.v1) and field.v1.partition("/")[0] not in V1_CONTROLLERS,
+         f"v1={field.v1!r} has a controller that is not one of {', '.join(V1_CONTROLLERS)}: add it to V1_CONTROLLERS"),
         (field.neutral == "" and not field.whole,
          'neutral="" needs `whole`: the attribute of NodeState that is given back, for an empty set is refused'),
     )  # fmt: skip

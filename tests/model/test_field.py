@@ -39,6 +39,10 @@ def test_a_whole_row_is_a_field(columns: dict[str, Any]) -> None:
         (FILE | {"neutral": None}, "a cgroup file needs `neutral`"),
         (FILE | {"v2": ()}, "adjust=FILE needs `v1` or `v2`"),
         (FILE | {"v1": "memory.x"}, "v1='memory.x' needs its controller before it"),
+        (
+            FILE | {"v1": "pids/pids.max"},
+            "v1='pids/pids.max' has a controller that is not one of cpu, cpuset, memory, blkio",
+        ),
         (FILE | {"neutral": ""}, 'neutral="" needs `whole`'),
         (FILE | {"on_pod": True}, "on_pod and on_class need `baseline`"),
         (FILE | {"place": "memory.x.value"}, "place='memory.x.value' needs adjust=RESOURCES"),

@@ -8,6 +8,7 @@ import pytest
 
 from koordnri.hook.context import ContainerContext
 from koordnri.model import Container, Device, Event, Field, Mount, NodeState, Pod, Setting, fields
+from koordnri.model.field import Adjust
 from koordnri.model.fields import ALL, UNLIMITED
 from koordnri.model.resources import NOTHING
 from koordnri.model.routes import ADJUST, REPLY, WRITE
@@ -202,9 +203,7 @@ def test_a_whole_decision_sets_nothing_twice():
     assert sorted(keys) == sorted(set(keys))
     assert len(adjust.mounts) == len(adjust.linux.devices) == 1
     assert not adjust.linux.resources.HasField("rdt_class"), "the closid would be set twice, by two names"
-    assert set(adjust.linux.resources.unified) == {
-        "memory.min", "memory.low", "memory.high", "memory.oom.group", "cpu.max.burst", "io.max", "io.weight", "io.latency"
-    }  # fmt: skip
+    assert set(adjust.linux.resources.unified) == {f.v2[0] for f in CARRIED if f.adjust is Adjust.UNIFIED}
 
 
 @pytest.mark.parametrize("none", [UNLIMITED, 0])

@@ -16,6 +16,7 @@ from koordnri.host.cgroup.files import CgroupFiles
 from koordnri.host.cgroup.paths import ROOT_DIRECTORY
 from koordnri.host.cgroup.spelling import Form, form
 from koordnri.model import Field
+from koordnri.model.field import V1_CONTROLLERS
 
 _ROOT = "sys/fs/cgroup"
 
@@ -54,7 +55,7 @@ class Tree:
         top = str(root / _ROOT)
         self._tops = {"": f"{top}/"}
         if version == 1:
-            self._tops |= {controller: f"{top}/{controller}/" for controller in ("cpu", "cpuset", "memory", "blkio")}
+            self._tops |= {controller: f"{top}/{controller}/" for controller in V1_CONTROLLERS}
             # Most distributions link cpu to the hierarchy of both; the link is not everywhere.
             if not files.exists(f"{top}/cpu") and files.exists(f"{top}/cpu,cpuacct"):
                 self._tops["cpu"] = f"{top}/cpu,cpuacct/"
