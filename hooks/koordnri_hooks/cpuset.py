@@ -77,7 +77,7 @@ class CPUSetHook(Hook):
             ctx.skip(CPU_CPUS, "left to the DRA driver that gave it its CPUs")
             return
         if node.exclusive_cpus and (own := ctx.exclusive_cpus):
-            ctx.set(CPU_CPUS, own, "exclusive CPUs, given by this node")
+            ctx.set(CPU_CPUS, str(own), "exclusive CPUs, given by this node")
             return
         if RESOURCE_STATUS.key in pod.annotations and _set_assigned(ctx):
             return

@@ -19,13 +19,15 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
-from koordnri.cpus.choice import Exclusive, Wish, choose_fewer
-from koordnri.cpus.holding import NO_CPUS, Holding
+from koordnri.cpus.choice import Wish, choose_fewer
+from koordnri.cpus.holding import Holding
 from koordnri.cpus.pools import Taken, share_pools
 from koordnri.cpus.room import NotEnough, Room, find
 from koordnri.cpus.wish import Wanted, may_wish, pod_limit, wanted_by
 from koordnri.model import CPUSet, NodeState, Pod, QoSClass
+from koordnri.model.allocated import Exclusive
 from koordnri.model.assigned import assigned_or_none
+from koordnri.model.cpuset import NO_CPUS
 from koordnri.model.resources import Resources
 from koordnri.policy import Policy
 from koordnri.policy.koordnri_config import CPUSetOptions
@@ -77,7 +79,7 @@ class Allocator:
         self._lacking: Mapping[str, Mapping[str, str]] = {}
         """key → LSE or LSR container without exclusive CPUs → why"""
         self._former: OrderedDict[str, Mapping[str, Holding]] = OrderedDict()
-        self._spelled: dict[str, tuple[Mapping[str, Holding], CPUSet, Mapping[str, str]]] = {}
+        self._usable_of: dict[str, tuple[Mapping[str, Holding], CPUSet, Mapping[str, CPUSet]]] = {}
         """key → (what its containers hold, usable CPUs, what follows for the node's state)"""
         self._lock = threading.Lock()
 
@@ -279,8 +281,7 @@ class Allocator:
         if node.pools_are_local:
             node = replace(node, ls_pools=(), be_pools=(), pools_are_local=False, empty_pools=())
         usable = _usable(node)
-        own = self._own(usable)
-        dra = {key: {n: str(c) for n, c in of_pod.items()} for key, of_pod in self._dra.items()}
+        own, dra = self._own(usable), self._dra
         if node.ls_pools or node.be_pools:  # published by Koordinator, which knows of its own assignments
             return (
                 replace(node, exclusive_cpus=own, dra_cpus=dra, no_exclusive_cpus=lacking)
@@ -303,18 +304,18 @@ class Allocator:
             problems=(*node.problems, *(p for p in pools.problems if p not in node.problems)),
         )
 
-    def _own(self, usable: CPUSet) -> Mapping[str, Mapping[str, str]]:
-        """Key → container → CPUs that it has of those that are usable. Spelled anew only where it changed: this is on the event path."""
-        spelled, own = self._spelled, {}
+    def _own(self, usable: CPUSet) -> Mapping[str, Mapping[str, CPUSet]]:
+        """Key → container → CPUs that it has of those that are usable. Only what changed is made anew: this is on the event path."""
+        usable_of, own = self._usable_of, {}
         for key, of_pod in self._held.items():
-            known = spelled.get(key)
+            known = usable_of.get(key)
             if known is None or known[0] is not of_pod or known[1] != usable:
-                there = {name: str(left) for name, h in of_pod.items() if not h.spent and (left := h.cpus & usable)}
-                known = spelled[key] = (of_pod, usable, there)
+                there = {name: left for name, h in of_pod.items() if not h.spent and (left := h.cpus & usable)}
+                known = usable_of[key] = (of_pod, usable, there)
             if known[2]:
                 own[key] = known[2]
-        if len(spelled) > 2 * len(own) + MOST_FORMER:
-            self._spelled = {}
+        if len(usable_of) > 2 * len(own) + MOST_FORMER:
+            self._usable_of = {}
         return own
 
     # -- under the lock -----------------------------------------------------------------------------------------------

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Literal, NamedTuple, TypeVar
 
+from koordnri.model.allocated import Exclusive
 from koordnri.model.cpuset import CPUSet
 from koordnri.model.topology import CPU, Topology
 
 Bind = Literal["", "FullPCPUs", "SpreadByPCPUs"]
-Exclusive = Literal["", "PCPULevel", "NUMANodeLevel"]
 
 
 class Wish(NamedTuple):

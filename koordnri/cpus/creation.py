@@ -13,7 +13,7 @@ from typing import NamedTuple
 from koordnri.chain import Snapshot
 from koordnri.cpus.allocator import Allocator, NotEnough, may_give, why_not_given
 from koordnri.cpus.wish import may_wish
-from koordnri.model import Container, Pod
+from koordnri.model import Container, CPUSet, Pod
 
 
 class Creation(NamedTuple):
@@ -21,7 +21,7 @@ class Creation(NamedTuple):
 
     snapshot: Snapshot
     """with what was given, and with share pools of what is left"""
-    given: Mapping[str, Mapping[str, str]]
+    given: Mapping[str, Mapping[str, CPUSet]]
     """key of the pod → container → exclusive CPUs. What an init container has, the containers after it may have, too"""
     lacking: Mapping[tuple[str, str], NotEnough]
     """(key of the pod, container) that wants exclusive CPUs and gets none → why"""
@@ -54,7 +54,7 @@ def create(
     """
     policy, node = snapshot
     lacking = dict[tuple[str, str], NotEnough]()
-    given = {key: {name: str(h.cpus) for name, h in of_pod.items()} for key, of_pod in allocator.held.items()}
+    given = {key: {name: h.cpus for name, h in of_pod.items()} for key, of_pod in allocator.held.items()}
     for pod in there:
         allocator.note_pod(pod)
     for pod, containers in pods:
@@ -75,7 +75,7 @@ def create(
                 allocator.lack(pod, container.name, str(error))
                 continue
             if holding is not None:
-                given.setdefault(pod.key, {})[container.name] = str(holding.cpus)
+                given.setdefault(pod.key, {})[container.name] = holding.cpus
             if _is_init(pod, container.name):
                 allocator.spend(pod, container.name)
         allocator.drop_spent(pod)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
-from koordnri.cpus.choice import Exclusive
-from koordnri.model.cpuset import CPUSet
-from koordnri.model.resource_spec import EXCLUSIVES
-
-NO_CPUS = CPUSet()
+from koordnri.model.allocated import NOT_ALLOCATED, Allocated, Exclusive
+from koordnri.model.cpuset import NO_CPUS, CPUSet
 
 
 class Holding(NamedTuple):
@@ -27,18 +24,7 @@ class Holding(NamedTuple):
         """What nobody else gets."""
         return self.cpus | self.coming
 
-    def __str__(self) -> str:
-        """As it is noted with the container: `2-3 PCPULevel`. "" while it has none yet."""
-        return f"{self.cpus} {self.exclusive}".rstrip() if self.cpus else ""
-
-
-def read_note(text: str) -> tuple[CPUSet, Exclusive] | None:
-    """Inverse of `str(Holding)`; None for a text that is no such note: the pod's owner may write one, too."""
-    listed, _, exclusive = text.partition(" ")
-    if exclusive not in ("", *EXCLUSIVES):
-        return None
-    try:
-        cpus = CPUSet.parse(listed)
-    except ValueError:
-        return None
-    return (cpus, cast("Exclusive", exclusive)) if cpus else None
+    @property
+    def allocated(self) -> Allocated:
+        """What is noted with the container; NOT_ALLOCATED while it has none yet."""
+        return Allocated(self.cpus, self.exclusive) if self.cpus else NOT_ALLOCATED

@@ -24,7 +24,8 @@ from functools import reduce
 from typing import NamedTuple
 
 from koordnri.model import Container, CPUSet, NodeState, Pod
-from koordnri.model.kubelet_cpus import NO_CPUS, cpus_told, pinned_by_kubelet
+from koordnri.model.cpuset import NO_CPUS
+from koordnri.model.kubelet_cpus import cpus_told, pinned_by_kubelet
 
 
 class Found(NamedTuple):
@@ -44,15 +45,15 @@ class KubeletPins:
         self._all = NO_CPUS
         self._lock = threading.Lock()
 
-    def heard(self, pod: Pod, container: Container, told: str, node: NodeState, *, new: bool) -> bool:
+    def heard(self, pod: Pod, container: Container, told: CPUSet, node: NodeState, *, new: bool) -> bool:
         """kubelet creates a container (`new`) or updates it. True when not the same CPUs are pinned as before.
 
-        told   the cpuset in this very request; "" when it says nothing of CPUs, as a resize does
+        told   the cpuset in this very request; empty when it says nothing of CPUs, as a resize does
         """
         pinned = pinned_by_kubelet(pod, container.baseline, node)
         if not pinned and not told:
             return False
-        shared = NO_CPUS if pinned or new else cpus_told(told)
+        shared = NO_CPUS if pinned or new else told
         key = (pod.key, container.name)
         with self._lock:
             if self._pins.get(key, NO_CPUS) == pinned and not shared & self._all:

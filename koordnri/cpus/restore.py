@@ -13,10 +13,12 @@ import msgspec
 
 from koordnri.cpus.allocator import Holdings
 from koordnri.cpus.choice import Wish, choose_fewer
-from koordnri.cpus.holding import NO_CPUS, Holding, read_note
+from koordnri.cpus.holding import Holding
 from koordnri.cpus.wish import Wanted, may_wish, wanted_by
 from koordnri.model import CPUSet, NodeState, Pod, QoSClass
+from koordnri.model.allocated import Allocated
 from koordnri.model.convert import CFS_PERIOD_US, SHARES_PER_CPU
+from koordnri.model.cpuset import NO_CPUS
 from koordnri.model.resources import Resources
 
 
@@ -26,8 +28,8 @@ class Found(NamedTuple):
     pod: Pod
     name: str
     baseline: Resources
-    note: str
-    """what is noted with it, "" for nothing"""
+    noted: Allocated
+    """what is noted with it"""
     now: CPUSet | None
     """the cpuset of its cgroup; None when that cannot be read, or it has none"""
     alive: bool
@@ -38,7 +40,7 @@ class Found(NamedTuple):
         """What it wants. We lift an owner's quota, so that a resize while its note was lost shows in its shares alone."""
         wanted, shares = wanted_by(self.pod, self.name, self.baseline), self.baseline.cpu_shares or 0
         cpus = shares // SHARES_PER_CPU
-        if wanted.wishes or not cpus or shares % SHARES_PER_CPU or read_note(self.note) is None:
+        if wanted.wishes or not cpus or shares % SHARES_PER_CPU or not self.noted:
             return wanted
         lifted = msgspec.structs.replace(self.baseline, cpu_quota=cpus * CFS_PERIOD_US, cpu_period=CFS_PERIOD_US)
         return wanted_by(self.pod, self.name, lifted)
@@ -48,8 +50,7 @@ class Found(NamedTuple):
         """Whether it wants CPUs and its note does not say which."""
         if not self.alive or not may_wish(self.pod):
             return False
-        noted = read_note(self.note)
-        return bool(self.wanted.wishes) and (noted is None or len(noted[0]) != self.wanted.cpus)
+        return bool(self.wanted.wishes) and len(self.noted.cpus) != self.wanted.cpus
 
 
 def holdings(found: Iterable[Found], node: NodeState) -> Holdings:
@@ -77,7 +78,8 @@ def _holding(one: Found, shared: CPUSet, node: NodeState) -> Holding | None:
     wanted = one.wanted
     if not wanted.wishes:
         return None
-    noted, exclusive = read_note(one.note) or (NO_CPUS, wanted.wishes[0].exclusive)
+    noted = one.noted.cpus
+    exclusive = one.noted.exclusive if noted else wanted.wishes[0].exclusive
     now = one.now if one.alive and one.now is not None and len(one.now) == wanted.cpus else NO_CPUS
     if len(noted) != wanted.cpus and now and not now & (shared - noted):
         noted = now
@@ -94,7 +96,7 @@ def _shared(found: Iterable[Found]) -> CPUSet:
     """CPUs on which more than one container runs that has no note."""
     once, twice = NO_CPUS, NO_CPUS
     for one in found:
-        if one.alive and one.now is not None and not one.note:
+        if one.alive and one.now is not None and not one.noted:
             twice |= once & one.now
             once |= one.now
     return twice

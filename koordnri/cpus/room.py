@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from koordnri.cpus.choice import Exclusive, Wish, choose, choose_more
-from koordnri.cpus.holding import NO_CPUS
+from koordnri.cpus.choice import Wish, choose, choose_more
 from koordnri.cpus.pools import Taken
-from koordnri.model.cpuset import CPUSet
+from koordnri.model.allocated import Exclusive
+from koordnri.model.cpuset import NO_CPUS, CPUSet
 from koordnri.model.node import NodeState
 from koordnri.model.topology import Topology
 from koordnri.policy.koordnri_config import CPUSetOptions

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple, cast
 
-from koordnri.cpus.choice import Bind, Exclusive, Wish
+from koordnri.cpus.choice import Bind, Wish
+from koordnri.model.allocated import Exclusive
 from koordnri.model.annotations import RESOURCE_STATUS
 from koordnri.model.assigned import is_assigned
 from koordnri.model.convert import CFS_PERIOD_US, milli_to_shares

@@ -10,16 +10,17 @@ gone), all that it had is free at once.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
 
 from koordnri.chain import Refused
 from koordnri.cpus import restore
 from koordnri.cpus.allocator import Allocator, NotEnough, why_not_given
 from koordnri.cpus.creation import promote
 from koordnri.cpus.dra import disbelief, may_have_claims
+from koordnri.cpus.holding import Holding
 from koordnri.cpus.kubelet_pins import Found
 from koordnri.cpus.wish import may_wish, wanted_by
 from koordnri.model import Container, CPUSet, Decision, NodeState, Pod
+from koordnri.model.allocated import NOT_ALLOCATED, Allocated
 from koordnri.model.kubelet_cpus import pinned_by_kubelet
 from koordnri.model.log import Log
 from koordnri.model.pod import PodSpec
@@ -96,25 +97,25 @@ class ExclusiveCPUs:
 
     # -- the event path -----------------------------------------------------------------------------------------------
 
-    def give(self, pod: Pod, container: Container) -> str:
+    def give(self, pod: Pod, container: Container) -> Allocated:
         """See `session.exclusive_cpus`. A bug here costs the container its exclusive CPUs, not its place in the share pool."""
         if not may_wish(pod):
-            return ""
+            return NOT_ALLOCATED
         try:
             return self._give_or_tell(pod, container)
         except Refused:
             raise
         except Exception as error:  # noqa: BLE001  # see above; it is counted and told
             self._faults.caught("cpus", error, pod)
-            return ""
+            return NOT_ALLOCATED
 
-    def _give_or_tell(self, pod: Pod, container: Container) -> str:
+    def _give_or_tell(self, pod: Pod, container: Container) -> Allocated:
         policy, node = self._present.snapshot
         if why := why_not_given(pod, policy, node):
             if pinned_by_kubelet(pod, container.baseline, node):
-                return ""  # it has some, from kubelet
+                return NOT_ALLOCATED  # it has some, from kubelet
             self._lacks(pod, container.name, why)
-            return ""
+            return NOT_ALLOCATED
         before = self._allocator.held
         try:
             holding = self._give(pod, container, policy, node)
@@ -122,15 +123,15 @@ class ExclusiveCPUs:
             if policy.cpuset.when_full == "reject":
                 raise Refused(error.refusal(container.name), Decision()) from None
             self._lacks(pod, container.name, str(error), error.shortage)
-            return ""
+            return NOT_ALLOCATED
         if self._allocator.held is not before:
             self._present.take()
             self._given.add(container.id)
         if holding is None or (why := self._why_lacking(pod, container.name)):
             self._lacks(pod, container.name, self._why_lacking(pod, container.name))
-        return "" if holding is None else str(holding)
+        return _allocated(holding)
 
-    def _give(self, pod: Pod, container: Container, policy: Policy, node: NodeState) -> Any:
+    def _give(self, pod: Pod, container: Container, policy: Policy, node: NodeState) -> Holding | None:
         name, baseline = container.name, container.baseline
         try:
             return self._allocator.give(pod, name, baseline, node, policy.cpuset)
@@ -143,7 +144,7 @@ class ExclusiveCPUs:
                 self._allocator.spend(pod, other)
             return self._allocator.give(pod, name, baseline, node, policy.cpuset)
 
-    def resized(self, pod: Pod, container: Container) -> str | None:
+    def resized(self, pod: Pod, container: Container) -> Allocated | None:
         """See `session.exclusive_cpus`."""
         if not may_wish(pod):
             return None
@@ -151,7 +152,7 @@ class ExclusiveCPUs:
             return self._resize(pod, container)
         return None
 
-    def _resize(self, pod: Pod, container: Container) -> str | None:
+    def _resize(self, pod: Pod, container: Container) -> Allocated | None:
         policy, node = self._present.snapshot
         if self._allocator.holding(pod, container.name) is None and why_not_given(pod, policy, node):
             return None
@@ -162,7 +163,7 @@ class ExclusiveCPUs:
         holding = self._allocator.holding(pod, container.name)
         if changed or (holding is not None and len(holding.all) < self._wants(pod, container)):
             self._follow_later()
-        return str(holding or "") if self._allocator.held is not before else None
+        return _allocated(holding) if self._allocator.held is not before else None
 
     @staticmethod
     def _wants(pod: Pod, container: Container) -> int:
@@ -181,7 +182,7 @@ class ExclusiveCPUs:
             self._give_back(pod)
         self._follow()
 
-    def kubelet_says(self, pod: Pod, container: Container, cpus: str, *, new: bool) -> None:
+    def kubelet_says(self, pod: Pod, container: Container, cpus: CPUSet, *, new: bool) -> None:
         """See `session.exclusive_cpus`."""
         present = self._present
         if not present.kubelet.heard(pod, container, cpus, present.snapshot.node, new=new):
@@ -263,7 +264,7 @@ class ExclusiveCPUs:
         if self._present.kubelet.forget_pod(key) or freed:
             self._follow_later()
 
-    def restore(self, found: Sequence[tuple[str, restore.Found]], pinned: Iterable[Found]) -> Mapping[str, str]:
+    def restore(self, found: Sequence[tuple[str, restore.Found]], pinned: Iterable[Found]) -> Mapping[str, Allocated]:
         """See `session.exclusive_cpus`."""
         self._given.clear()
         self._waits.clear()
@@ -279,7 +280,7 @@ class ExclusiveCPUs:
         noted = {}
         for container_id, one in found:
             if one.alive and may_wish(one.pod):
-                noted[container_id] = str(self._allocator.holding(one.pod, one.name) or "")
+                noted[container_id] = _allocated(self._allocator.holding(one.pod, one.name))
         return noted
 
     # -- the reconcile thread -----------------------------------------------------------------------------------------
@@ -317,7 +318,7 @@ class ExclusiveCPUs:
                 continue
             for entry in self._ledger.containers_of(pod.id):
                 if entry.name == name and not entry.ended:
-                    self._ledger.note_exclusive(entry.id, str(holding))
+                    self._ledger.note_exclusive(entry.id, holding.allocated)
             self._log.info("exclusive_cpus", pod=f"{pod.namespace}/{pod.name}", container=name, cpus=str(holding.cpus))
             self._say_given(pod, name, str(holding.cpus))
             self._requests.trigger(pod.id)
@@ -401,3 +402,7 @@ class ExclusiveCPUs:
     def _follow(self) -> None:
         self._present.take()
         self._changed()
+
+
+def _allocated(holding: Holding | None) -> Allocated:
+    return NOT_ALLOCATED if holding is None else holding.allocated

@@ -9,7 +9,7 @@ from koordnri.model import fields
 from koordnri.model.annotations import fault_of
 from koordnri.model.assigned import assigned_or_none
 from koordnri.model.container import Container, Event
-from koordnri.model.cpuset import CPUSet
+from koordnri.model.cpuset import NO_CPUS, CPUSet
 from koordnri.model.decision import Decision, Setting
 from koordnri.model.field import Adjust
 from koordnri.model.fields import Field
@@ -139,22 +139,22 @@ class ContainerContext(_Context):
         return self.container.baseline
 
     @property
-    def exclusive_cpus(self) -> str:
-        """CPUs that this node gave to the container alone; "" when it has none from us."""
+    def exclusive_cpus(self) -> CPUSet:
+        """CPUs that this node gave to the container alone; empty when it has none from us."""
         own = self.node.exclusive_cpus
-        return own[self.pod.key].get(self.container.name, "") if own and self.pod.key in own else ""
+        return own[self.pod.key].get(self.container.name, NO_CPUS) if own and self.pod.key in own else NO_CPUS
 
     @property
     def cpus_pinned(self) -> bool:
         """Whether the container got CPUs that nobody shares, as the cpuset hook decided before: of the scheduler or of this node."""
-        cpus = self.decision.value(fields.CPU_CPUS)
-        if cpus is None:
+        text = self.decision.value(fields.CPU_CPUS)
+        if text is None:
             return False
-        if self.exclusive_cpus == cpus:
+        if (own := self.exclusive_cpus) and own == CPUSet.parse(text):
             return True
         assigned = assigned_or_none(self.pod)
         if not assigned:
             return False
         if self.node.topology is not None:
             assigned &= self.node.topology.online  # one that is offline, the hook leaves out
-        return bool(assigned) and assigned == CPUSet.parse(cpus)
+        return bool(assigned) and assigned == CPUSet.parse(text)

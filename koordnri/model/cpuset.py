@@ -123,6 +123,9 @@ class CPUSet:
         return self.mask & ~other.mask == 0
 
 
+NO_CPUS = CPUSet()
+
+
 def _number(text: str, whole: str, position: int) -> int:
     if not (text.isascii() and text.isdigit()) or len(text) > 4 or int(text) > MAX_CPU:
         raise ValueError(f'"{text[:20]}" at position {position} of "{whole[:60]}": expected a CPU number 0..{MAX_CPU}')

@@ -9,13 +9,11 @@ since 1.33 kubelet may leave such containers without a quota.
 from __future__ import annotations
 
 from koordnri.model.convert import CFS_PERIOD_US, milli_to_shares
-from koordnri.model.cpuset import CPUSet
+from koordnri.model.cpuset import NO_CPUS, CPUSet
 from koordnri.model.node import NodeState
 from koordnri.model.pod import Pod
 from koordnri.model.qos import KubeQoS
 from koordnri.model.resources import Resources
-
-NO_CPUS = CPUSet()
 
 
 def pinned_by_kubelet(pod: Pod, baseline: Resources, node: NodeState) -> CPUSet:

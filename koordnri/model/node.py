@@ -104,13 +104,13 @@ class NodeState:
     be_pools: tuple[Pool, ...] = ()
     pools_are_local: bool = False
     """whether this node computes the share pools, since no koord-scheduler publishes them"""
-    exclusive_cpus: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    exclusive_cpus: Mapping[str, Mapping[str, CPUSet]] = field(default_factory=dict)
     """key of the pod → container → CPUs that this node gave to it alone"""
     no_exclusive_cpus: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """key of the pod → LSE or LSR container that has no exclusive CPUs, or fewer than it wants → why"""
     empty_pools: tuple[str, ...] = ()
     """`LS`, `BE`: share pools that this node computes, that would be empty, and that fell back to CPUs that are taken"""
-    dra_cpus: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    dra_cpus: Mapping[str, Mapping[str, CPUSet]] = field(default_factory=dict)
     """key of the pod → container → CPUs that a DRA driver gave to it; nobody else's business"""
     kubelet_cpus: CPUSet = field(default_factory=CPUSet)
     """CPUs that kubelet's static CPU manager gave to single containers"""

@@ -5,15 +5,18 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import msgspec
 
+from koordnri.model.allocated import Exclusive
 from koordnri.model.annotations import Annotation
 from koordnri.model.errors import AnnotationError
 from koordnri.model.go_json import go_decoder
 from koordnri.model.pod import Pod
 
 BINDS = ("FullPCPUs", "SpreadByPCPUs")
-EXCLUSIVES = ("PCPULevel", "NUMANodeLevel")
+EXCLUSIVES = tuple(filter(None, get_args(Exclusive)))
 _NO_POLICY = ("", "Default", "None")
 
 

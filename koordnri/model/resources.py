@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from koordnri.model.allocated import NOT_ALLOCATED, Allocated, from_json, to_json
 from koordnri.model.convert import CFS_PERIOD_US
 from koordnri.model.field import FieldTableError
 from koordnri.model.fields import ALL, Field
@@ -70,8 +71,8 @@ class Note(msgspec.Struct, omit_defaults=True, frozen=True):
     """the baseline"""
     set: dict[str, int | str] = {}  # msgspec gives each note its own
     """field, as named in decisions → value of ours that went last through the runtime: only fields that an update can change"""
-    own: str = ""
-    """CPUs that this node gave to the container alone, as `Given` spells it; "" when it has none from us"""
+    own: Allocated = NOT_ALLOCATED
+    """CPUs that this node gave to the container alone"""
     maybe: dict[str, list[int | str]] = {}
     """field → values of ours that may be stored instead: one that is on its way, and the last few before it, until a list of the
     runtime shows which it is. A reply may be lost, and a runtime that is killed may come back with an older value"""
@@ -89,9 +90,10 @@ class Note(msgspec.Struct, omit_defaults=True, frozen=True):
                 maybe = {n: v for n, v in maybe.items() if n != name} | ({name: older} if older else {})
         return Note(asked, {**self.set, **sent}, self.own, maybe)
 
-    def owning(self, own: str) -> Note:
+    def owning(self, own: Allocated) -> Note:
         """The note of a container that has these exclusive CPUs from us now."""
-        return Note(self.asked, self.set, own, self.maybe)
+        # Encoding leaves out the default by its identity.
+        return Note(self.asked, self.set, own or NOT_ALLOCATED, self.maybe)
 
     def sending(self, values: dict[str, int | str]) -> Note:
         """The note while these are on their way through the runtime."""
@@ -115,8 +117,8 @@ NOTHING = Resources()
 BASELINE_KEY = "koordnri.io/baseline"
 """Annotation that the adjustment adds to the container; it is in every later event and Synchronize of that container."""
 
-_encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(Note)
+_encoder = msgspec.json.Encoder(enc_hook=to_json)
+_decoder = msgspec.json.Decoder(Note, dec_hook=from_json)
 
 
 def encode_note(note: Note) -> str:

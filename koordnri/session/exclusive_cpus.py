@@ -8,6 +8,7 @@ from typing import Protocol
 from koordnri.cpus import restore
 from koordnri.cpus.kubelet_pins import Found
 from koordnri.model import Container, CPUSet, Pod
+from koordnri.model.allocated import Allocated
 
 
 class ExclusiveCPUs(Protocol):
@@ -16,13 +17,13 @@ class ExclusiveCPUs(Protocol):
     late: int
     """starts that did not wait until the others had left"""
 
-    def give(self, pod: Pod, container: Container) -> str:
-        """CPUs for a container that is about to be created, as they are noted with it; "" when it gets none. The handler's snapshot
+    def give(self, pod: Pod, container: Container) -> Allocated:
+        """CPUs for a container that is about to be created, to be noted with it; NOT_ALLOCATED when it gets none. The handler's snapshot
         has them then. Raises chain.Refused.
         """
 
-    def resized(self, pod: Pod, container: Container) -> str | None:
-        """kubelet resizes a container in place, to `container.baseline`. What it has from now on, as noted with it; None when that is as
+    def resized(self, pod: Pod, container: Container) -> Allocated | None:
+        """kubelet resizes a container in place, to `container.baseline`. What it has from now on, to be noted with it; None when that is as
         before. The handler's snapshot has it then.
         """
 
@@ -31,9 +32,9 @@ class ExclusiveCPUs(Protocol):
         snapshot has it then.
         """
 
-    def kubelet_says(self, pod: Pod, container: Container, cpus: str, *, new: bool) -> None:
-        """kubelet, whose CPU manager is static, creates a container (`new`) or updates it, and asks for these CPUs, "" for none. The
-        handler's snapshot knows then which CPUs are pinned.
+    def kubelet_says(self, pod: Pod, container: Container, cpus: CPUSet, *, new: bool) -> None:
+        """kubelet, whose CPU manager is static, creates a container (`new`) or updates it. `cpus` is the cpuset of this request, empty
+        when it carries none. The handler's snapshot knows then which CPUs are pinned.
         """
 
     def gave(self, pod: Pod, container_id: str) -> None:
@@ -51,8 +52,8 @@ class ExclusiveCPUs(Protocol):
     def pod_went(self, pod: Pod) -> None:
         """A sandbox was stopped or removed. Without another one of the same pod, what the pod had is free."""
 
-    def restore(self, found: Sequence[tuple[str, restore.Found]], pinned: Iterable[Found]) -> Mapping[str, str]:
+    def restore(self, found: Sequence[tuple[str, restore.Found]], pinned: Iterable[Found]) -> Mapping[str, Allocated]:
         """Synchronize: (id, container) of all that there are, and, where kubelet's CPU manager is static, the same for its pins.
 
-        Id of a container that lives → what is to be noted with it, "" for nothing.
+        Id of a container that lives → what is to be noted with it.
         """

@@ -16,8 +16,10 @@ from koordnri.chain import Chain, Refused, Snapshot
 from koordnri.cpus.dra import PREFIX as DRA_PREFIX
 from koordnri.cpus.dra import dra_cpus
 from koordnri.model import UNLIMITED, Container, Decision, Event, Pod, fields
+from koordnri.model.allocated import NOT_ALLOCATED
 from koordnri.model.annotations import BLKIO_QOS_KEY
 from koordnri.model.difference import restorations, through_runtime
+from koordnri.model.kubelet_cpus import cpus_told
 from koordnri.model.pod import PodSpec
 from koordnri.model.resources import BASELINE_KEY, Note, encode_note
 from koordnri.model.routes import REPLY, WRITE
@@ -139,13 +141,13 @@ class EventHandler(Decider):
         container = Container(message.id, message.name, pod.id, baseline)
         if has_volumes(pod, container.name):
             pod.given[container.name] = given_to(api.CreateContainerRequest.FromString(payload).container)
-        own = ""
+        own = NOT_ALLOCATED
         if self.cpus is not None:
             if _DRA in payload:  # a search of a fraction of a µs, instead of parsing the environment of every container
                 environment = api.CreateContainerRequest.FromString(payload).container.env
                 self.cpus.claimed(pod, container.name, dra_cpus(environment))
             if self.snapshot.node.kubelet_cpu_policy == "static":
-                self.cpus.kubelet_says(pod, container, baseline.cpus, new=True)
+                self.cpus.kubelet_says(pod, container, cpus_told(baseline.cpus), new=True)
             own = self.cpus.give(pod, container)
         snapshot, nri = self.snapshot, self.runtime.nri
         others = () if self._recorder is None else self._recorder.for_reply(message.id)
@@ -189,7 +191,7 @@ class EventHandler(Decider):
         container, snapshot = known.container, self.snapshot
         container.baseline = container.baseline.moved_by(asked)
         if self.cpus is not None and snapshot.node.kubelet_cpu_policy == "static":
-            self.cpus.kubelet_says(pod, container, asked.cpus, new=False)
+            self.cpus.kubelet_says(pod, container, cpus_told(asked.cpus), new=False)
             snapshot = self.snapshot
         if self.cpus is not None and (own := self.cpus.resized(pod, container)) is not None:
             known, snapshot = known.owning(own), self.snapshot

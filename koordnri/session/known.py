@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from koordnri.model import Container, Decision, NodeState, Pod, fields
+from koordnri.model.allocated import Allocated
 from koordnri.model.difference import Ours, agree, is_stored, stored_of_ours, through_runtime
 from koordnri.model.resources import BASELINE_KEY, Note
 from koordnri.model.routes import REPLY, WRITE
@@ -49,7 +50,7 @@ class Known(NamedTuple):
             note = note.seen(stored_of_ours(container.stored, node, ours))
         return cls(container, note, own, ours, files)
 
-    def owning(self, own: str) -> Known:
+    def owning(self, own: Allocated) -> Known:
         """The same, with other exclusive CPUs noted."""
         return self._replace(note=self.note.owning(own))
 

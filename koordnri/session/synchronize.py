@@ -11,6 +11,7 @@ from koordnri.cpus.dra import dra_cpus
 from koordnri.cpus.kubelet_pins import Found
 from koordnri.cpus.wish import may_wish
 from koordnri.model import Container, Decision, Event, NodeState, Pod, Setting
+from koordnri.model.allocated import NOT_ALLOCATED, Allocated
 from koordnri.model.annotations import RESOURCE_STATUS
 from koordnri.model.difference import asked_since, changes, restorations
 from koordnri.model.resources import NOTHING, Note
@@ -57,7 +58,7 @@ class Synchronize:
         self._cpus = cpus
         self._changed = changed
         self._is_over = is_over
-        self._own: Mapping[str, str] = {}
+        self._own: Mapping[str, Allocated] = {}
         """container → exclusive CPUs to be noted with it"""
         self._snapshot = decider.snapshot
         self._response = api.SynchronizeResponse()
@@ -95,13 +96,13 @@ class Synchronize:
             pod = pods.get(message.pod_sandbox_id)
             if pod is None:
                 continue
-            baseline, note, alive = NOTHING, "", message.state != api.CONTAINER_STOPPED
+            baseline, noted, alive = NOTHING, NOT_ALLOCATED, message.state != api.CONTAINER_STOPPED
             if static or may_wish(pod):
                 told = Known.of(message, pod, ledger, node)
                 told.container.baseline = asked_since(told.container.baseline, told.container.stored, node, told.ours)
-                baseline, note = told.container.baseline, told.note.own
+                baseline, noted = told.container.baseline, told.note.own
                 pinned.append(Found(pod, told.container, not alive))
-            found.append((message.id, restore.Found(pod, message.name, baseline, note, None, alive)))
+            found.append((message.id, restore.Found(pod, message.name, baseline, noted, None, alive)))
             if claimed := dra_cpus(message.env):
                 claims.append((pod, message.name, claimed))
         self._own = cpus.restore(found, pinned)

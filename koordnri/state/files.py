@@ -23,6 +23,7 @@ from typing import Any
 
 import msgspec
 
+from koordnri.model.allocated import from_json, to_json
 from koordnri.model.log import Log
 from koordnri.model.resources import Note
 
@@ -37,7 +38,7 @@ class StateFile:
 
     def __init__(self, directory: Path, name: str = BASELINES, shape: Any = dict[str, Note]) -> None:
         self.path = directory / name
-        self._decoder = msgspec.json.Decoder(shape)
+        self._decoder = msgspec.json.Decoder(shape, dec_hook=from_json)
 
     def load(self) -> tuple[dict[str, Any], str]:
         """(content, problem). A missing file is no problem; one that makes no sense is kept aside with `.bad` after its name."""
@@ -56,7 +57,7 @@ class StateFile:
 
     def save(self, content: dict[str, Any]) -> None:
         """Replace the file's content; makes the directory, if it is not there (yet). Raises OSError."""
-        data, temporary = msgspec.json.encode(content), self.path.with_suffix(".json.new")
+        data, temporary = msgspec.json.encode(content, enc_hook=to_json), self.path.with_suffix(".json.new")
         try:
             fd = _open(temporary, _NEW)
         except FileNotFoundError:

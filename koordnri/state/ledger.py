@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from koordnri.model import Container, KubeQoS, Pod, Resources
+from koordnri.model.allocated import Allocated
 from koordnri.model.decision import Decision
 from koordnri.model.resources import Note
 from koordnri.model.routes import RECORD
@@ -190,7 +191,7 @@ class Ledger:
                 entry.ended = True
             return entry
 
-    def note_exclusive(self, container_id: str, own: str) -> None:
+    def note_exclusive(self, container_id: str, own: Allocated) -> None:
         """A container that runs has other exclusive CPUs than its annotation says."""
         with self._lock:
             entry = self._containers.get(container_id)

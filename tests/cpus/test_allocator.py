@@ -15,6 +15,7 @@ from koordnri.cpus.choice import Wish
 from koordnri.cpus.dra import dra_cpus
 from koordnri.cpus.wish import wanted_by
 from koordnri.model import CPUSet, NodeState, Pod, Resources
+from koordnri.model.allocated import Allocated
 from koordnri.model.annotations import RESOURCE_STATUS
 from koordnri.model.node import Pool
 from koordnri.model.resource_spec import RESOURCE_SPEC
@@ -170,7 +171,7 @@ def test_ls_loses_what_is_given_and_be_only_what_lse_has():
     give(allocator, "r")
     node = allocator.applied(NODE)
     assert (pools(*node.ls_pools), pools(*node.be_pools), node.pools_are_local) == (["1-3,9-11", "4-7,12-15"], [], True)
-    assert node.exclusive_cpus == {"uid-r": {"main": "0,8"}}
+    assert node.exclusive_cpus == {"uid-r": {"main": CPUSet.parse("0,8")}}
     give(allocator, "e", qos="LSE")
     node = allocator.applied(NODE)
     assert pools(*node.ls_pools) == ["2-3,10-11", "4-7,12-15"]
@@ -201,10 +202,10 @@ def test_of_cpus_that_went_offline_the_others_stay_its_own_until_it_is_made_anew
     allocator = Allocator()
     give(allocator, "a")
     smaller = NodeState(topology=Topology.of([c for c in NODE.topology.cpus if c.cpu != 8]))
-    assert allocator.applied(smaller).exclusive_cpus == {"uid-a": {"main": "0"}}
+    assert allocator.applied(smaller).exclusive_cpus == {"uid-a": {"main": CPUSet.parse("0")}}
     gone = NodeState(topology=Topology.of([c for c in NODE.topology.cpus if c.cpu not in (0, 8)]))
     assert allocator.applied(gone).exclusive_cpus == {}
-    assert allocator.applied(NODE).exclusive_cpus == {"uid-a": {"main": "0,8"}}, "it is back"
+    assert allocator.applied(NODE).exclusive_cpus == {"uid-a": {"main": CPUSet.parse("0,8")}}, "it is back"
     assert give(allocator, "a", node=smaller) == "1,9"
 
 
@@ -222,9 +223,9 @@ def test_notes_of_others_making_are_not_believed():
         (pod("g"), 1, "6 PCPULevel"),
         (pod("h"), 1, "7-8"),  # more than it wants
     ]
-    found = [restore.Found(one, "main", whole(cpus), note, None, True) for one, cpus, note in notes]
+    found = [restore.Found(one, "main", whole(cpus), Allocated.parse(note), None, True) for one, cpus, note in notes]
     held = restore.holdings(found, NODE)
-    assert {key: {n: str(h) for n, h in of.items()} for key, of in held.items()} == {
+    assert {key: {n: str(h.allocated) for n, h in of.items()} for key, of in held.items()} == {
         "uid-a": {"main": "0-1"},
         "uid-g": {"main": "6 PCPULevel"},
         "uid-h": {"main": "8"},
@@ -257,7 +258,7 @@ def test_no_cpu_is_given_twice_nothing_is_lost_and_a_restart_changes_nothing(act
             allocator.forget_pod(f"uid-{name}")
         else:
             found = [
-                restore.Found(pod(key[4:], alive[key[4:]]), n, whole(len(h.cpus)), str(h), None, True)
+                restore.Found(pod(key[4:], alive[key[4:]]), n, whole(len(h.cpus)), h.allocated, None, True)
                 for key, of in allocator.held.items()
                 for n, h in of.items()
             ]
@@ -302,7 +303,7 @@ def test_what_a_dra_driver_gave_is_nobody_elses_and_goes_with_its_pod():
     allocator.note_dra("uid-d", "main", CPUSet([0, 8]))
     assert give(allocator, "a") == "1,9"
     node = allocator.applied(NODE)
-    assert node.dra_cpus == {"uid-d": {"main": "0,8"}}
+    assert node.dra_cpus == {"uid-d": {"main": CPUSet.parse("0,8")}}
     assert pools(*node.ls_pools) == ["2-3,10-11", "4-7,12-15"]
     assert pools(*node.be_pools) == ["1-3,9-11", "4-7,12-15"]
     allocator.forget_pod("uid-d")
@@ -320,8 +321,8 @@ def test_what_is_tried_on_a_copy_changes_nothing():
     tried = allocator.copy()
     tried.take_back("uid-a")
     assert give(tried, "b") == "0,8"
-    assert tried.applied(NODE).dra_cpus == {"uid-a": {"side": "1"}}
-    assert {p: str(of["main"]) for p, of in allocator.held.items()} == {"uid-a": "0,8"}
+    assert tried.applied(NODE).dra_cpus == {"uid-a": {"side": CPUSet.parse("1")}}
+    assert {p: str(of["main"].cpus) for p, of in allocator.held.items()} == {"uid-a": "0,8"}
 
 
 def test_a_node_that_had_another_map_is_told_this_one_alone():

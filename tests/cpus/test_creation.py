@@ -9,7 +9,7 @@ import pytest
 from koordnri.chain import Snapshot
 from koordnri.cpus.allocator import Allocator
 from koordnri.cpus.creation import Creation, create
-from koordnri.model import Container, NodeState, Pod, Resources
+from koordnri.model import Container, CPUSet, NodeState, Pod, Resources
 from koordnri.model.annotations import RESOURCE_STATUS
 from koordnri.model.node import Pool
 from koordnri.model.resource_spec import RESOURCE_SPEC
@@ -34,7 +34,7 @@ def created(*pods: tuple[Pod, list[Container]], node: NodeState = EIGHT, **cpuse
 
 def test_who_comes_first_is_given_first_and_the_others_share_what_is_left():
     done = created(pod("p", 2, 1), pod("s", 2, qos="LS"), pod("q", 3))
-    assert done.given == {"p": {"a": "0-1", "b": "2"}, "q": {"a": "3-5"}}
+    assert done.given == {"p": {"a": CPUSet.parse("0-1"), "b": CPUSet.parse("2")}, "q": {"a": CPUSet.parse("3-5")}}
     assert done.snapshot.node.exclusive_cpus == done.given
     assert [pool.cpus for pool in done.snapshot.node.ls_pools] == ["6-7"]
     assert done.lacking == {}
@@ -43,7 +43,7 @@ def test_who_comes_first_is_given_first_and_the_others_share_what_is_left():
 def test_who_comes_too_late_shares_and_its_owner_is_told():
     (big, _), (late, _) = pods = [pod("big", 6), pod("late", 4)]
     done = created(*pods)
-    assert done.given == {"big": {"a": "0-5"}}
+    assert done.given == {"big": {"a": CPUSet.parse("0-5")}}
     said = "shares CPUs, though it wants 4 exclusive CPUs: 2 of 8 are free (6-7)"
     assert (done.shortage(late, "a"), done.refusal(late, "a")) == (said, "")
     assert done.shortage(big, "a") == done.refusal(big, "a") == ""
@@ -58,10 +58,10 @@ def test_or_is_refused_where_the_policy_says_so():
 
 def test_what_a_scheduler_assigned_before_is_not_free_and_what_it_assigns_later_is():
     assigned = pod("assigned", 2, **{RESOURCE_STATUS.key: '{"cpuset": "0-1"}'})
-    assert created(assigned, pod("p", 2)).given == {"p": {"a": "2-3"}}
-    assert created(pod("p", 2), assigned).given == {"p": {"a": "0-1"}}
+    assert created(assigned, pod("p", 2)).given == {"p": {"a": CPUSet.parse("2-3")}}
+    assert created(pod("p", 2), assigned).given == {"p": {"a": CPUSet.parse("0-1")}}
     snapshot = Snapshot.of(policy_of(), EIGHT)
-    assert create([pod("p", 2)], snapshot, Allocator(), [assigned[0]]).given == {"p": {"a": "2-3"}}
+    assert create([pod("p", 2)], snapshot, Allocator(), [assigned[0]]).given == {"p": {"a": CPUSet.parse("2-3")}}
 
 
 def test_a_pod_that_is_created_anew_is_given_anew():
@@ -69,7 +69,10 @@ def test_a_pod_that_is_created_anew_is_given_anew():
     snapshot = Snapshot.of(policy_of(), EIGHT)
     create([pod("gone", 2), pod("p", 2), pod("q", 2)], snapshot, allocator)
     allocator.forget_pod("gone")
-    assert create([pod("p", 2)], snapshot, allocator).given == {"p": {"a": "0-1"}, "q": {"a": "4-5"}}
+    assert create([pod("p", 2)], snapshot, allocator).given == {
+        "p": {"a": CPUSet.parse("0-1")},
+        "q": {"a": CPUSet.parse("4-5")},
+    }
 
 
 @pytest.mark.parametrize(
@@ -93,4 +96,4 @@ def test_nobody_is_given_any_where_the_daemon_gives_none(options, node):
 
 def test_a_wish_that_cannot_be_read_counts_as_none_and_is_left_to_the_hook_to_tell():
     done = created(pod("p", 2, **{RESOURCE_SPEC.key: "{"}), pod("q", 2))
-    assert (done.given, done.lacking) == ({"p": {"a": "0-1"}, "q": {"a": "2-3"}}, {})
+    assert (done.given, done.lacking) == ({"p": {"a": CPUSet([0, 1])}, "q": {"a": CPUSet([2, 3])}}, {})

@@ -27,6 +27,7 @@ from koordnri.cpus import restore
 from koordnri.cpus.allocator import Allocator, NotEnough
 from koordnri.cpus.wish import may_wish, wanted_by
 from koordnri.model import Container, CPUSet, Event, NodeState, Pod, Resources, fields
+from koordnri.model.allocated import NOT_ALLOCATED
 from koordnri.model.annotations import RESOURCE_STATUS
 from koordnri.model.pod import ContainerSpec, PodSpec
 from koordnri.model.resource_spec import RESOURCE_SPEC
@@ -270,12 +271,12 @@ class Life(RuleBasedStateMachine):
         if lost and was.empty_pools:
             return  # others run on the owners' CPUs: nothing tells whose they are
         pool = union(CPUSet.parse(p.cpus) for p in was.ls_pools) or None
-        found = [restore.Found(STRANGER, name, NOTHING, "", pool, True) for name in ("main", "side")]
+        found = [restore.Found(STRANGER, name, NOTHING, NOT_ALLOCATED, pool, True) for name in ("main", "side")]
         for (which, name), asked in self.asked.items():
             has = self.allocator.holding(self.pods[which], name)
             if lost and has is not None and len(has.cpus) != wanted_by(self.pods[which], name, asked).cpus:
                 return  # it has too few, and only its note could tell
-            note = "" if has is None or lost else str(has)
+            note = NOT_ALLOCATED if has is None or lost else has.allocated
             found.append(restore.Found(self.pods[which], name, asked, note, pool if has is None else has.cpus, True))
         self.allocator = Allocator()
         self.allocator.restore(restore.holdings(reversed(found), self.node))

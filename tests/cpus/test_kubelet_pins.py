@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from koordnri.cpus.kubelet_pins import Found, KubeletPins
 from koordnri.model import Container, CPUSet, NodeState, Pod, Resources
-from koordnri.model.kubelet_cpus import pinned_by_kubelet
+from koordnri.model.cpuset import NO_CPUS
+from koordnri.model.kubelet_cpus import cpus_told, pinned_by_kubelet
 from koordnri.model.topology import Topology
 from tests.examples import examples
 
@@ -40,10 +41,14 @@ class Node:
         self.node = node
 
     def create(self, of: str, cpus: str, count: float, parent: str = GUARANTEED, name: str = "main") -> bool:
-        return self.pins.heard(pod(of, parent), container(of, asked(cpus, count), name), cpus, self.node, new=True)
+        return self.pins.heard(
+            pod(of, parent), container(of, asked(cpus, count), name), cpus_told(cpus), self.node, new=True
+        )
 
     def update(self, of: str, cpus: str, count: float, parent: str = GUARANTEED, name: str = "main") -> bool:
-        return self.pins.heard(pod(of, parent), container(of, asked(cpus, count), name), cpus, self.node, new=False)
+        return self.pins.heard(
+            pod(of, parent), container(of, asked(cpus, count), name), cpus_told(cpus), self.node, new=False
+        )
 
     @property
     def pinned(self) -> str:
@@ -135,7 +140,7 @@ def test_whom_kubelet_moves_has_the_new_cpus_and_not_the_old_ones(node: Node):
 def test_a_resize_that_says_nothing_of_cpus_leaves_them(node: Node):
     node.create("a", "2-3", 2)
     resized = container("a", asked("2-3", 1.5))
-    assert not node.pins.heard(pod("a"), resized, "", STATIC, new=False)
+    assert not node.pins.heard(pod("a"), resized, NO_CPUS, STATIC, new=False)
     assert node.pinned == "2-3"
 
 
@@ -287,7 +292,7 @@ def test_whatever_kubelet_does_its_pinned_cpus_are_known_and_all_that_is_free_is
 
     def tell(made: Made, cpus: CPUSet, new: bool) -> None:
         made.container.baseline = made.container.baseline.moved_by(Resources(cpus=str(cpus)))
-        pins.heard(made.pod, made.container, str(cpus), STATIC, new=new)
+        pins.heard(made.pod, made.container, cpus, STATIC, new=new)
 
     def create(of: str, name: str, count: int, exclusive: bool) -> bool:
         cpus = kubelet.allocate(of, name, count) if exclusive else kubelet.shared

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from koordnri_hooks.cfs_quota import CFSQuota
 from koordnri_hooks.cpuset import CPUSetHook
 
-from koordnri.model import NodeState, Resources
+from koordnri.model import CPUSet, NodeState, Resources
 from koordnri.model.pod import ContainerSpec, PodSpec
 from koordnri.model.topology import Topology
 from tests.hooks.one_hook import BESTEFFORT, GUARANTEED, context, faults, pod, policy_of, run, run_pod, values
@@ -273,7 +273,7 @@ def test_quota_stays_when_the_cpus_were_not_given():
 
 def test_cpus_that_this_node_gave_lift_the_pods_quota_and_the_containers():
     one = pod("LSR", GUARANTEED, resources=Resources(cpu_quota=200_000))
-    node = NodeState(exclusive_cpus={one.key: {"main": "2-3"}})
+    node = NodeState(exclusive_cpus={one.key: {"main": CPUSet([2, 3])}})
     made = values(run(CFSQuota(), context(one, Resources(2048, 200_000), node), before=[CPUSetHook()]))
     assert made == {"cpu.cpus": "2-3", "cpu.quota": -1}
     assert values(run_pod(CFSQuota(), one, node)) == {"cpu.quota": -1}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from koordnri.chain import Chain, load_hooks
-from koordnri.model import Pod
+from koordnri.model import CPUSet, Pod
 from koordnri.model.node import Pool
 from koordnri.model.topology import Topology
 from koordnri.reconcile.comparison import compare
@@ -79,7 +79,7 @@ def test_it_has_its_pods_assigned_cpus_and_gets_back_what_it_had(version: int) -
 def test_beside_containers_with_cpus_of_their_own_it_shares(version: int) -> None:
     node = node_with_pool(version)
     pod = node.pod("p", "LSR", "Guaranteed")
-    node.state = replace(node.state, exclusive_cpus={pod.key: {"main": "6-7"}})
+    node.state = replace(node.state, exclusive_cpus={pod.key: {"main": CPUSet([6, 7])}})
     container = node.container(pod)
     node.run_pass()
     assert node.kernel.cgroups[container].cpus == {6, 7}

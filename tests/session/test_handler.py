@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from koordnri.chain import Chain, Refused, Snapshot, load_hooks
 from koordnri.hook import Hook
 from koordnri.model import Event, NodeState, Resources, fields
+from koordnri.model.allocated import NOT_ALLOCATED
 from koordnri.model.annotations import BLKIO_QOS_KEY, RESOURCE_STATUS
 from koordnri.model.pod import ContainerSpec, PodSpec
 from koordnri.model.resources import BASELINE_KEY, Note, decode_note, encode_note
@@ -1005,7 +1006,7 @@ def test_what_takes_the_budget_before_the_chain_is_an_overrun_too():
 
         def give(self, pod, container):
             now[0] += 2_000_000_000
-            return ""
+            return NOT_ALLOCATED
 
         def gave(self, pod, container_id):
             pass
