@@ -6,6 +6,8 @@ copies of the few fields that are read: a message kept out of a part would keep 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from koordnri.cpus.dra import PREFIX as DRA_PREFIX
 from koordnri.model.resources import BASELINE_KEY
 from koordnri.session.given import BLOCK, may_be_volume
@@ -16,36 +18,39 @@ class Intake:
     """The parts of one Synchronize. Used by the thread that reads the socket."""
 
     def __init__(self) -> None:
-        self.pods: list[views.PodSandbox] = []
-        self.containers: list[views.Container] = []
         self.parts = 0
         self.received_bytes = 0
         """of all parts as they came"""
+        # One message for all: each protobuf message that stands alone has a block of memory of its own.
+        self._kept = views.SynchronizeRequest()
+
+    @property
+    def pods(self) -> Sequence[views.PodSandbox]:
+        """All pods so far. They live as long as one of them is kept."""
+        return self._kept.pods
+
+    @property
+    def containers(self) -> Sequence[views.Container]:
+        """All containers so far, with what is read of them."""
+        return self._kept.containers
 
     def take(self, payload: bytes) -> bool:
         """Take a SynchronizeRequest in; whether more are to come. Raises DecodeError, and then nothing of it is kept."""
         part = views.SynchronizeRequest.FromString(payload)
-        self.pods += [_pod(pod) for pod in part.pods]
-        self.containers += [_container(container) for container in part.containers]
+        self._kept.pods.extend(part.pods)
+        for container in part.containers:
+            _keep(container, self._kept.containers.add())
         self.parts += 1
         self.received_bytes += len(payload)
         return part.more
 
 
-def _pod(message: views.PodSandbox) -> views.PodSandbox:
-    kept = views.PodSandbox()
-    kept.CopyFrom(message)
-    return kept
-
-
-def _container(message: views.Container) -> views.Container:
-    kept = views.Container(
-        id=message.id,
-        pod_sandbox_id=message.pod_sandbox_id,
-        name=message.name,
-        state=message.state,
-        env=[variable for variable in message.env if variable.startswith(DRA_PREFIX)],
-    )
+def _keep(message: views.Container, kept: views.Container) -> None:
+    kept.id = message.id
+    kept.pod_sandbox_id = message.pod_sandbox_id
+    kept.name = message.name
+    kept.state = message.state
+    kept.env.extend(variable for variable in message.env if variable.startswith(DRA_PREFIX))
     annotations = message.annotations
     if BASELINE_KEY in annotations:  # asked first: reading a key that is not there would add it
         kept.annotations[BASELINE_KEY] = annotations[BASELINE_KEY]
@@ -57,4 +62,3 @@ def _container(message: views.Container) -> views.Container:
     for device in linux.devices:
         if device.type == BLOCK:
             kept.linux.devices.add().CopyFrom(device)
-    return kept
