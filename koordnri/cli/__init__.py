@@ -27,7 +27,7 @@ _UNWRITABLE = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 class _Lazy(click.Group):
-    """Loads a command's module when it is called, so that `run` does not pay for the others."""
+    """Loads a command's module only when it is called, so that `run` does not pay for the others."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -50,12 +50,12 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Entry point. A runtime that launches its plugins gives no arguments: then we are to run."""
+    """Entry point. A runtime that launches its plugins passes no arguments: that means `run`."""
     if len(sys.argv) == 1 and "NRI_PLUGIN_SOCKET" in os.environ:
         sys.argv.append("run")
     for stream in sys.stdout, sys.stderr:
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a locale without arrows must not cost the answer
+            stream.reconfigure(errors="backslashreplace")  # a locale without "→" must not fail the command
     try:
         try:
             cli(prog_name="koordnri")
@@ -64,8 +64,8 @@ def main() -> None:
     except OSError as error:
         if error.errno not in _UNWRITABLE or error.filename is not None:
             raise
-        # What is still in the buffer would be tried again at the end, and be told as a traceback.
+        # Python would flush the buffer once more at exit, fail again, and print a traceback.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        if error.errno != errno.EPIPE:  # who closes a pipe wants no more
+        if error.errno != errno.EPIPE:  # the reader closed the pipe on purpose
             print(f"Error: standard output cannot be written: {error.strerror}", file=sys.stderr)
         sys.exit(2)

@@ -1,4 +1,4 @@
-"""The way to the running daemon: its control socket. See koordnri.observe.control for what may be asked."""
+"""Talks to the running daemon through its control socket. koordnri.observe.control describes the requests."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from koordnri.cli.inputs import BAD_INPUT
 T = TypeVar("T")
 
 SOCKET_NAME = "koordnri.sock"
-"""As koordnri.observe.control has it, which is not imported: it brings the exposition of metrics along."""
+"""As in koordnri.observe.control, which is not imported here because it imports the metrics library."""
 ANSWER_TIMEOUT_S = 60.0
 """A full node is compared or written in a second or two; a daemon that takes longer than this hangs."""
 _START = "is `koordnri run` running on this node, and with this --state-dir?"
 
 
 class ControlError(click.ClickException):
-    """The daemon cannot be asked, or said no. Not 1, which says of `diff` that there are differences."""
+    """The daemon cannot be reached, or refused. Its exit code is not 1, which for `diff` means differences."""
 
     exit_code = BAD_INPUT
 
@@ -43,11 +43,11 @@ def state_dir_option(command: T) -> T:
 
 
 def ask(state_dir: Path, path: str, body: Any) -> Any:
-    """POST `body` to the daemon; its answer. Raises ControlError, which says what to do; mistakes in a policy are printed before."""
+    """POST `body` to the daemon and return its answer. Raises ControlError that says what to do; prints a policy's mistakes before."""
     where = state_dir / SOCKET_NAME
     connection = _Connection(state_dir)
     try:
-        # Where the daemon has seen enough, it answers before it has read all.
+        # The daemon may answer before it has read the whole body.
         with contextlib.suppress(BrokenPipeError):
             connection.request("POST", path, json.dumps(body).encode(), {"Content-Type": "application/json"})
         answer = connection.getresponse()
@@ -81,7 +81,7 @@ class _Connection(http.client.HTTPConnection):
         self._directory = directory
 
     def connect(self) -> None:
-        # By way of a descriptor: the address of a unix socket may have no more than 107 bytes.
+        # Through a descriptor, since the address of a unix socket is limited to 107 bytes.
         fd = os.open(self._directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             self.sock = socket.socket(socket.AF_UNIX)

@@ -17,14 +17,14 @@ from koordnri.model.fields import Field
 from koordnri.model.plain import plain_value
 
 PIPE_WIDTH = 160
-"""Columns where there is no terminal: wide enough to leave most reasons on one line."""
+"""Columns when there is no terminal: wide enough to keep most reasons on one line."""
 
 _LIMITS = (fields.CPU_QUOTA, fields.MEMORY_LIMIT, fields.MEMORY_HIGH)
 _UNITS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 
 
 def escape(text: str) -> str:
-    """Text of a pod as markup that shows it as it is; what would steer the terminal is shown as its code."""
+    """A pod's text as markup that shows it literally; control characters are shown as escapes."""
     if not text.isprintable():
         text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
     return escape_markup(text)
@@ -36,17 +36,17 @@ def console() -> Console:
     return Console(width=PIPE_WIDTH if wide else None, highlight=False)
 
 
-# Guaranteed pods have no cgroup of their own for their class: theirs is the one that all pods are in.
+# Guaranteed pods have no class cgroup; they are directly in the cgroup of all pods.
 _ABOVE = {"Guaranteed": "QoS class Guaranteed (all pods)", "root": "(whole machine)"}
 
 
 def class_heading(kube_class: str) -> str:
-    """How a cgroup above the pods is called in tables."""
+    """How tables name a cgroup above the pods."""
     return _ABOVE.get(kube_class, f"QoS class {kube_class}")
 
 
 def print_explanation(out: Console, explanation: Explanation) -> None:
-    """One pod: a table of what is set and left alone, then what is wrong with it."""
+    """One pod: a table of settings and skipped fields, then errors and remarks."""
     pod = explanation.pod
     table = _table(heading(pod.namespace, pod.name, pod.qos.value, pod.kube_qos.value), "container")
     _add(table, "(pod)", explanation.own)
@@ -61,7 +61,7 @@ def print_explanation(out: Console, explanation: Explanation) -> None:
 
 
 def print_classes(out: Console, classes: Iterable[tuple[str, Decision]]) -> None:
-    """One table of the cgroups above the pods (name of the class, decision) that get something; then what is wrong with any."""
+    """One table of the cgroups above the pods (class name, decision) that have settings, then their errors."""
     table, errors = _table("QoS classes, were these all pods of the node", "cgroup"), []
     for name, decision in classes:
         if decision.settings or decision.observed:
@@ -111,12 +111,12 @@ def _add(table: Table, name: str, decision: Decision) -> None:
 
 
 def shown_value(setting: Setting) -> str:
-    """The value as a person wants to read it; "" for none."""
+    """The value as people read it; "" for none."""
     return shown(setting.field, plain_value(setting.value))
 
 
 def shown(field: Field | None, value: Any) -> str:
-    """The same of a value as JSON has it; `field` is None for one that this version does not know."""
+    """The same for a value from JSON; `field` is None for a field that this version does not know."""
     if value is None:
         return ""
     if value == UNLIMITED and field in _LIMITS:

@@ -1,4 +1,4 @@
-"""`koordnri diff`: what another policy would change of containers that run, before anybody applies it."""
+"""`koordnri diff`: what another policy would change of running containers, before it is applied."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ from koordnri.policy.errors import Mistake
 from koordnri.reconcile.comparison import Running, compare
 
 DIFFERENT = 1
-"""Exit code, as of kubectl's diff."""
+"""Exit code, as in kubectl diff."""
 _STDIN = "-"
 _FORMS = 'a ConfigMap, just its data, a directory with a file per key, or "-" for standard input'
 
 
 class _Given(NamedTuple):
-    """A policy, read; and in the form in which the daemon reads it."""
+    """A policy: parsed, and in the form in which it is sent to the daemon."""
 
     document: PolicyDocument
     sent: str | dict[str, str]
@@ -107,7 +107,7 @@ def diff(
     for path, given in (policy_path, new), (against_path, old):
         for warning in () if given is None else warnings_of(given.document):
             say(f"{path}: {warning}")
-    for note in found.get("notes", ()):  # a daemon of an older version tells none
+    for note in found.get("notes", ()):  # an older daemon sends none
         say(f"{policy_path}: {note}")
     if output == "json":
         print(json.dumps(found, indent=2, ensure_ascii=False))
@@ -141,7 +141,7 @@ def _compare_files(
     before, after = Snapshot.of(old_policy, node), Snapshot.of(new_policy, node)
     if old is not None:
         say_of_policy(before, node, against_path)
-    # They were all created under the old policy, in the order of the files.
+    # The pods count as created under the old policy, in the order of the files.
     given = Allocator()
     pods, creation = create_pods((pod_messages(manifest, node) for manifest in manifests), before, given)
     say_of_creation(creation, before, node_path)
@@ -149,7 +149,7 @@ def _compare_files(
 
 
 def _pods(paths: Sequence[str], node: str, bad: list[str]) -> list[PodManifest]:
-    """The pods of all files that run on the node (its name, "" when it is not told). A pod that is in two of them is a mistake, as it
+    """The pods of all files that run on the node named `node` ("": on any). A pod that is in two files is a mistake, as it
     is within one.
     """
     manifests: list[PodManifest] = []

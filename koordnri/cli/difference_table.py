@@ -1,4 +1,4 @@
-"""What would change, or was given back, as tables for people. Both take the shapes in JSON, which is what a daemon sends."""
+"""Tables of what would change, and of what was given back. Both read the JSON shapes, since a daemon sends these."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _OWN = "(pod)"
 
 
 def print_differences(found: Mapping[str, Any]) -> None:
-    """A table, remarks, and a line that sums up."""
+    """A table, remarks, and a summary line."""
     out = console()
     differences = found["differences"]
     if differences:
@@ -56,7 +56,7 @@ def _table(*columns: str) -> Table:
 
 
 def _names(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    """Pod and container of each row, empty where they are those of the row above."""
+    """Pod and container of each row; empty where they repeat the row above."""
     names, last = [], ("", "")
     for row in rows:
         pod, container = _where(row)
@@ -66,7 +66,7 @@ def _names(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
 
 
 def _where(row: Mapping[str, Any]) -> tuple[str, str]:
-    """Pod and container; of a class or resctrl group its name and nothing. A daemon of an older version tells of none."""
+    """Pod and container; for a class or resctrl group its name and "". An older daemon sends no rows for those."""
     if kube_class := row.get("class"):
         return class_heading(kube_class), ""
     if group := row.get("group"):

@@ -62,7 +62,7 @@ def explain(
     only = None if container is None else (container,)
     explanations = [explain_pod(chain, *one, creation, Event(event), only) for one in pods if one[0].id in names]
     if output == "table":
-        # Of these pods alone: what the node's other pods add to it, nobody can tell from a file.
+        # For these pods only: a file does not say which other pods the node has.
         _print_tables(explanations, decide_classes(chain, [e.pod for e in explanations], creation.snapshot))
         return
     shapes: Any = [e.as_json() for e in explanations]

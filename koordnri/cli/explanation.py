@@ -1,12 +1,12 @@
-"""A decision as people and programs read it. The JSON shape is a contract: keys may be added to, never renamed.
+"""A decision for people and programs. The JSON shape is a contract: keys may be added, never renamed.
 
     {"pod": {"namespace", "name", "qos", "kubeQoS", "fields": {F: {"value", "hook", "reason", "route"}}, "observed": {F: {…}}},
      "containers": [{"name", "fields": {F: {…}}, "observed": {F: {…}}, "skipped": {F or hook: reason}}],
-     "remarks": [what the pod says about its QoS and nobody listens to],
+     "remarks": [what the pod says about its QoS without effect],
      "errors": [{"hook", "container", "message"}]}
 
-`observed` is of the hooks that the policy only observes: what they would set, and nobody does. `qos` is the label's class, "" without
-one. `container` of an error is null when it is about the pod's own cgroup.
+`observed`: settings of hooks that the policy only observes; nobody applies them. `qos`: the class of the label, "" without a label.
+`container` of an error is null when the error concerns the pod's own cgroup.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from koordnri.wire import views_pb2 as views
 
 
 class Explanation(NamedTuple):
-    """What is decided of one pod, and by whom."""
+    """The decisions for one pod and its containers."""
 
     pod: Pod
     own: Decision
@@ -65,7 +65,7 @@ class Explanation(NamedTuple):
 def create_pods(
     pods: Iterable[SimulatedPod], snapshot: Snapshot, allocator: Allocator, event: Event = Event.CREATE
 ) -> tuple[list[tuple[Pod, list[Container]]], Creation]:
-    """The pods as the daemon reads them, and what holds once they are created in this order; or, to be synchronized, are there."""
+    """The pods as the daemon reads them, and the state after creating them in this order, or after synchronizing with them."""
     lives, disbelieved = [], dict[tuple[str, str], str]()
     for pod in pods:
         lives.append((read_pod(pod), read_containers(pod)))
@@ -90,7 +90,7 @@ def explain_pod(
     event: Event,
     only: Collection[str] | None = None,
 ) -> Explanation:
-    """Decide a pod as the daemon would once all pods are there; `only` names the containers that are asked for."""
+    """Decide a pod as the daemon would once all pods exist. `only` names the containers to show."""
     own = chain.decide_pod(pod, creation.snapshot, containers)
     decided: dict[str, Decision] = {}
     for container in containers:
@@ -112,7 +112,7 @@ def explain_pod(
 
 
 def _failed(decision: Decision, message: str) -> Decision:
-    """With what the allocator could not do for its container."""
+    """The decision with the allocator's failure added to its errors."""
     decision.errors.append(HookError("cpuset", message, "pod"))
     return decision
 
@@ -123,7 +123,7 @@ def read_containers(pod: SimulatedPod) -> list[Container]:
 
 
 def read_pod(pod: SimulatedPod) -> Pod:
-    """The pod as the daemon reads it from the wire, and with what the API server and its cgroup's files would tell of it."""
+    """The pod as the daemon reads it from the wire, with what the API server and its cgroup's files would add."""
     known = pod_from(views.PodSandbox.FromString(pod.sandbox.SerializeToString()))
     known.spec = pod.spec
     known.resources = pod.cgroup
@@ -131,7 +131,7 @@ def read_pod(pod: SimulatedPod) -> Pod:
 
 
 def _refused(decision: Decision, message: str) -> Decision:
-    """The runtime does not create the container, so no field of it is set."""
+    """The decision of a container that the runtime does not create: no field is set."""
     decision.settings.clear()
     decision.observed.clear()
     last = decision.errors.pop()
@@ -141,7 +141,7 @@ def _refused(decision: Decision, message: str) -> Decision:
 
 
 def fields_of(settings: Mapping[str, Setting]) -> dict[str, dict[str, Any]]:
-    """Name of the field → value, hook, reason, route."""
+    """Field name → value, hook, reason, route."""
     return {
         name: {"value": plain_value(s.value), "hook": s.hook, "reason": s.reason, "route": str(s.route)}
         for name, s in settings.items()

@@ -1,4 +1,4 @@
-"""The files of `explain` and `simulate`: all read and checked before anything is decided, all mistakes told at once."""
+"""The files of `explain` and `simulate`. All are read and checked before anything is decided; all mistakes are reported at once."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ BAD_INPUT = 2
 
 
 class Inputs(NamedTuple):
-    """What the files say."""
+    """Content of the files."""
 
     pods: list[SimulatedPod]
-    """without those that have ended, which hold nothing"""
+    """without ended pods, which hold nothing"""
     single: bool
-    """whether the file has one pod only, which commands then print by itself"""
+    """whether the file has only one pod; then JSON output is one object, not a list"""
     document: PolicyDocument | None
     node: NodeState
 
     @property
     def snapshot(self) -> Snapshot:
-        """The policy as it is for this node, and the node."""
+        """The policy of this node, and the node."""
         return Snapshot.of(resolve(self.document, self.node.name, self.node.labels), self.node)
 
 
@@ -97,42 +97,42 @@ def load_inputs(pods_path: str, policy_path: str | None, node_path: str | None) 
 
 
 def warnings_of(document: PolicyDocument | None) -> list[str]:
-    """What costs nothing in a policy, and may not be meant."""
+    """Parts of a policy that cost nothing and may not be meant."""
     if document is None:
         return []
     warnings = list(map(str, document.warnings))
     if document.revision == load_data({}, "").revision:
-        # Good for the daemon, and what the wrong file or directory looks like.
+        # The daemon accepts that, but it is also what a wrong file or directory looks like.
         warnings.append(f"it says nothing under {', '.join(SHAPES)}, so the defaults would hold")
     return warnings
 
 
 def policy_on_stdin() -> bytes:
-    """Not to its end, if that is too far: the reader refuses what is longer than a policy may be."""
+    """Standard input, but no more than a policy may have: the reader refuses longer ones."""
     return sys.stdin.buffer.read(4 * MAX_CHARACTERS + 4)
 
 
 def say_of_node(node: NodeState, path: str | None) -> None:
-    """What is wrong with a node by its own description."""
+    """Print the problems in a node's own description."""
     for problem in node.problems:
         say(f"{path}: {problem}")
 
 
 def say_of_policy(snapshot: Snapshot, node: NodeState, path: str | None) -> None:
-    """What a policy comes to on this node, where people may not expect it. `node`: without the policy's doing."""
+    """Print what a policy does on this node that people may not expect. `node`: without the policy's changes."""
     for note in notes_of(snapshot, node):
         say(f"{path}: {note}")
 
 
 def say_of_creation(creation: Creation, snapshot: Snapshot, path: str | None) -> None:
-    """What exclusive CPUs come to on this node, where people may not expect it. `snapshot`: without them."""
+    """Print what exclusive CPUs do on this node that people may not expect. `snapshot`: without them."""
     for problem in creation.snapshot.node.problems:
         if problem not in snapshot.node.problems:
             say(f"{path}: {problem}")
 
 
 def loaded(load: Callable[[str], T], path: str | None, bad: list[str]) -> T | None:
-    """What is in the file. A file that cannot be used is told with all its mistakes, and added to `bad`."""
+    """The content of a file. If it cannot be used, all its mistakes are printed and its path is added to `bad`."""
     if path is None:
         return None
     try:
@@ -146,5 +146,5 @@ def loaded(load: Callable[[str], T], path: str | None, bad: list[str]) -> T | No
 
 
 def say(line: str) -> None:
-    """To standard error."""
+    """Print a line to standard error."""
     print(line, file=sys.stderr)

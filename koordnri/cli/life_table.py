@@ -18,7 +18,7 @@ NOT_CARRIED = "not through the runtime; needs a write to the cgroup file, which 
 
 
 def print_lives(lives: Iterable[PodLife], node: NodeState) -> None:
-    """A table per pod, then what happened in all."""
+    """A table per pod, then the number of events."""
     out = console()
     events: Counter[str] = Counter()
     for life in lives:
@@ -69,7 +69,7 @@ def _add(table: Table, name: str, container: ContainerLife, node: NodeState) -> 
 
 
 def _values(container: ContainerLife, setting: Setting, node: NodeState) -> tuple[str, str]:
-    """What kubelet asked for and what the container has in the end, as markup."""
+    """What kubelet asked for, and what the container had at the end, as markup."""
     assert container.spec is not None
     asked = value_in(container.requested, setting, node)
     got = value_in(container.spec, setting, node)

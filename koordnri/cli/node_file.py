@@ -1,23 +1,23 @@
-"""A node that is only described: the file behind `--node`.
+"""The file behind `--node`: a described node.
 
-Every key is optional; unknown ones are refused, since a misspelt one would silently describe another node:
+Every key is optional. Unknown keys are refused, since a misspelt one would silently describe another node:
 
     name, labels, annotations
-    memory          a quantity: what the node can allocate
+    memory          a quantity: the node's allocatable memory
     pageSize        a quantity, default 4Ki
-    cpuModel, turbo as /proc/cpuinfo's "model name", and whether it may run above its base frequency: for cpu-normalization-config
+    cpuModel, turbo /proc/cpuinfo's "model name", and whether it may run above its base frequency: for cpu-normalization-config
     topology        {sockets, numaPerSocket, coresPerNuma, threadsPerCore}: a regular machine, numbered as Linux does on x86
-    cpus            instead of topology: [{cpu, core, l3, numa, socket}…]; `core` is the CPU itself where left out, `l3` its NUMA node
-    isolatedCPUs    a CPU list: what `isolcpus` keeps from the kernel's scheduler
-    podsCPUs        a CPU list: the effective cpuset of the cgroup of all pods; left out, nothing bounds it
+    cpus            instead of topology: [{cpu, core, l3, numa, socket}…]; default of `core` is the CPU itself, of `l3` its NUMA node
+    isolatedCPUs    a CPU list: what `isolcpus` isolates from the kernel's scheduler
+    podsCPUs        a CPU list: the effective cpuset of the cgroup of all pods; absent: unlimited
     cgroup          {version: 1|2, driver: cgroupfs|systemd}
     kubelet         {cpuManagerPolicy: none|static, reservedCPUs: a CPU list}
     resctrl         {vendor: intel|amd, cbmMask: hexadecimal text, numClosids, cacheIDs, groups: default [LSR, LS, BE],
-                    memoryBandwidth: default true: whether it limits that, too; in percent on Intel, in 1/8 GB/s on AMD,
-                    managed: default true: whether the daemon has the rights to make groups and to move threads}
-    sharePools      [{socket, node, cpuset}…]; left out, the annotation node.koordinator.sh/cpu-shared-pools counts
-    beSharePools    likewise; node.koordinator.sh/be-cpu-shared-pools
-    blockDevices    {path: "major:minor"}; left out, every device is taken to exist
+                    memoryBandwidth: default true: whether it limits bandwidth too; percent on Intel, 1/8 GB/s on AMD,
+                    managed: default true: whether the daemon may make groups and move threads}
+    sharePools      [{socket, node, cpuset}…]; default: the annotation node.koordinator.sh/cpu-shared-pools
+    beSharePools    likewise; default: node.koordinator.sh/be-cpu-shared-pools
+    blockDevices    {path: "major:minor"}; absent: every device exists
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from koordnri.policy.text import TextError, parse
 from koordnri.policy.units import NotNegative, Positive, Quantity, Text
 
 MAX_BYTES = 4 << 20
-"""A node of 8192 CPUs, each of them listed, takes a quarter of it."""
+"""Largest file. A node of 8192 listed CPUs takes a quarter of it."""
 
 CPUNumber = Annotated[int, Meta(ge=0, le=MAX_CPU)]
 _NOT_MANAGED = "the daemon has no rights there to make resctrl groups and to move threads (resctrl.managed of the node's description)"
@@ -101,9 +101,9 @@ class DescribedResctrl(Document, frozen=True, forbid_unknown_fields=True):
 
     @property
     def mask(self) -> int:
-        """cbmMask as bits. A number is what YAML made of unquoted digits or of 0x…; raises ValueError."""
+        """cbmMask as bits. YAML turns unquoted digits and 0x… into numbers. Raises ValueError."""
         mask = int(self.cbm_mask, 16) if isinstance(self.cbm_mask, str) else self.cbm_mask
-        # All ways are usable, so the kernel shows ones only; that also tells digits that were meant as hexadecimal.
+        # The kernel's mask has ones only. This check also finds hexadecimal digits that YAML read as decimal.
         if type(mask) is not int or not 0 < mask < 1 << 64 or mask & (mask + 1):
             raise ValueError("not a mask of ones")
         return mask
@@ -178,7 +178,7 @@ class NodeDocument(Document, frozen=True, forbid_unknown_fields=True):
                 yield path, str(error)
 
     def machine(self) -> Topology | None:
-        """The CPUs; None where the file does not tell."""
+        """The CPUs; None when the file does not describe them."""
         if self.cpus:
             return Topology.of(
                 [
@@ -216,7 +216,7 @@ def read_node(path: str | Path) -> NodeState:
 
 
 def load_node(text: str) -> NodeState:
-    """The node in a YAML or JSON text; an empty one describes a node of which nothing is known. Raises DocumentError."""
+    """The node in a YAML or JSON text. An empty text describes a node of which nothing is known. Raises DocumentError."""
     try:
         value = parse(text)
     except TextError as error:
@@ -229,7 +229,7 @@ def load_node(text: str) -> NodeState:
 
 
 def node_state(document: NodeDocument) -> NodeState:
-    """The checked file as what hooks read."""
+    """The checked document as the node state that hooks read."""
     topology = document.machine()
     node = NodeState(
         name=document.name,

@@ -1,4 +1,4 @@
-"""What a container really got: read from the state of the embedded runtime, never from the decision."""
+"""What a container really got, read from the embedded runtime's state, never from the decision."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _unified(spec: api.Container, setting: Setting, node: NodeState) -> Any:
     if text is None:
         return None
     if field.keyed:
-        # One device per line; its number, or on a node that is only described its path.
+        # One device per line: its number, or on a described node its path.
         device, _, text = text.partition(" ")
         if device != node.unified_text(setting).partition(" ")[0]:
             return None

@@ -1,7 +1,7 @@
-"""Pods in a file of manifests: the file behind `-f`.
+"""The file behind `-f`: manifests of pods.
 
-YAML of one or many documents, or JSON. Pods are taken as they are, also out of a List (what `kubectl get pods -o yaml` prints);
-of a workload one pod is made from its template, called `<workload>-0`. Other kinds are passed over, with a note.
+YAML with one or many documents, or JSON. Pods are taken as they are, also from a List (the output of `kubectl get pods -o yaml`). A
+workload gives one pod from its template, named `<workload>-0`. Other kinds are skipped, with a note.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from koordnri.policy.text import CheckedTags, Mapping, TextError, parse_json
 MAX_BYTES = 64 << 20
 """Ten times what `kubectl get pods -A -o yaml` prints for a full node."""
 MAX_DEPTH = 200
-"""Levels of nesting in YAML, of whatever kind of object; libyaml's own recursion knows no end."""
+"""Deepest nesting in YAML, of any kind of object; libyaml's own recursion has no limit."""
 MAX_REPEATED = 200_000
-"""Values that the aliases of a file may come to in all: a few short lines can ask for billions."""
+"""Most values that a file's aliases may expand to: a few short lines can expand to billions."""
 
 _TEMPLATES = {
     "Deployment": ("spec", "template"),
@@ -39,35 +39,35 @@ _TEMPLATES = {
     "CronJob": ("spec", "jobTemplate", "spec", "template"),
     "PodTemplate": ("template",),
 }
-"""Kind → where its pod template is."""
+"""Kind → path of its pod template."""
 
 _STDIN = "-"
 _DOCUMENT = re.compile(r"document \d+")
 
 
 class Place(NamedTuple):
-    """Where the API server says that a pod is."""
+    """Where a pod is, according to its status."""
 
     node: str = ""
-    """name of the node, "" when it is on none"""
+    """the node's name; "" when the pod is not scheduled"""
     ended: bool = False
-    """whether all of its containers have ended for good"""
+    """whether all its containers have ended for good"""
 
 
 class PodsFile(NamedTuple):
-    """What was found."""
+    """The pods of a file."""
 
     pods: list[PodManifest]
     """with name and namespace filled in"""
     notes: list[str]
-    """what was passed over"""
+    """what was skipped"""
     places: list[Place]
-    """of each of the pods"""
+    """one for each pod"""
 
 
 class _Found(NamedTuple):
     where: str
-    """prefix of every mistake: the document unless it is the only one, and the path in it"""
+    """prefix of every mistake: the document if there are several, and the path in it"""
     value: Any
     fallback_name: str
     namespace: str
@@ -118,7 +118,7 @@ def load_pods(text: str) -> PodsFile:
 
 
 def _place(pod: Any) -> Place:
-    """Of a pod that was read without a mistake."""
+    """The place of a pod that was read without a mistake."""
     node, status = pod["spec"].get("nodeName"), pod.get("status")
     phase = status.get("phase") if isinstance(status, dict) else None
     return Place(node if isinstance(node, str) else "", phase in ("Succeeded", "Failed"))
@@ -140,7 +140,7 @@ def _pods_in(document: Any, where: str, mistakes: list[Mistake], notes: list[str
             mistakes.append(Mistake(_path(where, "items"), f"expected a list, got {shown(items)}"))
             return
         for index, item in enumerate(items):
-            # In a PodList the items may leave their kind out.
+            # Items of a PodList may lack their kind.
             if kind == "PodList" and isinstance(item, dict):
                 item = {"kind": "Pod", **item}
             yield from _pods_in(item, _path(where, f"items[{index}]"), mistakes, notes)
@@ -169,7 +169,7 @@ def _checked(found: _Found, number: int, mistakes: list[Mistake]) -> PodManifest
     try:
         json.dumps(found.value, ensure_ascii=False, default=str).encode()
     except UnicodeEncodeError as error:
-        # JSON can spell half of a surrogate pair; no API server stores it and no message can carry it.
+        # JSON can contain half of a surrogate pair. No API server stores that, and protobuf cannot encode it.
         broken = error.object[error.start].encode("ascii", "backslashreplace").decode()
         mistakes.append(Mistake(found.where, f"expected text that is Unicode, got the lone surrogate {broken}"))
         return None
@@ -186,7 +186,7 @@ def _checked(found: _Found, number: int, mistakes: list[Mistake]) -> PodManifest
 
 
 def _path(where: str, step: str) -> str:
-    """`document 2: items[0].spec.containers`; the document is named only where there are several."""
+    """`document 2: items[0].spec.containers`; the document is named only if there are several."""
     if not where:
         return step
     return f"{where}: {step}" if _DOCUMENT.fullmatch(where) else f"{where}.{step}"
@@ -194,7 +194,7 @@ def _path(where: str, step: str) -> str:
 
 def _documents(text: str) -> Iterable[Any]:
     if text.lstrip()[:1] in ("{", "["):
-        # Much faster than YAML; what is no JSON may still be YAML.
+        # Tried first because it is much faster; text that is no JSON may still be YAML.
         try:
             return [parse_json(text)]
         except (json.JSONDecodeError, TextError):
@@ -212,7 +212,7 @@ def _documents(text: str) -> Iterable[Any]:
 
 
 def _refuse_bombs(text: str) -> None:
-    """Look at the grammar alone, before anything is built of it. Raises MarkedYAMLError."""
+    """Check the grammar alone, before anything is built from it. Raises MarkedYAMLError."""
     depth = values = repeated = 0
     sizes: dict[str, int] = {}
     opened: list[tuple[str, int]] = []
@@ -240,15 +240,15 @@ def _refuse_bombs(text: str) -> None:
 
 
 class _Loader(CheckedTags, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # libyaml's loader, where PyYAML has it
-    """SafeLoader whose mappings have text keys only and remember the keys that are given twice.
+    """SafeLoader that accepts only text as keys, and remembers keys that are given twice.
 
-    Not the policy's reader of YAML: that one bounds what a ConfigMap may cost the daemon, and refuses aliases, which manifests use.
+    Not the policy's YAML reader: that one limits what a ConfigMap may cost the daemon, and refuses aliases, which manifests use.
     """
 
 
 def _construct_mapping(loader: Any, node: yaml.MappingNode) -> Mapping:
     own = [key.value for key, _ in node.value]
-    loader.flatten_mapping(node)  # merges (<<), which a manifest's own keys override
+    loader.flatten_mapping(node)  # merge keys (<<); explicit keys override them
     pairs = []
     for key_node, value_node in node.value:
         key = loader.construct_object(key_node, deep=True)

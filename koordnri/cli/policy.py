@@ -1,8 +1,8 @@
-"""`koordnri policy`: check policies before a cluster sees them, and the JSON Schema of what they may say.
+"""`koordnri policy`: checks policies before a cluster sees them, and prints their JSON Schema.
 
-`check` reads with the daemon's own reader, so both find the same mistakes. The schema is generated from the types that reader
-reads, for editors and for generators of policies. It refuses no document that the daemon takes, but for letter case; the daemon
-refuses some that it allows, as rules between two values are not in it.
+`check` uses the daemon's own reader, so both find the same mistakes. The schema is generated from the types that this reader reads, for
+editors and for generators of policies. Apart from letter case it accepts all that the daemon accepts. The daemon refuses more: rules
+between two values are not in the schema.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ from koordnri.policy.section import Shape
 from koordnri.policy.selector import NodeSelector
 
 BAD_POLICY = 2
-"""Exit code of `check` when at least one policy would be refused (or, with --strict, has warnings), or the node's file cannot be used;
-click's own for a wrong command line."""
+"""Exit code of `check` when a policy would be refused (with --strict: has warnings), or when the node's file cannot be used. It is
+also click's own for a wrong command line."""
 
 _STDIN = "-"
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -59,7 +59,7 @@ _ABOUT_NODES = (
     " there, whatever default is shown."
 )
 _QUANTITY_PATTERN = r"^\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]{1,2})?$"
-"""Of koordnri.model.quantity, without a minus: the daemon takes -0.5 where 0 is allowed, as it rounds up, and nobody means it."""
+"""Grammar of koordnri.model.quantity without a minus. The daemon accepts -0.5 where 0 is allowed, since it rounds up; nobody means that."""
 _SCALARS = {bool: "boolean", int: "integer", float: "number", str: "string"}
 
 
@@ -93,7 +93,7 @@ def check(files: tuple[str, ...], node_path: str | None, strict: bool) -> None:
         name = "standard input" if file == _STDIN else click.format_filename(file)
         try:
             document = _read(file)
-        except Exception as error:  # noqa: BLE001  # as the daemon: a bug of ours refuses the document, too
+        except Exception as error:  # noqa: BLE001  # as in the daemon, a bug of ours refuses the document, too
             bad += 1
             print(f"{name}: bad, the daemon would refuse it")
             for mistake in as_policy_error(error).mistakes:
@@ -138,7 +138,7 @@ def _read(file: str) -> PolicyDocument:
 
 
 def _printable(line: str) -> str:
-    """The names of files are bytes, and messages quote them."""
+    """File names are bytes, and messages quote them: replace what cannot be printed."""
     return line.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
@@ -153,7 +153,7 @@ def schema() -> None:
 
 
 def policy_schema() -> dict[str, Any]:
-    """The schema of the mapping that has `resource-qos-config` and the others as its keys."""
+    """The schema of the mapping whose keys are `resource-qos-config` and the others."""
     definitions = _Definitions()
     keys = {key: definitions.section(shape) for key, shape in SHAPES.items()}
     keys |= {key: {"description": f"Ignored: {reason}."} for key, reason in IGNORED.items()}
@@ -168,17 +168,17 @@ def policy_schema() -> dict[str, Any]:
 
 
 class _Definitions:
-    """Turns types into schemas as koordnri.policy.reader turns them into readers: both understand the same types.
+    """Turns types into schemas. It understands the same types as koordnri.policy.reader.
 
-    A Struct with its own defaults becomes one definition, referred to by name; one whose defaults differ where it is used (the
-    QoS classes) is written out there, so that the default beside a name is always the one that holds.
+    A Struct with its own defaults becomes one definition that others refer to. If defaults differ by use (the QoS classes), the Struct
+    is written out there, so that the default next to a name is always the one that holds.
     """
 
     def __init__(self) -> None:
         self.by_name: dict[str, dict[str, Any]] = {}
 
     def section(self, shape: Shape) -> dict[str, Any]:
-        """The value of one key of the document: see koordnri.policy.section."""
+        """The value of one key of the document; see koordnri.policy.section."""
         type_ = type(shape.defaults)
         strategy = self._definition(type_)
         fields = {
@@ -204,8 +204,8 @@ class _Definitions:
     def of(self, type_: Any, default: Any, optional: bool) -> dict[str, Any]:
         """The schema of a type.
 
-        default: what holds where nothing is written, None where that is nothing.
-        optional: whether null, and an empty text for a choice, count as not written.
+        default: value when nothing is written; None: no default.
+        optional: whether null (for a choice also an empty text) counts as not written.
         """
         if isinstance(type_, type) and issubclass(type_, Document):
             return self._struct(type_, default) if optional else {**self._definition(type_), "type": "object"}
@@ -230,7 +230,7 @@ class _Definitions:
         if origin is Annotated:
             return _annotated(arguments[0], arguments[1:])
         if origin is Literal:
-            # YAML makes false of off without quotes, and the reader knows.
+            # YAML turns unquoted off into false; the reader accepts that.
             return {"enum": [*arguments, False] if "off" in arguments else list(arguments)}
         if origin in (list, tuple):
             return {"type": "array", "items": self.of(arguments[0], None, optional=False)}
@@ -271,7 +271,7 @@ class _Definitions:
 
 
 def _closed(type_: type[Document], shape: dict[str, Any]) -> dict[str, Any]:
-    """Elsewhere unknown keys are warned about, which a schema cannot do."""
+    """For a type that refuses unknown keys. Elsewhere they cause warnings, which a schema cannot express."""
     return {**shape, "additionalProperties": False} if type_.__struct_config__.forbid_unknown_fields else shape
 
 
@@ -297,7 +297,7 @@ def _annotated(type_: Any, marks: tuple[Any, ...]) -> dict[str, Any]:
 
 
 def _own_defaults(type_: type[Document]) -> dict[str, Any]:
-    """By field name, without the fields that have none."""
+    """Default by field name, without the fields that have none."""
     found = {}
     for info in msgspec.structs.fields(type_):
         if info.default_factory is not msgspec.NODEFAULT:
@@ -309,7 +309,7 @@ def _own_defaults(type_: type[Document]) -> dict[str, Any]:
 
 @functools.cache
 def _descriptions(type_: type[Document]) -> dict[str, str]:
-    """Field name to the text below the field. Python drops these texts, the source has them; none without the source."""
+    """Field name → the text below the field, read from the source because Python drops it; empty without the source."""
     found: dict[str, str] = {}
     for parent in reversed(type_.__mro__):
         if not issubclass(parent, Document):

@@ -11,9 +11,9 @@ import click
 from koordnri.cli.control import ask, state_dir_option
 
 FAILED = 1
-"""Exit code when a field could not be brought back."""
+"""Exit code when a field could not be given back."""
 _DONE = {"written", "same", "gone", "restart"}
-"""Of `status`: what needs nobody's attention."""
+"""Values of `status` that need no attention."""
 
 
 @click.command()

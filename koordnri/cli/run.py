@@ -170,9 +170,9 @@ def run(
 
 
 def _log_file(state_dir: Path) -> int:
-    """A runtime gives the plugins that it launches /dev/null for stderr: log to a file, which a restart begins anew.
+    """A runtime gives the plugins that it launches /dev/null for stderr: log to a file instead, which each start truncates.
 
-    Where none can be made, to stderr all the same.
+    If no file can be made, log to stderr.
     """
     path = state_dir / "koordnri.log"
     try:

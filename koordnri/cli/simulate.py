@@ -24,7 +24,10 @@ def simulate(pods_path: str, policy_path: str | None, node_path: str | None, out
     Exits with 1 when a container could not be created or started, with 2 when a file cannot be used.
     """
     from koordnri.chain import ChainError
-    from koordnri.cli.simulation import SimulationError, simulate_pods  # the daemon and all that it needs
+    from koordnri.cli.simulation import (
+        SimulationError,
+        simulate_pods,
+    )  # imports the daemon and everything that it needs
 
     inputs = load_inputs(pods_path, policy_path, node_path)
     try:

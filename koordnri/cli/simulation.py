@@ -1,4 +1,4 @@
-"""Pods run through their life: the real daemon, a real unix socket, the embedded runtime. Nothing of it is left behind."""
+"""Runs pods through their life: the real daemon, a real unix socket, the embedded runtime. It leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ from koordnri.runtime import CRIError, Kernel, Runtime
 from koordnri.wire import api_pb2 as api
 
 CONNECT_TIMEOUT_S = 20.0
-"""How long the daemon may take to register; on a machine with nothing else to do it takes a tenth of a second."""
+"""How long the daemon may take to register; on an idle machine it takes a tenth of a second."""
 
 
 class SimulationError(Exception):
-    """The daemon did not do its part; the message carries the end of its log."""
+    """The daemon did not do what was expected; the message has the end of its log."""
 
 
 @dataclass(slots=True)
 class ContainerLife:
-    """One container: how far it came, and what it had at the end."""
+    """One container: how far it came, and its state at the end."""
 
     requested: api.Container
-    """as kubelet asked for it"""
+    """as kubelet asked"""
     spec: api.Container | None = None
     """as it ran; None when it was not created"""
     failed: str = ""
-    """the call that failed, and what the runtime said"""
+    """the call that failed, and the runtime's message"""
     decision: Decision = field(default_factory=Decision)
-    """as the daemon decided at its creation, and, where something has changed since, when it was resized"""
+    """of its creation; of its resize if that decided otherwise"""
 
 
 @dataclass(slots=True)
@@ -53,21 +53,21 @@ class PodLife:
 
     pod: Pod
     containers: dict[str, ContainerLife] = field(default_factory=dict)
-    """by name, in the order of their creation; those that come after one that failed are missing"""
+    """by name, in the order of creation, up to the first that failed"""
     events: Counter[str] = field(default_factory=Counter)
-    """what the daemon was told of it"""
+    """events that the daemon was sent about it"""
     failed: str = ""
-    """why the pod itself could not be run"""
+    """why the pod itself could not be started"""
 
     @property
     def failures(self) -> bool:
-        """Whether anything of it could not be created or started."""
+        """Whether something could not be created or started."""
         return bool(self.failed) or any(c.failed for c in self.containers.values())
 
     def as_json(self) -> dict[str, Any]:
         """The shape of `explain`, with `result` (null: not created) and `failed` per container, and `events`.
 
-        The pod's fields are what the daemon did to the pod's own cgroup: nothing, here.
+        The pod's fields are those that the daemon wrote into the pod's own cgroup: none here.
         """
         explanation = Explanation(self.pod, Decision(), {name: c.decision for name, c in self.containers.items()})
         shape = explanation.as_json()
@@ -83,9 +83,9 @@ class PodLife:
 
 
 def simulate_pods(inputs: Inputs, policy_path: str | None) -> list[PodLife]:
-    """Run all pods side by side, resize every container to what it has, and take everything down again.
+    """Run all pods side by side, resize every container to the resources that it has, and remove everything.
 
-    Raises SimulationError; OSError when there is no room for a socket.
+    Raises SimulationError; OSError when a socket cannot be made.
     """
     decisions: dict[str, Decision] = {}
     shortages: list[str] = []
@@ -130,7 +130,7 @@ def simulate_pods(inputs: Inputs, policy_path: str | None) -> list[PodLife]:
 
 
 def kernel_of(node: NodeState, policy: Policy) -> Kernel:
-    """What the described node refuses. Its runtime is taken to know the block I/O classes that the policy names."""
+    """What the described node refuses. Its runtime is assumed to know the block I/O classes that the policy names."""
     return Kernel(
         cgroup_version=node.cgroup_version,
         cgroup_files=node.cgroup_files,
@@ -141,7 +141,7 @@ def kernel_of(node: NodeState, policy: Policy) -> Kernel:
 
 
 def _follow(decision: Decision, later: Decision) -> None:
-    """What the resize changed: who shares CPUs had others as long as not all pods were there."""
+    """Apply what the resize changed: a container in the share pool had other CPUs before all pods existed."""
     for name, setting in later.settings.items():
         if name not in decision.settings or not setting.field.same(decision.settings[name].value, setting.value):
             decision.settings[name] = setting
@@ -149,8 +149,8 @@ def _follow(decision: Decision, later: Decision) -> None:
 
 
 class _ExclusiveCPUs(ExclusiveCPUs):
-    """Nothing really runs on the described node's CPUs, so nobody has to leave any before a container starts. Who shares them follows
-    when it is resized.
+    """No container really runs on the described node, so no CPUs have to be cleared before a container starts. Containers in the share
+    pool follow when they are resized.
     """
 
     def gave(self, pod: Pod, container_id: str) -> None:
@@ -158,7 +158,7 @@ class _ExclusiveCPUs(ExclusiveCPUs):
 
 
 def _exclusive_cpus(daemon: Daemon, shortages: list[str]) -> ExclusiveCPUs:
-    """`shortages` is told of each container that wants exclusive CPUs and shares, before it is decided."""
+    """`shortages` gets a message for each container that wants exclusive CPUs and shares instead, before it is decided."""
     return _ExclusiveCPUs(
         daemon.allocator,
         daemon.ledger,
@@ -204,7 +204,7 @@ def _bring_up(runtime: Runtime, pod: SimulatedPod, life: PodLife) -> None:
         except CRIError as error:
             container.failed = str(error)
             if message.name in pod.run_first:
-                return  # kubelet creates none of those that wait for it
+                return  # kubelet creates no container that waits for this one
             continue
         if message.name in pod.run_first:
             runtime.stop_container(message.id)
@@ -212,7 +212,7 @@ def _bring_up(runtime: Runtime, pod: SimulatedPod, life: PodLife) -> None:
 
 
 def _resize(runtime: Runtime, life: PodLife) -> None:
-    """kubelet asks for what it asked for before: nothing may move."""
+    """kubelet asks for the same resources again: nothing may change."""
     for container in life.containers.values():
         state = runtime.containers.get(container.requested.id)
         if state is None or not state.runs:
@@ -244,7 +244,7 @@ def _running(daemon: Daemon) -> Iterator[None]:
     def run() -> None:
         try:
             daemon.run()
-        except BaseException as error:  # noqa: BLE001  # raised again below, in the thread that can tell it
+        except BaseException as error:  # noqa: BLE001  # raised again below, in the main thread
             failure.append(error)
 
     thread = threading.Thread(target=run, name="daemon")
@@ -255,7 +255,7 @@ def _running(daemon: Daemon) -> Iterator[None]:
         daemon.stop()
         thread.join()
         if failure:
-            raise failure[0]  # what the body complains of, if it does, comes from this
+            raise failure[0]  # if the body failed too, this is the cause
 
 
 @contextmanager

@@ -1,14 +1,14 @@
 """The control socket: what an administrator on the node may ask of the running daemon. HTTP over a unix socket, JSON in and out.
 
-    GET  /v1/policy    the policy in force, and the one that was refused last
-    POST /v1/diff      {"policy": P, "against": P or absent: the one in force} → as koordnri.reconcile.comparison has it.
-                       P is the text of a manifest or of its data, or a mapping of keys to texts as a mounted ConfigMap has them
-    POST /v1/release   {"pod": "NAMESPACE/NAME"} or {"all": true} → {"released": [as koordnri.reconcile.comparison has it…]}
+    GET  /v1/policy    the policy in force, and the last refused one
+    POST /v1/diff      {"policy": P, "against": P; absent: the policy in force} → the shape in koordnri.reconcile.comparison.
+                       P is the text of a manifest or of its data, or a mapping of keys to texts as in a mounted ConfigMap
+    POST /v1/release   {"pod": "NAMESPACE/NAME"} or {"all": true} → {"released": [the shape in koordnri.reconcile.comparison…]}
 
-Errors: 400 {"error"} for a request that makes no sense, with "mistakes": [{"path", "message"}] for a policy that would
-be refused, 404 {"error"} for a pod that is not here, 503 {"error"} when it takes too long, 500 for a bug of ours.
+Errors: 400 {"error"} for a malformed request, with "mistakes": [{"path", "message"}] for a policy that would be refused;
+404 {"error"} for an unknown pod; 503 {"error"} for a timeout; 500 for a bug of ours.
 
-Whoever may open the socket may change what containers get: it is its owner's alone (mode 0600), and no port of the network has it.
+Whoever can open the socket can change what containers get. So only its owner can (mode 0600), and it has no network port.
 """
 
 from __future__ import annotations
@@ -29,30 +29,30 @@ from koordnri.reconcile.comparison import Comparison, Released
 
 SOCKET_NAME = "koordnri.sock"
 MAX_BODY_BYTES = 8 << 20
-"""Two policies of 1 MiB, and what JSON makes of their quotes and line ends."""
+"""Room for two policies of 1 MiB whose quotes and line ends JSON has escaped."""
 _MAX_CONNECTIONS = 8
 
 
 class Controls(Protocol):
-    """What the daemon lets itself be asked. Called by several threads at once."""
+    """What the daemon offers to the socket. Several threads call it at once."""
 
     def policy_state(self) -> Mapping[str, Any]:
         """{"accepted": {"revision", "source", "strategies"…}, "refused": None or {"source", "mistakes": [{"path", "message"}]}}."""
 
     def compare(self, new: PolicyDocument, against: PolicyDocument | None) -> Comparison:
-        """What `new` would change of what runs; against the policy in force, unless another is given."""
+        """What `new` would change of running containers, compared with `against`, or with the policy in force."""
 
     def release(self, pod: str | None) -> Sequence[Released]:
-        """Give `NAMESPACE/NAME`, or everything, back to kubelet, and look at the files.
+        """Give `NAMESPACE/NAME`, or everything, back to kubelet, and check the files.
 
-        Raises LookupError for a pod that is not here, TimeoutError when it takes too long.
+        Raises LookupError for an unknown pod, TimeoutError when it takes too long.
         """
 
 
 class ControlServer:
-    """Serves `controls` on `directory`/koordnri.sock, in threads of its own, until `close`.
+    """Serves `controls` on `directory`/koordnri.sock in its own threads, until `close`.
 
-    For the holder of the node's lock only: what another daemon left there is replaced.
+    Only the holder of the node's lock may make one: it replaces the socket that another daemon left.
     """
 
     def __init__(self, directory: Path, controls: Controls) -> None:
@@ -68,7 +68,7 @@ class ControlServer:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop serving; the socket goes too, unless a daemon after us has put its own there."""
+        """Stop serving and remove the socket, unless a later daemon has put its own there."""
         self._server.shutdown()
         self._server.server_close()
 
@@ -80,16 +80,16 @@ class _UnixSocket(Bounded):
     def __init__(self, path: Path, handler: type[Handler]) -> None:
         self._path = path
         self._bound = -1
-        """the socket's inode, once it is there"""
+        """the socket's inode, once it exists"""
         super().__init__(str(path), handler)
 
     def server_bind(self) -> None:
-        """Bind and listen where nobody else can look, and only then move the socket to its place: there, it is never open to others,
-        and never without somebody who listens. (A umask would be the whole process's.)
+        """Bind and listen in a private directory, then move the socket to its place. So it is never open to others, and never without
+        a listener. (A umask would affect the whole process.)
         """
         path = self._path
         with tempfile.TemporaryDirectory(prefix=".koordnri-", dir=path.parent) as private:
-            # By way of a descriptor: the address of a unix socket may have no more than 107 bytes.
+            # Through a descriptor, since the address of a unix socket is limited to 107 bytes.
             fd = os.open(private, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
                 self.socket.bind(f"/proc/self/fd/{fd}/{path.name}")
@@ -102,17 +102,17 @@ class _UnixSocket(Bounded):
             bound.replace(path)
 
     def server_activate(self) -> None:
-        """Listens already."""
+        """It listens already."""
 
     def server_close(self) -> None:
-        with contextlib.suppress(OSError):  # gone already, or the directory is
+        with contextlib.suppress(OSError):  # it, or its directory, is gone already
             if self._path.lstat().st_ino == self._bound:
                 self._path.unlink()
         super().server_close()
 
 
 class _ControlHandler(Handler):
-    protocol_version = "HTTP/1.1"  # so that curl is told to go on with a long body
+    protocol_version = "HTTP/1.1"  # so that curl gets "100 Continue" before a long body
 
     def do_POST(self) -> None:  # noqa: N802  # the library's name for it
         length = self.headers.get("Content-Length", "")

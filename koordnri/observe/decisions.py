@@ -1,4 +1,4 @@
-"""The decision log: what each container got and why, as counters and as log lines. Called after the reply is out."""
+"""The decision log: what each container got and why, as counters and log lines. Called after the reply was sent."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ MOST_REMEMBERED = 10_000
 
 
 MOST_UNSTARTED_A_SECOND = 5
-"""Log lines of containers that never started: each costs the event path 0.2 ms."""
+"""Most log lines per second about containers that never started: each costs the event path 0.2 ms."""
 
 
 class DecisionLog:
-    """Counts decided fields and logs what pod owners and operators should know: errors as warnings, decisions at debug."""
+    """Counts decided fields. Logs errors as warnings, for pod owners and operators, and decisions at debug level."""
 
     def __init__(
         self,
@@ -32,9 +32,9 @@ class DecisionLog:
         tell_pod: TellPod = lambda pod, reason, message: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`tell_pod` makes an Event of what the pod's owner has to mend."""
+        """`tell_pod` sends an Event about what the pod's owner has to fix."""
         self.fields: dict[tuple[str, str, str], int] = {}
-        """(hook, field, route) → how often decided"""
+        """(hook, field, route) → how often it was decided"""
         self._log = log
         self._debug = debug
         self._listener = listener
@@ -44,7 +44,7 @@ class DecisionLog:
         self._complained: set[tuple[str, str, str, str]] = set()
 
     def decided(self, pod: Pod, container: Container, event: Event, decision: Decision) -> None:
-        """One container was decided and the runtime has been told."""
+        """A container was decided and the reply was sent."""
         counts = self.fields
         for setting in (*decision.settings.values(), *decision.observed.values()):
             key = (setting.hook, setting.field.name, setting.route)
@@ -62,12 +62,12 @@ class DecisionLog:
             )
 
     def refused(self, pod: Pod, container: Container, event: Event, decision: Decision) -> None:
-        """The runtime is told to refuse the container: nothing of the decision reaches it."""
+        """The reply refuses the container: nothing of the decision reaches the runtime."""
         self._tell(pod, container, event, decision)
 
     def never_started(self, pod: Pod | None, entry: Entry) -> None:
-        """Its creation was answered, and then it was removed without a start: another plugin's conflict, an OCI runtime's refusal, or
-        its pod was deleted meanwhile. Only the runtime's own log tells which. All are counted; of a flood, a few a second are logged.
+        """The container was removed between the reply to its creation and its start: another plugin's conflict, a refusal by the OCI
+        runtime, or a deleted pod. Only the runtime's own log says which. All are counted; at most a few per second are logged.
         """
         now_s = self._monotonic()
         if now_s >= self._unstarted_since_s + 1.0:
@@ -84,7 +84,7 @@ class DecisionLog:
         )
 
     def decided_again(self, pod: Pod, container: str, decision: Decision) -> None:
-        """The reconciler decided, and something went wrong; it does so again and again, and the same is told once."""
+        """The reconciler decided with an error. It decides again and again; the same error is reported once."""
         for error in decision.errors:
             if self._remember(pod, container, error.hook, error.message):
                 self._complain(pod, container, "reconcile", error)
@@ -92,7 +92,7 @@ class DecisionLog:
             self._remark(pod)
 
     def _remark(self, pod: Pod) -> None:
-        """What the pod says to nobody. Looked for by the reconciler, where nobody waits."""
+        """Report what the pod says about its QoS without effect. Called by the reconciler, off the event path."""
         for remark in pod_remarks(pod):
             if self._remember(pod, "", "", remark.message):
                 self._log.warning("pod_remark", pod=f"{pod.namespace}/{pod.name}", remark=remark.message)
@@ -100,7 +100,7 @@ class DecisionLog:
                     self._tell_pod(pod, "QoSSettingIgnored", remark.message)
 
     def _remember(self, pod: Pod, container: str, hook: str, message: str) -> bool:
-        """Whether it is new. Two threads come here: the worst of that is that something is told twice."""
+        """Whether the message is new. Two threads call this; at worst something is reported twice."""
         complaint = (pod.id, container, hook, message)
         if complaint in self._complained:
             return False
@@ -121,7 +121,7 @@ class DecisionLog:
         )
         if error.fault == "pod":
             where = f"container {container}: " if container else ""
-            # It may have cost all that the hook owns, or the part alone that is wrong.
+            # The error cost either all fields of the hook, or only the faulty part.
             text = f"{where}hook {error.hook} decided nothing by what is wrong here: {error.message}"
             self._tell_pod(pod, "InvalidQoSAnnotation", text)
 

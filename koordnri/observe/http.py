@@ -1,6 +1,6 @@
-"""Pages over plain HTTP: `/metrics`, `/healthz`, `/readyz`, `/v1/policy`. Loopback unless asked otherwise.
+"""HTTP pages: `/metrics`, `/healthz`, `/readyz`, `/v1/policy`. On the loopback address unless configured otherwise.
 
-A page is a function from a request to an answer. The control socket (koordnri.observe.control) serves others by the same handler.
+A page is a function from a request to an answer. The control socket (koordnri.observe.control) uses the same handler for its pages.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 REQUEST_TIMEOUT_S = 10.0
-"""A client that connects and says nothing is let go after this."""
+"""A client that connects and sends nothing is disconnected after this time."""
 MAX_CONNECTIONS = 32
 _TEXT = "text/plain; charset=utf-8"
 
 
 class Request(NamedTuple):
-    """What a page may want to know."""
+    """What a page gets."""
 
     headers: Message
     body: bytes
 
 
 class Answer(NamedTuple):
-    """What goes back."""
+    """What a page returns."""
 
     status: int
     body: bytes
@@ -44,21 +44,21 @@ Pages = Mapping[str, Mapping[str, Page]]
 
 
 def text_answer(text: str, status: int = 200) -> Answer:
-    """A few lines for people and probes."""
+    """An answer of a few lines, for people and probes."""
     return Answer(status, text.encode(errors="replace"), _TEXT)
 
 
 def json_answer(value: Any, status: int = 200) -> Answer:
-    """A value for programs, still legible for people."""
+    """An answer as JSON, indented so that people can read it too."""
     return Answer(status, f"{json.dumps(value, indent=2)}\n".encode("ascii"), "application/json")
 
 
 class Server:
-    """Serves in threads of its own until `close`.
+    """Serves in its own threads until `close`.
 
-    ready    returns the problems that keep the daemon from being ready; empty = ready
-    policy   returns the state of the policy, as JSON has it; None: that is not served
-    warnings returns what is wrong and does not keep it from being ready
+    ready    returns the problems that keep the daemon from being ready; empty: ready
+    policy   returns the state of the policy for JSON; None: the page does not exist
+    warnings returns problems that do not keep the daemon from being ready
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Server:
 
     @property
     def port(self) -> int:
-        """The port that is really listened on."""
+        """The port that it listens on."""
         return int(self._server.server_address[1])
 
     def close(self) -> None:
@@ -106,13 +106,11 @@ class Server:
 
 
 class Bounded(socketserver.ThreadingMixIn, socketserver.TCPServer):
-    """No more than `connections` threads: a port scanner must not cost the node its memory."""
+    """A server with at most `connections` threads: a port scanner must not use up the node's memory."""
 
     daemon_threads = True
     connections: ClassVar[int] = MAX_CONNECTIONS
-    request_queue_size = (
-        MAX_CONNECTIONS  # the library's 5 makes a burst of clients wait whole seconds for TCP to try again
-    )
+    request_queue_size = MAX_CONNECTIONS  # with the library's 5, a burst of clients waits seconds for TCP to retry
 
     def __init__(self, address: Any, handler: type[BaseHTTPRequestHandler]) -> None:
         self._places = threading.BoundedSemaphore(self.connections)
@@ -125,7 +123,7 @@ class Bounded(socketserver.ThreadingMixIn, socketserver.TCPServer):
         try:
             super().process_request(request, client_address)
         except BaseException:
-            self._places.release()  # no thread could be started: nobody else gives the place back
+            self._places.release()  # no thread could be started, so nobody else releases the place
             raise
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
@@ -135,11 +133,11 @@ class Bounded(socketserver.ThreadingMixIn, socketserver.TCPServer):
             self._places.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is not worth a traceback on stderr."""
+        """A client that disconnected is not worth a traceback on stderr."""
 
 
 class _Port(Bounded):
-    # Not HTTPServer, which looks up our own name: nobody reads it, and a silent DNS server would hold up the start.
+    # Not HTTPServer: it looks up the host's own name, which nobody needs, and a silent DNS server would delay the start.
     allow_reuse_address = True
 
     def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
@@ -160,7 +158,7 @@ class Handler(BaseHTTPRequestHandler):
         self.respond(self.answer("GET", b""))
 
     def answer(self, method: str, body: bytes) -> Answer:
-        """What the page says; what there is, where there is none."""
+        """The page's answer; for an unknown path, an error that lists the known ones."""
         page = self.pages.get(self.path.partition("?")[0])
         if page is None:
             paths = list(self.pages)
@@ -169,11 +167,11 @@ class Handler(BaseHTTPRequestHandler):
             return text_answer(f"not {method} but {', '.join(page)}\n", 405)
         try:
             return page[method](Request(self.headers, body))
-        except Exception as error:  # noqa: BLE001  # else whoever asks sees a cut connection, and nobody the bug
+        except Exception as error:  # noqa: BLE001  # otherwise the client sees a cut connection and nobody sees the bug
             return text_answer(f"bug in koordnri: {type(error).__name__}: {error}\n", 500)
 
     def respond(self, answer: Answer) -> None:
-        """Send it."""
+        """Send the answer."""
         self.send_response(answer.status)
         self.send_header("Content-Type", answer.content_type)
         self.send_header("Content-Length", str(len(answer.body)))
@@ -185,5 +183,5 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def handler_of(handler: type[Handler], pages: Pages) -> type[Handler]:
-    """The library makes a handler per connection, of a class."""
+    """The library makes a handler per connection from a class, so the pages are bound to a subclass."""
     return type(handler.__name__, (handler,), {"pages": pages})

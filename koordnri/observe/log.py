@@ -1,7 +1,7 @@
-"""Logs: event names and keys, one line each, written by a thread of their own.
+"""Logs: event names and keys, one line per event, written by a separate thread.
 
-A log line must never hold up a container: a full pipe (a stuck log collector) blocks whoever writes to it. So lines are queued,
-and when the queue is full they are counted and dropped.
+A log line must never delay a container: writing to a full pipe (a stuck log collector) blocks. So lines are queued, and when the queue
+is full, dropped and counted.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FORMATS = ("json", "console")
 
 
 class LineWriter:
-    """Writes lines to a file descriptor from its own thread. `lost` counts the lines that found the queue full."""
+    """Writes lines to a file descriptor from its own thread. `lost` counts lines dropped because the queue was full."""
 
     def __init__(self, fd: int) -> None:
         self.lost = 0
@@ -45,7 +45,7 @@ class LineWriter:
         self._wake.set()
 
     def close(self, timeout_s: float = 1.0) -> None:
-        """Write out what is queued; give up after `timeout_s`."""
+        """Write the queued lines; give up after `timeout_s`."""
         self._closing = True
         self._wake.set()
         self._thread.join(timeout_s)
@@ -60,7 +60,7 @@ class LineWriter:
                     while data:
                         data = data[os.write(self._fd, data) :]
                 except OSError:
-                    self.lost += 1  # nowhere to complain to
+                    self.lost += 1  # nowhere to report it
             if self._closing:
                 return
 
@@ -83,7 +83,7 @@ def make_logger(writer: LineWriter, form: str = "json", level: str = "info") -> 
 
 
 class _QueueLogger:
-    """What structlog calls with the rendered line."""
+    """The object that structlog calls with the rendered line."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self.debug = self.info = self.warning = self.error = self.critical = self.msg = write
@@ -94,7 +94,7 @@ def _json(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
     ordered.update(event)
     try:
         return msgspec.json.encode(ordered, enc_hook=str).decode()
-    except UnicodeEncodeError:  # a file name that is no UTF-8, as os.fsdecode spells it: no reason to lose the line
+    except UnicodeEncodeError:  # a file name that is no UTF-8, decoded by os.fsdecode; keep the line
         return json.dumps(ordered, default=str)
 
 
@@ -104,6 +104,6 @@ class _Console:
     def __call__(self, _logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
         time, level, name = str(event.pop("timestamp"))[11:19], event.pop("level"), event.pop("event")
         trace = event.pop("exception", None)
-        # One event is one line, whatever a pod's owner wrote into the annotation that the error quotes.
+        # Keep one event on one line, even when an error quotes a pod's annotation that has line breaks.
         keys = " ".join(f"{k}={v if str(v).isprintable() else repr(str(v))}" for k, v in event.items())
         return f"{time} {level:<7} {name} {keys}".rstrip() + (f"\n{trace}" if trace else "")

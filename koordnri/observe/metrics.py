@@ -1,6 +1,6 @@
-"""Metrics, read from the rooms' plain counters at each scrape, so that counting costs the event path next to nothing.
+"""Metrics, read from the rooms' plain counters at each scrape, so that counting costs the event path almost nothing.
 
-Labels are bounded: hooks, fields, routes, events and outcomes; never pods, containers or cpusets.
+Label values are bounded: hooks, fields, routes, events and outcomes; never pods, containers or cpusets.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:  # only the daemon's cluster uses kube; here its counters have
 
 
 class Sources(Protocol):
-    """What the metrics are read from; the daemon has them all."""
+    """What the metrics are read from. The daemon has it all."""
 
     session: PluginSession
     handler: EventHandler
@@ -47,17 +47,17 @@ class Sources(Protocol):
     faults: Faults
 
     def watch_stats(self) -> Mapping[str, WatchStats]:
-        """Noun → counters of its watch; empty where the API server is not asked."""
+        """kind → counters of its watch; empty when the API server is not used."""
 
 
 class DaemonCollector(Collector):
-    """All metrics of the daemon but those of its process."""
+    """All metrics of the daemon, except those of its process."""
 
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
 
     def collect(self) -> Iterable[Metric]:
-        """The present values."""
+        """The current values."""
         parts = (
             *(self._session, self._hooks, self._decisions, self._reconcile, self._records),
             *(self._cache, self._watches, self._policy, self._faults),
@@ -313,7 +313,7 @@ class DaemonCollector(Collector):
 
 
 def make_registry(sources: Sources) -> CollectorRegistry:
-    """A registry of its own (not the library's global one) with the daemon's and the process's metrics."""
+    """A new registry (not the library's global one) with the daemon's and the process's metrics."""
     registry = CollectorRegistry()
     registry.register(DaemonCollector(sources))
     ProcessCollector(registry=registry)

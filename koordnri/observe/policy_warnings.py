@@ -1,4 +1,4 @@
-"""Says of a policy that is in force what of it comes to nothing: once on the Node, in the log, and as a number."""
+"""Reports which parts of the policy in force have no effect: as an Event on the Node, in the log, and as a metric."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from koordnri.policy.effects import policy_warnings, without_effect_on
 
 REASON = "PolicyWarning"
 _MOST_TOLD = 5
-"""An Event has room for a kilobyte; `/v1/policy` has them all."""
+"""Most warnings in an Event, which has room for a kilobyte; `/v1/policy` has all."""
 
 
 class PolicyWarnings:
-    """`update` is called whenever policy or node are others. tell_node: reason and message of an Event on the Node."""
+    """Call `update` after each change of policy or node. `tell_node` sends an Event on the Node: reason and message."""
 
     def __init__(self, log: Log, tell_node: Callable[[str, str], None]) -> None:
         self.now: tuple[str, ...] = ()
-        """all of them, each with its path"""
+        """all current warnings, each with its path"""
         self._log = log
         self._tell_node = tell_node
         self._here: frozenset[str] = frozenset()
 
     def update(self, document: PolicyDocument | None, snapshot: Snapshot) -> None:
-        """Say what is new. What is wrong with the document itself, or with its strategies, is logged by who reads it."""
+        """Report new warnings. Mistakes of the document itself are logged by its reader."""
         before, self.now = self.now, policy_warnings(document, *snapshot)
         here, self._here = self._here, frozenset(without_effect_on(*snapshot))
         for warning in self.now:

@@ -135,7 +135,7 @@ def test_an_event_while_a_snapshot_is_made_takes_locks_in_the_order_of_the_page(
         create(runtime, "owner", cpus=1, env=("DRA_CPUSET_all=0-3",))
         assert daemon.present.snapshot.node.empty_pools, "a driver has all CPUs"
     assert record.nested <= documented(PAGE.read_text())
-    assert ("Present._lock", "EventRecorder._wake") in record.nested
+    assert ("Present._lock", "EventSender._wake") in record.nested
 
 
 def test_a_lock_that_is_taken_while_another_is_held_is_seen(record: LockRecord) -> None:

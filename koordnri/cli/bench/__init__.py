@@ -1,5 +1,5 @@
-"""`koordnri bench`: what the daemon costs, measured from outside on an embedded runtime and a host made of plain files.
+"""`koordnri bench`: what the daemon costs, measured from outside, with an embedded runtime and a host made of plain files.
 
-Belongs here: the load, the daemon as a process, one module per thing that is measured.
-Does not belong here: limits that a test checks; figures are compared within one run, and read by people.
+Belongs here: the load, the daemon as a process, one module per measured part.
+Does not belong here: limits checked by a test; people compare the figures of one run.
 """

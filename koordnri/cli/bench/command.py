@@ -1,11 +1,11 @@
-"""`koordnri bench`: what the daemon costs and how fast it is, measured on the real one in a process of its own.
+"""`koordnri bench`: what the daemon costs and how fast it is. It measures the real daemon in a separate process.
 
-The shape of `-o json`, which scripts may rely on. Every run has
+The shape of `-o json`, on which scripts may rely. Every run has
 
     {"nri": "0.12.2",               the NRI version imitated
-     "pods": 250, "containers": 500,                     that ran already
+     "pods": 250, "containers": 500,                     running before the measurement
 
-the part `events` (times are as the runtime sees them, over a unix socket)
+the part `events` (times as the runtime measures them, over a unix socket)
 
      "requests": 2000,              containers created and removed
      "request_bytes": 5400,         mean size of a CreateContainer request
@@ -13,29 +13,29 @@ the part `events` (times are as the runtime sees them, over a unix socket)
      "create_us_by_kind": {"lsr" | "be" | "plain" | "gpu": {"p50", "p90", "p99"}},
      "remove_us": {"p50", "p90", "p99"},                 round trip of RemoveContainer
      "cpu_us_per_create_remove": 250.0,                  user and system time of the daemon
-     "rss_mib": 55.0,                                    of the daemon once it was told all pods and containers
+     "rss_mib": 55.0,                                    of the daemon, after it was sent all pods and containers
      "start_to_registered_s": 0.3,                       from starting the process until it has answered Configure
      "start_to_synchronized_s": 0.4,                     … and Synchronize
      "floor": {"create_us": {…}, "cpu_us_per_create_remove",  of a bare plugin, which parses each request and answers nothing
-               "create_p50_ratio", "cpu_ratio"},         the daemon's figures by those of the bare plugin
-     "scaling": {"p50_us_0", "p50_us_2000", "ratio"}}    p50 beside 0 and beside 2000 containers; ratio near 1: it does not grow
+               "create_p50_ratio", "cpu_ratio"},         the daemon's figures divided by the bare plugin's
+     "scaling": {"p50_us_0", "p50_us_2000", "ratio"}}    p50 with 0 and with 2000 running containers; near 1: it does not grow
 
 and the part `reconcile`
 
      "reconcile": {
-         "verified_s": {"min", "p50", "max"},            from a policy's change until every container's files are written and read back
-         "recorded_s": {"min", "p50", "max"},            … and the runtime has stored it; null where `auto` waits for events to do so
+         "verified_s": {"min", "p50", "max"},            from a change of policy until every container's files are written and read back
+         "recorded_s": {"min", "p50", "max"},            … and recorded; null where `auto` records with replies to later events
          "unchanged_cpu_ms": {"everything" | "defaults": {"min", "p50", "max"}},
                                                          an edit of the policy that changes nothing on this node
-         "healed_ms": {"p50", "p90", "p99"},             from somebody else's write into a container's file until it reads as before
-         "sweep_cpu_ms": {"everything": 8.0, "defaults"},      a sixth of all files compared with what is wanted; so every 10 s
+         "healed_ms": {"p50", "p90", "p99"},             from a foreign write into a container's file until it has the decided value
+         "sweep_cpu_ms": {"everything": 8.0, "defaults"},      comparing a sixth of all files with the decisions; every 10 s
          "idle_cpu_percent": {"everything": 0.2, "defaults"},  of one core, sweeps included
          "create_us": {"idle" | "flipping": {"p50", "p90", "p99"}, "p99_ratio": 1.5},
-                                                         CreateContainer, also beside a policy that changes every 200 ms
+                                                         CreateContainer on an idle daemon, and while the policy changes every 200 ms
          "cleared_s": {"min", "p50", "max"},             from CreateContainer of one that the node gives exclusive CPUs, until as many
                                                          others have left them and it may start
-         "allocated_ms": {"min", "p50", "max"},          a CPU for the last of 200 such pods on a node of 384 CPUs, with its share pools
-         "targets": {"verified_s": 0.3, …}}}             what is to be reached at most, with 500 containers
+         "allocated_ms": {"min", "p50", "max"},          choosing a CPU for the last of 200 such pods on 384 CPUs, share pools included
+         "targets": {"verified_s": 0.3, …}}}             largest acceptable values, with 500 containers
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ PARTS = ("events", "reconcile")
 
 
 def report(parts: tuple[str, ...], requests: int, containers: int, version: Version) -> dict[str, Any]:
-    """Measure, and put the figures in the shape that the module promises. Raises BenchError."""
+    """Measure, and return the figures in the shape above. Raises BenchError."""
     from koordnri.cli.bench import events as bench_events
     from koordnri.cli.bench import reconcile as bench_reconcile
 
@@ -64,7 +64,7 @@ def report(parts: tuple[str, ...], requests: int, containers: int, version: Vers
 
 
 def as_text(figures: dict[str, Any]) -> str:
-    """The same figures for the eye."""
+    """The same figures as text."""
     from koordnri.cli.bench import events as bench_events
     from koordnri.cli.bench import reconcile as bench_reconcile
 

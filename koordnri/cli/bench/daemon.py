@@ -1,4 +1,4 @@
-"""The daemon that `bench` measures: the real one, in a process of its own, registered with an embedded runtime."""
+"""The daemon that `bench` measures: the real one, in a separate process, registered with an embedded runtime."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from koordnri.wire.versions import Version
 
 TIMEOUT_S = 30.0
 QUIET_S = 0.35
-"""Longer than a changed policy goes unnoticed and undone: 0.1 s until it is read, and 0.1 s for other changes to come with it."""
+"""Longer than a changed policy stays unnoticed: 0.1 s until it is read, 0.1 s in which further changes are collected."""
 QUIET_CPU_S = 0.01
 _IN_MEMORY = "/dev/shm"  # noqa: S108  # a directory of our own is made in it
 _ROOM_BYTES = 256 << 20
@@ -49,14 +49,14 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 class Daemon:
-    """A daemon that runs beside a number of containers. Made by `started`."""
+    """A daemon beside a number of running containers. Made by `started`."""
 
     def __init__(self, runtime: Runtime, directory: Path, host: Path) -> None:
         self.runtime = runtime
         self.host = host
         """its --host-root"""
         self.registered_s = 0.0
-        """from starting the process until it has answered Configure"""
+        """s from the start of the process until it answered Configure"""
         self.synchronized_s = 0.0
         """… and Synchronize"""
         self._policy = directory / "policy.json"
@@ -72,7 +72,7 @@ class Daemon:
         self._url = ""
 
     def wait(self) -> None:
-        """Until it is registered. Raises BenchError."""
+        """Wait until it is registered. Raises BenchError."""
         try:
             peer = self.runtime.wait_for_plugin(TIMEOUT_S)
         except TimeoutError as error:
@@ -85,7 +85,7 @@ class Daemon:
         stop(self._popen)
 
     def set_policy(self, policy: Policy) -> None:
-        """Edit its policy file."""
+        """Write its policy file."""
         write_policy(self._policy, policy)
 
     def cpu_s(self) -> float:
@@ -97,7 +97,7 @@ class Daemon:
         return psutil.Process(self._popen.pid).memory_info().rss
 
     def metrics(self) -> Metrics:
-        """What /metrics says now. Raises BenchError."""
+        """A scrape of /metrics. Raises BenchError."""
         if not self._url:
             self._url = f"http://127.0.0.1:{self._port()}/metrics"
         try:
@@ -109,11 +109,11 @@ class Daemon:
 
     @property
     def records(self) -> bool:
-        """Whether it records by itself, and not with the reply to whatever the runtime asks next."""
+        """Whether it records by itself, and not only with replies to later events."""
         return self.metrics().label("koordnri_record_route_info", "route") in ("unsolicited", "resync")
 
     def follow(self, policy: Policy) -> None:
-        """Edit its policy file, and wait until it has nothing left to do. Raises BenchError."""
+        """Write its policy file, and wait until it is idle again. Raises BenchError."""
         accepted = self.metrics().total("koordnri_policy_accepted_total")
         self.set_policy(policy)
         self.wait_until(
@@ -122,10 +122,10 @@ class Daemon:
         self.settle()
 
     def settle(self) -> None:
-        """Wait until it has nothing left to do: it uses next to no CPU, and nothing is to be recorded. Raises BenchError."""
+        """Wait until it is idle: it uses almost no CPU, and nothing waits to be recorded. Raises BenchError."""
 
         def rests() -> bool:
-            # A pass shows in the metrics when it ends, and a look at them costs more than an idle daemon uses.
+            # Not read from the metrics: they show a pass only when it ends, and a scrape costs more than an idle daemon uses.
             before_s = self.cpu_s()
             time.sleep(QUIET_S)
             if self.cpu_s() - before_s > QUIET_CPU_S:
@@ -135,7 +135,7 @@ class Daemon:
         self.wait_until(rests, 0.0, "the daemon to come to rest")
 
     def wait_until(self, true: Callable[[], bool], pause_s: float, what: str) -> None:
-        """Look every `pause_s`. Raises BenchError when it does not come true."""
+        """Check every `pause_s`. Raises BenchError when it does not become true."""
         deadline = time.monotonic() + TIMEOUT_S
         while not true():
             if time.monotonic() > deadline:
@@ -181,7 +181,7 @@ def running(containers: int) -> Iterator[tuple[Kind, api.PodSandbox, list[api.Co
 
 @contextmanager
 def started(containers: int, version: Version, policy: Policy, cgroups: bool) -> Iterator[Daemon]:
-    """A daemon beside `containers` running ones, two per pod, whose cgroups exist or not; of the runtime, NRI `version` is imitated.
+    """A daemon beside `containers` running ones, two per pod, with or without cgroups. The runtime imitates NRI `version`.
 
     Raises BenchError.
     """
@@ -205,7 +205,7 @@ def started(containers: int, version: Version, policy: Policy, cgroups: bool) ->
 
 @contextmanager
 def _in_memory() -> Iterator[Path]:
-    """A directory for what is no disk in reality: /sys and /proc. In memory where there is room."""
+    """A directory for files that stand for /sys and /proc. In memory if there is room."""
     try:
         there = os.statvfs(_IN_MEMORY)
         fits = os.access(_IN_MEMORY, os.W_OK) and there.f_bavail * there.f_frsize > _ROOM_BYTES

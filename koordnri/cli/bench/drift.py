@@ -1,4 +1,4 @@
-"""How soon a value is back that somebody else wrote over, seen from outside: by the file itself."""
+"""How soon the daemon heals a value that somebody else overwrote, measured by reading the file."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from koordnri.cli.bench.daemon import Daemon
 from koordnri.cli.bench.figures import BenchError, percentiles
 
 FOREIGN = {"cpu.max": "12000 100000"}
-"""What is written, by name of the file; else as many bytes as FOREIGN_BYTES says."""
+"""File name → foreign value to write; for other files, FOREIGN_BYTES bytes."""
 FOREIGN_BYTES = "4096"
 PAUSE_S = 0.05
-"""between two writes: who writes one after the other waits for the daemon's rest in between"""
+"""s between two writes, so that the daemon is idle again before the next one"""
 LOOK_S = 0.0002
 
 
 def healed_ms(daemon: Daemon, files: Iterable[Path], writes: int) -> dict[str, float]:
-    """Milliseconds from the foreign write of a file until it reads as before, over so many writes. Raises BenchError."""
+    """Milliseconds from each foreign write of a file until it has its value again, over `writes` writes. Raises BenchError."""
     took = []
     for file in islice(cycle(files), writes):
         time.sleep(PAUSE_S)
@@ -34,7 +34,7 @@ def healed_ms(daemon: Daemon, files: Iterable[Path], writes: int) -> dict[str, f
 def _healed_s(daemon: Daemon, file: Path) -> float:
     wanted = file.read_text().strip()
     foreign = FOREIGN.get(file.name, FOREIGN_BYTES)
-    # In one call, as into a cgroup's file: what is left of a longer value is blotted out.
+    # One write, as into a cgroup's file; blanks overwrite the rest of a longer value.
     data = f"{foreign}\n".ljust(file.stat().st_size)
     fd = os.open(file, os.O_WRONLY)
     began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The part `events` of `bench`: what the event path costs, as the runtime sees it over a unix socket."""
+"""The part `events` of `bench`: cost of the event path, as the runtime measures it over a unix socket."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from koordnri.wire import api_pb2 as api
 from koordnri.wire.versions import Version
 
 WARM_UP = 40
-"""Requests before the measured ones: the first of a kind pays for what later ones share."""
+"""Requests before the measured ones: the first of a kind pays for caches that later ones share."""
 MANY = 2000
 
 
 class ToCreate(NamedTuple):
-    """A container that is to be created in a pod that runs."""
+    """A container to be created in a running pod."""
 
     kind: Kind
     pod: api.PodSandbox
@@ -30,11 +30,11 @@ class ToCreate(NamedTuple):
 
 
 class Run:
-    """Figures of one daemon beside a number of containers."""
+    """Figures of one daemon beside a number of running containers."""
 
     def __init__(self) -> None:
         self.create_us: dict[str, list[float]] = {}
-        """kind of pod → round trips"""
+        """kind of pod → round trips in µs"""
         self.remove_us: list[float] = []
         self.cpu_us = 0.0
         self.rss_bytes = 0
@@ -58,7 +58,7 @@ def _measure(daemon: Daemon, requests: int, containers: int) -> Run:
     run, runtime = Run(), daemon.runtime
     run.registered_s, run.synchronized_s = daemon.registered_s, daemon.synchronized_s
     _work(runtime, containers, WARM_UP // 4, Run())
-    # The daemon replies first and keeps its books afterwards: only the next event shows that Synchronize is done with.
+    # The daemon replies first and updates its ledger afterwards; only the next event shows that it has finished Synchronize.
     run.rss_bytes = daemon.rss_bytes()
     _work(runtime, containers + WARM_UP, WARM_UP, Run())
     pods = _pods(runtime, containers + 2 * WARM_UP, requests)
@@ -73,7 +73,7 @@ def _measure(daemon: Daemon, requests: int, containers: int) -> Run:
 
 @contextmanager
 def no_collection() -> Iterator[None]:
-    """Without our own garbage collector, which would hold up what the runtime's round trips are measured by."""
+    """Without this process's garbage collector, which would add to the round trips."""
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -89,7 +89,7 @@ def _work(runtime: Runtime, first: int, count: int, run: Run) -> None:
 
 
 def _pods(runtime: Runtime, first: int, count: int) -> list[ToCreate]:
-    """Run pods of all kinds in turn, with a container to be created in each. `first` is a number that none has yet."""
+    """Run pods of all kinds in turn, each with a container to be created. `first` is the first unused number."""
     made = []
     for number in range(first, first + count):
         kind = load.KINDS[number % len(load.KINDS)]
@@ -100,7 +100,7 @@ def _pods(runtime: Runtime, first: int, count: int) -> list[ToCreate]:
 
 
 def create_and_remove(runtime: Runtime, one: ToCreate, check: bool = True) -> None:
-    """Create the container, check that the daemon had its say in it, remove it. Raises BenchError."""
+    """Create the container, check that the daemon set its field, remove it. Raises BenchError."""
     kind, pod, container = one
     state = runtime.create_container(pod.id, container)
     runtime.remove_container(container.id)
@@ -114,7 +114,7 @@ def create_and_remove(runtime: Runtime, one: ToCreate, check: bool = True) -> No
 
 
 def round_trips_us(runtime: Runtime, event: str) -> list[float]:
-    """Of all such events since `runtime.calls` was cleared, in order. Raises BenchError when one was answered by an error."""
+    """Round trips (µs) of all such events since `runtime.calls` was cleared, in order. Raises BenchError for an error answer."""
     for call in runtime.calls:
         if call.error:
             raise BenchError(f"{call.event}: {call.error}")
@@ -146,7 +146,7 @@ def _create_and_remove(runtime: Runtime, pods: Sequence[ToCreate], run: Run, che
 
 
 def report(requests: int, containers: int, version: Version) -> dict[str, Any]:
-    """Measure, and put the figures in the shape that `koordnri.cli.bench.command` promises. Raises BenchError."""
+    """Measure, and return the figures in the shape of `koordnri.cli.bench.command`. Raises BenchError."""
     run = measure(requests, containers, version)
     bare = measure_floor(requests, containers, version)
     few, many = (percentiles(measure(requests, n, version).all_create_us)["p50"] for n in (0, MANY))
@@ -175,7 +175,7 @@ def _ratio(value: float, to: float) -> float:
 
 
 def as_text(figures: dict[str, Any]) -> str:
-    """The same figures for the eye."""
+    """The same figures as text."""
     lines = [
         f"{figures['requests']} containers created and removed, {figures['request_bytes']} bytes per request",
         "",

@@ -1,4 +1,4 @@
-"""How `bench` sums up what it measured."""
+"""How `bench` summarises its measurements."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from statistics import median
 
 
 class BenchError(Exception):
-    """The daemon did not do its part; the message says what was expected, or carries the end of its log."""
+    """The daemon did not do what was expected; the message says what, or has the end of its log."""
 
 
 def percentiles(values: Sequence[float]) -> dict[str, float]:
-    """p50, p90 and p99, rounded to a tenth; the values themselves, never in between two. All 0 when there are none."""
+    """p50, p90 and p99, rounded to a tenth, each a measured value without interpolation. All 0 when there are none."""
     ordered = sorted(values)
     last = len(ordered) - 1
     shares = {"p50": 0.5, "p90": 0.9, "p99": 0.99}

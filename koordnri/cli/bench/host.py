@@ -1,4 +1,4 @@
-"""The /sys and /proc of the node that `bench` runs the daemon on: every hook can answer there, and every container has its cgroup."""
+"""The node's /sys and /proc for `bench`: every hook can decide there, and every container has its cgroup."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NEW = {
     "memory.oom.group": "0",
     "memory.current": "1048576",
 }
-"""What a new v2 cgroup says. Files that are not named are empty."""
+"""Files of a new v2 cgroup → content. Others are empty."""
 
 
 def write_host(root: Path) -> None:
@@ -36,7 +36,7 @@ def write_host(root: Path) -> None:
 
     write("sys/devices/system/cpu/online", f"0-{CPUS - 1}")
     for cpu in range(CPUS):
-        # As Linux numbers x86: the second threads of all cores come after the first ones.
+        # Numbered as Linux does on x86: first the first threads of all cores, then the second ones.
         core = cpu % CORES
         base = f"sys/devices/system/cpu/cpu{cpu}"
         write(f"{base}/topology/core_id", core)
@@ -67,14 +67,14 @@ def _of_node(node: int) -> str:
 
 def cgroup_of(pod: api.PodSandbox, container: api.Container | None = None) -> str:
     """The cgroup of a pod or a container, below /sys/fs/cgroup."""
-    # A slice's name says the whole path: a-b.slice is below a.slice.
+    # A slice's name contains its whole path: a-b.slice is below a.slice.
     words = pod.linux.cgroup_parent.removesuffix(".slice").split("-")
     path = "/".join("-".join(words[: i + 1]) + ".slice" for i in range(len(words)))
     return path if container is None else f"{path}/cri-containerd-{container.id}.scope"
 
 
 def write_cgroups(root: Path, pod: api.PodSandbox, containers: Iterable[api.Container]) -> None:
-    """The cgroups of a pod and its containers as kubelet and the runtime set them up. Plain files: they read back what was written."""
+    """The cgroups of a pod and its containers as kubelet and the runtime make them, of plain files that keep what is written."""
     quota = memory = 0
     for container in containers:
         resources = container.linux.resources
@@ -87,7 +87,7 @@ def write_cgroups(root: Path, pod: api.PodSandbox, containers: Iterable[api.Cont
 
 
 def _limits(quota: int, memory: int) -> dict[str, str]:
-    """Files by limits in µs and bytes, 0 for none."""
+    """File contents for limits in µs and bytes; 0: no limit."""
     return {"cpu.max": f"{quota or 'max'} 100000", "memory.max": str(memory or "max")}
 
 

@@ -1,4 +1,4 @@
-"""What `bench` loads the daemon with: pods of four kinds, as large as real ones are."""
+"""The load of `bench`: pods of four kinds, as large as real ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from koordnri.wire import api_pb2 as api
 CPUS = 64
 CORES = CPUS // 2
 _PARENTS = {"guaranteed": "kubepods-pod{}.slice"}
-"""Guaranteed pods lie directly below kubepods; the others in the slice of their class."""
+"""Guaranteed pods are directly below kubepods, others in the slice of their class."""
 
 
 class Kind(NamedTuple):
@@ -22,11 +22,11 @@ class Kind(NamedTuple):
     label: str
     """koordinator.sh/qosClass, "" for none"""
     annotations: Callable[[int], dict[str, str]]
-    """of the pod with this number; its own, so that nothing parsed for another pod serves it"""
+    """of the pod with this number; different for each pod, so that no pod profits from another's parsed annotations"""
     sets: str
-    """what koordnri must set on such a container, as the runtime names it; else the bench measures nothing"""
+    """what koordnri must set on such a container, as the runtime names it; otherwise the bench measures nothing"""
     follows: str
-    """the file of such a container that follows when `bench_policy.everything` takes another turn"""
+    """a file of such a container that changes when `bench_policy.everything` takes its other turn"""
 
 
 def _pinned(number: int) -> dict[str, str]:
@@ -71,7 +71,7 @@ KINDS = (
 
 
 def make_pod(kind: Kind, number: int) -> api.PodSandbox:
-    """A pod as containerd tells it."""
+    """A pod as containerd sends it."""
     uid = f"{number:08x}-6f1c-4c0e-9d0a-{number:012x}"
     labels = {
         "app.kubernetes.io/name": f"{kind.name}-service",
@@ -123,7 +123,7 @@ def make_pod(kind: Kind, number: int) -> api.PodSandbox:
 
 
 def make_container(pod: api.PodSandbox, kind: Kind, number: int) -> api.Container:
-    """Its container as containerd tells it at creation: service variables, kubelet's mounts, masked paths' devices."""
+    """Its container as containerd sends it at creation: service variables, kubelet's mounts, masked paths, devices."""
     container = api.Container(id=f"c{number:063x}", pod_sandbox_id=pod.id, name="main")
     container.labels.update(
         {
@@ -200,5 +200,5 @@ def _add_resources(container: api.Container, pod: api.PodSandbox, kind: Kind, nu
 
 
 def request_bytes(pod: api.PodSandbox, container: api.Container) -> int:
-    """Size of the CreateContainer request that carries the two."""
+    """Size of the CreateContainer request for the two."""
     return api.CreateContainerRequest(pod=pod, container=container).ByteSize()

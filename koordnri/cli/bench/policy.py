@@ -1,4 +1,4 @@
-"""Policies that `bench` runs the daemon under, as ConfigMap data."""
+"""Policies for the daemon under `bench`, as ConfigMap data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Policy = dict[str, Any]
 
 
 def everything(turn: int = 0) -> Policy:
-    """Asks something of every hook. Turn 0 and 1 differ in something for every container of every kind (`Kind.follows`)."""
+    """A policy for every hook. Turns 0 and 1 differ in something for every container of every kind (`Kind.follows`)."""
     return {
         "resource-qos-config": {
             "clusterStrategy": {
@@ -43,18 +43,18 @@ def everything(turn: int = 0) -> Policy:
 
 
 def defaults() -> Policy:
-    """Koordlet's defaults: what annotations ask for, and nothing else."""
+    """Koordlet's defaults: only what annotations ask for."""
     return {"resource-qos-config": {}}
 
 
 def edited(policy: Policy, number: int) -> Policy:
-    """The same for this node, and yet another document: somebody edited what is for other nodes."""
+    """A different document with the same policy for this node: an edit that concerns other nodes."""
     other = {"name": "other", "nodeSelector": {"matchLabels": {"pool": f"other-{number}"}}, "beClass": {}}
     return {**policy, "resource-qos-config": {**policy["resource-qos-config"], "nodeStrategies": [other]}}
 
 
 def write_policy(path: Path, policy: Policy) -> None:
-    """Put the policy there as a whole, as an editor or kubelet does."""
+    """Write the policy as a whole, as an editor or kubelet does."""
     new = path.with_suffix(".new")
     new.write_text(json.dumps({key: json.dumps(value) for key, value in policy.items()}))
     new.replace(path)

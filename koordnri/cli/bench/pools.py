@@ -1,4 +1,4 @@
-"""How soon a node finds CPUs for one container, and how soon they are clear: every other has left them, and only then does it run."""
+"""How soon the node finds exclusive CPUs for a container, and how soon all others have left them, so that it may run."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from koordnri.model.topology import Topology
 from koordnri.wire.versions import Version
 
 KIND = load.Kind("own", "guaranteed", "LSR", lambda _number: {}, "CPUSetCPUs", "cpuset.cpus")
-"""No scheduler has assigned CPUs to such a pod, so the node does."""
+"""No scheduler assigned CPUs to such a pod, so the node allocates them."""
 
 
 def cleared_s(containers: int, version: Version, turns: int) -> dict[str, float]:
-    """Seconds from the runtime's request to create the container until its StartContainer is answered.
+    """Seconds from CreateContainer until its StartContainer is answered.
 
-    containers   that share CPUs beside it, each of which has to leave some
+    containers   containers that share CPUs beside it, each of which must leave some
 
     Raises BenchError.
     """
@@ -65,11 +65,11 @@ def _check_clear(daemon: Daemon, own: CPUSet, owner: str) -> None:
 LARGE = Topology.regular(2, 4, 24, 2)
 """384 CPUs on 8 NUMA nodes"""
 OWNERS = 200
-"""pods with a CPU of their own on it"""
+"""pods with one exclusive CPU each"""
 
 
 def allocated_ms(turns: int) -> dict[str, float]:
-    """Milliseconds to give a CPU to the last of `OWNERS` pods on a large node, the share pools without it included.
+    """Milliseconds to choose a CPU for the last of `OWNERS` pods on a large node, and to compute the share pools without it.
 
     Raises BenchError.
     """

@@ -1,7 +1,7 @@
-"""The part `reconcile` of `bench`: how fast what runs follows another policy, and what it costs when nothing changes.
+"""The part `reconcile` of `bench`: how fast running containers follow a changed policy, and what an unchanged one costs.
 
-The daemon's cgroups are a real directory tree of plain files. What is measured is seen from outside: files, /metrics, the process's
-CPU clock; and each figure is checked for having measured something.
+The daemon's cgroups are a directory tree of plain files. Everything is measured from outside: files, /metrics, the process's CPU clock.
+Each measurement checks that what it measures did happen.
 """
 
 from __future__ import annotations
@@ -32,36 +32,36 @@ TARGETS = {
     "cleared_s": 0.1,
     "allocated_ms": 1.0,
 }
-"""What is to be reached at most, with 250 pods and 500 containers"""
+"""largest acceptable values, with 250 pods and 500 containers"""
 
 
 class Effort(NamedTuple):
-    """How much is measured."""
+    """How much to measure."""
 
     turns: int = 5
     """changes of the policy"""
     edits: int = 5
-    """edits of it without effect"""
+    """edits of it that change nothing"""
     blocks: int = 2
-    """seconds of creations on an idle daemon, and likewise beside a policy that flips"""
+    """seconds of creations on an idle daemon, and again while the policy changes"""
     heals: int = 200
-    """files that somebody else writes over"""
+    """foreign writes of files"""
     sweeps: bool = True
-    """whether sweeps are waited for; without them, nothing is said of them and of an idle daemon"""
+    """whether to wait for sweeps; without them their cost and an idle daemon's are not reported"""
 
 
 EDIT_S = 0.5
-"""An edit without effect is over after this, debounce and all"""
+"""s after which an edit without effect is handled, debounce included"""
 SWEEP_EVERY_S = 10.0
 FLIP_EVERY_S = 0.2
 BLOCK_S = 1.0
 ALLOCATIONS = 50
 PODS = 40
-"""in which containers are created"""
+"""pods in which containers are created"""
 
 
 def report(containers: int, version: Version, effort: Effort = Effort()) -> dict[str, Any]:  # noqa: B008  # immutable
-    """Measure, and put the figures in the shape that `koordnri.cli.bench.command` promises. Raises BenchError."""
+    """Measure, and return the figures in the shape of `koordnri.cli.bench.command`. Raises BenchError."""
     unchanged: dict[str, Any] = {}
     sweep: dict[str, float] = {}
     idle: dict[str, float] = {}
@@ -103,7 +103,7 @@ def report(containers: int, version: Version, effort: Effort = Effort()) -> dict
 
 
 def _turns(daemon: Daemon, turns: int) -> tuple[dict[str, float], dict[str, float] | None]:
-    """Seconds from the policy's change until all files are right, and until the runtime has them stored."""
+    """Seconds from the policy's change until all files have their value, and until the runtime has stored them."""
     files = _following(daemon)
     verified, recorded = [], []
     for turn in itertools.islice(itertools.cycle((1, 0)), turns):
@@ -125,14 +125,14 @@ def _turns(daemon: Daemon, turns: int) -> tuple[dict[str, float], dict[str, floa
 
 
 def _return_to(daemon: Daemon, policy: Policy, right: dict[Path, str]) -> None:
-    """Wait until the files say what they said under this policy: the daemon may rest between passes for longer than `settle` looks."""
+    """Wait until the files have their values under this policy: the daemon may pause between passes longer than `settle` waits."""
     daemon.follow(policy)
     for file, text in right.items():
         daemon.wait_until(lambda file=file, text=text: file.read_text() == text, 0.01, f"{file} to be {text.strip()}")  # type: ignore[misc]
 
 
 def _following(daemon: Daemon) -> list[Path]:
-    """Of each container that runs, a file that follows."""
+    """One file per running container that changes with the policy."""
     return [root / kind.follows for kind, root in _cgroups(daemon)]
 
 
@@ -145,7 +145,7 @@ def _cgroups(daemon: Daemon) -> Iterator[tuple[load.Kind, Path]]:
 
 
 def _check_stored(daemon: Daemon) -> None:
-    """Whether the runtime has stored what the files say. Raises BenchError."""
+    """Check that the runtime has stored the files' values. Raises BenchError."""
     states = daemon.runtime.containers.values()
     for (kind, root), state in zip(_cgroups(daemon), states, strict=True):
         resources = state.spec.linux.resources
@@ -159,7 +159,7 @@ def _check_stored(daemon: Daemon) -> None:
 
 
 def _unchanged(daemon: Daemon, policy: Policy, edits: int) -> dict[str, float]:
-    """CPU ms of an edit of the policy that changes nothing on this node: to read it, and to decide everything again."""
+    """CPU ms of an edit of the policy that changes nothing here: reading it, and deciding everything again."""
     costs: list[float] = []
     for number in itertools.count():
         before = daemon.metrics()
@@ -178,7 +178,7 @@ def _unchanged(daemon: Daemon, policy: Policy, edits: int) -> dict[str, float]:
 
 
 def _cpu_s(daemon: Daemon, act: Callable[[], None]) -> float:
-    time.sleep(0.05)  # what our scrape cost is none of it
+    time.sleep(0.05)  # keeps the cost of our scrape out of the figure
     before_s = daemon.cpu_s()
     act()
     time.sleep(EDIT_S)
@@ -208,7 +208,7 @@ def _idle(daemon: Daemon) -> tuple[float, float]:
 
 
 def _create(daemon: Daemon, first: int, blocks: int) -> dict[str, Any]:
-    """Round trips of CreateContainer on an idle daemon, and beside a policy that flips. `first`: a number that none has yet."""
+    """Round trips of CreateContainer on an idle daemon, and while the policy changes. `first`: the first unused number."""
     pods = []
     for number in range(first, first + PODS):
         kind = load.KINDS[number % len(load.KINDS)]
@@ -258,7 +258,7 @@ def _passes(daemon: Daemon, trigger: str) -> float:
 
 
 def as_text(figures: dict[str, Any]) -> str:
-    """The same figures for the eye."""
+    """The same figures as text."""
     targets = figures["targets"]
     lines = [f"{'':44}{'min':>9}{'p50':>9}{'max':>9}{'target':>9}"]
 
