@@ -11,12 +11,13 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from importlib import metadata
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from koordnri.hook import ClassContext, ContainerContext, Hook, PodContext, RootContext
 from koordnri.model import Container, Event, Field, KubeQoS, NodeState, Pod
 from koordnri.model.annotations import fault_of
-from koordnri.model.decision import Decision, HookError
+from koordnri.model.decision import Decision, Draft, HookError
 from koordnri.model.routes import OBSERVE
 from koordnri.policy import DEFAULT_POLICY, Policy, without_reserved
 
@@ -160,22 +161,22 @@ class Chain:
         return self._run(self._plan_of(ctx.policy).containers, ctx, deadline_ns, refuse=ctx.event is Event.CREATE)
 
     def _run(self, steps: tuple[_Step, ...], ctx: _AnyContext, deadline_ns: int, refuse: bool) -> Decision:
-        decision, clock, busy = ctx.decision, self._clock, self._busy
+        clock, busy = self._clock, self._busy
         if off := self._plan.off:
-            decision.skipped.update(off)
+            ctx.skipped.update(off)
         policy, node = ctx.policy, ctx.node
         if (policy.namespaces_left_alone or node.released) and (why := _left_alone(ctx.pod, policy, node)):
-            decision.skipped.update((step.name, why) for step in steps)
-            return decision
+            ctx.skipped.update((step.name, why) for step in steps)
+            return ctx.made()
         started = clock()
         for step in steps:
             name, decide, owns, stats, observed = step
             if started > deadline_ns:
-                _fail(decision, HookError(name, _LATE, "late"), step)
+                _fail(ctx, HookError(name, _LATE, "late"), step)
                 continue
             # The second look: a hook may return just as it is found stuck, and would else never be asked again.
             if busy and name in busy and busy[name].hook == name:
-                _fail(decision, HookError(name, _BUSY, "late"), step)
+                _fail(ctx, HookError(name, _BUSY, "late"), step)
                 continue
             ctx.hook, ctx.owns = name, owns
             try:
@@ -183,9 +184,9 @@ class Chain:
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # noqa: BLE001  # whatever a hook raises (SystemExit, too) costs its own fields alone
-                _fail(decision, fault_of(name, error), step)
+                _fail(ctx, fault_of(name, error), step)
             if observed:
-                _only_show(decision, name)
+                _only_show(ctx, name)
             if busy:
                 busy.pop(name, None)
             ended = clock()
@@ -194,7 +195,7 @@ class Chain:
             stats.buckets[bucket if bucket < _LAST_BUCKET else _LAST_BUCKET] += 1
             started = ended
         ctx.hook = ""
-        decision.late = started > deadline_ns
+        decision = ctx.made(started > deadline_ns)
         if decision.errors:
             self._conclude(decision, ctx.policy, refuse)
         return decision
@@ -204,21 +205,21 @@ class Chain:
 
         The stuck hook is not asked again until it returns. Raises Refused as `run` does.
         """
-        stuck, partial = ctx.hook, Decision()
+        stuck, partial = ctx.hook, Draft()
         if stuck:
             self._busy[stuck] = ctx
-        partial.late = True
-        partial.settings = {n: s for n, s in dict(ctx.decision.settings).items() if s.hook != stuck}
-        partial.observed = dict(ctx.decision.observed)
-        partial.skipped = dict(ctx.decision.skipped)
-        partial.errors = list(ctx.decision.errors)
-        partial.undecided = ctx.decision.undecided
+        partial.settings = {n: s for n, s in dict(ctx.settings).items() if s.hook != stuck}
+        partial.observed = ctx.observed
+        partial.skipped = dict(ctx.skipped)
+        partial.errors = ctx.errors
+        partial.undecided = ctx.undecided
         steps = self._plan_of(ctx.policy).containers
         for step in itertools.dropwhile(lambda s: s.name != stuck, steps) if stuck else ():
             text = f"did not answer within the chain's budget; container {ctx.container.name} goes on without it"
             _fail(partial, HookError(step.name, text if step.name == stuck else _LATE, "late"), step)
-        self._conclude(partial, ctx.policy, refuse=ctx.event is Event.CREATE)
-        return partial
+        decision = partial.made(late=True)
+        self._conclude(decision, ctx.policy, refuse=ctx.event is Event.CREATE)
+        return decision
 
     def _plan_of(self, policy: Policy) -> _Plan:
         plan = self._plan
@@ -263,19 +264,20 @@ def _left_alone(pod: Pod, policy: Policy, node: NodeState) -> str:
     return "released by `koordnri release`, until the daemon restarts" if "*" in released or pod.id in released else ""
 
 
-def _only_show(decision: Decision, hook: str) -> None:
-    for name in [n for n, s in decision.settings.items() if s.hook == hook]:
-        decision.observed[name] = decision.settings.pop(name)._replace(route=OBSERVE)
+def _only_show(draft: Draft, hook: str) -> None:
+    names = [n for n, s in draft.settings.items() if s.hook == hook]
+    shown = {name: draft.settings.pop(name)._replace(route=OBSERVE) for name in names}
+    draft.observed = MappingProxyType({**draft.observed, **shown})
 
 
-def _fail(decision: Decision, error: HookError, step: _Step) -> None:
+def _fail(draft: Draft, error: HookError, step: _Step) -> None:
     """The hook's fields are lost, and nobody else's. A hook that is only observed has none to lose."""
-    for name in [n for n, s in decision.settings.items() if s.hook == error.hook]:
-        del decision.settings[name]
-    decision.skipped[error.hook] = error.message
-    decision.errors.append(error)
+    for name in [n for n, s in draft.settings.items() if s.hook == error.hook]:
+        del draft.settings[name]
+    draft.skipped[error.hook] = error.message
+    draft.errors = (*draft.errors, error)
     if not step.observed:
-        decision.undecided |= step.owns
+        draft.undecided |= step.owns
 
 
 def load_hooks() -> list[Hook]:

@@ -92,7 +92,7 @@ def test_hooks_decide_in_their_order_and_not_in_that_of_their_names_or_of_instal
 
 def test_a_later_hook_sees_what_the_earlier_ones_decided():
     seen = []
-    later = hook("later", 11, (), lambda ctx: seen.append(ctx.decision.value(fields.CPU_CPUS)))
+    later = hook("later", 11, (), lambda ctx: seen.append(ctx.value(fields.CPU_CPUS)))
     decide(Chain([later, CPUS]))
     assert seen == ["0-3"]
 
@@ -257,7 +257,7 @@ def test_an_observed_hook_that_fails_costs_nothing():
 
 def test_later_hooks_do_not_build_on_what_is_only_observed():
     seen: list[Any] = []
-    looks = hook("looks", 30, (), lambda ctx: seen.append(ctx.decision.value(fields.CPU_QUOTA)))
+    looks = hook("looks", 30, (), lambda ctx: seen.append(ctx.value(fields.CPU_QUOTA)))
     chain = Chain([QUOTA, looks])
     decide(chain)
     decide(chain, under=OBSERVED)

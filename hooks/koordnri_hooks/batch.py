@@ -91,7 +91,7 @@ def leave(ctx: ContainerContext | PodContext, error: PodError, *these: Field) ->
     """Batch resources cannot be read: that is told, and the fields that they decide stay as they are."""
     ctx.error(error)
     if ctx.policy.hook_mode(ctx.hook) == "enforce":
-        ctx.decision.undecided |= frozenset(these)
+        ctx.undecided |= frozenset(these)
 
 
 def _read(pod: Pod, resource: str) -> Table | None:

@@ -49,7 +49,7 @@ def set_burst(ctx: ContainerContext) -> None:
     if limit_us <= 0:
         ctx.skip(CPU_BURST, NO_LIMIT)
         return
-    decided = ctx.decision.value(CPU_QUOTA)
+    decided = ctx.value(CPU_QUOTA)
     quota_us: int = limit_us if decided is None else decided
     if quota_us <= 0:
         ctx.skip(CPU_BURST, NO_QUOTA)
@@ -76,7 +76,7 @@ def set_pod_burst(ctx: PodContext) -> None:
     if limit_us <= 0:
         ctx.skip(CPU_BURST, NO_LIMIT)
         return
-    decided = ctx.decision.value(CPU_QUOTA)
+    decided = ctx.value(CPU_QUOTA)
     quota_us: int = limit_us if decided is None else decided
     if quota_us <= 0:
         ctx.skip(CPU_BURST, NO_QUOTA)

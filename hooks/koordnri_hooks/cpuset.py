@@ -153,7 +153,7 @@ def _tell_unknown(ctx: ContainerContext | PodContext, numa: Iterable[int]) -> No
 
 def _bind_memory(ctx: ContainerContext) -> None:
     """cpu.mems follows the CPUs; where they are on all nodes that have any memory, there is nothing to bind."""
-    cpus, topology = ctx.decision.value(CPU_CPUS), ctx.node.topology
+    cpus, topology = ctx.value(CPU_CPUS), ctx.node.topology
     if cpus is None or topology is None:
         return
     if ctx.baseline.mems:
@@ -180,7 +180,7 @@ def _readable_numa_nodes(ctx: ContainerContext | PodContext) -> tuple[int, ...]:
     try:
         return _numa_nodes(ctx.pod)
     except AnnotationError as error:
-        told = any(e.message == str(error) for e in ctx.decision.errors)
+        told = any(e.message == str(error) for e in ctx.errors)
         if ctx.__class__ is ContainerContext and not told:
             ctx.error(error)
         return ()

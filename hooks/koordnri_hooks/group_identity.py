@@ -74,7 +74,7 @@ def set_pod_idle(ctx: PodContext) -> bool:
         ctx.skip(CPU_IDLE, KUBELETS_SHARES)
     else:
         ctx.set(CPU_IDLE, 1, "schedIdle of beClass")
-        return CPU_IDLE.name in ctx.decision.settings
+        return CPU_IDLE.name in ctx.settings
     return False
 
 

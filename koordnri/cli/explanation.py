@@ -102,9 +102,9 @@ def explain_pod(
             if refusal := creation.refusal(pod, container.name):
                 raise Refused(refusal, _failed(decision, refusal))
             if shortage := creation.shortage(pod, container.name):
-                _failed(decision, shortage)
+                decision = _failed(decision, shortage)
             if why := creation.disbelieved.get((pod.key, container.name)):
-                _failed(decision, why)
+                decision = _failed(decision, why)
         except Refused as refused:
             decision = _refused(refused.decision, str(refused))
         decided[container.name] = decision
@@ -113,8 +113,7 @@ def explain_pod(
 
 def _failed(decision: Decision, message: str) -> Decision:
     """The decision with the allocator's failure added to its errors."""
-    decision.errors.append(HookError("cpuset", message, "pod"))
-    return decision
+    return decision.with_errors(HookError("cpuset", message, "pod"))
 
 
 def read_containers(pod: SimulatedPod) -> list[Container]:
@@ -132,12 +131,13 @@ def read_pod(pod: SimulatedPod) -> Pod:
 
 def _refused(decision: Decision, message: str) -> Decision:
     """The decision of a container that the runtime does not create: no field is set."""
-    decision.settings.clear()
-    decision.observed.clear()
-    last = decision.errors.pop()
-    decision.errors.append(last._replace(message=message))
-    decision.skipped[last.hook] = message
-    return decision
+    *others, last = decision.errors
+    return Decision(
+        skipped={**decision.skipped, last.hook: message},
+        errors=(*others, last._replace(message=message)),
+        undecided=decision.undecided,
+        late=decision.late,
+    )
 
 
 def fields_of(settings: Mapping[str, Setting]) -> dict[str, dict[str, Any]]:

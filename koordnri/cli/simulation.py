@@ -92,12 +92,12 @@ def simulate_pods(inputs: Inputs, policy_path: str | None) -> list[PodLife]:
 
     def listen(pod: Pod, container: Container, event: Event, decision: Decision) -> None:
         if event is Event.CREATE:
-            decisions[container.id] = decision
             while shortages:
                 message = shortages.pop().removeprefix(f"container {container.name} ")
-                decision.errors.append(HookError("cpuset", message, "pod"))
+                decision = decision.with_errors(HookError("cpuset", message, "pod"))
+            decisions[container.id] = decision
         elif event is Event.UPDATE:
-            _follow(decisions[container.id], decision)
+            decisions[container.id] = _followed(decisions[container.id], decision)
 
     with tempfile.TemporaryDirectory(prefix="koordnri-") as directory:
         runtime = Runtime(Path(directory, "nri.sock"), kernel=kernel_of(inputs.node, inputs.snapshot.policy))
@@ -140,12 +140,12 @@ def kernel_of(node: NodeState, policy: Policy) -> Kernel:
     )
 
 
-def _follow(decision: Decision, later: Decision) -> None:
-    """Apply what the resize changed: a container in the share pool had other CPUs before all pods existed."""
-    for name, setting in later.settings.items():
-        if name not in decision.settings or not setting.field.same(decision.settings[name].value, setting.value):
-            decision.settings[name] = setting
-            decision.skipped.pop(name, None)
+def _followed(decision: Decision, later: Decision) -> Decision:
+    """The decision with what the resize changed: a container in the share pool had other CPUs before all pods existed."""
+    had = decision.settings
+    changed = {n: s for n, s in later.settings.items() if n not in had or not s.field.same(had[n].value, s.value)}
+    skipped = {name: why for name, why in decision.skipped.items() if name not in changed}
+    return decision._replace(skipped=skipped).with_settings(changed)
 
 
 class _ExclusiveCPUs(ExclusiveCPUs):

@@ -10,7 +10,7 @@ from koordnri.model.annotations import fault_of
 from koordnri.model.assigned import assigned_or_none
 from koordnri.model.container import Container, Event
 from koordnri.model.cpuset import NO_CPUS, CPUSet
-from koordnri.model.decision import Decision, Setting
+from koordnri.model.decision import NEW, NO_FIELDS, NO_SETTINGS, Draft, Setting
 from koordnri.model.field import Adjust
 from koordnri.model.fields import Field
 from koordnri.model.node import NodeState
@@ -23,22 +23,21 @@ if TYPE_CHECKING:  # policy is the room above; hooks read it, the model does not
     from koordnri.policy import Policy
 
 
-_NOTHING_OWNED: frozenset[Field] = frozenset()
+class _Context(Draft):
+    """One decision in the making: what is decided so far, and what it is decided by. The chain moves `hook` and `owns` on from hook to
+    hook.
+    """
 
-
-class _Context:
-    """One decision in the making. The chain moves `hook` and `owns` on from hook to hook."""
-
-    __slots__ = ("decision", "hook", "node", "owns", "pod", "policy", "routes")
+    __slots__ = ("hook", "node", "owns", "pod", "policy", "routes")
 
     def __init__(self, pod: Pod, policy: Policy, node: NodeState, routes: Routes) -> None:
+        super().__init__()
         self.pod = pod
         self.policy = policy
         self.node = node
         self.routes = routes
-        self.decision = Decision()
         self.hook = ""
-        self.owns = _NOTHING_OWNED
+        self.owns = NO_FIELDS
 
     def set(self, field: Field, value: Any, reason: str, key: str = "") -> None:
         """Decide a field. Where it cannot be set (wrong cgroup version, too late), it is recorded as skipped instead.
@@ -50,7 +49,7 @@ class _Context:
         route = self.routes[field]
         name = f"{field.name}[{key}]" if field.keyed else field.name
         if route.__class__ is Refusal:
-            self.decision.skipped[name] = route
+            self.skipped[name] = route
             return
         if field.keyed and field.adjust is Adjust.UNIFIED and self._has_other(field, key):
             # runc before 1.2 writes a unified value at once, and the kernel takes one device per write (runc 4182):
@@ -59,18 +58,18 @@ class _Context:
         if field is fields.RDT_CLOSID and (self.node.resctrl is None or value not in self.node.resctrl.groups):
             # A group that is still to be made must not be named to the runtime: it would fail the container.
             route = RESCTRL
-        self.decision.settings[name] = Setting(field, key, value, self.hook, reason, route)
+        self.settings[name] = NEW(Setting, (field, key, value, self.hook, reason, route))
 
     def _has_other(self, field: Field, key: str) -> bool:
-        return any(s.field is field and s.key != key and s.route != WRITE for s in self.decision.settings.values())
+        return any(s.field is field and s.key != key and s.route != WRITE for s in self.settings.values())
 
     def skip(self, what: Field | str, reason: str, key: str = "") -> None:
         """Say why a field (or, given the hook's name, the whole hook) is left alone."""
-        self.decision.skipped[what if isinstance(what, str) else what.named(key)] = reason
+        self.skipped[what if isinstance(what, str) else what.named(key)] = reason
 
     def error(self, error: Exception) -> None:
         """Record what is wrong with one part (one block device, one GPU) and go on with the rest."""
-        self.decision.errors.append(fault_of(self.hook, error))
+        self.errors = (*self.errors, fault_of(self.hook, error))
 
 
 class PodContext(_Context):
@@ -127,9 +126,12 @@ class ContainerContext(_Context):
         self.policy = policy
         self.node = node
         self.routes = routes
-        self.decision = Decision()
+        self.settings = {}
+        self.observed = NO_SETTINGS
+        self.skipped = {}
+        self.errors = ()
+        self.undecided = self.owns = NO_FIELDS
         self.hook = ""
-        self.owns = _NOTHING_OWNED
         self.container = container
         self.event = event
 
@@ -147,7 +149,7 @@ class ContainerContext(_Context):
     @property
     def cpus_pinned(self) -> bool:
         """Whether the container got CPUs that nobody shares, as the cpuset hook decided before: of the scheduler or of this node."""
-        text = self.decision.value(fields.CPU_CPUS)
+        text = self.value(fields.CPU_CPUS)
         if text is None:
             return False
         if (own := self.exclusive_cpus) and own == CPUSet.parse(text):

@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 from koordnri.chain import Chain, Snapshot
 from koordnri.hook import ContainerContext
 from koordnri.model import Decision, NodeState
-from koordnri.session.encode import drop_unsendable
+from koordnri.session.encode import without_unsendable
 from koordnri.session.observer import Observer
 from koordnri.session.runtime_info import RuntimeInfo
 from koordnri.state.ledger import Ledger
@@ -22,7 +22,7 @@ class Inflight(NamedTuple):
     """What is being decided right now, for whoever must answer in our place."""
 
     ctx: ContainerContext
-    finish: Callable[[Decision], Message]
+    finish: Callable[[Decision], tuple[Decision, Message]]
     record: Callable[[Decision], None]
     """keeps in the ledger what `finish` made a message of"""
 
@@ -61,7 +61,7 @@ class Decider:
         ctx, finish, record = inflight
         try:
             decision = self.chain.answer_early(ctx)
-            message = self.sendable(decision, ctx.node, finish)
+            decision, message = self.sendable(decision, ctx.node, finish)
         except BaseException:
             self.ledger.creating = ""  # refused, or answered empty: nobody decides it any more
             raise
@@ -70,10 +70,13 @@ class Decider:
         record(decision)
         return message
 
-    def sendable(self, decision: Decision, node: NodeState, finish: Callable[[Decision], T]) -> T:
-        """What `finish` makes of the decision; a value that cannot be sent costs itself, not the whole reply."""
+    def sendable(
+        self, decision: Decision, node: NodeState, finish: Callable[[Decision], tuple[Decision, T]]
+    ) -> tuple[Decision, T]:
+        """What `finish` makes of the decision: what goes out of it, and the message. A value that cannot be sent costs itself, not the
+        whole reply.
+        """
         try:
             return finish(decision)
         except Exception:  # noqa: BLE001  # of protobuf's TypeError, ValueError and more; a second one is not caught
-            drop_unsendable(decision, node, self.runtime.nri)
-            return finish(decision)
+            return finish(without_unsendable(decision, node, self.runtime.nri))

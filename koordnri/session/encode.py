@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 
 from koordnri.model import UNLIMITED, NodeState, fields
 from koordnri.model.decision import Decision, HookError, Setting
@@ -120,12 +121,15 @@ def put_adjustment(adjust: Adjustment, settings: Iterable[Setting], node: NodeSt
             put(adjust, setting, nri_version)
 
 
-def drop_unsendable(decision: Decision, node: NodeState, nri_version: Version) -> None:
-    """Take out of a decision what no message can carry (text for a number, a number of 70 bits): a bug of the hook that set it."""
-    for name, setting in tuple(decision.settings.items()):
+def without_unsendable(decision: Decision, node: NodeState, nri_version: Version) -> Decision:
+    """The decision without what no message can carry (text for a number, a number of 70 bits): a bug of the hook that set it."""
+    sendable, errors = {}, []
+    for name, setting in decision.settings.items():
         try:
             put_adjustment(Adjustment(), (setting,), node, nri_version)
         except Exception as error:  # noqa: BLE001  # whatever the value is, it costs itself and nothing else
-            del decision.settings[name]
             message = f"{name} = {setting.value!r:.60} cannot be sent: {type(error).__name__}: {error}"
-            decision.errors.append(HookError(setting.hook, message, "bug"))
+            errors.append(HookError(setting.hook, message, "bug"))
+        else:
+            sendable[name] = setting
+    return decision._replace(settings=MappingProxyType(sendable)).with_errors(*errors)

@@ -153,7 +153,7 @@ class EventHandler(Decider):
         others = () if self._recorder is None else self._recorder.for_reply(message.id)
         self.ledger.creating = pod.id
 
-        def finish(decision: Decision) -> Message:
+        def finish(decision: Decision) -> tuple[Decision, Message]:
             response = api.CreateContainerResponse()
             for other in others:
                 response.update.append(encode_update(other, snapshot.node))
@@ -163,7 +163,7 @@ class EventHandler(Decider):
             )
             if decision.settings:
                 put_adjustment(adjust, decision.settings.values(), snapshot.node, nri)
-            return response
+            return decision, response
 
         def moved(decision: Decision) -> Note | None:
             # The pod's owner may write our annotation too, and the runtime may pass it on: then we trust our own notes only.
@@ -197,11 +197,11 @@ class EventHandler(Decider):
             known, snapshot = known.owning(own), self.snapshot
         others = () if self._recorder is None else self._recorder.for_reply(message.id)
 
-        def finish(decision: Decision) -> Message:
+        def finish(decision: Decision) -> tuple[Decision, Message]:
             response = api.UpdateContainerResponse()
             for other in others:
                 response.update.append(encode_update(other, snapshot.node))
-            known.let_wait(decision, snapshot.node)
+            decision = known.let_wait(decision, snapshot.node)
             # Files are not the runtime's; an update that says nothing would take the place of what kubelet asks (koordinator 3129).
             settings = [s for s in decision.settings.values() if s.route == REPLY]
             settings += restorations(decision, container.baseline, container.stored, asked, snapshot.node, known.ours)
@@ -210,7 +210,7 @@ class EventHandler(Decider):
                 update = response.update.add(container_id=container.id)
                 period_us = 0 if asked.cpu_period else container.baseline.period_us
                 put_resources(update.linux.resources, settings, snapshot.node, period_us)
-            return response
+            return decision, response
 
         return self._decide(pod, container, Event.UPDATE, snapshot, finish, known.moved, others)
 
@@ -220,7 +220,7 @@ class EventHandler(Decider):
         container: Container,
         event: Event,
         snapshot: Snapshot,
-        finish: Callable[[Decision], Message],
+        finish: Callable[[Decision], tuple[Decision, Message]],
         moved: Callable[[Decision], Note | None],
         others: Sequence[Update],
         catch_up_until_ns: int = 0,
@@ -240,7 +240,7 @@ class EventHandler(Decider):
             if catch_up_until_ns and self.catch_up is not None:
                 # v1: the pod's own cgroup must be wide enough for what we are about to send, or the container does not start.
                 self.catch_up(pod, snapshot, (catch_up_until_ns - self.clock()) / 1e9)
-            message = self.sendable(decision, snapshot.node, finish)
+            decision, message = self.sendable(decision, snapshot.node, finish)
             # Not the chain's time alone: what comes before it (CPUs are chosen, volumes read) keeps the runtime waiting just as well.
             late = decision.late or self.clock() - self._began_ns > self.budget_s() * 1e9
         except BaseException as error:

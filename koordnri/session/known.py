@@ -54,16 +54,17 @@ class Known(NamedTuple):
         """The same, with other exclusive CPUs noted."""
         return self._replace(note=self.note.owning(own))
 
-    def let_wait(self, decision: Decision, node: NodeState) -> None:
-        """Leave to the reconciler what the container does not have yet of a memory limit. The runtime would write it at once, and kill
-        or throttle where more is in use; the reconciler looks first, and has it recorded afterwards.
+    def let_wait(self, decision: Decision, node: NodeState) -> Decision:
+        """The decision, with what the container does not have yet of a memory limit left to the reconciler. The runtime would write it
+        at once, and kill or throttle where more is in use; the reconciler looks first, and has it recorded afterwards.
         """
         for field in (fields.MEMORY_LIMIT, fields.MEMORY_HIGH):
             setting = decision.settings.get(field.name)
             if setting is None or setting.route != REPLY or is_stored(self.container.stored, setting, node):
                 continue
             if field.name not in self.files or not agree(field, self.files[field.name], setting.value):
-                decision.settings[field.name] = setting._replace(route=WRITE)
+                decision = decision.with_settings({field.name: setting._replace(route=WRITE)})
+        return decision
 
     def moved(self, decision: Decision) -> Note | None:
         """The note to keep once the decision is sent; None when the container's annotation says the same."""

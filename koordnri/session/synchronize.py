@@ -120,11 +120,11 @@ class Synchronize:
         container = told.container
         container.baseline = asked_since(container.baseline, container.stored, node, told.ours)
         ctx = decider.chain.context(pod, container, Event.SYNC, self._snapshot)
-        mine = decider.inflight = Inflight(ctx, lambda _: response, self._record)
+        mine = decider.inflight = Inflight(ctx, lambda made: (made, response), self._record)
         decision = decider.chain.run(ctx, deadline_ns)
         if decider.inflight is not mine:
             return False
-        differs, update = decider.sendable(decision, node, partial(_difference, told, node))
+        decision, (differs, update) = decider.sendable(decision, node, partial(_difference, told, node))
         sent: Sent | None = None
         if differs and len(response.update) < HANDFUL:
             response.update.append(update)
@@ -155,11 +155,13 @@ class Synchronize:
         self._changed(None)
 
 
-def _difference(known: Known, node: NodeState, decision: Decision) -> tuple[list[Setting], api.ContainerUpdate]:
-    """What a container that runs lacks of what is decided, and the update that would bring it."""
+def _difference(
+    known: Known, node: NodeState, decision: Decision
+) -> tuple[Decision, tuple[list[Setting], api.ContainerUpdate]]:
+    """What of a decision goes to a container that runs; what it lacks of that, and the update that would bring it."""
     container = known.container
-    known.let_wait(decision, node)
+    decision = known.let_wait(decision, node)
     settings = changes(decision, container.stored, node)
     settings += restorations(decision, container.baseline, container.stored, NOTHING, node, known.ours)
     update = Update(container.id, container.pod_id, tuple(settings), container.baseline.period_us)
-    return settings, encode_update(update, node)
+    return decision, (settings, encode_update(update, node))

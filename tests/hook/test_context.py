@@ -23,12 +23,12 @@ def test_a_decided_field_carries_hook_reason_and_route():
     ctx = context()
     ctx.set(fields.CPU_CPUS, "0-3", "because")
     ctx.set(fields.ENV, "1", "why not", "NAME")
-    assert {n: tuple(s) for n, s in ctx.decision.settings.items()} == {
+    assert {n: tuple(s) for n, s in ctx.settings.items()} == {
         "cpu.cpus": (fields.CPU_CPUS, "", "0-3", "mine", "because", "adjust"),
         "env[NAME]": (fields.ENV, "NAME", "1", "mine", "why not", "adjust"),
     }
-    assert ctx.decision.value(fields.ENV, "NAME") == "1"
-    assert ctx.decision.value(fields.ENV, "OTHER") is None
+    assert ctx.value(fields.ENV, "NAME") == "1"
+    assert ctx.value(fields.ENV, "OTHER") is None
 
 
 def test_a_field_of_another_hook_is_a_bug():
@@ -39,8 +39,8 @@ def test_a_field_of_another_hook_is_a_bug():
 def test_a_field_that_cannot_be_set_is_recorded_as_skipped():
     ctx = context(event=Event.UPDATE)
     ctx.set(fields.ENV, "1", "x", "NAME")
-    assert ctx.decision.settings == {}
-    assert "restart the pod" in ctx.decision.skipped["env[NAME]"]
+    assert ctx.settings == {}
+    assert "restart the pod" in ctx.skipped["env[NAME]"]
 
 
 def test_skips_name_a_field_or_the_hook():
@@ -48,13 +48,13 @@ def test_skips_name_a_field_or_the_hook():
     ctx.skip(fields.CPU_CPUS, "a")
     ctx.skip(fields.IO_MAX, "b", "/dev/sda")
     ctx.skip("mine", "c")
-    assert ctx.decision.skipped == {"cpu.cpus": "a", "io.max[/dev/sda]": "b", "mine": "c"}
+    assert ctx.skipped == {"cpu.cpus": "a", "io.max[/dev/sda]": "b", "mine": "c"}
 
 
 def test_an_error_of_one_part_names_hook_and_fault():
     ctx = context()
     ctx.error(AnnotationError("a/b", "bad"))
-    assert ctx.decision.errors == [("mine", "annotation a/b: bad", "pod")]
+    assert ctx.errors == (("mine", "annotation a/b: bad", "pod"),)
 
 
 @pytest.mark.parametrize(

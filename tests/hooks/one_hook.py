@@ -63,7 +63,7 @@ def run(hook: Hook, ctx: ContainerContext, before: Iterable[Hook] = ()) -> Decis
     for one in (*before, hook):
         ctx.hook, ctx.owns = one.name, frozenset(one.owns)
         one.decide(ctx)
-    return ctx.decision
+    return ctx.made()
 
 
 def run_pod(
@@ -78,7 +78,7 @@ def run_pod(
     ctx = PodContext(pod, policy, node, node.pod_routes, below)
     ctx.hook, ctx.owns = hook.name, frozenset(hook.owns)
     hook.decide_pod(ctx)
-    return ctx.decision
+    return ctx.made()
 
 
 def values(decision: Decision) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def of_class(policy: Policy, kube_qos: KubeQoS = KubeQoS.BESTEFFORT, node: NodeS
     ctx = ClassContext(kube_qos, place, (), policy, node, node.pod_routes)
     ctx.hook, ctx.owns = BlockIO.name, frozenset(BlockIO.owns)
     BlockIO().decide_class(ctx)
-    return ctx.decision
+    return ctx.made()
 
 
 def of_root(*blocks: Any, node: NodeState = NODE, enable: bool = True) -> Decision:
@@ -99,7 +99,7 @@ def of_root(*blocks: Any, node: NodeState = NODE, enable: bool = True) -> Decisi
     ctx = RootContext(Pod("class:root", "", "", "root"), policy, node, node.root_routes)
     ctx.hook, ctx.owns = BlockIO.name, frozenset(BlockIO.owns)
     BlockIO().decide_root(ctx)
-    return ctx.decision
+    return ctx.made()
 
 
 # -- what a block becomes ---------------------------------------------------------------------------------------------
@@ -138,7 +138,7 @@ def test_a_block_of_the_pod_holds_for_the_pods_cgroup(io, expected):
     decision = of_pod(block(**io))
     assert values(decision) == expected
     assert {s.route for s in decision.settings.values()} <= {"write"}
-    assert (decision.skipped, decision.errors) == ({}, [])
+    assert (decision.skipped, decision.errors) == ({}, ())
 
 
 @pytest.mark.parametrize(("io", "expected"), BLOCKS_V2)
@@ -361,7 +361,7 @@ def test_a_pod_whose_volumes_are_not_known_yet_waits_without_an_error():
     other = pod("LS", annotations=own(block("pv-1", "podvolume", readIOPS=1)))
     other.uid = "uid-3"
     decision = run_pod(BlockIO(), other, V2)
-    assert (values(decision), decision.errors, decision.skipped) == ({}, [], {"blkio[pv-1]": NOT_MOUNTED})
+    assert (values(decision), decision.errors, decision.skipped) == ({}, (), {"blkio[pv-1]": NOT_MOUNTED})
 
 
 @pytest.mark.parametrize(
@@ -380,7 +380,7 @@ def test_a_volume_behind_a_claim_is_found_by_the_pods_name_of_it(given, disks):
     expected = {f"io.max[{disk}]": "rbps=max wbps=max riops=5 wiops=max" for disk in disks}
     for decision in (run_pod(BlockIO(), one, V2), run(BlockIO(), context(one, node=V2))):
         assert values(decision) == expected
-        assert (decision.skipped, decision.errors) == ({}, [])
+        assert (decision.skipped, decision.errors) == ({}, ())
 
 
 @pytest.mark.parametrize(
@@ -406,7 +406,7 @@ def test_a_volume_whose_disk_is_not_known_yet_waits_and_says_for_what(given, rea
     blocks = block("logs", "podvolume", readIOPS=5), block("/dev/sda", readIOPS=2)
     decision = run_pod(BlockIO(), claiming(containers, given, *blocks), V2)
     assert list(values(decision)) == ["io.max[/dev/sda]"]
-    assert (decision.skipped, decision.errors) == ({"blkio[logs]": reason}, [])
+    assert (decision.skipped, decision.errors) == ({"blkio[logs]": reason}, ())
 
 
 def test_the_pods_own_name_of_a_volume_comes_before_a_PersistentVolumes():
@@ -424,7 +424,7 @@ def test_a_name_that_nothing_has_is_the_pods_fault_only_when_its_spec_is_known()
     blocks = block("claim", "podvolume", readIOPS=1), block("/dev/sda", readIOPS=2)
     unknown = of_pod(*blocks, node=V2)
     assert list(values(unknown)) == ["io.max[/dev/sda]"]
-    assert (unknown.errors, list(unknown.skipped)) == ([], ["blkio[claim]"])
+    assert (unknown.errors, list(unknown.skipped)) == ((), ["blkio[claim]"])
     assert "(pv-1, scratch are on disks)" in unknown.skipped["blkio[claim]"]
     assert unknown.skipped["blkio[claim]"].endswith(NO_SPEC)
     known = run_pod(BlockIO(), claiming({"main": {"/data": "logs"}}, {}, *blocks), V2)
@@ -437,7 +437,7 @@ def test_a_name_that_nothing_has_is_the_pods_fault_only_when_its_spec_is_known()
 def test_a_described_node_has_every_device_and_no_known_volumes(kind):
     decision = of_pod(block("data", kind, readIOPS=5), block(readIOPS=5))
     assert list(values(decision)) == ["io.max[/dev/sdb]"]
-    assert (decision.errors, decision.skipped) == ([], {"blkio[data]": DESCRIBED})
+    assert (decision.errors, decision.skipped) == ((), {"blkio[data]": DESCRIBED})
 
 
 def test_of_contradicting_blocks_for_one_disk_the_first_stands():
@@ -555,7 +555,7 @@ def test_a_class_that_the_runtimes_configuration_lacks_is_refused_before_the_run
     assert "io.max[/dev/sdb]" in decision.settings
     if not refused:
         assert decision.value(BlockIO.owns[-1]) == "slow"
-        assert decision.errors == []
+        assert decision.errors == ()
         return
     assert "blockio.class" not in decision.settings
     [(fault, message)] = faults(decision)

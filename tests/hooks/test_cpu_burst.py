@@ -203,7 +203,7 @@ def test_a_bad_annotation_leaves_the_nodes_burst(text):
 def test_a_kernel_without_the_file_is_told_once_per_decision(node):
     decision = run(CFSQuota(), context(pod("LS"), asked(1), node, AUTO))
     assert decision.settings == {}
-    assert decision.errors == []
+    assert decision.errors == ()
     assert "cpu.max.burst" in decision.skipped["cpu.burst"]
 
 

@@ -343,7 +343,7 @@ def test_a_numa_node_that_the_node_has_not_costs_itself_and_is_told(nodes, expec
 def test_a_numa_node_without_a_pool_is_nobodys_mistake():
     node = replace(NODE, ls_pools=LS_POOLS[:1])
     made = run(CPUSetHook(), context(pod("LS", BURSTABLE, numa(0, 1)), node=node))
-    assert (values(made), made.errors) == ({"cpu.cpus": "0-7"}, [])
+    assert (values(made), made.errors) == ({"cpu.cpus": "0-7"}, ())
 
 
 def test_a_numa_node_that_is_named_a_thousand_times_counts_once():
@@ -402,6 +402,6 @@ def test_a_sandbox_that_only_waits_has_its_pods_cpus(handler):
 def test_what_is_wrong_with_an_annotation_is_told_with_the_containers_alone(status, mode):
     policy = policy_of(koordnri_config={"hooks": {"cpuset": {"mode": mode}}})
     decision = run_pod(CPUSetHook(), pod("LSR", GUARANTEED, {STATUS: status}), NODE, policy)
-    assert decision.errors == []
+    assert decision.errors == ()
     assert decision.undecided == set()
     assert decision.value(fields.CPU_CPUS) == "0-7,8-15"

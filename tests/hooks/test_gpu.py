@@ -43,7 +43,7 @@ def test_every_container_sees_the_pods_gpus_in_their_order(minors, expected):
 )
 def test_without_gpus_nothing_is_set(annotations):
     decision = run(GPU(), context(pod("LS", annotations=annotations, labels=HAMI)))
-    assert (decision.settings, decision.skipped, decision.errors) == ({}, {}, [])
+    assert (decision.settings, decision.skipped, decision.errors) == ({}, {}, ())
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_without_gpus_nothing_is_set(annotations):
 def test_only_HAMi_and_less_than_a_whole_gpu_is_isolated(resources, labels):
     decision = run(GPU(), context(with_gpus(gpu(0, resources), labels=labels)))
     assert values(decision) == {"env[NVIDIA_VISIBLE_DEVICES]": "0"}
-    assert decision.errors == []
+    assert decision.errors == ()
 
 
 ISOLATED = {
@@ -148,7 +148,7 @@ def test_a_bad_annotation_is_the_pods_fault(annotation, problem):
         run(GPU(), ctx)
     assert caught.value.key == KEY
     assert problem in str(caught.value)
-    assert ctx.decision.settings == {}
+    assert ctx.settings == {}
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_every_built_in_vendor_is_one_that_a_policy_could_write() -> None:
 
 def test_a_vendor_that_nobody_described_is_left_to_its_device_plugin() -> None:
     decision = on("baidu", given())
-    assert (values(decision), decision.errors) == ({}, [])
+    assert (values(decision), decision.errors) == ({}, ())
     assert decision.skipped == {"gpu": "left to the device plugin: koordnri-config.hooks.gpu.vendors has no baidu"}
 
 
@@ -107,7 +107,7 @@ def test_identify_by_uuid_is_for_vendors_that_take_both() -> None:
 def test_a_share_of_another_vendors_device_is_never_widened_to_the_device(share: dict[str, Any]) -> None:
     labels = {"koordinator.sh/gpu-isolation-provider": "HAMi-core"}
     decision = on("huawei", given([{"minor": 0, "resources": {CORE: "100"}}, {"minor": 1, **share}], **labels))
-    assert (values(decision), decision.errors) == ({}, [])
+    assert (values(decision), decision.errors) == ({}, ())
     assert decision.skipped["gpu"].startswith("left to the device plugin: gpu[1] is a share of a device")
 
 
@@ -171,7 +171,7 @@ def test_a_runtime_without_cdi_gets_the_environment_and_the_reason() -> None:
     assert decision.skipped == {
         "cdi[nvidia.com/gpu]": "containerd 1.7.24 drops CDI devices; the devices are given by environment"
     }
-    assert decision.errors == []
+    assert decision.errors == ()
 
 
 def test_a_vendor_without_a_cdi_kind_gets_the_environment_and_the_reason() -> None:
@@ -227,7 +227,7 @@ def test_cdi_devices_are_for_pods_whose_spec_requests_some(requests: dict[str, A
 def test_a_policy_may_want_a_request_for_the_environment_too(requests: dict[str, Any], asked: bool) -> None:
     decision = on("nvidia", given(spec=spec(**requests)), options(requireRequest="always"))
     assert values(decision) == ({"env[NVIDIA_VISIBLE_DEVICES]": "2,0"} if asked else {})
-    assert decision.errors == []
+    assert decision.errors == ()
     assert ("requests no koordinator.sh/gpu" in decision.skipped.get("gpu", "")) is not asked
 
 

@@ -48,7 +48,7 @@ def of_class(kube, policy, node=ANOLIS):
     ctx = ClassContext(KubeQoS(kube), Pod("class", "", "", kube), (), policy, node, node.pod_routes)
     ctx.hook, ctx.owns = CFSQuota.name, frozenset(CFSQuota.owns)
     CFSQuota().decide_class(ctx)
-    return ctx.decision
+    return ctx.made()
 
 
 @pytest.mark.parametrize("node", [ANOLIS, ANOLIS_V2])
@@ -149,7 +149,7 @@ def test_core_scheduling_leaves_group_identity_out_and_says_why():
 def test_a_kernel_without_group_identity_is_told_once_per_decision(node):
     for decision in (run_pod(CFSQuota(), pod("LS"), node, LS_AND_BE), of_class("BestEffort", LS_AND_BE, node)):
         assert decision.settings == {}
-        assert decision.errors == []
+        assert decision.errors == ()
         assert "cpu.bvt_warp_ns" in decision.skipped["cpu.bvt_warp_ns"]
 
 

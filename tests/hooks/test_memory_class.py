@@ -32,7 +32,7 @@ def run_class(kube_qos: KubeQoS, pods: Iterable[Pod], policy, node=V2):
     ctx = ClassContext(kube_qos, place, list(pods), policy, node, node.pod_routes)
     ctx.hook, ctx.owns = Memory.name, frozenset(Memory.owns)
     Memory().decide_class(ctx)
-    return ctx.decision
+    return ctx.made()
 
 
 def classes(**by_class):
@@ -117,13 +117,13 @@ def test_a_pod_that_cannot_be_counted_is_named_and_takes_nothing_from_the_others
     [(what, why)] = decision.skipped.items()
     assert what == "pods"
     assert why.endswith(": shop/x")
-    assert (decision.errors, decision.undecided) == ([], frozenset())
+    assert (decision.errors, decision.undecided) == ((), frozenset())
 
 
 def test_a_pod_whose_memoryQOS_cannot_be_read_counts_by_its_class():
     broken = pod("x", KubeQoS.BURSTABLE, "LS", {"main": 1000}, annotations={QOS: "{"})
     decision = run_class(KubeQoS.BURSTABLE, [broken], classes(ls=(10, 0)))
-    assert (values(decision), decision.skipped, decision.errors) == ({"memory.min": 100}, {}, [])
+    assert (values(decision), decision.skipped, decision.errors) == ({"memory.min": 100}, {}, ())
 
 
 def test_of_many_that_cannot_be_counted_a_few_are_named():

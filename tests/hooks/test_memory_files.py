@@ -131,7 +131,7 @@ def test_what_the_kernel_has_not_is_said_once_and_is_no_error(version):
         (run_pod(Memory(), one, node, asked), {"wmark_ratio", "priority", "pagecache_limit.size"}),
     ):
         assert set(decision.skipped) == {f"memory.{name}" for name in names} | on_v1
-        assert decision.errors == []
+        assert decision.errors == ()
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_a_container_gets_the_verbs_nodes_and_the_connection_manager(
     decision = decide(*devices)
     assert values(decision) == expected
     assert {d.file_mode for d in values(decision).values()} == {0o666}
-    assert (decision.errors, decision.skipped) == ([], {})
+    assert (decision.errors, decision.skipped) == ((), {})
 
 
 def test_gpus_and_rdma_are_given_together_and_a_fault_of_one_leaves_the_other() -> None:
@@ -116,7 +116,7 @@ def test_a_kernel_without_connection_manager_gives_the_verbs_and_says_so() -> No
 
 def test_a_node_that_is_only_described_has_no_numbers_to_give() -> None:
     decision = decide(physical("0000:09:00.1"), node=NodeState())
-    assert (values(decision), decision.errors) == ({}, [])
+    assert (values(decision), decision.errors) == ({}, ())
     assert "not known" in decision.skipped["device[/dev/infiniband]"]
 
 
@@ -138,7 +138,7 @@ def test_by_default_only_a_pod_whose_spec_requests_rdma_gets_it(
     gpu = {} if level is None else {"requireRequest": level}
     decision = decide(physical("0000:09:00.1"), spec=spec, policy=policy_of(koordnri_config={"hooks": {"gpu": gpu}}))
     assert values(decision) == (nodes(1) if given else {})
-    assert decision.errors == []
+    assert decision.errors == ()
     assert ("requireRequest" in decision.skipped.get("device[/dev/infiniband]", "")) is not given
 
 

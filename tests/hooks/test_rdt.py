@@ -191,4 +191,4 @@ def test_a_bad_annotation_is_told_even_where_there_is_no_group_to_be_in(node, po
 def test_an_annotation_that_asks_for_nothing_is_a_group_of_its_own_or_none(text):
     decision = run(RDT(), context(pod("LS", annotations={KEY: text}), node=NODE, policy=ENABLED))
     assert values(decision) == {"rdt.closid": "koordlet-uid-1"}
-    assert decision.errors == []
+    assert decision.errors == ()

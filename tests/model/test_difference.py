@@ -21,10 +21,7 @@ GIB = 1 << 30
 
 
 def decided(*settings: tuple[Field, Any], route: str = REPLY, key: str = "") -> Decision:
-    decision = Decision()
-    for field, value in settings:
-        decision.settings[field.named(key)] = Setting(field, key, value, "hook", "because", route)
-    return decision
+    return Decision({f.named(key): Setting(f, key, value, "hook", "because", route) for f, value in settings})
 
 
 def changed(field: Field, value: Any, stored: Resources, node: NodeState = V2, **more: Any) -> bool:
@@ -217,8 +214,7 @@ def test_what_is_still_decided_is_not_taken_back(field, value, stored):
 )
 def test_what_a_failing_hook_owns_stays_as_it_is(field, stored):
     """It has not said that it wants nothing: taking its fields back would unpin containers because something was late."""
-    decision = Decision()
-    decision.undecided = frozenset({field})
+    decision = Decision(undecided=frozenset({field}))
     assert restored(NOTHING, stored, decision) == {}
     assert restored(NOTHING, stored) != {}
 

@@ -29,15 +29,13 @@ class Heard:
 
 
 def decision() -> Decision:
-    it = Decision()
-    it.settings = {
+    settings = {
         "cpu.quota": Setting(fields.CPU_QUOTA, "", -1, "cfs_quota", "pinned", "adjust"),
         "env[A]": Setting(fields.ENV, "A", "1", "gpu", "assigned", "adjust"),
         "env[B]": Setting(fields.ENV, "B", "2", "gpu", "assigned", "adjust"),
     }
-    it.skipped = {"rdt": "the node has no resctrl"}
-    it.errors = [HookError("memory", "annotation x: expected a number", "pod")]
-    return it
+    error = HookError("memory", "annotation x: expected a number", "pod")
+    return Decision(settings, skipped={"rdt": "the node has no resctrl"}, errors=(error,))
 
 
 def test_fields_are_counted_by_hook_name_and_route_never_by_key() -> None:
@@ -102,9 +100,7 @@ def test_the_listener_hears_of_every_decision(debug: bool) -> None:
 
 
 def failed(message: str) -> Decision:
-    it = Decision()
-    it.errors = [HookError("memory", message, "pod")]
-    return it
+    return Decision(errors=(HookError("memory", message, "pod"),))
 
 
 def test_what_an_event_complained_of_the_reconciler_does_not_tell_again() -> None:

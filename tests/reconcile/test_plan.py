@@ -19,11 +19,8 @@ NO_LIMITS = "rbps=max wbps=max riops=max wiops=max"
 
 
 def decided(*settings: tuple[Field, str, Any, str], undecided: tuple[Field, ...] = ()) -> Decision:
-    decision = Decision()
-    for field, key, value, route in settings:
-        decision.settings[field.named(key)] = Setting(field, key, value, "hook", "because", route)
-    decision.undecided = frozenset(undecided)
-    return decision
+    made = {f.named(key): Setting(f, key, value, "hook", "because", route) for f, key, value, route in settings}
+    return Decision(made, undecided=frozenset(undecided))
 
 
 NOTHING_DECIDED = decided()

@@ -149,7 +149,7 @@ def test_only_one_device_goes_by_the_runtime(event):
     ctx.hook, ctx.owns = "blkio", frozenset({fields.IO_MAX})
     for device in ("/dev/sda", "/dev/sdb"):
         ctx.set(fields.IO_MAX, IO_LIMITS, "because", device)
-    settings = ctx.decision.settings
+    settings = ctx.settings
     assert settings["io.max[/dev/sdb]"].route == WRITE
     assert adjusted(*settings.values()).linux.resources.unified == {"io.max": f"8:0 {IO_LIMITS}"}
     assert updated(*settings.values()).unified == {"io.max": f"8:0 {IO_LIMITS}"}

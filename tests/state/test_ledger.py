@@ -21,10 +21,7 @@ def pod(pod_id: str) -> Pod:
 
 
 def decision(**quota: int) -> Decision:
-    made = Decision()
-    for name, value in quota.items():
-        made.settings[name] = Setting(fields.CPU_QUOTA, "", value, "hook", "because", ADJUST)
-    return made
+    return Decision({n: Setting(fields.CPU_QUOTA, "", value, "hook", "because", ADJUST) for n, value in quota.items()})
 
 
 class Book:
