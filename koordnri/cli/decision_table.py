@@ -12,14 +12,13 @@ from rich.markup import escape as escape_markup
 from rich.table import Table
 
 from koordnri.cli.explanation import Explanation
-from koordnri.model import UNLIMITED, Decision, Setting, fields
+from koordnri.model import UNLIMITED, Decision, Setting
 from koordnri.model.fields import Field
 from koordnri.model.plain import plain_value
 
 PIPE_WIDTH = 160
 """Columns when there is no terminal: wide enough to keep most reasons on one line."""
 
-_LIMITS = (fields.CPU_QUOTA, fields.MEMORY_LIMIT, fields.MEMORY_HIGH)
 _UNITS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 
 
@@ -119,7 +118,7 @@ def shown(field: Field | None, value: Any) -> str:
     """The same for a value from JSON; `field` is None for a field that this version does not know."""
     if value is None:
         return ""
-    if value == UNLIMITED and field in _LIMITS:
+    if value == UNLIMITED and field is not None and field.neutral == UNLIMITED:
         return "-1 (unlimited)"
     if isinstance(value, dict):
         return " ".join(f"{k}={','.join(v) if isinstance(v, list) else v}" for k, v in value.items())

@@ -8,22 +8,24 @@ from __future__ import annotations
 
 from koordnri.host.cgroup.paths import class_directory
 from koordnri.host.files import HostFiles
-from koordnri.model import CPUSet, KubeQoS
-from koordnri.model.field import V1_CONTROLLERS, FieldTableError
+from koordnri.model import CPUSet, KubeQoS, fields
+from koordnri.model.field import V1_CONTROLLERS, FieldTableError, Kernels
 
 _ROOT = "sys/fs/cgroup"
 _V1_CONTROLLERS = ("cpu", "cpu,cpuacct", "cpuset", "memory")
 _COST_FILES = ("io.cost.", "blkio.cost.")
+if lost := [f for f in fields.ALL if f.v2_on is Kernels.ROOT and f.v2 and not f.v2[0].startswith(_COST_FILES)]:
+    raise FieldTableError(f"koordnri.host.cgroups.read_root_files does not look for the files of {lost}")
 _V1_EVERYWHERE = "blkio.throttle."
 """Of these the root of its hierarchy has the same files as all cgroups below, and shows them before there are any."""
 
 _CGROUP_ROOTS = ("", "/kubelet")
 """kubelet's --cgroup-root, as nearly everybody has it, and as kind does."""
 
+_SURE = [f.v2[0] for f in fields.ALL if f.v2 and f.v2_on is Kernels.ALL]
 SURE_FILES = {
-    "cpu": frozenset({"cpu.max", "cpu.weight"}),
-    "cpuset": frozenset({"cpuset.cpus", "cpuset.mems"}),
-    "memory": frozenset({"memory.max", "memory.min", "memory.low", "memory.high", "memory.oom.group"}),
+    controller: frozenset(name for name in _SURE if name.startswith(f"{controller}."))
+    for controller in dict.fromkeys(name.partition(".")[0] for name in _SURE)
 }
 """Controller → files below the root that every kernel >= 5.4 with that controller has.
 

@@ -33,6 +33,15 @@ class Adjust(StrEnum):
     """no part: the daemon writes a cgroup file"""
 
 
+class Kernels(Enum):
+    """Where v2's file exists."""
+
+    ALL = "below the root, on every kernel since 5.4 with the controller"
+    SOME = "below the root, on mainline kernels of some versions or configurations"
+    VENDOR = "below the root, on the kernels of Alibaba Cloud Linux and Anolis only"
+    ROOT = "in the root of all cgroups only, on mainline kernels"
+
+
 class Spelling(Enum):
     """How a cgroup file spells a value. `koordnri.host.cgroup.spelling` has one function per member, for v1 and v2."""
 
@@ -94,6 +103,7 @@ class Field:
     Its cgroup file
     v1, v2    the file; v1 with its controller (`cpu/cpu.shares`), v2 in order of preference: the kernel decides which exists
     seen      whether v1's file exists on some kernels only, so that it counts only where it was seen
+    v2_on     which kernels have v2's file; it counts where it was seen, and a node that is only described has it unless VENDOR
     spelling  how the file spells a value
     writing   what else the kernel wants minded
     nesting   what a value has to do with that of the cgroup above; None: nothing
@@ -111,7 +121,7 @@ class Field:
 
     __slots__ = (
         "adjust", "baseline", "errors", "keyed", "name", "nesting", "neutral", "on_class", "on_pod", "place", "same", "seen",
-        "spelling", "unit", "update", "v1", "v2", "whole", "writing",
+        "spelling", "unit", "update", "v1", "v2", "v2_on", "whole", "writing",
     )  # fmt: skip
 
     def __init__(
@@ -127,6 +137,7 @@ class Field:
         v1: str = "",
         v2: tuple[str, ...] = (),
         seen: bool = False,
+        v2_on: Kernels = Kernels.SOME,
         spelling: Spelling | None = None,
         writing: Writing = Writing.ALONE,
         nesting: Nesting | None = None,
@@ -147,6 +158,7 @@ class Field:
         self.v1 = v1
         self.v2 = v2
         self.seen = seen
+        self.v2_on = v2_on
         self.spelling = spelling
         self.writing = writing
         self.nesting = nesting

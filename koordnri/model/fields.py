@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from koordnri.model.convert import CFS_PERIOD_US, SHARES_PER_CPU
 from koordnri.model.cpuset import CPUSet
-from koordnri.model.field import Adjust, FieldTableError, Nesting, Spelling, Writing
+from koordnri.model.field import Adjust, FieldTableError, Kernels, Nesting, Spelling, Writing
 from koordnri.model.field import Field as Field  # the table's users get it from here
 
 UNLIMITED = -1
@@ -62,6 +62,7 @@ CPU_CPUS = Field(
     same=_same_cpus,
     v1="cpuset/cpuset.cpus",
     v2=("cpuset.cpus",),
+    v2_on=Kernels.ALL,
     spelling=Spelling.CPUSET,
     nesting=Nesting.CPUSET,
     neutral="",
@@ -84,6 +85,7 @@ CPU_MEMS = Field(
     same=_same_cpus,
     v1="cpuset/cpuset.mems",
     v2=("cpuset.mems",),
+    v2_on=Kernels.ALL,
     spelling=Spelling.CPUSET,
     nesting=Nesting.CPUSET,
     neutral="",
@@ -103,6 +105,7 @@ CPU_QUOTA = Field(
     same=_same_limit,
     v1="cpu/cpu.cfs_quota_us",
     v2=("cpu.max",),
+    v2_on=Kernels.ALL,
     spelling=Spelling.QUOTA,
     writing=Writing.BANDWIDTH,
     nesting=Nesting.LIMIT,
@@ -121,6 +124,7 @@ CPU_PERIOD = Field(
     update=True,
     v1="cpu/cpu.cfs_period_us",
     v2=("cpu.max",),
+    v2_on=Kernels.ALL,
     spelling=Spelling.PERIOD,
     writing=Writing.BANDWIDTH,
     neutral=CFS_PERIOD_US,
@@ -135,6 +139,7 @@ CPU_SHARES = Field(
     update=True,
     v1="cpu/cpu.shares",
     v2=("cpu.weight",),
+    v2_on=Kernels.ALL,
     spelling=Spelling.SHARES,
     writing=Writing.WEIGHT,
     neutral=SHARES_PER_CPU,
@@ -171,6 +176,7 @@ CPU_BVT = Field(
     Adjust.FILE,
     v1="cpu/cpu.bvt_warp_ns",
     v2=("cpu.bvt_warp_ns",),
+    v2_on=Kernels.VENDOR,
     seen=True,
     spelling=Spelling.SIGNED,
     neutral=0,
@@ -185,6 +191,7 @@ MEMORY_LIMIT = Field(
     same=_same_limit,
     v1="memory/memory.limit_in_bytes",
     v2=("memory.max",),
+    v2_on=Kernels.ALL,
     spelling=Spelling.LIMIT,
     writing=Writing.BYTES_IN_USE,
     nesting=Nesting.LIMIT,
@@ -201,6 +208,7 @@ MEMORY_MIN = Field(
     update=True,
     v1="memory/memory.min",
     v2=("memory.min",),
+    v2_on=Kernels.ALL,
     seen=True,
     spelling=Spelling.PROTECTION,
     nesting=Nesting.PROTECTION,
@@ -213,6 +221,7 @@ MEMORY_LOW = Field(
     update=True,
     v1="memory/memory.low",
     v2=("memory.low",),
+    v2_on=Kernels.ALL,
     seen=True,
     spelling=Spelling.PROTECTION,
     nesting=Nesting.PROTECTION,
@@ -226,6 +235,7 @@ MEMORY_HIGH = Field(
     same=_same_limit,
     v1="memory/memory.high",
     v2=("memory.high",),
+    v2_on=Kernels.ALL,
     seen=True,
     spelling=Spelling.MAX,
     writing=Writing.BYTES_IN_USE,
@@ -239,6 +249,7 @@ MEMORY_OOM_GROUP = Field(
     update=True,
     v1="memory/memory.oom.group",
     v2=("memory.oom.group",),
+    v2_on=Kernels.ALL,
     seen=True,
     spelling=Spelling.NUMBER,
     neutral=0,
@@ -248,7 +259,8 @@ MEMORY_OOM_GROUP = Field(
 def _vendor_memory(name: str, unit: str, neutral: int = 0, spelling: Spelling = Spelling.NUMBER) -> Field:
     """A file of Alibaba Cloud Linux' and Anolis' kernels, of both versions."""
     v1, v2 = f"memory/{name}", (name,)
-    return Field(name, unit, Adjust.FILE, v1=v1, v2=v2, seen=True, spelling=spelling, neutral=neutral)
+    on = Kernels.VENDOR
+    return Field(name, unit, Adjust.FILE, v1=v1, v2=v2, seen=True, v2_on=on, spelling=spelling, neutral=neutral)
 
 
 MEMORY_WMARK_RATIO = _vendor_memory("memory.wmark_ratio", "0..100 %")
@@ -305,7 +317,7 @@ IO_LATENCY = Field(
 def _disk_file(
     name: str, unit: str, spelling: Spelling, v1: str, neutral: int | str, v2: tuple[str, ...] = ()
 ) -> Field:
-    """What is set by disk, in a file of its own that only some kernels have."""
+    """What is set by disk, in a file of its own that only some kernels have; v2's is in the root of all cgroups."""
     return Field(
         name,
         unit,
@@ -314,6 +326,7 @@ def _disk_file(
         v1=f"blkio/{v1}",
         v2=v2,
         seen=True,
+        v2_on=Kernels.ROOT,
         spelling=spelling,
         neutral=neutral,
         errors=_NO_DISK,

@@ -9,31 +9,15 @@ from fractions import Fraction
 from koordnri.model.container import Event
 from koordnri.model.cpuset import CPUSet
 from koordnri.model.decision import Setting
-from koordnri.model.fields import CDI, RDT_CLOSID, UNLIMITED, Device, Field
+from koordnri.model.field import Kernels
+from koordnri.model.fields import ALL, CDI, RDT_CLOSID, UNLIMITED, Device, Field
 from koordnri.model.routes import Refusal, Routes, container_routes, field_files, pod_routes, root_routes
 from koordnri.model.schemata import Bandwidth, Cache
 from koordnri.model.topology import Topology
 
-MAINLINE_V2_FILES = frozenset(
-    {
-        "cpu.max",
-        "cpu.max.burst",
-        "cpu.weight",
-        "cpu.idle",
-        "cpuset.cpus",
-        "cpuset.mems",
-        "io.max",
-        "io.weight",
-        "io.latency",
-        "memory.max",
-        "memory.min",
-        "memory.low",
-        "memory.high",
-        "memory.oom.group",
-    }
-)
+MAINLINE_V2_FILES = frozenset(field.v2[0] for field in ALL if field.v2 and field.v2_on in (Kernels.ALL, Kernels.SOME))
 """Files of a cgroup below the root on a mainline kernel >= 5.15 with every controller on: what a node that is only described has."""
-MAINLINE_V2_ROOT_FILES = frozenset({"io.cost.qos", "io.cost.model"})
+MAINLINE_V2_ROOT_FILES = frozenset(field.v2[0] for field in ALL if field.v2 and field.v2_on is Kernels.ROOT)
 """The same of what only the root of all cgroups has and somebody may want to set."""
 
 

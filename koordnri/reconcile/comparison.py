@@ -47,8 +47,6 @@ RESTART = "restart"
 """The route of what cannot change before the container is created anew."""
 _ANEW = "once its pod is created anew"
 _SANDBOX = "sandbox: "
-_KUBELETS = {fields.CPU_SHARES: "cpu_shares", fields.MEMORY_LIMIT: "memory_limit"}
-"""What kubelet sets on the classes' cgroups by what the node can give to pods, so that no neutral value is a good guess."""
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _UNREAD = Reading(None, Status.GONE)
 
@@ -333,8 +331,9 @@ def _of_class(running: Running, old: Decision, new: Decision, snapshot: Snapshot
     def baseline(field: Field, name: str) -> Any:
         if (found := running.before_us(field, name, node)) is not None:
             return found
-        if (attribute := _KUBELETS.get(field)) is not None:
-            return getattr(place.resources, attribute)
+        if field.on_class:
+            # By what the node can give to pods, so that no neutral value is a good guess.
+            return getattr(place.resources, field.baseline)
         return baseline_value(field, place.resources, node)
 
     for move in _moves(old, new, snapshot, baseline):
@@ -397,8 +396,8 @@ def _of_running(
 
     def untouched(field: Field, _: str) -> Any:
         # A container with an empty cpuset follows its parent on v2. It never can again: lifting means all CPUs.
-        own = {fields.CPU_CPUS: container.baseline.cpus, fields.CPU_MEMS: container.baseline.mems}
-        return "" if node.cgroup_version == 2 and own.get(field) == "" else baseline(field, "")
+        follows = node.cgroup_version == 2 and field.whole and getattr(container.baseline, field.baseline) == ""
+        return "" if follows else baseline(field, "")
 
     for move in _moves(old, new, snapshot, baseline, untouched):
         field, route = move.setting.field, move.setting.route
@@ -497,9 +496,7 @@ def _by_target(decision: Decision, node: NodeState) -> dict[_Target, tuple[str, 
 
 def _is_gone(setting: Setting, node: NodeState) -> bool:
     """A disk that is gone took its limits with it."""
-    field = setting.field
-    keyed_by_disk = field.keyed and bool(field.v1 or field.v2)
-    return keyed_by_disk and node.block_devices is not None and setting.key not in node.block_devices
+    return setting.field.of_disk and node.block_devices is not None and setting.key not in node.block_devices
 
 
 def _why(name: str, setting: Setting, new: Decision, snapshot: Snapshot) -> str:

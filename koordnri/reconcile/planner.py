@@ -24,8 +24,7 @@ from koordnri.reconcile.pods_quota import pods_quota, quotas_by_name
 from koordnri.state.ledger import CLASS_IDS, Ledger
 from koordnri.state.world import World
 
-_RESOURCES = {fields.CPU_QUOTA: "cpu_quota", fields.MEMORY_LIMIT: "memory_limit"}
-"""Field → attribute of Resources, of what kubelet sets of a pod and NRI does not tell well."""
+_ON_POD = tuple(field for field in fields.ALL if field.on_pod)
 
 _CPUS = fields.CPU_CPUS.name
 
@@ -368,7 +367,7 @@ def mean_the_same(one: Snapshot, other: Snapshot) -> bool:
 
 def kubelets_files(directory: str, before: Mapping[str, Any], writer: Writer) -> list[Change]:
     """What a pod's cgroup has of those fields that tell its resources, as far as nothing of ours is there."""
-    found = [Change(directory, f, "", writer.read(directory, f).value) for f in _RESOURCES if f.name not in before]
+    found = [Change(directory, f, "", writer.read(directory, f).value) for f in _ON_POD if f.name not in before]
     return [change for change in found if change.value is not None]
 
 
@@ -377,7 +376,7 @@ def as_kubelet_set_it(pod: Pod, before: Mapping[str, Any], kubelets: Iterable[Ch
 
     What NRI tells of a pod's resources is the sum of its containers' limits, also where one has none and kubelet set no limit at all.
     """
-    known = {_RESOURCES[field]: before[field.name] for field in _RESOURCES if before.get(field.name) is not None}
-    known |= {_RESOURCES[change.field]: change.value for change in kubelets}
+    known = {f.baseline: before[f.name] for f in _ON_POD if before.get(f.name) is not None}
+    known |= {change.field.baseline: change.value for change in kubelets}
     told = msgspec.structs.replace(pod.resources, **known)
     return pod if told == pod.resources else pod.with_resources(told)

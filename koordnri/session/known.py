@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from koordnri.model import Container, Decision, NodeState, Pod, fields
+from koordnri.model import Container, Decision, NodeState, Pod
 from koordnri.model.allocated import Allocated
 from koordnri.model.difference import Ours, agree, is_stored, stored_of_ours, through_runtime
+from koordnri.model.field import Writing
+from koordnri.model.fields import ALL
 from koordnri.model.resources import BASELINE_KEY, Note
 from koordnri.model.routes import REPLY, WRITE
 from koordnri.session.translate import container_from, note_of, resources_from
 from koordnri.state.ledger import Ledger
 from koordnri.wire import views_pb2 as views
 
+_BYTES_IN_USE = tuple(field for field in ALL if field.writing is Writing.BYTES_IN_USE)
 Sent = dict[str, tuple[Any, str]]
 """`Entry.sent`"""
 
@@ -58,7 +61,7 @@ class Known(NamedTuple):
         """The decision, with what the container does not have yet of a memory limit left to the reconciler. The runtime would write it
         at once, and kill or throttle where more is in use; the reconciler looks first, and has it recorded afterwards.
         """
-        for field in (fields.MEMORY_LIMIT, fields.MEMORY_HIGH):
+        for field in _BYTES_IN_USE:
             setting = decision.settings.get(field.name)
             if setting is None or setting.route != REPLY or is_stored(self.container.stored, setting, node):
                 continue

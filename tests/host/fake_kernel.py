@@ -38,6 +38,7 @@ class Cgroup:
     idle: int = 0
     bvt: int = 0
     cpus: frozenset[int] | None = None
+    mems: str = ""
     limit: int = NO_LIMIT
     swap: int = NO_LIMIT
     high: int = NO_LIMIT
@@ -201,6 +202,7 @@ class FakeKernel(CgroupFiles):
         files |= c.disks.files(self.version)
         files |= {name: str(c.numbers.get(name, start)) for name, (start, _) in self._numbers_of(path).items()}
         files["cpu.idle"] = str(c.idle)
+        files["cpuset.mems"] = c.mems
         if self.group_identity:
             files["cpu.bvt_warp_ns"] = str(c.bvt)
         return {name: text for name, text in files.items() if name not in self.missing}
@@ -223,6 +225,8 @@ class FakeKernel(CgroupFiles):
                 _refuse(text not in ("0", "1"), errno.ERANGE)
                 if int(text) != c.idle:
                     c.idle, (c.shares, c.weight) = int(text), ((3, 0) if text == "1" else (1024, 100))
+            case "cpuset.mems":
+                c.mems = text
             case "cpu.bvt_warp_ns":
                 _refuse(not -1 <= int(text) <= 2, errno.EINVAL)
                 c.bvt = int(text)
