@@ -1,4 +1,4 @@
-"""The QoS hooks of koordnri, one file each; a file's docstring is the feature's specification.
+"""koordnri's QoS hooks, one file each. A file's docstring specifies the feature.
 
 Belongs here: what a container should get, as pure functions of a context. Does not belong here: I/O, clocks, locks, logs, or any
 import of koordnri but `koordnri.model`. They are found through the entry-point group `koordnri.hooks`, as a third party's are.
@@ -11,5 +11,5 @@ import of koordnri but `koordnri.model`. They are found through the entry-point 
     50 blkio      io.max, io.weight, io.latency, v1's throttle files, blockio.class; io.cost of the root
     60 gpu        env, mount, device, cdi
 
-The other files are no hooks: each holds one thing that a hook, or two of them, needs.
+Other files are no hooks: each holds one thing that one or two hooks need.
 """

@@ -1,7 +1,7 @@
-"""The batch resources of a BE pod: what the scheduler counts instead of `cpu` and `memory`, which such a pod does not request.
+"""Batch resources of a BE pod: what the scheduler counts instead of `cpu` and `memory`, which such a pod does not request.
 
-They come from the pod's spec where it has been read and carries any, else from the annotation
-`node.koordinator.sh/extended-resource-spec`, which a webhook writes from that spec. Source: koordlet.md 1.9, 2.2.
+They come from the pod's spec if that is known and has any, otherwise from the annotation
+`node.koordinator.sh/extended-resource-spec`, which a webhook derives from the spec. Source: koordlet.md 1.9, 2.2.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ from koordnri.model.errors import PodError, Problem
 from koordnri.model.pod import ContainerSpec
 
 MOST = {BATCH_CPU: 10**9, BATCH_MEMORY: 2**63 - 1}
-"""Largest amount accepted. batch-cpu: a million cores; the kernel refuses a quota of 2^44 µs, and with it the container."""
+"""Largest amount accepted. batch-cpu: a million cores; the kernel refuses a quota of 2^44 µs, and the container with it."""
 
 _NATIVE = {BATCH_CPU: ("cpu", quantity_milli), BATCH_MEMORY: ("memory", quantity_value)}
-"""Batch resource → Kubernetes' own, and how its quantity is read in the unit of the batch resource."""
+"""Batch resource → Kubernetes' own resource, and the parser of its quantity in the batch resource's unit."""
 
 Quantities = Mapping[str, str | int | float]
 
 
 class Batch(NamedTuple):
-    """One batch resource of one container: milli-cores or bytes; None when the pod does not say."""
+    """One batch resource of one container, in milli-cores or bytes; None when the pod does not name it."""
 
     request: int | None
     limit: int | None
 
 
 Table = Mapping[str, Batch | Problem]
-"""Container → what it has, or the mistake that it costs: a bad number of one container takes nothing from its neighbours."""
+"""Container → its amounts, or its mistake: a bad number of one container costs no other container anything."""
 
 
 def batch_table(pod: Pod, resource: str) -> Table | None:
-    """One batch resource of the pod's containers, read once; None when the pod has no batch resources at all.
+    """One batch resource of the pod's containers, parsed once; None when the pod has no batch resources at all.
 
-    Raises AnnotationError when the annotation as a whole cannot be read.
+    Raises AnnotationError when the whole annotation cannot be parsed.
     """
     known = pod.parsed.get(resource)
     if known is not None and known[0] is pod.spec:
@@ -50,7 +50,7 @@ def batch_table(pod: Pod, resource: str) -> Table | None:
 
 
 def batch_of(pod: Pod, container: str, resource: str) -> Batch | None:
-    """One batch resource of one container; None when the pod has none or they do not name the container. Raises PodError."""
+    """One batch resource of one container; None when the pod has none, or none for this container. Raises PodError."""
     table = batch_table(pod, resource)
     found = None if table is None else table.get(container)
     if isinstance(found, Problem):
@@ -59,7 +59,7 @@ def batch_of(pod: Pod, container: str, resource: str) -> Batch | None:
 
 
 def batches_of(pod: Pod, resource: str) -> dict[str, Batch]:
-    """Container → one batch resource, of all, for what the pod has; {} when there are none. Raises PodError for the first bad one."""
+    """Container → one batch resource, of all containers that have it; {} when none has. Raises PodError for the first bad one."""
     found = {}
     for name, batch in (batch_table(pod, resource) or {}).items():
         if isinstance(batch, Problem):
@@ -69,9 +69,9 @@ def batches_of(pod: Pod, resource: str) -> dict[str, Batch]:
 
 
 def overhead_of(pod: Pod, resource: str) -> int:
-    """What the pod's RuntimeClass takes of it beside its containers: milli-cores or bytes; 0 without, or where no spec is known.
+    """The pod's RuntimeClass overhead: milli-cores or bytes; 0 when there is none, or the spec is not known.
 
-    Koordinator's webhook turns it into batch resources, too; where no webhook has, it is CPU and memory as the RuntimeClass has it.
+    Koordinator's webhook converts it into batch resources. Without the webhook it is CPU and memory, as in the RuntimeClass.
     Raises PodError.
     """
     if pod.spec is None or not pod.spec.overhead:
@@ -88,7 +88,7 @@ def overhead_of(pod: Pod, resource: str) -> int:
 
 
 def leave(ctx: ContainerContext | PodContext, error: PodError, *these: Field) -> None:
-    """Batch resources cannot be read: that is told, and the fields that they decide stay as they are."""
+    """Batch resources cannot be parsed: report that, and leave the fields that they decide unchanged."""
     ctx.error(error)
     if ctx.policy.hook_mode(ctx.hook) == "enforce":
         ctx.undecided |= frozenset(these)

@@ -1,10 +1,10 @@
-"""Block I/O: limits, weights and latency of disks, their cost control at the root, blockio.class.
+"""Block I/O: limits, weights and latency targets of disks, cost control at the root, blockio.class.
 
-Blocks (a disk and what holds for it) have three sources, each with a cgroup of its own, as in koordlet. A cgroup's limit is that of
-all below it together, so the sources add up by themselves, and the narrowest limit counts:
+A block names a disk and its settings. Blocks come from three sources, each written to its own cgroup, as in koordlet. A cgroup's limit
+holds for everything below it, so no merging is needed: the narrowest limit applies.
 
-    beClass.blkioQOS                    the cgroup of Kubernetes' BestEffort pods: all of them together have this limit
-    annotation koordinator.sh/blkioQOS  the pod's cgroup, of pods with a QoS label; see below for its containers
+    beClass.blkioQOS                    the cgroup of Kubernetes' BestEffort pods: one limit for all of them together
+    annotation koordinator.sh/blkioQOS  the pod's cgroup, for pods with a QoS label; for its containers see below
     cgroupRoot.blkioQOS                 the root of all cgroups: the disk's cost control
 
     block                        cgroup v2                           cgroup v1, where the kernel has the file
@@ -15,25 +15,24 @@ all below it together, so the sources add up by themselves, and the narrowest li
     readLatency, writeLatency (µs), …Percent: root only              io.cost.qos; v1: blkio.cost.qos (Anolis)
     enableUserModel, model…: root only                               io.cost.model; v1: blkio.cost.model (Anolis)
 
-0 and unset are no limit. 100 % is the neutral weight of every one of these files, and left out. A disk that the root names is
-controlled (`enable=1`) with 3000 µs at 95 % where it says nothing else. ioLatencyTarget is ours: koordlet's readLatency and
-writeLatency are the root's, and to read them as io.latency in a BE block would protect BE from the others. LSR, LS and SYSTEM have no
-cgroup in common; blocks of those classes are noted as without effect when the policy is read.
+0 and unset mean no limit. A weight of 100 % is neutral in all of these files, and is not written. A disk named in cgroupRoot gets cost
+control (`enable=1`), by default with 3000 µs at the 95th percentile. ioLatencyTarget is our addition: koordlet's readLatency and
+writeLatency belong to the root; read as io.latency of a BE block they would protect BE from the others. LSR, LS and SYSTEM have no common
+cgroup; the policy's reader warns that blocks of those classes have no effect.
 
-The containers of a pod on v2 get the pod's io.max a second time, through NRI: so it holds from a container's first read, not from
-when the pod's file was written. None of them may do more than all together, so this narrows nothing. Weights and latency targets do not
-go that way: they count between siblings, and a disk whose cost control is off refuses a weight, which would keep the container from
-starting.
+On v2 the containers of a pod also get the pod's io.max through NRI, so that it holds from a container's first read, before the
+pod's file is written. No container may exceed the pod's limit anyway, so this narrows nothing. Weights and latency targets are not sent
+this way: they compare siblings, and a disk without cost control refuses a weight, which would keep the container from starting.
 
-A block names a disk or partition (device), an LVM group (volumegroup: all disks of its volumes) or a volume of the pod (podvolume, as
-the pod's spec names it, a file system or a raw block device; or by the name of its PersistentVolume). Which PersistentVolume is behind a
-claim, a container tells that has the volume: the spec, which the API server tells, has its path, and the runtime what is at that path.
-Without the API server, PersistentVolumes' names remain. Limits hold for whole disks. A block that cannot be used costs itself
-and nothing else (koordlet drops them all). Devices that others set in these files are left alone (koordlet resets them); what left
-the configuration goes back to what was there before.
+A block names a disk or partition (device), an LVM group (volumegroup: all disks of its volumes) or a volume of the pod (podvolume: its name
+in the pod's spec, as file system or raw block device, or its PersistentVolume's name). The PersistentVolume behind a claim is found by a
+container that uses the volume: the spec (from the API server) has its path in the container, and the runtime reports what is mounted
+there. Without the API server only names of PersistentVolumes work. Limits hold for whole disks. A block that cannot be used is skipped
+alone (koordlet drops all). Devices that others set in these files stay as they are (koordlet resets them); a block that left the
+configuration gets back the value from before.
 
-blockio.class is set only where the policy names one (hooks.blkio.className): containerd fails a container whose class its configuration
-lacks, CRI-O ignores the class. Where that configuration can be read, such a class is refused here instead. Source: koordlet.md 7.
+blockio.class is set only if the policy names one (hooks.blkio.className): containerd fails a container whose class is not in its
+configuration, CRI-O ignores the class. Where that configuration can be read, such a class is refused here. Source: koordlet.md 7.
 """
 
 from __future__ import annotations
@@ -55,9 +54,9 @@ NEUTRAL_PERCENT = 100
 DEFAULT_LATENCY_US = 3000
 DEFAULT_LATENCY_PERCENT = 95
 NO_IOPS = 2**32 - 1
-"""What the kernel takes for no limit of operations; of bytes it takes 64 bits, and a policy cannot say more."""
+"""The kernel's value for no limit on operations. For bytes it uses 64 bits, more than a policy can say."""
 MOST_ERRORS = 8
-"""A megabyte of unknown devices must not become a thousand Events."""
+"""Most errors per container: a megabyte of unknown devices must not become a thousand Events."""
 CLASS_NAME_KEY = {
     QoSClass.LSE: "lsr",
     QoSClass.LSR: "lsr",
@@ -91,7 +90,7 @@ _MODEL = {
 
 
 class BlockIO(Hook):
-    """See the module."""
+    """Block I/O; the module describes it."""
 
     name = "blkio"
     order = 50
@@ -115,10 +114,10 @@ class BlockIO(Hook):
         if BLKIO_QOS_KEY in ctx.pod.annotations:
             try:
                 blocks = _own_blocks(ctx)
-            except AnnotationError as error:  # must not cost the class that the policy names
+            except AnnotationError as error:  # blockio.class must still be decided
                 ctx.error(error)
                 return
-            for disk, io in _disks(ctx, blocks, OF_POD):  # on v1 only to tell what cannot be used
+            for disk, io in _disks(ctx, blocks, OF_POD):  # on v1 only to report what cannot be used
                 if ctx.node.cgroup_version == 2:
                     _set_io_max(ctx, disk, io, OF_POD)
 
@@ -144,7 +143,7 @@ class BlockIO(Hook):
 
 
 class _Unusable(Exception):
-    """Why a block names no disk. `wrong`: somebody has to mend it; else it only has to wait."""
+    """Why a block names no disk. `wrong`: somebody has to fix it; otherwise it may become usable later."""
 
     def __init__(self, problem: str, *, wrong: bool = True) -> None:
         super().__init__(problem)
@@ -152,7 +151,7 @@ class _Unusable(Exception):
 
 
 def _own_blocks(ctx: ContainerContext | PodContext) -> Sequence[IOBlock]:
-    """Of the pod's annotation. Raises AnnotationError."""
+    """Blocks of the pod's annotation. Raises AnnotationError."""
     if ctx.pod.qos is QoSClass.NONE:
         ctx.skip(BlockIO.name, NO_LABEL)
         return ()
@@ -161,7 +160,7 @@ def _own_blocks(ctx: ContainerContext | PodContext) -> Sequence[IOBlock]:
 
 
 def _disks(ctx: AnyContext, blocks: Sequence[IOBlock], source: str) -> Iterator[tuple[str, IOConfig]]:
-    """Path of each disk that the blocks name, once, and what holds for it. A block that cannot be used is told and passed over."""
+    """Each disk that the blocks name, once, as (path, its settings). A block that cannot be used is reported and skipped."""
     taken: dict[str, IOBlock] = {}
     errors = 0
     for block in blocks:
@@ -203,7 +202,7 @@ def _disks_of(ctx: AnyContext, block: IOBlock) -> Sequence[str]:
         number = node.block_devices.get(name)
         if number is None:
             raise _Unusable(f"expected a block device of the node, got {name:.100}")
-        # A partition has its disk's number, and by this the disk's name.
+        # `number` of a partition is its disk's, so this is the disk's path.
         return (node.device_path(number) or name,)
     if block.type == "volumegroup":
         if node.volume_groups is None:
@@ -217,7 +216,7 @@ def _disks_of(ctx: AnyContext, block: IOBlock) -> Sequence[str]:
 
 
 def _disks_of_volume(pod: Pod, node: NodeState, name: str) -> Sequence[str]:
-    """What the pod calls so comes first, then what kubelet does. Raises _Unusable."""
+    """Disks of a volume. The pod's own name for it takes precedence over kubelet's. Raises _Unusable."""
     if node.pod_volumes is None:
         raise _Unusable(DESCRIBED, wrong=False)
     mounted = node.pod_volumes.get(pod.uid, {})
@@ -253,7 +252,7 @@ def _disks_of_directory(pod: Pod, mounted: Mapping[str, tuple[str, ...]], name: 
 
 
 def _set_all(ctx: PodContext | ClassContext, disk: str, io: IOConfig, reason: str) -> None:
-    """Limits, weight and latency target of a cgroup that stands above containers."""
+    """Limits, weight and latency target of a cgroup above containers."""
     if ctx.node.cgroup_version == 2:
         _set_io_max(ctx, disk, io, reason)
     else:
@@ -275,14 +274,14 @@ def _set_io_max(ctx: AnyContext, disk: str, io: IOConfig, reason: str) -> None:
 
 
 def _limit(value: int | None, field: Field) -> int:
-    """0 is no limit."""
+    """The file's number for a limit; 0 means no limit."""
     if value is None or (value >= NO_IOPS and field in (fields.IO_READ_IOPS, fields.IO_WRITE_IOPS)):
         return 0
     return value
 
 
 def _set_weight(ctx: AnyContext, disk: str, percent: int, reason: str) -> None:
-    """Into each file that the kernel has: which one counts, the disk's scheduler decides."""
+    """Write the weight into each file that the kernel has: the disk's I/O scheduler decides which one counts."""
     both = (fields.IO_WEIGHT,) if ctx.node.cgroup_version == 2 else (fields.IO_COST_WEIGHT, fields.IO_WEIGHT)
     there = [field for field in both if not isinstance(ctx.routes[field], Refusal)]
     for field in there or both[:1]:

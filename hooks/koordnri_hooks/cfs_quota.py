@@ -1,18 +1,17 @@
 """CPU time: cpu.quota, cpu.period, cpu.shares, cpu.burst, cpu.bvt_warp_ns, cpu.idle.
 
-Owns the CFS bandwidth of a container and of its pod. Several features want a say; they are steps, in this order, so that no two
-of them fight over one file (Koordinator issue 2306):
+Owns the CFS bandwidth of a container and of its pod. Several features decide it, as steps in this order, so that no two of them compete
+for one file (Koordinator issue 2306):
     requested by kubelet → batch-cpu (BE) → normalisation → unset for pinned pods → burst (cpu_burst.py)
 
-Each starts from the baseline or from the step before, never from what the runtime has stored: that carries our own adjustment,
-and koordlet scales it a second time at every update. How pods and classes stand to each other is group_identity.py.
+Each step starts from the baseline or from the step before, never from the runtime's stored spec. That contains our own adjustment, and
+koordlet scales it once more at every update. group_identity.py decides the priority between pods and classes.
 
-Where we do what koordlet meant rather than what it does: a normalised quota stays above the 1000 µs that the kernel takes; an
-empty table of batch resources leaves the pod alone; BE quotas stay while `cpuSuppressPolicy` is cfsQuota, as koordnri does not suppress
-and BE would else run without any limit; batch-cpu goes by kubelet's CFS period where that is not 100 ms, on the pod too, whose
-quota is the sum of its containers' as they are after rounding, of those that run at the same time (phases.py), and of its RuntimeClass
-overhead, which koordlet leaves out. Source: koordlet.md 1.10,
-2.2, 2.4.
+Where koordlet's behaviour differs from its intent, we follow the intent. A normalised quota stays above 1000 µs, the kernel's minimum. An
+empty table of batch resources leaves the pod unchanged. BE quotas stay while `cpuSuppressPolicy` is cfsQuota: koordnri does not suppress,
+and BE would have no limit at all. batch-cpu uses kubelet's CFS period even if that is not 100 ms. A pod's quota is the sum of its
+containers' rounded quotas, counting those that run at the same time (phases.py), plus its RuntimeClass overhead, which koordlet omits.
+Source: koordlet.md 1.10, 2.2, 2.4.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ V1_POD = "on cgroup v1 the pod keeps kubelet's quota, and its containers are nor
 
 
 class CFSQuota(Hook):
-    """See the module."""
+    """CPU time; the module describes it."""
 
     name = "cfs_quota"
     order = 20
@@ -67,7 +66,7 @@ class CFSQuota(Hook):
         set_burst(ctx)
 
     def decide_pod(self, ctx: PodContext) -> None:
-        """The pod's quota must not cap what its containers get: v1 refuses a child above its parent, v2 silently throttles."""
+        """The pod's quota must be large enough for its containers: v1 refuses a child above its parent, v2 throttles silently."""
         set_pod_identity(ctx)
         idle = set_pod_idle(ctx)
         qos = ctx.pod.qos
@@ -115,7 +114,7 @@ def _set_pods_batch(ctx: PodContext, idle: bool) -> None:
 def _set_batch(
     ctx: _Context, request_milli: int | None, limits_milli: Mapping[str, int], overhead_milli: int = 0
 ) -> None:
-    """Shares from the request, None where it is idle; quota from the limits by container, where 0 is without limit, and the overhead."""
+    """Shares from the request (None: idle, no shares); quota from the limits by container (0: no limit) and the overhead."""
     if request_milli is None:
         ctx.skip(CPU_SHARES, NO_WEIGHT)
     else:
@@ -136,13 +135,13 @@ def _set_batch(
         reason += ", normalised by the node's CPU ratio"
     ctx.set(CPU_QUOTA, most_together(ctx.pod, quotas_us) + overhead_us, reason)
     if period_us != CFS_PERIOD_US and ctx.__class__ is PodContext:
-        # kubelet tells the period with the pod, but gives it to the containers only where, as here, it sees no limit.
+        # kubelet reports the period for the pod. It sets it on containers only if it sees no limit, as here.
         ctx.set(CPU_PERIOD, period_us, "kubelet's CFS period, as its containers have it")
 
 
 def _set_normalised_pod(ctx: PodContext, qos: QoSClass) -> None:
-    """On v2 as its containers'. v1 refuses a container above its pod: one that is created while koordnri is away, with all that kubelet
-    asks for, would not start; so there the pod keeps kubelet's quota, and its containers are held by their own.
+    """On v2 the pod is normalised like its containers. v1 refuses a container above its pod: a container that is created while koordnri is
+    away, with kubelet's full quota, would not start. So on v1 the pod keeps kubelet's quota, and only its containers are normalised.
     """
     if ctx.node.cgroup_version == 2:
         _set_normalised(ctx, qos)
@@ -165,12 +164,12 @@ def _normalised(quota_us: int, ratio: Fraction) -> int:
 
 
 def _speeds_up(ratio: Fraction) -> bool:
-    """Whether the ratio is above 1; 1 and less change nothing. Comparing Fractions themselves costs ten times as much."""
+    """Whether the ratio is above 1; other ratios change nothing. Comparing Fractions directly costs ten times as much."""
     return ratio.numerator > ratio.denominator
 
 
 def _pod_pinned(ctx: PodContext) -> bool:
-    """Whether the cpuset hook pins this pod's containers; it decides nothing for the pod's own cgroup, so it is asked here again."""
+    """Whether the cpuset hook pins this pod's containers. It decides nothing for the pod's own cgroup, so this computes it again."""
     if ctx.policy.hook_mode("cpuset") != "enforce":
         return False
     if ctx.node.exclusive_cpus.get(ctx.pod.key):
@@ -179,5 +178,5 @@ def _pod_pinned(ctx: PodContext) -> bool:
         return False
     try:
         return assigned_cpus(ctx.pod, ctx.node) != ""
-    except AnnotationError:  # told by the cpuset hook; its containers are then not pinned
+    except AnnotationError:  # reported by the cpuset hook; the containers are then not pinned
         return False

@@ -1,20 +1,19 @@
-"""The kernel's CPU burst: what a container did not use of its quota, it may use on top later, up to cpu.burst µs.
+"""The kernel's CPU burst: quota that a container did not use, it may use later, up to cpu.burst µs.
 
     container   limit × cpuBurstPercent / 100
-    pod         the sum of its containers', so that its own quota does not throttle what they may use; where the pod has a limit of its
-                own (spec.resources), which kubelet gives to containers without one, that limit × cpuBurstPercent / 100
+    pod         the sum of its containers', so that its own quota does not throttle their bursts; if the pod has its own limit
+                (spec.resources), which kubelet gives to containers without one, that limit × cpuBurstPercent / 100
 
-By `cpu-burst-config`, under the pod's annotation `koordinator.sh/cpuBurst`, field by field (one that cannot be read
-changes nothing); for pods of LS, SYSTEM and without a class.
-The policies auto and cpuBurstOnly mean it, cfsQuotaBurstOnly does not. Nothing is set where there is no limit, or the quota was unset.
+Decided by `cpu-burst-config`, with the pod's annotation `koordinator.sh/cpuBurst` over it field by field (an unreadable one changes
+nothing), for pods of LS, SYSTEM and without a class. The policies auto and cpuBurstOnly enable it, cfsQuotaBurstOnly does not. Nothing is
+set where there is no limit, or where the quota was lifted.
 
-Mainline kernels refuse a burst above the quota, and a quota below the burst. So there it is clamped to the quota: Koordinator's default
-of 1000 % gives one full quota. And since neither kubelet nor runtime know of the burst when they shrink a limit in place, it goes down
-ahead of them, as soon as the pod's spec has the smaller limit. Where no spec is read, kubelet's first attempt at a container fails and
-the next one comes through; the pod follows its containers. Kernels with group identity (Anolis) take more than the quota on v1, as
-Koordinator means it.
+Mainline kernels refuse a burst above the quota, and a quota below the burst. So the burst is clamped to the quota: Koordinator's default of
+1000 % gives one full quota. Neither kubelet nor the runtime knows of the burst when they shrink a limit in place. So the burst shrinks
+first, as soon as the pod's spec has the smaller limit. Without the spec, kubelet's first attempt at a container fails and the next one
+succeeds; the pod follows its containers. Kernels with group identity (Anolis) accept more than the quota on v1, as Koordinator intends.
 
-Raising the quota itself of containers that are throttled (cfsQuotaBurst) is not here. Source: koordlet.md 3.2.
+Not done: raising the quota of throttled containers (cfsQuotaBurst). Source: koordlet.md 3.2.
 """
 
 from __future__ import annotations
@@ -29,18 +28,18 @@ from koordnri.model.fields import CPU_BURST, CPU_QUOTA
 from koordnri.model.pod import PodSpec
 
 MOST_BANDWIDTH_US = 2**44 - 1
-"""Quota and burst together; the kernel counts in fixed point."""
+"""Largest sum of quota and burst: the kernel counts in fixed point."""
 NO_LIMIT = "no CPU limit to burst over"
 NO_QUOTA = "no quota to burst over: it was unset"
 NO_CONTAINERS = "cpu.burst of a pod is the sum of its containers', and no limits of such are known yet"
 _PARSED = "CPU limits of the spec"
 _WHOLE = ""
-"""Stands for the pod's own resources among its containers, none of which has this name."""
+"""Key of the pod's own resources beside its containers' names; no container has this name."""
 _NEVER = (QoSClass.LSR, QoSClass.LSE, QoSClass.BE)
 
 
 def set_burst(ctx: ContainerContext) -> None:
-    """Decide the container's cpu.burst; cpu.quota is decided already."""
+    """Decide the container's cpu.burst. cpu.quota is already decided."""
     percent = _percent(ctx)
     if not percent:
         return
@@ -57,11 +56,11 @@ def set_burst(ctx: ContainerContext) -> None:
     ahead_milli = 0
     if ctx.pod.spec is not None:
         limits_milli = _limits_milli(ctx.pod, ctx.pod.spec)
-        # Without a limit of its own, kubelet gives it the pod's.
+        # kubelet gives a container without a limit the pod's limit.
         ahead_milli = limits_milli.get(ctx.container.name, 0) or limits_milli[_WHOLE]
     ahead_us = milli_to_quota_us(ahead_milli, baseline.cpu_period or CFS_PERIOD_US)
     if 0 < ahead_us < limit_us:
-        # To be shrunk in place: kubelet's smaller quota would be refused while the burst is larger.
+        # kubelet is about to shrink the limit in place; the kernel refuses its smaller quota while the burst is larger.
         limit_us, quota_us = ahead_us, quota_us * ahead_us // limit_us
     _set(ctx, limit_us * percent // 100, quota_us)
 
@@ -86,14 +85,14 @@ def set_pod_burst(ctx: PodContext) -> None:
         ctx.skip(CPU_BURST, NO_CONTAINERS)
         return
     if sum(limits_us) < limit_us:
-        quota_us = quota_us * sum(limits_us) // limit_us  # to be shrunk in place, as above
+        quota_us = quota_us * sum(limits_us) // limit_us  # about to be shrunk in place, as above
     _set(ctx, sum(one * percent // 100 for one in limits_us), quota_us)
 
 
 def _all_limits_us(ctx: PodContext) -> list[int]:
-    """Limits of the pod's containers that run beside each other, or that of the pod, as quotas: by the spec, else by what the runtime told.
+    """Limits as quotas (µs) of the pod's containers that run together, or the pod's limit; from the spec, else from the runtime.
 
-    By the spec, since kubelet goes by it when it shrinks the pod's own quota, which must not be kept from it by the burst.
+    The spec comes first because kubelet uses it when it shrinks the pod's own quota, which the burst must not prevent.
     """
     spec = ctx.pod.spec
     if spec is None:
@@ -119,14 +118,14 @@ def _set(ctx: ContainerContext | PodContext, wanted_us: int, quota_us: int) -> N
 
 def _most_us(node: NodeState, quota_us: int) -> int:
     most_us = max(MOST_BANDWIDTH_US - quota_us, 0)
-    # v2's documentation promises no more than the quota on any kernel, and a container that asks more would not start.
+    # On v2 the kernel documents no more than the quota, and a container with a larger burst would not start.
     if node.cgroup_version == 1 and fields.CPU_BVT.file(1, node.cgroup_files):
         return most_us
     return min(quota_us, most_us)
 
 
 def _percent(ctx: ContainerContext | PodContext) -> int:
-    """cpuBurstPercent for this pod; 0 when nobody asks for it, or it is not for this pod."""
+    """cpuBurstPercent for this pod; 0 when burst is not enabled, or not for this pod."""
     pod = ctx.pod
     burst = ctx.policy.burst
     own = CPU_BURST_KEY in pod.annotations
@@ -136,13 +135,13 @@ def _percent(ctx: ContainerContext | PodContext) -> int:
         try:
             burst = ctx.policy.cpu_burst(pod)
         except AnnotationError as error:
-            ctx.error(error)  # and the node's holds
+            ctx.error(error)  # the node's value applies
     return burst.cpu_burst_percent if burst.policy in ("auto", "cpuBurstOnly") else 0
 
 
 def _limits_milli(pod: Pod, spec: PodSpec) -> dict[str, int]:
-    """Container, and _WHOLE for the pod → the spec's CPU limit in milli-cores, 0 without limit. Read once per spec, for it costs as much
-    as all the rest.
+    """Container, and _WHOLE for the pod → the spec's CPU limit in milli-cores, 0: no limit. Parsed once per spec, because parsing costs as
+    much as the rest of the decision.
     """
     known: tuple[PodSpec, dict[str, int]] | None = pod.parsed.get(_PARSED)
     if known is not None and known[0] is spec:
@@ -150,7 +149,7 @@ def _limits_milli(pod: Pod, spec: PodSpec) -> dict[str, int]:
     limits = {}
     for name, asked in (*((n, c.limits) for n, c in spec.containers.items()), (_WHOLE, spec.limits)):
         limits[name] = 0
-        with contextlib.suppress(ValueError):  # the API server takes no such thing
+        with contextlib.suppress(ValueError):  # the API server accepts no such quantity
             limits[name] = max(quantity_milli(asked.get("cpu", 0)), 0)
     pod.parsed[_PARSED] = (spec, limits)
     return limits

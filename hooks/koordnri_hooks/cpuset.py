@@ -1,22 +1,22 @@
-"""On which CPUs a container runs: cpu.cpus, cpu.mems.
+"""Which CPUs a container runs on: cpu.cpus, cpu.mems.
 
 The first that applies:
-    0. CPUs that this node gave to the container alone, where no scheduler assigns any (see koordnri.cpus.allocator)
-    1. the CPUs that the scheduler assigned to the pod (`scheduling.koordinator.sh/resource-status`), whatever its class; else, where
-       kubelet's CPU manager is `static` and pinned the container: nobody moves it off them
-    2. NUMA nodes that the scheduler assigned: the share pools of those nodes; for BE its own pools, and only with beCPUManager
-    3. SYSTEM: the node's system CPUs, where there are such
+    0. exclusive CPUs from this node's allocator, where no scheduler assigns any (koordnri.cpus.allocator)
+    1. CPUs that the scheduler assigned to the pod (`scheduling.koordinator.sh/resource-status`), whatever its class; otherwise CPUs that
+       kubelet's `static` CPU manager gave to the container: nobody moves it off them
+    2. NUMA nodes that the scheduler assigned: the share pools of those nodes; for BE the BE pools, and only with beCPUManager
+    3. SYSTEM: the node's system CPUs, if there are any
     4. LS: all share pools
-    5. Kubernetes' BestEffort: left alone, but kept off the CPUs of LSE and reserved ones where this node computes the pools
-    6. all others: left to kubelet where its CPU manager is `static`, else all share pools
+    5. Kubernetes' BestEffort: left alone; where this node computes the pools, kept off reserved CPUs and those of LSE
+    6. all others: left to kubelet if its CPU manager is `static`, otherwise all share pools
 
-Pools are joined as they are published, not brought into one form. Nothing is ever set to "", which no runtime takes as "clear".
-Here we differ from koordlet, whose step 5 sends "" to undo what kubelet set; through NRI that never had an effect. And koordlet moves
-an LS or SYSTEM container off the CPUs that kubelet keeps for it alone, and back every 10 s (Koordinator issue 1214).
-cpu.mems follows the CPUs where the policy says `memoryBind`. Source: koordlet.md 2.1.
+Pools are joined as published, not normalised. Nothing is ever set to "", which no runtime understands as "clear". koordlet differs: its
+step 5 sends "" to undo what kubelet set, which never had an effect through NRI. And it moves LS and SYSTEM containers off the CPUs that
+kubelet pinned them to, and back every 10 s (Koordinator issue 1214). With the policy's `memoryBind`, cpu.mems follows the CPUs.
+Source: koordlet.md 2.1.
 
-Of a pod, cpu.cpus is that of its sandbox, the pause container's cgroup: what a container of it would get that has no exclusive CPUs.
-The pod's own cgroup bounds all of its containers and keeps what kubelet gave it.
+For a pod, cpu.cpus is that of its sandbox, the pause container's cgroup: it gets what a container without exclusive CPUs would get. The
+pod's own cgroup limits all its containers and keeps kubelet's value.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _NOTHING: Mapping[str, str] = {}
 
 
 class CPUSetHook(Hook):
-    """See the module."""
+    """CPUs; the module describes it."""
 
     name = "cpuset"
     order = 10
@@ -59,7 +59,7 @@ class CPUSetHook(Hook):
             return
         cpus, reason = "", ""
         if RESOURCE_STATUS.key in ctx.pod.annotations:
-            with contextlib.suppress(AnnotationError):  # told with its containers
+            with contextlib.suppress(AnnotationError):  # reported with its containers
                 cpus, reason = assigned_cpus(ctx.pod, ctx.node), "assigned by the scheduler"
         if not cpus:
             cpus, reason = _shared(ctx)
@@ -94,7 +94,7 @@ class CPUSetHook(Hook):
 
 
 def _tell_unreadable_wishes(ctx: ContainerContext) -> None:
-    """An annotation that cannot be read counts as absent; the pod's owner is told."""
+    """An annotation that cannot be parsed counts as absent; the pod's owner gets an Event."""
     for read in (resource_spec, owners_named):
         try:
             read(ctx.pod)
@@ -103,8 +103,8 @@ def _tell_unreadable_wishes(ctx: ContainerContext) -> None:
 
 
 def _set_assigned(ctx: ContainerContext) -> bool:
-    """Decide cpu.cpus by what the scheduler assigned; False when it assigned none, or nobody can read what: such a container shares,
-    for on all CPUs it would run on what is others' alone.
+    """Decide cpu.cpus by what the scheduler assigned. False when it assigned none, or the annotation cannot be parsed: then the container
+    gets the share pool, because on all CPUs it would run on other containers' exclusive ones.
     """
     try:
         return set_assigned(ctx)
@@ -114,7 +114,7 @@ def _set_assigned(ctx: ContainerContext) -> bool:
 
 
 def _shared(ctx: ContainerContext | PodContext) -> tuple[str, str]:
-    """The CPUs of a pod's containers without exclusive CPUs, and why; "" when they are left alone."""
+    """CPUs of a pod's containers without exclusive ones, and the reason; "" when they are left alone."""
     pod, node = ctx.pod, ctx.node
     qos = pod.qos
     if RESOURCE_STATUS.key in pod.annotations:
@@ -140,7 +140,7 @@ def _shared(ctx: ContainerContext | PodContext) -> tuple[str, str]:
 
 
 def _tell_unknown(ctx: ContainerContext | PodContext, numa: Iterable[int]) -> None:
-    """Some NUMA nodes of the annotation have no pool; if the node does not even have them, the pod's owner has to know."""
+    """Some NUMA nodes of the annotation have no pool. If the node lacks them altogether, tell the pod's owner."""
     topology = ctx.node.topology
     if topology is None:
         return
@@ -152,7 +152,7 @@ def _tell_unknown(ctx: ContainerContext | PodContext, numa: Iterable[int]) -> No
 
 
 def _bind_memory(ctx: ContainerContext) -> None:
-    """cpu.mems follows the CPUs; where they are on all nodes that have any memory, there is nothing to bind."""
+    """Let cpu.mems follow the CPUs. If these are on all nodes that have memory, there is nothing to bind."""
     cpus, topology = ctx.value(CPU_CPUS), ctx.node.topology
     if cpus is None or topology is None:
         return
@@ -171,7 +171,7 @@ def _bind_memory(ctx: ContainerContext) -> None:
 
 
 def _joined(pools: Iterable[Pool], reason: str) -> tuple[str, str] | None:
-    """(CPUs of all these pools, reason); None when there are none: nothing is ever set to ""."""
+    """(CPUs of all these pools, reason); None when there are none, since nothing is ever set to ""."""
     cpus = ",".join([p.cpus for p in pools if p.cpus])
     return (cpus, reason) if cpus else None
 
@@ -187,7 +187,7 @@ def _readable_numa_nodes(ctx: ContainerContext | PodContext) -> tuple[int, ...]:
 
 
 def _numa_nodes(pod: Pod) -> tuple[int, ...]:
-    """NUMA nodes from which the scheduler took CPUs, in the annotation's order; () when it took none. Raises AnnotationError."""
+    """NUMA nodes from which the scheduler took CPUs, in the annotation's order; () when there are none. Raises AnnotationError."""
     known: tuple[int, ...] | None = pod.parsed.get(_PARSED)
     if known is None:
         status = RESOURCE_STATUS.of(pod)
@@ -206,5 +206,5 @@ def _read_numa_nodes(status: ResourceStatus) -> tuple[int, ...]:
                     RESOURCE_STATUS.key, f'numaNodeResources[{i}].resources["{resource}"]: {error}'
                 ) from None
             took_cpus = took_cpus or amount > 0
-    # Once each: a list of thousands would join to a text that the kernel refuses, and with it the container.
+    # Without repetitions: thousands of them would make a text that the kernel refuses, and the container with it.
     return tuple(dict.fromkeys([entry.node for entry in status.numa_node_resources])) if took_cpus else ()

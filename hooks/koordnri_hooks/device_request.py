@@ -1,6 +1,6 @@
-"""Whether a pod's spec asks for the devices that its annotation says it was given.
+"""Whether a pod's spec requests the devices that its annotation claims.
 
-The API server lets whoever creates a pod write its annotations; what the spec requests went through the scheduler, quotas and admission.
+Whoever creates a pod may write its annotations. What the spec requests has passed the scheduler, quotas and admission.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ _HINT = "see koordnri-config.hooks.gpu.requireRequest"
 
 
 def why_not_requested(pod: Pod, kind: str, domains: Collection[str]) -> str:
-    """Why devices of a kind (`gpu`: koordinator.sh/gpu, gpu-core, gpu.shared …) are not to be given; "" when some container requests
-    them, or an extended resource of these domains."""
+    """Why devices of a kind (`gpu`: koordinator.sh/gpu, gpu-core, gpu.shared …) must not be given; "" when a container requests them, or
+    an extended resource of these domains."""
     if pod.spec is None:
         return f"what the pod's spec requests is told by the API server only, and is not known; {_HINT}"
     own = f"koordinator.sh/{kind}"

@@ -1,28 +1,28 @@
-"""Accelerators that the scheduler gave to the pod: env, mount, device, cdi.
+"""Accelerators that the scheduler allocated to the pod: env, mount, device, cdi.
 
-`scheduling.koordinator.sh/device-allocated` names them. Every container of the pod gets all of them, as the annotation does not tell
-containers apart. Steps:
+`scheduling.koordinator.sh/device-allocated` names them. Every container of the pod gets all of them, since the annotation does not say
+which container gets which. Steps:
 
-1. GPUs (`gpu`), by the vendor that the policy or the node's label node.koordinator.sh/gpu-vendor says, else NVIDIA:
+1. GPUs (`gpu`), by vendor: the policy's, else the node's label node.koordinator.sh/gpu-vendor, else NVIDIA:
 
        NVIDIA_VISIBLE_DEVICES = their minors (or, by the policy, UUIDs), in the annotation's order
 
-   Other vendors have other variables; the policy has the table. Where the policy wants CDI and the runtime has it, CDI devices are
-   given instead, and the variable tells the vendor's own runtime to add none. A share of a device goes to NVIDIA's containers only:
-   other vendors' shares are enforced by their device plugins, and our variable would give the whole device.
+   Other vendors have other variables; the policy has the table. If the policy wants CDI and the runtime supports it, CDI devices are
+   given instead, and the variable stops the vendor's own runtime from adding more. A share of a device is given to NVIDIA's containers
+   only: other vendors' device plugins enforce shares, and our variable would give the whole device.
 2. HAMi-core: with the label `koordinator.sh/gpu-isolation-provider: HAMi-core` and less than a whole GPU, its library enforces the share:
-   CUDA_DEVICE_MEMORY_LIMIT (bytes), CUDA_DEVICE_SM_LIMIT (percent, where given), LD_PRELOAD, and bind mounts of the library (read-only,
-   which koordlet's is not: a container could rewrite what its neighbours load) and of its lock directory. The share is the first
-   device's, as the scheduler gives the same of each.
+   CUDA_DEVICE_MEMORY_LIMIT (bytes), CUDA_DEVICE_SM_LIMIT (percent, if given), LD_PRELOAD, and bind mounts of the library and of its lock
+   directory. The library's mount is read-only, unlike koordlet's: a container could change what its neighbours load. The share is the
+   first device's; the scheduler gives the same share of each.
 3. RDMA (`rdma`): see koordnri_hooks.rdma.
 
-What is wrong with one step costs that step. What is wrong with the share costs the share; the variable stays, since without it the image's
-own default, often `all`, would count. A variable that the container's own spec sets is replaced, never merged.
+An error in one step costs that step. An error in the share costs the share; the variable stays, because otherwise the image's default
+applies, often `all`. A variable of the container's spec is replaced, never merged.
 
-Whoever may create pods may write the annotation. The variable grants nothing that he could not set himself; device nodes do, so they go
-to pods only whose spec requests devices, unless the policy trusts the annotation (`requireRequest`).
+Whoever creates pods may write the annotation. The variable grants nothing that the spec could not set. Device nodes do, so only pods whose
+spec requests devices get them, unless the policy trusts the annotation (`requireRequest`).
 
-Fields of this hook are set while a container is created, and never later. Source: koordlet.md 2.6, 2.7, 8.
+This hook's fields are set when a container is created, and never later. Source: koordlet.md 2.6, 2.7, 8.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from koordnri.model.fields import CDI, ENV, MOUNT
 from koordnri_hooks.device_request import why_not_requested
 from koordnri_hooks.rdma import give_rdma
 
-if TYPE_CHECKING:  # a hook reads the policy that it is given, and imports nothing of it
+if TYPE_CHECKING:  # a hook reads the policy that it gets, and imports nothing from that room
     from koordnri.policy.gpu_vendors import GPUVendor
 
 VENDOR_LABEL = "node.koordinator.sh/gpu-vendor"
@@ -47,16 +47,16 @@ CORE = "koordinator.sh/gpu-core"
 MEMORY = "koordinator.sh/gpu-memory"
 MEMORY_RATIO = "koordinator.sh/gpu-memory-ratio"
 MOST_DEVICES = 256
-"""More than any machine has; a longer list is no scheduler's work."""
+"""Most devices accepted: more than any machine has, so a longer list is not from a scheduler."""
 MOST_MINOR = (1 << 20) - 1
 """The kernel's minor numbers have 20 bits."""
 _PARSED = "share of " + DEVICE_ALLOCATED.key
-# A letter, a digit and some length: no number or word (`all`, `0`) that would mean other devices; no comma, which would mean several.
+# Requires a letter, a digit and some length, so that `all` and `0` do not match. No comma, which would mean several devices.
 _UUID = re.compile(r"(?=.*[A-Za-z])(?=.*[0-9])[A-Za-z0-9][A-Za-z0-9._:-]{6,126}[A-Za-z0-9]", re.ASCII)
 
 
 class GPU(Hook):
-    """See the module."""
+    """Accelerators; the module describes it."""
 
     name = "gpu"
     order = 60
@@ -131,7 +131,7 @@ def _set_env(
 
 
 def _minors(devices: Sequence[AllocatedDevice]) -> list[str]:
-    """In the annotation's order; one that is named twice counts once. Raises AnnotationError."""
+    """Minors in the annotation's order, without repetitions. Raises AnnotationError."""
     for i, device in enumerate(devices):
         if not 0 <= device.minor <= MOST_MINOR:
             expected = "at least 0" if device.minor < 0 else f"at most {MOST_MINOR}"
@@ -142,7 +142,7 @@ def _minors(devices: Sequence[AllocatedDevice]) -> list[str]:
 
 
 def _uuids(devices: Sequence[AllocatedDevice]) -> list[str]:
-    """The same by UUID. Raises AnnotationError."""
+    """UUIDs in the annotation's order, without repetitions. Raises AnnotationError."""
     for i, device in enumerate(devices):
         if not _UUID.fullmatch(device.id):
             raise AnnotationError(
@@ -153,7 +153,7 @@ def _uuids(devices: Sequence[AllocatedDevice]) -> list[str]:
 
 
 def _first_share(devices: Sequence[AllocatedDevice]) -> int | None:
-    """Index of the first device of which only a part was given, None when all are whole. Raises AnnotationError."""
+    """Index of the first device that is only partly allocated, None when all are whole. Raises AnnotationError."""
     for i, device in enumerate(devices):
         if device.extension is not None and device.extension.gpu_shared_resource_template:
             return i
@@ -189,7 +189,7 @@ def _isolate_share(ctx: ContainerContext, vendor: GPUVendor, device: AllocatedDe
 
 
 def _share(pod: Pod, device: AllocatedDevice) -> tuple[str, str] | None:
-    """(bytes of GPU memory, percent of its cores or "") of one device, read once; None for a whole one. Raises AnnotationError."""
+    """(bytes of GPU memory, percent of its cores or "") of one device, parsed once; None for a whole one. Raises AnnotationError."""
     if _PARSED not in pod.parsed:
         pod.parsed[_PARSED] = _read_share(device)
     share: tuple[str, str] | None = pod.parsed[_PARSED]

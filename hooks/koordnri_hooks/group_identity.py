@@ -1,23 +1,22 @@
-"""How the scheduler treats a pod or a QoS class against the others: cpu.bvt_warp_ns (group identity) and cpu.idle.
+"""CPU priority of a pod or QoS class against others: cpu.bvt_warp_ns (group identity) and cpu.idle.
 
-cpu.bvt_warp_ns (Anolis): 2 preempts whoever has less, -1 yields to all. It stands on the pods' own cgroups and on those of the QoS
-classes, above them; on containers it stands nowhere. As soon as one class enables its cpuQOS, every pod and class has a value, which is 0
-where its own class does not:
+cpu.bvt_warp_ns (Anolis): 2 preempts those with less, -1 yields to all. It is set on the cgroups of pods and of QoS classes, never on
+containers. As soon as one class enables its cpuQOS, every pod and class has a value: 0 if its own class is not enabled:
 
-    pod      LSE, LSR: lsrClass; LS: lsClass; BE: beClass; others by Kubernetes: Guaranteed: lsrClass, or lsClass where only that is
+    pod      LSE, LSR: lsrClass; LS: lsClass; BE: beClass; without a label: Guaranteed: lsrClass, or lsClass if only that is
              enabled; Burstable: lsClass; BestEffort: beClass
-    class    Guaranteed, which is the root of all pods: 0; Burstable: lsClass; BestEffort: beClass
+    class    Guaranteed (the cgroup of all pods): 0; Burstable: lsClass; BestEffort: beClass
 
-An LS pod's annotation `koordinator.sh/cpuQOS` goes before its class, enabled or not; one without a number does not enable the class, and
-one that cannot be read leaves it. Of other pods it does not count. Of all this
-there is nothing while `policies.cpuPolicy` is coreSched, which koordnri does not do.
+An LS pod's annotation `koordinator.sh/cpuQOS` takes precedence over its class, enabled or not. One without a number does not enable the
+class; one that cannot be parsed leaves the class's value. On other pods it is ignored. None of this applies while `policies.cpuPolicy` is
+coreSched, which koordnri does not implement.
 
-cpu.idle (mainline >= 5.15) = 1 stands on the cgroups of single BE pods, by beClass' schedIdle, under either cpuPolicy (koordlet: on the
-class, under coreSched only). Never on a class: the kernel refuses shares of an idle cgroup (EINVAL), and a kubelet that cannot set those
-of a class does not start. Never on a pod outside of BestEffort either, whose shares kubelet sets anew when it is resized. The kernel
-gives idle cgroups the least weight there is: they share evenly among themselves, and batch-cpu does not tell them apart. So the shares
-of an idle pod are not set. Once it is not idle any more it has 1024, and gets back what it had before. With systemd as driver, any
-change of the slice's properties takes cpu.idle back to 0; then it is written again.
+cpu.idle (mainline >= 5.15) = 1 is set on the cgroups of single BE pods by beClass.schedIdle, under either cpuPolicy (koordlet: on the
+class, under coreSched only). Never on a class: the kernel refuses shares of an idle cgroup (EINVAL), and a kubelet that cannot set a
+class's shares does not start. Never on a pod outside of BestEffort: kubelet sets its shares when it is resized. The kernel gives all idle
+cgroups the same, smallest weight. So batch-cpu makes no difference between them, and an idle pod's shares are not set. A pod that stops
+being idle has 1024 shares, and gets back its former value. With the systemd driver, any change of the slice's properties resets cpu.idle
+to 0; then it is written again.
 
 Source: koordlet.md 2.3, 2.5; kernel/sched/fair.c, sched_group_set_idle.
 """
@@ -44,7 +43,7 @@ KUBELETS_SHARES = (
 
 
 def set_pod_identity(ctx: PodContext) -> None:
-    """Decide the pod's cpu.bvt_warp_ns, if anybody asks for group identity."""
+    """Decide the pod's cpu.bvt_warp_ns, if group identity is in use."""
     pod, policy = ctx.pod, ctx.policy
     own = pod.qos is QoSClass.LS and CPU_QOS_KEY in pod.annotations
     if not own and not _in_use(policy.qos):
@@ -63,7 +62,7 @@ def set_pod_identity(ctx: PodContext) -> None:
 
 
 def set_pod_idle(ctx: PodContext) -> bool:
-    """Decide the pod's cpu.idle. True when it is idle, so that its shares are not to be set."""
+    """Decide the pod's cpu.idle. True when it is idle, so that its shares must not be set."""
     pod, qos = ctx.pod, ctx.policy.qos
     of_class = _class_of(pod, qos)
     if not _idle(of_class):
@@ -79,7 +78,7 @@ def set_pod_idle(ctx: PodContext) -> bool:
 
 
 def set_class_scheduling(ctx: ClassContext) -> None:
-    """Decide cpu.bvt_warp_ns of a QoS class' cgroup."""
+    """Decide cpu.bvt_warp_ns of a QoS class's cgroup."""
     qos, which = ctx.policy.qos, ctx.kube_qos
     if _in_use(qos):
         if qos.policies.cpu_policy != "groupIdentity":
@@ -120,7 +119,7 @@ def _class_of(pod: Pod, qos: ResourceQOS) -> CPUQOS:
 
 
 def _own_identity(pod: Pod, policy: Policy) -> int:
-    """By the annotation. Raises AnnotationError."""
+    """The annotation's value. Raises AnnotationError."""
     own = policy.cpu_qos(pod)
     if own is None or not own.enable:
         return 0

@@ -1,29 +1,28 @@
 """Memory: memory.limit, memory.min, memory.low, memory.high, memory.oom.group, and what only Alibaba's kernels have.
 
-Limits of BE come from batch-memory. All else comes from the class (label, else Kubernetes' class mapped to LSR, LS, BE) and from the
-pod's annotation `koordinator.sh/memoryQOS`, honoured whether or not the class is enabled:
+BE limits come from batch-memory. Everything else comes from the class (label, else Kubernetes' class mapped to LSR, LS, BE) and the
+pod's annotation `koordinator.sh/memoryQOS`, which counts whether or not the class is enabled:
 
     memory.min  = request × minLimitPercent
     memory.low  = request × lowLimitPercent, but not below memory.min
-    memory.high = request + (limit − request) × throttlingPercent, down to a whole page, but not below memory.min nor one page;
-                  without a limit, that of the node's memory. Containers only
-    memory.oom.group = oomKillGroup, only where that is said: kubelet sets it on v2, and Koordinator's default of 0, which it means
-                  for "not asked", would take it back
-    wmarkRatio, wmarkScalePermill, wmarkMinAdj, priority, priorityEnable as they are; pageCacheLimit* of the pod, whose containers
+    memory.high = request + (limit − request) × throttlingPercent, rounded down to a page, at least memory.min and one page;
+                  without a limit, the node's memory counts as the limit. Containers only
+    memory.oom.group = oomKillGroup, only if set: kubelet sets it on v2, and Koordinator's default of 0, which means "not asked",
+                  would undo that
+    wmarkRatio, wmarkScalePermill, wmarkMinAdj, priority, priorityEnable unchanged; pageCacheLimit* of the pod, whose containers
                   share it
 
-A percent of 0 asks for nothing: the field is left alone, unless kubelet set it, which is then taken back. So does a vendor's file
-that would get what the kernel gives it by itself.
+A percent of 0 asks for nothing: the field is left alone, unless kubelet set it; then it is reset. A vendor's file that would get the
+kernel's own default is treated likewise.
 
-The kernel protects a container only within what its parents protect. So min and low are set on the pod, and on the cgroup of its QoS
-class, which has the sum of its pods; that of Guaranteed pods is the root of all pods and has the sum of all. A pod whose request is
-not known is protected by nothing and counts for nothing. A pod with resources of its own (spec.resources) goes by those: kubelet gives
-its limit to containers that have none, which are then throttled where the pod would be, and protected by their own requests only; what
-they leave of the pod's protection the kernel shares among them. The pod's limit of BE has its RuntimeClass overhead in it.
-Priorities count among siblings, so the classes have them, too.
+The kernel protects a container only within the protection of its parents. So min and low are also set on the pod and on the cgroup of its
+QoS class, which gets the sum of its pods. The Guaranteed class is the cgroup of all pods and gets the sum of all. A pod whose request is
+not known is not protected and adds nothing. A pod with its own resources (spec.resources) uses those. kubelet gives its limit to containers
+without one; they are throttled where the pod would be, and protected only by their own requests. The kernel shares the rest of the pod's
+protection among them. A BE pod's limit includes its RuntimeClass overhead. Priorities compare siblings, so the classes have them, too.
 
-A memoryQOS that cannot be read leaves the class' values in force. Batch resources that cannot be read leave limit, min, low and high as
-they are. Source: koordlet.md 2.2, 3.7.
+A memoryQOS that cannot be parsed leaves the class's values in force. Batch resources that cannot be parsed leave limit, min, low and high
+unchanged. Source: koordlet.md 2.2, 3.7.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ _MOST = MOST[BATCH_MEMORY]
 
 
 class Memory(Hook):
-    """See the module."""
+    """Memory; the module describes it."""
 
     name = "memory"
     order = 30
@@ -96,7 +95,7 @@ class Memory(Hook):
             ctx.skip(MEMORY_HIGH, NO_MEMORY)
         else:
             if limit_is_the_pods(pod, ctx.container.name):
-                # It may use all that the pod has, so it is throttled where the pod would be.
+                # It may use all of the pod's memory, so it is throttled where the pod would be.
                 request = max(request, whole_request(pod) or 0)
             page = ctx.node.page_bytes
             high = request + max(most - request, 0) * qos.throttling_percent // 100
@@ -122,7 +121,7 @@ class Memory(Hook):
         for pod in ctx.pods:
             try:
                 protection = _pods_protection(ctx.policy, pod)
-            except PodError:  # told where the pod itself is decided
+            except PodError:  # reported where the pod itself is decided
                 protection = None
             if protection is None:
                 unknown.append(f"{pod.namespace}/{pod.name}")
@@ -136,7 +135,7 @@ class Memory(Hook):
 
 
 def _limit(ctx: ContainerContext) -> int:
-    """The container's memory limit in bytes, -1 for none; that of BE is decided. Raises PodError."""
+    """The container's memory limit in bytes, -1 for none; decided here for BE. Raises PodError."""
     if ctx.pod.qos is QoSClass.BE:
         batch = batch_of(ctx.pod, ctx.container.name, BATCH_MEMORY)
         if batch is not None:
@@ -148,7 +147,7 @@ def _limit(ctx: ContainerContext) -> int:
 
 
 def _pods_limit(ctx: PodContext) -> int:
-    """The same of the pod."""
+    """The pod's memory limit, likewise."""
     if ctx.pod.qos is QoSClass.BE:
         limits = {name: b.limit or 0 for name, b in batches_of(ctx.pod, BATCH_MEMORY).items()}
         if 0 in limits.values():
@@ -165,7 +164,7 @@ def _pods_limit(ctx: PodContext) -> int:
 
 
 class Protection(NamedTuple):
-    """Bytes; 0: nothing is protected in that way."""
+    """Protected bytes; 0: none."""
 
     least: int
     low: int
@@ -175,17 +174,17 @@ _NO_PROTECTION = Protection(0, 0)
 
 
 def protection_of(qos: MemoryQOS, request: int) -> Protection:
-    """memory.min and memory.low of whoever requests so many bytes."""
+    """memory.min and memory.low for a request in bytes."""
     least = request * qos.min_limit_percent // 100
     low = request * qos.low_limit_percent // 100
     return Protection(least, max(low, least) if low else 0)
 
 
 def _pods_protection(policy: Policy, pod: Pod) -> Protection | None:
-    """What a pod adds to its class'; None when its request is not known. Raises PodError."""
+    """What a pod adds to its class's protection; None when its request is not known. Raises PodError."""
     try:
         qos = _asked(policy, pod)
-    except AnnotationError:  # told where the pod itself is decided
+    except AnnotationError:  # reported where the pod itself is decided
         qos = _asked_of_class(policy, pod)
     if qos is None or not (qos.min_limit_percent or qos.low_limit_percent):
         return _NO_PROTECTION
@@ -194,7 +193,7 @@ def _pods_protection(policy: Policy, pod: Pod) -> Protection | None:
 
 
 def _memory_qos(ctx: _Context) -> MemoryQOS | None:
-    """As `_asked`; what is wrong with the annotation is told."""
+    """As `_asked`; an error in the annotation is reported."""
     try:
         return _asked(ctx.policy, ctx.pod)
     except AnnotationError as error:
@@ -203,9 +202,9 @@ def _memory_qos(ctx: _Context) -> MemoryQOS | None:
 
 
 def _asked(policy: Policy, pod: Pod) -> MemoryQOS | None:
-    """None when neither the class nor the pod asks for anything. A pod that says `none` does ask: for nothing of kubelet's either.
+    """None when neither class nor pod asks for anything. The pod's policy `none` does ask: for resetting what kubelet set.
 
-    Raises AnnotationError; then `_asked_of_class` holds.
+    Raises AnnotationError; then `_asked_of_class` applies.
     """
     qos: MemoryQOS = policy.memory_qos(pod)
     return qos if qos.enable or MEMORY_QOS_KEY in pod.annotations else None
@@ -233,14 +232,14 @@ def _protect(ctx: _Context, qos: MemoryQOS, request: int | None) -> int:
 
 
 def _take_back(ctx: _Context, field: Field, neutral: int) -> None:
-    """kubelet's own MemoryQoS sets these files at create; what the policy does not want must not survive through it."""
+    """kubelet's MemoryQoS feature sets these files at creation. If the policy asks for nothing, reset them."""
     unified = ctx.baseline.unified
     if unified and field.name in unified:
         ctx.set(field, neutral, "memoryQOS asks for none, kubelet did")
 
 
 def _set_plain(ctx: _Context, qos: MemoryQOS) -> None:
-    """What the files take as it is said, of containers and pods alike."""
+    """Fields whose value is written unchanged, of containers and pods alike."""
     if qos.oom_kill_group is not None:
         ctx.set(fields.MEMORY_OOM_GROUP, qos.oom_kill_group, "memoryQOS oomKillGroup")
     _set_together(
@@ -257,7 +256,7 @@ def _set_plain(ctx: _Context, qos: MemoryQOS) -> None:
 
 
 def _set_together(ctx: _Context, *wanted: tuple[Field, int, str]) -> None:
-    """Files that a kernel has all or none of: where it has none, one of them says enough."""
+    """Set files that a kernel has all or none of. If it has none, one skipped field says enough."""
     for field, value, reason in wanted:
         if value != field.neutral:
             ctx.set(field, value, reason)
@@ -266,7 +265,7 @@ def _set_together(ctx: _Context, *wanted: tuple[Field, int, str]) -> None:
 
 
 def _limit_page_cache(ctx: PodContext, qos: MemoryQOS, limit: int) -> None:
-    """How much of its memory a pod may use for the page cache. `limit`: the pod's memory limit in bytes, -1 for none."""
+    """Limit the page cache of a pod. `limit`: the pod's memory limit in bytes, -1 for none."""
     if qos.page_cache_enable is False:
         return
     size, reason = qos.page_cache_limit_size, "memoryQOS pageCacheLimitSize"
@@ -280,7 +279,7 @@ def _limit_page_cache(ctx: PodContext, qos: MemoryQOS, limit: int) -> None:
         ctx,
         (fields.PAGE_CACHE_SIZE, size, reason),
         (fields.PAGE_CACHE_SYNC, int(bool(size and qos.page_cache_reclaim_sync)), "memoryQOS pageCacheReclaimSync"),
-        # Written last, so that no other size is in force before.
+        # Written last, so that the limit is enabled only with its new size.
         (
             fields.PAGE_CACHE_ENABLE,
             int(bool(size or qos.page_cache_enable)),
@@ -290,7 +289,7 @@ def _limit_page_cache(ctx: PodContext, qos: MemoryQOS, limit: int) -> None:
 
 
 def _prioritize(ctx: ClassContext) -> None:
-    """The OOM killer compares the children of a cgroup that has use_priority_oom, level by level from the one that is out of memory."""
+    """The OOM killer compares the children of a cgroup with use_priority_oom, level by level, from the cgroup that is out of memory."""
     qos = ctx.policy.qos
     if ctx.kube_qos is KubeQoS.GUARANTEED:
         if any(c.memory.enable and c.memory.priority_enable for c in (qos.lsr, qos.ls, qos.be)):

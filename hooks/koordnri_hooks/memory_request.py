@@ -1,10 +1,10 @@
-"""What a pod and its containers request of memory, in bytes: what memory.min, low and high are computed from.
+"""Memory requests of a pod and its containers, in bytes. memory.min, low and high are computed from them.
 
-NRI does not tell requests. They are known for BE (batch-memory), for Guaranteed (the limit) and BestEffort (none), and for others
-once the pod's spec has been read. Where one cannot be known it is None, which is not 0.
+NRI does not carry requests. They are known for BE (batch-memory), Guaranteed (the limit) and BestEffort (none); for others once the
+pod's spec is known. None means not known, which is not 0.
 
-A pod's is what its own `spec.resources` says (KEP-2837), else the sum of its containers' that run at the same time, by the same
-function, so that what is protected of them fits into what is protected of it; and its RuntimeClass overhead, as kubelet counts it.
+A pod's request is its own `spec.resources` (KEP-2837), else the sum over its containers that run at the same time. The same function
+computes both, so that the containers' protection fits into the pod's. RuntimeClass overhead is added, as in kubelet.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PARSED = "spec: memory requests"
 
 
 def request_of(pod: Pod, container: str, limit: int) -> int | None:
-    """Memory request of one container. `limit`: its memory limit, -1 for none. Raises PodError for a quantity that is none."""
+    """Memory request of one container. `limit`: its memory limit, -1 for none. Raises PodError for a bad quantity."""
     if pod.qos is QoSClass.BE:
         batch = batch_of(pod, container, BATCH_MEMORY)
         if batch is not None:
@@ -40,7 +40,7 @@ def request_of(pod: Pod, container: str, limit: int) -> int | None:
 
 
 def pod_request(pod: Pod, limit: int) -> int | None:
-    """Memory request of the whole pod, with its RuntimeClass overhead. `limit`: of its own cgroup, -1 for none. Raises PodError for the
+    """Memory request of the whole pod, with RuntimeClass overhead. `limit`: of its own cgroup, -1 for none. Raises PodError for the
     first bad quantity.
     """
     names: set[str] = set()
@@ -52,20 +52,20 @@ def pod_request(pod: Pod, limit: int) -> int | None:
         names |= pod.spec.containers.keys()
     elif pod.kube_qos is not KubeQoS.BESTEFFORT and not names:
         return limit if pod.kube_qos is KubeQoS.GUARANTEED and limit > 0 else None
-    # Of a container that only the batch resources name, they tell all.
+    # For a container that only the batch resources name, these are its request.
     asked = most_together(pod, {name: request_of(pod, name, 0) or 0 for name in sorted(names)})
     return asked + overhead_of(pod, BATCH_MEMORY) if asked else 0
 
 
 def whole_request(pod: Pod) -> int | None:
-    """What `spec.resources` requests for all of the pod's containers together; None when it says nothing. Raises PodError."""
+    """The pod's own request in `spec.resources`; None when there is none. Raises PodError."""
     if pod.spec is None or "memory" not in pod.spec.requests:
         return None
     return _bytes("spec.resources.requests", pod.spec.requests)
 
 
 def limit_is_the_pods(pod: Pod, container: str) -> bool:
-    """Whether kubelet gave a container the memory limit of the whole pod, for it has none of its own. Raises PodError."""
+    """Whether kubelet gave a container the memory limit of the whole pod, because it has none itself. Raises PodError."""
     if pod.spec is None or "memory" not in pod.spec.limits or pod.qos is QoSClass.BE:
         return False
     spec = pod.spec.containers.get(container)
@@ -73,7 +73,7 @@ def limit_is_the_pods(pod: Pod, container: str) -> bool:
 
 
 def _of_spec(pod: Pod, spec: PodSpec) -> Mapping[str, int | Problem]:
-    """Container → its request, or the mistake that it costs; read once, since the pod's class asks for it whenever any pod changes."""
+    """Container → its request, or its mistake. Parsed once, since the pod's class needs it whenever any pod changes."""
     known = pod.parsed.get(_PARSED)
     if known is None or known[0] is not spec:
         known = pod.parsed[_PARSED] = spec, {name: _requested(name, one) for name, one in spec.containers.items()}
@@ -82,7 +82,7 @@ def _of_spec(pod: Pod, spec: PodSpec) -> Mapping[str, int | Problem]:
 
 
 def _requested(container: str, spec: ContainerSpec) -> int | Problem:
-    """Request of the spec; where only a limit is given, Kubernetes takes that for the request."""
+    """Request in the spec. With a limit only, Kubernetes uses that as the request."""
     which = spec.requests if "memory" in spec.requests else spec.limits
     try:
         return _bytes(f"spec.containers.{container}", which)

@@ -1,7 +1,7 @@
-"""What the containers of a pod come to that run at the same time: init containers one after the other, then all others together.
+"""Sums over the containers of a pod that run at the same time: init containers one after the other, then all others together.
 
-The scheduler counts so (KEP-753). Whoever gave the pod the sum of all instead would give it more than it was placed for, and as much
-more as its owner adds init containers.
+The scheduler counts in the same way (KEP-753). The plain sum of all containers would give the pod more than it was scheduled for, and its
+owner could raise it by adding init containers.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from koordnri.model import Pod
 
 
 def most_together(pod: Pod, amounts: Mapping[str, int]) -> int:
-    """The largest sum of `amounts` (container → amount) at any time of the pod's life. Without a spec nobody knows who is an init
-    container: then all are taken to run together.
+    """The largest sum of `amounts` (container → amount) at any time of the pod's life. Without a spec init containers are not known: then
+    all count as running together.
     """
-    if len(amounts) <= 1 or pod.spec is None:  # a single container is decided while the runtime waits
+    if len(amounts) <= 1 or pod.spec is None:  # a shortcut for the most frequent case, on the event path
         return sum(amounts.values())
     known = pod.spec.containers
     most = beside = 0
-    # In the spec's order, in which those that run on (restartPolicy: Always) stand before the init containers that run beside them.
+    # In the spec's order: sidecars (restartPolicy: Always) come before the init containers that run beside them.
     for name in [*known, *(n for n in amounts if n not in known)]:
         amount = amounts.get(name, 0)
         if name in known and known[name].init:

@@ -1,10 +1,10 @@
-"""RDMA devices that the scheduler gave to the pod: device. A step of the hook gpu, for device nodes have one owner.
+"""RDMA devices that the scheduler allocated to the pod: device. A step of the hook gpu, which owns all device nodes.
 
-`device-allocated["rdma"]`: for each entry its virtual functions (`extension.vfs[].busID`), else its own PCI address (`id`), and of each
-function its verbs devices `/dev/infiniband/uverbsN`, mode 0666, with numbers from the node's sysfs; beside them the connection manager's
-`/dev/infiniband/rdma_cm`, without which few programs connect. The runtime adds the device cgroup's rule (read, write) to each node.
+`device-allocated["rdma"]`: each entry names virtual functions (`extension.vfs[].busID`), or else its own PCI address (`id`). Each function
+gives its verbs devices `/dev/infiniband/uverbsN`, mode 0666, with numbers from the node's sysfs. The connection manager's
+`/dev/infiniband/rdma_cm` is added, since few programs connect without it. The runtime adds a device cgroup rule (read, write) per node.
 
-An address that this node has not costs itself: the others are given, and the pod is told. Source: koordlet.md 2.7, where any costs all.
+An unknown address costs only itself: the others are given, and the pod's owner gets an Event. Source: koordlet.md 2.7 (there it costs all).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from koordnri_hooks.device_request import why_not_requested
 DIRECTORY = "/dev/infiniband"
 CM = f"{DIRECTORY}/rdma_cm"
 MOST_FUNCTIONS = 256
-"""More than a scheduler gives to one pod."""
+"""Most functions accepted: more than a scheduler allocates to one pod."""
 
 
 def give_rdma(ctx: ContainerContext, devices: Sequence[AllocatedDevice]) -> None:
@@ -61,7 +61,7 @@ def give_rdma(ctx: ContainerContext, devices: Sequence[AllocatedDevice]) -> None
 
 
 def _functions(devices: Sequence[AllocatedDevice]) -> Iterator[tuple[str, str]]:
-    """(where it is written, PCI address) of each function."""
+    """(path in the annotation, PCI address) of each function."""
     for i, device in enumerate(devices):
         vfs = device.extension.vfs if device.extension is not None else ()
         for j, vf in enumerate(vfs):

@@ -1,14 +1,14 @@
-"""Which resctrl group a container belongs to: rdt.closid.
+"""The resctrl group of a container: rdt.closid.
 
-A pod with the annotation `node.koordinator.sh/resctrl` has a group of its own, `koordlet-<uid>`; when the CPU has no class of service
-left for it, its containers join their class's, and the reason says so. So they do when the annotation cannot be read, or whoever
-writes nonsense there would be out of his class's limits; but a group that was made of an earlier text stays. Others go into the
-group of their class (label, else Kubernetes' class mapped to LSR, LS, BE) where that class's resctrlQOS is enabled. LSE shares LSR's
-group; SYSTEM is not moved.
+A pod with the annotation `node.koordinator.sh/resctrl` has its own group, `koordlet-<uid>`. If the CPU has no class of service left, its
+containers join their class's group, and the reason says so. The same happens when the annotation cannot be parsed: otherwise an
+unreadable text would free the pod from its class's limits. A group made from an earlier text stays. Other pods go into the group of their
+class (label, else Kubernetes' class mapped to LSR, LS, BE) if that class's resctrlQOS is enabled. LSE uses LSR's group; SYSTEM is not
+moved.
 
-A group that exists goes with the container's creation. One that the reconciler has yet to make is not named there, for the runtime
-would fail the container: the daemon puts the container's init into it at its start, and what runs already follows by its threads.
-Source: koordlet.md 6; what is chosen is in koordnri.resctrl.choice, for the reconciler makes the same groups.
+An existing group is sent with the container's creation. A group that the reconciler has yet to make is not: the runtime would fail the
+container. The daemon then moves the container's init process into it at the start; running containers follow by moving their threads.
+Source: koordlet.md 6. koordnri.resctrl.choice chooses, so that the reconciler makes the same groups.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from koordnri.resctrl.choice import HOOK, choose, choose_class, has_own_group
 
 
 class RDT(Hook):
-    """See the module."""
+    """The resctrl group; the module describes it."""
 
     name = HOOK
     order = 40

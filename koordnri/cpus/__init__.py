@@ -1,5 +1,5 @@
-"""Exclusive CPUs: who wants some, which they get, for how long, and what is left for all others.
+"""Exclusive CPUs: which containers want them, which they get, for how long, and what the share pools are.
 
-Belongs here: the wish of a container, the choice of CPUs, who holds which, share pools, kubelet's pins, claims of DRA drivers.
+Belongs here: a container's wish, the choice of CPUs, holdings, share pools, kubelet's pins, claims of DRA drivers.
 Does not belong here: files, sockets, the runtime's messages; what a container without exclusive CPUs gets (the cpuset hook decides).
 """

@@ -1,14 +1,14 @@
-"""CPUs that this node gave to single containers, for clusters where no koord-scheduler assigns them.
+"""Exclusive CPUs that this node gave to containers, for clusters where no koord-scheduler assigns CPUs.
 
-The owner is (pod uid, container name), not a sandbox: a new sandbox of the same pod finds its CPUs again. Life of a holding:
+The owner is (pod uid, container name), not a sandbox: a new sandbox of the same pod gets its CPUs back. Life of a holding:
 
-    give       CreateContainer of an owner: it has them from its start; the others leave before
-    resize     kubelet resizes in place: fewer at once, more later (as promoted)
-    promote    it runs and had to share: CPUs are reserved (`coming`), the others leave, then `arrive`
-    spend      its init container has ended: the pod's next containers use the CPUs again
-    forget_pod the pod has ended: all is free
+    give       CreateContainer: the container has them from its start; the others leave them before
+    resize     kubelet resizes in place: fewer at once, more later (as in promote)
+    promote    a running container shares: CPUs are reserved (`coming`), the others leave them, then `arrive`
+    spend      an init container has ended: the pod's next containers use its CPUs again
+    forget_pod the pod has ended: all are free
 
-Mutable, as the ledger is: changed under a lock, one assignment of a whole new mapping at a time, so that readers take none.
+Mutable, like the ledger. Writers hold a lock and replace whole mappings by single assignments, so that readers need no lock.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ from koordnri.policy import Policy
 from koordnri.policy.koordnri_config import CPUSetOptions
 
 MOST_FORMER = 1000
-"""Pods that have ended and whose CPUs are remembered, in case their uid comes with a new sandbox."""
+"""Ended pods whose CPUs are remembered, in case their uid returns with a new sandbox."""
 _DEFAULTS = CPUSetOptions()
 T = TypeVar("T")
 
 Holdings = Mapping[str, Mapping[str, Holding]]
-"""Key of the pod → container name → what it has"""
+"""Key of the pod → container name → its holding"""
 
 
 def why_not_given(pod: Pod, policy: Policy, node: NodeState) -> str:
-    """Why a pod's containers are given no CPUs by us, whatever they want; "" when they may be given some."""
+    """Why this node gives a pod's containers no CPUs, whatever they want; "" when it may."""
     if policy.hook_mode("cpuset") != "enforce":
         return f"the policy has koordnri-config.hooks.cpuset.mode: {policy.hook_mode('cpuset')}"
     if not policy.cpuset.allocate:
@@ -63,7 +63,7 @@ def why_not_given(pod: Pod, policy: Policy, node: NodeState) -> str:
 
 
 def may_give(pod: Pod, policy: Policy, node: NodeState) -> bool:
-    """Whether a pod's containers are to be given CPUs at all: not where somebody else assigns them, or nobody is to."""
+    """Whether a pod's containers may get CPUs from this node: not where somebody else assigns them, or the policy forbids it."""
     return may_wish(pod) and not why_not_given(pod, policy, node)
 
 
@@ -73,34 +73,34 @@ class Allocator:
     def __init__(self) -> None:
         self._held: Holdings = {}
         self._dra: Mapping[str, Mapping[str, CPUSet]] = {}
-        """likewise, of CPUs that a DRA driver gave"""
+        """likewise, of CPUs from DRA drivers"""
         self._assigned: Mapping[str, tuple[CPUSet, bool]] = {}
         """key of a pod → CPUs that a scheduler assigned to it, and whether it is LSE"""
         self._lacking: Mapping[str, Mapping[str, str]] = {}
         """key → LSE or LSR container without exclusive CPUs → why"""
         self._former: OrderedDict[str, Mapping[str, Holding]] = OrderedDict()
         self._usable_of: dict[str, tuple[Mapping[str, Holding], CPUSet, Mapping[str, CPUSet]]] = {}
-        """key → (what its containers hold, usable CPUs, what follows for the node's state)"""
+        """key → (holdings of its containers, usable CPUs, what the node state gets from them)"""
         self._lock = threading.Lock()
 
     # -- views --------------------------------------------------------------------------------------------------------
 
     @property
     def held(self) -> Holdings:
-        """Key of the pod → container name → what it has. Not to be changed."""
+        """Key of the pod → container name → holding. Read only."""
         return self._held
 
     def holding(self, pod: Pod, name: str) -> Holding | None:
-        """What a container has; None when it has nothing."""
+        """A container's holding; None when it has none."""
         return self._held.get(pod.key, {}).get(name)
 
     @property
     def lacking(self) -> Mapping[str, Mapping[str, str]]:
-        """Key of the pod → LSE or LSR container that has no exclusive CPUs, or fewer than it wants → why. Not to be changed."""
+        """Key of the pod → LSE or LSR container with no exclusive CPUs, or fewer than it wants → why. Read only."""
         return self._lacking
 
     def copy(self) -> Allocator:
-        """One that has given the same, to try something on."""
+        """An allocator with the same holdings, for trying something."""
         other = Allocator()
         with self._lock:
             other._held, other._dra, other._assigned = self._held, self._dra, self._assigned
@@ -112,7 +112,7 @@ class Allocator:
     def give(
         self, pod: Pod, name: str, baseline: Resources, node: NodeState, options: CPUSetOptions = _DEFAULTS
     ) -> Holding | None:
-        """CPUs for a container that is about to be created; None when it wants none. What it had before it was made again, it has.
+        """CPUs for a new container; None when it wants none. A container that is created again gets the same ones.
 
         Raises NotEnough.
         """
@@ -133,7 +133,7 @@ class Allocator:
             except NotEnough as error:
                 if had is None or not had.cpus & _usable(node):
                     raise
-                kept = _fewer(node, had.cpus, wanted.wishes[0])  # too few, or some of them offline
+                kept = _fewer(node, had.cpus, wanted.wishes[0])  # too many, or some of them offline
                 self._hold(pod.key, name, had._replace(cpus=kept, spent=False, coming=NO_CPUS))
                 self._note_lack(pod.key, name, str(error))
                 return self._held[pod.key][name]
@@ -141,9 +141,9 @@ class Allocator:
     def resize(
         self, pod: Pod, name: str, baseline: Resources, node: NodeState, options: CPUSetOptions = _DEFAULTS
     ) -> bool:
-        """kubelet resized a container that runs. What it has too much is free at once; what it lacks is for `promote` to find.
+        """kubelet resized a running container. Surplus CPUs are free at once; `promote` finds missing ones.
 
-        Whether anything has changed.
+        Returns whether anything has changed.
         """
         wanted = wanted_by(pod, name, baseline)
         with self._lock:
@@ -162,15 +162,15 @@ class Allocator:
     def promote(
         self, pod: Pod, name: str, baseline: Resources, node: NodeState, options: CPUSetOptions = _DEFAULTS
     ) -> bool:
-        """Reserve what a container that runs lacks of exclusive CPUs, next to what it has. It gets them by `arrive`.
+        """Reserve the exclusive CPUs that a running container lacks, near those that it has. It gets them by `arrive`.
 
-        Whether something was reserved. Raises NotEnough.
+        Returns whether something was reserved. Raises NotEnough.
         """
         wanted = wanted_by(pod, name, baseline)
         with self._lock:
             had = self._held.get(pod.key, {}).get(name)
             if had is not None and not had.all & _usable(node):
-                self._drop(pod.key, name)  # all of it went offline, or out of the pods' cgroup
+                self._drop(pod.key, name)  # all its CPUs went offline, or out of the pods' cgroup
                 had = None
             if not wanted.wishes or node.topology is None or (had is not None and len(had.all) >= wanted.cpus):
                 return False
@@ -178,11 +178,11 @@ class Allocator:
             return True
 
     def coming(self) -> list[tuple[str, str]]:
-        """(key, container) for whom CPUs are reserved that the others are still to leave."""
+        """(key, container) with reserved CPUs that others have yet to leave."""
         return [(key, name) for key, of_pod in self._held.items() for name, h in of_pod.items() if h.coming]
 
     def arrive(self, owners: Collection[tuple[str, str]]) -> list[tuple[str, str, Holding]]:
-        """The others have left what was reserved for these: now it is theirs. Those that still are there, with what they have."""
+        """All others have left the CPUs reserved for these owners. Returns the owners that still exist, with their new holdings."""
         arrived = []
         with self._lock:
             for key, name in owners:
@@ -195,7 +195,7 @@ class Allocator:
         return arrived
 
     def lack(self, pod: Pod, name: str, why: str) -> bool:
-        """Note why a container has no exclusive CPUs, or fewer than it wants; "" when it lacks none. Whether that is news."""
+        """Store why a container has no exclusive CPUs, or fewer than it wants; "" when it lacks none. Returns whether that changed."""
         with self._lock:
             return self._note_lack(pod.key, name, why)
 
@@ -208,7 +208,7 @@ class Allocator:
                 self._hold(pod.key, name, had._replace(spent=True, coming=NO_CPUS))
 
     def drop_spent(self, pod: Pod) -> bool:
-        """No further container of the pod is to come: what its init containers had is free. Whether there was any."""
+        """No further container of the pod will be created: its init containers' CPUs are free. Returns whether there were any."""
         with self._lock:
             of_pod = self._held.get(pod.key, {})
             left = {name: h for name, h in of_pod.items() if not h.spent}
@@ -218,7 +218,7 @@ class Allocator:
             return True
 
     def forget_pod(self, key: str) -> bool:
-        """The pod has ended, and all that it had is free. Whether it had any."""
+        """The pod has ended and all its CPUs are free. Returns whether there were any."""
         with self._lock:
             had = self._held.get(key)
             if had:
@@ -232,36 +232,36 @@ class Allocator:
         return found
 
     def take_back(self, key: str) -> None:
-        """What the pod was given is free, as if its containers had yet to be created."""
+        """Free the pod's CPUs, as if its containers were not created yet."""
         with self._lock:
             self._held, self._lacking = _without(self._held, key), _without(self._lacking, key)
 
     def restore(self, held: Holdings) -> None:
-        """Synchronize: these are all there are (see koordnri.cpus.restore)."""
+        """Synchronize: these are all holdings (koordnri.cpus.restore)."""
         with self._lock:
             self._held, self._dra, self._assigned, self._lacking = held, {}, {}, {}
 
-    # -- what others gave ---------------------------------------------------------------------------------------------
+    # -- CPUs from others ---------------------------------------------------------------------------------------------
 
     def note_pod(self, pod: Pod) -> bool:
-        """The pod came, or is told anew: what a scheduler assigned to it. Whether that is another set than before."""
+        """The pod started or changed: keep what a scheduler assigned to it. Returns whether that differs from before."""
         cpus = assigned_or_none(pod)
         noted = (cpus, pod.qos is QoSClass.LSE)
         with self._lock:
             if self._assigned.get(pod.key, (NO_CPUS, noted[1])) == noted:
                 return False
-            if cpus:  # a scheduler assigns CPUs now: what we had given is the others' again
+            if cpus:  # a scheduler assigns CPUs now, so those that we gave are free
                 self._held, self._lacking = _without(self._held, pod.key), _without(self._lacking, pod.key)
             self._assigned = {**self._assigned, pod.key: noted} if cpus else _without(self._assigned, pod.key)
         return True
 
     def note_dra(self, key: str, name: str, cpus: CPUSet) -> None:
-        """A DRA driver gave these to a container."""
+        """A DRA driver gave these CPUs to a container."""
         with self._lock:
             self._dra = {**self._dra, key: {**self._dra.get(key, {}), name: cpus}}
 
     def forget_dra(self, key: str) -> Mapping[str, CPUSet]:
-        """No DRA driver gave a pod anything after all. What was noted of its containers."""
+        """No DRA driver gave this pod CPUs after all. Returns what was kept of its containers."""
         with self._lock:
             noted = self._dra.get(key, {})
             self._dra = _without(self._dra, key)
@@ -270,8 +270,8 @@ class Allocator:
     # -- the node -----------------------------------------------------------------------------------------------------
 
     def applied(self, node: NodeState, options: CPUSetOptions = _DEFAULTS) -> NodeState:
-        """The node with what is given, and with share pools of what is left where Koordinator publishes none. What such a node had
-        before is forgotten. If one of a container's CPUs goes offline, it keeps the rest.
+        """The node with all holdings, and, unless Koordinator publishes share pools, with pools of what is left. It replaces what an
+        earlier call put in. If one of a container's CPUs goes offline, it keeps the rest.
         """
         topology, lacking = node.topology, self._lacking
         if topology is None:
@@ -282,7 +282,7 @@ class Allocator:
             node = replace(node, ls_pools=(), be_pools=(), pools_are_local=False, empty_pools=())
         usable = _usable(node)
         own, dra = self._own(usable), self._dra
-        if node.ls_pools or node.be_pools:  # published by Koordinator, which knows of its own assignments
+        if node.ls_pools or node.be_pools:  # published by Koordinator, which has its own assignments taken out
             return (
                 replace(node, exclusive_cpus=own, dra_cpus=dra, no_exclusive_cpus=lacking)
                 if own or dra or lacking
@@ -305,7 +305,7 @@ class Allocator:
         )
 
     def _own(self, usable: CPUSet) -> Mapping[str, Mapping[str, CPUSet]]:
-        """Key → container → CPUs that it has of those that are usable. Only what changed is made anew: this is on the event path."""
+        """Key → container → its usable CPUs. Computed again only where it changed: this runs on the event path."""
         usable_of, own = self._usable_of, {}
         for key, of_pod in self._held.items():
             known = usable_of.get(key)
@@ -323,7 +323,7 @@ class Allocator:
     def _find(
         self, pod: Pod, name: str, wanted: Wanted, node: NodeState, options: CPUSetOptions, *, at_once: bool
     ) -> Holding:
-        """Choose what is missing, and hold it. Raises NotEnough."""
+        """Choose the missing CPUs and hold them. Raises NotEnough."""
         key, of_pod = pod.key, self._held.get(pod.key, {})
         had = of_pod.get(name, Holding(NO_CPUS))
         self._check_pod_limit(pod, name, wanted)
@@ -348,7 +348,7 @@ class Allocator:
             if at_once
             else Holding(had.cpus, wish.exclusive, lse, had.coming | new)
         )
-        # What the pod's init containers had is used again.
+        # CPUs of the pod's ended init containers that are used again are no longer theirs.
         left = {n: h._replace(cpus=h.cpus - new) if h.spent else h for n, h in of_pod.items()}
         self._set_pod(key, {**{n: h for n, h in left.items() if h.all}, name: holding})
         if at_once:
@@ -366,7 +366,7 @@ class Allocator:
 
     def _taken(self, node: NodeState) -> Taken:
         dra = _union(cpus for of_pod in self._dra.values() for cpus in of_pod.values())
-        lse = own = 0  # bit masks: there may be hundreds, and the runtime waits
+        lse = own = 0  # bit masks, since there may be hundreds on the event path
         for of_pod in self._held.values():
             for cpus, _, is_lse, coming, _ in of_pod.values():
                 own |= cpus.mask | coming.mask
@@ -400,13 +400,13 @@ class Allocator:
 
 
 def _usable(node: NodeState) -> CPUSet:
-    """What containers can run on at all: online, and within the cgroup of all pods."""
+    """CPUs that containers can run on: online, and in the cgroup of all pods."""
     online = NO_CPUS if node.topology is None else node.topology.online
     return online if node.pods_cpus is None else online & node.pods_cpus
 
 
 def _fewer(node: NodeState, cpus: CPUSet, wish: Wish) -> CPUSet:
-    """What a container keeps of its CPUs when it wants so many, or fewer."""
+    """The CPUs that a container keeps when it wants fewer."""
     return cpus if node.topology is None or len(cpus) <= wish.cpus else choose_fewer(node.topology, cpus, wish)
 
 

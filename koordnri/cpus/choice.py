@@ -1,8 +1,7 @@
-"""Which CPUs a container gets for itself: as few NUMA nodes as can be, then as few L3 caches, whole cores, and the large gaps left whole.
+"""Which exclusive CPUs a container gets: few NUMA nodes, then few L3 caches, then whole cores; large gaps are kept whole.
 
-Pure and deterministic: the same node, the same free CPUs and the same wish give the same answer. O(cores), on bit masks: a large node
-has 384 CPUs, and the runtime waits.
-Wishes are those of `scheduling.koordinator.sh/resource-spec` (koord-scheduler's NodeNUMAResource plugin).
+Pure and deterministic: the same node, free CPUs and wish give the same answer. O(cores), on bit masks, since a large node has 384 CPUs
+and this runs on the event path. Wishes are those of `scheduling.koordinator.sh/resource-spec` (koord-scheduler's NodeNUMAResource plugin).
 """
 
 from __future__ import annotations
@@ -18,23 +17,23 @@ Bind = Literal["", "FullPCPUs", "SpreadByPCPUs"]
 
 
 class Wish(NamedTuple):
-    """What a container wants."""
+    """The exclusive CPUs that a container wants."""
 
     cpus: int
     """how many"""
     bind: Bind = ""
-    """FullPCPUs: whole cores only; SpreadByPCPUs: one thread of as many cores as there are; "" whole cores where that comes out"""
+    """FullPCPUs: whole cores only; SpreadByPCPUs: one thread on as many cores as possible; "": whole cores if that works out"""
     exclusive: Exclusive = ""
-    """PCPULevel: on no core, NUMANodeLevel: on no NUMA node, that another container with the same wish has CPUs of"""
+    """PCPULevel: on no core, NUMANodeLevel: on no NUMA node, where another container with the same wish has CPUs"""
 
 
 def choose(
     topology: Topology, free: CPUSet, wish: Wish, others: Iterable[tuple[CPUSet, Exclusive]] = ()
 ) -> CPUSet | None:
-    """The CPUs; None when there are not enough of the kind that is wished.
+    """The chosen CPUs; None when there are not enough that fit the wish.
 
-    free     what may be given
-    others   who has CPUs of his own already, and what he wished
+    free     CPUs that may be given
+    others   (exclusive CPUs, wish) of the other containers
     """
     masks = _masks(topology)
     candidates = _away_from(masks, free.mask & topology.online.mask, wish.exclusive, others)
@@ -48,7 +47,7 @@ def choose(
         caches = masks.caches[numa]
         for cache, of_cache in _spread_least(caches, candidates, of_numa, wanted):
             chosen |= _from_cores(masks.cores_of[cache], caches[cache] & candidates, of_cache, wish.bind)
-    if chosen.bit_count() != wish.cpus:  # whole cores of more threads than are wanted
+    if chosen.bit_count() != wish.cpus:  # whole cores have more threads than wanted
         return None
     return CPUSet.of_mask(chosen)
 
@@ -56,9 +55,9 @@ def choose(
 def choose_more(
     topology: Topology, free: CPUSet, have: CPUSet, wish: Wish, others: Iterable[tuple[CPUSet, Exclusive]] = ()
 ) -> CPUSet | None:
-    """CPUs that bring `have` up to `wish.cpus`, as near to it as can be: siblings first, then the same L3 cache, NUMA node, socket.
+    """CPUs that bring `have` up to `wish.cpus`, near to it: siblings first, then the same L3 cache, NUMA node, socket.
 
-    The new ones only; None when there are not enough of the kind that is wished.
+    Returns the new ones only; None when there are not enough that fit the wish.
     """
     missing, others = wish.cpus - len(have), list(others)
     siblings = CPUSet.of_mask(_sum(core for core in _masks(topology).cores if core & have.mask)) & free
@@ -77,7 +76,7 @@ def choose_more(
 
 
 def choose_fewer(topology: Topology, have: CPUSet, wish: Wish) -> CPUSet:
-    """Which `wish.cpus` of what a container has it keeps."""
+    """The `wish.cpus` CPUs that a container keeps of those that it has."""
     kept = choose(topology, have, wish) or choose(topology, have, Wish(wish.cpus))
     return kept if kept is not None else CPUSet(list(have)[: wish.cpus])
 
@@ -95,7 +94,7 @@ class _Masks(NamedTuple):
     cores: tuple[int, ...]
     numa: dict[int, int]
     caches: dict[int, dict[_Place, int]]
-    """NUMA node → what it has of each L3 cache"""
+    """NUMA node → its part of each L3 cache"""
     cores_of: dict[_Place, tuple[int, ...]]
 
 
@@ -123,7 +122,7 @@ def _masks_of(topology: Topology) -> _Masks:
 
 _NO_TOPOLOGY = Topology((), CPUSet())
 _last: tuple[Topology, _Masks] = (_NO_TOPOLOGY, _masks_of(_NO_TOPOLOGY))
-"""A node has one topology, until a CPU comes or goes."""
+"""Cache of the last topology: it changes only when a CPU goes online or offline."""
 
 
 def _whole_cores(masks: _Masks, cpus: int) -> int:
@@ -135,8 +134,8 @@ def _one_per_core(masks: _Masks, cpus: int) -> int:
 
 
 def _spread_least(groups: dict[G, int], cpus: int, count: int, wanted: int) -> list[tuple[G, int]]:
-    """(group, CPUs from it), with as few groups as can be; of those that would do, first one with enough of the kind that is wanted,
-    then the one that is left with the least.
+    """(group, number of CPUs from it) with as few groups as possible. Among equally few, prefer groups with enough of the wanted kind,
+    then those with the fewest CPUs left over.
     """
     room = {group: size for group, mask in groups.items() if (size := (mask & cpus).bit_count())}
     taken = []
@@ -155,11 +154,11 @@ def _spread_least(groups: dict[G, int], cpus: int, count: int, wanted: int) -> l
 
 
 def _from_cores(cores: Iterable[int], cpus: int, count: int, bind: Bind) -> int:
-    """`count` of these CPUs, which share a cache. Whole cores first, the rest from a core that is broken already."""
+    """`count` of these CPUs, which share a cache. Whole cores first; the rest from a core that is already split."""
     here = sorted([(core & cpus, core) for core in cores if core & cpus], key=lambda c: _lowest(c[0]))
     if bind == "SpreadByPCPUs":
         return _sum(list(_round_robin([mask for mask, _ in here]))[:count])
-    # Where siblings are offline, a core of one thread would else take the place of a pair, and a pair be broken for the other half.
+    # Cores with more threads first: otherwise a core with an offline sibling would stand in for a pair, and a pair be split for the rest.
     here.sort(key=lambda c: c[0].bit_count(), reverse=True)
     chosen, broken = 0, []
     for mask, core in here:
@@ -169,7 +168,7 @@ def _from_cores(cores: Iterable[int], cpus: int, count: int, bind: Bind) -> int:
             broken.append(mask)
     if bind == "FullPCPUs":
         return chosen
-    # Best fit again: a core that has just what is missing, before one that has more, before several.
+    # Best fit: first a core that has exactly the missing number, then one that has more, then several.
     while (missing := count - chosen.bit_count()) > 0:
         fitting = [mask for mask in broken if mask.bit_count() >= missing]
         mask = min(fitting, key=int.bit_count) if fitting else max(broken, key=int.bit_count)

@@ -1,6 +1,6 @@
-"""Pods that are created one after the other where no daemon sees it: those of a file, or those that run, were they created anew.
+"""Creates pods one after the other without a daemon: the pods of a file, or running pods as if they were created anew.
 
-Exclusive CPUs are given by the daemon's own allocator and rules (koordnri.cpus.allocator); nothing is decided here.
+The daemon's own allocator and rules give the exclusive CPUs (koordnri.cpus.allocator); nothing is decided here.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from koordnri.model import Container, CPUSet, Pod
 
 
 class Creation(NamedTuple):
-    """What holds once all of them are there."""
+    """The state once all pods are created."""
 
     snapshot: Snapshot
-    """with what was given, and with share pools of what is left"""
+    """with all holdings, and with share pools of what is left"""
     given: Mapping[str, Mapping[str, CPUSet]]
-    """key of the pod → container → exclusive CPUs. What an init container has, the containers after it may have, too"""
+    """key of the pod → container → exclusive CPUs. Later containers may have the same CPUs as an init container"""
     lacking: Mapping[tuple[str, str], NotEnough]
     """(key of the pod, container) that wants exclusive CPUs and gets none → why"""
     disbelieved: Mapping[tuple[str, str], str] = MappingProxyType({})
-    """(key of the pod, container) that says to have CPUs by a DRA driver and can have none → why"""
+    """(key of the pod, container) that claims CPUs from a DRA driver and can have none → why"""
 
     def refusal(self, pod: Pod, container: str) -> str:
-        """Why the runtime would be told not to create the container, "" when it would not."""
+        """Why the daemon would tell the runtime not to create the container; "" when it would not."""
         why = self.lacking.get((pod.key, container))
         rejected = self.snapshot.policy.cpuset.when_full == "reject"
         return why.refusal(container) if why is not None and rejected else ""
 
     def shortage(self, pod: Pod, container: str) -> str:
-        """What the pod's owner would be told of the container when it shares CPUs instead, "" when there is nothing to tell."""
+        """What the pod's owner would be told when the container shares CPUs instead; "" when there is nothing to say."""
         why = self.lacking.get((pod.key, container))
         shares = self.snapshot.policy.cpuset.when_full == "share"
         return why.shortage if why is not None and shares else ""
@@ -47,10 +47,10 @@ def create(
     allocator: Allocator,
     there: Iterable[Pod] = (),
 ) -> Creation:
-    """Create the pods and their containers in this order. What a pod had been given by `allocator` is free for it to begin with.
+    """Create the pods and their containers in this order. CPUs that `allocator` holds for one of them are free first.
 
-    allocator   what is given; changed
-    there       pods that are there from the beginning: what a scheduler assigned to them is not free
+    allocator   the holdings; it is changed
+    there       pods that exist from the beginning: CPUs that a scheduler assigned to them are not free
     """
     policy, node = snapshot
     lacking = dict[tuple[str, str], NotEnough]()
@@ -80,7 +80,7 @@ def create(
                 allocator.spend(pod, container.name)
         allocator.drop_spent(pod)
     node = allocator.applied(node, policy.cpuset)
-    if given:  # init containers among them, which have ended by now
+    if given:  # includes init containers, which have ended by now
         node = replace(node, exclusive_cpus=given)
     return Creation(snapshot._replace(node=node), given, lacking)
 
@@ -88,9 +88,9 @@ def create(
 def promote(
     pods: Iterable[tuple[Pod, Sequence[Container]]], snapshot: Snapshot, allocator: Allocator
 ) -> dict[tuple[str, str], NotEnough]:
-    """Reserve CPUs for the containers that run and lack some; they get them by `Allocator.arrive`.
+    """Reserve CPUs for running containers that lack some; they get them by `Allocator.arrive`.
 
-    (key of the pod, container) that goes on lacking → why. What no policy lets grow lacks nothing new.
+    Returns (key of the pod, container) that still lacks CPUs → why. A container that no policy lets grow does not count.
     """
     policy, node = snapshot
     lacking = {}

@@ -1,9 +1,8 @@
-"""Containers whose CPUs came by dynamic resource allocation: the CPU driver of kubernetes-sigs says so in their environment.
+"""Containers whose CPUs came from dynamic resource allocation: the kubernetes-sigs CPU driver says so in their environment.
 
-Whoever writes a pod writes that environment, too, and what it names leaves everybody's share pools. So it is believed only of pods
-that have a resource claim. Where the pod's spec is not known, for there is no access to the API server or it has not told of the pod
-yet, it is believed of every pod: what a driver did give must not be taken from it. What a spec that comes later shows to be untrue is
-given back then.
+Whoever writes a pod also writes its environment, and CPUs named there leave everybody's share pools. So it is believed only of pods with
+a resource claim. If the pod's spec is not known (no API server, or not seen yet), it is believed of every pod: CPUs that a driver did
+give must not be taken away. If the spec turns out to have no claim, they return to the pools.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ PREFIX = "DRA_CPUSET_"
 
 
 def dra_cpus(env: Iterable[str]) -> CPUSet:
-    """The CPUs of all claims of a container; empty without one. What cannot be read counts for nothing."""
+    """The CPUs of all claims of a container; empty without one. Unreadable values are ignored."""
     cpus = CPUSet()
     for variable in env:
         if variable.startswith(PREFIX):
@@ -30,12 +29,12 @@ def dra_cpus(env: Iterable[str]) -> CPUSet:
 
 
 def may_have_claims(spec: PodSpec | None) -> bool:
-    """Whether a pod of this spec may have been given CPUs by a driver; see the module."""
+    """Whether a DRA driver can have given CPUs to a pod of this spec; the module explains it."""
     return spec is None or spec.resource_claims
 
 
 def disbelief(container: str, cpus: CPUSet) -> str:
-    """What the pod's owner is told of a container whose environment names CPUs that nobody can have given to it."""
+    """What the owner of a pod is told when its environment names CPUs that nobody can have given to the container."""
     return (
         f"container {container} has no CPUs {str(cpus)[:60]} of its own, though its environment says so ({PREFIX}*): "
         "the pod has no resourceClaims by which a DRA driver could have given them"

@@ -1,4 +1,4 @@
-"""What one container has for itself, and how that is noted with it."""
+"""One container's exclusive CPUs, and their text in the container's note."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ class Holding(NamedTuple):
     exclusive: Exclusive = ""
     lse: bool = False
     coming: CPUSet = NO_CPUS
-    """more CPUs, which the others are about to leave; the container gets them once they have"""
+    """further CPUs, reserved: the container gets them when all others have left them"""
     spent: bool = False
-    """its container was an init container and has ended: the pod's next containers use the CPUs again"""
+    """whether its container was an init container and has ended: the pod's next containers use the CPUs again"""
 
     @property
     def all(self) -> CPUSet:
-        """What nobody else gets."""
+        """All CPUs that nobody else gets."""
         return self.cpus | self.coming
 
     @property
     def allocated(self) -> Allocated:
-        """What is noted with the container; NOT_ALLOCATED while it has none yet."""
+        """What the container's note says; NOT_ALLOCATED while it has none yet."""
         return Allocated(self.cpus, self.exclusive) if self.cpus else NOT_ALLOCATED

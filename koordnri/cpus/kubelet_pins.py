@@ -1,18 +1,17 @@
-"""CPUs that kubelet's static CPU manager gave to single containers, as the containers' own requests tell it.
+"""CPUs that kubelet's static CPU manager pinned containers to, learned from the containers' requests.
 
-kubelet's state file tells the same, where it can be read as it is now. In a DaemonSet it cannot: the one file is mounted, and kubelet
-replaces it at every change. Life of an entry:
+kubelet's state file has the same, but a DaemonSet cannot read its present content: the file itself is mounted, and kubelet replaces it at
+every change. Life of an entry:
 
-    CreateContainer, or an update that kubelet sends later, with CPUs of the container's own   it has them, and no others
-    an update that gives CPUs to somebody who shares                                           those are nobody's own any more
-    an update that makes it share                                                              it has none
-    its container ends, is removed or made again                                               stays: kubelet keeps them for the name
-    its pod goes                                                                               none are left
-    Synchronize                                                                                all anew, from what is there
+    CreateContainer, or a later update by kubelet, with exclusive CPUs        pinned to exactly these
+    an update that gives CPUs to a container that shares                      these are pinned by nobody any more
+    an update that makes the container share                                  not pinned
+    the container ends, is removed or created again                           stays: kubelet keeps them for its name
+    the pod goes                                                              all removed
+    Synchronize                                                               rebuilt from all containers
 
-The second is how we hear that kubelet took CPUs back from whom we still see, as from a pod that has ended and whose sandbox is still to
-be removed. It tells all who share within 10 s. A creation that gives such CPUs to somebody who shares tells nothing: a slow one may have
-been computed before.
+The second line is how we learn that kubelet took CPUs back from a container that we still know, for example of an ended pod whose sandbox
+is not removed yet. kubelet re-sends shared cpusets every 10 s. Creates of containers that share are ignored: their cpuset may be stale.
 """
 
 from __future__ import annotations
@@ -29,16 +28,16 @@ from koordnri.model.kubelet_cpus import cpus_told, pinned_by_kubelet
 
 
 class Found(NamedTuple):
-    """One container, as Synchronize tells it."""
+    """One container in Synchronize."""
 
     pod: Pod
     container: Container
     ended: bool
-    """its process is no more; kubelet may make it again, or have taken its CPUs back"""
+    """whether its process has ended; kubelet may create it again, or may have taken its CPUs back"""
 
 
 class KubeletPins:
-    """Changed under a lock, as a new mapping each time, for the reconciler's thread may find a pod gone. Keyed by pod and name."""
+    """Keyed by pod and name. Changed under a lock, by a new mapping each time, since the reconciler's thread may remove a pod."""
 
     def __init__(self) -> None:
         self._pins: Mapping[tuple[str, str], CPUSet] = {}
@@ -46,9 +45,9 @@ class KubeletPins:
         self._lock = threading.Lock()
 
     def heard(self, pod: Pod, container: Container, told: CPUSet, node: NodeState, *, new: bool) -> bool:
-        """kubelet creates a container (`new`) or updates it. True when not the same CPUs are pinned as before.
+        """kubelet creates a container (`new`) or updates it. Returns whether the pinned CPUs changed.
 
-        told   the cpuset in this very request; empty when it says nothing of CPUs, as a resize does
+        told   the cpuset in this request; empty when it has none, as in a resize
         """
         pinned = pinned_by_kubelet(pod, container.baseline, node)
         if not pinned and not told:
@@ -62,12 +61,12 @@ class KubeletPins:
             return self._put({**pins, key: pinned} if pinned else pins)
 
     def forget_pod(self, pod_key: str) -> bool:
-        """The pod is gone. True when that freed CPUs."""
+        """The pod is gone. Returns whether that freed CPUs."""
         with self._lock:
             return self._put({key: cpus for key, cpus in self._pins.items() if key[0] != pod_key})
 
     def restore(self, found: Iterable[Found], node: NodeState) -> None:
-        """Synchronize: these are all there are. Who has ended has what nobody who lives shares."""
+        """Synchronize: these are all containers. An ended one keeps its pins unless a live one shares them."""
         pins: dict[tuple[str, str], CPUSet] = {}
         ended: dict[tuple[str, str], CPUSet] = {}
         shared = NO_CPUS
@@ -81,7 +80,7 @@ class KubeletPins:
             self._put({**left, **pins})
 
     def applied(self, node: NodeState) -> NodeState:
-        """The node with these among the CPUs that kubelet gave away."""
+        """The node with these added to the CPUs that kubelet gave away."""
         if node.kubelet_cpu_policy != "static" or self._all <= node.kubelet_cpus:
             return node
         return replace(node, kubelet_cpus=node.kubelet_cpus | self._all)

@@ -1,10 +1,10 @@
-"""The share pools of a node, computed from what is taken of it: for clusters where no koord-scheduler publishes them.
+"""Share pools of the node, computed from what is taken: for clusters where no koord-scheduler publishes them.
 
-    LS pool = usable − reserved − kubelet's static allocations − CPUs that pods have for themselves − exclusive system CPUs
-    BE pool = the same, but of the pods' CPUs only those of LSE are taken: BE may use what an LSR pod leaves idle
+    LS pool = usable − reserved − kubelet's static allocations − pods' exclusive CPUs − exclusive system CPUs
+    BE pool = the same, but only LSE pods' exclusive CPUs are taken: BE may use what an LSR pod leaves idle
 
-per (socket, NUMA node). Where nothing is taken there are no pools: containers then run where kubelet put them. Source: koordlet.md 1.13;
-kubelet's reserved CPUs are taken, too, where koordlet leaves them in.
+per (socket, NUMA node). If nothing is taken there are no pools, and containers run where kubelet put them. Source: koordlet.md 1.13;
+unlike koordlet, kubelet's reserved CPUs count as taken.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ _NONE = CPUSet()
 
 
 class Taken(NamedTuple):
-    """What is not for everybody."""
+    """CPUs that are not in the LS pool."""
 
     lse: CPUSet = _NONE
-    """CPUs that LSE containers have for themselves"""
+    """exclusive CPUs of LSE containers"""
     own: CPUSet = _NONE
-    """the same of everybody: LSE, LSR and whoever else was given some"""
+    """exclusive CPUs of all containers, LSE among them"""
     reserved: CPUSet = _NONE
-    """reserved CPUs, of the Node or of kubelet's configuration"""
+    """reserved CPUs, by the Node or by kubelet's configuration"""
     node: CPUSet = _NONE
-    """exclusive system CPUs, what kubelet's static CPU manager and DRA drivers gave away"""
+    """exclusive system CPUs; CPUs that kubelet's static CPU manager and DRA drivers gave away"""
 
     @property
     def all(self) -> CPUSet:
@@ -39,20 +39,20 @@ class Taken(NamedTuple):
 
 
 class Pools(NamedTuple):
-    """The node's, both empty where nothing is taken."""
+    """The node's share pools; none when nothing is taken."""
 
     ls: tuple[Pool, ...] = ()
     be: tuple[Pool, ...] = ()
     problems: tuple[str, ...] = ()
     empty: tuple[str, ...] = ()
-    """`LS`, `BE`: pools that would be empty, and fell back to CPUs that are taken"""
+    """`LS`, `BE`: pools that would be empty, and fell back to taken CPUs"""
 
 
 def share_pools(topology: Topology, taken: Taken, usable: CPUSet | None = None, kept_out: CPUSet = _NONE) -> Pools:
-    """The pools. One that would be empty falls back to reserved CPUs, to LSR owners' next, to LSE owners' last, and says so.
+    """The pools. A pool that would be empty falls back to reserved CPUs, then LSR containers', then LSE containers', and reports it.
 
-    usable     what pods may run on at all; None: all that is online
-    kept_out   in no pool, though nobody has it: isolated CPUs
+    usable     CPUs that pods may run on; None: all online ones
+    kept_out   CPUs in no pool, though nobody has them: isolated ones
     """
     usable = topology.online if usable is None else usable & topology.online
     lsr = taken.own - taken.lse
@@ -109,4 +109,4 @@ def _places(topology: Topology) -> list[tuple[tuple[int, int], CPUSet]]:
 
 
 _last: tuple[Topology | None, list[tuple[tuple[int, int], CPUSet]]] = (None, [])
-"""A node has one topology, until a CPU comes or goes."""
+"""Cache of the last topology: it changes only when a CPU goes online or offline."""

@@ -1,7 +1,7 @@
-"""Synchronize: who has which exclusive CPUs, after we were away. The same map as before, whatever was lost.
+"""Synchronize: which container has which exclusive CPUs after koordnri was away. The same map as before, whatever was lost.
 
-A container's note says it: its annotation (from its creation), or, where that has changed since, the state directory. With the state
-directory lost, what was promoted or resized since its creation is known by its cgroup: as many CPUs as it wants, and nobody else there.
+A container's note has them: its annotation (from its creation) or, if they changed since, the state directory. If the state directory
+is lost, a promoted or resized container is recognised by its cgroup: as many CPUs as it wants, with no other container on them.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from koordnri.model.resources import Resources
 
 
 class Found(NamedTuple):
-    """One container that the runtime tells."""
+    """One container that the runtime reports."""
 
     pod: Pod
     name: str
     baseline: Resources
     noted: Allocated
-    """what is noted with it"""
+    """what its note says"""
     now: CPUSet | None
-    """the cpuset of its cgroup; None when that cannot be read, or it has none"""
+    """the cpuset of its cgroup; None when it cannot be read, or is empty"""
     alive: bool
-    """created or running; else it has ended, and kubelet may make it again"""
+    """whether it is created or running; otherwise it has ended, and kubelet may create it again"""
 
     @property
     def wanted(self) -> Wanted:
-        """What it wants. We lift an owner's quota, so that a resize while its note was lost shows in its shares alone."""
+        """What it wants. We lift an owner's quota, so a resize whose note was lost shows only in its shares."""
         wanted, shares = wanted_by(self.pod, self.name, self.baseline), self.baseline.cpu_shares or 0
         cpus = shares // SHARES_PER_CPU
         if wanted.wishes or not cpus or shares % SHARES_PER_CPU or not self.noted:
@@ -54,7 +54,7 @@ class Found(NamedTuple):
 
 
 def holdings(found: Iterable[Found], node: NodeState) -> Holdings:
-    """What each container has. Who claims what another has keeps nothing; who lives comes before who has ended."""
+    """Each container's holding. Of two that claim the same CPUs one loses its claim: an ended container before a live one."""
     found = sorted(found, key=lambda f: (not f.alive, f.pod.key, f.name))
     shared = _shared(found)
     taken, held = NO_CPUS, dict[str, dict[str, Holding]]()
@@ -83,7 +83,7 @@ def _holding(one: Found, shared: CPUSet, node: NodeState) -> Holding | None:
     now = one.now if one.alive and one.now is not None and len(one.now) == wanted.cpus else NO_CPUS
     if len(noted) != wanted.cpus and now and not now & (shared - noted):
         noted = now
-    if len(noted) > wanted.cpus:  # resized while we were away
+    if len(noted) > wanted.cpus:  # resized while koordnri was away
         noted = _fewer(node, noted, wanted.wishes[0])
     return Holding(noted, exclusive, one.pod.qos is QoSClass.LSE) if noted else None
 
@@ -93,7 +93,7 @@ def _fewer(node: NodeState, cpus: CPUSet, wish: Wish) -> CPUSet:
 
 
 def _shared(found: Iterable[Found]) -> CPUSet:
-    """CPUs on which more than one container runs that has no note."""
+    """CPUs on which more than one container without a note runs."""
     once, twice = NO_CPUS, NO_CPUS
     for one in found:
         if one.alive and one.now is not None and not one.noted:

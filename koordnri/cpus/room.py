@@ -1,4 +1,4 @@
-"""What a node has left to give, and the CPUs that are found there for one wish."""
+"""The free CPUs of a node, and the search among them for one wish."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from koordnri.policy.scalars import CORE
 
 
 class NotEnough(Exception):
-    """There are not so many CPUs of the kind that is wanted; the message says how many, and why there are no more."""
+    """There are not enough CPUs that fit the wish. The message says how many are free, and why not more."""
 
     def __init__(self, wish: Wish, problem: str) -> None:
         kind = f" ({wish.bind})" if wish.bind else ""
         super().__init__(f"{wish.cpus} exclusive {'CPU' if wish.cpus == 1 else 'CPUs'}{kind}: {problem}")
 
     def refusal(self, container: str) -> str:
-        """What the runtime is told where such a container is not to be created."""
+        """The text with which the runtime is told not to create the container."""
         return f"koordnri: container {container} wants {self}"
 
     @property
     def shortage(self) -> str:
-        """What the pod's owner is told of the container where it is created all the same."""
+        """The text for the pod's owner when the container is created all the same."""
         return f"shares CPUs, though it wants {self}"
 
 
 class Room(NamedTuple):
-    """What nobody has."""
+    """The CPUs that no container has."""
 
     topology: Topology
     shared: CPUSet
-    """the share pool as it is now; `least` of it stay"""
+    """the present share pool; `least` of it must stay"""
     isolated: CPUSet
     """in no share pool, and may be given"""
     least: int
@@ -56,11 +56,11 @@ class Room(NamedTuple):
 
     @property
     def spare(self) -> int:
-        """How many of the shared CPUs may be given."""
+        """How many CPUs of the share pool may be given."""
         return max(len(self.shared) - self.least, 0)
 
     def not_enough(self, wish: Wish) -> NotEnough:
-        """Why the wish cannot be had."""
+        """The error for a wish that cannot be met."""
         free = self.shared | self.isolated
         which = f" ({free})" if free else ""
         keep = f", of which {self.least} stay shared (minSharedCPUs)" if self.shared and self.least else ""
@@ -75,12 +75,12 @@ def find(
     former: CPUSet,
     others: Iterable[tuple[CPUSet, Exclusive]],
 ) -> tuple[Wish, CPUSet]:
-    """(the wish that is fulfilled, all CPUs that the container has then, `have` among them).
+    """(the wish that is met, all CPUs of the container, including `have`).
 
-    have     what it has already; more is found next to it
-    spent    what the pod's init containers had: used again first, and never counted against what stays shared
-    former   what it had before its pod ended: the same again, if that is free
-    others   who has CPUs of his own, and what he wished
+    have     CPUs that it has; more are chosen near them
+    spent    CPUs of the pod's ended init containers: used first, and not counted against what stays shared
+    former   CPUs that it had before its pod ended: chosen again if free
+    others   (exclusive CPUs, wish) of other containers
 
     Raises NotEnough.
     """
@@ -96,7 +96,7 @@ def find(
 
 
 def _places(room: Room, wish: Wish, have: CPUSet, spent: CPUSet) -> Iterable[CPUSet]:
-    """Where to look, the best first."""
+    """Sets of CPUs to search, the best first."""
     missing = wish.cpus - len(have)
     if spent and len(spent) >= missing:
         yield spent
@@ -109,7 +109,7 @@ def _places(room: Room, wish: Wish, have: CPUSet, spent: CPUSet) -> Iterable[CPU
 def _choose(
     topology: Topology, free: CPUSet, have: CPUSet, spent: CPUSet, wish: Wish, others: list[tuple[CPUSet, Exclusive]]
 ) -> CPUSet | None:
-    """What is missing. Of what is spent all, where more than that is wanted: else the pod would hold both."""
+    """The missing CPUs. All spent ones are used if more are wanted: otherwise the pod would hold both."""
     if have:
         return choose_more(topology, free, have, wish, others)
     first = spent & free
@@ -121,6 +121,6 @@ def _choose(
 
 
 def _fits(room: Room, cpus: CPUSet, spent: CPUSet) -> bool:
-    """Whether the CPUs may be given: free, and enough stay shared."""
+    """Whether the CPUs may be given: they are free, and enough stay shared."""
     new = cpus - spent - room.isolated
     return new <= room.shared and len(new) <= room.spare

@@ -1,7 +1,7 @@
-"""Whether a container wants exclusive CPUs, how many, and if not, why not.
+"""Whether a container wants exclusive CPUs, how many, or why not.
 
-LSE and LSR containers whose CPU limit is a whole number, and whose request is as much. Source: koordlet.md 2.1, 5; Koordinator's
-"fine-grained CPU orchestration". An annotation that cannot be read counts as absent; the cpuset hook tells the pod's owner.
+LSE and LSR containers whose CPU limit is a whole number and equals the request. Source: koordlet.md 2.1, 5; Koordinator's "fine-grained
+CPU orchestration". An annotation that cannot be parsed counts as absent; the cpuset hook tells the pod's owner.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from koordnri.model.resources import Resources
 
 
 class Wanted(NamedTuple):
-    """What a container wants for itself."""
+    """The exclusive CPUs that a container wants."""
 
     wishes: tuple[Wish, ...] = ()
-    """the best first; none when it shares"""
+    """alternatives, the best first; none when it shares"""
     why_not: str = ""
     """why an LSE or LSR container has no wish; "" for all others"""
 
@@ -39,7 +39,7 @@ _NOTHING = Wanted()
 
 
 def may_wish(pod: Pod) -> bool:
-    """Whether its containers might; quickly, for most may not."""
+    """Whether its containers might want some. A quick check, since most pods do not."""
     qos = pod.qos
     return (qos is QoSClass.LSR or qos is QoSClass.LSE) and not (
         RESOURCE_STATUS.key in pod.annotations and is_assigned(pod)
@@ -47,7 +47,7 @@ def may_wish(pod: Pod) -> bool:
 
 
 def wanted_by(pod: Pod, name: str, baseline: Resources) -> Wanted:
-    """What container `name` of `pod` wants, kubelet having asked `baseline` for it."""
+    """What container `name` of `pod` wants; `baseline`: what kubelet asked for it."""
     if not may_wish(pod):
         return _NOTHING
     if (named := _named(pod)) is not None and name not in named:
@@ -59,14 +59,14 @@ def wanted_by(pod: Pod, name: str, baseline: Resources) -> Wanted:
 
 
 def pod_limit(pod: Pod) -> int | None:
-    """How many exclusive CPUs all containers of a pod may have together: what it requests as a whole (KEP-2837); None: no such bound."""
+    """How many exclusive CPUs a pod's containers may have together: the pod's own request (KEP-2837); None: no such limit."""
     asked = None if pod.spec is None else pod.spec.requests.get("cpu")
     milli = None if asked is None else _milli(asked)
     return None if milli is None else milli // 1000
 
 
 def _whole_cpus(pod: Pod, name: str, baseline: Resources) -> tuple[int, str]:
-    """(CPUs, "") for an owner, else (0, why it is none)."""
+    """(number of CPUs, "") for a container that wants some, else (0, why not)."""
     quota, period = baseline.cpu_quota or 0, baseline.cpu_period or CFS_PERIOD_US
     spec = None if pod.spec is None else pod.spec.containers.get(name)
     if spec is not None and "cpu" not in spec.limits:
@@ -75,7 +75,7 @@ def _whole_cpus(pod: Pod, name: str, baseline: Resources) -> tuple[int, str]:
     if quota > 0:
         milli = quota * 1000 // period if quota * 1000 % period == 0 else 0
         shown = f"{quota * 1000 / period:g}m"
-    elif spec is not None:  # kubelet runs with cpuCFSQuota: false, or the container's quota was lifted
+    elif spec is not None:  # no quota: kubelet runs with cpuCFSQuota: false, or we lifted it
         milli, shown = _milli(spec.limits["cpu"]) or 0, str(spec.limits["cpu"])[:20]
     else:
         return 0, "no CPU limit is known of it: no quota was asked for, and its pod's spec is not known"

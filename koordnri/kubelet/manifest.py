@@ -1,6 +1,6 @@
-"""A Pod manifest, as far as it tells what the runtime gets. Read with the policy's reader, so that mistakes are named alike.
+"""The parts of a Pod manifest that reach the runtime. Read by the policy's reader, so that mistakes are reported alike.
 
-Keys that are not listed here are ignored, as there are hundreds of them that a runtime never sees.
+Other keys, of which there are hundreds, are ignored: a runtime never sees them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from koordnri.policy.units import Text
 CPU = "cpu"
 MEMORY = "memory"
 MOST_MILLI_CPU = 10**9
-"""A million CPUs: the largest amount accepted, so that quotas stay within what the kernel takes."""
+"""Largest amount accepted, a million CPUs, so that quotas stay within the kernel's range."""
 _MOST = 2**63 - 1
 
 Quantities = Mapping[str, str | int | float]
@@ -31,7 +31,7 @@ class ResourceRequirements(Document, frozen=True):
     limits: dict[str, Any] = field(default_factory=dict)
 
     def request(self, resource: str) -> int | None:
-        """Milli-cores of `cpu`, else whole units; the limit where only that is given (as the API server does), None for neither."""
+        """Milli-cores for `cpu`, otherwise whole units; with a limit only, the limit (as in the API server); None without either."""
         return _amount(resource, self.requests.get(resource, self.limits.get(resource)))
 
     def limit(self, resource: str) -> int | None:
@@ -45,7 +45,7 @@ class ResourceRequirements(Document, frozen=True):
 
 
 class EnvVar(Document, frozen=True):
-    """One variable. With valueFrom its value is known to kubelet only, and it is left out of the messages."""
+    """One variable. With valueFrom only kubelet knows its value, and the messages lack it."""
 
     name: Text
     value: str = ""
@@ -84,7 +84,7 @@ class PodSpecManifest(Document, frozen=True):
 
     @property
     def all_containers(self) -> tuple[ContainerManifest, ...]:
-        """In the order in which they are created."""
+        """All containers in the order of their creation."""
         return self.init_containers + self.containers
 
     def check(self) -> Iterator[tuple[str, str]]:
@@ -112,14 +112,14 @@ class Metadata(Document, frozen=True):
 
 
 class PodManifest(Document, frozen=True):
-    """A pod that the API server has accepted, or would accept."""
+    """A pod that the API server would accept."""
 
     spec: PodSpecManifest
     metadata: Metadata = Metadata()
 
 
 def check_quantities(quantities: Quantities) -> Iterable[tuple[str, str]]:
-    """(resource, what is wrong) for each that is no quantity, negative, or more than any machine has."""
+    """(resource, what is wrong) for each value that is no quantity, negative, or more than any machine has."""
     for resource, text in quantities.items():
         try:
             amount = _amount(resource, text)

@@ -1,4 +1,4 @@
-"""A Pod manifest as the NRI messages that containerd sends of it."""
+"""Turns a Pod manifest into the NRI messages that containerd would send."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ GUARANTEED_OOM_SCORE_ADJ = -997
 BESTEFFORT_OOM_SCORE_ADJ = 1000
 _CRITICAL = "system-node-critical"
 _NAMESPACE = uuid.UUID("5d0f1b3e-6f0c-4a55-9f0e-6b6f6f72646e")
-"""Of the uids that are derived from namespace and name, so that the same manifest gives the same messages."""
+"""Namespace of the uids derived from namespace and name, so that the same manifest gives the same messages."""
 _SEEN = "2026-01-01T00:00:00.000000000Z"
 
 
 class SimulatedPod(NamedTuple):
-    """What the runtime knows of one pod. `containers` are in the order of their creation: init containers first."""
+    """What the runtime knows of one pod. `containers` are in the order of creation: init containers first."""
 
     sandbox: api.PodSandbox
     containers: list[api.Container]
     spec: PodSpec
     kube_qos: KubeQoS
     cgroup: Resources
-    """what kubelet sets on the pod's own cgroup: with the overhead, of which the sandbox tells apart"""
+    """what kubelet sets on the pod's own cgroup, including the overhead, which the sandbox message has separately"""
     run_first: frozenset[str]
     """init containers that must have ended before the next container is created"""
 
 
 def pod_messages(manifest: PodManifest, node: NodeState, name: str = "pod") -> SimulatedPod:
-    """The messages of CreateContainer for this pod on this node; `name` is the pod's where the manifest has none.
+    """The messages of CreateContainer for this pod on this node. `name` is used for a pod without a name.
 
     Ids and a missing uid are derived from namespace and name.
     """
@@ -67,7 +67,7 @@ def pod_messages(manifest: PodManifest, node: NodeState, name: str = "pod") -> S
 
 
 def cgroup_parent(driver: str, qos: KubeQoS, uid: str) -> str:
-    """The pod's cgroup as kubelet names it in CRI: a path for cgroupfs, the whole path of slices for systemd."""
+    """The pod's cgroup as kubelet names it in CRI: a path for cgroupfs, the name of the slice for systemd."""
     level = "" if qos is KubeQoS.GUARANTEED else qos.lower()
     if driver == "cgroupfs":
         return "/".join(part for part in ("/kubepods", level, f"pod{uid}") if part)
@@ -79,7 +79,7 @@ def cgroup_parent(driver: str, qos: KubeQoS, uid: str) -> str:
 def oom_score_adj(qos: KubeQoS, critical: bool, request_bytes: int, capacity_bytes: int) -> int:
     """kubelet's score: the more of the node's memory a Burstable container requests, the later it is killed; 3..999.
 
-    The documentation says 2 for the lower end; kubelet's code says 1000 plus Guaranteed's -997.
+    The documentation says 2 for the lower end; in kubelet's code it is 1000 minus 997.
     """
     if critical or qos is KubeQoS.GUARANTEED:
         return GUARANTEED_OOM_SCORE_ADJ
@@ -182,7 +182,7 @@ def _container(
 
 
 def _put(resources: api.LinuxResources, request_milli: int, limit_milli: int, memory_bytes: int) -> None:
-    """What kubelet asks for; quota and memory limit are absent when there are none."""
+    """Set what kubelet asks for; without a quota or memory limit the field stays absent."""
     resources.cpu.shares.value = milli_to_shares(request_milli)
     resources.cpu.period.value = CFS_PERIOD_US
     if limit_milli > 0:

@@ -1,4 +1,4 @@
-"""Kubernetes' QoS class and the sums of a pod, from its spec.
+"""Kubernetes' QoS class and the resource sums of a pod, from its spec.
 
 Sources: kubernetes pkg/apis/core/v1/helper/qos (ComputePodQOS), k8s.io/component-helpers/resource (PodRequests, PodLimits),
 pkg/kubelet/cm (ResourceConfigForPod).
@@ -15,9 +15,9 @@ _COUNTED = (CPU, MEMORY)
 
 
 def kube_qos(spec: PodSpecManifest) -> KubeQoS:
-    """Guaranteed: every container, init ones included, has limits of CPU and memory that equal its requests.
+    """Guaranteed: every container, also each init container, has CPU and memory limits that equal its requests.
 
-    Where the pod has resources of its own, those decide instead. BestEffort: nobody asks for either.
+    If the pod has its own resources, those decide. BestEffort: neither requests nor limits.
     """
     own = whole(spec)
     if any(own.request(r) for r in _COUNTED):
@@ -33,8 +33,8 @@ def _guaranteed(asked: ResourceRequirements) -> bool:
 
 
 def whole(spec: PodSpecManifest) -> ResourceRequirements:
-    """The pod's own resources, as the API server has them: where it has a limit and no request, that is the sum of its containers'
-    requests if any has one, else the limit. Empty where it has none.
+    """The pod's own resources as the API server completes them: a limit without a request gets one, which is the sum of its containers'
+    requests if any has one, otherwise the limit. Empty when the pod has none.
     """
     own = spec.resources or ResourceRequirements()
     requests = dict(own.requests)
@@ -56,7 +56,7 @@ def pod_request(spec: PodSpecManifest, resource: str) -> int:
 
 
 def pod_limit(spec: PodSpecManifest, resource: str) -> int:
-    """Limit of the pod's own cgroup; 0 for none, which it is as soon as one container has none."""
+    """Limit of the pod's own cgroup; 0 for none, which is the case as soon as one container has none."""
     own = whole(spec).limit(resource)
     if own is not None:
         return own
@@ -66,18 +66,18 @@ def pod_limit(spec: PodSpecManifest, resource: str) -> int:
 
 
 def container_request(container: ContainerManifest, spec: PodSpecManifest) -> int:
-    """Milli-cores that kubelet makes shares of: without a request, of the limit that it gives."""
+    """Milli-cores from which kubelet computes shares: the request, else the limit."""
     asked = container.resources.request(CPU)
     return container_limit(container, spec, CPU) if asked is None else asked
 
 
 def container_limit(container: ContainerManifest, spec: PodSpecManifest, resource: str) -> int:
-    """Milli-cores or bytes of the container's limit; without one, kubelet gives it that of the whole pod. 0 for none."""
+    """The container's limit in milli-cores or bytes; without one kubelet uses the whole pod's. 0 for none."""
     return container.resources.limit(resource) or whole(spec).limit(resource) or 0
 
 
 def memory_left(spec: PodSpecManifest) -> int:
-    """Bytes of the pod's own request that its containers leave, for each of them: kubelet counts them so for their OOM scores."""
+    """Bytes per container of the pod's own request that its containers do not request; kubelet adds them for OOM scores."""
     own = whole(spec).request(MEMORY)
     if not own:
         return 0
@@ -89,7 +89,7 @@ def _requests(spec: PodSpecManifest, resource: str) -> int:
 
 
 def _total(spec: PodSpecManifest, of: Callable[[ContainerManifest], int]) -> int:
-    """Containers and sidecars run together; an init container runs beside the sidecars that were started before it."""
+    """Containers and sidecars run together; an init container runs beside the sidecars that started before it."""
     sidecars = peak = 0
     for container in spec.init_containers:
         if container.sidecar:

@@ -1,5 +1,5 @@
-"""Cache and memory bandwidth by resctrl: which group a container belongs to, what a group is given, who is in it.
+"""Cache and memory bandwidth by resctrl: a container's group, a group's limits, and its threads.
 
-Belongs here: groups, their schemata, tasks and monitors, as decided and as found.
+Belongs here: groups, their schemata, threads and monitors, as decided and as found.
 Does not belong here: how files below /sys/fs/resctrl are read and written (host), when a pass runs (reconcile).
 """

@@ -1,7 +1,6 @@
-"""Resctrl groups: which one a container belongs to, what it is called, what the pod's annotation asks of it.
+"""Resctrl groups: which one a container belongs to, its name, and what the pod's annotation asks of it.
 
-This is the one place that chooses. The rdt hook sets what it chooses, and the groups that the reconciler makes are the same ones.
-Source: koordlet.md 6.
+Only this module chooses. The rdt hook sets what it chooses, and the reconciler makes the same groups. Source: koordlet.md 6.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from koordnri.policy import Policy
 HOOK = "rdt"
 CLASS_GROUPS = ("LSR", "LS", "BE")
 POD_PREFIX = "koordlet-"
-"""Koordlet's, so that a node which changes over keeps its groups."""
+"""koordlet's prefix, so that a node that changes to koordnri keeps its groups."""
 NO_RESCTRL = "the node has no resctrl"
 _MOST_CHARACTERS = 200
 _GROUP = {QoSClass.LSE: "LSR", QoSClass.LSR: "LSR", QoSClass.LS: "LS", QoSClass.BE: "BE"}
@@ -28,16 +27,16 @@ _DISABLED = {group: f"resource-qos-config.{group.lower()}Class.resctrlQOS is not
 
 
 class Choice(NamedTuple):
-    """The group of a pod's containers; "" is the root's, where everything is that nobody moved."""
+    """The group of a pod's containers; "": the root group, which has all threads that nobody moved."""
 
     group: str
     reason: str
 
 
 def choose(pod: Pod, policy: Policy, resctrl: Resctrl | None) -> Choice:
-    """The group that a pod's containers belong to, and why. Raises AnnotationError.
+    """The group of a pod's containers, and why. Raises AnnotationError.
 
-    A pod's own group that could not be made leaves its containers in the group of their class.
+    If the pod's own group could not be made, its containers stay in the group of their class.
     """
     if RESCTRL_KEY not in pod.annotations:
         return choose_class(pod, policy, resctrl)
@@ -53,7 +52,7 @@ def choose(pod: Pod, policy: Policy, resctrl: Resctrl | None) -> Choice:
 
 
 def choose_class(pod: Pod, policy: Policy, resctrl: Resctrl | None, why: str = "") -> Choice:
-    """The group of the pod's class. `why`: said first, of a pod that was to have a group of its own."""
+    """The group of the pod's class. `why` comes first in the reason, for a pod that should have its own group."""
     qos = pod.qos_or_default
     group = _GROUP.get(qos, "")
     if not group:
@@ -69,12 +68,12 @@ def choose_class(pod: Pod, policy: Policy, resctrl: Resctrl | None, why: str = "
 
 
 def has_own_group(pod: Pod, resctrl: Resctrl | None) -> bool:
-    """Whether the pod's own group is there."""
+    """Whether the pod's own group exists."""
     return resctrl is not None and pod_group(pod) in resctrl.groups
 
 
 def pod_wish(pod: Pod, resctrl: Resctrl) -> Wish | None:
-    """What the pod's annotation asks for; None when it has none. Raises AnnotationError, also for a cache that the node lacks."""
+    """What the pod's annotation asks for; None without one. Raises AnnotationError, also for a cache that the node lacks."""
     spec = RESCTRL.of(pod)
     if spec is None:
         return None
@@ -93,7 +92,7 @@ def pod_wish(pod: Pod, resctrl: Resctrl) -> Wish | None:
 
 
 def class_wish(group: str, policy: Policy) -> Wish | None:
-    """What a class's group is to have; None when the class is not enabled."""
+    """What a class's group should have; None when the class is not enabled."""
     class_qos = policy.qos.of(group)
     if class_qos is None or not class_qos.resctrl.enable:
         return None
@@ -110,24 +109,24 @@ def _unless_all(start: int, end: int) -> Range | None:
 
 
 def class_of(pod: Pod) -> str:
-    """The class group that a pod's use counts for; "" for SYSTEM."""
+    """The class group to which a pod's use is added; "" for SYSTEM."""
     return _GROUP.get(pod.qos_or_default, "")
 
 
 def pod_group(pod: Pod) -> str:
-    """Name of the pod's own group; "" when its uid cannot name a directory."""
+    """Name of the pod's own group; "" when its uid cannot be a directory's name."""
     uid = pod.uid
     sound = uid.isascii() and uid.replace("-", "").isalnum() and len(uid) <= _MOST_CHARACTERS
     return POD_PREFIX + uid if sound else ""
 
 
 def is_ours(group: str) -> bool:
-    """Whether a group is of those that koordnri makes, by its name. No other group is ever touched."""
+    """Whether koordnri makes groups of this name. Other groups are never changed."""
     return group in CLASS_GROUPS or group.startswith(POD_PREFIX)
 
 
 def caches_of(resctrl: Resctrl) -> tuple[Cache, ...]:
-    """What is handed out by ways; of a node that is only described, its L3."""
+    """Caches that are divided by ways; on a described node its L3."""
     if resctrl.caches or not resctrl.cbm_mask:
         return resctrl.caches
     return (Cache("L3", resctrl.cbm_mask, resctrl.cache_ids),)
@@ -138,5 +137,5 @@ def _ids(resctrl: Resctrl, level: str) -> tuple[int, ...]:
 
 
 def left_alone(pod: Pod, policy: Policy, released: frozenset[str]) -> bool:
-    """Whether nobody has a say in this pod, as the chain has it."""
+    """Whether the policy or a release excludes this pod, as in the chain."""
     return pod.namespace in policy.namespaces_left_alone or "*" in released or pod.id in released

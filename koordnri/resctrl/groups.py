@@ -1,16 +1,16 @@
-"""Resctrl groups: made, given their schemata, and removed, as pods and the policy want them.
+"""Resctrl groups: makes them, writes their schemata, and removes them, as pods and policy require.
 
-How it is wired (one ResctrlGroups per daemon, for the node's life):
+Wiring (one ResctrlGroups per daemon):
 
     reconcile thread, in each pass, before anything is decided:
         outcomes = groups.reconcile(ledger.pods(), policy, node, complete=a Synchronize has been answered)
         when `groups.refused` is another than before: take a new snapshot, in which the node is `groups.told(node)`
 
-The pass makes groups and gives them their schemata before threads are moved into them (resctrl_threads). A group that is not wanted any
-more while its pod lives is removed after its threads have moved on, so that they are never without limits in between.
+The pass makes groups and writes their schemata before threads are moved into them (resctrl_threads). A group that is not wanted any more,
+but whose pod lives, is removed after its threads have left it, so that they are never without limits.
 
-Koordnri's names are LSR, LS, BE and koordlet-*. Other groups are never touched. Of these names, the class groups are given back only if
-we took them (`owned`, kept in the state directory): under the default policy a koordlet beside us keeps its own.
+koordnri's names are LSR, LS, BE and koordlet-*. Other groups are never changed. Class groups are given back only if koordnri made or took
+them (`owned`, kept in the state directory): under the default policy, a koordlet on the same node keeps its own.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from koordnri.resctrl.plan import Plan, Wanted, plan
 from koordnri.resctrl.stats import ResctrlStats
 
 MOST_PASSES = 10
-"""How often one `settle` looks for threads that are elsewhere. Each look catches up with those that were born during the one before; a
-container that makes threads faster than that is caught up with by the next pass."""
+"""Most scans in one `settle` for threads in the wrong group. Each scan finds threads created during the one before. If a container creates
+threads faster, the next pass continues."""
 OWN_PID_NAMESPACE = "thread ids are not the host's: the daemon runs in a pid namespace of its own, set hostPID: true"
 READ_ONLY = "resctrl is mounted read-only where the daemon runs: mount the host's /sys/fs/resctrl there, writable"
 NO_CLASS = "the CPU has no class of service or monitor left for another group"
@@ -40,22 +40,22 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class GroupOutcome(NamedTuple):
-    """What was done to one group. Nothing done, no outcome."""
+    """What was done to one group; there is no outcome when nothing was done."""
 
     group: str
     what: str
     """made, schemata, note, removed or emptied"""
     error: str = ""
-    """why it could not be done; of a note, its text"""
+    """why it could not be done; for a note, its text"""
     pod: Pod | None = None
-    """whose group it is"""
+    """owner of the group; None for a class"""
 
 
 class ResctrlGroups:
-    """See the module. For the reconcile thread.
+    """See the module. Used by the reconcile thread.
 
-    owned   names of the groups that were ours when the daemon ran last
-    keep    saves those names at once; told before a group is made, and after it was given back
+    owned   names of the groups that were ours when the daemon ended
+    keep    saves those names at once; called before a group is made, and after one was given back
     """
 
     def __init__(
@@ -66,24 +66,24 @@ class ResctrlGroups:
     ) -> None:
         self.stats = ResctrlStats()
         self.refused: Mapping[str, str] = _NOTHING
-        """group that is wanted and could not be made → why; swapped whole"""
+        """group that is wanted and could not be made → why; replaced whole"""
         self.wanted = Plan(False, {}, frozenset(), frozenset())
-        """by the last pass"""
+        """plan of the last pass"""
         self.made = threading.Condition()
-        """somebody may wait for a group; told whenever something was done to one"""
+        """notified whenever something was done to a group, for threads that wait for one"""
         self._tree = tree
         self._owned = set(owned)
         self._keep = keep
         self._right: dict[str, Lines] = {}
-        """group → the lines that it was seen to have"""
+        """group → its lines as last read back"""
         self._noted: dict[str, tuple[str, ...]] = {}
         self._leaving: set[str] = set()
-        """groups to be removed once their threads have moved on"""
+        """groups to be removed once their threads have left"""
         self._told: dict[tuple[str, str], str] = {}
-        """(group, what was tried) → why it was refused"""
+        """(group, what was tried) → why it was refused, as reported"""
 
     def read_only(self) -> str:
-        """Why nothing can be put into a group; "" when it can. Thread ids are the host's only with hostPID."""
+        """Why no thread can be put into a group; "" when it can. Thread ids are the host's only with hostPID."""
         if not self._tree.shares_pids():
             return OWN_PID_NAMESPACE
         return "" if self._tree.is_writable() else READ_ONLY
@@ -91,13 +91,13 @@ class ResctrlGroups:
     def reconcile(
         self, pods: Iterable[Pod], policy: Policy, node: NodeState, *, complete: bool = True
     ) -> list[GroupOutcome]:
-        """Make, correct and remove groups. Returns what was done or could not be.
+        """Make, correct and remove groups. Returns what was done or failed.
 
-        pods       all pods of the node, also in a pass that is about one
-        complete   whether these are all there are; before the runtime has told, no group is taken for that of a pod that is gone
+        pods       all pods of the node, even in a pass about one
+        complete   whether `pods` is complete; before Synchronize it is not, and no group counts as that of a vanished pod
         """
         present = self._tree.groups() if node.resctrl is not None else None
-        if present is None:  # not there, or unmounted: then the groups are gone, too
+        if present is None:  # resctrl is not mounted: then the groups are gone, too
             self.refused, self._right, self._leaving = _NOTHING, {}, set()
             self.stats.groups = self.stats.refused = 0
             return []
@@ -110,12 +110,12 @@ class ResctrlGroups:
         return outcomes
 
     def remove_left(self, present: frozenset[str]) -> None:
-        """Remove those of the `present` groups that had to wait until their threads have moved on: now they have."""
+        """Remove those of the `present` groups whose threads have left them by now."""
         going, self._leaving = self._leaving & present, set()
         self._remove(sorted(going))
 
     def told(self, node: NodeState) -> NodeState:
-        """The node as decisions are to see it: with the groups that could not be made, and whether any can."""
+        """The node state for decisions: with the groups that could not be made, and whether any can."""
         if node.resctrl is None:
             self.stats.read_only = ""
             return node
@@ -134,7 +134,7 @@ class ResctrlGroups:
             if group not in there:
                 problem, number = (no_class, errno.ENOSPC) if no_class else self._make(group)
                 if number == errno.ENOSPC and group in CLASS_GROUPS and (last := _last_of_a_pod(wanted, there)):
-                    # A class serves many pods; of those that have a group of their own, the last one loses it.
+                    # No class of service is left. A class's group serves many pods, so the last pod's own group makes room.
                     outcomes += self._remove([last])
                     there.discard(last)
                     problem, number = self._make(group)
@@ -155,17 +155,17 @@ class ResctrlGroups:
         return outcomes
 
     def _make(self, group: str) -> tuple[str, int]:
-        """(problem, its errno)"""
+        """(error, its errno)"""
         try:
             self._tree.make(group)
         except Refused as refused:
-            if refused.number == errno.ENOSPC:  # the same text for everyone, so that it is told once
+            if refused.number == errno.ENOSPC:  # the same text for all groups, so that it is reported once
                 return f"{NO_CLASS}{refused.status and f': {refused.status}'}", refused.number
             return str(refused), refused.number
         return "", 0
 
     def _set(self, group: str, one: Wanted) -> list[GroupOutcome]:
-        """Write the lines that differ, and read back."""
+        """Write the lines that differ, and read them back."""
         lines, notes = one.schemata
         outcomes = []
         if notes != self._noted.get(group, ()):
@@ -181,7 +181,7 @@ class ResctrlGroups:
         return outcomes
 
     def _write_lines(self, group: str, lines: Lines) -> tuple[str, bool]:
-        """(problem, whether anything was written); a line that is refused costs no other."""
+        """(error, whether anything was written). If a line is refused, the others are written all the same."""
         problems, wrote = [], False
         try:
             for resource, values in self._differing(group, lines):
@@ -208,8 +208,8 @@ class ResctrlGroups:
         ]
 
     def _give_back_classes(self, wanted: Plan, present: frozenset[str], node: NodeState) -> list[GroupOutcome]:
-        """Of a class that is not enabled any more: all of the cache and bandwidth, nobody in it. Once; the empty group may stay,
-        for a container that is just being created may name it.
+        """For a class that is not enabled any more: give its group all cache and bandwidth and move its threads out, once. The empty group
+        stays, since a container that is being created may name it.
         """
         outcomes: list[GroupOutcome] = []
         for group in CLASS_GROUPS:
@@ -240,7 +240,7 @@ class ResctrlGroups:
         return f"{group}: threads appear faster than they are moved to the root group"
 
     def _unwanted(self, wanted: Plan, present: frozenset[str], complete: bool) -> list[str]:
-        """Pods' groups that are to go now. One whose pod lives waits until its threads have moved on."""
+        """Pods' groups to be removed now. If the pod lives, its group waits until its threads have left."""
         now = []
         for group in sorted(g for g in present if g.startswith(POD_PREFIX)):
             if group in wanted.groups or group in wanted.kept:
@@ -281,7 +281,7 @@ class ResctrlGroups:
             self._keep(sorted(names))
 
     def _did(self, group: str, what: str, problem: str, pod: Pod | None = None) -> list[GroupOutcome]:
-        """Count it; what was refused before for the same reason is not told again."""
+        """Count it. A refusal for the same reason as before is not reported again."""
         self.stats.actions[what, "refused" if problem else "ok"] += 1
         if problem and self._told.get((group, what)) == problem:
             return []
@@ -293,5 +293,5 @@ class ResctrlGroups:
 
 
 def _last_of_a_pod(wanted: Plan, there: set[str]) -> str:
-    """The last one that was made of the pods' own groups; "" when there is none."""
+    """The most recently made of the pods' own groups; "" when there is none."""
     return next((group for group, one in reversed(wanted.groups.items()) if one.pod is not None and group in there), "")

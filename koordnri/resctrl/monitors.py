@@ -1,4 +1,4 @@
-"""What classes use of cache and memory bandwidth, from the monitors of the resctrl groups. Read in a sweep, after threads were settled."""
+"""Use of cache and memory bandwidth by class, from the monitors of the resctrl groups. Read in sweeps, after threads were moved."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from koordnri.resctrl.groups import ResctrlGroups
 
 
 class ResctrlMonitors:
-    """Used by the reconcile thread; adds to the groups' numbers."""
+    """Used by the reconcile thread; writes into the groups' statistics."""
 
     def __init__(self, tree: ResctrlTree, groups: ResctrlGroups) -> None:
         self._tree = tree
         self._groups = groups
         self._stats = groups.stats
         self._counted: dict[tuple[str, int, str], int] = {}
-        """(group, cache id, counter) → as last read"""
+        """(group, cache id, counter) → last value read"""
 
     def read(self) -> None:
-        """Read what the groups use, by class. Each reading asks a CPU of that cache, so this is for sweeps, not for every pass."""
+        """Read the groups' use, by class. Each read interrupts a CPU of that cache, so only sweeps do it."""
         occupancy: Counter[tuple[str, int]] = Counter()
         traffic = Counter(self._stats.traffic_bytes)
         counted = {key: value for key, value in self._counted.items() if key[0] in self._groups.wanted.groups}
@@ -32,7 +32,7 @@ class ResctrlMonitors:
                     continue
                 kind = "total" if counter == "mbm_total_bytes" else "local"
                 before = self._counted.get((group, cache_id, counter), 0)
-                # A group that was made anew counts from 0 again. The sum must not fall, or a scraper would see all of it twice.
+                # The counter of a group that was made again starts at 0. The sum must not fall, or a scraper would count it twice.
                 traffic[one.qos, cache_id, kind] += value - before if value >= before else value
                 counted[group, cache_id, counter] = value
         self._counted = counted

@@ -1,4 +1,4 @@
-"""Which resctrl groups there should be, and with which schemata: from the pods, the policy and the node. Pure."""
+"""The resctrl groups that should exist, with their schemata: from pods, policy and node. Pure."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ from koordnri.resctrl.choice import (
 
 
 class Wanted(NamedTuple):
-    """One group that there should be."""
+    """One group that should exist."""
 
     schemata: Schemata
     qos: str
-    """the class group that its use counts for; "" for none"""
+    """the class group to which its use is added; "" for none"""
     pod: Pod | None
-    """whose it is; None for a class"""
+    """its owner; None for a class"""
 
 
 class Plan(NamedTuple):
-    """What there should be of koordnri's own groups."""
+    """All groups of koordnri that should exist."""
 
     on: bool
-    """False: nothing of ours is to be left"""
+    """False: none of our groups may stay"""
     groups: dict[str, Wanted]
-    """in the order in which they are made: when there are too few classes for all, the last ones go without"""
+    """in the order in which they are made: if there are not enough classes of service, the last ones are not made"""
     kept: frozenset[str]
     """groups of pods whose annotation cannot be used: neither made nor removed"""
     pods: frozenset[str]
-    """names of the groups that pods of the node would have: others belong to pods that are gone"""
+    """names of the groups that the node's pods could have: others belong to pods that are gone"""
 
 
 def plan(pods: Iterable[Pod], policy: Policy, node: NodeState) -> Plan:
-    """The groups of the enabled classes, then those of the pods with an annotation. `pods`: all of the node."""
+    """The groups of the enabled classes, then those of pods with an annotation. `pods`: all of the node."""
     resctrl, released = node.resctrl, node.released
     if resctrl is None or policy.hook_mode(HOOK) != "enforce" or "*" in released:
         return Plan(False, {}, frozenset(), frozenset())
@@ -66,7 +66,7 @@ def plan(pods: Iterable[Pod], policy: Policy, node: NodeState) -> Plan:
             continue
         try:
             wish = pod_wish(pod, resctrl)
-        except AnnotationError:  # told by the hook, container by container
+        except AnnotationError:  # reported by the hook for each container
             kept.add(group)
             continue
         if wish is not None:

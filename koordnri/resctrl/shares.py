@@ -1,4 +1,4 @@
-"""What a pass does about shares of cache and memory bandwidth: the groups before anything is decided, the threads after it."""
+"""The part of a pass for cache and memory bandwidth: groups before anything is decided, threads after it."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ TellPod = Callable[[Pod, str, str], None]
 class CacheShares:
     """Used by the reconcile thread.
 
-    complete   whether the runtime has told all pods: before that, no group is taken for that of a pod that is gone
-    retake     which groups could not be made has changed, and decisions are to know it
+    complete   whether the runtime has reported all pods; before, no group counts as that of a vanished pod
+    retake     called when the set of groups that could not be made has changed, since decisions depend on it
     """
 
     def __init__(
@@ -43,15 +43,15 @@ class CacheShares:
         self._tell_pod = tell_pod
         self._errors: frozenset[str] = frozenset()
         self._told = ""
-        """why no group can be made and no thread moved, as it was logged"""
+        """why no group can be made and no thread moved, as logged last"""
 
     def groups(self, pods: Iterable[Pod], world: Callable[[], World]) -> None:
-        """Make, correct and remove groups; `pods` are all of the node."""
+        """Make, correct and remove groups. `pods`: all of the node."""
         policy, node = world().snapshot
         read_only = self._groups.read_only()
         self._tell_read_only(read_only, pods, policy, node)
         if read_only:
-            return  # groups that no thread can be put into would only be told of as failures
+            return  # a group that no thread can be put into is of no use
         refused = self._groups.refused
         for group, what, error, pod in self._groups.reconcile(pods, policy, node, complete=self._complete()):
             if what == "note" or not error:
@@ -64,7 +64,7 @@ class CacheShares:
             self._retake()
 
     def _tell_read_only(self, read_only: str, pods: Iterable[Pod], policy: Policy, node: NodeState) -> None:
-        """Once per reason, and only where somebody wants a group."""
+        """Report it once per reason, and only if somebody wants a group."""
         if node.resctrl is None:
             return
         if node.resctrl.read_only != read_only:
@@ -74,7 +74,7 @@ class CacheShares:
             self._log.warning("resctrl_read_only", error=read_only)
 
     def threads(self, places: Mapping[str, str], cgroup_version: int, *, sweep: bool) -> None:
-        """Bring the threads of containers (cgroup → group) to where they belong."""
+        """Move the threads of containers (cgroup → group) into their groups."""
         if self._groups.read_only():
             return
         settled = self._threads.settle(places, cgroup_version)

@@ -1,6 +1,6 @@
-"""Who is in which resctrl group: threads that run are moved, and a container's first one is placed before it runs.
+"""Puts threads into resctrl groups: running threads are moved, a container's first one is placed before the container runs.
 
-How it is wired:
+Wiring:
 
     reconcile thread, in each pass, after deciding:
         threads.settle({cgroup of each container: decision.value(RDT_CLOSID) or ""}, node.cgroup_version)
@@ -22,16 +22,16 @@ from koordnri.resctrl.groups import MOST_PASSES, ResctrlGroups
 
 
 class Settled(NamedTuple):
-    """What came of bringing threads into their groups."""
+    """Result of moving threads into their groups."""
 
     moved: int
     left: int
-    """threads that were still elsewhere at the last look"""
+    """threads in the wrong group at the last scan"""
     errors: tuple[str, ...]
 
 
 class ResctrlThreads:
-    """See the module. `place` is for the event thread, all else for the reconcile thread."""
+    """See the module. `place` is for the event thread, everything else for the reconcile thread."""
 
     def __init__(
         self, tree: ResctrlTree, groups: ResctrlGroups, monotonic: Callable[[], float] = time.monotonic
@@ -42,20 +42,20 @@ class ResctrlThreads:
         self._monotonic = monotonic
 
     def place(self, pid: int, group: str, patience_s: float = 0.0) -> bool:
-        """Put a container's init into its group, before it becomes the container's program. For the event thread: one write.
+        """Put a container's init process into its group before it becomes the container's program. For the event thread: one write.
 
-        runc and crun start the program from the thread that `pid` names, so no other thread of the init lives on. False when it could
-        not be placed (the container then follows in the next pass, as all do that run already).
+        runc and crun start the program from the thread that `pid` names, so no other thread of the init survives. False when it could
+        not be placed; then the next pass moves the container, as all running ones.
 
-        patience_s   how long to wait for a group that the reconcile thread has yet to make
+        patience_s   how long (s) to wait for a group that the reconcile thread has yet to make
         """
-        if not group or self._groups.read_only():  # then it is where the runtime put it, and nobody can do more
+        if not group or self._groups.read_only():  # nothing to do, or nothing that we could do
             return True
         if pid <= 0 or not is_ours(group):
             self._stats.placed["refused"] += 1
             return False
         until = self._monotonic() + patience_s
-        # Held while trying, so that the group cannot come to be between the try and the wait for it.
+        # Held while trying, so that the group cannot be made between the attempt and the wait.
         with self._groups.made:
             while True:
                 try:
@@ -72,13 +72,13 @@ class ResctrlThreads:
                 self._groups.made.wait(left_s)
 
     def settle(self, places: Mapping[str, str], version: int) -> Settled:
-        """Bring all threads of containers into their groups, and look again until none is found elsewhere.
+        """Move all threads of containers into their groups, and scan again until none is elsewhere.
 
-        places    a container's cgroup, or that of a pod whose containers all agree (which takes its sandbox along, and with it a
-                  virtual machine), below the cgroup root → its group; "": out of koordnri's groups
+        places    cgroup below the cgroup root → its group; "": out of koordnri's groups. The cgroup is a container's, or that of a pod
+                  whose containers all agree (then the sandbox is included, and with it a virtual machine)
         version   of the cgroups
 
-        Then the groups are removed that had to wait for this.
+        Then the groups are removed that waited for this.
         """
         present = self._tree.groups()
         if present is None:
@@ -98,7 +98,7 @@ class ResctrlThreads:
                     except Refused as refused:
                         errors[str(refused)] = None
             moved += left
-            # Who had no thread elsewhere has none later: threads are born into the group of their parent.
+            # A cgroup without a thread elsewhere has none later: a new thread starts in its parent's group.
             look_at = {d: look_at[d] for d in found}
             if not found:
                 break
@@ -111,10 +111,10 @@ class ResctrlThreads:
     def _elsewhere(
         self, places: Mapping[str, str], ours: set[str], version: int, errors: dict[str, None]
     ) -> dict[str, set[int]]:
-        """Container's cgroup → its threads that are not where they belong; only those that have any.
+        """Container's cgroup → its threads that are in the wrong group; only cgroups with such threads.
 
-        Threads first, groups then: a thread that is not in the second list was elsewhere, or is gone. The other way round, each
-        thread that was born in between would look misplaced.
+        Threads are listed before groups: a thread that is missing from the second list is elsewhere or has ended. In the other order, each
+        thread created in between would look misplaced.
         """
         threads: dict[str, set[int]] = {}
         for directory in places:
