@@ -9,11 +9,10 @@ from rich.console import Console
 from rich.table import Table
 
 from koordnri.cli.decision_table import class_heading, console, escape, shown
-from koordnri.model import fields
+from koordnri.model.fields import split_name
 from koordnri.model.routes import RESCTRL
 from koordnri.reconcile.comparison import RESTART
 
-_FIELDS = {field.name: field for field in fields.ALL}
 _OWN = "(pod)"
 
 
@@ -79,7 +78,7 @@ def _value(row: Mapping[str, Any], which: str) -> str:
     value = row[which]
     if value is None:
         return "none of ours" if row.get("route") in (RESTART, RESCTRL) else "as kubelet has it"
-    return shown(_FIELDS.get(row["field"].partition("[")[0]), value) or "none"
+    return shown(split_name(row["field"])[0], value) or "none"
 
 
 def _sum(found: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from koordnri.reconcile.plan import Update
 from koordnri.session.encode import encode_update, put_adjustment, put_resources
 from koordnri.wire import api_pb2 as api
 from koordnri.wire.versions import OLDEST, Version
+from tests.field_walk import SAMPLES
 
 NEWEST = Version(0, 12, 2)
 NODE = NodeState(block_devices={"/dev/sda": "8:0", "/dev/sdb": "8:16"})
@@ -163,8 +164,7 @@ def test_what_is_written_by_ourselves_is_not_in_any_message(field):
 
 
 VALUES: dict[Field, Any] = {
-    fields.IO_LATENCY: "target=5",
-    **{field: value for field, value, _ in PLAIN},
+    **{field: SAMPLES[field.spelling] for field in CARRIED if field.spelling is not None},
     fields.ENV: "v",
     fields.MOUNT: Mount("/src"),
     fields.DEVICE: Device("c", 1, 2),
@@ -172,8 +172,6 @@ VALUES: dict[Field, Any] = {
     fields.RDT_CLOSID: "BE",
     fields.BLOCKIO_CLASS: "slow",
     fields.OOM_SCORE_ADJ: 5,
-    fields.IO_MAX: IO_LIMITS,
-    fields.IO_WEIGHT: 50,
 }
 
 

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from koordnri.host.cgroup.spelling import Form, check_neutral, form
-from koordnri.host.cgroup.text import weights
 from koordnri.host.memory import page_bytes
 from koordnri.model import CPUSet, Field, fields
 from koordnri.model.convert import shares_to_weight
@@ -250,19 +249,6 @@ def test_what_is_no_cgroup_file_has_no_form(field: Field, version: int) -> None:
 def test_every_cgroup_file_of_the_model_has_a_form() -> None:
     assert [f.name for f in fields.ALL if f.v2 and form(f, 2) is None] == []
     assert [f.name for f in fields.ALL if f.v1 and form(f, 1) is None] == []
-
-
-@pytest.mark.parametrize(
-    ("shares", "linear", "curved"), [(2, 1, 1), (100, 4, 17), (512, 20, 59), (1024, 39, 100), (262_144, 10_000, 10_000)]
-)
-def test_either_runcs_weight_is_the_shares_and_their_neighbours_are_not(shares: int, linear: int, curved: int) -> None:
-    """Weights: 512 as measured with runc 1.1 and 1.3.6; minimum, default and maximum as the new formula was made for."""
-    same = the_form(fields.CPU_SHARES, 2)
-    assert {linear, curved} <= weights(shares)
-    accepted = {w for w in range(1, 10_001) if same.same(shares, same.parse(str(w), ""))}
-    assert accepted == weights(shares)
-    # Where the curve meets a whole number, libraries round differently.
-    assert len(accepted) <= 3
 
 
 @given(st.integers(1, 10_000))
