@@ -44,6 +44,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/vulture
 	$(BIN)/python tools/check_functions.py
 	$(BIN)/python tools/rooms.py --check
 	$(BIN)/lint-imports --no-logo

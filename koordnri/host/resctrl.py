@@ -70,9 +70,8 @@ def _cache(files: HostFiles, name: str, ids: tuple[int, ...]) -> Cache | None:
     mask = _number(files, f"{info}/cbm_mask", 16)
     if mask is None:
         return None
-    return Cache(
-        name, mask, ids, files.number(f"{info}/min_cbm_bits") or 1, files.number(f"{info}/shareable_bits", 16) or 0
-    )
+    # Ways that hardware shares (shareable_bits) are not looked at: nobody is kept off them, as koordlet keeps nobody off.
+    return Cache(name, mask, ids, files.number(f"{info}/min_cbm_bits") or 1)
 
 
 def _bandwidth(files: HostFiles, vendor: str, root: dict[int, int]) -> Bandwidth:

@@ -8,7 +8,7 @@ Does not belong here: what a policy means (koordnri.policy), what follows from a
 
     api = connect(kubeconfig)              # raises NotConfigured, which says which file and what is missing
     pods = PodWatch(api, node_name, on_changed, on_removed, log)
-    pods.watch.start(); pods.watch.wait_synced(5.0); pods.specs; pods.watch.stop()
+    pods.watch.start(); pods.specs; pods.watch.stop()
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ def wait(stop: threading.Event, pause_s: float) -> None:
 
 
 class Watch(Generic[T]):
-    """One list and watch. `start`, `wait_synced`, `stop`.
+    """One list and watch. `start`, `stop`.
 
     on_death        called in the watch's thread with the exception that ended it: a bug in the watch itself
     pause, uniform, clock   time.monotonic and the like, or a test's replacements
@@ -145,10 +145,6 @@ class Watch(Generic[T]):
     def alive(self) -> bool:
         """Whether its thread runs."""
         return self._thread.is_alive()
-
-    def wait_synced(self, timeout_s: float) -> bool:
-        """Wait for the first list. False when it did not come in time; then `stats.problem` says why."""
-        return self._synced.wait(timeout_s)
 
     def stop(self, timeout_s: float = 2.0) -> None:
         """End the thread, even while it reads. A thread that is just connecting ends by itself after `timeout_s`."""

@@ -32,10 +32,3 @@ def shares_to_weight(shares: int) -> int:
     if not MIN_SHARES <= shares <= MAX_SHARES:
         raise ValueError(f"cpu.shares: expected {MIN_SHARES}..{MAX_SHARES}, got {shares}")
     return 1 + (shares - 2) * 9999 // 262_142
-
-
-def weight_to_shares(weight: int) -> int:
-    """cpu.shares of a cgroup v2 cpu.weight. Raises ValueError outside 1..10000."""
-    if not 1 <= weight <= 10_000:
-        raise ValueError(f"cpu.weight: expected 1..10000, got {weight}")
-    return (weight - 1) * 262_142 // 9999 + 2

@@ -40,8 +40,6 @@ class Cache:
     ids: tuple[int, ...]
     min_bits: int = 1
     """fewer ways than this the kernel refuses"""
-    shareable_bits: int = 0
-    """ways that hardware (network, graphics) may use, too; nobody is kept off them, since koordlet keeps nobody off"""
 
     @property
     def level(self) -> str:

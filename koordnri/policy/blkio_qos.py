@@ -10,12 +10,6 @@ from msgspec import Meta, field
 from koordnri.policy.reader import Document
 from koordnri.policy.units import NotNegative, Percent, Positive, Quantity, Text
 
-NEUTRAL_IO_WEIGHT_PERCENT = 100
-"""What a device has that no block gives a weight."""
-DEFAULT_IO_LATENCY_US = 3000
-DEFAULT_IO_LATENCY_PERCENT = 95
-"""Targets of the cgroup root's latency control where a block does not say them."""
-
 
 class IOConfig(Document, frozen=True):
     """Limits of one device. 0 is without limit, None is not said."""

@@ -67,10 +67,6 @@ class ResctrlQOS(Document, frozen=True):
             )
 
 
-NONE_CPU_QOS = CPUQOS()
-NONE_RESCTRL_QOS = ResctrlQOS()
-
-
 class ClassQOS(Document, frozen=True):
     """All of one QoS class. Each block has its own `enable`; who uses a block looks at it first."""
 

@@ -24,8 +24,6 @@ class ResctrlStats:
         """threads moved"""
         self.unsettled = 0
         """threads in the wrong group after the last pass"""
-        self.thread_errors = 0
-        """reads and moves that the kernel refused"""
         self.placed: Counter[str] = Counter()
         """containers at their start: placed, gone, missing (the group did not exist yet) or refused"""
         self.occupancy_bytes: Mapping[tuple[str, int], int] = {}

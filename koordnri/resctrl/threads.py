@@ -104,7 +104,6 @@ class ResctrlThreads:
                 break
         self._stats.moved += moved
         self._stats.unsettled = left
-        self._stats.thread_errors += len(errors)
         self._groups.remove_left(present)
         return Settled(moved, left, tuple(errors))
 

@@ -28,9 +28,7 @@ def offered(
             "    MB:0=100;1=100\n    L3:0=7ff;1=7ff\n",
             {**L3, **INTEL_MB, "L3/min_cbm_bits": "2\n", "L3/shareable_bits": "600\n"},
             "GenuineIntel",
-            offered(
-                "intel", 0x7FF, 8, (0, 1), Cache("L3", 0x7FF, (0, 1), 2, 0x600), bandwidth=Bandwidth((0, 1), PERCENT)
-            ),
+            offered("intel", 0x7FF, 8, (0, 1), Cache("L3", 0x7FF, (0, 1), 2), bandwidth=Bandwidth((0, 1), PERCENT)),
             id="intel",
         ),
         pytest.param(

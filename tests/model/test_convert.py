@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from koordnri.model.convert import milli_to_quota_us, milli_to_shares, shares_to_weight, weight_to_shares
+from koordnri.model.convert import milli_to_quota_us, milli_to_shares, shares_to_weight
 
 
 @pytest.mark.parametrize(
@@ -60,24 +60,6 @@ def test_shares_to_weight(shares, weight):
 def test_shares_out_of_range_are_refused(shares):
     with pytest.raises(ValueError, match=rf"cpu\.shares: expected 2\.\.262144, got {shares}"):
         shares_to_weight(shares)
-
-
-@pytest.mark.parametrize(
-    ("weight", "shares"), [pytest.param(1, 2, id="v4-least"), pytest.param(10_000, 262_144, id="v4-most")]
-)
-def test_weight_to_shares(weight, shares):
-    assert weight_to_shares(weight) == shares
-
-
-@pytest.mark.parametrize("weight", [0, 10_001])
-def test_weights_out_of_range_are_refused(weight):
-    with pytest.raises(ValueError, match=rf"cpu\.weight: expected 1\.\.10000, got {weight}"):
-        weight_to_shares(weight)
-
-
-@given(st.integers(1, 10_000))
-def test_a_weight_survives_the_way_through_shares_but_for_rounding(weight):
-    assert weight - 1 <= shares_to_weight(weight_to_shares(weight)) <= weight
 
 
 @given(st.integers(0, 300_000), st.integers(0, 300_000))
