@@ -1,5 +1,5 @@
-"""Drives the wire over a socket: the plugin side (our daemon) and the runtime side (an embedded NRI runtime).
+"""The plugin's side of NRI over a socket: our daemon as the runtime sees it.
 
-Belongs here: connecting, the handshake, reconnecting, translating messages to contexts and decisions to messages.
-Does not belong here: how bytes are framed (wire), what is decided (chain and hooks), metrics' names (observe).
+Belongs here: connecting, the handshake, reconnecting; messages to contexts, and decisions to messages.
+Does not belong here: how bytes are framed (wire), what is decided (chain and hooks), names of metrics (observe).
 """

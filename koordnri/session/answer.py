@@ -1,4 +1,4 @@
-"""What a request of the runtime comes to."""
+"""The answer to a request of the runtime."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from google.protobuf.message import Message
 
 
 class Answer(NamedTuple):
-    """The reply, and what is left to do once it is sent."""
+    """The reply, and the work that is left until after it is sent."""
 
     message: Message | None
     settle: Callable[[], None] | None = None
     event: str = ""
-    """the method that the request stands for, when it came as a StateChange"""
+    """name of the event, if it arrived as a StateChange"""
 
 
 NOTHING_TO_SAY = Answer(None)

@@ -1,7 +1,7 @@
-"""Whether a runtime injects the CDI devices of an adjustment.
+"""Whether a runtime injects the CDI devices in an adjustment.
 
-NRI has the field from 0.7 on, but runtimes that were built with it went on dropping it without a word for a while: a container would
-start without its devices. So this is knowledge of releases, not of NRI's version.
+NRI has the field from 0.7 on, but runtimes built with it ignored it silently for some time: a container would start without its devices.
+So this depends on the runtime's release, not on the NRI version.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ _SINCE: Final[dict[str, tuple[tuple[Version, Version | None], ...]]] = {
     **dict.fromkeys(CONTAINERD_NAMES, _CONTAINERD),
     **dict.fromkeys(CRIO_NAMES, _CRIO),
 }
-"""Runtime name to spans of (first version, first version after it). containerd: its release notes; CRI-O: its pull request 9128."""
+"""Runtime name → ranges of (first version, first version after it). containerd: its release notes; CRI-O: its pull request 9128."""
 
 
 def why_no_cdi(runtime: RuntimeInfo) -> str:
-    """Why no CDI devices are to be asked of this runtime; "" when it injects them.
+    """Why not to send CDI devices to this runtime; "" when it injects them.
 
-    A device that none of the runtime's CDI specifications describes makes it refuse the container. That goes for containerd 2.1 with
-    `enable_cdi = false` too, which then looks into /etc/cdi and /var/run/cdi only; 1.7 has that switch off by default.
+    The runtime refuses a container with a device that none of its CDI specifications describes. containerd 2.1 with `enable_cdi = false`
+    does so too: it then reads only /etc/cdi and /var/run/cdi. In 1.7 that switch is off by default.
     """
     version = parse_version(runtime.version)
     spans = _SINCE.get(runtime.name)
@@ -32,7 +32,7 @@ def why_no_cdi(runtime: RuntimeInfo) -> str:
         return (
             f"what {runtime.name or 'the runtime'} {runtime.version}".rstrip() + " does with CDI devices is not known"
         )
-    # A beta of a release has what the release has.
+    # A beta counts as its release.
     release = version._replace(final=True)
     if has(runtime.nri, Feature.CDI_DEVICES) and any(
         first <= release and (end is None or release < end) for first, end in spans

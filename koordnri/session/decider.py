@@ -19,17 +19,17 @@ T = TypeVar("T")
 
 
 class Inflight(NamedTuple):
-    """What is being decided right now, for whoever must answer in our place."""
+    """The decision in progress, for a thread that must answer in our place."""
 
     ctx: ContainerContext
     finish: Callable[[Decision], tuple[Decision, Message]]
     record: Callable[[Decision], None]
-    """keeps in the ledger what `finish` made a message of"""
+    """stores in the ledger what `finish` put into a message"""
 
 
 class Decider:
-    """What events and Synchronize share. `snapshot` is swapped by others, one assignment at a time; `answer_early` is for another
-    thread; all else is for the one that reads the socket.
+    """What events and Synchronize share. Other threads replace `snapshot`, by one assignment; `answer_early` is for another thread; all
+    else is for the thread that reads the socket.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Decider:
         self.snapshot = snapshot
         self.runtime = RuntimeInfo()
         self.overruns = 0
-        """events answered with an incomplete decision because the chain's budget was used up"""
+        """events with an incomplete decision, because the chain's budget was used up"""
         self.inflight: Inflight | None = None
         self.chain = chain
         self.ledger = ledger
@@ -47,13 +47,13 @@ class Decider:
         """nanoseconds, monotonic"""
 
     def budget_s(self) -> float:
-        """How long the chain may take: the policy's figure, else a quarter of what the runtime waits for us."""
+        """How long (s) the chain may take: the policy's value, else a quarter of the runtime's request timeout."""
         configured = self.snapshot.policy.chain_budget_s
         quarter = self.runtime.request_timeout_s / 4
         return quarter if configured is None else min(configured, self.runtime.request_timeout_s / 2)
 
     def answer_early(self) -> Message | None:
-        """For another thread, when the budget is used up: the reply with what is decided so far. Raises chain.Refused."""
+        """For another thread when the budget is used up: the reply with what is decided so far. Raises chain.Refused."""
         inflight, self.inflight = self.inflight, None
         if inflight is None:
             return None
@@ -63,20 +63,20 @@ class Decider:
             decision = self.chain.answer_early(ctx)
             decision, message = self.sendable(decision, ctx.node, finish)
         except BaseException:
-            self.ledger.creating = ""  # refused, or answered empty: nobody decides it any more
+            self.ledger.creating = ""  # refused, or answered empty: nobody decides this container any more
             raise
-        # The thread that is held will find its own answer out of date. Unrecorded, what is sent here would look like kubelet's later,
-        # and the reconciler, which has to bring the rest, would not know the container.
+        # The stuck thread will find its own answer too late. Without this entry, values sent here would later look like kubelet's, and
+        # the reconciler, which has to add the rest, would not know the container.
         record(decision)
         return message
 
     def sendable(
         self, decision: Decision, node: NodeState, finish: Callable[[Decision], tuple[Decision, T]]
     ) -> tuple[Decision, T]:
-        """What `finish` makes of the decision: what goes out of it, and the message. A value that cannot be sent costs itself, not the
-        whole reply.
+        """What `finish` makes of the decision: the part that is sent, and the message. A value that cannot be sent costs only
+        itself.
         """
         try:
             return finish(decision)
-        except Exception:  # noqa: BLE001  # of protobuf's TypeError, ValueError and more; a second one is not caught
+        except Exception:  # noqa: BLE001  # protobuf raises TypeError, ValueError and others; a second failure is not caught
             return finish(without_unsendable(decision, node, self.runtime.nri))

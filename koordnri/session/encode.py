@@ -1,4 +1,4 @@
-"""Decisions to NRI messages. Which message carries a field is said by the field table; how it is written there is said here."""
+"""Turns decisions into NRI messages. The field table says which message carries a field; this module, how it is written there."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _put_device(adjust: Adjustment, setting: Setting, nri_version: Version) -> N
 
 
 def _put_cdi(adjust: Adjustment, setting: Setting, nri_version: Version) -> None:
-    # The key is the kind. One name twice is a conflict, which fails the container.
+    # The key is the CDI kind. A repeated name is a conflict, which fails the container.
     for name in dict.fromkeys(setting.value.split(",")):
         adjust.CDI_devices.add(name=f"{setting.key}={name}")
 
@@ -102,7 +102,7 @@ _BY_PART: Mapping[Adjust, Callable[[Adjustment, Setting, Version], None]] = {
     Adjust.RDT: _put_closid,
     Adjust.OOM: _put_oom_score,
 }
-"""Column `adjust` → what puts a field into a part of the adjustment beside its resources"""
+"""column `adjust` → function that puts a field into a part of the adjustment other than its resources"""
 if missing := set(Adjust) - _BY_PART.keys() - {Adjust.RESOURCES, Adjust.UNIFIED, Adjust.FILE}:
     raise FieldTableError(f"koordnri.session.encode puts nothing into {missing}")
 _OTHER_PARTS = {field: _BY_PART[field.adjust] for field in ALL if field.adjust in _BY_PART}
@@ -111,7 +111,7 @@ _OTHER_PARTS = {field: _BY_PART[field.adjust] for field in ALL if field.adjust i
 def put_adjustment(adjust: Adjustment, settings: Iterable[Setting], node: NodeState, nri_version: Version) -> None:
     """Write the whole decision into the reply to CreateContainer.
 
-    A decision holds every field once, so nothing is set twice; the runtime would fail the container over that.
+    A decision has every field once, so nothing is set twice; the runtime would fail the container otherwise.
     """
     resources = adjust.linux.resources
     for setting in settings:
@@ -122,12 +122,12 @@ def put_adjustment(adjust: Adjustment, settings: Iterable[Setting], node: NodeSt
 
 
 def without_unsendable(decision: Decision, node: NodeState, nri_version: Version) -> Decision:
-    """The decision without what no message can carry (text for a number, a number of 70 bits): a bug of the hook that set it."""
+    """The decision without settings that no message can carry (text for a number, a number of 70 bits): bugs of the hooks that set them."""
     sendable, errors = {}, []
     for name, setting in decision.settings.items():
         try:
             put_adjustment(Adjustment(), (setting,), node, nri_version)
-        except Exception as error:  # noqa: BLE001  # whatever the value is, it costs itself and nothing else
+        except Exception as error:  # noqa: BLE001  # a bad value costs only itself
             message = f"{name} = {setting.value!r:.60} cannot be sent: {type(error).__name__}: {error}"
             errors.append(HookError(setting.hook, message, "bug"))
         else:

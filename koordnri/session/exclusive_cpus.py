@@ -1,4 +1,4 @@
-"""What the event path asks of whoever gives CPUs to single containers (koordnri.daemon.exclusive_cpus)."""
+"""What the event path needs of the allocator of exclusive CPUs (koordnri.daemon.exclusive_cpus)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from koordnri.model.allocated import Allocated
 
 
 class ExclusiveCPUs(Protocol):
-    """Who gives CPUs to single containers, where no scheduler does."""
+    """Gives exclusive CPUs to containers where no scheduler does."""
 
     late: int
-    """starts that did not wait until the others had left"""
+    """containers that started before all others had left their CPUs"""
 
     def give(self, pod: Pod, container: Container) -> Allocated:
         """CPUs for a container that is about to be created, to be noted with it; NOT_ALLOCATED when it gets none. The handler's snapshot
@@ -44,13 +44,13 @@ class ExclusiveCPUs(Protocol):
         """Before its first process runs: until the others have left its CPUs, or the chain's budget is used up."""
 
     def container_ended(self, pod: Pod, name: str) -> None:
-        """A container of a pod that lives has ended; kubelet may make it again."""
+        """A container of a running pod has ended; kubelet may create it again."""
 
     def pod_came(self, pod: Pod) -> None:
-        """A pod was started; a scheduler may have assigned CPUs to it."""
+        """A pod was started. A scheduler may have assigned CPUs to it."""
 
     def pod_went(self, pod: Pod) -> None:
-        """A sandbox was stopped or removed. Without another one of the same pod, what the pod had is free."""
+        """A sandbox was stopped or removed. Unless the pod has another one, its CPUs are free."""
 
     def restore(self, found: Sequence[tuple[str, restore.Found]], pinned: Iterable[Found]) -> Mapping[str, Allocated]:
         """Synchronize: (id, container) of all that there are, and, where kubelet's CPU manager is static, the same for its pins.

@@ -1,6 +1,6 @@
-"""What a container is given of its pod's volumes, from NRI's lists of its mounts and devices.
+"""Which volumes of its pod a container uses, from NRI's lists of its mounts and devices.
 
-Those are long, and few pods have a block I/O annotation, fewer a claim: they are read of containers only that `has_volumes` names.
+Those lists are long, and few pods have a block I/O annotation or a claim. So they are read only for containers for which `has_volumes`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ BLOCK = "b"
 
 
 def has_volumes(pod: Pod, container: str) -> bool:
-    """Whether a container may have a volume behind a claim. By its spec, so that an annotation may come later; while that is not known,
-    by whether the pod has the annotation that could name one.
+    """Whether a container may have a volume behind a claim. The spec decides, since an annotation may be added later; while it is not
+    known, whether the pod has an annotation that could name a volume.
     """
     if pod.spec is None:
         return BLKIO_QOS_KEY in pod.annotations
@@ -30,7 +30,7 @@ def has_volumes(pod: Pod, container: str) -> bool:
 
 
 def given_to(container: api.Container | views.Container) -> dict[str, str]:
-    """Path in the container → kubelet's directory of the volume there, or `major:minor` of the block device."""
+    """Path in the container → kubelet's directory of the volume, or `major:minor` of the block device."""
     given: dict[str, str] = {}
     for mount in container.mounts:
         if name := volume_directory(mount.source):
@@ -40,20 +40,20 @@ def given_to(container: api.Container | views.Container) -> dict[str, str]:
         if device.type == BLOCK:
             path, number = path_inside(device.path), f"{device.major}:{device.minor}"
             if given.setdefault(path, number) != number:
-                unsure.add(path)  # a privileged container has the host's devices besides, perhaps under the same path
+                unsure.add(path)  # a privileged container also has the host's devices, perhaps under the same path
     for path in unsure:
         del given[path]
     return given
 
 
 def may_be_volume(source: str) -> bool:
-    """Whether `volume_directory` may tell a name of this mount; all others need not be kept."""
+    """Whether `volume_directory` may find a name for this mount; other mounts need not be kept."""
     return "/volume" in source
 
 
 def volume_directory(source: str) -> str:
-    """`/var/lib/kubelet/pods/<uid>/volumes/kubernetes.io~csi/<name>/mount` → name, with subPath (`…/volume-subpaths/<name>/…`) too; ""
-    for what is none of kubelet's volumes, or has no disk.
+    """`/var/lib/kubelet/pods/<uid>/volumes/kubernetes.io~csi/<name>/mount` → name, also with subPath (`…/volume-subpaths/<name>/…`); ""
+    for a mount that is no volume of kubelet's, or has no disk.
     """
     match source.rpartition(_PODS)[2].split("/"):
         case [_, "volumes", plugin, name, *_] if plugin not in _WITHOUT_DISK:

@@ -1,7 +1,7 @@
-"""Turns one request of the runtime into its reply: messages to contexts, contexts to the chain, the decision to a message.
+"""Turns a request of the runtime into its reply: message → context → chain → decision → message.
 
-This is the event path: the whole node's container creation waits here. No I/O; what can be done after the reply is returned
-as a second step (`settle`).
+This is the event path: container creation of the whole node waits here. It does no I/O. Work that can wait until the reply is sent is
+returned as a second step (`settle`).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from koordnri.wire import views_pb2 as views
 
 _DRA = DRA_PREFIX.encode()
 MOST_SNAPSHOTS = 2
-"""A policy that changes while a creation waits for its pod's files is waited for once more."""
+"""If the policy changes while a creation waits for its pod's files, it waits once more."""
 SUBSCRIBED = (
     events.NRIEvent.RUN_POD_SANDBOX,
     events.NRIEvent.STOP_POD_SANDBOX,
@@ -53,15 +53,15 @@ SUBSCRIBED = (
     events.NRIEvent.STOP_CONTAINER,
     events.NRIEvent.REMOVE_CONTAINER,
 )
-"""Every event subscribed to costs the node about 0.1 ms: only those that carry something for us."""
+"""Only events that carry something for us: each subscribed event costs the node about 0.1 ms."""
 
 
 class EventHandler(Decider):
-    """One per daemon; used by the thread that reads the socket. `snapshot` is swapped by others, one assignment at a time.
+    """One per daemon; used by the thread that reads the socket. Other threads replace `snapshot`, by one assignment.
 
-    specs     pod uid → what NRI does not tell of the pod; empty where the API server is not consulted
+    specs     pod uid → what NRI does not send about the pod; empty without the API server
     overlay   adds to a pod what others than the runtime know of it
-    changed   told, after the reply, of a pod whose own cgroup has to follow, or None for all; must not block
+    changed   called after the reply with a pod whose own cgroup must follow, or with None for all; must not block
     """
 
     def __init__(
@@ -84,11 +84,11 @@ class EventHandler(Decider):
         self.cpus: ExclusiveCPUs | None = None
         """set before the first event, or never"""
         self.never_started = 0
-        """containers whose creation was answered and that were removed before they had started"""
+        """containers that were removed between the reply to their creation and their start"""
         self.is_over: Callable[[Pod], bool] = lambda pod: False
         """whether a sandbox in which nothing runs has been stopped; kubelet removes it much later"""
         self._began_ns = 0
-        """when the event came that is being handled"""
+        """when the current event arrived (ns, `clock`)"""
         self._pods = Pods(ledger, specs, overlay)
         self._changed = changed
         self._recorder = recorder
@@ -118,7 +118,7 @@ class EventHandler(Decider):
         }
 
     def handle(self, method: str, payload: bytes) -> Answer:
-        """The reply to an event. Known methods without a handler are answered OK: Unimplemented would fail the pod.
+        """The reply to an event. Known methods without a handler are answered OK, since Unimplemented would fail the pod.
 
         Raises chain.Refused (the runtime is told to refuse the container) and google.protobuf DecodeError.
         """
@@ -127,7 +127,7 @@ class EventHandler(Decider):
         return NOTHING_TO_SAY if handler is None else handler(payload)
 
     def synchronize(self, pods: Iterable[views.PodSandbox], containers: Iterable[views.Container]) -> Answer:
-        """The reply to Synchronize, whose parts are put together: these are all that run."""
+        """The reply to Synchronize, after all its parts: these are all running containers."""
         return Synchronize(self, self._pods, self.cpus, self._changed, self.is_over).answer(pods, list(containers))
 
     # -- containers ---------------------------------------------------------------------------------------------------
@@ -136,14 +136,14 @@ class EventHandler(Decider):
         request = views.CreateContainerRequest.FromString(payload)
         message = request.container
         pod = self._pods.of(request.pod)
-        # What the message carries under our annotation's key is not ours yet: only resources count here.
+        # Our annotation in this message is not from us yet, so only the resources count.
         baseline = resources_from(message.linux.resources)
         container = Container(message.id, message.name, pod.id, baseline)
         if has_volumes(pod, container.name):
             pod.given[container.name] = given_to(api.CreateContainerRequest.FromString(payload).container)
         own = NOT_ALLOCATED
         if self.cpus is not None:
-            if _DRA in payload:  # a search of a fraction of a µs, instead of parsing the environment of every container
+            if _DRA in payload:  # a search of a fraction of a µs saves parsing every container's environment
                 environment = api.CreateContainerRequest.FromString(payload).container.env
                 self.cpus.claimed(pod, container.name, dra_cpus(environment))
             if self.snapshot.node.kubelet_cpu_policy == "static":
@@ -166,7 +166,7 @@ class EventHandler(Decider):
             return decision, response
 
         def moved(decision: Decision) -> Note | None:
-            # The pod's owner may write our annotation too, and the runtime may pass it on: then we trust our own notes only.
+            # If the pod's owner wrote our annotation, the runtime may copy it to the container. Then only our own notes count.
             if BASELINE_KEY not in pod.annotations:
                 return None
             return Note(baseline, through_runtime(decision.settings.values()), own)
@@ -177,7 +177,7 @@ class EventHandler(Decider):
         for _ in range(MOST_SNAPSHOTS):
             snapshot = self.snapshot
             answer = self._decide(pod, container, Event.CREATE, snapshot, finish, moved, others, until_ns)
-            answered_for = self.overruns != overruns  # then another thread decides by now
+            answered_for = self.overruns != overruns  # then another thread decides now
             if self.snapshot is snapshot or answered_for:
                 break
         return answer
@@ -202,11 +202,11 @@ class EventHandler(Decider):
             for other in others:
                 response.update.append(encode_update(other, snapshot.node))
             decision = known.let_wait(decision, snapshot.node)
-            # Files are not the runtime's; an update that says nothing would take the place of what kubelet asks (koordinator 3129).
+            # Routes to files are not sent, and an empty update would replace kubelet's request (koordinator 3129).
             settings = [s for s in decision.settings.values() if s.route == REPLY]
             settings += restorations(decision, container.baseline, container.stored, asked, snapshot.node, known.ours)
             if settings:
-                # An update without the id of its container is lost in silence (koordinator 3129).
+                # An update without its container's id is ignored silently (koordinator 3129).
                 update = response.update.add(container_id=container.id)
                 period_us = 0 if asked.cpu_period else container.baseline.period_us
                 put_resources(update.linux.resources, settings, snapshot.node, period_us)
@@ -238,19 +238,19 @@ class EventHandler(Decider):
         try:
             decision = chain.run(ctx, self.clock() + int(self.budget_s() * 1e9))
             if catch_up_until_ns and self.catch_up is not None:
-                # v1: the pod's own cgroup must be wide enough for what we are about to send, or the container does not start.
+                # v1: unless the pod's own cgroup allows what we are about to send, the container does not start.
                 self.catch_up(pod, snapshot, (catch_up_until_ns - self.clock()) / 1e9)
             decision, message = self.sendable(decision, snapshot.node, finish)
-            # Not the chain's time alone: what comes before it (CPUs are chosen, volumes read) keeps the runtime waiting just as well.
+            # Measured from the event's arrival: work before the chain (choosing CPUs, reading volumes) also keeps the runtime waiting.
             late = decision.late or self.clock() - self._began_ns > self.budget_s() * 1e9
         except BaseException as error:
-            if self.inflight is mine:  # nothing of it will be recorded, and nobody decides it any more
+            if self.inflight is mine:  # nothing of it will be stored, and nobody decides it any more
                 self.ledger.creating = ""
             if isinstance(error, Refused):
                 self.observer.refused(pod, container, event, error.decision)
             raise
         finally:
-            if self.inflight is mine:  # else we were held too long, and another thread decides by now
+            if self.inflight is mine:  # otherwise a hook held us too long, and another thread decides now
                 self.inflight = None
 
         def settle() -> None:
@@ -259,7 +259,7 @@ class EventHandler(Decider):
             record(decision)
             self.observer.decided(pod, container, event, decision)
             if event is Event.UPDATE or (container.name in pod.given and BLKIO_QOS_KEY in pod.annotations):
-                self._changed(pod.id)  # of its own cgroup, only now the disk of a volume may be known
+                self._changed(pod.id)  # its own cgroup: the disk of a volume may be known only now
             if event is Event.CREATE and self.cpus is not None:
                 self.cpus.gave(pod, container.id)
             if others and self._recorder is not None:
@@ -268,7 +268,7 @@ class EventHandler(Decider):
         return Answer(message, settle)
 
     def _start(self, message: views.StartContainerRequest | views.StateChangeEvent) -> Callable[[], None]:
-        """The container's cgroup is there, and its first process waits for our answer."""
+        """The container's cgroup exists, and its first process waits for our answer."""
         if self.cpus is not None:
             self.cpus.wait_until_clear(message.container.id)
         entry = self.ledger.container(message.container.id)
@@ -280,7 +280,7 @@ class EventHandler(Decider):
             if entry is None:
                 return
             stale = self.ledger.started(entry)
-            # Its cgroup is there now, with what was sent when it was created; that may be out of date, or not be all.
+            # Its cgroup now has the values sent at its creation; they may be out of date, or incomplete.
             if (
                 stale
                 or not placed
@@ -336,7 +336,7 @@ class EventHandler(Decider):
     def _end_pod(
         self, message: views.StopPodSandboxRequest | views.RemovePodSandboxRequest | views.StateChangeEvent
     ) -> Callable[[], None]:
-        """A pod ends when its sandbox is stopped: nothing runs in it any more. kubelet removes it up to days later."""
+        """A pod ends when its sandbox is stopped: nothing runs in it. kubelet removes the sandbox up to days later."""
         pod_id = message.pod.id
 
         def settle() -> None:
@@ -347,7 +347,7 @@ class EventHandler(Decider):
             self.ledger.forget_pod(pod_id)
             if self.cpus is not None:
                 self.cpus.pod_went(pod)
-            self._changed(pod_id)  # what its class has is the sum of what its pods ask
+            self._changed(pod_id)  # its class has the sum of its pods
 
         return settle
 
@@ -361,7 +361,7 @@ class EventHandler(Decider):
 
 
 def _lifts_quota(entry: Entry) -> bool:
-    """Whether it was created with a quota of -1, of which crun up to 1.21 makes 1 % of a CPU: its files are to be looked at."""
+    """Whether it was created with a quota of -1, which crun up to 1.21 turns into 1 % of a CPU: then its files must be checked."""
     sent = entry.sent.get(fields.CPU_QUOTA.name)
     return sent is not None and sent[0] == UNLIMITED
 

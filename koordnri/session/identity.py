@@ -1,4 +1,4 @@
-"""Who we are to the runtime, and how we reach it: over its socket, or on a connection that it made when it launched us."""
+"""Our name for the runtime, and how we reach it: by its socket, or on a connection that it made when it launched us."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _INDEX = re.compile(r"[0-9]{2}")
 
 
 class IdentityError(ValueError):
-    """A name, index or environment that no runtime would accept; the message says which and what is expected."""
+    """A name, index or environment that no runtime would accept. The message says which, and what is expected."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Name and two-digit index of the plugin; `fd` is the socket of a runtime-launched plugin, None when we connect ourselves."""
+    """Name and two-digit index of the plugin. `fd`: socket of a runtime-launched plugin, None when we connect ourselves."""
 
     name: str
     index: str
@@ -30,9 +30,9 @@ class Identity:
 
 
 def launched_by_runtime(environ: Mapping[str, str]) -> Identity | None:
-    """Our identity when the runtime launched us (NRI_PLUGIN_NAME, _IDX, _SOCKET in the environment), else None.
+    """Our identity if the runtime launched us (NRI_PLUGIN_NAME, _IDX, _SOCKET in the environment), else None.
 
-    Raises IdentityError when the environment is incomplete: then somebody else set it, and guessing would hide that.
+    Raises IdentityError when the environment is incomplete: somebody else set it, and guessing would hide that.
     """
     text = environ.get("NRI_PLUGIN_SOCKET")
     if text is None:

@@ -1,7 +1,7 @@
-"""What the runtime tells in Synchronize, part by part, reduced to what is read of it.
+"""Receives Synchronize part by part, and keeps only the fields that are read.
 
-A part is up to 4 MiB, and a node may have hundreds of MB of it: a container's environment alone may take 1 MiB. Of each part we keep
-copies of the few fields that are read: a message kept out of a part would keep all of that part's memory.
+A part has up to 4 MiB, and a node may send hundreds of MB: one container's environment may have 1 MiB. The fields are copied, because a
+sub-message kept from a part would keep the memory of the whole part.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ class Intake:
     def __init__(self) -> None:
         self.parts = 0
         self.received_bytes = 0
-        """of all parts as they came"""
-        # One message for all: each protobuf message that stands alone has a block of memory of its own.
+        """size of all parts as received"""
+        # One message for all, because each separate protobuf message allocates its own block of memory.
         self._kept = views.SynchronizeRequest()
 
     @property
     def pods(self) -> Sequence[views.PodSandbox]:
-        """All pods so far. They live as long as one of them is kept."""
+        """All pods so far. All stay in memory as long as one of them is referenced."""
         return self._kept.pods
 
     @property
     def containers(self) -> Sequence[views.Container]:
-        """All containers so far, with what is read of them."""
+        """All containers so far, with the fields that are read."""
         return self._kept.containers
 
     def take(self, payload: bytes) -> bool:
-        """Take a SynchronizeRequest in; whether more are to come. Raises DecodeError, and then nothing of it is kept."""
+        """Take a SynchronizeRequest. Returns whether more parts follow. Raises DecodeError; then nothing of it is kept."""
         part = views.SynchronizeRequest.FromString(payload)
         self._kept.pods.extend(part.pods)
         for container in part.containers:
@@ -52,7 +52,7 @@ def _keep(message: views.Container, kept: views.Container) -> None:
     kept.state = message.state
     kept.env.extend(variable for variable in message.env if variable.startswith(DRA_PREFIX))
     annotations = message.annotations
-    if BASELINE_KEY in annotations:  # asked first: reading a key that is not there would add it
+    if BASELINE_KEY in annotations:  # checked first, because reading a missing key would add it
         kept.annotations[BASELINE_KEY] = annotations[BASELINE_KEY]
     for mount in message.mounts:
         if may_be_volume(mount.source):

@@ -1,4 +1,4 @@
-"""A container that exists already, with all that we know of whose its stored values are."""
+"""A container that exists already, with all that is known about who set its stored values."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ Sent = dict[str, tuple[Any, str]]
 
 
 class Known(NamedTuple):
-    """At an event or Synchronize; `of` puts it together."""
+    """A container at an event or Synchronize; made by `of`."""
 
     container: Container
     note: Note
-    """the newest that we have"""
+    """the newest note"""
     own: Note | None
-    """what its annotation says; None when that says nothing, or nothing to be believed"""
+    """the note in its annotation; None without one, or when it cannot be trusted"""
     ours: Ours
-    """every value that we know to have set"""
+    """every value that we may have set"""
     files: Mapping[str, Any]
-    """name of the field → what its file had when the reconciler looked last"""
+    """field name → value of its file when the reconciler last read it"""
 
     @classmethod
     def of(cls, message: views.Container, pod: Pod, ledger: Ledger, node: NodeState) -> Known:
-        """The container as the runtime tells it, with the best baseline that we have of it."""
-        # Where the pod's owner wrote our annotation himself, the runtime may have passed it on: do not believe it.
+        """The container as the runtime reports it, with the best known baseline."""
+        # If the pod's owner wrote our annotation, the runtime may have copied it to the container: do not trust it.
         own = None if BASELINE_KEY in pod.annotations else note_of(message)
         note = ledger.moved_note(message.id) or own or Note(resources_from(message.linux.resources))
         ours: list[Mapping[str, Any]] = list(note.ours)
@@ -46,7 +46,7 @@ class Known(NamedTuple):
         entry, files = ledger.container(message.id), {}
         if entry is not None:
             files = dict(entry.files)
-            # A copy made at once: another thread adds what it has written.
+            # Copied in one step, because another thread adds what it writes.
             ours.append({name: value for name, (value, _) in dict(entry.sent).items()})
         container = container_from(message, note)
         if note.maybe:
@@ -54,12 +54,12 @@ class Known(NamedTuple):
         return cls(container, note, own, ours, files)
 
     def owning(self, own: Allocated) -> Known:
-        """The same, with other exclusive CPUs noted."""
+        """The same container with other exclusive CPUs in its note."""
         return self._replace(note=self.note.owning(own))
 
     def let_wait(self, decision: Decision, node: NodeState) -> Decision:
-        """The decision, with what the container does not have yet of a memory limit left to the reconciler. The runtime would write it
-        at once, and kill or throttle where more is in use; the reconciler looks first, and has it recorded afterwards.
+        """The decision without a memory limit that the container does not have yet; the reconciler writes it. The runtime would write it at
+        once, and kill or throttle if more is in use. The reconciler checks that first, and then has it recorded.
         """
         for field in _BYTES_IN_USE:
             setting = decision.settings.get(field.name)
@@ -80,6 +80,6 @@ class Known(NamedTuple):
         return None if note == self.own else note
 
     def stored_of_ours(self, node: NodeState) -> Sent:
-        """What the runtime has of ours when nothing is sent."""
+        """The values of ours that the runtime has stored, when nothing is sent."""
         found = stored_of_ours(self.container.stored, node, self.ours)
         return {name: (value, REPLY) for name, value in found.items()}

@@ -1,4 +1,4 @@
-"""Who hears of the decisions of the event path."""
+"""Receives the decisions of the event path."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from koordnri.state.ledger import Entry
 
 
 class Observer(Protocol):
-    """Who is told what was decided, after the reply is out. Must not block."""
+    """Called with each decision after the reply was sent. Must not block."""
 
     def decided(self, pod: Pod, container: Container, event: Event, decision: Decision) -> None:
-        """One container was decided, and the runtime has been told."""
+        """A container was decided and the reply was sent."""
 
     def refused(self, pod: Pod, container: Container, event: Event, decision: Decision) -> None:
-        """A hook that must not fail has failed: the runtime is about to be told to refuse the container."""
+        """A hook with failure policy `fail` could not decide: the reply will refuse the container."""
 
     def never_started(self, pod: Pod | None, entry: Entry) -> None:
-        """A container was removed that we had answered for and that never started. The pod is None when it has gone before."""
+        """A container was removed after the reply to its creation, before it started. pod: None when it was removed earlier."""

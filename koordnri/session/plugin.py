@@ -1,8 +1,8 @@
-"""The plugin side of NRI: register, configure, synchronize, events; and again whenever the connection is lost.
+"""The plugin's side of NRI: registers, is configured and synchronized, serves events, and reconnects when the connection is lost.
 
-Threads: `nri` connects, keeps the handshake's deadlines, and watches over the one that reads (`nri-read`), which decides and
-replies without handing anything over. When a hook holds the reader beyond the budget, `nri` answers in its place and lets a new
-reader go on; the old one ends when the hook lets go of it.
+Threads: `nri` connects, keeps the handshake's deadlines and supervises the reader. `nri-read` reads, decides and replies, all in one
+thread. If a hook holds the reader longer than the budget, `nri` replies instead and starts a new reader; the old one ends when the hook
+returns.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from koordnri.wire.events import subscription
 from koordnri.wire.versions import Feature, has, sync_zombie, valid_event_mask
 
 BUSY_S = 0.1
-"""After a request, the next one is likely to come within this time."""
+"""After a request the next one is likely within this time."""
 REGISTER_TIMEOUT_S = 30.0
-"""How long the runtime may take to answer RegisterPlugin. It serves plugins one after the other, and dialling again while it is
-busy with another would only lengthen the queue, so this is far above Go's 5 s (nri 292)."""
+"""Longest wait for the answer to RegisterPlugin. The runtime serves plugins one after the other, and reconnecting while it is busy with
+another one would only lengthen its queue. So this is far above Go's 5 s (nri 292)."""
 STALE_SYNC_SHARE = 0.9
-"""A Synchronize answered after this share of the request timeout may leave us connected but forgotten (nri.md 3.4)."""
+"""A Synchronize answered after this share of the request timeout may leave us connected but never sent an event (nri.md 3.4)."""
 STABLE_S = 30.0
-"""A connection that lasted this long was a good one: the next attempt does not wait longer than the first."""
+"""A connection that lasted this long was good: the next attempt waits no longer than a first one."""
 
 
 class State(StrEnum):
@@ -54,7 +54,7 @@ class State(StrEnum):
 
 
 class NotConnected(Exception):
-    """There is no registration through which the runtime could be called."""
+    """There is no registration by which the runtime could be called."""
 
 
 class SessionStats:
@@ -64,16 +64,16 @@ class SessionStats:
         self.registrations = 0
         self.connections_lost = 0
         self.events: dict[tuple[str, str], int] = {}
-        """(method that carries or would carry the event, outcome) → count; outcome is ok, late, refused, undecodable or error"""
+        """(name of the event, outcome) → count; outcome: ok, late, refused, undecodable or error"""
         self.synchronized_at_s: float | None = None
-        """wall clock"""
+        """when (s, wall clock)"""
 
 
 class PluginSession:
-    """Keeps one registration alive. `run` blocks until `stop`; everything else may be called from other threads.
+    """Keeps one registration alive. `run` blocks until `stop`; other threads may call everything else.
 
-    on_braked   told why no registration is tried for minutes: so many have failed before Synchronize was through
-    pause       waits that many seconds, or until `stop`
+    on_braked   called with the reason when registrations pause for minutes: too many in a row ended before Synchronize was done
+    pause       waits for so many seconds, or until `stop`
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class PluginSession:
         self.state = State.DISCONNECTED
         self.stats = SessionStats()
         self.problem = "not connected yet"
-        """why the state is not `synchronized`, for /readyz"""
+        """why the state is not `synchronized`; for /readyz"""
         self._identity = identity
         self._socket_path = socket_path
         self._handler = handler
@@ -111,14 +111,14 @@ class PluginSession:
         self._fatal: BaseException | None = None
         self._calling = threading.Lock()
         self._calls: dict[tuple[Channel, int], queue.SimpleQueue[Reply | None]] = {}
-        """calls of ours that wait for their reply; None: the connection ended"""
+        """our calls that wait for their reply; None: the connection ended"""
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Connect, serve, and connect again, for ever; returns after `stop`, or when a runtime that launched us goes away.
+        """Connect, serve, and reconnect, until `stop`, or until a runtime that launched us disconnects.
 
-        Raises whatever a bug in the reading thread raised: a session that cannot read is not worth keeping.
+        Raises what a bug in the reading thread raised, because a session that cannot read is of no use.
         """
         dial, register = Backoff(0.1, 1.0), Backoff(1.0, 60.0)
         while not self._stopping.is_set():
@@ -138,15 +138,15 @@ class PluginSession:
             self.stats.connections_lost += 1
             self.problem, self.state = f"connection lost: {reason}", State.DISCONNECTED
             if self._identity.fd is not None:
-                break  # the runtime made this connection, and it makes no second one
+                break  # the runtime made this connection and will not make another
             if self._monotonic() - started >= STABLE_S:
                 register.reset()
-            # The runtime prunes a closed plugin only after its next event; registering is never free for the node.
+            # Waiting helps: the runtime removes a closed plugin only after its next event, and each registration costs the node.
             self._pause(self._stopping, max(register.next(), self._braked(reached, reason)))
         self.state, self.problem = State.STOPPED, "stopped"
 
     def _braked(self, reached: State, reason: str) -> float:
-        """Seconds to wait because registrations fail one after the other while the runtime tells what runs; 0 when they do not."""
+        """Seconds to wait because registrations in a row failed during Synchronize; 0 when they did not."""
         if reached is State.SYNCHRONIZED:
             self._brake.reset()
         if reached is not State.CONFIGURED:
@@ -165,21 +165,21 @@ class PluginSession:
 
     @property
     def is_busy(self) -> bool:
-        """Whether the runtime has asked for something just now."""
+        """Whether the runtime sent a request just now."""
         channel = self._channel
         return channel is not None and self._monotonic() - channel.last_s < BUSY_S
 
     def stop(self) -> None:
-        """End the session; `run` returns. What the runtime has asked already is still answered."""
+        """End the session; `run` returns. Requests that have arrived are still answered."""
         self._stopping.set()
         channel = self._channel
         if channel is not None:
             channel.finish()
 
     def update_containers(self, request: api.UpdateContainersRequest, timeout_s: float) -> Reply:
-        """Change containers without having been asked. Blocks until the runtime's reply, which may be an error.
+        """Change containers outside of a reply. Blocks until the runtime's reply, which may be an error.
 
-        Never from the reading thread: the runtime may be waiting for us. On NRI < 0.12.1 this may freeze the node (push.md).
+        Never call this from the reading thread: the runtime may be waiting for us. Before NRI 0.12.1 it may freeze the node (push.md).
         Raises NotConnected (also when the connection ends meanwhile) and TimeoutError.
         """
         channel = self._channel
@@ -187,7 +187,7 @@ class PluginSession:
             raise NotConnected(self.problem or "not registered")
         answer: queue.SimpleQueue[Reply | None] = queue.SimpleQueue()
         try:
-            with self._calling:  # the reply must not come before we wait for it
+            with self._calling:  # so that the reply cannot arrive before we wait for it
                 key = channel, channel.call("UpdateContainers", request, timeout_s)
                 self._calls[key] = answer
         except OSError as error:
@@ -221,7 +221,7 @@ class PluginSession:
         return sock
 
     def _serve(self, sock: socket.socket) -> str:
-        """Serve one connection to its end, and say why it ended."""
+        """Serve one connection until it ends. Returns why it ended."""
         channel = self._channel = Channel(sock, Side.PLUGIN, self._monotonic)
         self._intake = Intake()
         self._reason = "closed by the runtime"
@@ -249,7 +249,7 @@ class PluginSession:
         return self._reason
 
     def _watch(self, channel: Channel) -> None:
-        """Answer for a reader that a hook holds, and let another one read on."""
+        """Reply in place of a reader that a hook holds, and start another reader."""
         now, budget_s = self._monotonic(), self._handler.budget_s()
         for request, arrived_s in channel.unanswered():
             if now - arrived_s < budget_s or not self._may_reply_early(request):
@@ -267,7 +267,7 @@ class PluginSession:
                 self._start_reader(channel)
 
     def _may_reply_early(self, request: Request) -> bool:
-        """An empty answer to Configure would subscribe to everything, one to a part of Synchronize would end the connection."""
+        """An empty answer to Configure would subscribe to everything; one to a part of Synchronize would end the connection."""
         if request.method == "Synchronize":
             return self._handler.inflight is not None
         return request.method != "Configure"
@@ -277,7 +277,7 @@ class PluginSession:
             message = self._handler.answer_early()
         except Refused as refusal:
             return channel.answer_error(request, Code.UNKNOWN, str(refusal))
-        except Exception as error:  # noqa: BLE001  # as in _on_request: the node comes first
+        except Exception as error:  # noqa: BLE001  # as in _on_request, the node comes before the plugin
             self._event_failed(request.method, error)
             message = None
         return channel.answer(request, message)
@@ -287,7 +287,7 @@ class PluginSession:
         self._reader.start()
 
     def _end(self, channel: Channel, reason: str) -> None:
-        # A reader that a hook let go of late must not speak for the connection that came after.
+        # A reader that returns late from a hook must not end the next connection.
         if channel is self._channel:
             self._reason = reason
         channel.close()
@@ -303,11 +303,11 @@ class PluginSession:
                 else:
                     self._on_reply(channel, event)
                 if self._reader is not me:
-                    return  # we were held too long, and another one reads now
+                    return  # a hook held us too long, and another reader has taken over
             channel.close()
         except (OSError, RemoteProtocolError) as error:
             self._end(channel, f"{type(error).__name__}: {error}")
-        except BaseException as error:  # noqa: BLE001  # handed to `run`, which raises it: a dead reader must end the process
+        except BaseException as error:  # noqa: BLE001  # raised again by `run`: without a reader the process must end
             self._fatal = error
             channel.close()
 
@@ -316,8 +316,8 @@ class PluginSession:
             answer = self._calls.get((channel, reply.stream))
         if answer is not None:
             answer.put(reply)
-        elif reply.code != Code.OK:  # of RegisterPlugin, the only other call that we make
-            # The runtime leaves the connection open after this, and will never use it.
+        elif reply.code != Code.OK:  # the reply to RegisterPlugin, our only other call
+            # The runtime leaves this connection open and never uses it.
             self._log.error("registration_refused", code=reply.code, error=reply.text)
             self._end(channel, f"registration refused: {reply.text}")
 
@@ -337,13 +337,13 @@ class PluginSession:
             text = f"{method}: cannot decode {len(request.payload)} bytes: {error}"
             self._log.error("undecodable_request", method=method, error=text)
             channel.answer_error(request, Code.INVALID_ARGUMENT, text)
-        except Exception as error:  # noqa: BLE001  # an error reply would fail the pod: the node comes first, the bug is counted
+        except Exception as error:  # noqa: BLE001  # an error reply would fail the pod, so the bug is only counted
             outcome = "error"
             self._event_failed(method, error)
             channel.answer(request, None)
         else:
             if not channel.answer(request, message):
-                return  # answered in our place meanwhile; what we found is out of date
+                return  # `nri` has replied meanwhile, so this decision is too late
             outcome = "ok"
             if settle is not None and not self._settled(method, settle):
                 outcome = "error"
@@ -353,10 +353,10 @@ class PluginSession:
         self._count(event or method, outcome)
 
     def _settled(self, method: str, settle: Callable[[], None]) -> bool:
-        """Do what was left for after the reply. The runtime has its answer; a bug here must not cost the registration."""
+        """Do the work left until after the reply. A bug here must not cost the registration."""
         try:
             settle()
-        except Exception as error:  # noqa: BLE001  # counted and told, as for the reply itself
+        except Exception as error:  # noqa: BLE001  # counted and logged, as for the reply itself
             self._event_failed(method, error)
             return False
         return True
@@ -387,7 +387,7 @@ class PluginSession:
         return self._handler.synchronize(intake.pods, intake.containers)
 
     def _drop_if_forgotten(self, channel: Channel) -> None:
-        """After a late Synchronize some runtimes keep the connection and never use it again; only registering anew helps."""
+        """After a late Synchronize some runtimes keep the connection and never use it: then only registering again helps."""
         runtime, took_s = self._handler.runtime, self._monotonic() - self._sync_started_s
         if took_s > STALE_SYNC_SHARE * runtime.request_timeout_s and sync_zombie(runtime.name, runtime.nri):
             self._end(

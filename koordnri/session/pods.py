@@ -1,4 +1,4 @@
-"""The pods that the runtime tells, with what others know of them."""
+"""The pods that the runtime reports, completed with what others know of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from koordnri.wire import views_pb2 as views
 class Pods:
     """Used by the thread that reads the socket.
 
-    specs     pod uid → what NRI does not tell of the pod; empty where the API server is not consulted
+    specs     pod uid → what NRI does not send about the pod; empty without the API server
     overlay   adds to a pod what others than the runtime know of it
     """
 
@@ -24,7 +24,7 @@ class Pods:
         self._overlay = overlay
 
     def of(self, message: views.PodSandbox) -> Pod:
-        """The pod of an event: as remembered, if nothing was told anew; what is parsed from its annotations comes with it."""
+        """The pod of an event: the ledger's, with its parsed annotations, unless the message differs."""
         known = self._ledger.pod(message.id)
         told = message.annotations
         if known is not None and known.told == {key: told[key] for key in told}:
@@ -36,7 +36,7 @@ class Pods:
         return pod
 
     def anew(self, message: views.PodSandbox) -> Pod:
-        """The pod as it is told now, whatever is remembered of it; it is not remembered yet."""
+        """The pod in the message, whatever the ledger has; it is not stored yet."""
         pod = pod_from(message)
         pod.spec = self._specs.get(pod.uid)
         return self._overlay(pod)

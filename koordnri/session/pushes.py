@@ -1,6 +1,6 @@
-"""The two ways of changing what the runtime has stored without being asked: `UpdateContainers`, and a second registration.
+"""The two ways to change the runtime's stored spec outside of replies: `UpdateContainers`, and a second registration.
 
-Both are the reconcile thread's, never the event path's; when which is taken, the recorder decides.
+The reconcile thread uses both, the event path neither. The recorder decides when, and which.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ from koordnri.wire.events import NRIEvent, subscription
 from koordnri.wire.versions import nri_version, valid_event_mask
 
 INDEX = "99"
-"""Behind everybody: a registration that only carries updates has no say in anything else."""
+"""Last in the order of plugins: a registration that only carries updates must not affect anything else."""
 NAMES = ("koordnri-push-a", "koordnri-push-b")
 
 
 class Unsolicited:
-    """Push by `UpdateContainers` on the registration that we have. Safe from NRI 0.12.1 on."""
+    """Push by `UpdateContainers` on the existing registration. Safe from NRI 0.12.1 on."""
 
     def __init__(self, session: Callable[[], PluginSession], node: Callable[[], NodeState]) -> None:
         self._session = session
         self._node = node
 
     def __call__(self, updates: Sequence[Update], deadline_s: float) -> set[str]:
-        """Ids of what was refused. Raises Overran and Failed."""
+        """Returns the ids whose update was refused. Raises Overran and Failed."""
         node, request = self._node(), api.UpdateContainersRequest()
         for update in updates:
             message = encode_update(update, node)
-            message.ignore_failure = False  # else a failure would not be told
+            message.ignore_failure = False  # otherwise the runtime would not report a failure
             request.update.append(message)
         try:
             reply = self._session().update_containers(request, deadline_s)
@@ -65,8 +65,8 @@ class Unsolicited:
 class Resync:
     """Push by a second, short-lived registration whose answer to Synchronize carries the updates.
 
-    The runtime serves one registration after the other, so what the first brought about shows in the list that the next one gets:
-    that one proves it, and only then both are closed (a reply that is still queued when its connection closes would be lost).
+    The runtime serves registrations one after the other. So a second registration gets a list that shows the first one's effect, and
+    proves it. Only then are both closed: a reply still queued when its connection closes would be lost.
     """
 
     def __init__(self, socket_path: str, node: Callable[[], NodeState]) -> None:
@@ -74,7 +74,7 @@ class Resync:
         self._node = node
 
     def __call__(self, updates: Sequence[Update], deadline_s: float) -> set[str]:
-        """Ids of what the runtime has not stored. Raises Overran and Failed."""
+        """Returns the ids whose update the runtime has not stored. Raises Overran and Failed."""
         node = self._node()
         messages = [encode_update(update, node) for update in updates]
         ends_at = time.monotonic() + deadline_s
@@ -92,10 +92,10 @@ class Resync:
 
 
 class _Registration:
-    """One connection that answers everything with OK, and Synchronize with `updates`. Its list is in `containers` after `wait`."""
+    """A connection that answers OK to everything, and `updates` to Synchronize. After `wait`, `containers` has the runtime's list."""
 
     def __init__(self, socket_path: str, name: str, updates: Iterable[api.ContainerUpdate]) -> None:
-        """Raises Failed when the runtime is not there."""
+        """Raises Failed when the runtime cannot be reached."""
         self.containers: list[views.Container] = []
         self._answer = api.SynchronizeResponse(update=updates)
         self._name = name
@@ -112,7 +112,7 @@ class _Registration:
         self._thread.start()
 
     def wait(self, ends_at: float) -> None:
-        """Until Synchronize is answered. Raises Overran and Failed."""
+        """Wait until Synchronize is answered. Raises Overran and Failed."""
         if not self._synchronized.wait(max(ends_at - time.monotonic(), 0.0)):
             raise Overran(f"the registration {self._name} was not synchronized in time")
         if self._problem:

@@ -1,4 +1,4 @@
-"""Synchronize: we were not there, or the runtime was not, and it tells all that runs. All of it is decided again."""
+"""Synchronize: after koordnri or the runtime was away, the runtime sends all that runs. Everything is decided again."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ class _Decided(NamedTuple):
     container: Container
     decision: Decision
     note: Note | None
-    """to be kept"""
+    """note to keep"""
     sent: Sent | None
-    """what the runtime has of ours, where it is not what was decided"""
+    """values of ours that the runtime has, if they differ from the decision"""
 
 
 class Synchronize:
-    """One of them. What is stored and not ours is what kubelet asked meanwhile, see `asked_since`.
+    """One Synchronize. Stored values that are not ours are kubelet's, asked for meanwhile; see `asked_since`.
 
-    The whole node waits while the runtime applies the updates of this reply: it carries a handful, and the reconciler the rest.
+    The whole node waits while the runtime applies this reply's updates. So it carries only a handful; the reconciler does the rest.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Synchronize:
         self._changed = changed
         self._is_over = is_over
         self._own: Mapping[str, Allocated] = {}
-        """container → exclusive CPUs to be noted with it"""
+        """container id → exclusive CPUs for its note"""
         self._snapshot = decider.snapshot
         self._response = api.SynchronizeResponse()
         self._decided: list[_Decided] = []
@@ -67,7 +67,7 @@ class Synchronize:
         self._ended: set[str] = set()
 
     def answer(self, pods: Iterable[views.PodSandbox], containers: Sequence[views.Container]) -> Answer:
-        """Decide again, and ask for what differs. `containers` of unknown pods are left alone."""
+        """Decide again, and ask for updates where values differ. `containers` of unknown pods are left alone."""
         decider = self._decider
         deadline_ns = decider.clock() + int(decider.budget_s() * 1e9)
         alive = {c.pod_sandbox_id for c in containers if c.state != api.CONTAINER_STOPPED}
@@ -88,7 +88,7 @@ class Synchronize:
     def _restore_cpus(
         self, cpus: ExclusiveCPUs, pods: Mapping[str, Pod], containers: Iterable[views.Container]
     ) -> None:
-        """Everybody's exclusive CPUs, before anything is decided."""
+        """Restore all exclusive CPUs, before anything is decided."""
         found, claims, pinned = [], [], []
         node, ledger = self._decider.snapshot.node, self._decider.ledger
         static = node.kubelet_cpu_policy == "static"
@@ -110,7 +110,7 @@ class Synchronize:
             cpus.claimed(*claim)
 
     def _decide(self, message: views.Container, pod: Pod, deadline_ns: int) -> bool:
-        """False when we were held too long and answered for: another thread decides by now."""
+        """False when a hook held us too long and `nri` has replied: then another thread decides now."""
         decider, response, node = self._decider, self._response, self._snapshot.node
         if has_volumes(pod, message.name):
             pod.given[message.name] = given_to(message)
@@ -130,7 +130,7 @@ class Synchronize:
             response.update.append(update)
         elif differs:
             sent = told.stored_of_ours(node)
-        # Who never differed has nothing to lose, and needs no place in the state directory.
+        # A container that never differed from its annotation needs no note in the state directory.
         keep = differs or told.own or told.note.own or decider.ledger.moved_baseline(message.id)
         note = (told.moved(decision) if sent is None else told.unmoved()) if keep else None
         self._decided.append(_Decided(pod, container, decision, note, sent))
@@ -158,7 +158,7 @@ class Synchronize:
 def _difference(
     known: Known, node: NodeState, decision: Decision
 ) -> tuple[Decision, tuple[list[Setting], api.ContainerUpdate]]:
-    """What of a decision goes to a container that runs; what it lacks of that, and the update that would bring it."""
+    """The part of a decision for a running container; the settings of it that the container lacks, and the update that would bring them."""
     container = known.container
     decision = known.let_wait(decision, node)
     settings = changes(decision, container.stored, node)

@@ -1,6 +1,6 @@
-"""NRI messages, as the event path reads them (`wire.views_pb2`), to our values.
+"""Turns NRI messages, as the event path reads them (`wire.views_pb2`), into values of the model.
 
-Every field is copied: a kept sub-message would keep its whole request alive (23 kB per container).
+Every field is copied, because a kept sub-message would keep its whole request in memory (23 kB per container).
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from koordnri.wire import views_pb2 as views
 
 _INT64 = 1 << 63
 _NO_LIMIT_BYTES = (_INT64 - 1) >> 16 << 16
-"""From here on a memory limit is none, in the words of runtimes that take no negative one: the largest where pages have 64 KiB."""
+"""From here on a memory limit means none, for runtimes that refuse negative ones: the largest value with pages of 64 KiB."""
 
 
 def pod_from(message: views.PodSandbox) -> Pod:
-    """The pod sandbox. `linux` may be empty: then the cgroup parent is "" and the resources are unset."""
+    """The pod sandbox. `linux` may be empty; then the cgroup parent is "" and the resources are unset."""
     linux, labels, told = message.linux, message.labels, message.annotations
     return Pod(
         message.id,
         message.uid,
         message.namespace,
         message.name,
-        # Faster than dict(): protobuf's maps have their iterator in C and their items() in Python.
+        # Faster than dict(): protobuf maps have their iterator in C, their items() in Python.
         {key: labels[key] for key in labels},
         {key: told[key] for key in told},
         linux.cgroup_parent,
@@ -37,7 +37,7 @@ def pod_from(message: views.PodSandbox) -> Pod:
 
 
 def resources_from(message: views.LinuxResources) -> Resources:
-    """Resources as set in the message. 0 counts as unset: that is how runtimes spell "not asked" (nri.md 5.3)."""
+    """Resources in the message. 0 counts as unset, because runtimes send 0 for "not asked" (nri.md 5.3)."""
     cpu, memory = message.cpu, message.memory
     unified = message.unified
     return Resources(
@@ -56,14 +56,14 @@ def _limit(limit: int) -> int | None:
 
 
 def container_from(message: views.Container, note: Note | None = None) -> Container:
-    """The container. Its baseline is what `note` says when we know better, else what its annotation carries, else what is stored."""
+    """The container. Its baseline is that of `note` if given, else that of its annotation, else its stored resources."""
     stored = resources_from(message.linux.resources)
     note = note or note_of(message)
     return Container(message.id, message.name, message.pod_sandbox_id, stored if note is None else note.asked, stored)
 
 
 def note_of(message: views.Container) -> Note | None:
-    """What the container's annotation says; None without one, or when it is not ours to read (the pod's owner may write one too)."""
+    """The note in the container's annotation; None without one, or when it is not ours (the pod's owner may write one, too)."""
     text: str | None = message.annotations.get(BASELINE_KEY)
     if text is None:
         return None
@@ -83,7 +83,7 @@ _LEAST = tuple(
 
 
 def _fits(baseline: Resources) -> bool:
-    """Whether the numbers could have come from a message: others would cost the whole reply when they are put into one."""
+    """Whether the numbers fit into a message: others would fail the whole reply that contains them."""
     return all((n := getattr(baseline, name)) is None or least <= n < _INT64 for name, least in _LEAST)
 
 
