@@ -3,7 +3,7 @@
 tools/check_docs.py      print each mistake as path:line: text; end with 1 where there is one
 
 In docs/ and in the root's pages: every link and its anchor, every path of the repository in code (`koordnri/chain.py`), every module
-(`koordnri.hook`), every target of `make`, and lists that mkdocs would not take for lists.
+(`koordnri.hook`), every target of `make`, and lists that mkdocs would not take for lists. Every page is in mkdocs.yml.
 In comments and docstrings: every document (`nri.md`, if only one below docs/ has that name; else its path) and the numbered sections
 named after it (`nri.md 2.6 and 5.4`).
 """
@@ -203,9 +203,18 @@ def pages(root: Path) -> list[Path]:
     return [root / name for name in ROOT_PAGES if (root / name).exists()] + sorted((root / "docs").rglob("*.md"))
 
 
+def check_nav(root: Path) -> Iterator[Mistake]:
+    """Pages of docs/ that mkdocs.yml does not list: nobody would find them, and the strict build fails."""
+    nav = (root / "mkdocs.yml").read_text()
+    for page in sorted((root / "docs").rglob("*.md")):
+        path = page.relative_to(root / "docs").as_posix()
+        if not re.search(rf"[ :]{re.escape(path)}$", nav, re.MULTILINE):
+            yield Mistake(root / "mkdocs.yml", 1, f"nav lacks {path}")
+
+
 def check(root: Path = ROOT) -> list[Mistake]:
     """Every mistake in the repository at `root`."""
-    return [mistake for page in pages(root) for mistake in check_page(root, page)]
+    return [*check_nav(root), *(mistake for page in pages(root) for mistake in check_page(root, page))]
 
 
 def main() -> int:

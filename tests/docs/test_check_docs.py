@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.check_docs import ROOT, anchor, check, check_code, check_page
+from tools.check_docs import ROOT, anchor, check, check_code, check_nav, check_page
 
 PAGE = "# Page\n\n## What is `here`, and why\n\n```sh\n# no heading\n```\n"
 REFERENCE = "# NRI\n\n## 2. Messages\n\n### 2.6 Fields\n"
@@ -113,6 +113,12 @@ def test_a_citation_that_leads_nowhere_is_named_with_its_line(
     repository: Path, text: str, found: tuple[int, str]
 ) -> None:
     assert mistakes_of_code(repository, text + "\n") == [found]
+
+
+def test_a_page_that_the_book_does_not_list_is_named(repository: Path) -> None:
+    nav = "nav:\n  - page.md\n  - Use: use/index.md\n  - reference/index.md\n"
+    (repository / "mkdocs.yml").write_text(nav)
+    assert [problem for _, _, problem in check_nav(repository)] == ["nav lacks reference/nri.md"]
 
 
 @pytest.mark.parametrize(
