@@ -124,7 +124,7 @@ class Chain:
     def decide_pod(self, pod: Pod, snapshot: Snapshot, containers: Sequence[Container] = ()) -> Decision:
         """Decide the fields of the pod's own cgroup, above these containers."""
         ctx = PodContext(pod, snapshot.policy, snapshot.node, snapshot.node.pod_routes, containers)
-        return self._run(self._plan_of(ctx.policy).pods, ctx, NO_DEADLINE, refuse=False)
+        return self._run(self._plan_of(ctx.policy).pods, ctx, pod, NO_DEADLINE, refuse=False)
 
     @property
     def decides_classes(self) -> bool:
@@ -134,18 +134,18 @@ class Chain:
             for hook in self._hooks
         )
 
-    def decide_class(self, kube_qos: KubeQoS, place: Pod, pods: Iterable[Pod], snapshot: Snapshot) -> Decision:
-        """Decide the fields of a QoS class' cgroup, which `place` names. `pods`: all below it."""
+    def decide_class(self, kube_qos: KubeQoS, pods: Iterable[Pod], snapshot: Snapshot) -> Decision:
+        """Decide the fields of a QoS class' cgroup. `pods`: all below it."""
         policy, node = snapshot
         managed = [p for p in pods if not _left_alone(p, policy, node)]
-        ctx = ClassContext(kube_qos, place, managed, policy, node, node.pod_routes)
-        return self._run(self._plan_of(policy).classes, ctx, NO_DEADLINE, refuse=False)
+        ctx = ClassContext(kube_qos, managed, policy, node, node.pod_routes)
+        return self._run(self._plan_of(policy).classes, ctx, None, NO_DEADLINE, refuse=False)
 
-    def decide_root(self, place: Pod, snapshot: Snapshot) -> Decision:
-        """Decide the fields of the root of all cgroups, which `place` names."""
+    def decide_root(self, snapshot: Snapshot) -> Decision:
+        """Decide the fields of the root of all cgroups."""
         policy, node = snapshot
-        ctx = RootContext(place, policy, node, node.root_routes)
-        return self._run(self._plan_of(policy).root, ctx, NO_DEADLINE, refuse=False)
+        ctx = RootContext(policy, node, node.root_routes)
+        return self._run(self._plan_of(policy).root, ctx, None, NO_DEADLINE, refuse=False)
 
     def context(self, pod: Pod, container: Container, event: Event, snapshot: Snapshot) -> ContainerContext:
         """The context in which `run` decides; whoever must answer early looks there for what is decided so far."""
@@ -158,14 +158,19 @@ class Chain:
         A hook that fails loses its own fields and nobody else's. Once the deadline has passed, no further hook is asked.
         Raises Refused when the failure policy of a hook that could not decide is `fail` and the container is being created.
         """
-        return self._run(self._plan_of(ctx.policy).containers, ctx, deadline_ns, refuse=ctx.event is Event.CREATE)
+        return self._run(
+            self._plan_of(ctx.policy).containers, ctx, ctx.pod, deadline_ns, refuse=ctx.event is Event.CREATE
+        )
 
-    def _run(self, steps: tuple[_Step, ...], ctx: _AnyContext, deadline_ns: int, refuse: bool) -> Decision:
+    def _run(
+        self, steps: tuple[_Step, ...], ctx: _AnyContext, pod: Pod | None, deadline_ns: int, refuse: bool
+    ) -> Decision:
+        """`pod` is None for a cgroup above the pods."""
         clock, busy = self._clock, self._busy
         if off := self._plan.off:
             ctx.skipped.update(off)
         policy, node = ctx.policy, ctx.node
-        if (policy.namespaces_left_alone or node.released) and (why := _left_alone(ctx.pod, policy, node)):
+        if (policy.namespaces_left_alone or node.released) and (why := _left_alone(pod, policy, node)):
             ctx.skipped.update((step.name, why) for step in steps)
             return ctx.made()
         started = clock()
@@ -256,12 +261,14 @@ class Chain:
                 )
 
 
-def _left_alone(pod: Pod, policy: Policy, node: NodeState) -> str:
-    """Why nobody is asked about this pod; "" when somebody is."""
-    if pod.namespace in policy.namespaces_left_alone:
-        return f"the policy leaves namespace {pod.namespace} alone (koordnri-config.namespacesLeftAlone)"
+def _left_alone(pod: Pod | None, policy: Policy, node: NodeState) -> str:
+    """Why no hook is asked about this pod, or (None) about a cgroup above the pods; "" when the hooks are asked."""
     released = node.released
-    return "released by `koordnri release`, until the daemon restarts" if "*" in released or pod.id in released else ""
+    if "*" in released or (pod is not None and pod.id in released):
+        return "released by `koordnri release`, until the daemon restarts"
+    if pod is not None and pod.namespace in policy.namespaces_left_alone:
+        return f"the policy leaves namespace {pod.namespace} alone (koordnri-config.namespacesLeftAlone)"
+    return ""
 
 
 def _only_show(draft: Draft, hook: str) -> None:

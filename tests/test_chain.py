@@ -296,17 +296,14 @@ def test_a_class_is_decided_from_its_pods_but_those_that_are_left_alone():
             ctx.set(fields.MEMORY_MIN, len(ctx.pods), ctx.kube_qos.value)
 
     chain = Chain([Sums(), CPUS])
-    place = Pod("class:Burstable", "", "", "Burstable", cgroup_parent="/kubepods/burstable")
     pods = [POD, Pod("other", "uid-2", "default", "db")]
     node = NodeState(released=frozenset({"other"}))
-    decision = chain.decide_class(KubeQoS.BURSTABLE, place, pods, Snapshot.of(DEFAULT_POLICY, node))
+    decision = chain.decide_class(KubeQoS.BURSTABLE, pods, Snapshot.of(DEFAULT_POLICY, node))
     assert values(decision) == {"memory.min": 1}
     assert [s.route for s in decision.settings.values()] == ["write"]
     assert chain.decides_classes
     assert not Chain([CPUS]).decides_classes
-    gone = chain.decide_class(
-        KubeQoS.BURSTABLE, place, pods, Snapshot.of(DEFAULT_POLICY, NodeState(released=frozenset("*")))
-    )
+    gone = chain.decide_class(KubeQoS.BURSTABLE, pods, Snapshot.of(DEFAULT_POLICY, NodeState(released=frozenset("*"))))
     assert values(gone) == {}, "everything is kubelet's"
 
 

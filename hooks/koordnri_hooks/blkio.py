@@ -117,13 +117,13 @@ class BlockIO(Hook):
             except AnnotationError as error:  # blockio.class must still be decided
                 ctx.error(error)
                 return
-            for disk, io in _disks(ctx, blocks, OF_POD):  # on v1 only to report what cannot be used
+            for disk, io in _disks(ctx, blocks, OF_POD, ctx.pod):  # on v1 only to report what cannot be used
                 if ctx.node.cgroup_version == 2:
                     _set_io_max(ctx, disk, io, OF_POD)
 
     def decide_pod(self, ctx: PodContext) -> None:
         if BLKIO_QOS_KEY in ctx.pod.annotations:
-            for disk, io in _disks(ctx, _own_blocks(ctx), OF_POD):
+            for disk, io in _disks(ctx, _own_blocks(ctx), OF_POD, ctx.pod):
                 _set_all(ctx, disk, io, OF_POD)
 
     def decide_class(self, ctx: ClassContext) -> None:
@@ -159,13 +159,15 @@ def _own_blocks(ctx: ContainerContext | PodContext) -> Sequence[IOBlock]:
     return () if own is None else own.blocks
 
 
-def _disks(ctx: AnyContext, blocks: Sequence[IOBlock], source: str) -> Iterator[tuple[str, IOConfig]]:
+def _disks(
+    ctx: AnyContext, blocks: Sequence[IOBlock], source: str, pod: Pod | None = None
+) -> Iterator[tuple[str, IOConfig]]:
     """Each disk that the blocks name, once, as (path, its settings). A block that cannot be used is reported and skipped."""
     taken: dict[str, IOBlock] = {}
     errors = 0
     for block in blocks:
         try:
-            disks = _disks_of(ctx, block)
+            disks = _disks_of(ctx, block, pod)
             for disk in disks:
                 if (other := taken.get(disk)) is not None and other.io_cfg != block.io_cfg:
                     raise _Unusable(f"expected one block for {disk}, got another; that of {other.name:.100} stands")
@@ -193,7 +195,7 @@ def _tell(ctx: AnyContext, source: str, where: str, problem: str) -> None:
         ctx.error(NodeError(f"{path}.{where}", problem))
 
 
-def _disks_of(ctx: AnyContext, block: IOBlock) -> Sequence[str]:
+def _disks_of(ctx: AnyContext, block: IOBlock, pod: Pod | None) -> Sequence[str]:
     """Paths of the block's disks. Raises _Unusable."""
     node, name = ctx.node, block.name
     if block.type == "device":
@@ -210,9 +212,9 @@ def _disks_of(ctx: AnyContext, block: IOBlock) -> Sequence[str]:
         if name not in node.volume_groups:
             raise _Unusable(f"expected an LVM volume group of the node with a volume, got {name:.100}")
         return node.volume_groups[name]
-    if not ctx.pod.uid:
+    if pod is None or not pod.uid:
         raise _Unusable("expected type device or volumegroup, got podvolume: this is no pod's")
-    return _disks_of_volume(ctx.pod, node, name)
+    return _disks_of_volume(pod, node, name)
 
 
 def _disks_of_volume(pod: Pod, node: NodeState, name: str) -> Sequence[str]:

@@ -21,7 +21,8 @@ from koordnri.cli.inputs import (
     say_of_creation,
 )
 from koordnri.cpus.allocator import Allocator
-from koordnri.model import Decision, Event, Pod
+from koordnri.model import Decision, Event
+from koordnri.model.class_cgroup import ClassCgroup
 from koordnri.reconcile.classes import decide_classes
 
 
@@ -84,10 +85,10 @@ def _with_container(inputs: Inputs, name: str) -> list[Any]:
     return wanted
 
 
-def _print_tables(explanations: list[Explanation], classes: list[tuple[Pod, Decision]]) -> None:
+def _print_tables(explanations: list[Explanation], classes: list[tuple[ClassCgroup, Decision]]) -> None:
     from koordnri.cli import decision_table as tables  # rich is slow to import, and only tables need it
 
     out = tables.console()
     for explanation in explanations:
         tables.print_explanation(out, explanation)
-    tables.print_classes(out, ((place.name, decision) for place, decision in classes))
+    tables.print_classes(out, ((cgroup.name, decision) for cgroup, decision in classes))

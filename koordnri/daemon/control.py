@@ -12,7 +12,7 @@ from koordnri.model.fields import split_name
 from koordnri.policy import PolicyDocument
 from koordnri.policy.standing import StandingPolicy
 from koordnri.reconcile.classes import classes_above
-from koordnri.reconcile.comparison import RESTART, Comparison, Released, compare, names_of
+from koordnri.reconcile.comparison import RESTART, Comparison, Released, compare
 from koordnri.reconcile.reconciler import Done, Reconciler
 from koordnri.reconcile.requests import Requests
 from koordnri.state.ledger import Ledger
@@ -51,7 +51,7 @@ class Operator:
         present = self._present
         pods, old = self._ledger.pods(), present.snapshot if against is None else present.under(against)
         running = self._reconciler.running(pods)
-        above = self._reconciler.running(one.place for one in classes_above(pods, old.node))
+        above = self._reconciler.above(one.cgroup for one in classes_above(pods, old.node))
         return compare(Chain(self._hooks), running, old, present.under(new), above, present.allocator.copy())
 
     def release(self, pod: str | None) -> list[Released]:
@@ -70,17 +70,14 @@ class Operator:
 
     def _row(self, done: Done) -> Released:
         goal, outcome = done
-        owner = goal.owner
-        pod, container = (owner, "") if isinstance(owner, Pod) else (self._ledger.pod(owner.pod_id), owner.name)
-        names = {"namespace": "", "pod": owner.id} if pod is None else names_of(pod)  # the pod may be gone meanwhile
         return Released(
-            container=container,
+            container=goal.owner.container,
             field=goal.name,
             before=outcome.before,
             after=outcome.after,
             status=outcome.status.value,
             error=outcome.error,
-            **names,
+            **goal.owner.names,
         )
 
     def _only_by_restart(self, pod: Pod) -> list[Released]:

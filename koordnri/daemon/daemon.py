@@ -111,7 +111,7 @@ class Daemon:
         self._notebook.keep(lambda: (self.ledger.moved(), self.ledger.all_written()))
         installed = load_hooks() if hooks is None else list(hooks)
         self.chain = Chain(installed)
-        self.decisions = DecisionLog(self.log, config.log_level == "debug", listener, self._tell_pod)
+        self.decisions = DecisionLog(self.log, config.log_level == "debug", listener, self._tell_pod, self.tell_node)
         self.allocator = Allocator()
         tree, names = ResctrlTree(config.host_root), GroupNames(config.state_dir, self.log)
         self.groups = ResctrlGroups(tree, names.load(), names.save)
@@ -402,8 +402,8 @@ class Daemon:
     # -- what people are told -----------------------------------------------------------------------------------------
 
     def _tell_pod(self, pod: Pod, reason: str, message: str) -> None:
-        if not pod.uid:  # it stands for the cgroup of a QoS class, or for the root of all
-            self.tell_node(reason, f"cgroup {pod.name}: {message}")
+        if not pod.uid:  # not kubelet's: the API server knows no such pod
+            self.tell_node(reason, f"pod {pod.namespace}/{pod.name}: {message}")
         elif self._cluster is not None:
             self._cluster.tell_pod(pod, reason, message)
 
@@ -418,6 +418,9 @@ class Daemon:
     def decided_again(self, pod: Pod, container: str, decision: Decision) -> None:
         self.decisions.decided_again(pod, container, decision)
 
+    def class_decided_again(self, kube_class: str, decision: Decision) -> None:
+        self.decisions.class_decided_again(kube_class, decision)
+
     def pod_gone(self, pod: Pod) -> None:
         self.log.info("pod_gone_untold", pod=f"{pod.namespace}/{pod.name}")
         self.ledger.forget_pod(pod.id)
@@ -425,8 +428,12 @@ class Daemon:
             self.handler.cpus.pod_went(pod)
 
     def not_applied(self, failure: Failure) -> None:
-        where = f"container {failure.container}: " if failure.container else ""
-        self._tell_pod(failure.pod, "QoSNotApplied", f"{where}{failure.field} = {failure.value}: {failure.error}")
+        owner, message = failure.owner, f"{failure.field} = {failure.value}: {failure.error}"
+        if owner.pod is None:
+            self.tell_node("QoSNotApplied", f"cgroup {owner.title}: {message}")
+        else:
+            where = f"container {owner.container}: " if owner.container else ""
+            self._tell_pod(owner.pod, "QoSNotApplied", where + message)
 
     # -- recording through the runtime --------------------------------------------------------------------------------
 

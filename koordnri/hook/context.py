@@ -28,11 +28,10 @@ class _Context(Draft):
     hook.
     """
 
-    __slots__ = ("hook", "node", "owns", "pod", "policy", "routes")
+    __slots__ = ("hook", "node", "owns", "policy", "routes")
 
-    def __init__(self, pod: Pod, policy: Policy, node: NodeState, routes: Routes) -> None:
+    def __init__(self, policy: Policy, node: NodeState, routes: Routes) -> None:
         super().__init__()
-        self.pod = pod
         self.policy = policy
         self.node = node
         self.routes = routes
@@ -75,12 +74,13 @@ class _Context(Draft):
 class PodContext(_Context):
     """For `decide_pod`: the pod's own cgroup, above its containers."""
 
-    __slots__ = ("containers",)
+    __slots__ = ("containers", "pod")
 
     def __init__(
         self, pod: Pod, policy: Policy, node: NodeState, routes: Routes, containers: Sequence[Container] = ()
     ) -> None:
-        super().__init__(pod, policy, node, routes)
+        super().__init__(policy, node, routes)
+        self.pod = pod
         self.containers = containers
         """those that the runtime has told, init containers that have ended among them"""
 
@@ -91,24 +91,19 @@ class PodContext(_Context):
 
 
 class ClassContext(_Context):
-    """For `decide_class`: the cgroup of one of Kubernetes' QoS classes, above its pods. Guaranteed's is the root of all pods.
-
-    `pod` stands for the class: it has its cgroup and its name, and nothing else of a pod.
-    """
+    """For `decide_class`: the cgroup of one of Kubernetes' QoS classes, above its pods. Guaranteed's is the root of all pods."""
 
     __slots__ = ("kube_qos", "pods")
 
-    def __init__(
-        self, kube_qos: KubeQoS, pod: Pod, pods: Sequence[Pod], policy: Policy, node: NodeState, routes: Routes
-    ) -> None:
-        super().__init__(pod, policy, node, routes)
+    def __init__(self, kube_qos: KubeQoS, pods: Sequence[Pod], policy: Policy, node: NodeState, routes: Routes) -> None:
+        super().__init__(policy, node, routes)
         self.kube_qos = kube_qos
         self.pods = pods
         """all pods below that cgroup: of Guaranteed's, those of the other classes too; without those that are left alone"""
 
 
 class RootContext(_Context):
-    """For `decide_root`: the root of all cgroups, where the kernel keeps the settings of whole disks. `pod` only names it."""
+    """For `decide_root`: the root of all cgroups, where the kernel keeps the settings of whole disks."""
 
     __slots__ = ()
 
@@ -116,7 +111,7 @@ class RootContext(_Context):
 class ContainerContext(_Context):
     """For `decide`: one container at one event."""
 
-    __slots__ = ("container", "event")
+    __slots__ = ("container", "event", "pod")
 
     def __init__(
         self, pod: Pod, container: Container, event: Event, policy: Policy, node: NodeState, routes: Routes

@@ -100,7 +100,9 @@ class Pod:
         )
 
     def with_resources(self, resources: Resources) -> Pod:
-        """The same pod with another baseline; what is parsed of its annotations is shared."""
+        """The same pod with this baseline, itself where it has it; what is parsed of its annotations is shared."""
+        if resources == self.resources:
+            return self
         # Not dataclasses.replace, which works out the classes again: this is done for every pod at every pass.
         pod = copy(self)
         pod.resources = resources

@@ -21,6 +21,10 @@ MOST_UNSTARTED_A_SECOND = 5
 """Most log lines per second about containers that never started: each costs the event path 0.2 ms."""
 
 
+BAD_ANNOTATION = "InvalidQoSAnnotation"
+"""reason of the Event"""
+
+
 class DecisionLog:
     """Counts decided fields. Logs errors as warnings, for pod owners and operators, and decisions at debug level."""
 
@@ -30,15 +34,17 @@ class DecisionLog:
         debug: bool = False,
         listener: Listener | None = None,
         tell_pod: TellPod = lambda pod, reason, message: None,
+        tell_node: Callable[[str, str], None] = lambda reason, message: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`tell_pod` sends an Event about what the pod's owner has to fix."""
+        """`tell_pod` sends an Event about what the pod's owner has to fix, `tell_node` one about what no single pod's owner can."""
         self.fields: dict[tuple[str, str, str], int] = {}
         """(hook, field, route) → how often it was decided"""
         self._log = log
         self._debug = debug
         self._listener = listener
         self._tell_pod = tell_pod
+        self._tell_node = tell_node
         self._monotonic = monotonic
         self._unstarted_since_s, self._unstarted = float("-inf"), 0
         self._complained: set[tuple[str, str, str, str]] = set()
@@ -86,22 +92,38 @@ class DecisionLog:
     def decided_again(self, pod: Pod, container: str, decision: Decision) -> None:
         """The reconciler decided with an error. It decides again and again; the same error is reported once."""
         for error in decision.errors:
-            if self._remember(pod, container, error.hook, error.message):
+            if self._remember(pod.id, container, error.hook, error.message):
                 self._complain(pod, container, "reconcile", error)
         if not container:
             self._remark(pod)
 
+    def class_decided_again(self, kube_class: str, decision: Decision) -> None:
+        """The same for a cgroup above the pods: a QoS class's, or `root`."""
+        for error in decision.errors:
+            if not self._remember(f"class:{kube_class}", "", error.hook, error.message):
+                continue
+            self._log.warning(
+                "hook_failed",
+                kube_class=kube_class,
+                op="reconcile",
+                hook=error.hook,
+                fault=error.fault,
+                error=error.message,
+            )
+            if error.fault == "pod":
+                self._tell_node(BAD_ANNOTATION, f"cgroup {kube_class}: {_useless(error)}")
+
     def _remark(self, pod: Pod) -> None:
         """Report what the pod says about its QoS without effect. Called by the reconciler, off the event path."""
         for remark in pod_remarks(pod):
-            if self._remember(pod, "", "", remark.message):
+            if self._remember(pod.id, "", "", remark.message):
                 self._log.warning("pod_remark", pod=f"{pod.namespace}/{pod.name}", remark=remark.message)
                 if remark.of_owner:
                     self._tell_pod(pod, "QoSSettingIgnored", remark.message)
 
-    def _remember(self, pod: Pod, container: str, hook: str, message: str) -> bool:
+    def _remember(self, owner_id: str, container: str, hook: str, message: str) -> bool:
         """Whether the message is new. Two threads call this; at worst something is reported twice."""
-        complaint = (pod.id, container, hook, message)
+        complaint = (owner_id, container, hook, message)
         if complaint in self._complained:
             return False
         if len(self._complained) >= MOST_REMEMBERED:
@@ -121,16 +143,19 @@ class DecisionLog:
         )
         if error.fault == "pod":
             where = f"container {container}: " if container else ""
-            # The error cost either all fields of the hook, or only the faulty part.
-            text = f"{where}hook {error.hook} decided nothing by what is wrong here: {error.message}"
-            self._tell_pod(pod, "InvalidQoSAnnotation", text)
+            self._tell_pod(pod, BAD_ANNOTATION, where + _useless(error))
 
     def _tell(self, pod: Pod, container: Container, event: Event, decision: Decision) -> None:
         for error in decision.errors:
-            self._remember(pod, container.name, error.hook, error.message)
+            self._remember(pod.id, container.name, error.hook, error.message)
             self._complain(pod, container.name, event.value, error)
         if self._listener is not None:
             self._listener(pod, container, event, decision)
+
+
+def _useless(error: HookError) -> str:
+    """The error cost either all fields of the hook, or only the faulty part."""
+    return f"hook {error.hook} decided nothing by what is wrong here: {error.message}"
 
 
 def _shown(settings: Mapping[str, Setting]) -> dict[str, str]:

@@ -9,19 +9,16 @@ from typing import NamedTuple
 from koordnri.chain import Chain, Snapshot
 from koordnri.host.cgroup.paths import ROOT_DIRECTORY, class_directory, parent_directory, pod_directory
 from koordnri.model import Decision, KubeQoS, NodeError, NodeState, Pod
-from koordnri.state.ledger import ROOT_ID
+from koordnri.model.class_cgroup import ClassCgroup
 
 _KUBEPODS = "kubepods"
 _SLICE = ".slice"
 
 
 class Class(NamedTuple):
-    """The cgroup of one class, or the root of all."""
+    """A cgroup above the pods, with the pods below it."""
 
-    qos: KubeQoS | None
-    """None: the root of all cgroups"""
-    place: Pod
-    """stands for it, with an id of ledger.CLASS_IDS and the name of the class (`root`): it has its cgroup, and nothing else of a pod"""
+    cgroup: ClassCgroup
     pods: Sequence[Pod]
     """all below it: of Guaranteed's, which is the root of all pods, those of the other classes too"""
 
@@ -30,22 +27,20 @@ def classes_above(pods: Iterable[Pod], node: NodeState) -> list[Class]:
     """The cgroups above these pods, which are all of the node."""
     pods = list(pods)
     root_of_pods = _root_of_pods(pods)
-    found = [Class(None, Pod(ROOT_ID, "", "", "root", cgroup_parent=ROOT_DIRECTORY), pods)]
+    found = [Class(ClassCgroup(None, ROOT_DIRECTORY), pods)]
     for qos in KubeQoS:
         below = pods if qos is KubeQoS.GUARANTEED else [p for p in pods if p.kube_qos is qos]
-        place = Pod(f"class:{qos.value}", "", "", qos.value, cgroup_parent=_directory(qos, root_of_pods, node))
-        found.append(Class(qos, place, below))
+        found.append(Class(ClassCgroup(qos, _directory(qos, root_of_pods, node)), below))
     return found
 
 
-def decide_classes(chain: Chain, pods: Iterable[Pod], snapshot: Snapshot) -> list[tuple[Pod, Decision]]:
-    """Decide every cgroup above these pods: what stands for it, and the decision. Empty when no hook has a say there."""
+def decide_classes(chain: Chain, pods: Iterable[Pod], snapshot: Snapshot) -> list[tuple[ClassCgroup, Decision]]:
+    """Decide every cgroup above these pods: (cgroup, decision). Empty when no hook has a say there."""
     if not chain.decides_classes:
         return []
-    found = classes_above(pods, snapshot.node)
     return [
-        (place, chain.decide_root(place, snapshot) if qos is None else chain.decide_class(qos, place, below, snapshot))
-        for qos, place, below in found
+        (one, chain.decide_root(snapshot) if one.qos is None else chain.decide_class(one.qos, below, snapshot))
+        for one, below in classes_above(pods, snapshot.node)
     ]
 
 

@@ -34,14 +34,16 @@ from koordnri.host.cgroup.change import Reading, Status
 from koordnri.host.cgroup.spelling import form
 from koordnri.model import Container, Decision, Event, Field, NodeState, Pod, Setting, fields
 from koordnri.model.annotations import RESCTRL_KEY
+from koordnri.model.class_cgroup import ClassCgroup
 from koordnri.model.difference import baseline_value
 from koordnri.model.fields import split_name
 from koordnri.model.plain import plain_value
+from koordnri.model.resources import NOTHING, Resources
 from koordnri.model.routes import REPLY, RESCTRL, WRITE, Refusal
 from koordnri.model.schemata import line
 from koordnri.reconcile.classes import decide_classes
+from koordnri.reconcile.owner import names_of_class, names_of_pod
 from koordnri.resctrl.plan import Wanted, plan
-from koordnri.state.ledger import CLASS_IDS
 
 RESTART = "restart"
 """The route of what cannot change before the container is created anew."""
@@ -56,25 +58,44 @@ _Target = tuple[Field, str]
 """A field, and of a keyed one the disk or the key: two names may stand for one disk."""
 
 
-class Running(NamedTuple):
-    """A pod that runs; or a cgroup above the pods, for which a Pod with its id stands (see koordnri.reconcile.classes)."""
+class Files(NamedTuple):
+    """The files of one cgroup."""
 
-    pod: Pod
-    """with the resources that kubelet set on its cgroup"""
-    containers: Sequence[Container] = ()
     had: Mapping[str, Any] = _NOTHING
-    """name of the field → what the pod's own file held before our first write, where that is known"""
+    """name of the field → what the file held before our first write, where that is known"""
     read: Callable[[Field, str], Reading] = lambda field, disk: _UNREAD
-    """(field, `major:minor` or "") → what the pod's own file holds now; of cpu.cpus, its sandbox's"""
-    sandbox: bool = True
-    """whether the pod's sandbox has a cgroup, as it has not where the runtime runs no pause container"""
+    """(field, `major:minor` or "") → what the file holds now"""
 
     def before_us(self, field: Field, name: str, node: NodeState) -> Any:
-        """What the pod's own file holds without us; None where no file tells."""
+        """What the file holds without us; None where no file tells."""
         if name in self.had:
             return self.had[name]
         key = split_name(name)[1]
         return self.read(field, (node.block_devices or {}).get(key, key)).value
+
+
+_NO_FILES = Files()
+
+
+class Running(NamedTuple):
+    """A pod that runs."""
+
+    pod: Pod
+    """with the resources that kubelet set on its cgroup"""
+    containers: Sequence[Container] = ()
+    files: Files = _NO_FILES
+    """the pod's own; cpu.cpus is its sandbox's"""
+    sandbox: bool = True
+    """whether the pod's sandbox has a cgroup, as it has not where the runtime runs no pause container"""
+
+
+class Above(NamedTuple):
+    """A cgroup above the pods."""
+
+    cgroup: ClassCgroup
+    resources: Resources = NOTHING
+    """as kubelet set them on it"""
+    files: Files = _NO_FILES
 
 
 class Difference(NamedTuple):
@@ -169,13 +190,6 @@ def _shape(row: Difference | Remark | Released) -> dict[str, Any]:
     return shape | {"container": row.container or None, "class": kube_class or None}
 
 
-def names_of(owner: Pod) -> dict[str, str]:
-    """Namespace, pod and class, as rows name them, of a pod or of what stands for a class."""
-    if owner.id in CLASS_IDS:
-        return {"namespace": "", "pod": "", "kube_class": owner.name}
-    return {"namespace": owner.namespace, "pod": owner.name, "kube_class": ""}
-
-
 class _Decided(NamedTuple):
     """A pod under one policy."""
 
@@ -204,7 +218,7 @@ def compare(
     running: Iterable[Running],
     old: Snapshot,
     new: Snapshot,
-    above: Iterable[Running] = (),
+    above: Iterable[Above] = (),
     given: Allocator | None = None,
 ) -> Comparison:
     """Decide everything that runs under both snapshots of one node. Nobody else may use `chain` meanwhile.
@@ -212,7 +226,7 @@ def compare(
     above   what is known of the cgroups above the pods
     given   CPUs that the node has given to single containers; not changed. None: it gives none
     """
-    running, known = list(running), {one.pod.id: one for one in above}
+    running, known = list(running), {one.cgroup.qos: one for one in above}
     pods = [one.pod for one in running]
     if given is not None:
         given = given.copy()
@@ -223,7 +237,7 @@ def compare(
         old, new = _applied(given, old), _applied(_promoted(running, new, given), new)
     # Everything under one policy, then under the other: the chain plans anew for each change of policy.
     before = [_decide(chain, one, old, anew_old) for one in running]
-    classes_before = {place.id: decision for place, decision in decide_classes(chain, pods, old)}
+    classes_before = {one.qos: decision for one, decision in decide_classes(chain, pods, old)}
     after = [_decide(chain, one, new, anew_new) for one in running]
     classes_after = decide_classes(chain, pods, new)
     differences: list[Difference] = []
@@ -237,10 +251,10 @@ def compare(
         if _gets_other_cpus(one.pod, anew_old, anew_new):
             differences += _of_exclusive_cpus(one, becomes, new, anew_new)
             remarks |= dict.fromkeys(_short(one, anew_old, anew_new))
-    for place, decision in classes_after:
-        one, was_decided = known.get(place.id, Running(place)), classes_before[place.id]
-        remarks |= dict.fromkeys(_errors(place, "", was_decided, decision))
-        differences += _of_class(one, was_decided, decision, new)
+    for cgroup, decision in classes_after:
+        was_decided = classes_before[cgroup.qos]
+        remarks |= dict.fromkeys(_errors(names_of_class(cgroup), "", was_decided, decision))
+        differences += _of_class(known.get(cgroup.qos, Above(cgroup)), was_decided, decision, new)
     differences += _of_groups(pods, old, new)
     containers = sum(len(one.containers) for one in running)
     revisions, notes = (old.policy.revision, new.policy.revision), notes_of(new, old.node)
@@ -298,7 +312,7 @@ def _of_pod(running: Running, old: Decision, new: Decision, snapshot: Snapshot) 
             if not move.reason.startswith(_SANDBOX):
                 move = move._replace(reason=_SANDBOX + move.reason.replace(_SANDBOX, ""))
         if not _reads_alike(move, snapshot.node):
-            yield _difference(running.pod, "", move, WRITE, recorded=False)
+            yield _difference(names_of_pod(running.pod), "", move, WRITE, recorded=False)
 
 
 def _with_idle(
@@ -309,9 +323,9 @@ def _with_idle(
     name = fields.CPU_SHARES.name
     yield from (move for move in moves if move.name != name or not (was or becomes))
     if was and not becomes and fields.CPU_IDLE not in new.undecided:
-        before, after = running.before_us(fields.CPU_SHARES, name, node), new.settings.get(name)
+        before, after = running.files.before_us(fields.CPU_SHARES, name, node), new.settings.get(name)
         value = before if after is None else after.value
-        if value is not None and (after is not None or name in running.had):
+        if value is not None and (after is not None or name in running.files.had):
             reason = "back to the baseline: not idle any more" if after is None else after.reason
             setting = after or Setting(fields.CPU_SHARES, "", value, "", reason, WRITE)
             yield _Move(name, setting, None, value, reason)
@@ -319,26 +333,26 @@ def _with_idle(
 
 def _baseline_of_pod(running: Running, node: NodeState) -> _Value:
     def baseline(field: Field, name: str) -> Any:
-        found = running.before_us(field, name, node)
+        found = running.files.before_us(field, name, node)
         return baseline_value(field, running.pod.resources, node) if found is None else found
 
     return baseline
 
 
-def _of_class(running: Running, old: Decision, new: Decision, snapshot: Snapshot) -> Iterator[Difference]:
-    place, node = running.pod, snapshot.node
+def _of_class(above: Above, old: Decision, new: Decision, snapshot: Snapshot) -> Iterator[Difference]:
+    node = snapshot.node
 
     def baseline(field: Field, name: str) -> Any:
-        if (found := running.before_us(field, name, node)) is not None:
+        if (found := above.files.before_us(field, name, node)) is not None:
             return found
         if field.on_class:
             # By what the node can give to pods, so that no neutral value is a good guess.
-            return getattr(place.resources, field.baseline)
-        return baseline_value(field, place.resources, node)
+            return getattr(above.resources, field.baseline)
+        return baseline_value(field, above.resources, node)
 
     for move in _moves(old, new, snapshot, baseline):
         if not _reads_alike(move, node):
-            yield _difference(place, "", move, WRITE, recorded=False)
+            yield _difference(names_of_class(above.cgroup), "", move, WRITE, recorded=False)
 
 
 def _of_groups(pods: Sequence[Pod], old: Snapshot, new: Snapshot) -> Iterator[Difference]:
@@ -349,7 +363,7 @@ def _of_groups(pods: Sequence[Pod], old: Snapshot, new: Snapshot) -> Iterator[Di
     was, becomes = (plan(pods, snapshot.policy, snapshot.node).groups for snapshot in (old, new))
     for group, wanted in {**becomes, **was, **becomes}.items():
         before, after = (_lines_of(groups.get(group)) for groups in (was, becomes))
-        owner = {"namespace": "", "pod": ""} if wanted.pod is None else names_of(wanted.pod)
+        owner = {"namespace": "", "pod": ""} if wanted.pod is None else names_of_pod(wanted.pod)
         for resource in dict.fromkeys((*after, *before)):
             if before.get(resource) != after.get(resource):
                 yield Difference(
@@ -402,12 +416,14 @@ def _of_running(
     for move in _moves(old, new, snapshot, baseline, untouched):
         field, route = move.setting.field, move.setting.route
         if route == RESCTRL:  # what is no more decided goes back to the root group, which is none of ours
-            yield _difference(pod, container.name, move, RESCTRL, recorded=False)
+            yield _difference(names_of_pod(pod), container.name, move, RESCTRL, recorded=False)
             continue
         # What cannot be unset stays as long as the container runs. But a lifted CPU set becomes that of all CPUs, even where
         # a node that is only described does not tell which these are.
         stays = move.after is None and not (field is fields.CPU_CPUS and node.topology is None)
-        yield _difference(pod, container.name, move, RESTART if stays else WRITE, recorded=route == REPLY and not stays)
+        yield _difference(
+            names_of_pod(pod), container.name, move, RESTART if stays else WRITE, recorded=route == REPLY and not stays
+        )
 
 
 def _of_creation(
@@ -417,7 +433,7 @@ def _of_creation(
     routes = snapshot.node.routes(Event.SYNC)
     for move in _moves(old, new, snapshot, lambda *_: None):
         if routes[move.setting.field].__class__ is Refusal:
-            yield _difference(pod, container.name, move, RESTART, recorded=False)
+            yield _difference(names_of_pod(pod), container.name, move, RESTART, recorded=False)
 
 
 def _gets_other_cpus(pod: Pod, old: Creation, new: Creation) -> bool:
@@ -444,7 +460,7 @@ def _of_exclusive_cpus(running: Running, becomes: _Decided, snapshot: Snapshot, 
     for name, then, move in moves:
         reason = move.reason if move.name in then.settings else "nothing of ours, without exclusive CPUs"
         move = move._replace(reason=f"{_ANEW}: {reason}")
-        yield _difference(pod, name, move, RESTART, recorded=False)
+        yield _difference(names_of_pod(pod), name, move, RESTART, recorded=False)
 
 
 def _short(running: Running, old: Creation, new: Creation) -> Iterator[Remark]:
@@ -515,7 +531,7 @@ def _same(field: Field, a: Any, b: Any) -> bool:
         return False
 
 
-def _difference(pod: Pod, container: str, move: _Move, route: str, recorded: bool) -> Difference:
+def _difference(names: Mapping[str, str], container: str, move: _Move, route: str, recorded: bool) -> Difference:
     return Difference(
         container=container,
         field=move.name,
@@ -525,27 +541,27 @@ def _difference(pod: Pod, container: str, move: _Move, route: str, recorded: boo
         route=route,
         recorded=recorded,
         reason=move.reason,
-        **names_of(pod),
+        **names,
     )
 
 
 def _remarks(running: Running, old: _Decided, new: _Decided) -> Iterator[Remark]:
-    pod = running.pod
-    yield from _errors(pod, "", old.own, new.own)
+    pod, names = running.pod, names_of_pod(running.pod)
+    yield from _errors(names, "", old.own, new.own)
     for i, container in enumerate(running.containers):
-        yield from _errors(pod, container.name, old.following[i], new.following[i])
+        yield from _errors(names, container.name, old.following[i], new.following[i])
         decision, refused = new.created[i]
         if refused:
             # The one that refuses; it stands among the errors, too, in fewer words.
             yield Remark(pod.namespace, pod.name, container.name, "", f"could not be created anew: {refused}")
-        yield from _errors(pod, container.name, old.created[i][0], decision)
+        yield from _errors(names, container.name, old.created[i][0], decision)
 
 
-def _errors(pod: Pod, container: str, old: Decision, new: Decision) -> Iterator[Remark]:
+def _errors(names: Mapping[str, str], container: str, old: Decision, new: Decision) -> Iterator[Remark]:
     failing = {(e.hook, e.message) for e in new.errors}
     for error in new.errors:
-        yield Remark(container=container, hook=error.hook, message=error.message, **names_of(pod))
+        yield Remark(container=container, hook=error.hook, message=error.message, **names)
     for error in old.errors:
         if (error.hook, error.message) not in failing:
             message = f"under the old policy: {error.message}; what it left there is not known"
-            yield Remark(container=container, hook=error.hook, message=message, **names_of(pod))
+            yield Remark(container=container, hook=error.hook, message=message, **names)

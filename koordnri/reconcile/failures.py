@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from koordnri.host.cgroup.change import Status
-from koordnri.model import Pod
 from koordnri.model.log import Log
+from koordnri.reconcile.owner import Owner
 
 RETRIES_S = (0.5, 2.0, 5.0)
 """Pauses before a file is tried again; after the last, it is reported, and only the sweep tries on."""
@@ -18,11 +18,9 @@ MOST_REMEMBERED = 10_000
 
 
 class Failure(NamedTuple):
-    """One field of a container or pod."""
+    """One field of a container, pod or class."""
 
-    pod: Pod
-    container: str
-    """its name; "" for the pod's own cgroup"""
+    owner: Owner
     directory: str
     field: str
     """name, with its key"""
@@ -60,7 +58,7 @@ class Failures:
                 directory=failure.directory,
                 field=failure.field,
                 error=failure.error,
-                of=failure.container or f"{failure.pod.namespace}/{failure.pod.name}",
+                of=failure.owner.title,
             )
         if times == last:
             self._report(failure)

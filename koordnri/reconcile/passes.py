@@ -119,8 +119,8 @@ class Passes:
             above = above and not self.sweeps.classes_rest
         writer = self.writer = self._machine.writer(node.cgroup_version)
         self._plan(draft, trigger, pods, world, writer, above=above)
-        done = self._writing.write(draft.one_per_file(), draft.pods, writer, node)
-        unset = self._settling.settle(done, draft.pods, writer, node, drifts=drifts)
+        done = self._writing.write(draft.one_per_file(), writer, node)
+        unset = self._settling.settle(done, writer, node, drifts=drifts)
         self._hand_on(draft, unset, node.cgroup_version, sweep=trigger == "sweep")
         if everything:
             self._planner.forget_gone()
@@ -160,14 +160,14 @@ class Passes:
             self._drift.follow(CLASSES, "", plan, writer, renew=renew)
         for name, decision in plan.decisions:
             if decision.errors:
-                self._reports.decided_again(Pod(f"class:{name}", "", "", name), "", decision)
+                self._reports.class_decided_again(name, decision)
         return plan
 
     def _plan_pod(self, pod: Pod, world: World, writer: Writer, scan: Scan, *, renew: bool) -> PodPlan:
         try:
             plan = self._planner.plan(pod, world, writer, scan)
         except NodeError as error:
-            self._settling.tell(Failure(pod, "", pod.id, "cgroup", "", "", str(error)))
+            self._settling.tell(Failure(self._planner.owner(pod), pod.id, "cgroup", "", "", str(error)))
             return PodPlan([], {}, [], {})
         if plan.gone:
             self._reports.pod_gone(pod)

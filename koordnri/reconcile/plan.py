@@ -6,20 +6,20 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from koordnri.host.cgroup.change import Change
-from koordnri.model import CPUSet, NodeState, Pod, fields
+from koordnri.model import CPUSet, NodeState, fields
 from koordnri.model.convert import CFS_PERIOD_US
 from koordnri.model.decision import Decision, Setting
 from koordnri.model.difference import baseline_value, through_runtime
 from koordnri.model.fields import Field, split_name
 from koordnri.model.resources import Resources
 from koordnri.model.routes import REPLY, WRITE
-from koordnri.state.ledger import Entry
+from koordnri.reconcile.owner import Owner
 
 
 class Goal(NamedTuple):
     """A file that is to have a value, and what is to be remembered once it has."""
 
-    owner: Pod | Entry
+    owner: Owner
     name: str
     """of the field, in decisions"""
     change: Change

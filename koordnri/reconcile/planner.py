@@ -15,13 +15,16 @@ from koordnri.host.cgroup.paths import container_directory, pod_directory
 from koordnri.host.cgroup.spelling import Form, form
 from koordnri.host.cgroup.writer import Writer
 from koordnri.model import Container, Decision, Event, KubeQoS, NodeState, Pod, fields
+from koordnri.model.class_cgroup import CLASS_IDS, ClassCgroup
 from koordnri.model.convert import MIN_SHARES
 from koordnri.model.difference import unrecorded
 from koordnri.model.fields import split_name
+from koordnri.model.resources import Resources
 from koordnri.reconcile.classes import decide_classes
+from koordnri.reconcile.owner import ClassOwner, ContainerOwner, KnownFiles, PodOwner
 from koordnri.reconcile.plan import Goal, Update, back_to_baseline, back_to_before, in_sandbox, wanted
 from koordnri.reconcile.pods_quota import pods_quota, quotas_by_name
-from koordnri.state.ledger import CLASS_IDS, Ledger
+from koordnri.state.ledger import Ledger
 from koordnri.state.world import World
 
 _ON_POD = tuple(field for field in fields.ALL if field.on_pod)
@@ -64,15 +67,6 @@ class PodPlan(NamedTuple):
     """False where files of the pod itself are left alone until a container of it is made"""
 
 
-class _Seen(NamedTuple):
-    """What is known of a file of a pod or class."""
-
-    wanted: Any
-    found: Any
-    """how it read when we looked last: the kernel may have rounded, or somebody else have written"""
-    right: bool
-
-
 class Planner:
     """Used by one thread; remembers what it wrote into pods' files, so that another value there is known for kubelet's."""
 
@@ -87,8 +81,7 @@ class Planner:
         self._plans: dict[str, tuple[Pod, PodPlan]] = {}
         self._there: set[str] = set()
         """pods whose cgroup has been seen"""
-        self._ours: dict[tuple[str, str], _Seen] = {}
-        """(pod, field) → what we know of its file"""
+        self._files = KnownFiles()
         self._quotas: dict[str, dict[str, int]] = {}
         """pod → name of a container → its quota as kubelet asked for it, 0 for none; who has gone keeps it: he may come back"""
 
@@ -112,23 +105,24 @@ class Planner:
 
     def _decide(self, pod: Pod, world: World, writer: Writer, directory: str) -> PodPlan:
         node, force = world.snapshot.node, world.snapshot.policy.memory.shrink_below_usage
-        before = self._before(pod, directory, writer, node.cgroup_version)
+        owner = self.owner(pod)
+        before = self._before(owner, directory, writer, node.cgroup_version)
         entries = self._ledger.containers_of(pod.id)
         containers = [Container(entry.id, entry.name, pod.id, entry.baseline) for entry in entries]
         there = writer.has(directory)
         if there:
             before |= self._by_containers(pod, before, containers, world.snapshot, writer, directory)
         kubelets = kubelets_files(directory, before, writer) if there else []
-        as_set = as_kubelet_set_it(pod, before, kubelets)
-        decision = self._chain.decide_pod(as_set, world.snapshot, containers)
+        as_set = as_kubelet_set_it(pod.resources, before, kubelets)
+        decision = self._chain.decide_pod(pod.with_resources(as_set), world.snapshot, containers)
         decisions = [("", decision)]
         wants = wanted(directory, decision, node, force)
         back = back_to_before(directory, before, decision, node)
         if _CPUS in wants or _CPUS in back:
             sandbox = self._sandbox(pod, world, writer)
             wants, back = in_sandbox(wants, sandbox), in_sandbox(back, sandbox)
-        goals = [Goal(pod, n, c, False) for n, c in wants.items()]
-        goals += [Goal(pod, n, c, True) for n, c in back.items()]
+        goals = [Goal(owner, n, c, False) for n, c in wants.items()]
+        goals += [Goal(owner, n, c, True) for n, c in back.items()]
         updates: dict[str, Update] = {}
         groups: dict[str, str] = {}
         whole = len(goals)
@@ -136,15 +130,16 @@ class Planner:
             goals = [g for g in goals if g.name == _CPUS or self._widens(g, writer, node.cgroup_version)]
         cut = len(goals) < whole
         for entry, container in zip(entries, containers, strict=True):
+            its_owner = ContainerOwner(pod, entry, self._ledger)
             directory = container_directory(pod.cgroup_parent, entry.id, world.runtime)
             decision = self._chain.decide_container(pod, container, Event.SYNC, world.snapshot)
             decisions.append((entry.name, decision))
             if fields.RDT_CLOSID not in decision.undecided:
                 groups[directory] = decision.value(fields.RDT_CLOSID) or ""
-            goals += [Goal(entry, n, c, False) for n, c in wanted(directory, decision, node, force).items()]
+            goals += [Goal(its_owner, n, c, False) for n, c in wanted(directory, decision, node, force).items()]
             names = {*entry.sent, *self._ledger.written(entry.id)}
             back = back_to_baseline(directory, names, decision, entry.baseline, node)
-            goals += [Goal(entry, n, c, True) for n, c in back.items()]
+            goals += [Goal(its_owner, n, c, True) for n, c in back.items()]
             if missing := unrecorded(decision, entry.baseline, entry.sent, node, entry.drifted):
                 updates[entry.id] = Update(entry.id, pod.id, tuple(missing), entry.baseline.period_us)
         planned = [(entry.id, entry.started) for entry in entries]
@@ -164,27 +159,27 @@ class Planner:
         holds: list[Goal] = []
         node, plan = world.snapshot.node, PodPlan([], {}, [], {}, holds=holds)
         force = world.snapshot.policy.memory.shrink_below_usage
-        for place, decision in decide_classes(self._chain, self._ledger.pods(), world.snapshot):
-            directory = place.cgroup_parent
-            self._note_idle_class(place, writer, node)
-            before = self._before(place, directory, writer, node.cgroup_version)
-            goals = [Goal(place, n, c, False) for n, c in wanted(directory, decision, node, force).items()]
+        for cgroup, decision in decide_classes(self._chain, self._ledger.pods(), world.snapshot):
+            owner, directory = ClassOwner(cgroup, self._files), cgroup.directory
+            self._note_idle_class(cgroup, writer, node)
+            before = self._before(owner, directory, writer, node.cgroup_version)
+            goals = [Goal(owner, n, c, False) for n, c in wanted(directory, decision, node, force).items()]
             holds += goals
-            goals += [Goal(place, n, c, True) for n, c in back_to_before(directory, before, decision, node).items()]
+            goals += [Goal(owner, n, c, True) for n, c in back_to_before(directory, before, decision, node).items()]
             plan.goals.extend(g for g in goals if scan is Scan.ALL or not self._are_right([g], writer, scan))
-            plan.decisions.append((place.name, decision))
+            plan.decisions.append((cgroup.name, decision))
         return plan
 
-    def _note_idle_class(self, place: Pod, writer: Writer, node: NodeState) -> None:
+    def _note_idle_class(self, cgroup: ClassCgroup, writer: Writer, node: NodeState) -> None:
         """A class that is idle keeps kubelet from starting, and only earlier versions of koordnri made one so: taken back, whether or
         not they left a note of it.
         """
         field = fields.CPU_IDLE
-        if place.name != KubeQoS.BESTEFFORT or not node.field_files[field]:
+        if cgroup.qos is not KubeQoS.BESTEFFORT or not node.field_files[field]:
             return
         kubelets = {field.name: 0, fields.CPU_SHARES.name: MIN_SHARES}
-        if kubelets.keys() - self._ledger.written(place.id) and writer.read(place.cgroup_parent, field).value == 1:
-            self._ledger.intend(place.id, kubelets)
+        if kubelets.keys() - self._ledger.written(cgroup.id) and writer.read(cgroup.directory, field).value == 1:
+            self._ledger.intend(cgroup.id, kubelets)
 
     def _is_gone(self, pod: Pod, directory: str, writer: Writer) -> bool:
         if writer.has(directory):
@@ -209,43 +204,19 @@ class Planner:
         pod_then, plan = self._plans.get(pod.id, (None, None))
         return plan if pod_then is pod and self._ledger.creating != pod.id else None
 
-    def had(self, goal: Goal) -> bool:
-        """Whether the field had been brought to this value before, so that it is lost and not merely late."""
-        owner, value, same = goal.owner, goal.change.value, goal.change.field.same
-        if isinstance(owner, Pod):
-            ours = self._ours.get((owner.id, goal.name))
-            return ours is not None and same(ours.wanted, value)
-        if not owner.started:
-            return False  # its cgroup is being made right now, and has not had anything yet
-        if goal.name in owner.files:
-            return same(owner.files[goal.name], value)
-        sent = owner.sent.get(goal.name)
-        return sent is not None and sent[1] != "write" and same(sent[0], value)
-
     def missed(self, goal: Goal, found: Any) -> None:
         """The file of a goal does not have what is wanted; `found` is how it reads, None when it cannot be read."""
-        owner = goal.owner
         self.misses += 1
-        if isinstance(owner, Pod):
-            if (ours := self._ours.get((owner.id, goal.name))) is not None:
-                self._ours[owner.id, goal.name] = ours._replace(found=found, right=False)
-        else:
-            self._ledger.missed(owner.id, goal.name)
+        goal.owner.missed(goal.name, found)
 
-    def verified(self, goal: Goal, found: Any) -> None:
-        """The file of a goal was read, and has what is wanted; `found` is how it reads."""
-        owner = goal.owner
-        if isinstance(owner, Pod):
-            self._ours[owner.id, goal.name] = _Seen(goal.change.value, found, right=True)
-            if goal.restores:
-                del self._ours[owner.id, goal.name]
-        else:
-            self._ledger.verified(owner.id, goal.name, goal.change.value)
+    def owner(self, pod: Pod) -> PodOwner:
+        """A pod, as the owner of its cgroup's files."""
+        return PodOwner(pod, self._files)
 
     def forget_gone(self) -> None:
         """Pods that are no more need not be remembered."""
         there = {pod.id for pod in self._ledger.pods()} | CLASS_IDS
-        self._ours = {key: value for key, value in self._ours.items() if key[0] in there}
+        self._files.keep(there)
         self._there &= there
         self._quotas = {pod_id: quotas for pod_id, quotas in self._quotas.items() if pod_id in there}
 
@@ -253,7 +224,7 @@ class Planner:
         """Note what is in the pods' files that are about to be written for the first time. True when something was noted."""
         noted = False
         for goal in goals:
-            if goal.restores or not isinstance(goal.owner, Pod) or goal.name in self._ledger.written(goal.owner.id):
+            if goal.restores or not goal.owner.keeps_originals or goal.name in self._ledger.written(goal.owner.id):
                 continue
             before = writer.read(*goal.change[:3]).value
             if goal.change.field is fields.CPU_IDLE and before == 0:
@@ -278,22 +249,18 @@ class Planner:
 
     def is_right(self, goal: Goal) -> bool:
         """Whether the file of a goal had what is wanted when it was last read."""
-        owner, change = goal.owner, goal.change
-        if isinstance(owner, Pod):
-            ours = self._ours.get((owner.id, goal.name))
-            return ours is not None and ours.right and change.field.same(ours.wanted, change.value)
-        return goal.name in owner.files and change.field.same(owner.files[goal.name], change.value)
+        return goal.owner.is_right(goal.name, goal.change)
 
-    def _before(self, pod: Pod, directory: str, writer: Writer, version: int) -> dict[str, Any]:
-        """What the pod's files held before us. A value that is not the one we wrote is kubelet's new one: it resized the pod."""
-        before = self._ledger.written(pod.id)
+    def _before(self, owner: PodOwner | ClassOwner, directory: str, writer: Writer, version: int) -> dict[str, Any]:
+        """What the files of a pod or class held before us. A value that is not the one we wrote is kubelet's new one: a resize."""
+        before = self._ledger.written(owner.id)
         for name in before:
             field, key = split_name(name)
-            ours = self._ours.get((pod.id, name))
+            ours = self._files.of(owner.id, name)
             spelled = None if field is None or key else form(field, version)
             if field is None or spelled is None or ours is None:
                 continue
-            if name == _CPUS and pod.id not in CLASS_IDS:
+            if name == _CPUS and owner.pod is not None:
                 continue  # its sandbox's, which kubelet leaves alone; v1 takes CPUs out of it that go offline
             if field is fields.CPU_SHARES and writer.read(directory, fields.CPU_IDLE).value == 1:
                 continue  # the kernel's own, of whatever is idle
@@ -303,8 +270,8 @@ class Planner:
                 continue
             if not _mean_the_same(spelled, before[name], found):  # else whoever set it has set it again: no resize
                 before[name] = found
-                self._ledger.rebase(pod.id, name, found)
-            self._ours[pod.id, name] = _Seen(ours.wanted, found, right=False)
+                self._ledger.rebase(owner.id, name, found)
+            owner.missed(name, found)
         return before
 
     def _by_containers(
@@ -371,12 +338,11 @@ def kubelets_files(directory: str, before: Mapping[str, Any], writer: Writer) ->
     return [change for change in found if change.value is not None]
 
 
-def as_kubelet_set_it(pod: Pod, before: Mapping[str, Any], kubelets: Iterable[Change]) -> Pod:
-    """The pod with what is really in its cgroup, or was before us, as its baseline.
+def as_kubelet_set_it(told: Resources, before: Mapping[str, Any], kubelets: Iterable[Change]) -> Resources:
+    """A pod's resources, or a class's, as they really are in its cgroup, or were before us.
 
     What NRI tells of a pod's resources is the sum of its containers' limits, also where one has none and kubelet set no limit at all.
     """
     known = {f.baseline: before[f.name] for f in _ON_POD if before.get(f.name) is not None}
     known |= {change.field.baseline: change.value for change in kubelets}
-    told = msgspec.structs.replace(pod.resources, **known)
-    return pod if told == pod.resources else pod.with_resources(told)
+    return msgspec.structs.replace(told, **known)

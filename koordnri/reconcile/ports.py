@@ -29,6 +29,9 @@ class Reports(Protocol):
     def decided_again(self, pod: Pod, container: str, decision: Decision) -> None:
         """A decision of a pod's own cgroup (container is "" then), or of a container in which errors are."""
 
+    def class_decided_again(self, kube_class: str, decision: Decision) -> None:
+        """A decision, in which errors are, of a cgroup above the pods: a QoS class's, or `root`."""
+
     def not_applied(self, failure: Failure) -> None:
         """A file that did not take its value, though it was tried again."""
 

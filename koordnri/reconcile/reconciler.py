@@ -7,7 +7,6 @@ once.
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -16,9 +15,11 @@ from koordnri.chain import Chain
 from koordnri.host.cgroup.change import Reading
 from koordnri.host.cgroup.paths import container_directory, pod_directory
 from koordnri.host.cgroup.writer import Writer
-from koordnri.model import Container, Field, NodeError, Pod, fields
+from koordnri.model import Field, NodeError, Pod, fields
+from koordnri.model.class_cgroup import ClassCgroup
 from koordnri.model.log import Log
-from koordnri.reconcile.comparison import Running
+from koordnri.model.resources import NOTHING
+from koordnri.reconcile.comparison import Above, Files, Running
 from koordnri.reconcile.drift import CLASSES, Drift, Watch
 from koordnri.reconcile.failures import Failure
 from koordnri.reconcile.passes import Passes
@@ -31,7 +32,7 @@ from koordnri.reconcile.settling import Settling, Stats
 from koordnri.reconcile.writing import Done
 from koordnri.resctrl.shares import CacheShares
 from koordnri.state.containment import Faults
-from koordnri.state.ledger import CLASS_IDS, Ledger
+from koordnri.state.ledger import Ledger
 
 
 class Reconciler:
@@ -213,22 +214,31 @@ class Reconciler:
     # -- for a comparison: any thread ---------------------------------------------------------------------------------
 
     def running(self, pods: Iterable[Pod]) -> list[Running]:
-        """These pods as they are, or the cgroups above them, for a comparison."""
+        """These pods as they are, for a comparison."""
         world = self._machine.world()
         writer = self._machine.writer(world.snapshot.node.cgroup_version)
+        return [self._running(pod, writer, world.runtime) for pod in pods]
+
+    def _running(self, pod: Pod, writer: Writer, runtime: str) -> Running:
+        had = self._ledger.written(pod.id)
+        containers = [entry.container for entry in self._ledger.containers_of(pod.id)]
+        try:
+            directory = pod_directory(pod.cgroup_parent)
+            sandbox = container_directory(pod.cgroup_parent, pod.id, runtime)
+        except NodeError:  # without a cgroup, what NRI told of it must do
+            return Running(pod, containers, Files(had))
+        resources = as_kubelet_set_it(pod.resources, had, kubelets_files(directory, had, writer))
+        read = partial(_read_own, writer, directory, sandbox)
+        return Running(pod.with_resources(resources), containers, Files(had, read), writer.has(sandbox))
+
+    def above(self, cgroups: Iterable[ClassCgroup]) -> list[Above]:
+        """The cgroups above the pods as they are, for a comparison."""
+        writer = self._machine.writer(self._machine.world().snapshot.node.cgroup_version)
         found = []
-        for pod in pods:
-            before = self._ledger.written(pod.id)
-            containers = [Container(e.id, e.name, pod.id, e.baseline) for e in self._ledger.containers_of(pod.id)]
-            one = Running(pod, containers, before)
-            with contextlib.suppress(NodeError):  # without a cgroup, what NRI told of it must do
-                directory = pod.cgroup_parent if pod.id in CLASS_IDS else pod_directory(pod.cgroup_parent)
-                pod = as_kubelet_set_it(pod, before, kubelets_files(directory, before, writer))
-                one = one._replace(pod=pod, read=partial(writer.read, directory))
-                if pod.id not in CLASS_IDS:
-                    sandbox = container_directory(pod.cgroup_parent, pod.id, world.runtime)
-                    one = one._replace(read=partial(_read_own, writer, directory, sandbox), sandbox=writer.has(sandbox))
-            found.append(one)
+        for cgroup in cgroups:
+            had = self._ledger.written(cgroup.id)
+            resources = as_kubelet_set_it(NOTHING, had, kubelets_files(cgroup.directory, had, writer))
+            found.append(Above(cgroup, resources, Files(had, partial(writer.read, cgroup.directory))))
         return found
 
 

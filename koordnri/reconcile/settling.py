@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from koordnri.host.cgroup.change import Outcome, Status
 from koordnri.host.cgroup.writer import Writer
-from koordnri.model import NodeState, Pod
+from koordnri.model import NodeState
 from koordnri.model.log import Log
 from koordnri.reconcile.drift import Drift
 from koordnri.reconcile.drift_pace import MOST, RARELY_S
@@ -17,7 +17,7 @@ from koordnri.reconcile.plan import Goal
 from koordnri.reconcile.planner import Planner
 from koordnri.reconcile.schedule import Schedule
 from koordnri.reconcile.undone import Undone, by_whom
-from koordnri.reconcile.writing import Done, pod_id_of
+from koordnri.reconcile.writing import Done
 from koordnri.state.containment import Faults
 from koordnri.state.ledger import Ledger
 
@@ -64,18 +64,15 @@ class Settling:
         self._faults = faults
         self._monotonic = monotonic
 
-    def settle(
-        self, done: list[Done], pods: Mapping[str, Pod], writer: Writer, node: NodeState, *, drifts: bool
-    ) -> dict[str, set[str]]:
+    def settle(self, done: list[Done], writer: Writer, node: NodeState, *, drifts: bool) -> dict[str, set[str]]:
         """What came of a pass. Returns id of a container or pod → its fields that were refused, or wait.
 
-        pods     by id, that the pass was about
         drifts   a value that had to be written was lost, not late
         """
         unset: dict[str, set[str]] = {}
         for goal, outcome in done:
-            with self._faults.within("settle", pods.get(pod_id_of(goal))):
-                self._settle(goal, outcome, pods, writer if drifts else None, node)
+            with self._faults.within("settle", goal.owner.pod):
+                self._settle(goal, outcome, writer if drifts else None, node)
             if outcome.status in (Status.REFUSED, Status.WAITS):
                 unset.setdefault(goal.owner.id, set()).add(goal.name)
         self.undone.end()
@@ -85,41 +82,38 @@ class Settling:
         """Something about a pod failed. It is tried again, or left to the sweep."""
         again_s = self._failures.add(failure)
         if again_s is not None:
-            self._schedule.again(failure.pod.id, self._monotonic() + again_s)
+            self._schedule.again(failure.owner.unit, self._monotonic() + again_s)
 
-    def _settle(
-        self, goal: Goal, outcome: Outcome, pods: Mapping[str, Pod], writer: Writer | None, node: NodeState
-    ) -> None:
+    def _settle(self, goal: Goal, outcome: Outcome, writer: Writer | None, node: NodeState) -> None:
         """`writer` is None where what had to be written was not lost, but late."""
         status = outcome.status
         if status is Status.FAULT:
             self._faults.counts["write"] += 1
-        had = self._planner.had(goal)
+        had = goal.owner.had(goal.name, goal.change)
         if status not in (Status.SAME, Status.GONE, Status.WAITS):
             self.stats.writes[goal.change.field.name, status.value] += 1
         if status in (Status.SAME, Status.WRITTEN):
-            self._planner.verified(goal, outcome.after)
+            goal.owner.verified(goal.name, goal.change, outcome.after, restores=goal.restores)
             self._failures.mended(goal.change.directory, goal.name)
             if status is Status.WRITTEN and not goal.restores and writer is not None and had:
-                self._undone(goal, outcome, pods, writer, node)
+                self._undone(goal, outcome, writer, node)
             if goal.restores:
                 self._ledger.restored(goal.owner.id, goal.name)
             elif status is Status.WRITTEN:
                 self._ledger.wrote(goal.owner.id, goal.name, outcome.before)
         elif status is not Status.GONE:
-            self._missed(goal, outcome, pods)
+            self._missed(goal, outcome)
 
-    def _missed(self, goal: Goal, outcome: Outcome, pods: Mapping[str, Pod]) -> None:
+    def _missed(self, goal: Goal, outcome: Outcome) -> None:
         change, name = goal.change, goal.name
         self._planner.missed(goal, outcome.after)
         if outcome.status is not Status.WAITS:
             self.stats.failures[change.field.name, "write", outcome.status.value] += 1
         if not goal.restores and outcome.after is not None and outcome.after != outcome.before:
             self._ledger.wrote(goal.owner.id, name, outcome.before)  # a part of the way; to be taken back all the same
-        of = _of(goal, pods)
-        self.tell(Failure(*of, change.directory, name, change.value, outcome.status.value, outcome.error))
+        self.tell(Failure(goal.owner, change.directory, name, change.value, outcome.status.value, outcome.error))
 
-    def _undone(self, goal: Goal, outcome: Outcome, pods: Mapping[str, Pod], writer: Writer, node: NodeState) -> None:
+    def _undone(self, goal: Goal, outcome: Outcome, writer: Writer, node: NodeState) -> None:
         """Somebody else had written a file. Who does so without end is told of once, and fought only now and then."""
         owner, change = goal.owner, goal.change
         by = by_whom(goal, outcome.before, self._ledger.written(owner.id), node)
@@ -127,12 +121,6 @@ class Settling:
         self.undone.add(goal, outcome, by, times)
         if times == MOST:
             error = f"undone by others ({by}: {outcome.before!r}) {times} times in a row; from now on it is healed every {RARELY_S:g} s"
-            self.tell(Failure(*_of(goal, pods), change.directory, goal.name, change.value, "undone", error))
-        if not isinstance(owner, Pod) and change.field.update:
-            self._ledger.drifted(owner.id, goal.name)
-            self._schedule.again(owner.pod_id, self._monotonic())  # to be recorded again
-
-
-def _of(goal: Goal, pods: Mapping[str, Pod]) -> tuple[Pod, str]:
-    owner = goal.owner
-    return (owner, "") if isinstance(owner, Pod) else (pods[owner.pod_id], owner.name)
+            self.tell(Failure(owner, change.directory, goal.name, change.value, "undone", error))
+        if owner.drifted(goal.name, change.field):
+            self._schedule.again(owner.unit, self._monotonic())

@@ -7,16 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from koordnri.host.cgroup.change import Outcome
-from koordnri.host.cgroup.spelling import Form, form
-from koordnri.model import NodeState, Pod
-from koordnri.model.difference import baseline_value
+from koordnri.host.cgroup.spelling import form
+from koordnri.model import NodeState
 from koordnri.model.log import Log
 from koordnri.reconcile.plan import Goal
 
-SYSTEMD, KUBELET, RUNTIME, UNKNOWN = "systemd", "kubelet", "runtime", "unknown"
 
-
-def by_whom(goal: Goal, found: Any, written: Mapping[str, Any], node: NodeState) -> str:
+def by_whom(goal: Goal, found: Any, originals: Mapping[str, Any], node: NodeState) -> str:
     """Who writes such a value. The kernel does not tell who wrote it.
 
     systemd   what its unit says, which is what kubelet asked for: the systemd driver, a pod's cgroup or a class'
@@ -24,25 +21,10 @@ def by_whom(goal: Goal, found: Any, written: Mapping[str, Any], node: NodeState)
     runtime   what its stored spec says of the container, where ours is another one by now
     unknown   anything else: a person, another agent
 
-    written   field → what its file held before we wrote it, of a pod or class
+    originals   name of the field → what its file held before we wrote it first
     """
-    owner, field = goal.owner, goal.change.field
-    spelled = form(field, node.cgroup_version)
-    if isinstance(owner, Pod):
-        if not _alike(spelled, written.get(goal.name), found):
-            return UNKNOWN
-        return SYSTEMD if node.cgroup_driver == SYSTEMD else KUBELET
-    value, route = owner.sent.get(goal.name, (None, ""))
-    if route != "write" and _alike(spelled, value, found):
-        return RUNTIME
-    return KUBELET if _alike(spelled, baseline_value(field, owner.baseline, node), found) else UNKNOWN
-
-
-def _alike(spelled: Form | None, value: Any, found: Any) -> bool:
-    try:
-        return spelled is not None and value is not None and found is not None and spelled.same(value, found)
-    except (TypeError, ValueError):
-        return False
+    field = goal.change.field
+    return goal.owner.who_writes(goal.name, field, form(field, node.cgroup_version), found, originals, node)
 
 
 class Undone:

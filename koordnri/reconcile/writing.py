@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from koordnri.host.cgroup.change import Outcome, by_level
 from koordnri.host.cgroup.writer import Writer
-from koordnri.model import NodeState, Pod
+from koordnri.model import NodeState
 from koordnri.reconcile.plan import Goal
 from koordnri.reconcile.planner import Planner
 from koordnri.state.containment import Faults
@@ -18,11 +18,6 @@ class Done(NamedTuple):
 
     goal: Goal
     outcome: Outcome
-
-
-def pod_id_of(goal: Goal) -> str:
-    """The pod, or the class, that a goal is for."""
-    return goal.owner.id if isinstance(goal.owner, Pod) else goal.owner.pod_id
 
 
 class Writing:
@@ -36,23 +31,22 @@ class Writing:
         self._save = save
         self._faults = faults
 
-    def write(self, goals: Sequence[Goal], pods: Mapping[str, Pod], writer: Writer, node: NodeState) -> list[Done]:
+    def write(self, goals: Sequence[Goal], writer: Writer, node: NodeState) -> list[Done]:
         """What came of each goal; of those of a pod in which a fault is, nothing.
 
         goals   one per file
-        pods    by id, for who is told of a fault
         """
         try:
             return self._write(goals, writer, node)
         except Exception as error:  # noqa: BLE001  # found again below, with the pod in which it is
             found = error
-        by_pod: dict[str, list[Goal]] = {}
+        units: dict[str, list[Goal]] = {}
         for goal in goals:
-            by_pod.setdefault(pod_id_of(goal), []).append(goal)
+            units.setdefault(goal.owner.unit, []).append(goal)
         done: list[Done] = []
         before = self._faults.counts["write"]
-        for pod_id, its in by_pod.items():
-            with self._faults.within("write", pods.get(pod_id)):
+        for its in units.values():
+            with self._faults.within("write", its[0].owner.pod):
                 done += self._write(its, writer, node)
         if self._faults.counts["write"] == before:  # it was in no single pod
             self._faults.caught("write", found)

@@ -10,16 +10,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from koordnri.model import Container, KubeQoS, Pod, Resources
+from koordnri.model import Container, Pod, Resources
 from koordnri.model.allocated import Allocated
+from koordnri.model.class_cgroup import CLASS_IDS
 from koordnri.model.decision import Decision
 from koordnri.model.resources import Note
 from koordnri.model.routes import RECORD
-
-ROOT_ID = "class:root"
-CLASS_IDS = frozenset(f"class:{qos.value}" for qos in KubeQoS) | {ROOT_ID}
-"""Under these the QoS classes' own cgroups, and the root of all, keep their notes, as pods do under their ids."""
-
 
 MOST_LEFT = 1000
 """Stopped sandboxes whose notes are kept for a second one."""

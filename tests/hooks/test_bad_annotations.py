@@ -141,8 +141,7 @@ class Decided:
         log.decided(one, container, Event.CREATE, self.container)
         self.pod = chain.decide_pod(one, UNDER, [container])
         log.decided_again(one, "", self.pod)
-        place = Pod("class", "", "", "class", cgroup_parent=parent)
-        self.of_class = chain.decide_class(KubeQoS.BURSTABLE, place, [one], UNDER)
+        self.of_class = chain.decide_class(KubeQoS.BURSTABLE, [one], UNDER)
 
     def _tell(self, of: Pod, reason: str, message: str) -> None:
         if reason != "QoSSettingIgnored":  # what is unknown costs nothing

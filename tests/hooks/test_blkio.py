@@ -87,8 +87,7 @@ def of_container(*blocks: Any, node: NodeState = NODE, policy: Policy = DEFAULT_
 
 
 def of_class(policy: Policy, kube_qos: KubeQoS = KubeQoS.BESTEFFORT, node: NodeState = NODE) -> Decision:
-    place = Pod(f"class:{kube_qos.value}", "", "", kube_qos.value, cgroup_parent="kubepods/x")
-    ctx = ClassContext(kube_qos, place, (), policy, node, node.pod_routes)
+    ctx = ClassContext(kube_qos, (), policy, node, node.pod_routes)
     ctx.hook, ctx.owns = BlockIO.name, frozenset(BlockIO.owns)
     BlockIO().decide_class(ctx)
     return ctx.made()
@@ -96,7 +95,7 @@ def of_class(policy: Policy, kube_qos: KubeQoS = KubeQoS.BESTEFFORT, node: NodeS
 
 def of_root(*blocks: Any, node: NodeState = NODE, enable: bool = True) -> Decision:
     policy = blkio_of("cgroupRoot", *blocks, enable=enable)
-    ctx = RootContext(Pod("class:root", "", "", "root"), policy, node, node.root_routes)
+    ctx = RootContext(policy, node, node.root_routes)
     ctx.hook, ctx.owns = BlockIO.name, frozenset(BlockIO.owns)
     BlockIO().decide_root(ctx)
     return ctx.made()

@@ -4,7 +4,7 @@ import pytest
 from koordnri_hooks.cfs_quota import CFSQuota
 
 from koordnri.hook import ClassContext
-from koordnri.model import KubeQoS, NodeState, Pod, Resources
+from koordnri.model import KubeQoS, NodeState, Resources
 from koordnri.model.annotations import BATCH_CPU, EXTENDED_RESOURCE_SPEC
 from tests.hooks.one_hook import (
     BESTEFFORT,
@@ -45,7 +45,7 @@ def identity(one, policy, node=ANOLIS):
 
 
 def of_class(kube, policy, node=ANOLIS):
-    ctx = ClassContext(KubeQoS(kube), Pod("class", "", "", kube), (), policy, node, node.pod_routes)
+    ctx = ClassContext(KubeQoS(kube), (), policy, node, node.pod_routes)
     ctx.hook, ctx.owns = CFSQuota.name, frozenset(CFSQuota.owns)
     CFSQuota().decide_class(ctx)
     return ctx.made()

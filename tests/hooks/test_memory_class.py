@@ -28,8 +28,7 @@ ALIBABA = NodeState(cgroup_files=V2.cgroup_files | {"memory.priority", "memory.u
 
 
 def run_class(kube_qos: KubeQoS, pods: Iterable[Pod], policy, node=V2):
-    place = Pod(f"class:{kube_qos.value}", "", "", kube_qos.value, cgroup_parent=PARENTS[kube_qos].rpartition("/")[0])
-    ctx = ClassContext(kube_qos, place, list(pods), policy, node, node.pod_routes)
+    ctx = ClassContext(kube_qos, list(pods), policy, node, node.pod_routes)
     ctx.hook, ctx.owns = Memory.name, frozenset(Memory.owns)
     Memory().decide_class(ctx)
     return ctx.made()

@@ -11,7 +11,8 @@ from koordnri.host.cgroup.change import Status
 from koordnri.model import Container, Resources
 from koordnri.policy import PolicyDocument, resolve
 from koordnri.reconcile.classes import classes_above
-from koordnri.reconcile.comparison import Comparison, Released, Running, compare, names_of
+from koordnri.reconcile.comparison import Comparison, Files, Released, Running, compare
+from koordnri.reconcile.owner import names_of_class, names_of_pod
 from tests.reconcile.fake_node import FakeNode, sandbox_of
 
 
@@ -37,7 +38,7 @@ class Controlled:
             own = node.kernel.cgroups[pod.cgroup_parent.strip("/")]
             asked = Resources(cpu_quota=had.get("cpu.quota", -1 if own.quota is None else own.quota))
             containers = [Container(e.id, e.name, pod.id, e.baseline) for e in node.ledger.containers_of(pod.id)]
-            running.append(Running(pod.with_resources(asked), containers, had))
+            running.append(Running(pod.with_resources(asked), containers, Files(had)))
         old = node.snapshot if against is None else self._under(against)
         return compare(Chain(load_hooks()), running, old, self._under(new))
 
@@ -49,23 +50,24 @@ class Controlled:
             raise LookupError(f"{pod} has no sandbox on this node")
         ids = {"*"} if pod is None else {pods[pod].id}
         node.state = replace(node.state, released=node.state.released | ids)
-        places = [one.place for one in classes_above(list(pods.values()), node.state)]
-        owners = {p.cgroup_parent.strip("/"): (p, "") for p in [*pods.values(), *places]}
-        owners |= {sandbox_of(p): (p, "") for p in pods.values()}
+        classes = [one.cgroup for one in classes_above(list(pods.values()), node.state)]
+        owners = {cgroup.directory: (names_of_class(cgroup), "") for cgroup in classes}
+        owners |= {p.cgroup_parent.strip("/"): (names_of_pod(p), "") for p in pods.values()}
+        owners |= {sandbox_of(p): (names_of_pod(p), "") for p in pods.values()}
         owners |= {
-            f"{p.cgroup_parent.strip('/')}/{e.id}": (p, e.name)
+            f"{p.cgroup_parent.strip('/')}/{e.id}": (names_of_pod(p), e.name)
             for p in pods.values()
             for e in node.ledger.containers_of(p.id)
         }
         released = []
         for outcome in node.run_pass():
             if outcome.status is not Status.SAME:
-                owner, container = owners[outcome.change.directory]
+                names, container = owners[outcome.change.directory]
                 field = outcome.change.field.named(outcome.change.key)
                 row = Released(
                     "", "", container, field, outcome.before, outcome.after, outcome.status.value, outcome.error
                 )
-                released.append(row._replace(**names_of(owner)))
+                released.append(row._replace(**names))
         return sorted(released, key=lambda one: one.place)
 
     def _under(self, document: PolicyDocument) -> Snapshot:

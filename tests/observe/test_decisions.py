@@ -158,3 +158,17 @@ def test_of_a_flood_of_containers_that_never_started_a_few_a_second_are_logged()
     now[0] += 1.0
     log.never_started(POD, entry)
     assert len(heard.lines) == 6
+
+
+def test_an_error_of_a_class_is_logged_once_and_told_by_the_node_where_a_pods_owner_wrote_it() -> None:
+    heard, told = Heard(), list[tuple[str, str]]()
+    log = DecisionLog(heard, tell_node=lambda reason, message: told.append((reason, message)))
+    of_node = HookError("blkio", "no such disk", "node")
+    for _ in range(2):
+        log.class_decided_again("BestEffort", failed("x").with_errors(of_node))
+    assert [(line[2]["kube_class"], line[2]["hook"], line[2]["error"]) for line in heard.lines] == [
+        ("BestEffort", "memory", "x"),
+        ("BestEffort", "blkio", "no such disk"),
+    ]
+    text = "cgroup BestEffort: hook memory decided nothing by what is wrong here: x"
+    assert told == [("InvalidQoSAnnotation", text)]

@@ -97,13 +97,15 @@ class FakeMachine:
 class FakeReports:
     """Nobody is told anything, but for what a test asks to be told; a pod that is gone is forgotten."""
 
-    NAMES = ("decided_again", "not_applied", "pod_gone", "tell_node")
+    NAMES = ("decided_again", "class_decided_again", "not_applied", "pod_gone", "tell_node")
 
     def __init__(self, ledger: Ledger, **told: Callable[..., Any]) -> None:
         self._ledger = ledger
         vars(self).update(told)
 
     def decided_again(self, pod: Pod, container: str, decision: Decision) -> None: ...
+
+    def class_decided_again(self, kube_class: str, decision: Decision) -> None: ...
 
     def not_applied(self, failure: Failure) -> None: ...
 

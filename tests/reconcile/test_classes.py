@@ -27,7 +27,7 @@ def pods(*parents: str) -> list[Pod]:
 
 
 def directories(found: list[Pod], node: NodeState) -> tuple[str, ...]:
-    by_name = {one.place.name: one.place.cgroup_parent for one in classes_above(found, node)}
+    by_name = {one.cgroup.name: one.cgroup.directory for one in classes_above(found, node)}
     return tuple(by_name[name] for name in CLASSES)
 
 
@@ -64,7 +64,7 @@ def test_a_pod_that_is_not_kubelets_does_not_hide_those_that_are():
 
 def test_every_class_has_its_pods_and_the_root_of_all_pods_has_all():
     found = pods("/kubepods/pod0", "/kubepods/burstable/pod1", "/kubepods/besteffort/pod2", "/kubepods/burstable/pod3")
-    below = {one.place.name: [pod.id for pod in one.pods] for one in classes_above(found, NodeState())}
+    below = {one.cgroup.name: [pod.id for pod in one.pods] for one in classes_above(found, NodeState())}
     assert below["Guaranteed"] == ["p0", "p1", "p2", "p3"]
     assert below["Burstable"] == ["p1", "p3"]
     assert below["BestEffort"] == ["p2"]
@@ -72,5 +72,5 @@ def test_every_class_has_its_pods_and_the_root_of_all_pods_has_all():
 
 def test_the_root_of_all_cgroups_is_above_them():
     root = classes_above([], NodeState())[0]
-    assert (root.qos, root.place.name) == (None, "root")
-    assert [one.qos for one in classes_above([], NodeState())[1:]] == list(KubeQoS)
+    assert (root.cgroup.qos, root.cgroup.name, root.cgroup.id) == (None, "root", "class:root")
+    assert [one.cgroup.qos for one in classes_above([], NodeState())[1:]] == list(KubeQoS)

@@ -16,13 +16,14 @@ from koordnri.hook import ClassContext, ContainerContext, Hook, PodContext
 from koordnri.host.cgroup.change import Reading, Status
 from koordnri.host.cgroup.spelling import form
 from koordnri.host.cgroup.writer import Writer
-from koordnri.model import Container, Field, NodeState, Pod, Resources, fields
+from koordnri.model import Container, Field, KubeQoS, NodeState, Pod, Resources, fields
+from koordnri.model.class_cgroup import ClassCgroup
 from koordnri.model.fields import UNLIMITED, Mount
 from koordnri.model.node import Resctrl
 from koordnri.model.schemata import Bandwidth
 from koordnri.model.topology import Topology
 from koordnri.reconcile.classes import classes_above
-from koordnri.reconcile.comparison import Comparison, Released, Running, compare
+from koordnri.reconcile.comparison import Above, Comparison, Files, Released, Running, compare
 from tests.hooks.one_hook import policy_of
 from tests.host.fake_kernel import ROOT, Cgroup
 from tests.reconcile.fake_node import DISKS, HALVED, FakeNode, busy_node, pinned_to, sandbox_of
@@ -74,7 +75,7 @@ def running(node: FakeNode) -> list[Running]:
             memory_limit=had.get("memory.limit", limit),
         )
         containers = [Container(e.id, e.name, pod.id, e.baseline) for e in node.ledger.containers_of(pod.id)]
-        found.append(Running(pod.with_resources(set_), containers, had, partial(sandbox_file, node, pod)))
+        found.append(Running(pod.with_resources(set_), containers, Files(had, partial(sandbox_file, node, pod))))
     return found
 
 
@@ -85,10 +86,10 @@ def sandbox_file(node: FakeNode, pod: Pod, field: Field, disk: str) -> Reading:
     return Writer(ROOT, node.kernel.version, node.kernel).read(sandbox_of(pod), field)
 
 
-def above(node: FakeNode) -> list[Running]:
+def above(node: FakeNode) -> list[Above]:
     """What its daemon knows of the classes."""
-    places = [one.place for one in classes_above(node.ledger.pods(), node.state)]
-    return [Running(place, (), node.ledger.written(place.id)) for place in places]
+    cgroups = [one.cgroup for one in classes_above(node.ledger.pods(), node.state)]
+    return [Above(cgroup, files=Files(node.ledger.written(cgroup.id))) for cgroup in cgroups]
 
 
 def told(node: FakeNode, **new: Any) -> Comparison:
@@ -285,7 +286,7 @@ def test_a_pod_goes_back_to_what_its_files_had_where_that_is_known():
     pod = Pod("p", "uid", "shop", "p", {}, {}, "/kubepods/burstable/p")
     snapshots = [Snapshot.of(policy_of(**p), NodeState()) for p in (third(pod={"memory.min": 4096}), third())]
     for had, after in ({"memory.min": 8192}, 8192), ({}, 0):
-        found = compare(Chain([Third()]), [Running(pod, (), had)], *snapshots)
+        found = compare(Chain([Third()]), [Running(pod, (), Files(had))], *snapshots)
         assert [(d.before, d.after) for d in found.differences] == [(4096, after)]
 
 
@@ -300,8 +301,8 @@ def test_a_pod_goes_back_to_what_its_files_had_where_that_is_known():
 )
 def test_the_files_of_a_pod_or_class_tell_what_it_has_where_nothing_of_ours_is(field, decided, holds, told):
     pod = Pod("p", "uid", "shop", "p", {}, {}, "/kubepods/burstable/p")
-    place = next(one.place for one in classes_above([pod], NodeState()) if one.place.name == "Burstable")
-    own, above = (Running(owner, read=lambda field, disk: Reading(holds)) for owner in (pod, place))
+    files = Files(read=lambda field, disk: Reading(holds))
+    own, above = Running(pod, files=files), Above(ClassCgroup(KubeQoS.BURSTABLE, "kubepods/burstable"), files=files)
     set_ = third(pod={field: decided}, of_class={field: decided})
     for old, new, moved in ({}, set_, told), (set_, {}, told and told[::-1]):
         snapshots = [Snapshot.of(policy_of(**p), NodeState()) for p in (old or third(), new or third())]
@@ -312,7 +313,7 @@ def test_the_files_of_a_pod_or_class_tell_what_it_has_where_nothing_of_ours_is(f
 
 def test_what_a_file_holds_now_is_not_asked_where_it_is_known_what_it_held_before_us():
     pod = Pod("p", "uid", "shop", "p", {}, {}, "/kubepods/burstable/p")
-    one = Running(pod, (), {"memory.min": 8192}, lambda field, disk: Reading(4096))
+    one = Running(pod, (), Files({"memory.min": 8192}, lambda field, disk: Reading(4096)))
     snapshots = [Snapshot.of(policy_of(**p), NodeState()) for p in (third(pod={"memory.min": 4096}), third())]
     (difference,) = compare(Chain([Third()]), [one], *snapshots).differences
     assert (difference.before, difference.after) == (4096, 8192)
@@ -327,11 +328,11 @@ def test_of_disks_the_line_of_that_disk_is_asked_for():
 
     be = Pod("p", "uid", "shop", "p", {"koordinator.sh/qosClass": "BE"}, {}, "/kubepods/besteffort/p")
     state = NodeState(block_devices=DISKS)
-    place = next(one.place for one in classes_above([be], state) if one.place.name == "BestEffort")
     block = {"name": "/dev/sdb", "ioCfg": {"readBPS": 1024}}
     policies = {}, classes(beClass={"blkioQOS": {"enable": True, "blocks": [block]}})
     snapshots = [Snapshot.of(policy_of(**p), state) for p in policies]
-    found = compare(Chain(load_hooks()), [Running(be)], *snapshots, [Running(place, read=read)])
+    above = Above(ClassCgroup(KubeQoS.BESTEFFORT, "kubepods/besteffort"), files=Files(read=read))
+    found = compare(Chain(load_hooks()), [Running(be)], *snapshots, [above])
     (limit,) = [d for d in found.differences if d.field == "io.max[/dev/sdb]"]
     assert limit.before == "rbps=4096 wbps=max riops=max wiops=max"
     assert asked == [(fields.IO_MAX, "8:16")]
@@ -511,8 +512,8 @@ def test_a_pod_that_is_released_is_not_in_its_class_any_more():
 def test_a_class_goes_back_to_what_its_files_had_where_that_is_known():
     told = {"memory.min": 4096, "cpu.quota": 100_000, "cpu.shares": 512}
     snapshots = [Snapshot.of(policy_of(**p), NodeState()) for p in (third(of_class=told), third())]
-    place = next(one.place for one in classes_above([], NodeState()) if one.place.name == "Burstable")
-    known = Running(place.with_resources(Resources(cpu_quota=200_000)), (), {"memory.min": 8192})
+    cgroup = ClassCgroup(KubeQoS.BURSTABLE, "kubepods/burstable")
+    known = Above(cgroup, Resources(cpu_quota=200_000), Files({"memory.min": 8192}))
     found = of_classes(compare(Chain([Third()]), [], *snapshots, [known]))
     assert found["Burstable", "memory.min"] == (4096, 8192)
     assert found["Burstable", "cpu.quota"] == (100_000, 200_000)

@@ -267,7 +267,7 @@ def test_who_keeps_undoing_a_file_is_not_fought_without_end_and_told_of_once():
     assert len(healed) - MOST <= rarely_s / RARELY_S
     assert undone(it.node) == {"cpu.quota": len(healed)}
     [failure] = it.failed
-    assert (failure.directory, failure.field, failure.container) == (CONTAINER, "cpu.quota", "main")
+    assert (failure.directory, failure.field, failure.owner.container) == (CONTAINER, "cpu.quota", "main")
     assert f"undone by others (unknown: 10000) {MOST} times in a row" in failure.error
     it.now += 2 * CALM_S
     it.node.kernel.cgroups[CONTAINER].quota = 10_000

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from koordnri.host.cgroup.change import Status
-from koordnri.model import Decision, Pod, Resources
+from koordnri.model import Decision, Resources
 from koordnri.model.annotations import BLKIO_QOS_KEY
 from koordnri.model.node import MAINLINE_V2_ROOT_FILES
 from tests.host.fake_disks import NO_DISK, THROTTLES
@@ -245,13 +245,13 @@ def test_a_disk_that_is_unplugged_needs_no_reset_until_it_is_back(version):
 
 
 def test_a_device_of_the_policy_that_this_node_lacks_is_told_by_the_class():
-    told: list[tuple[Pod, str, Decision]] = []
-    node = node_of(2, decided_again=lambda pod, container, decision: told.append((pod, container, decision)))
+    told: list[tuple[str, Decision]] = []
+    node = node_of(2, class_decided_again=lambda kube_class, decision: told.append((kube_class, decision)))
     node.set_policy(**policy("beClass", block("/dev/none", readBPS=1), block("/dev/sda", readBPS=4)))
     node.run_pass()
     assert reads(node, BE) == {"8:0": 4}
-    [(place, container, decision)] = [one for one in told if one[2].errors]
-    assert (place.id, container) == ("class:BestEffort", "")
+    [(kube_class, decision)] = told
+    assert kube_class == "BestEffort"
     [error] = decision.errors
     assert (error.fault, "/dev/none" in error.message) == ("node", True)
 
