@@ -1,8 +1,8 @@
-"""The only room that reads and writes /sys, /proc, cgroupfs and resctrl. The root directory is injectable.
+"""The only room that reads and writes /sys, /proc, cgroupfs and resctrl. Its root directory can be replaced.
 
-Belongs here: one file per kind of fact, each turning files into values of the model. Does not belong here: what the API server knows
-(labels, annotations, allocatable memory, pools), and any decision. Nothing here raises over what it finds: an unreadable or
-nonsensical file costs that one fact, and a text in `NodeState.problems` names the path, the value and what was expected.
+Belongs here: one file per kind of fact, which turns files into values of the model. Does not belong here: decisions, and what the API
+server knows (labels, annotations, allocatable memory, pools). Bad content never raises here: an unreadable or malformed file costs
+that one fact, and a text in `NodeState.problems` names the path, the value and what was expected.
 """
 
 from __future__ import annotations
@@ -35,22 +35,21 @@ from koordnri.host.topology import read_isolated, read_online, read_topology
 from koordnri.model import CPUSet, NodeState
 
 MOST_PROBLEMS = 20
-"""More than anybody reads; a broken /sys with hundreds of CPUs must not become a log of thousands of lines."""
+"""Most problems reported: a broken /sys with hundreds of CPUs must not fill the log."""
 
 
 def read_node(root: Path, name: str) -> NodeState:
-    """All that the host's files tell of the node. `root` is where the host's / (or at least its /sys and /proc) is to be found."""
-    # What the runtime does with CDI devices is not told by files; until it is, none are asked of it.
+    """Everything that the host's files say about the node. `root`: directory under which the host's /sys and /proc are."""
+    # No file says what the runtime does with CDI devices. Until it is known, none are sent.
     return NodeState(name=name, no_cdi="what the runtime does with CDI devices is not known", **_facts(root))
 
 
 def refresh(state: NodeState, root: Path, full: bool) -> NodeState:
-    """The state with the host's facts as they are now; the same object when none has changed. Facts from elsewhere are kept.
+    """The state with the host's present facts; the same object when none has changed. Facts from elsewhere are kept.
 
-    full    read everything again; else only look at what can make a decision harmful before the next full look: resctrl groups
-            that are gone (a container that names one does not start), cpusets that became read-only, CPUs that went on- or offline
-            or that the cgroup of all
-            pods has lost or got back, and RDMA devices, whose numbers a reloaded driver gives to others
+    full    read everything again. Otherwise check only what can make a decision harmful before the next full reading: resctrl groups
+            that vanished (a container that names one does not start), cpusets that became read-only, CPUs that went online or offline or
+            that the cgroup of all pods lost or got back, and RDMA devices, whose numbers a reloaded driver reassigns
     """
     if not full:
         files = HostFiles(root)
@@ -71,14 +70,14 @@ def _with_pods_cpus(state: NodeState, files: HostFiles) -> NodeState:
 
 def _with_rdma(state: NodeState, files: HostFiles) -> NodeState:
     if not state.rdma_devices:
-        return state  # new ones: nothing harmful
+        return state  # new devices are harmless
     devices = read_rdma_devices(files)
     return state if devices == state.rdma_devices else replace(state, rdma_devices=devices)
 
 
 def _with_groups(state: NodeState, groups: frozenset[str] | None) -> NodeState:
     if state.resctrl is None:
-        return state  # newly mounted: nothing harmful, the next full look finds it
+        return state  # newly mounted is harmless, and the next full reading finds it
     if groups is None:
         return replace(state, resctrl=None)
     if groups == state.resctrl.groups:
@@ -87,13 +86,13 @@ def _with_groups(state: NodeState, groups: frozenset[str] | None) -> NodeState:
 
 
 def _facts(root: Path) -> dict[str, Any]:
-    """The fields of NodeState that this room owns."""
+    """The fields of NodeState that come from this room."""
     files = HostFiles(root)
     version = read_version(files)
     policy, kubelet_cpus = read_cpu_policy(files)
     facts: dict[str, Any] = {
         "topology": read_topology(files),
-        # Where nothing is known, a v2 node without any file is what makes every hook leave the cgroup's files alone.
+        # If nothing is known, assume v2 without any file: then every hook leaves the cgroup's files alone.
         "cgroup_version": version or 2,
         "cpu_model": read_cpu_model(files),
         "turbo": read_turbo(files),

@@ -1,8 +1,8 @@
-"""The block I/O classes that the runtime knows: those of the file that its own configuration names.
+"""The runtime's block I/O classes, from the file that its configuration names.
 
-Nobody can ask a runtime for them, and containerd fails every container that is given another one. Its configuration can be read where
-the daemon sees the host's /etc; where that shows no configuration, nothing is known, and the policy's author has to know. Source:
-containerd's docs/cri/config.md and CRI-O's crio.conf(5) (`blockio_config_file`), the format is goresctrl's.
+No runtime can be asked for them, and containerd fails a container with an unknown class. The runtime's configuration can be read if the
+daemon sees the host's /etc. Otherwise nothing is known, and the policy's author must know. Sources: containerd's docs/cri/config.md,
+CRI-O's crio.conf(5) (`blockio_config_file`); the format is goresctrl's.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _MOST_BYTES = 1 << 20
 
 
 def read_blockio_classes(files: HostFiles) -> frozenset[str] | None:
-    """Their names; empty where the runtime has none, None where no runtime's configuration can be read.
+    """Their names; empty if the runtime has none, None if no runtime's configuration can be read.
 
-    A node with the configurations of both runtimes has the classes of both, for which one is running does not show here.
+    A node with configurations of both runtimes gets the classes of both: the files do not say which runtime is running.
     """
     named = [*_containerd(files), *_crio(files)]
     if not named:
@@ -41,14 +41,14 @@ def read_blockio_classes(files: HostFiles) -> frozenset[str] | None:
 
 
 def _containerd(files: HostFiles) -> Iterator[str]:
-    """The path of the file with the classes, "" where the configuration names none; nothing where there is no configuration."""
+    """The path of the file with the classes, "" if the configuration names none; nothing if there is no configuration."""
     config = _toml(files, _CONTAINERD)
-    if config is not None and not config.get("imports"):  # what is imported may name another
+    if config is not None and not config.get("imports"):  # an imported file may name another one
         yield _text(config, "plugins", _TASKS, _KEY)
 
 
 def _crio(files: HostFiles) -> Iterator[str]:
-    """The same. The files of the directory come after the main one, by their names, and the last word counts."""
+    """The same for CRI-O. Files in the directory follow the main one by name, and the last one wins."""
     more = files.entries(_CRIO_MORE)
     paths = [_CRIO, *(f"{_CRIO_MORE}/{name}" for name in sorted(more[1] if more else ()))]
     configs = [config for path in paths if (config := _toml(files, path)) is not None]
@@ -62,7 +62,7 @@ def _classes(files: HostFiles, path: str) -> frozenset[str] | None:
         return None
     try:
         found = yaml.safe_load(text)
-    except Exception:  # noqa: BLE001  # of a tag that does not fit its value, PyYAML raises whatever comes of it
+    except Exception:  # noqa: BLE001  # PyYAML raises any exception for a tag that does not fit its value
         files.bad(path.lstrip("/"), f"{len(text)} characters of something else", "the YAML of block I/O classes")
         return None
     classes = found.get("Classes") if isinstance(found, dict) else None
@@ -75,7 +75,7 @@ def _toml(files: HostFiles, path: str) -> dict[str, Any] | None:
         return None
     try:
         return tomllib.loads(text)
-    except (ValueError, RecursionError):  # TOMLDecodeError, and a number of thousands of digits
+    except (ValueError, RecursionError):  # TOMLDecodeError, or a number with thousands of digits
         files.bad(path, f"{len(text)} characters of something else", "TOML")
         return None
 

@@ -1,7 +1,7 @@
-"""Which cgroup version, which driver kubelet uses, and which files a container's v2 cgroup will show.
+"""The cgroup version, kubelet's cgroup driver, and the files that a container's v2 cgroup will have.
 
-The files matter because a `unified` entry whose file is missing keeps a container from starting (runc and crun give up). So a file is
-claimed only when it has been seen in a cgroup of this very kernel, or when every kernel since 5.4 has it.
+The files matter because a `unified` entry without its file keeps a container from starting (runc and crun give up). So a file is
+assumed only if it was seen in a cgroup of this kernel, or if every kernel since 5.4 has it.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ _COST_FILES = ("io.cost.", "blkio.cost.")
 if lost := [f for f in fields.ALL if f.v2_on is Kernels.ROOT and f.v2 and not f.v2[0].startswith(_COST_FILES)]:
     raise FieldTableError(f"koordnri.host.cgroups.read_root_files does not look for the files of {lost}")
 _V1_EVERYWHERE = "blkio.throttle."
-"""Of these the root of its hierarchy has the same files as all cgroups below, and shows them before there are any."""
+"""Files with this prefix are the same in the hierarchy's root and below, and visible before there are any cgroups."""
 
 _CGROUP_ROOTS = ("", "/kubelet")
-"""kubelet's --cgroup-root, as nearly everybody has it, and as kind does."""
+"""kubelet's --cgroup-root: the usual one, and that of kind."""
 
 _SURE = [f.v2[0] for f in fields.ALL if f.v2 and f.v2_on is Kernels.ALL]
 SURE_FILES = {
@@ -29,13 +29,13 @@ SURE_FILES = {
 }
 """Controller → files below the root that every kernel >= 5.4 with that controller has.
 
-Left out is what came later (cpu.max.burst 5.14, cpu.idle 5.15) and what the kernel's configuration decides: of `io` that is all
-that one would set (io.max: BLK_DEV_THROTTLING, io.weight: BLK_CGROUP_IOCOST, io.bfq.weight: BFQ_GROUP_IOSCHED).
+Later additions (cpu.max.burst 5.14, cpu.idle 5.15) are not listed, nor what the kernel's configuration decides. For `io` that is
+everything of interest (io.max: BLK_DEV_THROTTLING, io.weight: BLK_CGROUP_IOCOST, io.bfq.weight: BFQ_GROUP_IOSCHED).
 """
 
 
 def read_version(files: HostFiles) -> int | None:
-    """2 when the controllers are in the unified hierarchy, 1 when in v1 hierarchies (hybrid too), None when there are no cgroups."""
+    """2 if the controllers are in the unified hierarchy, 1 if in v1 hierarchies (also hybrid), None if there are no cgroups."""
     if files.exists(f"{_ROOT}/cgroup.controllers"):
         return 2
     if any(files.exists(f"{_ROOT}/{name}") for name in _V1_CONTROLLERS):
@@ -45,7 +45,7 @@ def read_version(files: HostFiles) -> int | None:
 
 
 def read_read_only(files: HostFiles, version: int | None) -> bool:
-    """Whether cpusets cannot be written, as their hierarchy is mounted read-only. A problem, too."""
+    """Whether cpusets cannot be written because their hierarchy is mounted read-only; then it is also a problem of the node."""
     path = f"{_ROOT}/cpuset" if version == 1 else _ROOT
     if not files.is_read_only(path):
         return False
@@ -57,7 +57,7 @@ def read_read_only(files: HostFiles, version: int | None) -> bool:
 
 
 def read_driver(files: HostFiles, version: int | None) -> str:
-    """`systemd` or `cgroupfs`, by the directory that kubelet has made; before it has, by whether systemd runs the host."""
+    """`systemd` or `cgroupfs`, by the directory that kubelet made; before that, by whether systemd runs the host."""
     tops = [_ROOT] if version != 1 else [f"{_ROOT}/{name}" for name in (*_V1_CONTROLLERS, "systemd")]
     for directory, driver in (("kubepods.slice", "systemd"), ("kubepods", "cgroupfs")):
         if any(files.exists(f"{top}/{directory}") for top in tops):
@@ -66,26 +66,26 @@ def read_driver(files: HostFiles, version: int | None) -> str:
 
 
 def read_pods_cpus(files: HostFiles, version: int | None, driver: str) -> CPUSet | None:
-    """CPUs that the cgroup of all pods really has: no process below it runs on any other. None when the kernel does not tell, as where
-    kubelet has not made the cgroup, or no cpuset controller is on in it.
+    """The CPUs that the cgroup of all pods has in effect: no process below it runs elsewhere. None when unknown: kubelet has not made the
+    cgroup yet, or it has no cpuset controller.
     """
     names = ("cpuset.effective_cpus", "cpuset.cpus") if version == 1 else ("cpuset.cpus.effective",)
     top = f"{_ROOT}/cpuset" if version == 1 else _ROOT
     directories = [class_directory(KubeQoS.GUARANTEED, driver, root) for root in _CGROUP_ROOTS]
     files_of = [f"{top}/{directory}/{name}" for directory in directories for name in names]
-    # An empty one has no processes yet, and tells nothing.
+    # An empty file belongs to a cgroup without processes, and says nothing.
     return next((cpus for file in files_of if (cpus := files.cpus(file))), None)
 
 
 def read_root_files(files: HostFiles, version: int | None) -> frozenset[str]:
-    """What the root of all cgroups has of the cost control of whole disks, which no other cgroup has; as `Field.file` calls it."""
+    """Files for the cost control of whole disks, which only the root of all cgroups has; named as in `Field.file`."""
     directory, prefix = (_ROOT, "") if version == 2 else (f"{_ROOT}/blkio", "blkio/")
     found = files.entries(directory)
     return frozenset(prefix + name for name in (found[1] if found else ()) if name.startswith(_COST_FILES))
 
 
 def read_v1_files(files: HostFiles) -> frozenset[str]:
-    """`controller/file` of what a cgroup below the root has, in the hierarchies that we write; empty when nothing can be told."""
+    """`controller/file` that a cgroup below the root has, in the hierarchies that we write; empty when unknown."""
     seen: set[str] = set()
     for controller, names in _V1_HIERARCHIES.items():
         for name in names:
@@ -112,12 +112,12 @@ if missing := set(V1_CONTROLLERS) - _V1_HIERARCHIES.keys():
 
 
 def read_v2_files(files: HostFiles) -> frozenset[str]:
-    """Names of the control files that a container's cgroup will have; empty when nothing can be told.
+    """Names of the control files that a container's cgroup will have; empty when unknown.
 
-    Which files a cgroup has depends on the kernel and on the controllers that its parent enables, not on the cgroup: what one cgroup
-    below the root shows, another with that controller shows too. So the listings of all first-level cgroups (kubepods, system.slice,
-    init.scope, …) are taken together. A container has every controller that the root offers, for runc and crun enable all of them on
-    the way down when they create its cgroup; for one that no first-level cgroup has yet, SURE_FILES answer until the next look.
+    A cgroup's files depend on the kernel and on the controllers that its parent enables. So a file of one cgroup below the root exists in
+    any other one with that controller, and the files of all first-level cgroups (kubepods, system.slice, init.scope, …) are merged. A
+    container has every controller that the root offers, because runc and crun enable them all on the way down. For a controller that no
+    first-level cgroup has yet, SURE_FILES apply until the next scan.
     """
     offered = (files.text(f"{_ROOT}/cgroup.controllers") or "").split()
     seen: set[str] = set()
@@ -143,4 +143,4 @@ _WITHOUT_CONTROLLER = frozenset(
         "memory.pressure",
     }
 )
-"""What a cgroup shows although the controller is not enabled in it: the base statistics and pressure stall information."""
+"""Files of a cgroup without any controller: basic statistics and pressure stall information."""

@@ -1,12 +1,12 @@
-"""Block devices by path with the number that cgroups want, LVM's volume groups, and what lies below a device.
+"""Block devices: their numbers for cgroups by path, LVM's volume groups, and the disks below a device.
 
     storage = read_storage(files)
     storage.devices["/dev/sda1"]       → "8:0"          a partition has its disk's number
     storage.volume_groups["data"]      → ("/dev/sdb", "/dev/sdc")
     storage.disks_of("253:3")          → ("/dev/sdb",)  the disks below a logical volume
 
-Cgroups throttle whole disks and refuse a partition's number. A device-mapper or md device is a disk to them as well, and named by itself
-it is limited by itself; of a volume group or a mounted volume the disks below count, for that is what koordlet limits (koordlet.md 7).
+Cgroups throttle whole disks and refuse a partition's number. To them a device-mapper or md device is a disk as well, and limiting it by
+name limits just that device. For a volume group or a mounted volume the disks below it are limited, as in koordlet (koordlet.md 7).
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from koordnri.host.files import HostFiles
 _BLOCK = "sys/class/block"
 _LVM = "LVM-"
 _MULTIPATH = "mpath-"
-"""Beginnings of dm/uuid: who made a device-mapper device."""
+"""Prefixes of dm/uuid: the maker of a device-mapper device."""
 
 
 class _Device(NamedTuple):
-    """One entry of sysfs. `disk` is the number of the disk it lies on, which is its own unless it is a partition."""
+    """One entry in sysfs. `disk`: number of the disk that it is on; its own number unless it is a partition."""
 
     name: str
     own: str
     disk: str
     below: tuple[str, ...]
-    """names of the devices that it is made of"""
+    """names of the devices that it consists of"""
     mapped: str
-    """its name in /dev/mapper; "" when it is not device-mapper's"""
+    """its name in /dev/mapper; "" for other devices"""
     uuid: str
 
 
@@ -42,9 +42,9 @@ class Storage:
         self._whole = {d.own: d for d in found if d.own == d.disk}
         self._numbers = {d.own: d for d in found}
         self.devices: dict[str, str] = {}
-        """`/dev/sda` → `8:0`; a mapped device by all its names: `/dev/dm-0`, `/dev/mapper/<name>`, of LVM also `/dev/<group>/<volume>`"""
+        """`/dev/sda` → `8:0`; a mapped device has all its names: `/dev/dm-0`, `/dev/mapper/<name>`, for LVM also `/dev/<group>/<volume>`"""
         self.volume_groups: dict[str, tuple[str, ...]] = {}
-        """name → paths of the disks that its volumes lie on, sorted"""
+        """name → paths of the disks below its volumes, sorted"""
         groups: dict[str, set[str]] = {}
         for device in found:
             self.devices[_path(device.name)] = device.disk
@@ -58,7 +58,7 @@ class Storage:
         self.volume_groups = {group: tuple(sorted(disks)) for group, disks in groups.items()}
 
     def disks_of(self, device: str) -> tuple[str, ...]:
-        """Paths of the disks that a device lies on, by its number or, where that is none of a device, its path in /dev."""
+        """Paths of the disks below a device, by its number or its path in /dev."""
         found = self._numbers.get(device)
         if found is None and (number := self.devices.get(device)) is not None:
             found = self._whole.get(number)
@@ -72,14 +72,14 @@ class Storage:
         disk = self._whole.get(device.disk, device)
         seen.add(disk.name)
         below = [self._by_name[name] for name in disk.below if name in self._by_name and name not in seen]
-        # The paths of a multipath device see requests that were throttled, if at all, above them.
+        # A multipath device itself is throttled, not the paths below it.
         if not below or disk.uuid.startswith(_MULTIPATH):
             return {_path(disk.name)}
         return set().union(*(self._below(one, seen) for one in below))
 
 
 def read_storage(files: HostFiles) -> Storage:
-    """What sysfs shows. Without it no device is known, which is a problem; a nonsensical number costs that device."""
+    """The devices in sysfs. Without sysfs none is known, which is a problem; a malformed number costs that device."""
     found = files.entries(_BLOCK)
     if found is None:
         files.missing(_BLOCK, "the directory of block devices")
@@ -90,7 +90,7 @@ def read_storage(files: HostFiles) -> Storage:
         disk = own = _number(files, f"{entry}/dev")
         if own is None:
             continue
-        # Entries are links into the tree of devices, where a partition's directory lies in its disk's: the kernel resolves `..` there.
+        # Entries are links into the device tree, where a partition's directory is in its disk's; the kernel resolves `..` there.
         if files.exists(f"{entry}/partition") and (disk := _number(files, f"{entry}/../dev")) is None:
             continue
         below, mapped, uuid = files.entries(f"{entry}/slaves"), "", ""
@@ -101,7 +101,7 @@ def read_storage(files: HostFiles) -> Storage:
 
 
 def split_lvm_name(mapped: str) -> tuple[str, str] | None:
-    """`my--data-logs` → ("my-data", "logs"): in LVM's names a dash is doubled, and a single one stands between group and volume."""
+    """`my--data-logs` → ("my-data", "logs"): LVM doubles dashes in names; a single dash separates group and volume."""
     at = 0
     while (at := mapped.find("-", at)) > 0:
         if mapped[at + 1 : at + 2] != "-":
@@ -112,13 +112,13 @@ def split_lvm_name(mapped: str) -> tuple[str, str] | None:
 
 
 def _path(name: str) -> str:
-    """sysfs spells the slash of /dev/cciss/c0d0 as an exclamation mark."""
+    """sysfs writes the slash of /dev/cciss/c0d0 as an exclamation mark."""
     return "/dev/" + name.replace("!", "/")
 
 
 def _number(files: HostFiles, path: str) -> str | None:
     number = files.text(path)
-    if number is None:  # the hidden paths of a multipath NVMe disk have none
+    if number is None:  # hidden paths of a multipath NVMe disk have no number
         return None
     major, colon, minor = number.partition(":")
     if not (colon and major.isascii() and major.isdecimal() and minor.isascii() and minor.isdecimal()):

@@ -1,7 +1,7 @@
-"""Tells at once that a file was written to its end or replaced, so that nobody has to look for it ten times a second.
+"""Reports at once that a file was written completely or replaced, so that nobody has to poll it ten times a second.
 
-A hint and no more: what inotify does not show (a link into another directory, a file system that another machine writes) is found by
-who looks from time to time.
+It is only a hint: changes that inotify does not see (a link into another directory, a file system written by another machine) must be
+found by polling now and then.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from pathlib import Path
 from inotify_simple import INotify, flags  # type: ignore[import-untyped]
 
 _MASK = flags.CLOSE_WRITE | flags.MOVED_TO
-"""Not MODIFY nor CREATE: who opens a file to write it anew has emptied it by then."""
+"""Not MODIFY or CREATE: at that point a writer may have emptied the file and not filled it yet."""
 _SWAPPED = "..data"
-"""Kubelet replaces this link of a mounted ConfigMap, and with it all its keys at once."""
+"""kubelet replaces this link of a mounted ConfigMap, and with it all keys at once."""
 
 
 class FileWatch:
-    """Watches from its making until `close`. `changed` is called on a thread of its own, and must not block.
+    """Watches until `close`. `changed` is called in a separate thread and must not block.
 
     path      a file, or a directory with the keys of a mounted ConfigMap; it need not exist yet
 
-    Raises OSError when the kernel gives no inotify (more): it has a limit per user.
+    Raises OSError when the kernel gives no inotify instance: there is a limit per user.
     """
 
     def __init__(self, path: Path, changed: Callable[[], None]) -> None:
@@ -40,11 +40,11 @@ class FileWatch:
 
     @property
     def watching(self) -> bool:
-        """Whether changes are told: not while the directory is missing."""
+        """Whether changes are reported: not while the directory is missing."""
         return self._watched is not None
 
     def renew(self) -> None:
-        """Watch again, if the directory was missing or replaced."""
+        """Watch again if the directory was missing or replaced."""
         if self._watched is None:
             try:
                 self._watched = self._inotify.add_watch(self._path if self._path.is_dir() else self._path.parent, _MASK)
@@ -66,6 +66,6 @@ class FileWatch:
             for event in self._inotify.read(timeout=0):
                 if event.mask & flags.IGNORED:
                     self._watched = None
-                # A directory of keys is not watched for one name.
+                # In a directory of keys every name counts.
                 if event.mask & flags.IGNORED or event.name in (self._path.name, _SWAPPED) or self._path.is_dir():
                     self._changed()

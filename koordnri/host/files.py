@@ -1,4 +1,4 @@
-"""Reading the host's small files: below an injectable root, never raising, with a problem text for what is not as expected."""
+"""Reads the host's small files below a root that can be replaced. It never raises; unexpected content leaves a problem text."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from pathlib import Path
 from koordnri.model.cpuset import CPUSet
 
 SYSFS_BYTES = 16384
-"""Most that is read of a file. One attribute of sysfs is at most a page; of /proc only the beginning is wanted."""
+"""Most bytes read of a file. An attribute in sysfs has at most a page; of /proc only the beginning is needed."""
 _SHOWN_CHARACTERS = 60
 
 
 class HostFiles:
     """The host's files below `root`, by paths such as `sys/fs/cgroup`.
 
-    What does not exist reads as None (whether that is bad, the caller knows); what exists and cannot be read or understood reads as
-    None too and leaves a text in `problems`: path, value, what was expected.
+    A missing file reads as None; the caller knows whether that is bad. A file that cannot be read or parsed reads as None too, and leaves
+    a text in `problems`: path, value, what was expected.
     """
 
     def __init__(self, root: Path) -> None:
         self.problems: list[str] = []
-        # Plain strings: a Path for each of some thousand files would cost more than reading them.
+        # Plain strings, because some thousand Path objects would cost more than reading the files.
         self._root = str(root).rstrip("/")
 
     def path(self, path: str) -> str:
-        """The path as opened: with the root before it."""
+        """The full path, with the root."""
         return f"{self._root}/{path}"
 
     def text(self, path: str, most_bytes: int = SYSFS_BYTES) -> str | None:
-        """Contents without surrounding white space; bytes that are no UTF-8 are replaced."""
+        """Content without surrounding white space; bytes that are not UTF-8 are replaced."""
         try:
             fd = os.open(self.path(path), os.O_RDONLY | os.O_CLOEXEC)
         except (FileNotFoundError, NotADirectoryError):
@@ -51,7 +51,7 @@ class HostFiles:
         if text is None:
             return None
         try:
-            if len(text) <= 20 and text.isascii() and "_" not in text:  # `1_0` is a number in Python only
+            if len(text) <= 20 and text.isascii() and "_" not in text:  # only Python accepts `1_0`
                 return int(text, base)
         except ValueError:
             pass
@@ -70,7 +70,7 @@ class HostFiles:
             return None
 
     def entries(self, path: str) -> tuple[list[str], list[str]] | None:
-        """Names of the directories and of the other entries in a directory; a link counts as what it points to."""
+        """Names of the directories and of the other entries in a directory; a link counts as its target."""
         directories: list[str] = []
         others: list[str] = []
         try:
@@ -85,7 +85,7 @@ class HostFiles:
         return directories, others
 
     def exists(self, path: str) -> bool:
-        """Whether there is such a file or directory that we may see."""
+        """Whether the file or directory exists and we may see it."""
         return os.path.exists(self.path(path))
 
     def is_read_only(self, path: str) -> bool:
@@ -96,11 +96,11 @@ class HostFiles:
             return False
 
     def bad(self, path: str, value: str, expected: str) -> None:
-        """Keep a problem: a file says something else than it should."""
+        """Add a problem: the file's content is not as expected."""
         self.problems.append(f'{self.path(path)}: expected {expected}, got "{value[:_SHOWN_CHARACTERS]}"')
 
     def missing(self, path: str, expected: str) -> None:
-        """Keep a problem: something that every such host has is not there."""
+        """Add a problem: something is missing that every such host has."""
         self.problems.append(f"{self.path(path)}: expected {expected}, found nothing")
 
     def _unreadable(self, path: str, error: OSError) -> None:

@@ -1,4 +1,4 @@
-"""What kubelet's checkpoint says of its CPU manager."""
+"""kubelet's checkpoint of its CPU manager."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from koordnri.model import CPUSet
 
 _STATE = "var/lib/kubelet/cpu_manager_state"
 _MOST_BYTES = 1 << 20
-"""The file has an entry per pinned container; this is room for thousands."""
+"""Most bytes read: there is an entry per pinned container; this is enough for thousands."""
 
 
 def read_cpu_policy(files: HostFiles) -> tuple[str, CPUSet]:
-    """Policy (`static` or `none`), and the CPUs that kubelet gave to single containers.
+    """Policy (`static` or `none`), and the CPUs that kubelet pinned containers to.
 
-    `none` where the file is absent or (as kubelet makes it 0600) not for us to read. Of a file that kubelet has replaced since only
-    the policy counts: who had CPUs then says nothing of now, while the policy changes only together with kubelet's configuration.
+    `none` if the file is absent, or not readable for us (kubelet makes it 0600). If kubelet has replaced the file since it was mounted,
+    only the policy counts: the entries are out of date, while the policy changes only with kubelet's configuration.
     """
     text = files.text(_STATE, _MOST_BYTES)
     if text is None:
@@ -40,10 +40,10 @@ def read_cpu_policy(files: HostFiles) -> tuple[str, CPUSet]:
 
 
 def _is_replaced(path: str) -> bool:
-    """Whether a file that is mounted by itself (as a DaemonSet does) is not the directory's any more: kubelet writes a new one and
-    renames it, and the mount keeps the old one, which has no name left.
+    """Whether a file that is mounted by itself (as in a DaemonSet) was replaced in its directory: kubelet writes a new one and renames
+    it, and the mount keeps the old one, which has no name left.
     """
     try:
         return os.stat(path).st_nlink == 0
-    except OSError:  # gone right now: it has just been read
+    except OSError:  # it was just read, so it vanished in between
         return False

@@ -1,7 +1,7 @@
-"""The CPUs that kubelet's configuration keeps for the system: `reservedSystemCPUs`.
+"""CPUs that kubelet's configuration reserves for the system: `reservedSystemCPUs`.
 
-Only where kubelet has its configuration in the usual file (kubeadm, most distributions) and that can be read; else the policy says it
-(`koordnri-config.reservedCPUs`). An option on kubelet's command line, which goes before the file, is not seen.
+Only if kubelet's configuration is in the usual file (kubeadm, most distributions) and can be read; otherwise set them in the policy
+(`koordnri-config.reservedCPUs`). An option on kubelet's command line, which overrides the file, is not seen.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from koordnri.model import CPUSet
 _CONFIG = "var/lib/kubelet/config.yaml"
 _MOST_BYTES = 1 << 20
 _KEY = "reservedSystemCPUs"
-# A whole YAML parser would cost the daemon more than this one key is worth. It stands at the top level, and is a plain or quoted text.
+# A YAML parser would cost too much for one key. It is at the top level, and a plain or quoted text.
 _LINE = re.compile(rf"^[\"']?{_KEY}[\"']?\s*:\s*[\"']?([^\"'#\r\n]*)[\"']?\s*(?:#.*)?$", re.MULTILINE)
 
 
 def read_reserved_cpus(files: HostFiles) -> CPUSet:
-    """Empty where nothing is reserved, or nobody tells."""
+    """Empty when nothing is reserved, or nothing is known."""
     text = files.text(_CONFIG, _MOST_BYTES)
     if text is None:
         return CPUSet()
@@ -42,5 +42,5 @@ def _of_json(text: str) -> str:
     try:
         said: str = json.loads(text).get(_KEY) or ""
     except (ValueError, RecursionError, AttributeError):
-        return ""  # kubelet has taken it, so it is not JSON but YAML's flow style
+        return ""  # kubelet accepts it, so it is no JSON but YAML in flow style
     return said

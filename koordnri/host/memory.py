@@ -10,7 +10,7 @@ from koordnri.host.files import HostFiles
 def read_memory_bytes(files: HostFiles) -> int:
     """MemTotal in bytes; 0 when unknown.
 
-    That is the node's capacity. What kubelet offers to pods (allocatable) is less by its reservations and only known from the API.
+    That is the node's capacity. kubelet's allocatable memory is less by its reservations, and only the API server knows it.
     """
     text = files.text("proc/meminfo")
     if text is None:
@@ -26,5 +26,5 @@ def read_memory_bytes(files: HostFiles) -> int:
 
 
 def page_bytes() -> int:
-    """Size of a page. The kernel's, which is the host's in a container too."""
+    """Page size in bytes: the kernel's, so in a container also the host's."""
     return os.sysconf("SC_PAGE_SIZE")

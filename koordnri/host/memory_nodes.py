@@ -1,4 +1,4 @@
-"""The NUMA nodes that have memory: a container that is bound to none of them does not start."""
+"""The NUMA nodes that have memory: a container bound only to others does not start."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ _HAS_MEMORY = "sys/devices/system/node/has_memory"
 
 
 def read_memory_nodes(files: HostFiles) -> str:
-    """As the kernel lists them, `0-1`; "" where it does not tell. A node may have CPUs and no memory, or memory and no CPUs (CXL)."""
+    """The kernel's list, such as `0-1`; "" when unknown. A node may have CPUs without memory, or memory without CPUs (CXL)."""
     nodes = files.cpus(_HAS_MEMORY)
     return "" if nodes is None else str(nodes)

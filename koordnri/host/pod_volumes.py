@@ -1,15 +1,15 @@
-"""Pods' volumes and the disks that they lie on, from the host's mount table.
+"""Pods' volumes and the disks below them, from the host's mount table.
 
     <kubelet>/pods/<uid>/volumes/kubernetes.io~<plugin>/<name>[/mount]          a file system; /mount: CSI's
     <kubelet>/plugins/kubernetes.io/csi/volumeDevices/<name>/dev/<uid>          a block device of the host's /dev, bound there
     <kubelet>/plugins/kubernetes.io~local-volume/volumeDevices/<name>/<uid>     the same of a local PersistentVolume
 
-Kubelet mounts all before it asks the runtime for the pod's sandbox. `name` is the PersistentVolume's; an ephemeral volume of CSI has
-the name that the pod gives to it. Volumes without a disk (memory, NFS) and those that lie in kubelet's own directory (emptyDir) are not
-among them, nor block devices of plugins that name them otherwise (fc, iscsi, rbd).
+kubelet mounts all before it asks the runtime for the pod's sandbox. `name` is the PersistentVolume's; an ephemeral CSI volume has the name
+that the pod gives it. Not included: volumes without a disk (memory, NFS), volumes in kubelet's own directory (emptyDir), and block devices
+of plugins that name them otherwise (fc, iscsi, rbd).
 
-What the pod calls a volume behind a claim stands nowhere in kubelet's directories, and what a claim is bound to not in the pod's spec:
-for that, see `koordnri.model.Pod.places_of`.
+The pod's name for a volume behind a claim is nowhere in kubelet's directories, and the pod's spec does not say what a claim is bound to:
+`koordnri.model.Pod.places_of` connects them.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from koordnri.host.devices import Storage
 from koordnri.host.files import HostFiles
 
 _TABLES = ("proc/1/mountinfo", "proc/self/mountinfo")
-"""Of the host's first process; of ours, where that one is hidden from us. A daemon in a container sees the host's /proc below its root."""
+"""The mount table of the host's first process, else our own. A daemon in a container sees the host's /proc below its root."""
 _VOLUMES = b"/volumes/kubernetes.io~"
 _BLOCK_VOLUMES = b"/volumeDevices/"
 _DEVICES = "devtmpfs"
-"""The file system of the host's /dev. A device that somebody has made elsewhere may have any name."""
+"""File system of the host's /dev. A device made elsewhere may have any name."""
 _CHUNK_BYTES = 1 << 20
 _MOST_BYTES = 64 << 20
 
@@ -39,7 +39,7 @@ def read_pod_volumes(files: HostFiles, storage: Storage) -> dict[str, dict[str, 
         number, root, point = (word.decode(errors="replace") for word in words[2:5])
         kind, source, *_ = (*line.partition(b" - ")[2].decode(errors="replace").split(" "), "", "")
         if _VOLUMES in words[4]:
-            # btrfs shows a number that is no device's; then the source tells.
+            # btrfs has a number that belongs to no device; then the source counts.
             volume, disks = _file_system(point), storage.disks_of(number) or storage.disks_of(source)
         else:
             volume, disks = _block_device(point), storage.disks_of(f"/dev{root}") if kind == _DEVICES else ()
@@ -54,7 +54,7 @@ def _file_system(point: str) -> tuple[str, str] | None:
     match point.rpartition("/pods/")[2].split("/"):
         case [uid, "volumes", _, name] | [uid, "volumes", _, name, "mount"] if uid and name:
             return uid, name
-    return None  # deeper ones are mounts within the volume
+    return None  # deeper paths are mounts inside the volume
 
 
 def _block_device(point: str) -> tuple[str, str] | None:
@@ -65,11 +65,11 @@ def _block_device(point: str) -> tuple[str, str] | None:
             return uid, name
         case [name, uid] if name and uid and plugin.endswith("/kubernetes.io~local-volume"):
             return uid, name
-    return None  # of CSI, `staging` and `publish` show the same device
+    return None  # for CSI, `staging` and `publish` show the same device
 
 
 def _table(files: HostFiles) -> bytes:
-    """The mount table whole: unlike the files of sysfs it can be long, and comes in pieces."""
+    """The whole mount table: unlike files of sysfs it can be long, and must be read in pieces."""
     for path in _TABLES:
         try:
             fd = os.open(files.path(path), os.O_RDONLY | os.O_CLOEXEC)

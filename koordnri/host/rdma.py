@@ -1,6 +1,6 @@
-"""RDMA devices by PCI address, with the device nodes that a container needs of them.
+"""RDMA devices by PCI address, with the device nodes that a container needs for them.
 
-Numbers come from sysfs: the node below /dev is udev's copy of them, and a daemon in a container does not see the host's.
+Numbers come from sysfs: nodes in /dev are udev's copies, and a daemon in a container does not see the host's /dev.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ _PCI = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]", re.ASCII)
 
 
 def read_rdma_devices(files: HostFiles) -> dict[str, dict[str, Device]]:
-    """`0000:09:00.0` → `/dev/infiniband/uverbs0` → its node. A virtual function has an address of its own.
+    """`0000:09:00.0` → `/dev/infiniband/uverbs0` → its node. A virtual function has its own address.
 
-    Devices that are no PCI functions (software RDMA, sub-functions) have no address by which the scheduler could name them.
+    Devices without a PCI function (software RDMA, sub-functions) have no address by which the scheduler could name them.
     """
     found: dict[str, dict[str, Device]] = {}
     for name in sorted((files.entries(_VERBS) or ((), ()))[0]):

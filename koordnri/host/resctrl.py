@@ -1,4 +1,4 @@
-"""What resctrl offers: caches, memory bandwidth, number of classes, and the groups that exist. Source: the kernel's resctrl.rst."""
+"""What resctrl offers: caches, memory bandwidth, number of classes, existing groups. Source: the kernel's resctrl.rst."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ _ROOT = "sys/fs/resctrl"
 _NO_GROUPS = frozenset({"info", "mon_groups", "mon_data"})
 _VENDORS = {"GenuineIntel": "intel", "AuthenticAMD": "amd"}
 _CACHES = ("L3", "L3CODE", "L3DATA", "L2", "L2CODE", "L2DATA")
-"""CODE and DATA take their cache's place when mounted with cdp or cdpl2."""
+"""CODE and DATA replace their cache if mounted with cdp or cdpl2."""
 _IN_MBPS = "mba_MBps"
 
 
 def read_groups(files: HostFiles) -> frozenset[str] | None:
-    """Names of the groups that exist; None where resctrl is not mounted (its mount point is then empty or absent)."""
+    """Names of the existing groups; None if resctrl is not mounted (its mount point is then empty or absent)."""
     found = files.entries(_ROOT)
     if found is None or not (found[0] or found[1]):
         return None
@@ -23,9 +23,9 @@ def read_groups(files: HostFiles) -> frozenset[str] | None:
 
 
 def read_resctrl(files: HostFiles) -> Resctrl | None:
-    """None where resctrl is not mounted, cannot allocate (monitoring only), or does not make sense (with a problem).
+    """None if resctrl is not mounted, cannot allocate (monitoring only), or is malformed (with a problem).
 
-    A resource that does not make sense is left out, with a problem too.
+    A malformed resource is left out, with a problem too.
     """
     groups = read_groups(files)
     if groups is None:
@@ -59,7 +59,7 @@ def read_resctrl(files: HostFiles) -> Resctrl | None:
         return None
     last_level = next((cache for cache in caches if cache.level == "L3"), None)
     ids = caches[0].ids if caches else tuple(sorted(domains["MB"]))
-    # Each group takes a class of every resource, so the one with the fewest decides.
+    # Each group needs a class of every resource, so the resource with the fewest classes decides.
     return Resctrl(
         vendor, 0 if last_level is None else last_level.cbm_mask, min(closids), ids, groups, tuple(caches), bandwidth
     )
@@ -75,7 +75,7 @@ def _cache(files: HostFiles, name: str, ids: tuple[int, ...]) -> Cache | None:
 
 
 def _bandwidth(files: HostFiles, vendor: str, root: dict[int, int]) -> Bandwidth:
-    """`root`: what the default group has. Its values tell the unit where the vendor does not: nothing has more than 100 percent."""
+    """`root`: values of the default group. They show the unit if the vendor does not: a percentage is never above 100."""
     gran = files.number(f"{_ROOT}/info/MB/bandwidth_gran") or 0
     least = files.number(f"{_ROOT}/info/MB/min_bandwidth") or 0
     ids, most = tuple(sorted(root)), max(root.values())
@@ -87,10 +87,10 @@ def _bandwidth(files: HostFiles, vendor: str, root: dict[int, int]) -> Bandwidth
 
 
 def _mount_options(files: HostFiles) -> list[str]:
-    """Of resctrl, wherever it is mounted: a container sees the host's under another path."""
+    """Options of resctrl's mount, wherever it is: a container sees the host's mount under another path."""
     path = files.path("proc/mounts")
     try:
-        # Line by line to the end: with some hundred containers the file is larger than what one read gives.
+        # Read to the end, line by line: with some hundred containers the file is longer than one read.
         with open(path, errors="replace") as mounts:
             for line in mounts:
                 words = line.split()
@@ -104,7 +104,7 @@ def _mount_options(files: HostFiles) -> list[str]:
 
 
 def _number(files: HostFiles, path: str, base: int) -> int | None:
-    """A number that must be there and above 0."""
+    """A number that must exist and be above 0."""
     problems = len(files.problems)
     number = files.number(path, base)
     if number is not None and number > 0:
@@ -117,7 +117,7 @@ def _number(files: HostFiles, path: str, base: int) -> int | None:
 
 
 def _vendor(files: HostFiles) -> str:
-    """What MB means depends on it: percent on Intel, steps of 1/8 GB/s on AMD."""
+    """The vendor decides what MB means: percent on Intel, steps of 1/8 GB/s on AMD."""
     for line in (files.text("proc/cpuinfo") or "").splitlines():
         key, _, value = line.partition(":")
         if key.strip() == "vendor_id":

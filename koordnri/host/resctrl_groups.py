@@ -1,6 +1,6 @@
-"""Groups of resctrl as they are, and what is done to them: made, given schemata, given threads, removed, read.
+"""Operations on resctrl groups: make, write schemata, move threads, remove, read monitors.
 
-Nothing here knows which groups there should be. What the kernel refuses comes back as `Refused`, with the reason that it keeps in
+This module does not know which groups should exist. If the kernel refuses, it raises `Refused` with the kernel's reason from
 `info/last_cmd_status`. Source: the kernel's resctrl.rst; errors: fs/resctrl/rdtgroup.c and ctrlmondata.c.
 """
 
@@ -15,7 +15,7 @@ from koordnri.host.cgroup.files import CgroupFiles
 from koordnri.model.schemata import Lines, line, parse
 
 ROOT_GROUP = ""
-"""The default group, in which every thread is that nobody moved."""
+"""The default group, which has all threads that nobody moved."""
 _RESCTRL = "sys/fs/resctrl"
 _CGROUPS = "sys/fs/cgroup"
 _NO_GROUPS = frozenset({"info", "mon_groups", "mon_data"})
@@ -23,12 +23,12 @@ _V1_CONTROLLERS = ("cpu", "cpu,cpuacct", "cpuset", "memory")
 _COUNTERS = ("llc_occupancy", "mbm_total_bytes", "mbm_local_bytes")
 _READ_BYTES = 65_536
 _DEEPEST = 16
-"""How far below a container's cgroup threads are looked for; a container may make cgroups of its own."""
+"""Deepest level below a container's cgroup that is searched for threads; a container may make its own cgroups."""
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ENODEV)
 
 
 class Refused(Exception):
-    """The kernel did not do it. `number` is the errno, `status` what the kernel says in `last_cmd_status`, "" when nothing."""
+    """The kernel refused. `number` is the errno, `status` the text in `last_cmd_status`, "" when there is none."""
 
     def __init__(self, message: str, number: int, status: str = "") -> None:
         super().__init__(message)
@@ -37,10 +37,10 @@ class Refused(Exception):
 
 
 class ResctrlFiles(CgroupFiles):
-    """The edge: every method raises OSError as the kernel gives it; a test puts a refusing kernel in its place."""
+    """Access to the kernel. Methods raise OSError as the kernel reports it; tests replace this by a kernel that refuses."""
 
     def read(self, path: str) -> str:
-        """The whole text. To the end: of a list of threads, the kernel gives no more than a page at a time."""
+        """The whole text, read to its end: for a list of threads the kernel returns at most a page at a time."""
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             parts = []
@@ -52,7 +52,7 @@ class ResctrlFiles(CgroupFiles):
 
     def directories(self, path: str) -> list[str]:
         """Names of the directories in a directory."""
-        if os.stat(path).st_nlink == 2:  # a cgroup counts those below it, and hardly any has one
+        if os.stat(path).st_nlink == 2:  # the link count includes subdirectories, and few cgroups have any
             return []
         with os.scandir(path) as found:
             return [entry.name for entry in found if entry.is_dir(follow_symlinks=False)]
@@ -62,20 +62,20 @@ class ResctrlFiles(CgroupFiles):
         os.mkdir(path, 0o755)
 
     def remove(self, path: str) -> None:
-        """Remove a directory; the kernel's files in it go by themselves."""
+        """Remove a directory; the kernel removes the files in it."""
         os.rmdir(path)
 
     def writable(self, path: str) -> bool:
-        """Whether mount and mode let us write to a file; of one that is not there, nothing is known against it."""
+        """Whether mount and mode let us write to a file; True for a file that does not exist."""
         return os.access(path, os.W_OK) or not os.path.exists(path)
 
     def process_id_at(self, proc: str) -> str:
-        """Our process id as that /proc has it."""
+        """Our process id in that /proc."""
         return os.readlink(f"{proc}/self")
 
 
 class ResctrlTree:
-    """The groups below `root`/sys/fs/resctrl. Used by one thread, but for `put`."""
+    """The groups below `root`/sys/fs/resctrl. Used by one thread, except `put`."""
 
     def __init__(self, root: Path, files: ResctrlFiles | None = None) -> None:
         self._files = files or ResctrlFiles()
@@ -88,7 +88,7 @@ class ResctrlTree:
     # -- groups -------------------------------------------------------------------------------------------------------
 
     def groups(self) -> frozenset[str] | None:
-        """Names of the groups that exist; None where resctrl is not mounted."""
+        """Names of the existing groups; None if resctrl is not mounted."""
         try:
             names = self._files.directories(self._groups)
         except OSError:
@@ -96,7 +96,7 @@ class ResctrlTree:
         return frozenset(names) - _NO_GROUPS if "info" in names else None
 
     def make(self, group: str) -> None:
-        """Make a group. One that exists already is fine. Raises Refused, with ENOSPC when no class or monitor is left."""
+        """Make a group; one that exists is fine. Raises Refused, with ENOSPC when no class or monitor is left."""
         try:
             self._files.make(self._path(group))
         except FileExistsError:
@@ -105,7 +105,7 @@ class ResctrlTree:
             raise self._refused(f"{self._path(group)}: cannot be made", error) from None
 
     def remove(self, group: str) -> None:
-        """Remove a group; its threads fall back to the root's. One that is gone is fine. Raises Refused."""
+        """Remove a group; its threads return to the root group. A missing one is fine. Raises Refused."""
         try:
             self._files.remove(self._path(group))
         except OSError as error:
@@ -121,7 +121,7 @@ class ResctrlTree:
             raise self._refused(f"{path}: cannot be read", error) from None
 
     def set_line(self, group: str, resource: str, values: Mapping[int, int]) -> None:
-        """Write one line, so that one that is refused costs no other. Raises Refused."""
+        """Write one line, so that a refused one costs no other. Raises Refused."""
         path, text = f"{self._path(group)}/schemata", line(resource, values)
         try:
             self._files.write(path, text)
@@ -131,7 +131,7 @@ class ResctrlTree:
     # -- threads ------------------------------------------------------------------------------------------------------
 
     def shares_pids(self) -> bool:
-        """Whether thread ids mean the same to us as to the host. In a pid namespace of our own, we would move nobody, or ourselves."""
+        """Whether our thread ids are the host's. In a pid namespace of our own we would move nobody, or ourselves."""
         if not self._shares_pids:  # once true, it stays true
             try:
                 self._shares_pids = self._files.process_id_at(self._proc) == str(os.getpid())
@@ -140,11 +140,11 @@ class ResctrlTree:
         return self._shares_pids
 
     def is_writable(self) -> bool:
-        """Whether threads could be put into groups: where the host's /sys is mounted read-only, they cannot."""
+        """Whether threads can be moved into groups: not if the host's /sys is mounted read-only."""
         return self._files.writable(f"{self._groups}/tasks")
 
     def tasks(self, group: str) -> set[int]:
-        """Ids of the threads in a group; empty when it is gone. Raises Refused."""
+        """Ids of the threads in a group; empty when the group is gone. Raises Refused."""
         path = f"{self._path(group)}/tasks"
         try:
             return _numbers(self._files.read(path))
@@ -154,9 +154,9 @@ class ResctrlTree:
             raise self._refused(f"{path}: cannot be read", error) from None
 
     def put(self, group: str, thread: int) -> bool:
-        """Put one thread into a group; one id per write is what every kernel takes. False when the thread is no more.
+        """Move one thread into a group; every kernel accepts one id per write. False when the thread has ended.
 
-        Any thread may call this. Raises Refused, with ENOENT when there is no such group.
+        Any thread may call this. Raises Refused, with ENOENT when the group does not exist.
         """
         path = f"{self._path(group)}/tasks"
         try:
@@ -168,7 +168,7 @@ class ResctrlTree:
         return True
 
     def threads(self, directory: str, version: int) -> set[int]:
-        """Ids of the threads in a cgroup and in those below it; empty when it is gone. `directory` is below the cgroup root."""
+        """Ids of the threads in a cgroup and its descendants; empty when it is gone. `directory` is below the cgroup root."""
         if not directory or directory.startswith("/") or ".." in directory.split("/"):
             raise Refused(f"cgroup: expected a path below the cgroup root, got {directory[:120]!r}", errno.EINVAL)
         found: set[int] = set()
@@ -199,7 +199,7 @@ class ResctrlTree:
     # -- monitoring ---------------------------------------------------------------------------------------------------
 
     def readings(self, group: str) -> dict[tuple[int, str], int]:
-        """(cache id, counter) → bytes, of a group's own monitor. What the hardware does not count, or cannot tell now, is left out."""
+        """(cache id, counter) → bytes, from a group's own monitor. Values that the hardware does not have now are left out."""
         found: dict[tuple[int, str], int] = {}
         top = f"{self._path(group)}/mon_data"
         try:
@@ -220,7 +220,7 @@ class ResctrlTree:
         return found
 
     def _path(self, group: str) -> str:
-        # One slip here would write, as root, to a group of others or outside of resctrl.
+        # One mistake here would write, as root, to somebody else's group or outside of resctrl.
         if "/" in group or group in (".", "..") or group in _NO_GROUPS or "\n" in group:
             raise Refused(f"resctrl: expected the name of a group, got {group[:120]!r}", errno.EINVAL)
         return f"{self._groups}/{group}" if group else self._groups
@@ -236,5 +236,5 @@ class ResctrlTree:
 
 
 def _numbers(text: str) -> set[int]:
-    # A thread of a pid namespace that we do not see shows as 0, which as a thread id means "myself".
+    # A thread in a pid namespace that we do not see is listed as 0, which as a thread id means "myself".
     return {int(word) for word in text.split() if word.isdecimal() and word != "0"}

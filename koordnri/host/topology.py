@@ -1,6 +1,6 @@
 """CPU topology from sysfs. Source: the kernel's Documentation/admin-guide/cputopology.rst and ABI/testing/sysfs-devices-system-cpu.
 
-The kernel shows a CPU's topology only while it is online, so the offline ones are left out and leave holes in the numbers.
+The kernel shows a CPU's topology only while it is online. So offline CPUs are left out, and the numbers have gaps.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from koordnri.model.topology import CPU, Topology
 _CPU = "sys/devices/system/cpu"
 _NODE = "sys/devices/system/node"
 _L3_FIRST = (3, 2, 1, 0, 4)
-"""Cache directories in the order tried; index3 is the L3 nearly everywhere (0 and 1 are L1d and L1i)."""
+"""Cache directories in the order in which they are tried; index3 is nearly always the L3 (0 and 1 are L1d and L1i)."""
 
 _L3Key = tuple[str, int | str]
 
 
 def read_online(files: HostFiles) -> CPUSet | None:
-    """The CPUs that are online; None when the kernel does not tell."""
+    """The online CPUs; None when unknown."""
     online = files.cpus(f"{_CPU}/online")
     if online is not None and not online:
         files.bad(f"{_CPU}/online", "", "at least one CPU")
@@ -29,8 +29,8 @@ def read_online(files: HostFiles) -> CPUSet | None:
 def read_topology(files: HostFiles) -> Topology | None:
     """The online CPUs with core, L3, NUMA node and socket.
 
-    A fact that is missing costs that fact: no NUMA directories → node 0 (a kernel without NUMA); no L3 → the NUMA node stands for it;
-    no socket → 0; neither siblings nor core_id → a core of its own, so that nobody takes two unknown CPUs for siblings.
+    A missing fact costs only itself: no NUMA directories → node 0 (a kernel without NUMA); no L3 → the NUMA node instead;
+    no socket → 0; neither siblings nor core_id → its own core, so that two unknown CPUs do not count as siblings.
     """
     problems = len(files.problems)
     online = read_online(files)
@@ -46,7 +46,7 @@ def read_topology(files: HostFiles) -> Topology | None:
 
 
 def read_isolated(files: HostFiles) -> CPUSet:
-    """The CPUs that `isolcpus` on the kernel's command line keeps from its scheduler; empty when the kernel does not tell."""
+    """The CPUs that `isolcpus` on the kernel's command line isolates from its scheduler; empty when unknown."""
     return files.cpus(f"{_CPU}/isolated") or CPUSet()
 
 
@@ -68,7 +68,7 @@ def _numa(files: HostFiles, online: CPUSet) -> dict[int, int]:
 
 
 def _sockets(files: HostFiles, online: CPUSet) -> dict[int, int]:
-    """By CPU. -1 is the kernel's spelling of "the firmware does not tell" (arm64, old kernels)."""
+    """Socket by CPU. -1 is the kernel's value for "unknown to the firmware" (arm64, old kernels)."""
     found = {cpu: files.number(f"{_CPU}/cpu{cpu}/topology/physical_package_id") for cpu in online}
     lost = CPUSet(cpu for cpu, socket in found.items() if socket is None)
     if lost:
@@ -77,10 +77,10 @@ def _sockets(files: HostFiles, online: CPUSet) -> dict[int, int]:
 
 
 def _cores(files: HostFiles, online: CPUSet, sockets: dict[int, int]) -> dict[int, int]:
-    """By CPU: the lowest online CPU of its core, by the kernel's list of the core's threads.
+    """Core by CPU: the lowest online CPU of the core, from the kernel's list of the core's threads.
 
-    core_id names a core on x86 only: on ARM and RISC-V with a device tree it starts again in each cluster, of which one package has
-    several. It is asked only where there is no list.
+    core_id identifies a core on x86 only: on ARM and RISC-V with a device tree it restarts in each cluster, and a package has several. So
+    it is used only without such a list.
     """
     cores: dict[int, int] = {}
     without_list: list[int] = []
@@ -91,14 +91,14 @@ def _cores(files: HostFiles, online: CPUSet, sockets: dict[int, int]) -> dict[in
         if siblings is None:
             without_list.append(cpu)
         else:
-            # All threads at once: one look per core instead of one per CPU.
+            # All threads at once, so that one file per core is read instead of one per CPU.
             cores.update((other, cpu) for other in siblings if other in online and other not in cores)
     cores.update(_cores_by_id(files, [cpu for cpu in without_list if cpu not in cores], sockets))
     return cores
 
 
 def _siblings(files: HostFiles, cpu: int) -> CPUSet | None:
-    """The threads of the CPU's core; None when the kernel does not tell. `core_cpus_list` is the younger name (Linux 5.3)."""
+    """The threads of the CPU's core; None when unknown. `core_cpus_list` is the newer name (Linux 5.3)."""
     for name in ("thread_siblings_list", "core_cpus_list"):
         path = f"{_CPU}/cpu{cpu}/topology/{name}"
         siblings = files.cpus(path)
@@ -111,7 +111,7 @@ def _siblings(files: HostFiles, cpu: int) -> CPUSet | None:
 
 
 def _cores_by_id(files: HostFiles, cpus: list[int], sockets: dict[int, int]) -> dict[int, int]:
-    """As `_cores`, by core_id, which is unique within a die only. A CPU without one is a core of its own."""
+    """As `_cores`, but by core_id, which is unique within a die only. A CPU without one is its own core."""
     lowest: dict[tuple[int, int, int, int], int] = {}
     cores: dict[int, int] = {}
     lost = []
@@ -129,7 +129,7 @@ def _cores_by_id(files: HostFiles, cpus: list[int], sockets: dict[int, int]) -> 
 
 
 def _l3(files: HostFiles, online: CPUSet, numa: dict[int, int]) -> dict[int, int]:
-    """By CPU: the cache's id, which is also resctrl's; numbered anew where the kernel gives none; the NUMA node where there is no L3."""
+    """L3 by CPU: the cache's id, as in resctrl; numbers of our own if the kernel has none; the NUMA node without an L3."""
     keys: dict[int, _L3Key] = {}
     for cpu in online:
         if cpu in keys:
@@ -137,7 +137,7 @@ def _l3(files: HostFiles, online: CPUSet, numa: dict[int, int]) -> dict[int, int
         key, shared = _l3_of(files, cpu)
         keys[cpu] = key or ("numa", numa[cpu])
         if key is not None:
-            # All that share it at once: one look per cache instead of one per CPU.
+            # All sharing CPUs at once, so that one file per cache is read instead of one per CPU.
             keys.update((other, key) for other in shared if other in online and other not in keys)
     kinds = {kind for kind, _ in keys.values()}
     if kinds <= {"id"} or kinds <= {"numa"}:

@@ -1,7 +1,7 @@
-"""Faults of ours that nobody foresaw: each costs what it was in (a pod's pass, a policy, a page of metrics) and no more.
+"""Contains unforeseen bugs of ours: each costs only what it was in (a pod's pass, a policy, a page of metrics).
 
-It is counted, logged with its trace, and reported as an Event on the pod, or on the Node where it is no pod's; each once per pod and
-place. What is no `Exception` (SystemExit, KeyboardInterrupt) passes: who raises that wants the end.
+A bug is counted, logged with its traceback, and reported as an Event on the pod, or on the Node if it concerns no pod, once per pod and
+place. What is no `Exception` (SystemExit, KeyboardInterrupt) is not contained: whoever raises that wants the process to end.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from koordnri.model.log import Log
 
 P = ParamSpec("P")
 REASON = "KoordnriFault"
-"""of the Event"""
+"""reason of the Event"""
 MOST_REMEMBERED = 10_000
 
 
 class Faults:
-    """Any thread may call. A count may be lost where two threads count at the same instant, which is not worth a lock.
+    """Any thread may call it. Without a lock a count may be lost when two threads count at the same instant; that is acceptable.
 
-    tell_pod    an Event on a pod: pod, reason, message
-    tell_node   an Event on the Node: reason, message
+    tell_pod    sends an Event on a pod: pod, reason, message
+    tell_node   sends an Event on the Node: reason, message
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Faults:
         tell_node: Callable[[str, str], None] = lambda reason, message: None,
     ) -> None:
         self.counts: Counter[str] = Counter()
-        """where → faults"""
+        """place → number of bugs"""
         self._log = log
         self._tell_pod = tell_pod
         self._tell_node = tell_node
@@ -42,7 +42,7 @@ class Faults:
         """(where, pod id, type of the error) that were reported"""
 
     def caught(self, where: str, error: Exception, pod: Pod | None = None) -> None:
-        """Something was given up over this error. Called in its `except` block."""
+        """Report that something was given up because of this error. Call it in the `except` block."""
         self.counts[where] += 1
         key = (where, "" if pod is None else pod.id, type(error).__name__)
         if key in self._seen:
@@ -60,11 +60,11 @@ class Faults:
             self._tell_pod(pod, REASON, message)
 
     def within(self, where: str, pod: Pod | None = None) -> _Within:
-        """A block that an exception leaves, and goes no further."""
+        """A context: an exception ends its block and is reported, but goes no further."""
         return _Within(self, where, pod)
 
     def around(self, where: str, call: Callable[P, object]) -> Callable[P, None]:
-        """The same for a callback."""
+        """The callback, with its exceptions contained in the same way."""
 
         def contained(*args: P.args, **keywords: P.kwargs) -> None:
             with self.within(where):

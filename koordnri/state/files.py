@@ -1,13 +1,13 @@
-"""The state directory: what must outlive the process and no annotation can carry.
+"""The state directory: what must outlive the process and cannot be kept in annotations.
 
-`baselines.json`: container id → the note (baseline, and what we set) that its annotation does not tell. Losing it costs the baselines
-of resized containers until kubelet asks again, and a value that we set since their creation then counts as kubelet's.
-`written.json`: pod or container id → field → what its file held before we wrote it. Losing it costs the way back of what a later
-policy has no say in any more.
-`resctrl.json`: names of the resctrl groups that we took. Losing it costs that they are given back when no policy wants them any more.
-`policy.json`: data of the last good ConfigMap, for a start while the API server is away.
-Each is written whole and renamed into place, so a crash leaves the old one or the new one. Where the directory cannot be written (full,
-read-only, not there) the daemon runs, with its notes in memory, and says so.
+`baselines.json`: container id → its note (baseline, and values that we set), if its annotation differs. If lost, resized containers have
+a wrong baseline until kubelet asks again: values that we set after their creation count as kubelet's.
+`written.json`: pod or container id → field → what its file held before we wrote it. If lost, values that a later policy does not decide
+cannot be given back.
+`resctrl.json`: names of the resctrl groups that we made or took. If lost, they are not given back when no policy wants them any more.
+`policy.json`: data of the last good ConfigMap, for a start while the API server is down.
+Each is written whole and renamed, so a crash leaves the old or the new one. If the directory cannot be written (full, read-only, absent),
+the daemon runs with its notes in memory, and reports that.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class StateFile:
         self._decoder = msgspec.json.Decoder(shape, dec_hook=from_json)
 
     def load(self) -> tuple[dict[str, Any], str]:
-        """(content, problem). A missing file is no problem; one that makes no sense is kept aside with `.bad` after its name."""
+        """(content, problem). A missing file is no problem. A malformed one is kept with `.bad` after its name."""
         lost = "baselines come from the containers' annotations, and what was written before is not taken back"
         try:
             return self._decoder.decode(_read(self.path)), ""
@@ -56,7 +56,7 @@ class StateFile:
             return {}, f"{self.path}: {error}; kept as {bad.name}; {lost}"
 
     def save(self, content: dict[str, Any]) -> None:
-        """Replace the file's content; makes the directory, if it is not there (yet). Raises OSError."""
+        """Replace the file's content; make the directory if needed. Raises OSError."""
         data, temporary = msgspec.json.encode(content, enc_hook=to_json), self.path.with_suffix(".json.new")
         try:
             fd = _open(temporary, _NEW)
@@ -79,7 +79,7 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 
 
 def _open(path: Path, flags: int) -> int:
-    """Never waits, as the opening of a fifo does. Raises OSError, also for what is no file."""
+    """Open without waiting, which a fifo would do. Raises OSError, also for what is no plain file."""
     fd = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
@@ -93,9 +93,9 @@ def _read(path: Path) -> bytes:
 
 
 class Notebook:
-    """The ledger's notes on disk: `baselines.json` and `written.json`, saved when somebody marked them as changed, or at once.
+    """The ledger's notes on disk: `baselines.json` and `written.json`. Saved when marked as changed, or at once.
 
-    wake   somebody is to call `save_if_marked` soon
+    wake   asks somebody to call `save_if_marked` soon
     """
 
     def __init__(self, directory: Path, log: Log, wake: Callable[[], None]) -> None:
@@ -110,7 +110,7 @@ class Notebook:
 
     @property
     def problem(self) -> str:
-        """Why the notes are in memory only; "" while they are on disk."""
+        """Why the notes are only in memory; "" while they are on disk."""
         return self._error
 
     def load(self) -> tuple[dict[str, Note], dict[str, dict[str, Any]]]:
@@ -125,12 +125,12 @@ class Notebook:
         self._read = read
 
     def mark(self) -> None:
-        """Something changed; it need not be on disk at once."""
+        """Something changed; it need not be saved at once."""
         self._marked = True
         self._wake()
 
     def probe(self) -> None:
-        """Find out whether anything can be saved, before there is anything; told as by `save`, and tried again."""
+        """Find out whether anything can be saved before there is something to save. A failure is handled as in `save`."""
         probe = StateFile(self._baselines.path.parent, "probe.json")
         try:
             probe.save({})
@@ -139,12 +139,12 @@ class Notebook:
             self._failed(error)
 
     def save_if_marked(self) -> None:
-        """Save what changed since the last time."""
+        """Save if something changed since the last time."""
         if self._marked:
             self.save()
 
     def save(self) -> None:
-        """Save now. What cannot be saved is told once, and tried again."""
+        """Save now. A failure is reported once, and saving is retried."""
         with self._saving:
             self._marked = False
             try:
@@ -157,7 +157,7 @@ class Notebook:
 
     def _failed(self, error: OSError) -> None:
         self._marked = True
-        text = f"{self._baselines.path.parent}: {error.strerror or error}"  # whichever file it was: told once
+        text = f"{self._baselines.path.parent}: {error.strerror or error}"  # without the file's name, so that it is reported once
         if text != self._error:
             self._log.error("state_not_saved", path=str(self._baselines.path), error=text)
         self._error = text
@@ -171,7 +171,7 @@ class GroupNames:
         self._log = log
 
     def load(self) -> list[str]:
-        """Those of the daemon before us."""
+        """The names that the previous daemon saved."""
         content, problem = self._file.load()
         if problem:
             self._log.warning("state_file_bad", error=problem)
@@ -179,7 +179,7 @@ class GroupNames:
         return names
 
     def save(self, names: list[str]) -> None:
-        """Save now. What cannot be saved is told."""
+        """Save now. A failure is reported."""
         try:
             self._file.save({"groups": names})
         except OSError as error:

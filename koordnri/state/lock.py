@@ -1,4 +1,4 @@
-"""One koordnri per node: two live registrations of one plugin make every CreateContainer on the node fail (koordinator 2334)."""
+"""Allows one koordnri per node: with two live registrations of one plugin, every CreateContainer on the node fails (koordinator 2334)."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from pathlib import Path
 class NodeLock:
     """An exclusive lock on a file in the state directory, held for the life of the process.
 
-    The kernel drops it when the process dies, however it dies. Where the file cannot be made (a full or read-only file system), the
+    The kernel releases it when the process dies, however that happens. If the file cannot be made (full or read-only file system), the
     directory itself is locked.
     """
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / "koordnri.lock"
         self.problem = ""
-        """why nothing could be locked; "" while something is, or nothing was tried"""
+        """why nothing could be locked; "" after success, or before an attempt"""
         self._fd: int | None = None
 
     def try_acquire(self) -> bool:
-        """Take the lock if it is free. True, too, where there is nothing to be locked: `problem` says why, and containers need QoS."""
+        """Take the lock if it is free. Also True if nothing can be locked at all: `problem` says why, and containers still need QoS."""
         if self._fd is not None:
             return True
         fd = self._open()
@@ -39,9 +39,7 @@ class NodeLock:
             os.close(fd)
             self.problem = f"{self.path}: cannot be locked: {error.strerror}"
             return True
-        with contextlib.suppress(
-            OSError
-        ):  # for people only; the file may be read-only, or the directory, or the disk full
+        with contextlib.suppress(OSError):  # informative only; file or directory may be read-only, or the disk full
             os.ftruncate(fd, 0)
             os.write(fd, f"{os.getpid()}\n".encode())
         self._fd, self.problem = fd, ""
@@ -63,7 +61,7 @@ class NodeLock:
         return None
 
     def release(self) -> None:
-        """Give it back; the file stays, for unlinking it would let two processes lock two files of one name."""
+        """Release it. The file stays: unlinking it would let two processes lock two files of one name."""
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None

@@ -1,4 +1,4 @@
-"""What holds now: the node as it is, under the policy that stands. Everybody who decides reads `snapshot`."""
+"""What holds now: the present node under the policy in force. All deciders read `snapshot`."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from koordnri.policy import DEFAULT_POLICY, Policy, PolicyDocument, resolve
 
 
 class Present:
-    """The snapshot is swapped by one assignment, so readers take no lock; who makes a new one waits for the other who does.
+    """The snapshot is replaced by one assignment, so readers need no lock. A lock serialises those who make a new one.
 
-    node       as the host's files tell it, or as it is described
+    node       as read from the host's files, or as described
     root       where the host's files are; None: the node is only described
-    document   the policy document that stands
-    told       adds what the API server says of the node
-    publish    told of each new snapshot, for who reads it too often to ask
+    document   the policy document in force
+    told       adds what the API server says about the node
+    publish    called with each new snapshot, for readers on hot paths
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Present:
     ) -> None:
         self.node = node
         self.kubelet = KubeletPins()
-        """what kubelet gave to single containers"""
+        """CPUs that kubelet pinned containers to"""
         self.snapshot = Snapshot.of(DEFAULT_POLICY, node)
         self._root = root
         self._document = document
@@ -52,7 +52,7 @@ class Present:
         self._lock = threading.Lock()
 
     def take(self) -> None:
-        """Make the snapshot anew: the policy, the node, what the cluster says of it, or an assignment of CPUs has changed."""
+        """Make a new snapshot: the policy, the node, the API server's facts or exclusive CPUs have changed."""
         with self._lock:
             self._expired = False
             before = self.snapshot.policy.notes
@@ -63,34 +63,34 @@ class Present:
                 self._log.warning("policy_note", note=note)
 
     def expire(self) -> None:
-        """Something changed that can wait until everything is decided anew: `up_to_date` sees to it."""
+        """Something changed that can wait until the next full pass, which calls `up_to_date`."""
         self._expired = True
 
     def up_to_date(self) -> Snapshot:
-        """The snapshot, made anew if it had expired."""
+        """The snapshot; made again if it had expired."""
         if self._expired:
             self.take()
         return self.snapshot
 
     def under(self, document: PolicyDocument | None) -> Snapshot:
-        """What would hold under a document; None stands for the defaults."""
+        """The snapshot that would hold under a document; None: under the defaults."""
         node = self._told(self.node)
         if self._released:
             node = replace(node, released=self._released)
         snapshot = Snapshot.of(self._policy(document, node), node)
-        # After the policy, which may reserve CPUs; what is given is known to nobody else.
+        # Applied after the policy, which may reserve CPUs.
         node = self.kubelet.applied(snapshot.node)
         return snapshot._replace(node=self.allocator.applied(node, snapshot.policy.cpuset))
 
     def _policy(self, document: PolicyDocument | None, node: NodeState) -> Policy:
         asked, resolved = (document, node.name, node.labels), self._resolved
         if resolved is None or resolved[0] is not document or resolved[:3] != asked:
-            # Another thread may be asking what would hold under another document: its answer must not become ours.
+            # Another thread may resolve another document at the same time; do not return its result.
             resolved = self._resolved = (*asked, resolve(*asked))
         return resolved[3]
 
     def scan(self, full: bool) -> bool:
-        """Look at the host's files; True when the node is another one than before."""
+        """Read the host's files. Returns whether the node has changed."""
         if self._root is None:
             return False
         node = refresh(self.node, self._root, full)
@@ -99,8 +99,8 @@ class Present:
         return changed
 
     def let_go(self, pods: frozenset[str]) -> None:
-        """These pods (ids, "*" for all) are kubelet's from now on."""
-        with self._lock:  # the control socket serves several at once, and none of them may lose what another released
+        """Release these pods (ids, "*" for all): they are kubelet's from now on."""
+        with self._lock:  # the control socket serves several requests at once; none may lose what another released
             self._released |= pods
         self.take()
         self._log.info("released", pods=sorted(pods))

@@ -12,4 +12,4 @@ class World(NamedTuple):
 
     snapshot: Snapshot
     runtime: str
-    """name of the runtime, by which containers' cgroups are called"""
+    """name of the runtime; the names of containers' cgroups depend on it"""

@@ -1,4 +1,4 @@
-"""The step of CPU bandwidth: quota, period and burst, which the kernel ties together."""
+"""The step for CPU bandwidth: quota, period and burst, which the kernel checks together."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _V1_BVT = "cpu.bvt_warp_ns"
 
 
 class Bandwidth(Step):
-    """Quota, period and burst: the kernel compares quota / period with the parent's, and refuses a burst above the quota.
+    """Quota, period and burst. The kernel compares quota / period with the parent's, and refuses a burst above the quota.
 
-    Without a change of its own, each keeps its value. On v2 quota and period are one write.
+    A field without a change keeps its value. On v2 quota and period are one write.
     """
 
     def __init__(self, tree: Tree, file_values: list[FileValue]) -> None:
@@ -83,25 +83,25 @@ class Bandwidth(Step):
                 file_value.judge()
 
     def _burst_is_early(self, burst: FileValue) -> bool:
-        """Whether the kernel would refuse the burst for the quota that is there. At a resize we hear of the larger limit before the
-        runtime has written it.
+        """Whether the kernel would refuse the burst at the present quota. At a resize we learn the larger limit before the runtime
+        writes it.
         """
         quota = self._quota.now
         if quota is None or not 0 < quota < burst.change.value:
             return False
-        # Kernels with group identity take more than the quota on v1.
+        # Kernels with group identity accept more than the quota on v1.
         beyond = self.tree.version == 1 and self.tree.files.exists(os.path.join(os.path.dirname(burst.path), _V1_BVT))
         return not beyond
 
     def _check_known(self) -> None:
-        """Raises Failed when quota or period cannot be read: it takes both to tell what one of them means."""
+        """Raises Failed if quota or period cannot be read: one without the other means nothing."""
         if not self._limits_done:
             for file_value in (self._quota, self._period):
                 if file_value.now is None:
                     file_value.scan()
 
     def _set(self, value: Any) -> None:
-        # Of one wider than before and one exact there is no mixture: the wider of two ratios is one of the two.
+        # The value is either the present or the wanted pair, never a mixture of both.
         quota, period = self._wanted()
         try:
             if self.tree.version == 2:
@@ -115,7 +115,7 @@ class Bandwidth(Step):
                     file_value.scan()
 
     def _set_v1(self, quota: int, period: int) -> None:
-        """Two files, and each write is held against the parent. Without a quota in between, the period is free."""
+        """Two files, and the kernel checks each write against the parent. While there is no quota, the period may change freely."""
         old_quota, old_period = self._quota.now, self._period.now
         if period == old_period:
             self._quota.put(quota)

@@ -1,4 +1,4 @@
-"""What is to be written into a cgroup, and what came of it."""
+"""A value to be written into a cgroup, and its outcome."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from koordnri.model import Field
 
 
 class Status(StrEnum):
-    """What came of a change, or of a look at a file."""
+    """Outcome of a change, or of reading a file."""
 
     SAME = "same"
-    """had the value already; nothing was written"""
+    """the file had the value; nothing was written"""
     WRITTEN = "written"
     """written, and reads back as wanted"""
     GONE = "gone"
@@ -21,23 +21,23 @@ class Status(StrEnum):
     UNSUPPORTED = "unsupported"
     """the cgroup has no such file: version, kernel or controllers do not offer it"""
     REFUSED = "refused"
-    """by the kernel, or by us because it would do harm; the error says which and why"""
+    """by the kernel, or by us because it would do harm; the error names which and why"""
     WAITS = "waits"
-    """not written yet: what it needs is another's to write, and will be there soon"""
+    """not written yet: it needs a value that another writer will write soon"""
     DRIFTED_BACK = "drifted-back"
-    """the kernel took it, and yet another value reads back: somebody else writes, too, or the kernel took only a part"""
+    """the kernel accepted it, but another value reads back: somebody else writes too, or the kernel applied only a part"""
     FAULT = "fault"
-    """a bug of ours; the error names it. It costs this file alone"""
+    """a bug of ours; the error names it. It costs only this file"""
 
 
 class Change(NamedTuple):
     """One field of one cgroup.
 
-    directory   below the controller's root, as `cgroup_paths` tells it
+    directory   below the controller's root, as in `cgroup.paths`
     field       of the model's table
     key         `major:minor` of the disk for io.max and io.weight, else ""
-    value       in the field's unit, as `spelling` describes
-    force       also put a memory limit below what is in use
+    value       in the field's unit, as in `spelling`
+    force       set a memory limit even below what is in use
     """
 
     directory: str
@@ -48,7 +48,7 @@ class Change(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """`before` and `after` are values as read, None where nothing could be read. `error` is "" or names path, value and reason."""
+    """`before` and `after` are values as read, None if nothing could be read. `error`: "", or path, value and reason."""
 
     change: Change
     status: Status
@@ -58,7 +58,7 @@ class Outcome(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """What a file says. `value` is None unless the status is `same`; then `error` says why."""
+    """Content of a file. `value` is None unless the status is `same`; then `error` says why."""
 
     value: Any
     status: Status = Status.SAME
@@ -66,7 +66,7 @@ class Reading(NamedTuple):
 
 
 def by_level(changes: Iterable[Change]) -> list[list[Change]]:
-    """The changes from the top of the tree downwards, cgroups of equal depth together, as `Writer.apply` wants them."""
+    """The changes from the top of the tree down, cgroups of equal depth together, as `Writer.apply` needs them."""
     levels: dict[int, list[Change]] = {}
     for change in changes:
         levels.setdefault(change.directory.count("/"), []).append(change)

@@ -1,5 +1,5 @@
-"""cpuset.cpus and cpuset.mems of v2, where set is not yet in effect: the kernel accepts a set outside of the parent's, and goes by the
-parent's. `cpuset.cpus.effective` has what the processes have; a wanted set counts once it reads back there too (cgroup-v2.rst).
+"""cpuset.cpus and cpuset.mems on v2, where a set value need not be in effect: the kernel accepts CPUs that the parent lacks, and uses the
+parent's. `cpuset.cpus.effective` has what processes can use. A set counts as written when it reads back there too (cgroup-v2.rst).
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ _EFFECTIVE = ".effective"
 
 
 def file_value_of(tree: Tree, change: Change) -> FileValue:
-    """The file_value of a change, by its field."""
+    """The file value for a change, by its field."""
     if tree.version == 2 and change.field.nesting is Nesting.CPUSET:
         return CpusetFileValue(tree, change)
     return FileValue(tree, change)
 
 
 class CpusetFileValue(FileValue):
-    """See the module. `narrowed` says what is not in effect, and by whose cpuset; "" when all is."""
+    """See the module. `narrowed` says what is not in effect, and because of which cgroup; "" when everything is."""
 
     __slots__ = ("narrowed",)
 
@@ -48,7 +48,7 @@ class CpusetFileValue(FileValue):
 
 
 def narrowed(tree: Tree, change: Change, path: str) -> str:
-    """What is not in effect of a cpuset that is set in the file `path`, and by whose cpuset; "" when all is, or it cannot be told."""
+    """What of the cpuset in file `path` is not in effect, and because of which cgroup; "" when all is, or it cannot be found out."""
     if tree.version == 1 or change.field.nesting is not Nesting.CPUSET or not change.value:
         return ""
     wanted, name = CPUSet.parse(change.value), os.path.basename(path) + _EFFECTIVE
@@ -58,7 +58,7 @@ def narrowed(tree: Tree, change: Change, path: str) -> str:
     present = _cpus_of(tree, ROOT_DIRECTORY, name)
     if present is not None:
         if present <= wanted:
-            return ""  # all there are: no bound of its own, so its parent's is right
+            return ""  # the wanted set has all CPUs, which means no limit, so the parent's set is right
         wanted &= present  # the others are offline
     if wanted and effective == wanted:
         return ""
@@ -70,7 +70,7 @@ def narrowed(tree: Tree, change: Change, path: str) -> str:
 
 
 def _narrowest_above(tree: Tree, directory: str, name: str, wanted: CPUSet) -> tuple[str, CPUSet]:
-    """The topmost cgroup above that has not all of these, and what it has: its own cpuset is the one that narrows."""
+    """The topmost cgroup above that lacks some of these, and its set: its own cpuset is the one that narrows."""
     found = ("", CPUSet())
     while directory := os.path.dirname(directory):
         its = _cpus_of(tree, directory, name)
@@ -82,7 +82,7 @@ def _narrowest_above(tree: Tree, directory: str, name: str, wanted: CPUSet) -> t
 
 
 def _cpus_of(tree: Tree, directory: str, name: str) -> CPUSet | None:
-    """None where the file is missing or makes no sense: then what is set has to do."""
+    """None if the file is missing or malformed; then the set value has to suffice."""
     try:
         return CPUSet.parse(tree.text(tree.path(directory, name)).strip())
     except (Failed, ValueError):

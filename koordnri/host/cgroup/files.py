@@ -1,4 +1,4 @@
-"""The edge to the kernel's cgroup files: read whole, write in one piece, and nothing else."""
+"""Access to the kernel's cgroup files: read whole, write in one piece, nothing else."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import time
 from collections.abc import Callable
 
 _READ_BYTES = 16_384
-"""One read takes any file but an io.max of hundreds of disks."""
+"""One read covers every file, except an io.max of hundreds of disks."""
 
 
 class CgroupFiles:
-    """Files of cgroupfs by full path. Every method raises OSError as the kernel gives it; a test puts a refusing kernel in its place."""
+    """Files of cgroupfs by full path. Methods raise OSError as the kernel reports it; tests replace this by a kernel that refuses."""
 
     def read(self, path: str) -> str:
-        """The whole text, with its last newline."""
+        """The whole text, including its last newline."""
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             data = os.read(fd, _READ_BYTES)
@@ -27,37 +27,36 @@ class CgroupFiles:
         return data.decode(errors="replace")
 
     def write(self, path: str, text: str) -> None:
-        """Write in one call, for the kernel takes each call as a whole value. Never creates a file."""
+        """Write in one call, because the kernel takes each call as a whole value. Never creates a file."""
         data = text.encode()
         fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
         try:
             written = os.write(fd, data)
             if written != len(data):
                 raise OSError(errno.EIO, f"took {written} of {len(data)} bytes")
-            # cgroupfs says 0 for every file. In a tree of plain files the end of a longer old value would stay behind.
+            # In cgroupfs every file has size 0. In a tree of plain files the rest of a longer old value must be cut off.
             if os.fstat(fd).st_size > written:
                 os.ftruncate(fd, written)
         finally:
             os.close(fd)
 
     def exists(self, path: str) -> bool:
-        """Whether there is such a file or directory."""
+        """Whether the file or directory exists."""
         return os.path.exists(path)
 
 
 class PacedFiles(CgroupFiles):
-    """The same, for a thread beside others that must not wait for it.
+    """The same, for a thread that must not delay other threads.
 
-    Each of these calls lets go of the interpreter, and takes it again before a thread that this wakes is there; and who is woken in
-    vain begins its wait anew, so that no switch interval helps it. Threads waited up to 4 ms, for as long as many files were gone
-    through in a row. So now and then there is a pause that is long enough for them.
+    Each system call releases and retakes the GIL; a thread waiting for the GIL can starve for 4 ms while this one reads many files in a
+    row. No switch interval helps, since each failed attempt restarts its wait. So a short sleep now and then lets the others run.
 
-    beside   whether there is anybody to pause for: a pause costs about as much as ten files
+    beside   whether other threads may be waiting: a sleep costs about as much as reading ten files
     """
 
     EVERY_S = 0.0001
     PAUSE_S = 0.00001
-    """By the time that the kernel takes to wake us up, it is some 0.08 ms."""
+    """Until the kernel wakes us up, it becomes about 0.08 ms."""
 
     def __init__(self, beside: Callable[[], bool]) -> None:
         self._beside = beside

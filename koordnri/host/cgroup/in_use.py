@@ -1,8 +1,8 @@
-"""Memory in use by a cgroup, and what that means for a limit that is to become less than it.
+"""Memory in use by a cgroup, and its consequence for a limit that would go below it.
 
-A memory.max below what is in use kills; a memory.high below it throttles every task of the cgroup until enough is reclaimed, which for
-memory that cannot be reclaimed is forever. So neither goes there by itself: see `Step`. What only caches files nobody frees unless
-something asks for it, and then a limit would never get where it is to be: so the kernel is asked, for a little at a time.
+A memory.max below usage kills. A memory.high below usage throttles every task of the cgroup until enough is reclaimed, which is forever
+for memory that cannot be reclaimed. So a limit does not go below usage unless forced (`Step`). But page cache is freed only under pressure,
+and then a limit would never reach its value. So the kernel is asked to reclaim a little at a time.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from koordnri.model import Field, fields
 _USAGE = {1: "memory/memory.usage_in_bytes", 2: "memory.current"}
 _RECLAIM = "memory.reclaim"
 MARGIN_SHARE = 32
-"""memory.high keeps a 32nd of what is in use above it: what comes to be in use while it is written"""
+"""memory.high stays 1/32 of the usage above it, for what is charged while it is written"""
 LEAST_MARGIN_BYTES = 1 << 20
-"""and at least that, since the kernel charges each CPU 64 pages in advance; but of little that is in use, no more than as much again"""
+"""least margin, since the kernel charges each CPU 64 pages in advance; but never more than the usage itself"""
 RECLAIM_BYTES = 32 << 20
-"""At most that is reclaimed of a cgroup at a time, which takes the kernel some 10 ms for cached files."""
+"""Most memory reclaimed from a cgroup at a time; for cached files it takes the kernel some 10 ms."""
 RECLAIM_MOST_BYTES = 64 << 20
-"""At most that is reclaimed by a writer, which lives for one pass: others wait."""
+"""Most memory reclaimed by one writer, which lives for one pass: the rest waits."""
 
 
 def usage_bytes(tree: Tree, directory: str) -> int | None:
-    """Memory in use by a cgroup and those below it; None when that cannot be told."""
+    """Memory in use by a cgroup and its descendants; None when unknown."""
     try:
         return int(tree.text(tree.path(directory, _USAGE[tree.version])))
     except (Failed, ValueError):
@@ -34,14 +34,14 @@ def usage_bytes(tree: Tree, directory: str) -> int | None:
 
 
 class InUse:
-    """What a writer knows of memory in use."""
+    """A writer's knowledge of memory in use."""
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
         self._reclaimable = RECLAIM_MOST_BYTES
 
     def least_for(self, field: Field, directory: str) -> int | None:
-        """How low a limit may go at once, in bytes, a whole number of pages; None when that cannot be told."""
+        """How low a limit may go at once, in bytes, in whole pages; None when unknown."""
         usage = usage_bytes(self._tree, directory)
         if usage is None:
             return None
@@ -51,7 +51,7 @@ class InUse:
         return -(-usage // page) * page
 
     def reclaim(self, directory: str, wish_bytes: int) -> None:
-        """Ask the kernel for that much less in use. It may give less, and before 5.19, and on v1, nothing."""
+        """Ask the kernel to reclaim so many bytes. It may reclaim less; before 5.19, and on v1, nothing."""
         amount = min(wish_bytes, RECLAIM_BYTES, self._reclaimable)
         if amount <= 0 or self._tree.version == 1:
             return

@@ -1,4 +1,4 @@
-"""The level below a container's cgroup: crun under systemd on v2 keeps the processes in `<scope>/container`, with limits on both levels."""
+"""The inner cgroup of a container: crun under systemd on v2 keeps processes in `<scope>/container`, with limits on both levels."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from koordnri.host.cgroup.value import Failed, FileValue, Tree
 
 _SCOPE = ".scope"
 _WELL = {Status.SAME: 0, Status.WRITTEN: 1}
-"""Of two levels the one that did worse counts; all else is worse than these."""
+"""rank of the good outcomes; all others are worse, and of two levels the worse one counts"""
 
 
 class InnerDirectories:
-    """Which containers have such a level. It is there before the container starts, and stays as long as the container does; where there
-    was none, none is looked for again, for each pass has a writer of its own.
+    """Which containers have an inner cgroup. It exists before the container starts, and as long as the container does. So a container
+    found without one is not checked again by this writer, which lives for one pass.
     """
 
     def __init__(self, tree: Tree) -> None:
@@ -22,8 +22,8 @@ class InnerDirectories:
         self._found: dict[str, str] = {}
 
     def of(self, directory: str) -> str:
-        """The directory inside that has the processes; "" where they are in `directory` itself."""
-        # Only a scope of systemd has one: a pod's slice and a class cost no look.
+        """The inner directory, which has the processes; "" if they are in `directory` itself."""
+        # Only a systemd scope has one; slices of pods and classes are not checked.
         if self._tree.version == 1 or not directory.endswith(_SCOPE):
             return ""
         found = self._found.get(directory)
@@ -37,7 +37,7 @@ class InnerDirectories:
         return found
 
     def file_value(self, change: Change) -> FileValue | None:
-        """The same change on the inner level, compared; None where there is none, or its file is not offered there."""
+        """The same change on the inner level, compared; None if there is no such level, or it lacks the file."""
         inner = self.of(change.directory)
         if not inner:
             return None
@@ -47,11 +47,11 @@ class InnerDirectories:
 
 
 def outcome_of(outer: FileValue, inner: FileValue | None) -> Outcome:
-    """What came of a change on both levels: the worse of them, and of two alike, that of the level with the processes."""
+    """Outcome of a change on both levels: the worse one; of equal ones, that of the level with the processes."""
     found = outer.outcome()
     if inner is None:
         return found
     below = inner.outcome()
     if below.status is Status.GONE:
-        return found  # its last process has ended meanwhile; systemd removes the scope next
+        return found  # its last process has ended; systemd is about to remove the scope
     return max((below, found), key=lambda one: _WELL.get(one.status, len(_WELL)))._replace(change=outer.change)

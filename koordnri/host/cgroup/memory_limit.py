@@ -1,4 +1,4 @@
-"""Steps of memory.limit and memory.high: neither goes below what is in use."""
+"""Steps for memory.limit and memory.high: neither goes below the memory in use."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _SWAP_LIMIT = "memory.memsw.limit_in_bytes"
 
 
 class MemoryLimit(Step):
-    """memory.limit and memory.high. Neither goes below what is in use, unless that is forced.
+    """memory.limit and memory.high. Neither goes below the memory in use, unless forced.
 
-    memory.high goes as low as it may at once, and stays refused until it is where it is to be: each further try brings it nearer.
+    memory.high goes as low as it safely can, and its outcome stays `refused` until it has its value; each attempt brings it nearer.
     """
 
     def __init__(self, file_value: FileValue, in_use: InUse) -> None:
@@ -54,16 +54,16 @@ class MemoryLimit(Step):
 
 
 class V1MemoryLimit(MemoryLimit):
-    """memory.limit on v1, where the kernel refuses (EINVAL) to have it above the limit of memory and swap together.
+    """memory.limit on v1. The kernel refuses (EINVAL) a limit above that of memory and swap together.
 
-    The runtime sets both alike, which means no swap; alike they stay. A larger one is left alone.
+    The runtime sets both to the same value, which means no swap. They stay equal. A larger swap limit is left alone.
     """
 
     def _set(self, value: int) -> None:
         file_value = self.file_values[0]
         path = os.path.join(os.path.dirname(file_value.path), _SWAP_LIMIT)
         old, both = file_value.now, None
-        # The file is missing where the kernel does not account swap.
+        # The file is missing if the kernel does not account swap.
         with contextlib.suppress(Failed, ValueError):
             both = None if file_value.form is None else file_value.form.parse(self.tree.text(path), "")
         if both is not None and not LIMIT.covers(both, value):

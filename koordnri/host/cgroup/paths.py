@@ -1,7 +1,7 @@
-"""Where a pod's, a container's and a QoS class's cgroup is, from what the runtime tells.
+"""The cgroup directory of a pod, container or QoS class, from what the runtime reports.
 
 All results are paths below a controller's root (v1: /sys/fs/cgroup/<controller>, v2: /sys/fs/cgroup), without a leading slash.
-What the runtime tells comes in several forms (nri.md 5.3, koordlet.md 1.11 and B4; CRI-O: internal/config/cgmgr):
+The runtime reports several forms (nri.md 5.3, koordlet.md 1.11 and B4; CRI-O: internal/config/cgmgr):
 
     pod.linux.cgroup_parent        /kubepods/burstable/pod<uid>                                     cgroupfs
                                    /kubepods.slice/…/kubepods-burstable-pod<uid_>.slice             systemd, containerd
@@ -9,8 +9,8 @@ What the runtime tells comes in several forms (nri.md 5.3, koordlet.md 1.11 and 
     container.linux.cgroups_path   kubepods-burstable-pod<uid_>.slice:cri-containerd:<id>           systemd (CRI-O: `:crio:<id>`)
                                    /kubepods/burstable/pod<uid>/<id>                                cgroupfs (CRI-O: `/crio-<id>`)
 
-Which driver it is shows in the form: a name that ends in `.slice` is systemd's, as the runtimes judge it, too. systemd's rule is that
-the last slice's name says the whole path, so that is what counts. A `--cgroup-root` of kubelet is part of the name and needs no care.
+The form shows the driver: a name that ends in `.slice` is systemd's, by the runtimes' own rule. With systemd the last slice's name contains
+the whole path, so only that counts. kubelet's `--cgroup-root` is part of the name and needs no handling.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from koordnri.model import KubeQoS, NodeError
 SYSTEMD = "systemd"
 CGROUPFS = "cgroupfs"
 ROOT_DIRECTORY = "."
-"""The root of all cgroups itself. No runtime can tell this one: see `_parts`."""
+"""The root of all cgroups. No runtime can report this one: see `_parts`."""
 _SLICE = ".slice"
 _CRIO = "cri-o"
-"""as CRI-O calls itself in NRI; everything else names its cgroups as containerd does"""
+"""CRI-O's name in NRI; all other runtimes name cgroups as containerd does"""
 _SHOWN_CHARACTERS = 120
 _REMEMBERED = 4096
-"""The same few hundred are asked for at every pass."""
+"""Cache size: the same few hundred paths are computed at every pass."""
 
 
 @lru_cache(_REMEMBERED)
 def pod_directory(cgroup_parent: str) -> str:
-    """The pod's cgroup. Raises NodeError when the runtime told none, or one that is not below the cgroup root."""
+    """The pod's cgroup. Raises NodeError when the runtime reported none, or one outside of the cgroup root."""
     where = "pod.linux.cgroup_parent"
     parts = _parts(cgroup_parent, where)
     if parts[-1].endswith(_SLICE):
@@ -43,11 +43,11 @@ def pod_directory(cgroup_parent: str) -> str:
 
 @lru_cache(_REMEMBERED)
 def container_directory(cgroup_parent: str, container_id: str, runtime: str, cgroups_path: str = "") -> str:
-    """The container's cgroup, from `cgroups_path` if the runtime told one, else by the name that `runtime` gives to its cgroups.
+    """The container's cgroup: from `cgroups_path` if the runtime reported one, else by the naming rule of `runtime`.
 
-    runtime   as told in NRI's registration: `containerd`, `cri-o`
+    runtime   its name in NRI: `containerd`, `cri-o`
 
-    Raises NodeError when what was told is not below the cgroup root. An OCI runtime may keep the processes one level deeper, see
+    Raises NodeError for a path outside of the cgroup root. An OCI runtime may keep the processes one level deeper, see
     `inner_directory`.
     """
     if cgroups_path:
@@ -61,15 +61,15 @@ def container_directory(cgroup_parent: str, container_id: str, runtime: str, cgr
 
 
 def inner_directory(container: str) -> str:
-    """Where crun keeps a container's processes and limits under the systemd driver: below the scope, which is systemd's.
+    """Where crun under the systemd driver keeps a container's processes and limits: below the scope, which belongs to systemd.
 
-    It exists with crun on v2 only. Limits count in both; the scope is the upper level.
+    It exists only with crun on v2. Limits count on both levels; the scope is the upper one.
     """
     return f"{container}/container"
 
 
 def parent_directory(directory: str) -> str:
-    """Of a pod's cgroup that of its QoS class, of a container's that of its pod. Raises NodeError for one directly below the root."""
+    """Parent cgroup: pod → QoS class, container → pod. Raises NodeError for a cgroup directly below the root."""
     parent = directory.rpartition("/")[0]
     if not parent:
         raise NodeError("cgroup", f'expected a cgroup with a parent of its own below the root, got "{directory}"')
@@ -77,13 +77,13 @@ def parent_directory(directory: str) -> str:
 
 
 def class_directory(qos: KubeQoS, driver: str, cgroup_root: str = "") -> str:
-    """The cgroup of all pods of a Kubernetes class; Guaranteed pods have none of their own and lie directly in the root of all pods.
+    """The cgroup of all pods of a Kubernetes class. Guaranteed pods have no class cgroup: they are directly in the cgroup of all pods.
 
     driver        `systemd` or `cgroupfs`
-    cgroup_root   kubelet's --cgroup-root, as kubelet takes it: `/a/b`, also under systemd
+    cgroup_root   kubelet's --cgroup-root in kubelet's form: `/a/b`, also under systemd
 
-    Raises NodeError for another driver, or a root that leads elsewhere. Where a pod of the class is known, `parent_directory` tells
-    the same without knowing either.
+    Raises NodeError for another driver, or a root with "..". If a pod of the class is known, `parent_directory` gives the same without
+    these arguments.
     """
     names = [*_parts(cgroup_root, "kubelet --cgroup-root", optional=True), "kubepods"]
     if qos is not KubeQoS.GUARANTEED:
@@ -91,7 +91,7 @@ def class_directory(qos: KubeQoS, driver: str, cgroup_root: str = "") -> str:
     if driver == CGROUPFS:
         return "/".join(names)
     if driver == SYSTEMD:
-        # kubelet turns the dashes within a name into underscores, for a dash says "one level down" to systemd.
+        # kubelet replaces dashes in a name by underscores, since a dash means "one level down" to systemd.
         return _expand("-".join(n.replace("-", "_") for n in names) + _SLICE, "kubelet --cgroup-root")
     raise NodeError("cgroup driver", f'expected {SYSTEMD} or {CGROUPFS}, got "{driver}"')
 
@@ -121,7 +121,7 @@ def _expand(name: str, where: str) -> str:
 
 
 def _parts(path: str, where: str, *, optional: bool = False) -> list[str]:
-    """The names on the way down. Refused is everything by which a path could lead out of the cgroup file system."""
+    """The names on the way down. Everything by which a path could lead out of the cgroup file system is refused."""
     parts = [part for part in path.split("/") if part]
     if not parts and not optional:
         raise NodeError(where, f"expected a cgroup below the root, got {_shown(path)}")

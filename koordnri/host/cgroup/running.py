@@ -1,4 +1,4 @@
-"""What the cgroups tell of a pod that the runtime does not: whether its sandbox still runs, and on which CPUs a container is."""
+"""What cgroups show about a pod and the runtime does not report: whether its sandbox runs, and a container's CPUs."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ _CRIO = "cri-o"
 
 
 def is_over(writer: Writer, pod: Pod, runtime: str) -> bool:
-    """Whether a sandbox in which no container runs has been stopped: kubelet lets it stand for up to days, and NRI does not tell.
+    """Whether a sandbox in which no container runs has been stopped. kubelet keeps it for up to days, and NRI does not report it.
 
-    runtime   its name, as told in NRI's registration. CRI-O runs no pause container where it need not, so there only a pod whose cgroup
-              has gone is known to have ended
+    runtime   its name in NRI. CRI-O may run no pause container; then only a pod whose cgroup has vanished is known to have ended
     """
     try:
         directory = pod_directory(pod.cgroup_parent)
@@ -30,7 +29,7 @@ def is_over(writer: Writer, pod: Pod, runtime: str) -> bool:
 
 
 def cpus_now(writer: Writer, pod: Pod, container_id: str, runtime: str) -> CPUSet | None:
-    """The cpuset of a container's cgroup; None when it cannot be read, or the container has none of its own."""
+    """The cpuset of a container's cgroup; None when it cannot be read, or is empty."""
     try:
         directory = container_directory(pod.cgroup_parent, container_id, runtime)
     except NodeError:

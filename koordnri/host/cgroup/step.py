@@ -1,8 +1,8 @@
-"""What is changed of one cgroup in one go: one field, or those that the kernel ties together.
+"""One step of a change: one field of one cgroup, or several that the kernel checks together.
 
-A step first narrows, where siblings share what their parent has: those that are to have less make room for those that are to have
-more. Then it widens (to what covers the value now and the one wanted), later settles (on the exact value). It minds the steps that got
-stuck: a child is not put beyond a parent that could not grow, nor a parent below a child that would not shrink.
+First steps narrow where siblings share what their parent has: those that will have less make room for those that will have more. Then they
+widen (to what covers the present and the wanted value), later they settle (on the exact value). They respect steps that got stuck: a child
+is not set beyond a parent that could not grow, nor a parent below a child that could not shrink.
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ class Step:
 
     @property
     def has(self) -> Any:
-        """The value now, as the nesting compares it; None when it could not be read."""
+        """The present value, as the nesting compares it; None if it could not be read."""
         return self.file_values[0].now
 
     @property
     def wants(self) -> Any:
-        """The value wanted, as the nesting compares it."""
+        """The wanted value, as the nesting compares it."""
         value = self.file_values[0].change.value
-        # 0 is no limit, too, as everywhere in the model.
+        # 0 means no limit too, as everywhere in the model.
         return UNLIMITED if self.nesting is LIMIT and value <= 0 else value
 
     def narrow(self, stuck: list[Step]) -> None:
-        """Before the first pass: give back what siblings may get. Only for what is shared; else there is nothing to give."""
+        """Before the first pass: release what siblings may get. Only for fields that siblings share."""
         self._attempt(self._narrow, stuck)
 
     def widen(self, stuck: list[Step]) -> None:
-        """First pass: make room, if there is to be more."""
+        """First pass: make room if the value will grow."""
         self._attempt(self._widen, stuck)
 
     def settle(self, stuck: list[Step]) -> None:
-        """Second pass: the exact value, and the verdict."""
+        """Second pass: the exact value, and the outcome."""
         if all(file_value.now is not None for file_value in self.file_values):
             self._attempt(self._settle, stuck)
         for file_value in self.file_values:
@@ -63,7 +63,7 @@ class Step:
             for file_value in self.file_values:
                 try:
                     file_value.scan()
-                except Exception as now:  # noqa: BLE001  # it may be gone by now, whatever the kernel said before
+                except Exception as now:  # noqa: BLE001  # the cgroup may be gone by now, whatever the kernel said before
                     file_value.fail(failed_by(now))
                     continue
                 if file_value.done:
@@ -78,7 +78,7 @@ class Step:
             self._settle()
 
     def _widen(self) -> None:
-        if self.nesting is None or self.has is None:  # None: gone since it was to be narrowed
+        if self.nesting is None or self.has is None:  # None: the cgroup vanished after narrowing
             return
         if not self.nesting.covers(self.has, self.wants):
             room = self.nesting.join(self.has, self.wants)
@@ -91,7 +91,7 @@ class Step:
             self._check_room(self.wants)
             self._set(self.wants)
         elif not file_value.done:
-            file_value.scan()  # it was not in effect; what stands above it may have been widened since
+            file_value.scan()  # it was not in effect, but a cgroup above may have been widened since
         self._judge()
 
     def _set(self, value: Any) -> None:
@@ -104,7 +104,7 @@ class Step:
             self._stuck.append(self)
 
     def _check_room(self, value: Any) -> None:
-        """Raises Failed when the value does not go with a relative that is stuck. v1 would refuse most of it, v2 nothing."""
+        """Raises Failed when the value conflicts with a relative that is stuck. v1 would refuse most such values, v2 none."""
         for other in self._stuck:
             if other.field is not self.field or self.nesting is None or other.has is None:
                 continue

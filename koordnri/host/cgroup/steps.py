@@ -1,4 +1,4 @@
-"""Which steps the changes of one level come to."""
+"""Turns the changes of one level into steps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from koordnri.model.field import FieldTableError, Writing
 
 
 def steps_of(tree: Tree, file_values: Sequence[FileValue], in_use: InUse) -> list[Step]:
-    """Steps for those of one level's compared file_values that have no verdict yet."""
+    """Steps for those compared file values of one level that have no outcome yet."""
     steps: list[Step] = []
     bandwidths: dict[str, list[FileValue]] = {}
     for file_value in file_values:
@@ -37,11 +37,11 @@ def steps_of(tree: Tree, file_values: Sequence[FileValue], in_use: InUse) -> lis
 
 
 class Weight(Step):
-    """cpu.shares. The kernel takes none (EINVAL) of an idle cgroup: who is to have a weight cannot be idle."""
+    """cpu.shares. The kernel refuses them (EINVAL) for an idle cgroup, so cpu.idle is cleared first."""
 
     def _set(self, value: Any) -> None:
         idle = FileValue(self.tree, Change(self.directory, fields.CPU_IDLE, "", 0))
-        with contextlib.suppress(Failed):  # the file is missing on kernels before 5.15
+        with contextlib.suppress(Failed):  # kernels before 5.15 lack the file
             idle.scan()
             if not idle.done:
                 idle.put(0)

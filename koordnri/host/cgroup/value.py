@@ -1,6 +1,6 @@
-"""One control file of one cgroup: its path, its value as last read, and what went wrong with it.
+"""One control file of one cgroup: its path, its value as last read, and its error.
 
-All that the kernel may answer is turned into a `Failed` here: whether cgroup or file are missing, or it refuses, and then what that means.
+Every answer of the kernel becomes a `Failed` here: the cgroup or file is missing, or the kernel refuses, with its meaning.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _ROOT = "sys/fs/cgroup"
 
 
 class Failed(Exception):
-    """A look or a write that came to nothing. Caught within the writer; callers see status and error in an Outcome."""
+    """A read or write that failed. Caught within the writer; callers see status and error in an Outcome."""
 
     def __init__(self, status: Status, error: str) -> None:
         super().__init__(error)
@@ -31,7 +31,7 @@ class Failed(Exception):
 
 
 def failed_by(error: Exception) -> Failed:
-    """What an exception comes to: of one that nobody foresaw, a fault of ours that costs this file and no other."""
+    """The Failed for an exception. An unforeseen one is a bug of ours that costs only this file."""
     if isinstance(error, Failed):
         return error
     frame = error.__traceback__
@@ -56,13 +56,13 @@ class Tree:
         self._tops = {"": f"{top}/"}
         if version == 1:
             self._tops |= {controller: f"{top}/{controller}/" for controller in V1_CONTROLLERS}
-            # Most distributions link cpu to the hierarchy of both; the link is not everywhere.
+            # Most distributions link `cpu` to `cpu,cpuacct`, but not all.
             if not files.exists(f"{top}/cpu") and files.exists(f"{top}/cpu,cpuacct"):
                 self._tops["cpu"] = f"{top}/cpu,cpuacct/"
 
     def path(self, directory: str, file: str) -> str:
-        """Full path of a file as `spelling` names it. Raises Failed for a directory that is not below the cgroup root."""
-        # Whoever made the path has looked for this, too. But one slip here would write outside of the cgroups, as root.
+        """Full path of a file that `spelling` names. Raises Failed for a directory outside of the cgroup root."""
+        # The path's maker has checked this, too. But one mistake here would write outside of the cgroups, as root.
         if not _is_below(directory):
             problem = f'expected a path below the cgroup root without "..", got {directory[:120]!r}'
             raise Failed(Status.REFUSED, f"cgroup: {problem}")
@@ -77,11 +77,11 @@ class Tree:
         return os.path.dirname(self.path(directory, "cpu/" if self.version == 1 else ""))
 
     def has(self, directory: str) -> bool:
-        """Whether there is such a cgroup. Raises Failed as `path` does."""
+        """Whether the cgroup exists. Raises Failed as `path` does."""
         return self.files.exists(self.home(directory))
 
     def text(self, path: str) -> str:
-        """What the file says. Raises Failed."""
+        """The file's text. Raises Failed."""
         try:
             return self.files.read(path)
         except OSError as error:
@@ -96,7 +96,7 @@ class Tree:
 
     def _failed(self, path: str, what: str, error: OSError, field: Field | None) -> Failed:
         number = error.errno or 0
-        # ENODEV is said by a file whose cgroup was removed after it had been opened, but of io.max's disk, too.
+        # ENODEV comes from a file whose cgroup was removed after it was opened, but also from io.max for an unknown disk.
         if number in (errno.ENOENT, errno.ENOTDIR, errno.ENODEV):
             directory = os.path.dirname(path)
             if not self.files.exists(directory):
@@ -111,7 +111,7 @@ class Tree:
 
 
 class FileValue:
-    """A field of a cgroup, and what is wanted of it. `now` is the value as last read, None when it could not be read."""
+    """A field of a cgroup and its wanted value. `now` is the value as last read, None when it could not be read."""
 
     __slots__ = ("before", "change", "error", "form", "now", "path", "status", "text", "tree")
 
@@ -145,7 +145,7 @@ class FileValue:
             raise Failed(Status.REFUSED, f"{self.path}: {error}") from None
 
     def compare(self) -> None:
-        """Read, and give the verdict at once when nothing is to be written, or nothing can."""
+        """Read, and set the outcome at once if nothing has to be written, or nothing can."""
         try:
             self.scan()
             self.before = self.now
@@ -153,28 +153,28 @@ class FileValue:
                 self.status = Status.SAME
             else:
                 self.spell(self.change.value)
-        except Exception as error:  # noqa: BLE001  # whatever one file brings about must not cost the others
+        except Exception as error:  # noqa: BLE001  # a failure of one file must not cost the others
             self.fail(failed_by(error))
 
     @property
     def done(self) -> bool:
-        """Whether what is wanted is in effect, as of the last look: for most fields, that the file has it."""
+        """Whether the wanted value is in effect, by the last read: for most fields, that the file has it."""
         return self.is_set
 
     @property
     def is_set(self) -> bool:
-        """Whether the file has the value that is wanted, as of the last look."""
+        """Whether the file has the wanted value, by the last read."""
         return self.form is not None and self.form.same(self.change.value, self.now)
 
     def spell(self, value: Any) -> str:
-        """The text of a value. Raises Failed for one that no kernel takes."""
+        """The text of a value. Raises Failed for a value that no kernel accepts."""
         try:
             return self._known_form().spell(value, self.change.key, self.text)
         except (TypeError, ValueError) as error:
             raise Failed(Status.REFUSED, f"{self.path}: {self.change.field.name}: {error}") from None
 
     def put(self, value: Any) -> None:
-        """Write without looking. Raises Failed."""
+        """Write without reading back. Raises Failed."""
         self.tree.put(self.path, self.spell(value), self.change.field)
 
     def write(self, value: Any) -> None:
@@ -183,9 +183,9 @@ class FileValue:
         self.scan()
 
     def judge(self) -> None:
-        """The verdict after everything was written: what the last look says, not what the kernel answered.
+        """Set the outcome after everything was written: by the last read, not by the kernel's answer.
 
-        Raises Failed when there is nothing to be seen (any more).
+        Raises Failed when nothing can be read (any more).
         """
         if self.now is None:
             self.scan()
@@ -199,11 +199,11 @@ class FileValue:
             self.error = f"{self.path}: expected {wanted!r} to read back after it was written, got {self.now!r}"
 
     def fail(self, failed: Failed) -> None:
-        """The verdict, for now, when something went wrong."""
+        """Set the outcome of a failure. A later attempt may replace it."""
         self.status, self.error = failed.status, failed.error
 
     def conclude(self) -> None:
-        """A verdict, where nothing has given one: the value was lost from sight on the way."""
+        """Set an outcome if there is none: the file vanished in between."""
         if self.status is None:
             try:
                 self.judge()
@@ -211,14 +211,14 @@ class FileValue:
                 self.fail(failed)
 
     def outcome(self) -> Outcome:
-        """For the caller. Without a verdict, it is a fault of ours."""
+        """The outcome for the caller. A missing one is a bug of ours."""
         status, error = self.status, self.error
         if status is None:
             status, error = Status.FAULT, f"{self.path or self.change.directory}: bug in koordnri: no verdict"
         return Outcome(self.change, status, self.before, self.now, error)
 
     def _known_form(self) -> Form:
-        """Raises Failed where cgroups of this version have no file for the field."""
+        """Raises Failed if this cgroup version has no file for the field."""
         version, field = self.tree.version, self.change.field
         if (found := form(field, version)) is None:
             raise Failed(Status.UNSUPPORTED, f"cgroup v{version} has no file for {field.name}")

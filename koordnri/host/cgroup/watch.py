@@ -1,11 +1,11 @@
-"""Says which files of cgroups somebody has written, within a millisecond, and which cgroups have been removed.
+"""Reports within a millisecond which cgroup files somebody has written, and which cgroups were removed.
 
-The kernel reports each write into a cgroup directory by inotify, on v1 and v2: by whom is not known, so our own writes are among
-them. It reports its own notices likewise (memory.events, cgroup.events, pids.events): only the names given at the start count, the
-rest is dropped here, on purpose and before it wakes anybody. Pressure (*.pressure) is never reported this way.
+inotify reports each write into a cgroup directory, on v1 and v2, but not the writer; so our own writes are among them. It also reports
+the kernel's own notifications (memory.events, cgroup.events, pids.events). Only names given at the start count; others are dropped here,
+before they wake anybody. Pressure files (*.pressure) are never reported.
 
-A cgroup's own end is reported to who watches the directory above it (IN_DELETE). To who watches the cgroup itself, kernels so far
-say nothing; later ones and plain directories do (IN_DELETE_SELF), and both are heard.
+The removal of a cgroup is reported to the watch of its parent (IN_DELETE). A watch of the cgroup itself gets nothing from current kernels;
+later kernels and plain directories report IN_DELETE_SELF. Both are handled.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from inotify_simple import INotify, flags  # type: ignore[import-untyped]
 _MASK = flags.MODIFY | flags.DELETE | flags.DELETE_SELF | flags.ONLYDIR
 _ENDED = flags.DELETE_SELF | flags.IGNORED | flags.UNMOUNT
 PAUSE_S = 0.005
-"""After a wake-up, events are left to gather for so long: whoever writes many files makes few wake-ups."""
+"""s for which events are collected after a wake-up, so that many writes cause few wake-ups."""
 RESTS = 9
-"""… and at least so many times as long as it took to read them: who writes without end costs a tenth of a core here."""
+"""The pause is also at least this many times as long as reading took: endless writes cost at most a tenth of a core here."""
 
 
 class Taken(NamedTuple):
@@ -35,18 +35,18 @@ class Taken(NamedTuple):
     written: set[tuple[str, str]]
     """(directory, name of the file)"""
     removed: set[str]
-    """directories that are no more: watched ones, and those directly below one"""
+    """directories that vanished: watched ones, and those directly below a watched one"""
     overflowed: bool
     """the kernel dropped events: anything may have happened"""
 
 
 class CgroupWatch:
-    """Watches from its making until `close`. `add`, `remove` and `take` are for one thread.
+    """Watches until `close`. `add`, `remove` and `take` are for one thread.
 
-    names   of the files that count, without their directory
-    woken   called on a thread of its own, named `drift`, when there is something to take; must not block
+    names   names of the files that count, without their directory
+    woken   called in a separate thread, named `drift`, when there is something to take; must not block
 
-    Raises OSError when the kernel gives no inotify (more): EMFILE, as there is a limit per user.
+    Raises OSError when the kernel gives no inotify instance: EMFILE, since there is a limit per user.
     """
 
     def __init__(self, names: Collection[str], woken: Callable[[], None]) -> None:
@@ -58,19 +58,19 @@ class CgroupWatch:
         self._paths: dict[int, str] = {}
         self._lock = threading.Lock()
         self._pending: set[tuple[int, str, bool]] = set()
-        """(watch, name, whether it was removed); a set, so that who writes one file without end does not make it grow"""
+        """(watch, name, whether it was removed); a set, so that endless writes of one file do not make it grow"""
         self._overflowed = False
         self._thread = threading.Thread(target=self._run, name="drift", daemon=True)
         self._thread.start()
 
     def __len__(self) -> int:
-        """Directories that are watched."""
+        """Number of watched directories."""
         return len(self._by_path)
 
     def add(self, directory: str) -> bool:
-        """Watch a directory; False when there is none. Watched already, it is looked whether it is still the same one.
+        """Watch a directory; False when it does not exist. If it is already watched, check that it is still the same one.
 
-        Raises OSError when the kernel watches no more: ENOSPC, see /proc/sys/fs/inotify/max_user_watches.
+        Raises OSError when the kernel's limit is reached: ENOSPC, see /proc/sys/fs/inotify/max_user_watches.
         """
         try:
             watch = self._inotify.add_watch(directory, _MASK)
@@ -87,7 +87,7 @@ class CgroupWatch:
         return True
 
     def remove(self, directory: str) -> None:
-        """Watch it no longer. Of a cgroup that was removed, too: until then the kernel keeps what is left of it."""
+        """Stop watching. Needed for a removed cgroup too: until then the kernel keeps its remains."""
         watch = self._by_path.pop(directory, None)
         if watch is not None:
             self._paths.pop(watch, None)
@@ -95,7 +95,7 @@ class CgroupWatch:
                 self._inotify.rm_watch(watch)
 
     def take(self) -> Taken:
-        """What happened since the last time, up to this moment: also what nobody was woken for yet. Never waits."""
+        """Everything that happened since the last call, including events that nobody was woken for yet. Never waits."""
         self._read()
         with self._lock:
             pending, self._pending = self._pending, set()
@@ -105,7 +105,7 @@ class CgroupWatch:
         for watch, name, gone in pending:
             directory = self._paths.get(watch)
             if directory is None:
-                continue  # of a watch that was removed meanwhile
+                continue  # event of a watch that was removed meanwhile
             if not gone:
                 written.add((directory, name))
             else:
@@ -134,8 +134,8 @@ class CgroupWatch:
                 return
 
     def _read(self) -> bool:
-        """Keep what counts of the events that are there; whether there was any."""
-        with self._lock:  # for two threads read, and one of them would wait where the other has taken all
+        """Keep the pending events that count. Returns whether there was any."""
+        with self._lock:  # two threads read, and one would block after the other has taken all events
             events = self._inotify.read(timeout=0)
             found, overflowed = self._reduced(events)
             self._pending |= found

@@ -2,16 +2,15 @@
 
     outcomes = Writer(Path("/"), 2).apply([class_changes, pod_changes, container_changes])
 
-Two passes (koordlet.md 1.7): from the top down each cgroup that has others below it only grows, to what covers old and new value; then
-from the bottom up each gets the exact value. So growth comes to the parent first and shrinking to the child first, also when some grow
-and some shrink. Of what siblings share (memory.min and low), those that shrink come first of all, so that their sum never exceeds
-what the parent has either. Where one could not be changed, what would then lie outside of it is refused rather than written.
+Two passes (koordlet.md 1.7). From the top down, each cgroup that has others below it only grows, to what covers its old and new value.
+Then, from the bottom up, each gets its exact value. So the parent grows before its child, and the child shrinks before its parent, even if
+some grow and some shrink. Where siblings share a value (memory.min and low), those that shrink come first, so that their sum never
+exceeds the parent's. If a cgroup could not be changed, values that would then lie outside of its value are refused, not written.
 
-A container's cgroup may have a level below it that has the processes (`inner`): a change of the one is a change of both, and its
-outcome is that of both.
+A container's cgroup may have an inner level with the processes (`inner`). A change of one is a change of both, and has one outcome.
 
-Belongs here: the order, the files, and what the kernel says. Does not belong here: which values, when, how often, what of a failure.
-Everything is read before anything is written, and what is equal is left alone.
+Belongs here: the order, the files, the kernel's answers. Does not belong here: which values, when, how often, what after a failure.
+Everything is read before anything is written; equal values are not written.
 """
 
 from __future__ import annotations
@@ -35,11 +34,11 @@ from koordnri.model import Field
 
 
 class Writer:
-    """Reads and writes the cgroups below `root`/sys/fs/cgroup. Keeps nothing between calls but how much it had reclaimed; one thread
-    at a time.
+    """Reads and writes the cgroups below `root`/sys/fs/cgroup. Between calls it keeps only how much it has reclaimed. One thread at a
+    time.
 
     version   1 or 2, as `read_version` found it
-    files     the edge to the kernel; a test's refusing kernel goes here
+    files     access to the kernel; tests pass a kernel that refuses
     """
 
     def __init__(self, root: Path, version: int, files: CgroupFiles | None = None) -> None:
@@ -48,7 +47,7 @@ class Writer:
         self._inner = InnerDirectories(self._tree)
 
     def read(self, directory: str, field: Field, key: str = "") -> Reading:
-        """What a cgroup has of a field, on the level that has the processes. Nothing that is found raises."""
+        """A cgroup's value of a field, on the level with the processes. Never raises for what it finds."""
         if inner := self._inner.of(directory):
             found = self._read(inner, field, key)
             if found.status is Status.SAME:
@@ -59,17 +58,17 @@ class Writer:
         file_value = FileValue(self._tree, Change(directory, field, key, None))
         try:
             file_value.scan()
-        except Exception as error:  # noqa: BLE001  # who only looks has nothing to lose
+        except Exception as error:  # noqa: BLE001  # a read must not raise
             failed = failed_by(error)
             return Reading(None, failed.status, failed.error)
         return Reading(file_value.now)
 
     def holds(self, change: Change) -> bool:
-        """Whether what is wanted is there; a fraction of `apply`'s cost. False also when that cannot be told: `apply` says why."""
+        """Whether the wanted value is there; much cheaper than `apply`. Also False when it cannot be found out: `apply` says why."""
         if not self._holds(change):
             return False
         inner = self._inner.of(change.directory)
-        # Where the inner level has no such file, the outer one is all there is.
+        # If the inner level lacks the file, only the outer one counts.
         return not inner or self._holds(change._replace(directory=inner), offered=False)
 
     def _holds(self, change: Change, offered: bool = True) -> bool:
@@ -89,8 +88,8 @@ class Writer:
         return False
 
     def places(self, change: Change) -> list[tuple[str, str]]:
-        """(directory in full, name) of the files that a change is about, on both levels of a container that has two. Of a field that is
-        spelled in several files, all of them, though only the first that exists counts.
+        """(full directory, name) of the files of a change, on both levels if the container has two. For a field that is spelled in
+        several files, all of them, though only the first that exists counts.
         """
         found = form(change.field, self._tree.version)
         names = found.files if found is not None else ()
@@ -102,14 +101,14 @@ class Writer:
         return [os.path.split(path) for path in paths]
 
     def home(self, directory: str) -> str:
-        """The directory in full by which `has` tells whether there is such a cgroup; "" for one that is not below the cgroup root."""
+        """The full directory whose existence `has` checks; "" for a path outside of the cgroup root."""
         try:
             return self._tree.home(directory)
         except Failed:
             return ""
 
     def has(self, directory: str) -> bool:
-        """Whether there is such a cgroup."""
+        """Whether the cgroup exists."""
         try:
             return self._tree.has(directory)
         except Failed:
@@ -120,11 +119,11 @@ class Writer:
         return usage_bytes(self._tree, directory)
 
     def apply(self, levels: Sequence[Sequence[Change]]) -> list[Outcome]:
-        """Bring about all changes; the outcomes are in the order in which the changes were given.
+        """Apply all changes. Returns the outcomes in the order of the changes.
 
-        levels   from the top of the tree downwards: a cgroup's level is below that of every cgroup above it (`by_level` sorts so)
+        levels   from the top of the tree down: a cgroup is in a level after those of all cgroups above it (`by_level` sorts so)
 
-        Raises ValueError when two changes are of the same field of the same cgroup. Nothing that is found or refused raises.
+        Raises ValueError for two changes of the same field of one cgroup. Never raises for what the kernel does.
         """
         _refuse_two_of_one(change for level in levels for change in level)
         pairs: list[tuple[FileValue, FileValue | None]] = []
@@ -142,7 +141,7 @@ class Writer:
         upwards = [step for level_steps in reversed(steps) for step in level_steps]
         for step in upwards:
             step.narrow(stuck)
-        # Nothing of ours lies below the last level, so it needs no room first.
+        # Nothing of ours is below the last level, so it need not make room first.
         for step in chain.from_iterable(steps[:-1]):
             step.widen(stuck)
         for step in upwards:
