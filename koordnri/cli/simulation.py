@@ -18,6 +18,7 @@ from koordnri.cli.outcome import result_of
 from koordnri.daemon.config import Config
 from koordnri.daemon.daemon import Daemon
 from koordnri.daemon.exclusive_cpus import LACKING, ExclusiveCPUs
+from koordnri.daemon.wiring import Given
 from koordnri.kubelet import SimulatedPod
 from koordnri.model import Container, Decision, Event, NodeState, Pod
 from koordnri.model.decision import HookError
@@ -111,8 +112,8 @@ def simulate_pods(inputs: Inputs, policy_path: str | None) -> list[PodLife]:
         )
         with runtime, _log(Path(directory, "log")) as log_fd:
             specs = {pod.sandbox.uid: pod.spec for pod in inputs.pods}
-            daemon = Daemon(config, node=inputs.node, specs=specs, listener=listen, log_fd=log_fd)
-            daemon.handler.cpus = _exclusive_cpus(daemon, shortages)
+            daemon = Daemon(config, Given(inputs.node, specs, listener=listen), log_fd=log_fd)
+            daemon.parts.handler.cpus = _exclusive_cpus(daemon, shortages)
             with _running(daemon):
                 try:
                     runtime.wait_for_plugin(CONNECT_TIMEOUT_S)
@@ -160,14 +161,13 @@ class _ExclusiveCPUs(ExclusiveCPUs):
 def _exclusive_cpus(daemon: Daemon, shortages: list[str]) -> ExclusiveCPUs:
     """`shortages` gets a message for each container that wants exclusive CPUs and shares instead, before it is decided."""
     return _ExclusiveCPUs(
-        daemon.allocator,
-        daemon.ledger,
-        daemon.requests,
-        daemon.present,
-        lambda: None,
+        daemon.parts.allocator,
+        daemon.parts.ledger,
+        daemon.parts.requests,
+        daemon.parts.present,
+        lambda pod_id: None,
         lambda pod, reason, message: shortages.append(message) if reason == LACKING else None,
-        daemon.handler.budget_s,
-        daemon.log,
+        daemon.parts.log,
     )
 
 

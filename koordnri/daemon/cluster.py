@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
+from koordnri.daemon.events import Events
 from koordnri.kube import (
     Api,
     ConfigMapWatch,
@@ -47,16 +48,69 @@ class _Annotated(NamedTuple):
     by_topology: SharedPools
 
 
+class Follower(Protocol):
+    """Is told what the API server tells; each call comes from the thread of a watch."""
+
+    def on_node(self) -> None:
+        """The Node object or its NodeResourceTopology changed, or was answered on for the first time."""
+
+    def on_pod(self, pod_id: str) -> None:
+        """A pod is told otherwise than before, and the ledger has it so."""
+
+    def on_spec(self, uid: str, spec: PodSpec) -> None:
+        """A pod is told, whether the ledger has it or not; `overlay` knows its spec by then."""
+
+    def on_end(self, uid: str) -> None:
+        """A pod's phase is Succeeded or Failed, also when it was so at the first list; once per uid. Kubelets before 1.22 report an
+        evicted pod as Failed a moment before they stop its containers.
+        """
+
+
+class _Nobody:
+    def on_node(self) -> None: ...
+
+    def on_pod(self, pod_id: str) -> None: ...
+
+    def on_spec(self, uid: str, spec: PodSpec) -> None: ...
+
+    def on_end(self, uid: str) -> None: ...
+
+
+class ClusterEvents(Events):
+    """Events through the API server."""
+
+    def __init__(self, api: Api, node_name: str, log: Log, on_death: Callable[[BaseException], None]) -> None:
+        self._node_name = node_name
+        self._sender = EventSender(api, node_name, log, on_death=on_death)
+
+    def start(self) -> None:
+        """Start to send them."""
+        self._sender.start()
+
+    def stop(self) -> None:
+        """Send none any more."""
+        self._sender.stop()
+
+    def tell_pod(self, pod: Pod, reason: str, message: str) -> None:
+        """A Warning on a pod: something that its owner has to know."""
+        if not pod.uid:  # not kubelet's: the API server knows no such pod
+            self.tell_node(reason, f"pod {pod.namespace}/{pod.name}: {message}")
+        else:
+            self._sender.post(pod_target(pod.namespace, pod.name, pod.uid), reason, message)
+
+    def announce_pod(self, pod: Pod, reason: str, message: str) -> None:
+        """The same of something that is as it should be."""
+        self._sender.post(pod_target(pod.namespace, pod.name, pod.uid), reason, message, "Normal")
+
+    def tell_node(self, reason: str, message: str) -> None:
+        """A Warning on this Node."""
+        self._sender.post(node_target(self._node_name), reason, message)
+
+
 class Cluster:
-    """The watches. `start` and `stop` them; everything else is called back from their threads.
+    """The watches. `start` and `stop` them; what they tell goes to the follower, from their threads.
 
     configmap   (namespace, name) of the policy, None when it comes from a file
-    on_policy   the ConfigMap's data, None when there is no such ConfigMap, and where it comes from, for messages
-    on_node     the Node object or its NodeResourceTopology changed, or was answered on for the first time
-    on_pod      the id of a pod that is told otherwise than before, once the ledger has it
-    on_spec     uid and spec of a pod that is told, whether the ledger has it or not; `overlay` knows it by then
-    on_end      uid of a pod whose phase is Succeeded or Failed, also when it was so at the first list; once per uid. Kubelets before 1.22
-                report an evicted pod as Failed a moment before they stop its containers
     on_death    a watch's thread died of a bug
     faults      keeps a bug in what follows from an object to that object
     """
@@ -68,30 +122,21 @@ class Cluster:
         configmap: tuple[str, str] | None,
         ledger: Ledger,
         log: Log,
-        on_policy: OnPolicy,
-        on_node: Callable[[], None],
-        on_pod: Callable[[str], None],
-        on_spec: Callable[[str, PodSpec], None],
-        on_end: Callable[[str], None],
         on_death: Callable[[BaseException], None],
-        faults: Faults | None = None,
+        faults: Faults,
     ) -> None:
-        faults = faults or Faults(log)
         self._ledger = ledger
-        self._on_node = on_node
-        self._on_pod = faults.around("pod", on_pod)
-        self._on_spec = faults.around("pod", on_spec)
-        self._on_end = faults.around("pod", on_end)
+        self._faults = faults
+        self._follower: Follower = _Nobody()
+        self._on_policy: OnPolicy = lambda data, source: None
         self._ended: set[str] = set()
-        """uids that `on_end` was called with, of pods that the API server still has"""
+        """uids that the follower was told of, of pods that the API server still has"""
         self._facts: NodeFacts | None = None
         self._node_answered = False
         self._topology: Mapping[str, str] | None = None
         """share pools in the annotations of the NodeResourceTopology; None: not answered yet"""
         self._annotated: _Annotated | None = None
         """what was read last"""
-        self._node_name = node_name
-        self._events = EventSender(api, node_name, log, on_death=on_death)
         self._node = NodeWatch(api, node_name, faults.around("node", self._take_node), log, on_death=on_death)
         self._pools = PoolsWatch(api, node_name, faults.around("node", self._take_pools), log, on_death=on_death)
         self._pods = PodWatch(
@@ -104,19 +149,21 @@ class Cluster:
         }
         if configmap is not None:
             source = f"ConfigMap {configmap[0]}/{configmap[1]}"
-            take = faults.around("policy", lambda data, version: on_policy(data, source))
+            take = faults.around("policy", lambda data, version: self._on_policy(data, source))
             policy = ConfigMapWatch(api, *configmap, take, log, on_death=on_death)
             self._watches["configmap"] = policy.watch
 
-    def start(self) -> None:
-        """Start all watches, and to tell Events; none is waited for."""
-        self._events.start()
+    def start(self, follower: Follower, on_policy: OnPolicy) -> None:
+        """Start all watches; none is waited for.
+
+        on_policy   takes the ConfigMap's data, None when there is no such ConfigMap, and where it comes from, for messages
+        """
+        self._follower, self._on_policy = follower, on_policy
         for watch in self._watches.values():
             watch.start()
 
     def stop(self) -> None:
         """End them."""
-        self._events.stop()
         for watch in self._watches.values():
             watch.stop()
 
@@ -128,18 +175,6 @@ class Cluster:
     def stats(self) -> dict[str, WatchStats]:
         """Noun → its watch's counters."""
         return {noun: watch.stats for noun, watch in self._watches.items()}
-
-    def tell_pod(self, pod: Pod, reason: str, message: str) -> None:
-        """A Warning Event on a pod: something that its owner has to know. Never blocks."""
-        self._events.post(pod_target(pod.namespace, pod.name, pod.uid), reason, message)
-
-    def announce_pod(self, pod: Pod, reason: str, message: str) -> None:
-        """The same of something that is as it should be."""
-        self._events.post(pod_target(pod.namespace, pod.name, pod.uid), reason, message, "Normal")
-
-    def tell_node(self, reason: str, message: str) -> None:
-        """A Warning Event on this Node. Never blocks."""
-        self._events.post(node_target(self._node_name), reason, message)
 
     def policy_problem(self) -> str:
         """Why the policy's ConfigMap has not been read yet; "" when it has, or is not wanted."""
@@ -179,20 +214,23 @@ class Cluster:
 
     def _take_node(self, facts: NodeFacts | None) -> None:
         self._facts, self._node_answered = facts, True
-        self._on_node()
+        self._follower.on_node()
 
     def _take_pools(self, pools: Mapping[str, str]) -> None:
         self._topology = pools
-        self._on_node()
+        self._follower.on_node()
 
     def _take_pod(self, facts: PodFacts) -> None:
         for known in self._ledger.pods():
             if known.uid == facts.uid and self._ledger.update_pod(_over(known, facts)):
-                self._on_pod(known.id)
-        self._on_spec(facts.uid, facts.spec)
+                with self._faults.within("pod"):
+                    self._follower.on_pod(known.id)
+        with self._faults.within("pod"):
+            self._follower.on_spec(facts.uid, facts.spec)
         if facts.phase in ENDED and facts.uid not in self._ended:
             self._ended.add(facts.uid)
-            self._on_end(facts.uid)
+            with self._faults.within("pod"):
+                self._follower.on_end(facts.uid)
 
 
 def _over(pod: Pod, facts: PodFacts) -> Pod:

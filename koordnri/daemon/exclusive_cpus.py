@@ -47,9 +47,8 @@ class ExclusiveCPUs:
     reconcile thread; `spec_told`, `pod_changed`, `pod_over` and `pod_went` are for any.
 
     present    what holds now, of which the assignments are a part
-    changed    all containers may have to follow
+    changed    a pod (None: all of them) may have to follow
     tell       a Warning; `announce`: the same, of what is as it should be
-    budget_s   how long a start may wait for the others to leave
     overlay    adds to a pod what others than the runtime know of it by now
     cpus_now   the cpuset of a container's cgroup (pod, container id); None when it cannot be read
     """
@@ -60,9 +59,8 @@ class ExclusiveCPUs:
         ledger: Ledger,
         requests: Requests,
         present: Present,
-        changed: Callable[[], None],
+        changed: Callable[[str | None], None],
         tell: Tell,
-        budget_s: Callable[[], float],
         log: Log,
         overlay: Callable[[Pod], Pod] = lambda pod: pod,
         announce: Tell = lambda pod, reason, message: None,
@@ -78,7 +76,6 @@ class ExclusiveCPUs:
         self._changed = changed
         self._tell = tell
         self._announce = announce
-        self._budget_s = budget_s
         self._log = log
         self._overlay = overlay
         self._cpus_now = cpus_now
@@ -205,10 +202,10 @@ class ExclusiveCPUs:
             self._given.discard(container_id)
             self._waits[container_id] = self._requests.hurry()
 
-    def wait_until_clear(self, container_id: str) -> None:
+    def wait_until_clear(self, container_id: str, budget_s: float) -> None:
         """See `session.exclusive_cpus`."""
         number = self._waits.pop(container_id, None)
-        if number is not None and not self._requests.wait_done(number, self._budget_s()):
+        if number is not None and not self._requests.wait_done(number, budget_s):
             self.late += 1
             self._log.warning("exclusive_cpus_not_clear_yet", container=container_id)
 
@@ -220,7 +217,7 @@ class ExclusiveCPUs:
         if spec is not None and spec.init:
             self._allocator.spend(pod, name)
         if pod.uid in self._over and self.pod_over(pod.uid):
-            self._changed()
+            self._changed(None)
 
     def pod_came(self, pod: Pod) -> None:
         """See `session.exclusive_cpus`."""
@@ -397,11 +394,11 @@ class ExclusiveCPUs:
     def _follow_later(self) -> None:
         """Where pods come and go by the hundred, the share pools are computed once for many of them, and not on the event path."""
         self._present.expire()
-        self._changed()
+        self._changed(None)
 
     def _follow(self) -> None:
         self._present.take()
-        self._changed()
+        self._changed(None)
 
 
 def _allocated(holding: Holding | None) -> Allocated:

@@ -1,12 +1,16 @@
-"""The machine that the reconciler works on: this host."""
+"""This host, for the reconciler, which writes, and for the event path, which reads a little."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
+from koordnri.daemon.node_facts import NodeFacts
 from koordnri.host.cgroup.files import CgroupFiles
+from koordnri.host.cgroup.running import cpus_now, is_over
 from koordnri.host.cgroup.writer import Writer
+from koordnri.model import CPUSet, Pod
+from koordnri.state.present import Present
 from koordnri.state.world import World
 
 
@@ -17,15 +21,18 @@ class HostMachine:
     save    puts the ledger's notes on disk at once
     """
 
-    def __init__(self, root: Path, world: Callable[[], World], files: CgroupFiles, save: Callable[[], None]) -> None:
+    def __init__(
+        self, root: Path, present: Present, facts: NodeFacts, files: CgroupFiles, save: Callable[[], None]
+    ) -> None:
         self._root = root
-        self._world = world
+        self._present = present
+        self._facts = facts
         self._files = files
         self._save = save
 
     def world(self) -> World:
         """Policy, node and runtime as they are now."""
-        return self._world()
+        return World(self._present.up_to_date(), self._facts.runtime.name)
 
     def writer(self, cgroup_version: int) -> Writer:
         """A writer for one pass."""
@@ -34,3 +41,23 @@ class HostMachine:
     def save(self) -> None:
         """Put the ledger's notes on disk at once."""
         self._save()
+
+
+class HostReader:
+    """Reads while the runtime waits: the reconcile thread has a writer of its own."""
+
+    def __init__(self, root: Path, present: Present, facts: NodeFacts) -> None:
+        self._root = root
+        self._present = present
+        self._facts = facts
+
+    def is_over(self, pod: Pod) -> bool:
+        """Whether a sandbox in which nothing runs has been stopped."""
+        return is_over(self._writer(), pod, self._facts.runtime.name)
+
+    def cpus_now(self, pod: Pod, container_id: str) -> CPUSet | None:
+        """The cpuset of a container's cgroup; None when it cannot be read."""
+        return cpus_now(self._writer(), pod, container_id, self._facts.runtime.name)
+
+    def _writer(self) -> Writer:
+        return Writer(self._root, self._present.snapshot.node.cgroup_version)

@@ -10,21 +10,32 @@ from typing import Any
 
 from koordnri.host.file_watch import FileWatch
 from koordnri.model.log import Log
-from koordnri.policy import load_data, load_policy, read_policy
-from koordnri.policy.standing import StandingPolicy
+from koordnri.policy import PolicyDocument, load_data, load_policy, read_policy
+from koordnri.policy.standing import Refused, StandingPolicy
 from koordnri.state.files import LAST_GOOD, StateFile
 
 
 class PolicySources:
     """Hands what it reads to the standing policy, which takes it or refuses it.
 
+    enforce   see StandingPolicy
+    refused   told of each document that is refused
     path      the policy file, None without one
-    changed   told, from another thread, that it is time to `look`
+    changed   told, from another thread, that it is time to `scan`
     """
 
     def __init__(
-        self, standing: StandingPolicy, path: Path | None, state_dir: Path, log: Log, changed: Callable[[], None]
+        self,
+        standing: StandingPolicy,
+        enforce: Callable[[], None],
+        refused: Callable[[Refused], None],
+        path: Path | None,
+        state_dir: Path,
+        log: Log,
+        changed: Callable[[], None],
     ) -> None:
+        self._enforce = enforce
+        self._refused = refused
         self._standing = standing
         self._path = path
         self._changed = changed
@@ -61,18 +72,18 @@ class PolicySources:
         seen = _fingerprint(path)
         if seen != self._seen:
             self._seen = seen
-            self._standing.take(lambda: read_policy(path), str(path))
+            self._take(lambda: read_policy(path), str(path))
 
     def take_runtime_config(self, text: str) -> None:
         """The runtime launched us and passed its configuration file for us: that is the policy."""
         source = "the runtime's plugin configuration"
-        self._standing.take(lambda: load_policy(text, source), source)
+        self._take(lambda: load_policy(text, source), source)
 
     def take_configmap(self, data: Mapping[str, str] | None, source: str) -> None:
         """A deleted ConfigMap (None) means the defaults, as upstream has it. What was taken is kept on disk."""
         if data is None:
-            self._standing.take_defaults(f"there is no {source}")
-        elif not self._standing.take(lambda: load_data(data, source), source):
+            self._told(self._standing.take_defaults(f"there is no {source}", self._enforce))
+        elif not self._take(lambda: load_data(data, source), source):
             return
         try:
             self._last_good.save({} if data is None else dict(data))
@@ -86,7 +97,15 @@ class PolicySources:
             self._log.warning("state_file_bad", error=problem)
         if data:
             source = f"the last good policy in {self._last_good.path}"
-            self._standing.take(lambda: load_data(data, source), source)
+            self._take(lambda: load_data(data, source), source)
+
+    def _take(self, read: Callable[[], PolicyDocument], source: str) -> bool:
+        return self._told(self._standing.take(read, source, self._enforce))
+
+    def _told(self, taken: bool) -> bool:
+        if not taken and (refused := self._standing.refused) is not None:
+            self._refused(refused)
+        return taken
 
 
 def _fingerprint(path: Path) -> Any:

@@ -29,11 +29,10 @@ class Refused(NamedTuple):
 class StandingPolicy:
     """`take` and `take_defaults` are called by whoever has read a document; everything else only reads. Never raises.
 
-    changed   another document is in force; called before the callers' own next step
-    refused   a document was not taken
+    enforce   brings the document in force to bear on the node; whatever it raises, the document is refused
     """
 
-    def __init__(self, log: Log, changed: Callable[[], None], refused: Callable[[Refused], None]) -> None:
+    def __init__(self, log: Log) -> None:
         self.document: PolicyDocument | None = None
         """None: the defaults"""
         self.refused: Refused | None = None
@@ -42,13 +41,11 @@ class StandingPolicy:
         self.refusals = 0
         self._since_s = time.time()
         self._log = log
-        self._changed = changed
-        self._on_refused = refused
 
-    def take(self, read: Callable[[], PolicyDocument], source: str) -> bool:
+    def take(self, read: Callable[[], PolicyDocument], source: str, enforce: Callable[[], None]) -> bool:
         """Take a document whole, or refuse it whole. `read` raises PolicyError for a bad one."""
         before = self.document
-        if not self._taken(read, source):
+        if not self._taken(read, source, enforce):
             return False
         document = self.document
         if document is not None and (before is None or before.revision != document.revision):
@@ -57,10 +54,12 @@ class StandingPolicy:
                 self._log.warning("policy_warning", warning=str(warning))
         return True
 
-    def take_defaults(self, reason: str) -> None:
-        """There is no document (any more): koordlet's defaults hold, as upstream has it."""
-        if self._taken(lambda: None, reason):
-            self._log.info("policy_defaults", reason=reason)
+    def take_defaults(self, reason: str, enforce: Callable[[], None]) -> bool:
+        """There is no document (any more): koordlet's defaults hold, as upstream has it. False when not even they could be enforced."""
+        if not self._taken(lambda: None, reason, enforce):
+            return False
+        self._log.info("policy_defaults", reason=reason)
+        return True
 
     def state(self, policy: Policy, node: NodeState) -> Mapping[str, Any]:
         """For `/v1/policy`. `policy` is what the document comes to on this node."""
@@ -83,11 +82,11 @@ class StandingPolicy:
             },
         }
 
-    def _taken(self, read: Callable[[], PolicyDocument | None], source: str) -> bool:
+    def _taken(self, read: Callable[[], PolicyDocument | None], source: str, enforce: Callable[[], None]) -> bool:
         before = self.document, self._since_s
         try:
             self.document, self._since_s = read(), time.time()
-            self._changed()
+            enforce()
         except Exception as error:  # noqa: BLE001  # whatever a document brings about, the one before it stays in force
             self.document, self._since_s = before
             self._refuse(source, error)
@@ -99,11 +98,10 @@ class StandingPolicy:
 
     def _refuse(self, source: str, error: Exception) -> None:
         mistakes = as_policy_error(error).mistakes
-        self.refused = refused = Refused(source, mistakes, time.time())
+        self.refused = Refused(source, mistakes, time.time())
         self.refusals += 1
         trace = {} if isinstance(error, PolicyError) else {"exc_info": True}
         self._log.error("policy_refused", source=source, mistakes=[str(m) for m in mistakes], **trace)
-        self._on_refused(refused)
 
 
 def _iso(unix_s: float) -> str:

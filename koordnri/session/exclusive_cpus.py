@@ -40,7 +40,7 @@ class ExclusiveCPUs(Protocol):
     def gave(self, pod: Pod, container_id: str) -> None:
         """The runtime has been told: now the others must go."""
 
-    def wait_until_clear(self, container_id: str) -> None:
+    def wait_until_clear(self, container_id: str, budget_s: float) -> None:
         """Before its first process runs: until the others have left its CPUs, or the chain's budget is used up."""
 
     def container_ended(self, pod: Pod, name: str) -> None:

@@ -62,6 +62,10 @@ class EventHandler(Decider):
     specs     pod uid → what NRI does not send about the pod; empty without the API server
     overlay   adds to a pod what others than the runtime know of it
     changed   called after the reply with a pod whose own cgroup must follow, or with None for all; must not block
+    cpus      gives exclusive CPUs; None: nobody does
+    catch_up  waits until a pod's files have what follows from a snapshot, at most so many seconds; None: they need not
+    place     puts a container's first process into a resctrl group; None: nobody does
+    is_over   whether a sandbox in which nothing runs has been stopped; kubelet removes it much later
     """
 
     def __init__(
@@ -74,19 +78,20 @@ class EventHandler(Decider):
         changed: Callable[[str | None], None] = lambda pod_id: None,
         overlay: Callable[[Pod], Pod] = lambda pod: pod,
         recorder: Recorder | None = None,
+        *,
+        cpus: ExclusiveCPUs | None = None,
+        catch_up: Callable[[Pod, Snapshot, float], None] | None = None,
+        place: Callable[[int, str], bool] | None = None,
+        is_over: Callable[[Pod], bool] = lambda pod: False,
         clock: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
         super().__init__(chain, ledger, snapshot, observer, clock)
-        self.catch_up: Callable[[Pod, Snapshot, float], None] | None = None
-        """waits until a pod's files have what follows from a snapshot, at most so many seconds"""
-        self.place: Callable[[int, str], bool] | None = None
-        """puts a container's first process into a resctrl group; set before the first event, or never"""
-        self.cpus: ExclusiveCPUs | None = None
-        """set before the first event, or never"""
+        self.cpus = cpus
+        self.catch_up = catch_up
+        self.place = place
+        self.is_over = is_over
         self.never_started = 0
         """containers that were removed between the reply to their creation and their start"""
-        self.is_over: Callable[[Pod], bool] = lambda pod: False
-        """whether a sandbox in which nothing runs has been stopped; kubelet removes it much later"""
         self._began_ns = 0
         """when the current event arrived (ns, `clock`)"""
         self._pods = Pods(ledger, specs, overlay)
@@ -270,7 +275,7 @@ class EventHandler(Decider):
     def _start(self, message: views.StartContainerRequest | views.StateChangeEvent) -> Callable[[], None]:
         """The container's cgroup exists, and its first process waits for our answer."""
         if self.cpus is not None:
-            self.cpus.wait_until_clear(message.container.id)
+            self.cpus.wait_until_clear(message.container.id, self.budget_s())
         entry = self.ledger.container(message.container.id)
         placed = True
         if entry is not None and self.place is not None and (group := entry.sent.get(fields.RDT_CLOSID.name)):

@@ -7,7 +7,6 @@ returns.
 
 from __future__ import annotations
 
-import queue
 import socket
 import threading
 import time
@@ -20,6 +19,7 @@ from koordnri.chain import Refused
 from koordnri.model.log import Log
 from koordnri.session.answer import Answer
 from koordnri.session.brake import Brake
+from koordnri.session.calls import Calls
 from koordnri.session.handler import SUBSCRIBED, EventHandler
 from koordnri.session.identity import Identity
 from koordnri.session.intake import Intake
@@ -53,10 +53,6 @@ class State(StrEnum):
     STOPPED = "stopped"
 
 
-class NotConnected(Exception):
-    """There is no registration by which the runtime could be called."""
-
-
 class SessionStats:
     """Plain numbers for `observe`."""
 
@@ -83,8 +79,9 @@ class PluginSession:
         handler: EventHandler,
         log: Log,
         monotonic: Callable[[], float] = time.monotonic,
+        calls: Calls | None = None,
         on_config: Callable[[str], None] = lambda text: None,
-        on_runtime: Callable[[], None] = lambda: None,
+        on_runtime: Callable[[RuntimeInfo], None] = lambda runtime: None,
         on_braked: Callable[[str], None] = lambda problem: None,
         pause: Callable[[threading.Event, float], object] = threading.Event.wait,
     ) -> None:
@@ -97,6 +94,7 @@ class PluginSession:
         self._handler = handler
         self._log = log
         self._monotonic = monotonic
+        self._calls = calls or Calls()
         self._on_config = on_config
         self._on_runtime = on_runtime
         self._on_braked = on_braked
@@ -109,9 +107,6 @@ class PluginSession:
         self._sync_started_s = 0.0
         self._reason = ""
         self._fatal: BaseException | None = None
-        self._calling = threading.Lock()
-        self._calls: dict[tuple[Channel, int], queue.SimpleQueue[Reply | None]] = {}
-        """our calls that wait for their reply; None: the connection ended"""
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
@@ -176,33 +171,6 @@ class PluginSession:
         if channel is not None:
             channel.finish()
 
-    def update_containers(self, request: api.UpdateContainersRequest, timeout_s: float) -> Reply:
-        """Change containers outside of a reply. Blocks until the runtime's reply, which may be an error.
-
-        Never call this from the reading thread: the runtime may be waiting for us. Before NRI 0.12.1 it may freeze the node (push.md).
-        Raises NotConnected (also when the connection ends meanwhile) and TimeoutError.
-        """
-        channel = self._channel
-        if channel is None or self.state is not State.SYNCHRONIZED:
-            raise NotConnected(self.problem or "not registered")
-        answer: queue.SimpleQueue[Reply | None] = queue.SimpleQueue()
-        try:
-            with self._calling:  # so that the reply cannot arrive before we wait for it
-                key = channel, channel.call("UpdateContainers", request, timeout_s)
-                self._calls[key] = answer
-        except OSError as error:
-            raise NotConnected(f"cannot send UpdateContainers: {error.strerror or error}") from error
-        try:
-            reply = None if channel.ended.is_set() else answer.get(timeout=timeout_s)
-        except queue.Empty:
-            channel.forget(key[1])
-            raise TimeoutError(f"no answer to UpdateContainers within {timeout_s:.1f} s") from None
-        finally:
-            self._calls.pop(key, None)
-        if reply is None:
-            raise NotConnected("the connection ended before the answer to UpdateContainers")
-        return reply
-
     # -- connecting: thread nri ---------------------------------------------------------------------------------------
 
     def _dial(self) -> socket.socket | None:
@@ -240,9 +208,7 @@ class PluginSession:
                 self._end(channel, f"no answer to RegisterPlugin within {REGISTER_TIMEOUT_S:.0f} s")
             self._watch(channel)
         self._channel = None
-        for (of, _), answer in list(self._calls.items()):
-            if of is channel:
-                answer.put(None)
+        self._calls.close(channel)
         if self._reader is not None:
             self._reader.join(timeout=1.0)
         channel.release()
@@ -312,11 +278,9 @@ class PluginSession:
             channel.close()
 
     def _on_reply(self, channel: Channel, reply: Reply) -> None:
-        with self._calling:
-            answer = self._calls.get((channel, reply.stream))
-        if answer is not None:
-            answer.put(reply)
-        elif reply.code != Code.OK:  # the reply to RegisterPlugin, our only other call
+        if self._calls.take(channel, reply):
+            return
+        if reply.code != Code.OK:  # the reply to RegisterPlugin, our only other call
             # The runtime leaves this connection open and never uses it.
             self._log.error("registration_refused", code=reply.code, error=reply.text)
             self._end(channel, f"registration refused: {reply.text}")
@@ -370,7 +334,7 @@ class PluginSession:
         self.state, self.problem = State.CONFIGURED, "waiting for the runtime's Synchronize"
         self.stats.registrations += 1
         self._log.info("registered", runtime=runtime.name, version=runtime.version, nri=str(runtime.nri))
-        self._on_runtime()
+        self._on_runtime(runtime)
         if request.config:
             self._on_config(request.config)
         if self._identity.fd is not None and not has(runtime.nri, Feature.SPLIT_SYNC):
@@ -397,6 +361,8 @@ class PluginSession:
 
     def _synchronized(self) -> None:
         if self.state is State.CONFIGURED:
+            if (channel := self._channel) is not None:
+                self._calls.open(channel)
             self.state, self.problem = State.SYNCHRONIZED, ""
             self.stats.synchronized_at_s = time.time()
             self._log.info("synchronized")

@@ -17,8 +17,8 @@ from koordnri.model import NodeState
 from koordnri.model.difference import is_stored
 from koordnri.reconcile.plan import Update
 from koordnri.reconcile.recorder import Failed, Overran
+from koordnri.session.calls import Calls, NotConnected
 from koordnri.session.encode import encode_update
-from koordnri.session.plugin import NotConnected, PluginSession
 from koordnri.session.translate import resources_from
 from koordnri.transport.channel import Channel
 from koordnri.wire import api_pb2 as api
@@ -36,8 +36,8 @@ NAMES = ("koordnri-push-a", "koordnri-push-b")
 class Unsolicited:
     """Push by `UpdateContainers` on the existing registration. Safe from NRI 0.12.1 on."""
 
-    def __init__(self, session: Callable[[], PluginSession], node: Callable[[], NodeState]) -> None:
-        self._session = session
+    def __init__(self, calls: Calls, node: Callable[[], NodeState]) -> None:
+        self._calls = calls
         self._node = node
 
     def __call__(self, updates: Sequence[Update], deadline_s: float) -> set[str]:
@@ -48,7 +48,7 @@ class Unsolicited:
             message.ignore_failure = False  # otherwise the runtime would not report a failure
             request.update.append(message)
         try:
-            reply = self._session().update_containers(request, deadline_s)
+            reply = self._calls.update_containers(request, deadline_s)
         except TimeoutError as error:
             raise Overran(str(error)) from error
         except NotConnected as error:

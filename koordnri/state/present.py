@@ -23,7 +23,6 @@ class Present:
     root       where the host's files are; None: the node is only described
     document   the policy document in force
     told       adds what the API server says about the node
-    publish    called with each new snapshot, for readers on hot paths
     """
 
     def __init__(
@@ -34,7 +33,6 @@ class Present:
         told: Callable[[NodeState], NodeState],
         allocator: Allocator,
         log: Log,
-        publish: Callable[[Snapshot], None] = lambda snapshot: None,
     ) -> None:
         self.node = node
         self.kubelet = KubeletPins()
@@ -45,7 +43,7 @@ class Present:
         self._told = told
         self.allocator = allocator
         self._log = log
-        self._publish = publish
+        self._publish: list[Callable[[Snapshot], None]] = []
         self._released: frozenset[str] = frozenset()
         self._resolved: tuple[PolicyDocument | None, str, Mapping[str, str], Policy] | None = None
         self._expired = False
@@ -57,10 +55,17 @@ class Present:
             self._expired = False
             before = self.snapshot.policy.notes
             self.snapshot = self.under(self._document())
-            self._publish(self.snapshot)
+            for publish in self._publish:
+                publish(self.snapshot)
         for note in self.snapshot.policy.notes:
             if note not in before:
                 self._log.warning("policy_note", note=note)
+
+    def publish_to(self, publish: Callable[[Snapshot], None]) -> None:
+        """Call this with the snapshot now, and with each later one, for readers on hot paths."""
+        with self._lock:
+            self._publish.append(publish)
+            publish(self.snapshot)
 
     def expire(self) -> None:
         """Something changed that can wait until the next full pass, which calls `up_to_date`."""

@@ -15,6 +15,7 @@ import pytest
 
 from koordnri.daemon.config import Config
 from koordnri.daemon.daemon import Daemon
+from koordnri.daemon.wiring import Given
 from koordnri.model import CPUSet
 from koordnri.model.pod import ContainerSpec, PodSpec
 from koordnri.model.topology import Topology
@@ -56,15 +57,15 @@ class Node:
     def started(self, state: str = "state") -> None:
         """A daemon that knows nothing but its state directory, and what runs."""
         config = Config(state_dir=self.root / state, host_root=self.tree.root, listen=None, node_name="n")
-        self.daemon = Daemon(config, specs=self.specs)
+        self.daemon = Daemon(config, Given(specs=self.specs))
         text = f"koordnri-config: {{hooks: {{cpuset: {{{self.cpuset}}}}}}}"
-        self.daemon.standing.document = load_policy(text, "a test")
+        self.daemon.parts.standing.document = load_policy(text, "a test")
         self.events: list[tuple[str, str, str]] = []
-        cpus = self.daemon.handler.cpus
+        cpus = self.daemon.parts.handler.cpus
         cpus._budget_s = lambda: 0.0  # nobody runs the passes while a start waits
         cpus._tell = cpus._announce = lambda pod, reason, message: self.events.append((pod.name, reason, message))
-        self.daemon.present.scan(full=True)
-        self.daemon.present.take()
+        self.daemon.parts.present.scan(full=True)
+        self.daemon.parts.present.take()
         self.synchronize()
         self.passes()
 
@@ -131,7 +132,7 @@ class Node:
     def synchronize(self) -> None:
         message = api.SynchronizeRequest(pods=self.pods.values(), containers=self.containers.values())
         seen = views.SynchronizeRequest.FromString(message.SerializeToString())
-        answer = self.daemon.handler.synchronize(seen.pods, seen.containers)
+        answer = self.daemon.parts.handler.synchronize(seen.pods, seen.containers)
         assert answer.settle is not None
         answer.settle()
         for update in answer.message.update:
@@ -141,7 +142,7 @@ class Node:
     def passes(self, count: int = 3) -> None:
         """What the reconcile thread does once something has changed."""
         for _ in range(count):
-            self.daemon.reconciler.reconcile("change", self.daemon.ledger.pods())
+            self.daemon.parts.reconciler.reconcile("change", self.daemon.parts.ledger.pods())
 
     # what there is
 
@@ -152,7 +153,7 @@ class Node:
     @property
     def pool(self) -> str:
         """The CPUs of all who share."""
-        pools = self.daemon.present.up_to_date().node.ls_pools
+        pools = self.daemon.parts.present.up_to_date().node.ls_pools
         return str(CPUSet(cpu for pool in pools for cpu in CPUSet.parse(pool.cpus))) or "0-7"
 
     def reasons(self, name: str) -> list[str]:
@@ -171,7 +172,7 @@ class Node:
         (self.cgroups / self._directory(container_id) / "cpuset.cpus").write_text(cpus + "\n")
 
     def _handle(self, method: str, request: Any) -> Any:
-        answer = self.daemon.handler.handle(method, request.SerializeToString())
+        answer = self.daemon.parts.handler.handle(method, request.SerializeToString())
         if answer.settle is not None:
             answer.settle()
         return answer.message
@@ -218,7 +219,7 @@ def test_a_finished_job_holds_nothing_after_a_restart_either(node: Node) -> None
 def test_a_pod_that_has_ended_as_the_api_server_says_holds_nothing_once_nothing_of_it_runs(node: Node) -> None:
     job = node.run_pod("job")
     work = node.create(job, 6)
-    node.daemon._ended("job")
+    node.daemon.parts.changes.on_end("job")
     assert node.pool == "3,7", "its process still runs"
     node.end(work)
     assert node.pool == "0-7"
@@ -228,7 +229,7 @@ def test_the_same_where_the_runtime_told_first(node: Node) -> None:
     work = node.create(node.run_pod("job"), 6)
     node.end(work)
     assert node.pool == "3,7", "kubelet may make it again"
-    node.daemon._ended("job")
+    node.daemon.parts.changes.on_end("job")
     assert node.pool == "0-7"
 
 
@@ -415,10 +416,10 @@ def test_a_restart_finds_the_same_map_also_of_what_was_promoted_and_resized(node
     before = {c: node.cpus(c) for c in (late, grown, *sharers)}
     assert len(CPUSet.parse(before[late])) == 3
     assert len(CPUSet.parse(before[grown])) == 2
-    held = node.daemon.allocator.held
-    node.daemon._notebook.save()
+    held = node.daemon.parts.allocator.held
+    node.daemon.parts.notebook.save()
     node.started(state)
-    assert node.daemon.allocator.held == held
+    assert node.daemon.parts.allocator.held == held
     assert {c: node.cpus(c) for c in before} == before
 
 
@@ -440,8 +441,8 @@ def test_or_as_many_as_the_policy_says(made: Callable[[str], Node]) -> None:
 
 def test_all_that_is_given_lies_within_the_cgroup_of_all_pods(node: Node) -> None:
     node.tree.write("sys/fs/cgroup/kubepods/cpuset.cpus.effective", "0-1,4-5\n")
-    node.daemon.present.scan(full=False)
-    node.daemon.present.take()
+    node.daemon.parts.present.scan(full=False)
+    node.daemon.parts.present.take()
     assert node.cpus(node.create(node.run_pod("p"), 2)) == "0,4"
     shares = node.create(node.run_pod("q"), 2)
     assert node.cpus(shares) == "1,5"
@@ -473,10 +474,10 @@ def test_a_pod_may_name_its_owners(node: Node) -> None:
 
 def test_a_scheduler_that_assigns_cpus_later_is_believed_and_what_we_gave_is_free(node: Node) -> None:
     own = node.create(node.run_pod("p"), 2)
-    pod = node.daemon.ledger.pods()[0]
+    pod = node.daemon.parts.ledger.pods()[0]
     pod.annotations = {"scheduling.koordinator.sh/resource-status": '{"cpuset": "6-7"}'}
     pod.parsed = {}
-    node.daemon._pod_changed(pod.id)
+    node.daemon.parts.changes.on_pod(pod.id)
     node.passes()
     assert (node.cpus(own), node.pool) == ("6-7", "0-5")
 
@@ -502,10 +503,10 @@ def test_a_bug_in_choosing_costs_the_container_its_own_cpus_and_it_shares(
     def broken(*_: Any) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(node.daemon.allocator, "give", broken)
+    monkeypatch.setattr(node.daemon.parts.allocator, "give", broken)
     assert node.cpus(node.create(node.run_pod("q"), 2)) == "1-3,5-7"
-    assert node.daemon.faults.counts["cpus"] == 1
-    monkeypatch.setattr(node.daemon.allocator, "resize", broken)
+    assert node.daemon.parts.faults.counts["cpus"] == 1
+    monkeypatch.setattr(node.daemon.parts.allocator, "resize", broken)
     node.resize("s-p.main.0", 4)
     assert node.cpus("s-p.main.0") == "0,4"
-    assert node.daemon.faults.counts["cpus"] == 2
+    assert node.daemon.parts.faults.counts["cpus"] == 2

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from koordnri.model import CPUSet
 from koordnri.model.topology import Topology
 from koordnri.runtime import Runtime
 from koordnri.wire import api_pb2 as api
@@ -161,11 +162,11 @@ def test_without_claims_in_its_spec_no_pod_takes_cpus_by_its_environment(
     container = api.Container(id="c1", name="main", pod_sandbox_id="p1", env=["DRA_CPUSET_claim=0-1"])
     runtime.create_container("p1", container)
 
-    def believed() -> dict[str, dict[str, str]]:
-        return {p: dict(of) for p, of in daemon.daemon.present.up_to_date().node.dra_cpus.items()}
+    def believed() -> dict[str, dict[str, CPUSet]]:
+        return {p: dict(of) for p, of in daemon.daemon.parts.present.up_to_date().node.dra_cpus.items()}
 
     if late:
-        assert list(believed().values()) == [{"main": "0-1"}]
+        assert list(believed().values()) == [{"main": CPUSet.parse("0-1")}]
         cluster.tell(PODS, "ADDED", pod("2", {}))
         eventually("the CPUs to be given back", lambda: believed() == {})
     assert believed() == {}

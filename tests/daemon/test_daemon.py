@@ -22,6 +22,7 @@ import pytest
 
 from koordnri.daemon.config import Config, ConfigError
 from koordnri.daemon.daemon import Daemon
+from koordnri.daemon.wiring import Given
 from koordnri.model import NodeState
 from koordnri.model.annotations import BATCH_CPU, BATCH_MEMORY, EXTENDED_RESOURCE_SPEC, RESOURCE_STATUS
 from koordnri.model.topology import Topology
@@ -64,7 +65,7 @@ class Running:
         }
         self._log = directory / "log"
         self._fd = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        self.daemon = Daemon(Config(**{**config, **more}), node=node, log_fd=self._fd, **options)
+        self.daemon = Daemon(Config(**{**config, **more}), Given(node, **options), log_fd=self._fd)
         self.code: int | None = None
         self.failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -195,14 +196,14 @@ def test_it_is_ready_once_registered_and_synchronized_and_decides_with_the_insta
 def test_it_waits_for_a_runtime_that_is_not_there_and_says_so(start, tmp_path):
     running = start()
     running.wait_not_ready("not ready: runtime: cannot connect to", str(tmp_path / "nri.sock"), "No such file")
-    assert running.daemon.session.state == "disconnected"
+    assert running.daemon.parts.session.state == "disconnected"
     with Runtime(tmp_path / "nri.sock") as runtime:
         running.wait_ready()
         assert runtime.registrations == 1
     running.wait_not_ready("runtime:")
     with Runtime(tmp_path / "nri.sock"):
         running.wait_ready()
-    assert running.daemon.session.stats.registrations == 2
+    assert running.daemon.parts.session.stats.registrations == 2
 
 
 def test_it_stops_with_or_without_a_runtime(start, runtime):
@@ -245,7 +246,7 @@ def test_cri_o_over_crun_takes_what_lifts_a_limit(start, tmp_path, policy):
         state = runtime.containers["c1"]
         assert [(level.cpu.quota.value, level.memory.limit.value) for level in state.levels] == [(25_000, 96 << 20)] * 2
         rewrite(policy, "koordnri-config: {hooks: {memory: {mode: 'off'}, cfs_quota: {mode: 'off'}}}\n")
-        eventually("the policy", lambda: running.daemon.handler.snapshot.policy.hook_mode("memory") == "off")
+        eventually("the policy", lambda: running.daemon.parts.handler.snapshot.policy.hook_mode("memory") == "off")
 
         runtime.update_container("c1", api.LinuxResources(cpu=api.LinuxCPU(shares={"value": 4})))
 
@@ -265,21 +266,21 @@ def test_a_bad_policy_at_start_costs_readiness_only_and_is_taken_as_soon_as_it_i
     assert create(runtime).cpus == "2-3", "it runs on the defaults"
     rewrite(policy, GOOD)
     running.wait_ready()
-    assert running.daemon.handler.snapshot.policy.qos.be.memory.min_limit_percent == 20
-    assert running.daemon.standing.refusals == 1
+    assert running.daemon.parts.handler.snapshot.policy.qos.be.memory.min_limit_percent == 20
+    assert running.daemon.parts.standing.refusals == 1
 
 
 def test_a_bad_policy_later_leaves_the_last_good_one_in_force(start, runtime, policy):
     running = start(policy_file=policy)
     running.wait_ready()
-    before = running.daemon.handler.snapshot
+    before = running.daemon.parts.handler.snapshot
     rewrite(policy, BAD)
     running.wait_not_ready("policy:", MISTAKE, f"revision {before.policy.revision} stays in force")
-    assert running.daemon.handler.snapshot.policy == before.policy
+    assert running.daemon.parts.handler.snapshot.policy == before.policy
     assert running.wait_logged("policy_refused")["mistakes"][0].startswith(MISTAKE)
     rewrite(policy, BETTER)
     running.wait_ready()
-    after = running.daemon.handler.snapshot.policy
+    after = running.daemon.parts.handler.snapshot.policy
     assert after.qos.be.memory.min_limit_percent == 30
     assert after.revision != before.policy.revision
     assert running.wait_logged("policy_accepted", 2)["revision"] == after.revision
@@ -298,7 +299,7 @@ def test_a_policy_file_that_goes_leaves_the_last_good_one_in_force(start, runtim
     running.wait_ready()
     policy.unlink()
     running.wait_not_ready("policy:", "No such file")
-    assert running.daemon.handler.snapshot.policy.qos.be.memory.min_limit_percent == 20
+    assert running.daemon.parts.handler.snapshot.policy.qos.be.memory.min_limit_percent == 20
 
 
 def test_a_mounted_configmap_is_followed_through_its_links(start, runtime, tmp_path):
@@ -319,7 +320,7 @@ def test_a_mounted_configmap_is_followed_through_its_links(start, runtime, tmp_p
     running.wait_ready()
 
     def in_force() -> int | None:
-        return running.daemon.handler.snapshot.policy.qos.be.memory.min_limit_percent
+        return running.daemon.parts.handler.snapshot.policy.qos.be.memory.min_limit_percent
 
     assert in_force() == 20
     publish("..2026_02", 30)
@@ -334,7 +335,7 @@ def test_a_file_that_is_edited_in_place_in_a_directory_is_noticed(start, runtime
     running = start(policy_file=directory)
     running.wait_ready()
     config.write_text("chainBudgetMilliseconds: 1000")
-    eventually("the new policy", lambda: running.daemon.handler.snapshot.policy.chain_budget_s == 1.0)
+    eventually("the new policy", lambda: running.daemon.parts.handler.snapshot.policy.chain_budget_s == 1.0)
 
 
 def test_a_node_strategy_counts_where_it_matches(start, runtime, policy):
@@ -343,7 +344,7 @@ def test_a_node_strategy_counts_where_it_matches(start, runtime, policy):
     policy.write_text(json.dumps({"resource-qos-config": {"nodeStrategies": [strategy]}}))
     running = start(policy_file=policy)
     running.wait_ready()
-    assert running.daemon.handler.snapshot.policy.qos.be.memory.min_limit_percent == 77
+    assert running.daemon.parts.handler.snapshot.policy.qos.be.memory.min_limit_percent == 77
 
 
 def test_a_policy_change_reaches_the_next_container(start, runtime, policy):
@@ -351,9 +352,9 @@ def test_a_policy_change_reaches_the_next_container(start, runtime, policy):
     running.wait_ready()
     run_pod(runtime, PINNED)
     assert create(runtime, "c1").cpus == "2-3"
-    revision = running.daemon.handler.snapshot.policy.revision
+    revision = running.daemon.parts.handler.snapshot.policy.revision
     rewrite(policy, "koordnri-config: {hooks: {cpuset: {mode: 'off'}}}\n")
-    eventually("the new policy", lambda: running.daemon.handler.snapshot.policy.revision != revision)
+    eventually("the new policy", lambda: running.daemon.parts.handler.snapshot.policy.revision != revision)
     assert create(runtime, "c2").cpus == ""
 
 
@@ -368,7 +369,7 @@ def test_cpus_that_go_offline_are_noticed(start, runtime, tmp_path):
     tree.write("sys/devices/system/cpu/online", "0-2\n")
 
     def online() -> str:
-        topology = running.daemon.handler.snapshot.node.topology
+        topology = running.daemon.parts.handler.snapshot.node.topology
         return "" if topology is None else str(topology.online)
 
     eventually("three CPUs", lambda: online() == "0-2")
@@ -393,7 +394,7 @@ def test_moved_baselines_outlive_the_process(start, runtime, tmp_path):
     assert first.stop() == 0
     second = start()
     second.wait_ready()
-    moved = second.daemon.ledger.moved_baseline("c1")
+    moved = second.daemon.parts.ledger.moved_baseline("c1")
     assert moved is not None
     assert moved.cpu_quota == 80_000
     assert runtime.containers["c1"].spec.linux.resources.cpu.quota.value == -1
@@ -407,7 +408,7 @@ def test_what_moved_last_is_saved_at_the_end(start, runtime, tmp_path):
     run_pod(runtime, PINNED)
     create(runtime)
     runtime.update_container("c1", api.LinuxResources(cpu=api.LinuxCPU(quota={"value": 80_000})))
-    eventually("the ledger", lambda: running.daemon.ledger.moved_baseline("c1"))
+    eventually("the ledger", lambda: running.daemon.parts.ledger.moved_baseline("c1"))
     assert running.stop() == 0
     assert "80000" in (tmp_path / "state" / "baselines.json").read_text()
 
@@ -469,7 +470,7 @@ def test_whatever_the_state_directory_is_the_daemon_decides_and_warns(start, run
             assert text.startswith(f"ok\nwarning: {expected}, and lost by a restart: ")
         run_pod(runtime)
         create(runtime)
-        eventually("the container is known", lambda: running.daemon.ledger.container("c1"))
+        eventually("the container is known", lambda: running.daemon.parts.ledger.container("c1"))
         assert running.stop() == 0
     finally:
         if unmount:
@@ -478,7 +479,7 @@ def test_whatever_the_state_directory_is_the_daemon_decides_and_warns(start, run
 
 
 def test_a_state_directory_that_is_mended_is_used(start, runtime, tmp_path, monkeypatch):
-    monkeypatch.setattr("koordnri.daemon.daemon.CONTROL_RETRY_S", 0.01)
+    monkeypatch.setattr("koordnri.daemon.admission.RETRY_S", 0.01)
     (tmp_path / "state").touch()
     running = start()
     warned = eventually("warnings", lambda: (found := running.readiness())[0] == 200 and found[1])
@@ -500,7 +501,7 @@ def test_a_port_that_is_taken_is_an_error_and_registers_nothing(tmp_path, runtim
         port = taken.getsockname()[1]
         config = Config(nri_socket=str(tmp_path / "nri.sock"), state_dir=tmp_path / "state", listen=("127.0.0.1", port))
         with open(tmp_path / "log", "wb") as log, pytest.raises(ConfigError, match="in use"):
-            Daemon(config, node=NODE, log_fd=log.fileno()).run()
+            Daemon(config, Given(NODE), log_fd=log.fileno()).run()
     assert runtime.registrations == 0
     assert NodeLock(tmp_path / "state").try_acquire(), "the node's lock is free for another one"
 
@@ -557,7 +558,7 @@ def test_its_policy_comes_in_configure_and_it_ends_with_the_connection(launched)
     link.configure(config=GOOD, runtime_name="containerd", runtime_version="v2.3.0")
     link.synchronize()
     running.wait_ready()
-    policy = running.daemon.handler.snapshot.policy
+    policy = running.daemon.parts.handler.snapshot.policy
     assert policy.qos.be.memory.min_limit_percent == 20
     assert "runtime" in policy.source
     link.close()
@@ -624,7 +625,7 @@ def test_a_policy_change_reaches_the_cgroups_of_what_runs_and_switching_it_off_t
     rewrite(policy, GOOD)
     host.wait_quotas("50000", "50000")
     eventually("an empty state", lambda: state.read_text() == "{}")
-    assert ("UpdateContainer", "ok") not in running.daemon.session.stats.events
+    assert ("UpdateContainer", "ok") not in running.daemon.parts.session.stats.events
     assert running.stop() == 0
     assert not running.logged("apply_failed")
 
@@ -636,14 +637,14 @@ def test_what_one_process_wrote_the_next_one_takes_back(start, runtime, policy, 
     run_pod(runtime)
     create(runtime)
     runtime.start_container("c1")
-    first.daemon.requests.trigger()
+    first.daemon.parts.requests.trigger()
     host.wait_quotas("25000", "25000")
     assert first.stop() == 0
     assert json.loads((tmp_path / "state" / "written.json").read_text())["p1"] == {"cpu.quota": 50_000}
 
     second = start(node=None, host_root=host.tree.root, node_name="n", policy_file=policy)
     second.wait_ready()
-    eventually("a pass", lambda: second.daemon.reconciler.stats.passes["change"])
+    eventually("a pass", lambda: second.daemon.parts.reconciler.stats.passes["change"])
     assert host.quotas() == ("25000", "25000"), "nothing is halved twice"
     rewrite(policy, GOOD)
     host.wait_quotas("50000", "50000")
@@ -656,7 +657,7 @@ def test_what_was_written_until_the_end_is_known_to_the_next_process(start, runt
     run_pod(runtime)
     create(runtime)
     runtime.start_container("c1")
-    requests, machine = running.daemon.requests, running.daemon.reconciler._machine
+    requests, machine = running.daemon.parts.requests, running.daemon.parts.reconciler._machine
     stopping, entered = threading.Event(), threading.Event()
     stop, world = requests.stop, machine.world
 
@@ -692,15 +693,15 @@ def test_a_bug_in_looking_at_the_node_or_the_policy_costs_that_look(start, runti
     monkeypatch.setattr("koordnri.daemon.daemon.NODE_TICK_S", 0.01)
     running = start(node=None, host_root=host.tree.root, node_name="n", policy_file=policy)
     running.wait_ready()
-    look, look_at_policy = running.daemon.present.scan, running.daemon.sources.scan
+    look, look_at_policy = running.daemon.parts.present.scan, running.daemon.parts.sources.scan
 
     def broken(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError
 
-    running.daemon.present.scan = running.daemon.sources.scan = broken
-    counts = running.daemon.faults.counts
+    running.daemon.parts.present.scan = running.daemon.parts.sources.scan = broken
+    counts = running.daemon.parts.faults.counts
     eventually("both are counted", lambda: counts["node"] > 1 and counts["policy"] > 1)
-    running.daemon.present.scan, running.daemon.sources.scan = look, look_at_policy
+    running.daemon.parts.present.scan, running.daemon.parts.sources.scan = look, look_at_policy
     policy.write_text("koordnri-config: {hooks: {cpuset: {mode: off}}}\n")
     running.wait_logged("policy_accepted", 2)
     assert [line["where"] for line in running.logged("contained_fault")] == ["policy", "node"]
@@ -712,7 +713,7 @@ def test_a_reconciler_whose_thread_dies_ends_the_daemon_with_its_exception(start
 
     running = start(node=None, host_root=host.tree.root, node_name="n")
     running.wait_ready()
-    running.daemon.reconciler.reconcile = reconcile
+    running.daemon.parts.reconciler.reconcile = reconcile
     run_pod(runtime)
     assert running.ended() is None
     assert isinstance(running.failure, Fatal)
@@ -730,4 +731,4 @@ def test_a_node_that_is_only_described_is_never_written_to(start, runtime, polic
     assert create(runtime, "c2").quota.value == 25_000, "the policy counts for what is created"
     assert running.stop() == 0
     assert host.quotas() == ("50000", "50000")
-    assert not running.daemon.reconciler.stats.passes
+    assert not running.daemon.parts.reconciler.stats.passes

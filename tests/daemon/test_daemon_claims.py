@@ -16,6 +16,7 @@ import pytest
 from koordnri.daemon.config import Config
 from koordnri.daemon.daemon import Daemon
 from koordnri.daemon.exclusive_cpus import ExclusiveCPUs
+from koordnri.daemon.wiring import Given
 from koordnri.model import Pod
 from koordnri.model.pod import ContainerSpec, PodSpec
 from koordnri.model.topology import Topology
@@ -41,32 +42,33 @@ class Node:
         self.events: list[tuple[str, str, str]] = []
         self._log = root / "log"
         fd = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        self.daemon = Daemon(Config(state_dir=root / "state", host_root=host, listen=None), specs=self.specs, log_fd=fd)
-        self.daemon.present.take()
+        self.daemon = Daemon(
+            Config(state_dir=root / "state", host_root=host, listen=None), Given(specs=self.specs), log_fd=fd
+        )
+        self.daemon.parts.present.take()
         self.look: Callable[[Pod], Pod] = lambda pod: pod
-        self.cpus = self.daemon.handler.cpus = ExclusiveCPUs(
-            self.daemon.allocator,
-            self.daemon.ledger,
-            self.daemon.requests,
-            self.daemon.present,
-            lambda: None,
+        self.cpus = self.daemon.parts.handler.cpus = ExclusiveCPUs(
+            self.daemon.parts.allocator,
+            self.daemon.parts.ledger,
+            self.daemon.parts.requests,
+            self.daemon.parts.present,
+            lambda pod_id: None,
             lambda pod, reason, message: self.events.append((pod.name, reason, message)),
-            self.daemon.handler.budget_s,
-            self.daemon.log,
+            self.daemon.parts.log,
             lambda pod: self.look(pod),
         )
 
     def create(self, name: str, *env: str, qos: str = "LS", container: str = "main") -> str:
         """A container with this environment, and its pod; the CPUs that it gets."""
         request = api.CreateContainerRequest(pod=_pod(name, qos), container=_container(name, env, container))
-        if self.daemon.ledger.pod(name) is None:
+        if self.daemon.parts.ledger.pod(name) is None:
             self._handle("RunPodSandbox", api.RunPodSandboxRequest(pod=request.pod))
         return str(self._handle("CreateContainer", request).adjust.linux.resources.cpu.cpus)
 
     def synchronize(self, name: str, *env: str) -> None:
         message = api.SynchronizeRequest(pods=[_pod(name, "LS")], containers=[_container(name, env, "main")])
         seen = views.SynchronizeRequest.FromString(message.SerializeToString())
-        answer = self.daemon.handler.synchronize(seen.pods, seen.containers)
+        answer = self.daemon.parts.handler.synchronize(seen.pods, seen.containers)
         assert answer.settle is not None
         answer.settle()
 
@@ -75,18 +77,20 @@ class Node:
 
     @property
     def believed(self) -> dict[str, dict[str, str]]:
-        return {p.removeprefix("uid-"): dict(of) for p, of in self.daemon.present.up_to_date().node.dra_cpus.items()}
+        return {
+            p.removeprefix("uid-"): dict(of) for p, of in self.daemon.parts.present.up_to_date().node.dra_cpus.items()
+        }
 
     @property
     def pool(self) -> list[str]:
-        return [pool.cpus for pool in self.daemon.present.up_to_date().node.ls_pools]
+        return [pool.cpus for pool in self.daemon.parts.present.up_to_date().node.ls_pools]
 
     def logged(self) -> list[str]:
         lines = [json.loads(line) for line in self._log.read_text().splitlines()]
         return [f"{line['pod']} {line['error']}" for line in lines if line["event"] == "dra_cpus_not_believed"]
 
     def _handle(self, method: str, request: Any) -> Any:
-        answer = self.daemon.handler.handle(method, request.SerializeToString())
+        answer = self.daemon.parts.handler.handle(method, request.SerializeToString())
         if answer.settle is not None:
             answer.settle()
         return answer.message
@@ -125,7 +129,7 @@ def test_of_a_pod_without_claims_it_is_not_and_its_owner_is_told_once(node: Node
         node.create("a", ENV)
     assert (node.believed, node.pool) == ({}, [])
     assert node.events == [("a", "NoCPUsByClaim", TOLD)]
-    node.daemon.writer.close()
+    node.daemon.parts.writer.close()
     assert node.logged() == [f"shop/a {TOLD}"]
 
 

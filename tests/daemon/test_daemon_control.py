@@ -34,7 +34,7 @@ class Asked:
             node.container(node.pod(name, requests={"main": request}), memory_limit=64 * MIB)
         self.present.take()
         node.run_pass()
-        standing = StandingPolicy(node.log, lambda: None, lambda refused: None)
+        standing = StandingPolicy(node.log)
         self.operator = Operator(load_hooks(), node.ledger, standing, node.reconciler, node.requests, self.present)
         self.thread = threading.Thread(target=node.reconciler.run)
         self.thread.start()

@@ -37,13 +37,13 @@ class Node:
     def started(self) -> Daemon:
         """A daemon that knows nothing yet."""
         self.daemon = Daemon(Config(state_dir=self.root / "state", host_root=self.host, listen=None, node_name="n"))
-        self.daemon.present.take()
+        self.daemon.parts.present.take()
         return self.daemon
 
     def synchronize(self) -> None:
         message = api.SynchronizeRequest(pods=self.pods.values(), containers=self.containers.values())
         seen = views.SynchronizeRequest.FromString(message.SerializeToString())
-        answer = self.daemon.handler.synchronize(seen.pods, seen.containers)
+        answer = self.daemon.parts.handler.synchronize(seen.pods, seen.containers)
         assert answer.message is not None
         assert answer.settle is not None
         answer.settle()
@@ -86,14 +86,14 @@ class Node:
 
     @property
     def pinned(self) -> str:
-        return str(self.daemon.present.up_to_date().node.kubelet_cpus)
+        return str(self.daemon.parts.present.up_to_date().node.kubelet_cpus)
 
     @property
     def pool(self) -> list[str]:
-        return [pool.cpus for pool in self.daemon.present.up_to_date().node.ls_pools]
+        return [pool.cpus for pool in self.daemon.parts.present.up_to_date().node.ls_pools]
 
     def _handle(self, method: str, request: Any) -> Any:
-        answer = self.daemon.handler.handle(method, request.SerializeToString())
+        answer = self.daemon.parts.handler.handle(method, request.SerializeToString())
         if answer.settle is not None:
             answer.settle()
         return answer.message

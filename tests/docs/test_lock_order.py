@@ -81,7 +81,7 @@ def running(tmp_path: Path, tree: HostTree, **config: Any) -> Iterator[Daemon]:
     interval, thread = sys.getswitchinterval(), threading.Thread(target=daemon.run)
     thread.start()
     try:
-        eventually("synchronized", lambda: daemon.session.stats.synchronized_at_s)
+        eventually("synchronized", lambda: daemon.parts.session.stats.synchronized_at_s)
         yield daemon
     finally:
         daemon.stop()
@@ -113,15 +113,17 @@ def test_a_life_with_everything_takes_locks_in_the_order_of_the_page(
         run_pod(runtime)
         create(runtime, "sharer", cpus=0)
         create(runtime, "owner", cpus=1)
-        assert daemon.allocator.held, "the owner has exclusive CPUs"
+        assert daemon.parts.allocator.held, "the owner has exclusive CPUs"
         policy.write_text(HALVED)
-        eventually("recorded through the runtime", lambda: daemon.recorder.stats.pushes["unsolicited", "recorded"])
+        eventually(
+            "recorded through the runtime", lambda: daemon.parts.recorder.stats.pushes["unsolicited", "recorded"]
+        )
         ask(tmp_path / "state", "/v1/diff", {"policy": HALVED})
         ask(tmp_path / "state", "/v1/release", {"all": True})
         urllib.request.urlopen(f"http://127.0.0.1:{daemon.port}/metrics", timeout=PATIENCE_S).close()
         runtime.remove_pod_sandbox("p1")
     assert record.nested <= documented(PAGE.read_text())
-    assert {("PluginSession._calling", "Channel._write_lock"), ("Notebook._saving", "Ledger._lock")} <= record.nested
+    assert {("Calls._lock", "Channel._write_lock"), ("Notebook._saving", "Ledger._lock")} <= record.nested
     assert {"Allocator._lock", "Present._lock", "CgroupWatch._lock"} <= record.taken
 
 
@@ -133,7 +135,7 @@ def test_an_event_while_a_snapshot_is_made_takes_locks_in_the_order_of_the_page(
     with Runtime(tmp_path / "nri.sock") as runtime, running(tmp_path, node, kubeconfig=nobody) as daemon:
         run_pod(runtime)
         create(runtime, "owner", cpus=1, env=("DRA_CPUSET_all=0-3",))
-        assert daemon.present.snapshot.node.empty_pools, "a driver has all CPUs"
+        assert daemon.parts.present.snapshot.node.empty_pools, "a driver has all CPUs"
     assert record.nested <= documented(PAGE.read_text())
     assert ("Present._lock", "EventSender._wake") in record.nested
 

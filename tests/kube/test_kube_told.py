@@ -12,7 +12,9 @@ from koordnri.kube import connect
 from koordnri.model import NodeState, Pod
 from koordnri.model.node import Pool
 from koordnri.model.node_annotations import BE_POOLS_KEY, LS_POOLS_KEY
+from koordnri.model.pod import PodSpec
 from koordnri.model.topology import Topology
+from koordnri.state.containment import Faults
 from koordnri.state.ledger import Ledger
 from tests.kube.fake_api import Seen, eventually, hanging, listing, status
 from tests.kube.fake_cluster import NODES, PODS, POOLS, Cluster, node, pod, topology
@@ -34,6 +36,21 @@ class Under:
         self.specs: Seen[str] = Seen()
         self.cluster = told(self)
 
+    def start(self) -> None:
+        self.cluster.start(self, lambda data, source: None)
+
+    def on_node(self) -> None:
+        self.nodes.append(self.cluster.told(EIGHT))
+
+    def on_pod(self, pod_id: str) -> None:
+        self.changed.append(pod_id)
+
+    def on_spec(self, uid: str, spec: PodSpec) -> None:
+        self.specs.append(uid)
+
+    def on_end(self, uid: str) -> None:
+        self.ended.append(uid)
+
 
 @pytest.fixture
 def served() -> Iterator[Cluster]:
@@ -50,12 +67,8 @@ def under(tmp_path: Any, log: Any, served: Cluster) -> Iterator[Under]:
             None,
             it.ledger,
             log,
-            lambda data, source: None,
-            lambda: it.nodes.append(it.cluster.told(EIGHT)),
-            it.changed.append,
-            lambda uid, spec: it.specs.append(uid),
-            it.ended.append,
             lambda error: None,
+            Faults(log),
         )
 
     it = Under(make)
@@ -85,7 +98,7 @@ class TestPools:
     ) -> None:
         served.lists[POOLS] = listing("NodeResourceTopology", "1", topology("1", on_topology))
         served.lists[NODES] = listing("Node", "1", node("1", {}, on_node))
-        under.cluster.start()
+        under.start()
         last = under.nodes.wait(2)[-1]
         assert last.ls_pools == (pools(ls) if ls else ())
         assert last.be_pools == (pools(be) if be else ())
@@ -93,7 +106,7 @@ class TestPools:
     def test_the_topologys_count_where_the_node_is_not_registered(self, served: Cluster, under: Under) -> None:
         served.lists[POOLS] = listing("NodeResourceTopology", "1", topology("1", {LS_POOLS_KEY: LS_0_3}))
         served.lists[NODES] = listing("Node", "1")
-        under.cluster.start()
+        under.start()
         last = under.nodes.wait(2)[-1]
         assert (last.ls_pools, last.pools_awaited) == (pools("0-3"), False)
 
@@ -101,7 +114,7 @@ class TestPools:
         self, served: Cluster, under: Under
     ) -> None:
         served.lists[POOLS] = listing("NodeResourceTopology", "1", topology("1", {LS_POOLS_KEY: '[{"cpuset": "0-9"}]'}))
-        under.cluster.start()
+        under.start()
         last = under.nodes.wait(2)[-1]
         assert last.problems == (
             f"NodeResourceTopology: annotation {LS_POOLS_KEY}: [0].cpuset: "
@@ -111,7 +124,7 @@ class TestPools:
 
     def test_they_follow_the_object(self, served: Cluster, under: Under) -> None:
         served.lists[POOLS] = listing("NodeResourceTopology", "1")
-        under.cluster.start()
+        under.start()
         assert under.nodes.wait(2)[-1].ls_pools == ()
         served.tell(POOLS, "ADDED", topology("2", {LS_POOLS_KEY: LS_0_3}))
         assert under.nodes.wait(3)[-1].ls_pools == pools("0-3")
@@ -127,7 +140,7 @@ class TestAwaited:
     @pytest.mark.parametrize("answer", [hanging(), status(503, "starting"), status(403, "forbidden")])
     def test_while_one_is_not_answered_on(self, served: Cluster, under: Under, path: str, answer: Any) -> None:
         served.lists[path] = answer
-        under.cluster.start()
+        under.start()
         assert under.nodes.wait(1)[0].pools_awaited
         served.requests.until(lambda seen: any(request.path == path for request in seen))
         assert under.cluster.told(EIGHT).pools_awaited
@@ -143,7 +156,7 @@ class TestAwaited:
     )
     def test_no_more_once_it_is(self, served: Cluster, under: Under, answer: Any) -> None:
         served.lists[POOLS] = answer
-        under.cluster.start()
+        under.start()
         last = under.nodes.wait(2)[-1]
         assert not last.pools_awaited
         assert eventually(lambda: under.cluster.synced)
@@ -159,12 +172,12 @@ class TestEnd:
     @pytest.mark.parametrize("phase", ["Succeeded", "Failed"])
     def test_a_pod_that_had_ended_before_the_first_list(self, served: Cluster, under: Under, phase: str) -> None:
         served.lists[PODS] = listing("Pod", "1", self.of_phase("1", phase))
-        under.cluster.start()
+        under.start()
         assert under.ended.wait(1) == ["uid-1"]
 
     def test_a_pod_that_ends_is_told_once(self, served: Cluster, under: Under) -> None:
         served.lists[PODS] = listing("Pod", "1", self.of_phase("1", "Running"))
-        under.cluster.start()
+        under.start()
         under.specs.wait(1)
         served.tell(PODS, "MODIFIED", self.of_phase("2", "Succeeded"))
         again = self.of_phase("3", "Failed")
@@ -176,14 +189,14 @@ class TestEnd:
     @pytest.mark.parametrize("phase", ["Pending", "Running", "Unknown", ""])
     def test_a_pod_that_has_not_ended(self, served: Cluster, under: Under, phase: str) -> None:
         served.lists[PODS] = listing("Pod", "1", self.of_phase("1", phase))
-        under.cluster.start()
+        under.start()
         under.specs.wait(1)
         assert under.ended.items == []
 
 
 def test_an_assignment_that_comes_and_goes_is_told_as_soon_as_it_is_known(served: Cluster, under: Under) -> None:
     under.ledger.remember_pod(Pod("sandbox", "uid-1", "shop", "web"))
-    under.cluster.start()
+    under.start()
     served.tell(PODS, "ADDED", pod("2", {STATUS_KEY: '{"cpuset": "0-1"}'}))
     assert under.changed.wait(1) == ["sandbox"]
     assert [known.annotations for known in under.ledger.pods()] == [{STATUS_KEY: '{"cpuset": "0-1"}'}]

@@ -18,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from koordnri.daemon.config import Config
 from koordnri.daemon.daemon import Daemon
+from koordnri.daemon.wiring import Given
 from koordnri.hook import ContainerContext, Hook
 from koordnri.model import AnnotationError, NodeState, fields
 from koordnri.runtime import Runtime
@@ -121,7 +122,7 @@ def driven(directory: Path) -> Iterator[Driven]:
         listen=("127.0.0.1", 0),
     )
     reader, log = os.pipe()
-    daemon = Daemon(config, node=NodeState(name="n"), hooks=[Quota(), Buggy(), Strict()], log_fd=log)
+    daemon = Daemon(config, Given(NodeState(name="n"), hooks=[Quota(), Buggy(), Strict()]), log_fd=log)
     thread = threading.Thread(target=daemon.run, name="daemon")
     interval = sys.getswitchinterval()
     with open(reader, encoding="utf-8") as lines, Runtime(directory / "nri.sock") as runtime:

@@ -73,13 +73,13 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driven]:
             it.create("strict")
         it.settled()
         # A node that is only described has no files; what a pass over real ones counts is the reconciler's tests' business.
-        stats = it.daemon.reconciler.stats
+        stats = it.daemon.parts.reconciler.stats
         stats.passes["sweep"] = 3
         stats.writes["cpu.quota", "refused"] = 2
-        it.daemon.reconciler.undone.counts["cpu.cpus", "systemd"] = 1
+        it.daemon.parts.reconciler.undone.counts["cpu.cpus", "systemd"] = 1
         stats.failures["cpu.quota", "write", "refused"] = 4
-        it.daemon.recorder.stats.pushes["unsolicited", "recorded"] = 5
-        cache = it.daemon.groups.stats
+        it.daemon.parts.recorder.stats.pushes["unsolicited", "recorded"] = 5
+        cache = it.daemon.parts.groups.stats
         cache.read_only = "no rights"
         cache.actions["made", "ok"] = cache.placed["placed"] = 1
         cache.occupancy_bytes, cache.traffic_bytes = {("BE", 0): 4096}, {("BE", 0, "total"): 8192}
@@ -204,7 +204,7 @@ def test_pods_and_containers_are_those_of_the_ledger(node: Driven) -> None:
 
 def test_the_policy_in_force_is_named_and_a_refused_one_shows(tmp_path: Path) -> None:
     with driven(tmp_path) as node:
-        revision = node.daemon.handler.snapshot.policy.revision
+        revision = node.daemon.parts.handler.snapshot.policy.revision
         assert node.value("koordnri_policy_info", revision=revision) == 1
         assert node.value("koordnri_policy_good") == 1
         node.policy.write_text("resource-qos-config: nonsense\n")
@@ -236,12 +236,12 @@ def test_a_lost_connection_and_the_next_registration_are_counted(tmp_path: Path)
 
 def test_lost_log_lines_are_counted(tmp_path: Path) -> None:
     with driven(tmp_path) as node:
-        node.daemon.writer.lost = 7
+        node.daemon.parts.writer.lost = 7
         assert node.value("koordnri_log_lines_lost_total") == 7
 
 
 def test_a_bug_in_one_part_of_the_page_costs_that_part(node: Driven) -> None:
-    node.daemon.ledger.counts = lambda: 1 // 0  # type: ignore[method-assign]  # a bug, for one test
+    node.daemon.parts.ledger.counts = lambda: 1 // 0  # type: ignore[method-assign]  # a bug, for one test
     found = node.metrics()
     assert "koordnri_pods" not in found
     assert "koordnri_policy_good" in found

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from structlog.testing import CapturingLogger
 
 from koordnri.policy import PolicyDocument, load_policy
-from koordnri.policy.standing import Refused, StandingPolicy
+from koordnri.policy.standing import StandingPolicy
 
 GOOD = load_policy("cpu-burst-config: {clusterStrategy: {policy: auto}}", "good")
 OTHER = load_policy("cpu-burst-config: {clusterStrategy: {policy: none}}", "other")
@@ -19,9 +20,11 @@ class Standing:
 
     def __init__(self) -> None:
         self.log = CapturingLogger()
-        self.refused: list[Refused] = []
         self.error: Exception | None = None
-        self.policy = StandingPolicy(self.log, self._follow, self.refused.append)
+        self.policy = StandingPolicy(self.log)
+
+    def take(self, read: Callable[[], PolicyDocument], source: str) -> bool:
+        return self.policy.take(read, source, self._follow)
 
     def _follow(self) -> None:
         if self.error is not None:
@@ -40,10 +43,11 @@ def raises(error: Exception) -> Any:
 )
 def test_a_bug_in_reading_a_document_refuses_it_and_says_so(error: Exception) -> None:
     standing = Standing()
-    assert standing.policy.take(lambda: GOOD, "good")
-    assert not standing.policy.take(raises(error), "bad")
+    assert standing.take(lambda: GOOD, "good")
+    assert not standing.take(raises(error), "bad")
     assert standing.policy.document is GOOD
-    (refused,) = standing.refused
+    refused = standing.policy.refused
+    assert refused is not None
     assert refused.source == "bad"
     assert f"bug in koordnri, {type(error).__name__}: " in str(refused)
     assert standing.log.calls[-1].args == ("policy_refused",)
@@ -52,13 +56,13 @@ def test_a_bug_in_reading_a_document_refuses_it_and_says_so(error: Exception) ->
 
 def test_a_document_that_cannot_be_followed_does_not_stay() -> None:
     standing = Standing()
-    standing.policy.take(lambda: GOOD, "good")
+    standing.take(lambda: GOOD, "good")
     standing.error = TypeError("made up")
-    assert not standing.policy.take(lambda: OTHER, "other")
+    assert not standing.take(lambda: OTHER, "other")
     assert standing.policy.document is GOOD
-    standing.policy.take_defaults("there is none")
+    assert not standing.policy.take_defaults("there is none", standing._follow)
     assert standing.policy.document is GOOD
     assert (standing.policy.acceptances, standing.policy.refusals) == (1, 2)
     standing.error = None
-    assert standing.policy.take(lambda: OTHER, "other")
+    assert standing.take(lambda: OTHER, "other")
     assert (standing.policy.document, standing.policy.refused) == (OTHER, None)

@@ -20,6 +20,7 @@ from koordnri.model.resources import BASELINE_KEY
 from koordnri.policy import DEFAULT_POLICY, Policy, load_policy, resolve
 from koordnri.runtime import LATEST, CRIError, Runtime
 from koordnri.session.answer import Answer
+from koordnri.session.calls import Calls
 from koordnri.session.handler import EventHandler
 from koordnri.session.identity import Identity, IdentityError, launched_by_runtime
 from koordnri.session.plugin import PluginSession, State
@@ -100,8 +101,9 @@ class Subject:
         self.log, self.observer, self.ledger = Log(), Observer(), Ledger()
         self.chain = Chain(hooks)
         self.handler = handler(self.chain, self.ledger, Snapshot.of(policy, NodeState()), self.observer)
+        self.calls = Calls()
         self.session = PluginSession(
-            identity or Identity("koordnri", "10"), str(path), self.handler, self.log, **options
+            identity or Identity("koordnri", "10"), str(path), self.handler, self.log, calls=self.calls, **options
         )
         self.failure: BaseException | None = None
         self.thread = threading.Thread(target=self._run)

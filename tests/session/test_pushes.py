@@ -39,7 +39,7 @@ def quota(runtime: Runtime, container_id: str) -> int:
 
 
 def unsolicited(subject: Subject) -> Unsolicited:
-    return Unsolicited(lambda: subject.session, lambda: NODE)
+    return Unsolicited(subject.calls, lambda: NODE)
 
 
 def preload(runtime: Runtime, count: int = 3) -> None:
@@ -171,7 +171,7 @@ def test_an_undecodable_answer_is_a_failure(tmp_path: Path) -> None:
 
 
 def test_without_a_registration_nothing_can_be_pushed(tmp_path: Path) -> None:
-    with Subject(tmp_path / "nobody") as subject, pytest.raises(Failed, match=r"not connected yet|cannot connect"):
+    with Subject(tmp_path / "nobody") as subject, pytest.raises(Failed, match=r"not registered"):
         unsolicited(subject)([update("c0")], WAIT_S)
 
 

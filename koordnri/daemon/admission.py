@@ -1,0 +1,61 @@
+"""Which of several daemons may register on the node: the one that holds the lock. It has the control socket, too."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from koordnri.daemon.config import Config
+from koordnri.daemon.control import Operator
+from koordnri.model.log import Log
+from koordnri.observe.control import ControlServer
+from koordnri.state.lock import NodeLock
+
+RETRY_S = 30.0
+"""A state directory in which no socket can be made may be mended."""
+
+
+class Admission:
+    """Used by the main thread, but for what it says.
+
+    admitted   told once, when the lock is ours
+    """
+
+    def __init__(self, config: Config, operator: Operator, admitted: Callable[[], None], log: Log) -> None:
+        self.is_admitted = False
+        self.lock = NodeLock(config.state_dir)
+        self.control_problem = ""
+        """why there is no control socket"""
+        self._state_dir = config.state_dir
+        self._operator = operator
+        self._admitted = admitted
+        self._log = log
+        self._control: ControlServer | None = None
+        self._try_at_s = 0.0
+
+    def seek(self) -> bool:
+        """Take the lock if it is free, and make the control socket, which may come later. Whether the lock is ours."""
+        if not self.is_admitted and self.lock.try_acquire():
+            self.is_admitted = True
+            self._admitted()
+            if self.lock.problem:
+                self._log.error("node_not_locked", error=self.lock.problem)
+        if self.is_admitted and self._control is None and time.monotonic() >= self._try_at_s:
+            self._open_control()
+        return self.is_admitted
+
+    def close_control(self) -> None:
+        """Serve the control socket no longer."""
+        if self._control is not None:
+            self._control.close()
+
+    def _open_control(self) -> None:
+        if self.lock.problem:
+            self.lock.try_acquire()
+        try:
+            self._control, self.control_problem = ControlServer(self._state_dir, self._operator), ""
+        except OSError as error:
+            if not self.control_problem:
+                self._log.error("no_control_socket", error=str(error))
+            self.control_problem = str(error)
+            self._try_at_s = time.monotonic() + RETRY_S

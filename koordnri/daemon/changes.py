@@ -1,0 +1,116 @@
+"""What follows when the policy, the node or a pod is another one than before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from koordnri.chain import Snapshot
+from koordnri.daemon.events import Events
+from koordnri.daemon.exclusive_cpus import ExclusiveCPUs
+from koordnri.daemon.node_facts import NodeFacts
+from koordnri.model.log import Log
+from koordnri.model.pod import PodSpec
+from koordnri.observe.policy_warnings import PolicyWarnings
+from koordnri.policy.standing import Refused, StandingPolicy
+from koordnri.session.handler import EventHandler
+from koordnri.session.runtime_info import RuntimeInfo
+from koordnri.state.containment import Faults
+from koordnri.state.ledger import Ledger
+from koordnri.state.present import Present
+
+
+class Changes:
+    """Any thread may call. What begins with `on_` follows what the API server tells; see koordnri.daemon.cluster.Follower.
+
+    changed   a pod (None: all of them) may have to follow
+    """
+
+    def __init__(
+        self,
+        present: Present,
+        facts: NodeFacts,
+        standing: StandingPolicy,
+        handler: EventHandler,
+        ledger: Ledger,
+        cpus: ExclusiveCPUs | None,
+        changed: Callable[[str | None], None],
+        policy_warnings: PolicyWarnings,
+        events: Events,
+        faults: Faults,
+        log: Log,
+    ) -> None:
+        self._present = present
+        self._facts = facts
+        self._standing = standing
+        self._handler = handler
+        self._ledger = ledger
+        self._cpus = cpus
+        self._changed = changed
+        self._policy_warnings = policy_warnings
+        self._events = events
+        self._faults = faults
+        self._log = log
+
+    # -- the policy ---------------------------------------------------------------------------------------------------
+
+    def enforce(self) -> None:
+        """Another policy is in force, or another node is known: everything is decided by it from now on."""
+        self._present.take()
+        self._changed(None)
+        self._policy_warnings.update(self._standing.document, self._present.snapshot)
+
+    def policy_refused(self, refused: Refused) -> None:
+        """A document was refused."""
+        revision = self._present.snapshot.policy.revision
+        self._events.tell_node("PolicyRefused", f"{refused.source}: {refused}; revision {revision} stays in force")
+
+    # -- the node -----------------------------------------------------------------------------------------------------
+
+    def scan_node(self, full: bool, told: bool = False) -> None:
+        """Look whether the node is another one.
+
+        full   read all of it, and not only what can make a decision harmful
+        told   the Node object changed, so there is something new whatever the host's files say
+        """
+        with self._faults.within("node"):
+            if self._present.scan(full) or told:
+                self.enforce()
+                self._log.info("node_changed", problems=list(self._present.snapshot.node.problems))
+
+    def take_runtime(self, runtime: RuntimeInfo) -> None:
+        """A runtime has registered us; what it can do is a part of the node's state."""
+        with self._faults.within("node"):
+            self._facts.runtime = runtime
+            self._present.take()
+
+    def publish(self, snapshot: Snapshot) -> None:
+        """The event path decides by this snapshot from now on."""
+        empty = snapshot.node.empty_pools
+        if empty and empty != self._handler.snapshot.node.empty_pools:
+            problem = next((p for p in snapshot.node.problems if "share pool" in p), "")
+            self._log.warning("share_pool_empty", pools=list(empty), error=problem)
+            self._events.tell_node("SharePoolEmpty", problem)
+        self._handler.snapshot = snapshot
+
+    # -- what the API server tells ------------------------------------------------------------------------------------
+
+    def on_node(self) -> None:
+        """The Node object, or its NodeResourceTopology."""
+        self.scan_node(full=False, told=True)
+
+    def on_pod(self, pod_id: str) -> None:
+        """A pod is told otherwise than before."""
+        pod = self._ledger.pod(pod_id)
+        if self._cpus is not None and pod is not None:
+            self._cpus.pod_changed(pod)
+        self._changed(pod_id)
+
+    def on_spec(self, uid: str, spec: PodSpec) -> None:
+        """What is in a pod's spec."""
+        if self._cpus is not None:
+            self._cpus.spec_told(uid, spec)
+
+    def on_end(self, uid: str) -> None:
+        """A pod has ended."""
+        if self._cpus is not None and self._cpus.pod_over(uid):
+            self._changed(None)  # of classes and resctrl groups the pod is no part any more

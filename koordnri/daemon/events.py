@@ -1,0 +1,18 @@
+"""Events for people who look with kubectl."""
+
+from __future__ import annotations
+
+from koordnri.model import Pod
+
+
+class Events:
+    """Without an API server, nobody is told. No method blocks; any thread may call."""
+
+    def tell_pod(self, pod: Pod, reason: str, message: str) -> None:
+        """A Warning on a pod: something that its owner has to know. `reason` is one CamelCase word."""
+
+    def announce_pod(self, pod: Pod, reason: str, message: str) -> None:
+        """The same of something that is as it should be."""
+
+    def tell_node(self, reason: str, message: str) -> None:
+        """A Warning on this Node."""

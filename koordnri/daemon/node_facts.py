@@ -1,0 +1,32 @@
+"""What others than the host's files say of the node: the runtime, its resctrl groups, the API server."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from koordnri.model import NodeState
+from koordnri.resctrl.groups import ResctrlGroups
+from koordnri.session.cdi import why_no_cdi
+from koordnri.session.runtime_info import RuntimeInfo
+
+if TYPE_CHECKING:  # the official client costs 0.2 s and 20 MiB, and not every daemon needs it
+    from koordnri.daemon.cluster import Cluster
+
+
+class NodeFacts:
+    """groups, cluster: None where there are none."""
+
+    def __init__(self, groups: ResctrlGroups | None, cluster: Cluster | None) -> None:
+        self.runtime = RuntimeInfo()
+        """as it registered last"""
+        self._groups = groups
+        self._cluster = cluster
+
+    def told(self, node: NodeState) -> NodeState:
+        """The node's state with all that is said of it."""
+        runtime = self.runtime
+        node = replace(node, no_cdi=why_no_cdi(runtime), no_limit_bytes=runtime.no_limit_bytes)
+        if self._groups is not None:
+            node = self._groups.told(node)
+        return node if self._cluster is None else self._cluster.told(node)

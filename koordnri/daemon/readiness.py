@@ -1,0 +1,45 @@
+"""What keeps the daemon from being ready, and what is wrong besides; for /readyz."""
+
+from __future__ import annotations
+
+from koordnri.daemon.wiring import Parts
+from koordnri.session.plugin import State
+
+
+class Readiness:
+    """Any thread may ask."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def problems(self) -> list[str]:
+        """What keeps the daemon from being ready; empty when it is."""
+        parts, found = self._parts, []
+        revision = parts.present.snapshot.policy.revision
+        if not parts.admission.is_admitted:
+            path = parts.admission.lock.path
+            found.append(f"another koordnri holds {path}: stop it, only one may be registered on a node")
+        elif parts.session.state is not State.SYNCHRONIZED:
+            found.append(f"runtime: {parts.session.problem}")
+        if parts.cluster is not None and (waiting := parts.cluster.policy_problem()):
+            found.append(f"policy: not read from the API server yet ({waiting}); revision {revision} is in force")
+        if parts.standing.refused is not None:
+            found.append(f"policy: {parts.standing.refused}; revision {revision} stays in force")
+        return found
+
+    def warnings(self) -> list[str]:
+        """What is wrong and does not keep it from being ready."""
+        parts, found = self._parts, []
+        if parts.notebook.problem:
+            found.append(f"state: kept in memory only, and lost by a restart: {parts.notebook.problem}")
+        if parts.admission.lock.problem:
+            problem = parts.admission.lock.problem
+            found.append(f"state: nothing keeps a second koordnri from registering: {problem}")
+        if parts.present.snapshot.node.cgroup_read_only:
+            found.append(
+                "node: cgroups are mounted read-only: nobody is given exclusive CPUs, and no file follows a policy"
+            )
+        if parts.admission.control_problem:
+            problem = parts.admission.control_problem
+            found.append(f"state: no control socket for `koordnri diff` and `release`: {problem}")
+        return found

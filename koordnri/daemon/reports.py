@@ -1,0 +1,55 @@
+"""What the reconciler finds, for those whom it concerns."""
+
+from __future__ import annotations
+
+from koordnri.daemon.events import Events
+from koordnri.model import Decision, Pod
+from koordnri.model.log import Log
+from koordnri.observe.decisions import DecisionLog
+from koordnri.reconcile.failures import Failure
+from koordnri.session.exclusive_cpus import ExclusiveCPUs
+from koordnri.state.ledger import Ledger
+
+REASON = "QoSNotApplied"
+"""of the Event"""
+
+
+class ReconcilerReports:
+    """See koordnri.reconcile.ports.Reports."""
+
+    def __init__(
+        self, events: Events, decisions: DecisionLog, ledger: Ledger, cpus: ExclusiveCPUs | None, log: Log
+    ) -> None:
+        self._events = events
+        self._decisions = decisions
+        self._ledger = ledger
+        self._cpus = cpus
+        self._log = log
+
+    def decided_again(self, pod: Pod, container: str, decision: Decision) -> None:
+        """A decision of a pod's own cgroup, or of a container in which errors are."""
+        self._decisions.decided_again(pod, container, decision)
+
+    def class_decided_again(self, kube_class: str, decision: Decision) -> None:
+        """A decision of a QoS class's cgroup in which errors are."""
+        self._decisions.class_decided_again(kube_class, decision)
+
+    def not_applied(self, failure: Failure) -> None:
+        """A file that did not take its value."""
+        owner, message = failure.owner, f"{failure.field} = {failure.value}: {failure.error}"
+        if owner.pod is None:
+            self._events.tell_node(REASON, f"cgroup {owner.title}: {message}")
+        else:
+            where = f"container {owner.container}: " if owner.container else ""
+            self._events.tell_pod(owner.pod, REASON, where + message)
+
+    def pod_gone(self, pod: Pod) -> None:
+        """A pod's cgroup went without a word of the runtime."""
+        self._log.info("pod_gone_untold", pod=f"{pod.namespace}/{pod.name}")
+        self._ledger.forget_pod(pod.id)
+        if self._cpus is not None:
+            self._cpus.pod_went(pod)
+
+    def tell_node(self, reason: str, message: str) -> None:
+        """A Warning Event on the Node."""
+        self._events.tell_node(reason, message)

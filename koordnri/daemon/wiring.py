@@ -1,0 +1,251 @@
+"""Builds the daemon's parts, each of those that were made before it. Nothing runs yet, and nothing is set later."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+
+from koordnri.chain import Chain, load_hooks
+from koordnri.cpus.allocator import Allocator
+from koordnri.daemon.admission import Admission
+from koordnri.daemon.changes import Changes
+from koordnri.daemon.config import Config, ConfigError
+from koordnri.daemon.control import Operator
+from koordnri.daemon.ending import Ending
+from koordnri.daemon.events import Events
+from koordnri.daemon.exclusive_cpus import ExclusiveCPUs
+from koordnri.daemon.machine import HostMachine, HostReader
+from koordnri.daemon.node_facts import NodeFacts
+from koordnri.daemon.policy_sources import PolicySources
+from koordnri.daemon.recording import Recording
+from koordnri.daemon.reports import ReconcilerReports
+from koordnri.hook import Hook
+from koordnri.host import read_node
+from koordnri.host.cgroup.files import PacedFiles
+from koordnri.host.cgroup.spelling import file_names
+from koordnri.host.cgroup.watch import CgroupWatch
+from koordnri.host.resctrl_groups import ResctrlTree
+from koordnri.model import NodeState, Pod
+from koordnri.model.pod import PodSpec
+from koordnri.observe.decisions import DecisionLog, Listener
+from koordnri.observe.log import LineWriter, make_logger
+from koordnri.observe.policy_warnings import PolicyWarnings
+from koordnri.policy.standing import StandingPolicy
+from koordnri.reconcile.reconciler import Reconciler
+from koordnri.reconcile.recorder import Recorder
+from koordnri.reconcile.requests import Requests
+from koordnri.resctrl.groups import ResctrlGroups
+from koordnri.resctrl.monitors import ResctrlMonitors
+from koordnri.resctrl.shares import CacheShares
+from koordnri.resctrl.threads import ResctrlThreads
+from koordnri.session.calls import Calls
+from koordnri.session.handler import EventHandler
+from koordnri.session.plugin import PluginSession
+from koordnri.state.containment import Faults
+from koordnri.state.files import GroupNames, Notebook
+from koordnri.state.ledger import Ledger
+from koordnri.state.present import Present
+
+if TYPE_CHECKING:  # see _make_cluster for why not at run time
+    from koordnri.daemon.cluster import Cluster, ClusterEvents
+    from koordnri.kube import WatchStats
+
+
+class Given(NamedTuple):
+    """What `simulate` and tests put in place of what the daemon finds."""
+
+    node: NodeState | None = None
+    """a node that is described instead of read; its files are not written"""
+    specs: Mapping[str, PodSpec] = MappingProxyType({})
+    """pod uid → spec"""
+    hooks: Iterable[Hook] | None = None
+    """instead of the installed ones"""
+    listener: Listener | None = None
+    """hears of every decision"""
+
+
+class Parts:
+    """All that lives as long as the daemon does. Raises ConfigError when the API server is wanted and not configured."""
+
+    def __init__(self, config: Config, given: Given, log_fd: int) -> None:
+        with contextlib.suppress(OSError):  # whoever needs it says so
+            config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.config = config
+        self.described = given.node is not None
+        self.ending = Ending()
+        self.writer = LineWriter(log_fd)
+        self.log = make_logger(self.writer, config.log_format, config.log_level)
+        self.hooks = load_hooks() if given.hooks is None else list(given.hooks)
+        self._make_state(config)
+        self._make_cluster(config)
+        self._make_node(config, given)
+        self._make_event_path(config, given)
+        self._make_reconciler(config)
+
+    def watch_stats(self) -> Mapping[str, WatchStats]:
+        """Noun → counters of its watch; empty where the API server is not asked."""
+        return {} if self.cluster is None else self.cluster.stats()
+
+    def _make_state(self, config: Config) -> None:
+        self.notebook = Notebook(config.state_dir, self.log, self.ending.wake.set)
+        baselines, written = self.notebook.load()
+        self.ledger = Ledger(baselines, self.notebook.mark, written)
+        self.notebook.keep(lambda: (self.ledger.moved(), self.ledger.all_written()))
+
+    def _make_cluster(self, config: Config) -> None:
+        self.events: Events = Events()
+        self.cluster_events: ClusterEvents | None = None
+        self.cluster: Cluster | None = None
+        if config.kubeconfig is None and config.policy_configmap is None:
+            self.faults = Faults(self.log)
+            return
+        # Imported here: the official client costs 0.2 s and 20 MiB, and a daemon with a policy file needs none of it.
+        from koordnri.daemon.cluster import Cluster, ClusterEvents
+        from koordnri.kube import NotConfigured, connect
+
+        try:
+            api = connect(config.kubeconfig)
+        except NotConfigured as error:
+            raise ConfigError(str(error)) from error
+        self.events = self.cluster_events = ClusterEvents(api, config.node_name, self.log, self.ending.die)
+        self.faults = Faults(self.log, self.events.tell_pod, self.events.tell_node)
+        self.cluster = Cluster(
+            api, config.node_name, config.policy_configmap, self.ledger, self.log, self.ending.die, self.faults
+        )
+
+    def _make_node(self, config: Config, given: Given) -> None:
+        tree, names = ResctrlTree(config.host_root), GroupNames(config.state_dir, self.log)
+        self.groups = ResctrlGroups(tree, names.load(), names.save)
+        self._threads = ResctrlThreads(tree, self.groups)
+        self._monitors = ResctrlMonitors(tree, self.groups)
+        self.facts = NodeFacts(None if self.described else self.groups, self.cluster)
+        self.standing = StandingPolicy(self.log)
+        self.allocator = Allocator()
+        self.present = Present(
+            read_node(config.host_root, config.node_name) if given.node is None else given.node,
+            None if self.described else config.host_root,
+            lambda: self.standing.document,
+            self.facts.told,
+            self.allocator,
+            self.log,
+        )
+        self._reader = HostReader(config.host_root, self.present, self.facts)
+
+    def _make_event_path(self, config: Config, given: Given) -> None:
+        calls = Calls()
+        wake = threading.Event()
+        recording = Recording(config, self.present, self.facts, calls, self.events, self.log)
+        save = self.notebook.save
+        self.recorder = Recorder(
+            self.ledger, recording.pushes, recording.preferred, save, recording.off, self.log, wake.set
+        )
+        self.requests = Requests(self.ledger, self.recorder.unsettle, wake)
+        changed = _ignore if self.described else self.requests.trigger
+        overlay = _as_told if self.cluster is None else self.cluster.overlay
+        cpus = self.exclusive_cpus = None if self.described else self._make_exclusive_cpus(overlay)
+        self.decisions = DecisionLog(
+            self.log, config.log_level == "debug", given.listener, self.events.tell_pod, self.events.tell_node
+        )
+        self.chain = Chain(self.hooks)
+        self.handler = EventHandler(
+            self.chain,
+            self.ledger,
+            self.present.snapshot,
+            self.decisions,
+            given.specs,
+            changed,
+            overlay,
+            self.recorder,
+            cpus=cpus,
+            # What would have to be written first, or left by others, are the files of a real node.
+            catch_up=None if self.described else self.requests.catch_up,
+            place=None if self.described else self._threads.place,
+            is_over=(lambda pod: False)
+            if cpus is None
+            else (lambda pod: cpus.is_over(pod) or self._reader.is_over(pod)),
+        )
+        self.policy_warnings = PolicyWarnings(self.log, self.events.tell_node)
+        self.changes = Changes(
+            self.present,
+            self.facts,
+            self.standing,
+            self.handler,
+            self.ledger,
+            cpus,
+            changed,
+            self.policy_warnings,
+            self.events,
+            self.faults,
+            self.log,
+        )
+        self.present.publish_to(self.changes.publish)
+        self._make_session(config, calls)
+
+    def _make_exclusive_cpus(self, overlay: Callable[[Pod], Pod]) -> ExclusiveCPUs:
+        return ExclusiveCPUs(
+            self.allocator,
+            self.ledger,
+            self.requests,
+            self.present,
+            self.requests.trigger,
+            self.events.tell_pod,
+            self.log,
+            overlay,
+            self.events.announce_pod,
+            self._reader.cpus_now,
+            self.faults,
+        )
+
+    def _make_session(self, config: Config, calls: Calls) -> None:
+        enforce, refused = self.changes.enforce, self.changes.policy_refused
+        self.sources = PolicySources(
+            self.standing, enforce, refused, config.policy_file, config.state_dir, self.log, self.ending.wake.set
+        )
+        self.session = PluginSession(
+            config.identity,
+            config.nri_socket,
+            self.handler,
+            self.log,
+            calls=calls,
+            on_config=self.sources.take_runtime_config,
+            on_runtime=self.changes.take_runtime,
+            on_braked=lambda problem: self.events.tell_node("RegistrationBraked", problem),
+        )
+
+    def _make_reconciler(self, config: Config) -> None:
+        files = PacedFiles(lambda: self.session.is_busy and not self.requests.waited_for)
+        # Hooks are pure, so two chains may share them; each thread has its own, for a chain counts without a lock.
+        self.reconciler = Reconciler(
+            Chain(self.hooks),
+            self.ledger,
+            HostMachine(config.host_root, self.present, self.facts, files, self.notebook.save),
+            self.requests,
+            ReconcilerReports(self.events, self.decisions, self.ledger, self.exclusive_cpus, self.log),
+            self.log,
+            promotions=self.exclusive_cpus,
+            recorder=self.recorder,
+            cache=CacheShares(
+                self.groups,
+                self._threads,
+                self._monitors,
+                lambda: self.session.stats.synchronized_at_s is not None,
+                self.present.take,
+                self.log,
+                self.events.tell_pod,
+            ),
+            open_watch=lambda woken: CgroupWatch(file_names(), woken),
+            faults=self.faults,
+        )
+        self.operator = Operator(self.hooks, self.ledger, self.standing, self.reconciler, self.requests, self.present)
+        self.admission = Admission(config, self.operator, self.notebook.probe, self.log)
+
+
+def _ignore(pod_id: str | None = None) -> None:
+    """A node that is only described has no files that could follow."""
+
+
+def _as_told(pod: Pod) -> Pod:
+    return pod
