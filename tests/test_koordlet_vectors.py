@@ -1,4 +1,4 @@
-"""Rows of Koordinator's own vectors (reference, section 12) that are about more than one hook's fields. The others stand, as `v<row>` in
+"""Rows of Koordinator's own vectors (koordinator.md 11) that are about more than one hook's fields. The others stand, as `v<row>` in
 their names, in the tests of the hook or of the function that they are about.
 """
 

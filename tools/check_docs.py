@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
+CODE = ("koordnri", "hooks", "tests", "tools", "examples")
 ROOT_PAGES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
 NO_MODULES = {"koordnri.hooks", "koordnri.sh", "koordnri.sock"}
 """the entry-point group, the annotations' domain, the control socket"""
@@ -214,7 +215,12 @@ def check_nav(root: Path) -> Iterator[Mistake]:
 
 def check(root: Path = ROOT) -> list[Mistake]:
     """Every mistake in the repository at `root`."""
-    return [*check_nav(root), *(mistake for page in pages(root) for mistake in check_page(root, page))]
+    files = [file for folder in CODE for file in sorted((root / folder).rglob("*.py"))]
+    return [
+        *check_nav(root),
+        *(mistake for page in pages(root) for mistake in check_page(root, page)),
+        *(mistake for file in files if not file.name.endswith("_pb2.py") for mistake in check_code(root, file)),
+    ]
 
 
 def main() -> int:

@@ -1,7 +1,7 @@
 """Batch resources of a BE pod: what the scheduler counts instead of `cpu` and `memory`, which such a pod does not request.
 
 They come from the pod's spec if that is known and has any, otherwise from the annotation
-`node.koordinator.sh/extended-resource-spec`, which a webhook derives from the spec. Source: koordlet.md 1.9, 2.2.
+`node.koordinator.sh/extended-resource-spec`, which a webhook derives from the spec. Source: koordinator.md 5.2.
 """
 
 from __future__ import annotations

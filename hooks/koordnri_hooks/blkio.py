@@ -32,7 +32,7 @@ alone (koordlet drops all). Devices that others set in these files stay as they 
 configuration gets back the value from before.
 
 blockio.class is set only if the policy names one (hooks.blkio.className): containerd fails a container whose class is not in its
-configuration, CRI-O ignores the class. Where that configuration can be read, such a class is refused here. Source: koordlet.md 7.
+configuration, CRI-O ignores the class. Where that configuration can be read, such a class is refused here. Source: koordinator.md 7.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ Where koordlet's behaviour differs from its intent, we follow the intent. A norm
 empty table of batch resources leaves the pod unchanged. BE quotas stay while `cpuSuppressPolicy` is cfsQuota: koordnri does not suppress,
 and BE would have no limit at all. batch-cpu uses kubelet's CFS period even if that is not 100 ms. A pod's quota is the sum of its
 containers' rounded quotas, counting those that run at the same time (phases.py), plus its RuntimeClass overhead, which koordlet omits.
-Source: koordlet.md 1.10, 2.2, 2.4.
+Source: koordinator.md 5.1, 5.2, 5.3.
 """
 
 from __future__ import annotations

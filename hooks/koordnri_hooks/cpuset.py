@@ -13,7 +13,7 @@ The first that applies:
 Pools are joined as published, not normalised. Nothing is ever set to "", which no runtime understands as "clear". koordlet differs: its
 step 5 sends "" to undo what kubelet set, which never had an effect through NRI. And it moves LS and SYSTEM containers off the CPUs that
 kubelet pinned them to, and back every 10 s (Koordinator issue 1214). With the policy's `memoryBind`, cpu.mems follows the CPUs.
-Source: koordlet.md 2.1.
+Source: koordinator.md 4.1.
 
 For a pod, cpu.cpus is that of its sandbox, the pause container's cgroup: it gets what a container without exclusive CPUs would get. The
 pod's own cgroup limits all its containers and keeps kubelet's value.

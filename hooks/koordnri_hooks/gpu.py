@@ -22,7 +22,7 @@ applies, often `all`. A variable of the container's spec is replaced, never merg
 Whoever creates pods may write the annotation. The variable grants nothing that the spec could not set. Device nodes do, so only pods whose
 spec requests devices get them, unless the policy trusts the annotation (`requireRequest`).
 
-This hook's fields are set when a container is created, and never later. Source: koordlet.md 2.6, 2.7, 8.
+This hook's fields are set when a container is created, and never later. Source: koordinator.md 8.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ cgroups the same, smallest weight. So batch-cpu makes no difference between them
 being idle has 1024 shares, and gets back its former value. With the systemd driver, any change of the slice's properties resets cpu.idle
 to 0; then it is written again.
 
-Source: koordlet.md 2.3, 2.5; kernel/sched/fair.c, sched_group_set_idle.
+Source: koordinator.md 5.5; kernel/sched/fair.c, sched_group_set_idle.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ without one; they are throttled where the pod would be, and protected only by th
 protection among them. A BE pod's limit includes its RuntimeClass overhead. Priorities compare siblings, so the classes have them, too.
 
 A memoryQOS that cannot be parsed leaves the class's values in force. Batch resources that cannot be parsed leave limit, min, low and high
-unchanged. Source: koordlet.md 2.2, 3.7.
+unchanged. Source: koordinator.md 5.2, 9.
 """
 
 from __future__ import annotations

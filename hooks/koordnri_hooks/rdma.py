@@ -4,7 +4,7 @@
 gives its verbs devices `/dev/infiniband/uverbsN`, mode 0666, with numbers from the node's sysfs. The connection manager's
 `/dev/infiniband/rdma_cm` is added, since few programs connect without it. The runtime adds a device cgroup rule (read, write) per node.
 
-An unknown address costs only itself: the others are given, and the pod's owner gets an Event. Source: koordlet.md 2.7 (there it costs all).
+An unknown address costs only itself: the others are given, and the pod's owner gets an Event. Source: koordinator.md 8.2.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ moved.
 
 An existing group is sent with the container's creation. A group that the reconciler has yet to make is not: the runtime would fail the
 container. The daemon then moves the container's init process into it at the start; running containers follow by moving their threads.
-Source: koordlet.md 6. koordnri.resctrl.choice chooses, so that the reconciler makes the same groups.
+Source: koordinator.md 6. koordnri.resctrl.choice chooses, so that the reconciler makes the same groups.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     LS pool = usable − reserved − kubelet's static allocations − pods' exclusive CPUs − exclusive system CPUs
     BE pool = the same, but only LSE pods' exclusive CPUs are taken: BE may use what an LSR pod leaves idle
 
-per (socket, NUMA node). If nothing is taken there are no pools, and containers run where kubelet put them. Source: koordlet.md 1.13;
+per (socket, NUMA node). If nothing is taken there are no pools, and containers run where kubelet put them. Source: koordinator.md 4.2;
 unlike koordlet, kubelet's reserved CPUs count as taken.
 """
 

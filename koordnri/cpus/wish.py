@@ -1,6 +1,6 @@
 """Whether a container wants exclusive CPUs, how many, or why not.
 
-LSE and LSR containers whose CPU limit is a whole number and equals the request. Source: koordlet.md 2.1, 5; Koordinator's "fine-grained
+LSE and LSR containers whose CPU limit is a whole number and equals the request. Source: koordinator.md 1, 4.1; Koordinator's "fine-grained
 CPU orchestration". An annotation that cannot be parsed counts as absent; the cpuset hook tells the pod's owner.
 """
 

@@ -1,7 +1,7 @@
 """The runtime's block I/O classes, from the file that its configuration names.
 
 No runtime can be asked for them, and containerd fails a container with an unknown class. The runtime's configuration can be read if the
-daemon sees the host's /etc. Otherwise nothing is known, and the policy's author must know. Sources: containerd's docs/cri/config.md,
+daemon sees the host's /etc. Otherwise nothing is known, and the policy's author must know. Sources: containerd's CRI configuration guide,
 CRI-O's crio.conf(5) (`blockio_config_file`); the format is goresctrl's.
 """
 

@@ -6,7 +6,7 @@
     storage.disks_of("253:3")          → ("/dev/sdb",)  the disks below a logical volume
 
 Cgroups throttle whole disks and refuse a partition's number. To them a device-mapper or md device is a disk as well, and limiting it by
-name limits just that device. For a volume group or a mounted volume the disks below it are limited, as in koordlet (koordlet.md 7).
+name limits just that device. For a volume group or a mounted volume the disks below it are limited, as in koordlet (koordinator.md 7).
 """
 
 from __future__ import annotations

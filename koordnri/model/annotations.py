@@ -1,7 +1,7 @@
 """Koordinator's annotations that a scheduler or webhook writes: their keys, shapes and checked decoding.
 
 Those that people write by hand (`koordinator.sh/cpuBurst`, `cpuQOS`, `memoryQOS`, `blkioQOS`) share their shape with the policy and
-are decoded there. All are read as Go reads them (koordnri.model.go_json). Source: koordlet.md 2 and 8, appendix A.
+are decoded there. All are read as Go reads them (koordnri.model.go_json). Source: koordinator.md 2 and 8.
 """
 
 from __future__ import annotations

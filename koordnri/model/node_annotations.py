@@ -1,6 +1,6 @@
 """What Koordinator writes on the Node object (and on its NodeResourceTopology) that a decision needs.
 
-A value that cannot be used is a problem to be told, and costs nothing but itself. Source: koordlet.md 1.13, 2.1, 2.4.
+A value that cannot be used is a problem to be told, and costs nothing but itself. Source: koordinator.md 4.1, 4.2, 5.3.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The pod annotation `node.koordinator.sh/resctrl`: which ways of caches and which share of bandwidth a pod asks for.
 
-Source: koordlet.md 6.
+Source: koordinator.md 6.2.
 """
 
 from __future__ import annotations

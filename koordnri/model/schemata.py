@@ -3,7 +3,7 @@
     L3:0=7f0;1=7f0;     ways of the cache as bits; one line for code and one for data where resctrl is mounted with cdp; the same of L2
     MB:0=50;1=50;       Intel: percent; AMD: 1/8 GB/s; mounted with mba_MBps: MB/s
 
-Formulas: koordlet.md 6.1. Where koordlet would write what the kernel refuses (a range so narrow that no way is left, cache ids with
+Formulas: koordinator.md 6.1. Where koordlet would write what the kernel refuses (a range so narrow that no way is left, cache ids with
 gaps, a line that misses a cache) this does what was meant. Kernel: Documentation/filesystems/resctrl.rst.
 """
 

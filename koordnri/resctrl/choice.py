@@ -1,6 +1,6 @@
 """Resctrl groups: which one a container belongs to, its name, and what the pod's annotation asks of it.
 
-Only this module chooses. The rdt hook sets what it chooses, and the reconciler makes the same groups. Source: koordlet.md 6.
+Only this module chooses. The rdt hook sets what it chooses, and the reconciler makes the same groups. Source: koordinator.md 6.
 """
 
 from __future__ import annotations

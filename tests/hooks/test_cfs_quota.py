@@ -1,4 +1,4 @@
-"""Hook cfs_quota. `v14` in a test's name is row 14 of Koordinator's own vectors (reference, section 12)."""
+"""Hook cfs_quota. `v14` in a test's name is row 14 of Koordinator's own vectors (koordinator.md 11)."""
 
 from fractions import Fraction
 

@@ -1,4 +1,4 @@
-"""cpu.burst of hook cfs_quota. `v39` in a test's name is row 39 of Koordinator's own vectors (reference, section 12)."""
+"""cpu.burst of hook cfs_quota. `v39` in a test's name is row 39 of Koordinator's own vectors (koordinator.md 11)."""
 
 from dataclasses import replace
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""Hook cpuset. `v19` in a test's name is row 19 of Koordinator's own vectors (reference, section 12)."""
+"""Hook cpuset. `v19` in a test's name is row 19 of Koordinator's own vectors (koordinator.md 11)."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Hook gpu: GPUs by env, HAMi-core. `v30` in a test's name is row 30 of Koordinator's own vectors (reference, section 12)."""
+"""Hook gpu: GPUs by env, HAMi-core. `v30` in a test's name is row 30 of Koordinator's own vectors (koordinator.md 11)."""
 
 import json
 

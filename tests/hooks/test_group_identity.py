@@ -1,4 +1,4 @@
-"""cpu.bvt_warp_ns and cpu.idle of hook cfs_quota. `v27` in a test's name is row 27 of Koordinator's own vectors (reference, section 12)."""
+"""cpu.bvt_warp_ns and cpu.idle of hook cfs_quota. `v27` in a test's name is row 27 of Koordinator's own vectors (koordinator.md 11)."""
 
 import pytest
 from koordnri_hooks.cfs_quota import CFSQuota

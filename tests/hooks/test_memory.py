@@ -1,4 +1,4 @@
-"""Hook memory. `v61` in a test's name is row 61 of Koordinator's own vectors (reference, section 12)."""
+"""Hook memory. `v61` in a test's name is row 61 of Koordinator's own vectors (koordinator.md 11)."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Milli-cores, shares, quota and weight. `v1` in a test's name is row 1 of Koordinator's own vectors (reference, section 12)."""
+"""Milli-cores, shares, quota and weight. `v1` in a test's name is row 1 of Koordinator's own vectors (koordinator.md 11)."""
 
 import pytest
 from hypothesis import given

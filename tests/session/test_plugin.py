@@ -1,4 +1,4 @@
-"""The plugin side: nri.md's conformance list (13-30), against the embedded runtime and against one that misbehaves by script."""
+"""The plugin side: the handshake, events and errors of nri.md 3, against the embedded runtime and against one that misbehaves by script."""
 
 from __future__ import annotations
 

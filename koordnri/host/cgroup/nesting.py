@@ -1,7 +1,7 @@
 """Which of two values is the wider one, and whether a child's value lies within its parent's.
 
 The kernel holds some fields to their parent's: on v1 it refuses a quota above it (EINVAL), a cpuset outside of it (EACCES) and a
-parent's cpuset smaller than a child's (EBUSY); memory.min and low protect only within the parent's (koordlet.md 1.7, cgroup-v2.rst).
+parent's cpuset smaller than a child's (EBUSY); memory.min and low protect only within the parent's (koordinator.md 10.2, cgroup-v2.rst).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The cgroup directory of a pod, container or QoS class, from what the runtime reports.
 
 All results are paths below a controller's root (v1: /sys/fs/cgroup/<controller>, v2: /sys/fs/cgroup), without a leading slash.
-The runtime reports several forms (nri.md 5.3, koordlet.md 1.11 and B4; CRI-O: internal/config/cgmgr):
+The runtime reports several forms (nri.md 5.3, koordinator.md 10.1; CRI-O: internal/config/cgmgr):
 
     pod.linux.cgroup_parent        /kubepods/burstable/pod<uid>                                     cgroupfs
                                    /kubepods.slice/…/kubepods-burstable-pod<uid_>.slice             systemd, containerd

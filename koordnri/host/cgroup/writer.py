@@ -2,7 +2,7 @@
 
     outcomes = Writer(Path("/"), 2).apply([class_changes, pod_changes, container_changes])
 
-Two passes (koordlet.md 1.7). From the top down, each cgroup that has others below it only grows, to what covers its old and new value.
+Two passes (koordinator.md 10.2). From the top down, each cgroup that has others below it only grows, to what covers its old and new value.
 Then, from the bottom up, each gets its exact value. So the parent grows before its child, and the child shrinks before its parent, even if
 some grow and some shrink. Where siblings share a value (memory.min and low), those that shrink come first, so that their sum never
 exceeds the parent's. If a cgroup could not be changed, values that would then lie outside of its value are refused, not written.
