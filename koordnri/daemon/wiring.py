@@ -91,9 +91,9 @@ class Parts:
 
     def _make_state(self, config: Config) -> None:
         self.notebook = Notebook(config.state_dir, self.log, self.ending.wake.set)
-        baselines, written = self.notebook.load()
-        self.ledger = Ledger(baselines, self.notebook.mark, written)
-        self.notebook.keep(lambda: (self.ledger.moved(), self.ledger.all_written()))
+        notes, originals = self.notebook.load()
+        self.ledger = Ledger(notes, self.notebook.mark, originals)
+        self.notebook.keep(lambda: (self.ledger.notes(), self.ledger.all_originals()))
 
     def _make_cluster(self, config: Config) -> None:
         self.events: Events = Events()

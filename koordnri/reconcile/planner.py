@@ -137,7 +137,7 @@ class Planner:
             if fields.RDT_CLOSID not in decision.undecided:
                 groups[directory] = decision.value(fields.RDT_CLOSID) or ""
             goals += [Goal(its_owner, n, c, False) for n, c in wanted(directory, decision, node, force).items()]
-            names = {*entry.sent, *self._ledger.written(entry.id)}
+            names = {*entry.sent, *self._ledger.originals(entry.id)}
             back = back_to_baseline(directory, names, decision, entry.baseline, node)
             goals += [Goal(its_owner, n, c, True) for n, c in back.items()]
             if missing := unrecorded(decision, entry.baseline, entry.sent, node, entry.drifted):
@@ -178,7 +178,7 @@ class Planner:
         if cgroup.qos is not KubeQoS.BESTEFFORT or not node.field_files[field]:
             return
         kubelets = {field.name: 0, fields.CPU_SHARES.name: MIN_SHARES}
-        if kubelets.keys() - self._ledger.written(cgroup.id) and writer.read(cgroup.directory, field).value == 1:
+        if kubelets.keys() - self._ledger.originals(cgroup.id) and writer.read(cgroup.directory, field).value == 1:
             self._ledger.intend(cgroup.id, kubelets)
 
     def _is_gone(self, pod: Pod, directory: str, writer: Writer) -> bool:
@@ -224,7 +224,7 @@ class Planner:
         """Note what is in the pods' files that are about to be written for the first time. True when something was noted."""
         noted = False
         for goal in goals:
-            if goal.restores or not goal.owner.keeps_originals or goal.name in self._ledger.written(goal.owner.id):
+            if goal.restores or not goal.owner.keeps_originals or goal.name in self._ledger.originals(goal.owner.id):
                 continue
             before = writer.read(*goal.change[:3]).value
             if goal.change.field is fields.CPU_IDLE and before == 0:
@@ -239,7 +239,7 @@ class Planner:
     def _note_shares(self, goal: Goal, writer: Writer) -> bool:
         name = fields.CPU_SHARES.name
         shares = writer.read(goal.change.directory, fields.CPU_SHARES).value
-        if shares is None or name in self._ledger.written(goal.owner.id):
+        if shares is None or name in self._ledger.originals(goal.owner.id):
             return False
         self._ledger.intend(goal.owner.id, {name: shares})
         return True
@@ -253,7 +253,7 @@ class Planner:
 
     def _before(self, owner: PodOwner | ClassOwner, directory: str, writer: Writer, version: int) -> dict[str, Any]:
         """What the files of a pod or class held before us. A value that is not the one we wrote is kubelet's new one: a resize."""
-        before = self._ledger.written(owner.id)
+        before = self._ledger.originals(owner.id)
         for name in before:
             field, key = split_name(name)
             ours = self._files.of(owner.id, name)

@@ -220,7 +220,7 @@ class Reconciler:
         return [self._running(pod, writer, world.runtime) for pod in pods]
 
     def _running(self, pod: Pod, writer: Writer, runtime: str) -> Running:
-        had = self._ledger.written(pod.id)
+        had = self._ledger.originals(pod.id)
         containers = [entry.container for entry in self._ledger.containers_of(pod.id)]
         try:
             directory = pod_directory(pod.cgroup_parent)
@@ -236,7 +236,7 @@ class Reconciler:
         writer = self._machine.writer(self._machine.world().snapshot.node.cgroup_version)
         found = []
         for cgroup in cgroups:
-            had = self._ledger.written(cgroup.id)
+            had = self._ledger.originals(cgroup.id)
             resources = as_kubelet_set_it(NOTHING, had, kubelets_files(cgroup.directory, had, writer))
             found.append(Above(cgroup, resources, Files(had, partial(writer.read, cgroup.directory))))
         return found

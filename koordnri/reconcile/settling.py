@@ -116,7 +116,7 @@ class Settling:
     def _undone(self, goal: Goal, outcome: Outcome, writer: Writer, node: NodeState) -> None:
         """Somebody else had written a file. Who does so without end is told of once, and fought only now and then."""
         owner, change = goal.owner, goal.change
-        by = by_whom(goal, outcome.before, self._ledger.written(owner.id), node)
+        by = by_whom(goal, outcome.before, self._ledger.originals(owner.id), node)
         times = 0 if self._drift is None else self._drift.times(change, writer)
         self.undone.add(goal, outcome, by, times)
         if times == MOST:

@@ -170,18 +170,18 @@ class EventHandler(Decider):
                 put_adjustment(adjust, decision.settings.values(), snapshot.node, nri)
             return decision, response
 
-        def moved(decision: Decision) -> Note | None:
+        def note_if_sent(decision: Decision) -> Note | None:
             # If the pod's owner wrote our annotation, the runtime may copy it to the container. Then only our own notes count.
             if BASELINE_KEY not in pod.annotations:
                 return None
             return Note(baseline, through_runtime(decision.settings.values()), own)
 
         if self.catch_up is None or snapshot.node.cgroup_version == 2:
-            return self._decide(pod, container, Event.CREATE, snapshot, finish, moved, others)
+            return self._decide(pod, container, Event.CREATE, snapshot, finish, note_if_sent, others)
         until_ns, overruns = self.clock() + int(self.budget_s() / 2 * 1e9), self.overruns
         for _ in range(MOST_SNAPSHOTS):
             snapshot = self.snapshot
-            answer = self._decide(pod, container, Event.CREATE, snapshot, finish, moved, others, until_ns)
+            answer = self._decide(pod, container, Event.CREATE, snapshot, finish, note_if_sent, others, until_ns)
             answered_for = self.overruns != overruns  # then another thread decides now
             if self.snapshot is snapshot or answered_for:
                 break
@@ -217,7 +217,7 @@ class EventHandler(Decider):
                 put_resources(update.linux.resources, settings, snapshot.node, period_us)
             return decision, response
 
-        return self._decide(pod, container, Event.UPDATE, snapshot, finish, known.moved, others)
+        return self._decide(pod, container, Event.UPDATE, snapshot, finish, known.note_if_sent, others)
 
     def _decide(
         self,
@@ -226,7 +226,7 @@ class EventHandler(Decider):
         event: Event,
         snapshot: Snapshot,
         finish: Callable[[Decision], tuple[Decision, Message]],
-        moved: Callable[[Decision], Note | None],
+        note_if_sent: Callable[[Decision], Note | None],
         others: Sequence[Update],
         catch_up_until_ns: int = 0,
     ) -> Answer:
@@ -236,7 +236,7 @@ class EventHandler(Decider):
         def record(made: Decision) -> None:
             entry = Entry(container.id, container.name, pod.id, container.baseline)
             entry.started, entry.under = event is not Event.CREATE, snapshot
-            self.ledger.record(entry, made, moved(made))
+            self.ledger.record(entry, made, note_if_sent(made))
             self.ledger.creating = ""
 
         mine = self.inflight = Inflight(ctx, finish, record)

@@ -39,7 +39,7 @@ class Known(NamedTuple):
         """The container as the runtime reports it, with the best known baseline."""
         # If the pod's owner wrote our annotation, the runtime may have copied it to the container: do not trust it.
         own = None if BASELINE_KEY in pod.annotations else note_of(message)
-        note = ledger.moved_note(message.id) or own or Note(resources_from(message.linux.resources))
+        note = ledger.note(message.id) or own or Note(resources_from(message.linux.resources))
         ours: list[Mapping[str, Any]] = list(note.ours)
         if own is not None and own is not note:
             ours.append(own.set)
@@ -69,12 +69,12 @@ class Known(NamedTuple):
                 decision = decision.with_settings({field.name: setting._replace(route=WRITE)})
         return decision
 
-    def moved(self, decision: Decision) -> Note | None:
+    def note_if_sent(self, decision: Decision) -> Note | None:
         """The note to keep once the decision is sent; None when the container's annotation says the same."""
         note = self.note.followed_by(self.container.baseline, through_runtime(decision.settings.values()))
         return None if note == self.own else note
 
-    def unmoved(self) -> Note | None:
+    def note_if_unsent(self) -> Note | None:
         """The note to keep when nothing is sent; None when the container's annotation says the same."""
         note = self.note.followed_by(self.container.baseline, {})
         return None if note == self.own else note

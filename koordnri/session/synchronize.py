@@ -131,8 +131,8 @@ class Synchronize:
         elif differs:
             sent = told.stored_of_ours(node)
         # A container that never differed from its annotation needs no note in the state directory.
-        keep = differs or told.own or told.note.own or decider.ledger.moved_baseline(message.id)
-        note = (told.moved(decision) if sent is None else told.unmoved()) if keep else None
+        keep = differs or told.own or told.note.own or decider.ledger.noted_baseline(message.id)
+        note = (told.note_if_sent(decision) if sent is None else told.note_if_unsent()) if keep else None
         self._decided.append(_Decided(pod, container, decision, note, sent))
         return True
 

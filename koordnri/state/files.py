@@ -28,7 +28,7 @@ from koordnri.model.log import Log
 from koordnri.model.resources import Note
 
 BASELINES = "baselines.json"
-WRITTEN = "written.json"
+ORIGINALS = "written.json"
 LAST_GOOD = "policy.json"
 GROUPS = "resctrl.json"
 
@@ -100,7 +100,7 @@ class Notebook:
 
     def __init__(self, directory: Path, log: Log, wake: Callable[[], None]) -> None:
         self._baselines = StateFile(directory)
-        self._written = StateFile(directory, WRITTEN, dict[str, dict[str, Any]])
+        self._originals = StateFile(directory, ORIGINALS, dict[str, dict[str, Any]])
         self._log = log
         self._wake = wake
         self._marked = False
@@ -114,11 +114,11 @@ class Notebook:
         return self._error
 
     def load(self) -> tuple[dict[str, Note], dict[str, dict[str, Any]]]:
-        """What was noted before: moved notes, and what files held before we wrote them."""
-        (baselines, problem), (written, problem_written) = self._baselines.load(), self._written.load()
-        for text in filter(None, (problem, problem_written)):
+        """What was noted before: the notes of containers, and what files held before we wrote them."""
+        (notes, problem), (originals, problem_originals) = self._baselines.load(), self._originals.load()
+        for text in filter(None, (problem, problem_originals)):
             self._log.warning("state_file_bad", error=text)
-        return baselines, written
+        return notes, originals
 
     def keep(self, read: Callable[[], tuple[dict[str, Note], dict[str, dict[str, Any]]]]) -> None:
         """What is to be saved, from now on."""
@@ -148,9 +148,9 @@ class Notebook:
         with self._saving:
             self._marked = False
             try:
-                moved, written = self._read()
-                self._baselines.save(moved)
-                self._written.save(written)
+                notes, originals = self._read()
+                self._baselines.save(notes)
+                self._originals.save(originals)
                 self._error = ""
             except OSError as error:
                 self._failed(error)

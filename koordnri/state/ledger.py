@@ -54,17 +54,17 @@ class Entry:
 class Ledger:
     """Pods and containers of the node, by the runtime's ids.
 
-    `moved` holds the notes that a container's own annotation does not tell: an in-place resize moved the baseline, a reply to an update
-    set something else than the creation did, or the container was there before us. `written` holds, by pod or container, which fields
-    we wrote into cgroup files ourselves, and what was there before. Both must outlive the process: `on_moved` is called, without the
-    lock, whenever one changed.
+    A note holds what a container's own annotation does not tell: an in-place resize changed the baseline, a reply to an update set
+    something else than the creation did, or the container was there before us. Originals are what cgroup files held before we wrote
+    them first, by pod, container or class. Both must outlive the process: `on_change` is called, without the lock, whenever one of
+    them changed.
     """
 
     def __init__(
         self,
-        moved: dict[str, Note] | None = None,
-        on_moved: Callable[[], None] = lambda: None,
-        written: dict[str, dict[str, Any]] | None = None,
+        notes: dict[str, Note] | None = None,
+        on_change: Callable[[], None] = lambda: None,
+        originals: dict[str, dict[str, Any]] | None = None,
     ) -> None:
         self.creating = ""
         """pod of the container that is being decided right now, and is not remembered yet"""
@@ -74,13 +74,13 @@ class Ledger:
         self._pods: dict[str, Pod] = {}
         self._containers: dict[str, Entry] = {}
         self._by_pod: dict[str, set[str]] = {}
-        self._moved: dict[str, Note] = dict(moved or {})
-        self._on_moved = on_moved
-        self._written: dict[str, dict[str, Any]] = {i: dict(w) for i, w in (written or {}).items()}
+        self._notes: dict[str, Note] = dict(notes or {})
+        self._on_change = on_change
+        self._originals: dict[str, dict[str, Any]] = {i: dict(o) for i, o in (originals or {}).items()}
         self._newest: dict[str, str] = {}
         """uid → sandbox of the pod that was started last"""
         self._left: OrderedDict[str, dict[str, Any]] = OrderedDict()
-        """uid of a pod whose sandbox was stopped → its written notes: kubelet may make a second one in the same cgroup"""
+        """uid of a pod whose sandbox was stopped → its originals: kubelet may make a second one in the same cgroup"""
 
     # -- pods ---------------------------------------------------------------------------------------------------------
 
@@ -95,14 +95,14 @@ class Ledger:
             left = self._left.pop(pod.uid, None)
             before = self._newest.get(pod.uid, pod.id)
             if left is None and before != pod.id and before in self._pods:
-                left = self._written.get(before)
+                left = self._originals.get(before)
             self._pods[pod.id] = pod
             if pod.uid:
                 self._newest[pod.uid] = pod.id
             if left is not None:
-                self._written.setdefault(pod.id, dict(left))
+                self._originals.setdefault(pod.id, dict(left))
         if left is not None:
-            self._on_moved()
+            self._on_change()
 
     def update_pod(self, pod: Pod) -> bool:
         """A pod is told otherwise by somebody else than the runtime. False when it is gone meanwhile."""
@@ -117,17 +117,17 @@ class Ledger:
         """The pod is gone, and with it its containers, of which the runtime may have told nothing."""
         with self._lock:
             self.edits += 1
-            pod, written = self._pods.pop(pod_id, None), self._written.pop(pod_id, None)
-            moved = written is not None
+            pod, originals = self._pods.pop(pod_id, None), self._originals.pop(pod_id, None)
+            changed = originals is not None
             if pod is not None and self._newest.get(pod.uid) == pod_id:
                 del self._newest[pod.uid]
-            if pod is not None and pod.uid and written:
-                self._left[pod.uid] = written
+            if pod is not None and pod.uid and originals:
+                self._left[pod.uid] = originals
                 while len(self._left) > MOST_LEFT:
                     self._left.popitem(last=False)
-            moved |= self._drop(tuple(self._by_pod.get(pod_id, ())))
-        if moved:
-            self._on_moved()
+            changed |= self._drop(tuple(self._by_pod.get(pod_id, ())))
+        if changed:
+            self._on_change()
 
     # -- containers ---------------------------------------------------------------------------------------------------
 
@@ -135,23 +135,23 @@ class Ledger:
         """What we know of the container; None when we never saw it."""
         return self._containers.get(container_id)
 
-    def moved_note(self, container_id: str) -> Note | None:
+    def note(self, container_id: str) -> Note | None:
         """The note that the container's annotation does not tell; None when the annotation is right."""
-        return self._moved.get(container_id)
+        return self._notes.get(container_id)
 
-    def moved_baseline(self, container_id: str) -> Resources | None:
+    def noted_baseline(self, container_id: str) -> Resources | None:
         """The baseline of that note."""
-        note = self._moved.get(container_id)
+        note = self._notes.get(container_id)
         return None if note is None else note.asked
 
     def record(
         self,
         entry: Entry,
         decision: Decision,
-        moved: Note | None = None,
+        note: Note | None = None,
         sent: dict[str, tuple[Any, str]] | None = None,
     ) -> None:
-        """The decision was made for an event. `moved`: the note of the container, where its annotation says something else.
+        """The decision was made for an event. `note`: that of the container, where its annotation says something else.
 
         `sent` is what the runtime has of ours when the decision did not go out whole; None: it did.
         """
@@ -163,13 +163,13 @@ class Ledger:
             entry.sent = sent
             self._containers[entry.id] = entry
             self._by_pod.setdefault(entry.pod_id, set()).add(entry.id)
-            if not moved:  # kubelet may have moved it back to where the annotation has it
-                changed = self._moved.pop(entry.id, None) is not None
-            elif self._moved.get(entry.id) != moved:
-                self._moved[entry.id] = moved
+            if not note:  # kubelet may have gone back to what the annotation has
+                changed = self._notes.pop(entry.id, None) is not None
+            elif self._notes.get(entry.id) != note:
+                self._notes[entry.id] = note
                 changed = True
         if changed:
-            self._on_moved()
+            self._on_change()
 
     def started(self, entry: Entry) -> bool:
         """Its first process is about to run. Whether its files were looked at before: the OCI runtime may have written them since."""
@@ -193,17 +193,17 @@ class Ledger:
             entry = self._containers.get(container_id)
             if entry is None:
                 return
-            note = self._moved.get(container_id) or Note(entry.baseline)
-            self._moved[container_id] = note.owning(own)
-        self._on_moved()
+            note = self._notes.get(container_id) or Note(entry.baseline)
+            self._notes[container_id] = note.owning(own)
+        self._on_change()
 
     def forget_container(self, container_id: str) -> None:
         """The container was removed."""
         with self._lock:
             self.edits += 1
-            moved = self._drop((container_id,))
-        if moved:
-            self._on_moved()
+            changed = self._drop((container_id,))
+        if changed:
+            self._on_change()
 
     def replace(self, pods: Iterable[Pod], container_ids: Iterable[str]) -> None:
         """Synchronize: these are all there are. Whatever else we knew is gone; pods are remembered anew."""
@@ -213,21 +213,21 @@ class Ledger:
             self.creating = ""  # whoever it was has been cut off
             self._pods = {p.id: p for p in pods}
             self._newest = {p.uid: p.id for p in self._pods.values() if p.uid}
-            moved = self._drop([i for i in self._containers if i not in keep])
-            for stale in [i for i in self._moved if i not in keep]:
-                del self._moved[stale]
-                moved = True
-            for stale in [i for i in self._written if i not in keep and i not in self._pods and i not in CLASS_IDS]:
-                del self._written[stale]
-                moved = True
-        if moved:
-            self._on_moved()
+            changed = self._drop([i for i in self._containers if i not in keep])
+            for stale in [i for i in self._notes if i not in keep]:
+                del self._notes[stale]
+                changed = True
+            for stale in [i for i in self._originals if i not in keep and i not in self._pods and i not in CLASS_IDS]:
+                del self._originals[stale]
+                changed = True
+        if changed:
+            self._on_change()
 
     # -- files that we wrote ------------------------------------------------------------------------------------------
 
-    def written(self, owner_id: str) -> dict[str, Any]:
-        """Field → what its file held before we wrote it first, of a pod or container."""
-        return dict(self._written.get(owner_id, ()))
+    def originals(self, owner_id: str) -> dict[str, Any]:
+        """Field → what its file held before we wrote it first, of a pod, container or class."""
+        return dict(self._originals.get(owner_id, ()))
 
     def verified(self, container_id: str, name: str, value: Any) -> None:
         """A container's file was read, and holds this."""
@@ -254,42 +254,42 @@ class Ledger:
             self.edits += 1
             if owner_id not in self._containers and owner_id not in self._pods and owner_id not in CLASS_IDS:
                 return  # gone meanwhile
-            written = self._written.setdefault(owner_id, {})
-            first = name not in written
-            written.setdefault(name, before)
+            originals = self._originals.setdefault(owner_id, {})
+            first = name not in originals
+            originals.setdefault(name, before)
         if first:
-            self._on_moved()
+            self._on_change()
 
     def intend(self, owner_id: str, befores: dict[str, Any]) -> None:
         """Files of a pod are about to be written. To be saved before they are: a crash in between must not lose what was there."""
         with self._lock:
             self.edits += 1
             if owner_id in self._pods or owner_id in CLASS_IDS:
-                self._written[owner_id] = {**befores, **self._written.get(owner_id, {})}
+                self._originals[owner_id] = {**befores, **self._originals.get(owner_id, {})}
 
     def rebase(self, owner_id: str, name: str, before: Any) -> None:
         """Somebody else has written the file since, as kubelet does when it resizes a pod: that is to be gone back to now."""
         with self._lock:
             self.edits += 1
-            if name in self._written.get(owner_id, {}):
-                self._written[owner_id][name] = before
-        self._on_moved()
+            if name in self._originals.get(owner_id, {}):
+                self._originals[owner_id][name] = before
+        self._on_change()
 
     def restored(self, owner_id: str, name: str) -> None:
         """A file holds what it held before us; nothing of ours is left there."""
         with self._lock:
             self.edits += 1
-            written = self._written.get(owner_id, {})
-            had = written.pop(name, self) is not self
-            if had and not written:
-                del self._written[owner_id]
+            originals = self._originals.get(owner_id, {})
+            had = originals.pop(name, self) is not self
+            if had and not originals:
+                del self._originals[owner_id]
         if had:
-            self._on_moved()
+            self._on_change()
 
-    def all_written(self) -> dict[str, dict[str, Any]]:
+    def all_originals(self) -> dict[str, dict[str, Any]]:
         """A copy, for the state directory."""
         with self._lock:
-            return {i: dict(w) for i, w in self._written.items()}
+            return {i: dict(o) for i, o in self._originals.items()}
 
     # -- updates of our own -------------------------------------------------------------------------------------------
 
@@ -299,29 +299,29 @@ class Ledger:
             self.edits += 1
             if (entry := self._containers.get(container_id)) is not None:
                 entry.files.clear()  # the runtime applies all that it has stored, not only what it is sent
-                note = self._moved.get(container_id) or Note(entry.baseline)
-                self._moved[container_id] = note.sending(values)
+                note = self._notes.get(container_id) or Note(entry.baseline)
+                self._notes[container_id] = note.sending(values)
 
     def recorded(self, container_id: str, values: dict[str, int | str]) -> None:
         """The runtime has taken them."""
         with self._lock:
             self.edits += 1
-            entry, note = self._containers.get(container_id), self._moved.get(container_id)
+            entry, note = self._containers.get(container_id), self._notes.get(container_id)
             if entry is None:
                 return  # gone meanwhile
             entry.files.clear()
             entry.sent.update((name, (value, RECORD)) for name, value in values.items())
             entry.drifted -= values.keys()
             note = note or Note(entry.baseline)
-            self._moved[container_id] = note.followed_by(note.asked, values)
-        self._on_moved()
+            self._notes[container_id] = note.followed_by(note.asked, values)
+        self._on_change()
 
     # -- views --------------------------------------------------------------------------------------------------------
 
-    def moved(self) -> dict[str, Note]:
-        """A copy of the moved notes, for the state directory."""
+    def notes(self) -> dict[str, Note]:
+        """A copy of the notes, for the state directory."""
         with self._lock:
-            return dict(self._moved)
+            return dict(self._notes)
 
     def counts(self) -> tuple[int, int]:
         """(pods, containers)."""
@@ -343,14 +343,14 @@ class Ledger:
             return list(self._containers.values())
 
     def _drop(self, ids: Iterable[str]) -> bool:
-        """Forget containers; the lock is held. Says whether a moved note went with them."""
-        moved = False
+        """Forget containers; the lock is held. Whether a note or an original went with them."""
+        changed = False
         for container_id in ids:
             entry = self._containers.pop(container_id, None)
             if entry is not None and (siblings := self._by_pod.get(entry.pod_id)) is not None:
                 siblings.discard(container_id)
                 if not siblings:
                     del self._by_pod[entry.pod_id]
-            moved |= self._moved.pop(container_id, None) is not None
-            moved |= self._written.pop(container_id, None) is not None
-        return moved
+            changed |= self._notes.pop(container_id, None) is not None
+            changed |= self._originals.pop(container_id, None) is not None
+        return changed

@@ -382,7 +382,7 @@ def test_cpus_that_go_offline_are_noticed(start, runtime, tmp_path):
 # -- state ------------------------------------------------------------------------------------------------------------
 
 
-def test_moved_baselines_outlive_the_process(start, runtime, tmp_path):
+def test_noted_baselines_outlive_the_process(start, runtime, tmp_path):
     first = start()
     first.wait_ready()
     run_pod(runtime, PINNED)
@@ -394,9 +394,9 @@ def test_moved_baselines_outlive_the_process(start, runtime, tmp_path):
     assert first.stop() == 0
     second = start()
     second.wait_ready()
-    moved = second.daemon.parts.ledger.moved_baseline("c1")
-    assert moved is not None
-    assert moved.cpu_quota == 80_000
+    noted = second.daemon.parts.ledger.noted_baseline("c1")
+    assert noted is not None
+    assert noted.cpu_quota == 80_000
     assert runtime.containers["c1"].spec.linux.resources.cpu.quota.value == -1
     runtime.remove_pod_sandbox("p1")
     eventually("a forgotten container", lambda: state.read_text() == "{}")
@@ -408,7 +408,7 @@ def test_what_moved_last_is_saved_at_the_end(start, runtime, tmp_path):
     run_pod(runtime, PINNED)
     create(runtime)
     runtime.update_container("c1", api.LinuxResources(cpu=api.LinuxCPU(quota={"value": 80_000})))
-    eventually("the ledger", lambda: running.daemon.parts.ledger.moved_baseline("c1"))
+    eventually("the ledger", lambda: running.daemon.parts.ledger.noted_baseline("c1"))
     assert running.stop() == 0
     assert "80000" in (tmp_path / "state" / "baselines.json").read_text()
 

@@ -96,7 +96,7 @@ class Machine:
 
     def restart(self) -> None:
         """Killed and started again on its state directory."""
-        self.start_daemon(Ledger(self.ledger.moved(), written=self.ledger.all_written()))
+        self.start_daemon(Ledger(self.ledger.notes(), originals=self.ledger.all_originals()))
         self.tell_spec(self.limit_us)
         self.synchronize()
 

@@ -34,7 +34,7 @@ class Controlled:
         node = self.node
         running = []
         for pod in node.ledger.pods():
-            had = node.ledger.written(pod.id)
+            had = node.ledger.originals(pod.id)
             own = node.kernel.cgroups[pod.cgroup_parent.strip("/")]
             asked = Resources(cpu_quota=had.get("cpu.quota", -1 if own.quota is None else own.quota))
             containers = [Container(e.id, e.name, pod.id, e.baseline) for e in node.ledger.containers_of(pod.id)]

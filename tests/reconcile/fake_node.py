@@ -167,7 +167,7 @@ class FakeNode:
         )
 
     def _saved(self) -> None:
-        self.ledger.all_written()  # as the daemon: under a lock that was kept, this would never come back
+        self.ledger.all_originals()  # as the daemon: under a lock that was kept, this would never come back
         self.saves += 1
 
     @property
@@ -265,7 +265,7 @@ class FakeNode:
 
         lost   the state directory is empty
         """
-        state = {} if lost else json.loads(json.dumps(self.ledger.all_written()))
+        state = {} if lost else json.loads(json.dumps(self.ledger.all_originals()))
         new = FakeNode(self.kernel.version, self.kernel, state, self._hooks, **options)
         new.policy, new.state = self.policy, self.state
         for pod in self.ledger.pods():

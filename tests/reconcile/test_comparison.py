@@ -67,7 +67,7 @@ def running(node: FakeNode) -> list[Running]:
     """What runs on the node, as its daemon knows it."""
     found = []
     for pod in node.ledger.pods():
-        had = node.ledger.written(pod.id)
+        had = node.ledger.originals(pod.id)
         cgroup = node.kernel.cgroups[pod.cgroup_parent.strip("/")]
         limit = UNLIMITED if cgroup.limit > 1 << 60 else cgroup.limit
         set_ = Resources(
@@ -89,7 +89,7 @@ def sandbox_file(node: FakeNode, pod: Pod, field: Field, disk: str) -> Reading:
 def above(node: FakeNode) -> list[Above]:
     """What its daemon knows of the classes."""
     cgroups = [one.cgroup for one in classes_above(node.ledger.pods(), node.state)]
-    return [Above(cgroup, files=Files(node.ledger.written(cgroup.id))) for cgroup in cgroups]
+    return [Above(cgroup, files=Files(node.ledger.originals(cgroup.id))) for cgroup in cgroups]
 
 
 def told(node: FakeNode, **new: Any) -> Comparison:

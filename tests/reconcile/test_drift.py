@@ -174,7 +174,7 @@ def test_kubelets_former_value_is_drift_and_another_one_is_a_resize(found, becom
     it.wrote("kubepods/burstable/p")
     it.heal()
     assert it.quota("kubepods/burstable/p") == becomes
-    assert it.node.ledger.written("p").get("cpu.quota", -1) == noted
+    assert it.node.ledger.originals("p").get("cpu.quota", -1) == noted
     assert undone(it.node) == drift
     assert (it.node.saves == saves) is bool(drift), "a note that does not change is not saved"
 

@@ -86,12 +86,12 @@ def test_where_nothing_changed_nothing_is_written(version):
     node.set_policy(**HALVED, **ls_memory(minLimitPercent=50, throttlingPercent=80))
     node.run_pass()
     node.kernel.log.clear()
-    saves, ledger = node.saves, node.ledger.all_written()
+    saves, ledger = node.saves, node.ledger.all_originals()
     for trigger, found in (("change", set()), ("sweep", set()), ("asked", {Status.SAME}), ("pod", set())):
         outcomes = node.run_pass(trigger)
         assert statuses(outcomes) == found, "what is right is told only to who asks"
     assert node.kernel.log == []
-    assert (node.saves, node.ledger.all_written()) == (saves, ledger)
+    assert (node.saves, node.ledger.all_originals()) == (saves, ledger)
     assert not node.reconciler.undone.counts
 
 
@@ -134,7 +134,7 @@ def test_limits_of_several_disks_are_written_by_their_numbers_and_taken_back():
     node.set_policy()
     node.run_pass()
     assert c.io_max == {"8:0": {}, "8:16": {}}
-    assert node.ledger.all_written() == {}
+    assert node.ledger.all_originals() == {}
     assert node.warnings() == []
 
 
@@ -199,7 +199,7 @@ def test_what_can_only_be_set_at_creation_is_never_a_file():
         assert node.run_pass() == []
     assert node.kernel.log == []
     assert directory in node.kernel.cgroups
-    assert node.ledger.all_written() == {}
+    assert node.ledger.all_originals() == {}
 
 
 # -- back -------------------------------------------------------------------------------------------------------------
@@ -226,7 +226,7 @@ def test_switching_off_gives_containers_their_baseline_and_pods_what_they_had(ve
             (None, 1024 if version == 1 else 100),
             *[(None, 512 if version == 1 else 20)] * 2,
         ]
-        assert {name for fields in node.ledger.all_written().values() for name in fields} == {
+        assert {name for fields in node.ledger.all_originals().values() for name in fields} == {
             "memory.limit",
             "cpu.cpus",
         }
@@ -242,11 +242,11 @@ def test_a_pod_that_is_not_pinned_any_more_gets_back_the_quota_that_it_had_and_i
     node = FakeNode()
     pod = node.pod("p", "LSR", "Guaranteed", pinned_to("2,3"), told=Resources(cpu_quota=1), cpu_quota=200_000)
     node.run_pass()
-    assert node.ledger.written(pod.id) == {"cpu.quota": 200_000, "cpu.cpus": "0-7"}
+    assert node.ledger.originals(pod.id) == {"cpu.quota": 200_000, "cpu.cpus": "0-7"}
     node.set_policy(koordnri_config={"clusterStrategy": {"hooks": {"cpuset": {"mode": "off"}}}})
     node.run_pass()
     assert node.kernel.cgroups["kubepods/p"].quota == 200_000, "and not what NRI told"
-    assert node.ledger.written(pod.id) == {}
+    assert node.ledger.originals(pod.id) == {}
 
 
 @BOTH
@@ -308,11 +308,11 @@ def test_a_container_that_crashes_and_is_made_again_is_no_resize_of_its_pod():
     assert quotas(node)["p"] == 45_000
     node.ledger.forget_container("p-b")
     node.run_pass("pod")
-    assert (quotas(node)["p"], node.ledger.written("p")["cpu.quota"]) == (45_000, 90_000)
+    assert (quotas(node)["p"], node.ledger.originals("p")["cpu.quota"]) == (45_000, 90_000)
     node.container(pod, "b", cpu_quota=30_000)
     node.container(pod, "b-again", cpu_quota=30_000)
     node.run_pass("pod")
-    assert (quotas(node)["p"], node.ledger.written("p")["cpu.quota"]) == (45_000, 90_000)
+    assert (quotas(node)["p"], node.ledger.originals("p")["cpu.quota"]) == (45_000, 90_000)
     node.set_policy()
     node.run_pass()
     assert quotas(node)["p"] == 90_000
@@ -358,7 +358,7 @@ def test_a_pods_baseline_is_what_its_cgroup_has_not_the_sum_that_nri_tells(versi
     assert quotas(node) == {"free-limited": 25_000, "other": other_us}
     node.run_pass()
     assert quotas(node) == {"free-limited": 25_000, "other": other_us}, "nor what we wrote ourselves"
-    assert node.ledger.written(other.id) == ({"cpu.quota": 80_000} if version == 2 else {})
+    assert node.ledger.originals(other.id) == ({"cpu.quota": 80_000} if version == 2 else {})
 
 
 def test_where_the_pods_cgroup_tells_nothing_nri_does():
@@ -389,7 +389,7 @@ def test_a_cgroup_that_vanished_is_no_error_and_costs_nobody_else(version, momen
     assert by_directory == {gone: Status.GONE, kept: Status.WRITTEN}
     assert node.warnings() == []
     assert node.reconciler.stats.writes == {("cpu.quota", "written"): 1}
-    assert node.ledger.all_written() == {"kept-main": {"cpu.quota": 80_000}}
+    assert node.ledger.all_originals() == {"kept-main": {"cpu.quota": 80_000}}
 
 
 def test_a_refusal_is_told_once_tried_again_at_every_pass_and_counted():
@@ -410,7 +410,7 @@ def test_a_refusal_is_told_once_tried_again_at_every_pass_and_counted():
     [warning] = node.warnings()
     assert (warning["directory"], warning["field"], warning["of"]) == (directory, "cpu.quota", "main")
     assert "cpu.max: the kernel refuses '40000 100000': Invalid argument (EINVAL)" in warning["error"]
-    assert node.ledger.all_written() == {}, "nothing is there to be taken back"
+    assert node.ledger.all_originals() == {}, "nothing is there to be taken back"
 
     node.kernel.before_write = lambda path, text: None
     node.run_pass("sweep")
@@ -429,11 +429,11 @@ def test_a_refused_way_back_is_tried_until_it_is_made():
     node.kernel.before_write = lambda path, text: (_ for _ in ()).throw(OSError(errno.EBUSY, "busy"))
     node.set_policy()
     node.run_pass()
-    assert node.ledger.all_written() == {"p-main": {"cpu.quota": 80_000}}
+    assert node.ledger.all_originals() == {"p-main": {"cpu.quota": 80_000}}
     node.kernel.before_write = lambda path, text: None
     node.run_pass("sweep")
     assert quotas(node) == {"p-main": 80_000}
-    assert node.ledger.all_written() == {}
+    assert node.ledger.all_originals() == {}
 
 
 @BOTH
@@ -482,7 +482,7 @@ def test_a_note_of_another_version_is_ignored():
     node.container(node.pod("p"))
     assert node.run_pass() == []
     assert node.warnings() == []
-    assert node.ledger.all_written() == written
+    assert node.ledger.all_originals() == written
 
 
 # -- drift ------------------------------------------------------------------------------------------------------------

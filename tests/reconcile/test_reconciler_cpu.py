@@ -147,7 +147,7 @@ def test_a_class_that_an_earlier_version_left_idle_is_taken_back(version: int, n
     assert cgroup(node, path).idle == 0
     assert shares(cgroup(node, path))[version - 1] == (2 if version == 1 else 1), "as kubelet has it"
     kubelet_sets_its_classes(node)
-    assert node.ledger.written("class:BestEffort") == {}
+    assert node.ledger.originals("class:BestEffort") == {}
     assert node.warnings() == []
 
 

@@ -82,7 +82,7 @@ def test_a_disk_that_left_the_configuration_is_reset_and_others_stay(version):
     node.set_policy()
     node.run_pass()
     assert reads(node, BE) == {"8:32": 77}, "koordlet would reset what nobody configured; it may be somebody's"
-    assert node.ledger.all_written() == {}
+    assert node.ledger.all_originals() == {}
     assert node.warnings() == []
     assert not node.kernel.violations
 
@@ -154,7 +154,7 @@ def test_the_roots_cost_control_is_turned_on_and_the_kernel_chooses_again_afterw
     assert {disk: words["enable"] for disk, words in cost["qos"].items()} == {"8:0": "0", "8:16": "0"}
     assert cost["model"]["8:0"]["ctrl"] == "auto"
     assert cost["model"]["8:0"]["rbps"] != "1000"
-    assert node.ledger.all_written() == {}
+    assert node.ledger.all_originals() == {}
     assert node.warnings() == []
 
 

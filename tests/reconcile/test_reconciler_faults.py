@@ -105,7 +105,7 @@ def test_a_file_that_is_unreadable_for_whole_passes_is_known_again_afterwards(ve
     """What we had written there is not taken for kubelet's."""
     node, kernel = node_of(version)
     node.run_pass()
-    right, ledger = quotas_of(node), node.ledger.all_written()
+    right, ledger = quotas_of(node), node.ledger.all_originals()
     read = kernel.read
 
     def unreadable(path: str) -> str:
@@ -119,7 +119,7 @@ def test_a_file_that_is_unreadable_for_whole_passes_is_known_again_afterwards(ve
     kernel.read = read
     for trigger in ("asked", "sweep", "change"):
         node.run_pass(trigger)
-    assert (quotas_of(node), node.ledger.all_written()) == (right, ledger)
+    assert (quotas_of(node), node.ledger.all_originals()) == (right, ledger)
 
 
 # -- faults of ours ---------------------------------------------------------------------------------------------------

@@ -60,7 +60,7 @@ def test_a_policy_reaches_both_levels_and_both_get_back_what_kubelet_asked() -> 
     assert node.files() == before
     assert all((level.burst, level.numbers["memory.oom.group"]) == (0, 0) for level in levels(node, scope))
     assert node.kernel.violations == []
-    assert node.ledger.all_written() == {}
+    assert node.ledger.all_originals() == {}
 
 
 @pytest.mark.parametrize("lost", [0, 1], ids=["scope", "container"])

@@ -71,7 +71,7 @@ def test_container_pod_class_and_root_are_protected_and_all_of_it_is_taken_back(
     node.set_policy()
     node.run_pass()
     assert {path: kept for path, kept in protected(node).items() if "job" not in path} == {}
-    assert node.ledger.all_written() == {}
+    assert node.ledger.all_originals() == {}
 
 
 def test_what_kubelet_had_protected_of_a_class_comes_back() -> None:

@@ -48,7 +48,7 @@ def test_what_was_there_is_on_disk_before_the_first_write() -> None:
     written_then: list[int | None] = []
 
     def save() -> None:
-        saved.append(json.loads(json.dumps(node.ledger.all_written())))
+        saved.append(json.loads(json.dumps(node.ledger.all_originals())))
         written_then.append(quota(node, POD))
 
     node = FakeNode(2, save=save)
@@ -61,7 +61,7 @@ def test_what_was_there_is_on_disk_before_the_first_write() -> None:
 
 def test_a_crash_right_after_a_write_does_not_scale_twice() -> None:
     on_disk: dict[str, Any] = {}
-    node = FakeNode(2, save=lambda: on_disk.update(json.loads(json.dumps(node.ledger.all_written()))))
+    node = FakeNode(2, save=lambda: on_disk.update(json.loads(json.dumps(node.ledger.all_originals()))))
     node.set_policy(**HALVED)
     limited(node)
     node.run_pass()

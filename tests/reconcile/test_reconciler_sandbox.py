@@ -71,7 +71,7 @@ def test_it_has_its_pods_assigned_cpus_and_gets_back_what_it_had(version: int) -
     release(node, pod)
     node.run_pass("asked")
     assert sandbox(node, pod).cpus == ALL, "which v2 does not take for none again"
-    assert node.ledger.written(pod.id) == {}
+    assert node.ledger.originals(pod.id) == {}
     assert node.warnings() == []
 
 
@@ -173,7 +173,7 @@ def test_without_a_pause_container_nothing_is_tried_told_or_compared(version: in
     outcomes = node.run_pass()
     assert sandbox_of(pod) not in {o.change.directory for o in outcomes}
     assert node.run_pass("sweep") == []
-    assert node.ledger.written(pod.id) == {}
+    assert node.ledger.originals(pod.id) == {}
     assert node.warnings() == []
 
     (running,) = node.reconciler.running([pod])

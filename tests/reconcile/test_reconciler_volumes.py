@@ -68,7 +68,7 @@ def test_a_pods_limits_move_with_the_volume_that_its_annotation_names(version: i
     node.run_pass()
     assert reads(node) == {}
     assert node.warnings() == []
-    assert node.ledger.all_written() == {}
+    assert node.ledger.all_originals() == {}
 
 
 @BOTH

@@ -58,7 +58,7 @@ class Scene:
             node.ledger,
             {"unsolicited": self._push, "resync": self._push},
             lambda: self.route,
-            lambda: self.saved.append(self.node.ledger.moved()),
+            lambda: self.saved.append(self.node.ledger.notes()),
             lambda route, why: self.off.append((route, why)),
             self.log,
             self._wake,
@@ -115,7 +115,7 @@ def test_what_is_written_is_recorded_once_the_decisions_have_come_to_rest():
     assert scene.stored == {"p-c0": {"cpu.quota": THIRD}}
     assert (scene.recorder.unrecorded, scene.recorder.due_s()) == (0, None)
     assert scene.outcomes() == {("unsolicited", "recorded"): 1}
-    assert scene.node.ledger.moved_note("p-c0") == Note(
+    assert scene.node.ledger.note("p-c0") == Note(
         Resources(cpu_shares=512, cpu_period=100_000, cpu_quota=ASKED), {"cpu.quota": THIRD}
     )
 
@@ -266,7 +266,7 @@ def test_a_push_that_overruns_turns_its_route_off_for_good():
     scene.until_idle()
     assert len(scene.batches) == 1
     # What became of it is not known, so either value may be found stored.
-    note = scene.node.ledger.moved_note("p-c0")
+    note = scene.node.ledger.note("p-c0")
     assert note is not None
     assert note.maybe == {"cpu.quota": [HALF]}
 
@@ -293,7 +293,7 @@ def test_replies_carry_a_handful_of_others_and_their_files_are_looked_at_when_th
     assert [u.container_id for u in carried] == ["p-c1", "p-c2", "p-c3", "p-c4"], "its own update says it all"
     assert scene.recorder.for_reply("x") == []
     for update in carried:
-        note = scene.node.ledger.moved_note(update.container_id)
+        note = scene.node.ledger.note(update.container_id)
         assert note is not None
         assert note.maybe == {"cpu.quota": [HALF]}
     scene.recorder.replied(carried)

@@ -73,13 +73,13 @@ class Node:
         under: Policy = DEFAULT_POLICY,
         node: NodeState = NODE,
         hooks: list[Hook] | None = None,
-        moved: dict[str, Note] | None = None,
+        notes: dict[str, Note] | None = None,
         specs: dict[str, PodSpec] | None = None,
         clock: Callable[[], int] | None = None,
     ) -> None:
         self.observed = Observed()
         self.saved = 0
-        self.ledger = Ledger(moved, self._save)
+        self.ledger = Ledger(notes, self._save)
         chain = Chain(load_hooks() if hooks is None else hooks, *([clock] if clock else []))
         self.handler = EventHandler(
             chain,
@@ -100,10 +100,10 @@ class Node:
         self.handler.snapshot = Snapshot.of(policy, node)
 
     def restarted(
-        self, under: Policy = DEFAULT_POLICY, moved: dict[str, Note] | None = None, node: NodeState = NODE
+        self, under: Policy = DEFAULT_POLICY, notes: dict[str, Note] | None = None, node: NodeState = NODE
     ) -> Node:
         """The daemon anew, on a runtime that has gone on."""
-        new = Node(under, node, moved=moved)
+        new = Node(under, node, notes=notes)
         new.pods, new.containers = self.pods, self.containers
         return new
 
@@ -476,7 +476,7 @@ def test_a_resize_of_an_unmanaged_container_is_left_to_kubelet():
     node.create(node.pod())
     assert node.update(quota=80_000, shares=1024) is None
     assert node.update(memory=1 << 30) is None
-    assert node.ledger.moved_baseline("c1") == Resources(1024, 80_000, 100_000, memory_limit=1 << 30)
+    assert node.ledger.noted_baseline("c1") == Resources(1024, 80_000, 100_000, memory_limit=1 << 30)
 
 
 def test_a_resize_of_a_pinned_container_keeps_it_pinned_and_unthrottled():
@@ -495,11 +495,11 @@ def test_a_resize_moves_the_baseline_and_the_state_directory_hears_of_it():
     node.create(node.pod(annotations=PINNED))
     node.update(quota=80_000)
     assert node.saved == 1
-    assert node.ledger.moved() == {"c1": Note(Resources(512, 80_000, 100_000), PINS)}
+    assert node.ledger.notes() == {"c1": Note(Resources(512, 80_000, 100_000), PINS)}
     node.update(quota=80_000)
     assert node.saved == 1, "it has not moved again"
     node.update(quota=50_000)
-    assert node.ledger.moved() == {}, "back where the annotation has it"
+    assert node.ledger.notes() == {}, "back where the annotation has it"
     assert node.saved == 2
 
 
@@ -519,7 +519,7 @@ def test_a_quota_is_never_scaled_twice():
         reply = node.update(memory=memory)
         assert reply is not None
         assert reply.cpu.quota.value == 50_000
-    restarted = node.restarted(moved=node.ledger.moved(), node=FAST)
+    restarted = node.restarted(notes=node.ledger.notes(), node=FAST)
     assert restarted.synchronize() == {}
     assert restarted.containers["c1"].linux.resources.cpu.quota.value == 50_000
 
@@ -533,7 +533,7 @@ def test_whatever_kubelet_asks_the_container_ends_as_if_created_so(quotas, resta
         node.update(quota=quota)
         last = quota or last
         if restart:
-            node = node.restarted(moved=node.ledger.moved(), node=FAST)
+            node = node.restarted(notes=node.ledger.notes(), node=FAST)
             assert node.synchronize() == {}
     assert node.containers["c1"].linux.resources.cpu.quota.value == last // 2
 
@@ -553,7 +553,7 @@ def test_an_update_of_a_container_that_was_there_before_us_starts_from_what_is_s
     reply = node.update(memory=1 << 30)
     assert reply is not None
     assert (reply.cpu.cpus, reply.cpu.quota.value) == ("2-3", -1)
-    assert node.ledger.moved_baseline("c1") == Resources(512, 60_000, 100_000, memory_limit=1 << 30)
+    assert node.ledger.noted_baseline("c1") == Resources(512, 60_000, 100_000, memory_limit=1 << 30)
 
 
 def test_a_late_hook_does_not_undo_what_it_decided_before():
@@ -600,9 +600,9 @@ def test_synchronize_changes_what_differs_and_only_that():
     assert node.synchronize() == {"pinned": kubelet(cpus="2-3", quota=-1, period=100_000)}
     assert node.ledger.counts() == (2, 2)
     kept = {"pinned": Note(Resources(512, 50_000, 100_000), PINS)}
-    assert node.ledger.moved() == kept, "the only one that we must remember"
+    assert node.ledger.notes() == kept, "the only one that we must remember"
     assert node.synchronize() == {}
-    assert node.ledger.moved() == kept
+    assert node.ledger.notes() == kept
     assert {told[0] for told in node.observed.told} == {"sync"}
 
 
@@ -610,10 +610,10 @@ def test_a_restart_with_the_same_policy_changes_nothing():
     node = Node()
     node.create(node.pod(annotations=PINNED))
     node.update(quota=80_000)
-    again = node.restarted(moved=node.ledger.moved())
+    again = node.restarted(notes=node.ledger.notes())
     assert again.synchronize() == {}
     assert again.saved == 0
-    assert again.ledger.moved() == {"c1": Note(Resources(512, 80_000, 100_000), PINS)}, (
+    assert again.ledger.notes() == {"c1": Note(Resources(512, 80_000, 100_000), PINS)}, (
         "its annotation still tells the old one"
     )
 
@@ -633,11 +633,11 @@ def test_a_feature_that_is_off_is_restored_at_synchronize():
 
 
 def test_containers_of_unknown_pods_are_left_alone_and_kept_in_mind():
-    node = Node(moved={"orphan": Note(Resources(cpu_quota=7))})
+    node = Node(notes={"orphan": Note(Resources(cpu_quota=7))})
     node.preexisting("nobody", "orphan")
     assert node.synchronize() == {}
     assert node.ledger.container("orphan") is None
-    assert node.ledger.moved() == {"orphan": Note(Resources(cpu_quota=7))}, "its pod may be told later"
+    assert node.ledger.notes() == {"orphan": Note(Resources(cpu_quota=7))}, "its pod may be told later"
 
 
 def test_what_is_gone_at_synchronize_is_forgotten():
@@ -647,7 +647,7 @@ def test_what_is_gone_at_synchronize_is_forgotten():
     del node.pods["p1"], node.containers["c1"]
     node.synchronize()
     assert node.ledger.counts() == (0, 0)
-    assert node.ledger.moved() == {}
+    assert node.ledger.notes() == {}
 
 
 def test_one_bad_container_does_not_cost_the_others_their_updates():
@@ -684,13 +684,13 @@ def test_a_resize_while_we_were_away_stays_as_kubelet_asked_for_it():
     node.behind_our_back(quota=80_000, shares=819)
     node = node.restarted()
     assert node.synchronize() == {}
-    assert node.ledger.moved() == {"c1": Note(Resources(819, 80_000, 100_000))}
+    assert node.ledger.notes() == {"c1": Note(Resources(819, 80_000, 100_000))}
     assert node.saved == 1
     entry = node.ledger.container("c1")
     assert entry is not None
     assert entry.baseline.cpu_quota == 80_000, "what the reconciler starts from, too"
     assert node.update(memory=1 << 30) is None
-    again = node.restarted(moved=node.ledger.moved())
+    again = node.restarted(notes=node.ledger.notes())
     assert again.synchronize() == {}
 
 
@@ -713,7 +713,7 @@ def test_what_another_plugin_set_is_not_ours_to_undo():
     assert node.synchronize() == {}
     node.behind_our_back(cpus="6")
     assert node.update(memory=1 << 29) is None
-    assert node.restarted(ALL_OFF, node.ledger.moved()).synchronize() == {}
+    assert node.restarted(ALL_OFF, node.ledger.notes()).synchronize() == {}
     assert node.containers["c1"].linux.resources.cpu.cpus == "6"
 
 
@@ -722,10 +722,10 @@ def test_a_resize_while_we_were_away_is_scaled_once():
     node.create(node.pod(qos="LS"), quota=100_000)
     node.behind_our_back(quota=160_000)
     for changed in ({"c1": kubelet(quota=80_000)}, {}, {}):
-        node = node.restarted(moved=node.ledger.moved(), node=FAST)
+        node = node.restarted(notes=node.ledger.notes(), node=FAST)
         assert node.synchronize() == changed
     assert node.update(memory=1 << 30) == kubelet(quota=80_000)
-    off = node.restarted(ALL_OFF, node.ledger.moved())
+    off = node.restarted(ALL_OFF, node.ledger.notes())
     assert off.synchronize() == {"c1": kubelet(quota=160_000)}, "back to the newest request"
 
 
@@ -745,9 +745,9 @@ def test_what_a_reply_set_after_the_creation_is_known_after_a_restart(sent_by):
         assert node.update(memory=1 << 30) == kubelet(quota=50_000)
     else:
         assert node.synchronize() == {"c1": kubelet(quota=50_000)}
-    same = node.restarted(moved=node.ledger.moved(), node=FAST)
+    same = node.restarted(notes=node.ledger.notes(), node=FAST)
     assert same.synchronize() == {}, "its own half is not taken for a new request"
-    off = node.restarted(ALL_OFF, node.ledger.moved())
+    off = node.restarted(ALL_OFF, node.ledger.notes())
     assert off.synchronize() == {"c1": kubelet(quota=100_000)}
     assert off.synchronize() == {}
 
@@ -758,7 +758,7 @@ def test_what_was_set_at_the_creation_is_known_though_another_value_was_sent_sin
     node.create(node.pod(annotations=PINNED))
     node.pod(annotations={RESOURCE_STATUS.key: '{"cpuset": "4"}'})
     assert node.update(apply=False, memory=1 << 30) == kubelet(cpus="4", quota=-1, period=100_000)
-    off = node.restarted(ALL_OFF, node.ledger.moved())
+    off = node.restarted(ALL_OFF, node.ledger.notes())
     assert off.synchronize() == {"c1": kubelet(cpus="0-7", quota=50_000)}
 
 
@@ -783,7 +783,7 @@ def test_what_a_late_hook_had_set_is_still_known_after_a_restart():
     assert node.update(memory=1 << 29) == kubelet(quota=7000)
     hold[0] = 10**9
     assert node.update(memory=1 << 30) is None, "too late for the hook that owns the quota"
-    assert node.restarted(ALL_OFF, node.ledger.moved()).synchronize() == {"c1": kubelet(quota=50_000)}
+    assert node.restarted(ALL_OFF, node.ledger.notes()).synchronize() == {"c1": kubelet(quota=50_000)}
 
 
 # -- the budget -------------------------------------------------------------------------------------------------------
@@ -861,7 +861,7 @@ def test_an_early_answer_to_an_update_takes_nothing_back():
     assert update.container_id == "held"
     assert update.linux.resources == kubelet(cpus="2-3"), "the stuck hook owns memory.limit and has not spoken"
     note = Note(Resources(512, 80_000, 100_000), {"cpu.cpus": "2-3"})
-    assert held.node.ledger.moved() == {"held": note}, "else our cpus would be taken for kubelet's later"
+    assert held.node.ledger.notes() == {"held": note}, "else our cpus would be taken for kubelet's later"
 
 
 def test_an_early_answer_may_refuse():
@@ -984,7 +984,7 @@ def test_a_synchronize_that_was_answered_for_stops_deciding():
         "what was sent, and what was created meanwhile"
     )
     assert [u.container_id for u in message.update] == ["before"]
-    assert held.node.ledger.moved() == {"before": Note(Resources(512, 50_000, 100_000), {"cpu.cpus": "2-3"})}
+    assert held.node.ledger.notes() == {"before": Note(Resources(512, 50_000, 100_000), {"cpu.cpus": "2-3"})}
 
 
 def test_a_resize_is_not_taken_the_place_of_by_what_is_only_written_into_files():

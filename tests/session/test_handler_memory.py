@@ -85,9 +85,9 @@ def test_synchronize_leaves_the_limits_of_what_was_there_before_us_to_the_reconc
 
 def test_what_crio_stores_as_the_largest_limit_is_known_for_none_and_is_not_sent_again(node: Node) -> None:
     crio, off = replace(NODE, no_limit_bytes=MOST_BYTES), policy(koordnri_config={"hooks": {"memory": {"mode": "off"}}})
-    now = node.restarted(off, node.ledger.moved(), node=crio)
+    now = node.restarted(off, node.ledger.notes(), node=crio)
     lifted = now.synchronize()["c1"]
     assert (lifted.memory.limit.value, lifted.unified["memory.high"]) == (MOST_BYTES, "max")
     assert now.synchronize() == {}
-    assert now.restarted(off, now.ledger.moved(), node=crio).synchronize() == {}
+    assert now.restarted(off, now.ledger.notes(), node=crio).synchronize() == {}
     assert now.ledger.container("c1").baseline.memory_limit is None, "kubelet has asked for none"

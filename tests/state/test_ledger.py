@@ -27,17 +27,17 @@ def decision(**quota: int) -> Decision:
 class Book:
     """A ledger, and how often it asked to be saved."""
 
-    def __init__(self, moved: dict[str, Note] | None = None) -> None:
+    def __init__(self, notes: dict[str, Note] | None = None) -> None:
         self.saves = 0
-        self.ledger = Ledger(moved, self._save)
+        self.ledger = Ledger(notes, self._save)
 
     def _save(self) -> None:
         # The daemon takes a copy under the ledger's lock: a caller that still held it would never come back.
-        self.saved = self.ledger.moved()
+        self.saved = self.ledger.notes()
         self.saves += 1
 
-    def record(self, container_id: str, baseline: Resources = NOTHING, moved: bool = False, pod_id: str = "p") -> None:
-        note = Note(baseline) if moved else None
+    def record(self, container_id: str, baseline: Resources = NOTHING, noted: bool = False, pod_id: str = "p") -> None:
+        note = Note(baseline) if noted else None
         self.ledger.record(Entry(container_id, "main", pod_id, baseline), decision(), note)
 
 
@@ -64,7 +64,7 @@ def test_a_pod_takes_its_containers_with_it():
     book = Book()
     book.ledger.remember_pod(pod("p"))
     book.ledger.remember_pod(pod("q"))
-    book.record("c1", SMALL, moved=True)
+    book.record("c1", SMALL, noted=True)
     book.record("c2")
     book.record("c3", pod_id="q")
     book.ledger.forget_pod("p")
@@ -90,16 +90,16 @@ def test_a_pod_is_forgotten_though_its_containers_went_before():
     assert ledger.counts() == (0, 0)
 
 
-# -- moved baselines --------------------------------------------------------------------------------------------------
+# -- noted baselines --------------------------------------------------------------------------------------------------
 
 
-def test_a_moved_baseline_is_kept_and_saved_once():
+def test_a_noted_baseline_is_kept_and_saved_once():
     book = Book()
-    book.record("c", SMALL, moved=True)
-    book.record("c", SMALL, moved=True)
-    assert book.ledger.moved_baseline("c") == SMALL
+    book.record("c", SMALL, noted=True)
+    book.record("c", SMALL, noted=True)
+    assert book.ledger.noted_baseline("c") == SMALL
     assert (book.saves, book.saved) == (1, {"c": Note(SMALL)})
-    book.record("c", BIG, moved=True)
+    book.record("c", BIG, noted=True)
     assert (book.saves, book.saved) == (2, {"c": Note(BIG)})
 
 
@@ -107,56 +107,56 @@ def test_what_was_set_is_saved_with_the_baseline():
     book = Book()
     for quota in (40_000, 40_000, 20_000):
         book.ledger.record(Entry("c", "main", "p", BIG), decision(), Note(BIG, {"cpu.quota": quota}))
-    assert book.ledger.moved_note("c") == Note(BIG, {"cpu.quota": 20_000})
+    assert book.ledger.note("c") == Note(BIG, {"cpu.quota": 20_000})
     assert (book.saves, book.saved) == (2, {"c": Note(BIG, {"cpu.quota": 20_000})})
-    assert book.ledger.moved_note("other") is None
+    assert book.ledger.note("other") is None
 
 
 def test_a_baseline_that_moved_back_to_its_annotation_is_dropped():
     """Else the next event would start from where kubelet has been, not from where it is."""
     book = Book()
-    book.record("c", BIG, moved=True)
-    book.record("c", SMALL, moved=False)
-    assert book.ledger.moved_baseline("c") is None
+    book.record("c", BIG, noted=True)
+    book.record("c", SMALL, noted=False)
+    assert book.ledger.noted_baseline("c") is None
     assert (book.saves, book.saved) == (2, {})
 
 
 def test_a_baseline_that_did_not_move_is_the_annotations_business():
     book = Book()
-    book.record("c", SMALL, moved=False)
-    assert book.ledger.moved_baseline("c") is None
+    book.record("c", SMALL, noted=False)
+    assert book.ledger.noted_baseline("c") is None
     assert book.saves == 0
 
 
 def test_what_was_loaded_is_known_before_its_container_is():
     book = Book({"c": Note(BIG)})
-    assert book.ledger.moved_baseline("c") == BIG
+    assert book.ledger.noted_baseline("c") == BIG
     assert book.ledger.container("c") is None
 
 
 def test_the_loaded_baselines_are_a_copy():
     loaded = {"c": Note(BIG)}
     ledger = Ledger(loaded)
-    ledger.moved().clear()
+    ledger.notes().clear()
     loaded.clear()
-    assert ledger.moved_baseline("c") == BIG
+    assert ledger.noted_baseline("c") == BIG
 
 
 @pytest.mark.parametrize(
     ("forget", "saves"),
     [
-        (lambda ledger: ledger.forget_container("moved"), 1),
-        (lambda ledger: ledger.forget_container("unmoved"), 0),
+        (lambda ledger: ledger.forget_container("noted"), 1),
+        (lambda ledger: ledger.forget_container("not noted"), 0),
         (lambda ledger: ledger.forget_pod("p"), 1),
-        (lambda ledger: ledger.replace([], ["moved", "unmoved"]), 0),
-        (lambda ledger: ledger.replace([], ["unmoved"]), 1),
-        (lambda ledger: ledger.replace([], ["moved"]), 0),
+        (lambda ledger: ledger.replace([], ["noted", "not noted"]), 0),
+        (lambda ledger: ledger.replace([], ["not noted"]), 1),
+        (lambda ledger: ledger.replace([], ["noted"]), 0),
     ],
 )
-def test_the_state_directory_hears_of_a_removal_only_if_a_moved_baseline_went(forget, saves):
+def test_the_state_directory_hears_of_a_removal_only_if_a_noted_baseline_went(forget, saves):
     book = Book()
-    book.record("moved", SMALL, moved=True)
-    book.record("unmoved")
+    book.record("noted", SMALL, noted=True)
+    book.record("not noted")
     book.saves = 0
     forget(book.ledger)
     assert book.saves == saves
@@ -168,8 +168,8 @@ def test_the_state_directory_hears_of_a_removal_only_if_a_moved_baseline_went(fo
 def test_synchronize_keeps_what_still_is_and_forgets_the_rest():
     book = Book({"c": Note(SMALL), "never-seen": Note(BIG), "removed-while-we-were-away": Note(BIG)})
     book.ledger.remember_pod(pod("old"))
-    book.record("c", SMALL, moved=True)
-    book.record("gone", BIG, moved=True)
+    book.record("c", SMALL, noted=True)
+    book.record("gone", BIG, noted=True)
     book.ledger.replace([pod("p")], ["c", "never-seen"])
     assert book.ledger.pod("old") is None
     assert book.ledger.pod("p") is not None
@@ -198,17 +198,17 @@ operations = st.lists(
 
 @given(operations)
 def test_any_sequence_leaves_what_a_plain_model_of_it_says(steps):
-    """Pods, containers and moved baselines as three plain dictionaries; and the state directory always has the last word."""
+    """Pods, containers and noted baselines as three plain dictionaries; and the state directory always has the last word."""
     pods: set[str] = set()
     containers: dict[str, Resources] = {}
-    moved: dict[str, Note] = {}
+    notes: dict[str, Note] = {}
     book = Book()
     book.saved = {}
 
     def drop(ids: Any) -> None:
         for gone in list(ids):
             containers.pop(gone, None)
-            moved.pop(gone, None)
+            notes.pop(gone, None)
 
     for name, *args in steps:
         if name == "remember":
@@ -222,9 +222,9 @@ def test_any_sequence_leaves_what_a_plain_model_of_it_says(steps):
             container_id, has_moved, baseline = args
             book.record(container_id, baseline, has_moved, container_id[0])
             containers[container_id] = baseline
-            moved.pop(container_id, None)
+            notes.pop(container_id, None)
             if has_moved:
-                moved[container_id] = Note(baseline)
+                notes[container_id] = Note(baseline)
         elif name == "forget_container":
             book.ledger.forget_container(args[0])
             drop(args)
@@ -234,7 +234,7 @@ def test_any_sequence_leaves_what_a_plain_model_of_it_says(steps):
             drop(set(IDS) - args[1])
         assert book.ledger.counts() == (len(pods), len(containers))
         assert {e.id: e.baseline for e in book.ledger.entries()} == containers
-        assert book.ledger.moved() == book.saved == moved
+        assert book.ledger.notes() == book.saved == notes
         assert [book.ledger.pod(p) is not None for p in PODS] == [p in pods for p in PODS]
         # Nothing public tells of a left-over in the index by pod, but it would grow with every container of the node.
         index = {(p, i) for p, ids in book.ledger._by_pod.items() for i in ids}
@@ -259,7 +259,7 @@ class Notes(Book):
         self.record("c")
 
     def _save(self) -> None:
-        self.saved_written = self.ledger.all_written()
+        self.saved_originals = self.ledger.all_originals()
         self.saves += 1
 
 
@@ -268,8 +268,8 @@ def test_what_a_file_held_first_is_kept_and_saved_once(owner):
     notes = Notes()
     notes.ledger.wrote(owner, "cpu.quota", 80_000)
     notes.ledger.wrote(owner, "cpu.quota", 40_000)
-    assert notes.ledger.written(owner) == {"cpu.quota": 80_000}
-    assert (notes.saves, notes.saved_written) == (1, {owner: {"cpu.quota": 80_000}})
+    assert notes.ledger.originals(owner) == {"cpu.quota": 80_000}
+    assert (notes.saves, notes.saved_originals) == (1, {owner: {"cpu.quota": 80_000}})
 
 
 def test_what_a_file_has_is_not_what_the_runtime_was_told():
@@ -289,7 +289,7 @@ def test_a_value_on_its_way_through_the_runtime_may_be_stored_or_not():
     book.ledger.remember_pod(pod("p"))
     book.ledger.record(Entry("c", "main", "p", SMALL), decision(quota=1), Note(SMALL, {"quota": 1}))
     book.ledger.sending("c", {"quota": 2})
-    assert book.ledger.moved_note("c") == Note(SMALL, {"quota": 1}, maybe={"quota": [2]})
+    assert book.ledger.note("c") == Note(SMALL, {"quota": 1}, maybe={"quota": [2]})
     book.ledger.recorded("c", {"quota": 2})
     assert book.saved == {"c": Note(SMALL, {"quota": 2}, maybe={"quota": [1]})}
     entry = book.ledger.container("c")
@@ -301,24 +301,24 @@ def test_what_is_gone_when_its_update_returns_leaves_nothing_behind():
     book = Book()
     book.ledger.sending("gone", {"quota": 2})
     book.ledger.recorded("gone", {"quota": 2})
-    assert (book.ledger.moved(), book.saves) == ({}, 0)
+    assert (book.ledger.notes(), book.saves) == ({}, 0)
 
 
 def test_what_went_back_is_forgotten_and_saved_once():
     notes = Notes({"c": {"cpu.quota": 5, "cpu.shares": 7}})
     for _ in range(2):
         notes.ledger.restored("c", "cpu.quota")
-    assert (notes.saves, notes.saved_written) == (1, {"c": {"cpu.shares": 7}})
+    assert (notes.saves, notes.saved_originals) == (1, {"c": {"cpu.shares": 7}})
     notes.ledger.restored("c", "cpu.shares")
-    assert (notes.saves, notes.saved_written) == (2, {})
+    assert (notes.saves, notes.saved_originals) == (2, {})
 
 
 def test_a_file_that_held_nothing_readable_was_written_all_the_same():
     notes = Notes()
     notes.ledger.wrote("p", "cpu.quota", None)
-    assert notes.saved_written == {"p": {"cpu.quota": None}}
+    assert notes.saved_originals == {"p": {"cpu.quota": None}}
     notes.ledger.restored("p", "cpu.quota")
-    assert notes.saved_written == {}
+    assert notes.saved_originals == {}
 
 
 @pytest.mark.parametrize("owner", ["gone", ""])
@@ -327,7 +327,7 @@ def test_what_is_gone_by_the_time_it_was_written_leaves_nothing_behind(owner):
     notes.ledger.wrote(owner, "cpu.quota", 5)
     notes.ledger.restored(owner, "cpu.quota")
     assert notes.saves == 0
-    assert notes.ledger.all_written() == {}
+    assert notes.ledger.all_originals() == {}
 
 
 def test_a_new_decision_does_not_forget_what_a_file_held():
@@ -335,7 +335,7 @@ def test_a_new_decision_does_not_forget_what_a_file_held():
     notes = Notes()
     notes.ledger.wrote("c", "cpu.quota", 80_000)
     notes.record("c")
-    assert notes.ledger.written("c") == {"cpu.quota": 80_000}
+    assert notes.ledger.originals("c") == {"cpu.quota": 80_000}
 
 
 @pytest.mark.parametrize(
@@ -356,27 +356,27 @@ def test_what_was_written_goes_with_its_pod_or_container(forget, left):
         notes.ledger.wrote(owner, "cpu.quota", 80_000)
     notes.saves = 0
     forget(notes.ledger)
-    assert notes.ledger.all_written().keys() == left
+    assert notes.ledger.all_originals().keys() == left
     assert notes.saves == (left != {"p", "c"})
     if notes.saves:
-        assert notes.saved_written == notes.ledger.all_written()
+        assert notes.saved_originals == notes.ledger.all_originals()
 
 
 def test_what_was_loaded_is_known_before_its_owner_is_and_goes_if_synchronize_does_not_name_it():
     notes = Notes({"p": {"cpu.quota": 1}, "later": {"cpu.quota": 2}, "gone": {"cpu.quota": 3}})
-    assert notes.ledger.written("later") == {"cpu.quota": 2}
+    assert notes.ledger.originals("later") == {"cpu.quota": 2}
     notes.ledger.replace([pod("p")], ["c", "later"])
-    assert notes.saved_written == {"p": {"cpu.quota": 1}, "later": {"cpu.quota": 2}}
+    assert notes.saved_originals == {"p": {"cpu.quota": 1}, "later": {"cpu.quota": 2}}
 
 
 def test_what_is_handed_out_and_taken_in_of_the_written_is_a_copy():
     loaded = {"c": {"cpu.quota": 1}}
     notes = Notes(loaded)
     loaded["c"].clear()
-    notes.ledger.written("c").clear()
-    notes.ledger.all_written()["c"].clear()
-    notes.ledger.all_written().clear()
-    assert notes.ledger.all_written() == {"c": {"cpu.quota": 1}}
+    notes.ledger.originals("c").clear()
+    notes.ledger.all_originals()["c"].clear()
+    notes.ledger.all_originals().clear()
+    assert notes.ledger.all_originals() == {"c": {"cpu.quota": 1}}
 
 
 def test_pods_and_their_containers_are_told_at_one_moment():
@@ -410,16 +410,16 @@ def test_what_was_read_of_a_container_before_it_started_counts_for_nothing():
 def test_a_second_sandbox_of_a_pod_has_the_notes_of_the_first_for_their_cgroup_is_the_same(stopped_first):
     """Else what we wrote there would be taken for kubelet's, and scaled once more."""
     saved = []
-    ledger = Ledger(on_moved=lambda: saved.append(True))
+    ledger = Ledger(on_change=lambda: saved.append(True))
     ledger.remember_pod(Pod("first", "uid", "shop", "p"))
     ledger.wrote("first", "cpu.quota", 90_000)
     if stopped_first:
         ledger.forget_pod("first")
     saved.clear()
     ledger.remember_pod(Pod("second", "uid", "shop", "p"))
-    assert ledger.written("second") == {"cpu.quota": 90_000}
+    assert ledger.originals("second") == {"cpu.quota": 90_000}
     assert saved
     ledger.forget_pod("first")
-    assert ledger.written("second") == {"cpu.quota": 90_000}
+    assert ledger.originals("second") == {"cpu.quota": 90_000}
     ledger.remember_pod(Pod("another", "uid-2", "shop", "q"))
-    assert ledger.written("another") == {}
+    assert ledger.originals("another") == {}
