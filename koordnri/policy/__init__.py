@@ -1,10 +1,10 @@
-"""Policy: what the operator wants, typed, checked and merged for one node.
+"""Policy: the operator's configuration, typed, checked and merged for one node.
 
-Belongs here: the schema of Koordinator's `slo-controller-config` and of our own `koordnri-config` (one file per key), reading
-it from text with every mistake named by its path, and merging it for a node. The same reader checks pod annotations.
-Does not belong here: what a value means for a container (hooks), where the text comes from over the network (kube).
+Belongs here: the schema of Koordinator's `slo-controller-config` and of our own `koordnri-config` (one file per key), reading it from text
+with every mistake named by its path, and merging it for a node. The same reader checks pod annotations.
+Does not belong here: what a value means for a container (hooks), how the text comes over the network (kube).
 
-Nothing here runs on the event path but attribute reads on `Policy` and `decode` of an annotation.
+The event path only reads attributes of `Policy`, and decodes annotations with `decode`.
 """
 
 from koordnri.policy.document import PolicyDocument, load_data, load_policy

@@ -1,4 +1,4 @@
-"""blkioQOS of a class, and the pod annotation `koordinator.sh/blkioQOS`. Source: Koordinator's BlkIOQOS; units of its documents."""
+"""blkioQOS of a class, and the pod annotation `koordinator.sh/blkioQOS`. Source: Koordinator's BlkIOQOS; units from its documents."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from koordnri.policy.units import NotNegative, Percent, Positive, Quantity, Text
 
 
 class IOConfig(Document, frozen=True):
-    """Limits of one device. 0 is without limit, None is not said."""
+    """Limits of one device. 0: no limit; None: not set."""
 
     read_iops: NotNegative | None = field(default=None, name="readIOPS")
     """Reads per second."""
@@ -25,7 +25,7 @@ class IOConfig(Document, frozen=True):
     io_weight_percent: Annotated[int, Meta(ge=1, le=100)] | None = None
     """Share against siblings; None as 100."""
     io_latency_target: Positive | None = None
-    """µs that reads and writes may wait while siblings do more than they let it; cgroup v2, below the root. Ours, koordlet ignores it."""
+    """µs of latency that this cgroup may have before its siblings are throttled; cgroup v2, not at the root. Ours; koordlet ignores it."""
     read_latency: NotNegative | None = None
     """µs, cgroup root only; None: 3000."""
     write_latency: NotNegative | None = None
@@ -35,7 +35,7 @@ class IOConfig(Document, frozen=True):
     write_latency_percent: Percent | None = None
     """Percentile that the write latency holds for, cgroup root only; None: 95."""
     enable_user_model: bool = False
-    """Cost model below instead of the kernel's own measurement, cgroup root only. What of it is not given stays the kernel's."""
+    """Use the cost model below instead of the kernel's own measurement, cgroup root only. Values that are not set stay the kernel's."""
     model_read_bps: Positive | None = field(default=None, name="modelReadBPS")
     model_read_seq_iops: Positive | None = field(default=None, name="modelReadSeqIOPS")
     model_read_rand_iops: Positive | None = field(default=None, name="modelReadRandIOPS")
@@ -61,7 +61,7 @@ class BlkIOQOS(Document, frozen=True):
 
 
 def unused_blocks(classes: Mapping[str, BlkIOQOS]) -> Iterator[tuple[str, str]]:
-    """(path, message) of the classes, by their JSON names, whose blocks reach nothing."""
+    """(path, message) for classes, by their JSON names, whose blocks have no effect."""
     for name, blkio in classes.items():
         if blkio.enable and blkio.blocks:
             yield (
@@ -71,6 +71,6 @@ def unused_blocks(classes: Mapping[str, BlkIOQOS]) -> Iterator[tuple[str, str]]:
 
 
 class PodBlkIOQOS(Document, frozen=True):
-    """Value of the pod annotation `koordinator.sh/blkioQOS`; it stands for itself, nothing is merged."""
+    """Value of the pod annotation `koordinator.sh/blkioQOS`; it is used alone, without merging."""
 
     blocks: tuple[IOBlock, ...] = ()

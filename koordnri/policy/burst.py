@@ -17,10 +17,10 @@ QuotaBurstPeriod = Annotated[int, Meta(ge=-1)]
 
 
 class CPUBurst(Document, frozen=True):
-    """The document. A pod's annotation goes over it, see `merge_cpu_burst`."""
+    """The document. A pod's annotation takes precedence, see `merge_cpu_burst`."""
 
     policy: BurstPolicy = "none"
-    """auto is both kinds: the kernel's burst buffer, and raising the quota of throttled containers."""
+    """auto: both the kernel's burst buffer, and raising the quota of throttled containers."""
     cpu_burst_percent: CPUBurstPercent = 1000
     """cpu.burst as percent of the CPU limit. Mainline kernels take no more than 100; Koordinator's default is for Anolis."""
     cfs_quota_burst_percent: QuotaBurstPercent = 300
@@ -32,7 +32,7 @@ class CPUBurst(Document, frozen=True):
 
 
 class PodCPUBurst(Document, frozen=True):
-    """Value of the pod annotation `koordinator.sh/cpuBurst`; None: the annotation does not say."""
+    """Value of the pod annotation `koordinator.sh/cpuBurst`; None: not set."""
 
     policy: BurstPolicy | None = None
     cpu_burst_percent: CPUBurstPercent | None = None
@@ -41,7 +41,7 @@ class PodCPUBurst(Document, frozen=True):
 
 
 def merge_cpu_burst(node: CPUBurst, annotation: PodCPUBurst | None) -> CPUBurst:
-    """What holds for one pod: the node's value, field by field under what the pod's annotation says."""
+    """The value for one pod: the pod's annotation over the node's value, field by field."""
     if annotation is None:
         return node
     said = {name: value for name in annotation.__struct_fields__ if (value := getattr(annotation, name)) is not None}

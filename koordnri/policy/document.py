@@ -1,4 +1,4 @@
-"""The policy document: text of a ConfigMap in, checked sections out. All mistakes of a document are found in one go."""
+"""The policy document: from the text of a ConfigMap to checked sections. All mistakes are found in one reading."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SHAPES: Mapping[str, Shape] = {
     "cpu-normalization-config": Shape(CPUNormalization(), "nodeConfigs", has_cluster_key=False),
     "koordnri-config": Shape(KoordnriConfig(), koordinators=False),
 }
-"""The keys we act on."""
+"""The keys that koordnri acts on."""
 
 IGNORED: Mapping[str, str] = {
     "colocation-config": "belongs to Koordinator's manager; koordnri does not act on it",
@@ -45,20 +45,20 @@ _REVISION_DIGITS = 12
 
 
 class PolicyDocument(msgspec.Struct, frozen=True):
-    """A checked policy for all nodes; `resolve` makes a node's policy of it."""
+    """A checked policy for all nodes; `resolve` turns it into a node's policy."""
 
     source: str
-    """Where it comes from, for logs."""
+    """Origin, for logs."""
     revision: str
-    """Hash of what it says; formatting, comments and keys that we do not act on leave it unchanged."""
+    """Hash of the content; formatting, comments and keys that koordnri ignores do not change it."""
     sections: dict[str, Section[Any]]
-    """By key of SHAPES, all keys."""
+    """All keys of SHAPES."""
     warnings: tuple[Mistake, ...] = ()
-    """What is ignored or has no effect, and why."""
+    """Parts that are ignored or have no effect, and why."""
 
     @property
     def remarks(self) -> tuple[Mistake, ...]:
-        """What is done in another way than in Koordinator; nothing is wrong with it."""
+        """Parts that koordnri does differently from Koordinator; they are not wrong."""
         values = [(key, one) for key, s in self.sections.items() for one in (s.cluster, *(n.value for n in s.nodes))]
         found = [Mistake(f"{key}.{path}", message) for key, value in values for path, message in remarks(value)]
         return tuple(dict.fromkeys(found))
@@ -89,7 +89,7 @@ def _data_of(value: Any) -> Mapping[str, Any]:
         report.wrong(((), "data"), f"expected a mapping, got {shown(data)}")
     binary = value.get("binaryData")
     for key in SHAPES:
-        # Either would else be as if it were not there: the defaults would replace a good policy.
+        # Otherwise these keys would be ignored, and the defaults would replace a good policy.
         if key in value:
             report.wrong(((), key), "expected below data, as this is a ConfigMap")
         if isinstance(binary, dict) and key in binary:
@@ -137,9 +137,9 @@ def load_data(data: Mapping[str, Any], source: str) -> PolicyDocument:
 
 
 def _check_bandwidth(qos: Section[ResourceQOS], system: Section[SystemStrategy], report: Report) -> None:
-    """Refuse requests above the bandwidth where both are said for the same nodes, as Koordinator's webhook does.
+    """Refuse requests above the bandwidth if a strategy sets both, as Koordinator's webhook does.
 
-    Other nodes may combine strategies for different nodes, which `resolve` finds.
+    If different strategies set them, `resolve` checks the combination for a node.
     """
     refused = [*check_bandwidth(qos.cluster.networks, system.cluster.total_network_bandwidth)]
     for path, message in refused:

@@ -1,6 +1,6 @@
-"""Parts of a policy that are good and come to nothing: what koordnri does not do yet, and what this node's kernel has no means for.
+"""Parts of a policy that are correct and have no effect: not implemented yet, or not supported by this node's kernel.
 
-Said of values that a strategy really has, defaults among them: who enables nothing is told nothing.
+Reported for values that a strategy really has, defaults included; if nothing is enabled, nothing is reported.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from koordnri.policy.reader import Document
 from koordnri.policy.system import SystemStrategy
 from koordnri.policy.threshold import ResourceThreshold
 
-if TYPE_CHECKING:  # policies are made of documents, which ask here
+if TYPE_CHECKING:  # documents import this module
     from koordnri.policy.document import PolicyDocument
     from koordnri.policy.policy import Policy
 
@@ -36,13 +36,13 @@ _QOS_LABELS = {"lsr": "LSR", "ls": "LS", "be": "BE", "system": "SYSTEM"}
 
 
 def without_effect(value: Document) -> list[Finding]:
-    """What of a strategy comes to nothing on any node."""
+    """Parts of a strategy that have no effect on any node."""
     found = _CHECKS.get(type(value))
     return [] if found is None else list(found(value))
 
 
 def remarks(value: Document) -> list[Finding]:
-    """What of a strategy is done in another way than Koordinator's documents say; nothing is wrong with it."""
+    """Parts of a strategy that koordnri does differently from Koordinator's documents; they are not wrong."""
     if isinstance(value, ResourceQOS) and value.be.cpu.enable and value.be.cpu.sched_idle:
         return [
             (
@@ -55,13 +55,13 @@ def remarks(value: Document) -> list[Finding]:
 
 
 def policy_warnings(document: PolicyDocument | None, policy: Policy, node: NodeState) -> tuple[str, ...]:
-    """All that is to be told of a policy that is in force on a node; each with its path."""
+    """All warnings about the policy in force on a node, each with its path."""
     found = [] if document is None else list(map(str, document.warnings))
     return tuple(dict.fromkeys([*found, *policy.notes, *without_effect_on(policy, node)]))
 
 
 def without_effect_on(policy: Policy, node: NodeState) -> list[str]:
-    """What of a node's policy comes to nothing on this node, or is refused there."""
+    """Parts of a node's policy that have no effect on this node, or are refused there."""
     qos = "resource-qos-config"
     found = [f"cpu-normalization-config.{where}: {problem}" for where, problem in _refused_ratio(policy, node)]
     found += [f"{qos}.{where}: has no effect on this node: {why}" for where, why in _of_classes(policy.qos, node)]
@@ -116,7 +116,7 @@ _BELOW_IT = ("read_iops", "write_iops", "read_bps", "write_bps", "io_weight_perc
 
 
 def _of_blocks(value: ResourceQOS) -> Iterator[Finding]:
-    """Of a disk's settings, some count at the root of all cgroups alone, and the others everywhere else."""
+    """Some settings of a disk count only at the root of all cgroups, the others everywhere else."""
     names = {info.name: info.encode_name for info in msgspec.structs.fields(IOConfig)}
     for where, blkio, idle, place in (
         ("beClass", value.be.blkio, _AT_THE_ROOT, "in cgroupRoot"),
@@ -170,7 +170,7 @@ _CHECKS: dict[type, Callable[..., Iterator[Finding]]] = {
 
 
 def _no_file(field: Field, node: NodeState) -> str:
-    """Why the kernel cannot have the field; "" when it can."""
+    """Why the kernel does not support the field; "" when it does."""
     if node.field_files[field]:
         return ""
     return f"its kernel (cgroup v{node.cgroup_version}) has no {field.name}"
@@ -222,7 +222,7 @@ _OF_MEMORY = (
 
 
 def _of_memory(memory: MemoryQOS, usual: MemoryQOS, node: NodeState) -> Iterator[Finding]:
-    """Of what differs from the class' defaults: nobody has asked for these."""
+    """Values that differ from the class's defaults: nobody asked for the defaults."""
     names = {info.name: info.encode_name for info in msgspec.structs.fields(MemoryQOS)}
     for attribute, field in _OF_MEMORY:
         value = getattr(memory, attribute)

@@ -1,6 +1,6 @@
-"""Mistakes in a document somebody wrote: a policy file, an annotation.
+"""Mistakes in a document that somebody wrote: a policy file, an annotation.
 
-They are the writer's fault, never ours, and are collected: who fixes a policy wants to see all of them at once.
+They are the writer's fault, never ours. All are collected, because whoever fixes a policy wants to see them at once.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 
 _SHOWN_CHARACTERS = 60
 _LONGEST_KEY = 320
-"""Of a label: a DNS name of 253 characters, a slash, 63 more."""
+"""Length of the longest label key: a DNS name of 253 characters, a slash, 63 more."""
 
 MOST_FINDINGS = 100
-"""More than anybody reads; a megabyte of nonsense must not become a log of many."""
+"""Most findings reported: a megabyte of nonsense must not make megabytes of log."""
 
 
 class Mistake(NamedTuple):
-    """One wrong place of a document.
+    """One mistake in a document.
 
     path: keys from the top of the document, as `resource-qos-config.beClass.memoryQOS.minLimitPercent`; empty for the
           document as a whole.
@@ -33,7 +33,7 @@ class Mistake(NamedTuple):
 
 
 class DocumentError(ValueError):
-    """A document (for instance the JSON text of an annotation) that cannot be taken as it is."""
+    """A document (for example the JSON text of an annotation) that cannot be used."""
 
     separator = "; "
 
@@ -43,25 +43,25 @@ class DocumentError(ValueError):
 
 
 class PolicyError(DocumentError):
-    """A policy that is refused whole; the last good one stays. `str()` gives one mistake per line."""
+    """A policy that is refused whole; the last good one stays in force. `str()` gives one mistake per line."""
 
     separator = "\n"
 
 
 def as_policy_error(error: Exception) -> PolicyError:
-    """Why a document is refused; of what nobody foresaw, that it is our bug: even so it costs this document and no more."""
+    """Why a document is refused. An unforeseen error becomes a mistake that says it is our bug: it costs only this document."""
     if isinstance(error, PolicyError):
         return error
     return PolicyError([Mistake("", f"bug in koordnri, {type(error).__name__}: {shown(str(error))}; please report it")])
 
 
 def shown_key(key: str) -> str:
-    """The key as a step of a path: as it is, unless it would spoil the line."""
+    """The key as a step of a path; quoted if it would break the line."""
     return key if key.isprintable() and len(key) <= _LONGEST_KEY else shown(key)
 
 
 def bounded(findings: Iterable[Mistake], what: str) -> tuple[Mistake, ...]:
-    """The first findings, and a line that says how many more there are."""
+    """The first findings, then a line with the number of the others."""
     findings = list(findings)
     if len(findings) <= MOST_FINDINGS:
         return tuple(findings)
@@ -69,9 +69,9 @@ def bounded(findings: Iterable[Mistake], what: str) -> tuple[Mistake, ...]:
 
 
 def shown(value: Any) -> str:
-    """The value as its writer would recognise it, on one line and short enough for a log."""
+    """The value as its writer wrote it, on one line and short enough for a log."""
     if isinstance(value, float):
-        text = repr(value)  # json would print NaN and Infinity, which YAML's authors wrote as .nan and .inf
+        text = repr(value)  # json would print NaN and Infinity for .nan and .inf of YAML
     else:
         try:
             text = json.dumps(value, ensure_ascii=False, default=str)
@@ -80,5 +80,5 @@ def shown(value: Any) -> str:
     text = text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
     if text.isprintable():
         return text
-    # Lone surrogates, which JSON escapes may make, cannot be printed; control characters would command a terminal.
+    # Lone surrogates (from JSON escapes) cannot be printed, and control characters would steer a terminal.
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

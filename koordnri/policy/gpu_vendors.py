@@ -1,7 +1,7 @@
-"""Vendors of accelerators as data: which environment names a pod's devices to the vendor's runtime, and by which CDI kind they go.
+"""Vendors of accelerators, as data: the variables by which a container gets its devices, and the vendor's CDI kind.
 
-None of these vendors documents it in one place; the names are those of NVIDIA's, AMD's, Huawei's, Cambricon's and Habana's container
-runtimes, of MetaX' and of Intel's Level Zero. A policy may replace each entry whole and add others.
+No vendor documents all of this in one place. The names are those of the container runtimes of NVIDIA, AMD, Huawei, Cambricon and Habana,
+of MetaX, and of Intel's Level Zero. A policy may replace each entry as a whole, and add others.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from koordnri.policy.scalars import Form
 from koordnri.policy.units import Text
 
 NVIDIA: Final = "nvidia"
-"""The vendor where neither the policy nor the node's label names one."""
+"""The vendor if neither the policy nor the node's label names one."""
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _PLACEHOLDER = re.compile(r"\{[^{}]*\}?|\}")
 _PLACEHOLDERS = ("{minors}", "{uuids}", "{devices}")
@@ -31,16 +31,16 @@ class GPUVendor(Document, frozen=True, forbid_unknown_fields=True):
     """How one vendor's devices are given to a container."""
 
     env: dict[str, Text] = field(default_factory=dict)
-    """Variable to its value. `{minors}` and `{uuids}` stand for the pod's devices, separated by commas, `{devices}` for those of the
-    two that `identify` says."""
+    """Variable → value. `{minors}` and `{uuids}` stand for the pod's devices, separated by commas; `{devices}` for the one of the two that
+    `identify` selects."""
     cdi_kind: Annotated[str, _CDI_KIND] | None = None
-    """Vendor and class of its CDI devices, such as nvidia.com/gpu; None: it has none, so that `inject: cdi` stays env."""
+    """Vendor and class of its CDI devices, such as nvidia.com/gpu; None: no CDI, so that `inject: cdi` uses env."""
     env_beside_cdi: dict[str, Text] = field(default_factory=dict, name="envBesideCDI")
-    """Set beside CDI devices, so that the vendor's own runtime adds nothing to them, whatever the image asks for."""
+    """Set together with CDI devices, so that the vendor's own runtime adds none, whatever the image asks for."""
     shares: bool = False
-    """Whether a share of a device is given like a whole one, as HAMi-core may enforce it; else it is left to the device plugin."""
+    """Whether a share of a device is given like a whole one, since HAMi-core can enforce it; otherwise left to the device plugin."""
     resource_domains: tuple[Annotated[str, _DOMAIN], ...] = ()
-    """Extended resources of these domains are a request for its devices, as are koordinator.sh/gpu and its kin."""
+    """Extended resources of these domains count as a request for its devices, like koordinator.sh/gpu and its variants."""
 
     def check(self) -> Iterator[tuple[str, str]]:
         for key, variables in (("env", self.env), ("envBesideCDI", self.env_beside_cdi)):
@@ -62,7 +62,7 @@ VENDORS: Final = {
         shares=True,
         resource_domains=("nvidia.com",),
     ),
-    # Not ROCR_VISIBLE_DEVICES beside it: that counts the devices which AMD's runtime has put into the container, from 0.
+    # Not also ROCR_VISIBLE_DEVICES: it counts, from 0, only the devices that AMD's runtime has put into the container.
     "amd": GPUVendor(
         {"AMD_VISIBLE_DEVICES": "{devices}"},
         "amd.com/gpu",
@@ -73,7 +73,7 @@ VENDORS: Final = {
     "cambricon": GPUVendor({"CAMBRICON_VISIBLE_DEVICES": "{minors}"}, resource_domains=("cambricon.com",)),
     "metax": GPUVendor({"METAX_VISIBLE_DEVICES": "{minors}"}, resource_domains=("metax-tech.com",)),
     "habana": GPUVendor({"HABANA_VISIBLE_DEVICES": "{minors}"}, resource_domains=("habana.ai",)),
-    # Read by Level Zero in the process: it hides devices, and keeps nobody from them.
+    # Read by Level Zero in the process: it hides devices but does not protect them.
     "intel": GPUVendor({"ZE_AFFINITY_MASK": "{minors}"}, resource_domains=("intel.com", "gpu.intel.com")),
 }
-"""By the value of the node's label node.koordinator.sh/gpu-vendor, in lower case."""
+"""By the node's label node.koordinator.sh/gpu-vendor, in lower case."""

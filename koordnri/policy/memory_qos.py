@@ -16,16 +16,16 @@ MemoryPriority = Annotated[int, Meta(ge=0, le=12)]
 
 
 class MemoryQOS(Document, frozen=True):
-    """Memory protection and reclaim. The bare values are Koordinator's None: nothing is protected or throttled."""
+    """Memory protection and reclaim. The plain defaults are Koordinator's None: nothing is protected or throttled."""
 
     enable: bool = False
-    """False: the class is to have the None values, whatever else is written."""
+    """False: the class has the None values, whatever else is set."""
     min_limit_percent: Percent = 0
     """memory.min, percent of the request: never reclaimed."""
     low_limit_percent: Percent = 0
     """memory.low, percent of the request: reclaimed last."""
     throttling_percent: Percent = 0
-    """memory.high, percent of the way from request to limit; 0 is without throttling."""
+    """memory.high, percent of the way from request to limit; 0: no throttling."""
     wmark_ratio: Percent = 0
     """Asynchronous reclaim starts at this percent of the limit; 0 is off (Anolis)."""
     wmark_scale_permill: WmarkScale = 50
@@ -33,12 +33,12 @@ class MemoryQOS(Document, frozen=True):
     wmark_min_adj: WmarkMinAdj = 0
     """Shift of the global watermark; below 0 the class is reclaimed later than others (Anolis)."""
     priority_enable: Switch = 0
-    """Whether the OOM killer looks at priority (Anolis)."""
+    """Whether the OOM killer respects priority (Anolis)."""
     priority: MemoryPriority = 0
     """OOM priority, lowest dies first (Anolis)."""
     oom_kill_group: Switch | None = None
-    """memory.oom.group: the container, or the pod, dies as a whole. None: left to kubelet, which sets 1 on v2. Koordinator's default
-    is 0, which there stands for "not asked"."""
+    """memory.oom.group: the container, or the pod, is killed as a whole. None: left to kubelet, which sets 1 on v2. Koordinator's default
+    0 means "not asked"."""
     page_cache_enable: bool | None = None
     """None: on as soon as there is a page cache limit (Anolis)."""
     page_cache_limit_percent: Percent | None = None
@@ -46,18 +46,18 @@ class MemoryQOS(Document, frozen=True):
     page_cache_limit_size: Quantity | None = None
     """Page cache limit, bytes; at most the memory limit; beats the percent."""
     page_cache_reclaim_sync: bool | None = None
-    """Whether the limit is enforced at the allocation (True) or in the background; None is False."""
+    """Whether the limit is enforced at allocation (True) or in the background; None means False."""
 
 
 NONE_MEMORY_QOS = MemoryQOS()
-"""What a disabled class or a pod with policy `none` has."""
+"""Value of a disabled class, or of a pod with policy `none`."""
 
 
 class PodMemoryQOS(Document, frozen=True):
-    """Value of the pod annotation `koordinator.sh/memoryQOS`; None: the annotation does not say."""
+    """Value of the pod annotation `koordinator.sh/memoryQOS`; None: not set."""
 
     policy: Literal["default", "none", "auto"] = "default"
-    """default: over the class; none: switched off, the rest is ignored; auto: over the class's recommended values."""
+    """default: over the class's values; none: switched off, the rest is ignored; auto: over the class's recommended values."""
     min_limit_percent: Percent | None = None
     low_limit_percent: Percent | None = None
     throttling_percent: Percent | None = None
@@ -85,17 +85,17 @@ _RECOMMENDED = {
 
 
 def recommended_memory_qos(qos: str) -> MemoryQOS:
-    """Koordinator's defaults for a QoS label (`LS`, `BE`, …), not yet enabled; for SYSTEM and anything else the None values."""
+    """Koordinator's defaults for a QoS label (`LS`, `BE`, …), not enabled; for SYSTEM and other texts the None values."""
     return _RECOMMENDED.get(qos, NONE_MEMORY_QOS)
 
 
 def merge_memory_qos(class_config: MemoryQOS, annotation: PodMemoryQOS | None, recommended: MemoryQOS) -> MemoryQOS:
     """The memory QoS of one pod.
 
-    class_config: the policy's value for the pod's class; when disabled, the None values stand in for it.
-    annotation: the pod's, None when it has none. It is honoured whether or not the class is enabled.
-    recommended: `recommended_memory_qos` of the pod's class, taken for policy `auto`.
-    In the result `enable` tells whether anything is asked for at all, by the class or by the pod.
+    class_config: the policy's value for the pod's class; if it is disabled, the None values are used.
+    annotation: the pod's, None without one. It counts whether or not the class is enabled.
+    recommended: `recommended_memory_qos` of the pod's class, used for policy `auto`.
+    In the result, `enable` says whether class or pod ask for anything.
     """
     base = class_config if class_config.enable else NONE_MEMORY_QOS
     if annotation is None:

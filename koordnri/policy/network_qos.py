@@ -1,6 +1,6 @@
 """networkQOS of a class, and the rules between the classes of a node. Source: Koordinator's NetworkQOSCfg and its webhook.
 
-Only requests are added up, and only those of the classes that share the node's bandwidth; limits may exceed it together.
+Only requests are added up, and only those of classes that share the node's bandwidth. The sum of limits may exceed it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from koordnri.policy.units import Share
 
 
 class NetworkQOS(Document, frozen=True):
-    """Bandwidth of the class: an integer is a percent of system-config's totalNetworkBandwidth, text is bits/s. None: none said."""
+    """Bandwidth of the class: an integer is a percent of system-config's totalNetworkBandwidth, text is bits/s. None: not set."""
 
     enable: bool = False
     ingress_request: Share | None = None
@@ -26,7 +26,7 @@ _REQUESTS = {"ingressRequest": "ingress_request", "egressRequest": "egress_reque
 
 
 def check_requests(classes: Mapping[str, NetworkQOS]) -> Iterator[tuple[str, str]]:
-    """(path, message) where the requests of a node's classes, by their JSON names, do not go together. Disabled ones count too."""
+    """(path, message) if the requests of a node's classes (by JSON name) contradict each other. Disabled classes count too."""
     said = _said(classes)
     texts = [path for path, value in said.items() if isinstance(value, str)]
     if texts and len(texts) < len(said):
@@ -43,7 +43,7 @@ def check_requests(classes: Mapping[str, NetworkQOS]) -> Iterator[tuple[str, str
 
 
 def check_bandwidth(classes: Mapping[str, NetworkQOS], total: int) -> Iterator[tuple[str, str]]:
-    """(path, message) where quantities that are requested exceed the bandwidth of the node, bits/s; 0 is unknown."""
+    """(path, message) if requested quantities exceed the node's bandwidth in bits/s; 0: unknown."""
     said = _said(classes)
     for name in _REQUESTS if total else ():
         quantities = {path: value for path, value in said.items() if path.endswith(name) and isinstance(value, str)}

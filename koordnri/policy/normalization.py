@@ -1,4 +1,4 @@
-"""`cpu-normalization-config`: how much faster this node's CPU is than the cluster's yardstick.
+"""`cpu-normalization-config`: how much faster this node's CPU is than the cluster's reference.
 
 Source: Koordinator's CPUNormalizationStrategy."""
 
@@ -17,14 +17,14 @@ LEAST_RATIO, MOST_RATIO = 1.0, 5.0
 
 
 def ratio_problem(ratio: float) -> str:
-    """Why a ratio cannot be used, by koord-manager as little as here; "" when it can."""
+    """Why neither koordnri nor koord-manager can use a ratio; "" when they can."""
     if LEAST_RATIO <= ratio <= MOST_RATIO:
         return ""
     return f"expected {LEAST_RATIO:g}..{MOST_RATIO:g}, got {ratio:g}; a node that selects it is not normalised"
 
 
 class ModelRatios(Document, frozen=True):
-    """Ratios of one CPU model, by what is switched on; None: not measured."""
+    """Ratios of one CPU model by enabled features; None: not measured."""
 
     base_ratio: float | None = None
     hyper_thread_enabled_ratio: float | None = None
@@ -33,14 +33,14 @@ class ModelRatios(Document, frozen=True):
 
     @staticmethod
     def field(hyper_threads: bool, turbo: bool) -> str:
-        """The field's name for what is switched on."""
+        """Name of the field for the enabled features."""
         if hyper_threads:
             return "hyper_thread_turbo_enabled_ratio" if turbo else "hyper_thread_enabled_ratio"
         return "turbo_enabled_ratio" if turbo else "base_ratio"
 
 
 class CPUNormalization(Document, frozen=True):
-    """The node annotation `node.koordinator.sh/cpu-normalization-ratio`, where there is one, beats all of this."""
+    """The document. The node annotation `node.koordinator.sh/cpu-normalization-ratio` takes precedence over all of it."""
 
     enable: bool = False
     default_ratio: float = 1.0
@@ -49,7 +49,7 @@ class CPUNormalization(Document, frozen=True):
     """By CPU model as in /proc/cpuinfo's "model name"."""
 
     def selected(self, node: NodeState) -> tuple[str, float]:
-        """The ratio of this node's CPU and where it stands, whether or not normalisation is on. Koordinator's manager does the same."""
+        """The ratio of this node's CPU and its path, whether or not normalisation is on; as Koordinator's manager selects it."""
         model = self.ratio_model.get(node.cpu_model)
         name = ModelRatios.field(node.threads_per_core > 1, node.turbo)
         ratio = None if model is None else getattr(model, name)

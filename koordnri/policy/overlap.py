@@ -1,6 +1,6 @@
-"""Strategies of which one hides another: the first that matches a node wins, so a later one may never be taken.
+"""Finds strategies hidden by others: the first that matches a node wins, so a later one may never be used.
 
-Only what holds for every node is found here: whether a real node matches several is told when its policy is made.
+This finds what holds for every node. Whether a real node matches several is reported when its policy is made.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from typing import NamedTuple
 from koordnri.policy.selector import NodeSelector, Requirement
 
 MOST_COMPARISONS = 20_000
-"""Of rules, a fraction of a second; what comes after them is not looked at. Selectors are found by their labels, so that an honest
-document of thousands of strategies needs fewer."""
+"""Most comparisons of rules (a fraction of a second); strategies after that are not checked. Selectors are indexed by label, so that an
+ordinary document of thousands of strategies needs fewer."""
 
 
 class _Rule(NamedTuple):
-    """What a selector asks of one label."""
+    """What a selector requires of one label."""
 
     values: frozenset[str] | None
-    """one of these; None: any value"""
+    """one of these values; None: any"""
     excluded: frozenset[str]
-    """none of these; holds values only where `values` is None"""
+    """none of these values; not empty only if `values` is None"""
     present: bool | None
     """None: the label may be absent"""
 
@@ -30,8 +30,8 @@ class _Rule(NamedTuple):
         return self.values is not None and (not self.values or self.present is False)
 
     def implied_by(self, other: _Rule) -> bool:
-        """Whether every label that satisfies `other`, which is possible, satisfies this one."""
-        if other.present is False:  # what is absent has no value that could be excluded
+        """Whether every label that satisfies `other` (which is possible) satisfies this rule."""
+        if other.present is False:  # an absent label has no value that could be excluded
             return self.present is not True
         if self.present is False or (self.present and not other.present):
             return False
@@ -45,7 +45,7 @@ _Drawer = tuple[str, str | None]
 
 
 def never_taken(selectors: Sequence[NodeSelector]) -> Iterator[tuple[int, int | None]]:
-    """(index, index of an earlier one that matches every node that this one matches), None for one that matches no node at all."""
+    """(index, index of an earlier one that matches all its nodes), for hidden ones; None instead if it matches no node at all."""
     filed: dict[_Drawer, list[tuple[int, _Rules]]] = {}
     left = MOST_COMPARISONS
 
@@ -64,13 +64,13 @@ def never_taken(selectors: Sequence[NodeSelector]) -> Iterator[tuple[int, int | 
             if all(key in rules and rule.implied_by(rules[key]) for key, rule in known.items()):
                 yield index, earlier
                 break
-        else:  # whom a hidden one would hide is hidden by the same earlier one
+        else:  # a hidden one is not filed: what it would hide, its hider hides too
             for drawer in min((_drawers(key, rule) for key, rule in rules.items()), key=crowded):
                 filed.setdefault(drawer, []).append((index, rules))
 
 
 def _drawers(key: str, rule: _Rule) -> list[_Drawer]:
-    """Where to file a selector that asks this: whoever it hides asks for the same label, and for one of its values or for all."""
+    """Where to file a selector with this rule: whatever it hides requires the same label, with one of its values or any."""
     return [(key, None)] if rule.values is None else [(key, value) for value in rule.values]
 
 
@@ -82,7 +82,7 @@ def _candidates(rules: _Rules, filed: Mapping[_Drawer, list[tuple[int, _Rules]]]
 
 
 def _rules(selector: NodeSelector) -> _Rules | None:
-    """Label to what is asked of it; None when no node can satisfy it."""
+    """Label → what is required of it; None when no node can satisfy it."""
     asked = [Requirement(key, "In", (value,)) for key, value in selector.match_labels.items()]
     rules: dict[str, _Rule] = {}
     impossible = False

@@ -1,4 +1,4 @@
-"""What a pod's annotations say over the policy. Hooks reach this through `Policy.cpu_burst`, `cpu_qos`, `memory_qos`, `blkio_qos`."""
+"""Pods' annotations that override the policy. Hooks use them by `Policy.cpu_burst`, `cpu_qos`, `memory_qos`, `blkio_qos`."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ _NODES_ALONE = {
     (BLKIO_QOS_KEY, "enable"),
     (MEMORY_QOS_KEY, "enable"),
 }
-"""Keys of the policy's block that a pod has no say in."""
+"""Keys of the policy's block that have no effect on a pod."""
 
 
 def ignored_keys(pod: Pod) -> Iterator[tuple[str, str, str]]:
-    """(annotation, path, message) of keys that count for nothing; none of an annotation that cannot be read."""
+    """(annotation, path, message) for keys without effect; none for an annotation that cannot be parsed."""
     for annotation, type_ in _TYPES.items():
         text = pod.annotations.get(annotation)
         if text is None:

@@ -1,7 +1,7 @@
-"""What a pod says about its QoS that nobody listens to: a class that does not exist or stands in the wrong place, keys that are unknown,
-batch-cpu in the wrong unit. Nothing of it is a mistake that costs anything, and all of it is most likely not meant.
+"""Settings of a pod without effect: a class that does not exist or is in the wrong place, unknown keys, batch-cpu in the wrong unit. They
+cost nothing, but are most likely not meant.
 
-Not for the event path: it reads annotations once more.
+Not for the event path: it parses annotations once more.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from koordnri.policy.errors import shown, shown_key
 from koordnri.policy.pod_overrides import ignored_keys
 
 LEAST_MILLI = 50
-"""batch-cpu below this is most likely whole CPUs: `batch-cpu: 4` are 0.004 CPUs."""
+"""batch-cpu below this probably means whole CPUs: `batch-cpu: 4` is 0.004 CPUs."""
 _CLASSES = ", ".join(c.value for c in QoSClass if c is not QoSClass.NONE)
 _SHAPES: Mapping[str, Any] = {
     RESOURCE_STATUS.key: ResourceStatus,
@@ -39,24 +39,24 @@ _SHAPES: Mapping[str, Any] = {
     RESCTRL_KEY: ResctrlSpec,
     RESOURCE_SPEC.key: ResourceSpec,
 }
-"""Annotation → its shape, of those that share none with the policy."""
+"""Annotation → its type, for those that the policy has no type for."""
 _OF_OWNERS = (RESCTRL_KEY, RESOURCE_SPEC.key)
-"""Those of them that people write."""
+"""Those of them that people write by hand."""
 _PARSED = "remarks"
 _MOST = 8
 _LONGEST_KEY = 60
 
 
 class Remark(NamedTuple):
-    """One line."""
+    """One remark."""
 
     message: str
     of_owner: bool
-    """whether the pod's owner wrote it, and not a program of Koordinator's that may be newer than we are"""
+    """whether the pod's owner wrote it, and not a Koordinator program, which may be newer than koordnri"""
 
 
 def pod_remarks(pod: Pod) -> tuple[Remark, ...]:
-    """What there is to say; read once per pod."""
+    """The pod's remarks; computed once per pod."""
     known: tuple[Remark, ...] | None = pod.parsed.get(_PARSED)
     if known is None:
         known = pod.parsed[_PARSED] = tuple(dict.fromkeys(_remarks(pod)))[:_MOST]
@@ -108,7 +108,7 @@ def _of_batch_cpu(pod: Pod) -> Iterator[str]:
             tables |= {f"spec.containers.{name}.requests": one.requests, f"spec.containers.{name}.limits": one.limits}
     try:
         written = EXTENDED_RESOURCE_SPEC.of(pod)
-    except AnnotationError:  # told by the hooks
+    except AnnotationError:  # reported by the hooks
         written = None
     for name, batch in (written.containers if written else {}).items():
         where = f"annotation {EXTENDED_RESOURCE_SPEC.key}: containers.{name}"

@@ -1,4 +1,4 @@
-"""The policy of one node: what hooks read. Plain attributes all the way down, since it is read on the event path."""
+"""The policy of one node, which hooks read. Plain attributes only, since it is read on the event path."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _DEFAULT_OPTIONS = OtherHookOptions()
 
 
 class Policy(msgspec.Struct, frozen=True):
-    """Immutable; a new document makes a new one. Mappings in it are not to be changed."""
+    """Immutable; a new document makes a new one. Do not change mappings in it."""
 
     revision: str = "default"
     """PolicyDocument.revision; "default" when there is no document."""
@@ -60,70 +60,70 @@ class Policy(msgspec.Struct, frozen=True):
     blkio: BlkIOOptions = BlkIOOptions()
     gpu: GPUOptions = GPUOptions()
     hooks: dict[str, HookOptions] = msgspec.field(default_factory=dict)
-    """Options by hook name, koordnri's own and others."""
+    """Options by hook name, of koordnri's and others' hooks."""
     chain_budget_s: float | None = None
     """Seconds for all hooks of one event; None: a quarter of the runtime's request timeout."""
     namespaces_left_alone: frozenset[str] = frozenset()
-    """Their pods get nothing from any hook."""
+    """No hook decides anything for their pods."""
     reserved_cpus: CPUSet | None = None
-    """CPUs that no share pool contains and no batch work runs on; None when none are reserved. See `without_reserved`."""
+    """CPUs in no share pool and without batch work; None when none are reserved. See `without_reserved`."""
     record_route: RecordRoute | None = None
-    """None when the document does not say, which means auto."""
+    """None: the document does not say, which means auto."""
     strategies: dict[str, str] = msgspec.field(default_factory=dict)
-    """Key of the document to the name of the node strategy that was taken, where one was."""
+    """Key of the document → name of the node strategy in use, if any."""
     notes: tuple[str, ...] = ()
-    """What its author may not have meant, of this node: strategies that match it besides the one that was taken."""
+    """What its author may not have meant for this node: further strategies that match it."""
 
     def hook_mode(self, hook_name: str) -> HookMode:
-        """Whether the hook is to run, and whether what it decides is applied."""
+        """Whether the hook runs, and whether its decisions are applied."""
         return self.hooks.get(hook_name, _DEFAULT_OPTIONS).mode
 
     def failure_policy(self, hook_name: str) -> FailurePolicy:
-        """What an error of the hook costs: its fields (ignore) or the container (fail)."""
+        """What an error of the hook costs: its fields (ignore), or the container (fail)."""
         return self.hooks.get(hook_name, _DEFAULT_OPTIONS).failure_policy
 
     def cpu_burst(self, pod: Pod) -> CPUBurst:
-        """The node's CPU burst, under the pod's annotation `koordinator.sh/cpuBurst`. Raises AnnotationError."""
+        """The pod's annotation `koordinator.sh/cpuBurst` over the node's CPU burst. Raises AnnotationError."""
         return merge_cpu_burst(self.burst, CPU_BURST.of(pod))
 
     def cpu_qos(self, pod: Pod) -> PodCPUQOS | None:
-        """The pod's annotation `koordinator.sh/cpuQOS`, None when it has none. Raises AnnotationError."""
+        """The pod's annotation `koordinator.sh/cpuQOS`; None without one. Raises AnnotationError."""
         return CPU_QOS.of(pod)
 
     def memory_qos(self, pod: Pod) -> MemoryQOS:
-        """The pod's memory QoS: its class's (of the label, else Kubernetes' class), under its annotation `koordinator.sh/memoryQOS`.
+        """The pod's annotation `koordinator.sh/memoryQOS` over the memory QoS of its class (label, else Kubernetes' class).
 
-        `enable` in the result tells whether anything is asked for. Raises AnnotationError; then `class_memory_qos` holds.
+        `enable` in the result says whether anything is asked for. Raises AnnotationError; then use `class_memory_qos`.
         """
-        if MEMORY_QOS.key not in pod.annotations:  # most pods, and the runtime waits for each
+        if MEMORY_QOS.key not in pod.annotations:  # a shortcut for most pods, on the event path
             return self.class_memory_qos(pod)
         return merge_memory_qos(
             self.class_memory_qos(pod), MEMORY_QOS.of(pod), recommended_memory_qos(pod.qos_or_default)
         )
 
     def class_memory_qos(self, pod: Pod) -> MemoryQOS:
-        """The same without the pod's annotation."""
+        """The same without the annotation."""
         class_qos = self.qos.of(pod.qos_or_default)
         return NONE_MEMORY_QOS if class_qos is None or not class_qos.memory.enable else class_qos.memory
 
     def blkio_qos(self, pod: Pod) -> PodBlkIOQOS | None:
-        """The pod's annotation `koordinator.sh/blkioQOS`, None when it has none. Nothing is merged. Raises AnnotationError."""
+        """The pod's annotation `koordinator.sh/blkioQOS`, not merged; None without one. Raises AnnotationError."""
         return BLKIO_QOS.of(pod)
 
     def hook_options(self, hook_name: str) -> Mapping[str, Any]:
-        """The free options of a third party's hook."""
+        """The untyped options of a third party's hook."""
         options = self.hooks.get(hook_name)
         return options.options if isinstance(options, OtherHookOptions) else {}
 
 
 DEFAULT_POLICY = Policy()
-"""What holds without any document: koordlet's defaults, in which every class is disabled."""
+"""The policy without a document: koordlet's defaults, in which every class is disabled."""
 
 
 def resolve(document: PolicyDocument | None, node_name: str, node_labels: Mapping[str, str]) -> Policy:
     """The policy of one node: defaults <- cluster strategy <- first node strategy whose selector matches, per key.
 
-    The label kubernetes.io/hostname is taken from the name where the labels lack it (without an API server there are none).
+    Without the label kubernetes.io/hostname (no API server), the name is used for it.
     """
     if document is None:
         return DEFAULT_POLICY

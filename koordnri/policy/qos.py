@@ -17,32 +17,32 @@ GroupIdentity = Annotated[int, Meta(ge=-1, le=2)]
 
 
 class CPUQOS(Document, frozen=True):
-    """Scheduling of the class. The bare values are Koordinator's None."""
+    """Scheduling of the class. The plain defaults are Koordinator's None."""
 
     enable: bool = False
-    """False: the class is to have the None values, whatever else is written."""
+    """False: the class has the None values, whatever else is set."""
     group_identity: GroupIdentity = 0
     """cpu.bvt_warp_ns: 2 preempts, -1 yields (Anolis)."""
     sched_idle: Switch = 0
-    """cpu.idle of the cgroups of the class's pods. Of beClass only: what is idle has no shares, and kubelet sets those of the others."""
+    """cpu.idle of the cgroups of the class's pods. beClass only: an idle cgroup has no shares, and kubelet sets those of other pods."""
     core_expeller: bool = False
     """Keeps other classes off the sibling hardware thread (core scheduling)."""
 
 
 class PodCPUQOS(Document, frozen=True):
-    """Value of the pod annotation `koordinator.sh/cpuQOS`, which counts for LS pods only."""
+    """Value of the pod annotation `koordinator.sh/cpuQOS`, which counts only for LS pods."""
 
     enable: bool = False
-    """False: the pod is to have the None value, whatever its class has."""
+    """False: the pod has the None value, whatever its class has."""
     group_identity: GroupIdentity | None = None
-    """None: that of the class, which is 0 where the class is not enabled."""
+    """None: the class's value, which is 0 if the class is not enabled."""
 
 
 class ResctrlQOS(Document, frozen=True):
-    """Last-level cache and memory bandwidth of the class. The bare values leave all of both."""
+    """Last-level cache and memory bandwidth of the class. The plain defaults limit nothing."""
 
     enable: bool = False
-    """False: the class is to have all of both, whatever else is written."""
+    """False: the class has all of both, whatever else is set."""
     cat_range_start_percent: Percent = 0
     """First cache way, percent of all ways."""
     cat_range_end_percent: Percent = 100
@@ -68,7 +68,7 @@ class ResctrlQOS(Document, frozen=True):
 
 
 class ClassQOS(Document, frozen=True):
-    """All of one QoS class. Each block has its own `enable`; who uses a block looks at it first."""
+    """All settings of one QoS class. Each block has its own `enable`, which its users check first."""
 
     cpu: CPUQOS = field(default=CPUQOS(), name="cpuQOS")
     memory: MemoryQOS = field(default=MemoryQOS(), name="memoryQOS")
@@ -78,21 +78,21 @@ class ClassQOS(Document, frozen=True):
 
 
 class QOSPolicies(Document, frozen=True):
-    """Which mechanism stands behind cpuQOS and networkQOS."""
+    """The mechanism behind cpuQOS and networkQOS."""
 
     cpu_policy: Literal["groupIdentity", "coreSched"] = "groupIdentity"
     net_qos_policy: Literal["tc", "terway-qos"] = field(default="tc", name="netQOSPolicy")
 
 
 class ResourceQOS(Document, frozen=True):
-    """The document. The defaults differ by class and are what `enable: true` alone gives."""
+    """The document. The defaults differ by class; they apply with `enable: true` alone."""
 
     policies: QOSPolicies = QOSPolicies()
     lsr: ClassQOS = field(
         default=ClassQOS(cpu=CPUQOS(group_identity=2, core_expeller=True), memory=recommended_memory_qos("LSR")),
         name="lsrClass",
     )
-    """Also serves LSE."""
+    """Also used for LSE."""
     ls: ClassQOS = field(
         default=ClassQOS(cpu=CPUQOS(group_identity=2, core_expeller=True), memory=recommended_memory_qos("LS")),
         name="lsClass",
@@ -111,14 +111,14 @@ class ResourceQOS(Document, frozen=True):
 
     @property
     def networks(self) -> dict[str, NetworkQOS]:
-        """Of the classes that share the node's bandwidth, by their JSON names."""
+        """networkQOS of the classes that share the node's bandwidth, by JSON name."""
         return {"lsrClass": self.lsr.network, "lsClass": self.ls.network, "beClass": self.be.network}
 
     def check(self) -> Iterator[tuple[str, str]]:
         yield from check_requests(self.networks)
 
     def of(self, qos: str) -> ClassQOS | None:
-        """The class for a pod's QoS label (`LSE`, `LSR`, `LS`, `BE`, `SYSTEM`), None for any other text."""
+        """The class for a pod's QoS label (`LSE`, `LSR`, `LS`, `BE`, `SYSTEM`); None for other texts."""
         match qos:
             case "LS":
                 return self.ls

@@ -1,11 +1,11 @@
-"""Plain values to typed ones: one reader for policies and annotations.
+"""Turns plain values into typed ones: one reader for policies and annotations.
 
-Why not msgspec's own converter: it stops at the first mistake, cannot lay a document over a base, and matches keys exactly,
-while Go (and so Koordinator's documents) matches them in any case. The types are msgspec Structs all the same; this module
-turns each into a tree of small readers once and keeps it.
+Why not msgspec's own converter: it stops at the first mistake, cannot lay a document over a base, and matches keys exactly, while Go (and
+so Koordinator's documents) ignores letter case. The types are msgspec Structs all the same; this module turns each into a tree of small
+readers once, and keeps it.
 
-Reading *over a base* is the merge: keys that are present replace the base's values, objects and maps are merged, lists are
-replaced, and null counts as absent (Go's omitempty). So `defaults <- cluster <- node` is three reads.
+Reading *over a base* is the merge: keys that are present replace the base's values, objects and maps are merged, lists are replaced, and
+null counts as absent (Go's omitempty). So `defaults <- cluster <- node` is three readings.
 
 Understood types: Struct, bool, int, float, str, Literal of texts, list/tuple[T, ...], dict[str, T], T | None, Any,
 Annotated with msgspec.Meta (ge, le, gt, min_length), QUANTITY and PERCENT_OR_QUANTITY.
@@ -32,16 +32,16 @@ class Document(msgspec.Struct, frozen=True, rename="camel"):
     """Base of all schema types: immutable, camelCase in JSON."""
 
     def check(self) -> Iterable[tuple[str, str]]:
-        """(JSON key, message) for values that are good alone and wrong together."""
+        """(JSON key, message) for values that are correct alone and wrong together."""
         return ()
 
 
 def decode(type_: type[T], text: str, path: str, over: T | None = None) -> T:
-    """The typed value of a JSON text, for instance of an annotation, as Go reads it: null is as if nothing were written, and of keys that
-    differ in letter case only, the last one wins.
+    """The typed value of a JSON text, for example of an annotation, read as Go does: null counts as absent, and of keys that differ only
+    in letter case the last one wins.
 
     path names the text in mistakes (the annotation's key); unknown keys are ignored, as Koordinator does.
-    over: read over this value; what the text does not say stays as it is there.
+    over: base value; what the text does not set stays as it is there.
     Raises DocumentError with all mistakes.
     """
     try:
@@ -58,15 +58,15 @@ def decode(type_: type[T], text: str, path: str, over: T | None = None) -> T:
 
 
 def read(type_: type[T], value: Any, report: Report, over: T | None = None) -> T:
-    """The typed value of a plain one, laid over a base. Mistakes go to the report; with any, the result is not to be used
-    but for looking for further mistakes."""
+    """The typed value of a plain one, laid over a base. Mistakes go to the report. With mistakes, use the result only to look for further
+    mistakes."""
     result: T = _reader_of(type_)(value, over, (), report)  # type: ignore[arg-type]  # types are hashable; mypy's T is not sure
     return result
 
 
 @functools.cache
 def _reader_of(type_: Any) -> Read:
-    """The reader of a type. Raises TypeError for types that this module does not know: a defect of the schema."""
+    """The reader of a type. Raises TypeError for types that this module does not know: a bug in the schema."""
     if isinstance(type_, type) and issubclass(type_, msgspec.Struct):
         return _StructReader(type_)
     if type_ is Any:
@@ -88,12 +88,12 @@ def _reader_of(type_: Any) -> Read:
 
 
 class _StructReader:
-    """Reads a mapping as a Struct. A class so that types may contain themselves and plans stay inspectable."""
+    """Reads a mapping as a Struct. A class, so that types may contain themselves and can be inspected."""
 
     def __init__(self, type_: type[msgspec.Struct]) -> None:
         self.type = type_
         self.strict = type_.__struct_config__.forbid_unknown_fields
-        # A Struct may name one field to take its unknown keys: the map of hooks holds other people's hooks.
+        # A Struct may have one field for its unknown keys: third parties' hooks.
         self.others: str | None = getattr(type_, "others_field", None)
         infos = msgspec.structs.fields(type_)
         self.fields: dict[str, tuple[str, str, Read]] = {}

@@ -1,4 +1,4 @@
-"""What one reading of a document finds: mistakes and warnings, each with its path."""
+"""Findings of one reading of a document: mistakes and warnings, each with its path."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ _NEAR = 0.6
 Read = Callable[[Any, Any, Any, "Report"], Any]
 """(value, base, path, report) -> typed value, or BAD after at least one mistake was reported.
 
-A path is (path of the parent or (), key or index); it is put into words only when there is something to report.
+A path is (path of the parent or (), key or index); it is formatted only when there is something to report.
 """
 
 ABSENT: Any = type("Absent", (), {"__repr__": lambda self: "ABSENT"})()
-"""Returned for a value that counts as not written."""
+"""Returned for a value that counts as absent."""
 
 BAD: Any = type("Bad", (), {"__repr__": lambda self: "BAD"})()
-"""Returned for a value with mistakes, which the report has."""
+"""Returned for a value with mistakes, which are in the report."""
 
 
 _COUNTED = Mistake("", "")
-"""Stands for findings that are only counted: of a megabyte of nonsense, words for each would take a second."""
+"""Stands for findings that are only counted: formatting each one in a megabyte of nonsense would take a second."""
 
 
 class Report:
     """Mistakes and warnings of one reading, with `prefix` before every path and `suffix` after every message.
 
-    last_wins   whether keys that differ in letter case only are one key, given again; else they are a mistake
+    last_wins   whether the last of several keys that differ only in letter case is used; otherwise they are a mistake
     """
 
     def __init__(self, prefix: str = "", suffix: str = "", last_wins: bool = False) -> None:
@@ -55,11 +55,11 @@ class Report:
 
     @property
     def hints_wanted(self) -> bool:
-        """Whether to look for similar names: it costs, and after this many findings nobody reads them."""
+        """Whether to search for similar names: that is slow, and after many findings nobody reads them."""
         return len(self.mistakes) + len(self.warnings) < MOST_FINDINGS
 
     def at(self, path: Any) -> Report:
-        """A report into the same lists whose paths begin further down."""
+        """A report into the same lists whose paths start at `path`."""
         report = Report(self._words(path), self.suffix, self.last_wins)
         report.mistakes, report.warnings = self.mistakes, self.warnings
         return report
@@ -73,7 +73,7 @@ class Report:
 
 
 def report_repeated(value: dict[str, Any], path: Any, report: Report) -> None:
-    """Report keys that the text gave more than once: whichever the reader takes, one of the two authors is wrong."""
+    """Report keys that the text gives more than once: whichever is used, one of two authors is wrong."""
     if isinstance(value, Mapping):
         for key in value.repeated:
             report.wrong((path, key), "given twice")

@@ -1,4 +1,4 @@
-"""CPUs that the policy keeps for the system: taken out of the pools that a node publishes."""
+"""CPUs that the policy reserves for the system: removed from published pools."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _KEY = "reservedCPUs"
 
 
 def without_reserved(policy: Policy, node: NodeState) -> NodeState:
-    """The node with the policy's reserved CPUs in `reserved_cpus` and out of its share pools; `node` itself when there are none.
+    """The node with the policy's reserved CPUs in `reserved_cpus` and not in its share pools; `node` itself without any.
 
-    A pool of nothing but reserved CPUs stays as it is: containers on the system's CPUs are better than containers on none. This
-    and CPUs that are not online are told in `problems`. system_cpus stay: SYSTEM pods are whom CPUs are reserved for.
+    A pool of reserved CPUs only stays as it is: containers on the system's CPUs are better than containers on none. This, and CPUs that
+    are not online, are reported in `problems`. system_cpus stay, because CPUs are reserved for SYSTEM pods.
     """
     reserved = policy.reserved_cpus
     if not reserved:
@@ -37,7 +37,7 @@ def without_reserved(policy: Policy, node: NodeState) -> NodeState:
 def _reduced(pool: Pool, reserved: CPUSet, kind: str, problems: list[str]) -> Pool:
     cpus = CPUSet.parse(pool.cpus)
     if not cpus & reserved:
-        return pool  # with its text as it was published
+        return pool  # with its published text
     if cpus <= reserved:
         problems.append(
             f"{_KEY} {_short(reserved)}: the {kind} of NUMA node {pool.numa} has no other CPUs and keeps {_short(cpus)}"

@@ -1,4 +1,4 @@
-"""Readers of single values. What a type's range or spelling is stands in its msgspec.Meta or in one of the marks here."""
+"""Readers of single values. Their ranges and formats are in msgspec.Meta, or in one of the marks here."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from koordnri.policy.errors import shown
 from koordnri.policy.report import ABSENT, Read, Report
 
 QUANTITY = "quantity"
-"""Marks an int that may be written as a Kubernetes quantity (`1Gi`, `10M`); read as whole units, rounded up."""
+"""Marks an int that may be a Kubernetes quantity (`1Gi`, `10M`); read as whole units, rounded up."""
 
 PERCENT_OR_QUANTITY = "percent or quantity"
 """Marks `int | str`: an integer is a percent 0..100, text is a quantity and is kept as text."""
 
 CORE_OR_COUNT = "core or count"
-"""Marks `int | str`: the word `core`, or how many, from 0 on."""
+"""Marks `int | str`: the word `core`, or a number from 0 on."""
 CORE = "core"
 
 
 class Form(NamedTuple):
-    """Marks a type that is written as text with a grammar of its own."""
+    """Marks a type that is written as text in its own format."""
 
     words: str
-    """what is expected, as messages say it"""
+    """what is expected, for messages"""
     pattern: str
-    """of the whole text, in what regular expressions of Python and of JSON Schema have in common"""
+    """for the whole text, in syntax common to Python and JSON Schema"""
     read: Callable[[str], Any] = str
-    """the value of a text that has the pattern. Raises ValueError"""
+    """makes the value of a matching text. Raises ValueError"""
 
 
 CPU_LIST = Form(
@@ -47,7 +47,7 @@ _INT64 = (-(2**63), 2**63 - 1)
 
 
 def scalar_reader(type_: Any, marks: tuple[Any, ...]) -> Read:
-    """The reader of bool, str, int or float with its marks, or of what a Form makes. Raises TypeError for other types."""
+    """The reader of bool, str, int or float with its marks, or of a Form. Raises TypeError for other types."""
     for form in marks:
         if isinstance(form, Form):
             return _form_reader(form)
@@ -185,7 +185,7 @@ def _range_words(low: Any, high: Any) -> str:
 
 
 def choice_reader(choices: tuple[str, ...]) -> Read:
-    """The reader of a Literal of texts, exact in case as in Go."""
+    """The reader of a Literal of texts; letter case counts, as in Go."""
     words = " or ".join([", ".join(choices[:-1]), choices[-1]] if len(choices) > 1 else choices)
 
     def read_choice(value: Any, base: Any, path: Any, report: Report) -> Any:
@@ -194,7 +194,7 @@ def choice_reader(choices: tuple[str, ...]) -> Read:
                 return value
             if not value:  # Go's zero value: omitted on the way to koordlet, so what is below it counts
                 return ABSENT
-        elif value is False and "off" in choices:  # what YAML makes of off without quotes
+        elif value is False and "off" in choices:  # YAML reads unquoted off as false
             return "off"
         return report.wrong(path, f"expected {words}, got {shown(value)}")
 

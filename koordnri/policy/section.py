@@ -1,9 +1,9 @@
-"""One key of the ConfigMap: the strategy of the cluster and the strategies of some nodes.
+"""One key of the ConfigMap: the cluster's strategy and the strategies of some nodes.
 
 Koordinator writes it in two shapes:
     {"clusterStrategy": {…}, "nodeStrategies": [{"name", "nodeSelector", …fields}]}     threshold, qos, burst, system
     {…fields, "nodeConfigs": [{"name", "nodeSelector", …fields}]}                       host applications, normalization
-In the first, fields beside no clusterStrategy are taken as the cluster's.
+In the first shape, fields without a clusterStrategy count as the cluster's.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from koordnri.policy.selector import NodeSelector
 T = TypeVar("T", bound=Document)
 
 WithoutEffect = Callable[[Any], Sequence[tuple[str, str]]]
-"""value of a strategy → paths below it, and what to say"""
+"""value of a strategy → (path below it, message)…"""
 
 _CLUSTER = "clusterStrategy"
 _MOST_NAMED, _LONGEST_NAME = 3, 40
@@ -30,17 +30,17 @@ _CLUSTER_SUFFIX = " (clusterStrategy)"
 
 
 class Shape(NamedTuple):
-    """How a key is written and what it holds."""
+    """How a key is written, and its content."""
 
     defaults: Document
     nodes_key: str = "nodeStrategies"
     has_cluster_key: bool = True
     koordinators: bool = True
-    """whether koord-manager reads it, too"""
+    """whether koord-manager reads it too"""
 
 
 class NodeStrategy(msgspec.Struct, Generic[T], frozen=True):
-    """The value for the nodes that the selector means, already laid over the cluster's."""
+    """The value for the nodes that the selector matches, already laid over the cluster's."""
 
     name: str
     selector: NodeSelector
@@ -48,17 +48,17 @@ class NodeStrategy(msgspec.Struct, Generic[T], frozen=True):
 
 
 class Section(msgspec.Struct, Generic[T], frozen=True):
-    """The value for the cluster, and for the nodes that differ, in the order written."""
+    """The cluster's value, and those of nodes that differ, in the order of the document."""
 
     cluster: T
     nodes: tuple[NodeStrategy[T], ...] = ()
 
     def matching(self, labels: Mapping[str, str]) -> list[int]:
-        """Indices of the node strategies that are meant for a node with these labels. The first wins; with none, the cluster's."""
+        """Indices of the node strategies that match these labels. The first wins; without one, the cluster's value applies."""
         return [index for index, strategy in enumerate(self.nodes) if strategy.selector.matches(labels)]
 
     def label(self, nodes_key: str, index: int) -> str:
-        """The strategy as messages name it: where it stands, and its name where it has one."""
+        """The strategy as messages name it: its place, and its name if it has one."""
         name = self.nodes[index].name
         return f"{nodes_key}[{index}]" + ("" if name == f"#{index}" else f" {shown(name)}")
 
@@ -71,9 +71,9 @@ def read_section(
     warnings: list[Mistake],
     without_effect: WithoutEffect = lambda value: (),
 ) -> Section[Any]:
-    """Read the value of one key. With mistakes, the result is not to be used.
+    """Read the value of one key. With mistakes, do not use the result.
 
-    without_effect   what of a strategy comes to nothing, to be warned of
+    without_effect   finds the parts of a strategy without effect, for warnings
     """
     top = Report(key)
     section: Section[Any] = Section(shape.defaults)
@@ -122,7 +122,7 @@ def _read_parts(
     if not isinstance(nodes, list):
         top.wrong(((), shape.nodes_key), f"expected a list, got {shown(nodes)}")
         return Section(cluster)
-    # Over a cluster strategy that is wrong itself, each node would repeat its mistakes.
+    # Laid over a faulty cluster strategy, each node would repeat its mistakes.
     base = shape.defaults if report.mistakes else cluster
     strategies = [_read_node(item, base, (((), shape.nodes_key), index), top) for index, item in enumerate(nodes)]
     for index, strategy in enumerate(strategies):
@@ -142,7 +142,7 @@ def _some(names: Mapping[str, Any]) -> str:
 
 
 def _look_for_hidden(section: Section[Any], nodes_key: str, top: Report) -> None:
-    """Warn of strategies that no node will ever take, and of names that do not tell them apart."""
+    """Warn of strategies that no node will ever use, and of names that are not unique."""
     names: dict[str, int] = {}
     for index, strategy in enumerate(section.nodes):
         first = names.setdefault(strategy.name, index)

@@ -1,4 +1,4 @@
-"""Which nodes a strategy is for: a Kubernetes LabelSelector."""
+"""A Kubernetes LabelSelector: the nodes that a strategy applies to."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ class NodeSelector(Document, frozen=True):
 
     @property
     def empty(self) -> bool:
-        """Whether it asks for nothing."""
+        """Whether it has no requirements."""
         return not self.match_labels and not self.match_expressions
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        """Whether a node with these labels is meant."""
+        """Whether it matches a node with these labels."""
         return all(labels.get(key) == value for key, value in self.match_labels.items()) and all(
             requirement.matches(labels) for requirement in self.match_expressions
         )

@@ -1,4 +1,4 @@
-"""Where a policy comes from: a file, or a directory as a mounted ConfigMap makes it."""
+"""Reads a policy from a file, or from the directory of a mounted ConfigMap."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from koordnri.policy.text import MAX_CHARACTERS
 def read_policy(path: str | os.PathLike[str]) -> PolicyDocument:
     """The document in a file (a manifest or its data), or in a directory that has one file per key.
 
-    Raises PolicyError, also for what cannot be read: to the operator that is the same defect, with the same way out.
+    Raises PolicyError, also if it cannot be read: for the operator that is the same kind of problem.
     """
     path = Path(path)
     try:
         if not path.is_dir():
             return load_policy(_read(path), str(path))
-        # kubelet's atomic writer keeps the real files in ..data; the visible names are links to them.
+        # kubelet keeps the real files in ..data; the visible names are links to them.
         files = sorted(item for item in path.iterdir() if not item.name.startswith(".") and item.is_file())
         data: dict[str, bytes] = {}
         left = MAX_CHARACTERS

@@ -1,4 +1,4 @@
-"""The policy document that is in force, and the one that was refused meanwhile: a bad one never replaces a good one."""
+"""The policy document in force, and the last refused one. A bad document never replaces a good one."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ from koordnri.policy.policy import Policy
 
 
 class Refused(NamedTuple):
-    """A document that was not taken."""
+    """A document that was refused."""
 
     source: str
     mistakes: tuple[Mistake, ...]
     at_s: float
-    """wall clock"""
+    """when (s, wall clock)"""
 
     def __str__(self) -> str:
         return "; ".join(map(str, self.mistakes))
 
 
 class StandingPolicy:
-    """`take` and `take_defaults` are called by whoever has read a document; everything else only reads. Never raises.
+    """The reader of a document calls `take` and `take_defaults`; everybody else only reads. Never raises.
 
-    enforce   brings the document in force to bear on the node; whatever it raises, the document is refused
+    enforce   puts the document into force on the node; if it raises anything, the document is refused
     """
 
     def __init__(self, log: Log) -> None:
         self.document: PolicyDocument | None = None
-        """None: the defaults"""
+        """None: the defaults are in force"""
         self.refused: Refused | None = None
-        """the last document, when it was refused; None once one was taken"""
+        """the last document, if it was refused; None once one was accepted"""
         self.acceptances = 0
         self.refusals = 0
         self._since_s = time.time()
         self._log = log
 
     def take(self, read: Callable[[], PolicyDocument], source: str, enforce: Callable[[], None]) -> bool:
-        """Take a document whole, or refuse it whole. `read` raises PolicyError for a bad one."""
+        """Accept a document whole, or refuse it whole. `read` raises PolicyError for a bad one."""
         before = self.document
         if not self._taken(read, source, enforce):
             return False
@@ -62,7 +62,7 @@ class StandingPolicy:
         return True
 
     def state(self, policy: Policy, node: NodeState) -> Mapping[str, Any]:
-        """For `/v1/policy`. `policy` is what the document comes to on this node."""
+        """For `/v1/policy`. `policy`: the document resolved for this node."""
         refused = self.refused
         return {
             "accepted": {
@@ -91,7 +91,7 @@ class StandingPolicy:
             self.document, self._since_s = before
             self._refuse(source, error)
             return False
-        # Told only now that it holds: who asks whether we are ready must find it in force.
+        # Cleared only now that it is in force, because readiness depends on it.
         self.refused = None
         self.acceptances += 1
         return True

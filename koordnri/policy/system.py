@@ -11,7 +11,7 @@ from koordnri.policy.units import NotNegative, Positive, Quantity, Switch
 
 
 class SystemStrategy(Document, frozen=True):
-    """None means that the sysctl is not touched; so a node keeps its distribution's settings until somebody asks."""
+    """None: the sysctl is not changed, so a node keeps its distribution's value."""
 
     min_free_kbytes_factor: Positive | None = None
     """vm.min_free_kbytes as 1/10000 of the node's memory."""
@@ -28,4 +28,4 @@ class SystemStrategy(Document, frozen=True):
     page_cache_limit_enabled: Switch | None = None
     """Global switch of the page cache limit (Anolis)."""
     total_network_bandwidth: Quantity = 0
-    """Bits/s of the node's network; 0 is unknown, percents in networkQOS then mean nothing."""
+    """Bits/s of the node's network; 0: unknown, and percents in networkQOS have no meaning."""

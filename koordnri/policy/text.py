@@ -1,7 +1,7 @@
-"""Text to plain values: JSON and YAML, bounded, with line and column of what is broken.
+"""Parses JSON and YAML into plain values: bounded, and with line and column of errors.
 
-YAML is restricted to what a configuration needs: no aliases (they can blow up exponentially), no tags of Python, bounded depth,
-keys that are text. Repeated keys are remembered in `Mapping.repeated`, so that the reader can name them by their path.
+YAML is restricted to what configuration needs: no aliases (they can expand exponentially), no Python tags, bounded depth, keys that are
+text. Repeated keys are kept in `Mapping.repeated`, so that the reader can name them by path.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ from typing import Any
 import yaml
 
 MAX_CHARACTERS = 1 << 20
-"""A Kubernetes object does not exceed 1 MiB, so no honest policy does."""
+"""A Kubernetes object has at most 1 MiB, so no genuine policy is longer."""
 
 MAX_DEPTH = 64
-"""Levels of nesting; Koordinator's deepest path has ten."""
+"""Deepest nesting; Koordinator's deepest path has ten levels."""
 
 MAX_YAML_NODES = 20_000
-"""Of one document, all its texts together. YAML is read in Python at some 0.1 ms per value, and a policy must not take seconds.
-JSON has no such limit."""
+"""Most values in one document, all its texts together. YAML is parsed in Python at about 0.1 ms per value, and a policy must not take
+seconds. JSON has no such limit."""
 
 _LONGEST_PROBLEM = 200
-"""The parser quotes what it read, which may be a megabyte."""
+"""Messages are cut here: the parser quotes what it read, which may be a megabyte."""
 
 
 class TextError(ValueError):
-    """Text that is neither JSON nor YAML; the message tells line and column where that is known.
+    """Text that is neither JSON nor YAML. The message has line and column if known.
 
-    position: characters that were understood before the mistake.
+    position: characters understood before the error.
     """
 
     def __init__(self, message: str, position: int = 0) -> None:
@@ -37,7 +37,7 @@ class TextError(ValueError):
 
 
 class Allowance:
-    """How many more values of YAML are read."""
+    """How many more YAML values may be read."""
 
     __slots__ = ("left",)
 
@@ -46,7 +46,7 @@ class Allowance:
 
 
 class Mapping(dict[str, Any]):
-    """A mapping as read, with the keys that were given more than once (the last value is kept)."""
+    """A mapping as read, with its repeated keys (the last value is kept)."""
 
     __slots__ = ("repeated",)
 
@@ -59,7 +59,7 @@ class Mapping(dict[str, Any]):
 
 
 def decoded(content: bytes) -> str:
-    """The text of a file, whose byte order mark is dropped. Raises TextError."""
+    """The text of a file, without its byte order mark. Raises TextError."""
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -67,7 +67,7 @@ def decoded(content: bytes) -> str:
 
 
 def parse(text: str, allowance: Allowance | None = None) -> Any:
-    """The value of a JSON or YAML text; None for an empty one. Texts that share an allowance share it. Raises TextError."""
+    """The value of a JSON or YAML text; None for an empty one. Texts with the same allowance share it. Raises TextError."""
     allowance = allowance or Allowance()
     if len(text) > MAX_CHARACTERS:
         raise TextError(f"expected at most {MAX_CHARACTERS} characters, got {len(text)}")
@@ -75,14 +75,14 @@ def parse(text: str, allowance: Allowance | None = None) -> Any:
     if not start:
         return None
     if start in '{["':
-        # Tried first: it is what Koordinator writes, a hundred times faster than YAML, and YAML refuses JSON indented by tabs.
+        # JSON first: Koordinator writes it, it is a hundred times faster, and YAML refuses JSON that is indented by tabs.
         try:
             return parse_json(text)
         except json.JSONDecodeError as json_error:
             try:
                 return _parse_yaml(text, allowance)
             except TextError as yaml_error:
-                # The grammar that got further is most likely the one that was meant.
+                # Report the error of the grammar that got further: it was most likely meant.
                 if yaml_error.position > json_error.pos:
                     raise
                 raise TextError(_describe(json_error)) from None
@@ -90,21 +90,21 @@ def parse(text: str, allowance: Allowance | None = None) -> Any:
 
 
 def parse_json(text: str) -> Any:
-    """The value of a JSON text. Raises json.JSONDecodeError where the grammar is broken, TextError for the rest."""
+    """The value of a JSON text. Raises json.JSONDecodeError for bad grammar, TextError for other errors."""
     try:
         value = json.loads(text, object_pairs_hook=Mapping, parse_constant=_refuse_constant)
     except RecursionError:
         raise TextError(f"nested deeper than {MAX_DEPTH} levels") from None
     except json.JSONDecodeError:
         raise
-    except ValueError as error:  # an integer of thousands of digits
+    except ValueError as error:  # an integer with thousands of digits
         raise TextError(f"broken JSON, {_impossible(error)}") from None
     _check_depth(value)
     return value
 
 
 def describe_broken_json(text: str) -> str:
-    """Where and why this JSON text is broken; empty when nothing is found."""
+    """Where and why this JSON text is broken; "" when it is not."""
     try:
         parse_json(text)
     except json.JSONDecodeError as error:
@@ -138,8 +138,8 @@ def _check_depth(value: Any) -> None:
 
 
 class CheckedTags:
-    """For a SafeLoader: a value that does not fit its tag (`!!bool x`, a month 13) is a mistake with a position. PyYAML's own
-    constructors raise whatever comes of it.
+    """For a SafeLoader: a value that does not fit its tag (`!!bool x`, a month 13) becomes an error with a position. PyYAML's own
+    constructors raise arbitrary exceptions.
     """
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
@@ -159,7 +159,7 @@ def _unfit(node: yaml.Node, error: Exception) -> str:
 
 
 class _Loader(CheckedTags, yaml.SafeLoader):
-    """SafeLoader without aliases, with bounded depth, text keys only. The C loader recurses without a guard."""
+    """SafeLoader without aliases, with bounded depth and text keys only. The C loader recurses without a limit."""
 
     depth = 0
     allowance: Allowance
@@ -219,16 +219,16 @@ def _parse_yaml(text: str, allowance: Allowance) -> Any:
             f"broken YAML, line {line} column {column}: character #x{ord(text[error.position]):04x} is not allowed"
         ) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        # Values that are grammatical and impossible: a date with 13 months, a number of thousands of digits.
+        # Values that are grammatical but impossible: a date in month 13, a number with thousands of digits.
         raise TextError(f"broken YAML, {_impossible(error)}") from None
 
 
 def _impossible(error: Exception) -> str:
-    """Python's words about long numbers tell how to change Python."""
+    """The error's text. Python's own for long numbers explains how to configure Python, so it is replaced."""
     return "a number of thousands of digits" if "int_max_str_digits" in str(error) else _short(str(error))
 
 
 def _short(problem: str) -> str:
-    """On one line, and short."""
+    """The text on one line, cut to a limit."""
     words = "".join(character if character.isprintable() else " " for character in problem[:_LONGEST_PROBLEM]).split()
     return " ".join(words) + ("…" if len(problem) > _LONGEST_PROBLEM else "")

@@ -11,21 +11,21 @@ from koordnri.policy.reader import Document
 from koordnri.policy.units import Percent, Positive
 
 PriorityThreshold = Annotated[int, Meta(ge=0, le=7999)]
-"""Pod priorities up to koord-mid; prod (9000 and more) must not be evictable by a slip of the pen."""
+"""Pod priorities up to koord-mid; a typo must not make prod (9000 and more) evictable."""
 
 
 class ResourceThreshold(Document, frozen=True):
-    """Percents are of the node's capacity unless said otherwise; None means that the feature behind it is off."""
+    """Percents of the node's capacity, unless noted otherwise. None: the feature is off."""
 
     enable: bool = False
     """Master switch of suppression and eviction."""
 
     cpu_suppress_threshold_percent: Percent = 65
-    """Node CPU usage above which BE is given less."""
+    """Node CPU usage above which BE gets less."""
     cpu_suppress_min_percent: Percent | None = None
     """Floor of BE's CPU budget; None: two CPUs (cpuset) or 2000 µs (quota)."""
     cpu_suppress_policy: Literal["cpuset", "cfsQuota"] = "cpuset"
-    """What is taken from BE."""
+    """How BE is restricted."""
 
     memory_evict_threshold_percent: Percent = 70
     """Node memory usage that starts eviction of BE pods."""

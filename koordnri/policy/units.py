@@ -11,15 +11,15 @@ from koordnri.policy.scalars import CORE_OR_COUNT, CPU_LIST, NAMESPACE, PERCENT_
 
 Percent = Annotated[int, Meta(ge=0, le=100)]
 Switch = Annotated[int, Meta(ge=0, le=1)]
-"""Kernel and Koordinator spelling of a bool: 0 or 1."""
+"""A bool as the kernel and Koordinator write it: 0 or 1."""
 NotNegative = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
 Quantity = Annotated[int, Meta(ge=0), QUANTITY]
-"""A number or a Kubernetes quantity, read as whole units."""
+"""A number or a Kubernetes quantity, in whole units."""
 Share = Annotated[int | str, PERCENT_OR_QUANTITY]
 """An integer is a percent of the node's bandwidth, text a quantity in bits/s."""
 CoreOrCount = Annotated[int | str, CORE_OR_COUNT]
-"""`core` stands for as many CPUs as a core has threads."""
+"""`core`: as many CPUs as a core has threads."""
 Text = Annotated[str, Meta(min_length=1)]
 Namespace = Annotated[str, NAMESPACE]
 CPUList = Annotated[CPUSet, CPU_LIST]

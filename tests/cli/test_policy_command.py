@@ -395,7 +395,9 @@ def test_the_keys_that_the_example_has_in_comments_are_good_too():
 
 def test_descriptions_are_those_of_the_fields_inherited_ones_too():
     hooks = SCHEMA["$defs"]["Hooks"]["properties"]
-    assert resolved(hooks["gpu"])["properties"]["mode"]["description"].startswith("observe: the hook decides, which is")
+    assert resolved(hooks["gpu"])["properties"]["mode"]["description"].startswith(
+        "observe: the hook decides, and the result is"
+    )
     be = SCHEMA["$defs"]["ResourceQOS"]["properties"]["beClass"]["properties"]
     minimum = be["memoryQOS"]["properties"]["minLimitPercent"]
     assert minimum["description"] == "memory.min, percent of the request: never reclaimed."
