@@ -162,17 +162,20 @@ class Allocator:
     def promote(
         self, pod: Pod, name: str, baseline: Resources, node: NodeState, options: CPUSetOptions = _DEFAULTS
     ) -> bool:
-        """Reserve the exclusive CPUs that a running container lacks, near those that it has. It gets them by `arrive`.
+        """Reserve the exclusive CPUs that a running container lacks, near those that it can use. It gets them by `arrive`.
 
         Returns whether something was reserved. Raises NotEnough.
         """
         wanted = wanted_by(pod, name, baseline)
         with self._lock:
             had = self._held.get(pod.key, {}).get(name)
-            if had is not None and not had.all & _usable(node):
+            usable = NO_CPUS if had is None else had.all & _usable(node)
+            if had is not None and not usable:
                 self._drop(pod.key, name)  # all its CPUs went offline, or out of the pods' cgroup
-                had = None
-            if not wanted.wishes or node.topology is None or (had is not None and len(had.all) >= wanted.cpus):
+            if not wanted.wishes or node.topology is None:
+                return False
+            if len(usable) >= wanted.cpus:
+                self._note_lack(pod.key, name, "")  # what it lacked may have come back by itself
                 return False
             self._find(pod, name, wanted, node, options, at_once=False)
             return True
@@ -325,10 +328,12 @@ class Allocator:
     ) -> Holding:
         """Choose the missing CPUs and hold them. Raises NotEnough."""
         key, of_pod = pod.key, self._held.get(pod.key, {})
-        had = of_pod.get(name, Holding(NO_CPUS))
+        usable = _usable(node)
+        # Others take the place of what went offline, or out of the pods' cgroup.
+        had = of_pod.get(name, Holding(NO_CPUS)).within(usable)
         self._check_pod_limit(pod, name, wanted)
         room = Room.of(node, options, self._taken(node))
-        spent = _union(h.cpus for h in of_pod.values() if h.spent) & _usable(node)
+        spent = _union(h.cpus for h in of_pod.values() if h.spent) & usable
         former = self._former.get(key, {}).get(name)
         others = (
             []

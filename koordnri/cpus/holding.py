@@ -28,3 +28,7 @@ class Holding(NamedTuple):
     def allocated(self) -> Allocated:
         """What the container's note says; NOT_ALLOCATED while it has none yet."""
         return Allocated(self.cpus, self.exclusive) if self.cpus else NOT_ALLOCATED
+
+    def within(self, usable: CPUSet) -> Holding:
+        """The part of it that can be used."""
+        return self if self.all <= usable else self._replace(cpus=self.cpus & usable, coming=self.coming & usable)

@@ -284,7 +284,7 @@ class ExclusiveCPUs:
 
     def before_pass(self) -> None:
         """A pass over everything begins: reserve CPUs for those that run and lack some."""
-        snapshot, before = self._present.up_to_date(), self._allocator.held
+        snapshot, before = self._present.up_to_date(), (self._allocator.held, self._allocator.lacking)
         wishing = [pod for pod in self._ledger.pods() if may_wish(pod)]
         running = [
             (pod, [e.container for e in self._ledger.containers_of(pod.id) if e.started and not e.ended])
@@ -298,7 +298,8 @@ class ExclusiveCPUs:
             for container in containers:
                 if (error := lacking.get((pod.key, container.name))) is not None:
                     self._keeps_lacking(pod, container.name, error)
-        if self._allocator.held is not before:
+        held, lacked = before
+        if self._allocator.held is not held or self._allocator.lacking is not lacked:
             self._present.take()
         self._arriving = self._allocator.coming()
 

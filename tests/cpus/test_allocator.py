@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -207,6 +208,33 @@ def test_of_cpus_that_went_offline_the_others_stay_its_own_until_it_is_made_anew
     assert allocator.applied(gone).exclusive_cpus == {}
     assert allocator.applied(NODE).exclusive_cpus == {"uid-a": {"main": CPUSet.parse("0,8")}}, "it is back"
     assert give(allocator, "a", node=smaller) == "1,9"
+
+
+def promote(allocator: Allocator, name: str, cpus: int, node: NodeState) -> None:
+    """One pass, which moves the others off what is reserved."""
+    allocator.promote(pod(name), "main", whole(cpus), node, ALL_MAY_GO)
+    allocator.arrive(allocator.coming())
+
+
+def test_where_the_pods_cgroup_loses_some_of_its_cpus_it_runs_on_others_if_there_are_any():
+    allocator = Allocator()
+    give(allocator, "a")
+    narrowed = replace(NODE, pods_cpus=CPUSet.parse("1-15"))
+    promote(allocator, "a", 2, narrowed)
+    assert allocator.applied(narrowed).own_cpus == {"uid-a": {"main": "1,8"}}
+    assert allocator.applied(NODE).own_cpus == {"uid-a": {"main": "1,8"}}, "nobody moves when it is widened"
+
+
+def test_where_there_are_no_others_it_is_told_and_what_it_lost_is_its_own_when_it_comes_back():
+    allocator, narrowed = Allocator(), replace(NODE, pods_cpus=CPUSet([8]))
+    give(allocator, "a")
+    with pytest.raises(NotEnough):
+        promote(allocator, "a", 2, narrowed)
+    assert allocator.applied(narrowed).own_cpus == {"uid-a": {"main": "8"}}
+    allocator.lack(pod("a"), "main", "too few")
+    promote(allocator, "a", 2, NODE)
+    assert allocator.applied(NODE).own_cpus == {"uid-a": {"main": "0,8"}}
+    assert not allocator.lacking
 
 
 # -- restart ----------------------------------------------------------------------------------------------------------

@@ -174,13 +174,16 @@ class Life(RuleBasedStateMachine):
     @rule()
     def a_pass_promotes(self) -> None:
         for (which, name), asked in self.asked.items():
-            before = self.allocator.holding(self.pods[which], name)
+            pod, before, enough = self.pods[which], self.allocator.holding(self.pods[which], name), False
             with contextlib.suppress(NotEnough):
-                self.allocator.promote(self.pods[which], name, asked, self.node, self.options)
-            after = self.allocator.holding(self.pods[which], name)
+                self.allocator.promote(pod, name, asked, self.node, self.options)
+                enough = True
+            after = self.allocator.holding(pod, name)
             if before is not None and before.all & self.usable:
                 assert after is not None
-                assert before.cpus <= after.cpus, "what it has, it keeps"
+                assert before.cpus & self.usable <= after.cpus, "what it has and can use, it keeps"
+            if after is not None and enough:
+                assert len(after.all & self.usable) >= wanted_by(pod, name, asked).cpus, "it lacks some, silently"
         reserved = self.allocator.coming()
         self.no_cpu_is_anybodys_alone_twice()
         self.allocator.arrive(reserved)

@@ -352,40 +352,60 @@ def test_after_a_restart_the_map_is_the_same_and_what_ended_meanwhile_is_free(
 def narrow(cpus: CPUSet) -> None:
     """Bound the cgroup of all pods, as an administrator does; all CPUs bound nothing."""
     if lab.SYSTEMD:
-        allowed = "" if cpus == ALL else str(cpus)
-        subprocess.run(
-            ["systemctl", "set-property", "--runtime", "kubepods.slice", f"AllowedCPUs={allowed}"], check=True
-        )
+        # An empty AllowedCPUs= would be noted by systemd and not written.
+        subprocess.run(["systemctl", "set-property", "--runtime", "kubepods.slice", f"AllowedCPUs={cpus}"], check=True)
         return
     directory = Path("/sys/fs/cgroup/cpuset/kubepods")
     directory.mkdir(exist_ok=True)
     (directory / "cpuset.mems").write_text((directory.parent / "cpuset.mems").read_text())
-    (directory / "cpuset.cpus").write_text(str(cpus))
+    # v1 refuses to take a CPU from a cgroup while one below has it, and to give one that the cgroup above has not.
+    all_of = [directory, *(path for path in directory.rglob("*") if path.is_dir())]
+    for path in all_of if cpus == ALL else reversed(all_of):
+        (path / "cpuset.cpus").write_text(str(cpus))
 
 
 @pytest.fixture
-def narrowed(shared: Daemon) -> Iterator[CPUSet]:
-    """The cgroup of all pods has only half of the CPUs, which the daemon finds when it starts."""
-    bound = CPUSet(sorted(ALL)[:HALF])
-    narrow(bound)
-    shared.restart()
-    yield bound
+def _widened() -> Iterator[None]:
+    """Whatever a test makes of the cgroup of all pods, it has all CPUs in the end."""
+    yield
     narrow(ALL)
-    shared.restart()
 
 
-@pytest.mark.usefixtures("narrowed", "node")  # in this order, so that it is widened when no pod is left
-def test_all_that_is_given_lies_within_the_cgroup_of_all_pods(narrowed: CPUSet, kubelet: Kubelet) -> None:
-    owners = [wants(kubelet) for _ in narrowed]
+@pytest.mark.usefixtures("_widened")
+def test_who_runs_and_who_is_born_has_cpus_of_the_cgroup_of_all_pods_however_wide_that_is(
+    kubelet: Kubelet, node: Daemon
+) -> None:
+    wanted = [2, 2] if MANY > 4 else [1]
+    owners, other = [wants(kubelet, count) for count in wanted], pods.plain(kubelet)
+    # The first loses all that it has, the second a part.
+    bound = ALL - kubelet.runs_on(owners[0]) - CPUSet(sorted(kubelet.runs_on(owners[-1]))[:1])
 
-    taken = CPUSet()
-    for each in owners:
-        own = kubelet.runs_on(each)
-        assert len(own) == 1
-        assert own <= narrowed - taken, f"{own} of {narrowed}, of which {taken} are taken"
-        taken |= own
-    assert kubelet.runs_on(wants(kubelet)) <= narrowed, "it shares, for there are no more"
-    assert kubelet.runs_on(pods.plain(kubelet)) <= narrowed
+    def apart_in(cpus: CPUSet) -> list[CPUSet]:
+        own, shared = [kubelet.runs_on(each) for each in owners], kubelet.runs_on(other)
+        owned = CPUSet([cpu for each in own for cpu in each])
+        assert [len(each) for each in own] == wanted, f"owners have {[str(each) for each in own]}"
+        assert (len(owned), owned <= cpus) == (sum(wanted), True), f"of {cpus} they have {[str(each) for each in own]}"
+        assert shared == (cpus - owned or cpus), f"owners have {owned} of {cpus}, the other one runs on {shared}"
+        return own
+
+    if kubelet.cgroups.version == 2:
+        narrow(bound)
+    else:  # containers must be narrowed first, which is undone at once while we are there
+        node.kill()
+        narrow(bound)
+        node.start()
+    own = eventually(lambda: apart_in(bound), "all to run within")
+    node.restart()
+    assert apart_in(bound) == own
+
+    late = wants(kubelet)
+    taken = CPUSet([cpu for each in own for cpu in each])
+    assert kubelet.runs_on(late) <= (bound - taken or bound), "where no more are left, it shares"
+    assert kubelet.runs_on(pods.plain(kubelet)) <= bound
+    kubelet.end_pod(late.pod)
+
+    narrow(ALL)
+    assert eventually(lambda: apart_in(ALL), "the other one to run on more") == own, "what is given within is kept"
 
 
 def test_the_threads_of_one_core_stay_shared_by_default(kubelet: Kubelet, node: Daemon) -> None:
@@ -393,16 +413,14 @@ def test_the_threads_of_one_core_stay_shared_by_default(kubelet: Kubelet, node: 
     siblings = Path("/sys/devices/system/cpu/cpu0/topology/thread_siblings_list").read_text()
     threads = len(CPUSet.parse(siblings.strip()))
     other = pods.plain(kubelet)
-    owners = [wants(kubelet) for _ in range(MANY - threads)]
+    first = wants(kubelet, MANY - threads) if threads < MANY else None
 
     late = wants(kubelet)
 
     shared = kubelet.runs_on(other)
     assert len(shared) == threads
     assert kubelet.runs_on(late) == shared
-    taken = [kubelet.runs_on(each) for each in owners]
-    assert [len(own) for own in taken] == [1] * len(owners)
-    assert not any(own & shared for own in taken)
+    assert first is None or kubelet.runs_on(first) == ALL - shared
 
 
 @pytest.mark.usefixtures("node")
