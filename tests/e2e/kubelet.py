@@ -53,6 +53,7 @@ class Kubelet(Readings):
         name: str = "",
         *,
         namespace: str = "default",
+        uid: str = "",
         labels: Mapping[str, str] | None = None,
         annotations: Mapping[str, str] | None = None,
         qos: str = "Burstable",
@@ -60,9 +61,12 @@ class Kubelet(Readings):
         cpu_limit_m: int = 0,
         memory_limit: int = 0,
     ) -> Pod:
-        """Run a hostNetwork pod; requests and limits are the pod's sums, in milli-CPUs and bytes, 0 for none."""
+        """Run a hostNetwork pod; requests and limits are the pod's sums, in milli-CPUs and bytes, 0 for none.
+
+        uid   that an API server gave it, else any
+        """
         asked = Asked(cpu_request_m, cpu_limit_m, memory_limit)
-        uid = str(uuid.uuid4())
+        uid = uid or str(uuid.uuid4())
         cgroup = pod_cgroup(qos, uid, systemd=self.cgroups.systemd)
         config = sandbox_config(
             name or f"pod-{next(_numbers)}",
@@ -154,6 +158,9 @@ class Kubelet(Readings):
 
     def cleanup(self) -> None:
         """Remove every pod that is left; a runtime that is down or refuses does not keep the others."""
+        for pod in self.pods:
+            # All at once: the runtime would start a process for each, twice.
+            self.cgroups.kill(pod.cgroup)
         for pod in [*self.ended, *self.pods]:
             with contextlib.suppress(grpc.RpcError):
                 self.remove_pod(pod)

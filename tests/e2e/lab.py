@@ -26,6 +26,9 @@ IMAGE_TAR = LAB_DIR / "images" / "busybox.tar"
 IMAGE = "koordnri.test/busybox:1"
 CI = bool(os.environ.get("CI"))
 
+_ASK_AGAIN_S = 0.1 if SYSTEMD else 0.02
+"""In the virtual machine asking takes the CPU from who is waited for."""
+
 T = TypeVar("T")
 
 
@@ -64,4 +67,4 @@ def eventually(check: Callable[[], T], what: str, timeout_s: float = 30.0) -> T:
             last = error
         if time.monotonic() > end:
             raise AssertionError(f"{what}: not so within {timeout_s} s; last: {last!r}")
-        time.sleep(0.02)
+        time.sleep(_ASK_AGAIN_S)
