@@ -1,4 +1,6 @@
-"""`koordnri run` between a real API server and a real containerd: an edit of the ConfigMap reaches the files of running containers."""
+"""`koordnri run` between a real API server and a real containerd: an edit of the ConfigMap reaches the files of running containers, and
+the phase of a pod those of the others, as Events tell.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from koordnri.model import CPUSet
 from tests.e2e import lab
 from tests.e2e.daemon import Daemon
 from tests.e2e.lab import eventually
@@ -25,6 +28,9 @@ NODE = "lab"
 """as Daemon calls it"""
 KEY = "cpu-normalization-config"
 RATIO_2, RATIO_4 = ({KEY: f'{{"enable": true, "defaultRatio": {ratio}}}'} for ratio in (2, 4))
+NONE_KEPT = {"koordnri-config": '{"clusterStrategy": {"hooks": {"cpuset": {"minSharedCPUs": 0}}}}'}
+"""A policy by which owners may have every CPU, for there may be only two."""
+ALL = CPUSet(os.sched_getaffinity(0))
 BAD = {KEY: '{"enable": true, "defaultRatio": "fast"}'}
 ASKED_US, HALVED_US, QUARTERED_US = 80_000, 40_000, 20_000
 
@@ -77,6 +83,7 @@ def daemon(plane: ControlPlane, deployed: Deployed, kubelet: Kubelet, tmp_path: 
         yield it
     finally:
         it.stop()
+        kubelet.cleanup()
         plane.delete(f"/api/v1/nodes/{NODE}")
         print(f"--- end of {it.log}\n{it.log_tail()}")
 
@@ -120,3 +127,70 @@ def test_an_edit_of_the_configmap_reaches_a_running_container_and_a_bad_one_does
     # A server that starts refuses connections, then everybody (its roles are not loaded yet), then versions that are older than
     # itself: the watch waits longer after each.
     has_quota(kubelet, container, ASKED_US, timeout_s=120)
+
+
+@pytest.mark.parametrize("phase", ["Succeeded", "Failed"])
+def test_the_cpus_of_a_pod_whose_phase_says_that_it_is_over_are_others_though_its_sandbox_runs(
+    plane: ControlPlane, deployed: Deployed, kubelet: Kubelet, daemon: Daemon, namespace: str, phase: str
+) -> None:
+    from tests.e2e import pods
+    from tests.e2e.kubelet import UNTIL_TOLD
+
+    before = daemon.metric("koordnri_policy_accepted_total")
+    deployed.write_policy(NONE_KEPT)
+    eventually(lambda: daemon.metric("koordnri_policy_accepted_total") > before, "the policy to be taken")
+
+    def lsr(name: str, milli: int, command: tuple[str, ...] = ()) -> Container:
+        resources = {"cpu": f"{milli}m", "memory": "64Mi"}
+        made = plane.create(
+            f"/api/v1/namespaces/{namespace}/pods",
+            {
+                "metadata": {"name": name, "labels": {pods.QOS_CLASS: "LSR"}},
+                "spec": {
+                    "nodeName": NODE,
+                    "containers": [
+                        {"name": "main", "image": "any", "resources": {"requests": resources, "limits": resources}}
+                    ],
+                },
+            },
+        )
+        asked = {"cpu_request_m": milli, "cpu_limit_m": milli, "memory_limit": 64 * pods.MIB}
+        labels = {pods.QOS_CLASS: "LSR"}
+        pod = kubelet.run_pod(name, namespace=namespace, uid=made["metadata"]["uid"], qos="Guaranteed", labels=labels)
+        return kubelet.run_container(pod, command=command, **asked)
+
+    def told(container: Container, kind: str, reason: str) -> str:
+        """What the Event says; there is but one of the reason."""
+        items = plane.call("GET", f"/api/v1/namespaces/{namespace}/events")["items"]
+        about = [e for e in items if (e["involvedObject"]["uid"], e["reason"]) == (container.pod.uid, reason)]
+        assert [(e["type"], e.get("count", 1)) for e in about] == [(kind, 1)]
+        return str(about[0]["message"])
+
+    def eventually_told(container: Container, kind: str, reason: str) -> str:
+        return eventually(lambda: told(container, kind, reason), f"{reason} of {container.pod.name}")
+
+    job, other = lsr("job", 1000 * len(ALL), UNTIL_TOLD), pods.plain(kubelet)
+    waiting, fraction = lsr("waiting", 1000), lsr("fraction", 500)
+    assert eventually_told(job, "Normal", "ExclusiveCPUs") == f"container main has CPUs {ALL} for itself"
+    why = "container main shares CPUs, though it wants 1 CPU of its own: "
+    assert eventually_told(waiting, "Warning", "NoCPUsOfItsOwn").startswith(why)
+    why = "container main shares CPUs: its CPU limit of 500m is no whole number of CPUs"
+    assert eventually_told(fraction, "Warning", "SharesCPUs") == why
+
+    kubelet.finish(job)
+    # Kubelet might start it again: nobody moves in. What has been told by now was told after its end.
+    again = lsr("again", 1000)
+    eventually_told(again, "Warning", "NoCPUsOfItsOwn")
+    plane.delete(f"/api/v1/namespaces/{namespace}/pods/again")
+    kubelet.end_pod(again.pod)
+    assert kubelet.runs_on(waiting) == ALL
+
+    plane.patch(f"/api/v1/namespaces/{namespace}/pods/job/status", {"status": {"phase": phase}})
+
+    own = CPUSet.parse(eventually_told(waiting, "Normal", "ExclusiveCPUs").split()[4])
+    assert len(own) == 1
+    eventually(lambda: kubelet.runs_on(waiting) == own, f"it to run on {own}")
+    for sharer in (other, fraction):
+        assert kubelet.runs_on(sharer) == ALL - own
+    status = kubelet.cri.call("PodSandboxStatus", pod_sandbox_id=job.pod.sandbox_id).status
+    assert status.state == kubelet.cri.messages.SANDBOX_READY
