@@ -322,8 +322,8 @@ class ExclusiveCPUs:
             self._requests.trigger(pod.id)
 
     def _keeps_lacking(self, pod: Pod, name: str, error: NotEnough) -> None:
-        has = self._allocator.holding(pod, name)
-        said = error.shortage if has is None else f"keeps {has.cpus}, though it wants {error}"
+        has = self._present.snapshot.node.own_cpus.get(pod.key, {}).get(name)  # that it can use
+        said = f"keeps {has}, though it wants {error}" if has else error.shortage
         self._lacks(pod, name, str(error), said)
 
     # -- what people are told -----------------------------------------------------------------------------------------
