@@ -121,12 +121,6 @@ class Cgroups:
                         break
                     parent.rmdir()
 
-    def kill(self, path: str) -> None:
-        """Kill all that runs below `path`, on v2; v1 cannot, nor does it hurry as much."""
-        if self.version == 2:
-            with contextlib.suppress(OSError):  # gone already
-                (self._unified / path.lstrip("/") / "cgroup.kill").write_text("1")
-
     # the test's side: what a container got
 
     def of(self, pid: int) -> dict[str, Path]:

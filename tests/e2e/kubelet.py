@@ -158,9 +158,6 @@ class Kubelet(Readings):
 
     def cleanup(self) -> None:
         """Remove every pod that is left; a runtime that is down or refuses does not keep the others."""
-        for pod in self.pods:
-            # All at once: the runtime would start a process for each, twice.
-            self.cgroups.kill(pod.cgroup)
         for pod in [*self.ended, *self.pods]:
             with contextlib.suppress(grpc.RpcError):
                 self.remove_pod(pod)
