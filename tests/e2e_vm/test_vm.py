@@ -25,16 +25,16 @@ RUNTIMES = {
     "containerd-1.7": (
         "lab",
         "e2e_blkio",
-        "e2e_drift",
         "e2e_drift_systemd",
         "e2e_kubelet_cpus",
-        "e2e_memory",
         "e2e_own_cpus",
         "e2e_third_party",
     ),
     "containerd-2": (
         "e2e_cpu_time",
         "e2e_create",
+        "e2e_drift",
+        "e2e_memory",
         "e2e_own_cpus",
         "e2e_policy",
         "e2e_reconcile",
@@ -45,7 +45,8 @@ RUNTIMES = {
     ),
 }
 """Containerd → what its machine leaves to the other one, or to crun: what cgroup v2 makes different is the kernel's, not the runtime's.
-Outside, both run everything, on this host's cgroups. A container's life (e2e_life) is the runtime's, too: it is in both."""
+Outside, both run everything, on this host's cgroups. A container's life (e2e_life) is the runtime's, too: it is in both.
+"""
 UNDER_CRUN = {
     "containerd-2": ("e2e_inner", "e2e_reconcile", "e2e_drift", "e2e_cpu_time", "e2e_memory", "e2e_own_cpus"),
 }
