@@ -322,7 +322,7 @@ class ExclusiveCPUs:
             self._requests.trigger(pod.id)
 
     def _keeps_lacking(self, pod: Pod, name: str, error: NotEnough) -> None:
-        has = self._present.snapshot.node.own_cpus.get(pod.key, {}).get(name)  # that it can use
+        has = self._present.snapshot.node.exclusive_cpus.get(pod.key, {}).get(name)  # that it can use
         said = f"keeps {has}, though it wants {error}" if has else error.shortage
         self._lacks(pod, name, str(error), said)
 

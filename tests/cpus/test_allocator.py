@@ -221,8 +221,8 @@ def test_where_the_pods_cgroup_loses_some_of_its_cpus_it_runs_on_others_if_there
     give(allocator, "a")
     narrowed = replace(NODE, pods_cpus=CPUSet.parse("1-15"))
     promote(allocator, "a", 2, narrowed)
-    assert allocator.applied(narrowed).own_cpus == {"uid-a": {"main": "1,8"}}
-    assert allocator.applied(NODE).own_cpus == {"uid-a": {"main": "1,8"}}, "nobody moves when it is widened"
+    assert allocator.applied(narrowed).exclusive_cpus == {"uid-a": {"main": CPUSet.parse("1,8")}}
+    assert allocator.applied(NODE).exclusive_cpus == {"uid-a": {"main": CPUSet.parse("1,8")}}, "nobody moves when it is widened"
 
 
 def test_where_there_are_no_others_it_is_told_and_what_it_lost_is_its_own_when_it_comes_back():
@@ -230,10 +230,10 @@ def test_where_there_are_no_others_it_is_told_and_what_it_lost_is_its_own_when_i
     give(allocator, "a")
     with pytest.raises(NotEnough):
         promote(allocator, "a", 2, narrowed)
-    assert allocator.applied(narrowed).own_cpus == {"uid-a": {"main": "8"}}
+    assert allocator.applied(narrowed).exclusive_cpus == {"uid-a": {"main": CPUSet.parse("8")}}
     allocator.lack(pod("a"), "main", "too few")
     promote(allocator, "a", 2, NODE)
-    assert allocator.applied(NODE).own_cpus == {"uid-a": {"main": "0,8"}}
+    assert allocator.applied(NODE).exclusive_cpus == {"uid-a": {"main": CPUSet.parse("0,8")}}
     assert not allocator.lacking
 
 

@@ -118,7 +118,7 @@ def node(tmp_path: Path) -> Node:
 def test_of_a_pod_with_claims_it_is_believed(node: Node) -> None:
     node.specs["uid-a"] = CLAIMS
     assert node.create("a", ENV) == "", "left to the driver"
-    assert node.believed == {"a": {"main": "0-5"}}
+    assert node.believed == {"a": {"main": CPUSet.parse("0-5")}}
     assert node.create("b") == "6-7"
     assert node.events == []
 
@@ -143,7 +143,7 @@ def test_a_container_that_is_not_believed_is_decided_like_any_other(node: Node) 
 def test_of_a_pod_that_is_not_known_it_is_believed_until_its_spec_shows_none(node: Node) -> None:
     node.create("a", ENV)
     node.create("a", "DRA_CPUSET_x=6", container="side")
-    assert (node.believed, node.pool) == ({"a": {"main": "0-5", "side": "6"}}, ["7"])
+    assert (node.believed, node.pool) == ({"a": {"main": CPUSet.parse("0-5"), "side": CPUSet.parse("6")}}, ["7"])
     node.cpus.spec_told("uid-b", NO_CLAIMS)
     node.cpus.spec_told("uid-a", CLAIMS)
     assert node.pool == ["7"]
@@ -176,7 +176,7 @@ def test_what_runs_already_is_believed_by_the_same_rule(node: Node) -> None:
     node.synchronize("a", ENV)
     assert (node.believed, [pod for pod, _, _ in node.events]) == ({}, ["a"])
     node.synchronize("b", ENV)
-    assert (node.believed, node.pool) == ({"b": {"main": "0-5"}}, ["6-7"])
+    assert (node.believed, node.pool) == ({"b": {"main": CPUSet.parse("0-5")}}, ["6-7"])
     node.cpus.spec_told("uid-b", NO_CLAIMS)
     assert (node.believed, node.pool) == ({}, [])
 

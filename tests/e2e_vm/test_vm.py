@@ -27,7 +27,7 @@ RUNTIMES = {
         "e2e_blkio",
         "e2e_drift_systemd",
         "e2e_kubelet_cpus",
-        "e2e_own_cpus",
+        "e2e_exclusive_cpus",
         "e2e_third_party",
     ),
     "containerd-2": (
@@ -35,7 +35,7 @@ RUNTIMES = {
         "e2e_create",
         "e2e_drift",
         "e2e_memory",
-        "e2e_own_cpus",
+        "e2e_exclusive_cpus",
         "e2e_policy",
         "e2e_reconcile",
         "e2e_restart",
@@ -48,7 +48,7 @@ RUNTIMES = {
 Outside, both run everything, on this host's cgroups. A container's life (e2e_life) is the runtime's, too: it is in both.
 """
 UNDER_CRUN = {
-    "containerd-2": ("e2e_inner", "e2e_reconcile", "e2e_drift", "e2e_cpu_time", "e2e_memory", "e2e_own_cpus"),
+    "containerd-2": ("e2e_inner", "e2e_reconcile", "e2e_drift", "e2e_cpu_time", "e2e_memory", "e2e_exclusive_cpus"),
 }
 """Containerd → what runs once more in its machine, with crun, which keeps processes one level below the container's scope."""
 TIMEOUT_S = 2000

@@ -173,14 +173,14 @@ def test_the_cpus_of_a_pod_whose_phase_says_that_it_is_over_are_others_though_it
     waiting, fraction = lsr("waiting", 1000), lsr("fraction", 500)
     assert eventually_told(job, "Normal", "ExclusiveCPUs") == f"container main has CPUs {ALL} for itself"
     why = "container main shares CPUs, though it wants 1 CPU of its own: "
-    assert eventually_told(waiting, "Warning", "NoCPUsOfItsOwn").startswith(why)
+    assert eventually_told(waiting, "Warning", "NoExclusiveCPUs").startswith(why)
     why = "container main shares CPUs: its CPU limit of 500m is no whole number of CPUs"
     assert eventually_told(fraction, "Warning", "SharesCPUs") == why
 
     kubelet.finish(job)
     # Kubelet might start it again: nobody moves in. What has been told by now was told after its end.
     again = lsr("again", 1000)
-    eventually_told(again, "Warning", "NoCPUsOfItsOwn")
+    eventually_told(again, "Warning", "NoExclusiveCPUs")
     plane.delete(f"/api/v1/namespaces/{namespace}/pods/again")
     kubelet.end_pod(again.pod)
     assert kubelet.runs_on(waiting) == ALL
