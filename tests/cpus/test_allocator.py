@@ -222,7 +222,9 @@ def test_where_the_pods_cgroup_loses_some_of_its_cpus_it_runs_on_others_if_there
     narrowed = replace(NODE, pods_cpus=CPUSet.parse("1-15"))
     promote(allocator, "a", 2, narrowed)
     assert allocator.applied(narrowed).exclusive_cpus == {"uid-a": {"main": CPUSet.parse("1,8")}}
-    assert allocator.applied(NODE).exclusive_cpus == {"uid-a": {"main": CPUSet.parse("1,8")}}, "nobody moves when it is widened"
+    assert allocator.applied(NODE).exclusive_cpus == {"uid-a": {"main": CPUSet.parse("1,8")}}, (
+        "nobody moves when it is widened"
+    )
 
 
 def test_where_there_are_no_others_it_is_told_and_what_it_lost_is_its_own_when_it_comes_back():

@@ -452,8 +452,8 @@ def test_all_that_is_given_lies_within_the_cgroup_of_all_pods(node: Node) -> Non
 def narrow(node: Node, cpus: str) -> None:
     """The daemon notices at its next look, and a pass follows."""
     node.tree.write("sys/fs/cgroup/kubepods/cpuset.cpus.effective", f"{cpus}\n")
-    node.daemon.present.scan(full=False)
-    node.daemon.present.take()
+    node.daemon.parts.present.scan(full=False)
+    node.daemon.parts.present.take()
     node.passes()
 
 
@@ -472,10 +472,10 @@ def test_or_has_fewer_and_is_told_until_they_are_back(node: Node) -> None:
     assert node.cpus(owner) == "4", "the others keep two"
     assert node.reasons("p") == ["ExclusiveCPUs", "NoExclusiveCPUs"]
     assert "keeps 4, though it wants 2 CPUs of its own" in node.events[-1][2]
-    assert "p" in node.daemon.present.snapshot.node.no_exclusive_cpus
+    assert "p" in node.daemon.parts.present.snapshot.node.no_exclusive_cpus
     narrow(node, "0-7")
     assert node.cpus(owner) == "0,4"
-    assert not node.daemon.present.snapshot.node.no_exclusive_cpus
+    assert not node.daemon.parts.present.snapshot.node.no_exclusive_cpus
 
 
 def test_a_pod_never_gets_more_than_it_requests_as_a_whole(node: Node) -> None:

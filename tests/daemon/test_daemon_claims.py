@@ -17,7 +17,7 @@ from koordnri.daemon.config import Config
 from koordnri.daemon.daemon import Daemon
 from koordnri.daemon.exclusive_cpus import ExclusiveCPUs
 from koordnri.daemon.wiring import Given
-from koordnri.model import Pod
+from koordnri.model import CPUSet, Pod
 from koordnri.model.pod import ContainerSpec, PodSpec
 from koordnri.model.topology import Topology
 from koordnri.wire import api_pb2 as api
