@@ -471,7 +471,7 @@ def test_or_has_fewer_and_is_told_until_they_are_back(node: Node) -> None:
     narrow(node, "2-4")
     assert node.cpus(owner) == "4", "the others keep two"
     assert node.reasons("p") == ["ExclusiveCPUs", "NoExclusiveCPUs"]
-    assert "keeps 4, though it wants 2 CPUs of its own" in node.events[-1][2]
+    assert "keeps 4, though it wants 2 exclusive CPUs" in node.events[-1][2]
     assert "p" in node.daemon.parts.present.snapshot.node.no_exclusive_cpus
     narrow(node, "0-7")
     assert node.cpus(owner) == "0,4"

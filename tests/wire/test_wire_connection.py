@@ -93,18 +93,19 @@ def test_two_connections_interleaved_at_any_byte(sizes, chunk_sizes, turns, nois
         (request,) = feed(runtime, call)
         streams[2] += b"".join(payload for _, payload in payloads(runtime.reply(request, b"r" * size)))
         expected_replies.append(Reply(own, 0, "", b"r" * size))
-    channel = b""
+    channel, at = bytearray(), {1: 0, 2: 0}
     step = 0
-    while streams[1] or streams[2]:
+    while any(at[conn] < len(streams[conn]) for conn in streams):
         conn = 1 if turns[step % len(turns)] else 2
-        conn = conn if streams[conn] else 3 - conn
+        conn = conn if at[conn] < len(streams[conn]) else 3 - conn
         size = chunk_sizes[step % len(chunk_sizes)]
-        piece, streams[conn] = streams[conn][:size], streams[conn][size:]
+        piece = streams[conn][at[conn] : at[conn] + size]
+        at[conn] += size
         channel += pack(">II", conn, len(piece)) + piece
         if noise:
             channel += pack(">II", 0, 3) + b"abc" + pack(">II", 77, 1) + b"x" + pack(">II", conn, 0)
         step += 1
-    events = feed(plugin, channel, cuts)
+    events = feed(plugin, bytes(channel), cuts)
     assert [event for event in events if isinstance(event, Request)] == expected_calls
     assert [event for event in events if isinstance(event, Reply)] == expected_replies
     assert plugin.pop_outgoing() == b""
