@@ -64,10 +64,10 @@ def node_with(field: Field, version: int) -> NodeState:
 def decide(field: Field, node: NodeState) -> Decision:
     """As a hook does that sets nothing but this field, of a container that runs, or of the root of all cgroups."""
     ctx: ContainerContext | RootContext
-    pod = Pod("p1", "uid-1", "default", "web")
     if field.v2 and field.v2_on is Kernels.ROOT:
-        ctx = RootContext(pod, DEFAULT_POLICY, node, node.root_routes)
+        ctx = RootContext(DEFAULT_POLICY, node, node.root_routes)
     else:
+        pod = Pod("p1", "uid-1", "default", "web")
         container, event = Container("c1", "main", "p1", NOTHING), Event.SYNC
         ctx = ContainerContext(pod, container, event, DEFAULT_POLICY, node, node.routes(event))
     ctx.hook, ctx.owns = "walk", frozenset({field})

@@ -57,15 +57,15 @@ def run(tmp_path: Path, row: str, *command: str) -> subprocess.CompletedProcess[
 
 ROWS = {
     "unified": (
-        'Field("memory.swap.max", "bytes", Adjust.UNIFIED, update=True, same=_same_limit, v2=("memory.swap.max",), '
+        'Field("memory.new.max", "bytes", Adjust.UNIFIED, update=True, same=_same_limit, v2=("memory.new.max",), '
         "spelling=Spelling.MAX, nesting=Nesting.LIMIT, neutral=UNLIMITED)",
-        "memory.swap.max",
+        "memory.new.max",
         [2],
     ),
     "file": (
-        'Field("memory.x", "number", Adjust.FILE, v1="memory/memory.x", v2=("memory.x",), seen=True, '
+        'Field("memory.new", "number", Adjust.FILE, v1="memory/memory.new", v2=("memory.new",), seen=True, '
         "spelling=Spelling.NUMBER, neutral=0)",
-        "memory.x",
+        "memory.new",
         [1, 2],
     ),
 }
