@@ -16,8 +16,10 @@ from koordnri.cli.explanation import Explanation, read_pod
 from koordnri.cli.inputs import Inputs
 from koordnri.cli.outcome import result_of
 from koordnri.daemon.config import Config
+from koordnri.daemon.cpu_notices import LACKING
 from koordnri.daemon.daemon import Daemon
-from koordnri.daemon.exclusive_cpus import LACKING, ExclusiveCPUs
+from koordnri.daemon.events import Events
+from koordnri.daemon.exclusive_cpus import ExclusiveCPUs
 from koordnri.daemon.wiring import Given
 from koordnri.kubelet import SimulatedPod
 from koordnri.model import Container, Decision, Event, NodeState, Pod
@@ -158,6 +160,18 @@ class _ExclusiveCPUs(ExclusiveCPUs):
         """See `session.exclusive_cpus`."""
 
 
+class _Shortages(Events):
+    """Keeps what is told of containers that want exclusive CPUs and get none."""
+
+    def __init__(self, messages: list[str]) -> None:
+        self._messages = messages
+
+    def tell_pod(self, pod: Pod, reason: str, message: str) -> None:
+        """See Events."""
+        if reason == LACKING:
+            self._messages.append(message)
+
+
 def _exclusive_cpus(daemon: Daemon, shortages: list[str]) -> ExclusiveCPUs:
     """`shortages` gets a message for each container that wants exclusive CPUs and shares instead, before it is decided."""
     return _ExclusiveCPUs(
@@ -166,7 +180,7 @@ def _exclusive_cpus(daemon: Daemon, shortages: list[str]) -> ExclusiveCPUs:
         daemon.parts.requests,
         daemon.parts.present,
         lambda pod_id: None,
-        lambda pod, reason, message: shortages.append(message) if reason == LACKING else None,
+        _Shortages(shortages),
         daemon.parts.log,
     )
 

@@ -2,8 +2,8 @@
 
 At its creation a container has them from the start: they are allocated while it is created, the others' files are written at once by the
 reconcile thread, and StartContainer, at which the runtime waits for us with the container's process not yet running, is the barrier
-(push.md). A container that runs is promoted: `before_pass` reserves CPUs, the pass over everything moves the others off them,
-`after_pass` gives them to the container. Where a pod's end is told (its last sandbox is stopped, the API server says so, its cgroup has
+(push.md). A container that runs is promoted by `promotions`: CPUs are reserved, the pass over everything moves the others off them, then
+the container has them. Where a pod's end is told (its last sandbox is stopped, the API server says so, its cgroup has
 gone), all that it had is free at once.
 """
 
@@ -14,11 +14,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from koordnri.chain import Refused
 from koordnri.cpus import restore
 from koordnri.cpus.allocator import Allocator, NotEnough, why_not_given
-from koordnri.cpus.creation import promote
-from koordnri.cpus.dra import disbelief, may_have_claims
 from koordnri.cpus.holding import Holding
 from koordnri.cpus.kubelet_pins import Found
 from koordnri.cpus.wish import may_wish, wanted_by
+from koordnri.daemon.cpu_claims import CPUClaims
+from koordnri.daemon.cpu_notices import CPUNotices
+from koordnri.daemon.events import Events
+from koordnri.daemon.promotions import Promotions
 from koordnri.model import Container, CPUSet, Decision, NodeState, Pod
 from koordnri.model.allocated import NOT_ALLOCATED, Allocated
 from koordnri.model.kubelet_cpus import pinned_by_kubelet
@@ -31,24 +33,15 @@ from koordnri.state.ledger import Ledger
 from koordnri.state.present import Present
 
 MOST_REMEMBERED = 10_000
-"""containers that were told; a pod that went while we were not there is never forgotten else"""
-GIVEN = "ExclusiveCPUs"
-LACKING = "NoExclusiveCPUs"
-SHARES = "SharesCPUs"
-NO_CLAIM = "NoCPUsByClaim"
-"""Reasons of Events: it has CPUs for itself; it wants some and there are none; it is LSE or LSR and wants or gets none; see
-koordnri.cpus.dra."""
-Tell = Callable[[Pod, str, str], None]
-"""(pod, reason, message): an Event for the pod's owner"""
+"""uids of pods that have ended"""
 
 
 class ExclusiveCPUs:
-    """What `session.exclusive_cpus` describes. `give` and its neighbours are for the event thread, `before_pass` and `after_pass` for the
-    reconcile thread; `spec_told`, `pod_changed`, `pod_over` and `pod_went` are for any.
+    """What `session.exclusive_cpus` describes. `give` and its neighbours are for the event thread, `promotions` for the reconcile thread;
+    `spec_told`, `pod_changed`, `pod_over` and `pod_went` are for any.
 
     present    what holds now, of which the assignments are a part
     changed    a pod (None: all of them) may have to follow
-    tell       a Warning; `announce`: the same, of what is as it should be
     overlay    adds to a pod what others than the runtime know of it by now
     cpus_now   the cpuset of a container's cgroup (pod, container id); None when it cannot be read
     """
@@ -60,10 +53,9 @@ class ExclusiveCPUs:
         requests: Requests,
         present: Present,
         changed: Callable[[str | None], None],
-        tell: Tell,
+        events: Events,
         log: Log,
         overlay: Callable[[Pod], Pod] = lambda pod: pod,
-        announce: Tell = lambda pod, reason, message: None,
         cpus_now: Callable[[Pod, str], CPUSet | None] = lambda pod, container_id: None,
         faults: Faults | None = None,
     ) -> None:
@@ -74,21 +66,15 @@ class ExclusiveCPUs:
         self._requests = requests
         self._present = present
         self._changed = changed
-        self._tell = tell
-        self._announce = announce
         self._log = log
-        self._overlay = overlay
         self._cpus_now = cpus_now
         self._faults = faults or Faults(log)
-        self._claimants: dict[str, Pod] = {}
-        """key → pod of which a DRA driver seems to have given CPUs to containers"""
-        self._told: set[tuple[str, str, str]] = set()
-        """(key of the pod, container, reason) of Events that were sent"""
+        self._notices = notices = CPUNotices(allocator, present, events, log)
+        self._claims = CPUClaims(allocator, notices, overlay)
+        self.promotions = Promotions(allocator, ledger, requests, present, notices, self.pod_went, log)
         self._given: set[str] = set()
         self._waits: dict[str, int] = {}
         """container → what its start waits for"""
-        self._arriving: list[tuple[str, str]] = []
-        """(key, container) for whom the pass under way makes room"""
         self._over: set[str] = set()
         """uids of pods that have ended as the API server says, while the runtime has yet to say so of a container"""
 
@@ -111,7 +97,7 @@ class ExclusiveCPUs:
         if why := why_not_given(pod, policy, node):
             if pinned_by_kubelet(pod, container.baseline, node):
                 return NOT_ALLOCATED  # it has some, from kubelet
-            self._lacks(pod, container.name, why)
+            self._notices.lacks(pod, container.name, why)
             return NOT_ALLOCATED
         before = self._allocator.held
         try:
@@ -119,13 +105,13 @@ class ExclusiveCPUs:
         except NotEnough as error:
             if policy.cpuset.when_full == "reject":
                 raise Refused(error.refusal(container.name), Decision()) from None
-            self._lacks(pod, container.name, str(error), error.shortage)
+            self._notices.lacks(pod, container.name, str(error), error.shortage)
             return NOT_ALLOCATED
         if self._allocator.held is not before:
             self._present.take()
             self._given.add(container.id)
-        if holding is None or (why := self._why_lacking(pod, container.name)):
-            self._lacks(pod, container.name, self._why_lacking(pod, container.name))
+        if holding is None or (why := self._notices.why_lacking(pod, container.name)):
+            self._notices.lacks(pod, container.name, self._notices.why_lacking(pod, container.name))
         return _allocated(holding)
 
     def _give(self, pod: Pod, container: Container, policy: Policy, node: NodeState) -> Holding | None:
@@ -168,16 +154,15 @@ class ExclusiveCPUs:
 
     def claimed(self, pod: Pod, name: str, cpus: CPUSet) -> None:
         """See `session.exclusive_cpus`."""
-        if not cpus:
-            return
-        if not may_have_claims(self._overlay(pod).spec):
-            self._disbelieve(pod, name, cpus)
-            return
-        self._claimants[pod.key] = pod
-        self._allocator.note_dra(pod.key, name, cpus)
-        if not may_have_claims(self._overlay(pod).spec):  # told meanwhile, maybe before there was anything to give back
-            self._give_back(pod)
-        self._follow()
+        if self._claims.claimed(pod, name, cpus):
+            self._follow()
+
+    def spec_told(self, uid: str, spec: PodSpec) -> None:
+        """The API server tells what is in a pod's spec, perhaps later than the runtime told of its containers. The pod's overlay has it
+        by then.
+        """
+        if self._claims.spec_told(uid, spec):
+            self._follow_later()
 
     def kubelet_says(self, pod: Pod, container: Container, cpus: CPUSet, *, new: bool) -> None:
         """See `session.exclusive_cpus`."""
@@ -195,7 +180,7 @@ class ExclusiveCPUs:
         if may_wish(pod):
             entry = self._ledger.container(container_id)
             if entry is not None and (holding := self._allocator.holding(pod, entry.name)) is not None:
-                self._say_given(pod, entry.name, str(holding.cpus))
+                self._notices.has(pod, entry.name, holding.cpus)
             if self._is_complete(pod) and self._allocator.drop_spent(pod):
                 self._follow_later()
         if container_id in self._given:
@@ -256,8 +241,8 @@ class ExclusiveCPUs:
             return  # kubelet has made a second sandbox
         self._over.discard(pod.uid)
         freed = self._allocator.forget_pod(key)
-        self._claimants.pop(key, None)
-        self._told = {told for told in self._told.copy() if told[0] != key}
+        self._claims.forget_pod(key)
+        self._notices.forget_pod(key)
         if self._present.kubelet.forget_pod(key) or freed:
             self._follow_later()
 
@@ -265,7 +250,7 @@ class ExclusiveCPUs:
         """See `session.exclusive_cpus`."""
         self._given.clear()
         self._waits.clear()
-        self._claimants.clear()
+        self._claims.clear()
         node = self._present.snapshot.node
         self._present.kubelet.restore(pinned, node)
         if any(one.is_lost for _, one in found):
@@ -279,109 +264,6 @@ class ExclusiveCPUs:
             if one.alive and may_wish(one.pod):
                 noted[container_id] = _allocated(self._allocator.holding(one.pod, one.name))
         return noted
-
-    # -- the reconcile thread -----------------------------------------------------------------------------------------
-
-    def before_pass(self) -> None:
-        """A pass over everything begins: reserve CPUs for those that run and lack some."""
-        snapshot, before = self._present.up_to_date(), (self._allocator.held, self._allocator.lacking)
-        wishing = [pod for pod in self._ledger.pods() if may_wish(pod)]
-        running = [
-            (pod, [e.container for e in self._ledger.containers_of(pod.id) if e.started and not e.ended])
-            for pod in wishing
-        ]
-        lacking = promote(running, snapshot, self._allocator)
-        for pod in wishing:
-            if self._ledger.pod(pod.id) is None:
-                self.pod_went(pod)  # meanwhile
-        for pod, containers in running if lacking else ():
-            for container in containers:
-                if (error := lacking.get((pod.key, container.name))) is not None:
-                    self._keeps_lacking(pod, container.name, error)
-        held, lacked = before
-        if self._allocator.held is not held or self._allocator.lacking is not lacked:
-            self._present.take()
-        self._arriving = self._allocator.coming()
-
-    def after_pass(self) -> None:
-        """It has ended, so the others have left what was reserved before it."""
-        arrived = self._allocator.arrive(self._arriving)
-        self._arriving = []
-        if not arrived:
-            return
-        pods = {pod.key: pod for pod in self._ledger.pods()}
-        self._present.take()
-        for key, name, holding in arrived:
-            if (pod := pods.get(key)) is None:
-                continue
-            for entry in self._ledger.containers_of(pod.id):
-                if entry.name == name and not entry.ended:
-                    self._ledger.note_exclusive(entry.id, holding.allocated)
-            self._log.info("exclusive_cpus", pod=f"{pod.namespace}/{pod.name}", container=name, cpus=str(holding.cpus))
-            self._say_given(pod, name, str(holding.cpus))
-            self._requests.trigger(pod.id)
-
-    def _keeps_lacking(self, pod: Pod, name: str, error: NotEnough) -> None:
-        has = self._present.snapshot.node.exclusive_cpus.get(pod.key, {}).get(name)  # that it can use
-        said = f"keeps {has}, though it wants {error}" if has else error.shortage
-        self._lacks(pod, name, str(error), said)
-
-    # -- what people are told -----------------------------------------------------------------------------------------
-
-    def _why_lacking(self, pod: Pod, name: str) -> str:
-        return self._allocator.lacking.get(pod.key, {}).get(name, "")
-
-    def _lacks(self, pod: Pod, name: str, why: str, said: str = "") -> None:
-        if (
-            self._allocator.lack(pod, name, why)
-            or self._present.snapshot.node.no_exclusive_cpus.get(pod.key, {}).get(name, "") != why
-        ):
-            self._present.take()  # the reason is part of the decision
-        reason = LACKING if said else SHARES
-        if not why or not self._say_once(pod, name, reason):
-            return
-        self._tell(pod, reason, f"container {name} {said or f'shares CPUs: {why}'}")
-        self._log.warning("no_exclusive_cpus", pod=f"{pod.namespace}/{pod.name}", container=name, error=why)
-
-    def _say_given(self, pod: Pod, name: str, cpus: str) -> None:
-        self._told -= {(pod.key, name, LACKING), (pod.key, name, SHARES)}
-        if self._say_once(pod, name, f"{GIVEN} {cpus}"):
-            self._announce(pod, GIVEN, f"container {name} has CPUs {cpus} for itself")
-
-    def _say_once(self, pod: Pod, name: str, what: str) -> bool:
-        if (pod.key, name, what) in self._told:
-            return False
-        if len(self._told) >= MOST_REMEMBERED:
-            self._told.clear()
-        self._told.add((pod.key, name, what))
-        return True
-
-    # -- DRA drivers' claims ------------------------------------------------------------------------------------------
-
-    def spec_told(self, uid: str, spec: PodSpec) -> None:
-        """The API server tells what is in a pod's spec, perhaps later than the runtime told of its containers. The pod's overlay has it
-        by then.
-        """
-        if may_have_claims(spec):
-            return
-        for pod in [p for p in self._claimants.copy().values() if p.uid == uid]:
-            if self._give_back(pod):
-                self._follow_later()
-
-    def _give_back(self, pod: Pod) -> bool:
-        """Whether a pod without resource claims had been believed to have CPUs by some."""
-        self._claimants.pop(pod.key, None)
-        noted = self._allocator.forget_dra(pod.key)
-        for name, cpus in noted.items():
-            self._disbelieve(pod, name, cpus)
-        return bool(noted)
-
-    def _disbelieve(self, pod: Pod, name: str, cpus: CPUSet) -> None:
-        if not self._say_once(pod, name, NO_CLAIM):
-            return
-        message = disbelief(name, cpus)
-        self._tell(pod, NO_CLAIM, message)
-        self._log.warning("dra_cpus_not_believed", pod=f"{pod.namespace}/{pod.name}", container=name, error=message)
 
     # -- followers ----------------------------------------------------------------------------------------------------
 

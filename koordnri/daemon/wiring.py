@@ -65,6 +65,8 @@ class Given(NamedTuple):
     """instead of the installed ones"""
     listener: Listener | None = None
     """hears of every decision"""
+    events: Events | None = None
+    """instead of those through the API server"""
 
 
 class Parts:
@@ -80,7 +82,7 @@ class Parts:
         self.log = make_logger(self.writer, config.log_format, config.log_level)
         self.hooks = load_hooks() if given.hooks is None else list(given.hooks)
         self._make_state(config)
-        self._make_cluster(config)
+        self._make_cluster(config, given)
         self._make_node(config, given)
         self._make_event_path(config, given)
         self._make_reconciler(config)
@@ -95,12 +97,12 @@ class Parts:
         self.ledger = Ledger(notes, self.notebook.mark, originals)
         self.notebook.keep(lambda: (self.ledger.notes(), self.ledger.all_originals()))
 
-    def _make_cluster(self, config: Config) -> None:
-        self.events: Events = Events()
+    def _make_cluster(self, config: Config, given: Given) -> None:
+        self.events: Events = given.events or Events()
         self.cluster_events: ClusterEvents | None = None
         self.cluster: Cluster | None = None
         if config.kubeconfig is None and config.policy_configmap is None:
-            self.faults = Faults(self.log)
+            self.faults = Faults(self.log, self.events.tell_pod, self.events.tell_node)
             return
         # Imported here: the official client costs 0.2 s and 20 MiB, and a daemon with a policy file needs none of it.
         from koordnri.daemon.cluster import Cluster, ClusterEvents
@@ -191,10 +193,9 @@ class Parts:
             self.requests,
             self.present,
             self.requests.trigger,
-            self.events.tell_pod,
+            self.events,
             self.log,
             overlay,
-            self.events.announce_pod,
             self._reader.cpus_now,
             self.faults,
         )
@@ -225,7 +226,7 @@ class Parts:
             self.requests,
             ReconcilerReports(self.events, self.decisions, self.ledger, self.exclusive_cpus, self.log),
             self.log,
-            promotions=self.exclusive_cpus,
+            promotions=None if self.exclusive_cpus is None else self.exclusive_cpus.promotions,
             recorder=self.recorder,
             cache=CacheShares(
                 self.groups,

@@ -24,6 +24,7 @@ from koordnri.runtime.kernel import Kernel
 from koordnri.runtime.oci import apply_adjustment, apply_update
 from koordnri.wire import api_pb2 as api
 from koordnri.wire import views_pb2 as views
+from tests.daemon.told_events import ToldEvents
 from tests.host.trees import CPU_FILES, CPUSET_FILES, HostTree
 
 FILES = (*CPU_FILES, *CPUSET_FILES)
@@ -57,13 +58,13 @@ class Node:
     def started(self, state: str = "state") -> None:
         """A daemon that knows nothing but its state directory, and what runs."""
         config = Config(state_dir=self.root / state, host_root=self.tree.root, listen=None, node_name="n")
-        self.daemon = Daemon(config, Given(specs=self.specs))
+        self.events: list[tuple[str, str, str]] = []
+        self.daemon = Daemon(config, Given(specs=self.specs, events=ToldEvents(self.events, announced=True)))
         text = f"koordnri-config: {{hooks: {{cpuset: {{{self.cpuset}}}}}}}"
         self.daemon.parts.standing.document = load_policy(text, "a test")
-        self.events: list[tuple[str, str, str]] = []
-        cpus = self.daemon.parts.handler.cpus
-        cpus._budget_s = lambda: 0.0  # nobody runs the passes while a start waits
-        cpus._tell = cpus._announce = lambda pod, reason, message: self.events.append((pod.name, reason, message))
+        self.daemon.parts.requests.wait_done = lambda number, timeout_s: (
+            False
+        )  # nobody runs the passes while a start waits
         self.daemon.parts.present.scan(full=True)
         self.daemon.parts.present.take()
         self.synchronize()

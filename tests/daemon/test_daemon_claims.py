@@ -22,6 +22,7 @@ from koordnri.model.pod import ContainerSpec, PodSpec
 from koordnri.model.topology import Topology
 from koordnri.wire import api_pb2 as api
 from koordnri.wire import views_pb2 as views
+from tests.daemon.told_events import ToldEvents
 from tests.host.trees import HostTree
 
 NO_CLAIMS = PodSpec({"main": ContainerSpec({}, {})})
@@ -53,7 +54,7 @@ class Node:
             self.daemon.parts.requests,
             self.daemon.parts.present,
             lambda pod_id: None,
-            lambda pod, reason, message: self.events.append((pod.name, reason, message)),
+            ToldEvents(self.events),
             self.daemon.parts.log,
             lambda pod: self.look(pod),
         )
