@@ -1,7 +1,7 @@
-"""The one brain: runs the hooks in their order under a deadline and collects the decision.
+"""Runs the hooks in their order, under a deadline, and collects the decision.
 
-Every answer of koordnri comes from here: the reply to an event, the reconciler's plan, what `explain` prints. Each hook is wrapped
-once, here; timing, errors and the failure policy come from this one place.
+Every answer of koordnri is decided here: the reply to an event, the reconciler's plan, the output of `explain`. Hooks are called only from
+here, so timing, errors and the failure policy are in one place.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from koordnri.policy import DEFAULT_POLICY, Policy, without_reserved
 
 ENTRY_POINTS = "koordnri.hooks"
 BUCKET_BOUNDS_NS = tuple(1024 << i for i in range(22))
-"""Bounds of the hook duration histogram, powers of two from 1 µs to 2 s: a hook should cost a few µs, and the runtime gives up
-after 2 s. Powers of two, because the bucket is then found without a search."""
+"""Bounds of the hook duration histogram, powers of two from 1 µs to 2 s: a hook should cost a few µs, and the runtime gives up after 2 s.
+With powers of two the bucket is found without a search."""
 _LAST_BUCKET = len(BUCKET_BOUNDS_NS)
 NO_DEADLINE = 1 << 62
 _LATE = "not asked: the chain's budget was used up before it"
@@ -35,25 +35,25 @@ _AnyContext = ContainerContext | PodContext | ClassContext | RootContext
 
 
 class Snapshot(NamedTuple):
-    """What a decision reads besides the container: swapped as a whole, never changed."""
+    """What a decision reads besides the container. Replaced as a whole, never changed."""
 
     policy: Policy
     node: NodeState
 
     @classmethod
     def of(cls, policy: Policy, node: NodeState) -> Snapshot:
-        """The snapshot of a node under a policy, which may know what the node's own annotations do not tell."""
+        """The snapshot of a node under a policy; the policy may add facts that the node's annotations lack."""
         if node.normalization_ratio is None and (ratio := policy.normalization.ratio_of(node)) is not None:
             node = replace(node, normalization_ratio=ratio)
         return cls(policy, without_reserved(policy, node))
 
 
 class ChainError(Exception):
-    """The set of hooks cannot work together; the daemon refuses to start. The message says which hooks, and what to do."""
+    """The installed hooks cannot work together, so the daemon does not start. The message names the hooks and the remedy."""
 
 
 class Refused(Exception):
-    """A hook whose failure policy is `fail` could not decide: the runtime is told to refuse the container, with this message."""
+    """A hook whose failure policy is `fail` could not decide. The runtime is told to refuse the container, with this message."""
 
     def __init__(self, message: str, decision: Decision) -> None:
         super().__init__(message)
@@ -62,7 +62,7 @@ class Refused(Exception):
 
 
 class HookStats:
-    """What one hook did, as plain numbers that only the event thread writes; `observe` reads them at a scrape."""
+    """Counters of one hook. Only the event thread writes them; `observe` reads them at a scrape."""
 
     __slots__ = ("buckets", "errors", "total_ns")
 
@@ -74,7 +74,7 @@ class HookStats:
 
 
 class _Step(NamedTuple):
-    """One hook's turn, with all that the loop needs of the hook and the policy looked up before."""
+    """One hook's turn, with everything that the loop needs looked up in advance."""
 
     name: str
     decide: Callable[[Any], None]
@@ -85,7 +85,7 @@ class _Step(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    """Who is asked under one policy."""
+    """The hooks to be asked under one policy."""
 
     policy: Policy
     containers: tuple[_Step, ...]
@@ -97,7 +97,7 @@ class _Plan(NamedTuple):
 
 
 class Chain:
-    """The hooks in order. Called by one thread at a time; between calls it keeps nothing but its counters."""
+    """The hooks in order. One thread at a time decides. Between calls it keeps only counters and which hooks are stuck."""
 
     def __init__(self, hooks: Iterable[Hook], clock: Callable[[], int] = time.perf_counter_ns) -> None:
         ordered = sorted(hooks, key=lambda h: (h.order, h.name))
@@ -105,7 +105,7 @@ class Chain:
         self.stats = {h.name: HookStats() for h in ordered}
         """hook name → its counters, in the order in which the hooks decide"""
         self._busy: dict[str, ContainerContext] = {}
-        """hook that was still running when its container was answered for → where it runs; not asked again before it returns"""
+        """hook that was still running when another thread answered → its context; it is not asked again before it returns"""
         self._hooks = tuple(ordered)
         self._clock = clock
         self._plan = self._plan_for(DEFAULT_POLICY)
@@ -128,14 +128,14 @@ class Chain:
 
     @property
     def decides_classes(self) -> bool:
-        """Whether any hook has a say in the QoS classes' cgroups, or in the root of all."""
+        """Whether any hook decides fields of the QoS classes' cgroups, or of the root of all cgroups."""
         return any(
             type(hook).decide_class is not Hook.decide_class or type(hook).decide_root is not Hook.decide_root
             for hook in self._hooks
         )
 
     def decide_class(self, kube_qos: KubeQoS, pods: Iterable[Pod], snapshot: Snapshot) -> Decision:
-        """Decide the fields of a QoS class' cgroup. `pods`: all below it."""
+        """Decide the fields of a QoS class's cgroup. `pods`: all pods below it."""
         policy, node = snapshot
         managed = [p for p in pods if not _left_alone(p, policy, node)]
         ctx = ClassContext(kube_qos, managed, policy, node, node.pod_routes)
@@ -148,14 +148,14 @@ class Chain:
         return self._run(self._plan_of(policy).root, ctx, None, NO_DEADLINE, refuse=False)
 
     def context(self, pod: Pod, container: Container, event: Event, snapshot: Snapshot) -> ContainerContext:
-        """The context in which `run` decides; whoever must answer early looks there for what is decided so far."""
+        """The context in which `run` decides. A thread that must answer early finds there what is decided so far."""
         policy, node = snapshot
         return ContainerContext(pod, container, event, policy, node, node.routes(event))
 
     def run(self, ctx: ContainerContext, deadline_ns: int = NO_DEADLINE) -> Decision:
-        """Ask every hook about the container of `ctx`; `deadline_ns` is on the chain's clock.
+        """Ask every hook about the container of `ctx`. `deadline_ns` is on the chain's clock.
 
-        A hook that fails loses its own fields and nobody else's. Once the deadline has passed, no further hook is asked.
+        A hook that fails costs only its own fields. Once the deadline has passed, no further hook is asked.
         Raises Refused when the failure policy of a hook that could not decide is `fail` and the container is being created.
         """
         return self._run(
@@ -179,7 +179,7 @@ class Chain:
             if started > deadline_ns:
                 _fail(ctx, HookError(name, _LATE, "late"), step)
                 continue
-            # The second look: a hook may return just as it is found stuck, and would else never be asked again.
+            # Checked twice: a hook may return just as it is found stuck, and would otherwise never be asked again.
             if busy and name in busy and busy[name].hook == name:
                 _fail(ctx, HookError(name, _BUSY, "late"), step)
                 continue
@@ -188,7 +188,7 @@ class Chain:
                 decide(ctx)
             except KeyboardInterrupt:
                 raise
-            except BaseException as error:  # noqa: BLE001  # whatever a hook raises (SystemExit, too) costs its own fields alone
+            except BaseException as error:  # noqa: BLE001  # whatever a hook raises (even SystemExit) costs only its own fields
                 _fail(ctx, fault_of(name, error), step)
             if observed:
                 _only_show(ctx, name)
@@ -206,7 +206,7 @@ class Chain:
         return decision
 
     def answer_early(self, ctx: ContainerContext) -> Decision:
-        """For another thread, while `run` is stuck in a hook: what the hooks before it decided, as a decision of its own.
+        """For another thread, while `run` is stuck in a hook: a decision of what the hooks before it have decided.
 
         The stuck hook is not asked again until it returns. Raises Refused as `run` does.
         """
@@ -248,7 +248,7 @@ class Chain:
         return _Plan(policy, containers, pods, classes, root, off)
 
     def _conclude(self, decision: Decision, policy: Policy, refuse: bool) -> None:
-        """Count what went wrong; refuse the container if the policy wants none without that hook's decision."""
+        """Count the errors. Refuse the container if the policy does not allow it without one of these hooks."""
         for error in decision.errors:
             errors = self.stats[error.hook].errors
             errors[error.fault] = errors.get(error.fault, 0) + 1
@@ -262,7 +262,7 @@ class Chain:
 
 
 def _left_alone(pod: Pod | None, policy: Policy, node: NodeState) -> str:
-    """Why no hook is asked about this pod, or (None) about a cgroup above the pods; "" when the hooks are asked."""
+    """Why no hook is asked about this pod, or (None) about a cgroup above the pods; "" when hooks are asked."""
     released = node.released
     if "*" in released or (pod is not None and pod.id in released):
         return "released by `koordnri release`, until the daemon restarts"
@@ -278,7 +278,7 @@ def _only_show(draft: Draft, hook: str) -> None:
 
 
 def _fail(draft: Draft, error: HookError, step: _Step) -> None:
-    """The hook's fields are lost, and nobody else's. A hook that is only observed has none to lose."""
+    """Drop the hook's fields, and no others. A hook that is only observed has none to drop."""
     for name in [n for n, s in draft.settings.items() if s.hook == error.hook]:
         del draft.settings[name]
     draft.skipped[error.hook] = error.message

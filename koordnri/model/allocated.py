@@ -1,4 +1,4 @@
-"""The exclusive CPUs of one container, and the text by which notes and annotations carry them: `2-3 PCPULevel`."""
+"""The exclusive CPUs of one container, and their text in notes and annotations: `2-3 PCPULevel`."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from typing import Any, Literal, cast, get_args
 from koordnri.model.cpuset import NO_CPUS, CPUSet
 
 Exclusive = Literal["", "PCPULevel", "NUMANodeLevel"]
-"""Which neighbours a container refuses: another one with the same wish on its cores, or on its NUMA nodes; "" for none."""
+"""Neighbours that a container refuses: others with the same wish on its cores, or on its NUMA nodes; "": none."""
 _EXCLUSIVES = get_args(Exclusive)
 
 
 class Allocated:
-    """CPUs that this node gave to one container alone. Immutable. False while it has none."""
+    """CPUs that this node gave to one container. Immutable. False when there are none."""
 
     __slots__ = ("cpus", "exclusive")
 
     def __init__(self, cpus: CPUSet, exclusive: Exclusive = "") -> None:
         self.cpus = cpus
         self.exclusive = exclusive
+        """Inverse of `str`. NOT_ALLOCATED for another text: the pod's owner may write the annotation, too."""
 
     @classmethod
     def parse(cls, text: str) -> Allocated:

@@ -1,7 +1,7 @@
-"""Koordinator's annotations that a scheduler or webhook writes: their keys, shapes and checked decoding.
+"""Koordinator's annotations that a scheduler or webhook writes: keys, types, and checked decoding.
 
-Those that people write by hand (`koordinator.sh/cpuBurst`, `cpuQOS`, `memoryQOS`, `blkioQOS`) share their shape with the policy and
-are decoded there. All are read as Go reads them (koordnri.model.go_json). Source: koordinator.md 2 and 8.
+Those that people write by hand (`koordinator.sh/cpuBurst`, `cpuQOS`, `memoryQOS`, `blkioQOS`) have the policy's types and are decoded
+there. All are read as Go reads them (koordnri.model.go_json). Source: koordinator.md 2 and 8.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 MAX_BYTES = 256 * 1024
-"""Kubernetes allows 256 KiB of annotations per object, so nothing longer is genuine."""
+"""Kubernetes allows 256 KiB of annotations per object, so a longer one is not genuine."""
 
 
 class NUMANodeResource(msgspec.Struct, forbid_unknown_fields=True):
@@ -66,7 +66,7 @@ class DeviceExtension(msgspec.Struct, rename="camel", forbid_unknown_fields=True
 
 
 class AllocatedDevice(msgspec.Struct, forbid_unknown_fields=True):
-    """One device that the scheduler gave to the pod."""
+    """One device that the scheduler allocated to the pod."""
 
     minor: int
     id: str = ""
@@ -75,7 +75,7 @@ class AllocatedDevice(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Annotation(Generic[T]):
-    """One annotation: its key and how its text is decoded. Parsed once per pod; so is what is wrong with it."""
+    """One annotation: its key and decoder. Parsed once per pod; an error is kept, too."""
 
     __slots__ = ("_decode", "key")
 
@@ -94,7 +94,7 @@ class Annotation(Generic[T]):
             found = pod.parsed[self.key] = self._parse(text)
         if isinstance(found, Problem):
             raise found.error()
-        return found  # type: ignore[no-any-return]  # one cache holds the values of all annotations
+        return found  # type: ignore[no-any-return]  # one cache has the values of all annotations
 
     def _parse(self, text: str) -> T | Problem:
         if len(text) > MAX_BYTES:
@@ -109,7 +109,7 @@ class Annotation(Generic[T]):
 
 
 def fault_of(hook: str, error: BaseException) -> HookError:
-    """Whose fault an exception of a hook is, told by its type."""
+    """Whose fault a hook's exception is, by its type."""
     if isinstance(error, PodError):
         return HookError(hook, str(error), "pod")
     if isinstance(error, NodeError):
@@ -118,14 +118,14 @@ def fault_of(hook: str, error: BaseException) -> HookError:
 
 
 def _broken_json(text: str) -> str:
-    """Where the JSON is broken, since msgspec does not say where a text ends too early; "" when its fault is another one."""
+    """Where the JSON is broken, because msgspec gives no position when a text ends too early; "" for other errors."""
     try:
         json.loads(text)
     except json.JSONDecodeError as error:
         return f"broken JSON, line {error.lineno} column {error.colno}: {error.msg}"
     except RecursionError:
         return "broken JSON, nested too deep"
-    except ValueError:  # an integer of thousands of digits
+    except ValueError:  # an integer with thousands of digits
         pass
     return ""
 

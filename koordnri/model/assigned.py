@@ -1,4 +1,4 @@
-"""What a scheduler assigned to a pod: annotation `scheduling.koordinator.sh/resource-status`. Parsed once per pod."""
+"""The CPUs that a scheduler assigned to a pod: annotation `scheduling.koordinator.sh/resource-status`. Parsed once per pod."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ _NOTHING = CPUSet()
 
 
 def assigned_cpus(pod: Pod) -> CPUSet:
-    """The CPUs that the annotation names; empty when it names none. Raises AnnotationError when it cannot be read."""
+    """The CPUs that the annotation names; empty when it names none. Raises AnnotationError when it cannot be parsed."""
     found: CPUSet | str | None = pod.parsed.get(_PARSED)
     if found is None:
         found = pod.parsed[_PARSED] = _read(pod)
-    if isinstance(found, str):  # not the error itself: one that is raised again and again collects tracebacks
+    if isinstance(found, str):  # kept as text, because an exception that is raised again and again collects tracebacks
         raise AnnotationError(RESOURCE_STATUS.key, found)
     return found
 
 
 def assigned_or_none(pod: Pod) -> CPUSet:
-    """The same, empty also when the annotation cannot be read: then the pod is as without it. The cpuset hook tells the owner."""
+    """The same, but also empty when the annotation cannot be parsed. The cpuset hook tells the owner."""
     if RESOURCE_STATUS.key not in pod.annotations:
         return _NOTHING
     try:
@@ -32,7 +32,7 @@ def assigned_or_none(pod: Pod) -> CPUSet:
 
 
 def is_assigned(pod: Pod) -> bool:
-    """Whether a scheduler chose the pod's CPUs, or the NUMA nodes that they are to come from."""
+    """Whether a scheduler chose the pod's CPUs, or their NUMA nodes."""
     if RESOURCE_STATUS.key not in pod.annotations:
         return False
     try:

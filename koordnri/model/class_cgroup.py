@@ -11,7 +11,7 @@ _PREFIX = "class:"
 
 
 class ClassCgroup(NamedTuple):
-    """One of them. Guaranteed's is the root of all pods, in which the other classes' lie."""
+    """A cgroup above the pods. Guaranteed's is the cgroup of all pods, which contains those of the other classes."""
 
     qos: KubeQoS | None
     """None: the root of all cgroups"""
@@ -19,14 +19,14 @@ class ClassCgroup(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The class's, or `root`."""
+        """Name of the class, or `root`."""
         return ROOT if self.qos is None else self.qos.value
 
     @property
     def id(self) -> str:
-        """The key of its notes in the ledger and in the state directory, where pods and containers have the runtime's ids."""
+        """Its key in the ledger and the state directory, where pods and containers have the runtime's ids."""
         return _PREFIX + self.name
 
 
 CLASS_IDS = frozenset(ClassCgroup(qos, "").id for qos in (None, *KubeQoS))
-"""All ids that there are."""
+"""All such ids."""

@@ -1,4 +1,4 @@
-"""A container, as the runtime tells it."""
+"""A container as the runtime reports it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from koordnri.model.resources import Resources
 
 
 class Event(StrEnum):
-    """What we are asked about."""
+    """The occasion of a decision."""
 
     CREATE = "create"
     UPDATE = "update"
@@ -17,7 +17,7 @@ class Event(StrEnum):
 
 
 class Container:
-    """One container of a pod. `baseline` is what kubelet asked for, never what an adjustment made of it."""
+    """One container of a pod. `baseline`: what kubelet asked for, never what an adjustment made of it."""
 
     __slots__ = ("baseline", "env", "id", "name", "pod_id", "stored")
 
@@ -35,5 +35,5 @@ class Container:
         self.pod_id = pod_id
         self.baseline = baseline
         self.stored = baseline if stored is None else stored
-        """resources in the runtime's stored spec: at create the baseline, later with our adjustments in them"""
+        """resources in the runtime's stored spec: the baseline at creation, later including our adjustments"""
         self.env = env

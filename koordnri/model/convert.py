@@ -1,4 +1,4 @@
-"""Arithmetic between what Kubernetes says (milli-cores) and what the kernel takes (shares, quota, weight).
+"""Conversion between Kubernetes' milli-cores and the kernel's shares, quota and weight.
 
 Sources: kubelet's cm/helpers_linux.go (constants), koordlet's util/system (rounding), cgroup-v2 documentation (weight range).
 """
@@ -14,7 +14,7 @@ MAX_SHARES = 262_144
 
 
 def milli_to_shares(milli: int) -> int:
-    """cpu.shares for so many milli-cores, in [2, 262144]; 2 for none."""
+    """cpu.shares for so many milli-cores, in 2..262144; 2 for none."""
     if milli <= 0:
         return MIN_SHARES
     return min(max(milli * SHARES_PER_CPU // 1000, MIN_SHARES), MAX_SHARES)

@@ -1,4 +1,4 @@
-"""A set of CPU (or memory node) numbers, as the kernel's list format spells it: `0-3,8`."""
+"""A set of CPU (or memory node) numbers, in the kernel's list format: `0-3,8`."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 MOST_CHARACTERS = 65_536
-"""Longest text accepted: the kernel itself takes some 100 characters and 6 per CPU. Keeps nonsense from taking the runtime's time."""
+"""Longest text accepted. The kernel itself accepts about 100 characters plus 6 per CPU. Longer texts would only cost time."""
 _MOST_REMEMBERED = 1000
-"""Characters of a text whose meaning is remembered; pods' owners write these texts, and they outlive the pods."""
+"""Longest text whose result is cached; pods' owners write these texts, and cached ones outlive the pods."""
 MAX_CPU = 8191
-"""Largest number accepted: the kernel's own NR_CPUS bound. Keeps `0-4000000000` from taking the daemon's memory."""
+"""Largest number accepted: the kernel's bound NR_CPUS. `0-4000000000` must not use up the daemon's memory."""
 
 
 class CPUSet:
-    """Immutable set of CPU numbers. A bit mask inside, so union, difference and comparison cost no allocation per CPU."""
+    """Immutable set of CPU numbers. Stored as a bit mask, so set operations cost no allocation per CPU."""
 
     __slots__ = ("mask",)
 
@@ -34,12 +34,12 @@ class CPUSet:
 
     @classmethod
     def of_mask(cls, mask: int) -> CPUSet:
-        """The set whose bits these are, for arithmetic on many sets: bit n is CPU n."""
+        """The set for a bit mask, for arithmetic on many sets: bit n is CPU n."""
         return cls._of(mask)
 
     @classmethod
     def parse(cls, text: str) -> CPUSet:
-        """Read the kernel's list format; "" is the empty set.
+        """Parse the kernel's list format; "" is the empty set.
 
         Raises ValueError that names the faulty part and its position in the text.
         """

@@ -1,6 +1,6 @@
-"""What was decided: field → value, by whom, why, and by which route; what was left out, and why.
+"""A decision: field → value, hook, reason and route; and skipped fields, with the reason.
 
-The chain fills a Draft, which is the context that it asks its hooks with, and makes a Decision of it. Nobody changes that any more.
+The chain fills a Draft, which is also the hooks' context, and makes a Decision of it, which is immutable.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Setting(NamedTuple):
 
 
 class HookError(NamedTuple):
-    """A hook that could not decide. `fault` is `pod`, `policy`, `node`, `bug` or `late` (the chain's budget was used up)."""
+    """A hook that could not decide. `fault`: `pod`, `policy`, `node`, `bug` or `late` (the chain's budget was used up)."""
 
     hook: str
     message: str
@@ -32,43 +32,43 @@ class HookError(NamedTuple):
 
 
 NEW = tuple.__new__
-"""`NEW(Setting, (…))` makes a NamedTuple without its constructor, which is Python code and takes longer than all else on the event path."""
+"""`NEW(Setting, (…))` makes a NamedTuple without its constructor, whose Python code would take longest on the event path."""
 NO_FIELDS: frozenset[Field] = frozenset()
 NO_SETTINGS: Mapping[str, Setting] = MappingProxyType({})
 _NO_REASONS: Mapping[str, str] = MappingProxyType({})
 
 
 class Decision(NamedTuple):
-    """The chain's answer for one cgroup. Immutable; what differs from it is another Decision."""
+    """The chain's answer for one cgroup. Immutable: a changed one is another Decision."""
 
     settings: Mapping[str, Setting] = NO_SETTINGS
-    """name of the field (`env[X]` when keyed) → setting"""
+    """field name (`env[X]` when keyed) → setting"""
     observed: Mapping[str, Setting] = NO_SETTINGS
-    """the same of hooks that the policy only observes: what would be set, with route `observe`; never applied"""
+    """settings of hooks that the policy only observes, with route `observe`; never applied"""
     skipped: Mapping[str, str] = _NO_REASONS
-    """name of the field, or of the hook → reason"""
+    """name of the field or hook → reason"""
     errors: tuple[HookError, ...] = ()
     undecided: frozenset[Field] = NO_FIELDS
-    """fields of hooks that failed or were not asked: what a container has of them stays as it is"""
+    """fields of hooks that failed or were not asked: their values in the container stay as they are"""
     late: bool = False
-    """the chain's budget was used up before the last hook was done"""
+    """whether the chain's budget was used up before the last hook was done"""
 
     def value(self, field: Field, key: str = "") -> Any:
-        """The decided value, None when the field is left alone."""
+        """The decided value; None when the field is left alone."""
         setting = self.settings.get(field.named(key))
         return None if setting is None else setting.value
 
     def with_settings(self, changed: Mapping[str, Setting]) -> Decision:
-        """The same but for these settings."""
+        """The same decision with these settings instead."""
         return self._replace(settings=MappingProxyType({**self.settings, **changed}))
 
     def with_errors(self, *errors: HookError) -> Decision:
-        """The same, with these errors besides."""
+        """The same decision with further errors."""
         return self._replace(errors=(*self.errors, *errors))
 
 
 class Draft:
-    """A decision in the making; each attribute becomes that of Decision. Filled by one thread, and read by another that answers early."""
+    """A decision in the making; its attributes become those of Decision. One thread fills it; another may read it to answer early."""
 
     __slots__ = ("errors", "observed", "settings", "skipped", "undecided")
 
@@ -80,11 +80,11 @@ class Draft:
         self.undecided = NO_FIELDS
 
     def value(self, field: Field, key: str = "") -> Any:
-        """The value decided so far, None when no hook has set the field yet."""
+        """The value decided so far; None when no hook has set the field yet."""
         setting = self.settings.get(field.named(key))
         return None if setting is None else setting.value
 
     def made(self, late: bool = False) -> Decision:
-        """The decision. The draft is not to be filled further."""
+        """The decision. Do not fill the draft any further."""
         settings, skipped = MappingProxyType(self.settings), MappingProxyType(self.skipped)
         return NEW(Decision, (settings, self.observed, skipped, self.errors, self.undecided, late))

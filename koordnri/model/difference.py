@@ -1,11 +1,10 @@
-"""What must change so that a container is as decided: the decision against the resources that it has.
+"""What must change in a container's resources so that they agree with the decision.
 
-Used for the reply to an update and to Synchronize. Do nothing when nothing changes: equality is the field's own.
+Used for replies to an update and to Synchronize. Equal values, by the field's own equality, are not sent.
 
-A stored value may be kubelet's, ours, or of another plugin. Only ours are ever taken back, so we must know them: `Ours`.
-What can be known has limits. Somebody who sets, while we are away, just the value that we had set is taken for us. And of ours, only
-those count that a note tells: a reply that went out just before a crash, or the last but one when the runtime refused the last,
-looks like kubelet's.
+A stored value may be kubelet's, ours, or another plugin's. Only ours are ever given back, so they must be known: `Ours`. This knowledge has
+limits. If somebody sets exactly our value while koordnri is away, it counts as ours. And only values in a note count as ours: after a crash
+just behind a reply, or after the runtime refused the last of several, a value of ours may count as kubelet's.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from koordnri.model.resources import Resources
 from koordnri.model.routes import REPLY, WRITE
 
 Ours = Iterable[Mapping[str, Any]]
-"""Each maps names of fields to values that we set: at creation, in replies since, by writing files."""
+"""Mappings of field names to values that we set: at creation, in later replies, by writing files."""
 
 _PLAIN = tuple((field, field.baseline, field.neutral) for field in ALL if field.update and field.baseline)
 """field, attribute of Resources, neutral value"""
@@ -31,18 +30,18 @@ _UNIFIED_TEXT = {
     for field in ALL
     if field.update and field.adjust is Adjust.UNIFIED and not field.keyed
 }
-"""field → its neutral value as `unified` has it"""
+"""field → its neutral value as in `unified`"""
 _OF_DISKS = tuple(field for field in ALL if field.update and field.adjust is Adjust.UNIFIED and field.keyed)
 _RESTORED = "back to what kubelet asked for: the policy has no say in it any more"
 
 
 def changes(decision: Decision, stored: Resources, node: NodeState) -> list[Setting]:
-    """The decided settings that go by a reply and that the stored resources do not have yet."""
+    """The decided settings that a reply can carry and that the stored resources lack."""
     return [s for s in decision.settings.values() if s.route == REPLY and not is_stored(stored, s, node)]
 
 
 def through_runtime(settings: Iterable[Setting]) -> dict[str, int | str]:
-    """Name of the field → value, of what these put into the runtime's stored spec and an update can change later."""
+    """Field name → value, for settings that go into the runtime's stored spec and that an update can change later."""
     sent: dict[str, int | str] = {}
     for field, key, value, _, _, route in settings:
         if field.update and route != WRITE:
@@ -60,10 +59,10 @@ def unrecorded(
     node: NodeState,
     drifted: Container[str] = (),
 ) -> list[Setting]:
-    """What an update must carry so that the runtime's stored spec agrees with the decision.
+    """The settings that an update must carry so that the runtime's stored spec agrees with the decision.
 
-    sent      name of the field → (value, route) that the runtime was told last
-    drifted   names of fields that somebody else may have stored there since
+    sent      field name → (value, route) as last sent to the runtime
+    drifted   names of fields for which somebody else may have stored a value since
     """
     missing = []
     for name, setting in decision.settings.items():
@@ -88,10 +87,10 @@ def unrecorded(
 def restorations(
     decision: Decision, baseline: Resources, stored: Resources, asked: Resources, node: NodeState, ours: Ours
 ) -> list[Setting]:
-    """What is no longer decided but still stored as we once set it: back to the baseline, once (disabled is not untouched).
+    """Settings for values that we stored and that are no longer decided: back to the baseline, once.
 
-    What somebody else stored there since stays. `asked` is what kubelet asks in the same breath; that arrives by itself. A hook that
-    failed has not said that it wants nothing: its fields stay as they are.
+    Values that somebody else stored since stay. `asked`: resources in this request; the runtime applies them anyway. A failed hook did not
+    say that it wants nothing: its fields stay as they are.
     """
     back = []
     undecided = decision.undecided
@@ -111,7 +110,7 @@ def restorations(
             continue
         want, has = _unified(baseline, file) or neutral, _unified(stored, file) or neutral
         if want != has and _is_our_text(field.name, has, ours):
-            # The kernel takes other spellings too, such as 1G; what kubelet asked for is given back in its own words.
+            # The kernel accepts other spellings too, such as 1G; kubelet's value is given back literally.
             value = UNLIMITED if want == "max" else int(want) if want.isdecimal() else want
             back.append(Setting(field, "", value, "", _RESTORED, REPLY))
     back += _restored_devices(decision, baseline, stored, node, ours)
@@ -119,10 +118,10 @@ def restorations(
 
 
 def asked_since(baseline: Resources, stored: Resources, node: NodeState, ours: Ours) -> Resources:
-    """The baseline of a container that was not watched for a while; `baseline` itself when nothing moved.
+    """The baseline of a container that was not watched for a while; `baseline` itself when nothing changed.
 
-    A stored value that is neither ours nor the baseline is what kubelet (or another plugin) asked meanwhile: from now on, decisions start
-    from it. Limits of disks are left out: kubelet asks for none, and no decision starts from them.
+    A stored value that is neither ours nor the baseline was asked for by kubelet (or another plugin) meanwhile: it is the new baseline.
+    Disk limits are excluded, because kubelet asks for none and no decision starts from them.
     """
     moved: dict[str, Any] = {}
     for field, attribute, _ in _PLAIN:
@@ -144,7 +143,7 @@ def asked_since(baseline: Resources, stored: Resources, node: NodeState, ours: O
 
 
 def baseline_value(field: Field, baseline: Resources, node: NodeState) -> Any:
-    """What a field has when nobody but kubelet sets it, in the field's unit; None when that cannot be said or set."""
+    """A field's value when only kubelet sets it, in the field's unit; None when it is unknown or cannot be set."""
     if field.baseline:
         value = getattr(baseline, field.baseline)
         if value is None or value == "":
@@ -162,7 +161,7 @@ def baseline_value(field: Field, baseline: Resources, node: NodeState) -> Any:
 
 
 def stored_of_ours(stored: Resources, node: NodeState, ours: Ours) -> dict[str, int | str]:
-    """Name of the field → value, of what is stored and was set by us."""
+    """Field name → value, for stored values that we set."""
     found: dict[str, int | str] = {}
     for name in {name for values in ours for name in values}:
         field, key = split_name(name)
@@ -188,7 +187,7 @@ def stored_of_ours(stored: Resources, node: NodeState, ours: Ours) -> dict[str, 
 def _restored_devices(
     decision: Decision, baseline: Resources, stored: Resources, node: NodeState, ours: Ours
 ) -> list[Setting]:
-    """Limits of the one device that a `unified` entry of ours holds."""
+    """The limits of the one device in our `unified` entry."""
     back = []
     for field in _OF_DISKS:
         neutral = field.neutral
@@ -207,7 +206,7 @@ def _restored_devices(
 
 
 def agree(field: Field, a: Any, b: Any) -> bool:
-    """Of two values, one of which may come from a note, and so be of any type."""
+    """Whether two values are equal. One may come from a note, and so have any type."""
     try:
         return field.same(a, b)
     except (TypeError, AttributeError):
@@ -215,17 +214,17 @@ def agree(field: Field, a: Any, b: Any) -> bool:
 
 
 def _is_ours(field: Field, has: int | str, ours: Ours) -> bool:
-    """Whether we set the field to what it has. An annotation may be forged, so types are looked at before values are compared."""
+    """Whether we set the field to its present value. An annotation may be forged, so types are checked before values are compared."""
     return any(isinstance(value := o.get(field.name), type(has)) and field.same(value, has) for o in ours)
 
 
 def _is_our_text(name: str, has: str, ours: Ours) -> bool:
-    """The same for what goes through `unified`, in the words of `NodeState.unified_text`."""
+    """The same for `unified`, with texts as in `NodeState.unified_text`."""
     return any(name in o and has == ("max" if o[name] == UNLIMITED else str(o[name])) for o in ours)
 
 
 def _plain(field: Field, value: Any) -> int | str:
-    """A value as its message takes it, where a hook gave something that only behaves like a number or a text."""
+    """A value as its message accepts it, when a hook gave something that only behaves like a number or text."""
     if isinstance(value, str) or field.adjust is Adjust.UNIFIED:
         return str(value)
     try:
@@ -235,7 +234,7 @@ def _plain(field: Field, value: Any) -> int | str:
 
 
 def is_stored(stored: Resources, setting: Setting, node: NodeState) -> bool:
-    """Whether the stored resources have what a setting wants."""
+    """Whether the stored resources have a setting's value."""
     field, value = setting.field, setting.value
     if field.baseline:
         has = getattr(stored, field.baseline)
@@ -249,7 +248,7 @@ def _unified(resources: Resources, file: str) -> str | None:
 
 
 def check_whole(field: Field) -> None:
-    """Raises FieldTableError for a field that goes back to something that no node has."""
+    """Raises FieldTableError for a field that is given back as an attribute that no node has."""
     if field.whole and not hasattr(NodeState, field.whole):
         raise FieldTableError(
             f"field {field.name}: whole={field.whole!r} is no attribute of {NodeState.__module__}.NodeState"

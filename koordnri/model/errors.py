@@ -1,6 +1,6 @@
-"""Errors say whose fault it is: the pod's (an annotation) or the node's (a file or annotation that describes it).
+"""Errors whose type says whose fault it is: the pod's (an annotation) or the node's (a file or annotation that describes it).
 
-The protocol's errors live in `koordnri.wire.errors`, the policy's in `koordnri.policy`; anything else that a hook raises is a bug.
+The protocol's errors are in `koordnri.wire.errors`, the policy's in `koordnri.policy`. Anything else that a hook raises is a bug.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 
 class PodError(Exception):
-    """The pod's owner wrote something that cannot be used; the message says where. Costs that hook's fields on that pod, nothing else."""
+    """The pod's owner wrote something unusable; the message says where. It costs that hook's fields on that pod, nothing else."""
 
 
 class AnnotationError(PodError):
-    """It is in an annotation.
+    """The mistake is in an annotation.
 
     `key` is the annotation; `problem` says what is wrong, where in the value, and what was expected.
     """
@@ -25,18 +25,18 @@ class AnnotationError(PodError):
 
 
 class Problem(NamedTuple):
-    """What is wrong with something of a pod's, to be kept and told at each decision.
+    """A mistake in a pod, kept so that it can be reported at each decision.
 
-    In place of an exception: one that is kept and raised again holds on to the frames of every raise, and grows for ever.
+    It is not an exception: one that is kept and raised repeatedly keeps the frames of every raise, and grows without limit.
     """
 
     text: str
     key: str | None = None
-    """the annotation; None: it is something else"""
+    """the annotation; None: it is not in one"""
 
     @classmethod
     def of(cls, error: PodError) -> Problem:
-        """What an error says."""
+        """The text of an error."""
         return cls(error.problem, error.key) if isinstance(error, AnnotationError) else cls(str(error))
 
     def error(self) -> PodError:

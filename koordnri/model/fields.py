@@ -1,8 +1,8 @@
 """The table of everything that can be set on a container, a pod, a QoS class or the root cgroup: one row per field, and no other table.
 
-`koordnri.model.field` says what each column means. Who turns a row into files and messages reads it here: routes, difference and
+`koordnri.model.field` explains the columns. Everything that turns a row into files and messages reads it here: routes, difference and
 resources (model), spelling, nesting, steps and value (host.cgroup), encode and translate (session), planner and comparison (reconcile).
-A new field is a new row. Where a row asks for what nobody has written yet (a spelling, an attribute of Resources), an import fails with a
+A new field is a new row. If a row needs code that does not exist yet (a spelling, an attribute of Resources), an import fails with a
 FieldTableError that says what is missing.
 
 Sources: NRI's api.proto (what an adjustment and an update carry), the kernel's cgroup-v1 and cgroup-v2 documentation (files).
@@ -20,7 +20,7 @@ from koordnri.model.field import Adjust, FieldTableError, Kernels, Nesting, Spel
 from koordnri.model.field import Field as Field  # the table's users get it from here
 
 UNLIMITED = -1
-"""How "no limit" is written in quota and memory fields, as in OCI specs."""
+"""The value for "no limit" in quota and memory fields, as in OCI specs."""
 
 
 class Mount(NamedTuple):
@@ -41,12 +41,12 @@ class Device(NamedTuple):
 
 
 def _same_limit(a: int | None, b: int | None) -> bool:
-    """Quota and memory limits: unset, 0 and every negative number read back as no limit."""
+    """Quota and memory limits: unset, 0 and all negative numbers mean no limit."""
     return (a if a and a > 0 else UNLIMITED) == (b if b and b > 0 else UNLIMITED)
 
 
 def _same_cpus(a: str, b: str) -> bool:
-    """`0-3` = `0,1,2,3`. What is not a cpuset is compared as it is, so that a foreign spelling shows as a difference."""
+    """`0-3` = `0,1,2,3`. Texts that are no cpuset are compared literally, so that they count as different."""
     try:
         return a == b or CPUSet.parse(a) == CPUSet.parse(b)
     except (TypeError, ValueError, AttributeError):
@@ -257,7 +257,7 @@ MEMORY_OOM_GROUP = Field(
 
 
 def _vendor_memory(name: str, unit: str, neutral: int = 0, spelling: Spelling = Spelling.NUMBER) -> Field:
-    """A file of Alibaba Cloud Linux' and Anolis' kernels, of both versions."""
+    """A file of the kernels of Alibaba Cloud Linux and Anolis, on both cgroup versions."""
     v1, v2 = f"memory/{name}", (name,)
     on = Kernels.VENDOR
     return Field(name, unit, Adjust.FILE, v1=v1, v2=v2, seen=True, v2_on=on, spelling=spelling, neutral=neutral)
@@ -317,7 +317,7 @@ IO_LATENCY = Field(
 def _disk_file(
     name: str, unit: str, spelling: Spelling, v1: str, neutral: int | str, v2: tuple[str, ...] = ()
 ) -> Field:
-    """What is set by disk, in a file of its own that only some kernels have; v2's is in the root of all cgroups."""
+    """A per-disk field with its own file, which only some kernels have. On v2 the file is in the root of all cgroups."""
     return Field(
         name,
         unit,
@@ -352,7 +352,7 @@ CDI = Field("cdi", "names of devices", Adjust.CDI, keyed=True)
 OOM_SCORE_ADJ = Field("oom_score_adj", "-1000..1000", Adjust.OOM)
 
 ALL: tuple[Field, ...] = tuple(value for value in globals().values() if isinstance(value, Field))
-"""In the order above."""
+"""All fields, in the order above."""
 
 _BY_NAME = {field.name: field for field in ALL}
 if len(_BY_NAME) != len(ALL):

@@ -1,11 +1,11 @@
-"""JSON as Go's encoding/json reads it into a struct, for what Koordinator's programs read, too: null is as if nothing were written, keys
-match whatever their letter case, the last one wins, unknown ones are ignored.
+"""Reads JSON into structs as Go's encoding/json does, for texts that Koordinator's programs read, too: null counts as absent, keys match
+whatever their letter case, the last one wins, unknown ones are ignored.
 
     read = go_decoder(ResourceStatus)
     read('{"CPUSet": "0-1", "numaNodeResources": null}')  → ResourceStatus(cpuset="0-1")
 
-The structs have `forbid_unknown_fields`, so that msgspec alone reads what is written as usual, in 1 µs; only what it refuses is gone
-through here, and then read again. Deviations: null in a list is left out, where Go has a zero value.
+The structs have `forbid_unknown_fields`. So msgspec alone reads ordinary texts in 1 µs; what it refuses is normalised here and read again.
+Deviation: null in a list is left out, where Go has a zero value.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ import msgspec
 T = TypeVar("T")
 
 _Plain = Callable[[Any, str, list[str]], Any]
-"""(value, its path, paths of unknown keys, to be added to) → the value as msgspec reads it"""
+"""(value, its path, list that collects paths of unknown keys) → the value as msgspec can read it"""
 
 
 def go_decoder(type_: type[T]) -> Callable[[str], T]:
-    """A function of the JSON text. It raises msgspec.DecodeError or ValidationError, ValueError or RecursionError, as msgspec does."""
+    """A function of the JSON text. It raises what msgspec does: DecodeError, ValidationError, ValueError or RecursionError."""
     usual, anything = msgspec.json.Decoder(type_), msgspec.json.Decoder()
     plain = _reader(type_)  # type: ignore[arg-type]  # types are hashable; mypy's T is not sure
 
@@ -38,7 +38,7 @@ def go_decoder(type_: type[T]) -> Callable[[str], T]:
 
 
 def unknown_keys(type_: Any, text: str) -> list[str]:
-    """Paths of the keys that `go_decoder` ignores; none of a text that cannot be read."""
+    """Paths of the keys that `go_decoder` ignores; none for a text that cannot be parsed."""
     found: list[str] = []
     try:
         _reader(type_)(msgspec.json.decode(text), "", found)
@@ -49,7 +49,7 @@ def unknown_keys(type_: Any, text: str) -> list[str]:
 
 @functools.cache
 def _reader(type_: Any) -> _Plain:
-    """How a value of the type is made plain. A value of another shape stays as it is, for msgspec to refuse."""
+    """Normalises a value of the type. A value of another shape is not changed, so that msgspec refuses it."""
     inner = _without_none(type_)
     if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
         return _struct_reader(inner)
@@ -74,7 +74,7 @@ def _without_none(type_: Any) -> Any:
 
 
 def _struct_reader(type_: type[msgspec.Struct]) -> _Plain:
-    # Read when they are first needed, so that a type may contain itself.
+    # Computed when first needed, so that a type may contain itself.
     exact = {info.encode_name: info for info in msgspec.structs.fields(type_)}
     folded = {name.lower(): info for name, info in exact.items()}
 

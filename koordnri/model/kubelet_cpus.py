@@ -1,9 +1,9 @@
-"""Whom kubelet's static CPU manager gave CPUs alone, as the container's own resources tell it.
+"""Containers that kubelet's static CPU manager pinned, learned from their own resources.
 
-Under `static` kubelet sends a cpuset for every container, with CreateContainer (before 1.21 in an update right after the start) and
-whenever its assignment changes: to a Guaranteed pod's container with a whole number of CPUs just as many of its own, to all others
-the default set, which is what nobody has for himself. Sources: Kubernetes' "Control CPU Management Policies on the Node", KEP-3570;
-since 1.33 kubelet may leave such containers without a quota.
+Under `static` kubelet sends a cpuset for every container, with CreateContainer (before 1.21: in an update right after the start) and
+whenever its assignment changes. A container of a Guaranteed pod with a whole number of CPUs gets exactly as many exclusive ones; all others
+get the default set, the CPUs that are exclusive to nobody. Sources: Kubernetes' "Control CPU Management Policies on the Node", KEP-3570.
+Since 1.33 kubelet may leave such containers without a quota.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from koordnri.model.resources import Resources
 
 
 def pinned_by_kubelet(pod: Pod, baseline: Resources, node: NodeState) -> CPUSet:
-    """The CPUs that kubelet gave to a container of `pod` alone; empty when it shares, or kubelet pins nobody.
+    """The CPUs that kubelet pinned a container of `pod` to; empty when it shares, or kubelet pins nobody.
 
-    The whole node is nobody's own: kubelet's policy always keeps some CPUs back, and a cpuset of all of them pins nothing.
+    A cpuset of the whole node pins nothing: kubelet's policy always keeps some CPUs back.
     """
     shares, period = baseline.cpu_shares, baseline.cpu_period or CFS_PERIOD_US
     if node.kubelet_cpu_policy != "static" or not baseline.cpus or pod.kube_qos is not KubeQoS.GUARANTEED or not shares:
@@ -32,7 +32,7 @@ def pinned_by_kubelet(pod: Pod, baseline: Resources, node: NodeState) -> CPUSet:
 
 
 def cpus_told(text: str) -> CPUSet:
-    """A cpuset in a request of the runtime; empty when it is no list of CPUs, and then says nothing."""
+    """The cpuset in a request; empty when the text is no list of CPUs."""
     try:
         return CPUSet.parse(text)
     except ValueError:

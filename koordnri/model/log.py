@@ -1,4 +1,4 @@
-"""The log that every room writes to: names of events with keys, as structlog's loggers take them."""
+"""The log of all rooms: event names with keys, as in structlog's loggers."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import Any, Protocol
 
 
 class Log(Protocol):
-    """One call is one line. `exc_info=True` adds the trace of the exception that is being handled."""
+    """One call writes one line. `exc_info=True` adds the traceback of the exception that is being handled."""
 
     def debug(self, event: str, **keys: Any) -> Any:
-        """For who looks into a single decision."""
+        """For people who look into a single decision."""
 
     def info(self, event: str, **keys: Any) -> Any:
-        """What happened."""
+        """Something happened."""
 
     def warning(self, event: str, **keys: Any) -> Any:
-        """Something does not work as wanted; somebody may have to mend it."""
+        """Something does not work as wanted; somebody may have to fix it."""
 
     def error(self, event: str, **keys: Any) -> Any:
         """Something is broken."""

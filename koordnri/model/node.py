@@ -1,4 +1,4 @@
-"""The node as a snapshot: immutable, swapped as a whole by one assignment, so readers take no lock."""
+"""The node state: immutable, replaced as a whole by one assignment, so that readers need no lock."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from koordnri.model.schemata import Bandwidth, Cache
 from koordnri.model.topology import Topology
 
 MAINLINE_V2_FILES = frozenset(field.v2[0] for field in ALL if field.v2 and field.v2_on in (Kernels.ALL, Kernels.SOME))
-"""Files of a cgroup below the root on a mainline kernel >= 5.15 with every controller on: what a node that is only described has."""
+"""Files of a cgroup below the root on a mainline kernel >= 5.15 with every controller on: the files of a described node."""
 MAINLINE_V2_ROOT_FILES = frozenset(field.v2[0] for field in ALL if field.v2 and field.v2_on is Kernels.ROOT)
-"""The same of what only the root of all cgroups has and somebody may want to set."""
+"""Files that only the root of all cgroups has, on such a kernel."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """One share pool: the CPUs of a NUMA node that containers without exclusive CPUs run on. `cpus` is the published text."""
+    """One share pool: CPUs of a NUMA node for containers without exclusive CPUs. `cpus` is the published text."""
 
     socket: int
     numa: int
@@ -41,24 +41,24 @@ class Resctrl:
     num_closids: int
     cache_ids: tuple[int, ...]
     groups: frozenset[str]
-    """directories that exist; a container may only be put into one of these"""
+    """existing directories; a container may only be put into one of these"""
     caches: tuple[Cache, ...] = ()
-    """everything that is handed out by ways; empty on a node that is only described"""
+    """everything that is divided by ways; empty on a described node"""
     bandwidth: Bandwidth | None = None
     refused: Mapping[str, str] = field(default_factory=dict)
     """group that is wanted and could not be made → why"""
     read_only: str = ""
-    """why the daemon can neither make a group nor move a thread: then only what is created joins a group, one that exists; "" when it
-    can"""
+    """why the daemon can neither make a group nor move a thread; "" when it can. If not, only new containers join a group, an existing
+    one"""
 
     def why_not(self, group: str) -> str:
-        """Why a group is not to be had; "" when it exists or is made when it is wanted."""
+        """Why a group cannot be had; "" when it exists, or is made when wanted."""
         return self.refused.get(group) or ("" if group in self.groups else self.read_only)
 
 
 @dataclass(frozen=True, slots=True)
 class NodeState:
-    """Everything that a decision may ask of the node. Absent knowledge is None or empty, and hooks then leave things alone."""
+    """Everything that a decision may read about the node. Unknown facts are None or empty, and hooks then leave things alone."""
 
     name: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -76,64 +76,64 @@ class NodeState:
     cgroup_version: int = 2
     cgroup_driver: str = "systemd"
     cgroup_files: frozenset[str] = MAINLINE_V2_FILES
-    """names of the files that this kernel shows in a v2 cgroup"""
+    """names of the files that this kernel has in a v2 cgroup"""
     root_files: frozenset[str] = MAINLINE_V2_ROOT_FILES
-    """the same of the cost control of whole disks, whose files only the root of all cgroups has"""
+    """files for the cost control of whole disks, which only the root of all cgroups has"""
     kubelet_cpu_policy: str = "none"
     reserved_cpus: CPUSet = field(default_factory=CPUSet)
     kubelet_reserved: CPUSet = field(default_factory=CPUSet)
-    """CPUs that kubelet's own configuration keeps for the system"""
+    """CPUs that kubelet's configuration reserves for the system"""
     resctrl: Resctrl | None = None
     ls_pools: tuple[Pool, ...] = ()
     be_pools: tuple[Pool, ...] = ()
     pools_are_local: bool = False
     """whether this node computes the share pools, since no koord-scheduler publishes them"""
     exclusive_cpus: Mapping[str, Mapping[str, CPUSet]] = field(default_factory=dict)
-    """key of the pod → container → CPUs that this node gave to it alone"""
+    """key of the pod → container → CPUs that this node gave to it"""
     no_exclusive_cpus: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """key of the pod → LSE or LSR container that has no exclusive CPUs, or fewer than it wants → why"""
     empty_pools: tuple[str, ...] = ()
     """`LS`, `BE`: share pools that this node computes, that would be empty, and that fell back to CPUs that are taken"""
     dra_cpus: Mapping[str, Mapping[str, CPUSet]] = field(default_factory=dict)
-    """key of the pod → container → CPUs that a DRA driver gave to it; nobody else's business"""
+    """key of the pod → container → CPUs that a DRA driver gave to it"""
     kubelet_cpus: CPUSet = field(default_factory=CPUSet)
-    """CPUs that kubelet's static CPU manager gave to single containers"""
+    """CPUs that kubelet's static CPU manager pinned containers to"""
     pods_cpus: CPUSet | None = None
     """effective cpuset of the cgroup of all pods (kubepods): nothing below it runs anywhere else; None when it cannot be read"""
     isolated_cpus: CPUSet = field(default_factory=CPUSet)
-    """CPUs that the kernel's command line keeps from its scheduler (`isolcpus`)"""
+    """CPUs isolated from the kernel's scheduler by its command line (`isolcpus`)"""
     cgroup_read_only: bool = False
-    """whether cpusets are on a read-only mount: then nobody can be moved off the CPUs that another one is to have alone"""
+    """whether cpusets are on a read-only mount: then no container can be moved off another one's exclusive CPUs"""
     pools_awaited: bool = False
-    """whether the API server has yet to say if Koordinator publishes share pools of this node: until then we give nobody CPUs"""
+    """whether the API server has yet to say if Koordinator publishes share pools of this node: until then nobody gets exclusive CPUs"""
     system_cpus: str = ""
     """CPUs of SYSTEM pods, from the node's annotation system-qos-resource"""
     system_exclusive: bool = True
-    """whether nobody else is to run there"""
+    """whether only SYSTEM pods may run there"""
     normalization_ratio: Fraction | None = None
     """CPU normalisation: how much faster than the reference this CPU is; None when not normalised"""
     block_devices: Mapping[str, str] | None = None
-    """path → `major:minor` of the whole disk; None on a node that is only described, where every device is taken to exist"""
+    """path → `major:minor` of the whole disk; None on a described node, where every device is assumed to exist"""
     volume_groups: Mapping[str, tuple[str, ...]] | None = None
-    """LVM's volume group → paths of the disks that its volumes lie on; None on a node that is only described"""
+    """LVM volume group → paths of the disks below its volumes; None on a described node"""
     pod_volumes: Mapping[str, Mapping[str, tuple[str, ...]]] | None = None
-    """pod's uid → kubelet's name of its volume (the PersistentVolume's, else the volume's own) → paths of the disks it lies on"""
+    """pod's uid → kubelet's name of a volume (the PersistentVolume's, else the volume's own) → paths of the disks below it"""
     disks_below: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """`major:minor` of a block device, partitions among them → paths of the disks it lies on"""
+    """`major:minor` of a block device or partition → paths of the disks below it"""
     blockio_classes: frozenset[str] | None = None
-    """names of the block I/O classes that the runtime's configuration has; None when that cannot be read"""
+    """names of the block I/O classes in the runtime's configuration; None when it cannot be read"""
     rdma_devices: Mapping[str, Mapping[str, Device]] | None = None
-    """PCI address → path → device node of the verbs (`/dev/infiniband/uverbs0`); None on a node that is only described"""
+    """PCI address → path → device node of the verbs (`/dev/infiniband/uverbs0`); None on a described node"""
     rdma_cm: Device | None = None
-    """`/dev/infiniband/rdma_cm`, None when the kernel has none"""
+    """`/dev/infiniband/rdma_cm`; None when the kernel has none"""
     no_cdi: str = ""
-    """why no CDI devices are to be asked of the runtime; "" when it injects them, as on a node that is only described"""
+    """why not to send CDI devices to the runtime; "" when it injects them, as on a described node"""
     no_limit_bytes: int = UNLIMITED
-    """what the runtime takes for a memory limit that is none"""
+    """the runtime's value for no memory limit"""
     released: frozenset[str] = frozenset()
-    """ids of the pods that `koordnri release` gave back to kubelet; "*" stands for all"""
+    """ids of the pods that `koordnri release` gave back to kubelet; "*": all"""
     problems: tuple[str, ...] = ()
-    """what could not be read of the node, for logs and /readyz"""
+    """what could not be read about the node, for logs and /readyz"""
     field_files: Mapping[Field, str] = field(init=False, repr=False, compare=False)
     """field → the cgroup file that carries it on this node, "" for none"""
     create_routes: Routes = field(init=False, repr=False, compare=False)
@@ -156,15 +156,15 @@ class NodeState:
 
     @property
     def threads_per_core(self) -> int:
-        """Of the first core; 1 when the topology is not known."""
+        """Threads of the first core; 1 when the topology is unknown."""
         if self.topology is None or not self.topology.cpus:
             return 1
         return sum(c.core == self.topology.cpus[0].core for c in self.topology.cpus)
 
     @property
     def all_cpus(self) -> CPUSet | None:
-        """What a cpuset has that is to hold nobody back; None when the topology is not known. v1 refuses what the cgroup of all pods
-        does not have; v2 takes it, and lets it count once that is wider.
+        """A cpuset that limits nothing; None when the topology is unknown. v1 refuses CPUs that the cgroup of all pods lacks; v2 accepts
+        them, and uses them once that cgroup is wider.
         """
         if self.topology is None:
             return None
@@ -173,11 +173,11 @@ class NodeState:
         return bound or online
 
     def routes(self, event: Event) -> Routes:
-        """How each field of a container travels at this event."""
+        """The route of each field of a container at this event."""
         return self.create_routes if event is Event.CREATE else self.update_routes
 
     def unified_text(self, setting: Setting) -> str:
-        """The setting as its cgroup v2 file takes it."""
+        """The setting as text for its cgroup v2 file."""
         if setting.field.keyed:
             return f"{self._device_number(setting.key)} {setting.value}"
         return "max" if setting.value == UNLIMITED else str(setting.value)
@@ -189,5 +189,5 @@ class NodeState:
         return next((path for path, known in self.block_devices.items() if known == number), None)
 
     def _device_number(self, path: str) -> str:
-        # A node that is only described (simulate) has no numbers; the path then shows in the result.
+        # A described node (simulate) has no device numbers; the result then has the path.
         return path if self.block_devices is None else self.block_devices[path]

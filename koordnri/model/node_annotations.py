@@ -1,6 +1,6 @@
-"""What Koordinator writes on the Node object (and on its NodeResourceTopology) that a decision needs.
+"""Koordinator's annotations on the Node object (and on its NodeResourceTopology) that decisions need.
 
-A value that cannot be used is a problem to be told, and costs nothing but itself. Source: koordinator.md 4.1, 4.2, 5.3.
+A value that cannot be used is reported as a problem, and costs only itself. Source: koordinator.md 4.1, 4.2, 5.3.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _RATIO = re.compile(r"\+?(?:\d{1,20}(?:\.\d{0,40})?|\.\d{1,40})(?:[eE][+-]?\d{1,
 
 
 _UNREADABLE = (ValueError, msgspec.MsgspecError, RecursionError)
-"""What a text that is none of Koordinator's costs; the last one is that of brackets in brackets, a thousand deep."""
+"""Errors of a text that is not Koordinator's; the last one comes from brackets nested a thousand deep."""
 
 
 class AnnotatedNode(NamedTuple):
-    """Fields of NodeState that annotations tell; empty or None where they tell nothing usable."""
+    """Fields of NodeState from annotations; empty or None where there is nothing usable."""
 
     system_cpus: str = ""
     system_exclusive: bool = True
@@ -44,7 +44,7 @@ class AnnotatedNode(NamedTuple):
     """what is wrong, each with its annotation"""
 
     def applied(self, node: NodeState) -> NodeState:
-        """The node with what its annotations tell, for a daemon and for a node that is only described alike."""
+        """The node with these facts, for a real and a described node alike."""
         return replace(
             node,
             system_cpus=self.system_cpus,
@@ -58,7 +58,7 @@ class AnnotatedNode(NamedTuple):
 
 
 class SharedPools(NamedTuple):
-    """Koordinator's share pools, as far as they can be read."""
+    """Koordinator's share pools, as far as they can be parsed."""
 
     ls: tuple[Pool, ...] = ()
     be: tuple[Pool, ...] = ()
@@ -66,9 +66,9 @@ class SharedPools(NamedTuple):
     """what is wrong, each with its annotation"""
 
     def over(self, node: NodeState) -> NodeState:
-        """The node with these, which the NodeResourceTopology tells, in place of those that its own annotations tell.
+        """The node with these pools (from the NodeResourceTopology) instead of those in its own annotations.
 
-        Pools that cannot be read are Koordinator's all the same, whose scheduler then gives CPUs: ours stay awaited.
+        Pools that cannot be parsed are still Koordinator's, whose scheduler then assigns CPUs: `pools_awaited` stays.
         """
         problems = node.problems + tuple(f"NodeResourceTopology: {problem}" for problem in self.problems)
         if self.ls or self.be:
@@ -84,7 +84,7 @@ class _SystemQOS(msgspec.Struct):
 class _Reservation(msgspec.Struct):
     cpus: str | None = msgspec.field(default=None, name="reservedCPUs")
     resources: dict[str, Any] | None = None
-    """quantities; of which that of `cpu` counts"""
+    """quantities, of which only `cpu` counts"""
 
 
 class _Pool(msgspec.Struct):
@@ -99,7 +99,7 @@ _pools = msgspec.json.Decoder(list[_Pool])
 
 
 def read_node_annotations(annotations: Mapping[str, str], topology: Topology | None = None) -> AnnotatedNode:
-    """What the annotations say of a node with this topology. CPU sets are checked against its online CPUs where they are known."""
+    """The facts in the annotations of a node with this topology. CPU sets are checked against its online CPUs if these are known."""
     online = None if topology is None else topology.online
     problems: list[str] = []
     system_cpus, system_exclusive, reserved, ratio = "", True, CPUSet(), None
@@ -134,7 +134,7 @@ def read_shared_pools(annotations: Mapping[str, str], online: CPUSet | None = No
 
 
 def check_cpus(text: str, online: CPUSet | None) -> None:
-    """Raises ValueError when the text is no list of CPUs, or names some that the node does not have online."""
+    """Raises ValueError when the text is no list of CPUs, or names CPUs that are not online."""
     cpus = CPUSet.parse(text)
     if online is not None and not cpus <= online:
         raise ValueError(f"expected CPUs of {online}, which are online, got {str(cpus - online)[:60]}")
@@ -154,8 +154,8 @@ def _read_system_cpus(annotations: Mapping[str, str], online: CPUSet | None) -> 
 
 
 def _read_reservation(annotations: Mapping[str, str], topology: Topology | None) -> CPUSet:
-    """`reservedCPUs`, else so many CPUs as `resources.cpu` comes to, rounded up. As koordlet does (pkg/koordlet/statesinformer/impl,
-    getNodeReserved): what is wrong with an amount costs the reservation, and takes no CPU.
+    """`reservedCPUs`, or else as many CPUs as `resources.cpu`, rounded up. As in koordlet (pkg/koordlet/statesinformer/impl,
+    getNodeReserved), a wrong amount costs the reservation: no CPU is reserved.
     """
     said = _reservation.decode(annotations.get(RESERVATION_KEY) or "null")
     if said is None:

@@ -1,4 +1,4 @@
-"""A field's value as JSON has it."""
+"""A field's value in JSON."""
 
 from __future__ import annotations
 

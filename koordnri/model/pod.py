@@ -1,4 +1,4 @@
-"""A pod, as the runtime (and, where the API server is reachable, its spec) tells it."""
+"""A pod as the runtime reports it, with its spec if the API server can be reached."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from koordnri.model.qos import DEFAULT_CLASS, KubeQoS, QoSClass
 from koordnri.model.resources import NOTHING, Resources
 
 PAUSE_HANDLERS = frozenset({"", "runc", "crun", "youki", "nvidia"})
-"""Runtime handlers under which the sandbox is a process that only waits. Under kata it is the virtual machine and under gVisor the
-kernel, with all containers in it; of one with another name nobody knows."""
+"""Runtime handlers under which the sandbox is a process that only waits. Under kata it is the virtual machine, under gVisor the kernel,
+with all containers in it; under others it is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,29 +25,29 @@ class ContainerSpec:
     init: bool = False
     """an init container that ends before the others start; not a sidecar"""
     sidecar: bool = False
-    """an init container that goes on beside the others (`restartPolicy: Always`)"""
+    """an init container that keeps running beside the others (`restartPolicy: Always`)"""
     claimed: Mapping[str, str] = field(default_factory=dict)
-    """path in the container → the pod's volume there, of those behind a claim; block devices' among them"""
+    """path in the container → the pod's volume behind a claim, block devices included"""
 
 
 @dataclass(frozen=True, slots=True)
 class PodSpec:
-    """What NRI does not tell about a pod and its spec does. Absent (None in Pod) when the API server is not consulted."""
+    """What the API server knows about a pod and NRI does not send. None in Pod without the API server."""
 
     containers: Mapping[str, ContainerSpec]
     resource_claims: bool = False
-    """whether it has any, of its own or made for an extended resource: without, no DRA driver gives it anything"""
+    """whether it has any claim, of its own or made for an extended resource: without one, no DRA driver gives it anything"""
     requests: Mapping[str, str | int | float] = field(default_factory=dict)
     """pod-level resources (`spec.resources`, KEP-2837); empty without"""
     limits: Mapping[str, str | int | float] = field(default_factory=dict)
     """likewise"""
     overhead: Mapping[str, str | int | float] = field(default_factory=dict)
-    """of its RuntimeClass, as admission wrote it into the spec"""
+    """of its RuntimeClass, as admission set it in the spec"""
 
 
 @dataclass(slots=True)
 class Pod:
-    """One pod sandbox. Built once per pod and kept, so what is parsed from its annotations is parsed once (`parsed`)."""
+    """One pod sandbox. Built once and kept, so that its annotations are parsed only once (`parsed`)."""
 
     id: str
     uid: str
@@ -61,15 +61,15 @@ class Pod:
     """of the whole pod, as kubelet set them on the pod's cgroup"""
     spec: PodSpec | None = None
     told: Mapping[str, str] = field(default_factory=dict)
-    """annotations as the runtime has them, which are those of the pod's creation; `annotations` may be newer"""
+    """annotations from the runtime, which are those at the pod's creation; `annotations` may be newer"""
     qos: QoSClass = QoSClass.NONE
     kube_qos: KubeQoS = KubeQoS.GUARANTEED
     qos_or_default: QoSClass = QoSClass.NONE
-    """the label's class, else Kubernetes' mapped to LSR, LS or BE: what memory QoS and resctrl go by"""
+    """the label's class, else Kubernetes' class mapped to LSR, LS or BE; used by memory QoS and resctrl"""
     parsed: dict[str, Any] = field(default_factory=dict)
-    """annotation key → parsed value, or the Problem that it has (see koordnri.model.annotations)"""
+    """annotation key → parsed value, or its Problem (see koordnri.model.annotations)"""
     given: dict[str, Mapping[str, str]] = field(default_factory=dict)
-    """container → path in it → kubelet's directory of a volume, or `major:minor` of a block device, as the runtime was told to give it"""
+    """container → path in it → kubelet's directory of a volume, or `major:minor` of a block device, from the runtime"""
 
     def __post_init__(self) -> None:
         self.told = self.told or self.annotations
@@ -79,12 +79,12 @@ class Pod:
 
     @property
     def key(self) -> str:
-        """What outlives a sandbox: the uid, of which kubelet may make a second sandbox; the sandbox's id where the runtime tells none."""
+        """Identity that outlives a sandbox: the uid (kubelet may make a second sandbox); without one the sandbox's id."""
         return self.uid or self.id
 
     def places_of(self, volume: str) -> frozenset[str] | None:
-        """Where a volume behind a claim is, as far as containers with it were created: directory or number, see `given`. One, unless it
-        has moved. None: no container of the spec, where that is known, has such a volume.
+        """Places of a volume behind a claim, known from created containers: directory or number, see `given`. One place, unless it
+        has moved. None: no container of the spec (if known) has such a volume.
         """
         paths = [
             (name, path)
@@ -100,15 +100,15 @@ class Pod:
         )
 
     def with_resources(self, resources: Resources) -> Pod:
-        """The same pod with this baseline, itself where it has it; what is parsed of its annotations is shared."""
+        """The same pod with this baseline; itself if it has it. Parsed annotations are shared."""
         if resources == self.resources:
             return self
-        # Not dataclasses.replace, which works out the classes again: this is done for every pod at every pass.
+        # Not dataclasses.replace, which would compute the classes again, for every pod at every pass.
         pod = copy(self)
         pod.resources = resources
         return pod
 
 
 def path_inside(path: str) -> str:
-    """A path in a container, spelled in one way: a spec may say `/data/` or `data` where the runtime has `/data`."""
+    """A path in a container in one form: a spec may have `/data/` or `data` where the runtime has `/data`."""
     return posixpath.normpath("/" + path.lstrip("/"))

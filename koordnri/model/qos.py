@@ -1,4 +1,4 @@
-"""Koordinator's QoS classes and Kubernetes' own."""
+"""Koordinator's QoS classes, and Kubernetes' QoS classes."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ QOS_LABEL = "koordinator.sh/qosClass"
 
 
 class QoSClass(StrEnum):
-    """Koordinator's class of a pod, from its label; exact case, anything else is NONE (koordlet does the same)."""
+    """Koordinator's class of a pod, from its label. Letter case counts; any other text is NONE, as in koordlet."""
 
     LSE = "LSE"
     """Exclusive CPUs, shared with nobody, batch work included"""
     LSR = "LSR"
     """Exclusive CPUs; batch work may use their idle time"""
     LS = "LS"
-    """the shared pool"""
+    """the share pool"""
     BE = "BE"
-    """batch resources, what the others leave"""
+    """batch resources: what the others leave unused"""
     SYSTEM = "SYSTEM"
     """node agents"""
     NONE = ""
 
     @classmethod
     def of(cls, labels: Mapping[str, str]) -> QoSClass:
-        """The class that the labels ask for; NONE when there is none or the value is not one of the five."""
+        """The class in the labels; NONE when there is none, or the value is not one of the five."""
         return _BY_LABEL.get(labels.get(QOS_LABEL, ""), cls.NONE)
 
 
 class KubeQoS(StrEnum):
-    """Kubernetes' QoS class, which decides under which cgroup directory the pod lives."""
+    """Kubernetes' QoS class, which decides the pod's parent cgroup."""
 
     GUARANTEED = "Guaranteed"
     BURSTABLE = "Burstable"
@@ -38,9 +38,9 @@ class KubeQoS(StrEnum):
 
     @classmethod
     def of_cgroup(cls, cgroup_parent: str) -> KubeQoS:
-        """The class, from the pod's cgroup parent (`/kubepods/burstable/pod…` or `kubepods-burstable-pod….slice`).
+        """The class by the pod's cgroup parent (`/kubepods/burstable/pod…` or `kubepods-burstable-pod….slice`).
 
-        The part of the path that names the pod is not looked at: a static pod's uid may be any text.
+        The part of the path that names the pod is ignored: a static pod's uid may be any text.
         """
         head = cgroup_parent.split("/pod", 1)[0].split("-pod", 1)[0]
         if "besteffort" in head:
@@ -55,4 +55,4 @@ DEFAULT_CLASS = {
     KubeQoS.BURSTABLE: QoSClass.LS,
     KubeQoS.BESTEFFORT: QoSClass.BE,
 }
-"""Class of an unlabelled pod where the feature says so (memory QoS, resctrl); the other hooks see NONE. koordlet's rule."""
+"""koordlet's class for an unlabelled pod, used by memory QoS and resctrl; other hooks see NONE."""

@@ -34,7 +34,7 @@ _QUANTITY = re.compile(
 
 
 def parse_quantity(text: str | int | float) -> Fraction:
-    """The exact value of a quantity; numbers are taken as they are (annotations carry both forms).
+    """The exact value of a quantity. Numbers are accepted too, since annotations have both forms.
 
     Raises ValueError with the text and what was expected.
     """
@@ -53,7 +53,7 @@ def parse_quantity(text: str | int | float) -> Fraction:
 
 def quantity_value(text: str | int | float) -> int:
     """The quantity in whole units (bytes, counts), rounded up as Quantity.Value() does."""
-    # What webhooks write, `2000` and `8Gi`, without fractions: annotations are read while the runtime waits.
+    # A fast path for what webhooks write (`2000`, `8Gi`), because annotations are parsed on the event path.
     if isinstance(text, str) and len(text) <= _SHORT and text.isascii():
         if text.isdigit():
             return int(text)

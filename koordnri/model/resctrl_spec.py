@@ -1,4 +1,4 @@
-"""The pod annotation `node.koordinator.sh/resctrl`: which ways of caches and which share of bandwidth a pod asks for.
+"""The pod annotation `node.koordinator.sh/resctrl`: cache ways and bandwidth that a pod asks for.
 
 Source: koordinator.md 6.2.
 """
@@ -56,9 +56,9 @@ class _BandwidthSpec(msgspec.Struct, frozen=True, rename="camel", forbid_unknown
 
 
 class ResctrlSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`node.koordinator.sh/resctrl`. Each part: for all caches, and by cache id instead; what is left out is all of it.
+    """`node.koordinator.sh/resctrl`. Each part: a value for all caches, and others by cache id; what is absent is not limited.
 
-    `l2` is ours: koordlet knows the last-level cache only.
+    `l2` is our addition: koordlet only knows the last-level cache.
     """
 
     llc: _CacheSpec | None = None
@@ -67,7 +67,7 @@ class ResctrlSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def wish(self) -> Wish:
-        """As `schemata` takes it."""
+        """In the form for `schemata`."""
         llc, l2, mb = self.llc or _CacheSpec(), self.l2 or _CacheSpec(), self.mb or _BandwidthSpec()
         return Wish(
             llc.schemata.range if llc.schemata else None,

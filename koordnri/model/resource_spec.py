@@ -1,4 +1,4 @@
-"""How a pod's owner wants exclusive CPUs to be chosen, and for which containers.
+"""How the owner of a pod wants exclusive CPUs to be chosen, and for which containers.
 
 `scheduling.koordinator.sh/resource-spec` is Koordinator's ("fine-grained CPU orchestration"), `koordnri.sh/exclusive-cpus` is ours.
 """
@@ -21,7 +21,7 @@ _NO_POLICY = ("", "Default", "None")
 
 
 class ResourceSpec(msgspec.Struct, rename="camel", frozen=True, forbid_unknown_fields=True):
-    """What is required is not given up when it cannot be had, what is preferred is. "" for what is not asked."""
+    """Without CPUs that fit a required policy there are none; a preferred policy is dropped then. "": not asked for."""
 
     preferred_cpu_bind_policy: str = msgspec.field(default="", name="preferredCPUBindPolicy")
     required_cpu_bind_policy: str = msgspec.field(default="", name="requiredCPUBindPolicy")
@@ -30,12 +30,12 @@ class ResourceSpec(msgspec.Struct, rename="camel", frozen=True, forbid_unknown_f
 
 RESOURCE_SPEC = Annotation("scheduling.koordinator.sh/resource-spec", go_decoder(ResourceSpec))
 EXCLUSIVE_CPUS = Annotation("koordnri.sh/exclusive-cpus", msgspec.json.Decoder(list[str]).decode)
-"""JSON list of the names of those containers that want exclusive CPUs; without it, all that qualify do"""
+"""JSON list of the containers that want exclusive CPUs; without it, all that qualify"""
 _NOTHING = ResourceSpec()
 
 
 def resource_spec(pod: Pod) -> ResourceSpec:
-    """The pod's resource-spec with known policies only. Raises AnnotationError for one that cannot be read."""
+    """The pod's resource-spec, with known policies only. Raises AnnotationError when it cannot be parsed."""
     spec = RESOURCE_SPEC.of(pod)
     if spec is None:
         return _NOTHING
@@ -48,7 +48,7 @@ def resource_spec(pod: Pod) -> ResourceSpec:
 
 def owners_named(pod: Pod) -> list[str] | None:
     """Names of the containers that want exclusive CPUs; None when the pod names none. Raises AnnotationError for a list that cannot be
-    read, or that names a container which the pod's spec, where it is known, does not have.
+    parsed, or that names a container which the pod's spec (if known) lacks.
     """
     names = EXCLUSIVE_CPUS.of(pod)
     if names is None or pod.spec is None:

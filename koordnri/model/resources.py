@@ -1,4 +1,4 @@
-"""Resources of a container as kubelet asks for them, and the note that tells them apart from what we set."""
+"""Resources of a container as kubelet asks for them, and the note that separates them from values that we set."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NAMES = {
 
 
 class Resources(msgspec.Struct, omit_defaults=True, frozen=True, rename=_NAMES):
-    """What is set; None (and "" for the two cpusets) means that nobody asked. Serialised with short keys, unset ones left out."""
+    """Resource values; None (and "" for the two cpusets): nobody asked. Serialised with short keys, without unset values."""
 
     cpu_shares: int | None = None
     cpu_quota: int | None = None
@@ -34,13 +34,13 @@ class Resources(msgspec.Struct, omit_defaults=True, frozen=True, rename=_NAMES):
 
     @property
     def period_us(self) -> int:
-        """The CFS period, also where nobody asked for one."""
+        """The CFS period in µs; the default if nobody asked for one."""
         return self.cpu_period or CFS_PERIOD_US
 
     def moved_by(self, asked: Resources) -> Resources:
-        """The baseline after kubelet asked for `asked`: what it left out stays.
+        """The baseline after kubelet asked for `asked`: values that it left out stay.
 
-        Returns self when nothing moves, so that "did it move" is an identity test.
+        Returns self when nothing changes, so that callers can test identity.
         """
         unified = self.unified
         if asked.unified:
@@ -58,29 +58,29 @@ class Resources(msgspec.Struct, omit_defaults=True, frozen=True, rename=_NAMES):
 
 
 MOST_MAYBE = 4
-"""Values of a field that are remembered beside the last one."""
+"""Most values of a field that are kept besides the last one."""
 
 
 class Note(msgspec.Struct, omit_defaults=True, frozen=True):
-    """What we must know of a container after our own restart: whose each value in the runtime's stored spec is.
+    """What must be known of a container after our own restart: who set each value in the runtime's stored spec.
 
-    It travels in the container's annotation. Where that is outdated or not to be trusted, the ledger has a newer one.
+    It is kept in the container's annotation. If that is out of date or cannot be trusted, the ledger has a newer one.
     """
 
     asked: Resources
     """the baseline"""
-    set: dict[str, int | str] = {}  # msgspec gives each note its own
-    """field, as named in decisions → value of ours that went last through the runtime: only fields that an update can change"""
+    set: dict[str, int | str] = {}  # msgspec makes a new dict per note
+    """field name → value of ours that was last sent through the runtime: only fields that an update can change"""
     own: Allocated = NOT_ALLOCATED
-    """CPUs that this node gave to the container alone"""
+    """the container's exclusive CPUs from this node"""
     maybe: dict[str, list[int | str]] = {}
-    """field → values of ours that may be stored instead: one that is on its way, and the last few before it, until a list of the
-    runtime shows which it is. A reply may be lost, and a runtime that is killed may come back with an older value"""
+    """field → values of ours that may be stored instead: one that is being sent, and the last few before it, until the runtime's next list
+    shows which it is. A reply may be lost, and a runtime that is killed may return with an older value"""
 
     def followed_by(self, asked: Resources, sent: dict[str, int | str]) -> Note:
-        """The note once `sent` has gone through the runtime, with `asked` as the baseline.
+        """The note after `sent` has gone through the runtime, with `asked` as the baseline.
 
-        What is not sent this time stays noted: its hook may have failed, or the runtime may refuse what takes it back.
+        Values that are not sent this time stay in the note: their hook may have failed, or the runtime may refuse to reset them.
         """
         maybe = self.maybe
         for name, value in sent.items():
@@ -91,31 +91,31 @@ class Note(msgspec.Struct, omit_defaults=True, frozen=True):
         return Note(asked, {**self.set, **sent}, self.own, maybe)
 
     def owning(self, own: Allocated) -> Note:
-        """The note of a container that has these exclusive CPUs from us now."""
-        # Encoding leaves out the default by its identity.
+        """The note with these exclusive CPUs."""
+        # Encoding omits the default only if it is the same object.
         return Note(self.asked, self.set, own or NOT_ALLOCATED, self.maybe)
 
     def sending(self, values: dict[str, int | str]) -> Note:
-        """The note while these are on their way through the runtime."""
+        """The note while these values are being sent through the runtime."""
         maybe = dict(self.maybe)
         for name, value in values.items():
             maybe[name] = list(dict.fromkeys((value, *maybe.get(name, ()))))[: MOST_MAYBE + 1]
         return Note(self.asked, self.set, self.own, maybe)
 
     def seen(self, stored: dict[str, int | str]) -> Note:
-        """The note now that the runtime has shown what it has stored of ours."""
+        """The note after the runtime has shown which values of ours it has stored."""
         return Note(self.asked, {**self.set, **{n: v for n, v in stored.items() if n in self.maybe}}, self.own)
 
     @property
     def ours(self) -> list[dict[str, int | str]]:
-        """Every value that may be ours, as `difference` wants them."""
+        """Every value that may be ours, in the form for `difference`."""
         most = max(map(len, self.maybe.values()), default=0)
         return [self.set, *({n: v[i] for n, v in self.maybe.items() if i < len(v)} for i in range(most))]
 
 
 NOTHING = Resources()
 BASELINE_KEY = "koordnri.io/baseline"
-"""Annotation that the adjustment adds to the container; it is in every later event and Synchronize of that container."""
+"""The annotation that our adjustment adds to the container. Every later event and Synchronize has it."""
 
 _encoder = msgspec.json.Encoder(enc_hook=to_json)
 _decoder = msgspec.json.Decoder(Note, dec_hook=from_json)
@@ -132,7 +132,7 @@ def decode_note(text: str) -> Note:
 
 
 def check_baseline(field: Field) -> None:
-    """Raises FieldTableError for a field whose baseline Resources does not hold, or loses when kubelet asks for another one."""
+    """Raises FieldTableError for a field whose baseline Resources lacks, or loses when kubelet asks for another one."""
     name = field.baseline
     if not name:
         return

@@ -1,6 +1,6 @@
-"""By which route each field reaches a container or pod on one kind of node, or why it cannot.
+"""The route of each field to a container or pod on one kind of node, or why there is none.
 
-Computed once per node state, looked up on the event path.
+Computed once per node state, and looked up on the event path.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ REPLY = "reply"
 WRITE = "write"
 """a cgroup file, written by the daemon itself"""
 RECORD = "record"
-"""an update of our own, by which the runtime's stored spec comes to agree with what was written"""
+"""an update outside of a reply to kubelet's request, by which the runtime's stored spec follows what was written"""
 RESCTRL = "resctrl"
-"""the threads of a container are put into a resctrl group, by the daemon itself"""
+"""the daemon moves the container's threads into a resctrl group"""
 OBSERVE = "observe"
-"""nowhere: the hook is only observed"""
+"""not applied: the hook is only observed"""
 
 
 class Refusal(str):
-    """Why a field cannot be set there; the text is what `explain` prints under `skipped`."""
+    """Why a field cannot be set; `explain` prints the text under `skipped`."""
 
     __slots__ = ()
 
@@ -35,21 +35,21 @@ Routes = dict[Field, str]
 
 
 _KINDS = 16
-"""kinds of nodes remembered: a process sees one, and a test a few"""
+"""Cache size, in kinds of nodes: a process sees one, a test a few."""
 
 
 @lru_cache(_KINDS)
 def field_files(version: int, present: frozenset[str]) -> dict[Field, str]:
-    """Field → the cgroup file that carries it on such a node, "" for none. Shared, and not to be changed."""
+    """Field → the cgroup file that carries it on such a node, "" for none. Shared: do not change it."""
     return {field: field.file(version, present) for field in ALL}
 
 
 @lru_cache(_KINDS)
 def container_routes(creating: bool, version: int, present: frozenset[str]) -> Routes:
-    """Routes of a container's fields: while it is created, or later. Shared, and not to be changed, as are those below.
+    """Routes of a container's fields, at its creation or later. Shared: do not change them, nor those below.
 
-    A `unified` entry on v1, or one for a file that this kernel lacks, would keep the container from starting: on v1 the file is written
-    instead where there is one, the rest is refused here.
+    A `unified` entry on v1, or for a file that this kernel lacks, would keep the container from starting. So on v1 the file is written
+    instead if it exists; other such fields are refused here.
     """
     routes: Routes = {}
     for field in ALL:
@@ -70,13 +70,13 @@ def container_routes(creating: bool, version: int, present: frozenset[str]) -> R
 
 @lru_cache(_KINDS)
 def pod_routes(version: int, present: frozenset[str]) -> Routes:
-    """Routes of a pod's fields: NRI does not reach the pod's cgroup, so all are files."""
+    """Routes of a pod's fields. NRI does not reach the pod's cgroup, so all are files."""
     return {f: WRITE if f.file(version, present) else _no_file(f, version) for f in ALL}
 
 
 @lru_cache(_KINDS)
 def root_routes(version: int, present: frozenset[str]) -> Routes:
-    """Routes of the root cgroup's fields: only what was seen there, for the files of other cgroups limit the whole machine there."""
+    """Routes of the root cgroup's fields: only files that were seen there, because other files would limit the whole machine."""
     return {f: WRITE if (file := f.file(version, present)) and file in present else _no_file(f, version) for f in ALL}
 
 

@@ -1,10 +1,10 @@
-"""Lines of a resctrl group's `schemata`: cache ways from percent ranges, memory bandwidth from percent. Pure; the node's facts come in.
+"""Lines of a resctrl group's `schemata`: cache ways from percent ranges, memory bandwidth from percent. Pure.
 
-    L3:0=7f0;1=7f0;     ways of the cache as bits; one line for code and one for data where resctrl is mounted with cdp; the same of L2
+    L3:0=7f0;1=7f0;     ways of the cache as bits; with cdp mounted, one line for code and one for data; likewise L2
     MB:0=50;1=50;       Intel: percent; AMD: 1/8 GB/s; mounted with mba_MBps: MB/s
 
-Formulas: koordinator.md 6.1. Where koordlet would write what the kernel refuses (a range so narrow that no way is left, cache ids with
-gaps, a line that misses a cache) this does what was meant. Kernel: Documentation/filesystems/resctrl.rst.
+Formulas: koordinator.md 6.1. Where koordlet would write what the kernel refuses (a range without a whole way, gaps in cache ids, a line
+that lacks a cache), this writes what was meant. Kernel: Documentation/filesystems/resctrl.rst.
 """
 
 from __future__ import annotations
@@ -14,32 +14,32 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
 PERCENT, AMD_UNITS, MBPS = "percent", "1/8 GB/s", "MB/s"
-"""What a value of an MB line counts."""
+"""Unit of the values in an MB line."""
 AMD_FULL = 2048
-"""What a group of an AMD CPU has when nobody sets anything."""
+"""Value of an unlimited group on AMD."""
 MBPS_FULL = 2**32 - 1
-"""The same where resctrl is mounted with mba_MBps."""
+"""Value of an unlimited group if resctrl is mounted with mba_MBps."""
 _V = TypeVar("_V")
 _AMD_BASE = 160
-"""Koordlet's 100 %: 25 GB/s per L3 domain, of which 80 % can be had, in 1/8 GB/s."""
+"""koordlet's 100 %: 80 % of 25 GB/s per L3 domain, in 1/8 GB/s."""
 _MBPS_PER_AMD_UNIT = 125
 
 Range = tuple[int, int]
 """Percent of the ways: from, to; 0 ≤ from < to ≤ 100."""
 Lines = dict[str, dict[int, int]]
-"""Resource → cache id → value: what a `schemata` file says."""
+"""Resource → cache id → value: the content of a `schemata` file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """A resource that is handed out by ways."""
+    """A resource that is divided by ways."""
 
     name: str
     """as in schemata: L3, L3CODE, L3DATA, L2, L2CODE, L2DATA"""
     cbm_mask: int
     ids: tuple[int, ...]
     min_bits: int = 1
-    """fewer ways than this the kernel refuses"""
+    """least number of ways that the kernel accepts"""
 
     @property
     def level(self) -> str:
@@ -54,10 +54,10 @@ class Bandwidth:
     ids: tuple[int, ...]
     unit: str = PERCENT
     gran: int = 10
-    """steps of a percentage"""
+    """step of the percentage"""
     least: int = 10
     full: int = 100
-    """what a group has that is not limited"""
+    """value of an unlimited group"""
 
 
 class Mask(NamedTuple):
@@ -65,12 +65,12 @@ class Mask(NamedTuple):
 
     bits: int
     widened: bool
-    """the range was narrower than the kernel takes"""
+    """whether the range was narrower than the kernel accepts"""
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a group is to have; None is all of it. `…_at`: cache id → what holds there instead."""
+    """What a group should have; None: all. `…_at`: cache id → value for that cache instead."""
 
     llc: Range | None = None
     llc_at: Mapping[int, Range] = field(default_factory=dict)
@@ -83,15 +83,15 @@ class Wish:
 
 
 class Schemata(NamedTuple):
-    """All lines of a group, each with every cache id of the node, so that nothing is left to what was there before."""
+    """All lines of a group, each with every cache id of the node, so that nothing from before remains."""
 
     lines: Lines
     notes: tuple[str, ...] = ()
-    """what could not be had as it was wished"""
+    """parts of the wish that could not be met"""
 
 
 def cache_mask(cbm_mask: int, start: int, end: int, min_bits: int = 1) -> Mask:
-    """The ways from `start` to `end` percent. Raises ValueError for a mask with gaps, or a range that is none."""
+    """The ways from `start` to `end` percent. Raises ValueError for a mask with gaps, or an invalid range."""
     if cbm_mask <= 0 or cbm_mask & (cbm_mask + 1):
         raise ValueError(f"expected a cache mask of ones only, got {cbm_mask:x}")
     if not 0 <= start < end <= 100:
@@ -107,9 +107,9 @@ def cache_mask(cbm_mask: int, start: int, end: int, min_bits: int = 1) -> Mask:
 
 
 def bandwidth_value(bandwidth: Bandwidth, percent: int | None, domain_mbps: int | None = None) -> int | None:
-    """The value of an MB line; None for what limits nothing: no percent, 0 or less, above 100, or MB/s of an unknown whole.
+    """The value of an MB line; None for no limit: no percent, 0 or less, above 100, or MB/s of an unknown total.
 
-    domain_mbps   what the memory of one L3 domain gives, MB/s, where somebody has told
+    domain_mbps   memory bandwidth of one L3 domain, MB/s, if the policy sets it
     """
     if percent is None or not 0 < percent <= 100:
         return None
@@ -126,7 +126,7 @@ def bandwidth_value(bandwidth: Bandwidth, percent: int | None, domain_mbps: int 
 
 
 def full(caches: tuple[Cache, ...], bandwidth: Bandwidth | None) -> Lines:
-    """What a group has that is not limited."""
+    """The lines of an unlimited group."""
     lines = {cache.name: dict.fromkeys(cache.ids, cache.cbm_mask) for cache in caches}
     if bandwidth is not None:
         lines["MB"] = dict.fromkeys(bandwidth.ids, bandwidth.full)
@@ -136,9 +136,9 @@ def full(caches: tuple[Cache, ...], bandwidth: Bandwidth | None) -> Lines:
 def schemata(
     wish: Wish, caches: tuple[Cache, ...], bandwidth: Bandwidth | None, domain_mbps: int | None = None
 ) -> Schemata:
-    """The lines that give a group what it wishes. What cannot be had is whole, and a note says so.
+    """The lines for a group's wish. What cannot be met is not limited, and a note says so.
 
-    A cache id that only the wish knows is left out; who wrote it has been told, see `model.resctrl`.
+    A cache id that the node lacks is left out; `resctrl.choice` has reported it to its author.
     """
     lines, notes = full(caches, bandwidth), list[str]()
     last_level = "L3" if any(cache.level == "L3" for cache in caches) else "L2"
@@ -172,7 +172,7 @@ def schemata(
         notes.append("no cache of this node can be divided")
     if bandwidth is None and (wish.mb is not None or wish.mb_at):
         notes.append("this node cannot limit memory bandwidth")
-    return Schemata(lines, tuple(dict.fromkeys(notes)))  # one for all caches
+    return Schemata(lines, tuple(dict.fromkeys(notes)))  # the same note may come from several caches
 
 
 def _per_id(ids: tuple[int, ...], everywhere: _V | None, at: Mapping[int, _V]) -> Iterator[tuple[int, _V]]:
@@ -183,13 +183,13 @@ def _per_id(ids: tuple[int, ...], everywhere: _V | None, at: Mapping[int, _V]) -
 
 
 def line(resource: str, values: Mapping[int, int]) -> str:
-    """`L3:0=f;1=f;` with a newline, as one write takes it; only caches are hexadecimal."""
+    """`L3:0=f;1=f;` with a newline, for one write; only cache values are hexadecimal."""
     form = "{}={:x};" if resource.startswith("L") else "{}={};"
     return f"{resource}:" + "".join(form.format(cache_id, value) for cache_id, value in sorted(values.items())) + "\n"
 
 
 def parse(text: str) -> Lines:
-    """What a `schemata` file says. What is not of that form is left out, and so differs from whatever is wanted."""
+    """The content of a `schemata` file. Malformed lines are left out, and so differ from any wanted line."""
     found: Lines = {}
     for row in text.splitlines():
         resource, colon, domains = row.strip().partition(":")

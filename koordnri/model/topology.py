@@ -9,12 +9,12 @@ from operator import attrgetter
 from koordnri.model.cpuset import CPUSet
 
 _LEVELS = ("socket", "numa", "core", "cpu")
-"""Of a machine, the largest first."""
+"""Levels of a machine, the largest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class CPU:
-    """One logical CPU. `core`, `l3`, `numa` and `socket` are numbers unique on the node; they need not count without gaps."""
+    """One logical CPU. `core`, `l3`, `numa` and `socket` are unique numbers on the node, possibly with gaps."""
 
     cpu: int
     core: int
@@ -36,9 +36,9 @@ class Topology:
         return cls(ordered, CPUSet(c.cpu for c in ordered))
 
     def packed(self, count: int) -> CPUSet | None:
-        """So many CPUs as kubelet and koordlet take them of a whole machine: all sockets that fit, then NUMA nodes, then cores, then
-        single threads; at each step the groups with the fewest CPUs left come first, then those with the lowest numbers. None: there
-        are not so many.
+        """So many CPUs, chosen as kubelet and koordlet do on a whole machine: all sockets that fit, then NUMA nodes, then cores, then
+        single threads; at each step first the groups with the fewest CPUs left, then those with the lowest numbers. None when there are
+        not so many.
         """
         if count > len(self.cpus):
             return None
@@ -61,7 +61,7 @@ class Topology:
 
     @classmethod
     def regular(cls, sockets: int, numa_per_socket: int, cores_per_numa: int, threads_per_core: int) -> Topology:
-        """A machine without holes, numbered as Linux does on x86: the first threads of all cores, then the second ones.
+        """A machine without gaps, numbered as Linux does on x86: first the first threads of all cores, then the second ones.
 
         One L3 per NUMA node.
         """

@@ -1,6 +1,6 @@
-"""What the runtime told us and what we did about it.
+"""What the runtime reported, and what koordnri did about it.
 
-Mutable, unlike everything else that a decision reads: one lock, held for microseconds, never across a call to the runtime.
+Mutable, unlike everything else that a decision reads. One lock, held for microseconds, never across a call to the runtime.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from koordnri.model.resources import Note
 from koordnri.model.routes import RECORD
 
 MOST_LEFT = 1000
-"""Stopped sandboxes whose notes are kept for a second one."""
+"""Most stopped sandboxes whose originals are kept for a second sandbox of the pod."""
 
 
 class Entry:
-    """One container: whose it is, what kubelet asked for, what the runtime was told, what its files hold."""
+    """One container: its pod, its baseline, what was sent to the runtime, what its files have."""
 
     __slots__ = ("baseline", "drifted", "ended", "files", "id", "name", "pod_id", "sent", "started", "under")
 
@@ -32,31 +32,31 @@ class Entry:
         self.pod_id = pod_id
         self.baseline = baseline
         self.sent: dict[str, tuple[Any, str]] = {}
-        """name of the field → (value, route) that the runtime was told last: `adjust`, `reply` or `record`. A setting with route
-        `write` stands here too, until its file is written."""
+        """field name → (value, route) as last sent to the runtime: `adjust`, `reply` or `record`. A setting with route `write` is here
+        too, until its file is written."""
         self.files: dict[str, Any] = {}
-        """name of the field → value that its file had when the reconciler looked last"""
+        """field name → value that its file had when the reconciler last read it"""
         self.drifted: frozenset[str] = frozenset()
-        """fields whose file somebody else had written: he may have done so through the runtime, which has his value stored then"""
+        """fields whose file somebody else wrote. If they did so through the runtime, it has their value stored"""
         self.started = True
-        """False between its creation and its start: meanwhile the OCI runtime makes its cgroup, with what we sent"""
+        """False between creation and start: meanwhile the OCI runtime makes the cgroup with the values that we sent"""
         self.ended = False
-        """whether its process is no more; kubelet may make the container again under another id"""
+        """whether its process has ended; kubelet may create the container again under another id"""
         self.under: object = None
-        """what it was decided under when it was created"""
+        """the snapshot of the decision at its creation"""
 
     @property
     def container(self) -> Container:
-        """As a decision takes it."""
+        """The container as decisions read it."""
         return Container(self.id, self.name, self.pod_id, self.baseline)
 
 
 class Ledger:
     """Pods and containers of the node, by the runtime's ids.
 
-    A note holds what a container's own annotation does not tell: an in-place resize changed the baseline, a reply to an update set
-    something else than the creation did, or the container was there before us. Originals are what cgroup files held before we wrote
-    them first, by pod, container or class. Both must outlive the process: `on_change` is called, without the lock, whenever one of
+    The ledger has a container's note if the container's annotation is out of date: an in-place resize changed the baseline, the reply to
+    an update set other values than the creation did, or the container is older than koordnri. Originals are what cgroup files held before
+    we first wrote them, by pod, container or class. Both must outlive the process: `on_change` is called, without the lock, when one of
     them changed.
     """
 
@@ -67,9 +67,9 @@ class Ledger:
         originals: dict[str, dict[str, Any]] | None = None,
     ) -> None:
         self.creating = ""
-        """pod of the container that is being decided right now, and is not remembered yet"""
+        """pod of the container that is being decided now, and is not in the ledger yet"""
         self.edits = 0
-        """grows whenever something is remembered or forgotten that a plan may depend on"""
+        """grows with each change that a plan may depend on"""
         self._lock = threading.Lock()
         self._pods: dict[str, Pod] = {}
         self._containers: dict[str, Entry] = {}
@@ -78,18 +78,18 @@ class Ledger:
         self._on_change = on_change
         self._originals: dict[str, dict[str, Any]] = {i: dict(o) for i, o in (originals or {}).items()}
         self._newest: dict[str, str] = {}
-        """uid → sandbox of the pod that was started last"""
+        """uid → the pod's newest sandbox"""
         self._left: OrderedDict[str, dict[str, Any]] = OrderedDict()
-        """uid of a pod whose sandbox was stopped → its originals: kubelet may make a second one in the same cgroup"""
+        """uid of a pod whose sandbox was stopped → its originals: kubelet may make a second sandbox in the same cgroup"""
 
     # -- pods ---------------------------------------------------------------------------------------------------------
 
     def pod(self, pod_id: str) -> Pod | None:
-        """The pod as last told, with what was parsed from its annotations."""
+        """The pod as last reported, with what was parsed from its annotations."""
         return self._pods.get(pod_id)
 
     def remember_pod(self, pod: Pod) -> None:
-        """A pod was started, or was told anew. A second sandbox of a pod has the notes of the first: its cgroup is the same."""
+        """A pod was started or reported again. A second sandbox of a pod gets the first one's originals: its cgroup is the same."""
         with self._lock:
             self.edits += 1
             left = self._left.pop(pod.uid, None)
@@ -105,7 +105,7 @@ class Ledger:
             self._on_change()
 
     def update_pod(self, pod: Pod) -> bool:
-        """A pod is told otherwise by somebody else than the runtime. False when it is gone meanwhile."""
+        """Others than the runtime changed what is known of a pod. False when the pod is gone."""
         with self._lock:
             self.edits += 1
             if pod.id not in self._pods:
@@ -114,7 +114,7 @@ class Ledger:
             return True
 
     def forget_pod(self, pod_id: str) -> None:
-        """The pod is gone, and with it its containers, of which the runtime may have told nothing."""
+        """The pod is gone, and so are its containers, even if the runtime did not report that."""
         with self._lock:
             self.edits += 1
             pod, originals = self._pods.pop(pod_id, None), self._originals.pop(pod_id, None)
@@ -132,11 +132,11 @@ class Ledger:
     # -- containers ---------------------------------------------------------------------------------------------------
 
     def container(self, container_id: str) -> Entry | None:
-        """What we know of the container; None when we never saw it."""
+        """A container; None when it is unknown."""
         return self._containers.get(container_id)
 
     def note(self, container_id: str) -> Note | None:
-        """The note that the container's annotation does not tell; None when the annotation is right."""
+        """The container's note; None when its annotation is up to date."""
         return self._notes.get(container_id)
 
     def noted_baseline(self, container_id: str) -> Resources | None:
@@ -151,9 +151,9 @@ class Ledger:
         note: Note | None = None,
         sent: dict[str, tuple[Any, str]] | None = None,
     ) -> None:
-        """The decision was made for an event. `note`: that of the container, where its annotation says something else.
+        """Store the decision made for an event. `note`: the container's note, if its annotation is out of date.
 
-        `sent` is what the runtime has of ours when the decision did not go out whole; None: it did.
+        `sent`: the values of ours that the runtime has, if the decision was not sent whole; None: it was.
         """
         if sent is None:
             sent = {name: (s.value, s.route) for name, s in decision.settings.items()}
@@ -163,7 +163,7 @@ class Ledger:
             entry.sent = sent
             self._containers[entry.id] = entry
             self._by_pod.setdefault(entry.pod_id, set()).add(entry.id)
-            if not note:  # kubelet may have gone back to what the annotation has
+            if not note:  # kubelet may have returned to the annotation's values
                 changed = self._notes.pop(entry.id, None) is not None
             elif self._notes.get(entry.id) != note:
                 self._notes[entry.id] = note
@@ -172,7 +172,7 @@ class Ledger:
             self._on_change()
 
     def started(self, entry: Entry) -> bool:
-        """Its first process is about to run. Whether its files were looked at before: the OCI runtime may have written them since."""
+        """Its first process is about to run. Returns whether its files were read before: the OCI runtime may have written them since."""
         with self._lock:
             self.edits += 1
             entry.started, looked_at = True, bool(entry.files)
@@ -180,7 +180,7 @@ class Ledger:
         return looked_at
 
     def ended(self, container_id: str) -> Entry | None:
-        """Its process is no more. The container; None when it is not known."""
+        """Its process has ended. Returns the container; None when it is unknown."""
         with self._lock:
             self.edits += 1
             if (entry := self._containers.get(container_id)) is not None:
@@ -188,7 +188,7 @@ class Ledger:
             return entry
 
     def note_exclusive(self, container_id: str, own: Allocated) -> None:
-        """A container that runs has other exclusive CPUs than its annotation says."""
+        """A running container has other exclusive CPUs than its annotation says."""
         with self._lock:
             entry = self._containers.get(container_id)
             if entry is None:
@@ -206,11 +206,11 @@ class Ledger:
             self._on_change()
 
     def replace(self, pods: Iterable[Pod], container_ids: Iterable[str]) -> None:
-        """Synchronize: these are all there are. Whatever else we knew is gone; pods are remembered anew."""
+        """Synchronize: these are all pods and containers. Everything else is dropped; pods are stored again."""
         keep = set(container_ids)
         with self._lock:
             self.edits += 1
-            self.creating = ""  # whoever it was has been cut off
+            self.creating = ""  # its event has been cut off
             self._pods = {p.id: p for p in pods}
             self._newest = {p.uid: p.id for p in self._pods.values() if p.uid}
             changed = self._drop([i for i in self._containers if i not in keep])
@@ -226,34 +226,34 @@ class Ledger:
     # -- files that we wrote ------------------------------------------------------------------------------------------
 
     def originals(self, owner_id: str) -> dict[str, Any]:
-        """Field → what its file held before we wrote it first, of a pod, container or class."""
+        """Field → what its file held before we first wrote it; of a pod, container or class."""
         return dict(self._originals.get(owner_id, ()))
 
     def verified(self, container_id: str, name: str, value: Any) -> None:
-        """A container's file was read, and holds this."""
+        """A container's file was read and has this value."""
         with self._lock:
             if (entry := self._containers.get(container_id)) is not None:
                 entry.files[name] = value
 
     def missed(self, container_id: str, name: str) -> None:
-        """A container's file does not hold what it is to have."""
+        """A container's file does not have its decided value."""
         with self._lock:
             if (entry := self._containers.get(container_id)) is not None:
                 entry.files.pop(name, None)
 
     def drifted(self, container_id: str, name: str) -> None:
-        """A container's file had lost its value, and has it again."""
+        """Somebody else wrote a container's file; it has its value again."""
         with self._lock:
             self.edits += 1
             if (entry := self._containers.get(container_id)) is not None:
                 entry.drifted |= {name}
 
     def wrote(self, owner_id: str, name: str, before: Any) -> None:
-        """A file was written, and reads back as wanted."""
+        """A file was written and reads back as wanted."""
         with self._lock:
             self.edits += 1
             if owner_id not in self._containers and owner_id not in self._pods and owner_id not in CLASS_IDS:
-                return  # gone meanwhile
+                return  # it is gone
             originals = self._originals.setdefault(owner_id, {})
             first = name not in originals
             originals.setdefault(name, before)
@@ -261,14 +261,14 @@ class Ledger:
             self._on_change()
 
     def intend(self, owner_id: str, befores: dict[str, Any]) -> None:
-        """Files of a pod are about to be written. To be saved before they are: a crash in between must not lose what was there."""
+        """Files of a pod are about to be written. Save the ledger before that: a crash in between must not lose the originals."""
         with self._lock:
             self.edits += 1
             if owner_id in self._pods or owner_id in CLASS_IDS:
                 self._originals[owner_id] = {**befores, **self._originals.get(owner_id, {})}
 
     def rebase(self, owner_id: str, name: str, before: Any) -> None:
-        """Somebody else has written the file since, as kubelet does when it resizes a pod: that is to be gone back to now."""
+        """Somebody else wrote the file, for example kubelet when it resizes a pod: that value is now the original."""
         with self._lock:
             self.edits += 1
             if name in self._originals.get(owner_id, {}):
@@ -276,7 +276,7 @@ class Ledger:
         self._on_change()
 
     def restored(self, owner_id: str, name: str) -> None:
-        """A file holds what it held before us; nothing of ours is left there."""
+        """A file has its original value again; nothing of ours is left in it."""
         with self._lock:
             self.edits += 1
             originals = self._originals.get(owner_id, {})
@@ -294,21 +294,21 @@ class Ledger:
     # -- updates of our own -------------------------------------------------------------------------------------------
 
     def sending(self, container_id: str, values: dict[str, int | str]) -> None:
-        """Values are about to go through the runtime. To be saved before they do: see `Note.maybe`."""
+        """Values are about to be sent through the runtime. Save the ledger before that: see `Note.maybe`."""
         with self._lock:
             self.edits += 1
             if (entry := self._containers.get(container_id)) is not None:
-                entry.files.clear()  # the runtime applies all that it has stored, not only what it is sent
+                entry.files.clear()  # the runtime applies its whole stored spec, not only what it is sent
                 note = self._notes.get(container_id) or Note(entry.baseline)
                 self._notes[container_id] = note.sending(values)
 
     def recorded(self, container_id: str, values: dict[str, int | str]) -> None:
-        """The runtime has taken them."""
+        """The runtime has stored the values."""
         with self._lock:
             self.edits += 1
             entry, note = self._containers.get(container_id), self._notes.get(container_id)
             if entry is None:
-                return  # gone meanwhile
+                return  # it is gone
             entry.files.clear()
             entry.sent.update((name, (value, RECORD)) for name, value in values.items())
             entry.drifted -= values.keys()
@@ -328,22 +328,22 @@ class Ledger:
         return len(self._pods), len(self._containers)
 
     def pods(self) -> list[Pod]:
-        """All pods, at one moment."""
+        """All pods at one moment."""
         with self._lock:
             return list(self._pods.values())
 
     def containers_of(self, pod_id: str) -> list[Entry]:
-        """The containers of one pod, at one moment."""
+        """The containers of one pod at one moment."""
         with self._lock:
             return [self._containers[i] for i in sorted(self._by_pod.get(pod_id, ()))]
 
     def entries(self) -> list[Entry]:
-        """All containers, at one moment."""
+        """All containers at one moment."""
         with self._lock:
             return list(self._containers.values())
 
     def _drop(self, ids: Iterable[str]) -> bool:
-        """Forget containers; the lock is held. Whether a note or an original went with them."""
+        """Drop containers; the lock is held. Returns whether a note or an original was dropped with them."""
         changed = False
         for container_id in ids:
             entry = self._containers.pop(container_id, None)
