@@ -64,13 +64,12 @@ class ControlServer:
         }
         self.path = directory / SOCKET_NAME
         self._server = _UnixSocket(self.path, handler_of(_ControlHandler, pages))
-        self._thread = threading.Thread(target=self._server.serve_forever, name="control-socket", daemon=True)
+        self._thread = threading.Thread(target=self._server.serve, name="control-socket", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         """Stop serving and remove the socket, unless a later daemon has put its own there."""
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.end(self._thread)
 
 
 class _UnixSocket(Bounded):

@@ -5,10 +5,12 @@ A page is a function from a request to an answer. The control socket (koordnri.o
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import socketserver
 import threading
+import time
 from collections.abc import Callable, Mapping
 from email.message import Message
 from http.server import BaseHTTPRequestHandler
@@ -82,7 +84,7 @@ class Server:
         if policy is not None:
             pages["/v1/policy"] = {"GET": lambda _: json_answer(policy())}
         self._server = _Port((host, port), handler_of(Handler, pages))
-        self._thread = threading.Thread(target=self._server.serve_forever, name="http", daemon=True)
+        self._thread = threading.Thread(target=self._server.serve, name="http", daemon=True)
         self._thread.start()
 
     @property
@@ -92,8 +94,7 @@ class Server:
 
     def close(self) -> None:
         """Stop serving and free the port."""
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.end(self._thread)
 
     def _metrics(self, request: Request) -> Answer:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
@@ -105,6 +106,12 @@ class Server:
         return text_answer(text + "".join(f"warning: {w}\n" for w in self._warnings()), 503 if problems else 200)
 
 
+ACCEPT_PAUSE_S = 0.1
+"""before the next try, when no client could be accepted"""
+END_S = 2.0
+"""how long the serving thread may take to end"""
+
+
 class Bounded(socketserver.ThreadingMixIn, socketserver.TCPServer):
     """A server with at most `connections` threads: a port scanner must not use up the node's memory."""
 
@@ -114,7 +121,31 @@ class Bounded(socketserver.ThreadingMixIn, socketserver.TCPServer):
 
     def __init__(self, address: Any, handler: type[BaseHTTPRequestHandler]) -> None:
         self._places = threading.BoundedSemaphore(self.connections)
+        self._ended = False
         super().__init__(address, handler)
+
+    def serve(self) -> None:
+        """Answer until `end`. Unlike `serve_forever`, which looks twice a second whether it is to end, this sleeps until a client comes."""
+        while not self._ended:
+            try:
+                request, client_address = self.get_request()
+            except OSError:
+                if not self._ended:  # the client has gone already, or there is no file descriptor left
+                    time.sleep(ACCEPT_PAUSE_S)
+                continue
+            try:
+                self.process_request(request, client_address)
+            except Exception:  # noqa: BLE001  # no thread could be started: this client is lost, not the server
+                self.handle_error(request, client_address)
+                self.shutdown_request(request)
+
+    def end(self, serving: threading.Thread) -> None:
+        """End `serve`, which runs in that thread, and close the socket."""
+        self._ended = True
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)  # wakes who waits for a client
+        serving.join(END_S)
+        self.server_close()
 
     def process_request(self, request: Any, client_address: Any) -> None:
         if not self._places.acquire(blocking=False):

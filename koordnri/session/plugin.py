@@ -203,7 +203,7 @@ class PluginSession:
             self._end(channel, f"cannot send RegisterPlugin: {error.strerror or error}")
         if self._stopping.is_set():
             channel.close()
-        while not channel.ended.wait(min(self._handler.budget_s() / 2, 0.25)):
+        while not channel.ended.wait(self._watch_pause_s(channel)):
             if self.state is State.REGISTERING and self._monotonic() > deadline:
                 self._end(channel, f"no answer to RegisterPlugin within {REGISTER_TIMEOUT_S:.0f} s")
             self._watch(channel)
@@ -213,6 +213,11 @@ class PluginSession:
             self._reader.join(timeout=1.0)
         channel.release()
         return self._reason
+
+    def _watch_pause_s(self, channel: Channel) -> float:
+        """An answer in a stuck reader's place is late by half a budget at most. While nothing is asked, half as many looks do."""
+        half_s = min(self._handler.budget_s() / 2, 0.25)
+        return half_s if channel.unanswered() else 2 * half_s
 
     def _watch(self, channel: Channel) -> None:
         """Reply in place of a reader that a hook holds, and start another reader."""

@@ -204,3 +204,36 @@ def test_a_warning_does_not_make_it_unready(port: Port) -> None:
     assert port.get("/readyz")[::2] == (
         *(503, "not ready: no runtime\nwarning: the disk is full\nwarning: so is the moon\n"),
     )
+
+
+@pytest.mark.parametrize(
+    ("step", "error"),
+    [
+        ("get_request", OSError("no file descriptor left")),
+        ("process_request", RuntimeError("no thread can be started")),
+    ],
+)
+def test_a_client_that_cannot_be_served_does_not_end_the_server(port: Port, step: str, error: Exception) -> None:
+    server = port.server._server
+    right, failed = getattr(server, step), []
+
+    def fails_once(*args: object) -> object:
+        if not failed:
+            failed.append(step)
+            raise error
+        return right(*args)
+
+    setattr(server, step, fails_once)
+    if step == "get_request":
+        assert port.get("/healthz")[0] == 200, "accepted before"
+    else:
+        with pytest.raises(OSError, match=r"reset|closed|refused"):
+            port.get("/healthz")
+    assert port.get("/healthz")[0] == 200
+    assert failed == [step]
+
+
+def test_closing_ends_the_thread_that_waits_for_clients() -> None:
+    it = Port()
+    it.server.close()
+    assert not it.server._thread.is_alive()
