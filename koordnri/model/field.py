@@ -1,7 +1,7 @@
-"""The columns of the field table: what one row of `koordnri.model.fields` says about one field.
+"""The columns of the field table: what a row of `koordnri.model.fields` says about a field.
 
-A row names kinds (how a value is spelled, how it lies within its parent's); `koordnri.host.cgroup` has one function per kind. A row that
-lacks a column cannot be made: the import of the table fails with a FieldTableError, which names the field and the column.
+A row names kinds (of spelling, of nesting, …); `koordnri.host.cgroup` has one function per kind. An incomplete row fails the import of the
+table with a FieldTableError, which names the field and the column.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Any
 
 
 class FieldTableError(Exception):
-    """A row of the field table lacks a column, or names what the reader of a column does not know. A bug of ours, seen at import."""
+    """A row of the field table lacks a column, or names an unknown kind. A bug of ours, found at import."""
 
 
 class Adjust(StrEnum):
     """The part of the reply to CreateContainer that carries a field."""
 
     RESOURCES = "resources"
-    """a field of `LinuxResources`; the column `place` names it"""
+    """a field of `LinuxResources`, named by the column `place`"""
     UNIFIED = "unified"
     """an entry of `LinuxResources.unified`: a cgroup v2 file and its text"""
     ENV = "env"
@@ -34,7 +34,7 @@ class Adjust(StrEnum):
 
 
 class Kernels(Enum):
-    """Where v2's file exists."""
+    """On which kernels the v2 file exists."""
 
     ALL = "below the root, on every kernel since 5.4 with the controller"
     SOME = "below the root, on mainline kernels of some versions or configurations"
@@ -63,7 +63,7 @@ class Spelling(Enum):
 
 
 class Nesting(Enum):
-    """What a value has to do with that of the cgroup above. `koordnri.host.cgroup.nesting` has the comparisons of each member."""
+    """How a value is bounded by that of the parent cgroup. `koordnri.host.cgroup.nesting` has the comparisons of each member."""
 
     LIMIT = "-1 is no limit; a child may have no limit of its own, else no more than its parent"
     PROTECTION = "what siblings have adds up to no more than their parent's"
@@ -71,7 +71,7 @@ class Nesting(Enum):
 
 
 class Writing(Enum):
-    """What the kernel wants minded when a field is written. `koordnri.host.cgroup.steps` has one step per member."""
+    """What else the kernel requires when a field is written. `koordnri.host.cgroup.steps` has one step per member."""
 
     ALONE = "nothing but its own value"
     BANDWIDTH = "CFS quota, period and burst bound one another"
@@ -81,13 +81,13 @@ class Writing(Enum):
 
 
 V1_CONTROLLERS = ("cpu", "cpuset", "memory", "blkio")
-"""Those of cgroup v1 whose files are read and written. `koordnri.host.cgroups` knows where each is mounted."""
+"""Controllers of cgroup v1 whose files are read and written. `koordnri.host.cgroups` knows where each is mounted."""
 
 _NO_ERRORS: Mapping[int, str] = MappingProxyType({})
 
 
 class Field:
-    """One row: one thing that can be set. Compared and hashed by identity: the rows of the table are the only ones.
+    """One row of the table: one thing that can be set. Compared and hashed by identity, because the table has the only instances.
 
     What it is
     name      as in decisions, metrics and `explain`; a keyed field appears there as `name[key]`
@@ -102,21 +102,21 @@ class Field:
 
     Its cgroup file
     v1, v2    the file; v1 with its controller (`cpu/cpu.shares`), v2 in order of preference: the kernel decides which exists
-    seen      whether v1's file exists on some kernels only, so that it counts only where it was seen
-    v2_on     which kernels have v2's file; it counts where it was seen, and a node that is only described has it unless VENDOR
+    seen      whether the v1 file exists only on some kernels; then it counts only if it was seen
+    v2_on     the kernels that have the v2 file; it counts if it was seen, and on a described node unless VENDOR
     spelling  how the file spells a value
-    writing   what else the kernel wants minded
-    nesting   what a value has to do with that of the cgroup above; None: nothing
-    errors    errno → what the kernel means by it, where that is not plain
+    writing   what else the kernel requires when it is written
+    nesting   how the parent cgroup bounds the value; None: not at all
+    errors    errno → its meaning, where that is not clear
 
     How it is given back
-    neutral   the value that the kernel has when nobody sets one; needed by all that can be changed while a container runs
-    whole     with a neutral "": the attribute of NodeState that is given back instead, for a cpuset cannot be unset
-    baseline  the attribute of Resources that holds what kubelet asked for; "": kubelet asks for none, or in `unified`
-    on_pod    whether kubelet sets it on pods' cgroups, whose file then says it more truly than the runtime
+    neutral   the kernel's value when nobody sets one; required for all that can be changed while a container runs
+    whole     with a neutral "": the attribute of NodeState that is given back instead, because a cpuset cannot be unset
+    baseline  the attribute of Resources with what kubelet asked for; "": kubelet asks for none, or in `unified`
+    on_pod    whether kubelet sets it on pods' cgroups; then the file is more reliable than the runtime's report
     on_class  whether kubelet sets it on the QoS classes' cgroups
 
-    Raises FieldTableError when a column is missing that another one asks for.
+    Raises FieldTableError when a column requires another one that is missing.
     """
 
     __slots__ = (
@@ -186,7 +186,7 @@ class Field:
     def file(self, version: int, present: frozenset[str]) -> str:
         """The cgroup file that carries this field on such a kernel; "" when there is none. On v1 with its controller: `cpu/cpu.shares`.
 
-        v1 mainline files are taken for granted, other ones of v1 and all of v2 count where they were seen.
+        Mainline v1 files are assumed; other v1 files and all v2 files count only if they were seen.
         """
         if version == 1:
             return "" if self.seen and self.v1 not in present else self.v1

@@ -1,4 +1,4 @@
-"""The cgroups above the pods: the root of all, and those of the QoS classes. One place says which there are and what is decided of each."""
+"""The cgroups above the pods: the root of all cgroups and those of the QoS classes. Lists them and decides their fields."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Class(NamedTuple):
 
     cgroup: ClassCgroup
     pods: Sequence[Pod]
-    """all below it: of Guaranteed's, which is the root of all pods, those of the other classes too"""
+    """all pods below it; below Guaranteed's, which is the cgroup of all pods, also those of the other classes"""
 
 
 def classes_above(pods: Iterable[Pod], node: NodeState) -> list[Class]:
-    """The cgroups above these pods, which are all of the node."""
+    """The cgroups above these pods. `pods`: all of the node."""
     pods = list(pods)
     root_of_pods = _root_of_pods(pods)
     found = [Class(ClassCgroup(None, ROOT_DIRECTORY), pods)]
@@ -35,7 +35,7 @@ def classes_above(pods: Iterable[Pod], node: NodeState) -> list[Class]:
 
 
 def decide_classes(chain: Chain, pods: Iterable[Pod], snapshot: Snapshot) -> list[tuple[ClassCgroup, Decision]]:
-    """Decide every cgroup above these pods: (cgroup, decision). Empty when no hook has a say there."""
+    """Decide every cgroup above these pods: (cgroup, decision). Empty when no hook decides there."""
     if not chain.decides_classes:
         return []
     return [
@@ -45,9 +45,9 @@ def decide_classes(chain: Chain, pods: Iterable[Pod], snapshot: Snapshot) -> lis
 
 
 def _root_of_pods(pods: Iterable[Pod]) -> str:
-    """By where a pod is, for kubelet's --cgroup-root is known from nowhere else; "" when no pod tells.
+    """The cgroup of all pods, from a pod's path: nothing else shows kubelet's --cgroup-root. "" when no pod shows it.
 
-    A pod that somebody else than kubelet runs (with crictl, say) may be anywhere, and tells nothing.
+    A pod that kubelet does not run (but crictl, for example) may be anywhere, and is ignored.
     """
     for pod in pods:
         with contextlib.suppress(NodeError):

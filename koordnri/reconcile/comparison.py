@@ -1,23 +1,23 @@
-"""What another policy would change of what runs, told before anybody applies it: the same decisions under both, and where they differ.
+"""What another policy would change of running containers, before it is applied: decides under both policies, and compares.
 
-A running container follows by files that are written; what can only be set at a container's creation waits for a restart. What was
-decided and is not any more goes back to the baseline. The JSON shapes are contracts: keys may be added to, never renamed.
+A running container follows by files that are written. What only a creation can set waits for a restart. What is not decided any more goes
+back to the baseline. The JSON shapes are contracts: keys may be added, never renamed.
 
-    {"old": revision, "new": revision, "pods": how many were compared, "containers": likewise,
+    {"old": revision, "new": revision, "pods": number of compared pods, "containers": likewise,
      "differences": [{"namespace", "pod", "container", "class", "group", "field", "unit", "before", "after", "route", "recorded",
                       "reason"}],
      "remarks": [{"namespace", "pod", "container", "class", "hook", "message"}],
-     "notes": [what the new policy comes to on this node, where people may not expect it]}
+     "notes": [what the new policy does on this node that people may not expect]}
 
-Exclusive CPUs stay with what runs; what a policy would give, or give no more, is of route `restart`, as if the pods were created
-anew one after the other.
+Running containers keep their exclusive CPUs. Exclusive CPUs that a policy would give or not give have the route `restart`, as if the pods
+were created again one after the other.
 
-`container` is null for the pod's own cgroup; `cpu.cpus` is then that of its sandbox, the pause container. `class` is null, but for a
-cgroup above the pods: then it has the Kubernetes class ("Guaranteed" is the root of all pods, of whatever class; "root" that of all
-cgroups), `namespace` and `pod` are "", and `container` is null. `group` is null, but for the schemata of a resctrl group: then it has
-its name, and `namespace` and `pod` are those of the pod whose own group it is, else "". `before` and `after` are null where nothing is
-set that we know of: for a field of the creation none of ours, for a cgroup what kubelet or the runtime had set, for schemata where the
-group is not wanted.
+`container` is null for the pod's own cgroup; `cpu.cpus` is then that of its sandbox, the pause container. `class` is null except for a
+cgroup above the pods: then it has the Kubernetes class ("Guaranteed" is the cgroup of all pods, of whatever class; "root" that of all
+cgroups), `namespace` and `pod` are "", and `container` is null. `group` is null except for the schemata of a resctrl group: then it has
+its name, and `namespace` and `pod` are those of its pod if it is a pod's own group, else "". `before` and `after` are null where nothing is
+known to be set: for a field of the creation nothing of ours, for a cgroup the value of kubelet or the runtime, for schemata no wanted
+group.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from koordnri.reconcile.owner import names_of_class, names_of_pod
 from koordnri.resctrl.plan import Wanted, plan
 
 RESTART = "restart"
-"""The route of what cannot change before the container is created anew."""
+"""Route of a field that cannot change before the container is created again."""
 _ANEW = "once its pod is created anew"
 _SANDBOX = "sandbox: "
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -55,19 +55,19 @@ _UNREAD = Reading(None, Status.GONE)
 _Value = Callable[[Field, str], Any]
 """(field, its name in decisions) → value"""
 _Target = tuple[Field, str]
-"""A field, and of a keyed one the disk or the key: two names may stand for one disk."""
+"""A field with its disk or key: two names may stand for one disk."""
 
 
 class Files(NamedTuple):
     """The files of one cgroup."""
 
     had: Mapping[str, Any] = _NOTHING
-    """name of the field → what the file held before our first write, where that is known"""
+    """field name → what the file held before our first write, if known"""
     read: Callable[[Field, str], Reading] = lambda field, disk: _UNREAD
     """(field, `major:minor` or "") → what the file holds now"""
 
     def before_us(self, field: Field, name: str, node: NodeState) -> Any:
-        """What the file holds without us; None where no file tells."""
+        """The file's value without us; None when no file shows it."""
         if name in self.had:
             return self.had[name]
         key = split_name(name)[1]
@@ -78,7 +78,7 @@ _NO_FILES = Files()
 
 
 class Running(NamedTuple):
-    """A pod that runs."""
+    """A running pod."""
 
     pod: Pod
     """with the resources that kubelet set on its cgroup"""
@@ -86,7 +86,7 @@ class Running(NamedTuple):
     files: Files = _NO_FILES
     """the pod's own; cpu.cpus is its sandbox's"""
     sandbox: bool = True
-    """whether the pod's sandbox has a cgroup, as it has not where the runtime runs no pause container"""
+    """whether the sandbox has a cgroup; not if the runtime runs no pause container"""
 
 
 class Above(NamedTuple):
@@ -94,12 +94,12 @@ class Above(NamedTuple):
 
     cgroup: ClassCgroup
     resources: Resources = NOTHING
-    """as kubelet set them on it"""
+    """as kubelet set them"""
     files: Files = _NO_FILES
 
 
 class Difference(NamedTuple):
-    """One field of one cgroup that does not stay as it is. `container` is "" for the pod's own cgroup."""
+    """One field of one cgroup that would change. `container` is "" for the pod's own cgroup."""
 
     namespace: str
     pod: str
@@ -110,22 +110,22 @@ class Difference(NamedTuple):
     before: Any
     after: Any
     route: str
-    """`write`: its file, effective at once; `resctrl`: its threads change groups, likewise; or `restart`"""
+    """`write`: the file, effective at once; `resctrl`: its threads change groups at once; or `restart`"""
     recorded: bool
-    """whether it is also recorded through the runtime, where the daemon has a route for that"""
+    """whether it is also recorded in the runtime's stored spec, if the daemon has a route for that"""
     reason: str
     kube_class: str = ""
-    """of a cgroup above the pods; then there is neither namespace nor pod"""
+    """class of a cgroup above the pods; then namespace and pod are empty"""
     group: str = ""
-    """of resctrl, whose schemata change; then it has a pod where it is a pod's own"""
+    """resctrl group whose schemata change; with a pod if it is that pod's own group"""
 
     def as_json(self) -> dict[str, Any]:
-        """See the module."""
+        """The shape described in the module."""
         return _shape(self) | {"group": self.group or None}
 
 
 class Remark(NamedTuple):
-    """Why the differences may not be all: a hook that could not decide. `container` as above."""
+    """Why the differences may be incomplete: a hook that could not decide. `container` as in Difference."""
 
     namespace: str
     pod: str
@@ -135,12 +135,12 @@ class Remark(NamedTuple):
     kube_class: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """See the module."""
+        """The shape described in the module."""
         return _shape(self)
 
 
 class Comparison(NamedTuple):
-    """What `compare` finds."""
+    """Result of `compare`."""
 
     old: str
     """revision of the policy"""
@@ -152,7 +152,7 @@ class Comparison(NamedTuple):
     notes: list[str]
 
     def as_json(self) -> dict[str, Any]:
-        """See the module."""
+        """The shape described in the module."""
         return self._asdict() | {
             "differences": [d.as_json() for d in self.differences],
             "remarks": [r.as_json() for r in self.remarks],
@@ -170,17 +170,17 @@ class Released(NamedTuple):
     after: Any
     """as read back from the file"""
     status: str
-    """`restart`, or what came of the write: see koordnri.host.cgroup.change.Status"""
+    """`restart`, or the outcome of the write: koordnri.host.cgroup.change.Status"""
     error: str = ""
     kube_class: str = ""
 
     @property
     def place(self) -> tuple[bool, str, str, str, str, str]:
-        """To sort by: pods with their containers, then what is above them."""
+        """Sort key: pods with their containers first, then the cgroups above."""
         return bool(self.kube_class), self.namespace, self.pod, self.kube_class, self.container, self.field
 
     def as_json(self) -> dict[str, Any]:
-        """Names as above, `container` null for the pod's own cgroup, `class` null but for one above the pods."""
+        """Keys as above; `container` is null for the pod's own cgroup, `class` except for a cgroup above the pods."""
         return _shape(self)
 
 
@@ -195,19 +195,19 @@ class _Decided(NamedTuple):
 
     own: Decision
     following: list[Decision]
-    """of its containers, as they run"""
+    """of its containers as they run"""
     created: list[tuple[Decision, str]]
-    """of its containers, were they created now; and why that would be refused"""
+    """of its containers if they were created now, and why that would be refused"""
     anew: Decision
-    """of the pod's own cgroup, were it created now"""
+    """of the pod's own cgroup if it were created now"""
 
 
 class _Move(NamedTuple):
-    """A field that does not stay as it is."""
+    """A field that would change."""
 
     name: str
     setting: Setting
-    """the new one, else the one that is no more"""
+    """the new setting; the old one if there is no new one"""
     before: Any
     after: Any
     reason: str
@@ -223,8 +223,8 @@ def compare(
 ) -> Comparison:
     """Decide everything that runs under both snapshots of one node. Nobody else may use `chain` meanwhile.
 
-    above   what is known of the cgroups above the pods
-    given   CPUs that the node has given to single containers; not changed. None: it gives none
+    above   the cgroups above the pods
+    given   the holdings of exclusive CPUs; not changed. None: there are none
     """
     running, known = list(running), {one.cgroup.qos: one for one in above}
     pods = [one.pod for one in running]
@@ -235,7 +235,7 @@ def compare(
     anew_old, anew_new = (_created_anew(running, snapshot, given) for snapshot in (old, new))
     if given is not None:
         old, new = _applied(given, old), _applied(_promoted(running, new, given), new)
-    # Everything under one policy, then under the other: the chain plans anew for each change of policy.
+    # First everything under one policy, then under the other, because the chain plans again at each change of policy.
     before = [_decide(chain, one, old, anew_old) for one in running]
     classes_before = {one.qos: decision for one, decision in decide_classes(chain, pods, old)}
     after = [_decide(chain, one, new, anew_new) for one in running]
@@ -262,12 +262,12 @@ def compare(
 
 
 def notes_of(snapshot: Snapshot, node: NodeState) -> list[str]:
-    """What a policy comes to on a node, where people may not expect it. `node`: what is wrong there without this policy."""
+    """What a policy does on a node that people may not expect. `node`: without this policy."""
     return [*snapshot.policy.notes, *(p for p in snapshot.node.problems if p not in node.problems)]
 
 
 def _promoted(running: Iterable[Running], snapshot: Snapshot, given: Allocator) -> Allocator:
-    """What those who run and share would be given under a policy."""
+    """The allocator after promoting running containers under a policy."""
     given = given.copy()
     promote([(one.pod, one.containers) for one in running], snapshot, given)
     given.arrive(given.coming())
@@ -318,7 +318,7 @@ def _of_pod(running: Running, old: Decision, new: Decision, snapshot: Snapshot) 
 def _with_idle(
     moves: Iterable[_Move], running: Running, old: Decision, new: Decision, node: NodeState
 ) -> Iterator[_Move]:
-    """The moves of a pod that is idle before or after: the kernel has no shares for it, and later they are set anew."""
+    """The changes of a pod that is idle before or after: an idle cgroup has no shares, and afterwards they are set again."""
     was, becomes = old.value(fields.CPU_IDLE), new.value(fields.CPU_IDLE)
     name = fields.CPU_SHARES.name
     yield from (move for move in moves if move.name != name or not (was or becomes))
@@ -346,7 +346,7 @@ def _of_class(above: Above, old: Decision, new: Decision, snapshot: Snapshot) ->
         if (found := above.files.before_us(field, name, node)) is not None:
             return found
         if field.on_class:
-            # By what the node can give to pods, so that no neutral value is a good guess.
+            # kubelet sets these by the node's capacity, so a neutral value would be a bad guess.
             return getattr(above.resources, field.baseline)
         return baseline_value(field, above.resources, node)
 
@@ -356,7 +356,7 @@ def _of_class(above: Above, old: Decision, new: Decision, snapshot: Snapshot) ->
 
 
 def _of_groups(pods: Sequence[Pod], old: Snapshot, new: Snapshot) -> Iterator[Difference]:
-    """What the resctrl groups are to have of caches and memory bandwidth."""
+    """Changes of the resctrl groups' schemata."""
     resctrl = new.node.resctrl
     if resctrl is None or resctrl.read_only:
         return
@@ -393,13 +393,13 @@ def _reason_of(wanted: Wanted, stays: bool) -> str:
 
 
 def _reads_alike(move: _Move, node: NodeState) -> bool:
-    """Whether a file has both values at once: one of them may come from a file, rounded to pages or made of a weight."""
+    """Whether a file would read the same for both values: one may come from a file, rounded to pages or made from a weight."""
     spelled = form(move.setting.field, node.cgroup_version)
     if spelled is None or move.before is None or move.after is None:
         return False
     try:
         return spelled.same(move.before, move.after) or spelled.same(move.after, move.before)
-    except (TypeError, ValueError):  # see _same; and what no file takes differs from all that it may have
+    except (TypeError, ValueError):  # see _same; a value that no file accepts differs from every file's value
         return False
 
 
@@ -409,17 +409,17 @@ def _of_running(
     node, baseline = snapshot.node, partial(_asked, container, snapshot.node)
 
     def untouched(field: Field, _: str) -> Any:
-        # A container with an empty cpuset follows its parent on v2. It never can again: lifting means all CPUs.
+        # A container with an empty cpuset follows its parent on v2. Once set, the cpuset cannot be emptied again: then it has all CPUs.
         follows = node.cgroup_version == 2 and field.whole and getattr(container.baseline, field.baseline) == ""
         return "" if follows else baseline(field, "")
 
     for move in _moves(old, new, snapshot, baseline, untouched):
         field, route = move.setting.field, move.setting.route
-        if route == RESCTRL:  # what is no more decided goes back to the root group, which is none of ours
+        if route == RESCTRL:  # without a decision the threads go back to the root group
             yield _difference(names_of_pod(pod), container.name, move, RESCTRL, recorded=False)
             continue
-        # What cannot be unset stays as long as the container runs. But a lifted CPU set becomes that of all CPUs, even where
-        # a node that is only described does not tell which these are.
+        # A value that cannot be unset stays as long as the container runs. But without a decision a cpuset becomes all CPUs, even if a
+        # described node does not say which these are.
         stays = move.after is None and not (field is fields.CPU_CPUS and node.topology is None)
         yield _difference(
             names_of_pod(pod), container.name, move, RESTART if stays else WRITE, recorded=route == REPLY and not stays
@@ -429,7 +429,7 @@ def _of_running(
 def _of_creation(
     pod: Pod, container: Container, old: Decision, new: Decision, snapshot: Snapshot
 ) -> Iterator[Difference]:
-    """What a running container cannot follow in."""
+    """Changes that a running container cannot follow."""
     routes = snapshot.node.routes(Event.SYNC)
     for move in _moves(old, new, snapshot, lambda *_: None):
         if routes[move.setting.field].__class__ is Refusal:
@@ -437,17 +437,17 @@ def _of_creation(
 
 
 def _gets_other_cpus(pod: Pod, old: Creation, new: Creation) -> bool:
-    """Whether the policies would give different CPUs to the pod alone, were it created anew."""
+    """Whether the policies would give the pod different exclusive CPUs if it were created again."""
     return old.given.get(pod.key) != new.given.get(pod.key)
 
 
 def _of_exclusive_cpus(running: Running, becomes: _Decided, snapshot: Snapshot, anew: Creation) -> Iterator[Difference]:
-    """What the pod would get by exclusive CPUs, or without them, and cannot have while it runs."""
+    """What would change by exclusive CPUs, or without them, if the pod were created again."""
     pod, node = running.pod, snapshot.node
     if any(refusal for _, refusal in becomes.created):
-        return  # it would get nothing; a remark tells
+        return  # it would get nothing; a remark says so
     of_pod = _moves(becomes.own, becomes.anew, snapshot, _baseline_of_pod(running, node))
-    # Not of its sandbox, which has what others share, like all others.
+    # Not cpu.cpus of its sandbox, which is in the share pool like all sandboxes.
     moves = [("", becomes.anew, move) for move in of_pod if move.setting.field is not fields.CPU_CPUS]
     routes = node.routes(Event.SYNC)
     owners = {**node.exclusive_cpus.get(pod.key, {}), **anew.given.get(pod.key, {})}
@@ -455,7 +455,7 @@ def _of_exclusive_cpus(running: Running, becomes: _Decided, snapshot: Snapshot, 
         if container.name not in owners:
             continue
         found = _moves(follows, created, snapshot, partial(_asked, container, node))
-        # The others: see _of_creation.
+        # Other routes: see _of_creation.
         moves += [(container.name, created, move) for move in found if routes[move.setting.field] == REPLY]
     for name, then, move in moves:
         reason = move.reason if move.name in then.settings else "nothing of ours, without exclusive CPUs"
@@ -464,7 +464,7 @@ def _of_exclusive_cpus(running: Running, becomes: _Decided, snapshot: Snapshot, 
 
 
 def _short(running: Running, old: Creation, new: Creation) -> Iterator[Remark]:
-    """Of those who would be given exclusive CPUs under the old policy alone."""
+    """Remarks for containers that would get exclusive CPUs only under the old policy."""
     pod = running.pod
     for container in running.containers:
         if container.name in old.given.get(pod.key, ()) and (shortage := new.shortage(pod, container.name)):
@@ -478,12 +478,11 @@ def _asked(container: Container, node: NodeState, field: Field, _: str) -> Any:
 def _moves(
     old: Decision, new: Decision, snapshot: Snapshot, baseline: _Value, untouched: _Value | None = None
 ) -> Iterator[_Move]:
-    """Fields whose value is not the same under both decisions.
+    """Fields whose values differ under the two decisions.
+    baseline    value that a field goes back to when it is not decided any more
+    untouched   value of a field that was not decided so far; None: the baseline
 
-    baseline    what a field goes back to that is decided no more
-    untouched   what a field has that was not decided so far; None: the baseline
-
-    A hook that fails has not said that it wants nothing: its fields stay as they are.
+    A failed hook did not say that it wants nothing: its fields stay as they are.
     """
     was, becomes = _by_target(old, snapshot.node), _by_target(new, snapshot.node)
     for target in dict.fromkeys((*becomes, *was)):
@@ -511,7 +510,7 @@ def _by_target(decision: Decision, node: NodeState) -> dict[_Target, tuple[str, 
 
 
 def _is_gone(setting: Setting, node: NodeState) -> bool:
-    """A disk that is gone took its limits with it."""
+    """A disk that vanished took its limits with it."""
     return setting.field.of_disk and node.block_devices is not None and setting.key not in node.block_devices
 
 
@@ -524,7 +523,7 @@ def _why(name: str, setting: Setting, new: Decision, snapshot: Snapshot) -> str:
 
 
 def _same(field: Field, a: Any, b: Any) -> bool:
-    """What a third party's hook decides may be of another type than the baseline."""
+    """Whether two values are equal. A third party's hook may give another type than the baseline's."""
     try:
         return field.same(a, b)
     except TypeError:
@@ -552,7 +551,7 @@ def _remarks(running: Running, old: _Decided, new: _Decided) -> Iterator[Remark]
         yield from _errors(names, container.name, old.following[i], new.following[i])
         decision, refused = new.created[i]
         if refused:
-            # The one that refuses; it stands among the errors, too, in fewer words.
+            # The refusal; it is also among the errors, with a shorter text.
             yield Remark(pod.namespace, pod.name, container.name, "", f"could not be created anew: {refused}")
         yield from _errors(names, container.name, old.created[i][0], decision)
 

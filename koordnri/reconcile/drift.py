@@ -1,12 +1,12 @@
-"""Which pods' files somebody else has written: found when it happens, not at the next sweep.
+"""Finds the pods whose files somebody else has written, when it happens, not at the next sweep.
 
-One watch (`koordnri.host.cgroup.watch`) per directory that we hold a file in, or that tells what kubelet set; it comes and goes with
-the plans. Its thread, `drift`, only sets the reconciler's wake event. All else happens on the reconcile thread: what was written is
-compared with what is wanted there, so our own writes are known by their value, and what has lost its value goes the way of all
-changes: a pass over that pod.
+There is one watch (`koordnri.host.cgroup.watch`) per directory with a file of ours, or with a file that shows what kubelet set. Watches
+come and go with the plans. The watch's thread, `drift`, only sets the reconciler's wake event; everything else happens in the reconcile
+thread. It compares a written file with its decided value, so our own writes are recognised by value. A file that has lost its value is
+healed by a pass over its pod.
 
-Not every file is worth a look: one that is not known to have had its value is being tried again by `Failures`, in its own time.
-Nobody is fought without end: see `drift_pace`.
+A file that has not had its value yet is not checked here: `Failures` retries it in its own time. Healing slows down for a file that is
+written again and again: see `drift_pace`.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from koordnri.reconcile.planner import PodPlan
 from koordnri.state.ledger import Ledger
 
 CLASSES = "classes"
-"""stands for the cgroups above the pods, where a pod's id is expected"""
+"""used in place of a pod's id for the cgroups above the pods"""
 RESTS = 4
-"""After a pass over what had lost its value, the next comes after so many times as long: at most a fifth of a core."""
+"""After a healing pass, the next one waits for this many times its duration: at most a fifth of a core."""
 TRIES_AGAIN_S = 60.0
-"""When the kernel watches no more directories, it is asked again after this."""
+"""s after which the kernel is asked again, once it refused further watches."""
 
 _CPUS = "cpuset.cpus"
 
 File = tuple[str, str]
-"""directory in full, name"""
+"""full directory, name"""
 
 
 class Watch(Protocol):
-    """Of `koordnri.host.cgroup.watch`, what is needed here."""
+    """The part of `koordnri.host.cgroup.watch` that is used here."""
 
     def __len__(self) -> int: ...
 
@@ -62,26 +62,26 @@ class _Held(NamedTuple):
     groups: Mapping[str, str]
     home: str
     files: dict[File, list[tuple[Goal | None, Change]]]
-    """None: kubelet's, which is not wanted otherwise but must be decided by"""
+    """Goal None: the file is kubelet's; it has no decided value, but decisions depend on it"""
     directories: dict[str, bool]
-    """→ whether it is there"""
+    """directory → whether it exists"""
     complete: bool
-    """whether all that are there are watched, and all files of the pod are among these"""
+    """whether all existing directories are watched, and have all files of the pod"""
 
 
 class Suspects(NamedTuple):
-    """What is to be looked at."""
+    """What a pass should check."""
 
     pods: set[str]
-    """ids, CLASSES among them"""
+    """ids, possibly with CLASSES"""
     everything: bool = False
 
 
 class Drift:
     """Used by the reconcile thread.
 
-    open_watch   makes the watch, given what to call when there is something to look at. Raises OSError when the kernel gives none
-    tell         a Warning Event on the Node: reason, message
+    open_watch   makes the watch; gets the function to call when there is something to check. Raises OSError when the kernel refuses
+    tell         sends a Warning Event on the Node: reason, message
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Drift:
     ) -> None:
         self.pace = Pace()
         self.overflows = 0
-        """times that the kernel dropped events"""
+        """how often the kernel dropped events"""
         self._open_watch = open_watch
         self._is_right = is_right
         self._ledger = ledger
@@ -105,41 +105,41 @@ class Drift:
         self._watch: Watch | None = None
         self._held: dict[str, _Held] = {}
         self._owners: dict[str, set[str]] = {}
-        """directory → whose it is: ids of pods, of which there are several for the classes' directories, or CLASSES"""
+        """directory → its owners: ids of pods (several for the classes' directories), or CLASSES"""
         self._fresh: set[str] = set()
-        """directories whose watch has just begun: what was written before it is not reported"""
+        """directories whose watch has just begun: writes before it were not reported"""
         self._paused: dict[File, float] = {}
-        """file that has lost its value → when it may be healed"""
+        """file that has lost its value → when it may be healed (s, monotonic)"""
         self._refused: set[str] = set()
-        """directories that the kernel did not watch when it was asked last"""
+        """directories that the kernel refused to watch, as of the last attempt"""
         self._rests_until = float("-inf")
         self._put_off = False
-        """whether there was something to look at while it rests"""
+        """whether something waits to be checked while healing rests"""
         self._refused_until = float("-inf")
         self._edits = -1
         self._version = 0
-        """another one when anything else has changed that `covers` goes by"""
+        """changes when anything else has changed that `covers` depends on"""
         self._covered: tuple[tuple[int, int, int] | None, set[str]] = (None, set())
         self._told = False
 
     def __len__(self) -> int:
-        """Directories that are watched."""
+        """Number of watched directories."""
         return 0 if self._watch is None else len(self._watch)
 
     @property
     def refused(self) -> int:
-        """Directories that the kernel does not watch for us."""
+        """Number of directories that the kernel refuses to watch."""
         return len(self._refused)
 
     def start(self, woken: Callable[[], None]) -> None:
-        """Before the first pass."""
+        """Call before the first pass."""
         try:
             self._watch = self._open_watch(woken)
         except OSError as error:
             self._cannot(error)
 
     def stop(self) -> None:
-        """After the last pass."""
+        """Call after the last pass."""
         if self._watch is not None:
             self._watch.close()
             self._watch = None
@@ -147,10 +147,10 @@ class Drift:
     # -- what is watched ----------------------------------------------------------------------------------------------
 
     def follow(self, owner: str, directory: str, plan: PodPlan, writer: Writer, renew: bool = False) -> None:
-        """A pod, or CLASSES, was planned: watch what it holds.
+        """A pod, or CLASSES, was planned: watch its files.
 
-        directory   of the pod; "" for CLASSES
-        renew       look whether what is watched is still the same directory; it may have been removed and made again
+        directory   the pod's; "" for CLASSES
+        renew       check that the watched directories are still the same; one may have been removed and made again
         """
         if self._watch is None:
             return
@@ -163,7 +163,7 @@ class Drift:
         home = writer.home(directory) if directory else ""
         files: dict[File, list[tuple[Goal | None, Change]]] = {}
         ours = {goal.change[:2] for goal in plan.holds}
-        # What kubelet had set where we are about to write is not there any more.
+        # A file that we are about to write does not show kubelet's value any more.
         kubelets = [(None, change) for change in plan.kubelets if change[:2] not in ours]
         for goal, change in [*((g, g.change) for g in plan.holds), *kubelets]:
             for file in writer.places(change):
@@ -171,7 +171,7 @@ class Drift:
         had = {} if before is None or renew else before.directories
         wanted = {place for place, _ in files} | _above(home, writer)
         directories = {place: had.get(place) or self._add(place, owner) for place in wanted}
-        # What is given back is watched as kubelet's by the plan after this one, which a sweep makes.
+        # A file that is given back is watched as kubelet's from the next plan on, which a sweep makes.
         complete = plan.whole and not any(goal.restores for goal in plan.goals) and self._refused.isdisjoint(wanted)
         shown = plan.holds, plan.kubelets, plan.containers, plan.groups
         self._held[owner] = _Held(*shown, home, files, directories, complete)
@@ -179,16 +179,16 @@ class Drift:
             self._leave(owner, before.directories.keys() - wanted)
 
     def keep(self, pods: Iterable[Pod]) -> None:
-        """These are all there are."""
+        """These are all pods."""
         self._version += 1
         there = {pod.id for pod in pods} | {CLASSES}
         for owner in [o for o in self._held if o not in there]:
             self._leave(owner, self._held.pop(owner).directories)
 
     def covered(self, changes: int) -> set[str]:
-        """All pods of which `covers` is true.
+        """All pods for which `covers` is true.
 
-        changes   a number that is another one when `is_right` may answer otherwise
+        changes   a number that differs whenever `is_right` may have changed
         """
         version = (self._ledger.edits, self._version, changes)
         if self._covered[0] != version:
@@ -196,26 +196,26 @@ class Drift:
         return self._covered[1]
 
     def groups_of(self, pod_id: str) -> Mapping[str, str]:
-        """Cgroup of a container → its resctrl group, as planned last."""
+        """Cgroup of a container → its resctrl group, as in the last plan."""
         held = self._held.get(pod_id)
         return {} if held is None else held.groups
 
     def covers(self, owner: str) -> bool:
-        """Whether everything that happens to a pod's files, or the classes', is reported: then sweeps may rest.
+        """Whether every change of a pod's files, or the classes', is reported: then sweeps may skip them.
 
-        Not while a file has not had its value yet: only sweeps try on, once Failures has given up.
+        Not while a file has never had its value: once Failures has given up, only sweeps retry it.
         """
         held = self._held.get(owner)
         if held is None or self._watch is None or not held.complete:
             return False
         if owner != CLASSES and list(held.containers) != _containers(self._ledger, owner):
             return False
-        # What was never made, or is gone like a container that has ended, is not waited for.
+        # Directories that do not exist (not made yet, or the container has ended) are ignored.
         there = (of_file for file, of_file in held.files.items() if held.directories[file[0]])
         return all(goal is None or self._is_right(goal) for of_file in there for goal, _ in of_file)
 
     def uncovered(self) -> set[str]:
-        """Pods of which a container has been started that is not watched yet, since it was asked last."""
+        """Pods with a container that was started and is not watched yet, since the last call."""
         edits = self._ledger.edits
         if self._watch is None or edits == self._edits:
             return set()
@@ -227,15 +227,15 @@ class Drift:
     # -- what happened ------------------------------------------------------------------------------------------------
 
     def due_at(self) -> float:
-        """When `look` has something to do without being woken."""
+        """When `scan` has something to do without being woken (s, monotonic)."""
         if self._put_off or self._fresh:
             return self._rests_until
         return max(min(self._paused.values(), default=float("inf")), self._rests_until)
 
     def scan(self, writer: Writer, waited_for: bool = False) -> Suspects:
-        """Who has lost a value, as far as it is to be healed now.
+        """The pods that have lost a value which may be healed now.
 
-        waited_for   somebody waits for the files to be right: now, whatever it costs
+        waited_for   somebody waits for correct files: do not rest
         """
         now = self._monotonic()
         self._put_off = self._watch is not None and now < self._rests_until and not waited_for
@@ -258,17 +258,17 @@ class Drift:
         return Suspects(pods, taken.overflowed)
 
     def rest(self, took_s: float) -> None:
-        """A pass over suspects has ended, and took so long."""
+        """A healing pass has ended and took so long."""
         self._rests_until = self._monotonic() + RESTS * took_s
 
     def times(self, change: Change, writer: Writer) -> int:
-        """How often in a row a change's file has been healed."""
+        """How many times in a row a change's file has been healed."""
         return max((self.pace.times(file) for file in writer.places(change)), default=0)
 
     # -- helpers ------------------------------------------------------------------------------------------------------
 
     def _narrowed(self, directories: set[str]) -> set[File]:
-        """The cpusets below cgroups whose own cpuset was written: on v2, they have what their parents leave them, and nothing tells."""
+        """Cpusets below cgroups whose own cpuset was written: on v2 they are limited by their parents, which is not reported."""
         homes = {held.home for held in self._held.values()} if directories else set()
         uppers = homes | {os.path.dirname(home) for home in homes}
         uppers |= {os.path.dirname(directory) for directory in uppers}
@@ -279,7 +279,7 @@ class Drift:
         return {file for file in files if file[1] == _CPUS and file[0].startswith(above)}
 
     def _without(self, removed: Iterable[str]) -> set[str]:
-        """Directories are no more. Whom that concerns: pods that are gone, and the classes, whose directories come back."""
+        """Directories vanished. Returns their owners: pods that are gone, and the classes, whose directories return."""
         removed = set(removed)
         pods = {owner for owner, held in self._held.items() if held.home in removed} if removed else set()
         self._version += bool(removed)
@@ -291,7 +291,7 @@ class Drift:
         return pods
 
     def _losers(self, file: File, writer: Writer, now: float) -> set[str]:
-        """Of a file that was written: whose it is, if it has lost its value and may be healed now."""
+        """A file was written. Returns its owners if it has lost its value and may be healed now."""
         self._paused.pop(file, None)
         losers = {o for o in self._owners.get(file[0], ()) if self._is_lost(self._held[o].files.get(file, ()), writer)}
         if not losers:
@@ -317,7 +317,7 @@ class Drift:
             self._held[owner] = held._replace(complete=False)
 
     def _add(self, directory: str, owner: str) -> bool:
-        """Watch a directory. Whether there is one; it is refused where it cannot be watched."""
+        """Watch a directory. Returns whether it exists; one that cannot be watched is added to the refused ones."""
         new = directory not in self._owners
         self._version += new or directory in self._refused
         if self._watch is None or (new and self._monotonic() < self._refused_until):
@@ -351,7 +351,7 @@ class Drift:
                     self._watch.remove(directory)
 
     def _cannot(self, error: OSError) -> None:
-        """Told once: sweeps do what the watch cannot."""
+        """Report once that the kernel refuses watches: then sweeps do their work."""
         if self._told:
             return
         self._told = True
@@ -361,7 +361,7 @@ class Drift:
 
 
 def _above(home: str, writer: Writer) -> set[str]:
-    """The directories above a pod's, which tell of its end, and may narrow its cpuset; the root of all cgroups cannot."""
+    """The directories above a pod's: they report its end, and may narrow its cpuset. Not the root of all cgroups, which cannot."""
     top, found = writer.home(ROOT_DIRECTORY), set[str]()
     while (home := os.path.dirname(home)).startswith(f"{top}/"):
         found.add(home)
@@ -369,7 +369,7 @@ def _above(home: str, writer: Writer) -> set[str]:
 
 
 def _same(held: _Held, plan: PodPlan) -> bool:
-    if not plan.containers:  # the classes, whose goals are made anew each time
+    if not plan.containers:  # the classes, whose goals are made again each time
         return [goal.change for goal in held.holds] == [goal.change for goal in plan.holds] and not plan.kubelets
     return held.holds is plan.holds and held.kubelets is plan.kubelets and held.containers is plan.containers
 

@@ -1,6 +1,6 @@
-"""Files that would not take their value: logged at once, tried again a few times, reported if that did not help. Each thing once.
+"""Files that do not take their value: logged at once, retried a few times, then reported. Each failure once.
 
-What only waits for another's write is tried again in silence, and logged and reported together when that never comes.
+A file that only waits for another writer is retried silently, and logged and reported if that write never comes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from koordnri.model.log import Log
 from koordnri.reconcile.owner import Owner
 
 RETRIES_S = (0.5, 2.0, 5.0)
-"""Pauses before a file is tried again; after the last, it is reported, and only the sweep tries on."""
+"""Pauses before retries; after the last, the failure is reported, and only sweeps retry."""
 MOST_REMEMBERED = 10_000
 
 
@@ -32,17 +32,17 @@ class Failure(NamedTuple):
 class Failures:
     """Used by one thread.
 
-    report   told of each failure that retries did not mend
+    report   called with each failure that retries did not solve
     """
 
     def __init__(self, log: Log, report: Callable[[Failure], None]) -> None:
         self._log = log
         self._report = report
         self._seen: dict[tuple[str, str], tuple[str, int]] = {}
-        """(directory, field) → what was wanted and came of it, and how often; errors may tell numbers that move"""
+        """(directory, field) → (wanted value and status, number of attempts); not the error text, whose numbers may change"""
 
     def add(self, failure: Failure) -> float | None:
-        """Tell whoever must be told. Returns the seconds after which to try again, None to leave it to the sweep."""
+        """Log and report it if due. Returns the seconds until the next attempt, None to leave it to the sweep."""
         key, what = (failure.directory, failure.field), f"{failure.value} {failure.status}"
         before, times = self._seen.get(key, (what, 0))
         times = times + 1 if before == what else 1

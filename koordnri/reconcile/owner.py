@@ -1,6 +1,6 @@
-"""Whose a cgroup file is: a container's, a pod's, or a cgroup's above the pods. What differs between the three stands here.
+"""Owners of cgroup files: a container, a pod, or a cgroup above the pods. Everything that differs between the three is here.
 
-What the file of a container holds is known by its entry in the ledger; of pods and classes KnownFiles remembers it.
+A container's files are known from its entry in the ledger; those of pods and classes from KnownFiles.
 """
 
 from __future__ import annotations
@@ -27,59 +27,59 @@ class Owner(Protocol):
 
     @property
     def unit(self) -> str:
-        """Id of the pod, or of the class: a fault costs this and no more, and this is looked at again."""
+        """Id of the pod or class: a fault costs only this, and this is checked again."""
 
     @property
     def pod(self) -> Pod | None:
-        """Itself, or the container's; None above the pods."""
+        """The pod itself, or the container's; None above the pods."""
 
     @property
     def container(self) -> str:
-        """The container's name, else ""."""
+        """The container's name, or ""."""
 
     @property
     def keeps_originals(self) -> bool:
-        """Whether what a file held must be noted before it is first written: nobody else tells what kubelet had set."""
+        """Whether a file's value must be stored before the first write, because nothing else shows what kubelet set."""
 
     @property
     def names(self) -> dict[str, str]:
-        """As rows of a comparison name it."""
+        """Names for the rows of a comparison."""
 
     @property
     def title(self) -> str:
-        """As a line of the log names it."""
+        """Name for the log."""
 
     def is_right(self, name: str, change: Change) -> bool:
-        """Whether the file had what is wanted when it was last read."""
+        """Whether the file had its decided value when it was last read."""
 
     def had(self, name: str, change: Change) -> bool:
-        """Whether the file had been brought to this value before, so that it is lost and not merely late."""
+        """Whether the file had this value before, so that it is lost and not merely late."""
 
     def verified(self, name: str, change: Change, found: Any, *, restores: bool) -> None:
-        """The file has what is wanted, and reads as `found`."""
+        """The file has its value, and reads as `found`."""
 
     def missed(self, name: str, found: Any) -> None:
-        """The file does not have what is wanted. `found` is how it reads, None when it cannot be read."""
+        """The file does not have its value. `found`: how it reads, None when it cannot be read."""
 
     def drifted(self, name: str, field: Field) -> bool:
-        """The file had lost its value, and has it again. Whether the value must be recorded again through the runtime."""
+        """The file had lost its value and has it again. Returns whether the value must be recorded again."""
 
     def who_writes(
         self, name: str, field: Field, spelled: Form | None, found: Any, originals: Mapping[str, Any], node: NodeState
     ) -> str:
         """Who would write `found` into the file: `systemd`, `kubelet`, `runtime` or `unknown`.
 
-        originals   name of the field → what its file held before we wrote it first
+        originals   field name → what its file held before we first wrote it
         """
 
 
 def names_of_pod(pod: Pod) -> dict[str, str]:
-    """Namespace, pod and class as rows of a comparison name a pod."""
+    """Namespace, pod and class in the rows of a comparison, for a pod."""
     return {"namespace": pod.namespace, "pod": pod.name, "kube_class": ""}
 
 
 def names_of_class(cgroup: ClassCgroup) -> dict[str, str]:
-    """The same of a cgroup above the pods."""
+    """The same for a cgroup above the pods."""
     return {"namespace": "", "pod": "", "kube_class": cgroup.name}
 
 
@@ -112,7 +112,7 @@ class ContainerOwner:
     def had(self, name: str, change: Change) -> bool:
         entry, same = self._entry, change.field.same
         if not entry.started:
-            return False  # its cgroup is being made right now, and has not had anything yet
+            return False  # its cgroup is being made, and has had no value yet
         if name in entry.files:
             return same(entry.files[name], change.value)
         sent = entry.sent.get(name)
@@ -139,22 +139,22 @@ class ContainerOwner:
 
 
 class Seen(NamedTuple):
-    """What is known of a file of a pod or class."""
+    """A file of a pod or class."""
 
     wanted: Any
     found: Any
-    """how it read when we looked last: the kernel may have rounded, or somebody else have written"""
+    """its value at the last read: the kernel may have rounded it, or somebody else have written it"""
     right: bool
 
 
 class KnownFiles:
-    """What is known of the files of pods and classes. Used by one thread."""
+    """The files of pods and classes. Used by one thread."""
 
     def __init__(self) -> None:
         self._seen: dict[tuple[str, str], Seen] = {}
 
     def of(self, owner_id: str, name: str) -> Seen | None:
-        """One file; None when it was never brought to a value."""
+        """One file; None when it never had a value of ours."""
         return self._seen.get((owner_id, name))
 
     def put(self, owner_id: str, name: str, seen: Seen) -> None:
@@ -162,16 +162,16 @@ class KnownFiles:
         self._seen[owner_id, name] = seen
 
     def forget(self, owner_id: str, name: str) -> None:
-        """Nothing of ours is in a file any more."""
+        """Nothing of ours is in the file any more."""
         self._seen.pop((owner_id, name), None)
 
     def keep(self, owner_ids: Collection[str]) -> None:
-        """These owners are all there are."""
+        """These are all owners."""
         self._seen = {key: seen for key, seen in self._seen.items() if key[0] in owner_ids}
 
 
 class _OwnerOfKnownFiles:
-    """What pods and classes have in common."""
+    """The common part of pods and classes."""
 
     __slots__ = ("_files", "id", "unit")
     container = ""
@@ -248,7 +248,7 @@ class ClassOwner(_OwnerOfKnownFiles):
 
 
 def alike(spelled: Form | None, value: Any, found: Any) -> bool:
-    """Whether a file that reads as `found` holds `value`; False where either is not known, or no file takes it."""
+    """Whether a file that reads as `found` has `value`; False when either is unknown, or no file accepts it."""
     try:
         return spelled is not None and value is not None and found is not None and spelled.same(value, found)
     except (TypeError, ValueError):

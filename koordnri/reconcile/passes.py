@@ -1,4 +1,4 @@
-"""One pass: decide pods and their containers again by the chain, write what their files do not have, read it back, hand on the rest."""
+"""One pass: decides pods and their containers again, writes files that lack their value, reads them back, and hands on the rest."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SCANS = {"change": Scan.KNOWN, "pod": Scan.ANEW, "drift": Scan.SWEEP, "sweep": 
 
 
 class _Draft:
-    """What a pass is going to do."""
+    """What a pass will do."""
 
     def __init__(self) -> None:
         self.goals: list[Goal] = []
@@ -37,7 +37,7 @@ class _Draft:
         self.groups: dict[str, str] = {}
         """cgroup of a container → its resctrl group"""
         self.pods: dict[str, Pod] = {}
-        """by id, that were planned"""
+        """id → pod that was planned"""
 
     def add(self, pod: Pod, plan: PodPlan) -> None:
         self.pods[pod.id] = pod
@@ -46,7 +46,7 @@ class _Draft:
         self.groups.update(plan.groups)
 
     def one_per_file(self) -> list[Goal]:
-        """Two names may stand for one disk: what is wanted comes before what is only to be undone."""
+        """Goals without a second one for the same file: two names may stand for one disk. A wanted value beats one that is given back."""
         goals = sorted(self.goals, key=lambda goal: not goal.restores)
         return list({goal.change[:3]: goal for goal in goals}.values())
 
@@ -54,10 +54,10 @@ class _Draft:
 class Passes:
     """Used by the reconcile thread.
 
-    cache       brings resctrl groups and the threads in them about; None: nobody does
-    promotions  told around each pass over everything that a change or the sweep asks for
-    recorder    brings the runtime's stored spec to agree; None: nobody does
-    faults      keeps a bug to what it is in: one pod, one file, one part of a pass
+    cache       makes resctrl groups and moves threads into them; None: nobody does
+    promotions  called around each full pass that a change or a sweep caused
+    recorder    records written values; None: nobody does
+    faults      contains a bug: it costs one pod, one file or one part of a pass
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Passes:
         self.writer: Writer | None = None
         """of the last pass"""
         self.applied: Snapshot | None = None
-        """what the last pass over everything went by"""
+        """snapshot of the last full pass"""
         self.sweeps = SweepParts(drift, planner)
         self._planner = planner
         self._ledger = ledger
@@ -95,11 +95,11 @@ class Passes:
         self._monotonic = monotonic
 
     def run(self, trigger: str, pods: Iterable[Pod], *, above: bool | None = None, rests: bool = False) -> list[Done]:
-        """One pass over these pods and their containers. What is found to be right comes back only to who asked.
+        """One pass over these pods and their containers. Returns the outcome of each file; unchanged ones only if asked for.
 
         trigger   change, pod, drift, sweep or asked
-        above     whether to look at what stands above the pods, too; None: by the trigger
-        rests     whether to spare the files that a watch covers, all but a part of them
+        above     whether to include the cgroups above the pods; None: depends on the trigger
+        rests     whether to skip most of the files that a watch covers
         """
         pods = list(pods)
         everything = trigger in ("change", "sweep")
@@ -137,7 +137,7 @@ class Passes:
         return self._schedule.looks_above(self._monotonic(), must=must)
 
     def _drifts(self, trigger: str, world: World) -> bool:
-        """Whether a value that has to be written was lost. What is found under another snapshot is late, as full passes rest."""
+        """Whether a value to be written was lost. Under a changed snapshot it may only be late, since full passes rest."""
         applied = self.applied if trigger in ("drift", "sweep") else None
         return applied is not None and mean_the_same(applied, world.snapshot)
 
@@ -181,13 +181,13 @@ class Passes:
     # -- what follows -------------------------------------------------------------------------------------------------
 
     def _hand_on(self, draft: _Draft, unset: Mapping[str, set[str]], cgroup_version: int, *, sweep: bool) -> None:
-        """Threads to resctrl groups, updates to the recorder."""
+        """Hands threads to resctrl, and updates to the recorder."""
         if self._cache is not None:
             with self._faults.within("resctrl"):
                 self._cache.threads(draft.groups, cgroup_version, sweep=sweep)
         if self._recorder is None:
             return
-        # What was refused is not recorded either: the runtime would write it without looking at what is in use.
+        # A refused value is not recorded either: the runtime would write it without checking the memory in use.
         updates = {i: left for i, u in draft.updates.items() if (left := u.without(unset.get(i, ()))) is not None}
         looked_at = [entry.id for pod_id in draft.pods for entry in self._ledger.containers_of(pod_id)]
         with self._faults.within("record"):

@@ -1,4 +1,4 @@
-"""What follows from a decision: which cgroup files are to have it, which go back, what the runtime is to be told of it."""
+"""What follows from a decision: cgroup files that get a value, files that are given back, updates for the runtime."""
 
 from __future__ import annotations
 
@@ -17,39 +17,40 @@ from koordnri.reconcile.owner import Owner
 
 
 class Goal(NamedTuple):
-    """A file that is to have a value, and what is to be remembered once it has."""
+    """A file that should have a value, and what to store once it has."""
 
     owner: Owner
     name: str
-    """of the field, in decisions"""
+    """the field's name in decisions"""
     change: Change
     restores: bool
 
 
 class Update(NamedTuple):
-    """What an update through the runtime must carry so that its stored spec of one container agrees with the decision."""
+    """The settings that an update must carry so that the runtime's stored spec of one container agrees with the decision."""
 
     container_id: str
     pod_id: str
     settings: tuple[Setting, ...]
     period_us: int = CFS_PERIOD_US
     """the container's own, which a quota must not be sent without"""
+    """the container's own, since a quota must be sent with it"""
 
     @property
     def values(self) -> dict[str, int | str]:
-        """Name of the field → value, as noted in the ledger."""
+        """Field name → value, as in the ledger."""
         return through_runtime(self.settings)
 
     def without(self, names: Collection[str]) -> Update | None:
-        """The same but for these fields; None when nothing is left."""
+        """The update without these fields; None when nothing is left."""
         left = tuple(s for s in self.settings if s.field.named(s.key) not in names)
         return self._replace(settings=left) if left else None
 
 
 def wanted(directory: str, decision: Decision, node: NodeState, force: bool = False) -> dict[str, Change]:
-    """Name of the decided field → the file that is to have it. What can only be set at creation is no file.
+    """Name of the decided field → the file that should have it. Fields that only a creation can set have no file.
 
-    force   memory limits go below what is in use, too; what is taken back never does
+    force   let memory limits go below the memory in use; a value that is given back never does
     """
     return {
         name: Change(directory, s.field, _disk(s.field, s.key, node), s.value, force)
@@ -61,9 +62,9 @@ def wanted(directory: str, decision: Decision, node: NodeState, force: bool = Fa
 def back_to_baseline(
     directory: str, names: Iterable[str], decision: Decision, baseline: Resources, node: NodeState
 ) -> dict[str, Change]:
-    """Those of `names`, set by us before, that are not decided any more: back to what kubelet asked for.
+    """The fields among `names` that we set before and that are not decided any more: back to what kubelet asked for.
 
-    A hook that failed has not said that it wants nothing; its fields stay.
+    A failed hook did not say that it wants nothing: its fields stay.
     """
     back = {}
     for name in names:
@@ -71,7 +72,7 @@ def back_to_baseline(
         if name in decision.settings or field is None or field in decision.undecided:
             continue
         if field.keyed and key not in (node.block_devices or {}):
-            continue  # a disk that is gone took its limits with it
+            continue  # a disk that vanished took its limits with it
         value = baseline_value(field, baseline, node)
         if value is not None:
             back[name] = Change(directory, field, _disk(field, key, node), value)
@@ -79,9 +80,9 @@ def back_to_baseline(
 
 
 def back_to_before(directory: str, before: Mapping[str, Any], decision: Decision, node: NodeState) -> dict[str, Change]:
-    """The same for a pod, of which only its files told what kubelet had set: `before` is what they held.
+    """The same for a pod, for which only files show what kubelet had set. `before`: their former values.
 
-    An idle cgroup takes no shares: they go back once it is not idle any more.
+    An idle cgroup has no shares: they are given back once it is not idle any more.
     """
     back = {}
     idle = decision.value(fields.CPU_IDLE) == 1
@@ -103,9 +104,9 @@ def back_to_before(directory: str, before: Mapping[str, Any], decision: Decision
 
 
 def in_sandbox(changes: Mapping[str, Change], directory: str | None) -> dict[str, Change]:
-    """Changes of a pod, where cpu.cpus is that of its sandbox, the pause container's cgroup: the pod's own bounds all of its containers.
+    """Changes of a pod, with cpu.cpus moved to its sandbox, the pause container's cgroup: the pod's own cgroup limits all containers.
 
-    directory   the sandbox's; None: it has none, as under CRI-O, which runs no pause container where it need not
+    directory   the sandbox's; None: there is none (CRI-O runs no pause container if it can avoid it)
     """
     placed = dict(changes)
     change = placed.pop(fields.CPU_CPUS.name, None)
@@ -115,14 +116,14 @@ def in_sandbox(changes: Mapping[str, Change], directory: str | None) -> dict[str
 
 
 def _of_those_online(cpus: Any, node: NodeState) -> Any:
-    """A cpuset that was there before, as the kernel still takes it: not with CPUs that went offline since, or that pods may not use."""
+    """A former cpuset in a form that the kernel accepts now: without CPUs that went offline or that pods may not use."""
     online = node.all_cpus
     if online is None:
         return cpus
     try:
         had = CPUSet.parse(cpus)
     except (TypeError, ValueError, AttributeError):
-        return cpus  # none that any kernel showed; the writer says so
+        return cpus  # no value that a kernel shows; the writer reports it
     return cpus if had <= online else str(had & online or online)
 
 

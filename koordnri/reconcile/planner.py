@@ -1,4 +1,4 @@
-"""Decides pods and their containers again and says what follows: files to be written or taken back, updates to be recorded."""
+"""Decides pods and their containers again. Returns what follows: files to write or give back, updates to record."""
 
 from __future__ import annotations
 
@@ -33,62 +33,62 @@ _CPUS = fields.CPU_CPUS.name
 
 
 class Scan(Enum):
-    """Which files a pass looks at. All of a pod or none: where one cgroup changes, those above and below it must be looked at, too."""
+    """Which files a pass reads. All of a pod or none: if one cgroup changes, those above and below it must be checked, too."""
 
     KNOWN = "known"
-    """those of pods of which some are not known to be right"""
+    """files of pods with a file that is not known to be right"""
     ANEW = "anew"
-    """the same, and something happened to these pods: they are decided anew"""
+    """the same; but these pods have changed, and are decided again"""
     SWEEP = "sweep"
-    """all; who has a wrong one is decided anew"""
+    """all; pods with a wrong file are decided again"""
     ALL = "all"
-    """all, and each makes a goal"""
+    """all, and each file becomes a goal"""
 
 
 class PodPlan(NamedTuple):
-    """What one pass wants of a pod and its containers."""
+    """What one pass will do for a pod and its containers."""
 
     goals: list[Goal]
     updates: dict[str, Update]
-    """container → what is still to be recorded"""
+    """container → values to be recorded"""
     decisions: list[tuple[str, Decision]]
-    """name of the container ("" for the pod itself) and what was decided"""
+    """(name of the container, or "" for the pod itself; its decision)"""
     groups: dict[str, str]
-    """cgroup of a container → resctrl group that its threads belong to, "" for none of ours"""
+    """cgroup of a container → resctrl group for its threads, "": none of ours"""
     kubelets: Sequence[Change] = ()
-    """files of the pod's cgroup that are kubelet's, with what they held when it was decided"""
+    """kubelet's files in the pod's cgroup, with their values at the decision"""
     gone: bool = False
-    """its cgroup was there, and is no more: the runtime did not tell of its end (containerd issue 8426)"""
+    """whether its cgroup existed and vanished: the runtime did not report its end (containerd issue 8426)"""
     holds: Sequence[Goal] = ()
-    """all that is decided of these cgroups, also what is right and makes no goal"""
+    """all decided values of these cgroups, including those that are right and need no goal"""
     containers: Sequence[tuple[str, bool]] = ()
-    """containers that were decided, and whether they had been started"""
+    """containers that were decided, and whether each had been started"""
     whole: bool = True
-    """False where files of the pod itself are left alone until a container of it is made"""
+    """False if files of the pod itself are left until one of its containers has been made"""
 
 
 class Planner:
-    """Used by one thread; remembers what it wrote into pods' files, so that another value there is known for kubelet's."""
+    """Used by one thread. Remembers what it wrote into pods' files, so that another value there is recognised as kubelet's."""
 
     def __init__(self, chain: Chain, ledger: Ledger) -> None:
         self.decides_classes = chain.decides_classes
         self.misses = 0
-        """files that did not have what is wanted, so far"""
+        """number of files so far that did not have their value"""
         self._chain = chain
         self._ledger = ledger
         self._under: tuple[Snapshot, str, int] | None = None
-        """snapshot, runtime and the ledger's edits that the plans go by"""
+        """snapshot, runtime and version of the ledger that the stored plans are based on"""
         self._plans: dict[str, tuple[Pod, PodPlan]] = {}
         self._there: set[str] = set()
-        """pods whose cgroup has been seen"""
+        """pods whose cgroup has existed"""
         self._files = KnownFiles()
         self._quotas: dict[str, dict[str, int]] = {}
-        """pod → name of a container → its quota as kubelet asked for it, 0 for none; who has gone keeps it: he may come back"""
+        """pod → container name → kubelet's quota for it, 0 for none; kept for containers that are gone, since they may return"""
 
     def plan(self, pod: Pod, world: World, writer: Writer, scan: Scan) -> PodPlan:
-        """Decide one pod, and say which of its files are to be gone through.
+        """Decide one pod, and return which of its files must be written.
 
-        Raises NodeError when the runtime told no usable cgroup.
+        Raises NodeError when the runtime reported no usable cgroup.
         """
         directory = pod_directory(pod.cgroup_parent)
         if scan in (Scan.SWEEP, Scan.ALL) and self._is_gone(pod, directory, writer):
@@ -171,8 +171,8 @@ class Planner:
         return plan
 
     def _note_idle_class(self, cgroup: ClassCgroup, writer: Writer, node: NodeState) -> None:
-        """A class that is idle keeps kubelet from starting, and only earlier versions of koordnri made one so: taken back, whether or
-        not they left a note of it.
+        """An idle class keeps kubelet from starting, and only earlier versions of koordnri made a class idle. So that is given back, even
+        if they left no original.
         """
         field = fields.CPU_IDLE
         if cgroup.qos is not KubeQoS.BESTEFFORT or not node.field_files[field]:
@@ -188,15 +188,15 @@ class Planner:
         return pod.id in self._there
 
     def _widens(self, goal: Goal, writer: Writer, version: int) -> bool:
-        """Whether a pod's goal leaves room for what its containers have. The OCI runtime is about to make the cgroup of one of them with
-        values that we sent under an older decision; v1 refuses a child that is wider than its parent, and the container would not start.
+        """Whether a pod's goal makes room for one of its containers. The OCI runtime is about to make the container's cgroup with values
+        of an older decision. v1 refuses a child above its parent, and the container would not start.
         """
         nested = nesting(goal.change.field, version)
         found = writer.read(*goal.change[:3]).value
         return nested is None or found is None or nested.covers(goal.change.value, found)
 
     def _kept(self, pod: Pod, world: World) -> PodPlan | None:
-        """The pod's last plan, if nothing has happened on the node since: the chain is pure, so it would come out the same."""
+        """The pod's last plan, if nothing has changed on the node since: the chain is pure, so it would be the same."""
         under = (world.snapshot, world.runtime, self._ledger.edits)
         if self._under is None or self._under[1:] != under[1:] or not mean_the_same(self._under[0], under[0]):
             self._plans.clear()
@@ -205,30 +205,30 @@ class Planner:
         return plan if pod_then is pod and self._ledger.creating != pod.id else None
 
     def missed(self, goal: Goal, found: Any) -> None:
-        """The file of a goal does not have what is wanted; `found` is how it reads, None when it cannot be read."""
+        """The file of a goal does not have its value. `found`: how it reads, None when it cannot be read."""
         self.misses += 1
         goal.owner.missed(goal.name, found)
 
     def owner(self, pod: Pod) -> PodOwner:
-        """A pod, as the owner of its cgroup's files."""
+        """The owner of a pod's files."""
         return PodOwner(pod, self._files)
 
     def forget_gone(self) -> None:
-        """Pods that are no more need not be remembered."""
+        """Drop what is known of pods that are gone."""
         there = {pod.id for pod in self._ledger.pods()} | CLASS_IDS
         self._files.keep(there)
         self._there &= there
         self._quotas = {pod_id: quotas for pod_id, quotas in self._quotas.items() if pod_id in there}
 
     def note_before(self, goals: Iterable[Goal], writer: Writer, node: NodeState) -> bool:
-        """Note what is in the pods' files that are about to be written for the first time. True when something was noted."""
+        """Store the values of pods' files that are about to be written for the first time. Returns whether there were any."""
         noted = False
         for goal in goals:
             if goal.restores or not goal.owner.keeps_originals or goal.name in self._ledger.originals(goal.owner.id):
                 continue
             before = writer.read(*goal.change[:3]).value
             if goal.change.field is fields.CPU_IDLE and before == 0:
-                noted |= self._note_shares(goal, writer)  # the kernel forgets them
+                noted |= self._note_shares(goal, writer)  # the kernel resets them
             if before == "" and goal.change.field is fields.CPU_CPUS and node.topology is not None:
                 before = str(node.topology.online)  # v2 refuses to empty it again while processes run there
             if before is not None and not goal.change.field.same(before, goal.change.value):
@@ -248,11 +248,11 @@ class Planner:
         return all(self.is_right(g) and (scan is not Scan.SWEEP or writer.holds(g.change)) for g in goals)
 
     def is_right(self, goal: Goal) -> bool:
-        """Whether the file of a goal had what is wanted when it was last read."""
+        """Whether the file of a goal had its value when it was last read."""
         return goal.owner.is_right(goal.name, goal.change)
 
     def _before(self, owner: PodOwner | ClassOwner, directory: str, writer: Writer, version: int) -> dict[str, Any]:
-        """What the files of a pod or class held before us. A value that is not the one we wrote is kubelet's new one: a resize."""
+        """Originals of the files of a pod or class. A value that differs from what we wrote is kubelet's new one: a resize."""
         before = self._ledger.originals(owner.id)
         for name in before:
             field, key = split_name(name)
@@ -261,14 +261,16 @@ class Planner:
             if field is None or spelled is None or ours is None:
                 continue
             if name == _CPUS and owner.pod is not None:
-                continue  # its sandbox's, which kubelet leaves alone; v1 takes CPUs out of it that go offline
+                continue  # the sandbox's, which kubelet never changes; v1 removes CPUs from it that go offline
             if field is fields.CPU_SHARES and writer.read(directory, fields.CPU_IDLE).value == 1:
-                continue  # the kernel's own, of whatever is idle
+                continue  # set by the kernel for an idle cgroup
             found = writer.read(directory, field).value
-            # Where it could not be read at the last look, what we wrote is what we know of it.
+            # If it could not be read the last time, compare with what we wrote.
             if found is None or spelled.same(ours.wanted if ours.found is None else ours.found, found):
                 continue
-            if not _mean_the_same(spelled, before[name], found):  # else whoever set it has set it again: no resize
+            if not _mean_the_same(
+                spelled, before[name], found
+            ):  # otherwise the same value was set again, which is no resize
                 before[name] = found
                 self._ledger.rebase(owner.id, name, found)
             owner.missed(name, found)
@@ -283,11 +285,11 @@ class Planner:
         writer: Writer,
         directory: str,
     ) -> dict[str, Any]:
-        """Kubelet's quota of a pod, worked out from its containers' where the pod's file does not show it (koordnri.reconcile.pods_quota).
+        """kubelet's quota of a pod, inferred from its containers when the pod's file does not show it (koordnri.reconcile.pods_quota).
 
-        Case 1: the containers were resized, and kubelet's new value of the pod happens to be the one that we had written. A container
-        that crashed, and is missing or there twice for a while, is no resize: kubelet's value goes by the pod's spec.
-        Case 2: the state directory was lost. The file's value is ours if it is what we would make of the sum.
+        Case 1: the containers were resized, and kubelet's new value of the pod equals the one that we had written. A container that
+        crashed, and so is missing or listed twice for a while, is no resize: kubelet's value depends on the pod's spec.
+        Case 2: the state directory was lost. The file's value is ours if it equals what we would make of the sum.
         """
         name = fields.CPU_QUOTA.name
         last = self._quotas.get(pod.id)
@@ -305,7 +307,7 @@ class Planner:
         found = None if name in before else writer.read(directory, fields.CPU_QUOTA).value
         if (
             found is None or found <= 0 or found == total
-        ):  # no limit: kubelet may never have set one, and nothing of it is scaled
+        ):  # no limit: kubelet may never have set one, and there is nothing to scale
             return {}
         as_set = pod.with_resources(msgspec.structs.replace(pod.resources, cpu_quota=total))
         if self._chain.decide_pod(as_set, snapshot, containers).value(fields.CPU_QUOTA) != found:
@@ -315,7 +317,7 @@ class Planner:
 
 
 def _mean_the_same(spelled: Form, noted: Any, found: Any) -> bool:
-    """Of a value that was noted, perhaps by another version of koordnri, and one that was read."""
+    """Whether an original (perhaps from another version of koordnri) equals a value that was read."""
     try:
         return noted is not None and spelled.same(noted, found)
     except (TypeError, ValueError):
@@ -323,7 +325,7 @@ def _mean_the_same(spelled: Form, noted: Any, found: Any) -> bool:
 
 
 def mean_the_same(one: Snapshot, other: Snapshot) -> bool:
-    """Whether decisions by both are alike: an edit may change what no decision reads."""
+    """Whether decisions under both snapshots are the same: an edit may change parts that no decision reads."""
     if one is other:
         return True
     first, second = (
@@ -333,15 +335,15 @@ def mean_the_same(one: Snapshot, other: Snapshot) -> bool:
 
 
 def kubelets_files(directory: str, before: Mapping[str, Any], writer: Writer) -> list[Change]:
-    """What a pod's cgroup has of those fields that tell its resources, as far as nothing of ours is there."""
+    """Files of a pod's cgroup that show kubelet's resources and have no value of ours."""
     found = [Change(directory, f, "", writer.read(directory, f).value) for f in _ON_POD if f.name not in before]
     return [change for change in found if change.value is not None]
 
 
 def as_kubelet_set_it(told: Resources, before: Mapping[str, Any], kubelets: Iterable[Change]) -> Resources:
-    """A pod's resources, or a class's, as they really are in its cgroup, or were before us.
+    """A pod's resources, or a class's, as they are in its cgroup, or were before koordnri.
 
-    What NRI tells of a pod's resources is the sum of its containers' limits, also where one has none and kubelet set no limit at all.
+    NRI's resources of a pod are the sum of its containers' limits, even if one has none and kubelet set no limit at all.
     """
     known = {f.baseline: before[f.name] for f in _ON_POD if before.get(f.name) is not None}
     known |= {change.field.baseline: change.value for change in kubelets}

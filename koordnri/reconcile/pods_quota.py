@@ -1,5 +1,5 @@
-"""Kubelet's quota of a pod's own cgroup, worked out: that of its own `spec.resources`, else the sum of its containers', and the overhead
-of its RuntimeClass.
+"""kubelet's quota of a pod's own cgroup, computed from the pod's `spec.resources`, or else from its containers, plus its RuntimeClass
+overhead.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from koordnri.model import Container, Pod, quantity_milli
 from koordnri.model.convert import CFS_PERIOD_US, milli_to_quota_us
 
 _WHOLE = ""
-"""Stands for the pod's own limit among its containers, none of which has this name."""
+"""Key of the pod's own limit beside its containers' names; no container has this name."""
 
 
 def quotas_by_name(pod: Pod, containers: Iterable[Container], last: Mapping[str, int]) -> dict[str, int]:
-    """Quotas as kubelet asked for them, over those known before; 0 is none. Where two containers of one name disagree, the known one
+    """kubelet's quotas in µs by container name, over those known before; 0: none. If two containers of one name disagree, the known one
     stays.
     """
     now: dict[str, int] = {}
@@ -30,7 +30,7 @@ def quotas_by_name(pod: Pod, containers: Iterable[Container], last: Mapping[str,
 
 
 def pods_quota(pod: Pod, quotas: Mapping[str, int]) -> int:
-    """The pod's, of what `quotas_by_name` found; 0, which is none, when it has none of its own and one of its containers has none."""
+    """The pod's quota in µs from those of `quotas_by_name`; 0 (none) when neither the pod nor one of its containers has a limit."""
     total = quotas.get(_WHOLE) or (
         sum(quotas.values()) if all(quota for name, quota in quotas.items() if name != _WHOLE) else 0
     )
@@ -40,7 +40,7 @@ def pods_quota(pod: Pod, quotas: Mapping[str, int]) -> int:
 
 
 def _quota_us(pod: Pod, quantities: Mapping[str, str | int | float]) -> int:
-    """Of so much CPU; 0 for none, or for what is no quantity, which the API server does not take."""
+    """Quota for so much CPU; 0 for none, or for an invalid quantity, which the API server does not accept."""
     try:
         milli = quantity_milli(quantities.get("cpu", 0))
     except ValueError:

@@ -1,4 +1,4 @@
-"""What the reconciler needs of others: the machine that it works on, somebody who is told, and exclusive CPUs."""
+"""What the reconciler needs of others: the machine that it works on, a receiver of reports, and exclusive CPUs."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ from koordnri.state.world import World
 
 
 class Machine(Protocol):
-    """What a pass decides by, and where it writes."""
+    """What a pass decides with, and where it writes."""
 
     def world(self) -> World:
-        """Policy, node and runtime as they are now."""
+        """The present policy, node and runtime."""
 
     def writer(self, cgroup_version: int) -> Writer:
         """A writer for one pass."""
 
     def save(self) -> None:
-        """Put the ledger's notes on disk at once."""
+        """Save the ledger's notes at once."""
 
 
 class Reports(Protocol):
-    """Who is told what the reconciler finds."""
+    """Receives what the reconciler finds."""
 
     def decided_again(self, pod: Pod, container: str, decision: Decision) -> None:
-        """A decision of a pod's own cgroup (container is "" then), or of a container in which errors are."""
+        """A decision with errors about a container, or (container "") any decision about a pod's own cgroup."""
 
     def class_decided_again(self, kube_class: str, decision: Decision) -> None:
-        """A decision, in which errors are, of a cgroup above the pods: a QoS class's, or `root`."""
+        """A decision with errors about a cgroup above the pods: a QoS class's, or `root`."""
 
     def not_applied(self, failure: Failure) -> None:
-        """A file that did not take its value, though it was tried again."""
+        """A file did not take its value, even after retries."""
 
     def pod_gone(self, pod: Pod) -> None:
-        """A pod's cgroup went without a word of the runtime; it is to be forgotten."""
+        """A pod's cgroup vanished without a report by the runtime: forget the pod."""
 
     def tell_node(self, reason: str, message: str) -> None:
-        """A Warning Event on the Node."""
+        """Send a Warning Event on the Node."""
 
 
 class Promotions(Protocol):
-    """Exclusive CPUs for containers that run: reserved before a pass over everything, given after it."""
+    """Exclusive CPUs for running containers: reserved before a full pass, given after it."""
 
     def before_pass(self) -> None: ...
 
@@ -51,7 +51,7 @@ class Promotions(Protocol):
 
 
 class NoPromotions:
-    """Nobody promotes: the node is only described."""
+    """No promotions: the node is only described."""
 
     def before_pass(self) -> None: ...
 

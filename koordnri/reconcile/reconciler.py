@@ -1,8 +1,7 @@
-"""The thread that makes running containers and their pods follow: write first, read back, record when it is safe, look again.
+"""The thread that makes running containers and pods follow the decision: write, read back, record when it is safe, check again.
 
-It makes the steps that `schedule` says. A pass (`passes`) decides every affected pod and container again, by the same chain as an event
-does, and writes what the files do not have yet. What the kernel or somebody else refuses is tried again at the next sweep, and told
-once.
+It does the steps that `schedule` returns. A pass (`passes`) decides every affected pod and container again, by the same chain as for an
+event, and writes what the files lack. What the kernel or somebody else refuses is retried at the next sweep, and reported once.
 """
 
 from __future__ import annotations
@@ -36,9 +35,9 @@ from koordnri.state.ledger import Ledger
 
 
 class Reconciler:
-    """`run` blocks until `Requests.stop`. What other threads want of it goes through `requests`.
+    """`run` blocks until `Requests.stop`. Other threads talk to it through `requests`.
 
-    open_watch   makes the watch of cgroup directories, given what to call when there is something to look at; None: sweeps find all
+    open_watch   makes the watch of cgroup directories; gets the function to call when there is something to check; None: only sweeps
     promotions, recorder, cache, faults   see Passes
     """
 
@@ -94,7 +93,7 @@ class Reconciler:
     # -- the thread ---------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Round after round until it is stopped."""
+        """Do round after round until it is stopped."""
         if self.drift is not None:
             self.drift.start(self._requests.wake)
         try:
@@ -153,7 +152,7 @@ class Reconciler:
     def _contained(
         self, trigger: str, pods: Iterable[Pod], *, waited_for: bool, rests: bool = False
     ) -> list[Done] | None:
-        """A pass; None where a bug ended it that is in no single pod."""
+        """A pass; None if it was ended by a bug that belongs to no single pod."""
         self._requests.waited_for = waited_for
         try:
             with self._faults.within("reconcile"):
@@ -180,10 +179,10 @@ class Reconciler:
                 self._schedule.lost(self._monotonic())
 
     def heal(self, waited_for: bool = False, *, cover: bool = True) -> bool:
-        """A pass over who has lost a value, as the watch tells. True when events were lost, so that everything is to be swept.
+        """A pass over pods that the watch suspects. Returns whether events were lost, so that everything must be swept.
 
         waited_for   see Drift.scan
-        cover        over pods, too, of which a container has been started that is not watched yet
+        cover        include pods with a started container that is not watched yet
         """
         if self.drift is None:
             return False
@@ -204,7 +203,7 @@ class Reconciler:
             again, in_s = recorder.step()
             for pod_id in again:
                 self._schedule.again(pod_id, self._monotonic() + in_s)
-        except Exception as error:  # noqa: BLE001  # what is not recorded is written all the same
+        except Exception as error:  # noqa: BLE001  # the values are written, even if they are not recorded
             self._faults.caught("record", error)
             self._schedule.record_failed(self._monotonic())
 
@@ -214,7 +213,7 @@ class Reconciler:
     # -- for a comparison: any thread ---------------------------------------------------------------------------------
 
     def running(self, pods: Iterable[Pod]) -> list[Running]:
-        """These pods as they are, for a comparison."""
+        """The present state of these pods, for a comparison."""
         world = self._machine.world()
         writer = self._machine.writer(world.snapshot.node.cgroup_version)
         return [self._running(pod, writer, world.runtime) for pod in pods]
@@ -225,14 +224,14 @@ class Reconciler:
         try:
             directory = pod_directory(pod.cgroup_parent)
             sandbox = container_directory(pod.cgroup_parent, pod.id, runtime)
-        except NodeError:  # without a cgroup, what NRI told of it must do
+        except NodeError:  # without a cgroup, only NRI's report is left
             return Running(pod, containers, Files(had))
         resources = as_kubelet_set_it(pod.resources, had, kubelets_files(directory, had, writer))
         read = partial(_read_own, writer, directory, sandbox)
         return Running(pod.with_resources(resources), containers, Files(had, read), writer.has(sandbox))
 
     def above(self, cgroups: Iterable[ClassCgroup]) -> list[Above]:
-        """The cgroups above the pods as they are, for a comparison."""
+        """The present state of the cgroups above the pods, for a comparison."""
         writer = self._machine.writer(self._machine.world().snapshot.node.cgroup_version)
         found = []
         for cgroup in cgroups:
@@ -243,7 +242,7 @@ class Reconciler:
 
 
 def _read_own(writer: Writer, directory: str, sandbox: str, field: Field, disk: str) -> Reading:
-    """What a pod's own file holds; of cpu.cpus, its sandbox's."""
+    """Value of a pod's own file; for cpu.cpus, its sandbox's."""
     return writer.read(sandbox if field is fields.CPU_CPUS else directory, field, disk)
 
 

@@ -1,8 +1,8 @@
-"""The patient second step: what was written into files is brought into the runtime's stored spec, when that is safe.
+"""Records written values in the runtime's stored spec, when that is safe.
 
-Until then the ledger says "written, not recorded", and nothing depends on it: the runtime re-applies its spec only when a container
-is updated, and then we are asked first. So recording waits until the decisions have come to rest, takes a bounded share of the
-runtime's time, and stops for good where it once took too long (push.md).
+Until then the ledger says "written, not recorded", and nothing depends on it: the runtime applies its stored spec only when a container is
+updated, and then asks koordnri first. So recording waits until decisions have not changed for a while, takes a bounded share of the
+runtime's time, and stops for good on a route that once took too long (push.md).
 """
 
 from __future__ import annotations
@@ -18,33 +18,33 @@ from koordnri.state.ledger import Ledger
 UNSOLICITED, RESYNC, REPLY, NONE = "unsolicited", "resync", "reply", "none"
 AUTO = "auto"
 ROUTES = (AUTO, UNSOLICITED, RESYNC, REPLY, NONE)
-"""what `--record-route` takes; auto is what suits the runtime's NRI version"""
+"""values of `--record-route`; auto depends on the runtime's NRI version"""
 
 REST_S = 0.5
-"""Recording begins when no decision has changed for so long: a policy that flips is written each time, and recorded once."""
+"""Recording begins when no decision has changed for so many s: a policy that changes often is written each time, but recorded once."""
 CALL_S = 0.1
-"""How much of the runtime's time one push may take."""
+"""Most of the runtime's time that one push may take, in s."""
 REPLY_S = 0.05
-"""The same for updates that an event's reply carries besides its own: somebody waits for that."""
+"""The same for additional updates in an event's reply, since somebody waits for it."""
 DEADLINE_S = 5.0
-"""A push that takes longer turns its route off for the life of the process: something is wrong with it on this runtime."""
+"""A push that takes longer (s) turns its route off for the life of the process: it does not work on this runtime."""
 FIRST_COST_S = 0.009
-"""What an update of one container costs a runtime, until it is learned (push.md: `runc update`)."""
+"""Assumed cost (s) of updating one container in the runtime, until it is measured (push.md: `runc update`)."""
 MOST = 64
-"""updates in one push"""
+"""most updates in one push"""
 HANDFUL = 5
 ATTEMPTS = 3
 BACKOFF_S = 1.0
 REPLIED_S = 0.25
-"""After a reply that carried updates, the runtime needs this long at most to apply them; then their files are looked at."""
+"""s within which the runtime applies updates of a reply; then their files are checked."""
 
 
 class Overran(Exception):
-    """The push did not end within its deadline; what became of it is not known."""
+    """The push did not end within its deadline. Its effect is unknown."""
 
 
 class Failed(Exception):
-    """The push failed; the message says why. Which of its updates failed is not known."""
+    """The push failed; the message says why. Which of its updates failed is unknown."""
 
 
 Push = Callable[[Sequence[Update], float], set[str]]
@@ -52,7 +52,7 @@ Push = Callable[[Sequence[Update], float], set[str]]
 
 
 class Stats:
-    """Plain numbers for `observe`."""
+    """Counters for `observe`."""
 
     def __init__(self) -> None:
         self.pushes: Counter[tuple[str, str]] = Counter()
@@ -60,17 +60,17 @@ class Stats:
         self.off: set[str] = set()
         """routes that were turned off"""
         self.cost_s = FIRST_COST_S
-        """what an update of one container costs the runtime, as learned"""
+        """measured cost (s) of updating one container in the runtime"""
 
 
 class Recorder:
-    """Everything is called from the reconcile thread, but for `for_reply` and `replied`, which are the event path's, and `unsettle`.
+    """The reconcile thread calls everything, except `for_reply` and `replied` (the event path) and `unsettle` (any thread).
 
-    pushes     route → how to push there; a route without one is not to be had
-    preferred  the route that is asked for, or that suits the runtime; asked before each push
-    save       puts the ledger's notes on disk
-    on_off     a route was turned off: its name, and why
-    wake       the reconcile thread is to come round: something was sent in a reply
+    pushes     route → function that pushes; a route without one is not available
+    preferred  the configured route, or the one for this runtime; called before each push
+    save       saves the ledger's notes
+    on_off     called when a route was turned off: its name, and why
+    wake       wakes the reconcile thread after something was sent in a reply
     """
 
     def __init__(
@@ -95,22 +95,22 @@ class Recorder:
         self._monotonic = monotonic
         self._pending: dict[str, Update] = {}
         self._refused: dict[str, tuple[Update, int]] = {}
-        """container → what the runtime refused, and how often"""
+        """container → (update that the runtime refused, how often)"""
         self._alone: set[str] = set()
-        """containers to be pushed one at a time, since a push of several failed"""
+        """containers to be pushed alone, because a push of several failed"""
         self._not_before = 0.0
         self._ready: deque[Update] = deque()
-        """a handful that the next replies may carry"""
+        """a few updates that the next replies may carry"""
         self._replied: deque[Update] = deque()
 
     @property
     def unrecorded(self) -> int:
-        """Containers whose stored spec does not agree with what their files have."""
+        """Number of containers whose stored spec differs from their files."""
         return len(self._pending)
 
     @property
     def route(self) -> str:
-        """The route that is taken now."""
+        """The present route."""
         route = self._preferred()
         if route in self._pushes and route not in self.stats.off:
             return route
@@ -119,7 +119,7 @@ class Recorder:
     # -- the reconcile thread -----------------------------------------------------------------------------------------
 
     def plan(self, looked_at: Iterable[str], updates: Mapping[str, Update]) -> None:
-        """What the last pass found: of the containers that it looked at, these have something to be recorded."""
+        """Result of the last pass: of the containers that it checked, these have values to record."""
         moved = False
         for container_id in looked_at:
             new, old = updates.get(container_id), self._pending.get(container_id)
@@ -135,7 +135,7 @@ class Recorder:
             self._not_before = self._monotonic() + REST_S
 
     def due_s(self) -> float | None:
-        """Seconds until `step` has something to do; None when it has nothing."""
+        """Seconds until `step` has something to do; None when there is nothing."""
         if self._replied:
             return 0.0
         if not self._pending or (route := self.route) == NONE or (route == REPLY and self._ready):
@@ -145,7 +145,7 @@ class Recorder:
         return max(self._not_before - self._monotonic(), 0.0)
 
     def step(self) -> tuple[set[str], float]:
-        """Push some. Returns the pods whose files are to be looked at again, and in how many seconds."""
+        """Push some updates. Returns the pods whose files must be checked again, and in how many seconds."""
         if self._replied:
             return self._take_replied(), REPLIED_S
         if (due := self.due_s()) is None or due > 0:
@@ -206,7 +206,7 @@ class Recorder:
             else:
                 counts[route, "recorded"] += 1
                 self._done(update)
-        # As much time for others as we took.
+        # Leave the runtime as much time for others as this push took.
         self._not_before = self._monotonic() + (max(took, BACKOFF_S) if refused else took)
 
     def _refuse(self, update: Update) -> None:
@@ -235,8 +235,8 @@ class Recorder:
     # -- any thread ---------------------------------------------------------------------------------------------------
 
     def unsettle(self) -> None:
-        """All decisions may soon be others: what is not on its way yet waits until they have been at rest again. Not to be followed by
-        `step` before `plan`.
+        """All decisions may change soon: updates that are not on their way wait until decisions are at rest again. Call `plan` before
+        the next `step`.
         """
         self._ready.clear()
         self._not_before = self._monotonic() + REST_S
@@ -244,20 +244,20 @@ class Recorder:
     # -- the event path -----------------------------------------------------------------------------------------------
 
     def for_reply(self, container_id: str) -> list[Update]:
-        """Updates of other containers that the reply to an event of `container_id` may carry. Most often none."""
+        """Updates of other containers that the reply to an event of `container_id` may carry; usually none."""
         if not self._ready:
             return []
         taken = []
         while self._ready:
             try:
                 update = self._ready.popleft()
-            except IndexError:  # the reconcile thread was faster
+            except IndexError:  # the reconcile thread took the last one
                 break
             if update.container_id != container_id and self._pending.get(update.container_id) is update:
                 taken.append(update)
         return taken
 
     def replied(self, updates: Iterable[Update]) -> None:
-        """The reply that carries them is out."""
+        """The reply that carries these updates was sent."""
         self._replied.extend(updates)
         self._wake()

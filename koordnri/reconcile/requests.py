@@ -1,4 +1,4 @@
-"""What other threads want of the reconcile thread, and how they wait for it."""
+"""Requests of other threads to the reconcile thread, and their ways of waiting for it."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from koordnri.reconcile.writing import Done
 from koordnri.state.ledger import Ledger
 
 Question = tuple[list[Pod], "queue.SimpleQueue[list[Done] | None]"]
-"""pods to look at, and where the answer goes; None: there is none"""
+"""pods to check, and the queue for the answer; None: there is no answer"""
 
 
 class Requests:
-    """`trigger`, `hurry`, `wake` and `stop` never block, and may be called from any thread, as all else but the last section.
+    """Any thread may call everything but the last section. `trigger`, `hurry`, `wake` and `stop` never block.
 
-    unsettled   told of each change of everything, before the thread hears of it
-    wake        what the thread sleeps on; whoever sets it has something to heal or to record
+    unsettled   called at each change of everything, before the thread learns of it
+    wake        the event on which the thread sleeps; set it when there is something to heal or record
     """
 
     def __init__(
@@ -34,9 +34,9 @@ class Requests:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.waited_for = False
-        """whether the runtime, or a person, waits for the pass that is under way"""
+        """whether the runtime or a person waits for the present pass"""
         self.applied: Snapshot | None = None
-        """what the last pass over everything went by"""
+        """snapshot of the last full pass"""
         self._ledger = ledger
         self._unsettled = unsettled
         self._monotonic = monotonic
@@ -44,7 +44,7 @@ class Requests:
         self._wake = threading.Event() if wake is None else wake
         self._stopping = False
         self._leaving = False
-        """whether the schedule has a look above the pods to come, so that nobody need be woken for one more that left"""
+        """whether a check above the pods is already scheduled, so that one more leaving pod need not wake the thread"""
         self._questions: queue.SimpleQueue[Question] = queue.SimpleQueue()
         self._turn = threading.Condition()
         self._hurried = 0
@@ -53,7 +53,7 @@ class Requests:
     # -- any thread ---------------------------------------------------------------------------------------------------
 
     def trigger(self, pod_id: str | None = None) -> None:
-        """Something changed: one pod, or (None) the policy or the node, and with it everything."""
+        """One pod has changed, or (None) the policy or the node, and so everything."""
         if pod_id is None:
             self._unsettled()
             self._inputs.append(Change(self._monotonic()))
@@ -66,7 +66,7 @@ class Requests:
         self._wake.set()
 
     def hurry(self) -> int:
-        """As `trigger()`, without the debounce: somebody waits. Returns the number to give to `wait_done`."""
+        """As `trigger()`, but without the debounce, since somebody waits. Returns the number for `wait_done`."""
         self._unsettled()
         with self._turn:  # numbers arrive in their order
             self._hurried += 1
@@ -76,14 +76,14 @@ class Requests:
         return number
 
     def wait_done(self, number: int, timeout_s: float) -> bool:
-        """Wait until a pass that began after that `hurry` has ended. False when it takes longer."""
+        """Wait for the end of a pass that began after that `hurry`. False on timeout."""
         with self._turn:
             return self._turn.wait_for(lambda: self._served >= number, timeout_s)
 
     def ask(self, pods: list[Pod], timeout_s: float) -> list[Done]:
-        """Have these pods looked at now, every file of them, and wait for what comes of it.
+        """Have every file of these pods checked now, and wait for the outcomes.
 
-        Raises TimeoutError when the thread does not come round in time, or is not running (any more).
+        Raises TimeoutError when the thread does not answer in time, or is not running (any more).
         """
         answer: queue.SimpleQueue[list[Done] | None] = queue.SimpleQueue()
         self._questions.put((pods, answer))
@@ -100,7 +100,7 @@ class Requests:
         return done
 
     def catch_up(self, pod: Pod, snapshot: Snapshot, timeout_s: float) -> None:
-        """Wait until a pod has what follows from a snapshot, if that is not so yet, at most so long."""
+        """Wait, no longer than `timeout_s`, until a pod's files follow a snapshot."""
         if snapshot is not self.applied and timeout_s > 0:
             with contextlib.suppress(TimeoutError):
                 self.ask([pod], timeout_s)
@@ -110,7 +110,7 @@ class Requests:
         self._wake.set()
 
     def stop(self) -> None:
-        """End the thread after the step that is under way."""
+        """End the thread after the present step."""
         self._stopping = True
         self._wake.set()
 
@@ -122,24 +122,24 @@ class Requests:
     # -- the reconcile thread -----------------------------------------------------------------------------------------
 
     def wait(self, timeout_s: float) -> None:
-        """Until somebody wants something, or so long."""
+        """Wait for a request, no longer than `timeout_s`."""
         self._wake.wait(timeout_s)
         self._wake.clear()
 
     def hand_over(self, schedule: Schedule) -> None:
-        """Give the schedule what has come in. To be called before each sleep as well, so that no Leave is slept over."""
+        """Pass new requests to the schedule. Also call this before each sleep, so that no Leave waits until after it."""
         self._leaving = False
         while self._inputs:
             schedule.receive(self._inputs.popleft())
         self._leaving = schedule.above_is_late
 
     def questions(self) -> Iterator[Question]:
-        """Those that wait for an answer."""
+        """Questions that wait for an answer."""
         while not self._questions.empty():
             yield self._questions.get()
 
     def served(self, number: int) -> None:
-        """A pass has served all that hurried up to this one."""
+        """A pass has served all hurries up to this number."""
         with self._turn:
             self._served = number
             self._turn.notify_all()

@@ -1,7 +1,7 @@
 """When the reconcile thread does what: a machine without a thread, a clock or I/O.
 
-All times are monotonic seconds, given by the caller. In go inputs (`receive`) and what came of each step (`ended`, `again`, …). Out come
-the steps of a round (`begin`, then `next` until None), and how long to sleep after it (`sleep_s`).
+All times are monotonic seconds, passed in by the caller. Inputs are requests (`receive`) and the results of steps (`ended`, `again`, …).
+Outputs are the steps of a round (`begin`, then `next` until None), and how long to sleep after it (`sleep_s`).
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 DEBOUNCE_S = 0.1
-"""Several edits of a policy within this become one pass."""
+"""Edits of a policy within this time (s) cause one pass."""
 ABOVE_S = 0.25
-"""Seconds between looks at what stands above the pods (QoS classes, resctrl groups) while pods come and go."""
+"""Least s between two checks of the cgroups above the pods and of resctrl groups, while pods come and go."""
 RESTS = 9
 """After a full pass, the next one that nobody waits for rests this many times its duration: caps reconciling at 10 % of a core."""
 SWEEP_S = 10.0
 """Seconds from the end of a sweep to the next."""
 COVER_S = 1.0
-"""Seconds within which a started container is watched; most are sooner, by the pass that their start caused."""
+"""s within which a started container is watched; usually sooner, by the pass that its start causes."""
 FAULT_RESTS_S = 10.0
-"""Seconds for which a part of the work rests after a bug in it: it may still be due, and would be tried again at once, for ever."""
+"""s for which a part of the work rests after a bug in it; otherwise it would be retried at once, for ever."""
 
 NEVER = float("inf")
 LONG_AGO = float("-inf")
@@ -44,46 +44,46 @@ LONG_AGO = float("-inf")
 
 
 class Change(NamedTuple):
-    """Input: the policy or the node changed, and with it everything may."""
+    """Input: the policy or the node changed, so everything may change."""
 
     at: float
 
 
 class Hurry(NamedTuple):
-    """Input: as Change, and somebody waits for the pass. Numbers grow."""
+    """Input: as Change, but somebody waits for the pass. Numbers increase."""
 
     at: float
     number: int
 
 
 class Touch(NamedTuple):
-    """Input: one pod is to be looked at."""
+    """Input: check one pod."""
 
     pod_id: str
 
 
 class Leave(NamedTuple):
-    """Input: a pod has gone; only what stands above it is to be looked at."""
+    """Input: a pod has gone; only the cgroups above it need a check."""
 
 
 class Ask(NamedTuple):
-    """Input: somebody waits for the answer to a question."""
+    """Input: somebody waits for an answer."""
 
 
 Input = Change | Hurry | Touch | Leave | Ask
 
 
 class Answer(NamedTuple):
-    """Step: answer all who asked."""
+    """Step: answer all questions."""
 
 
 class Heal(NamedTuple):
-    """Step: give files back the values that somebody else took from them."""
+    """Step: heal files that somebody else has written."""
 
     waited_for: bool
-    """somebody waits for a pass: do not rest"""
+    """whether somebody waits for a pass: then do not rest"""
     cover: bool
-    """look for started containers that are not watched yet"""
+    """whether to check for started containers that are not watched yet"""
 
 
 class Pass(NamedTuple):
@@ -92,16 +92,16 @@ class Pass(NamedTuple):
     trigger: str
     """change, pod or sweep"""
     pods: frozenset[str] | None = None
-    """ids; None: all pods"""
+    """ids; None: all"""
     since: float = LONG_AGO
-    """of a change, when the first input came that it serves"""
+    """for a change: when the first input that it serves came"""
     waited_for: bool = False
     serves: int = 0
-    """of a change, the last Hurry that it serves"""
+    """for a change: the last Hurry that it serves"""
 
 
 class Record(NamedTuple):
-    """Step: have the runtime record some of what was written."""
+    """Step: record some written values."""
 
 
 Step = Answer | Heal | Pass | Record
@@ -110,7 +110,7 @@ Step = Answer | Heal | Pass | Record
 class Schedule:
     """Used by one thread.
 
-    heals, records   whether there is somebody to heal and to record
+    heals, records   whether healing and recording are available
     """
 
     def __init__(self, now: float, *, heals: bool = True, records: bool = True, debounce_s: float = DEBOUNCE_S) -> None:
@@ -118,23 +118,23 @@ class Schedule:
         self._records = records
         self._debounce_s = debounce_s
         self._left: Iterator[Callable[[float], Step | None]] = iter(())
-        """rules that this round has not come to yet"""
+        """rules that this round has yet to check"""
         self._asked = False
         self._rush = False
-        """the debounce is not to be waited for"""
+        """whether to skip the debounce"""
         self._changed_at = NEVER
-        """when the first Change came that no pass has served"""
+        """when the first Change came that no pass has served yet"""
         self._rests_until = LONG_AGO
         self._hurried = 0
         self._served = 0
-        """the last Hurry that a pass has served"""
+        """last Hurry served by a pass"""
         self._pods: set[str] = set()
         self._later: list[tuple[float, str]] = []
-        """(when, id of a pod)"""
+        """(when to check, id of a pod)"""
         self._above_at = LONG_AGO
-        """when somebody looked above the pods last"""
+        """when the cgroups above the pods were last checked"""
         self.above_is_late = False
-        """whether a look above the pods was put off"""
+        """whether a check above the pods was postponed"""
         self._sweep_at = now + SWEEP_S
         self._cover_at = LONG_AGO
         self._heal_after = LONG_AGO
@@ -143,7 +143,7 @@ class Schedule:
     # -- in -----------------------------------------------------------------------------------------------------------
 
     def receive(self, it: Input) -> None:
-        """An input. What follows from it is in a later step."""
+        """Take an input. Its effect is in a later step."""
         if isinstance(it, Touch):
             self._pods.add(it.pod_id)
         elif isinstance(it, Leave):
@@ -156,11 +156,11 @@ class Schedule:
                 self._hurried, self._rush = it.number, True
 
     def again(self, pod_id: str, at: float) -> None:
-        """This pod is to be looked at once more, then."""
+        """Check this pod once more at that time."""
         self._later.append((at, pod_id))
 
     def looks_above(self, now: float, *, must: bool) -> bool:
-        """A pass begins: whether it looks at what stands above the pods, too. If not, a later one will."""
+        """A pass begins: whether it includes the cgroups above the pods. If not, a later one will."""
         if not must and now < self._above_at + ABOVE_S:
             self.above_is_late = True
             return False
@@ -168,13 +168,13 @@ class Schedule:
         return True
 
     def lost(self, now: float) -> None:
-        """Somebody may have written files unseen: everything is to be swept."""
+        """Events were lost: somebody may have written files unnoticed, so sweep everything."""
         self._sweep_at = now
 
     def ended(self, step: Pass, now: float, took_s: float, *, well: bool) -> None:
         """A pass has ended.
 
-        well   it did what it serves; not, where a bug ended it
+        well   whether it did what it serves; False if a bug ended it
         """
         if step.trigger == "change":
             self._rests_until = now + RESTS * took_s
@@ -184,18 +184,18 @@ class Schedule:
             self._sweep_at = now + SWEEP_S
 
     def heal_failed(self, now: float) -> None:
-        """A bug in healing. It rests; meanwhile sweeps find what it would have."""
+        """A bug in healing: it rests, and meanwhile sweeps find lost values."""
         self._heal_after = now + FAULT_RESTS_S
         self.lost(now)
 
     def record_failed(self, now: float) -> None:
-        """A bug in recording. It rests."""
+        """A bug in recording: it rests."""
         self._record_after = now + FAULT_RESTS_S
 
     # -- out ----------------------------------------------------------------------------------------------------------
 
     def begin(self, now: float) -> None:
-        """A round begins, with the inputs received so far: the thread has slept, or was woken."""
+        """A round begins with the inputs received so far: the thread has slept, or was woken."""
         rules = (self._answer, self._heal, self._work, self._above, self._sweep, self._record)
         self._left = iter(() if self._debounces(now) else rules)
 
@@ -207,9 +207,9 @@ class Schedule:
         return None
 
     def sleep_s(self, now: float, heal_at: float = NEVER, record_at: float = NEVER) -> float:
-        """How long the thread may sleep after a round; 0 when an input has come meanwhile.
+        """How long (s) the thread may sleep after a round; 0 when an input arrived meanwhile.
 
-        heal_at, record_at   when there is something to heal and to record
+        heal_at, record_at   when there is something to heal or to record
         """
         if self._debounces(now):
             return self._debounced_at() - now
@@ -239,7 +239,7 @@ class Schedule:
         return Heal(self._is_waited_for(), cover)
 
     def _work(self, now: float) -> Pass | None:
-        """The pass over everything, or else over the pods whose turn it is."""
+        """A pass over everything, or else over pods whose time has come."""
         due = {pod_id for at, pod_id in self._later if at <= now}
         self._later = [(at, pod_id) for at, pod_id in self._later if at > now]
         pods, self._pods = frozenset(self._pods | due), set()

@@ -1,4 +1,4 @@
-"""What came of each file of a pass: remembered, counted, and told once where it could not be done."""
+"""Handles the outcome of each file of a pass: stores it, counts it, and reports a failure once."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ from koordnri.state.ledger import Ledger
 
 
 class Stats:
-    """Plain numbers for `observe`."""
+    """Counters for `observe`."""
 
     def __init__(self) -> None:
         self.passes: Counter[str] = Counter()
         """trigger (change, pod, drift, sweep, asked) → passes"""
         self.writes: Counter[tuple[str, str]] = Counter()
-        """(field, status of the outcome) → count; what had its value already is not counted"""
+        """(field, status of the outcome) → count; unchanged files are not counted"""
         self.failures: Counter[tuple[str, str, str]] = Counter()
-        """(field, route, reason) → files that would not take their value"""
+        """(field, route, reason) → files that did not take their value"""
         self.last_pass_s = 0.0
         self.changed_to_verified_s = 0.0
-        """from the last change of policy or node to the last file read back"""
+        """s from the last change of policy or node until the last file was read back"""
 
 
 class Settling:
     """Used by the reconcile thread.
 
-    report   told of each file that would not take its value, when retries did not help
+    report   called with each file that does not take its value, even after retries
     """
 
     def __init__(
@@ -65,9 +65,9 @@ class Settling:
         self._monotonic = monotonic
 
     def settle(self, done: list[Done], writer: Writer, node: NodeState, *, drifts: bool) -> dict[str, set[str]]:
-        """What came of a pass. Returns id of a container or pod → its fields that were refused, or wait.
+        """Handle the outcomes of a pass. Returns id of a container or pod → its fields that were refused, or wait.
 
-        drifts   a value that had to be written was lost, not late
+        drifts   whether values that had to be written were lost, not late
         """
         unset: dict[str, set[str]] = {}
         for goal, outcome in done:
@@ -79,13 +79,13 @@ class Settling:
         return unset
 
     def tell(self, failure: Failure) -> None:
-        """Something about a pod failed. It is tried again, or left to the sweep."""
+        """Something about a pod failed: retry it, or leave it to the sweep."""
         again_s = self._failures.add(failure)
         if again_s is not None:
             self._schedule.again(failure.owner.unit, self._monotonic() + again_s)
 
     def _settle(self, goal: Goal, outcome: Outcome, writer: Writer | None, node: NodeState) -> None:
-        """`writer` is None where what had to be written was not lost, but late."""
+        """`writer` is None if a value that had to be written was late, not lost."""
         status = outcome.status
         if status is Status.FAULT:
             self._faults.counts["write"] += 1
@@ -110,11 +110,13 @@ class Settling:
         if outcome.status is not Status.WAITS:
             self.stats.failures[change.field.name, "write", outcome.status.value] += 1
         if not goal.restores and outcome.after is not None and outcome.after != outcome.before:
-            self._ledger.wrote(goal.owner.id, name, outcome.before)  # a part of the way; to be taken back all the same
+            self._ledger.wrote(
+                goal.owner.id, name, outcome.before
+            )  # written in part; it must be given back all the same
         self.tell(Failure(goal.owner, change.directory, name, change.value, outcome.status.value, outcome.error))
 
     def _undone(self, goal: Goal, outcome: Outcome, writer: Writer, node: NodeState) -> None:
-        """Somebody else had written a file. Who does so without end is told of once, and fought only now and then."""
+        """Somebody else wrote a file. If that goes on, it is reported once, and healed only now and then."""
         owner, change = goal.owner, goal.change
         by = by_whom(goal, outcome.before, self._ledger.originals(owner.id), node)
         times = 0 if self._drift is None else self._drift.times(change, writer)

@@ -1,4 +1,4 @@
-"""Which part of the pods a sweep reads. What a watch covers is compared at every sixth sweep, each time another part of it."""
+"""Which pods a sweep reads. Of pods that a watch covers, each sweep reads another sixth."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from koordnri.reconcile.drift import CLASSES, Drift
 from koordnri.reconcile.planner import Planner
 
 TURNS = 6
-"""sweeps until each pod that a watch covers has been read once"""
+"""number of sweeps until each covered pod has been read once"""
 
 
 class SweepParts:
@@ -25,7 +25,7 @@ class SweepParts:
         self._sweeps = 0
 
     def next(self, pods: list[Pod]) -> tuple[list[Pod], dict[str, str]]:
-        """A sweep begins: the pods whose files it reads, and the resctrl groups of the other pods' containers: no watch covers threads."""
+        """A sweep begins. Returns the pods to read, and the resctrl groups of the other pods' containers, since no watch covers threads."""
         self._sweeps += 1
         if self._drift is None or self._sweeps == 1:
             return pods, {}
@@ -38,5 +38,5 @@ class SweepParts:
 
     @property
     def classes_rest(self) -> bool:
-        """Whether this sweep need not read the cgroups above the pods."""
+        """Whether this sweep may skip the cgroups above the pods."""
         return self._sweeps % TURNS != 0 and self._drift is not None and self._drift.covers(CLASSES)

@@ -1,4 +1,4 @@
-"""Brings goals about: notes what was there, saves that, writes. A fault in it costs one pod, and none of the others."""
+"""Writes goals: stores the originals, saves them, then writes. A bug costs one pod, and no other."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from koordnri.state.containment import Faults
 
 
 class Done(NamedTuple):
-    """What a pass came to with one file."""
+    """Outcome of a pass for one file."""
 
     goal: Goal
     outcome: Outcome
@@ -23,7 +23,7 @@ class Done(NamedTuple):
 class Writing:
     """Used by the reconcile thread.
 
-    save   puts the ledger's notes on disk at once
+    save   saves the ledger's notes at once
     """
 
     def __init__(self, planner: Planner, save: Callable[[], None], faults: Faults) -> None:
@@ -32,13 +32,13 @@ class Writing:
         self._faults = faults
 
     def write(self, goals: Sequence[Goal], writer: Writer, node: NodeState) -> list[Done]:
-        """What came of each goal; of those of a pod in which a fault is, nothing.
+        """Outcomes of the goals, without those of a pod with a bug.
 
-        goals   one per file
+        goals   at most one per file
         """
         try:
             return self._write(goals, writer, node)
-        except Exception as error:  # noqa: BLE001  # found again below, with the pod in which it is
+        except Exception as error:  # noqa: BLE001  # found again below, together with its pod
             found = error
         units: dict[str, list[Goal]] = {}
         for goal in goals:
@@ -48,7 +48,7 @@ class Writing:
         for its in units.values():
             with self._faults.within("write", its[0].owner.pod):
                 done += self._write(its, writer, node)
-        if self._faults.counts["write"] == before:  # it was in no single pod
+        if self._faults.counts["write"] == before:  # it belongs to no single pod
             self._faults.caught("write", found)
         return done
 
