@@ -76,8 +76,8 @@ class CPUSetHook(Hook):
         if node.dra_cpus and ctx.container.name in node.dra_cpus.get(pod.key, ()):
             ctx.skip(CPU_CPUS, "left to the DRA driver that gave it its CPUs")
             return
-        if node.exclusive_cpus and (own := ctx.exclusive_cpus):
-            ctx.set(CPU_CPUS, str(own), "exclusive CPUs, given by this node")
+        if node.exclusive_cpus and (exclusive := ctx.exclusive_cpus):
+            ctx.set(CPU_CPUS, str(exclusive), "exclusive CPUs, given by this node")
             return
         if RESOURCE_STATUS.key in pod.annotations and _set_assigned(ctx):
             return

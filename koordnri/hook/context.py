@@ -138,8 +138,8 @@ class ContainerContext(_Context):
     @property
     def exclusive_cpus(self) -> CPUSet:
         """CPUs that this node gave to the container alone; empty when it has none from us."""
-        own = self.node.exclusive_cpus
-        return own[self.pod.key].get(self.container.name, NO_CPUS) if own and self.pod.key in own else NO_CPUS
+        given = self.node.exclusive_cpus
+        return given[self.pod.key].get(self.container.name, NO_CPUS) if given and self.pod.key in given else NO_CPUS
 
     @property
     def cpus_pinned(self) -> bool:
@@ -147,7 +147,7 @@ class ContainerContext(_Context):
         text = self.value(fields.CPU_CPUS)
         if text is None:
             return False
-        if (own := self.exclusive_cpus) and own == CPUSet.parse(text):
+        if (exclusive := self.exclusive_cpus) and exclusive == CPUSet.parse(text):
             return True
         assigned = assigned_or_none(self.pod)
         if not assigned:

@@ -61,7 +61,7 @@ MOST_MAYBE = 4
 """Most values of a field that are kept besides the last one."""
 
 
-class Note(msgspec.Struct, omit_defaults=True, frozen=True):
+class Note(msgspec.Struct, omit_defaults=True, frozen=True, rename={"allocated": "own"}):
     """What must be known of a container after our own restart: who set each value in the runtime's stored spec.
 
     It is kept in the container's annotation. If that is out of date or cannot be trusted, the ledger has a newer one.
@@ -71,7 +71,7 @@ class Note(msgspec.Struct, omit_defaults=True, frozen=True):
     """the baseline"""
     set: dict[str, int | str] = {}  # msgspec makes a new dict per note
     """field name → value of ours that was last sent through the runtime: only fields that an update can change"""
-    own: Allocated = NOT_ALLOCATED
+    allocated: Allocated = NOT_ALLOCATED
     """the container's exclusive CPUs from this node"""
     maybe: dict[str, list[int | str]] = {}
     """field → values of ours that may be stored instead: one that is being sent, and the last few before it, until the runtime's next list
@@ -88,23 +88,23 @@ class Note(msgspec.Struct, omit_defaults=True, frozen=True):
             if before != value or name in maybe:
                 older = list(dict.fromkeys(v for v in (before, *maybe.get(name, ())) if v != value))[:MOST_MAYBE]
                 maybe = {n: v for n, v in maybe.items() if n != name} | ({name: older} if older else {})
-        return Note(asked, {**self.set, **sent}, self.own, maybe)
+        return Note(asked, {**self.set, **sent}, self.allocated, maybe)
 
-    def owning(self, own: Allocated) -> Note:
+    def with_allocated(self, allocated: Allocated) -> Note:
         """The note with these exclusive CPUs."""
         # Encoding omits the default only if it is the same object.
-        return Note(self.asked, self.set, own or NOT_ALLOCATED, self.maybe)
+        return Note(self.asked, self.set, allocated or NOT_ALLOCATED, self.maybe)
 
     def sending(self, values: dict[str, int | str]) -> Note:
         """The note while these values are being sent through the runtime."""
         maybe = dict(self.maybe)
         for name, value in values.items():
             maybe[name] = list(dict.fromkeys((value, *maybe.get(name, ()))))[: MOST_MAYBE + 1]
-        return Note(self.asked, self.set, self.own, maybe)
+        return Note(self.asked, self.set, self.allocated, maybe)
 
     def seen(self, stored: dict[str, int | str]) -> Note:
         """The note after the runtime has shown which values of ours it has stored."""
-        return Note(self.asked, {**self.set, **{n: v for n, v in stored.items() if n in self.maybe}}, self.own)
+        return Note(self.asked, {**self.set, **{n: v for n, v in stored.items() if n in self.maybe}}, self.allocated)
 
     @property
     def ours(self) -> list[dict[str, int | str]]:

@@ -13,6 +13,7 @@ from koordnri.host.cgroup.spelling import Form
 from koordnri.model import Field, NodeState, Pod
 from koordnri.model.class_cgroup import ClassCgroup
 from koordnri.model.difference import baseline_value
+from koordnri.model.routes import WRITE
 from koordnri.state.ledger import Entry, Ledger
 
 SYSTEMD, KUBELET, RUNTIME, UNKNOWN = "systemd", "kubelet", "runtime", "unknown"
@@ -116,7 +117,7 @@ class ContainerOwner:
         if name in entry.files:
             return same(entry.files[name], change.value)
         sent = entry.sent.get(name)
-        return sent is not None and sent[1] != "write" and same(sent[0], change.value)
+        return sent is not None and sent[1] != WRITE and same(sent[0], change.value)
 
     def verified(self, name: str, change: Change, found: Any, *, restores: bool) -> None:
         self._ledger.verified(self.id, name, change.value)
@@ -133,7 +134,7 @@ class ContainerOwner:
         self, name: str, field: Field, spelled: Form | None, found: Any, originals: Mapping[str, Any], node: NodeState
     ) -> str:
         value, route = self._entry.sent.get(name, (None, ""))
-        if route != "write" and alike(spelled, value, found):
+        if route != WRITE and alike(spelled, value, found):
             return RUNTIME
         return KUBELET if alike(spelled, baseline_value(field, self._entry.baseline, node), found) else UNKNOWN
 

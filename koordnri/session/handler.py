@@ -146,14 +146,14 @@ class EventHandler(Decider):
         container = Container(message.id, message.name, pod.id, baseline)
         if has_volumes(pod, container.name):
             pod.given[container.name] = given_to(api.CreateContainerRequest.FromString(payload).container)
-        own = NOT_ALLOCATED
+        allocated = NOT_ALLOCATED
         if self.cpus is not None:
             if _DRA in payload:  # a search of a fraction of a µs saves parsing every container's environment
                 environment = api.CreateContainerRequest.FromString(payload).container.env
                 self.cpus.claimed(pod, container.name, dra_cpus(environment))
             if self.snapshot.node.kubelet_cpu_policy == "static":
                 self.cpus.kubelet_says(pod, container, cpus_told(baseline.cpus), new=True)
-            own = self.cpus.give(pod, container)
+            allocated = self.cpus.give(pod, container)
         snapshot, nri = self.snapshot, self.runtime.nri
         others = () if self._recorder is None else self._recorder.for_reply(message.id)
         self.ledger.creating = pod.id
@@ -164,7 +164,7 @@ class EventHandler(Decider):
                 response.update.append(encode_update(other, snapshot.node))
             adjust = response.adjust
             adjust.annotations[BASELINE_KEY] = encode_note(
-                Note(baseline, through_runtime(decision.settings.values()), own)
+                Note(baseline, through_runtime(decision.settings.values()), allocated)
             )
             if decision.settings:
                 put_adjustment(adjust, decision.settings.values(), snapshot.node, nri)
@@ -174,7 +174,7 @@ class EventHandler(Decider):
             # If the pod's owner wrote our annotation, the runtime may copy it to the container. Then only our own notes count.
             if BASELINE_KEY not in pod.annotations:
                 return None
-            return Note(baseline, through_runtime(decision.settings.values()), own)
+            return Note(baseline, through_runtime(decision.settings.values()), allocated)
 
         if self.catch_up is None or snapshot.node.cgroup_version == 2:
             return self._decide(pod, container, Event.CREATE, snapshot, finish, note_if_sent, others)
@@ -198,8 +198,8 @@ class EventHandler(Decider):
         if self.cpus is not None and snapshot.node.kubelet_cpu_policy == "static":
             self.cpus.kubelet_says(pod, container, cpus_told(asked.cpus), new=False)
             snapshot = self.snapshot
-        if self.cpus is not None and (own := self.cpus.resized(pod, container)) is not None:
-            known, snapshot = known.owning(own), self.snapshot
+        if self.cpus is not None and (allocated := self.cpus.resized(pod, container)) is not None:
+            known, snapshot = known.with_allocated(allocated), self.snapshot
         others = () if self._recorder is None else self._recorder.for_reply(message.id)
 
         def finish(decision: Decision) -> tuple[Decision, Message]:

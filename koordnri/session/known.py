@@ -27,7 +27,7 @@ class Known(NamedTuple):
     container: Container
     note: Note
     """the newest note"""
-    own: Note | None
+    annotated: Note | None
     """the note in its annotation; None without one, or when it cannot be trusted"""
     ours: Ours
     """every value that we may have set"""
@@ -38,11 +38,11 @@ class Known(NamedTuple):
     def of(cls, message: views.Container, pod: Pod, ledger: Ledger, node: NodeState) -> Known:
         """The container as the runtime reports it, with the best known baseline."""
         # If the pod's owner wrote our annotation, the runtime may have copied it to the container: do not trust it.
-        own = None if BASELINE_KEY in pod.annotations else note_of(message)
-        note = ledger.note(message.id) or own or Note(resources_from(message.linux.resources))
+        annotated = None if BASELINE_KEY in pod.annotations else note_of(message)
+        note = ledger.note(message.id) or annotated or Note(resources_from(message.linux.resources))
         ours: list[Mapping[str, Any]] = list(note.ours)
-        if own is not None and own is not note:
-            ours.append(own.set)
+        if annotated is not None and annotated is not note:
+            ours.append(annotated.set)
         entry, files = ledger.container(message.id), {}
         if entry is not None:
             files = dict(entry.files)
@@ -51,11 +51,11 @@ class Known(NamedTuple):
         container = container_from(message, note)
         if note.maybe:
             note = note.seen(stored_of_ours(container.stored, node, ours))
-        return cls(container, note, own, ours, files)
+        return cls(container, note, annotated, ours, files)
 
-    def owning(self, own: Allocated) -> Known:
+    def with_allocated(self, allocated: Allocated) -> Known:
         """The same container with other exclusive CPUs in its note."""
-        return self._replace(note=self.note.owning(own))
+        return self._replace(note=self.note.with_allocated(allocated))
 
     def let_wait(self, decision: Decision, node: NodeState) -> Decision:
         """The decision without a memory limit that the container does not have yet; the reconciler writes it. The runtime would write it at
@@ -72,12 +72,12 @@ class Known(NamedTuple):
     def note_if_sent(self, decision: Decision) -> Note | None:
         """The note to keep once the decision is sent; None when the container's annotation says the same."""
         note = self.note.followed_by(self.container.baseline, through_runtime(decision.settings.values()))
-        return None if note == self.own else note
+        return None if note == self.annotated else note
 
     def note_if_unsent(self) -> Note | None:
         """The note to keep when nothing is sent; None when the container's annotation says the same."""
         note = self.note.followed_by(self.container.baseline, {})
-        return None if note == self.own else note
+        return None if note == self.annotated else note
 
     def stored_of_ours(self, node: NodeState) -> Sent:
         """The values of ours that the runtime has stored, when nothing is sent."""

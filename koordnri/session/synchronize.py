@@ -58,7 +58,7 @@ class Synchronize:
         self._cpus = cpus
         self._changed = changed
         self._is_over = is_over
-        self._own: Mapping[str, Allocated] = {}
+        self._allocated: Mapping[str, Allocated] = {}
         """container id → exclusive CPUs for its note"""
         self._snapshot = decider.snapshot
         self._response = api.SynchronizeResponse()
@@ -100,12 +100,12 @@ class Synchronize:
             if static or may_wish(pod):
                 told = Known.of(message, pod, ledger, node)
                 told.container.baseline = asked_since(told.container.baseline, told.container.stored, node, told.ours)
-                baseline, noted = told.container.baseline, told.note.own
+                baseline, noted = told.container.baseline, told.note.allocated
                 pinned.append(Found(pod, told.container, not alive))
             found.append((message.id, restore.Found(pod, message.name, baseline, noted, None, alive)))
             if claimed := dra_cpus(message.env):
                 claims.append((pod, message.name, claimed))
-        self._own = cpus.restore(found, pinned)
+        self._allocated = cpus.restore(found, pinned)
         for claim in claims:
             cpus.claimed(*claim)
 
@@ -115,8 +115,8 @@ class Synchronize:
         if has_volumes(pod, message.name):
             pod.given[message.name] = given_to(message)
         told = Known.of(message, pod, decider.ledger, decider.snapshot.node)
-        if (own := self._own.get(message.id)) is not None and own != told.note.own:
-            told = told.owning(own)
+        if (allocated := self._allocated.get(message.id)) is not None and allocated != told.note.allocated:
+            told = told.with_allocated(allocated)
         container = told.container
         container.baseline = asked_since(container.baseline, container.stored, node, told.ours)
         ctx = decider.chain.context(pod, container, Event.SYNC, self._snapshot)
@@ -131,7 +131,7 @@ class Synchronize:
         elif differs:
             sent = told.stored_of_ours(node)
         # A container that never differed from its annotation needs no note in the state directory.
-        keep = differs or told.own or told.note.own or decider.ledger.noted_baseline(message.id)
+        keep = differs or told.annotated or told.note.allocated or decider.ledger.noted_baseline(message.id)
         note = (told.note_if_sent(decision) if sent is None else told.note_if_unsent()) if keep else None
         self._decided.append(_Decided(pod, container, decision, note, sent))
         return True

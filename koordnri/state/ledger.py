@@ -187,14 +187,14 @@ class Ledger:
                 entry.ended = True
             return entry
 
-    def note_exclusive(self, container_id: str, own: Allocated) -> None:
+    def note_exclusive(self, container_id: str, allocated: Allocated) -> None:
         """A running container has other exclusive CPUs than its annotation says."""
         with self._lock:
             entry = self._containers.get(container_id)
             if entry is None:
                 return
             note = self._notes.get(container_id) or Note(entry.baseline)
-            self._notes[container_id] = note.owning(own)
+            self._notes[container_id] = note.with_allocated(allocated)
         self._on_change()
 
     def forget_container(self, container_id: str) -> None:

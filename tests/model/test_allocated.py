@@ -54,7 +54,7 @@ def test_an_annotation_with_no_usable_cpus_is_read_but_for_them(own):
 
 
 def test_cpus_that_were_given_back_are_not_in_the_annotation():
-    assert encode_note(NOTE.owning(Allocated(NO_CPUS))) == '{"asked":{"shares":2048},"set":{"cpu.cpus":"2-3"}}'
+    assert encode_note(NOTE.with_allocated(Allocated(NO_CPUS))) == '{"asked":{"shares":2048},"set":{"cpu.cpus":"2-3"}}'
 
 
 def test_the_state_directory_of_an_older_daemon_is_read_and_written_alike(tmp_path):
