@@ -32,7 +32,8 @@ from koordnri.kubelet import PodManifest, pod_messages
 from koordnri.model import NodeState
 from koordnri.policy import DocumentError, PolicyDocument, load_policy, read_policy, resolve
 from koordnri.policy.errors import Mistake
-from koordnri.reconcile.comparison import Running, compare
+from koordnri.reconcile.compare.compare import compare
+from koordnri.reconcile.compare.running import Running
 
 DIFFERENT = 1
 """Exit code, as in kubectl diff."""

@@ -11,7 +11,7 @@ from rich.table import Table
 from koordnri.cli.decision_table import class_heading, console, escape, shown
 from koordnri.model.fields import split_name
 from koordnri.model.routes import RESCTRL
-from koordnri.reconcile.comparison import RESTART
+from koordnri.reconcile.compare.rows import RESTART
 
 _OWN = "(pod)"
 

@@ -18,7 +18,7 @@ from koordnri.model import NodeState
 from koordnri.policy import DocumentError, PolicyDocument, load_data, read_policy, resolve
 from koordnri.policy.document import SHAPES
 from koordnri.policy.text import MAX_CHARACTERS
-from koordnri.reconcile.comparison import notes_of
+from koordnri.reconcile.compare.compare import notes_of
 
 T = TypeVar("T")
 

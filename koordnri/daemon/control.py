@@ -12,9 +12,11 @@ from koordnri.model.fields import split_name
 from koordnri.policy import PolicyDocument
 from koordnri.policy.standing import StandingPolicy
 from koordnri.reconcile.classes import classes_above
-from koordnri.reconcile.comparison import RESTART, Comparison, Released, compare
-from koordnri.reconcile.reconciler import Done, Reconciler
+from koordnri.reconcile.compare.compare import compare
+from koordnri.reconcile.compare.live import Live
+from koordnri.reconcile.compare.rows import RESTART, Comparison, Released
 from koordnri.reconcile.requests import Requests
+from koordnri.reconcile.writing import Done
 from koordnri.state.ledger import Ledger
 from koordnri.state.present import Present
 
@@ -30,14 +32,14 @@ class Operator:
         hooks: Sequence[Hook],
         ledger: Ledger,
         standing: StandingPolicy,
-        reconciler: Reconciler,
+        live: Live,
         requests: Requests,
         present: Present,
     ) -> None:
         self._hooks = hooks
         self._ledger = ledger
         self._standing = standing
-        self._reconciler = reconciler
+        self._live = live
         self._requests = requests
         self._present = present
 
@@ -50,8 +52,8 @@ class Operator:
         # Hooks are pure; a chain counts without a lock, so whoever decides has one of his own.
         present = self._present
         pods, old = self._ledger.pods(), present.snapshot if against is None else present.under(against)
-        running = self._reconciler.running(pods)
-        above = self._reconciler.above(one.cgroup for one in classes_above(pods, old.node))
+        running = self._live.running(pods)
+        above = self._live.above(one.cgroup for one in classes_above(pods, old.node))
         return compare(Chain(self._hooks), running, old, present.under(new), above, present.allocator.copy())
 
     def release(self, pod: str | None) -> list[Released]:

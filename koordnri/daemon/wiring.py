@@ -34,6 +34,7 @@ from koordnri.observe.decisions import DecisionLog, Listener
 from koordnri.observe.log import LineWriter, make_logger
 from koordnri.observe.policy_warnings import PolicyWarnings
 from koordnri.policy.standing import StandingPolicy
+from koordnri.reconcile.compare.live import Live
 from koordnri.reconcile.reconciler import Reconciler
 from koordnri.reconcile.recorder import Recorder
 from koordnri.reconcile.requests import Requests
@@ -219,10 +220,11 @@ class Parts:
     def _make_reconciler(self, config: Config) -> None:
         files = PacedFiles(lambda: self.session.is_busy and not self.requests.waited_for)
         # Hooks are pure, so two chains may share them; each thread has its own, for a chain counts without a lock.
+        machine = HostMachine(config.host_root, self.present, self.facts, files, self.notebook.save)
         self.reconciler = Reconciler(
             Chain(self.hooks),
             self.ledger,
-            HostMachine(config.host_root, self.present, self.facts, files, self.notebook.save),
+            machine,
             self.requests,
             ReconcilerReports(self.events, self.decisions, self.ledger, self.exclusive_cpus, self.log),
             self.log,
@@ -240,7 +242,8 @@ class Parts:
             open_watch=lambda woken: CgroupWatch(file_names(), woken),
             faults=self.faults,
         )
-        self.operator = Operator(self.hooks, self.ledger, self.standing, self.reconciler, self.requests, self.present)
+        live = Live(self.ledger, machine)
+        self.operator = Operator(self.hooks, self.ledger, self.standing, live, self.requests, self.present)
         self.admission = Admission(config, self.operator, self.notebook.probe, self.log)
 
 

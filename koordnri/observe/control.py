@@ -1,9 +1,9 @@
 """The control socket: what an administrator on the node may ask of the running daemon. HTTP over a unix socket, JSON in and out.
 
     GET  /v1/policy    the policy in force, and the last refused one
-    POST /v1/diff      {"policy": P, "against": P; absent: the policy in force} → the shape in koordnri.reconcile.comparison.
+    POST /v1/diff      {"policy": P, "against": P; absent: the policy in force} → the shape in koordnri.reconcile.compare.rows.
                        P is the text of a manifest or of its data, or a mapping of keys to texts as in a mounted ConfigMap
-    POST /v1/release   {"pod": "NAMESPACE/NAME"} or {"all": true} → {"released": [the shape in koordnri.reconcile.comparison…]}
+    POST /v1/release   {"pod": "NAMESPACE/NAME"} or {"all": true} → {"released": [the shape in koordnri.reconcile.compare.rows…]}
 
 Errors: 400 {"error"} for a malformed request, with "mistakes": [{"path", "message"}] for a policy that would be refused;
 404 {"error"} for an unknown pod; 503 {"error"} for a timeout; 500 for a bug of ours.
@@ -25,7 +25,7 @@ from typing import Any, Protocol
 
 from koordnri.observe.http import Answer, Bounded, Handler, Pages, Request, handler_of, json_answer
 from koordnri.policy import PolicyDocument, PolicyError, load_data, load_policy
-from koordnri.reconcile.comparison import Comparison, Released
+from koordnri.reconcile.compare.rows import Comparison, Released
 
 SOCKET_NAME = "koordnri.sock"
 MAX_BODY_BYTES = 8 << 20

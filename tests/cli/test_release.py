@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from koordnri.cli import cli
 from koordnri.observe.control import ControlServer
-from koordnri.reconcile.comparison import Released
+from koordnri.reconcile.compare.rows import Released
 from tests.observe.controlled import Controlled
 from tests.reconcile.fake_node import FakeNode, busy_node
 

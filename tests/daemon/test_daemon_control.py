@@ -15,7 +15,8 @@ from koordnri.daemon.control import Operator
 from koordnri.model import Resources
 from koordnri.policy import load_policy
 from koordnri.policy.standing import StandingPolicy
-from koordnri.reconcile.comparison import Released
+from koordnri.reconcile.compare.live import Live
+from koordnri.reconcile.compare.rows import Released
 from koordnri.state.present import Present
 from tests.reconcile.fake_node import MIB, FakeNode
 
@@ -35,7 +36,9 @@ class Asked:
         self.present.take()
         node.run_pass()
         standing = StandingPolicy(node.log)
-        self.operator = Operator(load_hooks(), node.ledger, standing, node.reconciler, node.requests, self.present)
+        self.operator = Operator(
+            load_hooks(), node.ledger, standing, Live(node.ledger, node.machine), node.requests, self.present
+        )
         self.thread = threading.Thread(target=node.reconciler.run)
         self.thread.start()
 

@@ -11,7 +11,9 @@ from koordnri.host.cgroup.change import Status
 from koordnri.model import Container, Resources
 from koordnri.policy import PolicyDocument, resolve
 from koordnri.reconcile.classes import classes_above
-from koordnri.reconcile.comparison import Comparison, Files, Released, Running, compare
+from koordnri.reconcile.compare.compare import compare
+from koordnri.reconcile.compare.rows import Comparison, Released
+from koordnri.reconcile.compare.running import Files, Running
 from koordnri.reconcile.owner import names_of_class, names_of_pod
 from tests.reconcile.fake_node import FakeNode, sandbox_of
 

@@ -11,7 +11,8 @@ from koordnri.chain import Chain, load_hooks
 from koordnri.model import CPUSet, Pod
 from koordnri.model.node import Pool
 from koordnri.model.topology import Topology
-from koordnri.reconcile.comparison import compare
+from koordnri.reconcile.compare.compare import compare
+from koordnri.reconcile.compare.live import Live
 from tests.host.fake_kernel import Cgroup
 from tests.reconcile.fake_node import FakeNode, pinned_to, sandbox_of, undone
 
@@ -176,7 +177,7 @@ def test_without_a_pause_container_nothing_is_tried_told_or_compared(version: in
     assert node.ledger.originals(pod.id) == {}
     assert node.warnings() == []
 
-    (running,) = node.reconciler.running([pod])
+    (running,) = Live(node.ledger, node.machine).running([pod])
     node.set_policy(**OFF)
     off, on = node.snapshot, node_with_pool(version).snapshot
     chain = Chain(load_hooks())

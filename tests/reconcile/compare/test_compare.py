@@ -23,7 +23,9 @@ from koordnri.model.node import Resctrl
 from koordnri.model.schemata import Bandwidth
 from koordnri.model.topology import Topology
 from koordnri.reconcile.classes import classes_above
-from koordnri.reconcile.comparison import Above, Comparison, Files, Released, Running, compare
+from koordnri.reconcile.compare.compare import compare
+from koordnri.reconcile.compare.rows import Comparison, Released
+from koordnri.reconcile.compare.running import Above, Files, Running
 from tests.hooks.one_hook import policy_of
 from tests.host.fake_kernel import ROOT, Cgroup
 from tests.reconcile.fake_node import DISKS, HALVED, FakeNode, busy_node, pinned_to, sandbox_of
