@@ -1,4 +1,4 @@
-"""Which of several daemons may register on the node: the one that holds the lock. It has the control socket, too."""
+"""Decides which of several daemons may register on the node: the one with the lock. It also gets the control socket."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from koordnri.observe.control import ControlServer
 from koordnri.state.lock import NodeLock
 
 RETRY_S = 30.0
-"""A state directory in which no socket can be made may be mended."""
+"""s between attempts to make the control socket, since a state directory may be repaired."""
 
 
 class Admission:
-    """Used by the main thread, but for what it says.
+    """Used by the main thread, except where noted.
 
-    admitted   told once, when the lock is ours
+    admitted   called once, when we have the lock
     """
 
     def __init__(self, config: Config, operator: Operator, admitted: Callable[[], None], log: Log) -> None:
         self.is_admitted = False
         self.lock = NodeLock(config.state_dir)
         self.control_problem = ""
-        """why there is no control socket"""
+        """why there is no control socket; "" when there is one"""
         self._state_dir = config.state_dir
         self._operator = operator
         self._admitted = admitted
@@ -34,7 +34,7 @@ class Admission:
         self._try_at_s = 0.0
 
     def seek(self) -> bool:
-        """Take the lock if it is free, and make the control socket, which may come later. Whether the lock is ours."""
+        """Take the lock if it is free, and make the control socket, which may come later. Returns whether we have the lock."""
         if not self.is_admitted and self.lock.try_acquire():
             self.is_admitted = True
             self._admitted()
@@ -45,7 +45,7 @@ class Admission:
         return self.is_admitted
 
     def close_control(self) -> None:
-        """Serve the control socket no longer."""
+        """Stop serving the control socket."""
         if self._control is not None:
             self._control.close()
 

@@ -1,4 +1,4 @@
-"""What follows when the policy, the node or a pod is another one than before."""
+"""What follows when the policy, the node or a pod has changed."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from koordnri.state.present import Present
 
 
 class Changes:
-    """Any thread may call. What begins with `on_` follows what the API server tells; see koordnri.daemon.cluster.Follower.
+    """Any thread may call it. Methods `on_…` are called for news from the API server; see koordnri.daemon.cluster.Follower.
 
-    changed   a pod (None: all of them) may have to follow
+    changed   called with a pod (None: all) whose files may have to follow
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Changes:
     # -- the policy ---------------------------------------------------------------------------------------------------
 
     def enforce(self) -> None:
-        """Another policy is in force, or another node is known: everything is decided by it from now on."""
+        """Another policy is in force, or the node has changed: from now on everything is decided with it."""
         self._present.take()
         self._changed(None)
         self._policy_warnings.update(self._standing.document, self._present.snapshot)
@@ -67,10 +67,10 @@ class Changes:
     # -- the node -----------------------------------------------------------------------------------------------------
 
     def scan_node(self, full: bool, told: bool = False) -> None:
-        """Look whether the node is another one.
+        """Check whether the node has changed.
 
-        full   read all of it, and not only what can make a decision harmful
-        told   the Node object changed, so there is something new whatever the host's files say
+        full   read everything, not only facts that can make a decision harmful
+        told   the Node object changed, so there is news, whatever the host's files say
         """
         with self._faults.within("node"):
             if self._present.scan(full) or told:
@@ -78,13 +78,13 @@ class Changes:
                 self._log.info("node_changed", problems=list(self._present.snapshot.node.problems))
 
     def take_runtime(self, runtime: RuntimeInfo) -> None:
-        """A runtime has registered us; what it can do is a part of the node's state."""
+        """A runtime has accepted our registration; its features are part of the node state."""
         with self._faults.within("node"):
             self._facts.runtime = runtime
             self._present.take()
 
     def publish(self, snapshot: Snapshot) -> None:
-        """The event path decides by this snapshot from now on."""
+        """From now on the event path decides with this snapshot."""
         empty = snapshot.node.empty_pools
         if empty and empty != self._handler.snapshot.node.empty_pools:
             problem = next((p for p in snapshot.node.problems if "share pool" in p), "")
@@ -95,22 +95,22 @@ class Changes:
     # -- what the API server tells ------------------------------------------------------------------------------------
 
     def on_node(self) -> None:
-        """The Node object, or its NodeResourceTopology."""
+        """The Node object, or its NodeResourceTopology, has changed."""
         self.scan_node(full=False, told=True)
 
     def on_pod(self, pod_id: str) -> None:
-        """A pod is told otherwise than before."""
+        """A pod's annotations, labels or spec have changed."""
         pod = self._ledger.pod(pod_id)
         if self._cpus is not None and pod is not None:
             self._cpus.pod_changed(pod)
         self._changed(pod_id)
 
     def on_spec(self, uid: str, spec: PodSpec) -> None:
-        """What is in a pod's spec."""
+        """A pod's spec is known."""
         if self._cpus is not None:
             self._cpus.spec_told(uid, spec)
 
     def on_end(self, uid: str) -> None:
         """A pod has ended."""
         if self._cpus is not None and self._cpus.pod_over(uid):
-            self._changed(None)  # of classes and resctrl groups the pod is no part any more
+            self._changed(None)  # the pod no longer counts for its class and resctrl groups

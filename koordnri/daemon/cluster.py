@@ -1,7 +1,7 @@
-"""What the API server tells this node, brought to where it is needed: the policy, the Node object, its share pools, its pods. And what it
-is told: Events, for people who look with kubectl.
+"""Brings news from the API server to where it is needed: the policy, the Node object, its share pools, its pods. Sends Events, for people
+who use kubectl.
 
-Everything here may be late or missing; the daemon decides without it, from what the runtime tells.
+Everything here may be late or missing; then the daemon decides from what the runtime reports.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from koordnri.state.containment import Faults
 from koordnri.state.ledger import Ledger
 
 ENDED = frozenset({"Succeeded", "Failed"})
-"""Phases of a pod whose containers have ended and do not come back."""
+"""Phases of a pod whose containers have ended for good."""
 
 OnPolicy = Callable[[Mapping[str, str] | None, str], None]
 
 
 class _Annotated(NamedTuple):
-    """What the annotations of the Node and of its NodeResourceTopology say on a node with this topology."""
+    """The annotations of the Node and of its NodeResourceTopology, read for a node with this topology."""
 
     facts: NodeFacts | None
     texts: Mapping[str, str] | None
@@ -49,20 +49,20 @@ class _Annotated(NamedTuple):
 
 
 class Follower(Protocol):
-    """Is told what the API server tells; each call comes from the thread of a watch."""
+    """Receives news from the API server; each call comes from a watch's thread."""
 
     def on_node(self) -> None:
-        """The Node object or its NodeResourceTopology changed, or was answered on for the first time."""
+        """The Node object or its NodeResourceTopology changed, or was read for the first time."""
 
     def on_pod(self, pod_id: str) -> None:
-        """A pod is told otherwise than before, and the ledger has it so."""
+        """A pod has changed, and the ledger has the new version."""
 
     def on_spec(self, uid: str, spec: PodSpec) -> None:
-        """A pod is told, whether the ledger has it or not; `overlay` knows its spec by then."""
+        """A pod was reported, whether it is in the ledger or not; `overlay` has its spec by then."""
 
     def on_end(self, uid: str) -> None:
-        """A pod's phase is Succeeded or Failed, also when it was so at the first list; once per uid. Kubelets before 1.22 report an
-        evicted pod as Failed a moment before they stop its containers.
+        """A pod's phase is Succeeded or Failed, even if it was so in the first list; once per uid. kubelet before 1.22 reports an evicted
+        pod as Failed a moment before it stops the pod's containers.
         """
 
 
@@ -84,22 +84,22 @@ class ClusterEvents(Events):
         self._sender = EventSender(api, node_name, log, on_death=on_death)
 
     def start(self) -> None:
-        """Start to send them."""
+        """Start sending."""
         self._sender.start()
 
     def stop(self) -> None:
-        """Send none any more."""
+        """Stop sending."""
         self._sender.stop()
 
     def tell_pod(self, pod: Pod, reason: str, message: str) -> None:
-        """A Warning on a pod: something that its owner has to know."""
-        if not pod.uid:  # not kubelet's: the API server knows no such pod
+        """A Warning on a pod: something that its owner must know."""
+        if not pod.uid:  # not a pod of kubelet's, so the API server does not know it
             self.tell_node(reason, f"pod {pod.namespace}/{pod.name}: {message}")
         else:
             self._sender.post(pod_target(pod.namespace, pod.name, pod.uid), reason, message)
 
     def announce_pod(self, pod: Pod, reason: str, message: str) -> None:
-        """The same of something that is as it should be."""
+        """A Normal Event on a pod: something is as it should be."""
         self._sender.post(pod_target(pod.namespace, pod.name, pod.uid), reason, message, "Normal")
 
     def tell_node(self, reason: str, message: str) -> None:
@@ -108,11 +108,11 @@ class ClusterEvents(Events):
 
 
 class Cluster:
-    """The watches. `start` and `stop` them; what they tell goes to the follower, from their threads.
+    """The watches. Call `start` and `stop`. Their news goes to the follower, from their threads.
 
     configmap   (namespace, name) of the policy, None when it comes from a file
-    on_death    a watch's thread died of a bug
-    faults      keeps a bug in what follows from an object to that object
+    on_death    called when a bug ended a watch's thread
+    faults      contains a bug in handling an object to that object
     """
 
     def __init__(
@@ -130,13 +130,13 @@ class Cluster:
         self._follower: Follower = _Nobody()
         self._on_policy: OnPolicy = lambda data, source: None
         self._ended: set[str] = set()
-        """uids that the follower was told of, of pods that the API server still has"""
+        """uids of ended pods that were reported to the follower and still exist in the API server"""
         self._facts: NodeFacts | None = None
         self._node_answered = False
         self._topology: Mapping[str, str] | None = None
-        """share pools in the annotations of the NodeResourceTopology; None: not answered yet"""
+        """share pools in the annotations of the NodeResourceTopology; None: not read yet"""
         self._annotated: _Annotated | None = None
-        """what was read last"""
+        """the last result of reading the annotations"""
         self._node = NodeWatch(api, node_name, faults.around("node", self._take_node), log, on_death=on_death)
         self._pools = PoolsWatch(api, node_name, faults.around("node", self._take_pools), log, on_death=on_death)
         self._pods = PodWatch(
@@ -154,16 +154,16 @@ class Cluster:
             self._watches["configmap"] = policy.watch
 
     def start(self, follower: Follower, on_policy: OnPolicy) -> None:
-        """Start all watches; none is waited for.
+        """Start all watches, without waiting for them.
 
-        on_policy   takes the ConfigMap's data, None when there is no such ConfigMap, and where it comes from, for messages
+        on_policy   called with the ConfigMap's data (None: there is no such ConfigMap), and its name for messages
         """
         self._follower, self._on_policy = follower, on_policy
         for watch in self._watches.values():
             watch.start()
 
     def stop(self) -> None:
-        """End them."""
+        """Stop them."""
         for watch in self._watches.values():
             watch.stop()
 
@@ -173,7 +173,7 @@ class Cluster:
         return all(watch.synced for watch in self._watches.values())
 
     def stats(self) -> dict[str, WatchStats]:
-        """Noun → its watch's counters."""
+        """kind → counters of its watch"""
         return {noun: watch.stats for noun, watch in self._watches.items()}
 
     def policy_problem(self) -> str:
@@ -184,7 +184,7 @@ class Cluster:
         return watch.stats.problem or "the API server has not answered yet"
 
     def told(self, node: NodeState) -> NodeState:
-        """The node's state with what the API server's objects say of it; as it is while that is not known."""
+        """The node state with the facts from the API server; unchanged while they are not known."""
         facts = self._facts
         by_node, by_topology = self._read(facts, node.topology)
         node = replace(node, pools_awaited=not self._node_answered or self._topology is None)
@@ -199,7 +199,7 @@ class Cluster:
         return by_topology.over(node)
 
     def _read(self, facts: NodeFacts | None, topology: Topology | None) -> tuple[AnnotatedNode, SharedPools]:
-        """What both objects' annotations say, read once: this is asked for at each assignment of CPUs, while a runtime waits."""
+        """The annotations of both objects, parsed once: this is called at each choice of CPUs, on the event path."""
         texts, read = self._topology, self._annotated
         if read is None or read.facts is not facts or read.texts is not texts or read.topology is not topology:
             by_node = AnnotatedNode() if facts is None else read_node_annotations(facts.annotations, topology)
@@ -208,7 +208,7 @@ class Cluster:
         return read.by_node, read.by_topology
 
     def overlay(self, pod: Pod) -> Pod:
-        """A pod as the runtime told it, with what has changed of it since and what its spec says."""
+        """A pod from the runtime, with later changes and its spec."""
         facts = self._pods.pods.get(pod.uid)
         return pod if facts is None else _over(pod, facts)
 

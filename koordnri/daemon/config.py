@@ -1,4 +1,4 @@
-"""What the daemon is started with."""
+"""The daemon's configuration."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from koordnri.session.identity import Identity
 
 
 class ConfigError(ValueError):
-    """The command line asks for what cannot be had here; the message says what is missing."""
+    """The command line asks for something that is not available; the message says what is missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What the command line says. Defaults are those of `koordnri run`."""
+    """The command line's values. Defaults are those of `koordnri run`."""
 
     identity: Identity = field(default_factory=lambda: Identity("koordnri", "10"))
     nri_socket: str = "/var/run/nri/nri.sock"
@@ -28,6 +28,6 @@ class Config:
     host_root: Path = Path("/")
     state_dir: Path = Path("/var/lib/koordnri")
     listen: tuple[str, int] | None = ("127.0.0.1", 9316)
-    """host and port; port 0 takes a free one, None listens on nothing"""
+    """host and port; port 0: any free one; None: do not listen"""
     log_format: str = "json"
     log_level: str = "info"

@@ -1,4 +1,4 @@
-"""What an administrator asks of the running daemon through its control socket: the policy's state, a comparison, a release."""
+"""Requests of an administrator through the control socket: the policy's state, a comparison, a release."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from koordnri.state.ledger import Ledger
 from koordnri.state.present import Present
 
 PATIENCE_S = 30.0
-"""How long a release may wait for the reconciler, which may be in the middle of a pass."""
+"""How long (s) a release may wait for the reconciler, which may be in the middle of a pass."""
 
 
 class Operator:
-    """Called from the control socket's threads, several at once."""
+    """Called from several threads of the control socket at once."""
 
     def __init__(
         self,
@@ -44,12 +44,12 @@ class Operator:
         self._present = present
 
     def policy_state(self) -> Mapping[str, Any]:
-        """The policy in force, and the one that was refused."""
+        """The policy in force, and the last refused one."""
         return self._standing.state(*self._present.snapshot)
 
     def compare(self, new: PolicyDocument, against: PolicyDocument | None) -> Comparison:
-        """What `new` would change of what runs; against the policy in force, unless another is given."""
-        # Hooks are pure; a chain counts without a lock, so whoever decides has one of his own.
+        """What `new` would change of running containers, compared with `against`, or with the policy in force."""
+        # Hooks are pure, but a chain counts without a lock, so each thread that decides has its own chain.
         present = self._present
         pods, old = self._ledger.pods(), present.snapshot if against is None else present.under(against)
         running = self._live.running(pods)
@@ -57,9 +57,9 @@ class Operator:
         return compare(Chain(self._hooks), running, old, present.under(new), above, present.allocator.copy())
 
     def release(self, pod: str | None) -> list[Released]:
-        """Give `NAMESPACE/NAME`, or everything, back to kubelet until we restart. What its files then hold is read back.
+        """Give `NAMESPACE/NAME`, or everything, back to kubelet until koordnri restarts. Returns the values read back.
 
-        Raises LookupError for a pod that is not here, TimeoutError when the reconciler does not come round.
+        Raises LookupError for an unknown pod, TimeoutError when the reconciler does not answer in time.
         """
         pods = [p for p in self._ledger.pods() if pod is None or f"{p.namespace}/{p.name}" == pod]
         if pod is not None and not pods:
@@ -83,7 +83,7 @@ class Operator:
         )
 
     def _only_by_restart(self, pod: Pod) -> list[Released]:
-        """What only the creation of a container could set, and stays until it is created anew."""
+        """Values that only a container's creation can set; they stay until it is created again."""
         rows = []
         for entry in self._ledger.containers_of(pod.id):
             for name, (value, _) in entry.sent.items():

@@ -1,4 +1,4 @@
-"""CPUs that a DRA driver gave to containers, as their environment says: whether that is believed. See koordnri.cpus.dra."""
+"""CPUs that a DRA driver gave to containers, according to their environment, and whether that is believed. See koordnri.cpus.dra."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from koordnri.model.pod import PodSpec
 
 
 class CPUClaims:
-    """`claimed` is for the event path; the API server may tell a pod's spec before, meanwhile or later.
+    """`claimed` is for the event path. The API server may report a pod's spec before, at the same time, or later.
 
-    overlay   adds to a pod what others than the runtime know of it by now
+    overlay   adds what others than the runtime know about a pod by now
     """
 
     def __init__(self, allocator: Allocator, notices: CPUNotices, overlay: Callable[[Pod], Pod]) -> None:
@@ -22,10 +22,10 @@ class CPUClaims:
         self._notices = notices
         self._overlay = overlay
         self._claimants: dict[str, Pod] = {}
-        """key → pod of which a DRA driver seems to have given CPUs to containers"""
+        """key → pod that has containers which claim CPUs from a DRA driver"""
 
     def claimed(self, pod: Pod, name: str, cpus: CPUSet) -> bool:
-        """A container's environment names these CPUs. Whether the allocator knows of them now, or did for a moment."""
+        """A container's environment names these CPUs. Returns whether the allocator has (or for a moment had) them."""
         if not cpus:
             return False
         if not may_have_claims(self._overlay(pod).spec):
@@ -33,27 +33,29 @@ class CPUClaims:
             return False
         self._claimants[pod.key] = pod
         self._allocator.note_dra(pod.key, name, cpus)
-        if not may_have_claims(self._overlay(pod).spec):  # told meanwhile, maybe before there was anything to give back
+        if not may_have_claims(
+            self._overlay(pod).spec
+        ):  # the spec may have arrived before there was anything to give back
             self._give_back(pod)
         return True
 
     def spec_told(self, uid: str, spec: PodSpec) -> bool:
-        """The API server tells what is in a pod's spec, and the overlay has it. Whether CPUs are given back that had been believed in."""
+        """A pod's spec is known, and the overlay has it. Returns whether CPUs that were believed are given back."""
         if may_have_claims(spec):
             return False
         given_back = [self._give_back(p) for p in self._claimants.copy().values() if p.uid == uid]
         return any(given_back)
 
     def forget_pod(self, key: str) -> None:
-        """It is gone."""
+        """The pod is gone."""
         self._claimants.pop(key, None)
 
     def clear(self) -> None:
-        """The runtime tells anew what runs."""
+        """Synchronize: all claims come again."""
         self._claimants.clear()
 
     def _give_back(self, pod: Pod) -> bool:
-        """Whether a pod without resource claims had been believed to have CPUs by some."""
+        """Returns whether a pod without resource claims had been believed."""
         self._claimants.pop(pod.key, None)
         noted = self._allocator.forget_dra(pod.key)
         for name, cpus in noted.items():

@@ -1,4 +1,4 @@
-"""What people are told about exclusive CPUs: who has some, who lacks some and why. Each thing once."""
+"""Reports about exclusive CPUs, for people: which container has some, or lacks some, and why. Each report once."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from koordnri.model.log import Log
 from koordnri.state.present import Present
 
 MOST_REMEMBERED = 10_000
-"""Events that were sent; a pod that went while we were not there is never forgotten else"""
+"""Most sent Events that are remembered; those of a pod that vanished while koordnri was away are never dropped otherwise."""
 GIVEN = "ExclusiveCPUs"
 LACKING = "NoExclusiveCPUs"
 SHARES = "SharesCPUs"
 NO_CLAIM = "NoCPUsByClaim"
-"""Reasons of Events: it has CPUs for itself; it wants some and there are none; it is LSE or LSR and wants or gets none; see
-koordnri.cpus.dra."""
+"""Reasons of Events: a container has exclusive CPUs; it wants some and there are none; it is LSE or LSR and wants or gets none; for
+NO_CLAIM see koordnri.cpus.dra."""
 
 
 class CPUNotices:
-    """Any thread may call. The allocator keeps why a container lacks CPUs, for that is a part of the decision on it."""
+    """Any thread may call it. The allocator stores why a container lacks CPUs, since that is part of its decision."""
 
     def __init__(self, allocator: Allocator, present: Present, events: Events, log: Log) -> None:
         self._allocator = allocator
@@ -28,10 +28,10 @@ class CPUNotices:
         self._events = events
         self._log = log
         self._told: set[tuple[str, str, str]] = set()
-        """(key of the pod, container, reason) of Events that were sent"""
+        """(key of the pod, container, reason) of sent Events"""
 
     def has(self, pod: Pod, name: str, cpus: CPUSet) -> None:
-        """A container has CPUs for itself."""
+        """A container has exclusive CPUs."""
         self._told -= {(pod.key, name, LACKING), (pod.key, name, SHARES)}
         if self._is_new(pod, name, f"{GIVEN} {cpus}"):
             self._events.announce_pod(pod, GIVEN, f"container {name} has CPUs {cpus} for itself")
@@ -39,8 +39,8 @@ class CPUNotices:
     def lacks(self, pod: Pod, name: str, why: str, said: str = "") -> None:
         """A container has no exclusive CPUs, or fewer than it wants.
 
-        why    "" for no reason: it wants none
-        said   what its owner is told; "": that it shares CPUs, and why
+        why    "": it wants none
+        said   text for the owner; "": that it shares CPUs, and why
         """
         known = self._present.snapshot.node.no_exclusive_cpus.get(pod.key, {}).get(name, "")
         if self._allocator.lack(pod, name, why) or known != why:
@@ -52,11 +52,11 @@ class CPUNotices:
         self._log.warning("no_exclusive_cpus", pod=f"{pod.namespace}/{pod.name}", container=name, error=why)
 
     def why_lacking(self, pod: Pod, name: str) -> str:
-        """Why a container lacks CPUs, as noted last; "" when it does not."""
+        """The last reason why a container lacks CPUs; "" when it does not."""
         return self._allocator.lacking.get(pod.key, {}).get(name, "")
 
     def disbelieved(self, pod: Pod, name: str, cpus: CPUSet) -> None:
-        """A container's environment names CPUs of a DRA driver, and its pod has no claim to any."""
+        """A container's environment names CPUs of a DRA driver, but its pod has no claim."""
         if not self._is_new(pod, name, NO_CLAIM):
             return
         message = disbelief(name, cpus)
@@ -64,7 +64,7 @@ class CPUNotices:
         self._log.warning("dra_cpus_not_believed", pod=f"{pod.namespace}/{pod.name}", container=name, error=message)
 
     def forget_pod(self, key: str) -> None:
-        """It is gone; another one of that name is told anew."""
+        """The pod is gone; a later one of that name gets its own Events."""
         self._told = {told for told in self._told.copy() if told[0] != key}
 
     def _is_new(self, pod: Pod, name: str, what: str) -> bool:

@@ -1,4 +1,4 @@
-"""The daemon's life: what is started and when, what happens every second, how it ends. What it consists of is in `wiring`."""
+"""The daemon's life: what starts when, what happens every second, how it ends. `wiring` builds its parts."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from koordnri.observe.http import Server
 from koordnri.observe.metrics import make_registry
 
 POLICY_TICK_S = 0.1
-"""Seconds between looks at the policy file where nobody says that it changed: who edits it waits for no more than that."""
+"""Seconds between checks of the policy file if inotify does not report changes: whoever edits it waits no longer."""
 NODE_TICK_S = 1.0
 """Seconds between reads of the node's state."""
 FULL_REFRESH_TICKS = 10
-"""Every so many ticks all of the node is read; in between only what can make a decision harmful (resctrl groups, CPUs)."""
+"""At every so many ticks the whole node is read; in between only facts that can make a decision harmful (resctrl groups, CPUs)."""
 CLUSTER_PATIENCE_S = 10.0
-"""How long an API server that does not answer may keep us from registering: containers start without QoS meanwhile."""
+"""Longest wait (s) for a silent API server before registering: meanwhile containers start without QoS."""
 SWITCH_INTERVAL_S = 0.0001
-"""A scrape or a refresh may hold the interpreter for so long while the runtime waits for us; Python's 5 ms is too much."""
+"""Longest time (s) that a scrape or refresh may hold the GIL while the runtime waits; Python's default of 5 ms is too long."""
 JOIN_S = 2.0
-"""How long a thread may take to end."""
+"""Longest wait (s) for a thread to end."""
 
 NOTHING_GIVEN = Given()
 
 
 class Daemon:
-    """`run` blocks until `stop` (or until a runtime that launched us goes away) and returns the exit code.
+    """`run` blocks until `stop`, or until a runtime that launched us disconnects. Returns the exit code.
 
-    given   what `simulate` and tests put in place of what the daemon finds
+    given   what `simulate` and tests use instead of what the daemon finds
     """
 
     def __init__(self, config: Config, given: Given = NOTHING_GIVEN, *, log_fd: int = 2) -> None:
@@ -46,7 +46,7 @@ class Daemon:
         self._nri = threading.Thread(target=nri, name="nri", daemon=True)
 
     def run(self) -> int:
-        """Serve until told to stop. Raises ConfigError when the port is taken, and whatever killed one of the threads."""
+        """Serve until stopped. Raises ConfigError when the port is taken, and the error that ended one of the threads."""
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         self._start()
         try:
@@ -63,7 +63,7 @@ class Daemon:
 
     @property
     def port(self) -> int | None:
-        """The port of metrics and health, None when nothing is listened on (yet)."""
+        """The port of metrics and health; None while not listening."""
         return None if self._server is None else self._server.port
 
     def _start(self) -> None:
@@ -120,7 +120,7 @@ class Daemon:
             parts.cluster_events.stop()
             parts.cluster.stop()
         parts.requests.stop()
-        for thread in (self._nri, self._reconcile):  # what the latter writes after this, nobody would know to take back
+        for thread in (self._nri, self._reconcile):  # what the reconciler writes after this could never be given back
             if thread.ident is not None:
                 thread.join(JOIN_S)
         parts.notebook.save_if_marked()
@@ -138,7 +138,7 @@ class Daemon:
         return POLICY_TICK_S if waits_for_cluster or self.parts.sources.must_be_asked else NODE_TICK_S
 
     def _cluster_answered(self) -> bool:
-        """What runs is decided anew when we register. Without the node's pools and the pods' specs that would take back, for a
-        moment, what the daemon before us had set: so the first answers are waited for, though not for ever.
+        """Everything is decided again when we register. Without the node's pools and the pods' specs, values of the previous daemon would
+        be given back for a moment. So wait for the first answers, but not for ever.
         """
         return self.parts.cluster is None or self.parts.cluster.synced

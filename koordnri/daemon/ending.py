@@ -1,4 +1,4 @@
-"""How the daemon comes to its end: somebody asks for it, or one of its threads dies."""
+"""How the daemon ends: somebody asks for it, or one of its threads dies."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from collections.abc import Callable
 
 
 class Ending:
-    """Any thread may call. `wake` is what the main thread sleeps on; whoever has something for it sets it."""
+    """Any thread may call it. The main thread sleeps on `wake`; set it to wake the main thread."""
 
     def __init__(self) -> None:
         self.wake = threading.Event()
         self.asked = False
         self.failure: BaseException | None = None
-        """what a thread died of"""
+        """the error that ended a thread"""
 
     def ask(self) -> None:
-        """The daemon is to end. Safe in a signal handler."""
+        """Ask the daemon to end. Safe in a signal handler."""
         self.asked = True
         self.wake.set()
 
     def die(self, error: BaseException) -> None:
-        """A thread has died without which the process has no use; main raises its error."""
+        """A thread that the process needs has died; the main thread raises its error."""
         self.failure = error
         self.wake.set()
 
     def guarded(self, run: Callable[[], None]) -> Callable[[], None]:
-        """What a thread runs that wakes main when it ends, and whose death is the daemon's."""
+        """The function for a thread: it wakes the main thread when it ends, and an error ends the daemon."""
 
         def guarded() -> None:
             try:

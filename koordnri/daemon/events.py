@@ -1,4 +1,4 @@
-"""Events for people who look with kubectl."""
+"""Kubernetes Events, for people who use kubectl."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from koordnri.model import Pod
 
 
 class Events:
-    """Without an API server, nobody is told. No method blocks; any thread may call."""
+    """Without an API server it does nothing. No method blocks; any thread may call."""
 
     def tell_pod(self, pod: Pod, reason: str, message: str) -> None:
-        """A Warning on a pod: something that its owner has to know. `reason` is one CamelCase word."""
+        """A Warning on a pod: something that its owner must know. `reason` is one CamelCase word."""
 
     def announce_pod(self, pod: Pod, reason: str, message: str) -> None:
-        """The same of something that is as it should be."""
+        """A Normal Event on a pod: something is as it should be."""
 
     def tell_node(self, reason: str, message: str) -> None:
         """A Warning on this Node."""

@@ -1,10 +1,9 @@
-"""Exclusive CPUs of single containers: who gets some, when, and that the others have left them before.
+"""Exclusive CPUs of containers: which get some, when, and that all others have left them first.
 
-At its creation a container has them from the start: they are allocated while it is created, the others' files are written at once by the
-reconcile thread, and StartContainer, at which the runtime waits for us with the container's process not yet running, is the barrier
-(push.md). A container that runs is promoted by `promotions`: CPUs are reserved, the pass over everything moves the others off them, then
-the container has them. Where a pod's end is told (its last sandbox is stopped, the API server says so, its cgroup has
-gone), all that it had is free at once.
+A new container has them from its start. They are allocated at its creation; the reconcile thread then writes the others' files at once.
+StartContainer is the barrier: the runtime waits for our answer, and the container's process does not run yet (push.md). A running container
+is promoted by `promotions`: CPUs are reserved, the next full pass moves the others off them, then the container gets them. When a pod has
+ended (its last sandbox is stopped, the API server says so, or its cgroup has vanished), all its CPUs are free at once.
 """
 
 from __future__ import annotations
@@ -37,12 +36,12 @@ MOST_REMEMBERED = 10_000
 
 
 class ExclusiveCPUs:
-    """What `session.exclusive_cpus` describes. `give` and its neighbours are for the event thread, `promotions` for the reconcile thread;
-    `spec_told`, `pod_changed`, `pod_over` and `pod_went` are for any.
+    """Implements `session.exclusive_cpus`. `give` and its neighbours are for the event thread, `promotions` for the reconcile thread;
+    any thread may call `spec_told`, `pod_changed`, `pod_over` and `pod_went`.
 
-    present    what holds now, of which the assignments are a part
-    changed    a pod (None: all of them) may have to follow
-    overlay    adds to a pod what others than the runtime know of it by now
+    present    what holds now; exclusive CPUs are part of it
+    changed    called with a pod (None: all) whose files may have to follow
+    overlay    adds what others than the runtime know about a pod by now
     cpus_now   the cpuset of a container's cgroup (pod, container id); None when it cannot be read
     """
 
@@ -60,7 +59,7 @@ class ExclusiveCPUs:
         faults: Faults | None = None,
     ) -> None:
         self.late = 0
-        """starts that did not wait to the end"""
+        """containers that started before all others had left their CPUs"""
         self._allocator = allocator
         self._ledger = ledger
         self._requests = requests
@@ -76,7 +75,7 @@ class ExclusiveCPUs:
         self._waits: dict[str, int] = {}
         """container → what its start waits for"""
         self._over: set[str] = set()
-        """uids of pods that have ended as the API server says, while the runtime has yet to say so of a container"""
+        """uids of pods that have ended according to the API server, but with containers that have not according to the runtime"""
 
     # -- the event path -----------------------------------------------------------------------------------------------
 
@@ -88,7 +87,7 @@ class ExclusiveCPUs:
             return self._give_or_tell(pod, container)
         except Refused:
             raise
-        except Exception as error:  # noqa: BLE001  # see above; it is counted and told
+        except Exception as error:  # noqa: BLE001  # see above; it is counted and reported
             self._faults.caught("cpus", error, pod)
             return NOT_ALLOCATED
 
@@ -96,7 +95,7 @@ class ExclusiveCPUs:
         policy, node = self._present.snapshot
         if why := why_not_given(pod, policy, node):
             if pinned_by_kubelet(pod, container.baseline, node):
-                return NOT_ALLOCATED  # it has some, from kubelet
+                return NOT_ALLOCATED  # kubelet has pinned it
             self._notices.lacks(pod, container.name, why)
             return NOT_ALLOCATED
         before = self._allocator.held
@@ -119,7 +118,7 @@ class ExclusiveCPUs:
         try:
             return self._allocator.give(pod, name, baseline, node, policy.cpuset)
         except NotEnough:
-            # Without the pod's spec nobody tells an init container, which has ended, from one that kubelet makes again.
+            # Without the pod's spec, an ended init container looks like a container that kubelet creates again.
             ended = [e.name for e in self._ledger.containers_of(pod.id) if e.ended and e.name != name]
             if pod.spec is not None or not ended:
                 raise
@@ -158,9 +157,7 @@ class ExclusiveCPUs:
             self._follow()
 
     def spec_told(self, uid: str, spec: PodSpec) -> None:
-        """The API server tells what is in a pod's spec, perhaps later than the runtime told of its containers. The pod's overlay has it
-        by then.
-        """
+        """A pod's spec is known, perhaps after the runtime has reported its containers. The overlay has it by now."""
         if self._claims.spec_told(uid, spec):
             self._follow_later()
 
@@ -210,14 +207,14 @@ class ExclusiveCPUs:
             self._follow_later()
 
     def pod_changed(self, pod: Pod) -> None:
-        """The API server tells a pod otherwise than before: a scheduler's CPUs may have come or gone, or its spec have become known."""
+        """The API server reports a change of a pod: a scheduler's CPUs may have come or gone, or its spec be known now."""
         if self._allocator.note_pod(pod) or (may_wish(pod) and self._allocator.lacking.get(pod.key)):
             self._follow_later()
 
     def pod_over(self, uid: str) -> bool:
-        """The API server says that a pod has ended, for good. What still runs of it keeps its CPUs until the runtime tells its end.
+        """The API server says that a pod has ended for good. Its running containers keep their CPUs until the runtime reports their end.
 
-        Whether the pod was known here.
+        Returns whether the pod was known here.
         """
         self._over.add(uid)
         known = False
@@ -268,14 +265,14 @@ class ExclusiveCPUs:
     # -- followers ----------------------------------------------------------------------------------------------------
 
     def _is_complete(self, pod: Pod) -> bool:
-        """Whether all containers of the pod's spec have been created, so that none is to come that uses an init container's CPUs."""
+        """Whether all containers of the pod's spec have been created, so that no later one can use an init container's CPUs."""
         if pod.spec is None:
             return False
         there = {entry.name for entry in self._ledger.containers_of(pod.id)}
         return all(name in there for name, spec in pod.spec.containers.items() if not spec.init)
 
     def _follow_later(self) -> None:
-        """Where pods come and go by the hundred, the share pools are computed once for many of them, and not on the event path."""
+        """Compute the share pools off the event path, once for many pods, since pods may come and go by the hundred."""
         self._present.expire()
         self._changed(None)
 

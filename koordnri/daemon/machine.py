@@ -1,4 +1,4 @@
-"""This host, for the reconciler, which writes, and for the event path, which reads a little."""
+"""This host: for the reconciler, which writes, and the event path, which reads a little."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from koordnri.state.world import World
 class HostMachine:
     """See koordnri.reconcile.ports.Machine.
 
-    files   how the reconcile thread reads and writes
-    save    puts the ledger's notes on disk at once
+    files   file access of the reconcile thread
+    save    saves the ledger's notes at once
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class HostMachine:
         self._save = save
 
     def world(self) -> World:
-        """Policy, node and runtime as they are now."""
+        """The present policy, node and runtime."""
         return World(self._present.up_to_date(), self._facts.runtime.name)
 
     def writer(self, cgroup_version: int) -> Writer:
@@ -39,12 +39,12 @@ class HostMachine:
         return Writer(self._root, cgroup_version, self._files)
 
     def save(self) -> None:
-        """Put the ledger's notes on disk at once."""
+        """Save the ledger's notes at once."""
         self._save()
 
 
 class HostReader:
-    """Reads while the runtime waits: the reconcile thread has a writer of its own."""
+    """Reads on the event path. The reconcile thread has its own writer."""
 
     def __init__(self, root: Path, present: Present, facts: NodeFacts) -> None:
         self._root = root

@@ -1,4 +1,4 @@
-"""What others than the host's files say of the node: the runtime, its resctrl groups, the API server."""
+"""Facts about the node that are not in the host's files: from the runtime, its resctrl groups, the API server."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:  # the official client costs 0.2 s and 20 MiB, and not every d
 
 
 class NodeFacts:
-    """groups, cluster: None where there are none."""
+    """groups, cluster: None if there are none."""
 
     def __init__(self, groups: ResctrlGroups | None, cluster: Cluster | None) -> None:
         self.runtime = RuntimeInfo()
-        """as it registered last"""
+        """from the last registration"""
         self._groups = groups
         self._cluster = cluster
 
     def told(self, node: NodeState) -> NodeState:
-        """The node's state with all that is said of it."""
+        """The node state with these facts."""
         runtime = self.runtime
         node = replace(node, no_cdi=why_no_cdi(runtime), no_limit_bytes=runtime.no_limit_bytes)
         if self._groups is not None:

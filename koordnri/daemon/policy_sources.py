@@ -1,4 +1,4 @@
-"""Where the policy's text comes from: a file, the runtime that launched us, a ConfigMap, or what was good before."""
+"""Sources of the policy's text: a file, the runtime that launched us, a ConfigMap, or the last good policy."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from koordnri.state.files import LAST_GOOD, StateFile
 
 
 class PolicySources:
-    """Hands what it reads to the standing policy, which takes it or refuses it.
+    """Passes what it reads to the standing policy, which accepts or refuses it.
 
     enforce   see StandingPolicy
-    refused   told of each document that is refused
-    path      the policy file, None without one
-    changed   told, from another thread, that it is time to `scan`
+    refused   called with each refused document
+    path      the policy file; None without one
+    changed   called from another thread when it is time to `scan`
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class PolicySources:
         self._log = log
 
     def watch(self) -> None:
-        """From now on say when to look. Without inotify nobody says it."""
+        """Call `changed` from now on when the file changes; without inotify nothing is called."""
         if self._path is not None:
             try:
                 self._watch = FileWatch(self._path, self._changed)
@@ -53,17 +53,17 @@ class PolicySources:
                 self._log.warning("policy_file_not_watched", path=str(self._path), error=str(error))
 
     def close(self) -> None:
-        """Say nothing any more."""
+        """Stop watching."""
         if self._watch is not None:
             self._watch.close()
 
     @property
     def must_be_asked(self) -> bool:
-        """Whether there is a file and nobody says when it changes."""
+        """Whether there is a file whose changes are not reported, so that it must be polled."""
         return self._path is not None and (self._watch is None or not self._watch.watching)
 
     def scan(self) -> None:
-        """Read the policy file if it is another one than at the last look."""
+        """Read the policy file if it has changed since the last scan."""
         path = self._path
         if path is None:
             return
@@ -75,12 +75,12 @@ class PolicySources:
             self._take(lambda: read_policy(path), str(path))
 
     def take_runtime_config(self, text: str) -> None:
-        """The runtime launched us and passed its configuration file for us: that is the policy."""
+        """The runtime that launched us passed its configuration file for us: it is the policy."""
         source = "the runtime's plugin configuration"
         self._take(lambda: load_policy(text, source), source)
 
     def take_configmap(self, data: Mapping[str, str] | None, source: str) -> None:
-        """A deleted ConfigMap (None) means the defaults, as upstream has it. What was taken is kept on disk."""
+        """A deleted ConfigMap (None) means the defaults, as upstream. An accepted policy is saved."""
         if data is None:
             self._told(self._standing.take_defaults(f"there is no {source}", self._enforce))
         elif not self._take(lambda: load_data(data, source), source):
@@ -91,7 +91,7 @@ class PolicySources:
             self._log.error("state_not_saved", path=str(self._last_good.path), error=str(error))
 
     def load_last_good(self) -> None:
-        """What was in force before, until the API server answers; it may be away for as long as the node is up."""
+        """Use the last good policy until the API server answers, which may take as long as the node is up."""
         data, problem = self._last_good.load()
         if problem:
             self._log.warning("state_file_bad", error=problem)
@@ -109,7 +109,7 @@ class PolicySources:
 
 
 def _fingerprint(path: Path) -> Any:
-    """Changes whenever the file (or the directory of a mounted ConfigMap, through its symlinks) is another one."""
+    """A value that changes when the file (or the directory of a mounted ConfigMap, through its symlinks) is replaced."""
     try:
         own = os.stat(path)
         if not stat.S_ISDIR(own.st_mode):

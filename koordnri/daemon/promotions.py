@@ -1,4 +1,4 @@
-"""Containers that run and lack exclusive CPUs get some when there are some: reserved before a full pass, given after it."""
+"""Gives exclusive CPUs to running containers that lack some: reserved before a full pass, given after it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from koordnri.state.present import Present
 
 
 class Promotions:
-    """See koordnri.reconcile.ports.Promotions; for the reconcile thread.
+    """Implements koordnri.reconcile.ports.Promotions, for the reconcile thread.
 
-    pod_went   frees all that a pod had
+    pod_went   frees all CPUs of a pod
     """
 
     def __init__(
@@ -39,10 +39,10 @@ class Promotions:
         self._pod_went = pod_went
         self._log = log
         self._arriving: list[tuple[str, str]] = []
-        """(key, container) for whom the pass under way makes room"""
+        """(key, container) for which the present pass makes room"""
 
     def before_pass(self) -> None:
-        """A pass over everything begins: reserve CPUs for those that run and lack some."""
+        """A full pass begins: reserve CPUs for running containers that lack some."""
         snapshot, before = self._present.up_to_date(), (self._allocator.held, self._allocator.lacking)
         wishing = [pod for pod in self._ledger.pods() if may_wish(pod)]
         running = [
@@ -52,7 +52,7 @@ class Promotions:
         lacking = promote(running, snapshot, self._allocator)
         for pod in wishing:
             if self._ledger.pod(pod.id) is None:
-                self._pod_went(pod)  # meanwhile
+                self._pod_went(pod)  # the pod went meanwhile
         for pod, containers in running if lacking else ():
             for container in containers:
                 if (error := lacking.get((pod.key, container.name))) is not None:
@@ -63,7 +63,7 @@ class Promotions:
         self._arriving = self._allocator.coming()
 
     def after_pass(self) -> None:
-        """It has ended, so the others have left what was reserved before it."""
+        """The pass has ended: all others have left the reserved CPUs."""
         arrived = self._allocator.arrive(self._arriving)
         self._arriving = []
         if not arrived:
@@ -81,6 +81,6 @@ class Promotions:
             self._requests.trigger(pod.id)
 
     def _keeps_lacking(self, pod: Pod, name: str, error: NotEnough) -> None:
-        has = self._present.snapshot.node.exclusive_cpus.get(pod.key, {}).get(name)  # that it can use
+        has = self._present.snapshot.node.exclusive_cpus.get(pod.key, {}).get(name)  # the usable ones
         said = f"keeps {has}, though it wants {error}" if has else error.shortage
         self._notices.lacks(pod, name, str(error), said)

@@ -1,4 +1,4 @@
-"""What keeps the daemon from being ready, and what is wrong besides; for /readyz."""
+"""Why the daemon is not ready, and further problems; for /readyz."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from koordnri.session.plugin import State
 
 
 class Readiness:
-    """Any thread may ask."""
+    """Any thread may call it."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
     def problems(self) -> list[str]:
-        """What keeps the daemon from being ready; empty when it is."""
+        """What keeps the daemon from being ready; empty when it is ready."""
         parts, found = self._parts, []
         revision = parts.present.snapshot.policy.revision
         if not parts.admission.is_admitted:
@@ -28,7 +28,7 @@ class Readiness:
         return found
 
     def warnings(self) -> list[str]:
-        """What is wrong and does not keep it from being ready."""
+        """Problems that do not keep it from being ready."""
         parts, found = self._parts, []
         if parts.notebook.problem:
             found.append(f"state: kept in memory only, and lost by a restart: {parts.notebook.problem}")

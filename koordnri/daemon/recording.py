@@ -1,4 +1,4 @@
-"""By which route the recorder has the runtime record, and what happens when that route is turned off."""
+"""The route by which the recorder records, and what happens when it is turned off."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from koordnri.state.present import Present
 
 
 class Recording:
-    """What Recorder asks for: the routes that there are, which of them is preferred, and who is told that one was turned off."""
+    """For Recorder: the available routes, the preferred one, and a report when one is turned off."""
 
     def __init__(
         self, config: Config, present: Present, facts: NodeFacts, calls: Calls, events: Events, log: Log
@@ -25,16 +25,16 @@ class Recording:
         self._events = events
         self._log = log
         self.pushes: dict[str, Push] = {UNSOLICITED: Unsolicited(calls, self._node)}
-        if config.identity.fd is None:  # else the runtime made our connection, and there may be no socket
+        if config.identity.fd is None:  # otherwise the runtime made our connection, and there may be no socket
             self.pushes[RESYNC] = Resync(config.nri_socket, self._node)
 
     def preferred(self) -> str:
-        """The command line's route, else the policy's, else the one that suits the runtime."""
+        """The command line's route, else the policy's, else the one for this runtime."""
         asked = self._asked or self._present.snapshot.policy.record_route or AUTO
         return self._facts.runtime.record_route if asked == AUTO else asked
 
     def off(self, route: str, reason: str) -> None:
-        """This route is not taken any more."""
+        """A route was turned off."""
         self._log.error("record_route_off", route=route, error=reason)
         self._events.tell_node(
             "RecordRouteOff", f"changes are no longer recorded by {route}, until koordnri restarts: {reason}"

@@ -1,4 +1,4 @@
-"""What the reconciler finds, for those whom it concerns."""
+"""Passes the reconciler's findings to those whom they concern."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from koordnri.session.exclusive_cpus import ExclusiveCPUs
 from koordnri.state.ledger import Ledger
 
 REASON = "QoSNotApplied"
-"""of the Event"""
+"""reason of the Event"""
 
 
 class ReconcilerReports:
-    """See koordnri.reconcile.ports.Reports."""
+    """Implements koordnri.reconcile.ports.Reports."""
 
     def __init__(
         self, events: Events, decisions: DecisionLog, ledger: Ledger, cpus: ExclusiveCPUs | None, log: Log
@@ -27,11 +27,11 @@ class ReconcilerReports:
         self._log = log
 
     def decided_again(self, pod: Pod, container: str, decision: Decision) -> None:
-        """A decision of a pod's own cgroup, or of a container in which errors are."""
+        """A decision about a pod's own cgroup, or one with errors about a container."""
         self._decisions.decided_again(pod, container, decision)
 
     def class_decided_again(self, kube_class: str, decision: Decision) -> None:
-        """A decision of a QoS class's cgroup in which errors are."""
+        """A decision with errors about a QoS class's cgroup."""
         self._decisions.class_decided_again(kube_class, decision)
 
     def not_applied(self, failure: Failure) -> None:
@@ -44,7 +44,7 @@ class ReconcilerReports:
             self._events.tell_pod(owner.pod, REASON, where + message)
 
     def pod_gone(self, pod: Pod) -> None:
-        """A pod's cgroup went without a word of the runtime."""
+        """A pod's cgroup vanished without a report by the runtime."""
         self._log.info("pod_gone_untold", pod=f"{pod.namespace}/{pod.name}")
         self._ledger.forget_pod(pod.id)
         if self._cpus is not None:

@@ -1,4 +1,4 @@
-"""Builds the daemon's parts, each of those that were made before it. Nothing runs yet, and nothing is set later."""
+"""Builds the daemon's parts, each from those made before it. Nothing runs yet, and nothing is set later."""
 
 from __future__ import annotations
 
@@ -56,25 +56,25 @@ if TYPE_CHECKING:  # see _make_cluster for why not at run time
 
 
 class Given(NamedTuple):
-    """What `simulate` and tests put in place of what the daemon finds."""
+    """What `simulate` and tests use instead of what the daemon finds."""
 
     node: NodeState | None = None
-    """a node that is described instead of read; its files are not written"""
+    """a described node; its files are not written"""
     specs: Mapping[str, PodSpec] = MappingProxyType({})
     """pod uid → spec"""
     hooks: Iterable[Hook] | None = None
     """instead of the installed ones"""
     listener: Listener | None = None
-    """hears of every decision"""
+    """called with every decision"""
     events: Events | None = None
     """instead of those through the API server"""
 
 
 class Parts:
-    """All that lives as long as the daemon does. Raises ConfigError when the API server is wanted and not configured."""
+    """Everything that lives as long as the daemon. Raises ConfigError when the API server is needed and not configured."""
 
     def __init__(self, config: Config, given: Given, log_fd: int) -> None:
-        with contextlib.suppress(OSError):  # whoever needs it says so
+        with contextlib.suppress(OSError):  # reported by those who need it
             config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.config = config
         self.described = given.node is not None
@@ -89,7 +89,7 @@ class Parts:
         self._make_reconciler(config)
 
     def watch_stats(self) -> Mapping[str, WatchStats]:
-        """Noun → counters of its watch; empty where the API server is not asked."""
+        """kind → counters of its watch; empty without the API server."""
         return {} if self.cluster is None else self.cluster.stats()
 
     def _make_state(self, config: Config) -> None:
@@ -163,7 +163,7 @@ class Parts:
             overlay,
             self.recorder,
             cpus=cpus,
-            # What would have to be written first, or left by others, are the files of a real node.
+            # Only a real node has files that must be written before a container starts.
             catch_up=None if self.described else self.requests.catch_up,
             place=None if self.described else self._threads.place,
             is_over=(lambda pod: False)
@@ -219,7 +219,7 @@ class Parts:
 
     def _make_reconciler(self, config: Config) -> None:
         files = PacedFiles(lambda: self.session.is_busy and not self.requests.waited_for)
-        # Hooks are pure, so two chains may share them; each thread has its own, for a chain counts without a lock.
+        # Hooks are pure, so chains may share them. Each thread has its own chain, because a chain counts without a lock.
         machine = HostMachine(config.host_root, self.present, self.facts, files, self.notebook.save)
         self.reconciler = Reconciler(
             Chain(self.hooks),
@@ -248,7 +248,7 @@ class Parts:
 
 
 def _ignore(pod_id: str | None = None) -> None:
-    """A node that is only described has no files that could follow."""
+    """A described node has no files that could follow."""
 
 
 def _as_told(pod: Pod) -> Pod:
