@@ -1,7 +1,7 @@
 """The public interface of a hook: what a third party's package imports, and nothing else of koordnri.
 
 Belongs here: `Hook`, the contexts that it is called with, and the plain values that it reads and sets.
-Does not belong here: which hooks there are and in which order they run (chain), what a policy may hold (policy).
+Does not belong here: which hooks exist and in which order they run (chain), what a policy may contain (policy).
 """
 
 from koordnri.hook.context import ClassContext, ContainerContext, PodContext, RootContext

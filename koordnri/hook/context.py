@@ -1,4 +1,4 @@
-"""What a hook is given: one container (or pod), the policy, the node; and how it answers."""
+"""What a hook gets: one container (or pod, or class), the policy, the node; and how it answers."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from koordnri.model.qos import KubeQoS
 from koordnri.model.resources import Resources
 from koordnri.model.routes import RESCTRL, WRITE, Refusal, Routes
 
-if TYPE_CHECKING:  # policy is the room above; hooks read it, the model does not know it
+if TYPE_CHECKING:  # needed for types only
     from koordnri.policy import Policy
 
 
 class _Context(Draft):
-    """One decision in the making: what is decided so far, and what it is decided by. The chain moves `hook` and `owns` on from hook to
+    """One decision in the making: what is decided so far, and what it depends on. The chain sets `hook` and `owns` before it calls a
     hook.
     """
 
@@ -39,9 +39,9 @@ class _Context(Draft):
         self.owns = NO_FIELDS
 
     def set(self, field: Field, value: Any, reason: str, key: str = "") -> None:
-        """Decide a field. Where it cannot be set (wrong cgroup version, too late), it is recorded as skipped instead.
+        """Decide a field. If it cannot be set here (wrong cgroup version, too late), it is listed as skipped instead.
 
-        Raises LookupError when the running hook does not own the field: that is a bug of the hook.
+        Raises LookupError when the running hook does not own the field, which is a bug of the hook.
         """
         if field not in self.owns:
             raise LookupError(f"hook {self.hook} set {field.name}, which it does not own: add it to `owns`")
@@ -51,11 +51,11 @@ class _Context(Draft):
             self.skipped[name] = route
             return
         if field.keyed and field.adjust is Adjust.UNIFIED and self._has_other(field, key):
-            # runc before 1.2 writes a unified value at once, and the kernel takes one device per write (runc 4182):
+            # runc before 1.2 writes a unified value at once, and the kernel accepts one device per write (runc 4182):
             # a second line would keep the container from starting.
             route = WRITE
         if field is fields.RDT_CLOSID and (self.node.resctrl is None or value not in self.node.resctrl.groups):
-            # A group that is still to be made must not be named to the runtime: it would fail the container.
+            # The group does not exist yet, and the runtime fails a container with an unknown group.
             route = RESCTRL
         self.settings[name] = NEW(Setting, (field, key, value, self.hook, reason, route))
 
@@ -63,11 +63,11 @@ class _Context(Draft):
         return any(s.field is field and s.key != key and s.route != WRITE for s in self.settings.values())
 
     def skip(self, what: Field | str, reason: str, key: str = "") -> None:
-        """Say why a field (or, given the hook's name, the whole hook) is left alone."""
+        """Leave a field (or, given the hook's name, the whole hook) alone, and say why."""
         self.skipped[what if isinstance(what, str) else what.named(key)] = reason
 
     def error(self, error: Exception) -> None:
-        """Record what is wrong with one part (one block device, one GPU) and go on with the rest."""
+        """Report a mistake in one part (one block device, one GPU), and go on with the rest."""
         self.errors = (*self.errors, fault_of(self.hook, error))
 
 
@@ -82,7 +82,7 @@ class PodContext(_Context):
         super().__init__(policy, node, routes)
         self.pod = pod
         self.containers = containers
-        """those that the runtime has told, init containers that have ended among them"""
+        """those that the runtime has reported, including init containers that have ended"""
 
     @property
     def baseline(self) -> Resources:
@@ -91,7 +91,7 @@ class PodContext(_Context):
 
 
 class ClassContext(_Context):
-    """For `decide_class`: the cgroup of one of Kubernetes' QoS classes, above its pods. Guaranteed's is the root of all pods."""
+    """For `decide_class`: the cgroup of a Kubernetes QoS class, above its pods. Guaranteed's is the cgroup of all pods."""
 
     __slots__ = ("kube_qos", "pods")
 
@@ -99,11 +99,11 @@ class ClassContext(_Context):
         super().__init__(policy, node, routes)
         self.kube_qos = kube_qos
         self.pods = pods
-        """all pods below that cgroup: of Guaranteed's, those of the other classes too; without those that are left alone"""
+        """all pods below that cgroup (below Guaranteed's, also those of the other classes), except those that are left alone"""
 
 
 class RootContext(_Context):
-    """For `decide_root`: the root of all cgroups, where the kernel keeps the settings of whole disks."""
+    """For `decide_root`: the root of all cgroups, where the kernel has the settings of whole disks."""
 
     __slots__ = ()
 
@@ -116,7 +116,7 @@ class ContainerContext(_Context):
     def __init__(
         self, pod: Pod, container: Container, event: Event, policy: Policy, node: NodeState, routes: Routes
     ) -> None:
-        # Not super().__init__: this is built for every container while the runtime waits.
+        # Not super().__init__, because this is built for every container on the event path.
         self.pod = pod
         self.policy = policy
         self.node = node
@@ -132,18 +132,18 @@ class ContainerContext(_Context):
 
     @property
     def baseline(self) -> Resources:
-        """What kubelet asked for. Start from this, never from what the runtime has stored: that carries our own adjustments."""
+        """What kubelet asked for. Start from this, never from the runtime's stored spec, which contains our own adjustments."""
         return self.container.baseline
 
     @property
     def exclusive_cpus(self) -> CPUSet:
-        """CPUs that this node gave to the container alone; empty when it has none from us."""
+        """The container's exclusive CPUs from this node; empty when it has none."""
         given = self.node.exclusive_cpus
         return given[self.pod.key].get(self.container.name, NO_CPUS) if given and self.pod.key in given else NO_CPUS
 
     @property
     def cpus_pinned(self) -> bool:
-        """Whether the container got CPUs that nobody shares, as the cpuset hook decided before: of the scheduler or of this node."""
+        """Whether the cpuset hook gave the container exclusive CPUs: from the scheduler or from this node."""
         text = self.value(fields.CPU_CPUS)
         if text is None:
             return False
@@ -153,5 +153,5 @@ class ContainerContext(_Context):
         if not assigned:
             return False
         if self.node.topology is not None:
-            assigned &= self.node.topology.online  # one that is offline, the hook leaves out
+            assigned &= self.node.topology.online  # the hook leaves out offline ones
         return bool(assigned) and assigned == CPUSet.parse(text)

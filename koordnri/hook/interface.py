@@ -1,8 +1,7 @@
 """The interface of a hook.
 
-A hook is the owner of a set of fields. It is pure: no I/O, no clock, no globals. It reads the context and answers by
-`ctx.set(field, value, reason)` or `ctx.skip(field, reason)`. Third parties' hooks are found through the entry-point group
-`koordnri.hooks`, exactly as ours are.
+A hook owns a set of fields. It is pure: no I/O, no clock, no globals. It reads the context and answers by `ctx.set(field, value, reason)`
+or `ctx.skip(field, reason)`. Third parties' hooks are found through the entry-point group `koordnri.hooks`, exactly as ours are.
 """
 
 from __future__ import annotations
@@ -14,16 +13,16 @@ from koordnri.model.fields import Field
 
 
 class Hook:
-    """Implement only the levels that the hook has a say in; the chain calls no others.
+    """Implement only the levels whose fields the hook decides; the chain calls no others.
 
-    Raise AnnotationError (or let `annotations.X.of(pod)` raise it) for what the pod's owner wrote wrong: that costs this hook's
-    fields on that container, and the pod gets told. Any other exception is counted as a bug of the hook.
+    Raise AnnotationError (or let `annotations.X.of(pod)` raise it) for a mistake of the pod's owner: it costs this hook's fields on that
+    container, and the pod gets an Event. Any other exception is counted as a bug of the hook.
     """
 
     name: ClassVar[str]
     """as in metrics, policy (`koordnri-config.hooks.<name>`) and decisions"""
     order: ClassVar[int]
-    """place in the chain, ascending; two hooks may not have the same one. Ours stand at 10, 20 … 60"""
+    """place in the chain, ascending and unique. Ours are 10, 20 … 60"""
     owns: ClassVar[tuple[Field, ...]]
     """the fields that this hook, and no other, may set"""
 
@@ -34,7 +33,7 @@ class Hook:
         """Decide the fields of the pod's own cgroup."""
 
     def decide_class(self, ctx: ClassContext) -> None:
-        """Decide the fields of a QoS class' cgroup."""
+        """Decide the fields of a QoS class's cgroup."""
 
     def decide_root(self, ctx: RootContext) -> None:
-        """Decide the fields of the root of all cgroups: those of whole disks, which are kept nowhere else."""
+        """Decide the fields of the root of all cgroups: those of whole disks, which exist only there."""

@@ -26,9 +26,9 @@ _UNIFIED, _MEMORY_LIMIT = Adjust.UNIFIED, fields.MEMORY_LIMIT
 
 
 def put_resources(resources: Resources, settings: Iterable[Setting], node: NodeState, period_us: int = 0) -> None:
-    """Write the settings that LinuxResources carries; those of other messages are passed over.
+    """Write the settings that LinuxResources carries; others are skipped.
 
-    period_us   of the container; goes with a quota of -1, which crun ignores without. 0: the runtime adds it, or kubelet asks for one
+    period_us   of the container; sent with a quota of -1, which crun ignores otherwise. 0: the runtime adds it, or kubelet sends one
     """
     for setting in settings:
         if setting.route != WRITE:
@@ -54,7 +54,7 @@ def _put(resources: Resources, setting: Setting, node: NodeState) -> bool:
 
 
 def encode_update(update: Update, node: NodeState) -> api.ContainerUpdate:
-    """An update of a container that did not ask for one. Its failure is not to cost the event that carries it, nor a registration
+    """An update of a container other than the event's. Its failure must not fail the event that carries it, nor a registration
     (CRI-O with NRI <= 0.11 would leave us a zombie).
     """
     message = api.ContainerUpdate(container_id=update.container_id, ignore_failure=True)

@@ -18,30 +18,30 @@ class ExclusiveCPUs(Protocol):
     """containers that started before all others had left their CPUs"""
 
     def give(self, pod: Pod, container: Container) -> Allocated:
-        """CPUs for a container that is about to be created, to be noted with it; NOT_ALLOCATED when it gets none. The handler's snapshot
-        has them then. Raises chain.Refused.
+        """Allocate CPUs for a new container; NOT_ALLOCATED when it gets none. The handler's snapshot has them afterwards. Raises
+        chain.Refused.
         """
 
     def resized(self, pod: Pod, container: Container) -> Allocated | None:
-        """kubelet resizes a container in place, to `container.baseline`. What it has from now on, to be noted with it; None when that is as
-        before. The handler's snapshot has it then.
+        """kubelet resizes a container in place, to `container.baseline`. Returns its CPUs from now on; None when they did not change. The
+        handler's snapshot has them afterwards.
         """
 
     def claimed(self, pod: Pod, name: str, cpus: CPUSet) -> None:
-        """A container's environment says that a DRA driver gave it CPUs. Where that is believed (koordnri.cpus.dra), the handler's
-        snapshot has it then.
+        """A container's environment claims CPUs from a DRA driver. If that is believed (koordnri.cpus.dra), the handler's snapshot has
+        them afterwards.
         """
 
     def kubelet_says(self, pod: Pod, container: Container, cpus: CPUSet, *, new: bool) -> None:
-        """kubelet, whose CPU manager is static, creates a container (`new`) or updates it. `cpus` is the cpuset of this request, empty
-        when it carries none. The handler's snapshot knows then which CPUs are pinned.
+        """kubelet, whose CPU manager is static, creates a container (`new`) or updates it. `cpus`: the cpuset of this request, empty when
+        it has none. The handler's snapshot has the pinned CPUs afterwards.
         """
 
     def gave(self, pod: Pod, container_id: str) -> None:
-        """The runtime has been told: now the others must go."""
+        """The reply was sent: now all others must leave the CPUs."""
 
     def wait_until_clear(self, container_id: str, budget_s: float) -> None:
-        """Before its first process runs: until the others have left its CPUs, or the chain's budget is used up."""
+        """Before the container's first process runs: wait until all others have left its CPUs, but no longer than `budget_s`."""
 
     def container_ended(self, pod: Pod, name: str) -> None:
         """A container of a running pod has ended; kubelet may create it again."""
@@ -53,7 +53,7 @@ class ExclusiveCPUs(Protocol):
         """A sandbox was stopped or removed. Unless the pod has another one, its CPUs are free."""
 
     def restore(self, found: Sequence[tuple[str, restore.Found]], pinned: Iterable[Found]) -> Mapping[str, Allocated]:
-        """Synchronize: (id, container) of all that there are, and, where kubelet's CPU manager is static, the same for its pins.
+        """Synchronize: (id, container) of all containers and, if kubelet's CPU manager is static, the same for its pins.
 
-        Id of a container that lives → what is to be noted with it.
+        Returns id of a running container → CPUs for its note.
         """

@@ -1,7 +1,7 @@
-"""Which of two values is the wider one, and whether a child's value lies within its parent's.
+"""Which of two values is wider, and whether a child's value is within its parent's.
 
-The kernel holds some fields to their parent's: on v1 it refuses a quota above it (EINVAL), a cpuset outside of it (EACCES) and a
-parent's cpuset smaller than a child's (EBUSY); memory.min and low protect only within the parent's (koordinator.md 10.2, cgroup-v2.rst).
+The kernel bounds some fields by the parent's: on v1 it refuses a quota above it (EINVAL), a cpuset outside of it (EACCES) and a parent's
+cpuset smaller than a child's (EBUSY); memory.min and low protect only within the parent's (koordinator.md 10.2, cgroup-v2.rst).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from koordnri.model.field import FieldTableError, Nesting
 
 
 class Order(NamedTuple):
-    """How the values of a field lie within each other. `a` and `b` are values as `spelling` parses them.
+    """The order of a field's values. `a` and `b` are values as `spelling` parses them.
 
     covers   (a, b): a is as wide as b, or wider
     join     (a, b): the smallest value that covers both
@@ -29,12 +29,12 @@ class Order(NamedTuple):
 
 
 def nesting(field: Field, version: int) -> Order | None:
-    """None for a field that a cgroup has regardless of its parent."""
+    """None for a field that does not depend on the parent cgroup."""
     return None if field.nesting is None else _ORDERS[field.nesting][version - 1]
 
 
 def ratio(quota_us: int, period_us: int) -> Fraction | int:
-    """CPUs that a quota gives; -1 for no limit. Bandwidth is compared by this, as the kernel does, not by the quota."""
+    """CPUs of a quota; -1 for no limit. Bandwidth is compared by this, as in the kernel, not by the quota."""
     return Fraction(quota_us, period_us) if quota_us > 0 else fields.UNLIMITED
 
 
@@ -50,7 +50,7 @@ def _larger(a: Any, b: Any) -> Any:
     return a if _at_least(a, b) else b
 
 
-# A child without a limit has its parent's; one that wants all memory protected does not. And what is protected of siblings adds up.
+# A child without a limit has its parent's. A child that wants all memory protected does not fit; and siblings' protection adds up.
 LIMIT = Order(_at_least, _larger, lambda child, parent: child < 0 or _at_least(parent, child))
 PROTECTION = Order(_at_least, _larger, lambda child, parent: _at_least(parent, child))
 
@@ -67,7 +67,7 @@ def _v2_contains(a: str, b: str) -> bool:
     return not a or (bool(b) and _contains(a, b))
 
 
-# On v1 "" is no CPU at all. On v2 it is whatever the parent has, so the widest there is.
+# On v1 "" means no CPU. On v2 it means all of the parent's, so it is the widest set.
 _V1_CPUS = Order(_contains, _union, lambda child, parent: _contains(parent, child))
 _V2_CPUS = Order(
     _v2_contains,
@@ -80,6 +80,6 @@ _ORDERS = {
     Nesting.PROTECTION: (PROTECTION, PROTECTION),
     Nesting.CPUSET: (_V1_CPUS, _V2_CPUS),
 }
-"""Column `nesting` → order of v1, of v2"""
+"""column `nesting` → (order for v1, for v2)"""
 if missing := set(Nesting) - _ORDERS.keys():
     raise FieldTableError(f"koordnri.host.cgroup.nesting has no order for {missing}")

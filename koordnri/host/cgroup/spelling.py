@@ -1,4 +1,4 @@
-"""Value of a field ↔ text of its cgroup file, for v1 and v2, and whether a value that was read is the one that was wanted.
+"""Value of a field ↔ text of its cgroup file, for v1 and v2; and whether a value that was read equals a wanted one.
 
     form(CPU_QUOTA, 2).spell(50_000, "", "max 100000\n")  → "50000 100000"     writing the quota keeps the period
     form(CPU_QUOTA, 2).parse("max 100000\n", "")          → -1
@@ -23,10 +23,10 @@ from koordnri.model.field import FieldTableError, Spelling
 class Form(NamedTuple):
     """How one cgroup version spells one field.
 
-    files   below the controller's root of v1 (with the controller before it) or below the cgroup of v2; the first that exists counts
-    parse   (text, key) → value. Raises ValueError, told what was expected, for what no kernel writes
-    spell   (value, key, current text of the file) → text to write. Raises ValueError for a value that no kernel takes
-    alike   (wanted, read) → whether the kernel means the same by both. To be asked through `same`
+    files   relative to v1's hierarchies (with the controller) or to the cgroup of v2; the first that exists counts
+    parse   (text, key) → value. Raises ValueError that says what was expected, for a text that no kernel writes
+    spell   (value, key, current text of the file) → text to write. Raises ValueError for a value that no kernel accepts
+    alike   (wanted, read) → whether they mean the same to the kernel. Call it through `same`
     """
 
     files: tuple[str, ...]
@@ -35,8 +35,8 @@ class Form(NamedTuple):
     alike: Callable[[Any, Any], bool]
 
     def same(self, wanted: Any, read: Any) -> bool:
-        """Whether the kernel means the same by both. A file that could not be read (None) is the same as nothing, not even as another
-        one; nor is a value of another type.
+        """Whether both mean the same to the kernel. A file that could not be read (None) equals nothing, not even another such file; nor
+        does a value of another type.
         """
         if wanted is None or read is None:
             return False
@@ -63,7 +63,7 @@ _TEXTS: Mapping[Spelling, Callable[[Field, int], Text]] = {
     Spelling.DISK_OPERATIONS: disk_text.operations,
     Spelling.DISK_WORDS: disk_text.words,
 }
-"""Column `spelling` → the function that makes its texts of v1 and v2"""
+"""column `spelling` → function that makes its texts for v1 and v2"""
 if missing := set(Spelling) - _TEXTS.keys():
     raise FieldTableError(f"koordnri.host.cgroup.spelling has no texts for {missing}")
 
@@ -78,7 +78,7 @@ def form(field: Field, version: int) -> Form | None:
 
 
 def check_neutral(field: Field) -> None:
-    """What cannot be given back must not be set. Raises FieldTableError for a neutral value that the field's own file does not take."""
+    """Raises FieldTableError for a neutral value that the field's own file does not accept: it could never be given back."""
     for found in filter(None, (form(field, 1), form(field, 2))):
         try:
             found.spell(field.neutral, "8:0" if field.keyed else "", "max 100000")
@@ -92,6 +92,6 @@ for _field in fields.ALL:
 
 
 def file_names() -> frozenset[str]:
-    """Names of all files that any field is spelled in, without controller and directory."""
+    """Names of all files of any field, without controller and directory."""
     forms = [form(field, version) for field in fields.ALL for version in (1, 2)]
     return frozenset(name.rpartition("/")[2] for found in forms if found is not None for name in found.files)
