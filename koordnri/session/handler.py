@@ -16,7 +16,7 @@ from koordnri.chain import Chain, Refused, Snapshot
 from koordnri.cpus.dra import PREFIX as DRA_PREFIX
 from koordnri.cpus.dra import dra_cpus
 from koordnri.model import UNLIMITED, Container, Decision, Event, Pod, fields
-from koordnri.model.allocated import NOT_ALLOCATED
+from koordnri.model.allocated import NOT_ALLOCATED, Allocated
 from koordnri.model.annotations import BLKIO_QOS_KEY
 from koordnri.model.difference import restorations, through_runtime
 from koordnri.model.kubelet_cpus import cpus_told
@@ -146,14 +146,7 @@ class EventHandler(Decider):
         container = Container(message.id, message.name, pod.id, baseline)
         if has_volumes(pod, container.name):
             pod.given[container.name] = given_to(api.CreateContainerRequest.FromString(payload).container)
-        allocated = NOT_ALLOCATED
-        if self.cpus is not None:
-            if _DRA in payload:  # a search of a fraction of a µs saves parsing every container's environment
-                environment = api.CreateContainerRequest.FromString(payload).container.env
-                self.cpus.claimed(pod, container.name, dra_cpus(environment))
-            if self.snapshot.node.kubelet_cpu_policy == "static":
-                self.cpus.kubelet_says(pod, container, cpus_told(baseline.cpus), new=True)
-            allocated = self.cpus.give(pod, container)
+        allocated = NOT_ALLOCATED if self.cpus is None else self._allocate(self.cpus, pod, container, payload)
         snapshot, nri = self.snapshot, self.runtime.nri
         others = () if self._recorder is None else self._recorder.for_reply(message.id)
         self.ledger.creating = pod.id
@@ -186,6 +179,15 @@ class EventHandler(Decider):
             if self.snapshot is snapshot or answered_for:
                 break
         return answer
+
+    def _allocate(self, cpus: ExclusiveCPUs, pod: Pod, container: Container, payload: bytes) -> Allocated:
+        """Exclusive CPUs for a container that is being created, after those that others gave to it. Raises chain.Refused."""
+        if _DRA in payload:  # a search of a fraction of a µs saves parsing every container's environment
+            environment = api.CreateContainerRequest.FromString(payload).container.env
+            cpus.claimed(pod, container.name, dra_cpus(environment))
+        if self.snapshot.node.kubelet_cpu_policy == "static":
+            cpus.kubelet_says(pod, container, cpus_told(container.baseline.cpus), new=True)
+        return cpus.give(pod, container)
 
     def _update(self, payload: bytes) -> Answer:
         request = views.UpdateContainerRequest.FromString(payload)
