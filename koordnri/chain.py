@@ -52,7 +52,7 @@ class ChainError(Exception):
     """The installed hooks cannot work together, so the daemon does not start. The message names the hooks and the remedy."""
 
 
-class Refused(Exception):
+class ContainerRefused(Exception):
     """A hook whose failure policy is `fail` could not decide. The runtime is told to refuse the container, with this message."""
 
     def __init__(self, message: str, decision: Decision) -> None:
@@ -156,7 +156,7 @@ class Chain:
         """Ask every hook about the container of `ctx`. `deadline_ns` is on the chain's clock.
 
         A hook that fails costs only its own fields. Once the deadline has passed, no further hook is asked.
-        Raises Refused when the failure policy of a hook that could not decide is `fail` and the container is being created.
+        Raises ContainerRefused when the failure policy of a hook that could not decide is `fail` and the container is being created.
         """
         return self._run(
             self._plan_of(ctx.policy).containers, ctx, ctx.pod, deadline_ns, refuse=ctx.event is Event.CREATE
@@ -208,7 +208,7 @@ class Chain:
     def answer_early(self, ctx: ContainerContext) -> Decision:
         """For another thread, while `run` is stuck in a hook: a decision of what the hooks before it have decided.
 
-        The stuck hook is not asked again until it returns. Raises Refused as `run` does.
+        The stuck hook is not asked again until it returns. Raises ContainerRefused as `run` does.
         """
         stuck, partial = ctx.hook, Draft()
         if stuck:
@@ -254,7 +254,7 @@ class Chain:
             errors[error.fault] = errors.get(error.fault, 0) + 1
         for hook, message, _ in decision.errors if refuse else ():
             if policy.failure_policy(hook) == "fail" and policy.hook_mode(hook) == "enforce":
-                raise Refused(
+                raise ContainerRefused(
                     f"koordnri: hook {hook} could not decide: {message}; "
                     f"the policy says koordnri-config.hooks.{hook}.failurePolicy: fail",
                     decision,

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from koordnri.chain import BUCKET_BOUNDS_NS, Chain, ChainError, Refused, Snapshot, load_hooks
+from koordnri.chain import BUCKET_BOUNDS_NS, Chain, ChainError, ContainerRefused, Snapshot, load_hooks
 from koordnri.hook import ClassContext, Hook
 from koordnri.hook.context import ContainerContext
 from koordnri.model import AnnotationError, Container, Event, Field, KubeQoS, NodeError, NodeState, Pod, fields
@@ -194,7 +194,7 @@ def test_fail_refuses_a_container_at_create_only(event):
     must = policy({"bad": {"failurePolicy": "fail"}})
     chain = Chain([hook("bad", 1, (fields.CPU_CPUS,), raises(RuntimeError("broken"))), QUOTA])
     if event is Event.CREATE:
-        with pytest.raises(Refused, match=r"bad .*broken.*koordnri-config\.hooks\.bad\.failurePolicy: fail"):
+        with pytest.raises(ContainerRefused, match=r"bad .*broken.*koordnri-config\.hooks\.bad\.failurePolicy: fail"):
             decide(chain, event, must)
     else:
         assert values(decide(chain, event, must)) == {"cpu.quota": -1}
@@ -203,7 +203,7 @@ def test_fail_refuses_a_container_at_create_only(event):
 
 def test_a_refusal_tells_what_would_have_been_decided():
     chain = Chain([hook("bad", 1, (fields.CPU_CPUS,), raises(RuntimeError("broken"))), QUOTA])
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(ContainerRefused) as refusal:
         decide(chain, under=policy({"bad": {"failurePolicy": "fail"}}))
     assert values(refusal.value.decision) == {"cpu.quota": -1}
     assert [e.hook for e in refusal.value.decision.errors] == ["bad"]
@@ -343,7 +343,7 @@ def test_the_deadline_itself_is_in_time():
 def test_a_late_hook_that_must_decide_refuses_the_container():
     clock = Clock()
     chain = Chain([hook("slow", 5, (fields.MEMORY_HIGH,), slow(clock, 101, fields.MEMORY_HIGH, 1)), QUOTA], clock)
-    with pytest.raises(Refused, match=r"quota .*budget"):
+    with pytest.raises(ContainerRefused, match=r"quota .*budget"):
         decide(chain, under=policy({"quota": {"failurePolicy": "fail"}}), deadline_ns=100)
 
 
@@ -404,7 +404,7 @@ class Stuck:
     def _run(self) -> None:
         try:
             self.outcome: Any = self.chain.run(self.ctx)
-        except Refused as refusal:
+        except ContainerRefused as refusal:
             self.outcome = refusal
 
     def finish(self) -> Any:
@@ -454,7 +454,7 @@ def test_an_early_answer_refuses_what_must_not_start_without_the_missing_hooks(m
     stuck = Stuck(policy({must: {"failurePolicy": "fail"}}), event)
     try:
         if event is Event.CREATE:
-            with pytest.raises(Refused, match=rf"{must} .*failurePolicy: fail"):
+            with pytest.raises(ContainerRefused, match=rf"{must} .*failurePolicy: fail"):
                 stuck.chain.answer_early(stuck.ctx)
         else:
             assert values(stuck.chain.answer_early(stuck.ctx)) == {"cpu.cpus": "0-3"}
@@ -464,9 +464,9 @@ def test_an_early_answer_refuses_what_must_not_start_without_the_missing_hooks(m
 
 def test_a_stuck_hook_that_ends_by_raising_is_asked_again():
     stuck = Stuck(policy({"stuck": {"failurePolicy": "fail"}}), raising=True)
-    with pytest.raises(Refused):
+    with pytest.raises(ContainerRefused):
         stuck.chain.answer_early(stuck.ctx)
-    assert isinstance(stuck.finish(), Refused)
+    assert isinstance(stuck.finish(), ContainerRefused)
     decide(stuck.chain)
     assert stuck.asked == 2
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from koordnri.chain import Chain, Refused, Snapshot
+from koordnri.chain import Chain, ContainerRefused, Snapshot
 from koordnri.cpus.allocator import Allocator
 from koordnri.cpus.creation import Creation, create
 from koordnri.cpus.dra import disbelief, dra_cpus, may_have_claims
@@ -100,12 +100,12 @@ def explain_pod(
         try:
             decision = chain.run(ctx)
             if refusal := creation.refusal(pod, container.name):
-                raise Refused(refusal, _failed(decision, refusal))
+                raise ContainerRefused(refusal, _failed(decision, refusal))
             if shortage := creation.shortage(pod, container.name):
                 decision = _failed(decision, shortage)
             if why := creation.disbelieved.get((pod.key, container.name)):
                 decision = _failed(decision, why)
-        except Refused as refused:
+        except ContainerRefused as refused:
             decision = _refused(refused.decision, str(refused))
         decided[container.name] = decision
     return Explanation(pod, own, decided)

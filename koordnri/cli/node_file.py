@@ -34,7 +34,7 @@ from koordnri.model import CPUSet, NodeState
 from koordnri.model.cpuset import MAX_CPU
 from koordnri.model.node import Pool, Resctrl
 from koordnri.model.node_annotations import check_cpus, read_node_annotations
-from koordnri.model.schemata import AMD_FULL, AMD_UNITS, Bandwidth
+from koordnri.model.schemata import AMD_FULL, AMD_UNITS, MemoryBandwidth
 from koordnri.model.topology import CPU, Topology
 from koordnri.policy.errors import DocumentError, Mistake, shown
 from koordnri.policy.reader import Document, read
@@ -267,7 +267,7 @@ def _resctrl(described: DescribedResctrl | None, topology: Topology | None) -> R
     bandwidth = None
     if described.memory_bandwidth and caches:
         amd = described.vendor == "amd"
-        bandwidth = Bandwidth(caches, AMD_UNITS, 1, 1, AMD_FULL) if amd else Bandwidth(caches)
+        bandwidth = MemoryBandwidth(caches, AMD_UNITS, 1, 1, AMD_FULL) if amd else MemoryBandwidth(caches)
     return Resctrl(
         described.vendor or "",
         described.mask,

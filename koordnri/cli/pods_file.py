@@ -45,7 +45,7 @@ _STDIN = "-"
 _DOCUMENT = re.compile(r"document \d+")
 
 
-class Place(NamedTuple):
+class PodPlace(NamedTuple):
     """Where a pod is, according to its status."""
 
     node: str = ""
@@ -61,7 +61,7 @@ class PodsFile(NamedTuple):
     """with name and namespace filled in"""
     notes: list[str]
     """what was skipped"""
-    places: list[Place]
+    places: list[PodPlace]
     """one for each pod"""
 
 
@@ -93,7 +93,7 @@ def load_pods(text: str) -> PodsFile:
     mistakes: list[Mistake] = []
     notes: list[str] = []
     pods: list[PodManifest] = []
-    places: list[Place] = []
+    places: list[PodPlace] = []
     names: dict[tuple[str, str], str] = {}
     for number, document in documents:
         where = f"document {number}" if len(documents) > 1 else ""
@@ -117,11 +117,11 @@ def load_pods(text: str) -> PodsFile:
     return PodsFile(pods, [str(note) for note in bounded([Mistake("", n) for n in notes], "notes")], places)
 
 
-def _place(pod: Any) -> Place:
+def _place(pod: Any) -> PodPlace:
     """The place of a pod that was read without a mistake."""
     node, status = pod["spec"].get("nodeName"), pod.get("status")
     phase = status.get("phase") if isinstance(status, dict) else None
-    return Place(node if isinstance(node, str) else "", phase in ("Succeeded", "Failed"))
+    return PodPlace(node if isinstance(node, str) else "", phase in ("Succeeded", "Failed"))
 
 
 def _pods_in(document: Any, where: str, mistakes: list[Mistake], notes: list[str]) -> Iterator[_Found]:

@@ -38,7 +38,7 @@ from koordnri.policy.document import IGNORED, SHAPES
 from koordnri.policy.effects import without_effect_on
 from koordnri.policy.errors import as_policy_error, shown
 from koordnri.policy.reader import Document
-from koordnri.policy.scalars import CORE, CORE_OR_COUNT, PERCENT_OR_QUANTITY, QUANTITY, Form
+from koordnri.policy.scalars import CORE, CORE_OR_COUNT, PERCENT_OR_QUANTITY, QUANTITY, TextForm
 from koordnri.policy.section import Shape
 from koordnri.policy.selector import NodeSelector
 
@@ -280,7 +280,7 @@ def _annotated(type_: Any, marks: tuple[Any, ...]) -> dict[str, Any]:
         return {"type": ["integer", "string"], "minimum": 0, "maximum": 100, "pattern": _QUANTITY_PATTERN}
     if CORE_OR_COUNT in marks:
         return {"type": ["integer", "string"], "minimum": 0, "maximum": MAX_CPU, "pattern": f"^{CORE}$"}
-    for form in (mark for mark in marks if isinstance(mark, Form)):
+    for form in (mark for mark in marks if isinstance(mark, TextForm)):
         return {"type": "string", "pattern": form.pattern}
     shape: dict[str, Any] = {"type": _SCALARS[type_]}
     if QUANTITY in marks:

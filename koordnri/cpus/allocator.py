@@ -21,9 +21,9 @@ from typing import TypeVar
 
 from koordnri.cpus.choice import Wish, choose_fewer
 from koordnri.cpus.holding import Holding
-from koordnri.cpus.pools import Taken, share_pools
+from koordnri.cpus.pools import TakenCPUs, share_pools
 from koordnri.cpus.room import NotEnough, Room, find
-from koordnri.cpus.wish import Wanted, may_wish, pod_limit, wanted_by
+from koordnri.cpus.wish import WantedCPUs, may_wish, pod_limit, wanted_by
 from koordnri.model import CPUSet, NodeState, Pod, QoSClass
 from koordnri.model.allocated import Exclusive
 from koordnri.model.assigned import assigned_or_none
@@ -324,7 +324,7 @@ class Allocator:
     # -- under the lock -----------------------------------------------------------------------------------------------
 
     def _find(
-        self, pod: Pod, name: str, wanted: Wanted, node: NodeState, options: CPUSetOptions, *, at_once: bool
+        self, pod: Pod, name: str, wanted: WantedCPUs, node: NodeState, options: CPUSetOptions, *, at_once: bool
     ) -> Holding:
         """Choose the missing CPUs and hold them. Raises NotEnough."""
         key, of_pod = pod.key, self._held.get(pod.key, {})
@@ -360,7 +360,7 @@ class Allocator:
             self._note_lack(key, name, "")
         return holding
 
-    def _check_pod_limit(self, pod: Pod, name: str, wanted: Wanted) -> None:
+    def _check_pod_limit(self, pod: Pod, name: str, wanted: WantedCPUs) -> None:
         limit = pod_limit(pod)
         if limit is None:
             return
@@ -369,7 +369,7 @@ class Allocator:
             have = f", of which its other containers have {len(held)}" if held else ""
             raise NotEnough(wanted.wishes[0], f"its pod requests {limit} in all{have}")
 
-    def _taken(self, node: NodeState) -> Taken:
+    def _taken(self, node: NodeState) -> TakenCPUs:
         dra = _union(cpus for of_pod in self._dra.values() for cpus in of_pod.values())
         lse = own = 0  # bit masks, since there may be hundreds on the event path
         for of_pod in self._held.values():
@@ -383,7 +383,7 @@ class Allocator:
                 lse |= cpus.mask
         system = CPUSet.parse(node.system_cpus) if node.system_exclusive else CPUSet()
         given = node.kubelet_cpus | system | dra
-        return Taken(CPUSet.of_mask(lse), CPUSet.of_mask(own), node.reserved_cpus | node.kubelet_reserved, given)
+        return TakenCPUs(CPUSet.of_mask(lse), CPUSet.of_mask(own), node.reserved_cpus | node.kubelet_reserved, given)
 
     def _hold(self, key: str, name: str, holding: Holding) -> None:
         self._held = {**self._held, key: {**self._held.get(key, {}), name: holding}}

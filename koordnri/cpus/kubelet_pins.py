@@ -27,7 +27,7 @@ from koordnri.model.cpuset import NO_CPUS
 from koordnri.model.kubelet_cpus import cpus_told, pinned_by_kubelet
 
 
-class Found(NamedTuple):
+class FoundPin(NamedTuple):
     """One container in Synchronize."""
 
     pod: Pod
@@ -65,7 +65,7 @@ class KubeletPins:
         with self._lock:
             return self._put({key: cpus for key, cpus in self._pins.items() if key[0] != pod_key})
 
-    def restore(self, found: Iterable[Found], node: NodeState) -> None:
+    def restore(self, found: Iterable[FoundPin], node: NodeState) -> None:
         """Synchronize: these are all containers. An ended one keeps its pins unless a live one shares them."""
         pins: dict[tuple[str, str], CPUSet] = {}
         ended: dict[tuple[str, str], CPUSet] = {}

@@ -20,7 +20,7 @@ from koordnri.model.topology import Topology
 _NONE = CPUSet()
 
 
-class Taken(NamedTuple):
+class TakenCPUs(NamedTuple):
     """CPUs that are not in the LS pool."""
 
     lse: CPUSet = _NONE
@@ -48,7 +48,7 @@ class Pools(NamedTuple):
     """`LS`, `BE`: pools that would be empty, and fell back to taken CPUs"""
 
 
-def share_pools(topology: Topology, taken: Taken, usable: CPUSet | None = None, kept_out: CPUSet = _NONE) -> Pools:
+def share_pools(topology: Topology, taken: TakenCPUs, usable: CPUSet | None = None, kept_out: CPUSet = _NONE) -> Pools:
     """The pools. A pool that would be empty falls back to reserved CPUs, then LSR containers', then LSE containers', and reports it.
 
     usable     CPUs that pods may run on; None: all online ones

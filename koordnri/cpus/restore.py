@@ -14,7 +14,7 @@ import msgspec
 from koordnri.cpus.allocator import Holdings
 from koordnri.cpus.choice import Wish, choose_fewer
 from koordnri.cpus.holding import Holding
-from koordnri.cpus.wish import Wanted, may_wish, wanted_by
+from koordnri.cpus.wish import WantedCPUs, may_wish, wanted_by
 from koordnri.model import CPUSet, NodeState, Pod, QoSClass
 from koordnri.model.allocated import Allocated
 from koordnri.model.convert import CFS_PERIOD_US, SHARES_PER_CPU
@@ -22,7 +22,7 @@ from koordnri.model.cpuset import NO_CPUS
 from koordnri.model.resources import Resources
 
 
-class Found(NamedTuple):
+class FoundHolding(NamedTuple):
     """One container that the runtime reports."""
 
     pod: Pod
@@ -36,7 +36,7 @@ class Found(NamedTuple):
     """whether it is created or running; otherwise it has ended, and kubelet may create it again"""
 
     @property
-    def wanted(self) -> Wanted:
+    def wanted(self) -> WantedCPUs:
         """What it wants. We lift an owner's quota, so a resize whose note was lost shows only in its shares."""
         wanted, shares = wanted_by(self.pod, self.name, self.baseline), self.baseline.cpu_shares or 0
         cpus = shares // SHARES_PER_CPU
@@ -53,7 +53,7 @@ class Found(NamedTuple):
         return bool(self.wanted.wishes) and len(self.noted.cpus) != self.wanted.cpus
 
 
-def holdings(found: Iterable[Found], node: NodeState) -> Holdings:
+def holdings(found: Iterable[FoundHolding], node: NodeState) -> Holdings:
     """Each container's holding. Of two that claim the same CPUs one loses its claim: an ended container before a live one."""
     found = sorted(found, key=lambda f: (not f.alive, f.pod.key, f.name))
     shared = _shared(found)
@@ -74,7 +74,7 @@ def holdings(found: Iterable[Found], node: NodeState) -> Holdings:
     return held
 
 
-def _holding(one: Found, shared: CPUSet, node: NodeState) -> Holding | None:
+def _holding(one: FoundHolding, shared: CPUSet, node: NodeState) -> Holding | None:
     wanted = one.wanted
     if not wanted.wishes:
         return None
@@ -92,7 +92,7 @@ def _fewer(node: NodeState, cpus: CPUSet, wish: Wish) -> CPUSet:
     return CPUSet(list(cpus)[: wish.cpus]) if node.topology is None else choose_fewer(node.topology, cpus, wish)
 
 
-def _shared(found: Iterable[Found]) -> CPUSet:
+def _shared(found: Iterable[FoundHolding]) -> CPUSet:
     """CPUs on which more than one container without a note runs."""
     once, twice = NO_CPUS, NO_CPUS
     for one in found:
@@ -102,6 +102,6 @@ def _shared(found: Iterable[Found]) -> CPUSet:
     return twice
 
 
-def _is_init(one: Found) -> bool:
+def _is_init(one: FoundHolding) -> bool:
     spec = None if one.pod.spec is None else one.pod.spec.containers.get(one.name)
     return spec is not None and spec.init

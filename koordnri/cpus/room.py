@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from koordnri.cpus.choice import Wish, choose, choose_more
-from koordnri.cpus.pools import Taken
+from koordnri.cpus.pools import TakenCPUs
 from koordnri.model.allocated import Exclusive
 from koordnri.model.cpuset import NO_CPUS, CPUSet
 from koordnri.model.node import NodeState
@@ -43,7 +43,7 @@ class Room(NamedTuple):
     least: int
 
     @classmethod
-    def of(cls, node: NodeState, options: CPUSetOptions, taken: Taken) -> Room:
+    def of(cls, node: NodeState, options: CPUSetOptions, taken: TakenCPUs) -> Room:
         """The room of a node whose topology is known."""
         topology = node.topology
         if topology is None:

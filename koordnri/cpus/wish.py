@@ -21,7 +21,7 @@ from koordnri.model.resource_spec import EXCLUSIVE_CPUS, ResourceSpec, owners_na
 from koordnri.model.resources import Resources
 
 
-class Wanted(NamedTuple):
+class WantedCPUs(NamedTuple):
     """The exclusive CPUs that a container wants."""
 
     wishes: tuple[Wish, ...] = ()
@@ -35,7 +35,7 @@ class Wanted(NamedTuple):
         return self.wishes[0].cpus if self.wishes else 0
 
 
-_NOTHING = Wanted()
+_NOTHING = WantedCPUs()
 
 
 def may_wish(pod: Pod) -> bool:
@@ -46,16 +46,16 @@ def may_wish(pod: Pod) -> bool:
     )
 
 
-def wanted_by(pod: Pod, name: str, baseline: Resources) -> Wanted:
+def wanted_by(pod: Pod, name: str, baseline: Resources) -> WantedCPUs:
     """What container `name` of `pod` wants; `baseline`: what kubelet asked for it."""
     if not may_wish(pod):
         return _NOTHING
     if (named := _named(pod)) is not None and name not in named:
-        return Wanted((), f"annotation {EXCLUSIVE_CPUS.key} does not name it")
+        return WantedCPUs((), f"annotation {EXCLUSIVE_CPUS.key} does not name it")
     cpus, why_not = _whole_cpus(pod, name, baseline)
     if why_not:
-        return Wanted((), why_not)
-    return Wanted(tuple(_wishes(cpus, _spec_of(pod))))
+        return WantedCPUs((), why_not)
+    return WantedCPUs(tuple(_wishes(cpus, _spec_of(pod))))
 
 
 def pod_limit(pod: Pod) -> int | None:

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from koordnri.chain import Snapshot
 from koordnri.daemon.events import Events
 from koordnri.daemon.exclusive_cpus import ExclusiveCPUs
-from koordnri.daemon.node_facts import NodeFacts
+from koordnri.daemon.node_facts import ReportedFacts
 from koordnri.model.log import Log
 from koordnri.model.pod import PodSpec
 from koordnri.observe.policy_warnings import PolicyWarnings
-from koordnri.policy.standing import Refused, StandingPolicy
+from koordnri.policy.standing import RefusedPolicy, StandingPolicy
 from koordnri.session.handler import EventHandler
 from koordnri.session.runtime_info import RuntimeInfo
 from koordnri.state.containment import Faults
@@ -28,7 +28,7 @@ class Changes:
     def __init__(
         self,
         present: Present,
-        facts: NodeFacts,
+        facts: ReportedFacts,
         standing: StandingPolicy,
         handler: EventHandler,
         ledger: Ledger,
@@ -59,7 +59,7 @@ class Changes:
         self._changed(None)
         self._policy_warnings.update(self._standing.document, self._present.snapshot)
 
-    def policy_refused(self, refused: Refused) -> None:
+    def policy_refused(self, refused: RefusedPolicy) -> None:
         """A document was refused."""
         revision = self._present.snapshot.policy.revision
         self._events.tell_node("PolicyRefused", f"{refused.source}: {refused}; revision {revision} stays in force")

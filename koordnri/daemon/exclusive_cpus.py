@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from koordnri.chain import Refused
+from koordnri.chain import ContainerRefused
 from koordnri.cpus import restore
 from koordnri.cpus.allocator import Allocator, NotEnough, why_not_given
 from koordnri.cpus.holding import Holding
-from koordnri.cpus.kubelet_pins import Found
+from koordnri.cpus.kubelet_pins import FoundPin
 from koordnri.cpus.wish import may_wish, wanted_by
 from koordnri.daemon.cpu_claims import CPUClaims
 from koordnri.daemon.cpu_notices import CPUNotices
@@ -85,7 +85,7 @@ class ExclusiveCPUs:
             return NOT_ALLOCATED
         try:
             return self._give_or_tell(pod, container)
-        except Refused:
+        except ContainerRefused:
             raise
         except Exception as error:  # noqa: BLE001  # see above; it is counted and reported
             self._faults.caught("cpus", error, pod)
@@ -103,7 +103,7 @@ class ExclusiveCPUs:
             holding = self._give(pod, container, policy, node)
         except NotEnough as error:
             if policy.cpuset.when_full == "reject":
-                raise Refused(error.refusal(container.name), Decision()) from None
+                raise ContainerRefused(error.refusal(container.name), Decision()) from None
             self._notices.lacks(pod, container.name, str(error), error.shortage)
             return NOT_ALLOCATED
         if self._allocator.held is not before:
@@ -243,7 +243,9 @@ class ExclusiveCPUs:
         if self._present.kubelet.forget_pod(key) or freed:
             self._follow_later()
 
-    def restore(self, found: Sequence[tuple[str, restore.Found]], pinned: Iterable[Found]) -> Mapping[str, Allocated]:
+    def restore(
+        self, found: Sequence[tuple[str, restore.FoundHolding]], pinned: Iterable[FoundPin]
+    ) -> Mapping[str, Allocated]:
         """See `session.exclusive_cpus`."""
         self._given.clear()
         self._waits.clear()

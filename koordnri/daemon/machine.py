@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from koordnri.daemon.node_facts import NodeFacts
+from koordnri.daemon.node_facts import ReportedFacts
 from koordnri.host.cgroup.files import CgroupFiles
 from koordnri.host.cgroup.running import cpus_now, is_over
 from koordnri.host.cgroup.writer import Writer
@@ -22,7 +22,7 @@ class HostMachine:
     """
 
     def __init__(
-        self, root: Path, present: Present, facts: NodeFacts, files: CgroupFiles, save: Callable[[], None]
+        self, root: Path, present: Present, facts: ReportedFacts, files: CgroupFiles, save: Callable[[], None]
     ) -> None:
         self._root = root
         self._present = present
@@ -46,7 +46,7 @@ class HostMachine:
 class HostReader:
     """Reads on the event path. The reconcile thread has its own writer."""
 
-    def __init__(self, root: Path, present: Present, facts: NodeFacts) -> None:
+    def __init__(self, root: Path, present: Present, facts: ReportedFacts) -> None:
         self._root = root
         self._present = present
         self._facts = facts

@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # the official client costs 0.2 s and 20 MiB, and not every d
     from koordnri.daemon.cluster import Cluster
 
 
-class NodeFacts:
+class ReportedFacts:
     """groups, cluster: None if there are none."""
 
     def __init__(self, groups: ResctrlGroups | None, cluster: Cluster | None) -> None:

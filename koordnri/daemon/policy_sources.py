@@ -11,7 +11,7 @@ from typing import Any
 from koordnri.host.file_watch import FileWatch
 from koordnri.model.log import Log
 from koordnri.policy import PolicyDocument, load_data, load_policy, read_policy
-from koordnri.policy.standing import Refused, StandingPolicy
+from koordnri.policy.standing import RefusedPolicy, StandingPolicy
 from koordnri.state.files import LAST_GOOD, StateFile
 
 
@@ -28,7 +28,7 @@ class PolicySources:
         self,
         standing: StandingPolicy,
         enforce: Callable[[], None],
-        refused: Callable[[Refused], None],
+        refused: Callable[[RefusedPolicy], None],
         path: Path | None,
         state_dir: Path,
         log: Log,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from koordnri.daemon.config import Config
 from koordnri.daemon.events import Events
-from koordnri.daemon.node_facts import NodeFacts
+from koordnri.daemon.node_facts import ReportedFacts
 from koordnri.model import NodeState
 from koordnri.model.log import Log
 from koordnri.reconcile.recorder import AUTO, RESYNC, UNSOLICITED, Push
@@ -17,7 +17,7 @@ class Recording:
     """For Recorder: the available routes, the preferred one, and a report when one is turned off."""
 
     def __init__(
-        self, config: Config, present: Present, facts: NodeFacts, calls: Calls, events: Events, log: Log
+        self, config: Config, present: Present, facts: ReportedFacts, calls: Calls, events: Events, log: Log
     ) -> None:
         self._asked = config.record_route
         self._present = present

@@ -7,7 +7,7 @@ from koordnri.model import Decision, Pod
 from koordnri.model.log import Log
 from koordnri.observe.decisions import DecisionLog
 from koordnri.reconcile.failures import Failure
-from koordnri.session.exclusive_cpus import ExclusiveCPUs
+from koordnri.session.exclusive_cpus import ExclusiveCPUsPort
 from koordnri.state.ledger import Ledger
 
 REASON = "QoSNotApplied"
@@ -18,7 +18,7 @@ class ReconcilerReports:
     """Implements koordnri.reconcile.ports.Reports."""
 
     def __init__(
-        self, events: Events, decisions: DecisionLog, ledger: Ledger, cpus: ExclusiveCPUs | None, log: Log
+        self, events: Events, decisions: DecisionLog, ledger: Ledger, cpus: ExclusiveCPUsPort | None, log: Log
     ) -> None:
         self._events = events
         self._decisions = decisions

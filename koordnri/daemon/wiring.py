@@ -18,7 +18,7 @@ from koordnri.daemon.ending import Ending
 from koordnri.daemon.events import Events
 from koordnri.daemon.exclusive_cpus import ExclusiveCPUs
 from koordnri.daemon.machine import HostMachine, HostReader
-from koordnri.daemon.node_facts import NodeFacts
+from koordnri.daemon.node_facts import ReportedFacts
 from koordnri.daemon.policy_sources import PolicySources
 from koordnri.daemon.recording import Recording
 from koordnri.daemon.reports import ReconcilerReports
@@ -124,7 +124,7 @@ class Parts:
         self.groups = ResctrlGroups(tree, names.load(), names.save)
         self._threads = ResctrlThreads(tree, self.groups)
         self._monitors = ResctrlMonitors(tree, self.groups)
-        self.facts = NodeFacts(None if self.described else self.groups, self.cluster)
+        self.facts = ReportedFacts(None if self.described else self.groups, self.cluster)
         self.standing = StandingPolicy(self.log)
         self.allocator = Allocator()
         self.present = Present(

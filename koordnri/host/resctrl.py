@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from koordnri.host.files import HostFiles
 from koordnri.model.node import Resctrl
-from koordnri.model.schemata import AMD_FULL, AMD_UNITS, MBPS, MBPS_FULL, PERCENT, Bandwidth, Cache, parse
+from koordnri.model.schemata import AMD_FULL, AMD_UNITS, MBPS, MBPS_FULL, PERCENT, Cache, MemoryBandwidth, parse
 
 _ROOT = "sys/fs/resctrl"
 _NO_GROUPS = frozenset({"info", "mon_groups", "mon_data"})
@@ -74,16 +74,16 @@ def _cache(files: HostFiles, name: str, ids: tuple[int, ...]) -> Cache | None:
     return Cache(name, mask, ids, files.number(f"{info}/min_cbm_bits") or 1)
 
 
-def _bandwidth(files: HostFiles, vendor: str, root: dict[int, int]) -> Bandwidth:
+def _bandwidth(files: HostFiles, vendor: str, root: dict[int, int]) -> MemoryBandwidth:
     """`root`: values of the default group. They show the unit if the vendor does not: a percentage is never above 100."""
     gran = files.number(f"{_ROOT}/info/MB/bandwidth_gran") or 0
     least = files.number(f"{_ROOT}/info/MB/min_bandwidth") or 0
     ids, most = tuple(sorted(root)), max(root.values())
     if _IN_MBPS in _mount_options(files):
-        return Bandwidth(ids, MBPS, 1, 1, MBPS_FULL)
+        return MemoryBandwidth(ids, MBPS, 1, 1, MBPS_FULL)
     if vendor == "amd" or most > 100:
-        return Bandwidth(ids, AMD_UNITS, 1, max(least, 1), max(most, AMD_FULL))
-    return Bandwidth(ids, PERCENT, max(gran, 1), max(least, 1), 100)
+        return MemoryBandwidth(ids, AMD_UNITS, 1, max(least, 1), max(most, AMD_FULL))
+    return MemoryBandwidth(ids, PERCENT, max(gran, 1), max(least, 1), 100)
 
 
 def _mount_options(files: HostFiles) -> list[str]:

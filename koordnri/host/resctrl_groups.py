@@ -1,6 +1,6 @@
 """Operations on resctrl groups: make, write schemata, move threads, remove, read monitors.
 
-This module does not know which groups should exist. If the kernel refuses, it raises `Refused` with the kernel's reason from
+This module does not know which groups should exist. If the kernel refuses, it raises `ResctrlRefused` with the kernel's reason from
 `info/last_cmd_status`. Source: the kernel's resctrl.rst; errors: fs/resctrl/rdtgroup.c and ctrlmondata.c.
 """
 
@@ -27,7 +27,7 @@ _DEEPEST = 16
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ENODEV)
 
 
-class Refused(Exception):
+class ResctrlRefused(Exception):
     """The kernel refused. `number` is the errno, `status` the text in `last_cmd_status`, "" when there is none."""
 
     def __init__(self, message: str, number: int, status: str = "") -> None:
@@ -96,7 +96,7 @@ class ResctrlTree:
         return frozenset(names) - _NO_GROUPS if "info" in names else None
 
     def make(self, group: str) -> None:
-        """Make a group; one that exists is fine. Raises Refused, with ENOSPC when no class or monitor is left."""
+        """Make a group; one that exists is fine. Raises ResctrlRefused, with ENOSPC when no class or monitor is left."""
         try:
             self._files.make(self._path(group))
         except FileExistsError:
@@ -105,7 +105,7 @@ class ResctrlTree:
             raise self._refused(f"{self._path(group)}: cannot be made", error) from None
 
     def remove(self, group: str) -> None:
-        """Remove a group; its threads return to the root group. A missing one is fine. Raises Refused."""
+        """Remove a group; its threads return to the root group. A missing one is fine. Raises ResctrlRefused."""
         try:
             self._files.remove(self._path(group))
         except OSError as error:
@@ -113,7 +113,7 @@ class ResctrlTree:
                 raise self._refused(f"{self._path(group)}: cannot be removed", error) from None
 
     def schemata(self, group: str) -> Lines:
-        """Raises Refused."""
+        """Raises ResctrlRefused."""
         path = f"{self._path(group)}/schemata"
         try:
             return parse(self._files.read(path))
@@ -121,7 +121,7 @@ class ResctrlTree:
             raise self._refused(f"{path}: cannot be read", error) from None
 
     def set_line(self, group: str, resource: str, values: Mapping[int, int]) -> None:
-        """Write one line, so that a refused one costs no other. Raises Refused."""
+        """Write one line, so that a refused one costs no other. Raises ResctrlRefused."""
         path, text = f"{self._path(group)}/schemata", line(resource, values)
         try:
             self._files.write(path, text)
@@ -144,7 +144,7 @@ class ResctrlTree:
         return self._files.writable(f"{self._groups}/tasks")
 
     def tasks(self, group: str) -> set[int]:
-        """Ids of the threads in a group; empty when the group is gone. Raises Refused."""
+        """Ids of the threads in a group; empty when the group is gone. Raises ResctrlRefused."""
         path = f"{self._path(group)}/tasks"
         try:
             return _numbers(self._files.read(path))
@@ -156,7 +156,7 @@ class ResctrlTree:
     def put(self, group: str, thread: int) -> bool:
         """Move one thread into a group; every kernel accepts one id per write. False when the thread has ended.
 
-        Any thread may call this. Raises Refused, with ENOENT when the group does not exist.
+        Any thread may call this. Raises ResctrlRefused, with ENOENT when the group does not exist.
         """
         path = f"{self._path(group)}/tasks"
         try:
@@ -170,7 +170,9 @@ class ResctrlTree:
     def threads(self, directory: str, version: int) -> set[int]:
         """Ids of the threads in a cgroup and its descendants; empty when it is gone. `directory` is below the cgroup root."""
         if not directory or directory.startswith("/") or ".." in directory.split("/"):
-            raise Refused(f"cgroup: expected a path below the cgroup root, got {directory[:120]!r}", errno.EINVAL)
+            raise ResctrlRefused(
+                f"cgroup: expected a path below the cgroup root, got {directory[:120]!r}", errno.EINVAL
+            )
         found: set[int] = set()
         top, name = (self._cgroups, "cgroup.threads") if version == 2 else (self._v1_top(), "tasks")
         for path in self._and_below(f"{top}/{directory}", _DEEPEST):
@@ -178,7 +180,7 @@ class ResctrlTree:
                 found |= _numbers(self._files.read(f"{path}/{name}"))
             except OSError as error:
                 if error.errno not in _GONE:
-                    raise Refused(f"{path}/{name}: cannot be read: {error.strerror}", error.errno or 0) from None
+                    raise ResctrlRefused(f"{path}/{name}: cannot be read: {error.strerror}", error.errno or 0) from None
         return found
 
     def _and_below(self, path: str, depth: int) -> Iterator[str]:
@@ -222,17 +224,17 @@ class ResctrlTree:
     def _path(self, group: str) -> str:
         # One mistake here would write, as root, to somebody else's group or outside of resctrl.
         if "/" in group or group in (".", "..") or group in _NO_GROUPS or "\n" in group:
-            raise Refused(f"resctrl: expected the name of a group, got {group[:120]!r}", errno.EINVAL)
+            raise ResctrlRefused(f"resctrl: expected the name of a group, got {group[:120]!r}", errno.EINVAL)
         return f"{self._groups}/{group}" if group else self._groups
 
-    def _refused(self, what: str, error: OSError) -> Refused:
+    def _refused(self, what: str, error: OSError) -> ResctrlRefused:
         text = f"{what}: {error.strerror} ({errno.errorcode.get(error.errno or 0, error.errno)})"
         try:
             status = self._files.read(f"{self._groups}/info/last_cmd_status").strip()
         except OSError:
             status = ""
         status = "" if status == "ok" else status[:200]
-        return Refused(f"{text}: {status}" if status else text, error.errno or 0, status)
+        return ResctrlRefused(f"{text}: {status}" if status else text, error.errno or 0, status)
 
 
 def _numbers(text: str) -> set[int]:

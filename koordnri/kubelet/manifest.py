@@ -100,7 +100,7 @@ class PodSpecManifest(Document, frozen=True):
             yield f"overhead.{path}", problem
 
 
-class Metadata(Document, frozen=True):
+class ManifestMetadata(Document, frozen=True):
     """`metadata`."""
 
     name: str = ""
@@ -115,7 +115,7 @@ class PodManifest(Document, frozen=True):
     """A pod that the API server would accept."""
 
     spec: PodSpecManifest
-    metadata: Metadata = Metadata()
+    metadata: ManifestMetadata = ManifestMetadata()
 
 
 def check_quantities(quantities: Quantities) -> Iterable[tuple[str, str]]:

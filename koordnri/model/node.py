@@ -12,7 +12,7 @@ from koordnri.model.decision import Setting
 from koordnri.model.field import Kernels
 from koordnri.model.fields import ALL, CDI, RDT_CLOSID, UNLIMITED, Device, Field
 from koordnri.model.routes import Refusal, Routes, container_routes, field_files, pod_routes, root_routes
-from koordnri.model.schemata import Bandwidth, Cache
+from koordnri.model.schemata import Cache, MemoryBandwidth
 from koordnri.model.topology import Topology
 
 MAINLINE_V2_FILES = frozenset(field.v2[0] for field in ALL if field.v2 and field.v2_on in (Kernels.ALL, Kernels.SOME))
@@ -44,7 +44,7 @@ class Resctrl:
     """existing directories; a container may only be put into one of these"""
     caches: tuple[Cache, ...] = ()
     """everything that is divided by ways; empty on a described node"""
-    bandwidth: Bandwidth | None = None
+    bandwidth: MemoryBandwidth | None = None
     refused: Mapping[str, str] = field(default_factory=dict)
     """group that is wanted and could not be made → why"""
     read_only: str = ""

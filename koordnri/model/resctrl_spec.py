@@ -12,7 +12,7 @@ from msgspec import Meta, field
 
 from koordnri.model.annotations import RESCTRL_KEY, Annotation
 from koordnri.model.go_json import go_decoder
-from koordnri.model.schemata import Range, Wish
+from koordnri.model.schemata import GroupWish, Range
 
 _Percent = Annotated[int, Meta(ge=0, le=100)]
 _Share = Annotated[int, Meta(ge=1, le=100)]
@@ -66,10 +66,10 @@ class ResctrlSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mb: _BandwidthSpec | None = None
 
     @property
-    def wish(self) -> Wish:
+    def wish(self) -> GroupWish:
         """In the form for `schemata`."""
         llc, l2, mb = self.llc or _CacheSpec(), self.l2 or _CacheSpec(), self.mb or _BandwidthSpec()
-        return Wish(
+        return GroupWish(
             llc.schemata.range if llc.schemata else None,
             _ranges(llc),
             l2.schemata.range if l2.schemata else None,

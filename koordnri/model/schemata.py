@@ -48,7 +48,7 @@ class Cache:
 
 
 @dataclass(frozen=True, slots=True)
-class Bandwidth:
+class MemoryBandwidth:
     """The resource MB."""
 
     ids: tuple[int, ...]
@@ -69,7 +69,7 @@ class Mask(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class GroupWish:
     """What a group should have; None: all. `…_at`: cache id → value for that cache instead."""
 
     llc: Range | None = None
@@ -106,7 +106,7 @@ def cache_mask(cbm_mask: int, start: int, end: int, min_bits: int = 1) -> Mask:
     return Mask((1 << last) - (1 << first), widened)
 
 
-def bandwidth_value(bandwidth: Bandwidth, percent: int | None, domain_mbps: int | None = None) -> int | None:
+def bandwidth_value(bandwidth: MemoryBandwidth, percent: int | None, domain_mbps: int | None = None) -> int | None:
     """The value of an MB line; None for no limit: no percent, 0 or less, above 100, or MB/s of an unknown total.
 
     domain_mbps   memory bandwidth of one L3 domain, MB/s, if the policy sets it
@@ -125,7 +125,7 @@ def bandwidth_value(bandwidth: Bandwidth, percent: int | None, domain_mbps: int 
     return None if domain_mbps is None else min(max(domain_mbps * percent // 100, 1), bandwidth.full)
 
 
-def full(caches: tuple[Cache, ...], bandwidth: Bandwidth | None) -> Lines:
+def full(caches: tuple[Cache, ...], bandwidth: MemoryBandwidth | None) -> Lines:
     """The lines of an unlimited group."""
     lines = {cache.name: dict.fromkeys(cache.ids, cache.cbm_mask) for cache in caches}
     if bandwidth is not None:
@@ -134,7 +134,7 @@ def full(caches: tuple[Cache, ...], bandwidth: Bandwidth | None) -> Lines:
 
 
 def schemata(
-    wish: Wish, caches: tuple[Cache, ...], bandwidth: Bandwidth | None, domain_mbps: int | None = None
+    wish: GroupWish, caches: tuple[Cache, ...], bandwidth: MemoryBandwidth | None, domain_mbps: int | None = None
 ) -> Schemata:
     """The lines for a group's wish. What cannot be met is not limited, and a note says so.
 

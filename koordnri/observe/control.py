@@ -23,7 +23,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from koordnri.observe.http import Answer, Bounded, Handler, Pages, Request, handler_of, json_answer
+from koordnri.observe.http import Bounded, Handler, HTTPAnswer, HTTPRequest, Pages, handler_of, json_answer
 from koordnri.policy import PolicyDocument, PolicyError, load_data, load_policy
 from koordnri.reconcile.compare.rows import Comparison, Released
 
@@ -140,7 +140,7 @@ class _BadPolicy(Exception):
         self.error = error
 
 
-def _diff(controls: Controls, request: Request) -> Answer:
+def _diff(controls: Controls, request: HTTPRequest) -> HTTPAnswer:
     try:
         asked = _asked(request, {"policy", "against"})
         against = asked.get("against")
@@ -153,7 +153,7 @@ def _diff(controls: Controls, request: Request) -> Answer:
         return json_answer({"error": str(bad), "mistakes": mistakes}, 400)
 
 
-def _release(controls: Controls, request: Request) -> Answer:
+def _release(controls: Controls, request: HTTPRequest) -> HTTPAnswer:
     try:
         asked = _asked(request, {"pod", "all"})
         pod, everything = asked.get("pod"), asked.get("all", False)
@@ -172,7 +172,7 @@ def _release(controls: Controls, request: Request) -> Answer:
         return _wrong(str(error), 503)
 
 
-def _asked(request: Request, known: set[str]) -> Mapping[str, Any]:
+def _asked(request: HTTPRequest, known: set[str]) -> Mapping[str, Any]:
     try:
         asked = json.loads(request.body)
     except (ValueError, RecursionError) as error:
@@ -196,5 +196,5 @@ def _document(said: Any, key: str) -> PolicyDocument:
     raise _BadRequest(f'"{key}": expected the text of a policy, or a mapping of its keys to texts')
 
 
-def _wrong(message: str, status: int = 400) -> Answer:
+def _wrong(message: str, status: int = 400) -> HTTPAnswer:
     return json_answer({"error": message}, status)

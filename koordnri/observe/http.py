@@ -25,14 +25,14 @@ MAX_CONNECTIONS = 32
 _TEXT = "text/plain; charset=utf-8"
 
 
-class Request(NamedTuple):
+class HTTPRequest(NamedTuple):
     """What a page gets."""
 
     headers: Message
     body: bytes
 
 
-class Answer(NamedTuple):
+class HTTPAnswer(NamedTuple):
     """What a page returns."""
 
     status: int
@@ -40,19 +40,19 @@ class Answer(NamedTuple):
     content_type: str
 
 
-Page = Callable[[Request], Answer]
+Page = Callable[[HTTPRequest], HTTPAnswer]
 Pages = Mapping[str, Mapping[str, Page]]
 """Path → method → page."""
 
 
-def text_answer(text: str, status: int = 200) -> Answer:
+def text_answer(text: str, status: int = 200) -> HTTPAnswer:
     """An answer of a few lines, for people and probes."""
-    return Answer(status, text.encode(errors="replace"), _TEXT)
+    return HTTPAnswer(status, text.encode(errors="replace"), _TEXT)
 
 
-def json_answer(value: Any, status: int = 200) -> Answer:
+def json_answer(value: Any, status: int = 200) -> HTTPAnswer:
     """An answer as JSON, indented so that people can read it too."""
-    return Answer(status, f"{json.dumps(value, indent=2)}\n".encode("ascii"), "application/json")
+    return HTTPAnswer(status, f"{json.dumps(value, indent=2)}\n".encode("ascii"), "application/json")
 
 
 class Server:
@@ -96,11 +96,11 @@ class Server:
         """Stop serving and free the port."""
         self._server.end(self._thread)
 
-    def _metrics(self, request: Request) -> Answer:
+    def _metrics(self, request: HTTPRequest) -> HTTPAnswer:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        return Answer(200, encode(self._registry), content_type)
+        return HTTPAnswer(200, encode(self._registry), content_type)
 
-    def _readiness(self, _: Request) -> Answer:
+    def _readiness(self, _: HTTPRequest) -> HTTPAnswer:
         problems = self._ready()
         text = "".join(f"not ready: {p}\n" for p in problems) or "ok\n"
         return text_answer(text + "".join(f"warning: {w}\n" for w in self._warnings()), 503 if problems else 200)
@@ -188,7 +188,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.respond(self.answer("GET", b""))
 
-    def answer(self, method: str, body: bytes) -> Answer:
+    def answer(self, method: str, body: bytes) -> HTTPAnswer:
         """The page's answer; for an unknown path, an error that lists the known ones."""
         page = self.pages.get(self.path.partition("?")[0])
         if page is None:
@@ -197,11 +197,11 @@ class Handler(BaseHTTPRequestHandler):
         if method not in page:
             return text_answer(f"not {method} but {', '.join(page)}\n", 405)
         try:
-            return page[method](Request(self.headers, body))
+            return page[method](HTTPRequest(self.headers, body))
         except Exception as error:  # noqa: BLE001  # otherwise the client sees a cut connection and nobody sees the bug
             return text_answer(f"bug in koordnri: {type(error).__name__}: {error}\n", 500)
 
-    def respond(self, answer: Answer) -> None:
+    def respond(self, answer: HTTPAnswer) -> None:
         """Send the answer."""
         self.send_response(answer.status)
         self.send_header("Content-Type", answer.content_type)

@@ -14,7 +14,7 @@ from msgspec import field
 
 from koordnri.policy.errors import shown
 from koordnri.policy.reader import Document
-from koordnri.policy.scalars import Form
+from koordnri.policy.scalars import TextForm
 from koordnri.policy.units import Text
 
 NVIDIA: Final = "nvidia"
@@ -23,8 +23,8 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _PLACEHOLDER = re.compile(r"\{[^{}]*\}?|\}")
 _PLACEHOLDERS = ("{minors}", "{uuids}", "{devices}")
 _DNS = r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"
-_CDI_KIND = Form("vendor/class such as nvidia.com/gpu", rf"^{_DNS}/[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?$")
-_DOMAIN = Form("a domain such as nvidia.com", rf"^{_DNS}$")
+_CDI_KIND = TextForm("vendor/class such as nvidia.com/gpu", rf"^{_DNS}/[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?$")
+_DOMAIN = TextForm("a domain such as nvidia.com", rf"^{_DNS}$")
 
 
 class GPUVendor(Document, frozen=True, forbid_unknown_fields=True):

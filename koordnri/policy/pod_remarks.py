@@ -47,7 +47,7 @@ _MOST = 8
 _LONGEST_KEY = 60
 
 
-class Remark(NamedTuple):
+class PodRemark(NamedTuple):
     """One remark."""
 
     message: str
@@ -55,26 +55,26 @@ class Remark(NamedTuple):
     """whether the pod's owner wrote it, and not a Koordinator program, which may be newer than koordnri"""
 
 
-def pod_remarks(pod: Pod) -> tuple[Remark, ...]:
+def pod_remarks(pod: Pod) -> tuple[PodRemark, ...]:
     """The pod's remarks; computed once per pod."""
-    known: tuple[Remark, ...] | None = pod.parsed.get(_PARSED)
+    known: tuple[PodRemark, ...] | None = pod.parsed.get(_PARSED)
     if known is None:
         known = pod.parsed[_PARSED] = tuple(dict.fromkeys(_remarks(pod)))[:_MOST]
     return known
 
 
-def _remarks(pod: Pod) -> Iterator[Remark]:
+def _remarks(pod: Pod) -> Iterator[PodRemark]:
     for message in _of_class(pod):
-        yield Remark(message, of_owner=True)
+        yield PodRemark(message, of_owner=True)
     for key, path, message in ignored_keys(pod):
-        yield Remark(_unknown(key, path, message), of_owner=True)
+        yield PodRemark(_unknown(key, path, message), of_owner=True)
     if pod.qos is QoSClass.BE:
         for message in _of_batch_cpu(pod):
-            yield Remark(message, of_owner=True)
+            yield PodRemark(message, of_owner=True)
     for key, type_ in _SHAPES.items():
         if (text := pod.annotations.get(key)) is not None:
             for path in unknown_keys(type_, text):
-                yield Remark(_unknown(key, path, "unknown key, ignored"), of_owner=key in _OF_OWNERS)
+                yield PodRemark(_unknown(key, path, "unknown key, ignored"), of_owner=key in _OF_OWNERS)
 
 
 def _unknown(annotation: str, path: str, message: str) -> str:

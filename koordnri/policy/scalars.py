@@ -25,7 +25,7 @@ CORE_OR_COUNT = "core or count"
 CORE = "core"
 
 
-class Form(NamedTuple):
+class TextForm(NamedTuple):
     """Marks a type that is written as text in its own format."""
 
     words: str
@@ -36,12 +36,12 @@ class Form(NamedTuple):
     """makes the value of a matching text. Raises ValueError"""
 
 
-CPU_LIST = Form(
+CPU_LIST = TextForm(
     f'a list of CPUs such as "0-1,8", each at most {MAX_CPU}',
     "^ *[0-9]{1,4}(-[0-9]{1,4})? *(, *[0-9]{1,4}(-[0-9]{1,4})? *)*$",
     CPUSet.parse,
 )
-NAMESPACE = Form("the name of a namespace", "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
+NAMESPACE = TextForm("the name of a namespace", "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
 
 _INT64 = (-(2**63), 2**63 - 1)
 
@@ -49,7 +49,7 @@ _INT64 = (-(2**63), 2**63 - 1)
 def scalar_reader(type_: Any, marks: tuple[Any, ...]) -> Read:
     """The reader of bool, str, int or float with its marks, or of a Form. Raises TypeError for other types."""
     for form in marks:
-        if isinstance(form, Form):
+        if isinstance(form, TextForm):
             return _form_reader(form)
     if PERCENT_OR_QUANTITY in marks:
         return _read_percent_or_quantity
@@ -92,7 +92,7 @@ def _text_reader(min_length: int) -> Read:
     return read_text
 
 
-def _form_reader(form: Form) -> Read:
+def _form_reader(form: TextForm) -> Read:
     pattern = re.compile(form.pattern)
 
     def read_form(value: Any, base: Any, path: Any, report: Report) -> Any:

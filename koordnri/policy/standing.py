@@ -14,7 +14,7 @@ from koordnri.policy.errors import Mistake, PolicyError, as_policy_error
 from koordnri.policy.policy import Policy
 
 
-class Refused(NamedTuple):
+class RefusedPolicy(NamedTuple):
     """A document that was refused."""
 
     source: str
@@ -35,7 +35,7 @@ class StandingPolicy:
     def __init__(self, log: Log) -> None:
         self.document: PolicyDocument | None = None
         """None: the defaults are in force"""
-        self.refused: Refused | None = None
+        self.refused: RefusedPolicy | None = None
         """the last document, if it was refused; None once one was accepted"""
         self.acceptances = 0
         self.refusals = 0
@@ -98,7 +98,7 @@ class StandingPolicy:
 
     def _refuse(self, source: str, error: Exception) -> None:
         mistakes = as_policy_error(error).mistakes
-        self.refused = Refused(source, mistakes, time.time())
+        self.refused = RefusedPolicy(source, mistakes, time.time())
         self.refusals += 1
         trace = {} if isinstance(error, PolicyError) else {"exc_info": True}
         self._log.error("policy_refused", source=source, mistakes=[str(m) for m in mistakes], **trace)

@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol
 
 from koordnri.host.cgroup.change import Change
 from koordnri.host.cgroup.paths import ROOT_DIRECTORY
-from koordnri.host.cgroup.watch import Taken
+from koordnri.host.cgroup.watch import TakenEvents
 from koordnri.host.cgroup.writer import Writer
 from koordnri.model import Pod
 from koordnri.model.log import Log
@@ -39,7 +39,7 @@ File = tuple[str, str]
 """full directory, name"""
 
 
-class Watch(Protocol):
+class WatchPort(Protocol):
     """The part of `koordnri.host.cgroup.watch` that is used here."""
 
     def __len__(self) -> int: ...
@@ -48,7 +48,7 @@ class Watch(Protocol):
 
     def remove(self, directory: str) -> None: ...
 
-    def take(self) -> Taken: ...
+    def take(self) -> TakenEvents: ...
 
     def close(self) -> None: ...
 
@@ -86,7 +86,7 @@ class Drift:
 
     def __init__(
         self,
-        open_watch: Callable[[Callable[[], None]], Watch],
+        open_watch: Callable[[Callable[[], None]], WatchPort],
         is_right: Callable[[Goal], bool],
         ledger: Ledger,
         log: Log,
@@ -102,7 +102,7 @@ class Drift:
         self._log = log
         self._tell = tell
         self._monotonic = monotonic
-        self._watch: Watch | None = None
+        self._watch: WatchPort | None = None
         self._held: dict[str, _Held] = {}
         self._owners: dict[str, set[str]] = {}
         """directory → its owners: ids of pods (several for the classes' directories), or CLASSES"""

@@ -14,12 +14,12 @@ from koordnri.reconcile.drift import CLASSES, Drift
 from koordnri.reconcile.failures import Failure
 from koordnri.reconcile.plan import Goal, Update
 from koordnri.reconcile.planner import Planner, PodPlan, Scan, mean_the_same
-from koordnri.reconcile.ports import Machine, Promotions, Reports
+from koordnri.reconcile.ports import Machine, PromotionsPort, Reports
 from koordnri.reconcile.recorder import Recorder
 from koordnri.reconcile.schedule import Schedule
 from koordnri.reconcile.settling import Settling
 from koordnri.reconcile.sweep_parts import SweepParts
-from koordnri.reconcile.writing import Done, Writing
+from koordnri.reconcile.writing import Done, GoalWriter
 from koordnri.resctrl.shares import CacheShares
 from koordnri.state.containment import Faults
 from koordnri.state.ledger import Ledger
@@ -66,7 +66,7 @@ class Passes:
         ledger: Ledger,
         machine: Machine,
         reports: Reports,
-        promotions: Promotions,
+        promotions: PromotionsPort,
         schedule: Schedule,
         settling: Settling,
         faults: Faults,
@@ -91,7 +91,7 @@ class Passes:
         self._drift = drift
         self._recorder = recorder
         self._cache = cache
-        self._writing = Writing(planner, machine.save, faults)
+        self._writing = GoalWriter(planner, machine.save, faults)
         self._monotonic = monotonic
 
     def run(self, trigger: str, pods: Iterable[Pod], *, above: bool | None = None, rests: bool = False) -> list[Done]:

@@ -42,7 +42,7 @@ class Reports(Protocol):
         """Send a Warning Event on the Node."""
 
 
-class Promotions(Protocol):
+class PromotionsPort(Protocol):
     """Exclusive CPUs for running containers: reserved before a full pass, given after it."""
 
     def before_pass(self) -> None: ...

@@ -12,15 +12,15 @@ from collections.abc import Callable, Iterable
 from koordnri.chain import Chain
 from koordnri.model import Pod
 from koordnri.model.log import Log
-from koordnri.reconcile.drift import CLASSES, Drift, Watch
+from koordnri.reconcile.drift import CLASSES, Drift, WatchPort
 from koordnri.reconcile.failures import Failure
 from koordnri.reconcile.passes import Passes
 from koordnri.reconcile.planner import Planner
-from koordnri.reconcile.ports import Machine, NoPromotions, Promotions, Reports
+from koordnri.reconcile.ports import Machine, NoPromotions, PromotionsPort, Reports
 from koordnri.reconcile.recorder import Recorder
 from koordnri.reconcile.requests import Requests
-from koordnri.reconcile.schedule import DEBOUNCE_S, NEVER, SWEEP_S, Answer, Heal, Pass, Schedule, Step
-from koordnri.reconcile.settling import Settling, Stats
+from koordnri.reconcile.schedule import DEBOUNCE_S, NEVER, SWEEP_S, AnswerAsked, Heal, Pass, Schedule, Step
+from koordnri.reconcile.settling import Settling
 from koordnri.reconcile.writing import Done
 from koordnri.resctrl.shares import CacheShares
 from koordnri.state.containment import Faults
@@ -43,10 +43,10 @@ class Reconciler:
         reports: Reports,
         log: Log,
         *,
-        promotions: Promotions | None = None,
+        promotions: PromotionsPort | None = None,
         recorder: Recorder | None = None,
         cache: CacheShares | None = None,
-        open_watch: Callable[[Callable[[], None]], Watch] | None = None,
+        open_watch: Callable[[Callable[[], None]], WatchPort] | None = None,
         faults: Faults | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         debounce_s: float = DEBOUNCE_S,
@@ -119,7 +119,7 @@ class Reconciler:
         return self._schedule.sleep_s(self._monotonic(), heal_at, record_at)
 
     def _make(self, step: Step) -> None:
-        if isinstance(step, Answer):
+        if isinstance(step, AnswerAsked):
             self._answer()
         elif isinstance(step, Heal):
             self._heal(step)
@@ -204,4 +204,4 @@ class Reconciler:
         return [pod for pod_id in ids if (pod := self._ledger.pod(pod_id)) is not None]
 
 
-__all__ = ["DEBOUNCE_S", "SWEEP_S", "Done", "Failure", "Reconciler", "Stats"]
+__all__ = ["DEBOUNCE_S", "SWEEP_S", "Done", "Failure", "Reconciler"]

@@ -43,15 +43,15 @@ class Overran(Exception):
     """The push did not end within its deadline. Its effect is unknown."""
 
 
-class Failed(Exception):
+class PushFailed(Exception):
     """The push failed; the message says why. Which of its updates failed is unknown."""
 
 
 Push = Callable[[Sequence[Update], float], set[str]]
-"""(updates, deadline in s) → ids of containers whose update the runtime refused. Raises Overran and Failed."""
+"""(updates, deadline in s) → ids of containers whose update the runtime refused. Raises Overran and PushFailed."""
 
 
-class Stats:
+class RecordStats:
     """Counters for `observe`."""
 
     def __init__(self) -> None:
@@ -84,7 +84,7 @@ class Recorder:
         wake: Callable[[], None] = lambda: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.stats = Stats()
+        self.stats = RecordStats()
         self._ledger = ledger
         self._pushes = pushes
         self._preferred = preferred
@@ -187,7 +187,7 @@ class Recorder:
             self.stats.off.add(route)
             self._on_off(route, str(error))
             return
-        except Failed as error:
+        except PushFailed as error:
             counts[route, "failed"] += len(batch)
             self._log.info("push_failed", route=route, containers=len(batch), error=str(error))
             if len(batch) > 1:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 from koordnri.chain import Snapshot
 from koordnri.model import Pod
-from koordnri.reconcile.schedule import Ask, Change, Hurry, Input, Leave, Schedule, Touch
+from koordnri.reconcile.schedule import Ask, EverythingChanged, Hurry, Input, Leave, Schedule, Touch
 from koordnri.reconcile.writing import Done
 from koordnri.state.ledger import Ledger
 
@@ -56,7 +56,7 @@ class Requests:
         """One pod has changed, or (None) the policy or the node, and so everything."""
         if pod_id is None:
             self._unsettled()
-            self._inputs.append(Change(self._monotonic()))
+            self._inputs.append(EverythingChanged(self._monotonic()))
         elif self._ledger.pod(pod_id) is not None:
             self._inputs.append(Touch(pod_id))
         else:

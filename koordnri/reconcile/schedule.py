@@ -28,7 +28,7 @@ LONG_AGO = float("-inf")
 # The rules. A round makes the steps that are due, in this order. Then the thread sleeps until one is due, or until it is woken.
 #
 #   step             is due when                                          and then
-#   Answer           somebody asked                                       a change is debounced no longer
+#   AnswerAsked      somebody asked                                       a change is debounced no longer
 #   Heal             every round; not while it rests after a bug          events were lost: the sweep is due at once
 #   Pass("change")   a change is pending, its rest and debounce are       the next one rests 9 times as long as this one took
 #                    over, or somebody waits for it
@@ -40,17 +40,17 @@ LONG_AGO = float("-inf")
 #   Record           every round without a pending change; not while      -
 #                    it rests after a bug
 #
-# While a change is debounced, only Answer is due: the pass that follows looks at everything.
+# While a change is debounced, only AnswerAsked is due: the pass that follows looks at everything.
 
 
-class Change(NamedTuple):
+class EverythingChanged(NamedTuple):
     """Input: the policy or the node changed, so everything may change."""
 
     at: float
 
 
 class Hurry(NamedTuple):
-    """Input: as Change, but somebody waits for the pass. Numbers increase."""
+    """Input: as EverythingChanged, but somebody waits for the pass. Numbers increase."""
 
     at: float
     number: int
@@ -70,10 +70,10 @@ class Ask(NamedTuple):
     """Input: somebody waits for an answer."""
 
 
-Input = Change | Hurry | Touch | Leave | Ask
+Input = EverythingChanged | Hurry | Touch | Leave | Ask
 
 
-class Answer(NamedTuple):
+class AnswerAsked(NamedTuple):
     """Step: answer all questions."""
 
 
@@ -104,7 +104,7 @@ class Record(NamedTuple):
     """Step: record some written values."""
 
 
-Step = Answer | Heal | Pass | Record
+Step = AnswerAsked | Heal | Pass | Record
 
 
 class Schedule:
@@ -123,7 +123,7 @@ class Schedule:
         self._rush = False
         """whether to skip the debounce"""
         self._changed_at = NEVER
-        """when the first Change came that no pass has served yet"""
+        """when the first EverythingChanged came that no pass has served yet"""
         self._rests_until = LONG_AGO
         self._hurried = 0
         self._served = 0
@@ -226,9 +226,9 @@ class Schedule:
 
     # -- the rules ----------------------------------------------------------------------------------------------------
 
-    def _answer(self, now: float) -> Answer | None:
+    def _answer(self, now: float) -> AnswerAsked | None:
         asked, self._asked = self._asked, False
-        return Answer() if asked else None
+        return AnswerAsked() if asked else None
 
     def _heal(self, now: float) -> Heal | None:
         if not self._heals or now < self._heal_after:

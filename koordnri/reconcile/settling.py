@@ -22,7 +22,7 @@ from koordnri.state.containment import Faults
 from koordnri.state.ledger import Ledger
 
 
-class Stats:
+class PassStats:
     """Counters for `observe`."""
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class Settling:
         log: Log,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.stats = Stats()
+        self.stats = PassStats()
         self.undone = Undone(log)
         self._planner = planner
         self._ledger = ledger

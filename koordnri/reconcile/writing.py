@@ -20,7 +20,7 @@ class Done(NamedTuple):
     outcome: Outcome
 
 
-class Writing:
+class GoalWriter:
     """Used by the reconcile thread.
 
     save   saves the ledger's notes at once

@@ -13,7 +13,7 @@ from koordnri.model.node import Resctrl
 from koordnri.model.pod import Pod
 from koordnri.model.qos import QoSClass
 from koordnri.model.resctrl_spec import RESCTRL
-from koordnri.model.schemata import Cache, Range, Wish
+from koordnri.model.schemata import Cache, GroupWish, Range
 from koordnri.policy import Policy
 
 HOOK = "rdt"
@@ -72,7 +72,7 @@ def has_own_group(pod: Pod, resctrl: Resctrl | None) -> bool:
     return resctrl is not None and pod_group(pod) in resctrl.groups
 
 
-def pod_wish(pod: Pod, resctrl: Resctrl) -> Wish | None:
+def pod_wish(pod: Pod, resctrl: Resctrl) -> GroupWish | None:
     """What the pod's annotation asks for; None without one. Raises AnnotationError, also for a cache that the node lacks."""
     spec = RESCTRL.of(pod)
     if spec is None:
@@ -91,13 +91,13 @@ def pod_wish(pod: Pod, resctrl: Resctrl) -> Wish | None:
     return wish
 
 
-def class_wish(group: str, policy: Policy) -> Wish | None:
+def class_wish(group: str, policy: Policy) -> GroupWish | None:
     """What a class's group should have; None when the class is not enabled."""
     class_qos = policy.qos.of(group)
     if class_qos is None or not class_qos.resctrl.enable:
         return None
     asked = class_qos.resctrl
-    return Wish(
+    return GroupWish(
         llc=_unless_all(asked.cat_range_start_percent, asked.cat_range_end_percent),
         l2=_unless_all(asked.l2_range_start_percent, asked.l2_range_end_percent),
         mb=asked.mba_percent if 0 < asked.mba_percent < 100 else None,

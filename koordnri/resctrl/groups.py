@@ -22,12 +22,12 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import NamedTuple
 
-from koordnri.host.resctrl_groups import ROOT_GROUP, Refused, ResctrlTree
+from koordnri.host.resctrl_groups import ROOT_GROUP, ResctrlRefused, ResctrlTree
 from koordnri.model import NodeState, Pod
 from koordnri.model.schemata import Lines, full
 from koordnri.policy import Policy
 from koordnri.resctrl.choice import CLASS_GROUPS, POD_PREFIX, caches_of, is_ours
-from koordnri.resctrl.plan import Plan, Wanted, plan
+from koordnri.resctrl.plan import Plan, WantedGroup, plan
 from koordnri.resctrl.stats import ResctrlStats
 
 MOST_PASSES = 10
@@ -158,13 +158,13 @@ class ResctrlGroups:
         """(error, its errno)"""
         try:
             self._tree.make(group)
-        except Refused as refused:
+        except ResctrlRefused as refused:
             if refused.number == errno.ENOSPC:  # the same text for all groups, so that it is reported once
                 return f"{NO_CLASS}{refused.status and f': {refused.status}'}", refused.number
             return str(refused), refused.number
         return "", 0
 
-    def _set(self, group: str, one: Wanted) -> list[GroupOutcome]:
+    def _set(self, group: str, one: WantedGroup) -> list[GroupOutcome]:
         """Write the lines that differ, and read them back."""
         lines, notes = one.schemata
         outcomes = []
@@ -188,14 +188,14 @@ class ResctrlGroups:
                 wrote = True
                 try:
                     self._tree.set_line(group, resource, values)
-                except Refused as refused:
+                except ResctrlRefused as refused:
                     problems.append(str(refused))
             if wrote and not problems:
                 problems += [
                     f"{group}: {resource} was written and does not read back"
                     for resource, _ in self._differing(group, lines)
                 ]
-        except Refused as refused:
+        except ResctrlRefused as refused:
             problems.append(str(refused))
         return "; ".join(problems), wrote
 
@@ -235,7 +235,7 @@ class ResctrlGroups:
                     return ""
                 for thread in sorted(threads):
                     self.stats.moved += self._tree.put(ROOT_GROUP, thread)
-        except Refused as refused:
+        except ResctrlRefused as refused:
             return str(refused)
         return f"{group}: threads appear faster than they are moved to the root group"
 
@@ -265,7 +265,7 @@ class ResctrlGroups:
             problem = ""
             try:
                 self._tree.remove(group)
-            except Refused as refused:
+            except ResctrlRefused as refused:
                 problem = str(refused)
             else:
                 self._leaving.discard(group)

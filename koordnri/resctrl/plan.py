@@ -9,7 +9,7 @@ from koordnri.model import NodeState, Pod
 from koordnri.model.errors import AnnotationError
 from koordnri.model.node import Resctrl
 from koordnri.model.resctrl_spec import RESCTRL
-from koordnri.model.schemata import Schemata, Wish, schemata
+from koordnri.model.schemata import GroupWish, Schemata, schemata
 from koordnri.policy import Policy
 from koordnri.resctrl.choice import (
     CLASS_GROUPS,
@@ -23,7 +23,7 @@ from koordnri.resctrl.choice import (
 )
 
 
-class Wanted(NamedTuple):
+class WantedGroup(NamedTuple):
     """One group that should exist."""
 
     schemata: Schemata
@@ -38,7 +38,7 @@ class Plan(NamedTuple):
 
     on: bool
     """False: none of our groups may stay"""
-    groups: dict[str, Wanted]
+    groups: dict[str, WantedGroup]
     """in the order in which they are made: if there are not enough classes of service, the last ones are not made"""
     kept: frozenset[str]
     """groups of pods whose annotation cannot be used: neither made nor removed"""
@@ -51,11 +51,11 @@ def plan(pods: Iterable[Pod], policy: Policy, node: NodeState) -> Plan:
     resctrl, released = node.resctrl, node.released
     if resctrl is None or policy.hook_mode(HOOK) != "enforce" or "*" in released:
         return Plan(False, {}, frozenset(), frozenset())
-    groups: dict[str, Wanted] = {}
+    groups: dict[str, WantedGroup] = {}
     for group in CLASS_GROUPS:
         wish = class_wish(group, policy)
         if wish is not None:
-            groups[group] = Wanted(_schemata(wish, resctrl, policy), group, None)
+            groups[group] = WantedGroup(_schemata(wish, resctrl, policy), group, None)
     kept, named = set(), set()
     for pod in pods:
         group = pod_group(pod)
@@ -70,9 +70,9 @@ def plan(pods: Iterable[Pod], policy: Policy, node: NodeState) -> Plan:
             kept.add(group)
             continue
         if wish is not None:
-            groups[group] = Wanted(_schemata(wish, resctrl, policy), class_of(pod), pod)
+            groups[group] = WantedGroup(_schemata(wish, resctrl, policy), class_of(pod), pod)
     return Plan(True, groups, frozenset(kept), frozenset(named))
 
 
-def _schemata(wish: Wish, resctrl: Resctrl, policy: Policy) -> Schemata:
+def _schemata(wish: GroupWish, resctrl: Resctrl, policy: Policy) -> Schemata:
     return schemata(wish, caches_of(resctrl), resctrl.bandwidth, policy.rdt.memory_bandwidth_mbps)

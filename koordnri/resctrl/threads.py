@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from koordnri.host.resctrl_groups import ROOT_GROUP, Refused, ResctrlTree
+from koordnri.host.resctrl_groups import ROOT_GROUP, ResctrlRefused, ResctrlTree
 from koordnri.resctrl.choice import is_ours
 from koordnri.resctrl.groups import MOST_PASSES, ResctrlGroups
 
@@ -60,7 +60,7 @@ class ResctrlThreads:
             while True:
                 try:
                     placed = self._tree.put(group, pid)
-                except Refused as refused:
+                except ResctrlRefused as refused:
                     missing = refused.number == errno.ENOENT
                     left_s = until - self._monotonic()
                     if not missing or left_s <= 0 or group in self._groups.refused:
@@ -95,7 +95,7 @@ class ResctrlThreads:
                 for thread in sorted(threads):
                     try:
                         left += self._tree.put(look_at[directory], thread)
-                    except Refused as refused:
+                    except ResctrlRefused as refused:
                         errors[str(refused)] = None
             moved += left
             # A cgroup without a thread elsewhere has none later: a new thread starts in its parent's group.
@@ -119,13 +119,13 @@ class ResctrlThreads:
         for directory in places:
             try:
                 threads[directory] = self._tree.threads(directory, version)
-            except Refused as refused:
+            except ResctrlRefused as refused:
                 errors[str(refused)] = None
         inside: dict[str, set[int]] = {}
         for group in ours if ROOT_GROUP in places.values() else set(places.values()):
             try:
                 inside[group] = self._tree.tasks(group)
-            except Refused as refused:
+            except ResctrlRefused as refused:
                 errors[str(refused)] = None
         anywhere = set().union(*inside.values())
         found: dict[str, set[int]] = {}

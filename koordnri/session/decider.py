@@ -53,7 +53,7 @@ class Decider:
         return quarter if configured is None else min(configured, self.runtime.request_timeout_s / 2)
 
     def answer_early(self) -> Message | None:
-        """For another thread when the budget is used up: the reply with what is decided so far. Raises chain.Refused."""
+        """For another thread when the budget is used up: the reply with what is decided so far. Raises chain.ContainerRefused."""
         inflight, self.inflight = self.inflight, None
         if inflight is None:
             return None

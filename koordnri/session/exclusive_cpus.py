@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from koordnri.cpus import restore
-from koordnri.cpus.kubelet_pins import Found
+from koordnri.cpus.kubelet_pins import FoundPin
 from koordnri.model import Container, CPUSet, Pod
 from koordnri.model.allocated import Allocated
 
 
-class ExclusiveCPUs(Protocol):
+class ExclusiveCPUsPort(Protocol):
     """Gives exclusive CPUs to containers where no scheduler does."""
 
     late: int
@@ -19,7 +19,7 @@ class ExclusiveCPUs(Protocol):
 
     def give(self, pod: Pod, container: Container) -> Allocated:
         """Allocate CPUs for a new container; NOT_ALLOCATED when it gets none. The handler's snapshot has them afterwards. Raises
-        chain.Refused.
+        chain.ContainerRefused.
         """
 
     def resized(self, pod: Pod, container: Container) -> Allocated | None:
@@ -52,7 +52,9 @@ class ExclusiveCPUs(Protocol):
     def pod_went(self, pod: Pod) -> None:
         """A sandbox was stopped or removed. Unless the pod has another one, its CPUs are free."""
 
-    def restore(self, found: Sequence[tuple[str, restore.Found]], pinned: Iterable[Found]) -> Mapping[str, Allocated]:
+    def restore(
+        self, found: Sequence[tuple[str, restore.FoundHolding]], pinned: Iterable[FoundPin]
+    ) -> Mapping[str, Allocated]:
         """Synchronize: (id, container) of all containers and, if kubelet's CPU manager is static, the same for its pins.
 
         Returns id of a running container → CPUs for its note.

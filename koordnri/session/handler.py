@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from google.protobuf.message import Message
 
-from koordnri.chain import Chain, Refused, Snapshot
+from koordnri.chain import Chain, ContainerRefused, Snapshot
 from koordnri.cpus.dra import PREFIX as DRA_PREFIX
 from koordnri.cpus.dra import dra_cpus
 from koordnri.model import UNLIMITED, Container, Decision, Event, Pod, fields
@@ -28,7 +28,7 @@ from koordnri.reconcile.recorder import Recorder
 from koordnri.session.answer import NOTHING_TO_SAY, Answer
 from koordnri.session.decider import Decider, Inflight
 from koordnri.session.encode import encode_update, put_adjustment, put_resources
-from koordnri.session.exclusive_cpus import ExclusiveCPUs
+from koordnri.session.exclusive_cpus import ExclusiveCPUsPort
 from koordnri.session.given import given_to, has_volumes
 from koordnri.session.known import Known
 from koordnri.session.observer import Observer
@@ -79,7 +79,7 @@ class EventHandler(Decider):
         overlay: Callable[[Pod], Pod] = lambda pod: pod,
         recorder: Recorder | None = None,
         *,
-        cpus: ExclusiveCPUs | None = None,
+        cpus: ExclusiveCPUsPort | None = None,
         catch_up: Callable[[Pod, Snapshot, float], None] | None = None,
         place: Callable[[int, str], bool] | None = None,
         is_over: Callable[[Pod], bool] = lambda pod: False,
@@ -125,7 +125,7 @@ class EventHandler(Decider):
     def handle(self, method: str, payload: bytes) -> Answer:
         """The reply to an event. Known methods without a handler are answered OK, since Unimplemented would fail the pod.
 
-        Raises chain.Refused (the runtime is told to refuse the container) and google.protobuf DecodeError.
+        Raises chain.ContainerRefused (the runtime is told to refuse the container) and google.protobuf DecodeError.
         """
         self._began_ns = self.clock()
         handler = self._handlers.get(method)
@@ -180,8 +180,8 @@ class EventHandler(Decider):
                 break
         return answer
 
-    def _allocate(self, cpus: ExclusiveCPUs, pod: Pod, container: Container, payload: bytes) -> Allocated:
-        """Exclusive CPUs for a container that is being created, after those that others gave to it. Raises chain.Refused."""
+    def _allocate(self, cpus: ExclusiveCPUsPort, pod: Pod, container: Container, payload: bytes) -> Allocated:
+        """Exclusive CPUs for a container that is being created, after those that others gave to it. Raises chain.ContainerRefused."""
         if _DRA in payload:  # a search of a fraction of a µs saves parsing every container's environment
             environment = api.CreateContainerRequest.FromString(payload).container.env
             cpus.claimed(pod, container.name, dra_cpus(environment))
@@ -253,7 +253,7 @@ class EventHandler(Decider):
         except BaseException as error:
             if self.inflight is mine:  # nothing of it will be stored, and nobody decides it any more
                 self.ledger.creating = ""
-            if isinstance(error, Refused):
+            if isinstance(error, ContainerRefused):
                 self.observer.refused(pod, container, event, error.decision)
             raise
         finally:

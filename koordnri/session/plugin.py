@@ -15,7 +15,7 @@ from enum import StrEnum
 
 from google.protobuf.message import DecodeError, Message
 
-from koordnri.chain import Refused
+from koordnri.chain import ContainerRefused
 from koordnri.model.log import Log
 from koordnri.session.answer import Answer
 from koordnri.session.brake import Brake
@@ -246,7 +246,7 @@ class PluginSession:
     def _reply_early(self, channel: Channel, request: Request) -> bool:
         try:
             message = self._handler.answer_early()
-        except Refused as refusal:
+        except ContainerRefused as refusal:
             return channel.answer_error(request, Code.UNKNOWN, str(refusal))
         except Exception as error:  # noqa: BLE001  # as in _on_request, the node comes before the plugin
             self._event_failed(request.method, error)
@@ -299,7 +299,7 @@ class PluginSession:
                 message, settle, _ = self._synchronize(request)
             else:
                 message, settle, event = self._handler.handle(method, request.payload)
-        except Refused as refusal:
+        except ContainerRefused as refusal:
             outcome = "refused" if channel.answer_error(request, Code.UNKNOWN, str(refusal)) else "late"
         except DecodeError as error:
             outcome = "undecodable"

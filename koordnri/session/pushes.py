@@ -16,7 +16,7 @@ from google.protobuf.message import DecodeError, Message
 from koordnri.model import NodeState
 from koordnri.model.difference import is_stored
 from koordnri.reconcile.plan import Update
-from koordnri.reconcile.recorder import Failed, Overran
+from koordnri.reconcile.recorder import Overran, PushFailed
 from koordnri.session.calls import Calls, NotConnected
 from koordnri.session.encode import encode_update
 from koordnri.session.translate import resources_from
@@ -41,7 +41,7 @@ class Unsolicited:
         self._node = node
 
     def __call__(self, updates: Sequence[Update], deadline_s: float) -> set[str]:
-        """Returns the ids whose update was refused. Raises Overran and Failed."""
+        """Returns the ids whose update was refused. Raises Overran and PushFailed."""
         node, request = self._node(), api.UpdateContainersRequest()
         for update in updates:
             message = encode_update(update, node)
@@ -52,13 +52,13 @@ class Unsolicited:
         except TimeoutError as error:
             raise Overran(str(error)) from error
         except NotConnected as error:
-            raise Failed(str(error)) from error
+            raise PushFailed(str(error)) from error
         if reply.code != Code.OK:
-            raise Failed(f"UpdateContainers: {reply.text}")
+            raise PushFailed(f"UpdateContainers: {reply.text}")
         try:
             response = api.UpdateContainersResponse.FromString(reply.payload)
         except DecodeError as error:
-            raise Failed(f"UpdateContainers: undecodable answer: {error}") from error
+            raise PushFailed(f"UpdateContainers: undecodable answer: {error}") from error
         return {failed.container_id for failed in response.failed}
 
 
@@ -74,7 +74,7 @@ class Resync:
         self._node = node
 
     def __call__(self, updates: Sequence[Update], deadline_s: float) -> set[str]:
-        """Returns the ids whose update the runtime has not stored. Raises Overran and Failed."""
+        """Returns the ids whose update the runtime has not stored. Raises Overran and PushFailed."""
         node = self._node()
         messages = [encode_update(update, node) for update in updates]
         ends_at = time.monotonic() + deadline_s
@@ -95,7 +95,7 @@ class _Registration:
     """A connection that answers OK to everything, and `updates` to Synchronize. After `wait`, `containers` has the runtime's list."""
 
     def __init__(self, socket_path: str, name: str, updates: Iterable[api.ContainerUpdate]) -> None:
-        """Raises Failed when the runtime cannot be reached."""
+        """Raises PushFailed when the runtime cannot be reached."""
         self.containers: list[views.Container] = []
         self._answer = api.SynchronizeResponse(update=updates)
         self._name = name
@@ -106,17 +106,17 @@ class _Registration:
             sock.connect(socket_path)
         except OSError as error:
             sock.close()
-            raise Failed(f"cannot connect to {socket_path}: {error.strerror or error}") from error
+            raise PushFailed(f"cannot connect to {socket_path}: {error.strerror or error}") from error
         self._channel = Channel(sock, Side.PLUGIN)
         self._thread = threading.Thread(target=self._read, name=name, daemon=True)
         self._thread.start()
 
     def wait(self, ends_at: float) -> None:
-        """Wait until Synchronize is answered. Raises Overran and Failed."""
+        """Wait until Synchronize is answered. Raises Overran and PushFailed."""
         if not self._synchronized.wait(max(ends_at - time.monotonic(), 0.0)):
             raise Overran(f"the registration {self._name} was not synchronized in time")
         if self._problem:
-            raise Failed(f"the registration {self._name}: {self._problem}")
+            raise PushFailed(f"the registration {self._name}: {self._problem}")
 
     def close(self) -> None:
         """End the connection."""

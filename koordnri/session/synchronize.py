@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from koordnri.cpus import restore
 from koordnri.cpus.dra import dra_cpus
-from koordnri.cpus.kubelet_pins import Found
+from koordnri.cpus.kubelet_pins import FoundPin
 from koordnri.cpus.wish import may_wish
 from koordnri.model import Container, Decision, Event, NodeState, Pod, Setting
 from koordnri.model.allocated import NOT_ALLOCATED, Allocated
@@ -20,7 +20,7 @@ from koordnri.reconcile.recorder import HANDFUL
 from koordnri.session.answer import Answer
 from koordnri.session.decider import Decider, Inflight
 from koordnri.session.encode import encode_update
-from koordnri.session.exclusive_cpus import ExclusiveCPUs
+from koordnri.session.exclusive_cpus import ExclusiveCPUsPort
 from koordnri.session.given import given_to, has_volumes
 from koordnri.session.known import Known, Sent
 from koordnri.session.pods import Pods
@@ -49,7 +49,7 @@ class Synchronize:
         self,
         decider: Decider,
         pods: Pods,
-        cpus: ExclusiveCPUs | None,
+        cpus: ExclusiveCPUsPort | None,
         changed: Callable[[str | None], None],
         is_over: Callable[[Pod], bool] = lambda pod: False,
     ) -> None:
@@ -86,7 +86,7 @@ class Synchronize:
         return Answer(self._response, partial(self._settle, known, [c.id for c in containers]))
 
     def _restore_cpus(
-        self, cpus: ExclusiveCPUs, pods: Mapping[str, Pod], containers: Iterable[views.Container]
+        self, cpus: ExclusiveCPUsPort, pods: Mapping[str, Pod], containers: Iterable[views.Container]
     ) -> None:
         """Restore all exclusive CPUs, before anything is decided."""
         found, claims, pinned = [], [], []
@@ -101,8 +101,8 @@ class Synchronize:
                 told = Known.of(message, pod, ledger, node)
                 told.container.baseline = asked_since(told.container.baseline, told.container.stored, node, told.ours)
                 baseline, noted = told.container.baseline, told.note.allocated
-                pinned.append(Found(pod, told.container, not alive))
-            found.append((message.id, restore.Found(pod, message.name, baseline, noted, None, alive)))
+                pinned.append(FoundPin(pod, told.container, not alive))
+            found.append((message.id, restore.FoundHolding(pod, message.name, baseline, noted, None, alive)))
             if claimed := dra_cpus(message.env):
                 claims.append((pod, message.name, claimed))
         self._allocated = cpus.restore(found, pinned)

@@ -10,7 +10,7 @@ import pytest
 from koordnri.cli.node_file import load_node, read_node
 from koordnri.model import CPUSet, NodeState
 from koordnri.model.node import Pool
-from koordnri.model.schemata import Bandwidth
+from koordnri.model.schemata import MemoryBandwidth
 from koordnri.policy import DocumentError
 
 
@@ -100,13 +100,13 @@ def test_a_daemon_without_rights_to_resctrl_is_described_too() -> None:
 @pytest.mark.parametrize(
     ("described", "bandwidth"),
     [
-        ("cacheIDs: [0, 4]", Bandwidth((0, 4))),
-        ("vendor: amd, cacheIDs: [0]", Bandwidth((0,), "1/8 GB/s", 1, 1, 2048)),
+        ("cacheIDs: [0, 4]", MemoryBandwidth((0, 4))),
+        ("vendor: amd, cacheIDs: [0]", MemoryBandwidth((0,), "1/8 GB/s", 1, 1, 2048)),
         ("cacheIDs: [0], memoryBandwidth: false", None),
         ("", None),  # whose, nobody knows
     ],
 )
-def test_memory_bandwidth_of_resctrl(described: str, bandwidth: Bandwidth | None) -> None:
+def test_memory_bandwidth_of_resctrl(described: str, bandwidth: MemoryBandwidth | None) -> None:
     node = load_node(f"resctrl: {{{described}}}")
     assert node.resctrl is not None
     assert node.resctrl.bandwidth == bandwidth

@@ -253,7 +253,9 @@ def test_notes_of_others_making_are_not_believed():
         (pod("g"), 1, "6 PCPULevel"),
         (pod("h"), 1, "7-8"),  # more than it wants
     ]
-    found = [restore.Found(one, "main", whole(cpus), Allocated.parse(note), None, True) for one, cpus, note in notes]
+    found = [
+        restore.FoundHolding(one, "main", whole(cpus), Allocated.parse(note), None, True) for one, cpus, note in notes
+    ]
     held = restore.holdings(found, NODE)
     assert {key: {n: str(h.allocated) for n, h in of.items()} for key, of in held.items()} == {
         "uid-a": {"main": "0-1"},
@@ -288,7 +290,7 @@ def test_no_cpu_is_given_twice_nothing_is_lost_and_a_restart_changes_nothing(act
             allocator.forget_pod(f"uid-{name}")
         else:
             found = [
-                restore.Found(pod(key[4:], alive[key[4:]]), n, whole(len(h.cpus)), h.allocated, None, True)
+                restore.FoundHolding(pod(key[4:], alive[key[4:]]), n, whole(len(h.cpus)), h.allocated, None, True)
                 for key, of in allocator.held.items()
                 for n, h in of.items()
             ]

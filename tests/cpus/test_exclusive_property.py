@@ -274,13 +274,15 @@ class Life(RuleBasedStateMachine):
         if lost and was.empty_pools:
             return  # others run on the owners' CPUs: nothing tells whose they are
         pool = union(CPUSet.parse(p.cpus) for p in was.ls_pools) or None
-        found = [restore.Found(STRANGER, name, NOTHING, NOT_ALLOCATED, pool, True) for name in ("main", "side")]
+        found = [restore.FoundHolding(STRANGER, name, NOTHING, NOT_ALLOCATED, pool, True) for name in ("main", "side")]
         for (which, name), asked in self.asked.items():
             has = self.allocator.holding(self.pods[which], name)
             if lost and has is not None and len(has.cpus) != wanted_by(self.pods[which], name, asked).cpus:
                 return  # it has too few, and only its note could tell
             note = NOT_ALLOCATED if has is None or lost else has.allocated
-            found.append(restore.Found(self.pods[which], name, asked, note, pool if has is None else has.cpus, True))
+            found.append(
+                restore.FoundHolding(self.pods[which], name, asked, note, pool if has is None else has.cpus, True)
+            )
         self.allocator = Allocator()
         self.allocator.restore(restore.holdings(reversed(found), self.node))
         for pod in self.pods.values():

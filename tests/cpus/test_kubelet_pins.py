@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from koordnri.cpus.kubelet_pins import Found, KubeletPins
+from koordnri.cpus.kubelet_pins import FoundPin, KubeletPins
 from koordnri.model import Container, CPUSet, NodeState, Pod, Resources
 from koordnri.model.cpuset import NO_CPUS
 from koordnri.model.kubelet_cpus import cpus_told, pinned_by_kubelet
@@ -190,8 +190,10 @@ def test_a_node_where_nothing_new_is_pinned_stays_the_same_object(node: Node):
 # -- restart ----------------------------------------------------------------------------------------------------------
 
 
-def found(of: str, cpus: str, count: float, parent: str = GUARANTEED, name: str = "main", ended: bool = False) -> Found:
-    return Found(pod(of, parent), container(of, asked(cpus, count), name), ended)
+def found(
+    of: str, cpus: str, count: float, parent: str = GUARANTEED, name: str = "main", ended: bool = False
+) -> FoundPin:
+    return FoundPin(pod(of, parent), container(of, asked(cpus, count), name), ended)
 
 
 def test_synchronize_tells_all_anew(node: Node):
@@ -319,7 +321,7 @@ def test_whatever_kubelet_does_its_pinned_cpus_are_known_and_all_that_is_free_is
             reconcile()
         elif act == "restart":
             pins = KubeletPins()
-            pins.restore([Found(m.pod, m.container, m.ended) for m in kubelet.made.values()], STATIC)
+            pins.restore([FoundPin(m.pod, m.container, m.ended) for m in kubelet.made.values()], STATIC)
         elif act == "again" and (of, "main") in kubelet.made:
             made = kubelet.made[of, "main"]
             tell(made, kubelet.given.get((of, "main"), kubelet.shared), new=True)

@@ -16,7 +16,7 @@ from koordnri.chain import Chain, Snapshot, load_hooks
 from koordnri.model import Container, Decision, Event, KubeQoS, NodeState, Pod, Resources
 from koordnri.model.node import Pool, Resctrl
 from koordnri.model.pod import ContainerSpec, PodSpec
-from koordnri.model.schemata import Bandwidth, Cache
+from koordnri.model.schemata import Cache, MemoryBandwidth
 from koordnri.model.topology import Topology
 from koordnri.observe.decisions import DecisionLog
 from tests.hooks.one_hook import BESTEFFORT, BURSTABLE, GUARANTEED, pod, policy_of
@@ -38,7 +38,7 @@ NODE = NodeState(
     be_pools=(Pool(0, 0, "0-7"), Pool(1, 1, "8-15")),
     cgroup_files=NodeState().cgroup_files | {"cpu.bvt_warp_ns"},
     resctrl=Resctrl(
-        "intel", 0xFF, 8, (0, 1), frozenset({"LSR", "LS", "BE"}), (Cache("L3", 0xFF, (0, 1)),), Bandwidth((0, 1))
+        "intel", 0xFF, 8, (0, 1), frozenset({"LSR", "LS", "BE"}), (Cache("L3", 0xFF, (0, 1)),), MemoryBandwidth((0, 1))
     ),
     block_devices={"/dev/sda": "8:0"},
 )

@@ -8,7 +8,7 @@ from koordnri_hooks.rdt import RDT
 from koordnri.model import Event, NodeState
 from koordnri.model.errors import AnnotationError
 from koordnri.model.node import Resctrl
-from koordnri.model.schemata import Bandwidth, Cache
+from koordnri.model.schemata import Cache, MemoryBandwidth
 from tests.hooks.one_hook import BESTEFFORT, BURSTABLE, GUARANTEED, context, faults, pod, policy_of, run, values
 
 KEY = "node.koordinator.sh/resctrl"
@@ -18,7 +18,7 @@ CACHES = (Cache("L3", 0xFF, (0, 8)),)
 
 def node_with(*groups, **refused):
     return NodeState(
-        resctrl=Resctrl("intel", 0xFF, 8, (0, 8), frozenset(groups), CACHES, Bandwidth((0, 8)), refused=refused)
+        resctrl=Resctrl("intel", 0xFF, 8, (0, 8), frozenset(groups), CACHES, MemoryBandwidth((0, 8)), refused=refused)
     )
 
 

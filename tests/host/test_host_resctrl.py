@@ -6,7 +6,7 @@ import pytest
 
 from koordnri.host import read_node
 from koordnri.model.node import Resctrl
-from koordnri.model.schemata import AMD_UNITS, MBPS, PERCENT, Bandwidth, Cache
+from koordnri.model.schemata import AMD_UNITS, MBPS, PERCENT, Cache, MemoryBandwidth
 from tests.host.trees import HostTree
 
 L3 = {"L3/cbm_mask": "7ff\n", "L3/num_closids": "16\n"}
@@ -16,7 +16,7 @@ AMD_MB = {"MB/num_closids": "16\n", "MB/bandwidth_gran": "1\n", "MB/min_bandwidt
 
 
 def offered(
-    vendor: str, mask: int, closids: int, ids: tuple[int, ...], *caches: Cache, bandwidth: Bandwidth | None = None
+    vendor: str, mask: int, closids: int, ids: tuple[int, ...], *caches: Cache, bandwidth: MemoryBandwidth | None = None
 ) -> Resctrl:
     return Resctrl(vendor, mask, closids, ids, NO_GROUPS, caches, bandwidth)
 
@@ -28,7 +28,9 @@ def offered(
             "    MB:0=100;1=100\n    L3:0=7ff;1=7ff\n",
             {**L3, **INTEL_MB, "L3/min_cbm_bits": "2\n", "L3/shareable_bits": "600\n"},
             "GenuineIntel",
-            offered("intel", 0x7FF, 8, (0, 1), Cache("L3", 0x7FF, (0, 1), 2), bandwidth=Bandwidth((0, 1), PERCENT)),
+            offered(
+                "intel", 0x7FF, 8, (0, 1), Cache("L3", 0x7FF, (0, 1), 2), bandwidth=MemoryBandwidth((0, 1), PERCENT)
+            ),
             id="intel",
         ),
         pytest.param(
@@ -41,7 +43,7 @@ def offered(
                 16,
                 (0, 1),
                 Cache("L3", 0xFFFF, (0, 1)),
-                bandwidth=Bandwidth((0, 1), AMD_UNITS, 1, 1, 2048),
+                bandwidth=MemoryBandwidth((0, 1), AMD_UNITS, 1, 1, 2048),
             ),
             id="amd",
         ),
@@ -49,7 +51,7 @@ def offered(
             "MB:0=4096\n",
             AMD_MB,
             "HygonGenuine",
-            offered("", 0, 16, (0,), bandwidth=Bandwidth((0,), AMD_UNITS, 1, 1, 4096)),
+            offered("", 0, 16, (0,), bandwidth=MemoryBandwidth((0,), AMD_UNITS, 1, 1, 4096)),
             id="a-vendor-that-counts-as-amd-does",
         ),
         pytest.param(
@@ -88,7 +90,7 @@ def offered(
             "    MB:0=100;1=100\n",
             INTEL_MB,
             "GenuineIntel",
-            offered("intel", 0, 8, (0, 1), bandwidth=Bandwidth((0, 1))),
+            offered("intel", 0, 8, (0, 1), bandwidth=MemoryBandwidth((0, 1))),
             id="bandwidth-only",
         ),
         pytest.param(
@@ -110,7 +112,7 @@ def test_bandwidth_in_megabytes_is_known_by_how_resctrl_is_mounted(tmp_path: Pat
     tree.write("proc/mounts", others + "resctrl /host/sys/fs/resctrl resctrl rw,relatime,cdp,mba_MBps 0 0\n")
     resctrl = read_node(tree.root, "n").resctrl
     assert resctrl is not None
-    assert resctrl.bandwidth == Bandwidth((0,), MBPS, 1, 1, 2**32 - 1)
+    assert resctrl.bandwidth == MemoryBandwidth((0,), MBPS, 1, 1, 2**32 - 1)
 
 
 def test_groups_are_the_directories_that_the_kernel_did_not_make(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from koordnri.host.resctrl_groups import ROOT_GROUP, Refused, ResctrlFiles, ResctrlTree
+from koordnri.host.resctrl_groups import ROOT_GROUP, ResctrlFiles, ResctrlRefused, ResctrlTree
 from tests.host.fake_resctrl import FakeResctrl
 
 POD = "kubepods/burstable/pod1"
@@ -51,7 +51,7 @@ def test_a_group_is_made_given_schemata_and_removed() -> None:
 def test_what_the_kernel_refuses_is_told_in_its_words(resource: str, values: dict[int, int], why: str) -> None:
     tree = FakeResctrl(min_bits=2).tree
     tree.make("BE")
-    with pytest.raises(Refused, match="schemata: the kernel refuses") as refused:
+    with pytest.raises(ResctrlRefused, match="schemata: the kernel refuses") as refused:
         tree.set_line("BE", resource, values)
     assert refused.value.number == errno.EINVAL
     assert why in str(refused.value)
@@ -61,7 +61,7 @@ def test_what_the_kernel_refuses_is_told_in_its_words(resource: str, values: dic
 def test_no_class_left_is_known_by_its_number_and_reason() -> None:
     tree = FakeResctrl(num_closids=2).tree
     tree.make("LS")
-    with pytest.raises(Refused, match="Out of CLOSIDs") as refused:
+    with pytest.raises(ResctrlRefused, match="Out of CLOSIDs") as refused:
         tree.make("BE")
     assert (refused.value.number, refused.value.status) == (errno.ENOSPC, "Out of CLOSIDs")
 
@@ -70,7 +70,7 @@ def test_no_class_left_is_known_by_its_number_and_reason() -> None:
 def test_nothing_but_a_group_is_ever_touched(name: str) -> None:
     kernel = FakeResctrl()
     for act in (kernel.tree.make, kernel.tree.remove, kernel.tree.tasks):
-        with pytest.raises(Refused, match="expected the name of a group"):
+        with pytest.raises(ResctrlRefused, match="expected the name of a group"):
             act(name)
     assert kernel.log == []
 
@@ -83,7 +83,7 @@ def test_a_thread_is_put_and_one_that_is_gone_is_no_error() -> None:
     assert tree.put("BE", tid)
     assert tree.tasks("BE") == {tid}
     assert not tree.put("BE", 999_999)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(ResctrlRefused) as refused:
         tree.put("LS", tid)
     assert refused.value.number == errno.ENOENT
     assert tree.put(ROOT_GROUP, tid)
@@ -101,7 +101,7 @@ def test_threads_are_found_in_the_containers_own_cgroups_too(version: int) -> No
 
 @pytest.mark.parametrize("directory", ["", "/", "a/../../b", "../x"])
 def test_threads_are_looked_for_below_the_cgroup_root_only(directory: str) -> None:
-    with pytest.raises(Refused, match="below the cgroup root"):
+    with pytest.raises(ResctrlRefused, match="below the cgroup root"):
         FakeResctrl().tree.threads(directory, 2)
 
 

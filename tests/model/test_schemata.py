@@ -8,9 +8,9 @@ from koordnri.model.schemata import (
     AMD_UNITS,
     MBPS,
     MBPS_FULL,
-    Bandwidth,
     Cache,
-    Wish,
+    GroupWish,
+    MemoryBandwidth,
     bandwidth_value,
     cache_mask,
     full,
@@ -19,9 +19,9 @@ from koordnri.model.schemata import (
     schemata,
 )
 
-INTEL = Bandwidth((0, 1))
-AMD = Bandwidth((0, 1), AMD_UNITS, 1, 1, 2048)
-IN_MBPS = Bandwidth((0, 1), MBPS, 1, 1, MBPS_FULL)
+INTEL = MemoryBandwidth((0, 1))
+AMD = MemoryBandwidth((0, 1), AMD_UNITS, 1, 1, 2048)
+IN_MBPS = MemoryBandwidth((0, 1), MBPS, 1, 1, MBPS_FULL)
 L3 = Cache("L3", 0x7FF, (0, 8))
 
 
@@ -107,8 +107,8 @@ def test_the_line_of_bandwidth():
 @pytest.mark.parametrize(
     ("bandwidth", "percent", "mbps", "value"),
     [
-        (Bandwidth((0,), gran=20, least=20), 30, None, 40),
-        (Bandwidth((0,), gran=30, least=30), 95, None, 100),
+        (MemoryBandwidth((0,), gran=20, least=20), 30, None, 40),
+        (MemoryBandwidth((0,), gran=30, least=30), 95, None, 100),
         (AMD, 100, None, 2048),
         (AMD, 80, None, 128),
         (AMD, 85, None, 136),
@@ -130,42 +130,42 @@ def lines_of(wish, caches=(L3,), bandwidth=INTEL, mbps=None):
 
 
 def test_nothing_wished_is_all_of_it():
-    assert lines_of(Wish()) == (full((L3,), INTEL), ())
-    assert lines_of(Wish()).lines == {"L3": {0: 0x7FF, 8: 0x7FF}, "MB": {0: 100, 1: 100}}
+    assert lines_of(GroupWish()) == (full((L3,), INTEL), ())
+    assert lines_of(GroupWish()).lines == {"L3": {0: 0x7FF, 8: 0x7FF}, "MB": {0: 100, 1: 100}}
 
 
 def test_a_line_names_every_cache_whatever_its_id():
-    found = lines_of(Wish(llc=(0, 50), mb=35)).lines
+    found = lines_of(GroupWish(llc=(0, 50), mb=35)).lines
     assert line("L3", found["L3"]) == "L3:0=3f;8=3f;\n"
     assert line("MB", found["MB"]) == "MB:0=40;1=40;\n"
 
 
 def test_one_cache_may_be_wished_otherwise_and_one_that_is_not_named_is_whole():
-    wish = Wish(llc_at={8: (0, 50)}, mb=20, mb_at={1: 50})
+    wish = GroupWish(llc_at={8: (0, 50)}, mb=20, mb_at={1: 50})
     assert lines_of(wish).lines == {"L3": {0: 0x7FF, 8: 0x3F}, "MB": {0: 20, 1: 50}}
 
 
 def test_code_and_data_have_the_same_ways():
     both = (Cache("L3CODE", 0xFF, (0,)), Cache("L3DATA", 0xFF, (0,)))
-    assert lines_of(Wish(llc=(0, 50)), both, None).lines == {"L3CODE": {0: 0xF}, "L3DATA": {0: 0xF}}
+    assert lines_of(GroupWish(llc=(0, 50)), both, None).lines == {"L3CODE": {0: 0xF}, "L3DATA": {0: 0xF}}
 
 
 def test_l2_is_wished_apart_unless_it_is_the_last_level():
     l2 = Cache("L2", 0xFF, (0, 1))
-    assert lines_of(Wish(llc=(0, 50)), (L3, l2), None).lines["L2"] == {0: 0xFF, 1: 0xFF}
-    assert lines_of(Wish(l2=(0, 50)), (L3, l2), None).lines == {"L3": {0: 0x7FF, 8: 0x7FF}, "L2": {0: 0xF, 1: 0xF}}
-    assert lines_of(Wish(llc=(0, 50)), (l2,), None).lines["L2"] == {0: 0xF, 1: 0xF}
-    assert lines_of(Wish(llc=(0, 50), l2=(0, 25)), (l2,), None).lines["L2"] == {0: 3, 1: 3}
+    assert lines_of(GroupWish(llc=(0, 50)), (L3, l2), None).lines["L2"] == {0: 0xFF, 1: 0xFF}
+    assert lines_of(GroupWish(l2=(0, 50)), (L3, l2), None).lines == {"L3": {0: 0x7FF, 8: 0x7FF}, "L2": {0: 0xF, 1: 0xF}}
+    assert lines_of(GroupWish(llc=(0, 50)), (l2,), None).lines["L2"] == {0: 0xF, 1: 0xF}
+    assert lines_of(GroupWish(llc=(0, 50), l2=(0, 25)), (l2,), None).lines["L2"] == {0: 3, 1: 3}
 
 
 @pytest.mark.parametrize(
     ("wish", "caches", "bandwidth", "said"),
     [
-        (Wish(llc=(0, 1)), (Cache("L3", 0xFF, (0, 1), 2),), None, "widened to mask 3"),
-        (Wish(llc=(0, 50)), (Cache("L3", 0x101, (0,)),), None, "L3 stays whole: expected a cache mask of ones only, got 101"),
-        (Wish(llc=(0, 50)), (), INTEL, "no cache of this node can be divided"),
-        (Wish(mb=50), (L3,), None, "this node cannot limit memory bandwidth"),
-        (Wish(mb=50), (), IN_MBPS, "50 % stays unlimited, for resctrl is mounted with mba_MBps"),
+        (GroupWish(llc=(0, 1)), (Cache("L3", 0xFF, (0, 1), 2),), None, "widened to mask 3"),
+        (GroupWish(llc=(0, 50)), (Cache("L3", 0x101, (0,)),), None, "L3 stays whole: expected a cache mask of ones only, got 101"),
+        (GroupWish(llc=(0, 50)), (), INTEL, "no cache of this node can be divided"),
+        (GroupWish(mb=50), (L3,), None, "this node cannot limit memory bandwidth"),
+        (GroupWish(mb=50), (), IN_MBPS, "50 % stays unlimited, for resctrl is mounted with mba_MBps"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_had_as_wished_is_said_once(wish, caches, bandwidth, said):

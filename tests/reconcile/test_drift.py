@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from koordnri.host.cgroup.watch import Taken
+from koordnri.host.cgroup.watch import TakenEvents
 from koordnri.reconcile.drift import TRIES_AGAIN_S
 from koordnri.reconcile.drift_pace import AT_ONCE, CALM_S, MOST, RARELY_S, SLOWLY_S
 from tests.host.fake_kernel import ROOT, FakeKernel
@@ -26,7 +26,7 @@ class FakeWatch:
     def __init__(self, exists: Callable[[str], bool]) -> None:
         self.watched: set[str] = set()
         self.most = 10_000
-        self.taken = Taken(set(), set(), False)
+        self.taken = TakenEvents(set(), set(), False)
         self._exists = exists
 
     def __len__(self) -> int:
@@ -43,8 +43,8 @@ class FakeWatch:
     def remove(self, directory: str) -> None:
         self.watched.discard(directory)
 
-    def take(self) -> Taken:
-        taken, self.taken = self.taken, Taken(set(), set(), False)
+    def take(self) -> TakenEvents:
+        taken, self.taken = self.taken, TakenEvents(set(), set(), False)
         return taken
 
     def close(self) -> None:
@@ -456,7 +456,7 @@ def test_without_inotify_every_sweep_reads_everything():
 def test_events_that_the_kernel_dropped_are_answered_by_a_sweep_of_everything():
     it = many()
     sweeps(it, 2)
-    it.watch.taken = Taken(set(), set(), True)
+    it.watch.taken = TakenEvents(set(), set(), True)
     assert it.reconciler.heal()
     assert sweeps(it, 1) == {f"p{n}": 1 for n in range(12)}
     assert it.reconciler.drift.overflows == 1

@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import CapturingLogger
 
 from koordnri.host.cgroup.change import Status
-from koordnri.host.cgroup.watch import Taken
+from koordnri.host.cgroup.watch import TakenEvents
 from koordnri.model import Pod
 from koordnri.reconcile.planner import PodPlan
 from koordnri.state.containment import Faults
@@ -252,8 +252,8 @@ class IdleWatch:
 
     def remove(self, directory: str) -> None: ...
 
-    def take(self) -> Taken:
-        return Taken(set(), set(), False)
+    def take(self) -> TakenEvents:
+        return TakenEvents(set(), set(), False)
 
     def close(self) -> None: ...
 

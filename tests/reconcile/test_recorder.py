@@ -23,8 +23,8 @@ from koordnri.reconcile.recorder import (
     HANDFUL,
     REPLIED_S,
     REST_S,
-    Failed,
     Overran,
+    PushFailed,
     Recorder,
 )
 from tests.reconcile.fake_node import HALVED, FakeNode
@@ -231,7 +231,7 @@ def test_when_a_push_of_several_fails_each_is_pushed_alone():
 
     def fails(updates: Sequence[Update]) -> set[str]:
         if "p-c1" in {u.container_id for u in updates}:
-            raise Failed("some containers")
+            raise PushFailed("some containers")
         return set()
 
     scene.answer = fails
@@ -357,7 +357,7 @@ def test_whatever_happens_the_runtime_ends_up_with_what_is_decided(steps):
     decided = ASKED
 
     def fail(updates: Sequence[Update]) -> set[str]:
-        raise Failed("busy")
+        raise PushFailed("busy")
 
     for step in steps:
         if step in ("halved", "thirds", "off"):

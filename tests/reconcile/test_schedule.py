@@ -14,9 +14,9 @@ from koordnri.reconcile.schedule import (
     NEVER,
     RESTS,
     SWEEP_S,
-    Answer,
+    AnswerAsked,
     Ask,
-    Change,
+    EverythingChanged,
     Heal,
     Hurry,
     Input,
@@ -78,38 +78,38 @@ STORIES: dict[str, list[tuple[float, list[Input], list[Step], float]]] = {
     "a pod is looked at at once": [(1, [A], [pod("a")], SWEEP_S - 1)],
     "several pods make one pass": [(1, [A, B, A], [pod("a", "b")], SWEEP_S - 1)],
     "a change is debounced from its first input on": [
-        (1, [Change(1)], [], D),
-        (1 + D / 2, [Change(1 + D / 2)], [], D / 2),
+        (1, [EverythingChanged(1)], [], D),
+        (1 + D / 2, [EverythingChanged(1 + D / 2)], [], D / 2),
         (1 + D, [], [change(1)], SWEEP_S - 1 - D),
     ],
     "pods are looked at by the pass that a change makes": [
-        (1, [Change(1)], [], D),
+        (1, [EverythingChanged(1)], [], D),
         (1 + D / 2, [A], [], D / 2),
         (1 + D, [B], [change(1)], SWEEP_S - 1 - D),
     ],
     "after a pass over everything the next one rests, and pods do not": [
         (0, [Hurry(0, 1)], [change(0, True, 1)], SWEEP_S),
-        (D, [Change(D)], [], REST),
+        (D, [EverythingChanged(D)], [], REST),
         (REST / 2, [A], [pod("a")], REST / 2 + D),
         (REST, [], [], D),
         (REST + D, [], [change(D, False, 1)], SWEEP_S - REST - D),
     ],
     "who hurries waits neither for the rest nor for the debounce": [
         (0, [Hurry(0, 1)], [change(0, True, 1)], SWEEP_S),
-        (D, [Change(D), Hurry(D, 2)], [change(D, True, 2)], SWEEP_S - D),
+        (D, [EverythingChanged(D), Hurry(D, 2)], [change(D, True, 2)], SWEEP_S - D),
     ],
     "who asks is answered, and ends the debounce": [
-        (1, [Change(1)], [], D),
-        (1 + D / 2, [Ask()], [Answer(), change(1)], SWEEP_S - 1 - D / 2),
+        (1, [EverythingChanged(1)], [], D),
+        (1 + D / 2, [Ask()], [AnswerAsked(), change(1)], SWEEP_S - 1 - D / 2),
     ],
     "who asks ends no rest, and no later debounce": [
         (0, [Hurry(0, 1)], [change(0, True, 1)], SWEEP_S),
-        (D, [Change(D), Ask()], [Answer()], REST),
+        (D, [EverythingChanged(D), Ask()], [AnswerAsked()], REST),
         (REST, [], [], D),
     ],
     "who asks while nothing is debounced takes no later debounce away": [
-        (1, [Ask()], [Answer()], SWEEP_S - 1),
-        (2, [Change(2)], [], D),
+        (1, [Ask()], [AnswerAsked()], SWEEP_S - 1),
+        (2, [EverythingChanged(2)], [], D),
     ],
     "what stands above a pod that left is looked at, but not for each one": [
         (ABOVE_S / 2, [Leave(), Leave()], [], ABOVE_S / 2),
@@ -124,7 +124,7 @@ STORIES: dict[str, list[tuple[float, list[Input], list[Step], float]]] = {
         (2 * SWEEP_S, [Hurry(2 * SWEEP_S, 1)], [change(2 * SWEEP_S, True, 1), SWEEP], SWEEP_S),
     ],
     "a sweep that is due while a change is debounced comes after it": [
-        (SWEEP_S - D / 2, [Change(SWEEP_S - D / 2)], [], D),
+        (SWEEP_S - D / 2, [EverythingChanged(SWEEP_S - D / 2)], [], D),
         (SWEEP_S, [], [], D / 2),
         (SWEEP_S + D / 2, [], [change(SWEEP_S - D / 2), SWEEP], SWEEP_S),
     ],
@@ -150,10 +150,10 @@ def test_an_input_that_comes_after_the_round_is_not_slept_over():
 def test_a_pass_that_failed_has_served_nobody_so_the_next_change_is_still_urgent():
     line = Line()
     assert line.round(0, Hurry(0, 1), well=False) == [change(0, True, 1)]
-    assert line.round(1, Change(1)) == []
+    assert line.round(1, EverythingChanged(1)) == []
     assert line.sleep_s(1) == pytest.approx(D), "debounced, but it does not rest"
     assert line.round(1 + D) == [change(1, True, 1)]
-    assert line.round(1 + 2 * D, Change(1 + D)) == []
+    assert line.round(1 + 2 * D, EverythingChanged(1 + D)) == []
 
 
 def test_a_pod_is_tried_again_when_it_is_time():
@@ -235,7 +235,7 @@ def test_each_round_records_last_but_not_while_a_change_is_pending():
     assert line.round(1, A) == [pod("a"), Record()]
     assert line.sleep_s(1, record_at=3.0) == 2
     assert line.round(2, Hurry(2, 1)) == [change(2, True, 1), Record()]
-    assert line.round(2.5, Change(2.5), A) == [pod("a")]
+    assert line.round(2.5, EverythingChanged(2.5), A) == [pod("a")]
     assert line.sleep_s(2.5, record_at=2.0) == pytest.approx(2 + REST + D - 2.5), "not before that change"
 
 

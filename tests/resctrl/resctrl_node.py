@@ -15,7 +15,7 @@ from koordnri.model.node import Resctrl
 from koordnri.model.qos import QOS_LABEL
 from koordnri.model.resctrl_spec import RESCTRL
 from koordnri.model.resources import NOTHING
-from koordnri.model.schemata import Bandwidth, Cache
+from koordnri.model.schemata import Cache, MemoryBandwidth
 from koordnri.resctrl.groups import GroupOutcome, ResctrlGroups
 from koordnri.resctrl.monitors import ResctrlMonitors
 from koordnri.resctrl.threads import ResctrlThreads, Settled
@@ -107,7 +107,7 @@ class ResctrlNode:
     def node(self) -> NodeState:
         k = self.kernel
         caches = tuple(Cache(name, k.cbm, k.ids, k.min_bits) for name in k.caches)
-        bandwidth = None if k.bandwidth is None else Bandwidth(k.ids, gran=k.bandwidth[1], least=k.bandwidth[0])
+        bandwidth = None if k.bandwidth is None else MemoryBandwidth(k.ids, gran=k.bandwidth[1], least=k.bandwidth[0])
         present = k.tree.groups() or frozenset()
         resctrl = Resctrl("intel", k.cbm, k.num_closids, k.ids, present, caches, bandwidth) if k.mounted else None
         return self.groups.told(NodeState(name="n", resctrl=resctrl, released=self.released))

@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from koordnri.chain import Chain, Refused, Snapshot, load_hooks
+from koordnri.chain import Chain, ContainerRefused, Snapshot, load_hooks
 from koordnri.hook import Hook
 from koordnri.model import Event, NodeState, Resources, fields
 from koordnri.model.allocated import NOT_ALLOCATED
@@ -294,7 +294,7 @@ def test_a_malformed_annotation_costs_its_hook_and_leaves_the_rest(text):
 def test_a_hook_that_must_not_fail_refuses_the_container():
     must = policy(koordnri_config={"hooks": {"cpuset": {"failurePolicy": "fail"}}})
     node = Node(must)
-    with pytest.raises(Refused, match="cpuset could not decide"):
+    with pytest.raises(ContainerRefused, match="cpuset could not decide"):
         node.create(node.pod(annotations={RESOURCE_STATUS.key: "{"}))
     assert node.ledger.container("c1") is None
     assert [told[0] for told in node.observed.told] == ["refused"]
@@ -351,7 +351,7 @@ def test_whatever_ends_a_creation_it_is_not_under_way_any_more(where):
         node.handler.catch_up = stop
     else:
         node.handler.sendable = stop
-    with pytest.raises((Refused, KeyboardInterrupt)):
+    with pytest.raises((ContainerRefused, KeyboardInterrupt)):
         node.create(node.pod())
     assert (node.ledger.creating, node.handler.inflight) == ("", None)
 
@@ -868,7 +868,7 @@ def test_an_early_answer_may_refuse():
     held = Held(creating, policy(koordnri_config={"hooks": {"blocks": {"failurePolicy": "fail"}}}))
     assert held.node.ledger.creating == "p1"
     try:
-        with pytest.raises(Refused, match="blocks could not decide"):
+        with pytest.raises(ContainerRefused, match="blocks could not decide"):
             held.node.handler.answer_early()
         assert held.node.ledger.creating == "", "else the pod's files would never become narrower"
     finally:

@@ -14,7 +14,7 @@ from koordnri.model.cpuset import CPUSet
 from koordnri.model.fields import Field
 from koordnri.model.routes import REPLY
 from koordnri.reconcile.plan import Update
-from koordnri.reconcile.recorder import Failed, Overran
+from koordnri.reconcile.recorder import Overran, PushFailed
 from koordnri.runtime import Kernel, Runtime
 from koordnri.session.plugin import State
 from koordnri.session.pushes import Resync, Unsolicited
@@ -111,7 +111,7 @@ def test_an_error_of_the_runtime_does_not_say_which_failed(tmp_path: Path) -> No
     with connected(tmp_path, version=NEW) as (runtime, subject):
         preload(runtime)
         runtime.kernel = FOUR_CPUS
-        with pytest.raises(Failed, match=r"UpdateContainers: .*some containers failed"):
+        with pytest.raises(PushFailed, match=r"UpdateContainers: .*some containers failed"):
             unsolicited(subject)([update("c0"), update("c1", fields.CPU_CPUS, "7")], WAIT_S)
         assert quota(runtime, "c0") == 7000
         assert subject.session.state is State.SYNCHRONIZED
@@ -161,17 +161,17 @@ def test_no_answer_is_an_overrun_and_a_late_one_is_ignored(tmp_path: Path) -> No
 
 
 def test_a_connection_that_ends_meanwhile_is_a_failure_at_once(tmp_path: Path) -> None:
-    with pytest.raises(Failed, match="the connection ended before the answer"):
+    with pytest.raises(PushFailed, match="the connection ended before the answer"):
         scripted(tmp_path, lambda link, request: link.socket.close())
 
 
 def test_an_undecodable_answer_is_a_failure(tmp_path: Path) -> None:
-    with pytest.raises(Failed, match="undecodable"):
+    with pytest.raises(PushFailed, match="undecodable"):
         scripted(tmp_path, lambda link, request: link.socket.sendall(link.connection.reply(request, b"\xff\xff")))
 
 
 def test_without_a_registration_nothing_can_be_pushed(tmp_path: Path) -> None:
-    with Subject(tmp_path / "nobody") as subject, pytest.raises(Failed, match=r"not registered"):
+    with Subject(tmp_path / "nobody") as subject, pytest.raises(PushFailed, match=r"not registered"):
         unsolicited(subject)([update("c0")], WAIT_S)
 
 
@@ -216,7 +216,7 @@ def test_a_list_in_parts_is_put_together(tmp_path: Path) -> None:
 
 
 def test_a_runtime_that_is_not_there_is_a_failure(tmp_path: Path) -> None:
-    with pytest.raises(Failed, match="cannot connect"):
+    with pytest.raises(PushFailed, match="cannot connect"):
         Resync(str(tmp_path / "nobody"), lambda: NODE)([update("c0")], WAIT_S)
 
 
@@ -224,7 +224,7 @@ def test_a_runtime_that_refuses_the_registration_is_a_failure(tmp_path: Path) ->
     with ScriptedRuntime(tmp_path / "nri") as runtime:
         refusing = threading.Thread(target=lambda: runtime.accept().answer_registration("not you"), daemon=True)
         refusing.start()
-        with pytest.raises(Failed, match="not you"):
+        with pytest.raises(PushFailed, match="not you"):
             Resync(str(tmp_path / "nri"), lambda: NODE)([update("c0")], WAIT_S)
         refusing.join(WAIT_S)
 

@@ -48,7 +48,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-class Daemon:
+class BenchedDaemon:
     """A daemon beside a number of running containers. Made by `started`."""
 
     def __init__(self, runtime: Runtime, directory: Path, host: Path) -> None:
@@ -180,7 +180,7 @@ def running(containers: int) -> Iterator[tuple[Kind, api.PodSandbox, list[api.Co
 
 
 @contextmanager
-def started(containers: int, version: Version, policy: Policy, cgroups: bool) -> Iterator[Daemon]:
+def started(containers: int, version: Version, policy: Policy, cgroups: bool) -> Iterator[BenchedDaemon]:
     """A daemon beside `containers` running ones, two per pod, with or without cgroups. The runtime imitates NRI `version`.
 
     Raises BenchError.
@@ -195,7 +195,7 @@ def started(containers: int, version: Version, policy: Policy, cgroups: bool) ->
                 write_cgroups(host, pod, made)
             runtime.preload([pod], made)
         with runtime:
-            daemon = Daemon(runtime, directory, host)
+            daemon = BenchedDaemon(runtime, directory, host)
             try:
                 daemon.wait()
                 yield daemon

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from itertools import cycle, islice
 from pathlib import Path
 
-from koordnri.cli.bench.daemon import Daemon
+from koordnri.cli.bench.daemon import BenchedDaemon
 from koordnri.cli.bench.figures import BenchError, percentiles
 
 FOREIGN = {"cpu.max": "12000 100000"}
@@ -19,7 +19,7 @@ PAUSE_S = 0.05
 LOOK_S = 0.0002
 
 
-def healed_ms(daemon: Daemon, files: Iterable[Path], writes: int) -> dict[str, float]:
+def healed_ms(daemon: BenchedDaemon, files: Iterable[Path], writes: int) -> dict[str, float]:
     """Milliseconds from each foreign write of a file until it has its value again, over `writes` writes. Raises BenchError."""
     took = []
     for file in islice(cycle(files), writes):
@@ -31,7 +31,7 @@ def healed_ms(daemon: Daemon, files: Iterable[Path], writes: int) -> dict[str, f
     return percentiles(took)
 
 
-def _healed_s(daemon: Daemon, file: Path) -> float:
+def _healed_s(daemon: BenchedDaemon, file: Path) -> float:
     wanted = file.read_text().strip()
     foreign = FOREIGN.get(file.name, FOREIGN_BYTES)
     # One write, as into a cgroup's file; blanks overwrite the rest of a longer value.

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from koordnri.cli.bench import floor, load
-from koordnri.cli.bench.daemon import Daemon, started
+from koordnri.cli.bench.daemon import BenchedDaemon, started
 from koordnri.cli.bench.figures import BenchError, percentiles
 from koordnri.cli.bench.load import Kind
 from koordnri.cli.bench.policy import everything
@@ -54,7 +54,7 @@ def measure(requests: int, containers: int, version: Version) -> Run:
         return _measure(daemon, requests, containers)
 
 
-def _measure(daemon: Daemon, requests: int, containers: int) -> Run:
+def _measure(daemon: BenchedDaemon, requests: int, containers: int) -> Run:
     run, runtime = Run(), daemon.runtime
     run.registered_s, run.synchronized_s = daemon.registered_s, daemon.synchronized_s
     _work(runtime, containers, WARM_UP // 4, Run())

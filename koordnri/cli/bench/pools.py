@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from koordnri.cli.bench import load
-from koordnri.cli.bench.daemon import Daemon, started
+from koordnri.cli.bench.daemon import BenchedDaemon, started
 from koordnri.cli.bench.figures import BenchError, spread
 from koordnri.cli.bench.host import cgroup_of, write_cgroups
 from koordnri.cli.bench.policy import defaults
@@ -32,7 +32,7 @@ def cleared_s(containers: int, version: Version, turns: int) -> dict[str, float]
         return spread([_turn(daemon, all_of_them + turn) for turn in range(turns)], 3)
 
 
-def _turn(daemon: Daemon, number: int) -> float:
+def _turn(daemon: BenchedDaemon, number: int) -> float:
     runtime, pod = daemon.runtime, load.make_pod(KIND, number)
     container = load.make_container(pod, KIND, number)
     write_cgroups(daemon.host, pod, [])
@@ -54,7 +54,7 @@ def _turn(daemon: Daemon, number: int) -> float:
     return took_s
 
 
-def _check_clear(daemon: Daemon, own: CPUSet, owner: str) -> None:
+def _check_clear(daemon: BenchedDaemon, own: CPUSet, owner: str) -> None:
     for other in daemon.runtime.containers.values():
         pod = daemon.runtime.pods[other.pod_id].message
         file = daemon.host / "sys/fs/cgroup" / cgroup_of(pod, other.spec) / "cpuset.cpus"

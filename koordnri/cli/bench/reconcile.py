@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from koordnri.cli.bench import load
-from koordnri.cli.bench.daemon import Daemon, started
+from koordnri.cli.bench.daemon import BenchedDaemon, started
 from koordnri.cli.bench.drift import healed_ms
 from koordnri.cli.bench.events import ToCreate, create_and_remove, no_collection, round_trips_us
 from koordnri.cli.bench.figures import BenchError, percentiles, spread
@@ -66,7 +66,7 @@ def report(containers: int, version: Version, effort: Effort = Effort()) -> dict
     sweep: dict[str, float] = {}
     idle: dict[str, float] = {}
 
-    def at_rest(daemon: Daemon, name: str, policy: Policy) -> None:
+    def at_rest(daemon: BenchedDaemon, name: str, policy: Policy) -> None:
         daemon.follow(policy)
         unchanged[name] = _unchanged(daemon, policy, effort.edits)
         if effort.sweeps:
@@ -102,7 +102,7 @@ def report(containers: int, version: Version, effort: Effort = Effort()) -> dict
 # -- a changed policy -------------------------------------------------------------------------------------------------
 
 
-def _turns(daemon: Daemon, turns: int) -> tuple[dict[str, float], dict[str, float] | None]:
+def _turns(daemon: BenchedDaemon, turns: int) -> tuple[dict[str, float], dict[str, float] | None]:
     """Seconds from the policy's change until all files have their value, and until the runtime has stored them."""
     files = _following(daemon)
     verified, recorded = [], []
@@ -124,19 +124,19 @@ def _turns(daemon: Daemon, turns: int) -> tuple[dict[str, float], dict[str, floa
     return spread(verified, 3), spread(recorded, 3) if recorded else None
 
 
-def _return_to(daemon: Daemon, policy: Policy, right: dict[Path, str]) -> None:
+def _return_to(daemon: BenchedDaemon, policy: Policy, right: dict[Path, str]) -> None:
     """Wait until the files have their values under this policy: the daemon may pause between passes longer than `settle` waits."""
     daemon.follow(policy)
     for file, text in right.items():
         daemon.wait_until(lambda file=file, text=text: file.read_text() == text, 0.01, f"{file} to be {text.strip()}")  # type: ignore[misc]
 
 
-def _following(daemon: Daemon) -> list[Path]:
+def _following(daemon: BenchedDaemon) -> list[Path]:
     """One file per running container that changes with the policy."""
     return [root / kind.follows for kind, root in _cgroups(daemon)]
 
 
-def _cgroups(daemon: Daemon) -> Iterator[tuple[load.Kind, Path]]:
+def _cgroups(daemon: BenchedDaemon) -> Iterator[tuple[load.Kind, Path]]:
     kinds = {kind.name: kind for kind in load.KINDS}
     for state in daemon.runtime.containers.values():
         pod = daemon.runtime.pods[state.pod_id].message
@@ -144,7 +144,7 @@ def _cgroups(daemon: Daemon) -> Iterator[tuple[load.Kind, Path]]:
         yield kind, daemon.host / "sys/fs/cgroup" / cgroup_of(pod, state.spec)
 
 
-def _check_stored(daemon: Daemon) -> None:
+def _check_stored(daemon: BenchedDaemon) -> None:
     """Check that the runtime has stored the files' values. Raises BenchError."""
     states = daemon.runtime.containers.values()
     for (kind, root), state in zip(_cgroups(daemon), states, strict=True):
@@ -158,7 +158,7 @@ def _check_stored(daemon: Daemon) -> None:
 # -- nothing to change ------------------------------------------------------------------------------------------------
 
 
-def _unchanged(daemon: Daemon, policy: Policy, edits: int) -> dict[str, float]:
+def _unchanged(daemon: BenchedDaemon, policy: Policy, edits: int) -> dict[str, float]:
     """CPU ms of an edit of the policy that changes nothing here: reading it, and deciding everything again."""
     costs: list[float] = []
     for number in itertools.count():
@@ -177,7 +177,7 @@ def _unchanged(daemon: Daemon, policy: Policy, edits: int) -> dict[str, float]:
     raise AssertionError
 
 
-def _cpu_s(daemon: Daemon, act: Callable[[], None]) -> float:
+def _cpu_s(daemon: BenchedDaemon, act: Callable[[], None]) -> float:
     time.sleep(0.05)  # keeps the cost of our scrape out of the figure
     before_s = daemon.cpu_s()
     act()
@@ -185,7 +185,7 @@ def _cpu_s(daemon: Daemon, act: Callable[[], None]) -> float:
     return daemon.cpu_s() - before_s
 
 
-def _idle(daemon: Daemon) -> tuple[float, float]:
+def _idle(daemon: BenchedDaemon) -> tuple[float, float]:
     """(CPU ms of a sweep, CPU of an idle daemon in percent of one core, its sweep every 10 s included)."""
     daemon.settle()
     sweeps = _passes(daemon, "sweep")
@@ -207,7 +207,7 @@ def _idle(daemon: Daemon) -> tuple[float, float]:
 # -- creations beside it ----------------------------------------------------------------------------------------------
 
 
-def _create(daemon: Daemon, first: int, blocks: int) -> dict[str, Any]:
+def _create(daemon: BenchedDaemon, first: int, blocks: int) -> dict[str, Any]:
     """Round trips of CreateContainer on an idle daemon, and while the policy changes. `first`: the first unused number."""
     pods = []
     for number in range(first, first + PODS):
@@ -236,7 +236,7 @@ def _create(daemon: Daemon, first: int, blocks: int) -> dict[str, Any]:
     return result
 
 
-def _create_for(daemon: Daemon, to_create: Iterator[ToCreate], seconds: float, flip: bool) -> list[float]:
+def _create_for(daemon: BenchedDaemon, to_create: Iterator[ToCreate], seconds: float, flip: bool) -> list[float]:
     daemon.runtime.calls.clear()
     turns = itertools.cycle((0, 1))
     with no_collection():
@@ -253,7 +253,7 @@ def _create_for(daemon: Daemon, to_create: Iterator[ToCreate], seconds: float, f
 # -- helpers ----------------------------------------------------------------------------------------------------------
 
 
-def _passes(daemon: Daemon, trigger: str) -> float:
+def _passes(daemon: BenchedDaemon, trigger: str) -> float:
     return daemon.metrics().total("koordnri_reconcile_passes_total", trigger=trigger)
 
 

@@ -9,13 +9,13 @@ from typing import Any
 from koordnri.host.cgroup.change import Change, Status
 from koordnri.host.cgroup.nesting import LIMIT, ratio
 from koordnri.host.cgroup.step import Step
-from koordnri.host.cgroup.value import Failed, FileValue, Tree
+from koordnri.host.cgroup.value import FileValue, Tree, WriteFailed
 from koordnri.model import UNLIMITED, Field, fields
 
 _V1_BVT = "cpu.bvt_warp_ns"
 
 
-class Bandwidth(Step):
+class BandwidthStep(Step):
     """Quota, period and burst. The kernel compares quota / period with the parent's, and refuses a burst above the quota.
 
     A field without a change keeps its value. On v2 quota and period are one write.
@@ -44,7 +44,7 @@ class Bandwidth(Step):
             if file_value.change.field is field:
                 return file_value
         file_value = FileValue(self.tree, Change(self.directory, field, "", None))
-        with contextlib.suppress(Failed):
+        with contextlib.suppress(WriteFailed):
             file_value.scan()
         return file_value
 
@@ -72,7 +72,7 @@ class Bandwidth(Step):
         if burst is not None and not burst.done:
             if self._burst_is_early(burst):
                 self._judge_limits()
-                burst.fail(Failed(Status.WAITS, f"{burst.path}: waits for a quota of {burst.change.value} µs"))
+                burst.fail(WriteFailed(Status.WAITS, f"{burst.path}: waits for a quota of {burst.change.value} µs"))
                 return
             burst.write(burst.change.value)
         self._judge()
@@ -94,7 +94,7 @@ class Bandwidth(Step):
         return not beyond
 
     def _check_known(self) -> None:
-        """Raises Failed if quota or period cannot be read: one without the other means nothing."""
+        """Raises WriteFailed if quota or period cannot be read: one without the other means nothing."""
         if not self._limits_done:
             for file_value in (self._quota, self._period):
                 if file_value.now is None:
@@ -111,7 +111,7 @@ class Bandwidth(Step):
                 self._set_v1(quota, period)
         finally:
             for file_value in (self._quota, self._period):
-                with contextlib.suppress(Failed):
+                with contextlib.suppress(WriteFailed):
                     file_value.scan()
 
     def _set_v1(self, quota: int, period: int) -> None:
@@ -126,9 +126,9 @@ class Bandwidth(Step):
             self._period.put(period)
             if quota > 0:
                 self._quota.put(quota)
-        except Failed:
-            with contextlib.suppress(Failed):
+        except WriteFailed:
+            with contextlib.suppress(WriteFailed):
                 self._period.put(old_period)
-            with contextlib.suppress(Failed):
+            with contextlib.suppress(WriteFailed):
                 self._quota.put(old_quota)
             raise

@@ -8,7 +8,7 @@ import os
 
 from koordnri.host.cgroup.change import Change, Status
 from koordnri.host.cgroup.paths import ROOT_DIRECTORY
-from koordnri.host.cgroup.value import Failed, FileValue, Tree
+from koordnri.host.cgroup.value import FileValue, Tree, WriteFailed
 from koordnri.model import CPUSet
 from koordnri.model.field import Nesting
 
@@ -85,5 +85,5 @@ def _cpus_of(tree: Tree, directory: str, name: str) -> CPUSet | None:
     """None if the file is missing or malformed; then the set value has to suffice."""
     try:
         return CPUSet.parse(tree.text(tree.path(directory, name)).strip())
-    except (Failed, ValueError):
+    except (WriteFailed, ValueError):
         return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 
-from koordnri.host.cgroup.value import Failed, Tree
+from koordnri.host.cgroup.value import Tree, WriteFailed
 from koordnri.host.memory import page_bytes
 from koordnri.model import Field, fields
 
@@ -29,7 +29,7 @@ def usage_bytes(tree: Tree, directory: str) -> int | None:
     """Memory in use by a cgroup and its descendants; None when unknown."""
     try:
         return int(tree.text(tree.path(directory, _USAGE[tree.version])))
-    except (Failed, ValueError):
+    except (WriteFailed, ValueError):
         return None
 
 
@@ -56,5 +56,5 @@ class InUse:
         if amount <= 0 or self._tree.version == 1:
             return
         self._reclaimable -= amount
-        with contextlib.suppress(Failed):
+        with contextlib.suppress(WriteFailed):
             self._tree.put(self._tree.path(directory, _RECLAIM), str(amount), fields.MEMORY_LIMIT)

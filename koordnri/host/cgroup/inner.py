@@ -5,7 +5,7 @@ from __future__ import annotations
 from koordnri.host.cgroup.change import Change, Outcome, Status
 from koordnri.host.cgroup.cpuset_value import file_value_of
 from koordnri.host.cgroup.paths import inner_directory
-from koordnri.host.cgroup.value import Failed, FileValue, Tree
+from koordnri.host.cgroup.value import FileValue, Tree, WriteFailed
 
 _SCOPE = ".scope"
 _WELL = {Status.SAME: 0, Status.WRITTEN: 1}
@@ -31,7 +31,7 @@ class InnerDirectories:
             inner = inner_directory(directory)
             try:
                 there = self._tree.has(inner)
-            except Failed:
+            except WriteFailed:
                 there = False
             found = self._found[directory] = inner if there else ""
         return found

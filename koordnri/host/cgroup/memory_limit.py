@@ -9,7 +9,7 @@ from koordnri.host.cgroup.change import Status
 from koordnri.host.cgroup.in_use import InUse
 from koordnri.host.cgroup.nesting import LIMIT
 from koordnri.host.cgroup.step import Step
-from koordnri.host.cgroup.value import Failed, FileValue
+from koordnri.host.cgroup.value import FileValue, WriteFailed
 from koordnri.model import fields
 
 _SWAP_LIMIT = "memory.memsw.limit_in_bytes"
@@ -35,7 +35,7 @@ class MemoryLimit(Step):
         super()._settle()
 
     def _shrink(self) -> None:
-        """Raises Failed when it cannot have the wanted value yet."""
+        """Raises WriteFailed when it cannot have the wanted value yet."""
         file_value = self.file_values[0]
         least = self._in_use.least_for(self.field, self.directory)
         if least is not None and least > self.wants:
@@ -50,7 +50,7 @@ class MemoryLimit(Step):
                 self._check_room(least)
                 self._set(least)
                 error += f"; set to {file_value.now} for now"
-        raise Failed(Status.REFUSED, f"{error}; wait until it uses less, or force it")
+        raise WriteFailed(Status.REFUSED, f"{error}; wait until it uses less, or force it")
 
 
 class V1MemoryLimit(MemoryLimit):
@@ -64,7 +64,7 @@ class V1MemoryLimit(MemoryLimit):
         path = os.path.join(os.path.dirname(file_value.path), _SWAP_LIMIT)
         old, both = file_value.now, None
         # The file is missing if the kernel does not account swap.
-        with contextlib.suppress(Failed, ValueError):
+        with contextlib.suppress(WriteFailed, ValueError):
             both = None if file_value.form is None else file_value.form.parse(self.tree.text(path), "")
         if both is not None and not LIMIT.covers(both, value):
             self.tree.put(path, file_value.spell(value), self.field)

@@ -12,7 +12,7 @@ from typing import Any
 
 from koordnri.host.cgroup.change import Status
 from koordnri.host.cgroup.nesting import LIMIT, PROTECTION, nesting
-from koordnri.host.cgroup.value import Failed, FileValue, failed_by
+from koordnri.host.cgroup.value import FileValue, WriteFailed, failed_by
 from koordnri.model import UNLIMITED
 
 
@@ -104,7 +104,7 @@ class Step:
             self._stuck.append(self)
 
     def _check_room(self, value: Any) -> None:
-        """Raises Failed when the value conflicts with a relative that is stuck. v1 would refuse most such values, v2 none."""
+        """Raises WriteFailed when the value conflicts with a relative that is stuck. v1 would refuse most such values, v2 none."""
         for other in self._stuck:
             if other.field is not self.field or self.nesting is None or other.has is None:
                 continue
@@ -115,7 +115,7 @@ class Step:
             else:
                 continue
             if not fits:
-                raise Failed(
+                raise WriteFailed(
                     Status.REFUSED,
                     f"{self.file_values[0].path}: {self.field.name} not set to {value}: "
                     f"{other.directory} {where} could not be changed and keeps {other.has}",

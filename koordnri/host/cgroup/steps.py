@@ -6,12 +6,12 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from koordnri.host.cgroup.bandwidth import Bandwidth
+from koordnri.host.cgroup.bandwidth import BandwidthStep
 from koordnri.host.cgroup.change import Change, Status
 from koordnri.host.cgroup.in_use import InUse
 from koordnri.host.cgroup.memory_limit import MemoryLimit, V1MemoryLimit
 from koordnri.host.cgroup.step import Step
-from koordnri.host.cgroup.value import Failed, FileValue, Tree
+from koordnri.host.cgroup.value import FileValue, Tree, WriteFailed
 from koordnri.model import fields
 from koordnri.model.field import FieldTableError, Writing
 
@@ -31,7 +31,9 @@ def steps_of(tree: Tree, file_values: Sequence[FileValue], in_use: InUse) -> lis
         else:
             steps.append(_STEPS[writing](file_value, in_use))
     steps += [
-        Bandwidth(tree, some) for some in bandwidths.values() if any(file_value.status is None for file_value in some)
+        BandwidthStep(tree, some)
+        for some in bandwidths.values()
+        if any(file_value.status is None for file_value in some)
     ]
     return steps
 
@@ -41,7 +43,7 @@ class Weight(Step):
 
     def _set(self, value: Any) -> None:
         idle = FileValue(self.tree, Change(self.directory, fields.CPU_IDLE, "", 0))
-        with contextlib.suppress(Failed):  # kernels before 5.15 lack the file
+        with contextlib.suppress(WriteFailed):  # kernels before 5.15 lack the file
             idle.scan()
             if not idle.done:
                 idle.put(0)

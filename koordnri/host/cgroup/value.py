@@ -1,6 +1,6 @@
 """One control file of one cgroup: its path, its value as last read, and its error.
 
-Every answer of the kernel becomes a `Failed` here: the cgroup or file is missing, or the kernel refuses, with its meaning.
+Every answer of the kernel becomes a `WriteFailed` here: the cgroup or file is missing, or the kernel refuses, with its meaning.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from koordnri.model.field import V1_CONTROLLERS
 _ROOT = "sys/fs/cgroup"
 
 
-class Failed(Exception):
+class WriteFailed(Exception):
     """A read or write that failed. Caught within the writer; callers see status and error in an Outcome."""
 
     def __init__(self, status: Status, error: str) -> None:
@@ -30,15 +30,15 @@ class Failed(Exception):
         self.error = error
 
 
-def failed_by(error: Exception) -> Failed:
+def failed_by(error: Exception) -> WriteFailed:
     """The Failed for an exception. An unforeseen one is a bug of ours that costs only this file."""
-    if isinstance(error, Failed):
+    if isinstance(error, WriteFailed):
         return error
     frame = error.__traceback__
     while frame is not None and frame.tb_next is not None:
         frame = frame.tb_next
     where = "" if frame is None else f" ({os.path.basename(frame.tb_frame.f_code.co_filename)}:{frame.tb_lineno})"
-    return Failed(Status.FAULT, f"bug in koordnri: {type(error).__name__}: {error}{where}")
+    return WriteFailed(Status.FAULT, f"bug in koordnri: {type(error).__name__}: {error}{where}")
 
 
 @lru_cache(4096)
@@ -61,11 +61,11 @@ class Tree:
                 self._tops["cpu"] = f"{top}/cpu,cpuacct/"
 
     def path(self, directory: str, file: str) -> str:
-        """Full path of a file that `spelling` names. Raises Failed for a directory outside of the cgroup root."""
+        """Full path of a file that `spelling` names. Raises WriteFailed for a directory outside of the cgroup root."""
         # The path's maker has checked this, too. But one mistake here would write outside of the cgroups, as root.
         if not _is_below(directory):
             problem = f'expected a path below the cgroup root without "..", got {directory[:120]!r}'
-            raise Failed(Status.REFUSED, f"cgroup: {problem}")
+            raise WriteFailed(Status.REFUSED, f"cgroup: {problem}")
         where = "" if directory == ROOT_DIRECTORY else f"{directory}/"
         if self.version == 2:
             return f"{self._tops['']}{where}{file}"
@@ -73,41 +73,41 @@ class Tree:
         return f"{self._tops[controller]}{where}{name}"
 
     def home(self, directory: str) -> str:
-        """Full path of a cgroup, on v1 in the hierarchy of cpu. Raises Failed as `path` does."""
+        """Full path of a cgroup, on v1 in the hierarchy of cpu. Raises WriteFailed as `path` does."""
         return os.path.dirname(self.path(directory, "cpu/" if self.version == 1 else ""))
 
     def has(self, directory: str) -> bool:
-        """Whether the cgroup exists. Raises Failed as `path` does."""
+        """Whether the cgroup exists. Raises WriteFailed as `path` does."""
         return self.files.exists(self.home(directory))
 
     def text(self, path: str) -> str:
-        """The file's text. Raises Failed."""
+        """The file's text. Raises WriteFailed."""
         try:
             return self.files.read(path)
         except OSError as error:
             raise self._failed(path, "cannot be read", error, None) from None
 
     def put(self, path: str, text: str, field: Field) -> None:
-        """Write once. Raises Failed."""
+        """Write once. Raises WriteFailed."""
         try:
             self.files.write(path, text)
         except OSError as error:
             raise self._failed(path, f"the kernel refuses {text!r}", error, field) from None
 
-    def _failed(self, path: str, what: str, error: OSError, field: Field | None) -> Failed:
+    def _failed(self, path: str, what: str, error: OSError, field: Field | None) -> WriteFailed:
         number = error.errno or 0
         # ENODEV comes from a file whose cgroup was removed after it was opened, but also from io.max for an unknown disk.
         if number in (errno.ENOENT, errno.ENOTDIR, errno.ENODEV):
             directory = os.path.dirname(path)
             if not self.files.exists(directory):
-                return Failed(Status.GONE, f"{directory}: no such cgroup")
+                return WriteFailed(Status.GONE, f"{directory}: no such cgroup")
             if number != errno.ENODEV:
-                return Failed(Status.UNSUPPORTED, f"{path}: no such file: kernel or controllers do not offer it")
+                return WriteFailed(Status.UNSUPPORTED, f"{path}: no such file: kernel or controllers do not offer it")
         meaning = None if field is None else field.errors.get(number)
         text = f"{path}: {what}: {error.strerror} ({errno.errorcode.get(number, number)})"
         if meaning is not None:
             text += f": {meaning}"
-        return Failed(Status.UNSUPPORTED if number == errno.EOPNOTSUPP else Status.REFUSED, text)
+        return WriteFailed(Status.UNSUPPORTED if number == errno.EOPNOTSUPP else Status.REFUSED, text)
 
 
 class FileValue:
@@ -127,7 +127,7 @@ class FileValue:
         self.error = ""
 
     def scan(self) -> None:
-        """Read the value. Raises Failed."""
+        """Read the value. Raises WriteFailed."""
         self.now = None
         change, tree = self.change, self.tree
         found = self.form = self._known_form()
@@ -136,13 +136,13 @@ class FileValue:
             try:
                 self.text = tree.text(self.path)
                 break
-            except Failed as failed:
+            except WriteFailed as failed:
                 if failed.status is not Status.UNSUPPORTED or i + 1 == len(found.files):
                     raise
         try:
             self.now = found.parse(self.text, change.key)
         except ValueError as error:
-            raise Failed(Status.REFUSED, f"{self.path}: {error}") from None
+            raise WriteFailed(Status.REFUSED, f"{self.path}: {error}") from None
 
     def compare(self) -> None:
         """Read, and set the outcome at once if nothing has to be written, or nothing can."""
@@ -167,25 +167,25 @@ class FileValue:
         return self.form is not None and self.form.same(self.change.value, self.now)
 
     def spell(self, value: Any) -> str:
-        """The text of a value. Raises Failed for a value that no kernel accepts."""
+        """The text of a value. Raises WriteFailed for a value that no kernel accepts."""
         try:
             return self._known_form().spell(value, self.change.key, self.text)
         except (TypeError, ValueError) as error:
-            raise Failed(Status.REFUSED, f"{self.path}: {self.change.field.name}: {error}") from None
+            raise WriteFailed(Status.REFUSED, f"{self.path}: {self.change.field.name}: {error}") from None
 
     def put(self, value: Any) -> None:
-        """Write without reading back. Raises Failed."""
+        """Write without reading back. Raises WriteFailed."""
         self.tree.put(self.path, self.spell(value), self.change.field)
 
     def write(self, value: Any) -> None:
-        """Write, and read back. Raises Failed."""
+        """Write, and read back. Raises WriteFailed."""
         self.put(value)
         self.scan()
 
     def judge(self) -> None:
         """Set the outcome after everything was written: by the last read, not by the kernel's answer.
 
-        Raises Failed when nothing can be read (any more).
+        Raises WriteFailed when nothing can be read (any more).
         """
         if self.now is None:
             self.scan()
@@ -198,7 +198,7 @@ class FileValue:
             self.status = Status.DRIFTED_BACK
             self.error = f"{self.path}: expected {wanted!r} to read back after it was written, got {self.now!r}"
 
-    def fail(self, failed: Failed) -> None:
+    def fail(self, failed: WriteFailed) -> None:
         """Set the outcome of a failure. A later attempt may replace it."""
         self.status, self.error = failed.status, failed.error
 
@@ -207,7 +207,7 @@ class FileValue:
         if self.status is None:
             try:
                 self.judge()
-            except Failed as failed:
+            except WriteFailed as failed:
                 self.fail(failed)
 
     def outcome(self) -> Outcome:
@@ -218,8 +218,8 @@ class FileValue:
         return Outcome(self.change, status, self.before, self.now, error)
 
     def _known_form(self) -> Form:
-        """Raises Failed if this cgroup version has no file for the field."""
+        """Raises WriteFailed if this cgroup version has no file for the field."""
         version, field = self.tree.version, self.change.field
         if (found := form(field, version)) is None:
-            raise Failed(Status.UNSUPPORTED, f"cgroup v{version} has no file for {field.name}")
+            raise WriteFailed(Status.UNSUPPORTED, f"cgroup v{version} has no file for {field.name}")
         return found

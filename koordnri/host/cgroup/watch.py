@@ -29,7 +29,7 @@ RESTS = 9
 """The pause is also at least this many times as long as reading took: endless writes cost at most a tenth of a core here."""
 
 
-class Taken(NamedTuple):
+class TakenEvents(NamedTuple):
     """What happened since the last `take`."""
 
     written: set[tuple[str, str]]
@@ -94,7 +94,7 @@ class CgroupWatch:
             with contextlib.suppress(OSError):  # the kernel has ended it by itself
                 self._inotify.rm_watch(watch)
 
-    def take(self) -> Taken:
+    def take(self) -> TakenEvents:
         """Everything that happened since the last call, including events that nobody was woken for yet. Never waits."""
         self._read()
         with self._lock:
@@ -112,7 +112,7 @@ class CgroupWatch:
                 removed.add(f"{directory}/{name}" if name else directory)
         for directory in removed:
             self.remove(directory)
-        return Taken(written, removed, overflowed)
+        return TakenEvents(written, removed, overflowed)
 
     def close(self) -> None:
         """End the thread."""

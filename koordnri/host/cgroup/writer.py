@@ -29,7 +29,7 @@ from koordnri.host.cgroup.inner import InnerDirectories, outcome_of
 from koordnri.host.cgroup.spelling import form
 from koordnri.host.cgroup.step import Step
 from koordnri.host.cgroup.steps import steps_of
-from koordnri.host.cgroup.value import Failed, FileValue, Tree, failed_by
+from koordnri.host.cgroup.value import FileValue, Tree, WriteFailed, failed_by
 from koordnri.model import Field
 
 
@@ -83,7 +83,7 @@ class Writer:
                     same = found.same(change.value, found.parse(tree.files.read(path), change.key))
                     return bool(same) and not narrowed(tree, change, path)
             return not offered
-        except (OSError, Failed, TypeError, ValueError):
+        except (OSError, WriteFailed, TypeError, ValueError):
             pass
         return False
 
@@ -96,7 +96,7 @@ class Writer:
         inner = self._inner.of(change.directory)
         try:
             paths = [self._tree.path(d, name) for d in (change.directory, inner) if d for name in names]
-        except Failed:
+        except WriteFailed:
             return []
         return [os.path.split(path) for path in paths]
 
@@ -104,14 +104,14 @@ class Writer:
         """The full directory whose existence `has` checks; "" for a path outside of the cgroup root."""
         try:
             return self._tree.home(directory)
-        except Failed:
+        except WriteFailed:
             return ""
 
     def has(self, directory: str) -> bool:
         """Whether the cgroup exists."""
         try:
             return self._tree.has(directory)
-        except Failed:
+        except WriteFailed:
             return False
 
     def usage_bytes(self, directory: str) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from koordnri.chain import Chain, Refused, Snapshot
+from koordnri.chain import Chain, ContainerRefused, Snapshot
 from koordnri.cpus.creation import Creation
 from koordnri.model import Container, Decision, Event, Pod
 from koordnri.reconcile.compare.running import Running
@@ -35,6 +35,6 @@ def decide(chain: Chain, running: Running, snapshot: Snapshot, anew: Creation) -
 def _create(chain: Chain, pod: Pod, container: Container, anew: Creation) -> tuple[Decision, str]:
     try:
         decision = chain.decide_container(pod, container, Event.CREATE, anew.snapshot)
-    except Refused as refused:
+    except ContainerRefused as refused:
         return refused.decision, str(refused)
     return decision, anew.refusal(pod, container.name)

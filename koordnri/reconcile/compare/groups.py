@@ -11,7 +11,7 @@ from koordnri.model.routes import RESCTRL
 from koordnri.model.schemata import line
 from koordnri.reconcile.compare.rows import Difference
 from koordnri.reconcile.owner import names_of_pod
-from koordnri.resctrl.plan import Wanted, plan
+from koordnri.resctrl.plan import WantedGroup, plan
 
 
 def of_groups(pods: Sequence[Pod], old: Snapshot, new: Snapshot) -> Iterator[Difference]:
@@ -39,13 +39,13 @@ def of_groups(pods: Sequence[Pod], old: Snapshot, new: Snapshot) -> Iterator[Dif
                 )
 
 
-def _lines_of(wanted: Wanted | None) -> dict[str, str]:
+def _lines_of(wanted: WantedGroup | None) -> dict[str, str]:
     """Resource → its line, as `0=7ff;1=7ff`."""
     lines = {} if wanted is None else wanted.schemata.lines
     return {name: line(name, values).strip().removeprefix(f"{name}:").rstrip(";") for name, values in lines.items()}
 
 
-def _reason_of(wanted: Wanted, stays: bool) -> str:
+def _reason_of(wanted: WantedGroup, stays: bool) -> str:
     if not stays:
         return "the group is not wanted any more"
     return f"resctrlQOS of {wanted.qos}" if wanted.pod is None else f"annotation {RESCTRL_KEY}"

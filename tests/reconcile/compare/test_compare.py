@@ -20,7 +20,7 @@ from koordnri.model import Container, Field, KubeQoS, NodeState, Pod, Resources,
 from koordnri.model.class_cgroup import ClassCgroup
 from koordnri.model.fields import UNLIMITED, Mount
 from koordnri.model.node import Resctrl
-from koordnri.model.schemata import Bandwidth
+from koordnri.model.schemata import MemoryBandwidth
 from koordnri.model.topology import Topology
 from koordnri.reconcile.classes import classes_above
 from koordnri.reconcile.compare.compare import compare
@@ -438,7 +438,7 @@ def test_who_would_get_none_when_created_anew_is_told():
 
 # -- resctrl groups ---------------------------------------------------------------------------------------------------
 
-CACHED = NodeState(resctrl=Resctrl("intel", 0xFF, 4, (0, 1), frozenset({"BE"}), bandwidth=Bandwidth((0, 1))))
+CACHED = NodeState(resctrl=Resctrl("intel", 0xFF, 4, (0, 1), frozenset({"BE"}), bandwidth=MemoryBandwidth((0, 1))))
 
 
 def of_groups(found: Comparison) -> dict[tuple[str, str, str], tuple[Any, Any]]:
