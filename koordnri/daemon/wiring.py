@@ -220,7 +220,7 @@ class Parts:
     def _make_reconciler(self, config: Config) -> None:
         files = PacedFiles(lambda: self.session.is_busy and not self.requests.waited_for)
         # Hooks are pure, so chains may share them. Each thread has its own chain, because a chain counts without a lock.
-        machine = HostMachine(config.host_root, self.present, self.facts, files, self.notebook.save)
+        machine = self.machine = HostMachine(config.host_root, self.present, self.facts, files, self.notebook.save)
         self.reconciler = Reconciler(
             Chain(self.hooks),
             self.ledger,

@@ -58,7 +58,6 @@ class Reconciler:
             drift = Drift(open_watch, planner.is_right, ledger, log, reports.tell_node, monotonic)
         self.drift = drift
         self._ledger = ledger
-        self._machine = machine
         self._requests = requests
         self._recorder = recorder
         self._faults = faults

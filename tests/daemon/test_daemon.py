@@ -657,7 +657,7 @@ def test_what_was_written_until_the_end_is_known_to_the_next_process(start, runt
     run_pod(runtime)
     create(runtime)
     runtime.start_container("c1")
-    requests, machine = running.daemon.parts.requests, running.daemon.parts.reconciler._machine
+    requests, machine = running.daemon.parts.requests, running.daemon.parts.machine
     stopping, entered = threading.Event(), threading.Event()
     stop, world = requests.stop, machine.world
 
