@@ -82,7 +82,7 @@ def diff(
 
     Route `write`: the cgroup file follows at once; with `+ record` the runtime's own record of the container too, when that is safe.
     Route `resctrl`: the container's threads change groups, at once.
-    Route `restart`: cannot change before the container is created anew. Nothing is changed by asking.
+    Route `restart`: cannot change before the container is created again. Nothing is changed by asking.
 
     Exclusive CPUs stay with the containers that have them, and are given when a pod is created. With -f, the pods are taken to have
     been created under the old policy in the order of the files.

@@ -1,4 +1,4 @@
-"""Creates pods one after the other without a daemon: the pods of a file, or running pods as if they were created anew.
+"""Creates pods one after the other without a daemon: the pods of a file, or running pods as if they were created again.
 
 The daemon's own allocator and rules give the exclusive CPUs (koordnri.cpus.allocator); nothing is decided here.
 """

@@ -294,7 +294,7 @@ class DaemonCollector(Collector):
         yield _gauge("koordnri_policy_good", "0 while the newest policy document is refused", standing.refused is None)
         yield _gauge(
             "koordnri_policy_warnings",
-            "Parts of the policy in force that come to nothing, or may not be meant",
+            "Parts of the policy in force that have no effect, or may not be meant",
             len(self._sources.policy_warnings.now),
         )
         yield _counter("koordnri_policy_accepted", "Policy documents taken", standing.acceptances)

@@ -25,7 +25,7 @@ from koordnri.state.containment import Faults
 from koordnri.state.ledger import Ledger
 from koordnri.state.world import World
 
-_SCANS = {"change": Scan.KNOWN, "pod": Scan.ANEW, "drift": Scan.SWEEP, "sweep": Scan.SWEEP, "asked": Scan.ALL}
+_SCANS = {"change": Scan.KNOWN, "pod": Scan.AGAIN, "drift": Scan.SWEEP, "sweep": Scan.SWEEP, "asked": Scan.ALL}
 
 
 class _Draft:

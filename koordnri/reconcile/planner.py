@@ -37,7 +37,7 @@ class Scan(Enum):
 
     KNOWN = "known"
     """files of pods with a file that is not known to be right"""
-    ANEW = "anew"
+    AGAIN = "again"
     """the same; but these pods have changed, and are decided again"""
     SWEEP = "sweep"
     """all; pods with a wrong file are decided again"""

@@ -175,7 +175,7 @@ class Runtime:
             for container in containers:
                 container.state = api.CONTAINER_RUNNING
                 state = ContainerState(container.pod_sandbox_id, container, container)
-                self._write_anew(state)
+                self._write_again(state)
                 self.containers[container.id] = state
 
     def run_pod_sandbox(self, pod: api.PodSandbox) -> PodState:
@@ -273,7 +273,7 @@ class Runtime:
                 state.spec.state = api.CONTAINER_STOPPED
                 raise CRIError("StartContainer", f"failed to create containerd task: OCI runtime: {error}") from error
             state.spec.pid = next(self._pids)
-            self._write_anew(state)
+            self._write_again(state)
             try:
                 self._tell(NRIEvent.START_CONTAINER, api.StartContainerRequest, pod, state)
             except EventFailed as error:
@@ -369,7 +369,7 @@ class Runtime:
             oci.write_levels(state.levels, resources if self.identity.is_crio else spec.linux.resources, self.kernel)
         state.spec = spec
 
-    def _write_anew(self, state: ContainerState) -> None:
+    def _write_again(self, state: ContainerState) -> None:
         state.levels = oci.levels_of(self.kernel)
         oci.write_levels(state.levels, state.spec.linux.resources, self.kernel)
 

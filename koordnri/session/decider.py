@@ -23,7 +23,7 @@ class Inflight(NamedTuple):
 
     ctx: ContainerContext
     finish: Callable[[Decision], tuple[Decision, Message]]
-    record: Callable[[Decision], None]
+    remember: Callable[[Decision], None]
     """stores in the ledger what `finish` put into a message"""
 
 
@@ -58,7 +58,7 @@ class Decider:
         if inflight is None:
             return None
         self.overruns += 1
-        ctx, finish, record = inflight
+        ctx, finish, remember = inflight
         try:
             decision = self.chain.answer_early(ctx)
             decision, message = self.sendable(decision, ctx.node, finish)
@@ -67,7 +67,7 @@ class Decider:
             raise
         # The stuck thread will find its own answer too late. Without this entry, values sent here would later look like kubelet's, and
         # the reconciler, which has to add the rest, would not know the container.
-        record(decision)
+        remember(decision)
         return message
 
     def sendable(

@@ -235,13 +235,13 @@ class EventHandler(Decider):
         chain = self.chain
         ctx = chain.context(pod, container, event, snapshot)
 
-        def record(made: Decision) -> None:
+        def remember(made: Decision) -> None:
             entry = Entry(container.id, container.name, pod.id, container.baseline)
             entry.started, entry.under = event is not Event.CREATE, snapshot
-            self.ledger.record(entry, made, note_if_sent(made))
+            self.ledger.remember(entry, made, note_if_sent(made))
             self.ledger.creating = ""
 
-        mine = self.inflight = Inflight(ctx, finish, record)
+        mine = self.inflight = Inflight(ctx, finish, remember)
         try:
             decision = chain.run(ctx, self.clock() + int(self.budget_s() * 1e9))
             if catch_up_until_ns and self.catch_up is not None:
@@ -263,7 +263,7 @@ class EventHandler(Decider):
         def settle() -> None:
             if late:
                 self.overruns += 1
-            record(decision)
+            remember(decision)
             self.observer.decided(pod, container, event, decision)
             if event is Event.UPDATE or (container.name in pod.given and BLKIO_QOS_KEY in pod.annotations):
                 self._changed(pod.id)  # its own cgroup: the disk of a volume may be known only now
@@ -330,7 +330,7 @@ class EventHandler(Decider):
     # -- pods ---------------------------------------------------------------------------------------------------------
 
     def _run_pod(self, message: views.RunPodSandboxRequest | views.StateChangeEvent) -> Callable[[], None]:
-        pod = self._pods.anew(message.pod)
+        pod = self._pods.fresh(message.pod)
 
         def settle() -> None:
             self.ledger.remember_pod(pod)

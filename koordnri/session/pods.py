@@ -29,13 +29,13 @@ class Pods:
         told = message.annotations
         if known is not None and known.told == {key: told[key] for key in told}:
             return known
-        pod = self.anew(message)
+        pod = self.fresh(message)
         if known is not None:
             pod.given = known.given
         self._ledger.remember_pod(pod)
         return pod
 
-    def anew(self, message: views.PodSandbox) -> Pod:
+    def fresh(self, message: views.PodSandbox) -> Pod:
         """The pod in the message, whatever the ledger has; it is not stored yet."""
         pod = pod_from(message)
         pod.spec = self._specs.get(pod.uid)

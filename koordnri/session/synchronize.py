@@ -71,7 +71,7 @@ class Synchronize:
         decider = self._decider
         deadline_ns = decider.clock() + int(decider.budget_s() * 1e9)
         alive = {c.pod_sandbox_id for c in containers if c.state != api.CONTAINER_STOPPED}
-        known = [p for p in map(self._pods.anew, pods) if p.id in alive or not self._is_over(p)]
+        known = [p for p in map(self._pods.fresh, pods) if p.id in alive or not self._is_over(p)]
         by_id = {p.id: p for p in known}
         if self._cpus is not None:
             self._restore_cpus(self._cpus, by_id, containers)
@@ -120,7 +120,7 @@ class Synchronize:
         container = told.container
         container.baseline = asked_since(container.baseline, container.stored, node, told.ours)
         ctx = decider.chain.context(pod, container, Event.SYNC, self._snapshot)
-        mine = decider.inflight = Inflight(ctx, lambda made: (made, response), self._record)
+        mine = decider.inflight = Inflight(ctx, lambda made: (made, response), self._remember)
         decision = decider.chain.run(ctx, deadline_ns)
         if decider.inflight is not mine:
             return False
@@ -136,12 +136,12 @@ class Synchronize:
         self._decided.append(_Decided(pod, container, decision, note, sent))
         return True
 
-    def _record(self, _: Decision | None = None) -> None:
+    def _remember(self, _: Decision | None = None) -> None:
         for pod, container, decision, note, sent in self._decided:
             entry = Entry(container.id, container.name, pod.id, container.baseline)
             entry.started, entry.under = container.id not in self._unstarted, self._snapshot
             entry.ended = container.id in self._ended
-            self._decider.ledger.record(entry, decision, note, sent)
+            self._decider.ledger.remember(entry, decision, note, sent)
 
     def _settle(self, pods: Sequence[Pod], container_ids: Sequence[str]) -> None:
         self._decider.ledger.replace(pods, container_ids)
@@ -149,7 +149,7 @@ class Synchronize:
             for pod in pods:
                 if RESOURCE_STATUS.key in pod.annotations:
                     self._cpus.pod_came(pod)
-        self._record()
+        self._remember()
         for decided in self._decided:
             self._decider.observer.decided(decided.pod, decided.container, Event.SYNC, decided.decision)
         self._changed(None)

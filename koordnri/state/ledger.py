@@ -144,7 +144,7 @@ class Ledger:
         note = self._notes.get(container_id)
         return None if note is None else note.asked
 
-    def record(
+    def remember(
         self,
         entry: Entry,
         decision: Decision,

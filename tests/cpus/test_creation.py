@@ -64,7 +64,7 @@ def test_what_a_scheduler_assigned_before_is_not_free_and_what_it_assigns_later_
     assert create([pod("p", 2)], snapshot, Allocator(), [assigned[0]]).given == {"p": {"a": CPUSet.parse("2-3")}}
 
 
-def test_a_pod_that_is_created_anew_is_given_anew():
+def test_a_pod_that_is_recreated_pods_is_given_anew():
     allocator = Allocator()
     snapshot = Snapshot.of(policy_of(), EIGHT)
     create([pod("gone", 2), pod("p", 2), pod("q", 2)], snapshot, allocator)

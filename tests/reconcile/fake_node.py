@@ -214,7 +214,7 @@ class FakeNode:
         baseline = Resources(**{"cpu_shares": 512, "cpu_period": 100_000} | asked)
         container = Container(f"{pod.name}-{name}", name, pod.id, baseline)
         decision = self._events.decide_container(pod, container, Event.CREATE, self.snapshot)
-        self.ledger.record(Entry(container.id, name, pod.id, baseline), decision, None)
+        self.ledger.remember(Entry(container.id, name, pod.id, baseline), decision, None)
         has = {name: getattr(baseline, name) for name in baseline.__struct_fields__}
         for s in decision.settings.values():
             if s.route == "adjust":
@@ -273,7 +273,7 @@ class FakeNode:
             for old in self.ledger.containers_of(pod.id):
                 container = Container(old.id, old.name, pod.id, old.baseline)
                 decision = new._events.decide_container(pod, container, Event.SYNC, new.snapshot)
-                new.ledger.record(Entry(old.id, old.name, pod.id, old.baseline), decision, None)
+                new.ledger.remember(Entry(old.id, old.name, pod.id, old.baseline), decision, None)
         return new
 
     # what is there

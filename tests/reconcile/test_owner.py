@@ -19,7 +19,7 @@ def container() -> ContainerOwner:
     ledger = Ledger()
     ledger.remember_pod(POD)
     entry = Entry("c", "main", "p", Resources())
-    ledger.record(entry, Decision())
+    ledger.remember(entry, Decision())
     return ContainerOwner(POD, entry, ledger)
 
 

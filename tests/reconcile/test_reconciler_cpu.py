@@ -211,7 +211,7 @@ def grown(node: FakeNode, pod: Pod, quota_us: int) -> None:
     """The runtime has asked about a resize of the pod's only container, and written nothing yet."""
     entry = node.ledger.containers_of(pod.id)[0]
     entry.baseline = Resources(cpu_quota=quota_us, cpu_period=100_000)
-    node.ledger.record(entry, Decision())
+    node.ledger.remember(entry, Decision())
 
 
 @BOTH

@@ -200,7 +200,7 @@ def test_a_spec_that_comes_later_joins_with_what_was_told() -> None:
     assert told.of_pod() == {"io.max[/dev/sdb]": LIMIT}
 
 
-def test_a_container_that_is_created_anew_tells_its_volumes_anew() -> None:
+def test_a_container_that_is_recreated_pods_tells_its_volumes_anew() -> None:
     told = Told(annotations=ANNOTATION)
     told.create(MOUNTED)
     told.create(RAW)

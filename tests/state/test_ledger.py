@@ -36,14 +36,16 @@ class Book:
         self.saved = self.ledger.notes()
         self.saves += 1
 
-    def record(self, container_id: str, baseline: Resources = NOTHING, noted: bool = False, pod_id: str = "p") -> None:
+    def remember(
+        self, container_id: str, baseline: Resources = NOTHING, noted: bool = False, pod_id: str = "p"
+    ) -> None:
         note = Note(baseline) if noted else None
-        self.ledger.record(Entry(container_id, "main", pod_id, baseline), decision(), note)
+        self.ledger.remember(Entry(container_id, "main", pod_id, baseline), decision(), note)
 
 
 def test_what_was_decided_is_remembered_with_its_route():
     ledger = Ledger()
-    ledger.record(Entry("c", "main", "p", SMALL), decision(quota=-1))
+    ledger.remember(Entry("c", "main", "p", SMALL), decision(quota=-1))
     entry = ledger.container("c")
     assert entry is not None
     assert (entry.name, entry.pod_id, entry.baseline) == ("main", "p", SMALL)
@@ -53,8 +55,8 @@ def test_what_was_decided_is_remembered_with_its_route():
 
 def test_the_last_decision_replaces_the_one_before():
     ledger = Ledger()
-    ledger.record(Entry("c", "main", "p", SMALL), decision(quota=-1, more=1))
-    ledger.record(Entry("c", "main", "p", BIG), decision(quota=7))
+    ledger.remember(Entry("c", "main", "p", SMALL), decision(quota=-1, more=1))
+    ledger.remember(Entry("c", "main", "p", BIG), decision(quota=7))
     [entry] = ledger.entries()
     assert (entry.baseline, entry.sent) == (BIG, {"quota": (7, "adjust")})
 
@@ -64,9 +66,9 @@ def test_a_pod_takes_its_containers_with_it():
     book = Book()
     book.ledger.remember_pod(pod("p"))
     book.ledger.remember_pod(pod("q"))
-    book.record("c1", SMALL, noted=True)
-    book.record("c2")
-    book.record("c3", pod_id="q")
+    book.remember("c1", SMALL, noted=True)
+    book.remember("c2")
+    book.remember("c3", pod_id="q")
     book.ledger.forget_pod("p")
     assert book.ledger.pod("p") is None
     assert [e.id for e in book.ledger.entries()] == ["c3"]
@@ -84,7 +86,7 @@ def test_forgetting_what_was_never_known_is_nothing(what):
 def test_a_pod_is_forgotten_though_its_containers_went_before():
     ledger = Ledger()
     ledger.remember_pod(pod("p"))
-    ledger.record(Entry("c", "main", "p", NOTHING), decision())
+    ledger.remember(Entry("c", "main", "p", NOTHING), decision())
     ledger.forget_container("c")
     ledger.forget_pod("p")
     assert ledger.counts() == (0, 0)
@@ -95,18 +97,18 @@ def test_a_pod_is_forgotten_though_its_containers_went_before():
 
 def test_a_noted_baseline_is_kept_and_saved_once():
     book = Book()
-    book.record("c", SMALL, noted=True)
-    book.record("c", SMALL, noted=True)
+    book.remember("c", SMALL, noted=True)
+    book.remember("c", SMALL, noted=True)
     assert book.ledger.noted_baseline("c") == SMALL
     assert (book.saves, book.saved) == (1, {"c": Note(SMALL)})
-    book.record("c", BIG, noted=True)
+    book.remember("c", BIG, noted=True)
     assert (book.saves, book.saved) == (2, {"c": Note(BIG)})
 
 
 def test_what_was_set_is_saved_with_the_baseline():
     book = Book()
     for quota in (40_000, 40_000, 20_000):
-        book.ledger.record(Entry("c", "main", "p", BIG), decision(), Note(BIG, {"cpu.quota": quota}))
+        book.ledger.remember(Entry("c", "main", "p", BIG), decision(), Note(BIG, {"cpu.quota": quota}))
     assert book.ledger.note("c") == Note(BIG, {"cpu.quota": 20_000})
     assert (book.saves, book.saved) == (2, {"c": Note(BIG, {"cpu.quota": 20_000})})
     assert book.ledger.note("other") is None
@@ -115,15 +117,15 @@ def test_what_was_set_is_saved_with_the_baseline():
 def test_a_baseline_that_moved_back_to_its_annotation_is_dropped():
     """Else the next event would start from where kubelet has been, not from where it is."""
     book = Book()
-    book.record("c", BIG, noted=True)
-    book.record("c", SMALL, noted=False)
+    book.remember("c", BIG, noted=True)
+    book.remember("c", SMALL, noted=False)
     assert book.ledger.noted_baseline("c") is None
     assert (book.saves, book.saved) == (2, {})
 
 
 def test_a_baseline_that_did_not_move_is_the_annotations_business():
     book = Book()
-    book.record("c", SMALL, noted=False)
+    book.remember("c", SMALL, noted=False)
     assert book.ledger.noted_baseline("c") is None
     assert book.saves == 0
 
@@ -155,8 +157,8 @@ def test_the_loaded_baselines_are_a_copy():
 )
 def test_the_state_directory_hears_of_a_removal_only_if_a_noted_baseline_went(forget, saves):
     book = Book()
-    book.record("noted", SMALL, noted=True)
-    book.record("not noted")
+    book.remember("noted", SMALL, noted=True)
+    book.remember("not noted")
     book.saves = 0
     forget(book.ledger)
     assert book.saves == saves
@@ -168,8 +170,8 @@ def test_the_state_directory_hears_of_a_removal_only_if_a_noted_baseline_went(fo
 def test_synchronize_keeps_what_still_is_and_forgets_the_rest():
     book = Book({"c": Note(SMALL), "never-seen": Note(BIG), "removed-while-we-were-away": Note(BIG)})
     book.ledger.remember_pod(pod("old"))
-    book.record("c", SMALL, noted=True)
-    book.record("gone", BIG, noted=True)
+    book.remember("c", SMALL, noted=True)
+    book.remember("gone", BIG, noted=True)
     book.ledger.replace([pod("p")], ["c", "never-seen"])
     assert book.ledger.pod("old") is None
     assert book.ledger.pod("p") is not None
@@ -220,7 +222,7 @@ def test_any_sequence_leaves_what_a_plain_model_of_it_says(steps):
             drop(i for i in CONTAINERS[args[0]] if i in containers)
         elif name == "record":
             container_id, has_moved, baseline = args
-            book.record(container_id, baseline, has_moved, container_id[0])
+            book.remember(container_id, baseline, has_moved, container_id[0])
             containers[container_id] = baseline
             notes.pop(container_id, None)
             if has_moved:
@@ -256,7 +258,7 @@ class Notes(Book):
         self.saves = 0
         self.ledger = Ledger(None, self._save, written)
         self.ledger.remember_pod(pod("p"))
-        self.record("c")
+        self.remember("c")
 
     def _save(self) -> None:
         self.saved_originals = self.ledger.all_originals()
@@ -274,7 +276,7 @@ def test_what_a_file_held_first_is_kept_and_saved_once(owner):
 
 def test_what_a_file_has_is_not_what_the_runtime_was_told():
     notes = Notes()
-    notes.ledger.record(Entry("c", "main", "p", NOTHING), decision(quota=1, more=2))
+    notes.ledger.remember(Entry("c", "main", "p", NOTHING), decision(quota=1, more=2))
     notes.ledger.wrote("c", "quota", 80_000)
     notes.ledger.verified("c", "quota", 40_000)
     notes.ledger.verified("gone", "quota", 40_000)
@@ -287,7 +289,7 @@ def test_a_value_on_its_way_through_the_runtime_may_be_stored_or_not():
     """Should we die before its outcome is known, either value is ours."""
     book = Book()
     book.ledger.remember_pod(pod("p"))
-    book.ledger.record(Entry("c", "main", "p", SMALL), decision(quota=1), Note(SMALL, {"quota": 1}))
+    book.ledger.remember(Entry("c", "main", "p", SMALL), decision(quota=1), Note(SMALL, {"quota": 1}))
     book.ledger.sending("c", {"quota": 2})
     assert book.ledger.note("c") == Note(SMALL, {"quota": 1}, maybe={"quota": [2]})
     book.ledger.recorded("c", {"quota": 2})
@@ -334,7 +336,7 @@ def test_a_new_decision_does_not_forget_what_a_file_held():
     """Else a field that an update decided no more would never go back."""
     notes = Notes()
     notes.ledger.wrote("c", "cpu.quota", 80_000)
-    notes.record("c")
+    notes.remember("c")
     assert notes.ledger.originals("c") == {"cpu.quota": 80_000}
 
 
@@ -382,8 +384,8 @@ def test_what_is_handed_out_and_taken_in_of_the_written_is_a_copy():
 def test_pods_and_their_containers_are_told_at_one_moment():
     notes = Notes()
     notes.ledger.remember_pod(pod("q"))
-    notes.record("b")
-    notes.record("d", pod_id="q")
+    notes.remember("b")
+    notes.remember("d", pod_id="q")
     pods, of_p = notes.ledger.pods(), notes.ledger.containers_of("p")
     notes.ledger.forget_pod("p")
     assert [p.id for p in pods] == ["p", "q"]
@@ -397,7 +399,7 @@ def test_what_was_read_of_a_container_before_it_started_counts_for_nothing():
     ledger = Ledger()
     entry = Entry("c", "main", "p", SMALL)
     entry.started = False
-    ledger.record(entry, decision(quota=1))
+    ledger.remember(entry, decision(quota=1))
     assert not ledger.started(entry)
     entry.started = False
     ledger.verified("c", "quota", 2)

@@ -21,10 +21,10 @@ from koordnri.reconcile.classes import decide_classes
 from koordnri.reconcile.compare.decided import Decided, decide
 from koordnri.reconcile.compare.exclusive import (
     applied,
-    created_anew,
     gets_other_cpus,
     of_exclusive_cpus,
     promoted,
+    recreated_pods,
     short,
 )
 from koordnri.reconcile.compare.groups import of_groups
@@ -55,13 +55,13 @@ def compare(
         given = given.copy()
         for pod in pods:
             given.note_pod(pod)
-    anew_old, anew_new = (created_anew(running, snapshot, given) for snapshot in (old, new))
+    recreated_old, recreated_new = (recreated_pods(running, snapshot, given) for snapshot in (old, new))
     if given is not None:
         old, new = applied(given, old), applied(promoted(running, new, given), new)
     # First everything under one policy, then under the other, because the chain plans again at each change of policy.
-    before = [decide(chain, one, old, anew_old) for one in running]
+    before = [decide(chain, one, old, recreated_old) for one in running]
     classes_before = {one.qos: decision for one, decision in decide_classes(chain, pods, old)}
-    after = [decide(chain, one, new, anew_new) for one in running]
+    after = [decide(chain, one, new, recreated_new) for one in running]
     classes_after = decide_classes(chain, pods, new)
     differences: list[Difference] = []
     remarks: dict[Remark, None] = {}
@@ -71,9 +71,9 @@ def compare(
         for i, container in enumerate(one.containers):
             differences += _of_running(one.pod, container, was.following[i], becomes.following[i], new)
             differences += _of_creation(one.pod, container, was.created[i][0], becomes.created[i][0], new)
-        if gets_other_cpus(one.pod, anew_old, anew_new):
-            differences += of_exclusive_cpus(one, becomes, new, anew_new)
-            remarks |= dict.fromkeys(short(one, anew_old, anew_new))
+        if gets_other_cpus(one.pod, recreated_old, recreated_new):
+            differences += of_exclusive_cpus(one, becomes, new, recreated_new)
+            remarks |= dict.fromkeys(short(one, recreated_old, recreated_new))
     for cgroup, decision in classes_after:
         was_decided = classes_before[cgroup.qos]
         remarks |= dict.fromkeys(_errors(names_of_class(cgroup), "", was_decided, decision))
@@ -174,7 +174,7 @@ def _remarks(running: Running, old: Decided, new: Decided) -> Iterator[Remark]:
         decision, refused = new.created[i]
         if refused:
             # The refusal; it is also among the errors, with a shorter text.
-            yield Remark(pod.namespace, pod.name, container.name, "", f"could not be created anew: {refused}")
+            yield Remark(pod.namespace, pod.name, container.name, "", f"could not be created again: {refused}")
         yield from _errors(names, container.name, old.created[i][0], decision)
 
 

@@ -18,23 +18,23 @@ class Decided(NamedTuple):
     """of its containers as they run"""
     created: list[tuple[Decision, str]]
     """of its containers if they were created now, and why that would be refused"""
-    anew: Decision
+    recreated: Decision
     """of the pod's own cgroup if it were created now"""
 
 
-def decide(chain: Chain, running: Running, snapshot: Snapshot, anew: Creation) -> Decided:
+def decide(chain: Chain, running: Running, snapshot: Snapshot, recreated: Creation) -> Decided:
     pod = running.pod
     return Decided(
         chain.decide_pod(pod, snapshot, running.containers),
         [chain.decide_container(pod, container, Event.SYNC, snapshot) for container in running.containers],
-        [_create(chain, pod, container, anew) for container in running.containers],
-        chain.decide_pod(pod, anew.snapshot, running.containers),
+        [_create(chain, pod, container, recreated) for container in running.containers],
+        chain.decide_pod(pod, recreated.snapshot, running.containers),
     )
 
 
-def _create(chain: Chain, pod: Pod, container: Container, anew: Creation) -> tuple[Decision, str]:
+def _create(chain: Chain, pod: Pod, container: Container, recreated: Creation) -> tuple[Decision, str]:
     try:
-        decision = chain.decide_container(pod, container, Event.CREATE, anew.snapshot)
+        decision = chain.decide_container(pod, container, Event.CREATE, recreated.snapshot)
     except ContainerRefused as refused:
         return refused.decision, str(refused)
-    return decision, anew.refusal(pod, container.name)
+    return decision, recreated.refusal(pod, container.name)

@@ -18,7 +18,7 @@ from koordnri.reconcile.compare.rows import RESTART, Difference, Remark, differe
 from koordnri.reconcile.compare.running import Running
 from koordnri.reconcile.owner import names_of_pod
 
-_ANEW = "once its pod is created anew"
+_RECREATED = "once its pod is created again"
 
 
 def promoted(running: Iterable[Running], snapshot: Snapshot, given: Allocator) -> Allocator:
@@ -33,7 +33,7 @@ def applied(given: Allocator, snapshot: Snapshot) -> Snapshot:
     return snapshot._replace(node=given.applied(snapshot.node, snapshot.policy.cpuset))
 
 
-def created_anew(running: Sequence[Running], snapshot: Snapshot, given: Allocator | None) -> Creation:
+def recreated_pods(running: Sequence[Running], snapshot: Snapshot, given: Allocator | None) -> Creation:
     if given is None:
         return Creation(snapshot, {}, {})
     pods = [(one.pod, one.containers) for one in running]
@@ -45,16 +45,18 @@ def gets_other_cpus(pod: Pod, old: Creation, new: Creation) -> bool:
     return old.given.get(pod.key) != new.given.get(pod.key)
 
 
-def of_exclusive_cpus(running: Running, becomes: Decided, snapshot: Snapshot, anew: Creation) -> Iterator[Difference]:
+def of_exclusive_cpus(
+    running: Running, becomes: Decided, snapshot: Snapshot, recreated: Creation
+) -> Iterator[Difference]:
     """What would change by exclusive CPUs, or without them, if the pod were created again."""
     pod, node = running.pod, snapshot.node
     if any(refusal for _, refusal in becomes.created):
         return  # it would get nothing; a remark says so
-    of_pod = moves(becomes.own, becomes.anew, snapshot, baseline_of_pod(running, node))
+    of_pod = moves(becomes.own, becomes.recreated, snapshot, baseline_of_pod(running, node))
     # Not cpu.cpus of its sandbox, which is in the share pool like all sandboxes.
-    changes = [("", becomes.anew, move) for move in of_pod if move.setting.field is not fields.CPU_CPUS]
+    changes = [("", becomes.recreated, move) for move in of_pod if move.setting.field is not fields.CPU_CPUS]
     routes = node.routes(Event.SYNC)
-    owners = {**node.exclusive_cpus.get(pod.key, {}), **anew.given.get(pod.key, {})}
+    owners = {**node.exclusive_cpus.get(pod.key, {}), **recreated.given.get(pod.key, {})}
     for container, follows, (created, _) in zip(running.containers, becomes.following, becomes.created, strict=True):
         if container.name not in owners:
             continue
@@ -63,7 +65,7 @@ def of_exclusive_cpus(running: Running, becomes: Decided, snapshot: Snapshot, an
         changes += [(container.name, created, move) for move in found if routes[move.setting.field] == REPLY]
     for name, then, move in changes:
         reason = move.reason if move.name in then.settings else "nothing of ours, without exclusive CPUs"
-        move = move._replace(reason=f"{_ANEW}: {reason}")
+        move = move._replace(reason=f"{_RECREATED}: {reason}")
         yield difference(names_of_pod(pod), name, move, RESTART, recorded=False)
 
 
@@ -72,4 +74,4 @@ def short(running: Running, old: Creation, new: Creation) -> Iterator[Remark]:
     pod = running.pod
     for container in running.containers:
         if container.name in old.given.get(pod.key, ()) and (shortage := new.shortage(pod, container.name)):
-            yield Remark(pod.namespace, pod.name, container.name, "cpuset", f"{_ANEW}: {shortage}")
+            yield Remark(pod.namespace, pod.name, container.name, "cpuset", f"{_RECREATED}: {shortage}")

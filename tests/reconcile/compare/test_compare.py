@@ -377,7 +377,7 @@ def test_what_runs_keeps_its_cpus_when_the_policy_gives_none_any_more():
         ("a", "main", "cpu.cpus"): ("0-1", "0-7"),
         ("a", "main", "cpu.quota"): (UNLIMITED, 200_000),
     }
-    assert all(d.reason.startswith("once its pod is created anew: ") for d in found.differences)
+    assert all(d.reason.startswith("once its pod is created again: ") for d in found.differences)
     assert not any(d.recorded for d in found.differences)
 
 
@@ -389,7 +389,7 @@ def test_what_runs_and_lacks_cpus_of_its_own_is_promoted_when_the_policy_gives_s
     assert moves(found, "write")["s", "main", "cpu.cpus"] == ("", "2-7")
 
 
-def test_or_waits_for_its_pod_to_be_created_anew_where_nobody_is_promoted():
+def test_or_waits_for_its_pod_to_be_recreated_pods_where_nobody_is_promoted():
     found = with_exclusive_cpus(lives("a"), lives("s", "LS"), old=GIVES_NONE, new=hooks(cpuset={"promote": False}))
     assert moves(found, "write") == {}
     assert moves(found, "restart")["a", "main", "cpu.cpus"] == ("0-7", "0-1")
@@ -417,21 +417,21 @@ def test_who_shares_for_want_of_cpus_is_nobody_to_tell_of_while_that_stays_so():
     assert found.remarks == []
 
 
-def test_who_would_get_none_when_created_anew_is_told():
+def test_who_would_get_none_when_recreated_pods_is_told():
     reserved = {"clusterStrategy": {"reservedCPUs": "0-5"}}
     found = with_exclusive_cpus(lives("a", cpus=4), old={}, new={"koordnri_config": reserved})
     assert moves(found, "restart")["a", "main", "cpu.cpus"] == ("0-3", "6-7")
     (remark,) = found.remarks
     assert (remark.pod, remark.container, remark.hook) == ("a", "main", "cpuset")
     assert remark.message == (
-        "once its pod is created anew: shares CPUs, though it wants 4 exclusive CPUs: 2 of 8 are free (6-7), "
+        "once its pod is created again: shares CPUs, though it wants 4 exclusive CPUs: 2 of 8 are free (6-7), "
         "of which 1 stay shared (minSharedCPUs)"
     )
     reserved["clusterStrategy"]["hooks"] = {"cpuset": {"whenFull": "reject"}}
     found = with_exclusive_cpus(lives("a", cpus=4), old={}, new={"koordnri_config": reserved})
     assert moves(found, "restart") == {}
     assert [r.message for r in found.remarks] == [
-        "could not be created anew: koordnri: container main wants 4 exclusive CPUs: 2 of 8 are free (6-7), "
+        "could not be created again: koordnri: container main wants 4 exclusive CPUs: 2 of 8 are free (6-7), "
         "of which 1 stay shared (minSharedCPUs)"
     ]
 
@@ -564,7 +564,7 @@ def test_a_container_that_would_not_come_back_is_told():
     found = compared(third(), third("fail", failurePolicy="fail"))
     (refused,) = (r for r in found.remarks if not r.hook)
     assert refused.container == "main"
-    assert refused.message.startswith("could not be created anew: koordnri: hook third could not decide: ")
+    assert refused.message.startswith("could not be created again: koordnri: hook third could not decide: ")
 
 
 @pytest.mark.parametrize(
