@@ -78,17 +78,16 @@ def diff(
     state_dir: Path,
     output: str,
 ) -> None:
-    """Tell which running containers a new policy would change: which fields, from what to what, by which route, and why.
+    """Show what a new policy would change of running containers: fields, old and new values, routes and reasons. Changes nothing.
 
-    Route `write`: the cgroup file follows at once; with `+ record` the runtime's own record of the container too, when that is safe.
-    Route `resctrl`: the container's threads change groups, at once.
-    Route `restart`: cannot change before the container is created again. Nothing is changed by asking.
+    Route `write`: the cgroup file follows at once; with `+ record` the runtime's stored spec follows, too, when that is safe.
+    Route `resctrl`: the container's threads change groups at once.
+    Route `restart`: the value changes only when the container is created again.
 
-    Exclusive CPUs stay with the containers that have them, and are given when a pod is created. With -f, the pods are taken to have
-    been created under the old policy in the order of the files.
+    Running containers keep their exclusive CPUs. With -f, the pods count as created under the old policy in the order of the files.
 
-    Exits with 0 when nothing would change, with 1 when something would, and with 2 when a file cannot be used (every mistake is
-    then named by its path on standard error) or the daemon cannot be asked.
+    Exits with 0 when nothing would change, with 1 when something would, and with 2 when a file cannot be used (standard
+    error has every mistake with its path) or the daemon cannot be asked.
     """
     if live == bool(pods_paths):
         raise click.UsageError("expected either -f with the pods that run, or --live to ask the daemon of this node")

@@ -44,12 +44,12 @@ def explain(
 ) -> None:
     """Print what koordnri decides for the pods of a manifest: each value with the hook that set it and the reason.
 
-    Exclusive CPUs are given in the order of the file, when a container is created; what is shown is how it is once all are there.
-    Pods that have ended (Succeeded or Failed) hold nothing, and are passed over.
+    The pods are created in the order of the file, which decides who gets exclusive CPUs; shown is the state once all exist.
+    Pods that have ended (Succeeded or Failed) hold nothing, and are skipped.
 
-    The table ends with what these pods come to in the cgroups of their QoS classes, were they all pods of the node.
+    The table ends with the cgroups of the QoS classes, as if these were all pods of the node.
 
-    Exits with 2 when a file cannot be used; every mistake is then named by its path on standard error.
+    Exits with 2 when a file cannot be used; standard error has every mistake with its path.
     """
     inputs = load_inputs(pods_path, policy_path, node_path)
     wanted = inputs.pods if container is None else _with_container(inputs, container)

@@ -78,14 +78,14 @@ def policy() -> None:
 )
 @click.option("--strict", is_flag=True, help="Take warnings for mistakes.")
 def check(files: tuple[str, ...], node_path: str | None, strict: bool) -> None:
-    """Tell whether the daemon would take each policy, and name every mistake by its path.
+    """Check whether the daemon would accept each policy, and name every mistake by its path.
 
     FILE is a ConfigMap manifest or just its data, a directory with a file per key (a mounted ConfigMap), or "-" for standard
     input. Exits with 0 when all are good and with 2 otherwise.
 
-    Warnings are told on standard error and cost nothing, but with --strict: what is ignored, or has no effect (yet), what koord-manager
-    would ignore or refuse, strategies that no node can take because an earlier one hides them; with --node also what has no effect on
-    that node, and that several strategies match it (the first one holds). Notes tell what is done in another way than Koordinator does.
+    Warnings go to standard error and do not change the exit code, except with --strict. They name parts that are ignored or have no
+    effect (yet), that koord-manager would ignore or refuse, and strategies hidden by an earlier one; with --node also parts without
+    effect on that node, and whether several strategies match it (the first one applies). Notes name deviations from Koordinator.
     """
     node = None if node_path is None else _node(node_path)
     bad = 0

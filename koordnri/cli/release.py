@@ -22,14 +22,14 @@ _DONE = {"written", "same", "gone", "restart"}
 @state_dir_option
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
 def release(pod: str | None, everything: bool, state_dir: Path, output: str) -> None:
-    """Bring a pod of this node, or all of them, back to what kubelet asked for, and print each field before and after.
+    """Give a pod of this node, or all pods, back to kubelet, and print each field before and after.
 
-    The running daemon does it, and leaves what was released alone until it is restarted: policies, resizes and, with --all, new
-    containers change nothing there. To leave pods alone for good, say so in the policy: koordnri-config.namespacesLeftAlone.
-    The cgroups of the QoS classes go back with --all; of a single pod, they only lose what they had for it.
-    What only a creation can set (environment, mounts, devices) stays until the pod is restarted.
+    The running daemon does it, and leaves released pods alone until it restarts, whatever policies, resizes and (with --all) new
+    containers ask for. To leave pods alone for good, use koordnri-config.namespacesLeftAlone in the policy.
+    With --all the cgroups of the QoS classes are given back, too; with --pod they only lose the pod's part.
+    Settings that only a creation can make (environment, mounts, devices) stay until the pod is restarted.
 
-    Exits with 0 when all is as kubelet asked, with 1 when a field could not be brought back, and with 2 when the daemon cannot be
+    Exits with 0 when every field is as kubelet asked, with 1 when one could not be given back, and with 2 when the daemon cannot be
     asked or does not know the pod.
     """
     if everything == (pod is not None):

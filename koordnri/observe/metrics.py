@@ -132,13 +132,13 @@ class DaemonCollector(Collector):
 
     def _decisions(self) -> Iterator[Metric]:
         fields = CounterMetricFamily(
-            "koordnri_decided_fields", "Fields decided and told to the runtime", labels=["hook", "field", "route"]
+            "koordnri_decided_fields", "Fields decided, by route", labels=["hook", "field", "route"]
         )
         for labels, count in dict(self._sources.decisions.fields).items():
             fields.add_metric(labels, count)
         yield fields
         pods, containers = self._sources.ledger.counts()
-        yield _gauge("koordnri_pods", "Pods that the runtime told us of", pods)
+        yield _gauge("koordnri_pods", "Pods that the runtime has reported", pods)
         yield _gauge("koordnri_containers", "Containers in the ledger", containers)
         empty = GaugeMetricFamily(
             "koordnri_share_pool_empty",

@@ -1,4 +1,4 @@
-"""Our calls to the runtime. The session opens the way for them while its registration is good."""
+"""Our calls to the runtime. The session opens a channel for them while it is registered and synchronized."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class NotConnected(Exception):
 
 
 class Calls:
-    """`update_containers` may be called from any thread but the one that reads: the runtime may be waiting for us."""
+    """Any thread may call `update_containers`, except the one that reads: the runtime may be waiting for its reply."""
 
     def __init__(self) -> None:
         self._channel: Channel | None = None
@@ -53,18 +53,18 @@ class Calls:
     # -- the session --------------------------------------------------------------------------------------------------
 
     def open(self, channel: Channel) -> None:
-        """Synchronize is through: the runtime may be called on this channel."""
+        """Synchronize is answered: the runtime may be called on this channel."""
         self._channel = channel
 
     def close(self, channel: Channel) -> None:
-        """The connection has ended; whoever waits on it is told."""
+        """The connection has ended: end all waiting calls."""
         self._channel = None
         for (of, _), answer in list(self._waiting.items()):
             if of is channel:
                 answer.put(None)
 
     def take(self, channel: Channel, reply: Reply) -> bool:
-        """Hand a reply to whoever waits for it. False when nobody does."""
+        """Pass a reply to the call that waits for it. False when none does."""
         with self._lock:
             answer = self._waiting.get((channel, reply.stream))
         if answer is None:

@@ -3,7 +3,7 @@
 A running container follows by files that are written. What only a creation can set waits for a restart. What is not decided any more goes
 back to the baseline.
 
-The rows that come of it are in `rows`.
+The rows of the result are in `rows`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What runs, read from its files for a comparison."""
+"""Running pods and classes, read from their files for a comparison."""
 
 from __future__ import annotations
 
