@@ -16,7 +16,7 @@ def why_not_requested(pod: Pod, kind: str, domains: Collection[str]) -> str:
     """Why devices of a kind (`gpu`: koordinator.sh/gpu, gpu-core, gpu.shared …) must not be given; "" when a container requests them, or
     an extended resource of these domains."""
     if pod.spec is None:
-        return f"what the pod's spec requests is told by the API server only, and is not known; {_HINT}"
+        return f"the pod's spec, which only the API server has, is not known; {_HINT}"
     own = f"koordinator.sh/{kind}"
     for container in pod.spec.containers.values():
         for resources in (container.requests, container.limits):

@@ -131,7 +131,7 @@ class Memory(Hook):
             if value:
                 ctx.set(field, min(value, _MOST), "sum of its pods'")
         if unknown:
-            ctx.skip("pods", f"not protected, for their memory request or memoryQOS cannot be told: {_some(unknown)}")
+            ctx.skip("pods", f"not protected, because their memory request or memoryQOS is not known: {_some(unknown)}")
 
 
 def _limit(ctx: ContainerContext) -> int:

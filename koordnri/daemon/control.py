@@ -63,7 +63,7 @@ class Operator:
         """
         pods = [p for p in self._ledger.pods() if pod is None or f"{p.namespace}/{p.name}" == pod]
         if pod is not None and not pods:
-            raise LookupError(f"no pod {pod} runs on this node, as far as the runtime has told")
+            raise LookupError(f"no pod {pod} runs on this node")
         stays = [row for p in pods for row in self._only_by_restart(p)]
         self._present.let_go(frozenset("*") if pod is None else frozenset(p.id for p in pods))
         done = self._requests.ask(pods, PATIENCE_S)

@@ -150,7 +150,7 @@ class PluginSession:
         if pause_s:
             intake = self._intake
             self.problem = (
-                f"{self._brake.unfinished} registrations in a row ended before the runtime had told what runs ({reason}; "
+                f"{self._brake.unfinished} registrations in a row ended before Synchronize was done ({reason}; "
                 f"{intake.parts} parts, {intake.received_bytes} bytes had come): not trying again for {pause_s / 60:.0f} min. "
                 "See the runtime's log; containers with very large environments are a known cause"
             )

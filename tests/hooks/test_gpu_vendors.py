@@ -239,7 +239,7 @@ def test_a_limit_is_a_request() -> None:
 def test_without_the_api_server_no_request_is_known() -> None:
     decision = on("nvidia", given(spec=None), options(requireRequest="always"))
     assert values(decision) == {}
-    assert "told by the API server only" in decision.skipped["gpu"]
+    assert "which only the API server has" in decision.skipped["gpu"]
 
 
 @pytest.mark.parametrize("level", ["never", "devices"])

@@ -333,7 +333,7 @@ def test_registrations_that_end_before_synchronize_put_the_brake_on_and_one_that
         assert [round(s) for s in pauses.seconds[2:]] == [60, 300, 900, 900]
         assert all(s <= 2 for s in pauses.seconds[:2])
         assert len(told) == 4
-        assert told[0].startswith("3 registrations in a row ended before the runtime had told what runs (closed by the")
+        assert told[0].startswith("3 registrations in a row ended before Synchronize was done (closed by the")
         assert "1 parts, " in told[0]
         assert "not trying again for 1 min" in told[0]
         assert "for 15 min" in told[3]
@@ -360,9 +360,7 @@ def test_while_the_brake_is_on_the_session_says_why_and_can_be_stopped(tmp_path:
         for _ in range(3):
             hang_up_after_configure(runtime.accept())
         assert braked.wait(WAIT_S)
-        assert subject.session.problem.startswith(
-            "3 registrations in a row ended before the runtime had told what runs"
-        )
+        assert subject.session.problem.startswith("3 registrations in a row ended before Synchronize was done")
         assert subject.session.state is State.DISCONNECTED
 
 

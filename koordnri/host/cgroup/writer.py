@@ -115,7 +115,7 @@ class Writer:
             return False
 
     def usage_bytes(self, directory: str) -> int | None:
-        """Memory in use by a cgroup and those below it; None when that cannot be told."""
+        """Memory in use by a cgroup and those below it; None when unknown."""
         return usage_bytes(self._tree, directory)
 
     def apply(self, levels: Sequence[Sequence[Change]]) -> list[Outcome]:
