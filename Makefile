@@ -4,6 +4,7 @@
 #                 machine with cgroup v2 and systemd, and the property tests once more with more examples. CI runs both.
 # make unit       the tests that need no runtime          make lint   style, types, layers, generated code, documents
 # make bench      latency, CPU and memory of the daemon   make image  container image (needs docker or podman)
+# make coverage   which lines and branches the unit tests reach; fails below the floor in pyproject.toml
 # make lock       lock files anew from pyproject.toml     make clean  remove .venv and .cache
 
 PYTHON ?= python3
@@ -29,7 +30,7 @@ PARALLEL := -n $(WORKERS) --no-loadscope-reorder
 help:
 	@sed -n 's/^# \{0,1\}//;/^$$/q;p' Makefile
 
-.PHONY: help demo test test-full lint unit lab lab-host bench image lock clean
+.PHONY: help demo test test-full lint unit coverage lab lab-host bench image lock clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/koordnri simulate -f examples/pods.yaml --policy examples/policy.yaml --node examples/node.yaml
@@ -56,6 +57,11 @@ lint: $(VENV)/.dev
 
 unit: $(VENV)/.dev
 	$(PYTEST) $(PARALLEL) -m "not full and not e2e" $(PYTEST_ARGS)
+
+# Branches, too. Coverage doubles what unit tests cost, so that this is a command of its own; coverage's own memory would fail the test of
+# the DaemonSet's memory limit.
+coverage: $(VENV)/.dev
+	$(PYTEST) $(PARALLEL) -m "not full and not e2e" --deselect tests/kube/test_kube_memory.py --cov --cov-report=term $(PYTEST_ARGS)
 
 # What the tests need of real programs. Where something cannot be had, it says what will be skipped; in CI it fails.
 lab: $(VENV)/.dev
