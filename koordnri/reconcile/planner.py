@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Any, NamedTuple
@@ -30,6 +31,9 @@ from koordnri.state.world import World
 _ON_POD = tuple(field for field in fields.ALL if field.on_pod)
 
 _CPUS = fields.CPU_CPUS.name
+
+MOST_ENDED = 1000
+"""Sandboxes that have ended and are remembered."""
 
 
 class Scan(Enum):
@@ -81,6 +85,8 @@ class Planner:
         self._plans: dict[str, tuple[Pod, PodPlan]] = {}
         self._there: set[str] = set()
         """pods whose cgroup has existed"""
+        self._ended: OrderedDict[str, None] = OrderedDict()
+        """pods that are gone and whose cgroup had existed; a container that was being created meanwhile brings one back"""
         self._files = KnownFiles()
         self._quotas: dict[str, dict[str, int]] = {}
         """pod → container name → kubelet's quota for it, 0 for none; kept for containers that are gone, since they may return"""
@@ -91,7 +97,8 @@ class Planner:
         Raises NodeError when the runtime reported no usable cgroup.
         """
         directory = pod_directory(pod.cgroup_parent)
-        if scan in (Scan.SWEEP, Scan.ALL) and self._is_gone(pod, directory, writer):
+        if (scan in (Scan.SWEEP, Scan.ALL) or pod.id in self._ended) and self._is_gone(pod, directory, writer):
+            self._ended[pod.id] = None
             return PodPlan([], {}, [], {}, gone=True)
         plan = self._kept(pod, world) if scan in (Scan.KNOWN, Scan.SWEEP) else None
         if plan is not None and scan is Scan.SWEEP and not all(map(writer.holds, plan.kubelets)):
@@ -185,7 +192,7 @@ class Planner:
         if writer.has(directory):
             self._there.add(pod.id)
             return False
-        return pod.id in self._there
+        return pod.id in self._there or pod.id in self._ended
 
     def _widens(self, goal: Goal, writer: Writer, version: int) -> bool:
         """Whether a pod's goal makes room for one of its containers. The OCI runtime is about to make the container's cgroup with values
@@ -217,7 +224,10 @@ class Planner:
         """Drop what is known of pods that are gone."""
         there = {pod.id for pod in self._ledger.pods()} | CLASS_IDS
         self._files.keep(there)
+        self._ended.update(dict.fromkeys(self._there - there))
         self._there &= there
+        while len(self._ended) > MOST_ENDED:
+            self._ended.popitem(last=False)
         self._quotas = {pod_id: quotas for pod_id, quotas in self._quotas.items() if pod_id in there}
 
     def note_before(self, goals: Iterable[Goal], writer: Writer, node: NodeState) -> bool:

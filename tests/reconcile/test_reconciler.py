@@ -17,7 +17,7 @@ from koordnri.chain import load_hooks
 from koordnri.hook import ContainerContext, Hook
 from koordnri.host.cgroup.change import Status
 from koordnri.host.cgroup.writer import Writer
-from koordnri.model import Resources
+from koordnri.model import Pod, Resources
 from koordnri.model.annotations import BLKIO_QOS_KEY, DEVICE_ALLOCATED, EXTENDED_RESOURCE_SPEC, RESOURCE_STATUS
 from koordnri.model.node import Resctrl
 from tests.examples import examples
@@ -390,6 +390,49 @@ def test_a_cgroup_that_vanished_is_no_error_and_costs_nobody_else(version, momen
     assert node.warnings() == []
     assert node.reconciler.stats.writes == {("cpu.quota", "written"): 1}
     assert node.ledger.all_originals() == {"kept-main": {"cpu.quota": 80_000}}
+
+
+@BOTH
+@pytest.mark.parametrize("told", ["stopped", "untold"])
+def test_a_pod_that_ended_while_a_container_of_it_was_created_is_gone_at_the_next_pass(version, told):
+    """kubelet removes the cgroup of a pod that it knows no more while its other thread is at CreateContainer."""
+    gone: list[str] = []
+
+    def forget(pod: Pod) -> None:
+        gone.append(pod.id)
+        node.ledger.forget_pod(pod.id)
+
+    node = FakeNode(version, pod_gone=forget)
+    pod, _ = node.pod("p", cpu_quota=80_000), node.pod("stays")
+    node.run_pass("sweep")
+    if told == "stopped":
+        node.ledger.forget_pod("p")
+    for path in [path for path in node.kernel.cgroups if path.startswith("kubepods/burstable/p")]:
+        del node.kernel.cgroups[path]
+    node.run_pass("sweep")
+    node.run_pass()
+    assert [p.id for p in node.ledger.pods()] == ["stays"]
+    gone.clear()
+
+    node.ledger.remember_pod(pod)
+    late = node.container(pod, cpu_quota=80_000)
+    del node.kernel.cgroups[late]  # its start fails, and makes none
+    node.run_pass()
+
+    assert gone == ["p"]
+    assert [p.id for p in node.ledger.pods()] == ["stays"]
+
+
+def test_a_pod_that_is_told_again_and_has_its_cgroup_is_not_gone():
+    node = FakeNode()
+    pod = node.pod("p", cpu_quota=80_000)
+    node.run_pass("sweep")
+    node.ledger.forget_pod("p")
+    node.run_pass()
+    node.ledger.remember_pod(pod)
+    for trigger in ("change", "sweep"):
+        node.run_pass(trigger)
+        assert node.ledger.pod("p") is pod
 
 
 def test_a_refusal_is_told_once_tried_again_at_every_pass_and_counted():

@@ -8,7 +8,7 @@ import pytest
 
 from koordnri.model import Pod
 from koordnri.reconcile.requests import Requests
-from koordnri.reconcile.schedule import ABOVE_S, Ask, Change, Hurry, Leave, Pass, Schedule, Touch
+from koordnri.reconcile.schedule import ABOVE_S, Ask, EverythingChanged, Hurry, Leave, Pass, Schedule, Touch
 from koordnri.state.ledger import Ledger
 
 PATIENCE_S = 20.0
@@ -47,7 +47,7 @@ def test_a_pod_that_is_known_is_touched_and_one_that_is_gone_has_left(scene):
 
 def test_a_change_of_everything_says_when_it_came(scene):
     scene.requests.trigger()
-    assert scene.inputs() == [Change(1.0)]
+    assert scene.inputs() == [EverythingChanged(1.0)]
     assert (scene.wake.is_set(), scene.unsettled) == (True, 1)
 
 
