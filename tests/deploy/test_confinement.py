@@ -32,7 +32,7 @@ import errno, json, os, sys
 from pathlib import Path
 from koordnri.host import read_node
 from koordnri.host.cgroup.change import Change
-from koordnri.host.resctrl_groups import Refused, ResctrlTree
+from koordnri.host.resctrl_groups import ResctrlRefused, ResctrlTree
 from koordnri.host.cgroup.writer import Writer
 from koordnri.model import fields
 
@@ -44,7 +44,7 @@ node = read_node(Path(root + host_root), "node-1")
 def attempt(make, *args):
     try:
         make(*args)
-    except (OSError, Refused) as error:
+    except (OSError, ResctrlRefused) as error:
         return errno.errorcode[getattr(error, "number", None) or error.errno]
     return "made"
 
