@@ -45,5 +45,5 @@ def test_a_test_that_hangs_ends(root: Path, target: str) -> None:
 
 def test_ci_runs_both(root: Path) -> None:
     script = (root / ".ci/run").read_text()
-    assert re.findall(r"^make (.+)$", script, re.MULTILINE) == ["test", "test-full"]
+    assert re.findall(r"^make (\S+)", script, re.MULTILINE) == ["test", "test-full"]
     assert "export CI=true" in script

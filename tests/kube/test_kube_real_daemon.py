@@ -172,7 +172,7 @@ def test_the_cpus_of_a_pod_whose_phase_says_that_it_is_over_are_others_though_it
     job, other = lsr("job", 1000 * len(ALL), UNTIL_TOLD), pods.plain(kubelet)
     waiting, fraction = lsr("waiting", 1000), lsr("fraction", 500)
     assert eventually_told(job, "Normal", "ExclusiveCPUs") == f"container main has CPUs {ALL} for itself"
-    why = "container main shares CPUs, though it wants 1 CPU of its own: "
+    why = "container main shares CPUs, though it wants 1 exclusive CPU: "
     assert eventually_told(waiting, "Warning", "NoExclusiveCPUs").startswith(why)
     why = "container main shares CPUs: its CPU limit of 500m is no whole number of CPUs"
     assert eventually_told(fraction, "Warning", "SharesCPUs") == why
