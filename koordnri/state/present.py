@@ -48,6 +48,7 @@ class Present:
         self._resolved: tuple[PolicyDocument | None, str, Mapping[str, str], Policy] | None = None
         self._expired = False
         self._lock = threading.Lock()
+        self._scanning = threading.Lock()
 
     def take(self) -> None:
         """Make a new snapshot: the policy, the node, the API server's facts or exclusive CPUs have changed."""
@@ -98,9 +99,10 @@ class Present:
         """Read the host's files. Returns whether the node has changed."""
         if self._root is None:
             return False
-        node = refresh(self.node, self._root, full)
-        changed = node is not self.node
-        self.node = node
+        with self._scanning:  # the main thread and the watch of the Node both scan; the older result must not come last
+            node = refresh(self.node, self._root, full)
+            changed = node is not self.node
+            self.node = node
         return changed
 
     def let_go(self, pods: frozenset[str]) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
+import pytest
 from structlog.testing import CapturingLogger
 
 from koordnri.cpus.allocator import Allocator
@@ -35,3 +37,21 @@ def test_two_releases_at_the_same_time_are_both_kept() -> None:
     now.let_go(Meanwhile({"first"}).begin(other))
     other.join()
     assert now.snapshot.node.released == {"first", "second"}
+
+
+def test_of_two_scans_at_the_same_time_the_later_one_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = present()
+    now._root = Path("/")
+    other = threading.Thread(target=now.scan, args=(True,))
+
+    def refresh(state: NodeState, _root: Path, _full: bool) -> NodeState:
+        if threading.current_thread() is other:
+            return NodeState(name="newer")
+        other.start()
+        other.join(0.2)  # it ends here if nothing keeps it waiting
+        return NodeState(name="older")
+
+    monkeypatch.setattr("koordnri.state.present.refresh", refresh)
+    assert now.scan(True)
+    other.join()
+    assert now.node.name == "newer"
