@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -35,12 +36,14 @@ class Under:
         self.ended: Seen[str] = Seen()
         self.specs: Seen[str] = Seen()
         self.cluster = told(self)
+        self._one_at_a_time = threading.Lock()
 
     def start(self) -> None:
         self.cluster.start(self, lambda data, source: None)
 
     def on_node(self) -> None:
-        self.nodes.append(self.cluster.told(EIGHT))
+        with self._one_at_a_time:  # two watches call: the last item is what was known last
+            self.nodes.append(self.cluster.told(EIGHT))
 
     def on_pod(self, pod_id: str) -> None:
         self.changed.append(pod_id)
