@@ -201,7 +201,7 @@ def _documents(text: str) -> Iterable[Any]:
             pass
     try:
         _refuse_bombs(text)
-        return list(yaml.load_all(text, _Loader))  # a SafeLoader
+        return list(yaml.load_all(text, _ManifestLoader))  # a SafeLoader
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1} column {mark.column + 1}: " if mark else ""
@@ -216,7 +216,7 @@ def _refuse_bombs(text: str) -> None:
     depth = values = repeated = 0
     sizes: dict[str, int] = {}
     opened: list[tuple[str, int]] = []
-    for event in yaml.parse(text, _Loader):
+    for event in yaml.parse(text, _ManifestLoader):
         mark: Any = event.start_mark
         anchor: str = getattr(event, "anchor", None) or ""
         if isinstance(event, yaml.CollectionStartEvent):
@@ -239,7 +239,7 @@ def _refuse_bombs(text: str) -> None:
                 raise yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
 
 
-class _Loader(CheckedTags, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # libyaml's loader, where PyYAML has it
+class _ManifestLoader(CheckedTags, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # libyaml's loader, where PyYAML has it
     """SafeLoader that accepts only text as keys, and remembers keys that are given twice.
 
     Not the policy's YAML reader: that one limits what a ConfigMap may cost the daemon, and refuses aliases, which manifests use.
@@ -263,7 +263,7 @@ def _construct_mapping(loader: Any, node: yaml.MappingNode) -> Mapping:
     return mapping
 
 
-_Loader.add_constructor("tag:yaml.org,2002:map", _construct_mapping)
+_ManifestLoader.add_constructor("tag:yaml.org,2002:map", _construct_mapping)
 
 
 def _read(path: Path) -> bytes:

@@ -158,7 +158,7 @@ def _unfit(node: yaml.Node, error: Exception) -> str:
     return f'expected a value of YAML\'s type {_short(name)}, got "{_short(str(node.value)[:60])}" (put text in quotes)'
 
 
-class _Loader(CheckedTags, yaml.SafeLoader):
+class _PolicyLoader(CheckedTags, yaml.SafeLoader):
     """SafeLoader without aliases, with bounded depth and text keys only. The C loader recurses without a limit."""
 
     depth = 0
@@ -183,7 +183,7 @@ class _Loader(CheckedTags, yaml.SafeLoader):
         return yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
 
 
-def _construct_mapping(loader: _Loader, node: yaml.MappingNode) -> Mapping:
+def _construct_mapping(loader: _PolicyLoader, node: yaml.MappingNode) -> Mapping:
     pairs = []
     for key_node, value_node in node.value:
         key = loader.construct_object(key_node, deep=True)
@@ -196,12 +196,12 @@ def _construct_mapping(loader: _Loader, node: yaml.MappingNode) -> Mapping:
     return Mapping(pairs)
 
 
-_Loader.add_constructor("tag:yaml.org,2002:map", _construct_mapping)
+_PolicyLoader.add_constructor("tag:yaml.org,2002:map", _construct_mapping)
 
 
 def _parse_yaml(text: str, allowance: Allowance) -> Any:
     try:
-        loader = _Loader(text)
+        loader = _PolicyLoader(text)
         loader.allowance = allowance
         try:
             return loader.get_single_data()
