@@ -8,6 +8,7 @@ import json
 import os
 import socket
 import sys
+import urllib.parse
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -42,14 +43,24 @@ def state_dir_option(command: T) -> T:
     )(command)  # type: ignore[type-var]  # click types its decorators by what they decorate
 
 
+def question(state_dir: Path, name: str, **parameters: str) -> Any:
+    """Ask the daemon a question (koordnri.observe.questions) and return its answer. Raises ControlError that says what to do."""
+    query = f"?{urllib.parse.urlencode(parameters)}" if parameters else ""
+    return _request(state_dir, "GET", f"/v1/{name}{query}", None)
+
+
 def ask(state_dir: Path, path: str, body: Any) -> Any:
     """POST `body` to the daemon and return its answer. Raises ControlError that says what to do; prints a policy's mistakes before."""
+    return _request(state_dir, "POST", path, json.dumps(body).encode())
+
+
+def _request(state_dir: Path, method: str, path: str, body: bytes | None) -> Any:
     where = state_dir / SOCKET_NAME
     connection = _Connection(state_dir)
     try:
         # The daemon may answer before it has read the whole body.
         with contextlib.suppress(BrokenPipeError):
-            connection.request("POST", path, json.dumps(body).encode(), {"Content-Type": "application/json"})
+            connection.request(method, path, body, {} if body is None else {"Content-Type": "application/json"})
         answer = connection.getresponse()
         status, content = answer.status, answer.read()
     except (FileNotFoundError, NotADirectoryError):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from koordnri.daemon.config import Config
 from koordnri.daemon.control import Operator
 from koordnri.model.log import Log
 from koordnri.observe.control import ControlServer
+from koordnri.observe.questions import Question
 from koordnri.state.lock import NodeLock
 
 RETRY_S = 30.0
@@ -18,16 +19,25 @@ RETRY_S = 30.0
 class Admission:
     """Used by the main thread, except where noted.
 
+    questions  the control socket answers them, too
     admitted   called once, when we have the lock
     """
 
-    def __init__(self, config: Config, operator: Operator, admitted: Callable[[], None], log: Log) -> None:
+    def __init__(
+        self,
+        config: Config,
+        operator: Operator,
+        questions: Mapping[str, Question],
+        admitted: Callable[[], None],
+        log: Log,
+    ) -> None:
         self.is_admitted = False
         self.lock = NodeLock(config.state_dir)
         self.control_problem = ""
         """why there is no control socket; "" when there is one"""
         self._state_dir = config.state_dir
         self._operator = operator
+        self._questions = questions
         self._admitted = admitted
         self._log = log
         self._control: ControlServer | None = None
@@ -53,7 +63,8 @@ class Admission:
         if self.lock.problem:
             self.lock.try_acquire()
         try:
-            self._control, self.control_problem = ControlServer(self._state_dir, self._operator), ""
+            self._control = ControlServer(self._state_dir, self._operator, self._questions)
+            self.control_problem = ""
         except OSError as error:
             if not self.control_problem:
                 self._log.error("no_control_socket", error=str(error))

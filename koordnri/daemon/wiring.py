@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from koordnri.answers.questions import Sources, make_questions
 from koordnri.chain import Chain, load_hooks
 from koordnri.cpus.allocator import Allocator
 from koordnri.daemon.admission import Admission
@@ -244,7 +245,8 @@ class Parts:
         )
         live = Live(self.ledger, machine)
         self.operator = Operator(self.hooks, self.ledger, self.standing, live, self.requests, self.present)
-        self.admission = Admission(config, self.operator, self.notebook.probe, self.log)
+        questions = make_questions(Sources(self.ledger, self.present))
+        self.admission = Admission(config, self.operator, questions, self.notebook.probe, self.log)
 
 
 def _ignore(pod_id: str | None = None) -> None:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from koordnri.observe.http import Bounded, Handler, HTTPAnswer, HTTPRequest, Pages, handler_of, json_answer
+from koordnri.observe.questions import Question, pages_of
 from koordnri.policy import PolicyDocument, PolicyError, load_data, load_policy
 from koordnri.reconcile.compare.rows import Comparison, Released
 
@@ -31,6 +32,7 @@ SOCKET_NAME = "koordnri.sock"
 MAX_BODY_BYTES = 8 << 20
 """Room for two policies of 1 MiB whose quotes and line ends JSON has escaped."""
 _MAX_CONNECTIONS = 8
+NO_QUESTIONS: Mapping[str, Question] = {}
 
 
 class Controls(Protocol):
@@ -50,17 +52,18 @@ class Controls(Protocol):
 
 
 class ControlServer:
-    """Serves `controls` on `directory`/koordnri.sock in its own threads, until `close`.
+    """Serves `controls` and the questions on `directory`/koordnri.sock in its own threads, until `close`.
 
     Only the holder of the node's lock may make one: it replaces the socket that another daemon left.
     """
 
-    def __init__(self, directory: Path, controls: Controls) -> None:
+    def __init__(self, directory: Path, controls: Controls, questions: Mapping[str, Question] = NO_QUESTIONS) -> None:
         """Binds at once. Raises OSError."""
         pages: Pages = {
             "/v1/policy": {"GET": lambda _: json_answer(controls.policy_state())},
             "/v1/diff": {"POST": lambda request: _diff(controls, request)},
             "/v1/release": {"POST": lambda request: _release(controls, request)},
+            **pages_of(questions),
         }
         self.path = directory / SOCKET_NAME
         self._server = _UnixSocket(self.path, handler_of(_ControlHandler, pages))

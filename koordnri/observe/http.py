@@ -30,6 +30,8 @@ class HTTPRequest(NamedTuple):
 
     headers: Message
     body: bytes
+    query: str = ""
+    """what follows the question mark in the path"""
 
 
 class HTTPAnswer(NamedTuple):
@@ -190,14 +192,15 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self, method: str, body: bytes) -> HTTPAnswer:
         """The page's answer; for an unknown path, an error that lists the known ones."""
-        page = self.pages.get(self.path.partition("?")[0])
+        path, _, query = self.path.partition("?")
+        page = self.pages.get(path)
         if page is None:
             paths = list(self.pages)
             return text_answer(f"not found; there are {', '.join(paths[:-1])} and {paths[-1]}\n", 404)
         if method not in page:
             return text_answer(f"not {method} but {', '.join(page)}\n", 405)
         try:
-            return page[method](HTTPRequest(self.headers, body))
+            return page[method](HTTPRequest(self.headers, body, query))
         except Exception as error:  # noqa: BLE001  # otherwise the client sees a cut connection and nobody sees the bug
             return text_answer(f"bug in koordnri: {type(error).__name__}: {error}\n", 500)
 

@@ -1,0 +1,28 @@
+"""Every question, by name. `GET /v1/NAME` of koordnri.observe.questions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from koordnri.answers.node import described
+from koordnri.observe.questions import Parameters, Question, checked
+from koordnri.state.ledger import Ledger
+from koordnri.state.present import Present
+
+
+class Sources(NamedTuple):
+    """What answers are computed from."""
+
+    ledger: Ledger
+    present: Present
+
+
+def make_questions(sources: Sources) -> Mapping[str, Question]:
+    """NAME → question."""
+
+    def node(parameters: Parameters) -> object:
+        checked(parameters)
+        return described(sources.present.snapshot.node)
+
+    return {"node": node}
