@@ -12,6 +12,7 @@ from koordnri.host.file_watch import FileWatch
 from koordnri.model.log import Log
 from koordnri.policy import PolicyDocument, load_data, load_policy, read_policy
 from koordnri.policy.standing import RefusedPolicy, StandingPolicy
+from koordnri.state.containment import Faults
 from koordnri.state.files import LAST_GOOD, StateFile
 
 
@@ -22,6 +23,7 @@ class PolicySources:
     refused   called with each refused document
     path      the policy file; None without one
     changed   called from another thread when it is time to `scan`
+    faults    counts and reports a bug in the watch of the file, which is polled from then on
     """
 
     def __init__(
@@ -33,12 +35,14 @@ class PolicySources:
         state_dir: Path,
         log: Log,
         changed: Callable[[], None],
+        faults: Faults,
     ) -> None:
         self._enforce = enforce
         self._refused = refused
         self._standing = standing
         self._path = path
         self._changed = changed
+        self._faults = faults
         self._watch: FileWatch | None = None
         self._seen: object = None
         self._last_good = StateFile(state_dir, LAST_GOOD, dict[str, str])
@@ -48,7 +52,7 @@ class PolicySources:
         """Call `changed` from now on when the file changes; without inotify nothing is called."""
         if self._path is not None:
             try:
-                self._watch = FileWatch(self._path, self._changed)
+                self._watch = FileWatch(self._path, self._changed, lambda bug: self._faults.caught("policy", bug))
             except OSError as error:
                 self._log.warning("policy_file_not_watched", path=str(self._path), error=str(error))
 

@@ -205,7 +205,14 @@ class Parts:
     def _make_session(self, config: Config, calls: Calls) -> None:
         enforce, refused = self.changes.enforce, self.changes.policy_refused
         self.sources = PolicySources(
-            self.standing, enforce, refused, config.policy_file, config.state_dir, self.log, self.ending.wake.set
+            self.standing,
+            enforce,
+            refused,
+            config.policy_file,
+            config.state_dir,
+            self.log,
+            self.ending.wake.set,
+            self.faults,
         )
         self.session = PluginSession(
             config.identity,
@@ -240,7 +247,7 @@ class Parts:
                 self.log,
                 self.events.tell_pod,
             ),
-            open_watch=lambda woken: CgroupWatch(file_names(), woken),
+            open_watch=lambda woken: CgroupWatch(file_names(), woken, self.ending.die),
             faults=self.faults,
         )
         live = Live(self.ledger, machine)

@@ -21,16 +21,19 @@ _SWAPPED = "..data"
 
 
 class FileWatch:
-    """Watches until `close`. `changed` is called in a separate thread and must not block.
+    """Watches until `close`.
 
     path      a file, or a directory with the keys of a mounted ConfigMap; it need not exist yet
+    changed   called in a separate thread, named `file-watch`; must not block
+    on_bug    called in that thread with the exception that ended it. Nothing is watched from then on
 
     Raises OSError when the kernel gives no inotify instance: there is a limit per user.
     """
 
-    def __init__(self, path: Path, changed: Callable[[], None]) -> None:
+    def __init__(self, path: Path, changed: Callable[[], None], on_bug: Callable[[Exception], None]) -> None:
         self._path = path
         self._changed = changed
+        self._on_bug = on_bug
         self._inotify = INotify()
         self._closed = os.eventfd(0, os.EFD_CLOEXEC)
         self._watched: int | None = None
@@ -41,7 +44,7 @@ class FileWatch:
     @property
     def watching(self) -> bool:
         """Whether changes are reported: not while the directory is missing."""
-        return self._watched is not None
+        return self._watched is not None and self._thread.is_alive()
 
     def renew(self) -> None:
         """Watch again if the directory was missing or replaced."""
@@ -59,6 +62,12 @@ class FileWatch:
         os.close(self._closed)
 
     def _run(self) -> None:
+        try:
+            self._serve()
+        except Exception as error:  # noqa: BLE001  # not swallowed, but handed on
+            self._on_bug(error)
+
+    def _serve(self) -> None:
         both = select.poll()
         for fd in (self._inotify.fileno(), self._closed):
             both.register(fd, select.POLLIN)

@@ -720,6 +720,45 @@ def test_a_reconciler_whose_thread_dies_ends_the_daemon_with_its_exception(start
     assert NodeLock(tmp_path / "state").try_acquire(), "whoever restarts it finds the lock free"
 
 
+def test_a_bug_in_the_thread_that_hears_of_foreign_writes_ends_the_daemon_with_its_exception(start, runtime, host):
+    """Covered files are rarely swept, so a daemon that went on would heal them a minute late."""
+
+    def broken() -> None:
+        raise ZeroDivisionError("a bug")
+
+    running = start(node=None, host_root=host.tree.root, node_name="n")
+    running.wait_ready()
+    run_pod(runtime)
+    create(runtime)
+    drift = running.daemon.parts.reconciler.drift
+    eventually("the pod's cgroup to be watched", lambda: len(drift))
+    drift._watch._woken = broken
+
+    def died() -> bool:
+        host.set_quota(POD_CGROUP, 40_000)  # again and again: until the pod's own cgroup is watched, nobody hears of it
+        return running.daemon.parts.ending.failure is not None
+
+    eventually("its end", died)
+    assert running.ended() is None
+    assert isinstance(running.failure, ZeroDivisionError)
+
+
+def test_a_bug_in_the_watch_of_the_policy_file_is_counted_and_the_file_is_polled(start, runtime, policy):
+    def broken() -> None:
+        raise ZeroDivisionError("a bug")
+
+    running = start(policy_file=policy)
+    running.wait_ready()
+    parts = running.daemon.parts
+    parts.sources._watch._changed = broken
+    rewrite(policy, BETTER)
+    eventually("the bug", lambda: parts.faults.counts["policy"] == 1)
+    running.wait_logged("policy_accepted", 2)
+    eventually("it to be polled", lambda: parts.sources.must_be_asked)
+    rewrite(policy, GOOD)
+    running.wait_logged("policy_accepted", 3)
+
+
 def test_a_node_that_is_only_described_is_never_written_to(start, runtime, policy, host):
     """`simulate` describes nodes; the machine it runs on is not one of them."""
     running = start(host_root=host.tree.root, policy_file=policy)

@@ -77,7 +77,8 @@ def test_the_kernel_tells_of_writes_into_cgroups_and_of_their_end(kubelet: Kubel
     directory = root / f"koordnri-{uuid.uuid4()}"
     name = "cgroup.procs"  # every cgroup has it
     woken: queue.SimpleQueue[None] = queue.SimpleQueue()
-    watch = CgroupWatch({name}, lambda: woken.put(None))
+    deaths: list[BaseException] = []
+    watch = CgroupWatch({name}, lambda: woken.put(None), deaths.append)
     directory.mkdir()
     try:
         watch.add(str(root))
@@ -100,6 +101,7 @@ def test_the_kernel_tells_of_writes_into_cgroups_and_of_their_end(kubelet: Kubel
         watch.close()
         if directory.exists():
             directory.rmdir()
+    assert not deaths
 
 
 def test_a_persons_values_are_undone_one_after_the_other_without_a_sweep(kubelet: Kubelet, daemon: Daemon) -> None:

@@ -21,7 +21,11 @@ class Watched:
     def __init__(self, path: Path) -> None:
         self.told: queue.SimpleQueue[bool] = queue.SimpleQueue()
         """whether the directory was still watched"""
-        self.watch = FileWatch(path, lambda: self.told.put(self.watch.watching))
+        self.bugs: queue.SimpleQueue[Exception] = queue.SimpleQueue()
+        self.watch = FileWatch(path, self._changed, self.bugs.put)
+
+    def _changed(self) -> None:
+        self.told.put(self.watch.watching)
 
     def wait(self) -> bool:
         return self.told.get(timeout=PATIENCE_S)
@@ -46,6 +50,7 @@ def watched(file: Path) -> Iterator[Watched]:
     watched = Watched(file)
     yield watched
     watched.watch.close()
+    assert watched.bugs.empty()
 
 
 def test_a_file_that_is_written_to_its_end_is_told(watched, file):
@@ -120,3 +125,21 @@ def test_after_its_close_nothing_is_told_and_nothing_is_left_open(file):
     assert set(os.listdir("/proc/self/fd")) == before
     file.write_text("two")
     assert watched.told.empty()
+
+
+def test_a_bug_in_its_thread_is_handed_on_and_it_says_that_it_watches_no_more(file):
+    def broken() -> None:
+        raise ZeroDivisionError("a bug")
+
+    bugs: queue.SimpleQueue[Exception] = queue.SimpleQueue()
+    watch = FileWatch(file, broken, bugs.put)
+    try:
+        assert watch.watching
+        file.write_text("two")
+        assert isinstance(bugs.get(timeout=PATIENCE_S), ZeroDivisionError)
+        watch._thread.join(PATIENCE_S)
+        assert not watch.watching
+        watch.renew()
+        assert not watch.watching, "nobody reads what the kernel reports"
+    finally:
+        watch.close()

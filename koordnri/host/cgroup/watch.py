@@ -43,15 +43,19 @@ class TakenEvents(NamedTuple):
 class CgroupWatch:
     """Watches until `close`. `add`, `remove` and `take` are for one thread.
 
-    names   names of the files that count, without their directory
-    woken   called in a separate thread, named `drift`, when there is something to take; must not block
+    names      names of the files that count, without their directory
+    woken      called in a separate thread, named `drift`, when there is something to take; must not block
+    on_death   called in that thread with the exception that ended it: a bug. Nobody is woken from then on
 
     Raises OSError when the kernel gives no inotify instance: EMFILE, since there is a limit per user.
     """
 
-    def __init__(self, names: Collection[str], woken: Callable[[], None]) -> None:
+    def __init__(
+        self, names: Collection[str], woken: Callable[[], None], on_death: Callable[[BaseException], None]
+    ) -> None:
         self._names = frozenset(names)
         self._woken = woken
+        self._on_death = on_death
         self._inotify = INotify()
         self._closed = os.eventfd(0, os.EFD_CLOEXEC)
         self._by_path: dict[str, int] = {}
@@ -122,6 +126,12 @@ class CgroupWatch:
         os.close(self._closed)
 
     def _run(self) -> None:
+        try:
+            self._serve()
+        except BaseException as error:  # noqa: BLE001  # not swallowed, but handed on
+            self._on_death(error)
+
+    def _serve(self) -> None:
         both, closed = select.poll(), select.poll()
         for fd in (self._inotify.fileno(), self._closed):
             both.register(fd, select.POLLIN)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import queue
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,8 @@ class Watched:
 
     def __init__(self) -> None:
         self._woken = threading.Event()
-        self.watch = CgroupWatch({"a", "b"}, self._woken.set)
+        self.deaths: list[BaseException] = []
+        self.watch = CgroupWatch({"a", "b"}, self._woken.set, self.deaths.append)
 
     def wait(self) -> tuple[set[tuple[str, str]], set[str]]:
         """What was written and what was removed, once something was."""
@@ -45,6 +47,7 @@ def watched() -> Iterator[Watched]:
     watched = Watched()
     yield watched
     watched.watch.close()
+    assert not watched.deaths
 
 
 @pytest.fixture
@@ -103,7 +106,8 @@ def test_events_that_the_kernel_dropped_are_told_of(pod):
         woken.release()
         go_on.wait(PATIENCE_S)
 
-    watch = CgroupWatch({"a", "b"}, hold)
+    deaths: list[BaseException] = []
+    watch = CgroupWatch({"a", "b"}, hold, deaths.append)
     try:
         watch.add(str(pod))
         write(pod / "a")
@@ -118,6 +122,21 @@ def test_events_that_the_kernel_dropped_are_told_of(pod):
         assert not watch.take().overflowed
     finally:
         go_on.set()
+        watch.close()
+    assert not deaths
+
+
+def test_the_bug_that_ends_its_thread_is_handed_on(pod):
+    def broken() -> None:
+        raise ZeroDivisionError("a bug")
+
+    deaths: queue.SimpleQueue[BaseException] = queue.SimpleQueue()
+    watch = CgroupWatch({"a"}, broken, deaths.put)
+    try:
+        watch.add(str(pod))
+        write(pod / "a")
+        assert isinstance(deaths.get(timeout=PATIENCE_S), ZeroDivisionError)
+    finally:
         watch.close()
 
 
