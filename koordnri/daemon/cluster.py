@@ -22,7 +22,7 @@ from koordnri.kube import (
     PoolsWatch,
     WatchStats,
 )
-from koordnri.kube.events import node_target, pod_target
+from koordnri.kube.events import EventStats, node_target, pod_target
 from koordnri.kube.watch import Watch
 from koordnri.model import NodeState, Pod
 from koordnri.model.log import Log
@@ -82,6 +82,11 @@ class ClusterEvents(Events):
     def __init__(self, api: Api, node_name: str, log: Log, on_death: Callable[[BaseException], None]) -> None:
         self._node_name = node_name
         self._sender = EventSender(api, node_name, log, on_death=on_death)
+
+    @property
+    def stats(self) -> EventStats:
+        """The sender's counters."""
+        return self._sender.stats
 
     def start(self) -> None:
         """Start sending."""

@@ -54,6 +54,7 @@ from koordnri.state.present import Present
 if TYPE_CHECKING:  # see _make_cluster for why not at run time
     from koordnri.daemon.cluster import Cluster, ClusterEvents
     from koordnri.kube import WatchStats
+    from koordnri.kube.events import EventStats
 
 
 class Given(NamedTuple):
@@ -92,6 +93,10 @@ class Parts:
     def watch_stats(self) -> Mapping[str, WatchStats]:
         """kind → counters of its watch; empty without the API server."""
         return {} if self.cluster is None else self.cluster.stats()
+
+    def event_stats(self) -> EventStats | None:
+        """Counters of the sender of Kubernetes Events; None without the API server."""
+        return None if self.cluster_events is None else self.cluster_events.stats
 
     def _make_state(self, config: Config) -> None:
         self.notebook = Notebook(config.state_dir, self.log, self.ending.wake.set)

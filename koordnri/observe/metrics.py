@@ -28,6 +28,7 @@ from koordnri.state.ledger import Ledger
 
 if TYPE_CHECKING:  # only the daemon's cluster uses kube; here its counters have a name, no more
     from koordnri.kube import WatchStats
+    from koordnri.kube.events import EventStats
 
 
 class Sources(Protocol):
@@ -49,6 +50,9 @@ class Sources(Protocol):
     def watch_stats(self) -> Mapping[str, WatchStats]:
         """kind → counters of its watch; empty when the API server is not used."""
 
+    def event_stats(self) -> EventStats | None:
+        """Counters of the sender of Kubernetes Events; None when the API server is not used."""
+
 
 class DaemonCollector(Collector):
     """All metrics of the daemon, except those of its process."""
@@ -60,7 +64,7 @@ class DaemonCollector(Collector):
         """The current values."""
         parts = (
             *(self._session, self._hooks, self._decisions, self._reconcile, self._records),
-            *(self._cache, self._watches, self._policy, self._faults),
+            *(self._cache, self._watches, self._kube_events, self._policy, self._faults),
         )
         for part in parts:
             metrics: list[Metric] = []
@@ -285,6 +289,23 @@ class DaemonCollector(Collector):
             for reason, count in dict(stats.restarts).items():
                 restarts.add_metric([noun, str(reason)], count)
         yield restarts
+
+    def _kube_events(self) -> Iterator[Metric]:
+        posted = CounterMetricFamily("koordnri_kube_events_posted", "Kubernetes Events that were to be sent")
+        dropped = CounterMetricFamily(
+            "koordnri_kube_events_dropped",
+            "Of these, the ones that were lost: too many waited, or the API server refused or did not answer",
+        )
+        requests = CounterMetricFamily(
+            "koordnri_kube_event_requests",
+            "Requests for these that the API server accepted; one request carries all repetitions of an Event so far",
+        )
+        stats = self._sources.event_stats()
+        if stats is not None:
+            posted.add_metric([], stats.posted)
+            dropped.add_metric([], stats.dropped)
+            requests.add_metric([], stats.sent)
+        yield from (posted, dropped, requests)
 
     def _policy(self) -> Iterator[Metric]:
         info = GaugeMetricFamily("koordnri_policy_info", "The policy that is in force", labels=["revision"])

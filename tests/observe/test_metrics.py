@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from koordnri.kube.events import EventStats
 from koordnri.runtime import CRIError
 from tests.observe.driven import Driven, driven
 
@@ -53,6 +54,9 @@ METRICS = {
     "koordnri_resctrl_occupancy_bytes": ("gauge", {("cache", "qos")}),
     "koordnri_resctrl_memory_bytes": ("counter", {("cache", "kind", "qos")}),
     "koordnri_watch_restarts": ("counter", set()),  # of a daemon that asks no API server
+    "koordnri_kube_events_posted": ("counter", set()),
+    "koordnri_kube_events_dropped": ("counter", set()),
+    "koordnri_kube_event_requests": ("counter", set()),
     "koordnri_policy_info": ("gauge", {("revision",)}),
     "koordnri_policy_good": ("gauge", {()}),
     "koordnri_policy_accepted": ("counter", {()}),
@@ -239,6 +243,15 @@ def test_lost_log_lines_are_counted(tmp_path: Path) -> None:
     with driven(tmp_path) as node:
         node.daemon.parts.writer.lost = 7
         assert node.value("koordnri_log_lines_lost_total") == 7
+
+
+def test_kubernetes_events_are_counted_where_there_is_an_api_server(tmp_path: Path) -> None:
+    with driven(tmp_path) as node:
+        stats = EventStats(posted=5, sent=3, dropped=1)
+        node.daemon.parts.event_stats = lambda: stats  # type: ignore[method-assign]  # of an API server that is not here
+        assert node.value("koordnri_kube_events_posted_total") == 5
+        assert node.value("koordnri_kube_events_dropped_total") == 1
+        assert node.value("koordnri_kube_event_requests_total") == 3
 
 
 def test_a_bug_in_one_part_of_the_page_costs_that_part(node: Driven) -> None:
