@@ -17,11 +17,11 @@ from koordnri.model import AnnotationError, Container, Event, Field, KubeQoS, No
 from koordnri.model.annotations import RESOURCE_STATUS
 from koordnri.model.resources import NOTHING
 from koordnri.policy import DEFAULT_POLICY, Policy, load_policy, resolve
+from tests.support.waiting import PATIENCE_S
 
 POD = Pod("sandbox", "uid-1", "default", "web")
 CONTAINER = Container("c1", "main", "sandbox", NOTHING)
 DEFAULT = Snapshot.of(DEFAULT_POLICY, NodeState())
-PATIENCE_S = 10.0
 
 
 class Clock:

@@ -8,8 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +21,9 @@ from koordnri.cli.run import run
 from koordnri.runtime import Runtime
 from koordnri.runtime.launch import Launched
 from tests.session.scripted_runtime import Link
+from tests.support.waiting import PATIENCE_S, eventually
 
-PATIENCE_S = 30.0
 GOOD = "resource-qos-config: {beClass: {memoryQOS: {minLimitPercent: 20}}}\n"
-
-
-def eventually(what: str, found: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + PATIENCE_S
-    while not (value := found()):
-        assert time.monotonic() < deadline, f"{what}: not within {PATIENCE_S} s"
-        time.sleep(0.01)
-    return value
 
 
 def events(log: Path) -> list[dict[str, Any]]:
@@ -65,7 +56,7 @@ class Process:
             assert line or self.process.poll() is None, f"ended before {event}: {self.log.read_text()}"
             return line
 
-        return dict(eventually(event, found))
+        return dict(eventually(found, event))
 
     def ended(self) -> tuple[int, str]:
         """Exit code and what is on stderr."""
@@ -129,7 +120,7 @@ def test_a_second_one_waits_for_the_first_to_die(tmp_path, options):
 
 def test_the_console_format_is_for_people(tmp_path, options):
     with Process(tmp_path, "run", *options, "--log-format", "console") as koordnri:
-        eventually("a line", lambda: "runtime_not_there" in koordnri.log.read_text())
+        eventually(lambda: "runtime_not_there" in koordnri.log.read_text(), "a line")
         koordnri.process.terminate()
         _, text = koordnri.ended()
     assert " info    started hooks=" in text
@@ -345,7 +336,7 @@ class Plugin:
         self.link.socket.settimeout(PATIENCE_S)
 
     def wait_logged(self, event: str) -> dict[str, Any]:
-        return dict(eventually(event, lambda: logged(self.state / "koordnri.log", event)))
+        return dict(eventually(lambda: logged(self.state / "koordnri.log", event), event))
 
 
 @pytest.fixture

@@ -18,11 +18,12 @@ from koordnri.model import CPUSet
 from koordnri.model.topology import Topology
 from koordnri.runtime import Runtime
 from koordnri.wire import api_pb2 as api
-from tests.daemon.test_daemon import Running, create, eventually, run_pod
+from tests.daemon.test_daemon import Running, create, run_pod
 from tests.host.trees import HostTree
 from tests.kube.fake_api import configmap, listing
 from tests.kube.fake_cluster import NODES, PODS, POLICY, Cluster, node, pod
 from tests.kube.watched import write_kubeconfig
+from tests.support.waiting import eventually
 
 ASKED_US, HALVED_US = 50_000, 25_000
 RATIO_2 = {"cpu-normalization-config": '{"enable": true, "defaultRatio": 2}'}
@@ -83,7 +84,7 @@ def test_the_policy_follows_its_configmap_and_a_bad_one_changes_nothing(
     assert quota() == ASKED_US
 
     cluster.tell(POLICY, "MODIFIED", configmap("2", RATIO_2))
-    eventually("the new policy", lambda: quota() == HALVED_US)
+    eventually(lambda: quota() == HALVED_US, "the new policy")
 
     cluster.tell(POLICY, "MODIFIED", configmap("3", {"cpu-normalization-config": '{"enable": tru'}))
     daemon.wait_not_ready("cpu-normalization-config", "stays in force")
@@ -101,7 +102,7 @@ def test_the_last_good_policy_is_in_force_while_the_api_server_is_away(
     cluster.lists[POLICY] = listing("ConfigMap", "1", configmap("1", RATIO_2))
     first = start()
     first.wait_ready()
-    eventually("the policy to be kept", lambda: (tmp_path / "state" / "policy.json").exists())
+    eventually(lambda: (tmp_path / "state" / "policy.json").exists(), "the policy to be kept")
     assert first.stop() == 0
     cluster.close()
 
@@ -109,9 +110,9 @@ def test_the_last_good_policy_is_in_force_while_the_api_server_is_away(
     daemon.wait_not_ready("not read from the API server yet")
 
     assert json.loads((tmp_path / "state" / "policy.json").read_text()) == RATIO_2
-    eventually("registered again", lambda: len(runtime.plugins) == 1)
+    eventually(lambda: len(runtime.plugins) == 1, "registered again")
     run_pod(runtime)
-    eventually("the last good policy", lambda: quota() == HALVED_US)
+    eventually(lambda: quota() == HALVED_US, "the last good policy")
 
 
 def test_labels_and_annotations_of_the_node_count(
@@ -122,14 +123,14 @@ def test_labels_and_annotations_of_the_node_count(
     assert quota() == ASKED_US
 
     cluster.tell(NODES, "MODIFIED", node("2", {}, {RATIO_KEY: "2.00"}))
-    eventually("the node's ratio", lambda: quota() == HALVED_US)
+    eventually(lambda: quota() == HALVED_US, "the node's ratio")
 
     strategy = {"nodeConfigs": [{"name": "fast", "nodeSelector": {"matchLabels": {"cpu": "fast"}}, "defaultRatio": 4}]}
     cluster.tell(
         POLICY, "MODIFIED", configmap("3", {"cpu-normalization-config": json.dumps({"enable": True, **strategy})})
     )
     cluster.tell(NODES, "MODIFIED", node("4", {"cpu": "fast"}, {}))
-    eventually("the strategy that the label selects", lambda: quota() == 12_500)
+    eventually(lambda: quota() == 12_500, "the strategy that the label selects")
 
 
 def test_an_annotation_that_changed_after_the_pods_creation_counts_at_the_next_decision(
@@ -147,7 +148,7 @@ def test_an_annotation_that_changed_after_the_pods_creation_counts_at_the_next_d
         runtime.update_container("c1", api.LinuxResources(cpu=api.LinuxCPU(shares=api.OptionalUInt64(value=512))))
         return runtime.containers["c1"].spec.linux.resources.cpu.cpus
 
-    eventually("the newer cpuset", lambda: cpus() == "4-5")
+    eventually(lambda: cpus() == "4-5", "the newer cpuset")
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["spec-first", "spec-later"])
@@ -169,7 +170,7 @@ def test_without_claims_in_its_spec_no_pod_takes_cpus_by_its_environment(
     if late:
         assert list(believed().values()) == [{"main": CPUSet.parse("0-1")}]
         cluster.tell(PODS, "ADDED", pod("2", {}))
-        eventually("the CPUs to be given back", lambda: believed() == {})
+        eventually(lambda: believed() == {}, "the CPUs to be given back")
     assert believed() == {}
     cluster.requests.until(
         lambda seen: any(r.path.endswith("/shop/events") and r.json["reason"] == "NoCPUsByClaim" for r in seen)

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -34,22 +33,13 @@ from koordnri.wire import api_pb2 as api
 from koordnri.wire.versions import Version
 from tests.host.trees import CPU_FILES, CPUSET_FILES, MEMORY_FILES, HostTree
 from tests.session.scripted_runtime import Link
+from tests.support.waiting import PATIENCE_S, eventually
 
-PATIENCE_S = 20.0
 NODE = NodeState(name="n", topology=Topology.regular(1, 1, 8, 1))
 PINNED = {RESOURCE_STATUS.key: '{"cpuset": "2-3"}'}
 MIN_LIMIT = "resource-qos-config: {clusterStrategy: {beClass: {memoryQOS: {minLimitPercent: %s}}}}\n"
 GOOD, BETTER, BAD = MIN_LIMIT % 20, MIN_LIMIT % 30, MIN_LIMIT % 250
 MISTAKE = "resource-qos-config.beClass.memoryQOS.minLimitPercent: expected 0..100, got 250"
-
-
-def eventually(what: str, found: Callable[[], Any]) -> Any:
-    """What `found` returns once it is true. Fails when that takes too long."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not (value := found()):
-        assert time.monotonic() < deadline, f"{what}: not within {PATIENCE_S} s"
-        time.sleep(0.01)
-    return value
 
 
 class Running:
@@ -71,7 +61,7 @@ class Running:
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
         if self.daemon.config.listen is not None:
-            eventually("a port", lambda: self.daemon.port)
+            eventually(lambda: self.daemon.port, "a port")
 
     def _run(self) -> None:
         try:
@@ -88,7 +78,7 @@ class Running:
                 return answer.code, answer.read().decode()
 
     def wait_ready(self) -> None:
-        eventually("ready", lambda: self.readiness() == (200, "ok\n"))
+        eventually(lambda: self.readiness() == (200, "ok\n"), "ready")
 
     def wait_not_ready(self, *words: str) -> str:
         last = (0, "")
@@ -99,7 +89,7 @@ class Running:
             return text if code == 503 and all(word in text for word in words) else ""
 
         try:
-            return str(eventually("not ready", told))
+            return str(eventually(told, "not ready"))
         except AssertionError as error:
             raise AssertionError(f"{error}, because {words}; it says {last}") from None
 
@@ -109,7 +99,7 @@ class Running:
         return [line for line in lines if line["event"] == event]
 
     def wait_logged(self, event: str, count: int = 1) -> dict[str, Any]:
-        lines = eventually(f"{count} lines {event}", lambda: len(found := self.logged(event)) >= count and found)
+        lines = eventually(lambda: len(found := self.logged(event)) >= count and found, f"{count} lines {event}")
         return dict(lines[count - 1])
 
     def ended(self) -> int | None:
@@ -246,7 +236,7 @@ def test_cri_o_over_crun_takes_what_lifts_a_limit(start, tmp_path, policy):
         state = runtime.containers["c1"]
         assert [(level.cpu.quota.value, level.memory.limit.value) for level in state.levels] == [(25_000, 96 << 20)] * 2
         rewrite(policy, "koordnri-config: {hooks: {memory: {mode: 'off'}, cfs_quota: {mode: 'off'}}}\n")
-        eventually("the policy", lambda: running.daemon.parts.handler.snapshot.policy.hook_mode("memory") == "off")
+        eventually(lambda: running.daemon.parts.handler.snapshot.policy.hook_mode("memory") == "off", "the policy")
 
         runtime.update_container("c1", api.LinuxResources(cpu=api.LinuxCPU(shares={"value": 4})))
 
@@ -324,7 +314,7 @@ def test_a_mounted_configmap_is_followed_through_its_links(start, runtime, tmp_p
 
     assert in_force() == 20
     publish("..2026_02", 30)
-    eventually("the new policy", lambda: in_force() == 30)
+    eventually(lambda: in_force() == 30, "the new policy")
 
 
 def test_a_file_that_is_edited_in_place_in_a_directory_is_noticed(start, runtime, tmp_path):
@@ -335,7 +325,7 @@ def test_a_file_that_is_edited_in_place_in_a_directory_is_noticed(start, runtime
     running = start(policy_file=directory)
     running.wait_ready()
     config.write_text("chainBudgetMilliseconds: 1000")
-    eventually("the new policy", lambda: running.daemon.parts.handler.snapshot.policy.chain_budget_s == 1.0)
+    eventually(lambda: running.daemon.parts.handler.snapshot.policy.chain_budget_s == 1.0, "the new policy")
 
 
 def test_a_node_strategy_counts_where_it_matches(start, runtime, policy):
@@ -354,7 +344,7 @@ def test_a_policy_change_reaches_the_next_container(start, runtime, policy):
     assert create(runtime, "c1").cpus == "2-3"
     revision = running.daemon.parts.handler.snapshot.policy.revision
     rewrite(policy, "koordnri-config: {hooks: {cpuset: {mode: 'off'}}}\n")
-    eventually("the new policy", lambda: running.daemon.parts.handler.snapshot.policy.revision != revision)
+    eventually(lambda: running.daemon.parts.handler.snapshot.policy.revision != revision, "the new policy")
     assert create(runtime, "c2").cpus == ""
 
 
@@ -372,7 +362,7 @@ def test_cpus_that_go_offline_are_noticed(start, runtime, tmp_path):
         topology = running.daemon.parts.handler.snapshot.node.topology
         return "" if topology is None else str(topology.online)
 
-    eventually("three CPUs", lambda: online() == "0-2")
+    eventually(lambda: online() == "0-2", "three CPUs")
     run_pod(runtime, {RESOURCE_STATUS.key: '{"cpuset": "3"}'})
     assert create(runtime).cpus == "", "the runtime would refuse the container"
     assert running.wait_logged("node_changed")
@@ -390,7 +380,7 @@ def test_noted_baselines_outlive_the_process(start, runtime, tmp_path):
     asked = api.LinuxResources(cpu=api.LinuxCPU(quota={"value": 80_000}))
     runtime.update_container("c1", asked)
     state = tmp_path / "state" / "baselines.json"
-    eventually("the state", lambda: state.exists() and "80000" in state.read_text())
+    eventually(lambda: state.exists() and "80000" in state.read_text(), "the state")
     assert first.stop() == 0
     second = start()
     second.wait_ready()
@@ -399,7 +389,7 @@ def test_noted_baselines_outlive_the_process(start, runtime, tmp_path):
     assert noted.cpu_quota == 80_000
     assert runtime.containers["c1"].spec.linux.resources.cpu.quota.value == -1
     runtime.remove_pod_sandbox("p1")
-    eventually("a forgotten container", lambda: state.read_text() == "{}")
+    eventually(lambda: state.read_text() == "{}", "a forgotten container")
 
 
 def test_what_moved_last_is_saved_at_the_end(start, runtime, tmp_path):
@@ -408,7 +398,7 @@ def test_what_moved_last_is_saved_at_the_end(start, runtime, tmp_path):
     run_pod(runtime, PINNED)
     create(runtime)
     runtime.update_container("c1", api.LinuxResources(cpu=api.LinuxCPU(quota={"value": 80_000})))
-    eventually("the ledger", lambda: running.daemon.parts.ledger.noted_baseline("c1"))
+    eventually(lambda: running.daemon.parts.ledger.noted_baseline("c1"), "the ledger")
     assert running.stop() == 0
     assert "80000" in (tmp_path / "state" / "baselines.json").read_text()
 
@@ -431,7 +421,7 @@ def test_a_state_that_cannot_be_saved_is_told_and_saved_once_it_can(start, runti
     runtime.update_container("c1", api.LinuxResources(cpu=api.LinuxCPU(quota={"value": 80_000})))
     assert str(tmp_path / "state") in running.wait_logged("state_not_saved")["path"]
     obstacle.rmdir()
-    eventually("the state", lambda: (tmp_path / "state" / "baselines.json").exists())
+    eventually(lambda: (tmp_path / "state" / "baselines.json").exists(), "the state")
 
 
 FILES = ("baselines.json", "written.json", "resctrl.json", "koordnri.lock", "koordnri.sock", "baselines.json.new")
@@ -463,14 +453,14 @@ def test_whatever_the_state_directory_is_the_daemon_decides_and_warns(start, run
             with contextlib.suppress(OSError), open(directory / "filler", "wb") as filler:
                 filler.write(bytes(1 << 20))
         running = start(state_dir=directory)
-        text = eventually("ready", lambda: (found := running.readiness())[0] == 200 and found[1])
+        text = eventually(lambda: (found := running.readiness())[0] == 200 and found[1], "ready")
         if state == "fifos":
             assert text == "ok\n", "its own files have taken their places"
         else:
             assert text.startswith(f"ok\nwarning: {expected}, and lost by a restart: ")
         run_pod(runtime)
         create(runtime)
-        eventually("the container is known", lambda: running.daemon.parts.ledger.container("c1"))
+        eventually(lambda: running.daemon.parts.ledger.container("c1"), "the container is known")
         assert running.stop() == 0
     finally:
         if unmount:
@@ -482,13 +472,13 @@ def test_a_state_directory_that_is_mended_is_used(start, runtime, tmp_path, monk
     monkeypatch.setattr("koordnri.daemon.admission.RETRY_S", 0.01)
     (tmp_path / "state").touch()
     running = start()
-    warned = eventually("warnings", lambda: (found := running.readiness())[0] == 200 and found[1])
+    warned = eventually(lambda: (found := running.readiness())[0] == 200 and found[1], "warnings")
     assert [line.split(": ")[1] for line in warned.splitlines()[1:]] == ["state"] * 3
     assert "nothing keeps a second koordnri from registering" in warned
     assert "no control socket" in warned
     (tmp_path / "state").unlink()
-    eventually("the notes are on disk", lambda: "in memory" not in running.readiness()[1])
-    eventually("a control socket", lambda: (tmp_path / "state/koordnri.sock").is_socket())
+    eventually(lambda: "in memory" not in running.readiness()[1], "the notes are on disk")
+    eventually(lambda: (tmp_path / "state/koordnri.sock").is_socket(), "a control socket")
     assert not NodeLock(tmp_path / "state").try_acquire(), "and a lock"
     assert running.readiness() == (200, "ok\n")
 
@@ -537,7 +527,7 @@ def test_decisions_are_heard_of(start, runtime):
     start(listener=lambda pod, container, event, decision: heard.append((pod.name, container.name, event))).wait_ready()
     run_pod(runtime, PINNED)
     create(runtime)
-    eventually("the decision", lambda: heard)
+    eventually(lambda: heard, "the decision")
     assert heard == [("web", "main", "create")]
 
 
@@ -601,7 +591,7 @@ class FakeHost:
         return tuple(file.read_text().split()[0] for file in files)
 
     def wait_quotas(self, *quotas: str) -> None:
-        eventually(f"quotas {quotas}, not {self.quotas()}", lambda: self.quotas() == quotas)
+        eventually(lambda: self.quotas() == quotas, f"quotas {quotas}, not {self.quotas()}")
 
 
 @pytest.fixture
@@ -621,10 +611,10 @@ def test_a_policy_change_reaches_the_cgroups_of_what_runs_and_switching_it_off_t
     host.wait_quotas("25000", "25000")
     state = tmp_path / "state" / "written.json"
     wanted = {"p1": {"cpu.quota": 50_000}, "c1": {"cpu.quota": 50_000}}
-    eventually("the state", lambda: state.exists() and json.loads(state.read_text()) == wanted)
+    eventually(lambda: state.exists() and json.loads(state.read_text()) == wanted, "the state")
     rewrite(policy, GOOD)
     host.wait_quotas("50000", "50000")
-    eventually("an empty state", lambda: state.read_text() == "{}")
+    eventually(lambda: state.read_text() == "{}", "an empty state")
     assert ("UpdateContainer", "ok") not in running.daemon.parts.session.stats.events
     assert running.stop() == 0
     assert not running.logged("apply_failed")
@@ -644,7 +634,7 @@ def test_what_one_process_wrote_the_next_one_takes_back(start, runtime, policy, 
 
     second = start(node=None, host_root=host.tree.root, node_name="n", policy_file=policy)
     second.wait_ready()
-    eventually("a pass", lambda: second.daemon.parts.reconciler.stats.passes["change"])
+    eventually(lambda: second.daemon.parts.reconciler.stats.passes["change"], "a pass")
     assert host.quotas() == ("25000", "25000"), "nothing is halved twice"
     rewrite(policy, GOOD)
     host.wait_quotas("50000", "50000")
@@ -700,7 +690,7 @@ def test_a_bug_in_looking_at_the_node_or_the_policy_costs_that_look(start, runti
 
     running.daemon.parts.present.scan = running.daemon.parts.sources.scan = broken
     counts = running.daemon.parts.faults.counts
-    eventually("both are counted", lambda: counts["node"] > 1 and counts["policy"] > 1)
+    eventually(lambda: counts["node"] > 1 and counts["policy"] > 1, "both are counted")
     running.daemon.parts.present.scan, running.daemon.parts.sources.scan = look, look_at_policy
     policy.write_text("koordnri-config: {hooks: {cpuset: {mode: off}}}\n")
     running.wait_logged("policy_accepted", 2)

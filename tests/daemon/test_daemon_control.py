@@ -19,10 +19,10 @@ from koordnri.reconcile.compare.live import Live
 from koordnri.reconcile.compare.rows import Released
 from koordnri.state.present import Present
 from tests.reconcile.fake_node import MIB, FakeNode
+from tests.support.waiting import PATIENCE_S
 
 PROTECTED = load_policy("resource-qos-config: {lsClass: {memoryQOS: {enable: true, minLimitPercent: 50}}}\n", "a test")
 NO_MEMORY = load_policy("koordnri-config: {hooks: {memory: {mode: off}}}\n", "a test")
-PATIENCE_S = 20.0
 
 
 class Asked:

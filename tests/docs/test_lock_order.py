@@ -6,9 +6,8 @@ import gc
 import re
 import sys
 import threading
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,25 +24,17 @@ from tests.docs.constructions import ROOT
 from tests.docs.recorded_locks import LockRecord, Pair
 from tests.host.trees import CPU_FILES, CPUSET_FILES, MEMORY_FILES, HostTree
 from tests.kube.watched import write_kubeconfig
+from tests.support.waiting import PATIENCE_S, eventually
 
 PAGE = ROOT / "docs/design/threads.md"
 POD = "kubepods/burstable/poduid-1"
 HALVED = 'cpu-normalization-config: {"enable": true, "defaultRatio": 2.0}\n'
-PATIENCE_S = 30.0
 
 
 def documented(page: str) -> set[Pair]:
     """The rows of the table below "Lock order"."""
     section = page.partition("\n### Lock order\n")[2].partition("\n## ")[0]
     return set(re.findall(r"^\| `([^`]+)` \| `([^`]+)` \|", section, re.MULTILINE))
-
-
-def eventually(what: str, found: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + PATIENCE_S
-    while not (value := found()):
-        assert time.monotonic() < deadline, f"{what}: not within {PATIENCE_S} s"
-        time.sleep(0.01)
-    return value
 
 
 @pytest.fixture
@@ -81,7 +72,7 @@ def running(tmp_path: Path, tree: HostTree, **config: Any) -> Iterator[Daemon]:
     interval, thread = sys.getswitchinterval(), threading.Thread(target=daemon.run)
     thread.start()
     try:
-        eventually("synchronized", lambda: daemon.parts.session.stats.synchronized_at_s)
+        eventually(lambda: daemon.parts.session.stats.synchronized_at_s, "synchronized")
         yield daemon
     finally:
         daemon.stop()
@@ -116,7 +107,7 @@ def test_a_life_with_everything_takes_locks_in_the_order_of_the_page(
         assert daemon.parts.allocator.held, "the owner has exclusive CPUs"
         policy.write_text(HALVED)
         eventually(
-            "recorded through the runtime", lambda: daemon.parts.recorder.stats.pushes["unsolicited", "recorded"]
+            lambda: daemon.parts.recorder.stats.pushes["unsolicited", "recorded"], "recorded through the runtime"
         )
         ask(tmp_path / "state", "/v1/diff", {"policy": HALVED})
         ask(tmp_path / "state", "/v1/release", {"all": True})

@@ -15,6 +15,7 @@ import grpc
 
 from tests.e2e import lab
 from tests.e2e.cri import CRI
+from tests.support.waiting import eventually
 
 _COMMON = """
 version = {version}
@@ -121,10 +122,10 @@ class Containerd:
                 env=environment,
                 start_new_session=True,
             )
-        lab.eventually(self._ready, f"{self.name} ready (log: {self.log})", 60)
+        eventually(self._ready, f"{self.name} ready (log: {self.log})", 60)
         if not self._has_image():
             self._ctr("images", "import", "--snapshotter", self._snapshotter, str(lab.IMAGE_TAR))
-            lab.eventually(self._has_image, f"{lab.IMAGE} in {self.name}")
+            eventually(self._has_image, f"{lab.IMAGE} in {self.name}")
 
     def kill(self) -> None:
         """SIGKILL, as an out-of-memory kill would; containers and shims go on."""

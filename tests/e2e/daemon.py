@@ -15,7 +15,7 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.e2e import lab
+from tests.support.waiting import eventually
 
 # What the installed command `koordnri` does, without needing it on the PATH: the virtual machine has only a directory
 # of packages.
@@ -93,7 +93,7 @@ class Daemon:
     def wait_ready(self) -> None:
         """Wait until /readyz says so. Raises AssertionError with the end of its log."""
         try:
-            lab.eventually(self.ready, "koordnri ready")
+            eventually(self.ready, "koordnri ready")
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.log_tail()}") from None
 
@@ -105,7 +105,7 @@ class Daemon:
                 return self.metric("koordnri_registrations_total") >= count
             return False
 
-        lab.eventually(registered, f"koordnri registered {count} times (log: {self.log})")
+        eventually(registered, f"koordnri registered {count} times (log: {self.log})")
 
     def ready(self) -> bool:
         """Whether /readyz answers 200. A daemon that ended is an AssertionError."""

@@ -25,6 +25,7 @@ from tests.e2e.containerd import Containerd
 from tests.e2e.cri import CRI
 from tests.e2e.cri_requests import Asked, container_config, pod_cgroup, sandbox_config, shares
 from tests.e2e.readings import Container, Pod, Readings
+from tests.support.waiting import eventually
 
 __all__ = ["UNTIL_TOLD", "Container", "Kubelet", "Pod", "sweep_cgroups"]
 
@@ -127,7 +128,7 @@ class Kubelet(Readings):
             status = self.cri.call("PodSandboxStatus", pod_sandbox_id=pod.sandbox_id).status
             return bool(status.state == self.cri.messages.SANDBOX_NOTREADY)
 
-        lab.eventually(not_ready, f"the sandbox of {pod.name} to be seen dead")
+        eventually(not_ready, f"the sandbox of {pod.name} to be seen dead")
 
     def change_sandbox(self, pod: Pod) -> list[Container]:
         """Give a pod a second sandbox, as after its pause process died or after a reboot ("Pod sandbox changed, will be re-created").
@@ -192,7 +193,7 @@ class Kubelet(Readings):
         """
         self.cri.call("StartContainer", container_id=container.id)
         comm = Path(f"/proc/{self.pid(container)}/comm")
-        lab.eventually(lambda: not comm.read_text().startswith("runc"), f"{container.name} executes its program")
+        eventually(lambda: not comm.read_text().startswith("runc"), f"{container.name} executes its program")
 
     def run_container(self, pod: Pod, name: str = "main", **options: Any) -> Container:
         """Create and start; options as for create_container."""
@@ -299,7 +300,7 @@ class Kubelet(Readings):
             return not self.running(container)
 
         try:
-            lab.eventually(ended, f"{container.name} to end by {number.name}")
+            eventually(ended, f"{container.name} to end by {number.name}")
         finally:
             os.close(process)
 

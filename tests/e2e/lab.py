@@ -12,10 +12,8 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LAB_DIR = Path(os.environ.get("KOORDNRI_LAB_DIR") or ROOT / ".cache" / "lab").resolve()
@@ -25,11 +23,6 @@ RUNC = Path(os.environ.get("KOORDNRI_E2E_RUNC") or LAB_DIR / "runc" / "usr" / "s
 IMAGE_TAR = LAB_DIR / "images" / "busybox.tar"
 IMAGE = "koordnri.test/busybox:1"
 CI = bool(os.environ.get("CI"))
-
-_ASK_AGAIN_S = 0.1 if SYSTEMD else 0.02
-"""In the virtual machine asking takes the CPU from who is waited for."""
-
-T = TypeVar("T")
 
 
 def lacks(runtime: str) -> str | None:
@@ -47,24 +40,3 @@ def cri_messages() -> Any:
     if directory not in sys.path:
         sys.path.append(directory)
     return importlib.import_module("cri_api_pb2")
-
-
-def eventually(check: Callable[[], T], what: str, timeout_s: float = 30.0) -> T:
-    """Ask until `check` answers something true, and return that.
-
-    The bound is for what never happens; it is generous since the virtual machine is ten times slower.
-    Raises AssertionError with the last answer, or the last AssertionError or OSError of `check`, after `timeout_s`.
-    """
-    end = time.monotonic() + timeout_s
-    while True:
-        last: object
-        try:
-            answer = check()
-            if answer:
-                return answer
-            last = answer
-        except (AssertionError, OSError) as error:
-            last = error
-        if time.monotonic() > end:
-            raise AssertionError(f"{what}: not so within {timeout_s} s; last: {last!r}")
-        time.sleep(_ASK_AGAIN_S)

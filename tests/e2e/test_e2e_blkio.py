@@ -15,8 +15,8 @@ import pytest
 from tests.e2e import pods
 from tests.e2e.daemon import Daemon
 from tests.e2e.kubelet import Container, Kubelet
-from tests.e2e.lab import eventually
 from tests.e2e.volumes import Volumes
+from tests.support.waiting import eventually
 
 NewDaemon = Callable[..., Daemon]
 GIB = 1 << 30

@@ -16,7 +16,7 @@ from tests.e2e.churn import FLIPS, Load, Policy
 from tests.e2e.containerd import Containerd
 from tests.e2e.daemon import Daemon
 from tests.e2e.kubelet import Kubelet
-from tests.e2e.lab import eventually
+from tests.support.waiting import eventually
 
 # Beside a busy machine's load a minute of churn may take three.
 pytestmark = [pytest.mark.full, pytest.mark.timeout(400)]

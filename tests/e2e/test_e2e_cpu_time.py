@@ -11,8 +11,8 @@ import grpc
 from tests.e2e import lab, pods
 from tests.e2e.daemon import Daemon
 from tests.e2e.kubelet import Container, Kubelet
-from tests.e2e.lab import eventually
 from tests.e2e.pods import MIB
+from tests.support.waiting import eventually
 
 NewDaemon = Callable[..., Daemon]
 BURST = 'cpu-burst-config: {"clusterStrategy": {"policy": "auto"}}\n'

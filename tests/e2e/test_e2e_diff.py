@@ -15,8 +15,8 @@ from tests.e2e import pods
 from tests.e2e.cgroups import shares_to_weights
 from tests.e2e.daemon import Daemon
 from tests.e2e.kubelet import Container, Kubelet
-from tests.e2e.lab import eventually
 from tests.e2e.pods import MIB, RATIO_2
+from tests.support.waiting import eventually
 
 NewDaemon = Callable[..., Daemon]
 Files = dict[tuple[str, str], dict[str, str]]

@@ -15,13 +15,12 @@ from koordnri.host.cgroup.watch import CgroupWatch
 from tests.e2e import lab, pods
 from tests.e2e.daemon import Daemon
 from tests.e2e.kubelet import Container, Kubelet
-from tests.e2e.lab import eventually
 from tests.e2e.pods import MIB, UNLIMITED
+from tests.support.waiting import PATIENCE_S, eventually
 
 if TYPE_CHECKING:
     from tests.e2e.containerd import Containerd
 
-PATIENCE_S = 10.0
 BATCH_US = pods.BATCH_QUOTA_US // 2
 """Of a batch container under the policy here."""
 LS_MIN = (

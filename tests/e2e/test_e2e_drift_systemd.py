@@ -9,8 +9,8 @@ from collections.abc import Callable
 from tests.e2e import pods
 from tests.e2e.daemon import Daemon
 from tests.e2e.kubelet import Kubelet
-from tests.e2e.lab import eventually
 from tests.e2e.pods import UNLIMITED
+from tests.support.waiting import eventually
 
 NewDaemon = Callable[..., Daemon]
 LSR_MIN = (

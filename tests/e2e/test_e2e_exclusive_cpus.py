@@ -12,8 +12,8 @@ from koordnri.model import CPUSet
 from tests.e2e import pods
 from tests.e2e.daemon import Daemon
 from tests.e2e.kubelet import Container, Kubelet
-from tests.e2e.lab import eventually
 from tests.e2e.pods import MIB, QOS_CLASS, UNLIMITED
+from tests.support.waiting import eventually
 
 NewDaemon = Callable[..., Daemon]
 ALL = str(CPUSet(os.sched_getaffinity(0)))

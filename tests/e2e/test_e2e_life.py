@@ -17,8 +17,8 @@ from tests.e2e import lab, pods
 from tests.e2e.containerd import Containerd
 from tests.e2e.daemon import Daemon
 from tests.e2e.kubelet import UNTIL_TOLD, Container, Kubelet, Pod
-from tests.e2e.lab import eventually
 from tests.e2e.pods import MIB, QOS_CLASS, UNLIMITED
+from tests.support.waiting import eventually
 
 ALL = CPUSet(os.sched_getaffinity(0))
 MANY = len(ALL)

@@ -12,8 +12,8 @@ from pathlib import Path
 from tests.e2e import pods
 from tests.e2e.daemon import Daemon
 from tests.e2e.kubelet import Container, Kubelet, Pod
-from tests.e2e.lab import eventually
 from tests.e2e.pods import MIB, UNLIMITED
+from tests.support.waiting import eventually
 
 NewDaemon = Callable[..., Daemon]
 OBSERVED = 'koordnri-config: {"clusterStrategy": {"hooks": {"memory": {"mode": "observe"}}}}\n'

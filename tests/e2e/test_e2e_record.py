@@ -12,8 +12,8 @@ import pytest
 from tests.e2e import pods
 from tests.e2e.daemon import Daemon
 from tests.e2e.kubelet import Container, Kubelet
-from tests.e2e.lab import eventually
 from tests.e2e.pods import RATIO_2
+from tests.support.waiting import eventually
 
 NewDaemon = Callable[..., Daemon]
 ASKED_US, HALVED_US = 80_000, 40_000

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 
-from tests.e2e import lab, pods
+from tests.e2e import pods
 from tests.e2e.containerd import Containerd
 from tests.e2e.daemon import Daemon
 from tests.e2e.kubelet import Container, Kubelet
+from tests.support.waiting import eventually
 
 NewDaemon = Callable[..., Daemon]
 
@@ -17,7 +18,7 @@ def corrected(check: Callable[[Kubelet, Container], None], kubelet: Kubelet, con
         check(kubelet, container)
         return True
 
-    lab.eventually(passes, f"{check.__name__} of {container.name}")
+    eventually(passes, f"{check.__name__} of {container.name}")
 
 
 def test_a_daemon_that_starts_late_corrects_the_containers_that_run(kubelet: Kubelet, new_daemon: NewDaemon) -> None:
@@ -38,7 +39,7 @@ def test_a_daemon_that_starts_before_the_runtime_waits_for_it(
     runtime.kill()
     daemon = new_daemon()
     daemon.start(wait=False)
-    lab.eventually(daemon.listening, "koordnri answers /healthz")
+    eventually(daemon.listening, "koordnri answers /healthz")
     assert not daemon.ready()
 
     runtime.start()

@@ -12,9 +12,9 @@ from koordnri.model import CPUSet
 from tests.e2e import pods
 from tests.e2e.daemon import Daemon
 from tests.e2e.kubelet import Kubelet, Pod
-from tests.e2e.lab import eventually
 from tests.e2e.pods import PINNED_CPUS, QOS_CLASS, RESOURCE_STATUS
 from tests.e2e.test_e2e_diff import koordnri
+from tests.support.waiting import eventually
 
 NewDaemon = Callable[..., Daemon]
 ALL = CPUSet(os.sched_getaffinity(0))

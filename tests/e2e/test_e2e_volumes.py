@@ -18,9 +18,9 @@ import pytest
 from tests.e2e import pods
 from tests.e2e.daemon import Daemon
 from tests.e2e.kubelet import Kubelet, Pod
-from tests.e2e.lab import eventually
 from tests.e2e.test_e2e_blkio import NOTHING, READ, WRITE, annotation, block, limits
 from tests.e2e.volumes import Volumes
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.full  # a minute
 

@@ -2,7 +2,7 @@
 
 from tests.e2e.containerd import Containerd
 from tests.e2e.kubelet import UNTIL_TOLD, Kubelet, Pod
-from tests.e2e.lab import eventually
+from tests.support.waiting import eventually
 
 MIB = 1 << 20
 

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from koordnri.host.file_watch import FileWatch
-
-PATIENCE_S = 10.0
+from tests.support.waiting import PATIENCE_S
 
 
 class Watched:

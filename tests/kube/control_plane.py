@@ -21,6 +21,7 @@ from urllib.parse import parse_qsl, urlsplit
 import yaml
 
 from tests.e2e import lab
+from tests.support.waiting import eventually
 
 Json = dict[str, Any]
 ETCD = lab.LAB_DIR / "etcd" / "usr" / "bin" / "etcd"
@@ -115,7 +116,7 @@ class ControlPlane:
             *more,
         )
         self.flags = more
-        lab.eventually(self._ready, f"kube-apiserver ready (log: {self.work}/kube-apiserver.log)", 60)
+        eventually(self._ready, f"kube-apiserver ready (log: {self.work}/kube-apiserver.log)", 60)
 
     def stop(self, number: signal.Signals = signal.SIGTERM, *, etcd: bool = False) -> None:
         """End kube-apiserver, and etcd too when asked.

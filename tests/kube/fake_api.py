@@ -10,7 +10,6 @@ import asyncio
 import json
 import ssl
 import threading
-import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -56,16 +55,6 @@ class Seen(Generic[T]):
 
     def __getitem__(self, index: int) -> T:
         return self.items[index]
-
-
-def eventually(met: Callable[[], bool]) -> bool:
-    """Poll, for what nobody announces. False when it did not become so in time."""
-    deadline = time.monotonic() + LIMIT_S
-    while not met():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.002)
-    return True
 
 
 @dataclass(frozen=True, slots=True)

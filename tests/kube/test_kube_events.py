@@ -17,6 +17,7 @@ from koordnri.kube.events import ATTEMPTS, MAX_MESSAGE, MAX_PENDING, EventLimits
 from tests.kube import fake_api
 from tests.kube.fake_api import Answer, FakeApi, status, whole
 from tests.kube.watched import write_kubeconfig
+from tests.support.waiting import eventually
 
 POD = pod_target("ns", "web-0", "uid-1")
 OK = whole(201, b'{"kind": "Event"}')
@@ -250,7 +251,7 @@ def test_an_event_that_always_fails_is_given_up(tmp_path: Path, log: Any, captur
     it = sender(connect(write_kubeconfig(tmp_path, url)), log)
     it.post(POD, "A", "x")
     with telling(it):
-        assert fake_api.eventually(lambda: it.stats.dropped == 1)
+        eventually(lambda: it.stats.dropped == 1, "one Event dropped")
     assert [e["event"] for e in captured.entries] == ["kube_event_lost"]
     assert ATTEMPTS > 1
 
@@ -268,4 +269,4 @@ def test_nonsense_in_a_message_is_cut_and_stays_json(fake: FakeApi, api: Api, lo
 
 def settled(it: EventSender, count: int) -> None:
     """Wait until that many requests have succeeded, and what follows from them is noted."""
-    assert fake_api.eventually(lambda: it.stats.sent >= count), f"sent {it.stats.sent} of {count}"
+    eventually(lambda: it.stats.sent >= count, f"{count} Events sent")

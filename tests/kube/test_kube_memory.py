@@ -17,10 +17,11 @@ from koordnri.model.topology import Topology
 from koordnri.wire import api_pb2 as api
 from koordnri.wire.ttrpc import DEFAULT_MAX_RECEIVED_BYTES
 from tests.host.trees import HostTree
-from tests.kube.fake_api import Json, eventually, listing
+from tests.kube.fake_api import Json, listing
 from tests.kube.fake_cluster import PODS, Cluster
 from tests.kube.watched import write_kubeconfig
 from tests.session.scripted_runtime import Link, ScriptedRuntime
+from tests.support.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 LARGE = 1_200_000
@@ -144,7 +145,7 @@ def test_110_containers_and_40_pods_of_more_than_a_megabyte_each_fit_the_daemons
         numbers = range(at, min(at + PARTS_OF, CONTAINERS))
         pods, containers = [sandbox(n) for n in numbers], [container(n) for n in numbers]
         link.synchronize(pods=pods, containers=containers, more=at + PARTS_OF < CONTAINERS)
-    assert eventually(lambda: daemon.logged("synchronized")), daemon.log.read_text()
+    eventually(lambda: daemon.logged("synchronized"), f"synchronized (log: {daemon.log})")
     peak = daemon.peak_bytes()
     assert not daemon.logged("kube_object_unusable")
     print(f"peak: {listed / 2**20:.1f} MiB once the pods were listed, {peak / 2**20:.1f} MiB in all")
@@ -155,7 +156,7 @@ def test_the_largest_message_that_is_taken_fits_too(registered: Callable[[], tup
     daemon, link = registered()
     numbers = range(DEFAULT_MAX_RECEIVED_BYTES // LARGE)
     link.send_whole("Synchronize", api.SynchronizeRequest(containers=[container(n) for n in numbers]))
-    assert eventually(lambda: daemon.logged("synchronized")), daemon.log.read_text()
+    eventually(lambda: daemon.logged("synchronized"), f"synchronized (log: {daemon.log})")
     peak = daemon.peak_bytes()
     print(f"peak: {peak / 2**20:.1f} MiB")
     assert peak < limit_bytes()

@@ -33,7 +33,8 @@ from koordnri.kube.events import EventLimits
 from koordnri.kube.watch import Watch, wait
 from koordnri.model.pod import ContainerSpec, PodSpec
 from tests.kube.control_plane import ADMIN, DAEMON, RBAC, STRANGER, ControlPlane, Deployed, Json, RefusedError
-from tests.kube.fake_api import LIMIT_S, Seen, eventually
+from tests.kube.fake_api import LIMIT_S, Seen
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.full]
 
@@ -169,12 +170,12 @@ def define_topologies(plane: ControlPlane) -> None:
     approved = {"api-approved.kubernetes.io": "https://github.com/kubernetes/enhancements/pull/1870"}
     manifest = {"metadata": {"name": CRD, "annotations": approved}, "spec": spec}
     plane.create(CRDS, {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", **manifest})
-    assert eventually(lambda: answers(plane, POOLS))
+    eventually(lambda: answers(plane, POOLS), "the new kind served")
 
 
 def undefine_topologies(plane: ControlPlane) -> None:
     plane.delete(f"{CRDS}/{CRD}")
-    assert eventually(lambda: not answers(plane, POOLS))
+    eventually(lambda: not answers(plane, POOLS), "the kind no longer served")
 
 
 def answers(plane: ControlPlane, path: str) -> bool:
@@ -217,7 +218,7 @@ def test_a_watch_that_the_server_ends_goes_on_where_it_was(
     watch = told.configmap(namespace, BRIEF)
     told.data.wait(1)
     plane.patch(f"{configmaps}/policy", {"data": NEW})
-    assert eventually(lambda: watch.stats.restarts[Restart.ENDED] >= 2)
+    eventually(lambda: watch.stats.restarts[Restart.ENDED] >= 2, "two watches ended")
     plane.patch(f"{configmaps}/policy", {"data": NEWER})
 
     assert told.data.wait(3) == [OLD, NEW, NEWER]
@@ -234,13 +235,13 @@ def test_a_bookmark_says_how_far_the_server_has_looked(
     watch = told.configmap(namespace, Timing(watch_s=4), mine, uniform=lambda low, high: low)
     told.data.wait(1)
     seen = int(plane.create(configmaps, configmap({}, "another"))["metadata"]["resourceVersion"])
-    assert eventually(lambda: watch.stats.restarts[Restart.ENDED] >= 1)
+    eventually(lambda: watch.stats.restarts[Restart.ENDED] >= 1, "a watch ended")
 
     def resumed_from() -> int:
         asked = [request for request in plane.asked(DAEMON, "configmaps") if request["namespace"] == namespace]
         return int(asked[-1]["query"]["resourceVersion"])
 
-    assert eventually(lambda: resumed_from() >= seen), f"resumed from {resumed_from()}, not from {seen} or later"
+    eventually(lambda: resumed_from() >= seen, f"resumed from {seen} or later")
     assert watch.stats.bookmarks >= 1
     assert watch.stats.events == 0
 
@@ -355,7 +356,7 @@ def test_a_restart_of_the_server_loses_nothing_and_repeats_nothing(
     assert sorted(before) == [("changed", "goes"), ("changed", "stays")]
     assert sorted(away) == [("changed", "comes"), ("removed", "goes")]
     assert after == [("changed", "stays")]
-    assert eventually(lambda: all(watch.stats.problem == "" for watch in watches))
+    eventually(lambda: all(watch.stats.problem == "" for watch in watches), "all watches well")
 
 
 def test_a_restart_without_any_change_tells_nothing(
@@ -368,7 +369,7 @@ def test_a_restart_without_any_change_tells_nothing(
 
     plane.restart()
 
-    assert eventually(lambda: all(restarts(w) and not w.stats.problem for w in watches))
+    eventually(lambda: all(restarts(w) and not w.stats.problem for w in watches), "all watches restarted and well")
     plane.patch(f"{configmaps}/policy", {"data": NEW})
     plane.patch(f"{NODES}/{node}", {"metadata": {"labels": {"zone": "b"}}})
     assert told.data.wait(2) == [OLD, NEW]
@@ -440,7 +441,7 @@ def test_a_user_who_may_not_is_told_what_he_lacks_and_is_served_once_he_may(
 ) -> None:
     plane.create(configmaps, configmap(OLD))
     watch = told.configmap(namespace, api=connect(plane.kubeconfig(tmp_path, STRANGER)))
-    assert eventually(lambda: watch.stats.restarts[Restart.FORBIDDEN] >= 3)
+    eventually(lambda: watch.stats.restarts[Restart.FORBIDDEN] >= 3, "forbidden three times")
     refused = (
         f'GET {configmaps}: the API server answered 403: configmaps "policy" is forbidden: User "stranger" cannot list '
         f'resource "configmaps" in API group "" in the namespace "{namespace}"'
@@ -452,7 +453,7 @@ def test_a_user_who_may_not_is_told_what_he_lacks_and_is_served_once_he_may(
     allow(plane, namespace, "stranger")
 
     assert told.data.wait(1) == [OLD]
-    assert eventually(lambda: watch.stats.problem == "")
+    eventually(lambda: watch.stats.problem == "", "the watch well")
     warnings = [e for e in captured.entries if e["event"] == "kube_watch_restarted" and e["log_level"] == "warning"]
     assert [entry["error"] for entry in warnings] == [refused]
 
@@ -466,7 +467,7 @@ def test_a_right_that_is_taken_away_keeps_what_is_known(
     told.data.wait(1)
 
     plane.delete(f"{RBAC}/namespaces/{namespace}/rolebindings/reader")
-    assert eventually(lambda: watch.stats.restarts[Restart.FORBIDDEN] >= 2)
+    eventually(lambda: watch.stats.restarts[Restart.FORBIDDEN] >= 2, "forbidden twice")
     plane.patch(f"{configmaps}/policy", {"data": NEW})
     assert told.data.items == [OLD]
     bind(plane, namespace, "stranger")
@@ -480,7 +481,7 @@ def test_a_token_that_the_server_does_not_know_is_read_again_until_it_does(
 ) -> None:
     plane.create(configmaps, configmap(OLD))
     watch = told.configmap(namespace, api=connect(plane.kubeconfig(tmp_path, "expired")))
-    assert eventually(lambda: watch.stats.restarts[Restart.UNAUTHORIZED] >= 2)
+    eventually(lambda: watch.stats.restarts[Restart.UNAUTHORIZED] >= 2, "unauthorized twice")
     assert "the API server answered 401: Unauthorized" in watch.stats.problem
 
     (tmp_path / "token").write_text(ADMIN)
@@ -506,7 +507,7 @@ def events_on(plane: ControlPlane, namespace: str, name: str) -> list[Json]:
 
 
 def sent(sender: EventSender, count: int) -> None:
-    assert eventually(lambda: sender.stats.sent >= count), f"sent {sender.stats.sent} of {count}"
+    eventually(lambda: sender.stats.sent >= count, f"{count} Events sent")
 
 
 def test_an_event_on_a_pod_stands_beside_it_and_counts_up(
@@ -568,7 +569,7 @@ def test_an_event_that_somebody_deleted_is_made_anew(plane: ControlPlane, node: 
 
 def test_an_event_beside_a_pod_whose_namespace_is_gone_is_given_up(sender: EventSender, captured: LogCapture) -> None:
     sender.post(pod_target("never-was", "web", "uid"), "AnnotationInvalid", "x")
-    assert eventually(lambda: sender.stats.dropped == 1)
+    eventually(lambda: sender.stats.dropped == 1, "one Event dropped")
     (lost,) = [entry["error"] for entry in captured.entries if entry["event"] == "kube_event_lost"]
     assert 'the API server answered 404: namespaces "never-was" not found' in lost
 
@@ -590,10 +591,10 @@ def test_a_kind_that_is_not_installed_is_found_once_it_is_and_missed_when_it_is_
         assert restarts(watch).keys() == {Restart.ABSENT}
         # The objects of such a kind are left to the fake server: this real one, built with a newer Go than its own, dies of any.
         define_topologies(plane)
-        assert eventually(lambda: watch.stats.lists == 1)
+        eventually(lambda: watch.stats.lists == 1, "one list")
         absent = watch.stats.restarts[Restart.ABSENT]
         undefine_topologies(plane)
-        assert eventually(lambda: watch.stats.restarts[Restart.ABSENT] > absent)
+        eventually(lambda: watch.stats.restarts[Restart.ABSENT] > absent, "absent once more")
         assert seen.items == [{}]
     finally:
         watch.stop(LIMIT_S)

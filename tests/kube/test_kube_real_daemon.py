@@ -16,8 +16,8 @@ import pytest
 from koordnri.model import CPUSet
 from tests.e2e import lab
 from tests.e2e.daemon import Daemon
-from tests.e2e.lab import eventually
 from tests.kube.control_plane import DAEMON, ControlPlane, Deployed
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from tests.e2e.kubelet import Container, Kubelet

@@ -17,9 +17,10 @@ from koordnri.model.pod import PodSpec
 from koordnri.model.topology import Topology
 from koordnri.state.containment import Faults
 from koordnri.state.ledger import Ledger
-from tests.kube.fake_api import Seen, eventually, hanging, listing, status
+from tests.kube.fake_api import Seen, hanging, listing, status
 from tests.kube.fake_cluster import NODES, PODS, POOLS, Cluster, node, pod, topology
 from tests.kube.watched import write_kubeconfig
+from tests.support.waiting import eventually
 
 EIGHT = NodeState(topology=Topology.regular(1, 1, 8, 1))
 LS_0_3, BE_4_7 = '[{"cpuset": "0-3"}]', '[{"cpuset": "4-7"}]'
@@ -162,7 +163,7 @@ class TestAwaited:
         under.start()
         last = under.nodes.wait(2)[-1]
         assert not last.pools_awaited
-        assert eventually(lambda: under.cluster.synced)
+        eventually(lambda: under.cluster.synced, "synced")
 
     def test_never_where_no_api_server_is_asked(self) -> None:
         assert not EIGHT.pools_awaited

@@ -12,8 +12,8 @@ import pytest
 from koordnri.reconcile.reconciler import SWEEP_S
 from koordnri.state.world import World
 from tests.reconcile.fake_node import HALVED, FakeNode
+from tests.support.waiting import PATIENCE_S
 
-PATIENCE_S = 20.0
 FOR_EVER_S = 600.0
 
 

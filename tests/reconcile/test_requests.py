@@ -10,8 +10,7 @@ from koordnri.model import Pod
 from koordnri.reconcile.requests import Requests
 from koordnri.reconcile.schedule import ABOVE_S, Ask, EverythingChanged, Hurry, Leave, Pass, Schedule, Touch
 from koordnri.state.ledger import Ledger
-
-PATIENCE_S = 20.0
+from tests.support.waiting import PATIENCE_S
 
 
 class Scene:

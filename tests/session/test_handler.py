@@ -33,12 +33,12 @@ from koordnri.wire import api_pb2 as api
 from koordnri.wire import views_pb2 as views
 from koordnri.wire.services import PLUGIN_METHODS
 from koordnri.wire.versions import Version, valid_event_mask
+from tests.support.waiting import PATIENCE_S
 
 NODE = NodeState(topology=Topology.regular(1, 1, 8, 1), block_devices={"/dev/sda": "8:0"})
 PINNED = {RESOURCE_STATUS.key: '{"cpuset": "2-3"}'}
 PINS: dict[str, int | str] = {"cpu.cpus": "2-3", "cpu.quota": -1}
 """what PINNED makes of a container, as it is noted"""
-PATIENCE_S = 10.0
 
 
 def policy(**sections: Any) -> Policy:

@@ -12,8 +12,8 @@ from koordnri.transport.channel import Channel
 from koordnri.wire import api_pb2 as api
 from koordnri.wire.connection import Connection, Reply, Request, Side
 from koordnri.wire.errors import Code, MessageTooLarge, RemoteProtocolError
+from tests.support.waiting import PATIENCE_S
 
-PATIENCE_S = 10.0
 MIB = 1 << 20
 
 

@@ -12,8 +12,7 @@ import pytest
 
 from koordnri.host.cgroup.spelling import file_names
 from koordnri.host.cgroup.watch import CgroupWatch
-
-PATIENCE_S = 10.0
+from tests.support.waiting import PATIENCE_S
 
 
 class Watched:
