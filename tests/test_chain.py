@@ -17,6 +17,7 @@ from koordnri.model import AnnotationError, Container, Event, Field, KubeQoS, No
 from koordnri.model.annotations import RESOURCE_STATUS
 from koordnri.model.resources import NOTHING
 from koordnri.policy import DEFAULT_POLICY, Policy, load_policy, resolve
+from tests.support.policies import policy_of
 from tests.support.waiting import PATIENCE_S
 
 POD = Pod("sandbox", "uid-1", "default", "web")
@@ -59,10 +60,6 @@ def raises(error: Exception) -> Callable[[Any], None]:
         raise error
 
     return decide
-
-
-def policy(hooks: dict[str, Any]) -> Policy:
-    return resolve(load_policy(json.dumps({"koordnri-config": {"hooks": hooks}}), "test"), "node-1", {})
 
 
 def decide(chain: Chain, event: Event = Event.CREATE, under: Policy = DEFAULT_POLICY, **more: Any) -> Any:
@@ -125,7 +122,7 @@ def test_only_the_levels_that_a_hook_has_are_asked():
 
 
 def test_a_pod_level_failure_costs_that_hooks_fields_and_never_raises():
-    must = policy({"bad": {"failurePolicy": "fail"}})
+    must = policy_of(koordnri_config={"hooks": {"bad": {"failurePolicy": "fail"}}})
     bad = hook("bad", 1, (fields.MEMORY_LOW,), decide_pod=raises(RuntimeError("broken")))
     good = hook("good", 2, (fields.MEMORY_MIN,), decide_pod=sets(fields.MEMORY_MIN, 4096))
     decision = Chain([bad, good]).decide_pod(POD, Snapshot.of(must, NodeState()))
@@ -191,7 +188,7 @@ def test_part_errors_are_told_and_counted_without_costing_the_hooks_other_parts(
 
 @pytest.mark.parametrize("event", list(Event))
 def test_fail_refuses_a_container_at_create_only(event):
-    must = policy({"bad": {"failurePolicy": "fail"}})
+    must = policy_of(koordnri_config={"hooks": {"bad": {"failurePolicy": "fail"}}})
     chain = Chain([hook("bad", 1, (fields.CPU_CPUS,), raises(RuntimeError("broken"))), QUOTA])
     if event is Event.CREATE:
         with pytest.raises(ContainerRefused, match=r"bad .*broken.*koordnri-config\.hooks\.bad\.failurePolicy: fail"):
@@ -204,7 +201,7 @@ def test_fail_refuses_a_container_at_create_only(event):
 def test_a_refusal_tells_what_would_have_been_decided():
     chain = Chain([hook("bad", 1, (fields.CPU_CPUS,), raises(RuntimeError("broken"))), QUOTA])
     with pytest.raises(ContainerRefused) as refusal:
-        decide(chain, under=policy({"bad": {"failurePolicy": "fail"}}))
+        decide(chain, under=policy_of(koordnri_config={"hooks": {"bad": {"failurePolicy": "fail"}}}))
     assert values(refusal.value.decision) == {"cpu.quota": -1}
     assert [e.hook for e in refusal.value.decision.errors] == ["bad"]
 
@@ -214,7 +211,7 @@ def test_ignore_is_the_default_failure_policy():
 
 
 def test_a_hook_that_is_off_is_not_asked_and_says_so_until_the_policy_changes():
-    chain, off = Chain([CPUS, QUOTA]), policy({"cpus": {"mode": "off"}})
+    chain, off = Chain([CPUS, QUOTA]), policy_of(koordnri_config={"hooks": {"cpus": {"mode": "off"}}})
     before = decide(chain)
     switched_off = decide(chain, under=off)
     after = decide(chain)
@@ -224,7 +221,7 @@ def test_a_hook_that_is_off_is_not_asked_and_says_so_until_the_policy_changes():
     assert "cpus" not in after.skipped
 
 
-OBSERVED = policy({"quota": {"mode": "observe", "failurePolicy": "fail"}})
+OBSERVED = policy_of(koordnri_config={"hooks": {"quota": {"mode": "observe", "failurePolicy": "fail"}}})
 
 
 def test_what_an_observed_hook_decides_is_shown_and_not_applied():
@@ -344,7 +341,7 @@ def test_a_late_hook_that_must_decide_refuses_the_container():
     clock = Clock()
     chain = Chain([hook("slow", 5, (fields.MEMORY_HIGH,), slow(clock, 101, fields.MEMORY_HIGH, 1)), QUOTA], clock)
     with pytest.raises(ContainerRefused, match=r"quota .*budget"):
-        decide(chain, under=policy({"quota": {"failurePolicy": "fail"}}), deadline_ns=100)
+        decide(chain, under=policy_of(koordnri_config={"hooks": {"quota": {"failurePolicy": "fail"}}}), deadline_ns=100)
 
 
 def test_every_call_is_in_one_bucket_and_in_the_total():
@@ -372,7 +369,8 @@ def test_fields_of_hooks_that_did_not_decide_are_told_as_undecided():
         QUOTA,
     ]
     assert decide(Chain(hooks, clock), deadline_ns=100).undecided == {fields.CPU_CPUS, fields.CPU_QUOTA}
-    assert decide(Chain([QUOTA]), under=policy({"quota": {"mode": "off"}})).undecided == frozenset(), "off is decided"
+    off = policy_of(koordnri_config={"hooks": {"quota": {"mode": "off"}}})
+    assert decide(Chain([QUOTA]), under=off).undecided == frozenset(), "off is decided"
 
 
 # -- a hook that does not return --------------------------------------------------------------------------------------
@@ -451,7 +449,7 @@ def test_a_stuck_hook_is_not_asked_again_until_it_returns(stuck):
 @pytest.mark.parametrize("must", ["stuck", "quota"])
 @pytest.mark.parametrize("event", [Event.CREATE, Event.UPDATE])
 def test_an_early_answer_refuses_what_must_not_start_without_the_missing_hooks(must, event):
-    stuck = Stuck(policy({must: {"failurePolicy": "fail"}}), event)
+    stuck = Stuck(policy_of(koordnri_config={"hooks": {must: {"failurePolicy": "fail"}}}), event)
     try:
         if event is Event.CREATE:
             with pytest.raises(ContainerRefused, match=rf"{must} .*failurePolicy: fail"):
@@ -463,7 +461,7 @@ def test_an_early_answer_refuses_what_must_not_start_without_the_missing_hooks(m
 
 
 def test_a_stuck_hook_that_ends_by_raising_is_asked_again():
-    stuck = Stuck(policy({"stuck": {"failurePolicy": "fail"}}), raising=True)
+    stuck = Stuck(policy_of(koordnri_config={"hooks": {"stuck": {"failurePolicy": "fail"}}}), raising=True)
     with pytest.raises(ContainerRefused):
         stuck.chain.answer_early(stuck.ctx)
     assert isinstance(stuck.finish(), ContainerRefused)
@@ -562,8 +560,7 @@ def test_a_broken_entry_point_is_named_with_what_to_do(install, name, source, wo
 
 
 def test_the_policys_ratio_stands_in_where_the_node_tells_none():
-    ratio_of = {"cpu-normalization-config": {"enable": True, "ratioModel": {"m1": {"baseRatio": 1.5}}}}
-    doc = resolve(load_policy(json.dumps(ratio_of), "test"), "node-1", {})
+    doc = policy_of(cpu_normalization_config={"enable": True, "ratioModel": {"m1": {"baseRatio": 1.5}}})
     told = NodeState(cpu_model="m1", normalization_ratio=2)
     assert Snapshot.of(doc, told).node is told
     assert Snapshot.of(DEFAULT_POLICY, NodeState(cpu_model="m1")).node.normalization_ratio is None

@@ -14,7 +14,7 @@ from koordnri.model.annotations import RESOURCE_STATUS
 from koordnri.model.node import Pool
 from koordnri.model.resource_spec import RESOURCE_SPEC
 from koordnri.model.topology import Topology
-from tests.hooks.one_hook import policy_of
+from tests.support.policies import policy_of
 
 EIGHT = NodeState(topology=Topology.regular(1, 1, 8, 1))
 

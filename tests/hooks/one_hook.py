@@ -10,7 +10,7 @@ from koordnri.hook import ContainerContext, Hook, PodContext
 from koordnri.model import Container, Event, NodeState, Pod, Resources
 from koordnri.model.decision import Decision
 from koordnri.model.resources import NOTHING
-from koordnri.policy import DEFAULT_POLICY, Policy, load_policy, resolve
+from koordnri.policy import DEFAULT_POLICY, Policy
 
 GUARANTEED = "/kubepods.slice/kubepods-pod1.slice"
 BURSTABLE = "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1.slice"
@@ -38,12 +38,6 @@ def pod(
         cgroup_parent=parent,
         **more,
     )
-
-
-def policy_of(**sections: Any) -> Policy:
-    """The policy of a document; `resource_qos_config` stands for the key `resource-qos-config`."""
-    data = {key.replace("_", "-"): value for key, value in sections.items()}
-    return resolve(load_policy(json.dumps(data), "test"), "node-1", {})
 
 
 def context(

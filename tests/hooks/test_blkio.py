@@ -24,19 +24,8 @@ from koordnri.model import AnnotationError, Decision, Event, KubeQoS, NodeState,
 from koordnri.model.pod import ContainerSpec, PodSpec
 from koordnri.policy import DEFAULT_POLICY, Policy
 from koordnri.policy.effects import without_effect
-from tests.hooks.one_hook import (
-    BESTEFFORT,
-    BURSTABLE,
-    GUARANTEED,
-    NODE,
-    context,
-    faults,
-    pod,
-    policy_of,
-    run,
-    run_pod,
-    values,
-)
+from tests.hooks.one_hook import BESTEFFORT, BURSTABLE, GUARANTEED, NODE, context, faults, pod, run, run_pod, values
+from tests.support.policies import policy_of
 
 KEY = "koordinator.sh/blkioQOS"
 PATH = "resource-qos-config.beClass.blkioQOS"

@@ -11,18 +11,8 @@ from koordnri_hooks.cpuset import CPUSetHook
 
 from koordnri.model import NodeState, Resources
 from koordnri.model.pod import ContainerSpec, PodSpec
-from tests.hooks.one_hook import (
-    BESTEFFORT,
-    BURSTABLE,
-    GUARANTEED,
-    context,
-    faults,
-    pod,
-    policy_of,
-    run,
-    run_pod,
-    values,
-)
+from tests.hooks.one_hook import BESTEFFORT, BURSTABLE, GUARANTEED, context, faults, pod, run, run_pod, values
+from tests.support.policies import policy_of
 
 KEY = "koordinator.sh/cpuBurst"
 STATUS = "scheduling.koordinator.sh/resource-status"

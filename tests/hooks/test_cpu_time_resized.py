@@ -30,9 +30,9 @@ from koordnri.wire import api_pb2 as api
 from koordnri.wire import views_pb2 as views
 from koordnri.wire.versions import Version
 from tests.examples import examples
-from tests.hooks.one_hook import policy_of
 from tests.host.fake_kernel import ROOT, Cgroup, FakeKernel
 from tests.reconcile.fake_node import FakeMachine, FakeReports
+from tests.support.policies import policy_of
 
 POD, CONTAINER = "kubepods/burstable/poduid-p1", "kubepods/burstable/poduid-p1/c1"
 PERIOD_US = 100_000

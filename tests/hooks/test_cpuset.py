@@ -10,18 +10,8 @@ from koordnri_hooks.cpuset import CPUSetHook
 from koordnri.model import CPUSet, Event, NodeState, Resources, fields
 from koordnri.model.node import Pool
 from koordnri.model.topology import Topology
-from tests.hooks.one_hook import (
-    BESTEFFORT,
-    BURSTABLE,
-    GUARANTEED,
-    context,
-    faults,
-    pod,
-    policy_of,
-    run,
-    run_pod,
-    values,
-)
+from tests.hooks.one_hook import BESTEFFORT, BURSTABLE, GUARANTEED, context, faults, pod, run, run_pod, values
+from tests.support.policies import policy_of
 
 STATUS = "scheduling.koordinator.sh/resource-status"
 LS_POOLS = (Pool(0, 0, "0-7"), Pool(1, 1, "8-15"))

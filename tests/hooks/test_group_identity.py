@@ -6,18 +6,8 @@ from koordnri_hooks.cfs_quota import CFSQuota
 from koordnri.hook import ClassContext
 from koordnri.model import KubeQoS, NodeState, Resources
 from koordnri.model.annotations import BATCH_CPU, EXTENDED_RESOURCE_SPEC
-from tests.hooks.one_hook import (
-    BESTEFFORT,
-    BURSTABLE,
-    GUARANTEED,
-    context,
-    faults,
-    pod,
-    policy_of,
-    run,
-    run_pod,
-    values,
-)
+from tests.hooks.one_hook import BESTEFFORT, BURSTABLE, GUARANTEED, context, faults, pod, run, run_pod, values
+from tests.support.policies import policy_of
 
 KEY = "koordinator.sh/cpuQOS"
 ANOLIS = NodeState(cgroup_version=1, cgroup_files=frozenset({"cpu/cpu.bvt_warp_ns", "cpu/cpu.idle"}))

@@ -9,18 +9,8 @@ from koordnri_hooks.memory_request import NO_REQUEST
 from koordnri.model import NodeState, Resources
 from koordnri.model.errors import PodError
 from koordnri.model.pod import ContainerSpec, PodSpec
-from tests.hooks.one_hook import (
-    BESTEFFORT,
-    BURSTABLE,
-    GUARANTEED,
-    context,
-    faults,
-    pod,
-    policy_of,
-    run,
-    run_pod,
-    values,
-)
+from tests.hooks.one_hook import BESTEFFORT, BURSTABLE, GUARANTEED, context, faults, pod, run, run_pod, values
+from tests.support.policies import policy_of
 
 SPEC = "node.koordinator.sh/extended-resource-spec"
 QOS = "koordinator.sh/memoryQOS"

@@ -14,7 +14,8 @@ from koordnri.model.annotations import BATCH_MEMORY, EXTENDED_RESOURCE_SPEC
 from koordnri.model.pod import ContainerSpec, PodSpec
 from koordnri.model.qos import QOS_LABEL
 from koordnri.policy import DEFAULT_POLICY
-from tests.hooks.one_hook import policy_of, run, run_pod, values
+from tests.hooks.one_hook import run, run_pod, values
+from tests.support.policies import policy_of
 
 QOS = "koordinator.sh/memoryQOS"
 SPEC = EXTENDED_RESOURCE_SPEC.key

@@ -5,7 +5,8 @@ from koordnri_hooks.memory import NO_POD_LIMIT, Memory
 
 from koordnri.model import NodeState, Resources, fields
 from koordnri.model.node import MAINLINE_V2_FILES
-from tests.hooks.one_hook import BESTEFFORT, GUARANTEED, context, faults, pod, policy_of, run, run_pod, values
+from tests.hooks.one_hook import BESTEFFORT, GUARANTEED, context, faults, pod, run, run_pod, values
+from tests.support.policies import policy_of
 
 QOS = "koordinator.sh/memoryQOS"
 MI = 1 << 20
@@ -17,7 +18,7 @@ V2 = NodeState(cgroup_files=MAINLINE_V2_FILES | {f.v2[0] for f in VENDORS})
 BOTH = pytest.mark.parametrize("node", [V1, V2], ids=["v1", "v2"])
 
 
-def policy(**memory):
+def lsr_memory(**memory):
     return policy_of(resource_qos_config={"clusterStrategy": {"lsrClass": {"memoryQOS": {"enable": True, **memory}}}})
 
 
@@ -47,8 +48,8 @@ DEFAULTS = {"memory.wmark_ratio": 95, "memory.wmark_scale_factor": 20, "memory.w
 )  # fmt: skip
 def test_watermarks_and_priority_are_set_on_containers_and_pods(node, asked, annotation, expected):
     one = plain(annotation)
-    assert values(run(Memory(), context(one, node=node, policy=policy(**asked)))) == expected
-    assert values(run_pod(Memory(), one, node, policy(**asked))) == expected
+    assert values(run(Memory(), context(one, node=node, policy=lsr_memory(**asked)))) == expected
+    assert values(run_pod(Memory(), one, node, lsr_memory(**asked))) == expected
 
 
 def test_a_disabled_class_leaves_every_file_alone():
@@ -68,9 +69,9 @@ def test_a_disabled_class_leaves_every_file_alone():
 def test_oom_group_is_set_only_where_it_is_said(node, asked, expected):
     kubelets = Resources(unified={"memory.oom.group": "1"})
     for decision in (
-        run(Memory(), context(plain(), kubelets, node, policy(**asked))),
+        run(Memory(), context(plain(), kubelets, node, lsr_memory(**asked))),
         run(Memory(), context(plain(asked or {"wmarkRatio": 5}), kubelets, node)),
-        run_pod(Memory(), plain(), node, policy(**asked)),
+        run_pod(Memory(), plain(), node, lsr_memory(**asked)),
     ):
         assert decision.value(fields.MEMORY_OOM_GROUP) == expected
 
@@ -121,7 +122,7 @@ def test_a_percent_of_no_limit_is_said():
 @pytest.mark.parametrize("version", [1, 2])
 def test_what_the_kernel_has_not_is_said_once_and_is_no_error(version):
     node = NodeState(cgroup_version=version, cgroup_files=MAINLINE_V2_FILES if version == 2 else frozenset())
-    asked = policy(
+    asked = lsr_memory(
         oomKillGroup=1, priorityEnable=1, priority=3, pageCacheLimitSize="1Mi", pageCacheReclaimSync=True, wmarkRatio=90
     )
     on_v1 = {"memory.oom.group"} if version == 1 else set()
@@ -154,10 +155,10 @@ def test_a_bad_annotation_costs_all_that_it_says_and_names_the_key(annotation, p
     one, without = plain(annotation), plain(None)
     for decision, other in (
         (
-            run(Memory(), context(one, node=V2, policy=policy())),
-            run(Memory(), context(without, node=V2, policy=policy())),
+            run(Memory(), context(one, node=V2, policy=lsr_memory())),
+            run(Memory(), context(without, node=V2, policy=lsr_memory())),
         ),
-        (run_pod(Memory(), one, V2, policy()), run_pod(Memory(), without, V2, policy())),
+        (run_pod(Memory(), one, V2, lsr_memory()), run_pod(Memory(), without, V2, lsr_memory())),
     ):
         assert values(decision) == values(other)
         [(fault, message)] = faults(decision)

@@ -9,7 +9,8 @@ from koordnri.model import Event, NodeState
 from koordnri.model.errors import AnnotationError
 from koordnri.model.node import Resctrl
 from koordnri.model.schemata import Cache, MemoryBandwidth
-from tests.hooks.one_hook import BESTEFFORT, BURSTABLE, GUARANTEED, context, faults, pod, policy_of, run, values
+from tests.hooks.one_hook import BESTEFFORT, BURSTABLE, GUARANTEED, context, faults, pod, run, values
+from tests.support.policies import policy_of
 
 KEY = "node.koordinator.sh/resctrl"
 OWN = {KEY: {"llc": {"schemata": {"range": [20, 80]}}}}

@@ -1,10 +1,9 @@
 """Defaults and ranges: each row of Koordinator's tables is a row here."""
 
-import json
-
 import pytest
 
-from koordnri.policy import DEFAULT_POLICY, PolicyError, load_policy, resolve
+from koordnri.policy import DEFAULT_POLICY, PolicyError
+from tests.support.policies import policy_of
 
 THRESHOLD, QOS, BURST = "resource-threshold-config", "resource-qos-config", "cpu-burst-config"
 SYSTEM, NORMALIZATION, OWN = "system-config", "cpu-normalization-config", "koordnri-config"
@@ -16,10 +15,10 @@ def attribute(policy, path):
     return policy
 
 
-def policy_of(key, json_path, value):
+def policy_with(key, json_path, value):
     for name in reversed(json_path.split(".")):
         value = {name: value}
-    return resolve(load_policy(json.dumps({key: value}), "test"), "", {})
+    return policy_of(**{key: value})
 
 
 @pytest.mark.parametrize(
@@ -178,11 +177,11 @@ BOUNDS = [
 
 @pytest.mark.parametrize(("key", "path", "name", "bound", "step"), BOUNDS)
 def test_range_ends_at_its_bound(key, path, name, bound, step):
-    policy = policy_of(key, path, bound)
+    policy = policy_with(key, path, bound)
     scale = 1000 if name == "chain_budget_s" else 1
     assert attribute(policy, name) * scale == bound
     with pytest.raises(PolicyError) as refused:
-        policy_of(key, path, bound + step)
+        policy_with(key, path, bound + step)
     [mistake] = refused.value.mistakes
     assert mistake.path == f"{key}.{path}"
     assert mistake.message.startswith("expected ")
@@ -214,10 +213,10 @@ def test_io_limit_range_ends_at_its_bound(json_name, name, bound):
     def blocks(value):
         return [{"name": "/dev/sdb", "type": "device", "ioCfg": {json_name: value}}]
 
-    [block] = policy_of(QOS, f"{BE}.blkioQOS.blocks", blocks(bound)).qos.be.blkio.blocks
+    [block] = policy_with(QOS, f"{BE}.blkioQOS.blocks", blocks(bound)).qos.be.blkio.blocks
     assert getattr(block.io_cfg, name) == bound
     with pytest.raises(PolicyError) as refused:
-        policy_of(QOS, f"{BE}.blkioQOS.blocks", blocks(bound + (1 if bound == 100 else -1)))
+        policy_with(QOS, f"{BE}.blkioQOS.blocks", blocks(bound + (1 if bound == 100 else -1)))
     assert [m.path for m in refused.value.mistakes] == [f"{QOS}.{BE}.blkioQOS.blocks[0].ioCfg.{json_name}"]
 
 
@@ -235,7 +234,7 @@ def test_io_limit_range_ends_at_its_bound(json_name, name, bound):
 )
 def test_choices_are_taken_as_written_and_nothing_else_is(key, path, name, choices):
     for choice in choices:
-        assert attribute(policy_of(key, path, choice), name) == choice
-    assert attribute(policy_of(key, path, ""), name) == choices[0]  # Go's zero value: as if absent
+        assert attribute(policy_with(key, path, choice), name) == choice
+    assert attribute(policy_with(key, path, ""), name) == choices[0]  # Go's zero value: as if absent
     with pytest.raises(PolicyError, match='got "sometimes"'):
-        policy_of(key, path, "sometimes")
+        policy_with(key, path, "sometimes")

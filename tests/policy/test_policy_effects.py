@@ -13,6 +13,7 @@ from koordnri.model.node import Resctrl
 from koordnri.model.topology import Topology
 from koordnri.policy import load_policy, resolve
 from koordnri.policy.effects import policy_warnings, without_effect_on
+from tests.support.policies import policy_of
 
 THRESHOLD, QOS, BURST = "resource-threshold-config", "resource-qos-config", "cpu-burst-config"
 SYSTEM, APPLICATIONS, RATIO = "system-config", "host-application-config", "cpu-normalization-config"
@@ -91,8 +92,7 @@ def test_what_koord_manager_ignores_or_refuses_is_told(text, why):
 
 
 def on(node: NodeState, **sections: Any) -> list[str]:
-    data = {name.replace("_", "-"): value for name, value in sections.items()}
-    return without_effect_on(resolve(load_policy(json.dumps(data), "test"), "", {}), node)
+    return without_effect_on(policy_of(**sections), node)
 
 
 CPU = {"enable": True, "groupIdentity": -1, "schedIdle": 1}
@@ -136,7 +136,7 @@ SMT, PLAIN = Topology.regular(1, 1, 2, 2), Topology.regular(1, 1, 2, 1)
 
 
 def test_a_ratio_out_of_range_is_refused_only_where_a_node_selects_it():
-    policy = resolve(load_policy(json.dumps({RATIO: RATIOS}), "test"), "", {})
+    policy = policy_of(**{RATIO: RATIOS})
     plain = NodeState(cpu_model=CPU_A, topology=PLAIN)
     assert float(policy.normalization.ratio_of(plain)) == 1.25
     assert without_effect_on(policy, plain) == []

@@ -19,7 +19,7 @@ def warnings(text):
     return [str(warning) for warning in load_policy(text, "test").warnings]
 
 
-def policy(text, **labels):
+def policy_of_text(text, **labels):
     return resolve(load_policy(text, "test"), "", labels)
 
 
@@ -58,7 +58,7 @@ THRESHOLD_60 = '{"clusterStrategy": {"enable": true, "cpuSuppressThresholdPercen
     ],
 )
 def test_every_way_to_write_it_reads_the_same(text):
-    found = policy(text)
+    found = policy_of_text(text)
     assert (found.threshold.enable, found.threshold.cpu_suppress_threshold_percent) == (True, 60)
 
 
@@ -74,7 +74,7 @@ def test_every_way_to_write_it_reads_the_same(text):
     ],
 )
 def test_a_document_that_says_nothing_is_the_defaults(text):
-    assert policy(text).qos == DEFAULT_POLICY.qos
+    assert policy_of_text(text).qos == DEFAULT_POLICY.qos
 
 
 OWN_KEYS = "hooks, chainBudgetMilliseconds, namespacesLeftAlone, reservedCPUs, recordRoute"
@@ -559,7 +559,7 @@ def test_what_is_ignored_is_said(text, expected):
 
 
 def test_hooks_have_mode_failure_policy_and_options():
-    found = policy(
+    found = policy_of_text(
         "koordnri-config: {chainBudgetMilliseconds: 250, hooks: {"
         "cpuset: {keepQuota: true, beCPUManager: true, failurePolicy: fail}, cfs_quota: {mode: 'off'}, memory: {mode: observe}, "
         "blkio: {className: {be: slow}}, gpu: {hamiCacheDirectory: /var/hami}, acme: {failurePolicy: fail, options: {a: [1]}}}}"
@@ -577,13 +577,13 @@ def test_hooks_have_mode_failure_policy_and_options():
 
 
 def test_our_own_keys_beside_the_hooks():
-    said = policy(
+    said = policy_of_text(
         "koordnri-config: {namespacesLeftAlone: [kube-system, a1], reservedCPUs: ' 0-1, 8,1 ', recordRoute: none}"
     )
     assert said.namespaces_left_alone == {"kube-system", "a1"}
     assert said.reserved_cpus == CPUSet([0, 1, 8])
     assert said.record_route == "none"
-    nothing = policy("koordnri-config: {namespacesLeftAlone: [], reservedCPUs: null, recordRoute: ''}")
+    nothing = policy_of_text("koordnri-config: {namespacesLeftAlone: [], reservedCPUs: null, recordRoute: ''}")
     assert (nothing.namespaces_left_alone, nothing.reserved_cpus, nothing.record_route) == (frozenset(), None, None)
 
 
@@ -592,14 +592,14 @@ def test_a_node_strategy_replaces_the_namespaces_and_cpus_of_the_cluster():
         "koordnri-config: {clusterStrategy: {namespacesLeftAlone: [a, b], reservedCPUs: '0', recordRoute: reply}, "
         "nodeStrategies: [{nodeSelector: {matchLabels: {big: 'yes'}}, namespacesLeftAlone: [c], reservedCPUs: 4-5}]}"
     )
-    found = policy(text, big="yes")
+    found = policy_of_text(text, big="yes")
     assert (found.namespaces_left_alone, found.reserved_cpus, found.record_route) == ({"c"}, CPUSet([4, 5]), "reply")
-    assert policy(text).reserved_cpus == CPUSet([0])
+    assert policy_of_text(text).reserved_cpus == CPUSet([0])
 
 
 @pytest.mark.parametrize("mode", ["off", "Off", "'off'", "false"])
 def test_off_needs_no_quotes_though_yaml_makes_false_of_it(mode):
-    assert policy(f"koordnri-config: {{hooks: {{rdt: {{mode: {mode}}}}}}}").hook_mode("rdt") == "off"
+    assert policy_of_text(f"koordnri-config: {{hooks: {{rdt: {{mode: {mode}}}}}}}").hook_mode("rdt") == "off"
 
 
 def test_revision_follows_the_content_and_not_the_form():

@@ -1,24 +1,18 @@
 """defaults <- cluster strategy <- first node strategy that matches."""
 
-import json
-
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from koordnri.policy import DEFAULT_POLICY, load_policy, resolve
+from koordnri.policy import DEFAULT_POLICY, resolve
 from koordnri.policy.burst import CPUBurst
 from koordnri.policy.memory_qos import MemoryQOS
 from koordnri.policy.qos import ResourceQOS
 from koordnri.policy.reader import read
 from koordnri.policy.report import Report
 from koordnri.policy.threshold import ResourceThreshold
-
-
-def policy(labels, node_name="", **keys):
-    data = {name.replace("_", "-") + "-config": value for name, value in keys.items()}
-    return resolve(load_policy(json.dumps(data), "test"), node_name, labels)
+from tests.support.policies import policy_of
 
 
 def test_node_strategy_overrides_only_what_it_says():
@@ -29,10 +23,10 @@ def test_node_strategy_overrides_only_what_it_says():
             {"name": "n", "nodeSelector": {"matchLabels": {"pool": "x"}}, "cpuSuppressThresholdPercent": 50},
         ],
     }
-    found = policy({"pool": "x"}, resource_threshold=document)
+    found = policy_of({"pool": "x"}, resource_threshold_config=document)
     assert found.threshold == ResourceThreshold(enable=True, cpu_suppress_threshold_percent=50)
     assert found.strategies == {"resource-threshold-config": "n"}
-    elsewhere = policy({"pool": "y"}, resource_threshold=document)
+    elsewhere = policy_of({"pool": "y"}, resource_threshold_config=document)
     assert elsewhere.threshold == ResourceThreshold(enable=True, cpu_suppress_threshold_percent=60)
     assert elsewhere.strategies == {}
 
@@ -45,7 +39,7 @@ def test_first_match_wins_and_later_ones_are_not_looked_at():
             {"nodeSelector": {"matchExpressions": [{"key": "zone", "operator": "Exists"}]}, "policy": "auto"},
         ]
     }
-    found = policy({"zone": "a"}, cpu_burst=document)
+    found = policy_of({"zone": "a"}, cpu_burst_config=document)
     assert found.burst == CPUBurst(cpu_burst_percent=2)
     assert found.strategies == {"cpu-burst-config": "#1"}
 
@@ -70,24 +64,24 @@ def test_first_match_wins_and_later_ones_are_not_looked_at():
 def test_selector(selector, matching, others):
     document = {"nodeStrategies": [{"nodeSelector": selector, "policy": "auto"}]}
     for labels in matching:
-        assert policy(labels, cpu_burst=document).burst.policy == "auto", labels
+        assert policy_of(labels, cpu_burst_config=document).burst.policy == "auto", labels
     for labels in others:
-        assert policy(labels, cpu_burst=document).burst.policy == "none", labels
+        assert policy_of(labels, cpu_burst_config=document).burst.policy == "none", labels
 
 
 def test_the_node_name_stands_in_for_its_hostname_label():
     document = {
         "nodeStrategies": [{"nodeSelector": {"matchLabels": {"kubernetes.io/hostname": "n1"}}, "policy": "auto"}]
     }
-    assert policy({}, "n1", cpu_burst=document).burst.policy == "auto"
-    assert policy({"kubernetes.io/hostname": "other"}, "n1", cpu_burst=document).burst.policy == "none"
+    assert policy_of({}, "n1", cpu_burst_config=document).burst.policy == "auto"
+    assert policy_of({"kubernetes.io/hostname": "other"}, "n1", cpu_burst_config=document).burst.policy == "none"
 
 
 def test_objects_and_maps_are_merged_lists_are_replaced():
     matches = {"nodeSelector": {"matchLabels": {"a": "b"}}}
-    found = policy(
+    found = policy_of(
         {"a": "b"},
-        resource_qos={
+        resource_qos_config={
             "clusterStrategy": {
                 "beClass": {
                     "cpuQOS": {"enable": True, "groupIdentity": 1},
@@ -98,16 +92,16 @@ def test_objects_and_maps_are_merged_lists_are_replaced():
                 {**matches, "beClass": {"cpuQOS": {"schedIdle": 1}, "blkioQOS": {"blocks": [{"name": "/dev/sdc"}]}}}
             ],
         },
-        system={
+        system_config={
             "clusterStrategy": {"schedFeatures": {"X": True, "Y": True}},
             "nodeStrategies": [{**matches, "schedFeatures": {"Y": False}}],
         },
-        cpu_normalization={
+        cpu_normalization_config={
             "enable": True,
             "ratioModel": {"m1": {"baseRatio": 1.5, "turboEnabledRatio": 2}, "m2": {"baseRatio": 1.1}},
             "nodeConfigs": [{**matches, "ratioModel": {"m1": {"baseRatio": 1.2}}}],
         },
-        host_application={
+        host_application_config={
             "applications": [{"name": "a"}, {"name": "b"}],
             "nodeConfigs": [
                 {**matches, "applications": [{"name": "c", "qos": "LS", "cgroupPath": {"relativePath": "c"}}]}
@@ -130,26 +124,28 @@ def test_null_counts_as_absent():
         "clusterStrategy": {"cpuBurstPercent": 50, "policy": None},
         "nodeStrategies": [{"nodeSelector": {"matchLabels": {"a": "b"}}, "cpuBurstPercent": None}],
     }
-    assert policy({"a": "b"}, cpu_burst=document).burst == CPUBurst(cpu_burst_percent=50)
+    assert policy_of({"a": "b"}, cpu_burst_config=document).burst == CPUBurst(cpu_burst_percent=50)
 
 
 def test_a_disabled_class_keeps_its_values_and_says_that_it_is_disabled():
-    found = policy({}, resource_qos={"lsClass": {"memoryQOS": {"enable": False, "minLimitPercent": 40}}})
+    found = policy_of({}, resource_qos_config={"lsClass": {"memoryQOS": {"enable": False, "minLimitPercent": 40}}})
     assert (found.qos.ls.memory.enable, found.qos.ls.memory.min_limit_percent) == (False, 40)
 
 
 def test_enabling_a_class_gives_its_own_defaults():
-    found = policy({}, resource_qos={"beClass": {"memoryQOS": {"enable": True}, "resctrlQOS": {"enable": True}}})
+    found = policy_of(
+        {}, resource_qos_config={"beClass": {"memoryQOS": {"enable": True}, "resctrlQOS": {"enable": True}}}
+    )
     assert found.qos.be.memory == MemoryQOS(enable=True, wmark_ratio=95, wmark_scale_permill=20, wmark_min_adj=50)
     assert found.qos.be.resctrl.cat_range_end_percent == 30
     assert found.qos.ls == DEFAULT_POLICY.qos.ls
 
 
 def test_quantities_are_numbers_or_texts():
-    assert policy({}, system={"totalNetworkBandwidth": "10M"}).system.total_network_bandwidth == 10_000_000
-    assert policy({}, system={"totalNetworkBandwidth": 5000}).system.total_network_bandwidth == 5000
-    network = policy(
-        {}, resource_qos={"lsClass": {"networkQOS": {"ingressLimit": 50, "egressLimit": "50M"}}}
+    assert policy_of({}, system_config={"totalNetworkBandwidth": "10M"}).system.total_network_bandwidth == 10_000_000
+    assert policy_of({}, system_config={"totalNetworkBandwidth": 5000}).system.total_network_bandwidth == 5000
+    network = policy_of(
+        {}, resource_qos_config={"lsClass": {"networkQOS": {"ingressLimit": 50, "egressLimit": "50M"}}}
     ).qos.ls.network
     assert (network.ingress_limit, network.egress_limit) == (50, "50M")
 

@@ -1,14 +1,9 @@
 """Keys of resctrl that koordlet does not have: ways of L2, and what 100 % of the bandwidth is."""
 
-import json
-
 import pytest
 
-from koordnri.policy import PolicyError, load_policy, resolve
-
-
-def policy(**sections):
-    return resolve(load_policy(json.dumps({k.replace("_", "-"): v for k, v in sections.items()}), "test"), "n", {})
+from koordnri.policy import PolicyError
+from tests.support.policies import policy_of
 
 
 def classes(**has):
@@ -16,23 +11,23 @@ def classes(**has):
 
 
 def test_l2_is_whole_unless_it_is_said():
-    assert policy(resource_qos_config=classes()).qos.be.resctrl.l2_range_end_percent == 100
-    resctrl = policy(resource_qos_config=classes(l2RangeStartPercent=10, l2RangeEndPercent=40)).qos.be.resctrl
+    assert policy_of(resource_qos_config=classes()).qos.be.resctrl.l2_range_end_percent == 100
+    resctrl = policy_of(resource_qos_config=classes(l2RangeStartPercent=10, l2RangeEndPercent=40)).qos.be.resctrl
     assert (resctrl.l2_range_start_percent, resctrl.l2_range_end_percent) == (10, 40)
 
 
 def test_a_range_of_l2_that_is_none_is_refused_with_its_path():
     with pytest.raises(PolicyError, match="l2RangeStartPercent: expected less than l2RangeEndPercent 40, got 40"):
-        policy(resource_qos_config=classes(l2RangeStartPercent=40, l2RangeEndPercent=40))
+        policy_of(resource_qos_config=classes(l2RangeStartPercent=40, l2RangeEndPercent=40))
 
 
 def test_the_bandwidth_of_a_domain_is_not_known_unless_it_is_said():
-    assert policy().rdt.memory_bandwidth_mbps is None
+    assert policy_of().rdt.memory_bandwidth_mbps is None
     told = {"clusterStrategy": {"hooks": {"rdt": {"memoryBandwidthMBps": 40000}}}}
-    assert policy(koordnri_config=told).rdt.memory_bandwidth_mbps == 40_000
+    assert policy_of(koordnri_config=told).rdt.memory_bandwidth_mbps == 40_000
 
 
 @pytest.mark.parametrize("value", [0, -1, "40GB"])
 def test_a_bandwidth_that_is_none_is_refused(value):
     with pytest.raises(PolicyError, match=r"hooks\.rdt\.memoryBandwidthMBps"):
-        policy(koordnri_config={"clusterStrategy": {"hooks": {"rdt": {"memoryBandwidthMBps": value}}}})
+        policy_of(koordnri_config={"clusterStrategy": {"hooks": {"rdt": {"memoryBandwidthMBps": value}}}})

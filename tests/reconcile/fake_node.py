@@ -32,8 +32,8 @@ from koordnri.reconcile.recorder import Recorder
 from koordnri.reconcile.requests import Requests
 from koordnri.state.ledger import Entry, Ledger
 from koordnri.state.world import World
-from tests.hooks.one_hook import policy_of
 from tests.host.fake_kernel import NO_LIMIT, PAGE, ROOT, Cgroup, FakeKernel
+from tests.support.policies import policy_of
 
 MIB = 1 << 20
 CLASSES = ("kubepods", "kubepods/burstable", "kubepods/besteffort")

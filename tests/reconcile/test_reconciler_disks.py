@@ -37,7 +37,7 @@ def block(name: str, **io: Any) -> dict[str, Any]:
     return {"name": name, "ioCfg": io}
 
 
-def policy(name: str, *blocks: Any) -> dict[str, Any]:
+def disk_sections(name: str, *blocks: Any) -> dict[str, Any]:
     return {"resource_qos_config": {"clusterStrategy": {name: {"blkioQOS": {"enable": True, "blocks": list(blocks)}}}}}
 
 
@@ -69,12 +69,12 @@ def test_a_disk_that_left_the_configuration_is_reset_and_others_stay(version):
     node = node_of(version)
     limit_as_somebody_else(node, BE, "8:32", 77)
     node.set_policy(
-        **policy("beClass", block("/dev/sda", readBPS=1024, ioWeightPercent=20), block("/dev/sdb", readBPS=5))
+        **disk_sections("beClass", block("/dev/sda", readBPS=1024, ioWeightPercent=20), block("/dev/sdb", readBPS=5))
     )
     node.run_pass()
     assert reads(node, BE) == {"8:0": 1024, "8:16": 5, "8:32": 77}
     assert all(file == {"8:0": 20} for file in weights(node, BE))
-    node.set_policy(**policy("beClass", block("/dev/sdb", readBPS=5)))
+    node.set_policy(**disk_sections("beClass", block("/dev/sdb", readBPS=5)))
     node.run_pass()
     assert reads(node, BE) == {"8:16": 5, "8:32": 77}
     assert not any(weights(node, BE))
@@ -92,7 +92,7 @@ def test_a_disk_that_left_the_configuration_is_reset_and_others_stay(version):
 def test_what_somebody_had_set_before_comes_back(version, restart):
     node = node_of(version)
     limit_as_somebody_else(node, BE, "8:0", 77)
-    node.set_policy(**policy("beClass", block("/dev/sda1", readBPS=1024)))
+    node.set_policy(**disk_sections("beClass", block("/dev/sda1", readBPS=1024)))
     node.run_pass()
     assert reads(node, BE) == {"8:0": 1024}
     node = node.restarted() if restart else node
@@ -141,7 +141,7 @@ def test_the_roots_cost_control_is_turned_on_and_the_kernel_chooses_again_afterw
     node = node_of(version)
     cost = node.kernel.cgroups[""].disks.cost
     io = {"readLatency": 500, "enableUserModel": True, "modelReadBPS": 1000}
-    node.set_policy(**policy("cgroupRoot", block("/dev/sda", **io), block("/dev/sdb")))
+    node.set_policy(**disk_sections("cgroupRoot", block("/dev/sda", **io), block("/dev/sdb")))
     node.run_pass()
     assert cost["qos"]["8:0"].items() >= {"enable": "1", "ctrl": "user", "rlat": "500", "rpct": "95.00"}.items()
     assert cost["model"]["8:0"].items() >= {"ctrl": "user", "rbps": "1000", "rseqiops": "98560"}.items()
@@ -166,7 +166,7 @@ def test_what_the_administrator_had_chosen_at_the_root_comes_back(version):
     disks.set(f"{prefix}.cost.qos", "8:0 enable=1 ctrl=user rpct=90 rlat=7000")
     disks.set(f"{prefix}.cost.qos", "8:16 enable=1 ctrl=auto")
     before = json.loads(json.dumps(disks.cost["qos"]))
-    node.set_policy(**policy("cgroupRoot", block("/dev/sda"), block("/dev/sdb", readLatency=5)))
+    node.set_policy(**disk_sections("cgroupRoot", block("/dev/sda"), block("/dev/sdb", readLatency=5)))
     node.run_pass()
     assert disks.cost["qos"] != before
     node.set_policy()
@@ -177,7 +177,7 @@ def test_what_the_administrator_had_chosen_at_the_root_comes_back(version):
 @BOTH
 def test_a_release_of_everything_gives_the_classes_and_the_root_back(version):
     node = node_of(version)
-    node.set_policy(**policy("cgroupRoot", block("/dev/sda")))
+    node.set_policy(**disk_sections("cgroupRoot", block("/dev/sda")))
     node.run_pass()
     assert node.kernel.cgroups[""].disks.cost["qos"]["8:0"]["enable"] == "1"
     node.state = replace(node.state, released=frozenset("*"))
@@ -188,7 +188,7 @@ def test_a_release_of_everything_gives_the_classes_and_the_root_back(version):
 def test_without_cost_control_in_the_kernel_nothing_is_tried():
     node = node_of(2)
     node.state = replace(node.state, root_files=frozenset())
-    node.set_policy(**policy("cgroupRoot", block("/dev/sda")))
+    node.set_policy(**disk_sections("cgroupRoot", block("/dev/sda")))
     node.run_pass()
     assert node.kernel.log == []
     assert node.warnings() == []
@@ -199,7 +199,7 @@ def test_without_cost_control_in_the_kernel_nothing_is_tried():
 
 def test_a_latency_target_is_set_and_lifted():
     node = node_of(2)
-    node.set_policy(**policy("beClass", block("/dev/sda", ioLatencyTarget=2500)))
+    node.set_policy(**disk_sections("beClass", block("/dev/sda", ioLatencyTarget=2500)))
     node.run_pass()
     assert node.kernel.cgroups[BE].disks.latency == {"8:0": 2500}
     node.set_policy()
@@ -211,7 +211,7 @@ def test_a_latency_target_is_set_and_lifted():
 def test_a_disk_that_the_kernel_does_not_know_costs_itself_only_and_is_told(version):
     node = node_of(version)
     node.state = replace(node.state, block_devices={**DISKS, "/dev/sdz": NO_DISK})
-    node.set_policy(**policy("beClass", block("/dev/sdz", readBPS=3), block("/dev/sda", readBPS=4)))
+    node.set_policy(**disk_sections("beClass", block("/dev/sdz", readBPS=3), block("/dev/sda", readBPS=4)))
     for _ in range(6):
         node.run_pass("sweep")
     assert reads(node, BE) == {"8:0": 4}
@@ -223,7 +223,7 @@ def test_a_disk_that_the_kernel_does_not_know_costs_itself_only_and_is_told(vers
 def test_a_weight_on_a_disk_without_cost_control_tells_what_is_missing():
     node = node_of(2)
     node.state = replace(node.state, block_devices={"/dev/sda": NO_DISK})
-    node.set_policy(**policy("beClass", block("/dev/sda", ioWeightPercent=3)))
+    node.set_policy(**disk_sections("beClass", block("/dev/sda", ioWeightPercent=3)))
     for _ in range(6):
         node.run_pass("sweep")
     assert any("no cost control (io.cost.qos of the root) and no scheduler bfq" in e["error"] for e in node.warnings())
@@ -232,10 +232,10 @@ def test_a_weight_on_a_disk_without_cost_control_tells_what_is_missing():
 @BOTH
 def test_a_disk_that_is_unplugged_needs_no_reset_until_it_is_back(version):
     node = node_of(version)
-    node.set_policy(**policy("beClass", block("/dev/sda", readBPS=4), block("/dev/sdb", readBPS=5)))
+    node.set_policy(**disk_sections("beClass", block("/dev/sda", readBPS=4), block("/dev/sdb", readBPS=5)))
     node.run_pass()
     node.state = replace(node.state, block_devices={"/dev/sda": "8:0"})
-    node.set_policy(**policy("beClass", block("/dev/sda", readBPS=4)))
+    node.set_policy(**disk_sections("beClass", block("/dev/sda", readBPS=4)))
     node.kernel.log.clear()
     assert statuses(node.run_pass("asked")) == {Status.SAME}
     assert (node.kernel.log, node.warnings()) == ([], [])
@@ -247,7 +247,7 @@ def test_a_disk_that_is_unplugged_needs_no_reset_until_it_is_back(version):
 def test_a_device_of_the_policy_that_this_node_lacks_is_told_by_the_class():
     told: list[tuple[str, Decision]] = []
     node = node_of(2, class_decided_again=lambda kube_class, decision: told.append((kube_class, decision)))
-    node.set_policy(**policy("beClass", block("/dev/none", readBPS=1), block("/dev/sda", readBPS=4)))
+    node.set_policy(**disk_sections("beClass", block("/dev/none", readBPS=1), block("/dev/sda", readBPS=4)))
     node.run_pass()
     assert reads(node, BE) == {"8:0": 4}
     [(kube_class, decision)] = told

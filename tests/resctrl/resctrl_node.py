@@ -19,8 +19,8 @@ from koordnri.model.schemata import Cache, MemoryBandwidth
 from koordnri.resctrl.groups import GroupOutcome, ResctrlGroups
 from koordnri.resctrl.monitors import ResctrlMonitors
 from koordnri.resctrl.threads import ResctrlThreads, Settled
-from tests.hooks.one_hook import policy_of
 from tests.host.fake_resctrl import FakeResctrl
+from tests.support.policies import policy_of
 
 PARENTS = {"LSR": "kubepods", "LS": "kubepods/burstable", "BE": "kubepods/besteffort"}
 

@@ -22,7 +22,7 @@ from koordnri.model.annotations import BLKIO_QOS_KEY, RESOURCE_STATUS
 from koordnri.model.pod import ContainerSpec, PodSpec
 from koordnri.model.resources import BASELINE_KEY, Note, decode_note, encode_note
 from koordnri.model.topology import Topology
-from koordnri.policy import DEFAULT_POLICY, Policy, load_policy, resolve
+from koordnri.policy import DEFAULT_POLICY, Policy
 from koordnri.runtime.kernel import Kernel
 from koordnri.runtime.oci import apply_adjustment, apply_update
 from koordnri.session.decider import Inflight
@@ -33,6 +33,7 @@ from koordnri.wire import api_pb2 as api
 from koordnri.wire import views_pb2 as views
 from koordnri.wire.services import PLUGIN_METHODS
 from koordnri.wire.versions import Version, valid_event_mask
+from tests.support.policies import policy_of
 from tests.support.waiting import PATIENCE_S
 
 NODE = NodeState(topology=Topology.regular(1, 1, 8, 1), block_devices={"/dev/sda": "8:0"})
@@ -41,12 +42,7 @@ PINS: dict[str, int | str] = {"cpu.cpus": "2-3", "cpu.quota": -1}
 """what PINNED makes of a container, as it is noted"""
 
 
-def policy(**sections: Any) -> Policy:
-    data = {key.replace("_", "-"): value for key, value in sections.items()}
-    return resolve(load_policy(json.dumps(data), "test"), "node-1", {})
-
-
-ALL_OFF = policy(koordnri_config={"hooks": {"cpuset": {"mode": "off"}, "cfs_quota": {"mode": "off"}}})
+ALL_OFF = policy_of(koordnri_config={"hooks": {"cpuset": {"mode": "off"}, "cfs_quota": {"mode": "off"}}})
 
 
 class Observed:
@@ -292,7 +288,7 @@ def test_a_malformed_annotation_costs_its_hook_and_leaves_the_rest(text):
 
 
 def test_a_hook_that_must_not_fail_refuses_the_container():
-    must = policy(koordnri_config={"hooks": {"cpuset": {"failurePolicy": "fail"}}})
+    must = policy_of(koordnri_config={"hooks": {"cpuset": {"failurePolicy": "fail"}}})
     node = Node(must)
     with pytest.raises(ContainerRefused, match="cpuset could not decide"):
         node.create(node.pod(annotations={RESOURCE_STATUS.key: "{"}))
@@ -341,7 +337,7 @@ def test_whatever_ends_a_creation_it_is_not_under_way_any_more(where):
     def stop(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    must = policy(koordnri_config={"hooks": {"one": {"failurePolicy": "fail"}}})
+    must = policy_of(koordnri_config={"hooks": {"one": {"failurePolicy": "fail"}}})
     node = Node(must, replace(NODE, cgroup_version=1), hooks=one_hook(lambda ctx: None))
     if where == "refused":
         node.handler.chain = Chain(one_hook(lambda ctx: 1 // 0))
@@ -621,7 +617,7 @@ def test_a_restart_with_the_same_policy_changes_nothing():
 def test_a_container_that_we_adjusted_is_corrected_when_the_policy_is_another():
     node = Node()
     node.create(node.pod(annotations=PINNED))
-    keep = policy(koordnri_config={"hooks": {"cpuset": {"keepQuota": True}}})
+    keep = policy_of(koordnri_config={"hooks": {"cpuset": {"keepQuota": True}}})
     assert node.restarted(keep).synchronize() == {"c1": kubelet(quota=50_000)}
 
 
@@ -706,7 +702,7 @@ def test_exclusive_cpus_given_while_we_were_away_stay():
 
 
 def test_what_another_plugin_set_is_not_ours_to_undo():
-    node = Node(policy(koordnri_config={"hooks": {"cpuset": {"mode": "off"}}}))
+    node = Node(policy_of(koordnri_config={"hooks": {"cpuset": {"mode": "off"}}}))
     node.create(node.pod(annotations=PINNED))
     node.behind_our_back(cpus="4-5")
     assert node.update(memory=1 << 30) is None
@@ -797,7 +793,7 @@ def test_the_budget_is_the_policys_but_never_more_than_half_of_what_the_runtime_
     timeout_s, configured_ms, budget_s
 ):
     config = {} if configured_ms is None else {"koordnri_config": {"chainBudgetMilliseconds": configured_ms}}
-    node = Node(policy(**config))
+    node = Node(policy_of(**config))
     node.handler.runtime = RuntimeInfo(request_timeout_s=timeout_s)
     assert node.handler.budget_s() == pytest.approx(budget_s)
 
@@ -865,7 +861,7 @@ def test_an_early_answer_to_an_update_takes_nothing_back():
 
 
 def test_an_early_answer_may_refuse():
-    held = Held(creating, policy(koordnri_config={"hooks": {"blocks": {"failurePolicy": "fail"}}}))
+    held = Held(creating, policy_of(koordnri_config={"hooks": {"blocks": {"failurePolicy": "fail"}}}))
     assert held.node.ledger.creating == "p1"
     try:
         with pytest.raises(ContainerRefused, match="blocks could not decide"):
@@ -990,7 +986,7 @@ def test_a_synchronize_that_was_answered_for_stops_deciding():
 def test_a_resize_is_not_taken_the_place_of_by_what_is_only_written_into_files():
     """An update of ours that says nothing would be all that containerd applies (koordinator 3129)."""
     on_v1 = NodeState(cgroup_version=1, cgroup_files=frozenset({"cpu/cpu.cfs_burst_us"}))
-    node = Node(policy(cpu_burst_config={"clusterStrategy": {"policy": "auto"}}), on_v1)
+    node = Node(policy_of(cpu_burst_config={"clusterStrategy": {"policy": "auto"}}), on_v1)
     node.create(node.pod(qos="LS"))
     assert node.update(quota=20_000) is None
 

@@ -12,7 +12,8 @@ from koordnri.model import Pod
 from koordnri.model.annotations import BATCH_MEMORY, EXTENDED_RESOURCE_SPEC, MEMORY_QOS_KEY
 from koordnri.model.routes import ADJUST, REPLY, WRITE
 from koordnri.session.runtime_info import MOST_BYTES
-from tests.session.test_handler import NODE, Node, kubelet, policy
+from tests.session.test_handler import NODE, Node, kubelet
+from tests.support.policies import policy_of
 
 MIB = 1 << 20
 HALF = json.dumps({"throttlingPercent": 50})
@@ -84,7 +85,10 @@ def test_synchronize_leaves_the_limits_of_what_was_there_before_us_to_the_reconc
 
 
 def test_what_crio_stores_as_the_largest_limit_is_known_for_none_and_is_not_sent_again(node: Node) -> None:
-    crio, off = replace(NODE, no_limit_bytes=MOST_BYTES), policy(koordnri_config={"hooks": {"memory": {"mode": "off"}}})
+    crio, off = (
+        replace(NODE, no_limit_bytes=MOST_BYTES),
+        policy_of(koordnri_config={"hooks": {"memory": {"mode": "off"}}}),
+    )
     now = node.restarted(off, node.ledger.notes(), node=crio)
     lifted = now.synchronize()["c1"]
     assert (lifted.memory.limit.value, lifted.unified["memory.high"]) == (MOST_BYTES, "max")

@@ -26,9 +26,9 @@ from koordnri.reconcile.classes import classes_above
 from koordnri.reconcile.compare.compare import compare
 from koordnri.reconcile.compare.rows import Comparison, Released
 from koordnri.reconcile.compare.running import Above, Files, Running
-from tests.hooks.one_hook import policy_of
 from tests.host.fake_kernel import ROOT, Cgroup
 from tests.reconcile.fake_node import DISKS, HALVED, FakeNode, busy_node, pinned_to, sandbox_of
+from tests.support.policies import policy_of
 
 BOTH = pytest.mark.parametrize("version", [1, 2])
 CLASS_DIRECTORIES = {"Guaranteed": "kubepods", "Burstable": "burstable", "BestEffort": "besteffort", "root": "."}
