@@ -53,7 +53,7 @@ class ChainError(Exception):
 
 
 class ContainerRefused(Exception):
-    """A hook whose failure policy is `fail` could not decide. The runtime is told to refuse the container, with this message."""
+    """A hook whose failure policy is `fail` could not decide. The reply refuses the container, with this message."""
 
     def __init__(self, message: str, decision: Decision) -> None:
         super().__init__(message)

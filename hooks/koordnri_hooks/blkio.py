@@ -177,17 +177,17 @@ def _disks(
                 continue
             errors += 1
             if errors <= MOST_ERRORS:
-                _tell(ctx, source, f"blocks[{block.name:.100}]", str(unusable))
+                _report(ctx, source, f"blocks[{block.name:.100}]", str(unusable))
             continue
         for disk in disks:
             if disk not in taken:
                 taken[disk] = block
                 yield disk, block.io_cfg
     if errors > MOST_ERRORS:
-        _tell(ctx, source, "blocks", f"{errors - MOST_ERRORS} more cannot be used")
+        _report(ctx, source, "blocks", f"{errors - MOST_ERRORS} more cannot be used")
 
 
-def _tell(ctx: AnyContext, source: str, where: str, problem: str) -> None:
+def _report(ctx: AnyContext, source: str, where: str, problem: str) -> None:
     path = _POLICY_PATH.get(source)
     if path is None:
         ctx.error(AnnotationError(BLKIO_QOS_KEY, f"{where}: {problem}"))

@@ -72,7 +72,7 @@ class CPUSetHook(Hook):
         pod, node = ctx.pod, ctx.node
         qos = pod.qos
         if qos is QoSClass.LSR or qos is QoSClass.LSE:
-            _tell_unreadable_wishes(ctx)
+            _report_unreadable_wishes(ctx)
         if node.dra_cpus and ctx.container.name in node.dra_cpus.get(pod.key, ()):
             ctx.skip(CPU_CPUS, "left to the DRA driver that gave it its CPUs")
             return
@@ -93,7 +93,7 @@ class CPUSetHook(Hook):
             ctx.skip(CPU_CPUS, reason)
 
 
-def _tell_unreadable_wishes(ctx: ContainerContext) -> None:
+def _report_unreadable_wishes(ctx: ContainerContext) -> None:
     """An annotation that cannot be parsed counts as absent; the pod's owner gets an Event."""
     for read in (resource_spec, owners_named):
         try:
@@ -123,7 +123,7 @@ def _shared(ctx: ContainerContext | PodContext) -> tuple[str, str]:
             pools = node.be_pools if qos is QoSClass.BE else node.ls_pools
             found = [p for n in numa for p in pools if p.numa == n]
             if ctx.__class__ is ContainerContext and len({p.numa for p in found}) < len(numa):
-                _tell_unknown(ctx, numa)
+                _report_unknown(ctx, numa)
             if joined := _joined(found, "pools of the assigned NUMA nodes"):
                 return joined
     if qos is QoSClass.SYSTEM and node.system_cpus:
@@ -139,8 +139,8 @@ def _shared(ctx: ContainerContext | PodContext) -> tuple[str, str]:
     return _joined(node.ls_pools, "share pools of the node") or _NO_POOLS
 
 
-def _tell_unknown(ctx: ContainerContext | PodContext, numa: Iterable[int]) -> None:
-    """Some NUMA nodes of the annotation have no pool. If the node lacks them altogether, tell the pod's owner."""
+def _report_unknown(ctx: ContainerContext | PodContext, numa: Iterable[int]) -> None:
+    """Some NUMA nodes of the annotation have no pool. If the node lacks them altogether, report it to the pod's owner."""
     topology = ctx.node.topology
     if topology is None:
         return
@@ -180,8 +180,8 @@ def _readable_numa_nodes(ctx: ContainerContext | PodContext) -> tuple[int, ...]:
     try:
         return _numa_nodes(ctx.pod)
     except AnnotationError as error:
-        told = any(e.message == str(error) for e in ctx.errors)
-        if ctx.__class__ is ContainerContext and not told:
+        reported = any(e.message == str(error) for e in ctx.errors)
+        if ctx.__class__ is ContainerContext and not reported:
             ctx.error(error)
         return ()
 

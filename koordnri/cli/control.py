@@ -76,14 +76,14 @@ def _request(state_dir: Path, method: str, path: str, body: bytes | None) -> Any
     finally:
         connection.close()
     try:
-        said = json.loads(content)
+        document = json.loads(content)
     except ValueError:
-        said = {"error": content.decode(errors="replace").strip() or f"status {status}"}
+        document = {"error": content.decode(errors="replace").strip() or f"status {status}"}
     if status == 200:
-        return said
-    for mistake in said.get("mistakes", ()):
+        return document
+    for mistake in document.get("mistakes", ()):
         print(f"{mistake['path']}: {mistake['message']}".removeprefix(": "), file=sys.stderr)
-    raise ControlError(f"the daemon behind {where} says: {said.get('error', status)}")
+    raise ControlError(f"the daemon behind {where} says: {document.get('error', status)}")
 
 
 class _Connection(http.client.HTTPConnection):

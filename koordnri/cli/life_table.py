@@ -24,8 +24,8 @@ def print_lives(lives: Iterable[PodLife], node: NodeState) -> None:
     for life in lives:
         _print_life(out, life, node)
         events += life.events
-    told = ", ".join(f"{name} {count}" for name, count in sorted(events.items()))
-    out.print(f"[dim]events that the daemon was told: {escape(told)}[/dim]", soft_wrap=True)
+    counts = ", ".join(f"{name} {count}" for name, count in sorted(events.items()))
+    out.print(f"[dim]events that the daemon received: {escape(counts)}[/dim]", soft_wrap=True)
 
 
 def _print_life(out: Console, life: PodLife, node: NodeState) -> None:

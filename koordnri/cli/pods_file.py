@@ -207,8 +207,10 @@ def _documents(text: str) -> Iterable[Any]:
         where = f"line {mark.line + 1} column {mark.column + 1}: " if mark else ""
         raise DocumentError([Mistake("", f"broken YAML, {where}{error.problem or error.context}")]) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        said = "a number of thousands of digits" if "int_max_str_digits" in str(error) else " ".join(str(error).split())
-        raise DocumentError([Mistake("", f"broken YAML, {said[:200]}")]) from None
+        problem = (
+            "a number of thousands of digits" if "int_max_str_digits" in str(error) else " ".join(str(error).split())
+        )
+        raise DocumentError([Mistake("", f"broken YAML, {problem[:200]}")]) from None
 
 
 def _refuse_bombs(text: str) -> None:

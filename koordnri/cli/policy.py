@@ -55,7 +55,7 @@ _ABOUT = (
     " it means a value that is not given."
 )
 _ABOUT_NODES = (
-    "For the nodes that nodeSelector means, the first match wins. Laid over the cluster's strategy: what is not said here is as"
+    "For the nodes that nodeSelector means, the first match wins. Laid over the cluster's strategy: what is not set here is as"
     " there, whatever default is shown."
 )
 _QUANTITY_PATTERN = r"^\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]{1,2})?$"
@@ -68,13 +68,13 @@ def policy() -> None:
     """Check policies, or print the JSON Schema of what they may say."""
 
 
-@policy.command(short_help="Tell whether the daemon would take a policy, and every mistake.")
+@policy.command(short_help="Show whether the daemon would take a policy, and every mistake.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option(
     "--node",
     "node_path",
     metavar="FILE",
-    help="A description of a node, as of `koordnri explain`: also tell which node strategies hold there.",
+    help="A description of a node, as of `koordnri explain`: also show which node strategies hold there.",
 )
 @click.option("--strict", is_flag=True, help="Take warnings for mistakes.")
 def check(files: tuple[str, ...], node_path: str | None, strict: bool) -> None:

@@ -161,12 +161,12 @@ class _ExclusiveCPUs(ExclusiveCPUs):
 
 
 class _Shortages(Events):
-    """Keeps what is told of containers that want exclusive CPUs and get none."""
+    """Keeps the messages about containers that want exclusive CPUs and get none."""
 
     def __init__(self, messages: list[str]) -> None:
         self._messages = messages
 
-    def tell_pod(self, pod: Pod, reason: str, message: str) -> None:
+    def warn_pod(self, pod: Pod, reason: str, message: str) -> None:
         """See Events."""
         if reason == LACKING:
             self._messages.append(message)

@@ -29,13 +29,13 @@ class Creation(NamedTuple):
     """(key of the pod, container) that claims CPUs from a DRA driver and can have none → why"""
 
     def refusal(self, pod: Pod, container: str) -> str:
-        """Why the daemon would tell the runtime not to create the container; "" when it would not."""
+        """Why the daemon would refuse the container's creation; "" when it would not."""
         why = self.lacking.get((pod.key, container))
         rejected = self.snapshot.policy.cpuset.when_full == "reject"
         return why.refusal(container) if why is not None and rejected else ""
 
     def shortage(self, pod: Pod, container: str) -> str:
-        """What the pod's owner would be told when the container shares CPUs instead; "" when there is nothing to say."""
+        """The message to the pod's owner when the container would share CPUs instead; "" when there is nothing to say."""
         why = self.lacking.get((pod.key, container))
         shares = self.snapshot.policy.cpuset.when_full == "share"
         return why.shortage if why is not None and shares else ""

@@ -34,7 +34,7 @@ def may_have_claims(spec: PodSpec | None) -> bool:
 
 
 def disbelief(container: str, cpus: CPUSet) -> str:
-    """What the owner of a pod is told when its environment names CPUs that nobody can have given to the container."""
+    """The message to a pod's owner when its environment names CPUs that nobody can have given to the container."""
     return (
         f"container {container} has no CPUs {str(cpus)[:60]} of its own, though its environment says so ({PREFIX}*): "
         "the pod has no resourceClaims by which a DRA driver could have given them"

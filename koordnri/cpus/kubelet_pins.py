@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 from koordnri.model import Container, CPUSet, NodeState, Pod
 from koordnri.model.cpuset import NO_CPUS
-from koordnri.model.kubelet_cpus import cpus_told, pinned_by_kubelet
+from koordnri.model.kubelet_cpus import cpus_in, pinned_by_kubelet
 
 
 class FoundPin(NamedTuple):
@@ -44,15 +44,15 @@ class KubeletPins:
         self._all = NO_CPUS
         self._lock = threading.Lock()
 
-    def heard(self, pod: Pod, container: Container, told: CPUSet, node: NodeState, *, new: bool) -> bool:
+    def heard(self, pod: Pod, container: Container, requested: CPUSet, node: NodeState, *, new: bool) -> bool:
         """kubelet creates a container (`new`) or updates it. Returns whether the pinned CPUs changed.
 
-        told   the cpuset in this request; empty when it has none, as in a resize
+        requested   the cpuset in this request; empty when it has none, as in a resize
         """
         pinned = pinned_by_kubelet(pod, container.baseline, node)
-        if not pinned and not told:
+        if not pinned and not requested:
             return False
-        shared = NO_CPUS if pinned or new else told
+        shared = NO_CPUS if pinned or new else requested
         key = (pod.key, container.name)
         with self._lock:
             if self._pins.get(key, NO_CPUS) == pinned and not shared & self._all:
@@ -74,7 +74,7 @@ class KubeletPins:
             if pinned := pinned_by_kubelet(pod, container.baseline, node):
                 (ended if is_over else pins)[pod.key, container.name] = pinned
             elif not is_over:
-                shared |= cpus_told(container.baseline.cpus)
+                shared |= cpus_in(container.baseline.cpus)
         left = {key: cpus - shared for key, cpus in ended.items() if not cpus <= shared}
         with self._lock:
             self._put({**left, **pins})

@@ -23,7 +23,7 @@ class NotEnough(Exception):
         super().__init__(f"{wish.cpus} exclusive {'CPU' if wish.cpus == 1 else 'CPUs'}{kind}: {problem}")
 
     def refusal(self, container: str) -> str:
-        """The text with which the runtime is told not to create the container."""
+        """The text with which the reply refuses the container."""
         return f"koordnri: container {container} wants {self}"
 
     @property

@@ -1,7 +1,7 @@
 """Whether a container wants exclusive CPUs, how many, or why not.
 
 LSE and LSR containers whose CPU limit is a whole number and equals the request. Source: koordinator.md 1, 4.1; Koordinator's "fine-grained
-CPU orchestration". An annotation that cannot be parsed counts as absent; the cpuset hook tells the pod's owner.
+CPU orchestration". An annotation that cannot be parsed counts as absent; the cpuset hook reports it to the pod's owner.
 """
 
 from __future__ import annotations

@@ -62,18 +62,18 @@ class Changes:
     def policy_refused(self, refused: RefusedPolicy) -> None:
         """A document was refused."""
         revision = self._present.snapshot.policy.revision
-        self._events.tell_node("PolicyRefused", f"{refused.source}: {refused}; revision {revision} stays in force")
+        self._events.warn_node("PolicyRefused", f"{refused.source}: {refused}; revision {revision} stays in force")
 
     # -- the node -----------------------------------------------------------------------------------------------------
 
-    def scan_node(self, full: bool, told: bool = False) -> None:
+    def scan_node(self, full: bool, node_changed: bool = False) -> None:
         """Check whether the node has changed.
 
-        full   read everything, not only facts that can make a decision harmful
-        told   the Node object changed, so there is news, whatever the host's files say
+        full           read everything, not only facts that can make a decision harmful
+        node_changed   the Node object changed, so there is news, whatever the host's files say
         """
         with self._faults.within("node"):
-            if self._present.scan(full) or told:
+            if self._present.scan(full) or node_changed:
                 self.enforce()
                 self._log.info("node_changed", problems=list(self._present.snapshot.node.problems))
 
@@ -89,14 +89,14 @@ class Changes:
         if empty and empty != self._handler.snapshot.node.empty_pools:
             problem = next((p for p in snapshot.node.problems if "share pool" in p), "")
             self._log.warning("share_pool_empty", pools=list(empty), error=problem)
-            self._events.tell_node("SharePoolEmpty", problem)
+            self._events.warn_node("SharePoolEmpty", problem)
         self._handler.snapshot = snapshot
 
-    # -- what the API server tells ------------------------------------------------------------------------------------
+    # -- changes from the API server ----------------------------------------------------------------------------------
 
     def on_node(self) -> None:
         """The Node object, or its NodeResourceTopology, has changed."""
-        self.scan_node(full=False, told=True)
+        self.scan_node(full=False, node_changed=True)
 
     def on_pod(self, pod_id: str) -> None:
         """A pod's annotations, labels or spec have changed."""
@@ -108,7 +108,7 @@ class Changes:
     def on_spec(self, uid: str, spec: PodSpec) -> None:
         """A pod's spec is known."""
         if self._cpus is not None:
-            self._cpus.spec_told(uid, spec)
+            self._cpus.spec_known(uid, spec)
 
     def on_end(self, uid: str) -> None:
         """A pod has ended."""

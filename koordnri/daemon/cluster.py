@@ -96,10 +96,10 @@ class ClusterEvents(Events):
         """Stop sending."""
         self._sender.stop()
 
-    def tell_pod(self, pod: Pod, reason: str, message: str) -> None:
+    def warn_pod(self, pod: Pod, reason: str, message: str) -> None:
         """A Warning on a pod: something that its owner must know."""
         if not pod.uid:  # not a pod of kubelet's, so the API server does not know it
-            self.tell_node(reason, f"pod {pod.namespace}/{pod.name}: {message}")
+            self.warn_node(reason, f"pod {pod.namespace}/{pod.name}: {message}")
         else:
             self._sender.post(pod_target(pod.namespace, pod.name, pod.uid), reason, message)
 
@@ -107,7 +107,7 @@ class ClusterEvents(Events):
         """A Normal Event on a pod: something is as it should be."""
         self._sender.post(pod_target(pod.namespace, pod.name, pod.uid), reason, message, "Normal")
 
-    def tell_node(self, reason: str, message: str) -> None:
+    def warn_node(self, reason: str, message: str) -> None:
         """A Warning on this Node."""
         self._sender.post(node_target(self._node_name), reason, message)
 
@@ -188,7 +188,7 @@ class Cluster:
             return ""
         return watch.stats.problem or "the API server has not answered yet"
 
-    def told(self, node: NodeState) -> NodeState:
+    def applied(self, node: NodeState) -> NodeState:
         """The node state with the facts from the API server; unchanged while they are not known."""
         facts = self._facts
         by_node, by_topology = self._read(facts, node.topology)
@@ -242,8 +242,8 @@ def _over(pod: Pod, facts: PodFacts) -> Pod:
     return replace(
         pod,
         labels=facts.labels,
-        annotations=facts.annotations_over(pod.told),
-        told=pod.told,
+        annotations=facts.annotations_over(pod.reported),
+        reported=pod.reported,
         spec=facts.spec,
         parsed={},
     )

@@ -39,7 +39,7 @@ class CPUClaims:
             self._give_back(pod)
         return True
 
-    def spec_told(self, uid: str, spec: PodSpec) -> bool:
+    def spec_known(self, uid: str, spec: PodSpec) -> bool:
         """A pod's spec is known, and the overlay has it. Returns whether CPUs that were believed are given back."""
         if may_have_claims(spec):
             return False

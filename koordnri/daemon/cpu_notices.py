@@ -27,28 +27,28 @@ class CPUNotices:
         self._present = present
         self._events = events
         self._log = log
-        self._told: set[tuple[str, str, str]] = set()
+        self._sent: set[tuple[str, str, str]] = set()
         """(key of the pod, container, reason) of sent Events"""
 
     def has(self, pod: Pod, name: str, cpus: CPUSet) -> None:
         """A container has exclusive CPUs."""
-        self._told -= {(pod.key, name, LACKING), (pod.key, name, SHARES)}
+        self._sent -= {(pod.key, name, LACKING), (pod.key, name, SHARES)}
         if self._is_new(pod, name, f"{GIVEN} {cpus}"):
             self._events.announce_pod(pod, GIVEN, f"container {name} has CPUs {cpus} for itself")
 
-    def lacks(self, pod: Pod, name: str, why: str, said: str = "") -> None:
+    def lacks(self, pod: Pod, name: str, why: str, text: str = "") -> None:
         """A container has no exclusive CPUs, or fewer than it wants.
 
         why    "": it wants none
-        said   text for the owner; "": that it shares CPUs, and why
+        text   for the owner; "": that it shares CPUs, and why
         """
         known = self._present.snapshot.node.no_exclusive_cpus.get(pod.key, {}).get(name, "")
         if self._allocator.lack(pod, name, why) or known != why:
             self._present.take()  # the reason is part of the decision
-        reason = LACKING if said else SHARES
+        reason = LACKING if text else SHARES
         if not why or not self._is_new(pod, name, reason):
             return
-        self._events.tell_pod(pod, reason, f"container {name} {said or f'shares CPUs: {why}'}")
+        self._events.warn_pod(pod, reason, f"container {name} {text or f'shares CPUs: {why}'}")
         self._log.warning("no_exclusive_cpus", pod=f"{pod.namespace}/{pod.name}", container=name, error=why)
 
     def why_lacking(self, pod: Pod, name: str) -> str:
@@ -60,17 +60,17 @@ class CPUNotices:
         if not self._is_new(pod, name, NO_CLAIM):
             return
         message = disbelief(name, cpus)
-        self._events.tell_pod(pod, NO_CLAIM, message)
+        self._events.warn_pod(pod, NO_CLAIM, message)
         self._log.warning("dra_cpus_not_believed", pod=f"{pod.namespace}/{pod.name}", container=name, error=message)
 
     def forget_pod(self, key: str) -> None:
         """The pod is gone; a later one of that name gets its own Events."""
-        self._told = {told for told in self._told.copy() if told[0] != key}
+        self._sent = {sent for sent in self._sent.copy() if sent[0] != key}
 
     def _is_new(self, pod: Pod, name: str, what: str) -> bool:
-        if (pod.key, name, what) in self._told:
+        if (pod.key, name, what) in self._sent:
             return False
-        if len(self._told) >= MOST_REMEMBERED:
-            self._told.clear()
-        self._told.add((pod.key, name, what))
+        if len(self._sent) >= MOST_REMEMBERED:
+            self._sent.clear()
+        self._sent.add((pod.key, name, what))
         return True

@@ -37,7 +37,7 @@ MOST_REMEMBERED = 10_000
 
 class ExclusiveCPUs:
     """Implements `session.exclusive_cpus`. `give` and its neighbours are for the event thread, `promotions` for the reconcile thread;
-    any thread may call `spec_told`, `pod_changed`, `pod_over` and `pod_went`.
+    any thread may call `spec_known`, `pod_changed`, `pod_over` and `pod_went`.
 
     present    what holds now; exclusive CPUs are part of it
     changed    called with a pod (None: all) whose files may have to follow
@@ -84,14 +84,14 @@ class ExclusiveCPUs:
         if not may_wish(pod):
             return NOT_ALLOCATED
         try:
-            return self._give_or_tell(pod, container)
+            return self._give_or_warn(pod, container)
         except ContainerRefused:
             raise
         except Exception as error:  # noqa: BLE001  # see above; it is counted and reported
             self._faults.caught("cpus", error, pod)
             return NOT_ALLOCATED
 
-    def _give_or_tell(self, pod: Pod, container: Container) -> Allocated:
+    def _give_or_warn(self, pod: Pod, container: Container) -> Allocated:
         policy, node = self._present.snapshot
         if why := why_not_given(pod, policy, node):
             if pinned_by_kubelet(pod, container.baseline, node):
@@ -156,9 +156,9 @@ class ExclusiveCPUs:
         if self._claims.claimed(pod, name, cpus):
             self._follow()
 
-    def spec_told(self, uid: str, spec: PodSpec) -> None:
+    def spec_known(self, uid: str, spec: PodSpec) -> None:
         """A pod's spec is known, perhaps after the runtime has reported its containers. The overlay has it by now."""
-        if self._claims.spec_told(uid, spec):
+        if self._claims.spec_known(uid, spec):
             self._follow_later()
 
     def kubelet_says(self, pod: Pod, container: Container, cpus: CPUSet, *, new: bool) -> None:
@@ -228,7 +228,7 @@ class ExclusiveCPUs:
         return known
 
     def is_over(self, pod: Pod) -> bool:
-        """Whether the API server has said that the pod has ended."""
+        """Whether the pod has ended according to the API server."""
         return pod.uid in self._over
 
     def pod_went(self, pod: Pod) -> None:

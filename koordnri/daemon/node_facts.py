@@ -23,10 +23,10 @@ class ReportedFacts:
         self._groups = groups
         self._cluster = cluster
 
-    def told(self, node: NodeState) -> NodeState:
+    def applied(self, node: NodeState) -> NodeState:
         """The node state with these facts."""
         runtime = self.runtime
         node = replace(node, no_cdi=why_no_cdi(runtime), no_limit_bytes=runtime.no_limit_bytes)
         if self._groups is not None:
-            node = self._groups.told(node)
-        return node if self._cluster is None else self._cluster.told(node)
+            node = self._groups.applied(node)
+        return node if self._cluster is None else self._cluster.applied(node)

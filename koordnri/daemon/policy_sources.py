@@ -86,7 +86,7 @@ class PolicySources:
     def take_configmap(self, data: Mapping[str, str] | None, source: str) -> None:
         """A deleted ConfigMap (None) means the defaults, as upstream. An accepted policy is saved."""
         if data is None:
-            self._told(self._standing.take_defaults(f"there is no {source}", self._enforce))
+            self._reported(self._standing.take_defaults(f"there is no {source}", self._enforce))
         elif not self._take(lambda: load_data(data, source), source):
             return
         try:
@@ -104,9 +104,9 @@ class PolicySources:
             self._take(lambda: load_data(data, source), source)
 
     def _take(self, read: Callable[[], PolicyDocument], source: str) -> bool:
-        return self._told(self._standing.take(read, source, self._enforce))
+        return self._reported(self._standing.take(read, source, self._enforce))
 
-    def _told(self, taken: bool) -> bool:
+    def _reported(self, taken: bool) -> bool:
         if not taken and (refused := self._standing.refused) is not None:
             self._refused(refused)
         return taken

@@ -82,5 +82,5 @@ class Promotions:
 
     def _keeps_lacking(self, pod: Pod, name: str, error: NotEnough) -> None:
         has = self._present.snapshot.node.exclusive_cpus.get(pod.key, {}).get(name)  # the usable ones
-        said = f"keeps {has}, though it wants {error}" if has else error.shortage
-        self._notices.lacks(pod, name, str(error), said)
+        text = f"keeps {has}, though it wants {error}" if has else error.shortage
+        self._notices.lacks(pod, name, str(error), text)

@@ -36,7 +36,7 @@ class Recording:
     def off(self, route: str, reason: str) -> None:
         """A route was turned off."""
         self._log.error("record_route_off", route=route, error=reason)
-        self._events.tell_node(
+        self._events.warn_node(
             "RecordRouteOff", f"changes are no longer recorded by {route}, until koordnri restarts: {reason}"
         )
 

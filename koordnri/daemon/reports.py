@@ -38,18 +38,18 @@ class ReconcilerReports:
         """A file that did not take its value."""
         owner, message = failure.owner, f"{failure.field} = {failure.value}: {failure.error}"
         if owner.pod is None:
-            self._events.tell_node(REASON, f"cgroup {owner.title}: {message}")
+            self._events.warn_node(REASON, f"cgroup {owner.title}: {message}")
         else:
             where = f"container {owner.container}: " if owner.container else ""
-            self._events.tell_pod(owner.pod, REASON, where + message)
+            self._events.warn_pod(owner.pod, REASON, where + message)
 
     def pod_gone(self, pod: Pod) -> None:
         """A pod's cgroup vanished without a report by the runtime."""
-        self._log.info("pod_gone_untold", pod=f"{pod.namespace}/{pod.name}")
+        self._log.info("pod_gone_unreported", pod=f"{pod.namespace}/{pod.name}")
         self._ledger.forget_pod(pod.id)
         if self._cpus is not None:
             self._cpus.pod_went(pod)
 
-    def tell_node(self, reason: str, message: str) -> None:
+    def warn_node(self, reason: str, message: str) -> None:
         """A Warning Event on the Node."""
-        self._events.tell_node(reason, message)
+        self._events.warn_node(reason, message)

@@ -109,7 +109,7 @@ class Parts:
         self.cluster_events: ClusterEvents | None = None
         self.cluster: Cluster | None = None
         if config.kubeconfig is None and config.policy_configmap is None:
-            self.faults = Faults(self.log, self.events.tell_pod, self.events.tell_node)
+            self.faults = Faults(self.log, self.events.warn_pod, self.events.warn_node)
             return
         # Imported here: the official client costs 0.2 s and 20 MiB, and a daemon with a policy file needs none of it.
         from koordnri.daemon.cluster import Cluster, ClusterEvents
@@ -120,7 +120,7 @@ class Parts:
         except NotConfigured as error:
             raise ConfigError(str(error)) from error
         self.events = self.cluster_events = ClusterEvents(api, config.node_name, self.log, self.ending.die)
-        self.faults = Faults(self.log, self.events.tell_pod, self.events.tell_node)
+        self.faults = Faults(self.log, self.events.warn_pod, self.events.warn_node)
         self.cluster = Cluster(
             api, config.node_name, config.policy_configmap, self.ledger, self.log, self.ending.die, self.faults
         )
@@ -137,7 +137,7 @@ class Parts:
             read_node(config.host_root, config.node_name) if given.node is None else given.node,
             None if self.described else config.host_root,
             lambda: self.standing.document,
-            self.facts.told,
+            self.facts.applied,
             self.allocator,
             self.log,
         )
@@ -153,10 +153,10 @@ class Parts:
         )
         self.requests = Requests(self.ledger, self.recorder.unsettle, wake)
         changed = _ignore if self.described else self.requests.trigger
-        overlay = _as_told if self.cluster is None else self.cluster.overlay
+        overlay = _unchanged if self.cluster is None else self.cluster.overlay
         cpus = self.exclusive_cpus = None if self.described else self._make_exclusive_cpus(overlay)
         self.decisions = DecisionLog(
-            self.log, config.log_level == "debug", given.listener, self.events.tell_pod, self.events.tell_node
+            self.log, config.log_level == "debug", given.listener, self.events.warn_pod, self.events.warn_node
         )
         self.chain = Chain(self.hooks)
         self.handler = EventHandler(
@@ -176,7 +176,7 @@ class Parts:
             if cpus is None
             else (lambda pod: cpus.is_over(pod) or self._reader.is_over(pod)),
         )
-        self.policy_warnings = PolicyWarnings(self.log, self.events.tell_node)
+        self.policy_warnings = PolicyWarnings(self.log, self.events.warn_node)
         self.changes = Changes(
             self.present,
             self.facts,
@@ -227,7 +227,7 @@ class Parts:
             calls=calls,
             on_config=self.sources.take_runtime_config,
             on_runtime=self.changes.take_runtime,
-            on_braked=lambda problem: self.events.tell_node("RegistrationBraked", problem),
+            on_braked=lambda problem: self.events.warn_node("RegistrationBraked", problem),
         )
 
     def _make_reconciler(self, config: Config) -> None:
@@ -250,7 +250,7 @@ class Parts:
                 lambda: self.session.stats.synchronized_at_s is not None,
                 self.present.take,
                 self.log,
-                self.events.tell_pod,
+                self.events.warn_pod,
             ),
             open_watch=lambda woken: CgroupWatch(file_names(), woken, self.ending.die),
             faults=self.faults,
@@ -265,5 +265,5 @@ def _ignore(pod_id: str | None = None) -> None:
     """A described node has no files that could follow."""
 
 
-def _as_told(pod: Pod) -> Pod:
+def _unchanged(pod: Pod) -> Pod:
     return pod

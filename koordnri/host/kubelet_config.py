@@ -24,23 +24,23 @@ def read_reserved_cpus(files: HostFiles) -> CPUSet:
     text = files.text(_CONFIG, _MOST_BYTES)
     if text is None:
         return CPUSet()
-    said = _of_json(text) if text.startswith("{") else _of_yaml(text)
+    value = _of_json(text) if text.startswith("{") else _of_yaml(text)
     try:
-        return CPUSet.parse(said)
+        return CPUSet.parse(value)
     except (ValueError, AttributeError, TypeError):
-        files.bad(_CONFIG, str(said), f"{_KEY} with a list of CPUs such as 0-1")
+        files.bad(_CONFIG, str(value), f"{_KEY} with a list of CPUs such as 0-1")
         return CPUSet()
 
 
 def _of_yaml(text: str) -> str:
     found = _LINE.search(text)
-    said = found.group(1).strip() if found else ""
-    return "" if said in ("null", "~") else said
+    value = found.group(1).strip() if found else ""
+    return "" if value in ("null", "~") else value
 
 
 def _of_json(text: str) -> str:
     try:
-        said: str = json.loads(text).get(_KEY) or ""
+        value: str = json.loads(text).get(_KEY) or ""
     except (ValueError, RecursionError, AttributeError):
         return ""  # kubelet accepts it, so it is no JSON but YAML in flow style
-    return said
+    return value

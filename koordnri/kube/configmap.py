@@ -32,7 +32,7 @@ class ConfigMapWatch:
         self._name = name
         self._on_data = on_data
         self._known: Mapping[str, str] | None = None
-        self._told = False
+        self._delivered = False
         path = f"/api/v1/namespaces/{quote(namespace, safe='')}/configmaps"
         resource = Resource("configmap", path, "ConfigMap", ConfigMap, itself, f"metadata.name={name}")
         self.watch = Watch(api, resource, self, log, **keywords)
@@ -56,7 +56,7 @@ class ConfigMapWatch:
             self._take(None, item.metadata.resource_version)
 
     def _take(self, data: Mapping[str, str] | None, version: str) -> None:
-        if self._told and data == self._known:
+        if self._delivered and data == self._known:
             return
-        self._known, self._told = data, True
+        self._known, self._delivered = data, True
         self._on_data(data, version)

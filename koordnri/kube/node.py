@@ -51,7 +51,7 @@ class NodeWatch:
         self.facts: NodeFacts | None = None
         self._name = name
         self._on_facts = on_facts
-        self._told = False
+        self._delivered = False
         resource = Resource("node", "/api/v1/nodes", "Node", Node, itself, f"metadata.name={name}")
         self.watch = Watch(api, resource, self, log, **keywords)
 
@@ -70,9 +70,9 @@ class NodeWatch:
             self._take(None)
 
     def _take(self, facts: NodeFacts | None) -> None:
-        if self._told and facts == self.facts:
+        if self._delivered and facts == self.facts:
             return
-        self.facts, self._told = facts, True
+        self.facts, self._delivered = facts, True
         self._on_facts(facts)
 
 

@@ -212,8 +212,8 @@ class Watch(Generic[T]):
         self._logged = reason
         pause_s = self._next(error, reason, listing)
         self.stats.problem = str(error)
-        tell = self._log.warning if new else self._log.debug
-        tell("kube_watch_restarted", reason=str(reason), error=str(error), retry_in_s=round(pause_s, 3))
+        log = self._log.warning if new else self._log.debug
+        log("kube_watch_restarted", reason=str(reason), error=str(error), retry_in_s=round(pause_s, 3))
         return pause_s
 
     def _gone(self) -> bool:
@@ -317,15 +317,15 @@ class Watch(Generic[T]):
         if change.item is None:
             self.stats.bookmarks += 1
         else:
-            tell = self._sink.deleted if change.type == "deleted" else self._sink.changed
-            self._hand_over(tell, change.item)
+            take = self._sink.deleted if change.type == "deleted" else self._sink.changed
+            self._hand_over(take, change.item)
             self.stats.events += 1
         self._version = self._list_version = change.version
         self._lines += 1
 
-    def _hand_over(self, tell: Callable[[Any], None], what: Any) -> None:
+    def _hand_over(self, take: Callable[[Any], None], what: Any) -> None:
         try:
-            tell(what)
+            take(what)
         except Exception as error:  # noqa: BLE001  # a bug in what we do with one object must not end the process
             self.stats.unusable += 1
             self._log.error(

@@ -22,7 +22,7 @@ def assigned_cpus(pod: Pod) -> CPUSet:
 
 
 def assigned_or_none(pod: Pod) -> CPUSet:
-    """The same, but also empty when the annotation cannot be parsed. The cpuset hook tells the owner."""
+    """The same, but also empty when the annotation cannot be parsed. The cpuset hook reports it to the owner."""
     if RESOURCE_STATUS.key not in pod.annotations:
         return _NOTHING
     try:

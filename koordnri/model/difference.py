@@ -68,8 +68,8 @@ def unrecorded(
     for name, setting in decision.settings.items():
         if setting.route != REPLY:
             continue
-        told = sent.get(name)
-        has = told[0] if told is not None and told[1] != WRITE else baseline_value(setting.field, baseline, node)
+        last = sent.get(name)
+        has = last[0] if last is not None and last[1] != WRITE else baseline_value(setting.field, baseline, node)
         if name in drifted or not agree(setting.field, has, setting.value):
             missing.append(setting)
     for name, (value, route) in sent.items():

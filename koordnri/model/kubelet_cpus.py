@@ -24,14 +24,14 @@ def pinned_by_kubelet(pod: Pod, baseline: Resources, node: NodeState) -> CPUSet:
     shares, period = baseline.cpu_shares, baseline.cpu_period or CFS_PERIOD_US
     if node.kubelet_cpu_policy != "static" or not baseline.cpus or pod.kube_qos is not KubeQoS.GUARANTEED or not shares:
         return NO_CPUS
-    cpus = cpus_told(baseline.cpus)
+    cpus = cpus_in(baseline.cpus)
     count, quota = len(cpus), baseline.cpu_quota or 0
     if not count or shares != milli_to_shares(count * 1000) or (quota > 0 and quota != count * period):
         return NO_CPUS
     return NO_CPUS if node.topology is not None and node.topology.online <= cpus else cpus
 
 
-def cpus_told(text: str) -> CPUSet:
+def cpus_in(text: str) -> CPUSet:
     """The cpuset in a request; empty when the text is no list of CPUs."""
     try:
         return CPUSet.parse(text)

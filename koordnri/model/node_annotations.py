@@ -144,26 +144,26 @@ def _read_system_cpus(annotations: Mapping[str, str], online: CPUSet | None) -> 
     text = annotations.get(SYSTEM_QOS_KEY)
     if text is None:
         return "", True
-    said = _system_qos.decode(text)
-    cpus = said.cpuset.strip()
+    decoded = _system_qos.decode(text)
+    cpus = decoded.cpuset.strip()
     try:
         check_cpus(cpus, online)
     except ValueError as error:
         raise ValueError(f"cpuset: {error}") from None
-    return cpus, said.exclusive is not False
+    return cpus, decoded.exclusive is not False
 
 
 def _read_reservation(annotations: Mapping[str, str], topology: Topology | None) -> CPUSet:
     """`reservedCPUs`, or else as many CPUs as `resources.cpu`, rounded up. As in koordlet (pkg/koordlet/statesinformer/impl,
     getNodeReserved), a wrong amount costs the reservation: no CPU is reserved.
     """
-    said = _reservation.decode(annotations.get(RESERVATION_KEY) or "null")
-    if said is None:
+    decoded = _reservation.decode(annotations.get(RESERVATION_KEY) or "null")
+    if decoded is None:
         return CPUSet()
-    if said.cpus:
-        return CPUSet.parse(said.cpus)
+    if decoded.cpus:
+        return CPUSet.parse(decoded.cpus)
     try:
-        amount = -(-quantity_milli((said.resources or {}).get("cpu") or 0) // 1000)
+        amount = -(-quantity_milli((decoded.resources or {}).get("cpu") or 0) // 1000)
     except ValueError as error:
         raise ValueError(f"resources.cpu: {error}") from None
     if amount <= 0:

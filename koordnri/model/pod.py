@@ -60,7 +60,7 @@ class Pod:
     resources: Resources = NOTHING
     """of the whole pod, as kubelet set them on the pod's cgroup"""
     spec: PodSpec | None = None
-    told: Mapping[str, str] = field(default_factory=dict)
+    reported: Mapping[str, str] = field(default_factory=dict)
     """annotations from the runtime, which are those at the pod's creation; `annotations` may be newer"""
     qos: QoSClass = QoSClass.NONE
     kube_qos: KubeQoS = KubeQoS.GUARANTEED
@@ -72,7 +72,7 @@ class Pod:
     """container → path in it → kubelet's directory of a volume, or `major:minor` of a block device, from the runtime"""
 
     def __post_init__(self) -> None:
-        self.told = self.told or self.annotations
+        self.reported = self.reported or self.annotations
         self.qos = QoSClass.of(self.labels)
         self.kube_qos = KubeQoS.of_cgroup(self.cgroup_parent)
         self.qos_or_default = self.qos if self.qos is not QoSClass.NONE else DEFAULT_CLASS[self.kube_qos]

@@ -166,7 +166,7 @@ def schemata(
             elif bandwidth.unit == MBPS and 0 < percent < 100:
                 notes.append(
                     f"MB: {percent} % stays unlimited, for resctrl is mounted with mba_MBps, "
-                    "and koordnri-config.hooks.rdt.memoryBandwidthMBps does not tell what 100 % is"
+                    "and koordnri-config.hooks.rdt.memoryBandwidthMBps does not say what 100 % is"
                 )
     if not caches and (wish.llc or wish.llc_at):
         notes.append("no cache of this node can be divided")

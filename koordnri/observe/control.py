@@ -187,13 +187,13 @@ def _asked(request: HTTPRequest, known: set[str]) -> Mapping[str, Any]:
     return asked
 
 
-def _document(said: Any, key: str) -> PolicyDocument:
+def _document(given: Any, key: str) -> PolicyDocument:
     """Read with the daemon's own reader."""
     try:
-        if isinstance(said, str):
-            return load_policy(said, key)
-        if isinstance(said, dict) and all(isinstance(text, str) for text in said.values()):
-            return load_data(said, key)
+        if isinstance(given, str):
+            return load_policy(given, key)
+        if isinstance(given, dict) and all(isinstance(text, str) for text in given.values()):
+            return load_data(given, key)
     except PolicyError as error:
         raise _BadPolicy(key, error) from None
     raise _BadRequest(f'"{key}": expected the text of a policy, or a mapping of its keys to texts')

@@ -12,7 +12,7 @@ from koordnri.policy.pod_remarks import pod_remarks
 from koordnri.state.ledger import Entry
 
 Listener = Callable[[Pod, Container, Event, Decision], None]
-TellPod = Callable[[Pod, str, str], None]
+WarnPod = Callable[[Pod, str, str], None]
 """pod, reason (one CamelCase word), message"""
 MOST_REMEMBERED = 10_000
 
@@ -33,18 +33,18 @@ class DecisionLog:
         log: Log,
         debug: bool = False,
         listener: Listener | None = None,
-        tell_pod: TellPod = lambda pod, reason, message: None,
-        tell_node: Callable[[str, str], None] = lambda reason, message: None,
+        warn_pod: WarnPod = lambda pod, reason, message: None,
+        warn_node: Callable[[str, str], None] = lambda reason, message: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`tell_pod` sends an Event about what the pod's owner has to fix, `tell_node` one about what no single pod's owner can."""
+        """`warn_pod` sends an Event about what the pod's owner has to fix, `warn_node` one about what no single pod's owner can."""
         self.fields: dict[tuple[str, str, str], int] = {}
         """(hook, field, route) → how often it was decided"""
         self._log = log
         self._debug = debug
         self._listener = listener
-        self._tell_pod = tell_pod
-        self._tell_node = tell_node
+        self._warn_pod = warn_pod
+        self._warn_node = warn_node
         self._monotonic = monotonic
         self._unstarted_since_s, self._unstarted = float("-inf"), 0
         self._complained: set[tuple[str, str, str, str]] = set()
@@ -55,7 +55,7 @@ class DecisionLog:
         for setting in (*decision.settings.values(), *decision.observed.values()):
             key = (setting.hook, setting.field.name, setting.route)
             counts[key] = counts.get(key, 0) + 1
-        self._tell(pod, container, event, decision)
+        self._report(pod, container, event, decision)
         if self._debug:
             self._log.debug(
                 "decided",
@@ -69,7 +69,7 @@ class DecisionLog:
 
     def refused(self, pod: Pod, container: Container, event: Event, decision: Decision) -> None:
         """The reply refuses the container: nothing of the decision reaches the runtime."""
-        self._tell(pod, container, event, decision)
+        self._report(pod, container, event, decision)
 
     def never_started(self, pod: Pod | None, entry: Entry) -> None:
         """The container was removed between the reply to its creation and its start: another plugin's conflict, a refusal by the OCI
@@ -111,7 +111,7 @@ class DecisionLog:
                 error=error.message,
             )
             if error.fault == "pod":
-                self._tell_node(BAD_ANNOTATION, f"cgroup {kube_class}: {_useless(error)}")
+                self._warn_node(BAD_ANNOTATION, f"cgroup {kube_class}: {_useless(error)}")
 
     def _remark(self, pod: Pod) -> None:
         """Report what the pod says about its QoS without effect. Called by the reconciler, off the event path."""
@@ -119,7 +119,7 @@ class DecisionLog:
             if self._remember(pod.id, "", "", remark.message):
                 self._log.warning("pod_remark", pod=f"{pod.namespace}/{pod.name}", remark=remark.message)
                 if remark.of_owner:
-                    self._tell_pod(pod, "QoSSettingIgnored", remark.message)
+                    self._warn_pod(pod, "QoSSettingIgnored", remark.message)
 
     def _remember(self, owner_id: str, container: str, hook: str, message: str) -> bool:
         """Whether the message is new. Two threads call this; at worst something is reported twice."""
@@ -143,9 +143,9 @@ class DecisionLog:
         )
         if error.fault == "pod":
             where = f"container {container}: " if container else ""
-            self._tell_pod(pod, BAD_ANNOTATION, where + _useless(error))
+            self._warn_pod(pod, BAD_ANNOTATION, where + _useless(error))
 
-    def _tell(self, pod: Pod, container: Container, event: Event, decision: Decision) -> None:
+    def _report(self, pod: Pod, container: Container, event: Event, decision: Decision) -> None:
         for error in decision.errors:
             self._remember(pod.id, container.name, error.hook, error.message)
             self._complain(pod, container.name, event.value, error)

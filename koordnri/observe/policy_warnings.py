@@ -10,18 +10,18 @@ from koordnri.policy import PolicyDocument
 from koordnri.policy.effects import policy_warnings, without_effect_on
 
 REASON = "PolicyWarning"
-_MOST_TOLD = 5
+_MOST_SENT = 5
 """Most warnings in an Event, which has room for a kilobyte; `/v1/policy` has all."""
 
 
 class PolicyWarnings:
-    """Call `update` after each change of policy or node. `tell_node` sends an Event on the Node: reason and message."""
+    """Call `update` after each change of policy or node. `warn_node` sends an Event on the Node: reason and message."""
 
-    def __init__(self, log: Log, tell_node: Callable[[str, str], None]) -> None:
+    def __init__(self, log: Log, warn_node: Callable[[str, str], None]) -> None:
         self.now: tuple[str, ...] = ()
         """all current warnings, each with its path"""
         self._log = log
-        self._tell_node = tell_node
+        self._warn_node = warn_node
         self._here: frozenset[str] = frozenset()
 
     def update(self, document: PolicyDocument | None, snapshot: Snapshot) -> None:
@@ -32,6 +32,6 @@ class PolicyWarnings:
             if warning in self._here and warning not in here:
                 self._log.warning("policy_warning", warning=warning)
         if set(self.now) - set(before):
-            more = len(self.now) - _MOST_TOLD
-            text = "; ".join(self.now[:_MOST_TOLD]) + (f"; and {more} more, see /v1/policy" if more > 0 else "")
-            self._tell_node(REASON, f"revision {snapshot.policy.revision}: {text}")
+            more = len(self.now) - _MOST_SENT
+            text = "; ".join(self.now[:_MOST_SENT]) + (f"; and {more} more, see /v1/policy" if more > 0 else "")
+            self._warn_node(REASON, f"revision {snapshot.policy.revision}: {text}")

@@ -44,5 +44,5 @@ def merge_cpu_burst(node: CPUBurst, annotation: PodCPUBurst | None) -> CPUBurst:
     """The value for one pod: the pod's annotation over the node's value, field by field."""
     if annotation is None:
         return node
-    said = {name: value for name in annotation.__struct_fields__ if (value := getattr(annotation, name)) is not None}
-    return msgspec.structs.replace(node, **said) if said else node
+    given = {name: value for name in annotation.__struct_fields__ if (value := getattr(annotation, name)) is not None}
+    return msgspec.structs.replace(node, **given) if given else node

@@ -106,7 +106,7 @@ def load_data(data: Mapping[str, Any], source: str) -> PolicyDocument:
     if isinstance(data, dict):
         report_repeated(data, (), report)
     sections: dict[str, Section[Any]] = {key: Section(shape.defaults) for key, shape in SHAPES.items()}
-    said: dict[str, Any] = {}
+    given: dict[str, Any] = {}
     allowance = Allowance()
     for key, value in data.items():
         if key in SHAPES:
@@ -117,7 +117,7 @@ def load_data(data: Mapping[str, Any], source: str) -> PolicyDocument:
                 report.wrong(((), key), str(error))
                 continue
             if raw is not None:
-                said[key] = raw
+                given[key] = raw
                 if SHAPES[key].koordinators and isinstance(text, str) and describe_broken_json(text):
                     report.warn(((), key), _YAML)
                 sections[key] = read_section(key, SHAPES[key], raw, mistakes, warnings, without_effect)
@@ -131,7 +131,7 @@ def load_data(data: Mapping[str, Any], source: str) -> PolicyDocument:
     if mistakes:
         raise PolicyError(mistakes)
     # Sorted and in ASCII, so that equal content hashes equally whatever its formatting.
-    content = json.dumps(said, sort_keys=True, default=str).encode("ascii")
+    content = json.dumps(given, sort_keys=True, default=str).encode("ascii")
     revision = hashlib.sha256(content).hexdigest()[:_REVISION_DIGITS]
     return PolicyDocument(source, revision, sections, bounded(warnings, "warnings"))
 

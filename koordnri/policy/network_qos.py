@@ -27,26 +27,26 @@ _REQUESTS = {"ingressRequest": "ingress_request", "egressRequest": "egress_reque
 
 def check_requests(classes: Mapping[str, NetworkQOS]) -> Iterator[tuple[str, str]]:
     """(path, message) if the requests of a node's classes (by JSON name) contradict each other. Disabled classes count too."""
-    said = _said(classes)
-    texts = [path for path, value in said.items() if isinstance(value, str)]
-    if texts and len(texts) < len(said):
-        number = next(path for path, value in said.items() if not isinstance(value, str))
+    given = _given(classes)
+    texts = [path for path, value in given.items() if isinstance(value, str)]
+    if texts and len(texts) < len(given):
+        number = next(path for path, value in given.items() if not isinstance(value, str))
         yield (
             texts[0],
             f"expected percents everywhere or quantities everywhere, got a quantity here and a percent in {number}",
         )
         return
     for name in _REQUESTS:
-        percents = {path: value for path, value in said.items() if path.endswith(name) and isinstance(value, int)}
+        percents = {path: value for path, value in given.items() if path.endswith(name) and isinstance(value, int)}
         if sum(percents.values()) > 100:
             yield next(reversed(percents)), f"expected at most 100 % together, got {_sum_words(percents)}"
 
 
 def check_bandwidth(classes: Mapping[str, NetworkQOS], total: int) -> Iterator[tuple[str, str]]:
     """(path, message) if requested quantities exceed the node's bandwidth in bits/s; 0: unknown."""
-    said = _said(classes)
+    given = _given(classes)
     for name in _REQUESTS if total else ():
-        quantities = {path: value for path, value in said.items() if path.endswith(name) and isinstance(value, str)}
+        quantities = {path: value for path, value in given.items() if path.endswith(name) and isinstance(value, str)}
         if sum(map(quantity_value, quantities.values())) > total:
             yield (
                 next(reversed(quantities)),
@@ -54,7 +54,7 @@ def check_bandwidth(classes: Mapping[str, NetworkQOS], total: int) -> Iterator[t
             )
 
 
-def _said(classes: Mapping[str, NetworkQOS]) -> dict[str, int | str]:
+def _given(classes: Mapping[str, NetworkQOS]) -> dict[str, int | str]:
     return {
         f"{class_name}.networkQOS.{name}": value
         for class_name, qos in classes.items()
@@ -63,5 +63,5 @@ def _said(classes: Mapping[str, NetworkQOS]) -> dict[str, int | str]:
     }
 
 
-def _sum_words(said: Mapping[str, int | str]) -> str:
-    return " + ".join(f"{str(value)[:60]} ({path.partition('.')[0]})" for path, value in said.items())
+def _sum_words(given: Mapping[str, int | str]) -> str:
+    return " + ".join(f"{str(value)[:60]} ({path.partition('.')[0]})" for path, value in given.items())

@@ -130,7 +130,7 @@ class _StructReader:
                 continue
             if name in changes and not report.last_wins:
                 report.wrong(
-                    (path, json_name), f"given twice, once as {shown(key)}; letter case does not tell keys apart"
+                    (path, json_name), f"given twice, once as {shown(key)}; letter case does not distinguish keys"
                 )
                 continue
             result = read_field(item, None if base is None else getattr(base, name), (path, json_name), report)

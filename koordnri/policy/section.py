@@ -126,8 +126,8 @@ def _read_parts(
     base = shape.defaults if report.mistakes else cluster
     strategies = [_read_node(item, base, (((), shape.nodes_key), index), top) for index, item in enumerate(nodes)]
     for index, strategy in enumerate(strategies):
-        told = () if strategy is None or top.mistakes else without_effect(strategy.value)
-        for path, message in told:
+        found = () if strategy is None or top.mistakes else without_effect(strategy.value)
+        for path, message in found:
             if (path, message) not in idle:
                 top.warn((((((), shape.nodes_key), index)), path), message)
     section = Section(cluster, tuple(strategy for strategy in strategies if strategy is not None))
@@ -188,7 +188,7 @@ def _split(raw: dict[str, Any], special: set[str], path: Any, top: Report) -> tu
         if name is None:
             rest[key] = value
         elif name in parts:
-            top.wrong((path, name), f"given twice, once as {shown(key)}; letter case does not tell keys apart")
+            top.wrong((path, name), f"given twice, once as {shown(key)}; letter case does not distinguish keys")
         else:
             parts[name] = value
     return parts, rest

@@ -81,7 +81,7 @@ class Drift:
     """Used by the reconcile thread.
 
     open_watch   makes the watch; gets the function to call when there is something to check. Raises OSError when the kernel refuses
-    tell         sends a Warning Event on the Node: reason, message
+    warn         sends a Warning Event on the Node: reason, message
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Drift:
         is_right: Callable[[Goal], bool],
         ledger: Ledger,
         log: Log,
-        tell: Callable[[str, str], None],
+        warn: Callable[[str, str], None],
         monotonic: Callable[[], float],
     ) -> None:
         self.pace = Pace()
@@ -100,7 +100,7 @@ class Drift:
         self._is_right = is_right
         self._ledger = ledger
         self._log = log
-        self._tell = tell
+        self._warn = warn
         self._monotonic = monotonic
         self._watch: WatchPort | None = None
         self._held: dict[str, _Held] = {}
@@ -120,7 +120,7 @@ class Drift:
         self._version = 0
         """changes when anything else has changed that `covers` depends on"""
         self._covered: tuple[tuple[int, int, int] | None, set[str]] = (None, set())
-        self._told = False
+        self._warned = False
 
     def __len__(self) -> int:
         """Number of watched directories."""
@@ -352,12 +352,12 @@ class Drift:
 
     def _cannot(self, error: OSError) -> None:
         """Report once that the kernel refuses watches: then sweeps do their work."""
-        if self._told:
+        if self._warned:
             return
-        self._told = True
+        self._warned = True
         why = f"{os.strerror(error.errno or 0)}: see /proc/sys/fs/inotify/max_user_watches and max_user_instances"
         self._log.warning("cgroup_watch_limited", watched=len(self), error=why)
-        self._tell("DriftSeenLate", f"what others write into cgroups is found only every 10 s: inotify: {why}")
+        self._warn("DriftSeenLate", f"what others write into cgroups is found only every 10 s: inotify: {why}")
 
 
 def _above(home: str, writer: Writer) -> set[str]:

@@ -167,7 +167,7 @@ class Passes:
         try:
             plan = self._planner.plan(pod, world, writer, scan)
         except NodeError as error:
-            self._settling.tell(Failure(self._planner.owner(pod), pod.id, "cgroup", "", "", str(error)))
+            self._settling.report(Failure(self._planner.owner(pod), pod.id, "cgroup", "", "", str(error)))
             return PodPlan([], {}, [], {})
         if plan.gone:
             self._reports.pod_gone(pod)

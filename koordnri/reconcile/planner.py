@@ -350,11 +350,11 @@ def kubelets_files(directory: str, before: Mapping[str, Any], writer: Writer) ->
     return [change for change in found if change.value is not None]
 
 
-def as_kubelet_set_it(told: Resources, before: Mapping[str, Any], kubelets: Iterable[Change]) -> Resources:
+def as_kubelet_set_it(reported: Resources, before: Mapping[str, Any], kubelets: Iterable[Change]) -> Resources:
     """A pod's resources, or a class's, as they are in its cgroup, or were before koordnri.
 
     NRI's resources of a pod are the sum of its containers' limits, even if one has none and kubelet set no limit at all.
     """
     known = {f.baseline: before[f.name] for f in _ON_POD if before.get(f.name) is not None}
     known |= {change.field.baseline: change.value for change in kubelets}
-    return msgspec.structs.replace(told, **known)
+    return msgspec.structs.replace(reported, **known)

@@ -38,7 +38,7 @@ class Reports(Protocol):
     def pod_gone(self, pod: Pod) -> None:
         """A pod's cgroup vanished without a report by the runtime: forget the pod."""
 
-    def tell_node(self, reason: str, message: str) -> None:
+    def warn_node(self, reason: str, message: str) -> None:
         """Send a Warning Event on the Node."""
 
 

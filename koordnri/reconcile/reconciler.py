@@ -55,7 +55,7 @@ class Reconciler:
         planner = Planner(chain, ledger)
         drift = None
         if open_watch is not None:
-            drift = Drift(open_watch, planner.is_right, ledger, log, reports.tell_node, monotonic)
+            drift = Drift(open_watch, planner.is_right, ledger, log, reports.warn_node, monotonic)
         self.drift = drift
         self._ledger = ledger
         self._requests = requests

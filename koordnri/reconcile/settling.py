@@ -78,7 +78,7 @@ class Settling:
         self.undone.end()
         return unset
 
-    def tell(self, failure: Failure) -> None:
+    def report(self, failure: Failure) -> None:
         """Something about a pod failed: retry it, or leave it to the sweep."""
         again_s = self._failures.add(failure)
         if again_s is not None:
@@ -113,7 +113,7 @@ class Settling:
             self._ledger.wrote(
                 goal.owner.id, name, outcome.before
             )  # written in part; it must be given back all the same
-        self.tell(Failure(goal.owner, change.directory, name, change.value, outcome.status.value, outcome.error))
+        self.report(Failure(goal.owner, change.directory, name, change.value, outcome.status.value, outcome.error))
 
     def _undone(self, goal: Goal, outcome: Outcome, writer: Writer, node: NodeState) -> None:
         """Somebody else wrote a file. If that goes on, it is reported once, and healed only now and then."""
@@ -123,6 +123,6 @@ class Settling:
         self.undone.add(goal, outcome, by, times)
         if times == MOST:
             error = f"undone by others ({by}: {outcome.before!r}) {times} times in a row; from now on it is healed every {RARELY_S:g} s"
-            self.tell(Failure(owner, change.directory, goal.name, change.value, "undone", error))
+            self.report(Failure(owner, change.directory, goal.name, change.value, "undone", error))
         if owner.drifted(goal.name, change.field):
             self._schedule.again(owner.unit, self._monotonic())

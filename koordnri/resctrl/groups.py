@@ -4,7 +4,7 @@ Wiring (one ResctrlGroups per daemon):
 
     reconcile thread, in each pass, before anything is decided:
         outcomes = groups.reconcile(ledger.pods(), policy, node, complete=a Synchronize has been answered)
-        when `groups.refused` is another than before: take a new snapshot, in which the node is `groups.told(node)`
+        when `groups.refused` is another than before: take a new snapshot, in which the node is `groups.applied(node)`
 
 The pass makes groups and writes their schemata before threads are moved into them (resctrl_threads). A group that is not wanted any more,
 but whose pod lives, is removed after its threads have left it, so that they are never without limits.
@@ -79,7 +79,7 @@ class ResctrlGroups:
         self._noted: dict[str, tuple[str, ...]] = {}
         self._leaving: set[str] = set()
         """groups to be removed once their threads have left"""
-        self._told: dict[tuple[str, str], str] = {}
+        self._reported: dict[tuple[str, str], str] = {}
         """(group, what was tried) → why it was refused, as reported"""
 
     def read_only(self) -> str:
@@ -114,7 +114,7 @@ class ResctrlGroups:
         going, self._leaving = self._leaving & present, set()
         self._remove(sorted(going))
 
-    def told(self, node: NodeState) -> NodeState:
+    def applied(self, node: NodeState) -> NodeState:
         """The node state for decisions: with the groups that could not be made, and whether any can."""
         if node.resctrl is None:
             self.stats.read_only = ""
@@ -283,12 +283,12 @@ class ResctrlGroups:
     def _did(self, group: str, what: str, problem: str, pod: Pod | None = None) -> list[GroupOutcome]:
         """Count it. A refusal for the same reason as before is not reported again."""
         self.stats.actions[what, "refused" if problem else "ok"] += 1
-        if problem and self._told.get((group, what)) == problem:
+        if problem and self._reported.get((group, what)) == problem:
             return []
         if problem:
-            self._told[group, what] = problem
+            self._reported[group, what] = problem
         else:
-            self._told.pop((group, what), None)
+            self._reported.pop((group, what), None)
         return [GroupOutcome(group, what, problem, pod)]
 
 

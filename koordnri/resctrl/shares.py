@@ -13,7 +13,7 @@ from koordnri.resctrl.plan import plan
 from koordnri.resctrl.threads import ResctrlThreads
 from koordnri.state.world import World
 
-TellPod = Callable[[Pod, str, str], None]
+WarnPod = Callable[[Pod, str, str], None]
 """pod, reason (one CamelCase word), message"""
 
 
@@ -32,7 +32,7 @@ class CacheShares:
         complete: Callable[[], bool],
         retake: Callable[[], None],
         log: Log,
-        tell_pod: TellPod,
+        warn_pod: WarnPod,
     ) -> None:
         self._groups = groups
         self._threads = threads
@@ -40,16 +40,16 @@ class CacheShares:
         self._complete = complete
         self._retake = retake
         self._log = log
-        self._tell_pod = tell_pod
+        self._warn_pod = warn_pod
         self._errors: frozenset[str] = frozenset()
-        self._told = ""
+        self._logged = ""
         """why no group can be made and no thread moved, as logged last"""
 
     def groups(self, pods: Iterable[Pod], world: Callable[[], World]) -> None:
         """Make, correct and remove groups. `pods`: all of the node."""
         policy, node = world().snapshot
         read_only = self._groups.read_only()
-        self._tell_read_only(read_only, pods, policy, node)
+        self._report_read_only(read_only, pods, policy, node)
         if read_only:
             return  # a group that no thread can be put into is of no use
         refused = self._groups.refused
@@ -59,18 +59,18 @@ class CacheShares:
                 continue
             self._log.warning("resctrl_refused", group=group, what=what, error=error)
             if pod is not None:
-                self._tell_pod(pod, "QoSNotApplied", f"resctrl group {group}: {error}")
+                self._warn_pod(pod, "QoSNotApplied", f"resctrl group {group}: {error}")
         if self._groups.refused != refused:
             self._retake()
 
-    def _tell_read_only(self, read_only: str, pods: Iterable[Pod], policy: Policy, node: NodeState) -> None:
+    def _report_read_only(self, read_only: str, pods: Iterable[Pod], policy: Policy, node: NodeState) -> None:
         """Report it once per reason, and only if somebody wants a group."""
         if node.resctrl is None:
             return
         if node.resctrl.read_only != read_only:
             self._retake()
-        if read_only and read_only != self._told and plan(pods, policy, node).groups:
-            self._told = read_only
+        if read_only and read_only != self._logged and plan(pods, policy, node).groups:
+            self._logged = read_only
             self._log.warning("resctrl_read_only", error=read_only)
 
     def threads(self, places: Mapping[str, str], cgroup_version: int, *, sweep: bool) -> None:

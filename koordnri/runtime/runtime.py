@@ -184,7 +184,7 @@ class Runtime:
             state = PodState(pod)
             self.pods[pod.id] = state
             try:
-                self._tell_pod(NRIEvent.RUN_POD_SANDBOX, api.RunPodSandboxRequest, state)
+                self._notify_pod(NRIEvent.RUN_POD_SANDBOX, api.RunPodSandboxRequest, state)
             except EventFailed as error:
                 self._log_failure(NRIEvent.STOP_POD_SANDBOX, api.StopPodSandboxRequest, state)
                 self._log_failure(NRIEvent.REMOVE_POD_SANDBOX, api.RemovePodSandboxRequest, state)
@@ -222,7 +222,7 @@ class Runtime:
             if not state.known:
                 return
             try:
-                self._tell_pod(NRIEvent.STOP_POD_SANDBOX, api.StopPodSandboxRequest, state)
+                self._notify_pod(NRIEvent.STOP_POD_SANDBOX, api.StopPodSandboxRequest, state)
             except EventFailed as error:
                 self._log.add(f"StopPodSandbox of {pod_id}: {error}")
                 if self.identity.is_crio:
@@ -255,7 +255,7 @@ class Runtime:
                 spec.state, spec.created_at = api.CONTAINER_CREATED, time.time_ns()
             except (EventFailed, Conflict, SpecError) as error:
                 if not self.identity.is_crio:
-                    self._tell_stop(state)
+                    self._notify_stop(state)
                     self._log_failure(NRIEvent.REMOVE_CONTAINER, api.RemoveContainerRequest, pod, state)
                 raise CRIError("CreateContainer", str(error)) from error
             self.containers[spec.id] = state
@@ -275,7 +275,7 @@ class Runtime:
             state.spec.pid = next(self._pids)
             self._write_again(state)
             try:
-                self._tell(NRIEvent.START_CONTAINER, api.StartContainerRequest, pod, state)
+                self._notify(NRIEvent.START_CONTAINER, api.StartContainerRequest, pod, state)
             except EventFailed as error:
                 if not self.identity.is_crio:
                     self.stop_container(container_id)
@@ -315,7 +315,7 @@ class Runtime:
                 return
             state.spec.state, state.spec.pid, state.spec.finished_at = api.CONTAINER_STOPPED, 0, time.time_ns()
             if state.known:
-                self._tell_stop(state)
+                self._notify_stop(state)
 
     def remove_container(self, container_id: str) -> None:
         """Remove a container; stop it first."""
@@ -415,10 +415,10 @@ class Runtime:
             self._synchronized.append(peer)
             self._changed.notify_all()
 
-    def _tell_pod(self, event: NRIEvent, request: Any, pod: PodState) -> None:
+    def _notify_pod(self, event: NRIEvent, request: Any, pod: PodState) -> None:
         self._plugins.notify(event, request(pod=pod.as_sent(self.identity.nri)))
 
-    def _tell(self, event: NRIEvent, request: Any, pod: PodState, state: ContainerState) -> None:
+    def _notify(self, event: NRIEvent, request: Any, pod: PodState, state: ContainerState) -> None:
         version = self.identity.nri
         self._plugins.notify(event, request(pod=pod.as_sent(version), container=as_sent(state.spec, version)))
 
@@ -426,13 +426,13 @@ class Runtime:
         """Send an event whose errors cost no more than a line in the log."""
         try:
             if state is None:
-                self._tell_pod(event, request, pod)
+                self._notify_pod(event, request, pod)
             else:
-                self._tell(event, request, pod, state)
+                self._notify(event, request, pod, state)
         except EventFailed as error:
             self._log.add(f"{event.name} of {pod.message.id if state is None else state.id}: {error}")
 
-    def _tell_stop(self, state: ContainerState) -> None:
+    def _notify_stop(self, state: ContainerState) -> None:
         version = self.identity.nri
         request = api.StopContainerRequest(
             pod=self.pods[state.pod_id].as_sent(version), container=state.as_sent(version)

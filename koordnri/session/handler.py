@@ -19,7 +19,7 @@ from koordnri.model import UNLIMITED, Container, Decision, Event, Pod, fields
 from koordnri.model.allocated import NOT_ALLOCATED, Allocated
 from koordnri.model.annotations import BLKIO_QOS_KEY
 from koordnri.model.difference import restorations, through_runtime
-from koordnri.model.kubelet_cpus import cpus_told
+from koordnri.model.kubelet_cpus import cpus_in
 from koordnri.model.pod import PodSpec
 from koordnri.model.resources import BASELINE_KEY, Note, encode_note
 from koordnri.model.routes import REPLY, WRITE
@@ -125,7 +125,7 @@ class EventHandler(Decider):
     def handle(self, method: str, payload: bytes) -> Answer:
         """The reply to an event. Known methods without a handler are answered OK, since Unimplemented would fail the pod.
 
-        Raises chain.ContainerRefused (the runtime is told to refuse the container) and google.protobuf DecodeError.
+        Raises chain.ContainerRefused (the reply refuses the container) and google.protobuf DecodeError.
         """
         self._began_ns = self.clock()
         handler = self._handlers.get(method)
@@ -186,7 +186,7 @@ class EventHandler(Decider):
             environment = api.CreateContainerRequest.FromString(payload).container.env
             cpus.claimed(pod, container.name, dra_cpus(environment))
         if self.snapshot.node.kubelet_cpu_policy == "static":
-            cpus.kubelet_says(pod, container, cpus_told(container.baseline.cpus), new=True)
+            cpus.kubelet_says(pod, container, cpus_in(container.baseline.cpus), new=True)
         return cpus.give(pod, container)
 
     def _update(self, payload: bytes) -> Answer:
@@ -198,7 +198,7 @@ class EventHandler(Decider):
         container, snapshot = known.container, self.snapshot
         container.baseline = container.baseline.moved_by(asked)
         if self.cpus is not None and snapshot.node.kubelet_cpu_policy == "static":
-            self.cpus.kubelet_says(pod, container, cpus_told(asked.cpus), new=False)
+            self.cpus.kubelet_says(pod, container, cpus_in(asked.cpus), new=False)
             snapshot = self.snapshot
         if self.cpus is not None and (allocated := self.cpus.resized(pod, container)) is not None:
             known, snapshot = known.with_allocated(allocated), self.snapshot

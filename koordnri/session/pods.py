@@ -26,8 +26,8 @@ class Pods:
     def of(self, message: views.PodSandbox) -> Pod:
         """The pod of an event: the ledger's, with its parsed annotations, unless the message differs."""
         known = self._ledger.pod(message.id)
-        told = message.annotations
-        if known is not None and known.told == {key: told[key] for key in told}:
+        reported = message.annotations
+        if known is not None and known.reported == {key: reported[key] for key in reported}:
             return known
         pod = self.fresh(message)
         if known is not None:

@@ -144,8 +144,8 @@ class _Registration:
     def _on_request(self, request: Request) -> None:
         message: Message | None = None
         if request.method == "Configure":
-            told = api.ConfigureRequest.FromString(request.payload)
-            nri = nri_version(told.runtime_name, told.runtime_version, told.NRI_version)
+            configure = api.ConfigureRequest.FromString(request.payload)
+            nri = nri_version(configure.runtime_name, configure.runtime_version, configure.NRI_version)
             message = api.ConfigureResponse(events=subscription((NRIEvent.REMOVE_POD_SANDBOX,), valid_event_mask(nri)))
         elif request.method == "Synchronize":
             part = views.SynchronizeRequest.FromString(request.payload)

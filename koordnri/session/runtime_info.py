@@ -29,12 +29,12 @@ class RuntimeInfo(NamedTuple):
 
         `timeout_ns`: the rest of the request timeout when the runtime sent the request, the next best source.
         """
-        told_s = message.request_timeout / 1000 if message.request_timeout > 0 else timeout_ns / 1e9
+        timeout_s = message.request_timeout / 1000 if message.request_timeout > 0 else timeout_ns / 1e9
         return cls(
             message.runtime_name,
             message.runtime_version,
             nri_version(message.runtime_name, message.runtime_version, message.NRI_version),
-            told_s if told_s > 0 else DEFAULT_REQUEST_TIMEOUT_S,
+            timeout_s if timeout_s > 0 else DEFAULT_REQUEST_TIMEOUT_S,
         )
 
     @property

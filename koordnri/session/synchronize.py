@@ -98,10 +98,12 @@ class Synchronize:
                 continue
             baseline, noted, alive = NOTHING, NOT_ALLOCATED, message.state != api.CONTAINER_STOPPED
             if static or may_wish(pod):
-                told = Known.of(message, pod, ledger, node)
-                told.container.baseline = asked_since(told.container.baseline, told.container.stored, node, told.ours)
-                baseline, noted = told.container.baseline, told.note.allocated
-                pinned.append(FoundPin(pod, told.container, not alive))
+                known = Known.of(message, pod, ledger, node)
+                known.container.baseline = asked_since(
+                    known.container.baseline, known.container.stored, node, known.ours
+                )
+                baseline, noted = known.container.baseline, known.note.allocated
+                pinned.append(FoundPin(pod, known.container, not alive))
             found.append((message.id, restore.FoundHolding(pod, message.name, baseline, noted, None, alive)))
             if claimed := dra_cpus(message.env):
                 claims.append((pod, message.name, claimed))
@@ -114,25 +116,25 @@ class Synchronize:
         decider, response, node = self._decider, self._response, self._snapshot.node
         if has_volumes(pod, message.name):
             pod.given[message.name] = given_to(message)
-        told = Known.of(message, pod, decider.ledger, decider.snapshot.node)
-        if (allocated := self._allocated.get(message.id)) is not None and allocated != told.note.allocated:
-            told = told.with_allocated(allocated)
-        container = told.container
-        container.baseline = asked_since(container.baseline, container.stored, node, told.ours)
+        known = Known.of(message, pod, decider.ledger, decider.snapshot.node)
+        if (allocated := self._allocated.get(message.id)) is not None and allocated != known.note.allocated:
+            known = known.with_allocated(allocated)
+        container = known.container
+        container.baseline = asked_since(container.baseline, container.stored, node, known.ours)
         ctx = decider.chain.context(pod, container, Event.SYNC, self._snapshot)
         mine = decider.inflight = Inflight(ctx, lambda made: (made, response), self._remember)
         decision = decider.chain.run(ctx, deadline_ns)
         if decider.inflight is not mine:
             return False
-        decision, (differs, update) = decider.sendable(decision, node, partial(_difference, told, node))
+        decision, (differs, update) = decider.sendable(decision, node, partial(_difference, known, node))
         sent: Sent | None = None
         if differs and len(response.update) < HANDFUL:
             response.update.append(update)
         elif differs:
-            sent = told.stored_of_ours(node)
+            sent = known.stored_of_ours(node)
         # A container that never differed from its annotation needs no note in the state directory.
-        keep = differs or told.annotated or told.note.allocated or decider.ledger.noted_baseline(message.id)
-        note = (told.note_if_sent(decision) if sent is None else told.note_if_unsent()) if keep else None
+        keep = differs or known.annotated or known.note.allocated or decider.ledger.noted_baseline(message.id)
+        note = (known.note_if_sent(decision) if sent is None else known.note_if_unsent()) if keep else None
         self._decided.append(_Decided(pod, container, decision, note, sent))
         return True
 

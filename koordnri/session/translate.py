@@ -21,7 +21,7 @@ _NO_LIMIT_BYTES = (_INT64 - 1) >> 16 << 16
 
 def pod_from(message: views.PodSandbox) -> Pod:
     """The pod sandbox. `linux` may be empty; then the cgroup parent is "" and the resources are unset."""
-    linux, labels, told = message.linux, message.labels, message.annotations
+    linux, labels, reported = message.linux, message.labels, message.annotations
     return Pod(
         message.id,
         message.uid,
@@ -29,7 +29,7 @@ def pod_from(message: views.PodSandbox) -> Pod:
         message.name,
         # Faster than dict(): protobuf maps have their iterator in C, their items() in Python.
         {key: labels[key] for key in labels},
-        {key: told[key] for key in told},
+        {key: reported[key] for key in reported},
         linux.cgroup_parent,
         message.runtime_handler,
         resources_from(linux.pod_resources) if linux.HasField("pod_resources") else NOTHING,

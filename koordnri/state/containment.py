@@ -23,21 +23,21 @@ MOST_REMEMBERED = 10_000
 class Faults:
     """Any thread may call it. Without a lock a count may be lost when two threads count at the same instant; that is acceptable.
 
-    tell_pod    sends an Event on a pod: pod, reason, message
-    tell_node   sends an Event on the Node: reason, message
+    warn_pod    sends an Event on a pod: pod, reason, message
+    warn_node   sends an Event on the Node: reason, message
     """
 
     def __init__(
         self,
         log: Log,
-        tell_pod: Callable[[Pod, str, str], None] = lambda pod, reason, message: None,
-        tell_node: Callable[[str, str], None] = lambda reason, message: None,
+        warn_pod: Callable[[Pod, str, str], None] = lambda pod, reason, message: None,
+        warn_node: Callable[[str, str], None] = lambda reason, message: None,
     ) -> None:
         self.counts: Counter[str] = Counter()
         """place → number of bugs"""
         self._log = log
-        self._tell_pod = tell_pod
-        self._tell_node = tell_node
+        self._warn_pod = warn_pod
+        self._warn_node = warn_node
         self._seen: set[tuple[str, str, str]] = set()
         """(where, pod id, type of the error) that were reported"""
 
@@ -55,9 +55,9 @@ class Faults:
         self._log.error("contained_fault", where=where, pod=name, error=text, exc_info=True)
         message = f"{where}: bug in koordnri, {text}; it goes on without this, please report it"
         if pod is None:
-            self._tell_node(REASON, message)
+            self._warn_node(REASON, message)
         else:
-            self._tell_pod(pod, REASON, message)
+            self._warn_pod(pod, REASON, message)
 
     def within(self, where: str, pod: Pod | None = None) -> _Within:
         """A context: an exception ends its block and is reported, but goes no further."""

@@ -22,7 +22,7 @@ class Present:
     node       as read from the host's files, or as described
     root       where the host's files are; None: the node is only described
     document   the policy document in force
-    told       adds what the API server says about the node
+    reported   adds what the runtime and the API server report about the node
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class Present:
         node: NodeState,
         root: Path | None,
         document: Callable[[], PolicyDocument | None],
-        told: Callable[[NodeState], NodeState],
+        reported: Callable[[NodeState], NodeState],
         allocator: Allocator,
         log: Log,
     ) -> None:
@@ -40,7 +40,7 @@ class Present:
         self.snapshot = Snapshot.of(DEFAULT_POLICY, node)
         self._root = root
         self._document = document
-        self._told = told
+        self._reported = reported
         self.allocator = allocator
         self._log = log
         self._publish: list[Callable[[Snapshot], None]] = []
@@ -80,7 +80,7 @@ class Present:
 
     def under(self, document: PolicyDocument | None) -> Snapshot:
         """The snapshot that would hold under a document; None: under the defaults."""
-        node = self._told(self.node)
+        node = self._reported(self.node)
         if self._released:
             node = replace(node, released=self._released)
         snapshot = Snapshot.of(self._policy(document, node), node)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from koordnri.cpus.kubelet_pins import FoundPin, KubeletPins
 from koordnri.model import Container, CPUSet, NodeState, Pod, Resources
 from koordnri.model.cpuset import NO_CPUS
-from koordnri.model.kubelet_cpus import cpus_told, pinned_by_kubelet
+from koordnri.model.kubelet_cpus import cpus_in, pinned_by_kubelet
 from koordnri.model.topology import Topology
 from tests.examples import examples
 
@@ -42,12 +42,12 @@ class Node:
 
     def create(self, of: str, cpus: str, count: float, parent: str = GUARANTEED, name: str = "main") -> bool:
         return self.pins.heard(
-            pod(of, parent), container(of, asked(cpus, count), name), cpus_told(cpus), self.node, new=True
+            pod(of, parent), container(of, asked(cpus, count), name), cpus_in(cpus), self.node, new=True
         )
 
     def update(self, of: str, cpus: str, count: float, parent: str = GUARANTEED, name: str = "main") -> bool:
         return self.pins.heard(
-            pod(of, parent), container(of, asked(cpus, count), name), cpus_told(cpus), self.node, new=False
+            pod(of, parent), container(of, asked(cpus, count), name), cpus_in(cpus), self.node, new=False
         )
 
     @property

@@ -24,7 +24,7 @@ from koordnri.runtime.kernel import Kernel
 from koordnri.runtime.oci import apply_adjustment, apply_update
 from koordnri.wire import api_pb2 as api
 from koordnri.wire import views_pb2 as views
-from tests.daemon.told_events import ToldEvents
+from tests.daemon.sent_events import SentEvents
 from tests.host.trees import CPU_FILES, CPUSET_FILES, HostTree
 
 FILES = (*CPU_FILES, *CPUSET_FILES)
@@ -59,7 +59,7 @@ class Node:
         """A daemon that knows nothing but its state directory, and what runs."""
         config = Config(state_dir=self.root / state, host_root=self.tree.root, listen=None, node_name="n")
         self.events: list[tuple[str, str, str]] = []
-        self.daemon = Daemon(config, Given(specs=self.specs, events=ToldEvents(self.events, announced=True)))
+        self.daemon = Daemon(config, Given(specs=self.specs, events=SentEvents(self.events, announced=True)))
         text = f"koordnri-config: {{hooks: {{cpuset: {{{self.cpuset}}}}}}}"
         self.daemon.parts.standing.document = load_policy(text, "a test")
         self.daemon.parts.requests.wait_done = lambda number, timeout_s: (

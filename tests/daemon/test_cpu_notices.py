@@ -9,7 +9,7 @@ from koordnri.cpus.allocator import Allocator
 from koordnri.daemon.cpu_notices import GIVEN, LACKING, NO_CLAIM, SHARES, CPUNotices
 from koordnri.model import CPUSet, NodeState, Pod
 from koordnri.state.present import Present
-from tests.daemon.told_events import ToldEvents
+from tests.daemon.sent_events import SentEvents
 
 POD = Pod("p", "uid-p", "shop", "p")
 
@@ -19,7 +19,7 @@ class Scene:
         self.events: list[tuple[str, str, str]] = []
         self.allocator, log = Allocator(), CapturingLogger()
         self.present = Present(NodeState(name="n"), None, lambda: None, lambda node: node, self.allocator, log)
-        self.notices = CPUNotices(self.allocator, self.present, ToldEvents(self.events, announced=True), log)
+        self.notices = CPUNotices(self.allocator, self.present, SentEvents(self.events, announced=True), log)
 
     def reasons(self) -> list[str]:
         return [reason for _, reason, _ in self.events]

@@ -22,7 +22,7 @@ from koordnri.model.pod import ContainerSpec, PodSpec
 from koordnri.model.topology import Topology
 from koordnri.wire import api_pb2 as api
 from koordnri.wire import views_pb2 as views
-from tests.daemon.told_events import ToldEvents
+from tests.daemon.sent_events import SentEvents
 from tests.host.trees import HostTree
 
 NO_CLAIMS = PodSpec({"main": ContainerSpec({}, {})})
@@ -54,7 +54,7 @@ class Node:
             self.daemon.parts.requests,
             self.daemon.parts.present,
             lambda pod_id: None,
-            ToldEvents(self.events),
+            SentEvents(self.events),
             self.daemon.parts.log,
             lambda pod: self.look(pod),
         )
@@ -145,12 +145,12 @@ def test_of_a_pod_that_is_not_known_it_is_believed_until_its_spec_shows_none(nod
     node.create("a", ENV)
     node.create("a", "DRA_CPUSET_x=6", container="side")
     assert (node.believed, node.pool) == ({"a": {"main": CPUSet.parse("0-5"), "side": CPUSet.parse("6")}}, ["7"])
-    node.cpus.spec_told("uid-b", NO_CLAIMS)
-    node.cpus.spec_told("uid-a", CLAIMS)
+    node.cpus.spec_known("uid-b", NO_CLAIMS)
+    node.cpus.spec_known("uid-a", CLAIMS)
     assert node.pool == ["7"]
-    node.cpus.spec_told("uid-a", NO_CLAIMS)
+    node.cpus.spec_known("uid-a", NO_CLAIMS)
     assert (node.believed, node.pool) == ({}, [])
-    node.cpus.spec_told("uid-a", NO_CLAIMS)
+    node.cpus.spec_known("uid-a", NO_CLAIMS)
     assert [(pod, message.split(" of its own")[0]) for pod, _, message in node.events] == [
         ("a", "container main has no CPUs 0-5"),
         ("a", "container side has no CPUs 6"),
@@ -178,12 +178,12 @@ def test_what_runs_already_is_believed_by_the_same_rule(node: Node) -> None:
     assert (node.believed, [pod for pod, _, _ in node.events]) == ({}, ["a"])
     node.synchronize("b", ENV)
     assert (node.believed, node.pool) == ({"b": {"main": CPUSet.parse("0-5")}}, ["6-7"])
-    node.cpus.spec_told("uid-b", NO_CLAIMS)
+    node.cpus.spec_known("uid-b", NO_CLAIMS)
     assert (node.believed, node.pool) == ({}, [])
 
 
 def test_of_a_pod_that_went_nothing_is_given_back_nor_told(node: Node) -> None:
     node.create("a", ENV)
     node.remove("a")
-    node.cpus.spec_told("uid-a", NO_CLAIMS)
+    node.cpus.spec_known("uid-a", NO_CLAIMS)
     assert (node.believed, node.events) == ({}, [])

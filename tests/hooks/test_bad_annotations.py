@@ -135,7 +135,7 @@ class Decided:
         qos, parent = QOS.get(key, ("LS", BURSTABLE))
         one: Pod = pod(qos, parent, {**GOOD, key: text} if text is not None else {k: GOOD[k] for k in GOOD if k != key})
         one.spec = PodSpec({"main": ContainerSpec({"memory": "1Gi"}, {})})
-        chain, log = Chain(load_hooks()), DecisionLog(CapturingLogger(), tell_pod=self._tell)
+        chain, log = Chain(load_hooks()), DecisionLog(CapturingLogger(), warn_pod=self._tell)
         asked = Resources(cpu_shares=2048, cpu_quota=200_000, cpu_period=100_000, memory_limit=1 << 31)
         container = Container("c1", "main", one.id, asked)
         self.container = chain.decide_container(one, container, Event.CREATE, UNDER)

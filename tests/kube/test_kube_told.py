@@ -44,7 +44,7 @@ class Under:
 
     def on_node(self) -> None:
         with self._one_at_a_time:  # two watches call: the last item is what was known last
-            self.nodes.append(self.cluster.told(EIGHT))
+            self.nodes.append(self.cluster.applied(EIGHT))
 
     def on_pod(self, pod_id: str) -> None:
         self.changed.append(pod_id)
@@ -138,7 +138,7 @@ class TestPools:
 
 class TestAwaited:
     def test_until_something_is_answered(self, under: Under) -> None:
-        assert under.cluster.told(EIGHT).pools_awaited
+        assert under.cluster.applied(EIGHT).pools_awaited
 
     @pytest.mark.parametrize("path", [NODES, POOLS], ids=["Node", "NodeResourceTopology"])
     @pytest.mark.parametrize("answer", [hanging(), status(503, "starting"), status(403, "forbidden")])
@@ -147,7 +147,7 @@ class TestAwaited:
         under.start()
         assert under.nodes.wait(1)[0].pools_awaited
         served.requests.until(lambda seen: any(request.path == path for request in seen))
-        assert under.cluster.told(EIGHT).pools_awaited
+        assert under.cluster.applied(EIGHT).pools_awaited
 
     @pytest.mark.parametrize(
         "answer",

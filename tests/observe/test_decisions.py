@@ -127,7 +127,7 @@ def test_complaints_are_not_remembered_without_end() -> None:
 
 def test_the_pods_owner_is_told_in_words_that_hold_whether_all_or_a_part_was_lost() -> None:
     told: list[tuple[str, str, str]] = []
-    log = DecisionLog(Heard(), tell_pod=lambda pod, reason, message: told.append((pod.name, reason, message)))
+    log = DecisionLog(Heard(), warn_pod=lambda pod, reason, message: told.append((pod.name, reason, message)))
     log.decided(POD, CONTAINER, Event.CREATE, decision())
     text = "container app: hook memory decided nothing by what is wrong here: annotation x: expected a number"
     assert told == [("web", "InvalidQoSAnnotation", text)]
@@ -135,7 +135,7 @@ def test_the_pods_owner_is_told_in_words_that_hold_whether_all_or_a_part_was_los
 
 def test_what_a_pod_says_to_nobody_is_told_once_to_its_owner_and_only_logged_of_programs() -> None:
     heard, events = Heard(), []
-    log = DecisionLog(heard, tell_pod=lambda pod, reason, message: events.append((pod.name, reason, message)))
+    log = DecisionLog(heard, warn_pod=lambda pod, reason, message: events.append((pod.name, reason, message)))
     labels = {"koordinator.sh/qosClass": "lsr"}
     status = {"scheduling.koordinator.sh/resource-status": '{"newer": 1}'}
     for _ in range(2):  # the pod is told anew, and has not been read yet
@@ -162,7 +162,7 @@ def test_of_a_flood_of_containers_that_never_started_a_few_a_second_are_logged()
 
 def test_an_error_of_a_class_is_logged_once_and_told_by_the_node_where_a_pods_owner_wrote_it() -> None:
     heard, told = Heard(), list[tuple[str, str]]()
-    log = DecisionLog(heard, tell_node=lambda reason, message: told.append((reason, message)))
+    log = DecisionLog(heard, warn_node=lambda reason, message: told.append((reason, message)))
     of_node = HookError("blkio", "no such disk", "node")
     for _ in range(2):
         log.class_decided_again("BestEffort", failed("x").with_errors(of_node))

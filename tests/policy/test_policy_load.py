@@ -309,12 +309,12 @@ MISTAKES = [
     ("kind: ConfigMap\ndata: {}\ndata: {}", ["data: given twice"]),
     (
         "cpu-burst-config: {policy: auto, Policy: none}",
-        ['cpu-burst-config.policy: given twice, once as "Policy"; letter case does not tell keys apart'],
+        ['cpu-burst-config.policy: given twice, once as "Policy"; letter case does not distinguish keys'],
     ),
     (
         "cpu-burst-config: {nodeStrategies: [], NodeStrategies: []}",
         [
-            'cpu-burst-config.nodeStrategies: given twice, once as "NodeStrategies"; letter case does not tell keys apart'
+            'cpu-burst-config.nodeStrategies: given twice, once as "NodeStrategies"; letter case does not distinguish keys'
         ],
     ),
     # texts

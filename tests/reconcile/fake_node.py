@@ -95,13 +95,13 @@ class FakeMachine:
 
 
 class FakeReports:
-    """Nobody is told anything, but for what a test asks to be told; a pod that is gone is forgotten."""
+    """Drops all reports, but for those that a test receives; a pod that is gone is forgotten."""
 
-    NAMES = ("decided_again", "class_decided_again", "not_applied", "pod_gone", "tell_node")
+    NAMES = ("decided_again", "class_decided_again", "not_applied", "pod_gone", "warn_node")
 
-    def __init__(self, ledger: Ledger, **told: Callable[..., Any]) -> None:
+    def __init__(self, ledger: Ledger, **receivers: Callable[..., Any]) -> None:
         self._ledger = ledger
-        vars(self).update(told)
+        vars(self).update(receivers)
 
     def decided_again(self, pod: Pod, container: str, decision: Decision) -> None: ...
 
@@ -112,7 +112,7 @@ class FakeReports:
     def pod_gone(self, pod: Pod) -> None:
         self._ledger.forget_pod(pod.id)
 
-    def tell_node(self, reason: str, message: str) -> None: ...
+    def warn_node(self, reason: str, message: str) -> None: ...
 
 
 class FakeNode:
@@ -153,13 +153,13 @@ class FakeNode:
         self.requests = Requests(self.ledger, unsettle, monotonic=monotonic)
         save = options.pop("save", lambda: None)
         self.machine = FakeMachine(lambda: world(World(self.snapshot, "containerd")), self.kernel, save)
-        told = {name: options.pop(name) for name in FakeReports.NAMES if name in options}
+        receivers = {name: options.pop(name) for name in FakeReports.NAMES if name in options}
         self.reconciler = Reconciler(
             Chain(self._hooks),
             self.ledger,
             self.machine,
             self.requests,
-            FakeReports(self.ledger, **told),
+            FakeReports(self.ledger, **receivers),
             self.log,
             recorder=self.recorder,
             monotonic=monotonic,
@@ -182,13 +182,13 @@ class FakeNode:
         qos: str = "",
         kube: str = "Burstable",
         annotations: Mapping[str, str] | None = None,
-        told: Resources | None = None,
+        reported: Resources | None = None,
         requests: Mapping[str, str] | None = None,
         parent: str | None = None,
         sandbox: bool = True,
         **has: int,
     ) -> Pod:
-        """A pod as kubelet sets it up. `has`: cpu_quota and memory_limit of its cgroup; `told`: what NRI says of them, else the same.
+        """A pod as kubelet sets it up. `has`: cpu_quota and memory_limit of its cgroup; `reported`: what NRI says of them, else the same.
 
         requests   container → memory request, of a pod whose spec is known
         sandbox    whether the runtime runs a pause container
@@ -196,7 +196,7 @@ class FakeNode:
         parent = f"{PARENTS[kube]}/{name}" if parent is None else parent
         labels = {QOS_LABEL: qos} if qos else {}
         pod = Pod(name, f"uid-{name}", "shop", name, labels, annotations or {}, parent)
-        pod.resources = told or Resources(**has)
+        pod.resources = reported or Resources(**has)
         if requests is not None:
             pod.spec = PodSpec({c: ContainerSpec({"memory": amount}, {}) for c, amount in requests.items()})
         self.kernel.cgroups[parent.strip("/")] = self._cgroup(has)
@@ -205,8 +205,8 @@ class FakeNode:
         self.ledger.remember_pod(pod)
         return pod
 
-    def tell_anew(self, pod: Pod, annotations: Mapping[str, str]) -> None:
-        """The runtime tells the pod with other annotations."""
+    def report_again(self, pod: Pod, annotations: Mapping[str, str]) -> None:
+        """The runtime reports the pod with other annotations."""
         self.ledger.remember_pod(replace(pod, annotations=annotations, parsed={}))
 
     def container(self, pod: Pod, name: str = "main", **asked: Any) -> str:
@@ -321,7 +321,7 @@ def busy_node(version: int, policy: Mapping[str, Any] = MappingProxyType({})) ->
     node.container(plain, "side", cpu_quota=25_000, memory_limit=16 * MIB)
     shared = node.pod("shared", "LS", requests={"main": "16Mi"}, cpu_quota=100_000)
     node.container(shared, cpu_quota=100_000)
-    free = node.pod("free", "LS", told=Resources(cpu_quota=50_000))
+    free = node.pod("free", "LS", reported=Resources(cpu_quota=50_000))
     node.container(free, "limited", cpu_quota=50_000)
     node.container(free, "unlimited")
     return node

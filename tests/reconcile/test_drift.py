@@ -89,7 +89,7 @@ def watched(node: FakeNode | None = None, most: int = 10_000, policy: Any = HALV
     hand = lambda: made[0]  # noqa: E731  # the node needs what is made of the node
     options |= {
         "open_watch": lambda woken: hand().watch,
-        "tell_node": lambda *told: hand().told.append(told),
+        "warn_node": lambda *told: hand().told.append(told),
         "not_applied": lambda failure: hand().failed.append(failure),
         "monotonic": lambda: hand().now if made else 0.0,
     }
@@ -197,7 +197,7 @@ def test_an_owners_pod_whose_quota_comes_back_is_freed_again(version):
 def test_what_kubelet_sets_of_a_pod_where_nothing_is_ours_is_decided_by():
     """The pod has no quota of ours, as it had none: it gets one, and with it a scaled one."""
     node = FakeNode(2)
-    node.container(node.pod("p", told=None), cpu_quota=80_000)
+    node.container(node.pod("p", reported=None), cpu_quota=80_000)
     it = watched(node)
     assert it.quota("kubepods/burstable/p") is None
     it.node.kernel.cgroups["kubepods/burstable/p"].quota = 80_000
@@ -442,7 +442,7 @@ def test_without_inotify_every_sweep_reads_everything():
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
     told: list[str] = []
-    node = FakeNode(2, open_watch=none, tell_node=lambda reason, message: told.append(reason))
+    node = FakeNode(2, open_watch=none, warn_node=lambda reason, message: told.append(reason))
     node.container(node.pod("p", cpu_quota=80_000), cpu_quota=80_000)
     node.reconciler.drift.start(lambda: None)
     node.run_pass()

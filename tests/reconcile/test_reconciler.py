@@ -240,7 +240,7 @@ def test_switching_off_gives_containers_their_baseline_and_pods_what_they_had(ve
 
 def test_a_pod_that_is_not_pinned_any_more_gets_back_the_quota_that_it_had_and_is_forgotten():
     node = FakeNode()
-    pod = node.pod("p", "LSR", "Guaranteed", pinned_to("2,3"), told=Resources(cpu_quota=1), cpu_quota=200_000)
+    pod = node.pod("p", "LSR", "Guaranteed", pinned_to("2,3"), reported=Resources(cpu_quota=1), cpu_quota=200_000)
     node.run_pass()
     assert node.ledger.originals(pod.id) == {"cpu.quota": 200_000, "cpu.cpus": "0-7"}
     node.set_policy(koordnri_config={"clusterStrategy": {"hooks": {"cpuset": {"mode": "off"}}}})
@@ -273,7 +273,7 @@ def test_a_daemon_that_lost_its_state_directory_scales_no_pod_twice_and_gives_ku
     both = node.pod("both", cpu_quota=90_000)
     node.container(both, "a", cpu_quota=60_000)
     node.container(both, "b", cpu_quota=30_000)
-    one = node.pod("one", told=Resources(cpu_quota=60_000))
+    one = node.pod("one", reported=Resources(cpu_quota=60_000))
     node.container(one, "a", cpu_quota=60_000)
     node.container(one, "b")
     pinned = node.pod("pinned", kube="Guaranteed", qos="LSR", annotations=pinned_to("2,3"), cpu_quota=200_000)
@@ -327,7 +327,7 @@ def test_a_failing_hooks_fields_stay():
     wrong = {"batch": EXTENDED_RESOURCE_SPEC.key, "pinned": RESOURCE_STATUS.key}
     for pod in node.ledger.pods():
         if pod.id in wrong:
-            node.tell_anew(pod, {wrong[pod.id]: "{"})
+            node.report_again(pod, {wrong[pod.id]: "{"})
     node.set_policy()
     node.run_pass()
     after = node.files()
@@ -349,10 +349,10 @@ def test_a_pods_baseline_is_what_its_cgroup_has_not_the_sum_that_nri_tells(versi
     """With one container without limit kubelet gives the pod none; NRI's sum would put one there and throttle the container."""
     node = FakeNode(version)
     other_us = 40_000 if version == 2 else 80_000  # see cfs_quota.V1_POD
-    pod = node.pod("free", told=Resources(cpu_quota=50_000, memory_limit=MIB))
+    pod = node.pod("free", reported=Resources(cpu_quota=50_000, memory_limit=MIB))
     node.container(pod, "limited", cpu_quota=50_000)
     node.container(pod, "unlimited")
-    other = node.pod("other", told=Resources(cpu_quota=50_000), cpu_quota=80_000)
+    other = node.pod("other", reported=Resources(cpu_quota=50_000), cpu_quota=80_000)
     node.set_policy(**HALVED)
     node.run_pass()
     assert quotas(node) == {"free-limited": 25_000, "other": other_us}
@@ -363,7 +363,7 @@ def test_a_pods_baseline_is_what_its_cgroup_has_not_the_sum_that_nri_tells(versi
 
 def test_where_the_pods_cgroup_tells_nothing_nri_does():
     node = FakeNode()
-    pod = node.pod("p", kube="Guaranteed", told=Resources(memory_limit=MIB), memory_limit=2 * MIB)
+    pod = node.pod("p", kube="Guaranteed", reported=Resources(memory_limit=MIB), memory_limit=2 * MIB)
     node.kernel.missing = {"memory.max"}
     lsr = {"lsrClass": {"memoryQOS": {"enable": True, "minLimitPercent": 50}}}
     node.set_policy(resource_qos_config={"clusterStrategy": lsr})
@@ -485,7 +485,7 @@ def test_a_memory_limit_below_what_is_in_use_is_refused_and_told_once_though_the
     pod = node.pod("p", "BE", "BestEffort", batch_of(main=(500, 64)))
     directory = node.container(pod)
     node.run_pass()
-    node.tell_anew(pod, batch_of(main=(500, 32)))
+    node.report_again(pod, batch_of(main=(500, 32)))
     container = node.kernel.cgroups[directory]
     for usage_mib in (40, 41, 42):
         container.usage = usage_mib * MIB

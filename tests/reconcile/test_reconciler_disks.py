@@ -110,13 +110,13 @@ def test_a_pods_limits_follow_its_annotation_and_go_with_it(version):
     node.run_pass("pod")
     assert reads(node, place) == {"8:0": 1024, "8:16": 7}
     assert all(file == {"8:0": 10} for file in weights(node, place))
-    node.tell_anew(pod, {BLKIO_QOS_KEY: json.dumps({"blocks": blocks[1:]})})
+    node.report_again(pod, {BLKIO_QOS_KEY: json.dumps({"blocks": blocks[1:]})})
     node.run_pass("pod")
     assert reads(node, place) == {"8:16": 7}
-    node.tell_anew(pod, {BLKIO_QOS_KEY: "{"})
+    node.report_again(pod, {BLKIO_QOS_KEY: "{"})
     node.run_pass("pod")
     assert reads(node, place) == {"8:16": 7}, "who cannot be understood has not said that he wants nothing"
-    node.tell_anew(pod, {})
+    node.report_again(pod, {})
     node.run_pass("pod")
     assert reads(node, place) == {}
     assert not any(weights(node, place))
@@ -263,7 +263,7 @@ def test_a_container_keeps_its_pods_limit_and_loses_it_with_the_annotation():
     assert reads(node, container) == {"8:0": 9}, "from its first read on"
     node.run_pass()
     assert reads(node, "kubepods/burstable/p") == {"8:0": 9}
-    node.tell_anew(pod, {})
+    node.report_again(pod, {})
     node.run_pass()
     assert (reads(node, "kubepods/burstable/p"), reads(node, container)) == ({}, {})
 
@@ -271,7 +271,7 @@ def test_a_container_keeps_its_pods_limit_and_loses_it_with_the_annotation():
 @BOTH
 def test_a_pod_that_nobody_limits_costs_no_look_at_its_disks(version):
     node = node_of(version)
-    pod = node.pod("p", "LS", told=Resources(cpu_quota=50_000))
+    pod = node.pod("p", "LS", reported=Resources(cpu_quota=50_000))
     node.container(pod)
     looked: list[str] = []
     read = node.kernel.read

@@ -81,7 +81,7 @@ def test_cpus_of_a_scheduler_reach_both_levels_of_container_and_sandbox() -> Non
     assert [level.cpus for level in levels(node, scope)] == [{2, 3}] * 2
     node.run_pass()
     assert [level.cpus for level in levels(node, sandbox_of(pod))] == [{2, 3}] * 2
-    node.tell_anew(pod, {RESOURCE_STATUS.key: '{"cpuset": "4"}'})
+    node.report_again(pod, {RESOURCE_STATUS.key: '{"cpuset": "4"}'})
     node.run_pass()
     for directory in (scope, sandbox_of(pod)):
         assert [level.cpus for level in levels(node, directory)] == [{4}] * 2

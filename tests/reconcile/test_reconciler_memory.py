@@ -210,7 +210,7 @@ def test_whatever_comes_and_goes_nobody_is_ever_protected_by_more_than_what_is_a
         assert statuses(node.run_pass("sweep")) <= {Status.SAME}
     node.set_policy()
     for pod in pods:
-        node.tell_anew(pod, {k: v for k, v in pod.annotations.items() if k != QOS})
+        node.report_again(pod, {k: v for k, v in pod.annotations.items() if k != QOS})
     node.run_pass()
     assert protected(node) == {}
     assert node.kernel.violations == []

@@ -161,7 +161,7 @@ def test_with_an_annotation_that_became_unreadable_it_shares(version: int, annot
     node = node_with_pool(version)
     pod = node.pod("p", "LSR", "Guaranteed", pinned_to("6,7"))
     node.run_pass()
-    node.tell_anew(pod, dict.fromkeys(pod.annotations, annotation))
+    node.report_again(pod, dict.fromkeys(pod.annotations, annotation))
     node.run_pass()
     assert sandbox(node, pod).cpus == frozenset(range(6))
 

@@ -46,7 +46,7 @@ def test_a_batch_limit_waits_until_less_is_in_use_unless_the_policy_says_otherwi
     main = node.container(node.pod("job", "BE", "BestEffort"))
     cgroup = node.kernel.cgroups[main]
     cgroup.usage = 128 * MIB
-    node.tell_anew(node.ledger.pods()[0], batch_of(main=(500, 64)))
+    node.report_again(node.ledger.pods()[0], batch_of(main=(500, 64)))
     node.run_pass()
     node.run_pass("sweep")
     assert cgroup.limit == NO_LIMIT
@@ -93,7 +93,7 @@ def test_what_waits_is_not_recorded_since_the_runtime_would_write_it(version: in
 
     cgroup = node.kernel.cgroups[node.container(node.pod("job", "BE", "BestEffort"))]
     cgroup.usage = 128 * MIB
-    node.tell_anew(node.ledger.pods()[0], batch_of(main=(500, 64)))
+    node.report_again(node.ledger.pods()[0], batch_of(main=(500, 64)))
     rest()
     assert pushed == [{fields.CPU_QUOTA.name: 50_000}]
     cgroup.usage = 0

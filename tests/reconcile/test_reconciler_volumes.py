@@ -57,14 +57,14 @@ def test_a_pods_limits_move_with_the_volume_that_its_annotation_names(version: i
     pod = pod_of(node, limiting(data=7), GIVEN)
     node.run_pass()
     assert reads(node) == {"8:0": 7}
-    node.tell_anew(pod, limiting(raw=9))
+    node.report_again(pod, limiting(raw=9))
     node.run_pass("pod")
     assert reads(node) == {"8:16": 9}
-    node.tell_anew(pod, limiting(raw=9, data=8, typo=1))
+    node.report_again(pod, limiting(raw=9, data=8, typo=1))
     node.run_pass("pod")
     assert reads(node) == {"8:16": 9, "8:0": 8}, "what names nothing costs itself only"
     node = node.restarted()
-    node.tell_anew(pod, {})
+    node.report_again(pod, {})
     node.run_pass()
     assert reads(node) == {}
     assert node.warnings() == []

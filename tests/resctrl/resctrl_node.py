@@ -110,7 +110,7 @@ class ResctrlNode:
         bandwidth = None if k.bandwidth is None else MemoryBandwidth(k.ids, gran=k.bandwidth[1], least=k.bandwidth[0])
         present = k.tree.groups() or frozenset()
         resctrl = Resctrl("intel", k.cbm, k.num_closids, k.ids, present, caches, bandwidth) if k.mounted else None
-        return self.groups.told(NodeState(name="n", resctrl=resctrl, released=self.released))
+        return self.groups.applied(NodeState(name="n", resctrl=resctrl, released=self.released))
 
     def decided(self, name: str, event: Event = Event.SYNC) -> str | None:
         """The group that the hook decides for a pod's containers; "" for none of ours, None when it could not decide."""

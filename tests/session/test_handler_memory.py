@@ -24,12 +24,12 @@ def batch(mib: int) -> dict[str, str]:
     return {EXTENDED_RESOURCE_SPEC.key: json.dumps(table), MEMORY_QOS_KEY: HALF}
 
 
-def tell_anew(node: Node, annotations: dict[str, str]) -> None:
-    """The API server tells the pod with other annotations."""
+def report_again(node: Node, annotations: dict[str, str]) -> None:
+    """The API server sends the pod with other annotations."""
     [old] = node.ledger.pods()
-    told = old.annotations
+    reported = old.annotations
     node.ledger.remember_pod(
-        Pod(old.id, old.uid, old.namespace, old.name, old.labels, annotations, old.cgroup_parent, told=told)
+        Pod(old.id, old.uid, old.namespace, old.name, old.labels, annotations, old.cgroup_parent, reported=reported)
     )
 
 
@@ -59,7 +59,7 @@ def test_what_the_runtime_has_stored_already_goes_with_every_reply(node: Node) -
 
 
 def test_a_limit_that_the_container_has_not_yet_is_left_to_the_reconciler(node: Node) -> None:
-    tell_anew(node, batch(64))
+    report_again(node, batch(64))
     reply = node.update(shares=600)
     assert reply is not None
     assert not reply.HasField("memory")
@@ -69,7 +69,7 @@ def test_a_limit_that_the_container_has_not_yet_is_left_to_the_reconciler(node: 
 
 
 def test_a_limit_that_was_written_goes_with_the_reply(node: Node) -> None:
-    tell_anew(node, batch(64))
+    report_again(node, batch(64))
     node.ledger.verified("c1", "memory.limit", 64 * MIB)
     reply = node.update(shares=600)
     assert reply is not None

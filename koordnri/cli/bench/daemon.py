@@ -149,9 +149,9 @@ class BenchedDaemon:
 
     def _port(self) -> int:
         for line in self._log.read_text(errors="replace").splitlines():
-            said: dict[str, Any] = json.loads(line) if line.startswith("{") else {}
-            if said.get("event") == "started":
-                return int(said["port"])
+            logged: dict[str, Any] = json.loads(line) if line.startswith("{") else {}
+            if logged.get("event") == "started":
+                return int(logged["port"])
         raise BenchError(f"the daemon did not say on which port it listens\n{self.tail()}")
 
 

@@ -150,9 +150,9 @@ def _check_stored(daemon: BenchedDaemon) -> None:
     for (kind, root), state in zip(_cgroups(daemon), states, strict=True):
         resources = state.spec.linux.resources
         stored = str(resources.cpu.quota.value) if kind.follows == "cpu.max" else resources.unified[kind.follows]
-        said = (root / kind.follows).read_text().split()[0]
-        if stored != said:
-            raise BenchError(f"{root / kind.follows}: expected the runtime to have stored {said}, it has {stored}")
+        written = (root / kind.follows).read_text().split()[0]
+        if stored != written:
+            raise BenchError(f"{root / kind.follows}: expected the runtime to have stored {written}, it has {stored}")
 
 
 # -- nothing to change ------------------------------------------------------------------------------------------------

@@ -63,7 +63,7 @@ class Step:
             for file_value in self.file_values:
                 try:
                     file_value.scan()
-                except Exception as now:  # noqa: BLE001  # the cgroup may be gone by now, whatever the kernel said before
+                except Exception as now:  # noqa: BLE001  # the cgroup may be gone by now, whatever the error was before
                     file_value.fail(failed_by(now))
                     continue
                 if file_value.done:

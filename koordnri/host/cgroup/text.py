@@ -21,7 +21,7 @@ _MAX_BYTES = 2**63 - 1
 class Text(NamedTuple):
     """How one cgroup version spells the values of one field.
 
-    parse   (text, key) → value. Raises ValueError, told what was expected, for what no kernel writes
+    parse   (text, key) → value. Raises ValueError, with what was expected, for what no kernel writes
     spell   (value, key, current text of the file) → text to write. Raises ValueError for a value that no kernel takes
     alike   (wanted, read) → whether the kernel means the same by both
     """

@@ -71,8 +71,8 @@ def _is_gone(setting: Setting, node: NodeState) -> bool:
 
 
 def _why(name: str, setting: Setting, new: Decision, snapshot: Snapshot) -> str:
-    if said := new.skipped.get(name) or new.skipped.get(setting.hook):
-        return said
+    if reason := new.skipped.get(name) or new.skipped.get(setting.hook):
+        return reason
     if snapshot.policy.hook_mode(setting.hook) == "observe":
         return f"hook {setting.hook} is only observed"
     return "no longer decided"

@@ -6,16 +6,16 @@ from koordnri.daemon.events import Events
 from koordnri.model import Pod
 
 
-class ToldEvents(Events):
+class SentEvents(Events):
     """Keeps (name of the pod, reason, message) of each; those of what is as it should be only if `announced`."""
 
     def __init__(self, seen: list[tuple[str, str, str]], *, announced: bool = False) -> None:
         self._seen = seen
         self._announced = announced
 
-    def tell_pod(self, pod: Pod, reason: str, message: str) -> None:
+    def warn_pod(self, pod: Pod, reason: str, message: str) -> None:
         self._seen.append((pod.name, reason, message))
 
     def announce_pod(self, pod: Pod, reason: str, message: str) -> None:
         if self._announced:
-            self.tell_pod(pod, reason, message)
+            self.warn_pod(pod, reason, message)
