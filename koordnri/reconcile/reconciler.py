@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable
 from koordnri.chain import Chain
 from koordnri.model import Pod
 from koordnri.model.log import Log
-from koordnri.reconcile.drift import CLASSES, Drift, WatchPort
+from koordnri.reconcile.drift import CLASSES, Drift
+from koordnri.reconcile.drift_watches import OpenWatch
 from koordnri.reconcile.failures import Failure
 from koordnri.reconcile.passes import Passes
 from koordnri.reconcile.planner import Planner
@@ -30,7 +31,7 @@ from koordnri.state.ledger import Ledger
 class Reconciler:
     """`run` blocks until `Requests.stop`. Other threads talk to it through `requests`.
 
-    open_watch   makes the watch of cgroup directories; gets the function to call when there is something to check; None: only sweeps
+    open_watch   makes the watch of cgroup directories; None: only sweeps
     promotions, recorder, cache, faults   see Passes
     """
 
@@ -46,7 +47,7 @@ class Reconciler:
         promotions: PromotionsPort | None = None,
         recorder: Recorder | None = None,
         cache: CacheShares | None = None,
-        open_watch: Callable[[Callable[[], None]], WatchPort] | None = None,
+        open_watch: OpenWatch | None = None,
         faults: Faults | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         debounce_s: float = DEBOUNCE_S,

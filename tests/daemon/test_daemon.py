@@ -722,7 +722,7 @@ def test_a_bug_in_the_thread_that_hears_of_foreign_writes_ends_the_daemon_with_i
     create(runtime)
     drift = running.daemon.parts.reconciler.drift
     eventually("the pod's cgroup to be watched", lambda: len(drift))
-    drift._watch._woken = broken
+    drift._watches._watch._woken = broken
 
     def died() -> bool:
         host.set_quota(POD_CGROUP, 40_000)  # again and again: until the pod's own cgroup is watched, nobody hears of it

@@ -10,45 +10,15 @@ from typing import Any
 import pytest
 
 from koordnri.host.cgroup.watch import TakenEvents
-from koordnri.reconcile.drift import TRIES_AGAIN_S
 from koordnri.reconcile.drift_pace import AT_ONCE, CALM_S, MOST, RARELY_S, SLOWLY_S
+from koordnri.reconcile.drift_watches import TRIES_AGAIN_S
 from tests.host.fake_kernel import ROOT, FakeKernel
 from tests.reconcile.fake_node import HALVED, MIB, FakeNode, batch_of, busy_node, pinned_to, slice_of, undone
+from tests.reconcile.fake_watch import FakeWatch
 
 BOTH = pytest.mark.parametrize("version", [1, 2])
 SLICES = ("kubepods.slice", *(f"kubepods.slice/kubepods-{qos}.slice" for qos in ("burstable", "besteffort")))
 QUOTA = {1: ("cpu", "cpu.cfs_quota_us"), 2: ("", "cpu.max")}
-
-
-class FakeWatch:
-    """Of a fake kernel's directories. What was written, the test says."""
-
-    def __init__(self, exists: Callable[[str], bool]) -> None:
-        self.watched: set[str] = set()
-        self.most = 10_000
-        self.taken = TakenEvents(set(), set(), False)
-        self._exists = exists
-
-    def __len__(self) -> int:
-        return len(self.watched)
-
-    def add(self, directory: str) -> bool:
-        if not self._exists(directory):
-            return False
-        if directory not in self.watched and len(self.watched) >= self.most:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        self.watched.add(directory)
-        return True
-
-    def remove(self, directory: str) -> None:
-        self.watched.discard(directory)
-
-    def take(self) -> TakenEvents:
-        taken, self.taken = self.taken, TakenEvents(set(), set(), False)
-        return taken
-
-    def close(self) -> None:
-        self.watched.clear()
 
 
 class Watched:
