@@ -89,7 +89,7 @@ def test_the_policy_follows_its_configmap_and_a_bad_one_changes_nothing(
     cluster.tell(POLICY, "MODIFIED", configmap("3", {"cpu-normalization-config": '{"enable": tru'}))
     daemon.wait_not_ready("cpu-normalization-config", "stays in force")
     assert quota() == HALVED_US
-    eventually("the Node's Event about it to be counted", lambda: daemon.daemon.parts.event_stats().posted)
+    eventually(lambda: daemon.daemon.parts.event_stats().posted, "the Node's Event about it to be counted")
 
     cluster.tell(POLICY, "DELETED", configmap("4", {}))
     daemon.wait_ready()

@@ -721,14 +721,14 @@ def test_a_bug_in_the_thread_that_hears_of_foreign_writes_ends_the_daemon_with_i
     run_pod(runtime)
     create(runtime)
     drift = running.daemon.parts.reconciler.drift
-    eventually("the pod's cgroup to be watched", lambda: len(drift))
+    eventually(lambda: len(drift), "the pod's cgroup to be watched")
     drift._watches._watch._woken = broken
 
     def died() -> bool:
         host.set_quota(POD_CGROUP, 40_000)  # again and again: until the pod's own cgroup is watched, nobody hears of it
         return running.daemon.parts.ending.failure is not None
 
-    eventually("its end", died)
+    eventually(died, "its end")
     assert running.ended() is None
     assert isinstance(running.failure, ZeroDivisionError)
 
@@ -742,9 +742,9 @@ def test_a_bug_in_the_watch_of_the_policy_file_is_counted_and_the_file_is_polled
     parts = running.daemon.parts
     parts.sources._watch._changed = broken
     rewrite(policy, BETTER)
-    eventually("the bug", lambda: parts.faults.counts["policy"] == 1)
+    eventually(lambda: parts.faults.counts["policy"] == 1, "the bug")
     running.wait_logged("policy_accepted", 2)
-    eventually("it to be polled", lambda: parts.sources.must_be_asked)
+    eventually(lambda: parts.sources.must_be_asked, "it to be polled")
     rewrite(policy, GOOD)
     running.wait_logged("policy_accepted", 3)
 
