@@ -226,8 +226,8 @@ class Cluster:
         self._follower.on_node()
 
     def _take_pod(self, facts: PodFacts) -> None:
-        for known in self._ledger.pods():
-            if known.uid == facts.uid and self._ledger.update_pod(_over(known, facts)):
+        for known in self._ledger.sandboxes(facts.uid):
+            if self._ledger.update_pod(_over(known, facts)):
                 with self._faults.within("pod"):
                     self._follower.on_pod(known.id)
         with self._faults.within("pod"):

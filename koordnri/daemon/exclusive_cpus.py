@@ -218,7 +218,7 @@ class ExclusiveCPUs:
         """
         self._over.add(uid)
         known = False
-        for pod in [p for p in self._ledger.pods() if p.uid == uid]:
+        for pod in self._ledger.sandboxes(uid):
             if all(entry.ended for entry in self._ledger.containers_of(pod.id)):
                 known = True
                 self._ledger.forget_pod(pod.id)
@@ -234,7 +234,7 @@ class ExclusiveCPUs:
     def pod_went(self, pod: Pod) -> None:
         """See `session.exclusive_cpus`."""
         key = pod.key
-        if any(other.key == key for other in self._ledger.pods()):
+        if self._ledger.has(key):
             return  # kubelet has made a second sandbox
         self._over.discard(pod.uid)
         freed = self._allocator.forget_pod(key)

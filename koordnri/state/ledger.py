@@ -77,8 +77,8 @@ class Ledger:
         self._notes: dict[str, Note] = dict(notes or {})
         self._on_change = on_change
         self._originals: dict[str, dict[str, Any]] = {i: dict(o) for i, o in (originals or {}).items()}
-        self._newest: dict[str, str] = {}
-        """uid → the pod's newest sandbox"""
+        self._sandboxes: dict[str, list[str]] = {}
+        """uid → the pod's sandboxes, the newest last: kubelet may make a second one while the first still stands"""
         self._left: OrderedDict[str, dict[str, Any]] = OrderedDict()
         """uid of a pod whose sandbox was stopped → its originals: kubelet may make a second sandbox in the same cgroup"""
 
@@ -88,17 +88,23 @@ class Ledger:
         """The pod as last reported, with what was parsed from its annotations."""
         return self._pods.get(pod_id)
 
+    def has(self, key: str) -> bool:
+        """Whether there is a sandbox of the pod with this key (`Pod.key`)."""
+        return key in self._sandboxes or key in self._pods
+
+    def sandboxes(self, uid: str) -> list[Pod]:
+        """The sandboxes of the pod with this uid, the newest last; empty when there is none."""
+        with self._lock:
+            return [self._pods[pod_id] for pod_id in self._sandboxes.get(uid, ())]
+
     def remember_pod(self, pod: Pod) -> None:
         """A pod was started or reported again. A second sandbox of a pod gets the first one's originals: its cgroup is the same."""
         with self._lock:
             self.edits += 1
             left = self._left.pop(pod.uid, None)
-            before = self._newest.get(pod.uid, pod.id)
-            if left is None and before != pod.id and before in self._pods:
-                left = self._originals.get(before)
-            self._pods[pod.id] = pod
-            if pod.uid:
-                self._newest[pod.uid] = pod.id
+            if left is None and (others := self._sandboxes.get(pod.uid)) and others[-1] != pod.id:
+                left = self._originals.get(others[-1])
+            self._add_pod(pod)
             if left is not None:
                 self._originals.setdefault(pod.id, dict(left))
         if left is not None:
@@ -119,8 +125,8 @@ class Ledger:
             self.edits += 1
             pod, originals = self._pods.pop(pod_id, None), self._originals.pop(pod_id, None)
             changed = originals is not None
-            if pod is not None and self._newest.get(pod.uid) == pod_id:
-                del self._newest[pod.uid]
+            if pod is not None:
+                self._drop_sandbox(pod)
             if pod is not None and pod.uid and originals:
                 self._left[pod.uid] = originals
                 while len(self._left) > MOST_LEFT:
@@ -211,8 +217,9 @@ class Ledger:
         with self._lock:
             self.edits += 1
             self.creating = ""  # its event has been cut off
-            self._pods = {p.id: p for p in pods}
-            self._newest = {p.uid: p.id for p in self._pods.values() if p.uid}
+            self._pods, self._sandboxes = {}, {}
+            for pod in pods:
+                self._add_pod(pod)
             changed = self._drop([i for i in self._containers if i not in keep])
             for stale in [i for i in self._notes if i not in keep]:
                 del self._notes[stale]
@@ -341,6 +348,24 @@ class Ledger:
         """All containers at one moment."""
         with self._lock:
             return list(self._containers.values())
+
+    def _add_pod(self, pod: Pod) -> None:
+        """Store a pod as the newest of its uid; the lock is held."""
+        if (before := self._pods.get(pod.id)) is not None:
+            self._drop_sandbox(before)
+        self._pods[pod.id] = pod
+        if not pod.uid:
+            return
+        self._sandboxes.setdefault(pod.uid, []).append(pod.id)
+
+    def _drop_sandbox(self, pod: Pod) -> None:
+        """Forget a pod's sandbox; the lock is held."""
+        if not pod.uid:
+            return
+        of_uid = self._sandboxes[pod.uid]
+        of_uid.remove(pod.id)
+        if not of_uid:
+            del self._sandboxes[pod.uid]
 
     def _drop(self, ids: Iterable[str]) -> bool:
         """Drop containers; the lock is held. Returns whether a note or an original was dropped with them."""

@@ -425,3 +425,33 @@ def test_a_second_sandbox_of_a_pod_has_the_notes_of_the_first_for_their_cgroup_i
     assert ledger.originals("second") == {"cpu.quota": 90_000}
     ledger.remember_pod(Pod("another", "uid-2", "shop", "q"))
     assert ledger.originals("another") == {}
+
+
+class TestSandboxes:
+    """A pod's sandboxes are found by its uid, whatever comes and goes around them."""
+
+    @given(st.lists(st.tuples(st.booleans(), st.integers(0, 3), st.sampled_from(["", "u1", "u2"])), max_size=30))
+    def test_they_are_those_of_all_pods_that_have_the_uid(self, steps: list[tuple[bool, int, str]]) -> None:
+        ledger, order = Ledger(), dict[str, str]()
+        for comes, number, uid in steps:
+            pod_id = f"s{number}"
+            order.pop(pod_id, None)
+            if comes:
+                ledger.remember_pod(Pod(pod_id, uid, "default", pod_id))
+                order[pod_id] = uid
+            else:
+                ledger.forget_pod(pod_id)
+        for uid in ("u1", "u2"):
+            assert [pod.id for pod in ledger.sandboxes(uid)] == [i for i, its in order.items() if its == uid]
+            assert ledger.has(uid) == (uid in order.values())
+        assert all(ledger.has(pod_id) == (order.get(pod_id) is not None) for pod_id in ("s0", "s1", "s2", "s3"))
+
+    def test_after_a_synchronize_they_are_the_reported_ones(self) -> None:
+        ledger = Ledger()
+        ledger.remember_pod(Pod("old", "u1", "default", "a"))
+        ledger.replace([Pod("a", "u1", "default", "a"), Pod("b", "u1", "default", "a")], [])
+        assert [pod.id for pod in ledger.sandboxes("u1")] == ["a", "b"]
+        ledger.forget_pod("b")
+        assert ledger.has("u1")
+        ledger.forget_pod("a")
+        assert not ledger.has("u1")
