@@ -1,12 +1,13 @@
 """The state directory: what must outlive the process and cannot be kept in annotations.
 
-`baselines.json`: container id → its note (baseline, and values that we set), if its annotation differs. If lost, resized containers have
+`notes.json`: container id → its note (baseline, and values that we set), if its annotation differs. If lost, resized containers have
 a wrong baseline until kubelet asks again: values that we set after their creation count as kubelet's.
-`written.json`: pod or container id → field → what its file held before we wrote it. If lost, values that a later policy does not decide
+`originals.json`: pod or container id → field → what its file held before we wrote it. If lost, values that a later policy does not decide
 cannot be given back.
 `resctrl.json`: names of the resctrl groups that we made or took. If lost, they are not given back when no policy wants them any more.
 `policy.json`: data of the last good ConfigMap, for a start while the API server is down.
-Each is written whole and renamed, so a crash leaves the old or the new one. If the directory cannot be written (full, read-only, absent),
+Each is written whole and renamed, so a crash leaves the old or the new one. Before 0.1.0 the first two were `baselines.json` and
+`written.json`: a file under such a name is renamed at start. If the directory cannot be written (full, read-only, absent),
 the daemon runs with its notes in memory, and reports that.
 """
 
@@ -27,16 +28,18 @@ from koordnri.model.allocated import from_json, to_json
 from koordnri.model.log import Log
 from koordnri.model.resources import Note
 
-BASELINES = "baselines.json"
-ORIGINALS = "written.json"
+NOTES = "notes.json"
+ORIGINALS = "originals.json"
 LAST_GOOD = "policy.json"
 GROUPS = "resctrl.json"
+_FORMER = {NOTES: "baselines.json", ORIGINALS: "written.json"}
+"""name → name before 0.1.0"""
 
 
 class StateFile:
     """Loads and saves one mapping under `directory`. `shape` is the type of its content."""
 
-    def __init__(self, directory: Path, name: str = BASELINES, shape: Any = dict[str, Note]) -> None:
+    def __init__(self, directory: Path, name: str = NOTES, shape: Any = dict[str, Note]) -> None:
         self.path = directory / name
         self._decoder = msgspec.json.Decoder(shape, dec_hook=from_json)
 
@@ -44,7 +47,7 @@ class StateFile:
         """(content, problem). A missing file is no problem. A malformed one is kept with `.bad` after its name."""
         lost = "baselines come from the containers' annotations, and what was written before is not taken back"
         try:
-            return self._decoder.decode(_read(self.path)), ""
+            return self._decoder.decode(_read(self._found())), ""
         except FileNotFoundError:
             return {}, ""
         except OSError as error:
@@ -74,6 +77,16 @@ class StateFile:
                 temporary.unlink()
             raise
 
+    def _found(self) -> Path:
+        """The file to load. A file under the former name is renamed if it is the newer one; where that fails, it is read as it is."""
+        former = self.path.with_name(_FORMER.get(self.path.name, self.path.name))
+        if _written_ns(former) > _written_ns(self.path):
+            try:
+                former.replace(self.path)
+            except OSError:
+                return former
+        return self.path
+
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 
@@ -87,19 +100,27 @@ def _open(path: Path, flags: int) -> int:
     return fd
 
 
+def _written_ns(path: Path) -> int:
+    """When the file was last written; 0 when there is none."""
+    try:
+        return os.lstat(path).st_mtime_ns
+    except OSError:
+        return 0
+
+
 def _read(path: Path) -> bytes:
     with open(_open(path, os.O_RDONLY), "rb") as file:
         return file.read()
 
 
 class Notebook:
-    """The ledger's notes on disk: `baselines.json` and `written.json`. Saved when marked as changed, or at once.
+    """The ledger's notes on disk: `notes.json` and `originals.json`. Saved when marked as changed, or at once.
 
     wake   asks somebody to call `save_if_marked` soon
     """
 
     def __init__(self, directory: Path, log: Log, wake: Callable[[], None]) -> None:
-        self._baselines = StateFile(directory)
+        self._notes = StateFile(directory)
         self._originals = StateFile(directory, ORIGINALS, dict[str, dict[str, Any]])
         self._log = log
         self._wake = wake
@@ -115,7 +136,7 @@ class Notebook:
 
     def load(self) -> tuple[dict[str, Note], dict[str, dict[str, Any]]]:
         """What was noted before: the notes of containers, and what files held before we wrote them."""
-        (notes, problem), (originals, problem_originals) = self._baselines.load(), self._originals.load()
+        (notes, problem), (originals, problem_originals) = self._notes.load(), self._originals.load()
         for text in filter(None, (problem, problem_originals)):
             self._log.warning("state_file_bad", error=text)
         return notes, originals
@@ -131,7 +152,7 @@ class Notebook:
 
     def probe(self) -> None:
         """Find out whether anything can be saved before there is something to save. A failure is handled as in `save`."""
-        probe = StateFile(self._baselines.path.parent, "probe.json")
+        probe = StateFile(self._notes.path.parent, "probe.json")
         try:
             probe.save({})
             probe.path.unlink()
@@ -149,7 +170,7 @@ class Notebook:
             self._marked = False
             try:
                 notes, originals = self._read()
-                self._baselines.save(notes)
+                self._notes.save(notes)
                 self._originals.save(originals)
                 self._error = ""
             except OSError as error:
@@ -157,9 +178,9 @@ class Notebook:
 
     def _failed(self, error: OSError) -> None:
         self._marked = True
-        text = f"{self._baselines.path.parent}: {error.strerror or error}"  # without the file's name, so that it is reported once
+        text = f"{self._notes.path.parent}: {error.strerror or error}"  # without the file's name, so that it is reported once
         if text != self._error:
-            self._log.error("state_not_saved", path=str(self._baselines.path), error=text)
+            self._log.error("state_not_saved", path=str(self._notes.path), error=text)
         self._error = text
 
 

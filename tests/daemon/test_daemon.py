@@ -379,7 +379,7 @@ def test_noted_baselines_outlive_the_process(start, runtime, tmp_path):
     create(runtime)
     asked = api.LinuxResources(cpu=api.LinuxCPU(quota={"value": 80_000}))
     runtime.update_container("c1", asked)
-    state = tmp_path / "state" / "baselines.json"
+    state = tmp_path / "state" / "notes.json"
     eventually(lambda: state.exists() and "80000" in state.read_text(), "the state")
     assert first.stop() == 0
     second = start()
@@ -400,31 +400,31 @@ def test_what_moved_last_is_saved_at_the_end(start, runtime, tmp_path):
     runtime.update_container("c1", api.LinuxResources(cpu=api.LinuxCPU(quota={"value": 80_000})))
     eventually(lambda: running.daemon.parts.ledger.noted_baseline("c1"), "the ledger")
     assert running.stop() == 0
-    assert "80000" in (tmp_path / "state" / "baselines.json").read_text()
+    assert "80000" in (tmp_path / "state" / "notes.json").read_text()
 
 
 def test_a_broken_state_file_is_told_and_does_not_keep_it_from_starting(start, runtime, tmp_path):
     (tmp_path / "state").mkdir()
-    (tmp_path / "state" / "baselines.json").write_bytes(b"\xff{")
+    (tmp_path / "state" / "notes.json").write_bytes(b"\xff{")
     running = start()
     running.wait_ready()
-    assert "baselines.json.bad" in running.wait_logged("state_file_bad")["error"]
+    assert "notes.json.bad" in running.wait_logged("state_file_bad")["error"]
 
 
 def test_a_state_that_cannot_be_saved_is_told_and_saved_once_it_can(start, runtime, tmp_path):
     running = start()
     running.wait_ready()
-    obstacle = tmp_path / "state" / "baselines.json.new"
+    obstacle = tmp_path / "state" / "notes.json.new"
     obstacle.mkdir()
     run_pod(runtime, PINNED)
     create(runtime)
     runtime.update_container("c1", api.LinuxResources(cpu=api.LinuxCPU(quota={"value": 80_000})))
     assert str(tmp_path / "state") in running.wait_logged("state_not_saved")["path"]
     obstacle.rmdir()
-    eventually(lambda: (tmp_path / "state" / "baselines.json").exists(), "the state")
+    eventually(lambda: (tmp_path / "state" / "notes.json").exists(), "the state")
 
 
-FILES = ("baselines.json", "written.json", "resctrl.json", "koordnri.lock", "koordnri.sock", "baselines.json.new")
+FILES = ("notes.json", "originals.json", "resctrl.json", "koordnri.lock", "koordnri.sock", "notes.json.new")
 
 
 def mounted(*options: str) -> Path:
@@ -609,7 +609,7 @@ def test_a_policy_change_reaches_the_cgroups_of_what_runs_and_switching_it_off_t
     runtime.start_container("c1")
     rewrite(policy, HALVED)
     host.wait_quotas("25000", "25000")
-    state = tmp_path / "state" / "written.json"
+    state = tmp_path / "state" / "originals.json"
     wanted = {"p1": {"cpu.quota": 50_000}, "c1": {"cpu.quota": 50_000}}
     eventually(lambda: state.exists() and json.loads(state.read_text()) == wanted, "the state")
     rewrite(policy, GOOD)
@@ -630,7 +630,7 @@ def test_what_one_process_wrote_the_next_one_takes_back(start, runtime, policy, 
     first.daemon.parts.requests.trigger()
     host.wait_quotas("25000", "25000")
     assert first.stop() == 0
-    assert json.loads((tmp_path / "state" / "written.json").read_text())["p1"] == {"cpu.quota": 50_000}
+    assert json.loads((tmp_path / "state" / "originals.json").read_text())["p1"] == {"cpu.quota": 50_000}
 
     second = start(node=None, host_root=host.tree.root, node_name="n", policy_file=policy)
     second.wait_ready()
@@ -638,6 +638,32 @@ def test_what_one_process_wrote_the_next_one_takes_back(start, runtime, policy, 
     assert host.quotas() == ("25000", "25000"), "nothing is halved twice"
     rewrite(policy, GOOD)
     host.wait_quotas("50000", "50000")
+
+
+def test_an_upgrade_from_files_under_former_names_loses_nothing(start, runtime, policy, host, tmp_path):
+    """A container that was resized, and halved since its creation: its note and its original are in files alone."""
+    first = start(node=None, host_root=host.tree.root, node_name="n", policy_file=policy)
+    first.wait_ready()
+    run_pod(runtime)
+    create(runtime)
+    runtime.start_container("c1")
+    runtime.update_container("c1", api.LinuxResources(cpu=api.LinuxCPU(shares={"value": 1000})))
+    rewrite(policy, HALVED)
+    host.wait_quotas("25000", "25000")
+    baseline = first.daemon.parts.ledger.noted_baseline("c1")
+    assert first.stop() == 0
+    state = tmp_path / "state"
+    (state / "notes.json").rename(state / "baselines.json")
+    (state / "originals.json").rename(state / "written.json")
+
+    second = start(node=None, host_root=host.tree.root, node_name="n", policy_file=policy)
+    second.wait_ready()
+    assert second.daemon.parts.ledger.noted_baseline("c1") == baseline
+    assert baseline.cpu_shares == 1000
+    rewrite(policy, GOOD)
+    host.wait_quotas("50000", "50000")
+    assert not (state / "baselines.json").exists()
+    assert not (state / "written.json").exists()
 
 
 def test_what_was_written_until_the_end_is_known_to_the_next_process(start, runtime, policy, host, tmp_path):
@@ -667,16 +693,16 @@ def test_what_was_written_until_the_end_is_known_to_the_next_process(start, runt
     running.wait_logged("policy_accepted", 2)
     assert running.stop() == 0
     assert host.quotas() == ("25000", "25000")
-    assert json.loads((tmp_path / "state" / "written.json").read_text()).keys() == {"p1", "c1"}
+    assert json.loads((tmp_path / "state" / "originals.json").read_text()).keys() == {"p1", "c1"}
 
 
 def test_a_note_of_what_was_written_that_cannot_be_read_is_told_and_kept_aside(start, runtime, tmp_path):
     (tmp_path / "state").mkdir()
-    (tmp_path / "state" / "written.json").write_text('{"p1": 5}')
+    (tmp_path / "state" / "originals.json").write_text('{"p1": 5}')
     running = start()
     running.wait_ready()
-    assert "written.json.bad" in running.wait_logged("state_file_bad")["error"]
-    assert (tmp_path / "state" / "written.json.bad").exists()
+    assert "originals.json.bad" in running.wait_logged("state_file_bad")["error"]
+    assert (tmp_path / "state" / "originals.json.bad").exists()
 
 
 def test_a_bug_in_looking_at_the_node_or_the_policy_costs_that_look(start, runtime, policy, host, monkeypatch):

@@ -50,7 +50,7 @@ def test_a_restarted_daemon_takes_back_what_the_one_before_had_written(kubelet: 
     container = pods.normalised(kubelet)
     daemon.policy_file.write_text(RATIO_2)
     eventually_reads(kubelet, container, "cpu.quota", HALVED_US)
-    eventually(lambda: (daemon.state_dir / "written.json").exists(), "the written fields to be saved")
+    eventually(lambda: (daemon.state_dir / "originals.json").exists(), "the written fields to be saved")
     daemon.kill()
     assert kubelet.read(container, "cpu.quota") == HALVED_US
 

@@ -7,7 +7,7 @@ import pytest
 from koordnri.model.allocated import NOT_ALLOCATED, Allocated
 from koordnri.model.cpuset import NO_CPUS, CPUSet
 from koordnri.model.resources import Note, Resources, decode_note, encode_note
-from koordnri.state.files import BASELINES, StateFile
+from koordnri.state.files import NOTES, StateFile
 
 SOME = Allocated(CPUSet([2, 3]), "PCPULevel")
 
@@ -59,8 +59,8 @@ def test_cpus_that_were_given_back_are_not_in_the_annotation():
 
 def test_the_state_directory_of_an_older_daemon_is_read_and_written_alike(tmp_path):
     text = '{"c1":' + OLDER + "}"
-    (tmp_path / BASELINES).write_text(text)
+    (tmp_path / NOTES).write_text(text)
     file = StateFile(tmp_path)
     assert file.load() == ({"c1": NOTE}, "")
     file.save({"c1": NOTE})
-    assert (tmp_path / BASELINES).read_text() == text
+    assert (tmp_path / NOTES).read_text() == text

@@ -10,7 +10,7 @@ from structlog.testing import CapturingLogger
 
 from koordnri.model import Resources
 from koordnri.model.resources import NOTHING, Note
-from koordnri.state.files import Notebook, StateFile
+from koordnri.state.files import ORIGINALS, Notebook, StateFile
 
 MOVED = {
     "c1": Note(
@@ -38,13 +38,55 @@ def test_a_first_start_has_nothing_and_no_problem(file):
     assert file.load() == ({}, "")
 
 
+OLD, NEW = {"c1": Note(NOTHING)}, MOVED
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (("baselines.json",), "baselines.json"),
+        (("notes.json", "baselines.json"), "baselines.json"),  # an older koordnri has run in between
+        (("baselines.json", "notes.json"), "notes.json"),
+    ],
+)
+def test_of_a_file_under_its_former_name_and_one_under_its_name_the_newer_one_counts(tmp_path, written, expected):
+    file = StateFile(tmp_path)
+    for seconds, name in enumerate(written, 1):
+        file.save(NEW if name == expected else OLD)
+        file.path.rename(tmp_path / f"{name}.kept")
+        os.utime(tmp_path / f"{name}.kept", (seconds, seconds))
+    for name in written:
+        (tmp_path / f"{name}.kept").rename(tmp_path / name)
+    assert file.load() == (NEW, "")
+    assert file.load() == (NEW, ""), "it is renamed once"
+    assert (tmp_path / "notes.json").exists()
+
+
+def test_a_file_that_cannot_be_renamed_is_read_under_its_former_name(tmp_path):
+    StateFile(tmp_path).save(NEW)
+    (tmp_path / "notes.json").rename(tmp_path / "baselines.json")
+    (tmp_path / "notes.json").mkdir()
+    os.utime(tmp_path / "notes.json", (0, 0))
+    assert StateFile(tmp_path).load() == (NEW, "")
+
+
+def test_both_files_of_the_notebook_are_found_under_their_former_names(tmp_path):
+    originals = {"p1": {"cpu.quota": 50_000}}
+    StateFile(tmp_path).save(MOVED)
+    (tmp_path / "notes.json").rename(tmp_path / "baselines.json")
+    StateFile(tmp_path, ORIGINALS, dict[str, dict[str, int]]).save(originals)
+    (tmp_path / "originals.json").rename(tmp_path / "written.json")
+    assert Notebook(tmp_path, CapturingLogger(), lambda: None).load() == (MOVED, originals)
+    assert sorted(os.listdir(tmp_path)) == ["notes.json", "originals.json"]
+
+
 def test_a_crash_while_saving_leaves_the_old_state(file, tmp_path):
     file.save(MOVED)
-    (tmp_path / "baselines.json.new").write_bytes(b'{"c1": {"quo')
+    (tmp_path / "notes.json.new").write_bytes(b'{"c1": {"quo')
     assert file.load() == (MOVED, "")
     file.save({"c9": Note(NOTHING)})
     assert file.load() == ({"c9": Note(NOTHING)}, "")
-    assert os.listdir(tmp_path) == ["baselines.json"]
+    assert os.listdir(tmp_path) == ["notes.json"]
 
 
 def test_a_reader_never_sees_half_a_state(file):
@@ -57,8 +99,8 @@ def test_a_reader_never_sees_half_a_state(file):
 
 def test_a_failing_save_leaves_the_old_state_and_says_so(file, tmp_path):
     file.save(MOVED)
-    (tmp_path / "baselines.json.new").mkdir()
-    with pytest.raises(OSError, match=r"baselines\.json\.new"):
+    (tmp_path / "notes.json.new").mkdir()
+    with pytest.raises(OSError, match=r"notes\.json\.new"):
         file.save({})
     assert file.load() == (MOVED, "")
 
@@ -85,8 +127,8 @@ def test_a_bad_file_is_kept_aside_and_told(file, tmp_path, content):
     baselines, problem = file.load()
     assert baselines == {}
     assert str(file.path) in problem
-    assert "baselines.json.bad" in problem
-    assert (tmp_path / "baselines.json.bad").read_bytes() == content
+    assert "notes.json.bad" in problem
+    assert (tmp_path / "notes.json.bad").read_bytes() == content
     assert file.load() == ({}, ""), "told once"
 
 
@@ -107,8 +149,8 @@ def test_whatever_is_in_the_place_of_a_state_file_nobody_waits_for_it(file, ther
 
 
 def test_a_fifo_in_the_place_of_the_new_file_is_an_error(file, tmp_path):
-    os.mkfifo(tmp_path / "baselines.json.new")
-    with pytest.raises(OSError, match=r"baselines\.json\.new"):
+    os.mkfifo(tmp_path / "notes.json.new")
+    with pytest.raises(OSError, match=r"notes\.json\.new"):
         file.save(MOVED)
 
 
