@@ -22,8 +22,7 @@ from koordnri.model.log import Log
 from koordnri.reconcile.drift_followed import File, Followed, Values, directories_above, files_of
 from koordnri.reconcile.drift_pace import Pace
 from koordnri.reconcile.drift_watches import OpenWatch, Watches
-from koordnri.reconcile.plan import Goal
-from koordnri.reconcile.planner import PodPlan
+from koordnri.reconcile.plan import Goal, PodPlan
 from koordnri.state.ledger import Ledger
 
 CLASSES = "classes"

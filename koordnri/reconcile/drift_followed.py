@@ -9,8 +9,7 @@ from typing import NamedTuple
 from koordnri.host.cgroup.change import Change
 from koordnri.host.cgroup.paths import ROOT_DIRECTORY
 from koordnri.host.cgroup.writer import Writer
-from koordnri.reconcile.plan import Goal
-from koordnri.reconcile.planner import PodPlan
+from koordnri.reconcile.plan import Goal, PodPlan
 
 File = tuple[str, str]
 """full directory, name"""

@@ -12,8 +12,9 @@ from koordnri.model import NodeError, Pod
 from koordnri.model.annotations import RESCTRL_KEY
 from koordnri.reconcile.drift import CLASSES, Drift
 from koordnri.reconcile.failures import Failure
-from koordnri.reconcile.plan import Goal, Update
-from koordnri.reconcile.planner import Planner, PodPlan, Scan, mean_the_same
+from koordnri.reconcile.kept_plans import mean_the_same
+from koordnri.reconcile.plan import Goal, PodPlan, Update
+from koordnri.reconcile.planner import Planner, Scan
 from koordnri.reconcile.ports import Machine, PromotionsPort, Reports
 from koordnri.reconcile.recorder import Recorder
 from koordnri.reconcile.schedule import Schedule
@@ -91,7 +92,7 @@ class Passes:
         self._drift = drift
         self._recorder = recorder
         self._cache = cache
-        self._writing = GoalWriter(planner, machine.save, faults)
+        self._writing = GoalWriter(planner.originals, machine.save, faults)
         self._monotonic = monotonic
 
     def run(self, trigger: str, pods: Iterable[Pod], *, above: bool | None = None, rests: bool = False) -> list[Done]:

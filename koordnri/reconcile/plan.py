@@ -1,8 +1,8 @@
-"""What follows from a decision: cgroup files that get a value, files that are given back, updates for the runtime."""
+"""What follows from decisions: cgroup files that get a value, files that are given back, updates for the runtime."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from koordnri.host.cgroup.change import Change
@@ -33,7 +33,6 @@ class Update(NamedTuple):
     pod_id: str
     settings: tuple[Setting, ...]
     period_us: int = CFS_PERIOD_US
-    """the container's own, which a quota must not be sent without"""
     """the container's own, since a quota must be sent with it"""
 
     @property
@@ -45,6 +44,28 @@ class Update(NamedTuple):
         """The update without these fields; None when nothing is left."""
         left = tuple(s for s in self.settings if s.field.named(s.key) not in names)
         return self._replace(settings=left) if left else None
+
+
+class PodPlan(NamedTuple):
+    """What one pass will do for a pod and its containers."""
+
+    goals: list[Goal]
+    updates: dict[str, Update]
+    """container → values to be recorded"""
+    decisions: list[tuple[str, Decision]]
+    """(name of the container, or "" for the pod itself; its decision)"""
+    groups: dict[str, str]
+    """cgroup of a container → resctrl group for its threads, "": none of ours"""
+    kubelets: Sequence[Change] = ()
+    """kubelet's files in the pod's cgroup, with their values at the decision"""
+    gone: bool = False
+    """whether its cgroup existed and vanished: the runtime did not report its end (containerd issue 8426)"""
+    holds: Sequence[Goal] = ()
+    """all decided values of these cgroups, including those that are right and need no goal"""
+    containers: Sequence[tuple[str, bool]] = ()
+    """containers that were decided, and whether each had been started"""
+    whole: bool = True
+    """False if files of the pod itself are left until one of its containers has been made"""
 
 
 def wanted(directory: str, decision: Decision, node: NodeState, force: bool = False) -> dict[str, Change]:

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from koordnri.host.cgroup.change import Outcome, by_level
 from koordnri.host.cgroup.writer import Writer
 from koordnri.model import NodeState
+from koordnri.reconcile.originals import Originals
 from koordnri.reconcile.plan import Goal
-from koordnri.reconcile.planner import Planner
 from koordnri.state.containment import Faults
 
 
@@ -26,8 +26,8 @@ class GoalWriter:
     save   saves the ledger's notes at once
     """
 
-    def __init__(self, planner: Planner, save: Callable[[], None], faults: Faults) -> None:
-        self._planner = planner
+    def __init__(self, originals: Originals, save: Callable[[], None], faults: Faults) -> None:
+        self._originals = originals
         self._save = save
         self._faults = faults
 
@@ -54,7 +54,7 @@ class GoalWriter:
 
     def _write(self, goals: Sequence[Goal], writer: Writer, node: NodeState) -> list[Done]:
         by_target = {goal.change[:3]: goal for goal in goals}
-        if self._planner.note_before(goals, writer, node):
+        if self._originals.note(goals, writer, node):
             self._save()
         outcomes = writer.apply(by_level(goal.change for goal in goals))
         return [Done(by_target[outcome.change[:3]], outcome) for outcome in outcomes]

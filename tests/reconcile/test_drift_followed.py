@@ -6,8 +6,7 @@ from koordnri.host.cgroup.change import Change
 from koordnri.model import fields
 from koordnri.reconcile.drift_followed import Followed, directories_above, files_of
 from koordnri.reconcile.owner import KnownFiles, PodOwner
-from koordnri.reconcile.plan import Goal
-from koordnri.reconcile.planner import PodPlan
+from koordnri.reconcile.plan import Goal, PodPlan
 from tests.host.fake_kernel import ROOT
 from tests.reconcile.fake_node import FakeNode
 

@@ -13,7 +13,7 @@ from structlog.testing import CapturingLogger
 from koordnri.host.cgroup.change import Status
 from koordnri.host.cgroup.watch import TakenEvents
 from koordnri.model import Pod
-from koordnri.reconcile.planner import PodPlan
+from koordnri.reconcile.plan import PodPlan
 from koordnri.state.containment import Faults
 from koordnri.state.world import World
 from tests.host.watched_kernel import NEVER, WatchedKernel

@@ -12,7 +12,7 @@ from koordnri.model import Field, NodeError, Pod, fields
 from koordnri.model.class_cgroup import ClassCgroup
 from koordnri.model.resources import NOTHING
 from koordnri.reconcile.compare.running import Above, Files, Running
-from koordnri.reconcile.planner import as_kubelet_set_it, kubelets_files
+from koordnri.reconcile.originals import as_kubelet_set_it, kubelets_files
 from koordnri.reconcile.ports import Machine
 from koordnri.state.ledger import Ledger
 
