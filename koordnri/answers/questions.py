@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from koordnri.answers.explain import ExplainSources, explain
 from koordnri.answers.node import described
 from koordnri.observe.questions import Parameters, Question, checked
 from koordnri.state.ledger import Ledger
@@ -16,6 +17,7 @@ class Sources(NamedTuple):
 
     ledger: Ledger
     present: Present
+    explain: ExplainSources
 
 
 def make_questions(sources: Sources) -> Mapping[str, Question]:
@@ -25,4 +27,7 @@ def make_questions(sources: Sources) -> Mapping[str, Question]:
         checked(parameters)
         return described(sources.present.snapshot.node)
 
-    return {"node": node}
+    def answer_explain(parameters: Parameters) -> object:
+        return explain(sources.explain, parameters)
+
+    return {"node": node, "explain": answer_explain}

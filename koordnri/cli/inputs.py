@@ -42,16 +42,16 @@ class Inputs(NamedTuple):
         return Snapshot.of(resolve(self.document, self.node.name, self.node.labels), self.node)
 
 
-def pods_option(command: T) -> T:
+def pods_option(*, required: bool = True) -> Callable[[T], T]:
     """-f."""
-    return click.option(
+    return click.option(  # type: ignore[return-value]  # click types its decorators by what they decorate
         "-f",
         "--filename",
         "pods_path",
-        required=True,
+        required=required,
         metavar="FILE",
         help='Manifests of pods or workloads; "-" is standard input.',
-    )(command)  # type: ignore[type-var]  # click types its decorators by what they decorate
+    )
 
 
 def policy_option(command: T) -> T:

@@ -11,7 +11,7 @@ from koordnri.cli.inputs import load_inputs, node_option, pods_option, policy_op
 
 
 @click.command()
-@pods_option
+@pods_option()
 @policy_option
 @node_option
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)

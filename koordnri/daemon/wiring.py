@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from koordnri.answers.explain import ExplainSources
 from koordnri.answers.questions import Sources, make_questions
 from koordnri.chain import Chain, load_hooks
 from koordnri.cpus.allocator import Allocator
@@ -257,7 +258,8 @@ class Parts:
         )
         live = Live(self.ledger, machine)
         self.operator = Operator(self.hooks, self.ledger, self.standing, live, self.requests, self.present)
-        questions = make_questions(Sources(self.ledger, self.present))
+        explain = ExplainSources(self.ledger, self.hooks, self.standing, self.allocator, machine, config.host_root)
+        questions = make_questions(Sources(self.ledger, self.present, explain))
         self.admission = Admission(config, self.operator, questions, self.notebook.probe, self.log)
 
 

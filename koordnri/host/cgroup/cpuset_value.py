@@ -81,6 +81,11 @@ def _narrowest_above(tree: Tree, directory: str, name: str, wanted: CPUSet) -> t
     return found
 
 
+def effective(tree: Tree, directory: str, file: str) -> CPUSet | None:
+    """What of a cpuset file is in effect, the parents' sets included; None on v1, and where it cannot be read."""
+    return None if tree.version == 1 else _cpus_of(tree, directory, file + _EFFECTIVE)
+
+
 def _cpus_of(tree: Tree, directory: str, name: str) -> CPUSet | None:
     """None if the file is missing or malformed; then the set value has to suffice."""
     try:

@@ -22,7 +22,7 @@ from itertools import chain
 from pathlib import Path
 
 from koordnri.host.cgroup.change import Change, Outcome, Reading, Status
-from koordnri.host.cgroup.cpuset_value import file_value_of, narrowed
+from koordnri.host.cgroup.cpuset_value import effective, file_value_of, narrowed
 from koordnri.host.cgroup.files import CgroupFiles
 from koordnri.host.cgroup.in_use import InUse, usage_bytes
 from koordnri.host.cgroup.inner import InnerDirectories, outcome_of
@@ -30,7 +30,8 @@ from koordnri.host.cgroup.spelling import form
 from koordnri.host.cgroup.step import Step
 from koordnri.host.cgroup.steps import steps_of
 from koordnri.host.cgroup.value import FileValue, Tree, WriteFailed, failed_by
-from koordnri.model import Field
+from koordnri.model import CPUSet, Field
+from koordnri.model.field import Nesting
 
 
 class Writer:
@@ -53,6 +54,16 @@ class Writer:
             if found.status is Status.SAME:
                 return found
         return self._read(directory, field, key)
+
+    def read_levels(self, directory: str, field: Field, key: str = "") -> list[Reading]:
+        """The same on every level: the cgroup's own, then the inner one with the processes, if there is one."""
+        return [self._read(level, field, key) for level in (directory, self._inner.of(directory)) if level]
+
+    def effective(self, directory: str, field: Field) -> CPUSet | None:
+        """What of a cpuset is in effect on the level with the processes; None for other fields, on v1, and where it cannot be read."""
+        if field.nesting is not Nesting.CPUSET or not field.v2:
+            return None
+        return effective(self._tree, self._inner.of(directory) or directory, field.v2[0])
 
     def _read(self, directory: str, field: Field, key: str) -> Reading:
         file_value = FileValue(self._tree, Change(directory, field, key, None))

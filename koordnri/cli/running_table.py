@@ -1,0 +1,112 @@
+"""An explanation of a running pod as a table for people. The shape is in koordnri.answers.explain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from koordnri.cli.decision_table import console, escape, heading, print_errors, shown
+from koordnri.model import fields
+from koordnri.model.fields import split_name
+
+Shape = Mapping[str, Any]
+_COLUMNS = ("container", "field", "asked", "decided", "in the kernel", "hook", "reason", "route")
+
+
+def print_running(shape: Shape) -> None:
+    """The fields in one table, then CPUs, policy, errors, and what would change the values."""
+    out, pod = console(), shape["pod"]
+    table = Table(title=heading(pod["namespace"], pod["name"], pod["qos"], pod["kubeQoS"]), title_justify="left")
+    for column in _COLUMNS:
+        table.add_column(column, overflow="fold")
+    _add(table, "(pod)", pod)
+    for container in shape["containers"]:
+        state = "" if container["state"] == "running" else f" ({container['state']})"
+        _add(table, container["name"] + state, container)
+    out.print(table)
+    for line in (*_cpus(shape["cpus"]), _policy(shape["policy"])):
+        out.print(escape(line), soft_wrap=True)
+    print_errors(out, shape["errors"])
+    _print_lines(out, "yellow", "remark", shape["remarks"])
+    _print_lines(out, "cyan", "would change it", shape["wouldChange"])
+
+
+def _print_lines(out: Console, colour: str, word: str, lines: list[str]) -> None:
+    for line in lines:
+        out.print(f"[{colour}]{word}[/{colour}] {escape(line)}", soft_wrap=True)
+
+
+def _add(table: Table, first: str, cgroup: Shape) -> None:
+    rows = [*_rows(cgroup)] or [("[dim]nothing to set[/dim]", *[""] * 6)]
+    for row in rows:
+        table.add_row(escape(first), *row)
+        first = ""
+    table.add_section()
+
+
+def _rows(cgroup: Shape) -> Iterator[tuple[str, ...]]:
+    """Cells after the first one, as markup."""
+    for name, field in (*cgroup["fields"].items(), *cgroup["observed"].items()):
+        kernel = _coloured(_kernel(name, field), field["agrees"])
+        recorded = {True: ", recorded", False: ", not recorded", None: ""}[field["recorded"]]
+        middle = (_text(name, field["asked"]), _text(name, field["value"]), kernel)
+        yield (escape(name), *middle, *map(escape, (field["hook"], field["reason"], field["route"] + recorded)))
+    for name, field in cgroup.get("restart", {}).items():
+        reason = f"only by a restart: {field['reason']}"
+        yield (
+            escape(name), "", _text(name, field["value"]), _text(name, field["now"]),
+            *map(escape, (field["hook"], reason, "restart")),
+        )  # fmt: skip
+    for name, field in cgroup["untouched"].items():
+        why = f"left alone: {field['reason']}" if field["reason"] else "as kubelet asked: no hook decides it"
+        yield _dim(name, _text(name, field["asked"]), _kernel(name, field), why)
+    for name, reason in cgroup["skipped"].items():
+        if name not in cgroup["untouched"]:
+            yield _dim(name, "", "", f"left alone: {reason}")
+
+
+def _dim(name: str, asked: str, kernel: str, why: str) -> tuple[str, ...]:
+    cells = (escape(name), asked, "", kernel, "", escape(why), "")
+    return tuple(f"[dim]{cell}[/dim]" if cell else "" for cell in cells)
+
+
+def _kernel(name: str, field: Shape) -> str:
+    text = _text(name, field["kernel"])
+    if (effective := field.get("effective")) and not fields.CPU_CPUS.same(effective, field["kernel"]):
+        text = f"{text} (in effect: {escape(effective)})".strip()
+    if "outer" in field and field["outer"] != field["kernel"]:
+        text += f" (its scope: {_text(name, field['outer'])})"
+    return text
+
+
+def _coloured(text: str, agrees: bool | None) -> str:
+    colour = {True: "green", False: "red", None: ""}[agrees]
+    return f"[{colour}]{text}[/{colour}]" if colour and text else text
+
+
+def _text(name: str, value: Any) -> str:
+    return escape(shown(split_name(name)[0], value))
+
+
+def _cpus(cpus: Shape) -> Iterator[str]:
+    for name, its in cpus["exclusive"].items():
+        yield f"exclusive CPUs of {name}: {its}"
+    if cpus["assigned"]:
+        yield f"assigned by a scheduler: CPUs {cpus['assigned']}"
+    for name, its in cpus["claimed"].items():
+        yield f"CPUs of {name} from a DRA driver: {its}"
+    pools = cpus["sharePools"]
+    for kind in ("LS", "BE"):
+        if pools[kind]:
+            yield f"share pool of {kind}: {','.join(pool['cpuset'] for pool in pools[kind])} (from {pools['from']})"
+    if not pools["from"]:
+        yield "share pools: none; nobody has exclusive CPUs, or the node's CPUs are not known"
+
+
+def _policy(policy: Shape) -> str:
+    used = "".join(f"; {key}: node strategy {name}" for key, name in policy["strategies"].items())
+    where = f" from {policy['source']}" if policy["source"] else ""
+    return f"policy {policy['revision']}{where}, since {policy['since']}{used}"
