@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from koordnri.answers.explain import ExplainSources, explain
 from koordnri.answers.node import described
+from koordnri.answers.status import StatusSources, status
 from koordnri.observe.questions import Parameters, Question, checked
 from koordnri.state.ledger import Ledger
 from koordnri.state.present import Present
@@ -18,6 +19,7 @@ class Sources(NamedTuple):
     ledger: Ledger
     present: Present
     explain: ExplainSources
+    status: StatusSources
 
 
 def make_questions(sources: Sources) -> Mapping[str, Question]:
@@ -30,4 +32,8 @@ def make_questions(sources: Sources) -> Mapping[str, Question]:
     def answer_explain(parameters: Parameters) -> object:
         return explain(sources.explain, parameters)
 
-    return {"node": node, "explain": answer_explain}
+    def answer_status(parameters: Parameters) -> object:
+        checked(parameters)
+        return status(sources.status)
+
+    return {"node": node, "explain": answer_explain, "status": answer_status}

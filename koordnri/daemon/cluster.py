@@ -184,9 +184,11 @@ class Cluster:
     def policy_problem(self) -> str:
         """Why the policy's ConfigMap has not been read yet; "" when it has, or is not wanted."""
         watch = self._watches.get("configmap")
-        if watch is None or watch.synced:
-            return ""
-        return watch.stats.problem or "the API server has not answered yet"
+        return "" if watch is None or watch.synced else _problem(watch)
+
+    def problems(self) -> dict[str, str]:
+        """kind → why its watch is down; "" while it is up."""
+        return {noun: _problem(watch) for noun, watch in self._watches.items()}
 
     def applied(self, node: NodeState) -> NodeState:
         """The node state with the facts from the API server; unchanged while they are not known."""
@@ -236,6 +238,10 @@ class Cluster:
             self._ended.add(facts.uid)
             with self._faults.within("pod"):
                 self._follower.on_end(facts.uid)
+
+
+def _problem(watch: Watch[Any]) -> str:
+    return watch.stats.problem or ("" if watch.synced else "the API server has not answered yet")
 
 
 def _over(pod: Pod, facts: PodFacts) -> Pod:

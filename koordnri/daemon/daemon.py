@@ -8,7 +8,6 @@ import time
 
 from koordnri.daemon.config import Config, ConfigError
 from koordnri.daemon.garbage import GarbageCollector
-from koordnri.daemon.readiness import Readiness
 from koordnri.daemon.wiring import Given, Parts
 from koordnri.observe.http import Server
 from koordnri.observe.metrics import make_registry
@@ -38,7 +37,7 @@ class Daemon:
     def __init__(self, config: Config, given: Given = NOTHING_GIVEN, *, log_fd: int = 2) -> None:
         self.config = config
         self.parts = parts = Parts(config, given, log_fd)
-        self.readiness = Readiness(parts)
+        self.readiness = parts.readiness
         self._server: Server | None = None
         self._garbage = GarbageCollector()
         reconcile, nri = parts.ending.guarded(parts.reconciler.run), parts.ending.guarded(parts.session.run)

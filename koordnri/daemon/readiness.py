@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from koordnri.daemon.wiring import Parts
+from typing import TYPE_CHECKING
+
 from koordnri.session.plugin import State
+
+if TYPE_CHECKING:  # the parts contain it
+    from koordnri.daemon.wiring import Parts
 
 
 class Readiness:
@@ -39,6 +43,11 @@ class Readiness:
             found.append(
                 "node: cgroups are mounted read-only: nobody is given exclusive CPUs, and no file follows a policy"
             )
+        if parts.cluster is not None:
+            down = {noun: problem for noun, problem in parts.cluster.problems().items() if problem}
+            if parts.cluster.policy_problem():  # that is a problem, not a warning
+                down.pop("configmap", None)
+            found += [f"API server: {noun} cannot be watched: {problem}" for noun, problem in down.items()]
         if parts.admission.control_problem:
             problem = parts.admission.control_problem
             found.append(f"state: no control socket for `koordnri diff` and `release`: {problem}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from koordnri.answers.explain import ExplainSources
 from koordnri.answers.questions import Sources, make_questions
+from koordnri.answers.status import StatusSources
 from koordnri.chain import Chain, load_hooks
 from koordnri.cpus.allocator import Allocator
 from koordnri.daemon.admission import Admission
@@ -22,6 +23,7 @@ from koordnri.daemon.exclusive_cpus import ExclusiveCPUs
 from koordnri.daemon.machine import HostMachine, HostReader
 from koordnri.daemon.node_facts import ReportedFacts
 from koordnri.daemon.policy_sources import PolicySources
+from koordnri.daemon.readiness import Readiness
 from koordnri.daemon.recording import Recording
 from koordnri.daemon.reports import ReconcilerReports
 from koordnri.hook import Hook
@@ -82,6 +84,7 @@ class Parts:
         self.config = config
         self.described = given.node is not None
         self.ending = Ending()
+        self.readiness = Readiness(self)
         self.writer = LineWriter(log_fd)
         self.log = make_logger(self.writer, config.log_format, config.log_level)
         self.hooks = load_hooks() if given.hooks is None else list(given.hooks)
@@ -259,8 +262,22 @@ class Parts:
         live = Live(self.ledger, machine)
         self.operator = Operator(self.hooks, self.ledger, self.standing, live, self.requests, self.present)
         explain = ExplainSources(self.ledger, self.hooks, self.standing, self.allocator, machine, config.host_root)
-        questions = make_questions(Sources(self.ledger, self.present, explain))
+        questions = make_questions(Sources(self.ledger, self.present, explain, self._status_sources()))
         self.admission = Admission(config, self.operator, questions, self.notebook.probe, self.log)
+
+    def _status_sources(self) -> StatusSources:
+        return StatusSources(
+            self.ledger,
+            self.present,
+            self.session,
+            self.handler,
+            self.reconciler,
+            self.recorder,
+            self.standing,
+            self.readiness.problems,
+            self.readiness.warnings,
+            lambda: {} if self.cluster is None else self.cluster.problems(),
+        )
 
 
 def _ignore(pod_id: str | None = None) -> None:

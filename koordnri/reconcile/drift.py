@@ -20,7 +20,7 @@ from koordnri.host.cgroup.writer import Writer
 from koordnri.model import Pod
 from koordnri.model.log import Log
 from koordnri.reconcile.drift_followed import File, Followed, Values, directories_above, files_of
-from koordnri.reconcile.drift_pace import Pace
+from koordnri.reconcile.drift_pace import Pace, Returning
 from koordnri.reconcile.drift_watches import OpenWatch, Watches
 from koordnri.reconcile.plan import Goal, PodPlan
 from koordnri.state.ledger import Ledger
@@ -207,6 +207,14 @@ class Drift:
     def times(self, change: Change, writer: Writer) -> int:
         """How many times in a row a change's file has been healed."""
         return max((self.pace.times(file) for file in writer.places(change)), default=0)
+
+    def returning(self) -> list[tuple[Returning, str]]:
+        """(file that somebody else writes again and again, its pod's id or CLASSES). Any thread may ask."""
+        return [
+            (found, owner)
+            for found in self.pace.returning(self._monotonic())
+            for owner in tuple(self._watches.owners(found.file[0]))[:1]
+        ]
 
     # -- helpers ------------------------------------------------------------------------------------------------------
 

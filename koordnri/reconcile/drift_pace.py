@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+from koordnri.reconcile.drift_followed import File
+
 AT_ONCE = 5
 """This many times in a row a file is healed at once: one update by kubelet or systemd writes a file up to three times."""
 SLOWLY_S = 1.0
@@ -14,6 +18,14 @@ CALM_S = 30.0
 MOST_REMEMBERED = 10_000
 
 
+class Returning(NamedTuple):
+    """A file that somebody else writes again and again."""
+
+    file: File
+    times: int
+    """how many times in a row it was healed"""
+
+
 def pause_s(times: int) -> float:
     """Seconds to wait before healing a file that was healed so many times in a row."""
     if times < AT_ONCE:
@@ -22,13 +34,13 @@ def pause_s(times: int) -> float:
 
 
 class Pace:
-    """Used by one thread. A file is identified by directory and name."""
+    """Used by one thread, except `returning`."""
 
     def __init__(self) -> None:
-        self._healed: dict[tuple[str, str], tuple[int, float]] = {}
+        self._healed: dict[File, tuple[int, float]] = {}
         """file → (how often in a row it was healed, when last)"""
 
-    def wait_s(self, file: tuple[str, str], now_s: float) -> float:
+    def wait_s(self, file: File, now_s: float) -> float:
         """A file has lost its value. Returns 0 to heal it now, which is counted; else the seconds to wait before asking again."""
         times, last_s = self._healed.get(file, (0, now_s))
         if now_s - last_s > CALM_S:
@@ -42,6 +54,13 @@ class Pace:
         self._healed[file] = (times + 1, now_s)
         return 0.0
 
-    def times(self, file: tuple[str, str]) -> int:
+    def times(self, file: File) -> int:
         """How many times in a row it was healed."""
         return self._healed.get(file, (0, 0.0))[0]
+
+    def returning(self, now_s: float) -> list[Returning]:
+        """Files that were healed more often than one update by kubelet or systemd explains, and not long ago. Any thread may ask."""
+        healed = list(self._healed.items())  # in one step, since the other thread adds to it
+        return [
+            Returning(file, times) for file, (times, last_s) in healed if times >= AT_ONCE and now_s - last_s <= CALM_S
+        ]

@@ -30,7 +30,7 @@ class Failure(NamedTuple):
 
 
 class Failures:
-    """Used by one thread.
+    """Used by one thread, except `reported`.
 
     report   called with each failure that retries did not solve
     """
@@ -40,6 +40,7 @@ class Failures:
         self._report = report
         self._seen: dict[tuple[str, str], tuple[str, int]] = {}
         """(directory, field) → (wanted value and status, number of attempts); not the error text, whose numbers may change"""
+        self._reported: dict[tuple[str, str], Failure] = {}
 
     def add(self, failure: Failure) -> float | None:
         """Log and report it if due. Returns the seconds until the next attempt, None to leave it to the sweep."""
@@ -48,6 +49,7 @@ class Failures:
         times = times + 1 if before == what else 1
         if len(self._seen) >= MOST_REMEMBERED and key not in self._seen:
             self._seen.clear()
+            self._reported.clear()
         self._seen[key] = (what, times)
         waits = failure.status == Status.WAITS
         hopeless = failure.status not in (Status.REFUSED, Status.DRIFTED_BACK, Status.WAITS)
@@ -62,8 +64,21 @@ class Failures:
             )
         if times == last:
             self._report(failure)
+        if times >= last:
+            self._reported[key] = failure
+        else:
+            self._reported.pop(key, None)  # another value, which is tried again
         return None if hopeless or times > len(RETRIES_S) else RETRIES_S[times - 1]
 
     def mended(self, directory: str, field: str) -> None:
         """The file has its value."""
         self._seen.pop((directory, field), None)
+        self._reported.pop((directory, field), None)
+
+    def reported(self) -> list[Failure]:
+        """What was reported, and has not been mended since. Any thread may ask."""
+        return list(self._reported.values())
+
+    def keep(self, is_there: Callable[[Owner], bool]) -> None:
+        """Drop reported failures whose owner is gone."""
+        self._reported = {key: failure for key, failure in self._reported.items() if is_there(failure.owner)}

@@ -125,6 +125,7 @@ class Passes:
         self._hand_on(draft, unset, node.cgroup_version, sweep=trigger == "sweep")
         if everything:
             self._planner.forget_gone()
+            self._settling.forget_gone()
             self.applied = world.snapshot
             with self._faults.within("cpus"):
                 self._promotions.after_pass()

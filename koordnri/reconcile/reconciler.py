@@ -68,6 +68,8 @@ class Reconciler:
         )
         settling = Settling(planner, ledger, self._schedule, drift, reports.not_applied, faults, log, monotonic)
         self.stats, self.undone = settling.stats, settling.undone
+        self.not_applied = settling.not_applied
+        """lists the files that do not take their value, even after retries; any thread may call it"""
         self._passes = Passes(
             planner,
             ledger,

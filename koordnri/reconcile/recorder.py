@@ -108,6 +108,10 @@ class Recorder:
         """Number of containers whose stored spec differs from their files."""
         return len(self._pending)
 
+    def given_up(self) -> list[Update]:
+        """Updates that the runtime has refused too often. Any thread may ask."""
+        return [update for update in list(self._pending.values()) if not self._may_go(update)]
+
     @property
     def route(self) -> str:
         """The present route."""

@@ -13,6 +13,7 @@ from koordnri.model.log import Log
 from koordnri.reconcile.drift import Drift
 from koordnri.reconcile.drift_pace import MOST, RARELY_S
 from koordnri.reconcile.failures import Failure, Failures
+from koordnri.reconcile.owner import Owner
 from koordnri.reconcile.plan import Goal
 from koordnri.reconcile.planner import Planner
 from koordnri.reconcile.schedule import Schedule
@@ -83,6 +84,19 @@ class Settling:
         again_s = self._failures.add(failure)
         if again_s is not None:
             self._schedule.again(failure.owner.unit, self._monotonic() + again_s)
+
+    def not_applied(self) -> list[Failure]:
+        """Files that do not take their value, even after retries. Any thread may ask."""
+        return [failure for failure in self._failures.reported() if self._is_there(failure.owner)]
+
+    def forget_gone(self) -> None:
+        """Drop what is known of owners that are gone."""
+        self._failures.keep(self._is_there)
+
+    def _is_there(self, owner: Owner) -> bool:
+        if owner.container:
+            return self._ledger.container(owner.id) is not None
+        return owner.pod is None or self._ledger.pod(owner.id) is not None
 
     def _settle(self, goal: Goal, outcome: Outcome, writer: Writer | None, node: NodeState) -> None:
         """`writer` is None if a value that had to be written was late, not lost."""

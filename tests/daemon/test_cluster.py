@@ -108,6 +108,10 @@ def test_the_last_good_policy_is_in_force_while_the_api_server_is_away(
 
     daemon = start()
     daemon.wait_not_ready("not read from the API server yet")
+    warnings = daemon.daemon.parts.readiness.warnings
+    down = "API server: pods cannot be watched: "
+    eventually("a warning about the pods", lambda: any(w.startswith(down) for w in warnings()))
+    assert not any("configmap" in w for w in warnings()), "that is a problem already"
 
     assert json.loads((tmp_path / "state" / "policy.json").read_text()) == RATIO_2
     eventually(lambda: len(runtime.plugins) == 1, "registered again")

@@ -57,7 +57,16 @@ def test_the_chart_passes_flags_of_run(root: Path, run_help: str) -> None:
 def test_commands_take_the_options_shown(readme: str) -> None:
     blocks = "\n".join(re.findall(r"```sh\n(.*?)```", readme, flags=re.DOTALL))
     shown = re.findall(r"(?:^|-- )koordnri (\w+) *([^#\n]*)", blocks, flags=re.MULTILINE)
-    assert {command for command, _ in shown} == {"explain", "simulate", "policy", "diff", "release", "bench"}
+    assert {command for command, _ in shown} == {
+        "explain",
+        "simulate",
+        "policy",
+        "diff",
+        "release",
+        "bench",
+        "node",
+        "status",
+    }
     for command, options in shown:
         text = help_of(command)
         assert flags(options) <= flags(text)

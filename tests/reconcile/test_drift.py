@@ -246,6 +246,24 @@ def test_who_keeps_undoing_a_file_is_not_fought_without_end_and_told_of_once():
     assert it.quota(CONTAINER) == 40_000, "after a while of calm, at once again"
 
 
+def test_a_file_that_is_healed_again_and_again_is_listed_until_it_is_calm():
+    it = watched()
+    drift = it.reconciler.drift
+    for times in range(1, AT_ONCE + 1):
+        it.node.kernel.cgroups[CONTAINER].quota = 10_000
+        it.wrote(CONTAINER)
+        it.heal(0.1)
+        assert len(drift.returning()) == (times == AT_ONCE)
+    [(found, owner)] = drift.returning()
+    assert (found.file, found.times, owner) == (
+        (f"{ROOT}/sys/fs/cgroup/{CONTAINER}", "cpu.max"),
+        AT_ONCE,
+        it.node.ledger.pods()[0].id,
+    )
+    it.now += 2 * CALM_S
+    assert drift.returning() == []
+
+
 def test_a_file_that_waits_is_healed_when_its_time_has_come_without_another_event():
     it = watched()
     for _ in range(AT_ONCE + 1):

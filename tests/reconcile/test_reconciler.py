@@ -20,6 +20,7 @@ from koordnri.host.cgroup.writer import Writer
 from koordnri.model import Pod, Resources
 from koordnri.model.annotations import BLKIO_QOS_KEY, DEVICE_ALLOCATED, EXTENDED_RESOURCE_SPEC, RESOURCE_STATUS
 from koordnri.model.node import Resctrl
+from koordnri.reconcile.failures import RETRIES_S
 from tests.examples import examples
 from tests.reconcile.fake_node import DISKS, HALVED, MIB, FakeNode, batch_of, busy_node, pinned_to, statuses, undone
 from tests.reconcile.fake_node import quotas_of as quotas
@@ -462,6 +463,40 @@ def test_a_refusal_is_told_once_tried_again_at_every_pass_and_counted():
     node.set_policy()
     node.run_pass()
     assert quotas(node) == {"p-main": 80_000}
+
+
+def test_what_is_refused_even_after_retries_is_listed_until_it_is_mended_or_gone():
+    node = FakeNode()
+    pods = [node.pod("p"), node.pod("q")]
+    for pod in pods:
+        node.container(pod, cpu_quota=80_000)
+    node.kernel.before_write = lambda path, text: (_ for _ in ()).throw(OSError(errno.EINVAL, "invalid"))
+    node.set_policy(**HALVED)
+    for retried in range(len(RETRIES_S) + 1):
+        assert node.reconciler.not_applied() == [], f"after {retried} retries"
+        node.run_pass("sweep")
+    assert {(f.owner.pod.name, f.owner.container, f.field) for f in node.reconciler.not_applied()} == {
+        ("p", "main", "cpu.quota"),
+        ("q", "main", "cpu.quota"),
+    }
+    node.ledger.forget_pod(pods[1].id)
+    assert [f.owner.pod.name for f in node.reconciler.not_applied()] == ["p"]
+    node.kernel.before_write = lambda path, text: None
+    node.run_pass("sweep")
+    assert node.reconciler.not_applied() == []
+
+
+def test_another_value_that_is_refused_is_listed_only_after_its_own_retries():
+    node = FakeNode()
+    node.container(node.pod("p"), cpu_quota=80_000)
+    node.kernel.before_write = lambda path, text: (_ for _ in ()).throw(OSError(errno.EINVAL, "invalid"))
+    node.set_policy(**HALVED)
+    for _ in range(len(RETRIES_S) + 1):
+        node.run_pass("sweep")
+    assert len(node.reconciler.not_applied()) == 1
+    node.set_policy(cpu_normalization_config={"enable": True, "defaultRatio": 4.0})
+    node.run_pass("sweep")
+    assert node.reconciler.not_applied() == []
 
 
 def test_a_refused_way_back_is_tried_until_it_is_made():

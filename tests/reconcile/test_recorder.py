@@ -215,6 +215,7 @@ def test_what_the_runtime_refuses_is_tried_a_few_times_and_again_when_it_is_anot
     assert scene.outcomes() == {("unsolicited", "recorded"): 1, ("unsolicited", "refused"): ATTEMPTS}
     assert scene.recorder.unrecorded == 1, "it is written, and stays so"
     assert [call.kwargs["container"] for call in scene.log.calls] == ["p-c1"]
+    assert [update.container_id for update in scene.recorder.given_up()] == ["p-c1"]
     scene.decide(**HALVED)
     scene.until_idle()
     assert scene.outcomes()["unsolicited", "refused"] == ATTEMPTS
@@ -223,6 +224,7 @@ def test_what_the_runtime_refuses_is_tried_a_few_times_and_again_when_it_is_anot
     scene.until_idle()
     assert scene.stored["p-c1"] == {"cpu.quota": THIRD}
     assert scene.recorder.unrecorded == 0
+    assert scene.recorder.given_up() == []
 
 
 def test_when_a_push_of_several_fails_each_is_pushed_alone():

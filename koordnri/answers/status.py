@@ -1,0 +1,157 @@
+"""`GET /v1/status`: what an operator wants to see of a node on one screen."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import reduce
+from importlib import metadata
+from typing import Any, NamedTuple
+
+from koordnri.answers.cpu_owners import CPUOwner, cpu_owners, cpu_users
+from koordnri.answers.violations import Finding, Observed, violations
+from koordnri.model import CPUSet, NodeState, Pod
+from koordnri.model.cpuset import NO_CPUS
+from koordnri.model.node import Pool
+from koordnri.policy.standing import StandingPolicy
+from koordnri.reconcile.failures import Failure
+from koordnri.reconcile.reconciler import Reconciler
+from koordnri.reconcile.recorder import Recorder
+from koordnri.session.handler import EventHandler
+from koordnri.session.plugin import PluginSession
+from koordnri.state.ledger import Entry, Ledger
+from koordnri.state.present import Present
+
+NO_CLASS = "none"
+"""in place of a QoS class, for pods without the label"""
+
+
+class StatusSources(NamedTuple):
+    """What the status is computed from.
+
+    problems, warnings   as for /readyz
+    api                  kind of object → why its watch is down, "" while it is up; empty without the API server
+    """
+
+    ledger: Ledger
+    present: Present
+    session: PluginSession
+    handler: EventHandler
+    reconciler: Reconciler
+    recorder: Recorder
+    standing: StandingPolicy
+    problems: Callable[[], list[str]]
+    warnings: Callable[[], list[str]]
+    api: Callable[[], Mapping[str, str]]
+
+
+def status(sources: StatusSources) -> Mapping[str, Any]:
+    """The answer. Any thread may ask."""
+    node, pods, entries = sources.present.snapshot.node, sources.ledger.pods(), sources.ledger.entries()
+    owners = cpu_owners(pods, entries, node, sources.present.allocator.held)
+    problems = sources.problems()
+    return {
+        "ready": not problems,
+        "problems": problems,
+        "warnings": sources.warnings(),
+        "violations": [found._asdict() for found in violations(_observed(sources, owners, pods, entries))],
+        "node": node.name,
+        "version": metadata.version("koordnri"),
+        "runtime": _runtime(sources),
+        "policy": _policy(sources),
+        "api": dict(sources.api()),
+        "counts": _counts(pods, entries),
+        "cpus": _cpus(node, owners),
+    }
+
+
+def _observed(
+    sources: StatusSources, owners: Sequence[CPUOwner], pods: Sequence[Pod], entries: Sequence[Entry]
+) -> Observed:
+    by_id = {pod.id: pod for pod in pods}
+    drift, ledger = sources.reconciler.drift, sources.ledger
+    refused = [(ledger.container(update.container_id), update) for update in sources.recorder.given_up()]
+    return Observed(
+        sources.present.snapshot.node,
+        owners,
+        tuple(cpu_users(pods, entries)),
+        [_not_applied(failure) for failure in sources.reconciler.not_applied()],
+        [
+            Finding(
+                _title(by_id.get(update.pod_id)),
+                "" if entry is None else entry.name,
+                f"the runtime refuses to store {', '.join(sorted(update.values))}: written values may be lost when it updates the "
+                "container; see the runtime's log",
+            )
+            for entry, update in refused
+        ],
+        []
+        if drift is None
+        else [
+            Finding(
+                _title(by_id.get(owner)),
+                "",
+                f"{'/'.join(found.file)} was healed {found.times} times in a row: find out who else writes it",
+            )
+            for found, owner in drift.returning()
+        ],
+    )
+
+
+def _not_applied(failure: Failure) -> Finding:
+    owner = failure.owner
+    where = f"cgroup {owner.title}: " if owner.pod is None else ""
+    return Finding(_title(owner.pod), owner.container, f"{where}{failure.field} = {failure.value}: {failure.error}")
+
+
+def _runtime(sources: StatusSources) -> Mapping[str, Any]:
+    runtime, session, recorder = sources.handler.runtime, sources.session, sources.recorder
+    return {
+        "name": runtime.name,
+        "version": runtime.version,
+        "nri": str(runtime.nri) if runtime.name else "",
+        "state": session.state.value,
+        "problem": session.problem,
+        "recordRoute": recorder.route,
+        "unrecorded": recorder.unrecorded,
+    }
+
+
+def _policy(sources: StatusSources) -> Mapping[str, Any]:
+    state = sources.standing.state(*sources.present.snapshot)
+    accepted, refused = state["accepted"], state["refused"]
+    kept = {key: accepted[key] for key in ("revision", "source", "since", "warnings")}
+    return {**kept, "refused": refused}
+
+
+def _counts(pods: Iterable[Pod], entries: Iterable[Entry]) -> Mapping[str, Mapping[str, int]]:
+    """QoS class → pods and containers."""
+    by_id = {pod.id: pod.qos.value or NO_CLASS for pod in pods}
+    of_pods = Counter(by_id.values())
+    of_containers = Counter(by_id[e.pod_id] for e in entries if e.pod_id in by_id and not e.ended)
+    return {name: {"pods": of_pods[name], "containers": of_containers[name]} for name in sorted(of_pods)}
+
+
+def _cpus(node: NodeState, owners: Iterable[CPUOwner]) -> Mapping[str, str]:
+    """Cpusets as text; "" for none, or when it is not known."""
+    exclusive = reduce(CPUSet.__or__, (owner.cpus for owner in owners), NO_CPUS)
+    everything = NO_CPUS if node.topology is None else node.topology.online
+    return {
+        "online": str(everything),
+        "exclusive": str(exclusive),
+        "shared": _joined(node.ls_pools) or str(everything if node.pods_cpus is None else everything & node.pods_cpus),
+        "batch": _joined(node.be_pools),
+        "reserved": str(node.reserved_cpus | node.kubelet_reserved),
+    }
+
+
+def _joined(pools: Iterable[Pool]) -> str:
+    text = ",".join(pool.cpus for pool in pools if pool.cpus)
+    try:
+        return str(CPUSet.parse(text))
+    except ValueError:  # as Koordinator published it
+        return text
+
+
+def _title(pod: Pod | None) -> str:
+    return "" if pod is None else f"{pod.namespace}/{pod.name}"

@@ -1,0 +1,195 @@
+"""What must not be on a node, though nothing has failed outright: two owners of one CPU, an empty share pool, values that do not hold.
+
+Pure: `violations` gets what was observed. `koordnri status` shows the result, and scripts stop a roll-out by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import reduce
+from itertools import combinations
+from typing import NamedTuple
+
+from koordnri.answers.cpu_owners import CPUOwner, CPUUser
+from koordnri.cpus.choice import choose
+from koordnri.model import CPUSet, NodeState
+from koordnri.model.cpuset import NO_CPUS
+from koordnri.model.topology import Topology
+
+TWO_OWNERS = "TwoOwners"
+"""two containers have the same exclusive CPU"""
+NOT_CLEAR = "NotClear"
+"""a container without exclusive CPUs runs on those of another one"""
+POOL_EMPTY = "SharePoolEmpty"
+"""a share pool has no CPU left and uses taken ones"""
+CROSSED_NUMA = "CrossedNUMA"
+"""exclusive CPUs are spread over more NUMA nodes than they would need now"""
+SHARED_PLACE = "SharedPlace"
+"""two containers that want a core, or a NUMA node, alone share one"""
+UNVERIFIED = "Unverified"
+"""a file does not take its decided value"""
+UNRECORDED = "Unrecorded"
+"""the runtime refuses to store written values"""
+DRIFT_RETURNS = "DriftReturns"
+"""somebody else writes a file again and again"""
+
+KINDS = (
+    TWO_OWNERS,
+    NOT_CLEAR,
+    POOL_EMPTY,
+    CROSSED_NUMA,
+    SHARED_PLACE,
+    UNVERIFIED,
+    UNRECORDED,
+    DRIFT_RETURNS,
+)
+
+
+class Violation(NamedTuple):
+    """One violation; `pod` is NAMESPACE/NAME, or "" when the node or a QoS class is concerned, `container` may be ""."""
+
+    kind: str
+    pod: str
+    container: str
+    message: str
+
+
+class Finding(NamedTuple):
+    """Something that the reconciler found about an owner."""
+
+    pod: str
+    container: str
+    message: str
+
+
+class Observed(NamedTuple):
+    """What violations are computed from."""
+
+    node: NodeState = NodeState()
+    owners: Sequence[CPUOwner] = ()
+    users: Sequence[CPUUser] = ()
+    not_applied: Sequence[Finding] = ()
+    unrecorded: Sequence[Finding] = ()
+    returning: Sequence[Finding] = ()
+
+
+def violations(seen: Observed) -> list[Violation]:
+    """All violations, by kind in the order of KINDS."""
+    return [
+        *_two_owners(seen.owners),
+        *_not_clear(seen),
+        *_empty_pools(seen.node),
+        *_crossed_numa(seen),
+        *_shared_places(seen),
+        *(Violation(UNVERIFIED, *finding) for finding in seen.not_applied),
+        *(Violation(UNRECORDED, *finding) for finding in seen.unrecorded),
+        *(Violation(DRIFT_RETURNS, *finding) for finding in seen.returning),
+    ]
+
+
+def _two_owners(owners: Sequence[CPUOwner]) -> Iterator[Violation]:
+    if sum(len(owner.cpus) for owner in owners) == len(_all_cpus(owners)):
+        return  # usual, and much cheaper than to compare all pairs
+    for one, other in combinations(owners, 2):
+        both = one.cpus & other.cpus
+        if both and not _same_owner(one, other):
+            yield Violation(
+                TWO_OWNERS,
+                one.pod,
+                one.container,
+                f"CPUs {both}, given by {one.by}, are also exclusive to {other.title}, by {other.by}; delete one of the two pods",
+            )
+
+
+def _same_owner(one: CPUOwner, other: CPUOwner) -> bool:
+    """A pod's CPUs are its containers', too."""
+    return one.pod == other.pod and (not one.container or not other.container or one.container == other.container)
+
+
+def _not_clear(seen: Observed) -> Iterator[Violation]:
+    if seen.node.empty_pools:
+        return  # then a pool uses taken CPUs, which is one violation, not one per container
+    exclusive = _all_cpus(seen.owners)
+    owning = {(owner.pod, owner.container) for owner in seen.owners}
+    for user in seen.users:
+        if not user.cpus & exclusive or not owning.isdisjoint({(user.pod, ""), (user.pod, user.container)}):
+            continue
+        for owner in seen.owners:
+            shared = owner.cpus & user.cpus
+            if shared and owner.runs and (owner.lse or not user.batch):
+                yield Violation(
+                    NOT_CLEAR,
+                    owner.pod,
+                    owner.container,
+                    f"{user.pod} {user.container} runs on CPUs {shared}, too; see whether its cpuset could be written (log, QoSNotApplied)",
+                )
+
+
+def _empty_pools(node: NodeState) -> Iterator[Violation]:
+    for pool in node.empty_pools:
+        problem = next(
+            (p for p in node.problems if f"share pool of {pool} " in p), f"the share pool of {pool} is empty"
+        )
+        yield Violation(POOL_EMPTY, "", "", problem)
+
+
+def _crossed_numa(seen: Observed) -> Iterator[Violation]:
+    topology = seen.node.topology
+    if topology is None:
+        return
+    free = _free(topology, seen)
+    wishes = [(owner.cpus, owner.wish.exclusive) for owner in seen.owners]
+    for i, owner in enumerate(seen.owners):
+        nodes = _numa_nodes(topology, owner.cpus)
+        if len(nodes) < 2:
+            continue
+        others = wishes[:i] + wishes[i + 1 :]
+        now = choose(topology, free | (owner.cpus & topology.online), owner.wish, others)
+        if now is not None and len(best := _numa_nodes(topology, now)) < len(nodes):
+            yield Violation(
+                CROSSED_NUMA,
+                owner.pod,
+                owner.container,
+                f"its CPUs {owner.cpus} are on NUMA nodes {nodes}; CPUs {now} are on {best} only: create the pod again to get them",
+            )
+
+
+def _shared_places(seen: Observed) -> Iterator[Violation]:
+    topology = seen.node.topology
+    wishing = [owner for owner in seen.owners if owner.wish.exclusive]
+    if topology is None or len(wishing) < 2:
+        return
+    for one, other in combinations(wishing, 2):
+        level = one.wish.exclusive
+        if level != other.wish.exclusive or _same_owner(one, other):
+            continue
+        shared = _places(topology, one.cpus, level) & _places(topology, other.cpus, level)
+        if shared:
+            what = "a core" if level == "PCPULevel" else "a NUMA node"
+            yield Violation(
+                SHARED_PLACE,
+                one.pod,
+                one.container,
+                f"it wants {what} alone ({level}), and shares one with {other.title}: CPUs {one.cpus} and {other.cpus}",
+            )
+
+
+def _free(topology: Topology, seen: Observed) -> CPUSet:
+    """CPUs that could be exclusive to somebody else."""
+    node = seen.node
+    usable = topology.online if node.pods_cpus is None else topology.online & node.pods_cpus
+    system = CPUSet.parse(node.system_cpus) if node.system_exclusive else NO_CPUS
+    taken = node.reserved_cpus | node.kubelet_reserved | node.kubelet_cpus | node.isolated_cpus | system
+    return usable - taken - _all_cpus(seen.owners)
+
+
+def _numa_nodes(topology: Topology, cpus: CPUSet) -> CPUSet:
+    return CPUSet(c.numa for c in topology.cpus if c.cpu in cpus)
+
+
+def _places(topology: Topology, cpus: CPUSet, level: str) -> set[int]:
+    return {c.core if level == "PCPULevel" else c.numa for c in topology.cpus if c.cpu in cpus}
+
+
+def _all_cpus(owners: Sequence[CPUOwner]) -> CPUSet:
+    return reduce(CPUSet.__or__, (owner.cpus for owner in owners), NO_CPUS)

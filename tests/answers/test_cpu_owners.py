@@ -1,0 +1,81 @@
+"""Who has exclusive CPUs, and who runs where."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from koordnri.answers.cpu_owners import CPUOwner, CPUUser, cpu_owners, cpu_users
+from koordnri.cpus.choice import Wish
+from koordnri.cpus.holding import Holding
+from koordnri.model import CPUSet, NodeState, Pod, Resources
+from koordnri.model.topology import Topology
+from koordnri.state.ledger import Entry
+
+NODE = NodeState(topology=Topology.regular(1, 2, 4, 2))
+TWO = Resources(2048, 200_000, 100_000)
+"""two whole CPUs"""
+
+
+def pod(qos: str = "", annotations: dict[str, str] | None = None, cgroup: str = "/kubepods/podp") -> Pod:
+    labels = {"koordinator.sh/qosClass": qos} if qos else {}
+    return Pod("p", "uid-p", "shop", "p", labels, annotations or {}, cgroup)
+
+
+def entry(baseline: Resources = TWO, **has: Any) -> Entry:
+    made = Entry("c", "main", "p", baseline)
+    for name, value in has.items():
+        setattr(made, name, value)
+    return made
+
+
+def one_owner(of: Pod, container: Entry, node: NodeState = NODE, held: Holding | None = None) -> CPUOwner:
+    (found,) = cpu_owners([of], [container], node, {} if held is None else {of.key: {"main": held}})
+    return found
+
+
+def test_cpus_of_the_allocator_come_with_the_wish_that_was_met() -> None:
+    spec = {"scheduling.koordinator.sh/resource-spec": '{"preferredCPUBindPolicy": "SpreadByPCPUs"}'}
+    found = one_owner(pod("LSE", spec), entry(), held=Holding(CPUSet([0, 1]), lse=True))
+    assert found == CPUOwner("shop/p", "main", CPUSet([0, 1]), "koordnri", Wish(2, "SpreadByPCPUs"), lse=True)
+
+
+def test_cpus_of_a_scheduler_are_the_whole_pods() -> None:
+    status = {"scheduling.koordinator.sh/resource-status": '{"cpuset": "2-3"}'}
+    found = one_owner(pod("LSR", status), entry())
+    assert found == CPUOwner("shop/p", "", CPUSet([2, 3]), "the scheduler", Wish(2))
+
+
+def test_cpus_of_kubelet_and_of_a_dra_driver_are_a_containers() -> None:
+    static = replace(NODE, kubelet_cpu_policy="static")
+    pinned = one_owner(pod(), entry(Resources(2048, 200_000, 100_000, "4-5")), static)
+    assert (pinned.container, pinned.cpus, pinned.by) == ("main", CPUSet([4, 5]), "kubelet")
+    claimed = one_owner(pod(), entry(), replace(NODE, dra_cpus={"uid-p": {"main": CPUSet([6])}}))
+    assert (claimed.container, claimed.cpus, claimed.by) == ("main", CPUSet([6]), "a DRA driver")
+
+
+def test_reserved_cpus_and_those_of_an_ended_init_container_are_nobodys_yet() -> None:
+    coming = {"main": Holding(CPUSet(), coming=CPUSet([0])), "init": Holding(CPUSet([1]), spent=True)}
+    assert cpu_owners([pod("LSR")], [entry()], NODE, {"uid-p": coming}) == []
+
+
+def test_an_owner_that_was_not_started_does_not_run() -> None:
+    held = Holding(CPUSet([0, 1]))
+    assert one_owner(pod("LSR"), entry(), held=held).runs
+    assert not one_owner(pod("LSR"), entry(started=False), held=held).runs
+
+
+def test_a_user_runs_on_what_its_file_had_before_what_was_sent() -> None:
+    sent = {"cpu.cpus": ("0-7", "adjust")}
+    assert list(cpu_users([pod()], [entry(sent=sent)])) == [CPUUser("shop/p", "main", CPUSet(range(8)))]
+    both = entry(sent=sent, files={"cpu.cpus": "1"})
+    assert list(cpu_users([pod(cgroup="/kubepods/besteffort/podp")], [both])) == [
+        CPUUser("shop/p", "main", CPUSet([1]), batch=True)
+    ]
+
+
+def test_no_user_is_a_container_that_does_not_run_or_whose_cpus_are_not_ours() -> None:
+    sent = {"cpu.cpus": ("0-7", "adjust")}
+    assert not list(cpu_users([pod()], [entry(sent=sent, started=False)]))
+    assert not list(cpu_users([pod()], [entry(sent=sent, ended=True)]))
+    assert not list(cpu_users([pod()], [entry(), entry(sent={"cpu.cpus": ("nonsense", "adjust")})]))
