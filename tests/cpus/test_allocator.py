@@ -23,6 +23,7 @@ from koordnri.model.resource_spec import RESOURCE_SPEC
 from koordnri.model.topology import Topology
 from koordnri.policy.koordnri_config import CPUSetOptions
 from tests.examples import examples
+from tests.support.pods import pod
 
 NODE = NodeState(topology=Topology.regular(1, 2, 4, 2))
 """16 CPUs on 2 NUMA nodes, cores 0,8 1,9 …"""
@@ -30,12 +31,6 @@ NODE = NodeState(topology=Topology.regular(1, 2, 4, 2))
 
 def whole(cpus: int) -> Resources:
     return Resources(cpu_shares=cpus * 1024, cpu_quota=cpus * 100_000, cpu_period=100_000)
-
-
-def pod(name: str, qos: str = "LSR", annotations: dict[str, str] | None = None) -> Pod:
-    return Pod(
-        name, f"uid-{name}", "shop", name, {"koordinator.sh/qosClass": qos}, annotations or {}, f"/kubepods/{name}"
-    )
 
 
 ALL_MAY_GO = CPUSetOptions(min_shared_cpus=0)
@@ -46,7 +41,7 @@ def give(
 ) -> str:
     for one in pods:
         allocator.note_pod(one)
-    given = allocator.give(pod(name, qos), "main", whole(cpus), node, ALL_MAY_GO)
+    given = allocator.give(pod(qos, name=name), "main", whole(cpus), node, ALL_MAY_GO)
     return "" if given is None else str(given.cpus)
 
 
@@ -73,13 +68,13 @@ def spec(**policies: str) -> dict[str, str]:
     ],
 )
 def test_who_has_a_whole_number_of_cpus_and_asks_for_as_many_wants_them_alone(qos, asked, wants):
-    wanted = wanted_by(pod("p", qos), "main", asked)
+    wanted = wanted_by(pod(qos, name="p"), "main", asked)
     assert wanted.cpus == wants
     assert bool(wanted.why_not) == (not wants and qos in ("LSR", "LSE"))
 
 
 def test_whom_the_scheduler_has_assigned_cpus_wants_none_of_ours():
-    one = pod("p", annotations={RESOURCE_STATUS.key: '{"cpuset": "1"}'})
+    one = pod("LSR", annotations={RESOURCE_STATUS.key: '{"cpuset": "1"}'}, name="p")
     assert wanted_by(one, "main", whole(1)).wishes == ()
 
 
@@ -97,13 +92,13 @@ def test_whom_the_scheduler_has_assigned_cpus_wants_none_of_ours():
     ],
 )
 def test_what_is_preferred_is_given_up_before_what_is_required(policies, wishes):
-    found = wanted_by(pod("p", annotations=spec(**policies)), "main", whole(2)).wishes
+    found = wanted_by(pod("LSR", annotations=spec(**policies), name="p"), "main", whole(2)).wishes
     assert [(w.bind, w.exclusive) for w in found] == wishes
 
 
 @pytest.mark.parametrize("text", ['{"preferredCPUBindPolicy": "Both"}', "{", "[]", '{"preferredCPUBindPolicy": 5}'])
 def test_a_wish_that_cannot_be_read_counts_as_none(text):
-    assert wanted_by(pod("p", annotations={RESOURCE_SPEC.key: text}), "main", whole(2)).wishes == (Wish(2),)
+    assert wanted_by(pod("LSR", annotations={RESOURCE_SPEC.key: text}, name="p"), "main", whole(2)).wishes == (Wish(2),)
 
 
 # -- giving -----------------------------------------------------------------------------------------------------------
@@ -131,7 +126,7 @@ def test_reserved_kubelets_system_and_the_schedulers_cpus_are_not_given():
         kubelet_cpus=CPUSet([1, 9]),
         system_cpus="2,10",
     )
-    pinned = pod("other", annotations={RESOURCE_STATUS.key: '{"cpuset": "3,11"}'})
+    pinned = pod("LSR", annotations={RESOURCE_STATUS.key: '{"cpuset": "3,11"}'}, name="other")
     assert give(Allocator(), "a", node=node, pods=(pinned,)) == "4,12"
     shared = NodeState(topology=NODE.topology, system_cpus="0,8", system_exclusive=False)
     assert give(Allocator(), "a", node=shared) == "0,8"
@@ -212,7 +207,7 @@ def test_of_cpus_that_went_offline_the_others_stay_its_own_until_it_is_made_anew
 
 def promote(allocator: Allocator, name: str, cpus: int, node: NodeState) -> None:
     """One pass, which moves the others off what is reserved."""
-    allocator.promote(pod(name), "main", whole(cpus), node, ALL_MAY_GO)
+    allocator.promote(pod("LSR", name=name), "main", whole(cpus), node, ALL_MAY_GO)
     allocator.arrive(allocator.coming())
 
 
@@ -233,7 +228,7 @@ def test_where_there_are_no_others_it_is_told_and_what_it_lost_is_its_own_when_i
     with pytest.raises(NotEnough):
         promote(allocator, "a", 2, narrowed)
     assert allocator.applied(narrowed).exclusive_cpus == {"uid-a": {"main": CPUSet.parse("8")}}
-    allocator.lack(pod("a"), "main", "too few")
+    allocator.lack(pod("LSR", name="a"), "main", "too few")
     promote(allocator, "a", 2, NODE)
     assert allocator.applied(NODE).exclusive_cpus == {"uid-a": {"main": CPUSet.parse("0,8")}}
     assert not allocator.lacking
@@ -244,14 +239,14 @@ def test_where_there_are_no_others_it_is_told_and_what_it_lost_is_its_own_when_i
 
 def test_notes_of_others_making_are_not_believed():
     notes = [
-        (pod("a"), 2, "0-1"),
-        (pod("b"), 2, "1-2"),  # 1 is a's
-        (pod("c", "LS"), 1, "4"),
-        (pod("d"), 1, "x"),
-        (pod("e"), 1, ""),
-        (pod("f"), 1, "5 Whatever"),
-        (pod("g"), 1, "6 PCPULevel"),
-        (pod("h"), 1, "7-8"),  # more than it wants
+        (pod("LSR", name="a"), 2, "0-1"),
+        (pod("LSR", name="b"), 2, "1-2"),  # 1 is a's
+        (pod("LS", name="c"), 1, "4"),
+        (pod("LSR", name="d"), 1, "x"),
+        (pod("LSR", name="e"), 1, ""),
+        (pod("LSR", name="f"), 1, "5 Whatever"),
+        (pod("LSR", name="g"), 1, "6 PCPULevel"),
+        (pod("LSR", name="h"), 1, "7-8"),  # more than it wants
     ]
     found = [
         restore.FoundHolding(one, "main", whole(cpus), Allocated.parse(note), None, True) for one, cpus, note in notes
@@ -290,7 +285,7 @@ def test_no_cpu_is_given_twice_nothing_is_lost_and_a_restart_changes_nothing(act
             allocator.forget_pod(f"uid-{name}")
         else:
             found = [
-                restore.FoundHolding(pod(key[4:], alive[key[4:]]), n, whole(len(h.cpus)), h.allocated, None, True)
+                restore.FoundHolding(pod(alive[key[4:]], name=key[4:]), n, whole(len(h.cpus)), h.allocated, None, True)
                 for key, of in allocator.held.items()
                 for n, h in of.items()
             ]
@@ -386,23 +381,23 @@ ISOLATED = NodeState(topology=NODE.topology, isolated_cpus=CPUSet.parse("0-1,8-9
 def test_isolated_cpus_are_in_no_pool_unless_the_policy_shares_them(isolated, given, pool):
     options = CPUSetOptions(isolated_cpus=isolated)
     allocator = Allocator()
-    held = allocator.give(pod("a"), "main", whole(2), ISOLATED, options)
+    held = allocator.give(pod("LSR", name="a"), "main", whole(2), ISOLATED, options)
     assert str(held.cpus) == given
     assert pools(*allocator.applied(ISOLATED, options).ls_pools) == pool
 
 
 def test_owners_of_isolated_cpus_leave_the_shared_ones_alone_however_few():
     options, allocator = CPUSetOptions(isolated_cpus="own", min_shared_cpus=12), Allocator()
-    assert str(allocator.give(pod("a"), "main", whole(4), ISOLATED, options).cpus) == "0-1,8-9"
+    assert str(allocator.give(pod("LSR", name="a"), "main", whole(4), ISOLATED, options).cpus) == "0-1,8-9"
     with pytest.raises(NotEnough, match="12 stay shared"):
-        allocator.give(pod("b"), "main", whole(1), ISOLATED, options)
+        allocator.give(pod("LSR", name="b"), "main", whole(1), ISOLATED, options)
 
 
 # -- when all is given away -------------------------------------------------------------------------------------------
 
 
 def assigned(name: str, qos: str, cpus: str) -> Pod:
-    return pod(name, qos, {RESOURCE_STATUS.key: json.dumps({"cpuset": cpus})})
+    return pod(qos, annotations={RESOURCE_STATUS.key: json.dumps({"cpuset": cpus})}, name=name)
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ from koordnri.model.topology import CPU, Topology
 from koordnri.policy import DEFAULT_POLICY
 from koordnri.policy.koordnri_config import CPUSetOptions
 from tests.examples import examples
-from tests.hooks.one_hook import BESTEFFORT, BURSTABLE, GUARANTEED
+from tests.support.pods import BESTEFFORT, BURSTABLE, GUARANTEED
 
 TOPOLOGIES = {
     "1x1x4x1": Topology.regular(1, 1, 4, 1),

@@ -14,6 +14,7 @@ from koordnri.model.cpuset import NO_CPUS
 from koordnri.model.kubelet_cpus import cpus_in, pinned_by_kubelet
 from koordnri.model.topology import Topology
 from tests.examples import examples
+from tests.support.pods import pod
 
 STATIC = NodeState(topology=Topology.regular(1, 2, 4, 2), kubelet_cpu_policy="static")
 """16 CPUs"""
@@ -25,11 +26,11 @@ def asked(cpus: str, count: float, quota: int | None = None) -> Resources:
     return Resources(int(count * 1024), int(count * 100_000) if quota is None else quota, 100_000, cpus)
 
 
-def pod(name: str, parent: str = GUARANTEED) -> Pod:
-    return Pod(name, f"uid-{name}", "shop", name, cgroup_parent=f"{parent}/pod{name}")
+def pod_of(name: str, parent: str = GUARANTEED) -> Pod:
+    return pod(parent=f"{parent}/pod{name}", name=name)
 
 
-def container(of: str, resources: Resources, name: str = "main") -> Container:
+def container_of(of: str, resources: Resources, name: str = "main") -> Container:
     return Container(f"{of}-{name}", name, of, resources)
 
 
@@ -42,12 +43,12 @@ class Node:
 
     def create(self, of: str, cpus: str, count: float, parent: str = GUARANTEED, name: str = "main") -> bool:
         return self.pins.heard(
-            pod(of, parent), container(of, asked(cpus, count), name), cpus_in(cpus), self.node, new=True
+            pod_of(of, parent), container_of(of, asked(cpus, count), name), cpus_in(cpus), self.node, new=True
         )
 
     def update(self, of: str, cpus: str, count: float, parent: str = GUARANTEED, name: str = "main") -> bool:
         return self.pins.heard(
-            pod(of, parent), container(of, asked(cpus, count), name), cpus_in(cpus), self.node, new=False
+            pod_of(of, parent), container_of(of, asked(cpus, count), name), cpus_in(cpus), self.node, new=False
         )
 
     @property
@@ -84,16 +85,17 @@ def node() -> Node:
     ],
 )
 def test_a_guaranteed_container_with_as_many_cpus_as_it_requests_has_them_alone(parent, resources, cpus):
-    assert str(pinned_by_kubelet(pod("p", parent), resources, STATIC)) == cpus
+    assert str(pinned_by_kubelet(pod_of("p", parent), resources, STATIC)) == cpus
 
 
 def test_unless_the_cpu_manager_is_static_a_cpuset_pins_nobody():
-    assert not pinned_by_kubelet(pod("p"), asked("2-3", 2), replace(STATIC, kubelet_cpu_policy="none"))
+    assert not pinned_by_kubelet(pod_of("p"), asked("2-3", 2), replace(STATIC, kubelet_cpu_policy="none"))
 
 
 def test_more_cpus_than_shares_can_tell_are_pinned_all_the_same():
     assert (
-        len(pinned_by_kubelet(pod("p"), Resources(262_144, 0, 100_000, "0-299"), replace(STATIC, topology=None))) == 300
+        len(pinned_by_kubelet(pod_of("p"), Resources(262_144, 0, 100_000, "0-299"), replace(STATIC, topology=None)))
+        == 300
     )
 
 
@@ -139,8 +141,8 @@ def test_whom_kubelet_moves_has_the_new_cpus_and_not_the_old_ones(node: Node):
 
 def test_a_resize_that_says_nothing_of_cpus_leaves_them(node: Node):
     node.create("a", "2-3", 2)
-    resized = container("a", asked("2-3", 1.5))
-    assert not node.pins.heard(pod("a"), resized, NO_CPUS, STATIC, new=False)
+    resized = container_of("a", asked("2-3", 1.5))
+    assert not node.pins.heard(pod_of("a"), resized, NO_CPUS, STATIC, new=False)
     assert node.pinned == "2-3"
 
 
@@ -193,7 +195,7 @@ def test_a_node_where_nothing_new_is_pinned_stays_the_same_object(node: Node):
 def found(
     of: str, cpus: str, count: float, parent: str = GUARANTEED, name: str = "main", ended: bool = False
 ) -> FoundPin:
-    return FoundPin(pod(of, parent), container(of, asked(cpus, count), name), ended)
+    return FoundPin(pod_of(of, parent), container_of(of, asked(cpus, count), name), ended)
 
 
 def test_synchronize_tells_all_anew(node: Node):
@@ -301,7 +303,7 @@ def test_whatever_kubelet_does_its_pinned_cpus_are_known_and_all_that_is_free_is
         if cpus is None:
             return False
         parent = GUARANTEED if exclusive else BURSTABLE
-        made = Made(pod(of, parent), container(of, asked("", count if exclusive else 0.25), name), exclusive)
+        made = Made(pod_of(of, parent), container_of(of, asked("", count if exclusive else 0.25), name), exclusive)
         kubelet.made[of, name] = made
         tell(made, cpus, new=True)
         return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -12,32 +11,8 @@ from koordnri.model.decision import Decision
 from koordnri.model.resources import NOTHING
 from koordnri.policy import DEFAULT_POLICY, Policy
 
-GUARANTEED = "/kubepods.slice/kubepods-pod1.slice"
-BURSTABLE = "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1.slice"
-BESTEFFORT = "/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod1.slice"
 QOS = "koordinator.sh/qosClass"
 NODE = NodeState()
-
-
-def pod(
-    qos: str = "",
-    parent: str = BURSTABLE,
-    annotations: Mapping[str, Any] | None = None,
-    labels: Mapping[str, str] | None = None,
-    **more: Any,
-) -> Pod:
-    """A pod; an annotation that is not text is written as JSON."""
-    texts = {k: v if isinstance(v, str) else json.dumps(v) for k, v in (annotations or {}).items()}
-    return Pod(
-        "sandbox",
-        "uid-1",
-        "default",
-        "web",
-        labels={**({QOS: qos} if qos else {}), **(labels or {})},
-        annotations=texts,
-        cgroup_parent=parent,
-        **more,
-    )
 
 
 def context(

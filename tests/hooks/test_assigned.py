@@ -8,7 +8,8 @@ from koordnri_hooks.cpuset import CPUSetHook
 from koordnri.hook import Hook
 from koordnri.model import NodeState, Resources, fields
 from koordnri.model.topology import Topology
-from tests.hooks.one_hook import BESTEFFORT, GUARANTEED, context, faults, pod, run, run_pod, values
+from tests.hooks.one_hook import context, faults, run, run_pod, values
+from tests.support.pods import BESTEFFORT, GUARANTEED, pod
 
 STATUS = "scheduling.koordinator.sh/resource-status"
 NODE = NodeState(topology=Topology.regular(1, 1, 4, 2))

@@ -19,7 +19,7 @@ from koordnri.model.pod import ContainerSpec, PodSpec
 from koordnri.model.schemata import Cache, MemoryBandwidth
 from koordnri.model.topology import Topology
 from koordnri.observe.decisions import DecisionLog
-from tests.hooks.one_hook import BESTEFFORT, BURSTABLE, GUARANTEED, pod
+from tests.support.pods import BESTEFFORT, BURSTABLE, GUARANTEED, pod
 from tests.support.policies import policy_of
 
 STATUS = "scheduling.koordinator.sh/resource-status"

@@ -12,8 +12,8 @@ from koordnri.chain import Chain, load_hooks
 from koordnri.model import Container, Event, Pod, Resources
 from koordnri.model.pod import ContainerSpec, PodSpec
 from koordnri.observe.decisions import DecisionLog
-from tests.hooks.one_hook import BESTEFFORT, BURSTABLE, pod
 from tests.hooks.test_bad_annotations import BATCH, CASES, GOOD, OWN, QOS, UNDER
+from tests.support.pods import BESTEFFORT, BURSTABLE, pod
 
 FEW_BLOCKS = 500
 """Allocated blocks of memory that may come and go beside; one exception that is raised again keeps some ten at each raise."""
@@ -53,7 +53,7 @@ class Decides:
         return sys.getallocatedblocks() - before
 
 
-def _pod(annotations: dict[str, str], spec: PodSpec = SPEC) -> Pod:
+def annotated(annotations: dict[str, str], spec: PodSpec = SPEC) -> Pod:
     qos, parent = ("LS", BURSTABLE) if spec is not BAD_SPECS["batch"] else ("BE", BESTEFFORT)
     if len(annotations) == 1:
         qos, parent = QOS.get(*annotations, (qos, parent))
@@ -64,21 +64,21 @@ def _pod(annotations: dict[str, str], spec: PodSpec = SPEC) -> Pod:
 
 @pytest.mark.parametrize(("key", "text"), CASES, ids=[f"{k.rpartition('/')[2]}-{i}" for i, (k, _) in enumerate(CASES)])
 def test_no_bad_annotation_grows_with_the_number_of_decisions(key: str, text: str) -> None:
-    decides = Decides(_pod({key: text}))
+    decides = Decides(annotated({key: text}))
     assert decides.grown(100) < FEW_BLOCKS
     assert decides.errors
 
 
 @pytest.mark.parametrize("spec", BAD_SPECS)
 def test_no_bad_quantity_of_a_spec_grows_with_the_number_of_decisions(spec: str) -> None:
-    decides = Decides(_pod({}, BAD_SPECS[spec]))
+    decides = Decides(annotated({}, BAD_SPECS[spec]))
     assert decides.grown(100) < FEW_BLOCKS
     assert decides.errors
 
 
 @pytest.mark.full
 def test_a_hundred_thousand_decisions_on_one_bad_pod_leave_memory_as_it_is() -> None:
-    decides = Decides(_pod(dict.fromkeys(OWN, "{")))
+    decides = Decides(annotated(dict.fromkeys(OWN, "{")))
     for _ in range(100):  # in parts, so that a leak fails the test long before it fills the machine
         assert decides.grown(1000) < FEW_BLOCKS
     assert decides.errors > 100_000

@@ -24,7 +24,8 @@ from koordnri.model import AnnotationError, Decision, Event, KubeQoS, NodeState,
 from koordnri.model.pod import ContainerSpec, PodSpec
 from koordnri.policy import DEFAULT_POLICY, Policy
 from koordnri.policy.effects import without_effect
-from tests.hooks.one_hook import BESTEFFORT, BURSTABLE, GUARANTEED, NODE, context, faults, pod, run, run_pod, values
+from tests.hooks.one_hook import NODE, context, faults, run, run_pod, values
+from tests.support.pods import BESTEFFORT, BURSTABLE, GUARANTEED, pod
 from tests.support.policies import policy_of
 
 KEY = "koordinator.sh/blkioQOS"
@@ -32,7 +33,7 @@ PATH = "resource-qos-config.beClass.blkioQOS"
 V2 = NodeState(
     block_devices={"/dev/sda": "8:0", "/dev/sda1": "8:0", "/dev/sdb": "8:16", "/dev/sdc": "8:32"},
     volume_groups={"data": ("/dev/sdb", "/dev/sdc"), "fast": ("/dev/sda",)},
-    pod_volumes={"uid-1": {"pv-1": ("/dev/sdb",), "scratch": ("/dev/sda",)}, "uid-2": {}},
+    pod_volumes={"uid-web": {"pv-1": ("/dev/sdb",), "scratch": ("/dev/sda",)}, "uid-2": {}},
     disks_below={"8:0": ("/dev/sda",), "8:1": ("/dev/sda",), "253:0": ("/dev/sdb", "/dev/sdc")},
 )
 THROTTLES = frozenset(

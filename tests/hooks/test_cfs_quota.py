@@ -11,7 +11,8 @@ from koordnri_hooks.cpuset import CPUSetHook
 from koordnri.model import CPUSet, NodeState, Resources
 from koordnri.model.pod import ContainerSpec, PodSpec
 from koordnri.model.topology import Topology
-from tests.hooks.one_hook import BESTEFFORT, GUARANTEED, context, faults, pod, run, run_pod, values
+from tests.hooks.one_hook import context, faults, run, run_pod, values
+from tests.support.pods import BESTEFFORT, GUARANTEED, pod
 from tests.support.policies import policy_of
 
 SPEC = "node.koordinator.sh/extended-resource-spec"

@@ -11,7 +11,8 @@ from koordnri_hooks.cpuset import CPUSetHook
 
 from koordnri.model import NodeState, Resources
 from koordnri.model.pod import ContainerSpec, PodSpec
-from tests.hooks.one_hook import BESTEFFORT, BURSTABLE, GUARANTEED, context, faults, pod, run, run_pod, values
+from tests.hooks.one_hook import context, faults, run, run_pod, values
+from tests.support.pods import BESTEFFORT, BURSTABLE, GUARANTEED, pod
 from tests.support.policies import policy_of
 
 KEY = "koordinator.sh/cpuBurst"

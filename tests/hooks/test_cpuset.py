@@ -10,7 +10,8 @@ from koordnri_hooks.cpuset import CPUSetHook
 from koordnri.model import CPUSet, Event, NodeState, Resources, fields
 from koordnri.model.node import Pool
 from koordnri.model.topology import Topology
-from tests.hooks.one_hook import BESTEFFORT, BURSTABLE, GUARANTEED, context, faults, pod, run, run_pod, values
+from tests.hooks.one_hook import context, faults, run, run_pod, values
+from tests.support.pods import BESTEFFORT, BURSTABLE, GUARANTEED, pod
 from tests.support.policies import policy_of
 
 STATUS = "scheduling.koordinator.sh/resource-status"
@@ -182,7 +183,7 @@ def test_deciding_again_from_the_same_baseline_gives_the_same(qos, parent, cpuse
 
 # -- CPUs that this node gave, and those that a DRA driver gave --------------------------------------------------------
 
-OWN = replace(NODE, exclusive_cpus={"uid-1": {"main": CPUSet.parse("2,10")}}, pools_are_local=True)
+OWN = replace(NODE, exclusive_cpus={"uid-web": {"main": CPUSet.parse("2,10")}}, pools_are_local=True)
 
 
 def test_what_this_node_gave_comes_before_everything_else():
@@ -203,14 +204,15 @@ def test_a_container_with_cpus_of_its_own_counts_as_pinned():
 
 def test_a_container_of_a_dra_driver_is_left_alone():
     made = run(
-        CPUSetHook(), context(pod("LS", BURSTABLE), node=replace(NODE, dra_cpus={"uid-1": {"main": CPUSet.parse("3")}}))
+        CPUSetHook(),
+        context(pod("LS", BURSTABLE), node=replace(NODE, dra_cpus={"uid-web": {"main": CPUSet.parse("3")}})),
     )
     assert values(made) == {}
     assert "DRA" in made.skipped["cpu.cpus"]
 
 
 def test_other_containers_beside_a_dra_drivers_follow_their_class():
-    node = replace(NODE, dra_cpus={"another": {"main": CPUSet.parse("3")}, "uid-1": {"side": CPUSet.parse("4")}})
+    node = replace(NODE, dra_cpus={"another": {"main": CPUSet.parse("3")}, "uid-web": {"side": CPUSet.parse("4")}})
     assert values(run(CPUSetHook(), context(pod("LS", BURSTABLE), node=node))) == {"cpu.cpus": "0-7,8-15"}
 
 
@@ -232,7 +234,7 @@ def test_a_wish_that_cannot_be_read_counts_as_none_and_its_owner_is_told(text):
 
 
 def test_why_an_owner_has_no_cpus_of_its_own_is_in_the_reason():
-    node = replace(NODE, no_exclusive_cpus={"uid-1": {"main": "all are taken"}})
+    node = replace(NODE, no_exclusive_cpus={"uid-web": {"main": "all are taken"}})
     setting = run(CPUSetHook(), context(pod("LSR", GUARANTEED), node=node)).settings["cpu.cpus"]
     assert (setting.value, setting.reason) == ("0-7,8-15", "share pools of the node; no exclusive CPUs: all are taken")
 
@@ -240,7 +242,7 @@ def test_why_an_owner_has_no_cpus_of_its_own_is_in_the_reason():
 @pytest.mark.parametrize(("cpus", "mems"), [("2,10", "0"), ("6", "1"), ("0-15", None)])
 def test_memory_follows_the_cpus_where_the_policy_says_so(cpus, mems):
     bind = policy_of(koordnri_config={"hooks": {"cpuset": {"memoryBind": True}}})
-    node = replace(OWN, exclusive_cpus={"uid-1": {"main": CPUSet.parse(cpus)}})
+    node = replace(OWN, exclusive_cpus={"uid-web": {"main": CPUSet.parse(cpus)}})
     made = values(run(CPUSetHook(), context(pod("LSR", GUARANTEED), node=node, policy=bind)))
     assert made == ({"cpu.cpus": cpus, "cpu.mems": mems} if mems else {"cpu.cpus": cpus})
     assert "cpu.mems" not in values(run(CPUSetHook(), context(pod("LSR", GUARANTEED), node=node)))
@@ -258,7 +260,7 @@ def test_memory_follows_the_cpus_where_the_policy_says_so(cpus, mems):
 )
 def test_memory_is_bound_to_nodes_that_have_some_and_kubelets_choice_stands(cpus, memory_nodes, asked, mems, reason):
     bind = policy_of(koordnri_config={"hooks": {"cpuset": {"memoryBind": True}}})
-    node = replace(OWN, exclusive_cpus={"uid-1": {"main": CPUSet.parse(cpus)}}, memory_nodes=memory_nodes)
+    node = replace(OWN, exclusive_cpus={"uid-web": {"main": CPUSet.parse(cpus)}}, memory_nodes=memory_nodes)
     made = run(CPUSetHook(), context(pod("LSR", GUARANTEED), Resources(mems=asked), node, bind))
     assert values(made).get("cpu.mems") == mems
     assert reason in made.skipped.get("cpu.mems", "")
@@ -357,7 +359,7 @@ def test_a_numa_node_that_is_named_a_thousand_times_counts_once():
             "LSR",
             GUARANTEED,
             {},
-            replace(NODE, exclusive_cpus={"uid-1": {"main": CPUSet.parse("2")}}),
+            replace(NODE, exclusive_cpus={"uid-web": {"main": CPUSet.parse("2")}}),
             "0-7,8-15",
             id="shares",
         ),

@@ -6,7 +6,8 @@ import pytest
 from koordnri_hooks.gpu import GPU
 
 from koordnri.model import AnnotationError, Event, Mount
-from tests.hooks.one_hook import context, faults, pod, run, values
+from tests.hooks.one_hook import context, faults, run, values
+from tests.support.pods import pod
 from tests.support.policies import policy_of
 
 KEY = "scheduling.koordinator.sh/device-allocated"

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from koordnri_hooks.gpu import GPU
 
 from koordnri.model import AnnotationError, Device, NodeState
-from tests.hooks.one_hook import context, pod, run, values
+from tests.hooks.one_hook import context, run, values
+from tests.support.pods import pod
 from tests.support.policies import policy_of
 
 KEY = "scheduling.koordinator.sh/device-allocated"

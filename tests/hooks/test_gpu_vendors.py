@@ -13,7 +13,8 @@ from koordnri.model.fields import CDI
 from koordnri.model.pod import ContainerSpec, PodSpec
 from koordnri.policy import Policy, PolicyError
 from koordnri.policy.gpu_vendors import VENDORS
-from tests.hooks.one_hook import context, faults, pod, run, values
+from tests.hooks.one_hook import context, faults, run, values
+from tests.support.pods import pod
 from tests.support.policies import policy_of
 
 KEY = "scheduling.koordinator.sh/device-allocated"

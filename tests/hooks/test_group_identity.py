@@ -6,7 +6,8 @@ from koordnri_hooks.cfs_quota import CFSQuota
 from koordnri.hook import ClassContext
 from koordnri.model import KubeQoS, NodeState, Resources
 from koordnri.model.annotations import BATCH_CPU, EXTENDED_RESOURCE_SPEC
-from tests.hooks.one_hook import BESTEFFORT, BURSTABLE, GUARANTEED, context, faults, pod, run, run_pod, values
+from tests.hooks.one_hook import context, faults, run, run_pod, values
+from tests.support.pods import BESTEFFORT, BURSTABLE, GUARANTEED, pod
 from tests.support.policies import policy_of
 
 KEY = "koordinator.sh/cpuQOS"

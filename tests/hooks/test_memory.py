@@ -9,7 +9,8 @@ from koordnri_hooks.memory_request import NO_REQUEST
 from koordnri.model import NodeState, Resources
 from koordnri.model.errors import PodError
 from koordnri.model.pod import ContainerSpec, PodSpec
-from tests.hooks.one_hook import BESTEFFORT, BURSTABLE, GUARANTEED, context, faults, pod, run, run_pod, values
+from tests.hooks.one_hook import context, faults, run, run_pod, values
+from tests.support.pods import BESTEFFORT, BURSTABLE, GUARANTEED, pod
 from tests.support.policies import policy_of
 
 SPEC = "node.koordinator.sh/extended-resource-spec"

@@ -12,9 +12,9 @@ from koordnri.hook import ClassContext, ContainerContext
 from koordnri.model import Container, Event, KubeQoS, NodeState, Pod, Resources
 from koordnri.model.annotations import BATCH_MEMORY, EXTENDED_RESOURCE_SPEC
 from koordnri.model.pod import ContainerSpec, PodSpec
-from koordnri.model.qos import QOS_LABEL
 from koordnri.policy import DEFAULT_POLICY
 from tests.hooks.one_hook import run, run_pod, values
+from tests.support.pods import pod
 from tests.support.policies import policy_of
 
 QOS = "koordinator.sh/memoryQOS"
@@ -50,26 +50,23 @@ def classes(**by_class):
     )
 
 
-def pod(name, kube, qos="", requests=None, limit=None, annotations=None):
-    labels = {QOS_LABEL: qos} if qos else {}
+def pod_of(name, kube, qos="", requests=None, limit=None, annotations=None):
     spec = None if requests is None else PodSpec({n: ContainerSpec({"memory": r}, {}) for n, r in requests.items()})
-    return Pod(
-        name, f"uid-{name}", "shop", name, labels, annotations or {}, PARENTS[kube] + name,
-        resources=Resources(memory_limit=limit), spec=spec,
-    )  # fmt: skip
+    limits = Resources(memory_limit=limit)
+    return pod(qos, PARENTS[kube] + name, annotations, name=name, resources=limits, spec=spec)
 
 
 def batch(name, annotations=None, **requests):
     table = {n: {"requests": {BATCH_MEMORY: r}} for n, r in requests.items()}
-    return pod(
+    return pod_of(
         name, KubeQoS.BESTEFFORT, "BE", None, None, {SPEC: json.dumps({"containers": table}), **(annotations or {})}
     )
 
 
 EVERYBODY = [
-    pod("g", KubeQoS.GUARANTEED, "LSR", limit=1000),
-    pod("b1", KubeQoS.BURSTABLE, "LS", {"main": 400, "side": 100}),
-    pod("b2", KubeQoS.BURSTABLE, "", {"main": 500}),
+    pod_of("g", KubeQoS.GUARANTEED, "LSR", limit=1000),
+    pod_of("b1", KubeQoS.BURSTABLE, "LS", {"main": 400, "side": 100}),
+    pod_of("b2", KubeQoS.BURSTABLE, "", {"main": 500}),
     batch("be", main=2000),
 ]
 POLICY = classes(lsr=(10, 0), ls=(20, 50), be=(30, 10))
@@ -95,23 +92,23 @@ def test_a_class_whose_pods_ask_for_nothing_is_left_alone():
 
 
 def test_a_pods_annotation_counts_in_its_class():
-    asks = pod("a", KubeQoS.BURSTABLE, "LS", {"main": 1000}, annotations={QOS: '{"minLimitPercent": 70}'})
-    none = pod("n", KubeQoS.BURSTABLE, "LS", {"main": 1000}, annotations={QOS: '{"policy": "none"}'})
+    asks = pod_of("a", KubeQoS.BURSTABLE, "LS", {"main": 1000}, annotations={QOS: '{"minLimitPercent": 70}'})
+    none = pod_of("n", KubeQoS.BURSTABLE, "LS", {"main": 1000}, annotations={QOS: '{"policy": "none"}'})
     policy = classes(ls=(10, 0))
-    plain = pod("p", KubeQoS.BURSTABLE, "LS", {"main": 1000})
+    plain = pod_of("p", KubeQoS.BURSTABLE, "LS", {"main": 1000})
     assert values(run_class(KubeQoS.BURSTABLE, [asks, none, plain], policy)) == {"memory.min": 800}
 
 
 @pytest.mark.parametrize(
     "strange",
     [
-        pytest.param(pod("x", KubeQoS.BURSTABLE, "LS"), id="request-not-known"),
-        pytest.param(pod("x", KubeQoS.BURSTABLE, "LS", {"main": "much"}), id="quantity-that-is-none"),
-        pytest.param(pod("x", KubeQoS.BURSTABLE, "BE", annotations={SPEC: "[]", QOS: '{"minLimitPercent": 9}'}), id="broken-batch"),
+        pytest.param(pod_of("x", KubeQoS.BURSTABLE, "LS"), id="request-not-known"),
+        pytest.param(pod_of("x", KubeQoS.BURSTABLE, "LS", {"main": "much"}), id="quantity-that-is-none"),
+        pytest.param(pod_of("x", KubeQoS.BURSTABLE, "BE", annotations={SPEC: "[]", QOS: '{"minLimitPercent": 9}'}), id="broken-batch"),
     ],
 )  # fmt: skip
 def test_a_pod_that_cannot_be_counted_is_named_and_takes_nothing_from_the_others(strange):
-    plain = pod("p", KubeQoS.BURSTABLE, "LS", {"main": 1000})
+    plain = pod_of("p", KubeQoS.BURSTABLE, "LS", {"main": 1000})
     decision = run_class(KubeQoS.BURSTABLE, [strange, plain], classes(ls=(10, 0)))
     assert values(decision) == {"memory.min": 100}
     [(what, why)] = decision.skipped.items()
@@ -121,18 +118,18 @@ def test_a_pod_that_cannot_be_counted_is_named_and_takes_nothing_from_the_others
 
 
 def test_a_pod_whose_memoryQOS_cannot_be_read_counts_by_its_class():
-    broken = pod("x", KubeQoS.BURSTABLE, "LS", {"main": 1000}, annotations={QOS: "{"})
+    broken = pod_of("x", KubeQoS.BURSTABLE, "LS", {"main": 1000}, annotations={QOS: "{"})
     decision = run_class(KubeQoS.BURSTABLE, [broken], classes(ls=(10, 0)))
     assert (values(decision), decision.skipped, decision.errors) == ({"memory.min": 100}, {}, ())
 
 
 def test_of_many_that_cannot_be_counted_a_few_are_named():
-    decision = run_class(KubeQoS.BURSTABLE, [pod(f"x{i}", KubeQoS.BURSTABLE) for i in range(9)], classes(ls=(10, 0)))
+    decision = run_class(KubeQoS.BURSTABLE, [pod_of(f"x{i}", KubeQoS.BURSTABLE) for i in range(9)], classes(ls=(10, 0)))
     assert decision.skipped["pods"].endswith(": shop/x0, shop/x1, shop/x2 and 6 more")
 
 
 def test_what_does_not_fit_into_the_kernels_numbers_is_cut():
-    huge = [pod(f"h{i}", KubeQoS.BURSTABLE, "LS", {"main": "9e30"}) for i in range(3)]
+    huge = [pod_of(f"h{i}", KubeQoS.BURSTABLE, "LS", {"main": "9e30"}) for i in range(3)]
     assert values(run_class(KubeQoS.BURSTABLE, huge, classes(ls=(100, 100)))) == {
         "memory.min": 2**63 - 1,
         "memory.low": 2**63 - 1,
@@ -183,17 +180,17 @@ def any_pod(draw, number):
     if kind == "batch":
         return batch(name, annotations, **requests), requests
     if kind == "mixed":  # BE by its label, in Burstable, with requests of both kinds
-        one = pod(name, KubeQoS.BURSTABLE, "BE", {**requests, "more": draw(amounts)}, None, annotations)
+        one = pod_of(name, KubeQoS.BURSTABLE, "BE", {**requests, "more": draw(amounts)}, None, annotations)
         one.annotations = {**annotations, **batch(name, **requests).annotations}
         return one, {**requests, "more": 0}
     if kind == "guaranteed":
         limits = {n: amount + 1 for n, amount in requests.items()}
-        return pod(name, KubeQoS.GUARANTEED, "", None, sum(limits.values()), annotations), limits
+        return pod_of(name, KubeQoS.GUARANTEED, "", None, sum(limits.values()), annotations), limits
     if kind == "spec":
         kube = draw(st.sampled_from(list(KubeQoS)))
         qos = draw(st.sampled_from(["", "LS", "LSR", "SYSTEM", "BE"]))
-        return pod(name, kube, qos, requests, None, annotations), requests
-    return pod(name, KubeQoS.BURSTABLE, "", None, None, annotations), requests
+        return pod_of(name, kube, qos, requests, None, annotations), requests
+    return pod_of(name, KubeQoS.BURSTABLE, "", None, None, annotations), requests
 
 
 @given(data=st.data(), by_class=st.tuples(percents, percents, percents, percents))
@@ -230,7 +227,7 @@ def test_at_every_level_the_sum_below_fits_into_what_is_above(data, by_class):
 
 def test_a_pods_new_spec_is_read_anew():
     policy = classes(ls=(50, 0))
-    one = pod("p", KubeQoS.BURSTABLE, "LS", {"main": 1000})
+    one = pod_of("p", KubeQoS.BURSTABLE, "LS", {"main": 1000})
     assert values(run_class(KubeQoS.BURSTABLE, [one], policy)) == {"memory.min": 500}
     one.spec = PodSpec({"main": ContainerSpec({"memory": 3000}, {})})
     assert values(run_class(KubeQoS.BURSTABLE, [one], policy)) == {"memory.min": 1500}

@@ -5,7 +5,8 @@ from koordnri_hooks.memory import NO_POD_LIMIT, Memory
 
 from koordnri.model import NodeState, Resources, fields
 from koordnri.model.node import MAINLINE_V2_FILES
-from tests.hooks.one_hook import BESTEFFORT, GUARANTEED, context, faults, pod, run, run_pod, values
+from tests.hooks.one_hook import context, faults, run, run_pod, values
+from tests.support.pods import BESTEFFORT, GUARANTEED, pod
 from tests.support.policies import policy_of
 
 QOS = "koordinator.sh/memoryQOS"

@@ -8,7 +8,8 @@ from koordnri_hooks.memory import Memory
 from koordnri_hooks.phases import most_together
 
 from koordnri.model.pod import ContainerSpec, PodSpec
-from tests.hooks.one_hook import BESTEFFORT, BURSTABLE, pod, run_pod, values
+from tests.hooks.one_hook import run_pod, values
+from tests.support.pods import BESTEFFORT, BURSTABLE, pod
 from tests.support.policies import policy_of
 
 CPU, MEMORY = "kubernetes.io/batch-cpu", "kubernetes.io/batch-memory"

@@ -10,7 +10,8 @@ from koordnri_hooks.gpu import GPU
 
 from koordnri.model import Decision, Device, Event, NodeState
 from koordnri.model.pod import ContainerSpec, PodSpec
-from tests.hooks.one_hook import context, faults, pod, run, values
+from tests.hooks.one_hook import context, faults, run, values
+from tests.support.pods import pod
 from tests.support.policies import policy_of
 
 KEY = "scheduling.koordinator.sh/device-allocated"

@@ -9,7 +9,8 @@ from koordnri.model import Event, NodeState
 from koordnri.model.errors import AnnotationError
 from koordnri.model.node import Resctrl
 from koordnri.model.schemata import Cache, MemoryBandwidth
-from tests.hooks.one_hook import BESTEFFORT, BURSTABLE, GUARANTEED, context, faults, pod, run, values
+from tests.hooks.one_hook import context, faults, run, values
+from tests.support.pods import BESTEFFORT, BURSTABLE, GUARANTEED, pod
 from tests.support.policies import policy_of
 
 KEY = "node.koordinator.sh/resctrl"
@@ -53,12 +54,12 @@ def test_a_container_starts_in_the_group_of_its_class(qos, parent, group):
 
 
 def test_a_pod_with_its_own_resctrl_gets_its_own_group():
-    decision = run(RDT(), context(pod("LS", annotations=OWN), node=node_with("LS", "koordlet-uid-1"), policy=DEFAULT))
-    assert values(decision) == {"rdt.closid": "koordlet-uid-1"}
+    decision = run(RDT(), context(pod("LS", annotations=OWN), node=node_with("LS", "koordlet-uid-web"), policy=DEFAULT))
+    assert values(decision) == {"rdt.closid": "koordlet-uid-web"}
     assert decision.settings["rdt.closid"].route == "adjust"
 
 
-@pytest.mark.parametrize(("annotations", "group"), [({}, "LS"), (OWN, "koordlet-uid-1")])
+@pytest.mark.parametrize(("annotations", "group"), [({}, "LS"), (OWN, "koordlet-uid-web")])
 def test_a_group_that_is_still_to_be_made_is_not_named_to_the_runtime(annotations, group):
     decision = run(RDT(), context(pod("LS", annotations=annotations), node=node_with("BE"), policy=ENABLED))
     assert values(decision) == {"rdt.closid": group}
@@ -87,7 +88,7 @@ def test_without_rights_only_what_is_created_joins_a_group_and_only_one_that_exi
 
 
 def test_a_pod_whose_own_group_could_not_be_made_joins_its_class_and_says_why():
-    node = node_with("LS", **{"koordlet-uid-1": "no class left"})
+    node = node_with("LS", **{"koordlet-uid-web": "no class left"})
     decision = run(RDT(), context(pod("LS", annotations=OWN), node=node, policy=ENABLED))
     assert values(decision) == {"rdt.closid": "LS"}
     reason = "no resctrl group of the pod's own: no class left; resctrl group of the class"
@@ -111,7 +112,7 @@ def test_a_pod_whose_own_group_could_not_be_made_joins_its_class_and_says_why():
         ),
         pytest.param(pod("SYSTEM"), NODE, ENABLED, "SYSTEM pods stay in the root group", id="SYSTEM"),
         pytest.param(
-            pod("LS", annotations=OWN), node_with(**{"koordlet-uid-1": "no class left"}), DEFAULT,
+            pod("LS", annotations=OWN), node_with(**{"koordlet-uid-web": "no class left"}), DEFAULT,
             "no resctrl group of the pod's own: no class left; resource-qos-config.lsClass.resctrlQOS is not enabled",
             id="neither-own-nor-class",
         ),
@@ -173,7 +174,7 @@ def test_a_bad_annotation_names_its_key_and_place_and_costs_the_pods_own_group_o
 
 def test_an_annotation_that_was_good_before_keeps_the_group_that_it_made():
     """Its containers stay where they are: what is decided of a hook that failed is not changed."""
-    node = node_with("LS", "koordlet-uid-1")
+    node = node_with("LS", "koordlet-uid-web")
     with pytest.raises(AnnotationError):
         run(RDT(), context(pod("LS", annotations={KEY: "{"}), node=node, policy=ENABLED, event=Event.SYNC))
 
@@ -191,5 +192,5 @@ def test_a_bad_annotation_is_told_even_where_there_is_no_group_to_be_in(node, po
 @pytest.mark.parametrize("text", ["{}", "null", '{"llc": null}', '{"llc": {"schemataPerCache": null}, "other": 1}'])
 def test_an_annotation_that_asks_for_nothing_is_a_group_of_its_own_or_none(text):
     decision = run(RDT(), context(pod("LS", annotations={KEY: text}), node=NODE, policy=ENABLED))
-    assert values(decision) == {"rdt.closid": "koordlet-uid-1"}
+    assert values(decision) == {"rdt.closid": "koordlet-uid-web"}
     assert decision.errors == ()

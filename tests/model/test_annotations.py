@@ -2,7 +2,7 @@
 
 import pytest
 
-from koordnri.model import AnnotationError, NodeError, Pod
+from koordnri.model import AnnotationError, NodeError
 from koordnri.model.annotations import (
     DEVICE_ALLOCATED,
     EXTENDED_RESOURCE_SPEC,
@@ -12,14 +12,11 @@ from koordnri.model.annotations import (
     fault_of,
 )
 from koordnri.model.errors import PodError
-
-
-def pod(**annotations):
-    return Pod("1", "u", "n", "p", annotations=annotations)
+from tests.support.pods import pod
 
 
 def pod_with(annotation, text):
-    return pod(**{annotation.key: text})
+    return pod(annotations={annotation.key: text})
 
 
 def test_an_absent_annotation_is_none():
@@ -51,7 +48,7 @@ def test_parsed_once_and_so_is_the_error():
         calls.append(text)
         raise ValueError("no good")
 
-    annotation, one = Annotation("example.com/x", decode), pod(**{"example.com/x": "text"})
+    annotation, one = Annotation("example.com/x", decode), pod(annotations={"example.com/x": "text"})
     for _ in range(3):
         with pytest.raises(AnnotationError, match=r"^annotation example\.com/x: no good; got text$"):
             annotation.of(one)

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from koordnri.model import AnnotationError, Pod
+from koordnri.model import AnnotationError
 from koordnri.policy import (
     DEFAULT_POLICY,
     DocumentError,
@@ -18,6 +18,7 @@ from koordnri.policy import (
 from koordnri.policy.blkio_qos import IOBlock, IOConfig, PodBlkIOQOS
 from koordnri.policy.burst import CPUBurst
 from koordnri.policy.qos import CPUQOS
+from tests.support.pods import pod
 
 MEMORY_KEY, BLKIO_KEY = "koordinator.sh/memoryQOS", "koordinator.sh/blkioQOS"
 NONE = MemoryQOS()
@@ -139,10 +140,9 @@ def test_the_annotation_has_every_field_of_the_class_with_the_same_range():
         assert pod[name] in (node[name], node[name] | None), name
 
 
-def pod(qos="", parent="/kubepods/burstable/podx", **annotations):
-    labels = {"koordinator.sh/qosClass": qos} if qos else {}
+def asking(qos="", parent="/kubepods/burstable/podx", **annotations):
     keys = {"memory": MEMORY_KEY, "blkio": BLKIO_KEY}
-    return Pod("id", "uid", "ns", "name", labels, {keys[k]: v for k, v in annotations.items()}, parent)
+    return pod(qos, parent, {keys[k]: v for k, v in annotations.items()})
 
 
 LS_PROTECTED = resolve(
@@ -153,13 +153,13 @@ LS_PROTECTED = resolve(
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        (pod("LS"), 50),
-        (pod(), 50),  # burstable without a label counts as LS here
-        (pod("BE"), 0),
-        (pod("", "/kubepods/podx"), 0),  # guaranteed without a label counts as LSR
-        (pod("LS", memory='{"minLimitPercent": 10}'), 10),
-        (pod("LS", memory='{"policy": "none"}'), 0),
-        (pod("BE", memory='{"policy": "auto", "minLimitPercent": 20}'), 20),
+        (asking("LS"), 50),
+        (asking(), 50),  # burstable without a label counts as LS here
+        (asking("BE"), 0),
+        (asking("", "/kubepods/podx"), 0),  # guaranteed without a label counts as LSR
+        (asking("LS", memory='{"minLimitPercent": 10}'), 10),
+        (asking("LS", memory='{"policy": "none"}'), 0),
+        (asking("BE", memory='{"policy": "auto", "minLimitPercent": 20}'), 20),
     ],
 )
 def test_policy_gives_a_pod_its_memory_qos(given, expected):
@@ -167,13 +167,13 @@ def test_policy_gives_a_pod_its_memory_qos(given, expected):
 
 
 def test_policy_gives_a_pod_its_blocks():
-    assert DEFAULT_POLICY.blkio_qos(pod("LS")) is None
-    found = DEFAULT_POLICY.blkio_qos(pod("LS", blkio='{"blocks": [{"name": "/dev/sdb"}]}'))
+    assert DEFAULT_POLICY.blkio_qos(asking("LS")) is None
+    found = DEFAULT_POLICY.blkio_qos(asking("LS", blkio='{"blocks": [{"name": "/dev/sdb"}]}'))
     assert found == PodBlkIOQOS((IOBlock("/dev/sdb"),))
 
 
 def test_a_bad_annotation_is_the_pods_fault_and_names_every_mistake():
-    bad = pod("LS", memory='{"minLimitPercent": 120, "wmarkRatio": "x"}', blkio="{")
+    bad = asking("LS", memory='{"minLimitPercent": 120, "wmarkRatio": "x"}', blkio="{")
     with pytest.raises(AnnotationError) as refused:
         DEFAULT_POLICY.memory_qos(bad)
     assert refused.value.key == MEMORY_KEY

@@ -2,19 +2,16 @@
 
 import pytest
 
-from koordnri.model import AnnotationError, Pod
+from koordnri.model import AnnotationError
 from koordnri.policy import DEFAULT_POLICY, load_policy, resolve
 from koordnri.policy.burst import CPUBurst
 from koordnri.policy.qos import PodCPUQOS
+from tests.support.pods import pod
 
 BURST, QOS = "koordinator.sh/cpuBurst", "koordinator.sh/cpuQOS"
 HALF = resolve(
     load_policy('{"cpu-burst-config": {"clusterStrategy": {"policy": "auto", "cpuBurstPercent": 50}}}', "test"), "n", {}
 )
-
-
-def pod(key, text):
-    return Pod("p", "u", "default", "web", annotations={key: text})
 
 
 @pytest.mark.parametrize(
@@ -33,15 +30,15 @@ def pod(key, text):
     ],
 )
 def test_a_pods_burst_goes_over_the_nodes_field_by_field(text, expected):
-    assert HALF.cpu_burst(pod(BURST, text)) == expected
+    assert HALF.cpu_burst(pod(annotations={BURST: text})) == expected
 
 
 def test_a_pod_without_annotation_has_the_nodes_burst():
-    assert HALF.cpu_burst(Pod("p", "u", "default", "web")) is HALF.burst
+    assert HALF.cpu_burst(pod()) is HALF.burst
 
 
 def test_the_same_annotation_follows_a_changed_policy():
-    one = pod(BURST, '{"policy": "auto"}')
+    one = pod(annotations={BURST: '{"policy": "auto"}'})
     assert HALF.cpu_burst(one).cpu_burst_percent == 50
     assert DEFAULT_POLICY.cpu_burst(one).cpu_burst_percent == 1000
 
@@ -62,16 +59,16 @@ def test_the_same_annotation_follows_a_changed_policy():
 )
 def test_a_bad_cpuBurst_names_the_annotation_and_the_place(text, problem):
     with pytest.raises(AnnotationError, match=problem.replace("[", r"\[")) as caught:
-        HALF.cpu_burst(pod(BURST, text))
+        HALF.cpu_burst(pod(annotations={BURST: text}))
     assert caught.value.key == BURST
 
 
 def test_cpuQOS_of_a_pod_is_read_as_it_stands():
-    assert DEFAULT_POLICY.cpu_qos(pod(QOS, '{"enable": true, "groupIdentity": -1, "schedIdle": 1}')) == PodCPUQOS(
-        True, -1
-    )
-    assert DEFAULT_POLICY.cpu_qos(pod(QOS, "{}")) == PodCPUQOS(False, None)
-    assert DEFAULT_POLICY.cpu_qos(Pod("p", "u", "default", "web")) is None
+    assert DEFAULT_POLICY.cpu_qos(
+        pod(annotations={QOS: '{"enable": true, "groupIdentity": -1, "schedIdle": 1}'})
+    ) == PodCPUQOS(True, -1)
+    assert DEFAULT_POLICY.cpu_qos(pod(annotations={QOS: "{}"})) == PodCPUQOS(False, None)
+    assert DEFAULT_POLICY.cpu_qos(pod()) is None
 
 
 @pytest.mark.parametrize(
@@ -85,5 +82,5 @@ def test_cpuQOS_of_a_pod_is_read_as_it_stands():
 )
 def test_a_bad_cpuQOS_names_the_annotation_and_the_place(text, problem):
     with pytest.raises(AnnotationError, match=problem) as caught:
-        DEFAULT_POLICY.cpu_qos(pod(QOS, text))
+        DEFAULT_POLICY.cpu_qos(pod(annotations={QOS: text}))
     assert caught.value.key == QOS

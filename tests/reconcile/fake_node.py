@@ -24,7 +24,6 @@ from koordnri.model.convert import shares_to_weight
 from koordnri.model.fields import UNLIMITED
 from koordnri.model.node import MAINLINE_V2_FILES
 from koordnri.model.pod import ContainerSpec, PodSpec
-from koordnri.model.qos import QOS_LABEL
 from koordnri.model.topology import Topology
 from koordnri.reconcile.failures import Failure
 from koordnri.reconcile.reconciler import Reconciler
@@ -33,6 +32,7 @@ from koordnri.reconcile.requests import Requests
 from koordnri.state.ledger import Entry, Ledger
 from koordnri.state.world import World
 from tests.host.fake_kernel import NO_LIMIT, PAGE, ROOT, Cgroup, FakeKernel
+from tests.support.pods import pod as pod_of
 from tests.support.policies import policy_of
 
 MIB = 1 << 20
@@ -194,8 +194,7 @@ class FakeNode:
         sandbox    whether the runtime runs a pause container
         """
         parent = f"{PARENTS[kube]}/{name}" if parent is None else parent
-        labels = {QOS_LABEL: qos} if qos else {}
-        pod = Pod(name, f"uid-{name}", "shop", name, labels, annotations or {}, parent)
+        pod = pod_of(qos, parent, annotations, name=name)
         pod.resources = reported or Resources(**has)
         if requests is not None:
             pod.spec = PodSpec({c: ContainerSpec({"memory": amount}, {}) for c, amount in requests.items()})

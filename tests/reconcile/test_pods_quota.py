@@ -11,12 +11,11 @@ from koordnri.model import Container, Pod, Resources
 from koordnri.model.pod import ContainerSpec, PodSpec
 from koordnri.reconcile.pods_quota import pods_quota, quotas_by_name
 from tests.reconcile.fake_node import HALVED, FakeNode, quotas_of
+from tests.support.pods import pod
 
 
 def pod_of(spec: PodSpec | None = None, period: int | None = None) -> Pod:
-    pod = Pod("p", "uid-p", "shop", "p", cgroup_parent="/kubepods/burstable/p", spec=spec)
-    pod.resources = Resources(cpu_period=period)
-    return pod
+    return pod(name="p", spec=spec, resources=Resources(cpu_period=period))
 
 
 def total(spec: PodSpec | None, period: int | None = None, **quotas: int | None) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from koordnri_hooks.rdt import RDT
@@ -12,7 +13,6 @@ from koordnri.model import Container, Event, NodeState, Pod
 from koordnri.model.errors import AnnotationError
 from koordnri.model.fields import RDT_CLOSID
 from koordnri.model.node import Resctrl
-from koordnri.model.qos import QOS_LABEL
 from koordnri.model.resctrl_spec import RESCTRL
 from koordnri.model.resources import NOTHING
 from koordnri.model.schemata import Cache, MemoryBandwidth
@@ -20,6 +20,7 @@ from koordnri.resctrl.groups import GroupOutcome, ResctrlGroups
 from koordnri.resctrl.monitors import ResctrlMonitors
 from koordnri.resctrl.threads import ResctrlThreads, Settled
 from tests.host.fake_resctrl import FakeResctrl
+from tests.support.pods import pod as pod_of
 from tests.support.policies import policy_of
 
 PARENTS = {"LSR": "kubepods", "LS": "kubepods/burstable", "BE": "kubepods/besteffort"}
@@ -74,7 +75,7 @@ class ResctrlNode:
         """A pod whose containers run."""
         kept = {} if annotation is None else {RESCTRL.key: annotation}
         parent = f"{PARENTS.get(qos, 'kubepods')}/pod{name}"
-        pod = Pod(name, f"uid-{name}", "shop", name, {QOS_LABEL: qos}, kept, f"/{parent}")
+        pod = pod_of(qos, f"/{parent}", kept, name=name)
         self.pods[name] = pod
         for i in range(containers):
             tid = self.kernel.spawn(f"{parent}/c{i}")
@@ -86,7 +87,7 @@ class ResctrlNode:
         """Somebody edits the pod."""
         old = self.pods[name]
         kept = {} if annotation is None else {RESCTRL.key: annotation}
-        self.pods[name] = Pod(old.id, old.uid, old.namespace, old.name, old.labels, kept, old.cgroup_parent)
+        self.pods[name] = replace(old, annotations=kept, parsed={})
 
     def kill(self, name: str) -> None:
         pod = self.pods.pop(name)

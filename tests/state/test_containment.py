@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from structlog.testing import CapturingLogger
 
-from koordnri.model import Pod
 from koordnri.state.containment import REASON, Faults
+from tests.support.pods import pod
 
 
 class Told:
@@ -23,14 +23,10 @@ class Told:
         )
 
 
-def pod(name: str) -> Pod:
-    return Pod(f"id-{name}", f"uid-{name}", "shop", name)
-
-
 def test_a_fault_goes_no_further_and_is_counted_each_time() -> None:
     told, went_on = Told(), []
     for _ in range(3):
-        with told.faults.within("plan", pod("a")):
+        with told.faults.within("plan", pod(name="a")):
             raise KeyError("x")
         went_on.append(1)
     assert len(went_on) == 3
@@ -42,7 +38,7 @@ def test_it_is_reported_once_per_pod_place_and_kind() -> None:
     for error in (KeyError("x"), KeyError("y"), TypeError("z")):
         for where in ("plan", "write"):
             for name in ("a", "b"):
-                with told.faults.within(where, pod(name)):
+                with told.faults.within(where, pod(name=name)):
                     raise error
     assert len(told.log.calls) == len(told.pods) == 8
     assert told.pods[0] == (
@@ -76,6 +72,6 @@ def test_memory_of_what_was_reported_is_bounded(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("koordnri.state.containment.MOST_REMEMBERED", 10)
     told = Told()
     for number in range(100):
-        with told.faults.within("plan", pod(str(number))):
+        with told.faults.within("plan", pod(name=str(number))):
             raise KeyError
     assert len(told.faults._seen) <= 10

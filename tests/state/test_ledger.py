@@ -12,12 +12,9 @@ from koordnri.model import Decision, Pod, Resources, Setting, fields
 from koordnri.model.resources import NOTHING, Note
 from koordnri.model.routes import ADJUST
 from koordnri.state.ledger import Entry, Ledger
+from tests.support.pods import pod
 
 SMALL, BIG = Resources(cpu_quota=50_000), Resources(cpu_quota=80_000)
-
-
-def pod(pod_id: str) -> Pod:
-    return Pod(pod_id, f"uid-{pod_id}", "default", pod_id)
 
 
 def decision(**quota: int) -> Decision:
@@ -64,8 +61,8 @@ def test_the_last_decision_replaces_the_one_before():
 def test_a_pod_takes_its_containers_with_it():
     """Runtimes may tell nothing of the containers of a pod that is gone (containerd issue 8426)."""
     book = Book()
-    book.ledger.remember_pod(pod("p"))
-    book.ledger.remember_pod(pod("q"))
+    book.ledger.remember_pod(pod(name="p"))
+    book.ledger.remember_pod(pod(name="q"))
     book.remember("c1", SMALL, noted=True)
     book.remember("c2")
     book.remember("c3", pod_id="q")
@@ -85,7 +82,7 @@ def test_forgetting_what_was_never_known_is_nothing(what):
 
 def test_a_pod_is_forgotten_though_its_containers_went_before():
     ledger = Ledger()
-    ledger.remember_pod(pod("p"))
+    ledger.remember_pod(pod(name="p"))
     ledger.remember(Entry("c", "main", "p", NOTHING), decision())
     ledger.forget_container("c")
     ledger.forget_pod("p")
@@ -169,10 +166,10 @@ def test_the_state_directory_hears_of_a_removal_only_if_a_noted_baseline_went(fo
 
 def test_synchronize_keeps_what_still_is_and_forgets_the_rest():
     book = Book({"c": Note(SMALL), "never-seen": Note(BIG), "removed-while-we-were-away": Note(BIG)})
-    book.ledger.remember_pod(pod("old"))
+    book.ledger.remember_pod(pod(name="old"))
     book.remember("c", SMALL, noted=True)
     book.remember("gone", BIG, noted=True)
-    book.ledger.replace([pod("p")], ["c", "never-seen"])
+    book.ledger.replace([pod(name="p")], ["c", "never-seen"])
     assert book.ledger.pod("old") is None
     assert book.ledger.pod("p") is not None
     assert [e.id for e in book.ledger.entries()] == ["c"]
@@ -214,7 +211,7 @@ def test_any_sequence_leaves_what_a_plain_model_of_it_says(steps):
 
     for name, *args in steps:
         if name == "remember":
-            book.ledger.remember_pod(pod(args[0]))
+            book.ledger.remember_pod(pod(name=args[0]))
             pods.add(args[0])
         elif name == "forget_pod":
             book.ledger.forget_pod(args[0])
@@ -231,7 +228,7 @@ def test_any_sequence_leaves_what_a_plain_model_of_it_says(steps):
             book.ledger.forget_container(args[0])
             drop(args)
         else:
-            book.ledger.replace([pod(p) for p in args[0]], args[1])
+            book.ledger.replace([pod(name=p) for p in args[0]], args[1])
             pods = set(args[0])
             drop(set(IDS) - args[1])
         assert book.ledger.counts() == (len(pods), len(containers))
@@ -257,7 +254,7 @@ class Notes(Book):
     def __init__(self, written: dict[str, dict[str, Any]] | None = None) -> None:
         self.saves = 0
         self.ledger = Ledger(None, self._save, written)
-        self.ledger.remember_pod(pod("p"))
+        self.ledger.remember_pod(pod(name="p"))
         self.remember("c")
 
     def _save(self) -> None:
@@ -288,7 +285,7 @@ def test_what_a_file_has_is_not_what_the_runtime_was_told():
 def test_a_value_on_its_way_through_the_runtime_may_be_stored_or_not():
     """Should we die before its outcome is known, either value is ours."""
     book = Book()
-    book.ledger.remember_pod(pod("p"))
+    book.ledger.remember_pod(pod(name="p"))
     book.ledger.remember(Entry("c", "main", "p", SMALL), decision(quota=1), Note(SMALL, {"quota": 1}))
     book.ledger.sending("c", {"quota": 2})
     assert book.ledger.note("c") == Note(SMALL, {"quota": 1}, maybe={"quota": [2]})
@@ -346,8 +343,8 @@ def test_a_new_decision_does_not_forget_what_a_file_held():
         (lambda ledger: ledger.forget_container("c"), {"p"}),
         (lambda ledger: ledger.forget_pod("p"), set()),
         (lambda ledger: ledger.forget_pod("q"), {"p", "c"}),
-        (lambda ledger: ledger.replace([pod("p")], ["c"]), {"p", "c"}),
-        (lambda ledger: ledger.replace([pod("p")], []), {"p"}),
+        (lambda ledger: ledger.replace([pod(name="p")], ["c"]), {"p", "c"}),
+        (lambda ledger: ledger.replace([pod(name="p")], []), {"p"}),
         (lambda ledger: ledger.replace([], ["c"]), {"c"}),
         (lambda ledger: ledger.replace([], []), set()),
     ],
@@ -367,7 +364,7 @@ def test_what_was_written_goes_with_its_pod_or_container(forget, left):
 def test_what_was_loaded_is_known_before_its_owner_is_and_goes_if_synchronize_does_not_name_it():
     notes = Notes({"p": {"cpu.quota": 1}, "later": {"cpu.quota": 2}, "gone": {"cpu.quota": 3}})
     assert notes.ledger.originals("later") == {"cpu.quota": 2}
-    notes.ledger.replace([pod("p")], ["c", "later"])
+    notes.ledger.replace([pod(name="p")], ["c", "later"])
     assert notes.saved_originals == {"p": {"cpu.quota": 1}, "later": {"cpu.quota": 2}}
 
 
@@ -383,7 +380,7 @@ def test_what_is_handed_out_and_taken_in_of_the_written_is_a_copy():
 
 def test_pods_and_their_containers_are_told_at_one_moment():
     notes = Notes()
-    notes.ledger.remember_pod(pod("q"))
+    notes.ledger.remember_pod(pod(name="q"))
     notes.remember("b")
     notes.remember("d", pod_id="q")
     pods, of_p = notes.ledger.pods(), notes.ledger.containers_of("p")

@@ -28,6 +28,7 @@ from koordnri.reconcile.compare.rows import Comparison, Released
 from koordnri.reconcile.compare.running import Above, Files, Running
 from tests.host.fake_kernel import ROOT, Cgroup
 from tests.reconcile.fake_node import DISKS, HALVED, FakeNode, busy_node, pinned_to, sandbox_of
+from tests.support.pods import pod as pod_of
 from tests.support.policies import policy_of
 
 BOTH = pytest.mark.parametrize("version", [1, 2])
@@ -104,7 +105,7 @@ def one(
     *containers: Container, pod: Pod | None = None, state: NodeState, old: Any, new: Any, **options: Any
 ) -> Comparison:
     """One pod on a node that is only described."""
-    pod = pod or Pod("p", "uid", "shop", "p", {}, {}, "/kubepods/burstable/p")
+    pod = pod or pod_of(name="p")
     chain = Chain(options.get("hooks") or load_hooks())
     snapshots = (Snapshot.of(policy_of(**policy), state) for policy in (old, new))
     return compare(chain, [Running(pod, containers)], *snapshots)
@@ -227,7 +228,7 @@ def compared(old: Any, new: Any, *, version: int = 2, **asked: Any) -> Compariso
 
 def test_a_running_container_changes_its_resctrl_group():
     state = NodeState(resctrl=Resctrl("intel", 0xFF, 4, (0,), frozenset({"BE", "LS"})))
-    be = Pod("p", "uid", "shop", "p", {}, {}, "/kubepods/besteffort/p")
+    be = pod_of(parent="/kubepods/besteffort/p", name="p")
     on, off = classes(beClass={"resctrlQOS": {"enable": True}}), {}
 
     joins, group = one(container(), pod=be, state=state, old=off, new=on).differences
@@ -261,7 +262,7 @@ def test_what_nobody_can_unset_stays_until_a_restart():
 
 
 def test_lifted_cpus_are_written_even_where_a_described_node_does_not_tell_which_come_instead():
-    pod = Pod("p", "uid", "shop", "p", {"koordinator.sh/qosClass": "LSR"}, pinned_to("2"), "/kubepods/p")
+    pod = pod_of("LSR", "/kubepods/p", pinned_to("2"), name="p")
     for topology, all_cpus in (None, None), (Topology.regular(1, 1, 4, 1), "0-3"):
         found = one(container(), pod=pod, state=NodeState(topology=topology), old={}, new=hooks(cpuset={"mode": "off"}))
         assert moves(found, "write")["p", "main", "cpu.cpus"] == ("2", all_cpus)
@@ -270,7 +271,7 @@ def test_lifted_cpus_are_written_even_where_a_described_node_does_not_tell_which
 def test_a_container_that_followed_its_parents_cpus_and_gets_all_of_them_has_changed():
     """It does not follow any more; on v1 it never did."""
     state = NodeState(topology=Topology.regular(1, 1, 4, 1))
-    pod = Pod("p", "uid", "shop", "p", {"koordinator.sh/qosClass": "LSR"}, pinned_to("0-3"), "/kubepods/p")
+    pod = pod_of("LSR", "/kubepods/p", pinned_to("0-3"), name="p")
     off = hooks(cpuset={"mode": "off"})
     found = one(container(), pod=pod, state=state, old=off, new={})
     assert moves(found, "write")["p", "main", "cpu.cpus"] == ("", "0-3")
@@ -285,7 +286,7 @@ def test_a_runtime_records_what_it_can_carry_and_nothing_of_a_pod():
 
 
 def test_a_pod_goes_back_to_what_its_files_had_where_that_is_known():
-    pod = Pod("p", "uid", "shop", "p", {}, {}, "/kubepods/burstable/p")
+    pod = pod_of(name="p")
     snapshots = [Snapshot.of(policy_of(**p), NodeState()) for p in (third(pod={"memory.min": 4096}), third())]
     for had, after in ({"memory.min": 8192}, 8192), ({}, 0):
         found = compare(Chain([Third()]), [Running(pod, (), Files(had))], *snapshots)
@@ -302,7 +303,7 @@ def test_a_pod_goes_back_to_what_its_files_had_where_that_is_known():
     ],
 )
 def test_the_files_of_a_pod_or_class_tell_what_it_has_where_nothing_of_ours_is(field, decided, holds, told):
-    pod = Pod("p", "uid", "shop", "p", {}, {}, "/kubepods/burstable/p")
+    pod = pod_of(name="p")
     files = Files(read=lambda field, disk: Reading(holds))
     own, above = Running(pod, files=files), Above(ClassCgroup(KubeQoS.BURSTABLE, "kubepods/burstable"), files=files)
     set_ = third(pod={field: decided}, of_class={field: decided})
@@ -314,7 +315,7 @@ def test_the_files_of_a_pod_or_class_tell_what_it_has_where_nothing_of_ours_is(f
 
 
 def test_what_a_file_holds_now_is_not_asked_where_it_is_known_what_it_held_before_us():
-    pod = Pod("p", "uid", "shop", "p", {}, {}, "/kubepods/burstable/p")
+    pod = pod_of(name="p")
     one = Running(pod, (), Files({"memory.min": 8192}, lambda field, disk: Reading(4096)))
     snapshots = [Snapshot.of(policy_of(**p), NodeState()) for p in (third(pod={"memory.min": 4096}), third())]
     (difference,) = compare(Chain([Third()]), [one], *snapshots).differences
@@ -328,7 +329,7 @@ def test_of_disks_the_line_of_that_disk_is_asked_for():
         asked.append((field, disk))
         return Reading("rbps=4096 wbps=max riops=max wiops=max")
 
-    be = Pod("p", "uid", "shop", "p", {"koordinator.sh/qosClass": "BE"}, {}, "/kubepods/besteffort/p")
+    be = pod_of("BE", "/kubepods/besteffort/p", name="p")
     state = NodeState(block_devices=DISKS)
     block = {"name": "/dev/sdb", "ioCfg": {"readBPS": 1024}}
     policies = {}, classes(beClass={"blkioQOS": {"enable": True, "blocks": [block]}})
@@ -347,7 +348,7 @@ GIVES_NONE = hooks(cpuset={"allocate": False})
 
 
 def lives(name: str, qos: str = "LSR", cpus: int = 2) -> Running:
-    pod = Pod(name, name, "shop", name, {"koordinator.sh/qosClass": qos}, {}, f"/kubepods/{name}")
+    pod = pod_of(qos, f"/kubepods/{name}", name=name)
     asked = Resources(cpu_shares=1024 * cpus, cpu_quota=100_000 * cpus, cpu_period=100_000)
     return Running(pod.with_resources(asked), [Container(name, "main", name, asked)])
 
@@ -450,7 +451,7 @@ def be_limits(**asked: Any) -> dict[str, Any]:
 
 
 def test_what_a_class_is_to_have_of_caches_and_bandwidth_is_told_of_its_group():
-    pod = Pod("p", "uid", "shop", "p", {}, {}, "/kubepods/burstable/p")
+    pod = pod_of(name="p")
     half, less = be_limits(catRangeEndPercent=50), be_limits(catRangeEndPercent=25, mbaPercent=50)
     found = one(pod=pod, state=CACHED, old=half, new=less)
     assert of_groups(found) == {
@@ -468,9 +469,9 @@ def test_what_a_class_is_to_have_of_caches_and_bandwidth_is_told_of_its_group():
 
 def test_a_pods_own_group_is_told_with_its_pod():
     kept = {"node.koordinator.sh/resctrl": json.dumps({"mb": {"schemata": {"percent": 20}}})}
-    pod = Pod("p", "uid", "shop", "p", {}, kept, "/kubepods/burstable/p")
+    pod = pod_of(annotations=kept, name="p")
     found = one(pod=pod, state=CACHED, old=hooks(rdt={"mode": "off"}), new={})
-    assert of_groups(found)["p", "koordlet-uid", "schemata[MB]"] == (None, "0=20;1=20")
+    assert of_groups(found)["p", "koordlet-uid-p", "schemata[MB]"] == (None, "0=20;1=20")
 
 
 @pytest.mark.parametrize("resctrl", [None, replace(CACHED.resctrl, read_only="no rights")])
@@ -488,7 +489,7 @@ def of_classes(found: Comparison) -> dict[tuple[str, str], tuple[Any, Any]]:
 
 def test_the_root_of_all_pods_follows_every_pod_and_the_other_classes_their_own():
     places = ("p", "burstable/a"), ("q", "burstable/b"), ("r", "besteffort/c"), ("s", "d")
-    pods = [Pod(id, id, "shop", id, cgroup_parent=f"/kubepods/{parent}") for id, parent in places]
+    pods = [pod_of(parent=f"/kubepods/{parent}", name=id) for id, parent in places]
     snapshots = [Snapshot.of(policy_of(**p), NodeState()) for p in (third(), third(of_class="count"))]
     found = compare(Chain([Third()]), [Running(pod) for pod in pods], *snapshots)
     assert of_classes(found) == {
@@ -501,7 +502,7 @@ def test_the_root_of_all_pods_follows_every_pod_and_the_other_classes_their_own(
 
 
 def test_a_pod_that_is_released_is_not_in_its_class_any_more():
-    pods = [Pod(id, id, "shop", id, cgroup_parent=f"/kubepods/burstable/{id}") for id in "pq"]
+    pods = [pod_of(name=id) for id in "pq"]
     policy = policy_of(**third(of_class="count"))
     snapshots = [Snapshot.of(policy, NodeState(released=frozenset(released))) for released in ((), "p")]
     found = compare(Chain([Third()]), [Running(pod) for pod in pods], *snapshots)
