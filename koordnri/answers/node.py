@@ -23,6 +23,7 @@ def described(node: NodeState) -> Mapping[str, Any]:
         "cgroup": {"version": node.cgroup_version, "driver": node.cgroup_driver},
         "kubelet": {"cpuManagerPolicy": node.kubelet_cpu_policy, "reservedCPUs": str(node.kubelet_reserved)},
         "isolatedCPUs": str(node.isolated_cpus),
+        "offlineCPUs": str(node.offline_cpus),
         "sharePools": _pools(node.ls_pools),
         "beSharePools": _pools(node.be_pools),
     }

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from koordnri.answers.explain import ExplainSources, explain
+from koordnri.answers.map import drawn
 from koordnri.answers.node import described
 from koordnri.answers.status import StatusSources, status
 from koordnri.observe.questions import Parameters, Question, checked
@@ -36,4 +37,9 @@ def make_questions(sources: Sources) -> Mapping[str, Question]:
         checked(parameters)
         return status(sources.status)
 
-    return {"node": node, "explain": answer_explain, "status": answer_status}
+    def answer_map(parameters: Parameters) -> object:
+        checked(parameters)
+        present = sources.present
+        return drawn(present.snapshot.node, sources.ledger.pods(), present.allocator.held, present.kubelet.pins)
+
+    return {"node": node, "explain": answer_explain, "status": answer_status, "map": answer_map}

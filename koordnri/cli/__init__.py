@@ -17,6 +17,7 @@ COMMANDS = {
     "diff": "show what another policy would change of containers that run",
     "release": "give containers back to kubelet, as if koordnri had never been there",
     "status": "show how the running daemon and its node are, on one screen and as an exit code",
+    "map": "show the node as a picture: who has which CPUs",
     "node": "print this node as a --node file, so that a decision can be repeated elsewhere",
     "policy": "check policies before a cluster sees them; the JSON Schema of what they may say",
     "bench": "measure the event path and the reconciler against the embedded runtime",

@@ -12,6 +12,7 @@ from rich.markup import escape as escape_markup
 from rich.table import Table
 
 from koordnri.cli.explanation import Explanation
+from koordnri.cli.printable import printable
 from koordnri.model import UNLIMITED, Decision, Setting
 from koordnri.model.fields import Field
 from koordnri.model.plain import plain_value
@@ -24,9 +25,7 @@ _UNITS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 
 def escape(text: str) -> str:
     """A pod's text as markup that shows it literally; control characters are shown as escapes."""
-    if not text.isprintable():
-        text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-    return escape_markup(text)
+    return escape_markup(printable(text))
 
 
 def console() -> Console:

@@ -74,22 +74,22 @@ def node_option(command: T) -> T:
     )(command)  # type: ignore[type-var]  # as above
 
 
-def load_inputs(pods_path: str, policy_path: str | None, node_path: str | None) -> Inputs:
-    """Read the files. Mistakes, warnings and notes go to standard error; with a mistake, the process ends with code 2."""
+def load_inputs(pods_path: str | None, policy_path: str | None, node_path: str | None) -> Inputs:
+    """Read the files; None: there is none. Mistakes and notes go to standard error; a mistake ends the process with code 2."""
     bad: list[str] = []
     document = loaded(read_policy, policy_path, bad)
     node = loaded(read_node, node_path, bad) or NodeState()
     pods = loaded(read_pods, pods_path, bad)
-    if bad or pods is None:
+    if bad:
         raise SystemExit(BAD_INPUT)
     for warning in warnings_of(document):
         say(f"{policy_path}: {warning}")
-    here = [not place.ended for place in pods.places]
-    there = [pod_messages(manifest, node) for manifest in itertools.compress(pods.pods, here)]
+    here = [] if pods is None else [not place.ended for place in pods.places]
+    there = [] if pods is None else [pod_messages(pod, node) for pod in itertools.compress(pods.pods, here)]
     inputs = Inputs(there, here == [True], document, node)
     say_of_node(node, node_path)
     say_of_policy(inputs.snapshot, node, policy_path)
-    for note in pods.notes:
+    for note in () if pods is None else pods.notes:
         say(f"{pods_path}: {note}")
     if passed := here.count(False):
         say(f"{pods_path}: {passed} of {len(here)} pods have ended: passed over")

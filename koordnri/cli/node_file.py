@@ -9,6 +9,7 @@ Every key is optional. Unknown keys are refused, since a misspelt one would sile
     topology        {sockets, numaPerSocket, coresPerNuma, threadsPerCore}: a regular machine, numbered as Linux does on x86
     cpus            instead of topology: [{cpu, core, l3, numa, socket}…]; default of `core` is the CPU itself, of `l3` its NUMA node
     isolatedCPUs    a CPU list: what `isolcpus` isolates from the kernel's scheduler
+    offlineCPUs     a CPU list: plugged in and offline; only `map` shows them
     podsCPUs        a CPU list: the effective cpuset of the cgroup of all pods; absent: unlimited
     cgroup          {version: 1|2, driver: cgroupfs|systemd}
     kubelet         {cpuManagerPolicy: none|static, reservedCPUs: a CPU list}
@@ -139,6 +140,7 @@ class NodeDocument(Document, frozen=True, forbid_unknown_fields=True):
     topology: RegularTopology | None = None
     cpus: tuple[DescribedCPU, ...] | None = None
     isolated_cpus: str = field(default="", name="isolatedCPUs")
+    offline_cpus: str = field(default="", name="offlineCPUs")
     pods_cpus: str | None = field(default=None, name="podsCPUs")
     cgroup: Cgroup = Cgroup()
     kubelet: Kubelet = Kubelet()
@@ -170,12 +172,22 @@ class NodeDocument(Document, frozen=True, forbid_unknown_fields=True):
         pools = {"sharePools": self.share_pools or (), "beSharePools": self.be_share_pools or ()}
         texts = [("kubelet.reservedCPUs", self.kubelet.reserved_cpus), ("isolatedCPUs", self.isolated_cpus)]
         texts += [("podsCPUs", self.pods_cpus or "")]
+        yield from self._check_offline(online)
         texts += [(f"{key}[{i}].cpuset", pool.cpuset) for key, listed in pools.items() for i, pool in enumerate(listed)]
         for path, text in texts:
             try:
                 check_cpus(text, online)
             except ValueError as error:
                 yield path, str(error)
+
+    def _check_offline(self, online: CPUSet | None) -> Iterator[tuple[str, str]]:
+        try:
+            offline = CPUSet.parse(self.offline_cpus)
+        except ValueError as error:
+            yield "offlineCPUs", str(error)
+            return
+        if online is not None and (both := offline & online):
+            yield "offlineCPUs", f"expected none of the node's online CPUs, got {both}"
 
     def machine(self) -> Topology | None:
         """The CPUs; None when the file does not describe them."""
@@ -239,6 +251,7 @@ def node_state(document: NodeDocument) -> NodeState:
         page_bytes=document.page_size,
         topology=topology,
         isolated_cpus=CPUSet.parse(document.isolated_cpus),
+        offline_cpus=CPUSet.parse(document.offline_cpus),
         pods_cpus=None if document.pods_cpus is None else CPUSet.parse(document.pods_cpus),
         cpu_model=document.cpu_model,
         turbo=document.turbo,

@@ -44,6 +44,11 @@ class KubeletPins:
         self._all = NO_CPUS
         self._lock = threading.Lock()
 
+    @property
+    def pins(self) -> Mapping[tuple[str, str], CPUSet]:
+        """(key of the pod, container) → its CPUs. Read only."""
+        return self._pins
+
     def heard(self, pod: Pod, container: Container, requested: CPUSet, node: NodeState, *, new: bool) -> bool:
         """kubelet creates a container (`new`) or updates it. Returns whether the pinned CPUs changed.
 

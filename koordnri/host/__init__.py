@@ -31,7 +31,7 @@ from koordnri.host.memory_nodes import read_memory_nodes
 from koordnri.host.pod_volumes import read_pod_volumes
 from koordnri.host.rdma import read_rdma_cm, read_rdma_devices
 from koordnri.host.resctrl import read_groups, read_resctrl
-from koordnri.host.topology import read_isolated, read_online, read_topology
+from koordnri.host.topology import read_isolated, read_offline, read_online, read_topology
 from koordnri.model import CPUSet, NodeState
 
 MOST_PROBLEMS = 20
@@ -91,7 +91,7 @@ def _facts(root: Path) -> dict[str, Any]:
     version = read_version(files)
     policy, kubelet_cpus = read_cpu_policy(files)
     facts: dict[str, Any] = {
-        "topology": read_topology(files),
+        "topology": (topology := read_topology(files)),
         # If nothing is known, assume v2 without any file: then every hook leaves the cgroup's files alone.
         "cgroup_version": version or 2,
         "cpu_model": read_cpu_model(files),
@@ -100,6 +100,7 @@ def _facts(root: Path) -> dict[str, Any]:
         "pods_cpus": read_pods_cpus(files, version, driver),
         "cgroup_read_only": read_read_only(files, version),
         "isolated_cpus": read_isolated(files),
+        "offline_cpus": read_offline(files, topology),
         "cgroup_files": read_v2_files(files) if version == 2 else read_v1_files(files),
         "resctrl": read_resctrl(files),
         "root_files": read_root_files(files, version),

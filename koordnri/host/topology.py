@@ -50,6 +50,12 @@ def read_isolated(files: HostFiles) -> CPUSet:
     return files.cpus(f"{_CPU}/isolated") or CPUSet()
 
 
+def read_offline(files: HostFiles, topology: Topology | None) -> CPUSet:
+    """The CPUs that are plugged in and offline; empty when unknown. The kernel's file `offline` also has those that may be plugged in."""
+    present = files.cpus(f"{_CPU}/present")
+    return CPUSet() if present is None or topology is None else present - topology.online
+
+
 def _numa(files: HostFiles, online: CPUSet) -> dict[int, int]:
     found = files.entries(_NODE)
     nodes = [int(name[4:]) for name in found[0] if name[:4] == "node" and name[4:].isdecimal()] if found else []

@@ -102,6 +102,8 @@ class NodeState:
     """effective cpuset of the cgroup of all pods (kubepods): nothing below it runs anywhere else; None when it cannot be read"""
     isolated_cpus: CPUSet = field(default_factory=CPUSet)
     """CPUs isolated from the kernel's scheduler by its command line (`isolcpus`)"""
+    offline_cpus: CPUSet = field(default_factory=CPUSet)
+    """CPUs that are plugged in and offline; the topology has only the online ones"""
     cgroup_read_only: bool = False
     """whether cpusets are on a read-only mount: then no container can be moved off another one's exclusive CPUs"""
     pools_awaited: bool = False

@@ -22,6 +22,7 @@ cpuModel: Example 9000
 turbo: true
 cpus: [{cpu: 0, core: 0, l3: 7, numa: 0, socket: 0}, {cpu: 3, core: 9, l3: 8, numa: 1, socket: 1}]
 isolatedCPUs: "3"
+offlineCPUs: 1-2
 podsCPUs: "0,3"
 cgroup: {version: 1, driver: cgroupfs}
 kubelet: {cpuManagerPolicy: static, reservedCPUs: "0"}

@@ -467,7 +467,7 @@ BAD_POLICY = [{"resource-qos-config": {"beClass": {"memoryQOS": {"minLimitPercen
             "policy.yaml cannot be used:\nresource-qos-config.beClass.memoryQOS.minLimitPercent: expected 0..100, got 250\n"
             'node.yaml cannot be used:\nmemory: expected a quantity such as 10M or 1Gi, got "y"\n'
             "x: unknown key, expected one of name, labels, annotations, memory, pageSize, "
-            "cpuModel, turbo, topology, cpus, isolatedCPUs, podsCPUs, cgroup, kubelet, resctrl, sharePools, "
+            "cpuModel, turbo, topology, cpus, isolatedCPUs, offlineCPUs, podsCPUs, cgroup, kubelet, resctrl, sharePools, "
             "beSharePools, blockDevices\n"
             "pods.yaml cannot be used:\nspec.containers[0].resources.limits.cpu: "
             'expected a quantity such as 500m, 2 or 1Gi, got "2x"\n',

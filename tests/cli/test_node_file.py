@@ -35,6 +35,7 @@ def test_all_keys() -> None:
         pageSize: 16Ki
         topology: {sockets: 2, numaPerSocket: 1, coresPerNuma: 2, threadsPerCore: 2}
         isolatedCPUs: 6-7
+        offlineCPUs: 8-9
         podsCPUs: 1-7
         cgroup: {version: 1, driver: cgroupfs}
         kubelet: {cpuManagerPolicy: static, reservedCPUs: 0-1}
@@ -49,7 +50,7 @@ def test_all_keys() -> None:
     assert [(c.core, c.numa, c.socket) for c in node.topology.cpus] == [(0, 0, 0), (1, 0, 0), (2, 1, 1), (3, 1, 1)] * 2
     assert (node.cgroup_version, node.cgroup_driver) == (1, "cgroupfs")
     assert (node.kubelet_cpu_policy, node.kubelet_reserved) == ("static", CPUSet([0, 1]))
-    assert (str(node.isolated_cpus), str(node.pods_cpus)) == ("6-7", "1-7")
+    assert [str(cpus) for cpus in (node.isolated_cpus, node.offline_cpus, node.pods_cpus)] == ["6-7", "8-9", "1-7"]
     assert node.resctrl is not None
     assert (node.resctrl.vendor, node.resctrl.cbm_mask, node.resctrl.num_closids) == ("amd", 0x7FF, 8)
     assert (node.resctrl.cache_ids, node.resctrl.groups) == ((0, 4), frozenset({"BE"}))
@@ -185,6 +186,11 @@ def test_a_bad_annotation_is_a_problem_and_no_mistake() -> None:
                 'podsCPUs: "x" at position 0 of "x": expected a CPU number 0..8191',
             ],
         ),
+        (
+            "topology: {coresPerNuma: 4}\nofflineCPUs: 3-5",
+            ["offlineCPUs: expected none of the node's online CPUs, got 3"],
+        ),
+        ("offlineCPUs: x", ['offlineCPUs: "x" at position 0 of "x": expected a CPU number 0..8191']),
         (
             '{topology: {coresPerNuma: 4}, sharePools: [{cpuset: "0-3"}, {cpuset: "2-5"}]}',
             ["sharePools[1].cpuset: expected CPUs of 0-3, which are online, got 4-5"],

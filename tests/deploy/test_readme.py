@@ -66,6 +66,7 @@ def test_commands_take_the_options_shown(readme: str) -> None:
         "bench",
         "node",
         "status",
+        "map",
     }
     for command, options in shown:
         text = help_of(command)

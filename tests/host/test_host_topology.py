@@ -149,6 +149,14 @@ def test_cpus_that_the_kernels_command_line_isolates(tmp_path: Path, text: str |
     assert any("isolated: " in p for p in node.problems) is (text == "0-x\n")
 
 
+@pytest.mark.parametrize(("present", "cpus"), [("0-7\n", "4-7"), ("0-3\n", ""), ("0-x\n", ""), (None, "")])
+def test_cpus_that_are_plugged_in_and_offline(tmp_path: Path, present: str | None, cpus: str) -> None:
+    tree = HostTree(tmp_path).cpus(Topology.regular(1, 1, 4, 1))
+    if present is not None:
+        tree.write("sys/devices/system/cpu/present", present)
+    assert str(read(tree).offline_cpus) == cpus
+
+
 def test_a_kernel_without_numa_is_one_node(tmp_path: Path) -> None:
     node = read(HostTree(tmp_path).cpus(Topology.regular(1, 1, 4, 2), numa=False))
     assert node.topology is not None
