@@ -5,7 +5,7 @@
 # make unit       the tests that need no runtime          make lint   style, types, layers, generated code, documents
 # make bench      latency, CPU and memory of the daemon   make image  container image (needs docker or podman)
 # make coverage   which lines and branches the unit tests reach; fails below the floor in pyproject.toml
-# make lock       lock files anew from pyproject.toml     make clean  remove .venv and .cache
+# make lock       lock files again from pyproject.toml     make clean  remove .venv and .cache
 
 PYTHON ?= python3
 VENV ?= .venv
