@@ -85,17 +85,8 @@ def exit_code(answer: Any) -> int:
 
 
 def attention(answer: Any) -> list[str]:
-    """All warnings: the daemon's, the policy's, and a refused policy."""
-    found = list(answer["warnings"])
-    if answer["policy"]["refused"] is not None:
-        found.append(refused_text(answer["policy"]["refused"]))
-    return found + [f"policy: {warning}" for warning in answer["policy"]["warnings"]]
-
-
-def refused_text(refused: Any) -> str:
-    """The last refused policy in one sentence."""
-    mistakes = "; ".join(f"{m['path']}: {m['message']}".removeprefix(": ") for m in refused["mistakes"])
-    return f"policy: {refused['source']} was refused at {refused['since']}: {mistakes}"
+    """All warnings: the daemon's, and the policy's."""
+    return [*answer["warnings"], *(f"policy: {warning}" for warning in answer["policy"]["warnings"])]
 
 
 def brief_line(answer: Any) -> str:

@@ -1,4 +1,8 @@
-"""Why the daemon is not ready, and further problems; for /readyz."""
+"""Why the daemon is not ready, and further problems; for /readyz.
+
+It is not ready while it cannot decide, or decides by the defaults though somebody gave a policy. A refused policy beside a good one in
+force is only a warning: otherwise one edit would make the daemons of all nodes unready, and stop roll-outs.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +31,19 @@ class Readiness:
             found.append(f"runtime: {parts.session.problem}")
         if parts.cluster is not None and (waiting := parts.cluster.policy_problem()):
             found.append(f"policy: not read from the API server yet ({waiting}); revision {revision} is in force")
-        if parts.standing.refused is not None:
-            found.append(f"policy: {parts.standing.refused}; revision {revision} stays in force")
+        if (refused := parts.standing.refused) is not None and not parts.standing.acceptances:
+            found.append(
+                f"policy: {refused.source} was refused: {refused}; there was no good one yet, so revision {revision}, the defaults, "
+                "is in force"
+            )
         return found
 
     def warnings(self) -> list[str]:
         """Problems that do not keep it from being ready."""
         parts, found = self._parts, []
+        if (refused := parts.standing.refused) is not None and parts.standing.acceptances:
+            revision = parts.present.snapshot.policy.revision
+            found.append(f"policy: {refused.source} was refused: {refused}; revision {revision} stays in force")
         if parts.notebook.problem:
             found.append(f"state: kept in memory only, and lost by a restart: {parts.notebook.problem}")
         if parts.admission.lock.problem:

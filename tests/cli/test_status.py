@@ -44,11 +44,6 @@ READY: dict[str, Any] = {
     "cpus": {"online": "0-7", "exclusive": "2-3", "shared": "0-1,4-7", "batch": "", "reserved": ""},
 }
 VIOLATION = {"kind": "NotClear", "pod": "shop/a", "container": "main", "message": "shop/[b] runs on CPUs 2"}
-REFUSED = {
-    "source": "file",
-    "since": "2026-11-29T11:00:00Z",
-    "mistakes": [{"path": "a.b", "message": "expected c, got d"}],
-}
 POLICY = READY["policy"]
 
 
@@ -59,7 +54,6 @@ POLICY = READY["policy"]
         ({"violations": [VIOLATION]}, 1),
         ({"warnings": ["state: kept in memory only"]}, 1),
         ({"policy": {**POLICY, "warnings": ["a.b: has no effect"]}}, 1),
-        ({"policy": {**POLICY, "refused": REFUSED}}, 1),
         ({"ready": False, "problems": ["runtime: not connected yet"]}, 2),
         ({"ready": False, "problems": ["runtime: not connected yet"], "violations": [VIOLATION]}, 2),
     ],
@@ -100,7 +94,7 @@ def test_the_screen_shows_every_part(capsys: pytest.CaptureFixture[str]) -> None
 def test_the_screen_names_what_is_wrong_and_shows_others_texts_literally(capsys: pytest.CaptureFixture[str]) -> None:
     answer = {**READY, "ready": False, "problems": ["runtime: gone"], "warnings": ["state: lost"]}
     answer |= {"violations": [VIOLATION], "api": {"pods": "403: forbidden", "node": ""}}
-    answer["policy"] = {**POLICY, "refused": REFUSED, "warnings": ["a.b: has no effect"]}
+    answer["policy"] = {**POLICY, "warnings": ["a.b: has no effect"]}
     text = printed(answer, capsys)
     for part in (
         "not ready",
@@ -109,7 +103,6 @@ def test_the_screen_names_what_is_wrong_and_shows_others_texts_literally(capsys:
         "problem runtime: gone",
         "warning state: lost",
         "warning policy: a.b: has no effect",
-        "warning policy: file was refused at 2026-11-29T11:00:00Z: a.b: expected c, got d",
     ):
         assert part in text
     assert "no violations" not in text

@@ -81,15 +81,22 @@ class Running:
         eventually(lambda: self.readiness() == (200, "ok\n"), "ready")
 
     def wait_not_ready(self, *words: str) -> str:
+        return self._wait_readiness(503, words)
+
+    def wait_warned(self, *words: str) -> str:
+        """Ready, with a warning."""
+        return self._wait_readiness(200, ("warning:", *words))
+
+    def _wait_readiness(self, wanted: int, words: tuple[str, ...]) -> str:
         last = (0, "")
 
         def told() -> str:
             nonlocal last
             last = code, text = self.readiness()
-            return text if code == 503 and all(word in text for word in words) else ""
+            return text if code == wanted and all(word in text for word in words) else ""
 
         try:
-            return str(eventually(told, "not ready"))
+            return str(eventually(told, f"status {wanted}"))
         except AssertionError as error:
             raise AssertionError(f"{error}, because {words}; it says {last}") from None
 
@@ -265,7 +272,7 @@ def test_a_bad_policy_later_leaves_the_last_good_one_in_force(start, runtime, po
     running.wait_ready()
     before = running.daemon.parts.handler.snapshot
     rewrite(policy, BAD)
-    running.wait_not_ready("policy:", MISTAKE, f"revision {before.policy.revision} stays in force")
+    running.wait_warned("policy:", MISTAKE, f"revision {before.policy.revision} stays in force")
     assert running.daemon.parts.handler.snapshot.policy == before.policy
     assert running.wait_logged("policy_refused")["mistakes"][0].startswith(MISTAKE)
     rewrite(policy, BETTER)
@@ -288,7 +295,7 @@ def test_a_policy_file_that_goes_leaves_the_last_good_one_in_force(start, runtim
     running = start(policy_file=policy)
     running.wait_ready()
     policy.unlink()
-    running.wait_not_ready("policy:", "No such file")
+    running.wait_warned("policy:", "No such file")
     assert running.daemon.parts.handler.snapshot.policy.qos.be.memory.min_limit_percent == 20
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from koordnri.daemon.config import Config
-from koordnri.daemon.readiness import Readiness
 from koordnri.daemon.wiring import Given, Parts
 from koordnri.model import NodeState
 from koordnri.policy import read_policy
@@ -32,28 +31,51 @@ def test_it_is_not_ready_before_it_holds_the_lock(parts: Parts, tmp_path: Path) 
     other = NodeLock(tmp_path / "state")
     assert other.try_acquire()
     assert not parts.admission.seek()
-    assert [p.split(":")[0] for p in Readiness(parts).problems()] == [
+    assert [p.split(":")[0] for p in parts.readiness.problems()] == [
         f"another koordnri holds {tmp_path}/state/koordnri.lock"
     ]
     other.release()
     assert parts.admission.seek()
-    assert Readiness(parts).problems() == ["runtime: not connected yet"]
+    assert parts.readiness.problems() == ["runtime: not connected yet"]
 
 
-def test_a_refused_policy_keeps_it_unready_while_the_runtime_is_there(parts: Parts, tmp_path: Path) -> None:
+def take_policy(parts: Parts, path: Path) -> None:
+    parts.standing.take(lambda: read_policy(path), path.name, parts.changes.enforce)
+
+
+def test_a_refused_policy_keeps_it_unready_while_there_was_no_good_one(parts: Parts, tmp_path: Path) -> None:
     parts.admission.seek()
     parts.session.state = State.SYNCHRONIZED
-    assert Readiness(parts).problems() == []
-    parts.standing.take(lambda: read_policy(tmp_path / "none.yaml"), "none.yaml", parts.changes.enforce)
-    (problem,) = Readiness(parts).problems()
-    assert problem.startswith("policy: ")
-    assert problem.endswith("stays in force")
+    assert parts.readiness.problems() == []
+    take_policy(parts, tmp_path / "none.yaml")
+    (problem,) = parts.readiness.problems()
+    assert problem.startswith("policy: none.yaml was refused: ")
+    assert problem.endswith("the defaults, is in force")
+    assert parts.readiness.warnings() == []
+
+
+@pytest.mark.parametrize("good", ["a policy", "the defaults, since the ConfigMap was deleted"])
+def test_a_refused_policy_beside_a_good_one_is_a_warning(parts: Parts, tmp_path: Path, good: str) -> None:
+    parts.admission.seek()
+    parts.session.state = State.SYNCHRONIZED
+    (tmp_path / "good.yaml").write_text("koordnri-config: {}")
+    if good == "a policy":
+        take_policy(parts, tmp_path / "good.yaml")
+    else:
+        parts.standing.take_defaults("there is no ConfigMap", parts.changes.enforce)
+    take_policy(parts, tmp_path / "none.yaml")
+    assert parts.readiness.problems() == []
+    (warning,) = parts.readiness.warnings()
+    assert warning.startswith("policy: none.yaml was refused: ")
+    assert warning.endswith(f"revision {parts.present.snapshot.policy.revision} stays in force")
+    take_policy(parts, tmp_path / "good.yaml")
+    assert parts.readiness.warnings() == []
 
 
 def test_a_state_directory_that_cannot_be_written_is_a_warning(parts: Parts, tmp_path: Path) -> None:
     parts.admission.seek()
-    assert Readiness(parts).warnings() == []
+    assert parts.readiness.warnings() == []
     parts.notebook._error = f"{tmp_path}: no space left"
-    assert Readiness(parts).warnings() == [
+    assert parts.readiness.warnings() == [
         f"state: kept in memory only, and lost by a restart: {tmp_path}: no space left"
     ]
