@@ -19,6 +19,7 @@ COMMANDS = {
     "status": "show how the running daemon and its node are, on one screen and as an exit code",
     "map": "show the node as a picture: who has which CPUs",
     "node": "print this node as a --node file, so that a decision can be repeated elsewhere",
+    "doctor": "check this node: what keeps koordnri from working, and how to mend it",
     "policy": "check policies before a cluster sees them; the JSON Schema of what they may say",
     "bench": "measure the event path and the reconciler against the embedded runtime",
     "version": "print the version",

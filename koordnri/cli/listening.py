@@ -1,0 +1,45 @@
+"""Fetches pages of the port that the daemon listens on (`--listen` of `koordnri run`)."""
+
+from __future__ import annotations
+
+import http.client
+from typing import TypeVar
+
+import click
+
+T = TypeVar("T")
+
+TIMEOUT_S = 5.0
+MOST_BYTES = 8 << 20
+"""A page of metrics has some 100 KiB."""
+_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # the other way round: whoever listens everywhere is asked at home
+
+
+def listen_option(command: T) -> T:
+    """--listen."""
+    return click.option(
+        "--listen",
+        default="127.0.0.1:9316",
+        show_default=True,
+        envvar="KOORDNRI_LISTEN",
+        metavar="HOST:PORT",
+        help="where the running daemon serves metrics and health",
+    )(command)  # type: ignore[type-var]  # click types its decorators by what they decorate
+
+
+def page(listen: str, path: str) -> str | None:
+    """The page's text, whatever its status; None when nobody serves it there."""
+    host, _, port = listen.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not port.isdecimal():
+        return None  # "off"
+    connection = http.client.HTTPConnection(_ANY.get(host, host), int(port), timeout=TIMEOUT_S)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        text = answer.read(MOST_BYTES).decode(errors="replace")
+        return None if answer.status == http.client.NOT_FOUND else text
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
