@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from koordnri.cpus.allocator import Holdings
 from koordnri.cpus.choice import Wish
-from koordnri.cpus.holding import Holding
+from koordnri.cpus.holding import Holding, Holdings
 from koordnri.cpus.wish import wanted_by
 from koordnri.model import CPUSet, KubeQoS, NodeState, Pod, QoSClass
 from koordnri.model.assigned import assigned_or_none

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import reduce
 from typing import Any, NamedTuple
 
-from koordnri.cpus.allocator import Holdings
+from koordnri.cpus.holding import Holdings
 from koordnri.model import CPUSet, NodeState, Pod
 from koordnri.model.assigned import assigned_or_none
 from koordnri.model.cpuset import NO_CPUS

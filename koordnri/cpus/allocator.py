@@ -15,21 +15,17 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Collection, Mapping
 from typing import TypeVar
 
-from koordnri.cpus.choice import Wish, choose_fewer
-from koordnri.cpus.holding import Holding
-from koordnri.cpus.pools import TakenCPUs, share_pools
-from koordnri.cpus.room import NotEnough, Room, find
-from koordnri.cpus.wish import WantedCPUs, may_wish, pod_limit, wanted_by
+from koordnri.cpus.holding import Holding, Holdings
+from koordnri.cpus.node_view import AssignedCPUs, DRACPUs, NodeView, taken_cpus
+from koordnri.cpus.room import NotEnough, Room, fewer, find, usable_cpus
+from koordnri.cpus.wish import WantedCPUs, pod_limit, wanted_by
 from koordnri.model import CPUSet, NodeState, Pod, QoSClass
-from koordnri.model.allocated import Exclusive
 from koordnri.model.assigned import assigned_or_none
-from koordnri.model.cpuset import NO_CPUS
+from koordnri.model.cpuset import NO_CPUS, union
 from koordnri.model.resources import Resources
-from koordnri.policy import Policy
 from koordnri.policy.koordnri_config import CPUSetOptions
 
 MOST_FORMER = 1000
@@ -37,50 +33,18 @@ MOST_FORMER = 1000
 _DEFAULTS = CPUSetOptions()
 T = TypeVar("T")
 
-Holdings = Mapping[str, Mapping[str, Holding]]
-"""Key of the pod → container name → its holding"""
-
-
-def why_not_given(pod: Pod, policy: Policy, node: NodeState) -> str:
-    """Why this node gives a pod's containers no CPUs, whatever they want; "" when it may."""
-    if policy.hook_mode("cpuset") != "enforce":
-        return f"the policy has koordnri-config.hooks.cpuset.mode: {policy.hook_mode('cpuset')}"
-    if not policy.cpuset.allocate:
-        return "the policy has koordnri-config.hooks.cpuset.allocate: false"
-    if node.kubelet_cpu_policy == "static":
-        return "kubelet's CPU manager is static, and gives CPUs itself"
-    if (node.ls_pools or node.be_pools) and not node.pools_are_local:
-        return "Koordinator publishes share pools of this node, so koord-scheduler assigns CPUs"
-    if node.pools_awaited:
-        return "the API server has yet to say whether Koordinator publishes share pools of this node"
-    if node.topology is None:
-        return "the node's CPU topology is not known"
-    if node.cgroup_read_only:
-        return "cgroups are mounted read-only, so nobody can be moved off its CPUs"
-    if pod.namespace in policy.namespaces_left_alone:
-        return f"the policy leaves namespace {pod.namespace} alone"
-    return "its pod was released" if node.released & {"*", pod.id} else ""
-
-
-def may_give(pod: Pod, policy: Policy, node: NodeState) -> bool:
-    """Whether a pod's containers may get CPUs from this node: not where somebody else assigns them, or the policy forbids it."""
-    return may_wish(pod) and not why_not_given(pod, policy, node)
-
 
 class Allocator:
     """Keyed by `Pod.key` and container name."""
 
     def __init__(self) -> None:
         self._held: Holdings = {}
-        self._dra: Mapping[str, Mapping[str, CPUSet]] = {}
-        """likewise, of CPUs from DRA drivers"""
-        self._assigned: Mapping[str, tuple[CPUSet, bool]] = {}
-        """key of a pod → CPUs that a scheduler assigned to it, and whether it is LSE"""
+        self._dra: DRACPUs = {}
+        self._assigned: AssignedCPUs = {}
         self._lacking: Mapping[str, Mapping[str, str]] = {}
         """key → LSE or LSR container without exclusive CPUs → why"""
         self._former: OrderedDict[str, Mapping[str, Holding]] = OrderedDict()
-        self._usable_of: dict[str, tuple[Mapping[str, Holding], CPUSet, Mapping[str, CPUSet]]] = {}
-        """key → (holdings of its containers, usable CPUs, what the node state gets from them)"""
+        self._view = NodeView()
         self._lock = threading.Lock()
 
     # -- views --------------------------------------------------------------------------------------------------------
@@ -123,17 +87,17 @@ class Allocator:
                 self._drop(pod.key, name)
                 return None
             had = self._held.get(pod.key, {}).get(name)
-            if had is not None and len(had.cpus) >= wanted.cpus and had.cpus <= _usable(node):
-                kept = _fewer(node, had.cpus, wanted.wishes[0])
+            if had is not None and len(had.cpus) >= wanted.cpus and had.cpus <= usable_cpus(node):
+                kept = fewer(node, had.cpus, wanted.wishes[0])
                 self._hold(pod.key, name, had._replace(cpus=kept, spent=False, coming=NO_CPUS))
                 return self._held[pod.key][name]
             self._drop(pod.key, name)
             try:
                 return self._find(pod, name, wanted, node, options, at_once=True)
             except NotEnough as error:
-                if had is None or not had.cpus & _usable(node):
+                if had is None or not had.cpus & usable_cpus(node):
                     raise
-                kept = _fewer(node, had.cpus, wanted.wishes[0])  # too many, or some of them offline
+                kept = fewer(node, had.cpus, wanted.wishes[0])  # too many, or some of them offline
                 self._hold(pod.key, name, had._replace(cpus=kept, spent=False, coming=NO_CPUS))
                 self._note_lack(pod.key, name, str(error))
                 return self._held[pod.key][name]
@@ -154,7 +118,7 @@ class Allocator:
             if not wanted.wishes:
                 self._drop(pod.key, name)
                 return True
-            kept = _fewer(node, had.cpus, wanted.wishes[0])
+            kept = fewer(node, had.cpus, wanted.wishes[0])
             coming = CPUSet(list(had.coming)[: wanted.cpus - len(kept)])
             self._hold(pod.key, name, had._replace(cpus=kept, coming=coming))
             return True
@@ -169,7 +133,7 @@ class Allocator:
         wanted = wanted_by(pod, name, baseline)
         with self._lock:
             had = self._held.get(pod.key, {}).get(name)
-            usable = NO_CPUS if had is None else had.all & _usable(node)
+            usable = NO_CPUS if had is None else had.all & usable_cpus(node)
             if had is not None and not usable:
                 self._drop(pod.key, name)  # all its CPUs went offline, or out of the pods' cgroup
             if not wanted.wishes or node.topology is None:
@@ -276,50 +240,7 @@ class Allocator:
         """The node with all holdings, and, unless Koordinator publishes share pools, with pools of what is left. It replaces what an
         earlier call put in. If one of a container's CPUs goes offline, it keeps the rest.
         """
-        topology, lacking = node.topology, self._lacking
-        if topology is None:
-            return replace(node, no_exclusive_cpus=lacking) if lacking or node.no_exclusive_cpus else node
-        if node.exclusive_cpus or node.dra_cpus or node.no_exclusive_cpus:
-            node = replace(node, exclusive_cpus={}, dra_cpus={}, no_exclusive_cpus={})
-        if node.pools_are_local:
-            node = replace(node, ls_pools=(), be_pools=(), pools_are_local=False, empty_pools=())
-        usable = _usable(node)
-        own, dra = self._own(usable), self._dra
-        if node.ls_pools or node.be_pools:  # published by Koordinator, which has its own assignments taken out
-            return (
-                replace(node, exclusive_cpus=own, dra_cpus=dra, no_exclusive_cpus=lacking)
-                if own or dra or lacking
-                else node
-            )
-        isolated = NO_CPUS if options.isolated_cpus == "share" else node.isolated_cpus
-        pools = share_pools(topology, self._taken(node), usable, isolated)
-        if not own and not dra and not lacking and not pools.ls and not pools.be and not pools.problems:
-            return node
-        return replace(
-            node,
-            exclusive_cpus=own,
-            dra_cpus=dra,
-            no_exclusive_cpus=lacking,
-            ls_pools=pools.ls,
-            be_pools=pools.be,
-            pools_are_local=True,
-            empty_pools=pools.empty,
-            problems=(*node.problems, *(p for p in pools.problems if p not in node.problems)),
-        )
-
-    def _own(self, usable: CPUSet) -> Mapping[str, Mapping[str, CPUSet]]:
-        """Key → container → its usable CPUs. Computed again only where it changed: this runs on the event path."""
-        usable_of, own = self._usable_of, {}
-        for key, of_pod in self._held.items():
-            known = usable_of.get(key)
-            if known is None or known[0] is not of_pod or known[1] != usable:
-                there = {name: left for name, h in of_pod.items() if not h.spent and (left := h.cpus & usable)}
-                known = usable_of[key] = (of_pod, usable, there)
-            if known[2]:
-                own[key] = known[2]
-        if len(usable_of) > 2 * len(own) + MOST_FORMER:
-            self._usable_of = {}
-        return own
+        return self._view.of(node, options, self._held, self._assigned, self._dra, self._lacking)
 
     # -- under the lock -----------------------------------------------------------------------------------------------
 
@@ -328,12 +249,12 @@ class Allocator:
     ) -> Holding:
         """Choose the missing CPUs and hold them. Raises NotEnough."""
         key, of_pod = pod.key, self._held.get(pod.key, {})
-        usable = _usable(node)
+        usable = usable_cpus(node)
         # Others take the place of what went offline, or out of the pods' cgroup.
         had = of_pod.get(name, Holding(NO_CPUS)).within(usable)
         self._check_pod_limit(pod, name, wanted)
-        room = Room.of(node, options, self._taken(node))
-        spent = _union(h.cpus for h in of_pod.values() if h.spent) & usable
+        room = Room.of(node, options, taken_cpus(node, self._held, self._assigned, self._dra))
+        spent = union(h.cpus for h in of_pod.values() if h.spent) & usable
         former = self._former.get(key, {}).get(name)
         others = (
             []
@@ -364,26 +285,10 @@ class Allocator:
         limit = pod_limit(pod)
         if limit is None:
             return
-        held = _union(h.all for n, h in self._held.get(pod.key, {}).items() if n != name and not h.spent)
+        held = union(h.all for n, h in self._held.get(pod.key, {}).items() if n != name and not h.spent)
         if len(held) + wanted.cpus > limit:
             have = f", of which its other containers have {len(held)}" if held else ""
             raise NotEnough(wanted.wishes[0], f"its pod requests {limit} in all{have}")
-
-    def _taken(self, node: NodeState) -> TakenCPUs:
-        dra = _union(cpus for of_pod in self._dra.values() for cpus in of_pod.values())
-        lse = own = 0  # bit masks, since there may be hundreds on the event path
-        for of_pod in self._held.values():
-            for cpus, _, is_lse, coming, _ in of_pod.values():
-                own |= cpus.mask | coming.mask
-                if is_lse:
-                    lse |= cpus.mask | coming.mask
-        for cpus, is_lse in self._assigned.values():
-            own |= cpus.mask
-            if is_lse:
-                lse |= cpus.mask
-        system = CPUSet.parse(node.system_cpus) if node.system_exclusive else CPUSet()
-        given = node.kubelet_cpus | system | dra
-        return TakenCPUs(CPUSet.of_mask(lse), CPUSet.of_mask(own), node.reserved_cpus | node.kubelet_reserved, given)
 
     def _hold(self, key: str, name: str, holding: Holding) -> None:
         self._held = {**self._held, key: {**self._held.get(key, {}), name: holding}}
@@ -404,26 +309,5 @@ class Allocator:
         return True
 
 
-def _usable(node: NodeState) -> CPUSet:
-    """CPUs that containers can run on: online, and in the cgroup of all pods."""
-    online = NO_CPUS if node.topology is None else node.topology.online
-    return online if node.pods_cpus is None else online & node.pods_cpus
-
-
-def _fewer(node: NodeState, cpus: CPUSet, wish: Wish) -> CPUSet:
-    """The CPUs that a container keeps when it wants fewer."""
-    return cpus if node.topology is None or len(cpus) <= wish.cpus else choose_fewer(node.topology, cpus, wish)
-
-
 def _without(mapping: Mapping[str, T], key: str) -> Mapping[str, T]:
     return {k: v for k, v in mapping.items() if k != key} if key in mapping else mapping
-
-
-def _union(sets: Iterable[CPUSet]) -> CPUSet:
-    all_of = NO_CPUS
-    for one in sets:
-        all_of |= one
-    return all_of
-
-
-__all__ = ["Allocator", "Exclusive", "Holding", "Holdings", "NotEnough", "Wish", "may_give", "why_not_given"]

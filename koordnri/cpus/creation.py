@@ -11,7 +11,9 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from koordnri.chain import Snapshot
-from koordnri.cpus.allocator import Allocator, NotEnough, may_give, why_not_given
+from koordnri.cpus.allocator import Allocator
+from koordnri.cpus.permission import may_give, why_not_given
+from koordnri.cpus.room import NotEnough
 from koordnri.cpus.wish import may_wish
 from koordnri.model import Container, CPUSet, Pod
 

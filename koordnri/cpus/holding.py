@@ -1,7 +1,8 @@
-"""One container's exclusive CPUs, and their text in the container's note."""
+"""Exclusive CPUs of containers, and their text in a container's note."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from koordnri.model.allocated import NOT_ALLOCATED, Allocated, Exclusive
@@ -32,3 +33,7 @@ class Holding(NamedTuple):
     def within(self, usable: CPUSet) -> Holding:
         """The part of it that can be used."""
         return self if self.all <= usable else self._replace(cpus=self.cpus & usable, coming=self.coming & usable)
+
+
+Holdings = Mapping[str, Mapping[str, Holding]]
+"""Key of the pod → container name → its holding"""

@@ -19,11 +19,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from functools import reduce
 from typing import NamedTuple
 
 from koordnri.model import Container, CPUSet, NodeState, Pod
-from koordnri.model.cpuset import NO_CPUS
+from koordnri.model.cpuset import NO_CPUS, union
 from koordnri.model.kubelet_cpus import cpus_in, pinned_by_kubelet
 
 
@@ -92,5 +91,5 @@ class KubeletPins:
 
     def _put(self, pins: Mapping[tuple[str, str], CPUSet]) -> bool:
         before, self._pins = self._all, pins
-        self._all = reduce(CPUSet.__or__, pins.values(), NO_CPUS)
+        self._all = union(pins.values())
         return self._all != before

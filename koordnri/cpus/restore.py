@@ -11,9 +11,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from koordnri.cpus.allocator import Holdings
 from koordnri.cpus.choice import Wish, choose_fewer
-from koordnri.cpus.holding import Holding
+from koordnri.cpus.holding import Holding, Holdings
 from koordnri.cpus.wish import WantedCPUs, may_wish, wanted_by
 from koordnri.model import CPUSet, NodeState, Pod, QoSClass
 from koordnri.model.allocated import Allocated

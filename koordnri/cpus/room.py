@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from koordnri.cpus.choice import Wish, choose, choose_more
+from koordnri.cpus.choice import Wish, choose, choose_fewer, choose_more
 from koordnri.cpus.pools import TakenCPUs
 from koordnri.model.allocated import Exclusive
 from koordnri.model.cpuset import NO_CPUS, CPUSet
@@ -32,6 +32,12 @@ class NotEnough(Exception):
         return f"shares CPUs, though it wants {self}"
 
 
+def usable_cpus(node: NodeState) -> CPUSet:
+    """CPUs that containers can run on: online, and in the cgroup of all pods."""
+    online = NO_CPUS if node.topology is None else node.topology.online
+    return online if node.pods_cpus is None else online & node.pods_cpus
+
+
 class Room(NamedTuple):
     """The CPUs that no container has."""
 
@@ -48,8 +54,7 @@ class Room(NamedTuple):
         topology = node.topology
         if topology is None:
             raise ValueError("expected a node whose topology is known")
-        usable = topology.online if node.pods_cpus is None else topology.online & node.pods_cpus
-        free = usable - taken.all
+        free = usable_cpus(node) - taken.all
         kept_out = NO_CPUS if options.isolated_cpus == "share" else node.isolated_cpus
         least = node.threads_per_core if options.min_shared_cpus == CORE else int(options.min_shared_cpus)
         return cls(topology, free - kept_out, free & kept_out if options.isolated_cpus == "own" else NO_CPUS, least)
@@ -65,6 +70,11 @@ class Room(NamedTuple):
         which = f" ({free})" if free else ""
         keep = f", of which {self.least} stay shared (minSharedCPUs)" if self.shared and self.least else ""
         return NotEnough(wish, f"{len(free)} of {len(self.topology.online)} are free{which}{keep}")
+
+
+def fewer(node: NodeState, cpus: CPUSet, wish: Wish) -> CPUSet:
+    """The CPUs that a container keeps when it wants fewer."""
+    return cpus if node.topology is None or len(cpus) <= wish.cpus else choose_fewer(node.topology, cpus, wish)
 
 
 def find(

@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from koordnri.chain import ContainerRefused
 from koordnri.cpus import restore
-from koordnri.cpus.allocator import Allocator, NotEnough, why_not_given
+from koordnri.cpus.allocator import Allocator
 from koordnri.cpus.holding import Holding
 from koordnri.cpus.kubelet_pins import FoundPin
+from koordnri.cpus.permission import why_not_given
+from koordnri.cpus.room import NotEnough
 from koordnri.cpus.wish import may_wish, wanted_by
 from koordnri.daemon.cpu_claims import CPUClaims
 from koordnri.daemon.cpu_notices import CPUNotices

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from koordnri.cpus.allocator import Allocator, NotEnough
+from koordnri.cpus.allocator import Allocator
 from koordnri.cpus.creation import promote
+from koordnri.cpus.room import NotEnough
 from koordnri.cpus.wish import may_wish
 from koordnri.daemon.cpu_notices import CPUNotices
 from koordnri.model import Pod

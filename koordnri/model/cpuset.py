@@ -126,6 +126,14 @@ class CPUSet:
 NO_CPUS = CPUSet()
 
 
+def union(sets: Iterable[CPUSet]) -> CPUSet:
+    """All CPUs that are in one of them."""
+    mask = 0
+    for one in sets:
+        mask |= one.mask
+    return CPUSet.of_mask(mask)
+
+
 def _number(text: str, whole: str, position: int) -> int:
     if not (text.isascii() and text.isdigit()) or len(text) > 4 or int(text) > MAX_CPU:
         raise ValueError(f'"{text[:20]}" at position {position} of "{whole[:60]}": expected a CPU number 0..{MAX_CPU}')

@@ -11,9 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from koordnri.cpus import restore
-from koordnri.cpus.allocator import Allocator, Holding, NotEnough
+from koordnri.cpus.allocator import Allocator
 from koordnri.cpus.choice import Wish
 from koordnri.cpus.dra import dra_cpus
+from koordnri.cpus.holding import Holding
+from koordnri.cpus.room import NotEnough
 from koordnri.cpus.wish import wanted_by
 from koordnri.model import CPUSet, NodeState, Pod, Resources
 from koordnri.model.allocated import Allocated

@@ -24,7 +24,8 @@ from koordnri_hooks.cpuset import CPUSetHook
 
 from koordnri.chain import Chain, Snapshot
 from koordnri.cpus import restore
-from koordnri.cpus.allocator import Allocator, NotEnough
+from koordnri.cpus.allocator import Allocator
+from koordnri.cpus.room import NotEnough
 from koordnri.cpus.wish import may_wish, wanted_by
 from koordnri.model import Container, CPUSet, Event, NodeState, Pod, Resources, fields
 from koordnri.model.allocated import NOT_ALLOCATED
