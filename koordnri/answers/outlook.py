@@ -13,7 +13,7 @@ Shape = Mapping[str, Any]
 
 def left_alone(pod: Pod, policy: Policy, node: NodeState) -> str:
     """Why no hook is asked about the pod, and what would change that; "" when hooks are asked."""
-    if node.released & {"*", pod.id}:
+    if node.has_released(pod):
         return "released by `koordnri release`; koordnri decides it again once it has been restarted"
     if pod.namespace in policy.namespaces_left_alone:
         return (

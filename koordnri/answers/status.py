@@ -21,6 +21,7 @@ from koordnri.session.handler import EventHandler
 from koordnri.session.plugin import PluginSession
 from koordnri.state.ledger import Entry, Ledger
 from koordnri.state.present import Present
+from koordnri.state.released import UNTIL, released_pods
 
 NO_CLASS = "none"
 """in place of a QoS class, for pods without the label"""
@@ -62,6 +63,11 @@ def status(sources: StatusSources) -> Mapping[str, Any]:
         "api": dict(sources.api()),
         "counts": _counts(pods, entries),
         "cpus": _cpus(node, owners),
+        "released": {
+            "everything": "*" in node.released,
+            "pods": [_title(pod) for pod in released_pods(sources.ledger, node)],
+            "until": UNTIL,
+        },
     }
 
 

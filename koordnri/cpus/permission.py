@@ -25,7 +25,7 @@ def why_not_given(pod: Pod, policy: Policy, node: NodeState) -> str:
         return "cgroups are mounted read-only, so nobody can be moved off its CPUs"
     if pod.namespace in policy.namespaces_left_alone:
         return f"the policy leaves namespace {pod.namespace} alone"
-    return "its pod was released" if node.released & {"*", pod.id} else ""
+    return "its pod was released" if node.has_released(pod) else ""
 
 
 def may_give(pod: Pod, policy: Policy, node: NodeState) -> bool:

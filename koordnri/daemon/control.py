@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from koordnri.chain import Chain
+from koordnri.daemon.events import Events
 from koordnri.hook import Hook
 from koordnri.model import Pod
 from koordnri.model.fields import split_name
@@ -19,7 +20,10 @@ from koordnri.reconcile.requests import Requests
 from koordnri.reconcile.writing import Done
 from koordnri.state.ledger import Ledger
 from koordnri.state.present import Present
+from koordnri.state.released import UNTIL
 
+RELEASED = "Released"
+"""reason of the Event"""
 PATIENCE_S = 30.0
 """How long (s) a release may wait for the reconciler, which may be in the middle of a pass."""
 
@@ -35,6 +39,7 @@ class Operator:
         live: Live,
         requests: Requests,
         present: Present,
+        events: Events,
     ) -> None:
         self._hooks = hooks
         self._ledger = ledger
@@ -42,6 +47,7 @@ class Operator:
         self._live = live
         self._requests = requests
         self._present = present
+        self._events = events
 
     def policy_state(self) -> Mapping[str, Any]:
         """The policy in force, and the last refused one."""
@@ -66,9 +72,18 @@ class Operator:
             raise LookupError(f"no pod {pod} runs on this node")
         stays = [row for p in pods for row in self._only_by_restart(p)]
         self._present.let_go(frozenset("*") if pod is None else frozenset(p.id for p in pods))
+        self._report_release(pods, everything=pod is None)
         done = self._requests.ask(pods, PATIENCE_S)
         rows = [*(self._row(d) for d in done if d.goal.restores), *stays]
         return sorted(rows, key=lambda row: row.place)
+
+    def _report_release(self, pods: Sequence[Pod], *, everything: bool) -> None:
+        if everything:  # one Event, not one per pod
+            text = f"koordnri release --all: all pods of this node, and those that come, are left to kubelet {UNTIL}"
+            self._events.warn_node(RELEASED, text)
+            return
+        for pod in pods:
+            self._events.warn_pod(pod, RELEASED, f"koordnri release: the pod is left to kubelet {UNTIL}")
 
     def _row(self, done: Done) -> Released:
         goal, outcome = done

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from koordnri.session.plugin import State
+from koordnri.state.released import released_text
 
 if TYPE_CHECKING:  # the parts contain it
     from koordnri.daemon.wiring import Parts
@@ -58,6 +59,8 @@ class Readiness:
             if parts.cluster.policy_problem():  # that is a problem, not a warning
                 down.pop("configmap", None)
             found += [f"API server: {noun} cannot be watched: {problem}" for noun, problem in down.items()]
+        if text := released_text(parts.ledger, parts.present.snapshot.node):
+            found.append(f"release: {text}")
         if parts.admission.control_problem:
             problem = parts.admission.control_problem
             found.append(f"state: no control socket for `koordnri diff` and `release`: {problem}")

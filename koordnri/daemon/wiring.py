@@ -260,7 +260,7 @@ class Parts:
             faults=self.faults,
         )
         live = Live(self.ledger, machine)
-        self.operator = Operator(self.hooks, self.ledger, self.standing, live, self.requests, self.present)
+        self.operator = Operator(self.hooks, self.ledger, self.standing, live, self.requests, self.present, self.events)
         explain = ExplainSources(self.ledger, self.hooks, self.standing, self.allocator, machine, config.host_root)
         questions = make_questions(Sources(self.ledger, self.present, explain, self._status_sources()))
         self.admission = Admission(config, self.operator, questions, self.notebook.probe, self.log)

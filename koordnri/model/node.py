@@ -11,6 +11,7 @@ from koordnri.model.cpuset import CPUSet
 from koordnri.model.decision import Setting
 from koordnri.model.field import Kernels
 from koordnri.model.fields import ALL, CDI, RDT_CLOSID, UNLIMITED, Device, Field
+from koordnri.model.pod import Pod
 from koordnri.model.routes import Refusal, Routes, container_routes, field_files, pod_routes, root_routes
 from koordnri.model.schemata import Cache, MemoryBandwidth
 from koordnri.model.topology import Topology
@@ -155,6 +156,10 @@ class NodeState:
         object.__setattr__(self, "update_routes", updating)
         object.__setattr__(self, "pod_routes", pod_routes(self.cgroup_version, self.cgroup_files))
         object.__setattr__(self, "root_routes", root_routes(self.cgroup_version, self.root_files))
+
+    def has_released(self, pod: Pod) -> bool:
+        """Whether `koordnri release` gave this pod back to kubelet."""
+        return not self.released.isdisjoint(("*", pod.id))
 
     @property
     def threads_per_core(self) -> int:

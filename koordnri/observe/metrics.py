@@ -25,6 +25,7 @@ from koordnri.session.handler import EventHandler
 from koordnri.session.plugin import PluginSession, State
 from koordnri.state.containment import Faults
 from koordnri.state.ledger import Ledger
+from koordnri.state.released import released_pods
 
 if TYPE_CHECKING:  # only the daemon's cluster uses kube; here its counters have a name, no more
     from koordnri.kube import WatchStats
@@ -144,6 +145,12 @@ class DaemonCollector(Collector):
         pods, containers = self._sources.ledger.counts()
         yield _gauge("koordnri_pods", "Pods that the runtime has reported", pods)
         yield _gauge("koordnri_containers", "Containers in the ledger", containers)
+        released = released_pods(self._sources.ledger, self._sources.handler.snapshot.node)
+        yield _gauge(
+            "koordnri_released_pods",
+            "Pods that `koordnri release` gave back to kubelet, until the daemon restarts",
+            len(released),
+        )
         empty = GaugeMetricFamily(
             "koordnri_share_pool_empty",
             "1 while a share pool (ls, be) has no CPU left and uses taken ones",

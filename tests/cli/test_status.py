@@ -41,6 +41,7 @@ READY: dict[str, Any] = {
     },
     "api": {"node": "", "pods": ""},
     "counts": {"LSE": {"pods": 1, "containers": 2}, "none": {"pods": 1, "containers": 1}},
+    "released": {"everything": False, "pods": [], "until": "until koordnri's daemon restarts"},
     "cpus": {"online": "0-7", "exclusive": "2-3", "shared": "0-1,4-7", "batch": "", "reserved": ""},
 }
 VIOLATION = {"kind": "NotClear", "pod": "shop/a", "container": "main", "message": "shop/[b] runs on CPUs 2"}

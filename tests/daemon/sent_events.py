@@ -12,6 +12,8 @@ class SentEvents(Events):
     def __init__(self, seen: list[tuple[str, str, str]], *, announced: bool = False) -> None:
         self._seen = seen
         self._announced = announced
+        self.of_node: list[tuple[str, str]] = []
+        """(reason, message)"""
 
     def warn_pod(self, pod: Pod, reason: str, message: str) -> None:
         self._seen.append((pod.name, reason, message))
@@ -19,3 +21,6 @@ class SentEvents(Events):
     def announce_pod(self, pod: Pod, reason: str, message: str) -> None:
         if self._announced:
             self.warn_pod(pod, reason, message)
+
+    def warn_node(self, reason: str, message: str) -> None:
+        self.of_node.append((reason, message))

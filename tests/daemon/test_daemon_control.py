@@ -18,6 +18,7 @@ from koordnri.policy.standing import StandingPolicy
 from koordnri.reconcile.compare.live import Live
 from koordnri.reconcile.compare.rows import Released
 from koordnri.state.present import Present
+from tests.daemon.sent_events import SentEvents
 from tests.reconcile.fake_node import MIB, FakeNode
 from tests.support.waiting import PATIENCE_S
 
@@ -36,9 +37,10 @@ class Asked:
         self.present.take()
         node.run_pass()
         standing = StandingPolicy(node.log)
-        self.operator = Operator(
-            load_hooks(), node.ledger, standing, Live(node.ledger, node.machine), node.requests, self.present
-        )
+        self.of_pods: list[tuple[str, str, str]] = []
+        self.events = SentEvents(self.of_pods)
+        live = Live(node.ledger, node.machine)
+        self.operator = Operator(load_hooks(), node.ledger, standing, live, node.requests, self.present, self.events)
         self.thread = threading.Thread(target=node.reconciler.run)
         self.thread.start()
 
@@ -74,6 +76,16 @@ def test_a_release_of_one_pod_leaves_the_classes_with_the_sum_of_the_others(aske
     assert {r.pod for r in rows} == {"a"}
     assert of_classes(rows) == {}
     assert asked.protected("kubepods") == asked.protected("kubepods/burstable") == 16
+
+
+def test_a_released_pod_has_an_event_and_a_release_of_all_is_one_on_the_node(asked):
+    asked.operator.release("shop/a")
+    ending = "left to kubelet until koordnri's daemon restarts"
+    assert asked.of_pods == [("a", "Released", f"koordnri release: the pod is {ending}")]
+    asked.operator.release(None)
+    assert len(asked.of_pods) == 1
+    text = f"koordnri release --all: all pods of this node, and those that come, are {ending}"
+    assert asked.events.of_node == [("Released", text)]
 
 
 def test_a_release_of_the_last_pod_gives_its_class_back(asked):

@@ -9,7 +9,7 @@ import pytest
 
 from koordnri.daemon.config import Config
 from koordnri.daemon.wiring import Given, Parts
-from koordnri.model import NodeState
+from koordnri.model import NodeState, Pod
 from koordnri.policy import read_policy
 from koordnri.session.plugin import State
 from koordnri.state.lock import NodeLock
@@ -70,6 +70,17 @@ def test_a_refused_policy_beside_a_good_one_is_a_warning(parts: Parts, tmp_path:
     assert warning.endswith(f"revision {parts.present.snapshot.policy.revision} stays in force")
     take_policy(parts, tmp_path / "good.yaml")
     assert parts.readiness.warnings() == []
+
+
+def test_what_was_released_is_a_warning_until_the_daemon_restarts(parts: Parts) -> None:
+    parts.admission.seek()
+    for name in ("b", "a", "c"):
+        parts.ledger.remember_pod(Pod(name, f"uid-{name}", "shop", name))
+    parts.present.let_go(frozenset({"a", "b", "gone"}))
+    ending = "left to kubelet until koordnri's daemon restarts"
+    assert parts.readiness.warnings() == [f"release: shop/a, shop/b are {ending}"]
+    parts.present.let_go(frozenset({"*"}))
+    assert parts.readiness.warnings() == [f"release: all pods of this node, and those that come, are {ending}"]
 
 
 def test_a_state_directory_that_cannot_be_written_is_a_warning(parts: Parts, tmp_path: Path) -> None:

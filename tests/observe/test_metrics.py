@@ -37,6 +37,7 @@ METRICS = {
     "koordnri_cgroup_watches": ("gauge", {()}),
     "koordnri_cgroup_watches_refused": ("gauge", {()}),
     "koordnri_cgroup_watch_overflows": ("counter", {()}),
+    "koordnri_released_pods": ("gauge", {()}),
     "koordnri_reconcile_pass_seconds": ("gauge", {()}),
     "koordnri_change_to_verified_seconds": ("gauge", {()}),
     "koordnri_pushes": ("counter", {("outcome", "route")}),
@@ -98,6 +99,15 @@ def test_every_metric_is_there_with_its_type_and_labels(node: Driven) -> None:
         if name.startswith("koordnri_")
     }
     assert found == METRICS
+
+
+def test_pods_that_were_released_are_counted_while_they_are_there(node: Driven) -> None:
+    present = node.daemon.parts.present
+    assert node.value("koordnri_released_pods") == 0
+    node.run_pod("left-to-kubelet")
+    node.settled()
+    present.let_go(frozenset({"left-to-kubelet", "gone"}))
+    assert node.value("koordnri_released_pods") == 1
 
 
 def test_the_process_is_measured_too(node: Driven) -> None:
