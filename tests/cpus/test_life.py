@@ -26,6 +26,7 @@ from koordnri.wire import api_pb2 as api
 from koordnri.wire import views_pb2 as views
 from tests.daemon.sent_events import SentEvents
 from tests.host.trees import CPU_FILES, CPUSET_FILES, HostTree
+from tests.support import messages
 
 FILES = (*CPU_FILES, *CPUSET_FILES)
 SHARES, QUOTA, PERIOD = 1024, 100_000, 100_000
@@ -75,10 +76,7 @@ class Node:
     def run_pod(self, uid: str, sandbox: str = "", qos: str = "LSR", known: PodSpec | None = None, **notes: str) -> str:
         """A sandbox of a pod; its id."""
         sandbox = sandbox or f"s-{uid}"
-        pod = api.PodSandbox(id=sandbox, uid=uid, namespace="shop", name=uid)
-        pod.labels["koordinator.sh/qosClass"] = qos
-        pod.annotations.update(notes)
-        pod.linux.cgroup_parent = f"/kubepods/pod{uid}"
+        pod = messages.pod(sandbox, qos, f"/kubepods/pod{uid}", uid=uid, name=uid, annotations=notes)
         if known is not None:
             self.specs[uid] = known
         self.pods[sandbox] = pod
@@ -91,7 +89,7 @@ class Node:
         """A running container; its id."""
         pod = self.pods[sandbox]
         container_id = f"{sandbox}.{name}.{attempt}"
-        container = api.Container(id=container_id, name=name, pod_sandbox_id=sandbox, state=api.CONTAINER_RUNNING)
+        container = messages.container(container_id, sandbox, name=name, state=api.CONTAINER_RUNNING)
         container.linux.resources.cpu.CopyFrom(asked(cpus))
         reply = self._handle("CreateContainer", api.CreateContainerRequest(pod=pod, container=container))
         apply_adjustment(container, reply.adjust, Kernel())
@@ -392,7 +390,7 @@ def test_or_is_not_where_the_policy_says_so(made: Callable[[str], Node]) -> None
 
 def test_who_was_born_while_we_were_away_is_promoted(node: Node) -> None:
     sandbox = node.run_pod("p")
-    container = api.Container(id="c", name="main", pod_sandbox_id=sandbox, state=api.CONTAINER_RUNNING)
+    container = messages.container("c", sandbox, name="main", state=api.CONTAINER_RUNNING)
     container.linux.resources.cpu.CopyFrom(asked(2))
     node.containers["c"] = container
     node._cgroup("kubepods/podp/c")

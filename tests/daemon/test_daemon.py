@@ -33,6 +33,7 @@ from koordnri.wire import api_pb2 as api
 from koordnri.wire.versions import Version
 from tests.host.trees import CPU_FILES, CPUSET_FILES, MEMORY_FILES, HostTree
 from tests.session.scripted_runtime import Link
+from tests.support import messages
 from tests.support.waiting import PATIENCE_S, eventually
 
 NODE = NodeState(name="n", topology=Topology.regular(1, 1, 8, 1))
@@ -162,15 +163,15 @@ def rewrite(path: Path, text: str) -> None:
 
 
 def run_pod(runtime: Runtime, annotations: dict[str, str] | None = None, labels: dict[str, str] | None = None) -> None:
-    pod = api.PodSandbox(id="p1", name="web", namespace="shop", uid="uid-1", annotations=annotations or {})
-    pod.labels.update(labels or {})
-    pod.linux.cgroup_parent = "/kubepods/burstable/poduid-1"
-    runtime.run_pod_sandbox(pod)
+    parent = "/kubepods/burstable/poduid-1"
+    runtime.run_pod_sandbox(
+        messages.pod("p1", parent=parent, name="web", uid="uid-1", annotations=annotations, labels=labels)
+    )
 
 
 def create(runtime: Runtime, container_id: str = "c1", quota: int = 50_000) -> api.LinuxCPU:
     """A container with a limit of half a CPU; its CPU as it runs."""
-    container = api.Container(id=container_id, name="main", pod_sandbox_id="p1")
+    container = messages.container(container_id, name="main")
     cpu = container.linux.resources.cpu
     cpu.shares.value, cpu.quota.value, cpu.period.value = 512, quota, 100_000
     return runtime.create_container("p1", container).spec.linux.resources.cpu
@@ -485,9 +486,9 @@ def test_a_state_directory_that_is_mended_is_used(start, runtime, tmp_path, monk
     assert "no control socket" in warned
     (tmp_path / "state").unlink()
     eventually(lambda: "in memory" not in running.readiness()[1], "the notes are on disk")
-    eventually(lambda: (tmp_path / "state/koordnri.sock").is_socket(), "a control socket")
+    eventually(lambda: running.readiness() == (200, "ok\n"), "no warning is left")
+    assert (tmp_path / "state/koordnri.sock").is_socket(), "a control socket"
     assert not NodeLock(tmp_path / "state").try_acquire(), "and a lock"
-    assert running.readiness() == (200, "ok\n")
 
 
 # -- the end ----------------------------------------------------------------------------------------------------------

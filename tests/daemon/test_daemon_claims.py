@@ -24,6 +24,7 @@ from koordnri.wire import api_pb2 as api
 from koordnri.wire import views_pb2 as views
 from tests.daemon.sent_events import SentEvents
 from tests.host.trees import HostTree
+from tests.support import messages
 
 NO_CLAIMS = PodSpec({"main": ContainerSpec({}, {})})
 CLAIMS = PodSpec({"main": ContainerSpec({}, {})}, resource_claims=True)
@@ -98,14 +99,11 @@ class Node:
 
 
 def _pod(name: str, qos: str) -> api.PodSandbox:
-    pod = api.PodSandbox(id=name, uid=f"uid-{name}", namespace="shop", name=name)
-    pod.labels["koordinator.sh/qosClass"] = qos
-    pod.linux.cgroup_parent = f"/kubepods/pod{pod.uid}"
-    return pod
+    return messages.pod(name, qos, f"/kubepods/poduid-{name}")
 
 
 def _container(pod: str, env: tuple[str, ...], name: str) -> api.Container:
-    container = api.Container(id=f"{pod}-{name}", name=name, pod_sandbox_id=pod, env=env, state=api.CONTAINER_RUNNING)
+    container = messages.container(f"{pod}-{name}", pod, name=name, env=env, state=api.CONTAINER_RUNNING)
     cpu = container.linux.resources.cpu
     cpu.shares.value, cpu.quota.value, cpu.period.value = 2048, 200_000, 100_000
     return container

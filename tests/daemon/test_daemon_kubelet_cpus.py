@@ -18,6 +18,7 @@ from koordnri.runtime.oci import apply_adjustment, apply_update
 from koordnri.wire import api_pb2 as api
 from koordnri.wire import views_pb2 as views
 from tests.host.trees import CPU_FILES, CPUSET_FILES, HostTree
+from tests.support import messages
 
 ALL = "0-7"
 PARENTS = {"Guaranteed": "/kubepods", "Burstable": "/kubepods/burstable"}
@@ -52,11 +53,8 @@ class Node:
 
     def run(self, name: str, cpus: str, count: float, kube_qos: str = "Burstable", qos: str = "") -> str:
         """A pod of one container, to which kubelet gives these CPUs; the CPUs that it then has."""
-        pod = api.PodSandbox(id=name, uid=f"uid-{name}", namespace="default", name=name)
-        if qos:
-            pod.labels["koordinator.sh/qosClass"] = qos
-        pod.linux.cgroup_parent = f"{PARENTS[kube_qos]}/pod{pod.uid}"
-        container = api.Container(id=f"c-{name}", name="main", pod_sandbox_id=name, state=api.CONTAINER_RUNNING)
+        pod = messages.pod(name, qos, f"{PARENTS[kube_qos]}/poduid-{name}")
+        container = messages.container(f"c-{name}", name, name="main", state=api.CONTAINER_RUNNING)
         container.linux.resources.cpu.CopyFrom(cpu(cpus, int(count * 1024), int(count * 100_000)))
         self.pods[name], self.containers[name] = pod, container
         (self.host / "sys/fs/cgroup" / pod.linux.cgroup_parent.strip("/") / pod.id).mkdir(

@@ -19,11 +19,11 @@ from koordnri.daemon.config import Config
 from koordnri.daemon.daemon import Daemon
 from koordnri.model.topology import Topology
 from koordnri.runtime import Runtime
-from koordnri.wire import api_pb2 as api
 from tests.docs.constructions import ROOT
 from tests.docs.recorded_locks import LockRecord, Pair
 from tests.host.trees import CPU_FILES, CPUSET_FILES, MEMORY_FILES, HostTree
 from tests.kube.watched import write_kubeconfig
+from tests.support import messages
 from tests.support.waiting import PATIENCE_S, eventually
 
 PAGE = ROOT / "docs/design/threads.md"
@@ -82,7 +82,7 @@ def running(tmp_path: Path, tree: HostTree, **config: Any) -> Iterator[Daemon]:
 
 
 def create(runtime: Runtime, name: str, cpus: int, env: tuple[str, ...] = ()) -> None:
-    container = api.Container(id=name, name=name, pod_sandbox_id="p1", env=env)
+    container = messages.container(name, env=env)
     cpu = container.linux.resources.cpu
     cpu.shares.value, cpu.quota.value, cpu.period.value = max(1024 * cpus, 512), 100_000 * cpus or 50_000, 100_000
     runtime.create_container("p1", container)
@@ -90,9 +90,7 @@ def create(runtime: Runtime, name: str, cpus: int, env: tuple[str, ...] = ()) ->
 
 
 def run_pod(runtime: Runtime) -> None:
-    pod = api.PodSandbox(id="p1", name="web", namespace="shop", uid="uid-1", labels={"koordinator.sh/qosClass": "LSR"})
-    pod.linux.cgroup_parent = f"/{POD}"
-    runtime.run_pod_sandbox(pod)
+    runtime.run_pod_sandbox(messages.pod("p1", "LSR", f"/{POD}"))
 
 
 def test_a_life_with_everything_takes_locks_in_the_order_of_the_page(

@@ -32,6 +32,7 @@ from koordnri.wire.versions import Version
 from tests.examples import examples
 from tests.host.fake_kernel import ROOT, Cgroup, FakeKernel
 from tests.reconcile.fake_node import FakeMachine, FakeReports
+from tests.support import messages
 from tests.support.policies import policy_of
 
 POD, CONTAINER = "kubepods/burstable/poduid-p1", "kubepods/burstable/poduid-p1/c1"
@@ -66,10 +67,8 @@ class Machine:
         self.policy = policy_of(**({"cpu_burst_config": {"clusterStrategy": {"policy": "auto"}}} if burst else {}))
         self.limit_us = limit_us
         self.refused = 0
-        self.pod = api.PodSandbox(id="p1", uid="uid-p1", namespace="default", name="web")
-        self.pod.labels["koordinator.sh/qosClass"] = "LS"
-        self.pod.linux.cgroup_parent = f"/{POD}"
-        self.spec = api.Container(id="c1", name="main", pod_sandbox_id="p1")
+        self.pod = messages.pod(qos="LS", parent=f"/{POD}")
+        self.spec = messages.container(name="main")
         self.start_daemon(Ledger())
         self._kubelet_writes_pod(limit_us)
         self.tell_spec(limit_us)

@@ -149,16 +149,6 @@ class ScriptedPlugin:
             self.send(self.connection.reply(request, answer))
 
 
-def pod(pod_id: str = "p1", **fields: Any) -> api.PodSandbox:
-    """A pod sandbox message."""
-    return api.PodSandbox(id=pod_id, name=f"pod-{pod_id}", uid=f"uid-{pod_id}", namespace="default", **fields)
-
-
-def container(container_id: str = "c1", pod_id: str = "p1", **fields: Any) -> api.Container:
-    """A container message."""
-    return api.Container(id=container_id, pod_sandbox_id=pod_id, name=f"ctr-{container_id}", **fields)
-
-
 def adjusting(**fields: Any) -> api.CreateContainerResponse:
     """An answer to CreateContainer."""
     return api.CreateContainerResponse(adjust=api.ContainerAdjustment(**fields))

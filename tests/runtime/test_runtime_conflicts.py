@@ -10,7 +10,8 @@ from koordnri.runtime.merge import Adjustments, Updates
 from koordnri.runtime.owners import Owners
 from koordnri.wire import api_pb2 as api
 from koordnri.wire.versions import Version
-from tests.runtime.scripted_plugin import adjusting, container, pod, quota, update
+from tests.runtime.scripted_plugin import adjusting, quota, update
+from tests.support.messages import container, pod
 
 Adjust = api.ContainerAdjustment
 i64, u64, text, flag = api.OptionalInt64, api.OptionalUInt64, api.OptionalString, api.OptionalBool

@@ -12,7 +12,8 @@ from koordnri.runtime import LATEST, CRIError, Runtime
 from koordnri.wire import api_pb2 as api
 from koordnri.wire.events import NRIEvent
 from koordnri.wire.versions import Version
-from tests.runtime.scripted_plugin import ALL_OLD, Do, ScriptedPlugin, Status, adjusting, container, pod, quota, update
+from tests.runtime.scripted_plugin import ALL_OLD, Do, ScriptedPlugin, Status, adjusting, quota, update
+from tests.support.messages import container, pod
 
 OLD = Version(0, 8, 0)
 ENV = adjusting(env=[api.KeyValue(key="A", value="1")])

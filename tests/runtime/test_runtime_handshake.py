@@ -11,7 +11,8 @@ from koordnri.runtime import LATEST, Runtime
 from koordnri.wire import api_pb2 as api
 from koordnri.wire.errors import Code
 from koordnri.wire.versions import Version, nri_version
-from tests.runtime.scripted_plugin import Do, ScriptedPlugin, Status, pod
+from tests.runtime.scripted_plugin import Do, ScriptedPlugin, Status
+from tests.support.messages import pod
 
 OLD = Version(0, 6, 1)
 

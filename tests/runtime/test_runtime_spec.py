@@ -13,7 +13,8 @@ from koordnri.runtime.oci import apply_adjustment, apply_update
 from koordnri.runtime.state import as_sent
 from koordnri.wire import api_pb2 as api
 from koordnri.wire.versions import Version
-from tests.runtime.scripted_plugin import ScriptedPlugin, container, pod, quota, update
+from tests.runtime.scripted_plugin import ScriptedPlugin, quota, update
+from tests.support.messages import container, pod
 
 
 def adjusted(spec: api.Container, kernel: Kernel = Kernel(), **fields: Any) -> api.Container:  # noqa: B008  # immutable

@@ -8,7 +8,8 @@ import pytest
 from koordnri.runtime import LATEST, Kernel, Runtime
 from koordnri.wire import api_pb2 as api
 from koordnri.wire.versions import Version
-from tests.runtime.scripted_plugin import Do, ScriptedPlugin, Status, container, pod, quota, update
+from tests.runtime.scripted_plugin import Do, ScriptedPlugin, Status, quota, update
+from tests.support.messages import container, pod
 
 MIB = 1 << 20
 

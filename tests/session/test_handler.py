@@ -33,6 +33,7 @@ from koordnri.wire import api_pb2 as api
 from koordnri.wire import views_pb2 as views
 from koordnri.wire.services import PLUGIN_METHODS
 from koordnri.wire.versions import Version, valid_event_mask
+from tests.support import messages
 from tests.support.policies import policy_of
 from tests.support.waiting import PATIENCE_S
 
@@ -104,17 +105,13 @@ class Node:
         return new
 
     def pod(self, pod_id: str = "p1", annotations: dict[str, str] | None = None, qos: str = "") -> str:
-        pod = api.PodSandbox(id=pod_id, uid=f"uid-{pod_id}", namespace="default", name=f"pod-{pod_id}")
-        pod.annotations.update(annotations or {})
-        if qos:
-            pod.labels["koordinator.sh/qosClass"] = qos
-        pod.linux.cgroup_parent = f"/kubepods/burstable/pod{pod.uid}"
-        self.pods[pod_id] = pod
+        parent = f"/kubepods/burstable/poduid-{pod_id}"
+        self.pods[pod_id] = messages.pod(pod_id, qos, parent, annotations=annotations)
         return pod_id
 
     def create(self, pod_id: str, container_id: str = "c1", settle: bool = True, **asked: int) -> Any:
         """CreateContainer; the adjustment, which is in the spec from now on."""
-        container = api.Container(id=container_id, name="main", pod_sandbox_id=pod_id)
+        container = messages.container(container_id, pod_id, name="main")
         container.linux.resources.CopyFrom(kubelet(**{"shares": 512, "quota": 50_000, "period": 100_000, **asked}))
         request = api.CreateContainerRequest(pod=self.pods[pod_id], container=container)
         answer = self.handler.handle("CreateContainer", request.SerializeToString())
@@ -127,7 +124,7 @@ class Node:
         return adjust
 
     def preexisting(self, pod_id: str, container_id: str = "c1", **asked: int) -> api.Container:
-        container = api.Container(id=container_id, name="main", pod_sandbox_id=pod_id)
+        container = messages.container(container_id, pod_id, name="main")
         container.linux.resources.CopyFrom(kubelet(**{"shares": 512, "quota": 50_000, "period": 100_000, **asked}))
         self.containers[container_id] = container
         return container
@@ -215,7 +212,7 @@ def test_a_created_container_gets_its_decision_and_its_baseline():
     assert entry.sent == {"cpu.cpus": ("2-3", "adjust"), "cpu.quota": (-1, "adjust")}
     assert (entry.pod_id, entry.name, entry.baseline) == ("p1", "main", Resources(512, 50_000, 100_000))
     assert node.saved == 0, "the annotation tells the baseline"
-    assert [told[:3] for told in node.observed.told] == [("create", "pod-p1", "main")]
+    assert [told[:3] for told in node.observed.told] == [("create", "p1", "main")]
 
 
 def test_a_container_of_which_nothing_is_decided_gets_its_baseline_all_the_same():
@@ -371,7 +368,7 @@ def test_a_pod_is_remembered_as_told_with_what_its_spec_says():
     assert answer.message is None
     pod = node.ledger.pod("p1")
     assert pod is not None
-    assert (pod.name, pod.annotations, pod.spec) == ("pod-p1", PINNED, spec)
+    assert (pod.name, pod.annotations, pod.spec) == ("p1", PINNED, spec)
 
 
 def test_a_pod_is_parsed_once_and_anew_when_its_annotations_are_others():

@@ -32,6 +32,7 @@ from koordnri.wire.services import PLUGIN_METHODS
 from koordnri.wire.ttrpc import DEFAULT_MAX_RECEIVED_BYTES
 from koordnri.wire.versions import Version, valid_event_mask
 from tests.session.scripted_runtime import METHODS, Link, Raw, ScriptedRuntime
+from tests.support.messages import container, pod
 
 WAIT_S = 10.0
 OLD = Version(0, 6, 1)
@@ -139,14 +140,6 @@ def connected(
     with runtime, Subject(path / "nri", *hooks, **options) as subject:
         runtime.wait_for_plugin()
         yield runtime, subject
-
-
-def pod(pod_id: str = "p1") -> api.PodSandbox:
-    return api.PodSandbox(id=pod_id, name=pod_id, uid=f"uid-{pod_id}", namespace="default")
-
-
-def container(container_id: str = "c1", pod_id: str = "p1", **more: Any) -> api.Container:
-    return api.Container(id=container_id, pod_sandbox_id=pod_id, name=container_id, **more)
 
 
 def cpus_of(runtime: Runtime, container_id: str = "c1") -> str:
