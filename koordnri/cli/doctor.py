@@ -73,7 +73,7 @@ def ask_daemon(state_dir: Path, listen: str) -> Daemon:
     try:
         if not (state_dir / SOCKET_NAME).exists():
             return Daemon()
-        return daemon_facts(question(state_dir, "policy"), page(listen, "/readyz"), page(listen, "/metrics"))
+        return daemon_facts(question(state_dir, "status"), page(listen, "/metrics"))
     except (ControlError, PermissionError) as error:
         return Daemon(problem=str(error))
 

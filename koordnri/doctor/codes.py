@@ -52,6 +52,7 @@ CODES = {
     "KN0303": Code(_E, "kubelet and the runtime use different cgroup drivers"),
     "KN0304": Code(_E, "kubelet makes no cgroups for QoS classes and pods"),
     "KN0305": Code(_I, "kubelet has replaced its CPU manager's state since it was mounted"),
+    "KN0306": Code(_W, "kubelet's CPU manager state cannot be seen"),
     # cgroups
     "KN0401": Code(_E, "no cgroups were found"),
     "KN0402": Code(_W, "the node uses cgroup v1"),

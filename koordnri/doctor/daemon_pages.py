@@ -1,9 +1,10 @@
-"""From the daemon's pages (`/v1/policy`, `/readyz`, `/metrics`) to facts. Pure; koordnri.cli.doctor fetches them."""
+"""From the running daemon's answers (`/v1/status`, `/metrics`) to facts. Pure; koordnri.cli.doctor fetches them."""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -11,31 +12,21 @@ from prometheus_client.parser import text_string_to_metric_families
 from koordnri.doctor.facts import Daemon
 
 _SHARE = 0.999
-_NOT_READY, _WARNING = "not ready: ", "warning: "
 
 
-def daemon_facts(policy: Any, readiness: str | None, metrics: str | None) -> Daemon:
-    """What a running daemon says.
+def daemon_facts(status: Mapping[str, Any], metrics: str | None) -> Daemon:
+    """What a running daemon reports.
 
-    policy     the answer of `/v1/policy`
-    readiness  the text of `/readyz`; None: not reachable
-    metrics    the text of `/metrics`; None: not reachable
+    status   the answer of `/v1/status`
+    metrics  the text of `/metrics`; None: it does not listen, or elsewhere
     """
-    lines = (readiness or "").splitlines()
-    ready = tuple(line.removeprefix(_NOT_READY) for line in lines if line.startswith(_NOT_READY))
-    warnings = [line.removeprefix(_WARNING) for line in lines if line.startswith(_WARNING)]
-    if policy.get("refused") and not any(problem.startswith("policy: ") for problem in (*ready, *warnings)):
-        warnings.append("policy: the newest one is refused, the last good one stays in force; see /v1/policy")
-    if metrics is None:
-        return Daemon(running=True, ready=ready, warnings=tuple(warnings))
-    samples = _samples(metrics)
-    (runtime, _), *_ = samples.get("koordnri_runtime_info") or [({}, 1.0)]
+    samples = {} if metrics is None else _samples(metrics)
     return Daemon(
         running=True,
-        ready=ready,
-        warnings=tuple(warnings),
-        runtime_name=runtime.get("name", ""),
-        runtime_version=runtime.get("version", ""),
+        problems=tuple(status["problems"]),
+        warnings=tuple(status["warnings"]),
+        runtime_name=status["runtime"]["name"],
+        runtime_version=status["runtime"]["version"],
         late_events=_sum(samples, "koordnri_events_total", outcome="late"),
         overruns=_sum(samples, "koordnri_chain_overruns_total"),
         hooks_p999_s=_hooks_p999_s(samples.get("koordnri_hook_duration_seconds_bucket", [])),

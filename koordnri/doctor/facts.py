@@ -59,6 +59,9 @@ class Kubelet:
     memory_policy: str | None = None
     cgroup_driver: str | None = None
     cgroups_per_qos: bool | None = None
+    state_path: str = "/var/lib/kubelet/cpu_manager_state"
+    state_found: bool = True
+    """whether the CPU manager's state is there; kubelet has it whenever it runs"""
     state_replaced: bool = False
     """the CPU manager's state that we see has no name any more"""
 
@@ -114,7 +117,7 @@ class Daemon:
     running: bool = False
     problem: str = ""
     """why it does not answer; "" when it does, or when none runs"""
-    ready: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
     """what keeps it from being ready"""
     warnings: tuple[str, ...] = ()
     runtime_name: str = ""

@@ -130,7 +130,7 @@ def _kubelet(files: HostFiles, processes: Iterable[Process], node: NodeState) ->
     kubelet = next((p for p in processes if p.program == "kubelet"), Process(0, ("",)))
     root = kubelet.option("root-dir").strip("/") or "var/lib/kubelet"
     path = kubelet.option("config").lstrip("/") or f"{root}/config.yaml"
-    content = _yaml(files, path)
+    content, state = _yaml(files, path), f"{root}/{_KUBELET_STATE}"
 
     def setting(flag: str, key: str) -> str | None:
         value = kubelet.option(flag) or content.get(key)
@@ -144,7 +144,9 @@ def _kubelet(files: HostFiles, processes: Iterable[Process], node: NodeState) ->
         memory_policy=setting("memory-manager-policy", "memoryManagerPolicy"),
         cgroup_driver=setting("cgroup-driver", "cgroupDriver"),
         cgroups_per_qos=None if per_qos is None else per_qos not in (False, "false"),
-        state_replaced=_is_unlinked(files.path(f"{root}/{_KUBELET_STATE}")),
+        state_path=f"/{state}",
+        state_found=not kubelet.pid or files.exists(state),
+        state_replaced=_is_unlinked(files.path(state)),
     )
 
 

@@ -125,7 +125,8 @@ def test_values_reach_the_container(helm: Helm) -> None:
     spec = rendered["DaemonSet"]["spec"]["template"]["spec"]
     (container,) = spec["containers"]
     assert container["image"] == "registry.example/koordnri:1.2.3"
-    assert {"--plugin-index=05", "--listen=0.0.0.0:9400", "--log-level=debug"} <= set(container["args"])
+    assert {"--plugin-index=05", "--log-level=debug"} <= set(container["args"])
+    assert {"name": "KOORDNRI_LISTEN", "value": "0.0.0.0:9400"} in container["env"]
     assert container["ports"][0]["containerPort"] == 9400
     assert container["resources"]["limits"]["memory"] == "256Mi"
     paths = {v["name"]: v.get("hostPath", {}).get("path") for v in spec["volumes"]}

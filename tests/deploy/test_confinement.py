@@ -86,7 +86,7 @@ def answer(request: pytest.FixtureRequest, cgroup: str, tmp_path: Path) -> dict[
     security = container["securityContext"]
     assert (security["capabilities"]["drop"], security["allowPrivilegeEscalation"]) == (["ALL"], False)
     added = [name.lower() for name in security["capabilities"].get("add", ())]
-    (host_root,) = [a.partition("=")[2] for a in container["args"] if a.startswith("--host-root=")]
+    (host_root,) = [v["value"] for v in container["env"] if v["name"] == "KOORDNRI_HOST_ROOT"]
     # Stand-ins for what only a node has.
     state = tmp_path / "cpu_manager_state"
     state.write_text('{"policyName": "static"}')

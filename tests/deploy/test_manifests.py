@@ -10,6 +10,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from koordnri.cli.doctor import doctor
 from koordnri.cli.run import run
 from koordnri.policy import load_data, read_policy
 from tests.deploy import kustomize
@@ -32,7 +33,13 @@ def container(objects: dict[str, Manifest]) -> Manifest:
 
 
 def argument(objects: dict[str, Manifest], flag: str) -> str:
-    (value,) = [a.partition("=")[2] for a in container(objects)["args"] if a.startswith(f"--{flag}=")]
+    """Given on the command line, or in the environment."""
+    variable = f"KOORDNRI_{flag.upper().replace('-', '_')}"
+    only = container(objects)
+    (value,) = [
+        *(a.partition("=")[2] for a in only["args"] if a.startswith(f"--{flag}=")),
+        *(v["value"] for v in only["env"] if v["name"] == variable),
+    ]
     assert isinstance(value, str)
     return value
 
@@ -158,6 +165,13 @@ def test_commands_in_the_pod_find_the_daemons_state(kustomized: dict[str, Manife
     """`kubectl exec … koordnri release` is given no --state-dir."""
     default = next(p.default for p in run.params if p.name == "state_dir")
     assert Path(argument(kustomized, "state-dir")) == default
+
+
+def test_doctor_in_the_pod_finds_the_host_and_the_daemons_pages(kustomized: dict[str, Manifest]) -> None:
+    variables = {v["name"]: v.get("value") for v in container(kustomized)["env"]}
+    options = {p.name: p.envvar for p in doctor.params if isinstance(p.envvar, str)}
+    assert variables[options["host_root"]] == argument(kustomized, "host-root")
+    assert variables[options["listen"]] == argument(kustomized, "listen")
 
 
 def test_no_cpu_limit_that_could_throttle_an_answer(kustomized: dict[str, Manifest]) -> None:

@@ -193,6 +193,7 @@ def test_timeouts_against_latency(timeout_s: float | None, changed: dict[str, An
         (Kubelet(cgroups_per_qos=False), ["KN0304"]),
         (Kubelet(cgroups_per_qos=True), []),
         (Kubelet(state_replaced=True), ["KN0305"]),
+        (Kubelet(state_found=False), ["KN0306"]),
     ],
 )
 def test_kubelets_managers(kubelet: Kubelet, expected: list[str]) -> None:
@@ -301,7 +302,7 @@ def test_a_malformed_file_of_the_host_is_named() -> None:
     [
         (Daemon(), ["KN0901"]),
         (Daemon(problem="no answer"), ["KN0902"]),
-        (Daemon(running=True, ready=("runtime: not connected",)), ["KN0903"]),
+        (Daemon(running=True, problems=("runtime: not connected",)), ["KN0903"]),
         (Daemon(running=True, warnings=("state: full",)), ["KN0904"]),
     ],
 )

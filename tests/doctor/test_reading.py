@@ -130,6 +130,14 @@ def test_kubelets_command_line_goes_before_its_file(tmp_path: Path) -> None:
     assert (kubelet.cgroup_driver, kubelet.memory_policy, kubelet.cgroups_per_qos) == ("systemd", "Static", False)
 
 
+def test_kubelets_state_is_missed_only_where_kubelet_runs(tmp_path: Path) -> None:
+    host(tmp_path).remove("var/lib/kubelet/cpu_manager_state")
+    assert read(tmp_path).kubelet.state_found
+    started(HostTree(tmp_path), 50, "kubelet", "--root-dir=/data/kubelet")
+    kubelet = read(tmp_path).kubelet
+    assert (kubelet.state_path, kubelet.state_found) == ("/data/kubelet/cpu_manager_state", False)
+
+
 @pytest.mark.parametrize("text", ["{", "- a\n", "", "cgroupDriver: 3\n"])
 def test_a_malformed_file_of_kubelet_says_nothing(tmp_path: Path, text: str) -> None:
     kubelet = read(host(tmp_path).write("var/lib/kubelet/config.yaml", text).root).kubelet

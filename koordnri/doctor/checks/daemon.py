@@ -22,7 +22,7 @@ def check(facts: Facts) -> Iterator[Finding]:
             "there is no control socket: containers start without koordnri. What the daemon would say is missing here",
             "start it: helm install, kubectl apply -k deploy/, or koordnri run; if it runs with another --state-dir, name that one",
         )
-    for problem in daemon.ready:
+    for problem in daemon.problems:
         subject, _, what = problem.partition(": ")
         yield Finding(
             "KN0903",
