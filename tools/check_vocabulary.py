@@ -1,8 +1,8 @@
 """Refuse the words that docs/design/vocabulary.md has retired.
 
-Reads that page's two tables: retired words and exceptions. Searches the Python files of koordnri/ and hooks/ (code, comments,
-docstrings, messages), README.md and docs/. Ends with 1, and one line per finding, where a retired word is used or an exception is no
-longer needed.
+Reads that page's two tables: retired words and exceptions. Searches what users and maintainers read (`SEARCHED`): code, comments,
+docstrings, messages, pages, manifests, examples. CHANGELOG.md is left out, for it has the old names of what was renamed. Ends with 1,
+and one line per finding, where a retired word is used or an exception is no longer needed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,17 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = "docs/design/vocabulary.md"
-SEARCHED = ("README.md", "docs/**/*.md", "koordnri/**/*.py", "hooks/**/*.py")
+SEARCHED = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "docs/**/*.md",
+    "koordnri/**/*.py",
+    "hooks/**/*.py",
+    "examples/**/*.*",
+    "deploy/**/*.yaml",
+    "helm/**/*.*",
+)
 GENERATED = "_pb2.py"
 
 _BETWEEN = r"[\s_#*]+"

@@ -26,14 +26,14 @@ CPUS = {
 
 
 def test_pods_are_valid(root: Path) -> None:
-    for pod in yaml.safe_load_all((root / "examples/own-cpus/pods.yaml").read_text()):
+    for pod in yaml.safe_load_all((root / "examples/exclusive-cpus/pods.yaml").read_text()):
         if pod is not None:
             kubernetes_validate.validate(pod, kubernetes_validate.latest_version(), strict=True)
 
 
 @pytest.mark.parametrize("command", ["explain", "simulate"])
 def test_who_gets_which_cpus(root: Path, command: str) -> None:
-    files = ["-f", root / "examples/own-cpus/pods.yaml", "--node", root / "examples/own-cpus/node.yaml"]
+    files = ["-f", root / "examples/exclusive-cpus/pods.yaml", "--node", root / "examples/exclusive-cpus/node.yaml"]
     done = subprocess.run([KOORDNRI, command, *files, "-o", "json"], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     pods: list[dict[str, Any]] = json.loads(done.stdout)
