@@ -9,7 +9,9 @@ from koordnri.answers.explain import ExplainSources, explain
 from koordnri.answers.map import drawn
 from koordnri.answers.node import described
 from koordnri.answers.status import StatusSources, status
+from koordnri.answers.why import why
 from koordnri.observe.questions import Parameters, Question, checked
+from koordnri.state.history import History
 from koordnri.state.ledger import Ledger
 from koordnri.state.present import Present
 
@@ -21,6 +23,8 @@ class Sources(NamedTuple):
     present: Present
     explain: ExplainSources
     status: StatusSources
+    history: History | None
+    """None: none is kept"""
 
 
 def make_questions(sources: Sources) -> Mapping[str, Question]:
@@ -42,4 +46,7 @@ def make_questions(sources: Sources) -> Mapping[str, Question]:
         present = sources.present
         return drawn(present.snapshot.node, sources.ledger.pods(), present.allocator.held, present.kubelet.pins)
 
-    return {"node": node, "explain": answer_explain, "status": answer_status, "map": answer_map}
+    def answer_why(parameters: Parameters) -> object:
+        return why(parameters, sources.history, sources.ledger)
+
+    return {"node": node, "explain": answer_explain, "status": answer_status, "map": answer_map, "why": answer_why}

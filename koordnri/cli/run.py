@@ -97,6 +97,14 @@ def _configmap(_ctx: click.Context, _param: click.Parameter, value: str | None) 
     help="how the runtime's stored spec follows what was written  [default: the policy's recordRoute, else auto]",
 )
 @click.option(
+    "--history",
+    type=click.Choice(["off", "memory", "disk"]),
+    default="disk",
+    show_default=True,
+    envvar="KOORDNRI_HISTORY",
+    help="where changes of fields are kept for `koordnri why`; disk: two files of 4 MiB in --state-dir, and in memory",
+)
+@click.option(
     "--listen",
     default="127.0.0.1:9316",
     show_default=True,
@@ -129,6 +137,7 @@ def run(
     host_root: Path,
     state_dir: Path,
     record_route: str | None,
+    history: str,
     listen: tuple[str, int] | None,
     log_format: str,
     log_level: str,
@@ -154,6 +163,7 @@ def run(
             host_root=host_root,
             state_dir=state_dir,
             record_route=record_route,
+            history=history,
             listen=listen,
             log_format=log_format,
             log_level=log_level,

@@ -27,6 +27,8 @@ class Config:
     """one of recorder.ROUTES or "auto"; None: as the policy says"""
     host_root: Path = Path("/")
     state_dir: Path = Path("/var/lib/koordnri")
+    history: str = "disk"
+    """where the decision history is kept: `off`, `memory`, `disk` (and in memory)"""
     listen: tuple[str, int] | None = ("127.0.0.1", 9316)
     """host and port; port 0: any free one; None: do not listen"""
     log_format: str = "json"

@@ -110,6 +110,7 @@ class Daemon:
             if time.monotonic() >= tick_at:
                 ticks, tick_at = ticks + 1, time.monotonic() + NODE_TICK_S
                 parts.changes.scan_node(full=ticks % FULL_REFRESH_TICKS == 0)
+                self._flush_history()
                 self._garbage.step()
 
     def _end(self) -> None:
@@ -123,6 +124,7 @@ class Daemon:
             if thread.ident is not None:
                 thread.join(JOIN_S)
         parts.notebook.save_if_marked()
+        self._flush_history()
         parts.sources.close()
         if self._server is not None:
             self._server.close()
@@ -131,6 +133,11 @@ class Daemon:
         parts.log.info("stopped")
         parts.writer.close()
         self._garbage.stop()
+
+    def _flush_history(self) -> None:
+        if self.parts.history is not None:
+            with self.parts.faults.within("history"):
+                self.parts.history.flush()
 
     def _pace_s(self) -> float:
         waits_for_cluster = self._nri.ident is None and self.parts.cluster is not None

@@ -7,7 +7,10 @@ from koordnri.model import Decision, Pod
 from koordnri.model.log import Log
 from koordnri.observe.decisions import DecisionLog
 from koordnri.reconcile.failures import Failure
+from koordnri.reconcile.owner import place_of
 from koordnri.session.exclusive_cpus import ExclusiveCPUsPort
+from koordnri.state.causes import PassDone
+from koordnri.state.history import History, Refusal
 from koordnri.state.ledger import Ledger
 
 REASON = "QoSNotApplied"
@@ -18,10 +21,17 @@ class ReconcilerReports:
     """Implements koordnri.reconcile.ports.Reports."""
 
     def __init__(
-        self, events: Events, decisions: DecisionLog, ledger: Ledger, cpus: ExclusiveCPUsPort | None, log: Log
+        self,
+        events: Events,
+        decisions: DecisionLog,
+        history: History | None,
+        ledger: Ledger,
+        cpus: ExclusiveCPUsPort | None,
+        log: Log,
     ) -> None:
         self._events = events
         self._decisions = decisions
+        self._history = history
         self._ledger = ledger
         self._cpus = cpus
         self._log = log
@@ -42,6 +52,14 @@ class ReconcilerReports:
         else:
             where = f"container {owner.container}: " if owner.container else ""
             self._events.warn_pod(owner.pod, REASON, where + message)
+
+        if self._history is not None:
+            self._history.refused(Refusal(place_of(owner, failure.field), failure.value, failure.error))
+
+    def passed(self, done: PassDone) -> None:
+        """Files that a pass wrote."""
+        if self._history is not None:
+            self._history.passed(done)
 
     def pod_gone(self, pod: Pod) -> None:
         """A pod's cgroup vanished without a report by the runtime."""

@@ -33,6 +33,7 @@ from koordnri.host.cgroup.spelling import file_names
 from koordnri.host.cgroup.watch import CgroupWatch
 from koordnri.host.resctrl_groups import ResctrlTree
 from koordnri.model import NodeState, Pod
+from koordnri.model.log import Log
 from koordnri.model.pod import PodSpec
 from koordnri.observe.decisions import DecisionLog, Listener
 from koordnri.observe.log import LineWriter, make_logger
@@ -51,6 +52,8 @@ from koordnri.session.handler import EventHandler
 from koordnri.session.plugin import PluginSession
 from koordnri.state.containment import Faults
 from koordnri.state.files import GroupNames, Notebook
+from koordnri.state.history import History
+from koordnri.state.history_files import HistoryFiles
 from koordnri.state.ledger import Ledger
 from koordnri.state.present import Present
 
@@ -145,6 +148,7 @@ class Parts:
             self.allocator,
             self.log,
         )
+        self.history = _make_history(config, self.present, self.log)
         self._reader = HostReader(config.host_root, self.present, self.facts)
 
     def _make_event_path(self, config: Config, given: Given) -> None:
@@ -160,7 +164,12 @@ class Parts:
         overlay = _unchanged if self.cluster is None else self.cluster.overlay
         cpus = self.exclusive_cpus = None if self.described else self._make_exclusive_cpus(overlay)
         self.decisions = DecisionLog(
-            self.log, config.log_level == "debug", given.listener, self.events.warn_pod, self.events.warn_node
+            self.log,
+            config.log_level == "debug",
+            given.listener,
+            self.events.warn_pod,
+            self.events.warn_node,
+            remember=None if self.history is None else self.history.decided,
         )
         self.chain = Chain(self.hooks)
         self.handler = EventHandler(
@@ -243,7 +252,7 @@ class Parts:
             self.ledger,
             machine,
             self.requests,
-            ReconcilerReports(self.events, self.decisions, self.ledger, self.exclusive_cpus, self.log),
+            ReconcilerReports(self.events, self.decisions, self.history, self.ledger, self.exclusive_cpus, self.log),
             self.log,
             promotions=None if self.exclusive_cpus is None else self.exclusive_cpus.promotions,
             recorder=self.recorder,
@@ -262,8 +271,14 @@ class Parts:
         live = Live(self.ledger, machine)
         self.operator = Operator(self.hooks, self.ledger, self.standing, live, self.requests, self.present, self.events)
         explain = ExplainSources(self.ledger, self.hooks, self.standing, self.allocator, machine, config.host_root)
-        questions = make_questions(Sources(self.ledger, self.present, explain, self._status_sources()))
-        self.admission = Admission(config, self.operator, questions, self.notebook.probe, self.log)
+        questions = make_questions(Sources(self.ledger, self.present, explain, self._status_sources(), self.history))
+        self.admission = Admission(config, self.operator, questions, self._admitted, self.log)
+
+    def _admitted(self) -> None:
+        """This daemon is the only one that uses the state directory."""
+        self.notebook.probe()
+        if self.history is not None:
+            self.history.load()
 
     def _status_sources(self) -> StatusSources:
         return StatusSources(
@@ -278,6 +293,15 @@ class Parts:
             self.readiness.warnings,
             lambda: {} if self.cluster is None else self.cluster.problems(),
         )
+
+
+def _make_history(config: Config, present: Present, log: Log) -> History | None:
+    if config.history == "off":
+        return None
+    files = HistoryFiles(config.state_dir, log) if config.history == "disk" else None
+    history = History(present.snapshot, files)
+    present.publish_to(history.follow)
+    return history
 
 
 def _ignore(pod_id: str | None = None) -> None:

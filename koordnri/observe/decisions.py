@@ -36,13 +36,17 @@ class DecisionLog:
         warn_pod: WarnPod = lambda pod, reason, message: None,
         warn_node: Callable[[str, str], None] = lambda reason, message: None,
         monotonic: Callable[[], float] = time.monotonic,
+        remember: Listener | None = None,
     ) -> None:
-        """`warn_pod` sends an Event about what the pod's owner has to fix, `warn_node` one about what no single pod's owner can."""
+        """`warn_pod` sends an Event about what the pod's owner has to fix, `warn_node` one about what no single pod's owner can.
+        `remember` is called with each decision that was sent.
+        """
         self.fields: dict[tuple[str, str, str], int] = {}
         """(hook, field, route) → how often it was decided"""
         self._log = log
         self._debug = debug
         self._listener = listener
+        self._remember_decision = remember
         self._warn_pod = warn_pod
         self._warn_node = warn_node
         self._monotonic = monotonic
@@ -56,6 +60,8 @@ class DecisionLog:
             key = (setting.hook, setting.field.name, setting.route)
             counts[key] = counts.get(key, 0) + 1
         self._report(pod, container, event, decision)
+        if self._remember_decision is not None:
+            self._remember_decision(pod, container, event, decision)
         if self._debug:
             self._log.debug(
                 "decided",

@@ -14,6 +14,7 @@ from koordnri.model import Field, NodeState, Pod
 from koordnri.model.class_cgroup import ClassCgroup
 from koordnri.model.difference import baseline_value
 from koordnri.model.routes import WRITE
+from koordnri.state.causes import Place
 from koordnri.state.ledger import Entry, Ledger
 
 SYSTEMD, KUBELET, RUNTIME, UNKNOWN = "systemd", "kubelet", "runtime", "unknown"
@@ -72,6 +73,12 @@ class Owner(Protocol):
 
         originals   field name → what its file held before we first wrote it
         """
+
+
+def place_of(owner: Owner, name: str) -> Place:
+    """One of its fields, for the history."""
+    kube_class = "" if owner.pod is not None else owner.names["kube_class"]
+    return Place(owner.pod, kube_class, owner.container, name)
 
 
 def names_of_pod(pod: Pod) -> dict[str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from koordnri.chain import Snapshot
 from koordnri.host.cgroup.paths import pod_directory
 from koordnri.host.cgroup.writer import Writer
-from koordnri.model import NodeError, Pod
+from koordnri.model import Decision, NodeError, Pod
 from koordnri.model.annotations import RESCTRL_KEY
 from koordnri.reconcile.drift import CLASSES, Drift
 from koordnri.reconcile.failures import Failure
@@ -22,6 +22,7 @@ from koordnri.reconcile.settling import Settling
 from koordnri.reconcile.sweep_parts import SweepParts
 from koordnri.reconcile.writing import Done, GoalWriter
 from koordnri.resctrl.shares import CacheShares
+from koordnri.state.causes import PassDone
 from koordnri.state.containment import Faults
 from koordnri.state.ledger import Ledger
 from koordnri.state.world import World
@@ -39,12 +40,21 @@ class _Draft:
         """cgroup of a container → its resctrl group"""
         self.pods: dict[str, Pod] = {}
         """id → pod that was planned"""
+        self.decisions: dict[tuple[str, str], Decision] = {}
+        """(id of the pod, or name of the class; container, or "") → its decision, where files may be written"""
 
     def add(self, pod: Pod, plan: PodPlan) -> None:
         self.pods[pod.id] = pod
         self.goals += plan.goals
         self.updates.update(plan.updates)
         self.groups.update(plan.groups)
+        if plan.goals:
+            self.decisions.update(((pod.id, name), decision) for name, decision in plan.decisions)
+
+    def add_classes(self, plan: PodPlan) -> None:
+        self.goals += plan.goals
+        if plan.goals:
+            self.decisions.update(((name, ""), decision) for name, decision in plan.decisions)
 
     def one_per_file(self) -> list[Goal]:
         """Goals without a second one for the same file: two names may stand for one disk. A wanted value beats one that is given back."""
@@ -122,6 +132,8 @@ class Passes:
         self._plan(draft, trigger, pods, world, writer, above=above)
         done = self._writing.write(draft.one_per_file(), writer, node)
         unset = self._settling.settle(done, writer, node, drifts=drifts)
+        if written := self._settling.written:
+            self._reports.passed(PassDone(trigger, self.applied, world.snapshot, written, draft.decisions))
         self._hand_on(draft, unset, node.cgroup_version, sweep=trigger == "sweep")
         if everything:
             self._planner.forget_gone()
@@ -151,7 +163,7 @@ class Passes:
         scan, renew = _SCANS[trigger], trigger == "sweep"
         if above and self._planner.decides_classes:
             with self._faults.within("classes"):
-                draft.goals += self._plan_classes(world, writer, scan, renew=renew).goals
+                draft.add_classes(self._plan_classes(world, writer, scan, renew=renew))
         for pod in pods:
             with self._faults.within("plan", pod):
                 draft.add(pod, self._plan_pod(pod, world, writer, scan, renew=renew))

@@ -7,6 +7,7 @@ from typing import Protocol
 from koordnri.host.cgroup.writer import Writer
 from koordnri.model import Decision, Pod
 from koordnri.reconcile.failures import Failure
+from koordnri.state.causes import PassDone
 from koordnri.state.world import World
 
 
@@ -34,6 +35,9 @@ class Reports(Protocol):
 
     def not_applied(self, failure: Failure) -> None:
         """A file did not take its value, even after retries."""
+
+    def passed(self, done: PassDone) -> None:
+        """A pass has written files."""
 
     def pod_gone(self, pod: Pod) -> None:
         """A pod's cgroup vanished without a report by the runtime: forget the pod."""

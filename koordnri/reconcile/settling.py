@@ -13,12 +13,13 @@ from koordnri.model.log import Log
 from koordnri.reconcile.drift import Drift
 from koordnri.reconcile.drift_pace import MOST, RARELY_S
 from koordnri.reconcile.failures import Failure, Failures
-from koordnri.reconcile.owner import Owner
+from koordnri.reconcile.owner import Owner, place_of
 from koordnri.reconcile.plan import Goal
 from koordnri.reconcile.planner import Planner
 from koordnri.reconcile.schedule import Schedule
 from koordnri.reconcile.undone import Undone, by_whom
 from koordnri.reconcile.writing import Done
+from koordnri.state.causes import Written
 from koordnri.state.containment import Faults
 from koordnri.state.ledger import Ledger
 
@@ -57,6 +58,8 @@ class Settling:
     ) -> None:
         self.stats = PassStats()
         self.undone = Undone(log)
+        self.written: list[Written] = []
+        """files that the last pass wrote"""
         self._planner = planner
         self._ledger = ledger
         self._schedule = schedule
@@ -70,6 +73,7 @@ class Settling:
 
         drifts   whether values that had to be written were lost, not late
         """
+        self.written = []
         unset: dict[str, set[str]] = {}
         for goal, outcome in done:
             with self._faults.within("settle", goal.owner.pod):
@@ -109,14 +113,26 @@ class Settling:
         if status in (Status.SAME, Status.WRITTEN):
             goal.owner.verified(goal.name, goal.change, outcome.after, restores=goal.restores)
             self._failures.mended(goal.change.directory, goal.name)
-            if status is Status.WRITTEN and not goal.restores and writer is not None and had:
-                self._undone(goal, outcome, writer, node)
+            if status is Status.WRITTEN:
+                drifted = not goal.restores and writer is not None and had
+                self._note_written(goal, outcome, writer if drifted else None, node)
             if goal.restores:
                 self._ledger.restored(goal.owner.id, goal.name)
             elif status is Status.WRITTEN:
                 self._ledger.wrote(goal.owner.id, goal.name, outcome.before)
         elif status is not Status.GONE:
             self._missed(goal, outcome)
+
+    def _note_written(self, goal: Goal, outcome: Outcome, writer: Writer | None, node: NodeState) -> None:
+        """For the history. `writer` is None unless the value had drifted. A file that drifts on and on is noted the first time in a row,
+        and the second, fourth, eighth, …: else it would soon be all that the history has.
+        """
+        owner, by, times = goal.owner, "", 0
+        if writer is not None:
+            by, times = self._undone(goal, outcome, writer, node)
+        if times & (times - 1) == 0:
+            place = place_of(owner, goal.name)
+            self.written.append(Written(owner.id, place, outcome.before, outcome.after, goal.restores, by, times))
 
     def _missed(self, goal: Goal, outcome: Outcome) -> None:
         change, name = goal.change, goal.name
@@ -129,8 +145,11 @@ class Settling:
             )  # written in part; it must be given back all the same
         self.report(Failure(goal.owner, change.directory, name, change.value, outcome.status.value, outcome.error))
 
-    def _undone(self, goal: Goal, outcome: Outcome, writer: Writer, node: NodeState) -> None:
-        """Somebody else wrote a file. If that goes on, it is reported once, and healed only now and then."""
+    def _undone(self, goal: Goal, outcome: Outcome, writer: Writer, node: NodeState) -> tuple[str, int]:
+        """Somebody else wrote a file. If that goes on, it is reported once, and healed only now and then.
+
+        Returns who wrote it, and how often in a row; 0 when that is unknown.
+        """
         owner, change = goal.owner, goal.change
         by = by_whom(goal, outcome.before, self._ledger.originals(owner.id), node)
         times = 0 if self._drift is None else self._drift.times(change, writer)
@@ -140,3 +159,4 @@ class Settling:
             self.report(Failure(owner, change.directory, goal.name, change.value, "undone", error))
         if owner.drifted(goal.name, change.field):
             self._schedule.again(owner.unit, self._monotonic())
+        return by, times

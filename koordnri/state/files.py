@@ -6,9 +6,10 @@ a wrong baseline until kubelet asks again: values that we set after their creati
 cannot be given back.
 `resctrl.json`: names of the resctrl groups that we made or took. If lost, they are not given back when no policy wants them any more.
 `policy.json`: data of the last good ConfigMap, for a start while the API server is down.
-Each is written whole and renamed, so a crash leaves the old or the new one. Before 0.1.0 the first two were `baselines.json` and
-`written.json`: a file under such a name is renamed at start. If the directory cannot be written (full, read-only, absent),
-the daemon runs with its notes in memory, and reports that.
+`history.jsonl` and `history.jsonl.1`: what was decided and why, for people; see koordnri.state.history_files.
+Each but the history is written whole and renamed, so a crash leaves the old or the new one. Before 0.1.0 the first two were
+`baselines.json` and `written.json`: a file under such a name is renamed at start. If the directory cannot be written (full, read-only,
+absent), the daemon runs with its notes in memory, and reports that.
 """
 
 from __future__ import annotations
@@ -62,10 +63,10 @@ class StateFile:
         """Replace the file's content; make the directory if needed. Raises OSError."""
         data, temporary = msgspec.json.encode(content, enc_hook=to_json), self.path.with_suffix(".json.new")
         try:
-            fd = _open(temporary, _NEW)
+            fd = open_plain(temporary, _NEW)
         except FileNotFoundError:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            fd = _open(temporary, _NEW)
+            fd = open_plain(temporary, _NEW)
         try:
             with open(fd, "wb") as file:
                 file.write(data)
@@ -91,9 +92,9 @@ class StateFile:
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 
 
-def _open(path: Path, flags: int) -> int:
+def open_plain(path: Path, flags: int, mode: int = 0o666) -> int:
     """Open without waiting, which a fifo would do. Raises OSError, also for what is no plain file."""
-    fd = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    fd = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, mode)
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
         raise OSError(errno.EINVAL, "expected a plain file, found something else", str(path))
@@ -109,7 +110,7 @@ def _written_ns(path: Path) -> int:
 
 
 def _read(path: Path) -> bytes:
-    with open(_open(path, os.O_RDONLY), "rb") as file:
+    with open(open_plain(path, os.O_RDONLY), "rb") as file:
         return file.read()
 
 

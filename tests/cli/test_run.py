@@ -226,6 +226,7 @@ OPTIONS: dict[str, tuple[str, Any, Any]] = {
     "host_root": ("/host", Path("/host"), Path("/")),
     "state_dir": ("/x/state", Path("/x/state"), Path("/var/lib/koordnri")),
     "record_route": ("reply", "reply", None),
+    "history": ("memory", "memory", "disk"),
     "listen": ("[::]:80", ("::", 80), ("127.0.0.1", 9316)),
     "log_format": ("console", "console", "json"),
     "log_level": ("debug", "debug", "info"),

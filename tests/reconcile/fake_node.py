@@ -29,6 +29,7 @@ from koordnri.reconcile.failures import Failure
 from koordnri.reconcile.reconciler import Reconciler
 from koordnri.reconcile.recorder import Recorder
 from koordnri.reconcile.requests import Requests
+from koordnri.state.causes import PassDone
 from koordnri.state.ledger import Entry, Ledger
 from koordnri.state.world import World
 from tests.host.fake_kernel import NO_LIMIT, PAGE, ROOT, Cgroup, FakeKernel
@@ -97,7 +98,7 @@ class FakeMachine:
 class FakeReports:
     """Drops all reports, but for those that a test receives; a pod that is gone is forgotten."""
 
-    NAMES = ("decided_again", "class_decided_again", "not_applied", "pod_gone", "warn_node")
+    NAMES = ("decided_again", "class_decided_again", "not_applied", "passed", "pod_gone", "warn_node")
 
     def __init__(self, ledger: Ledger, **receivers: Callable[..., Any]) -> None:
         self._ledger = ledger
@@ -108,6 +109,8 @@ class FakeReports:
     def class_decided_again(self, kube_class: str, decision: Decision) -> None: ...
 
     def not_applied(self, failure: Failure) -> None: ...
+
+    def passed(self, done: PassDone) -> None: ...
 
     def pod_gone(self, pod: Pod) -> None:
         self._ledger.forget_pod(pod.id)

@@ -486,3 +486,16 @@ def test_batch_pods_own_sums_are_held():
     it.wrote("kubepods/besteffort/b", "cpu.shares", "cpu")
     it.heal()
     assert (c.limit, c.shares) == (96 * MIB, 512)
+
+
+def test_a_fight_over_a_file_leaves_few_lines_in_the_history():
+    passes = []
+    it = watched(passed=passes.append)
+    passes.clear()
+    for _ in range(9):
+        it.node.kernel.cgroups[CONTAINER].quota = 10_000
+        it.wrote(CONTAINER)
+        it.heal(CALM_S / 2)
+    assert undone(it.node) == {"cpu.quota": 9}
+    times = [one.times for done in passes for one in done.written]
+    assert times == [1, 2, 4, 8]

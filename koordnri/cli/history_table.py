@@ -1,0 +1,54 @@
+"""A pod's history as a table. It reads the JSON shape, since a daemon sends it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.table import Table
+
+from koordnri.cli.decision_table import console, escape, shown
+from koordnri.model.fields import split_name
+
+
+def print_history(answer: Mapping[str, Any]) -> None:
+    """The table, oldest change first, and what the reader must know about it."""
+    out = console()
+    changes = answer["changes"]
+    if changes:
+        table = Table()
+        for column in ("time (UTC)", "container", "field", "old", "new", "cause", "reason", "policy"):
+            table.add_column(column, overflow="fold")
+        for change in changes:
+            table.add_row(*map(escape, _row(change)))
+        out.print(table)
+    for line in _remarks(answer):
+        out.print(escape(line), soft_wrap=True)
+
+
+def _row(change: Mapping[str, Any]) -> tuple[str, ...]:
+    field, _ = split_name(change["field"])
+    cause = f"{change['cause']}: {change['detail']}" if change["detail"] else change["cause"]
+    reason = f"{change['hook']}: {change['reason']}" if change["hook"] else change["reason"]
+    time = change["time"].replace("T", " ").removesuffix("Z")
+    old, new = (shown(field, change[which]) or "-" for which in ("old", "new"))
+    return time, change["container"] or "(pod)", change["field"], old, new, cause, reason, change["revision"]
+
+
+def _remarks(answer: Mapping[str, Any]) -> list[str]:
+    since = answer["since"]
+    lines = []
+    if not answer["changes"]:
+        what = f"{answer['field']} of" if answer["field"] else "any field of"
+        where = f"container {answer['container']} of pod" if answer["container"] else "pod"
+        kept = f"which goes back to {since}" if since else "which is empty"
+        lines.append(f"no change of {what} {where} {answer['pod']} is in the history, {kept}")
+    if answer["more"]:
+        lines.append(
+            f"older changes are left out; name a field, or a container, to see them (the history goes back to {since})"
+        )
+    if answer["problem"]:
+        lines.append(f"the history is only in memory, and ends with the daemon: {answer['problem']}")
+    if answer["lost"]:
+        lines.append(f"{answer['lost']} decisions came too fast to be noted")
+    return lines
