@@ -74,10 +74,10 @@ class KubeletPins:
         pins: dict[tuple[str, str], CPUSet] = {}
         ended: dict[tuple[str, str], CPUSet] = {}
         shared = NO_CPUS
-        for pod, container, is_over in found:
+        for pod, container, has_ended in found:
             if pinned := pinned_by_kubelet(pod, container.baseline, node):
-                (ended if is_over else pins)[pod.key, container.name] = pinned
-            elif not is_over:
+                (ended if has_ended else pins)[pod.key, container.name] = pinned
+            elif not has_ended:
                 shared |= cpus_in(container.baseline.cpus)
         left = {key: cpus - shared for key, cpus in ended.items() if not cpus <= shared}
         with self._lock:

@@ -112,5 +112,5 @@ class Changes:
 
     def on_end(self, uid: str) -> None:
         """A pod has ended."""
-        if self._cpus is not None and self._cpus.pod_over(uid):
+        if self._cpus is not None and self._cpus.pod_ended(uid):
             self._changed(None)  # the pod no longer counts for its class and resctrl groups

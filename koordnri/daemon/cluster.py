@@ -203,7 +203,7 @@ class Cluster:
                 memory_bytes=facts.allocatable_memory_bytes or node.memory_bytes,
             )
             node = by_node.applied(node)
-        return by_topology.over(node)
+        return by_topology.applied(node)
 
     def _read(self, facts: NodeFacts | None, topology: Topology | None) -> tuple[AnnotatedNode, SharedPools]:
         """The annotations of both objects, parsed once: this is called at each choice of CPUs, on the event path."""
@@ -217,7 +217,7 @@ class Cluster:
     def overlay(self, pod: Pod) -> Pod:
         """A pod from the runtime, with later changes and its spec."""
         facts = self._pods.pods.get(pod.uid)
-        return pod if facts is None else _over(pod, facts)
+        return pod if facts is None else _overlaid(pod, facts)
 
     def _take_node(self, facts: NodeFacts | None) -> None:
         self._facts, self._node_answered = facts, True
@@ -229,7 +229,7 @@ class Cluster:
 
     def _take_pod(self, facts: PodFacts) -> None:
         for known in self._ledger.sandboxes(facts.uid):
-            if self._ledger.update_pod(_over(known, facts)):
+            if self._ledger.update_pod(_overlaid(known, facts)):
                 with self._faults.within("pod"):
                     self._follower.on_pod(known.id)
         with self._faults.within("pod"):
@@ -244,7 +244,7 @@ def _problem(watch: Watch[Any]) -> str:
     return watch.stats.problem or ("" if watch.synced else "the API server has not answered yet")
 
 
-def _over(pod: Pod, facts: PodFacts) -> Pod:
+def _overlaid(pod: Pod, facts: PodFacts) -> Pod:
     return replace(
         pod,
         labels=facts.labels,

@@ -39,7 +39,7 @@ MOST_REMEMBERED = 10_000
 
 class ExclusiveCPUs:
     """Implements `session.exclusive_cpus`. `give` and its neighbours are for the event thread, `promotions` for the reconcile thread;
-    any thread may call `spec_known`, `pod_changed`, `pod_over` and `pod_went`.
+    any thread may call `spec_known`, `pod_changed`, `pod_ended` and `pod_went`.
 
     present    what holds now; exclusive CPUs are part of it
     changed    called with a pod (None: all) whose files may have to follow
@@ -76,7 +76,7 @@ class ExclusiveCPUs:
         self._given: set[str] = set()
         self._waits: dict[str, int] = {}
         """container → what its start waits for"""
-        self._over: set[str] = set()
+        self._ended: set[str] = set()
         """uids of pods that have ended according to the API server, but with containers that have not according to the runtime"""
 
     # -- the event path -----------------------------------------------------------------------------------------------
@@ -200,7 +200,7 @@ class ExclusiveCPUs:
         spec = None if pod.spec is None else pod.spec.containers.get(name)
         if spec is not None and spec.init:
             self._allocator.spend(pod, name)
-        if pod.uid in self._over and self.pod_over(pod.uid):
+        if pod.uid in self._ended and self.pod_ended(pod.uid):
             self._changed(None)
 
     def pod_came(self, pod: Pod) -> None:
@@ -213,32 +213,32 @@ class ExclusiveCPUs:
         if self._allocator.note_pod(pod) or (may_wish(pod) and self._allocator.lacking.get(pod.key)):
             self._follow_later()
 
-    def pod_over(self, uid: str) -> bool:
+    def pod_ended(self, uid: str) -> bool:
         """The API server says that a pod has ended for good. Its running containers keep their CPUs until the runtime reports their end.
 
         Returns whether the pod was known here.
         """
-        self._over.add(uid)
+        self._ended.add(uid)
         known = False
         for pod in self._ledger.sandboxes(uid):
             if all(entry.ended for entry in self._ledger.containers_of(pod.id)):
                 known = True
                 self._ledger.forget_pod(pod.id)
                 self.pod_went(pod)
-        if len(self._over) > MOST_REMEMBERED:
-            self._over = {p.uid for p in self._ledger.pods()} & self._over
+        if len(self._ended) > MOST_REMEMBERED:
+            self._ended = {p.uid for p in self._ledger.pods()} & self._ended
         return known
 
-    def is_over(self, pod: Pod) -> bool:
+    def has_ended(self, pod: Pod) -> bool:
         """Whether the pod has ended according to the API server."""
-        return pod.uid in self._over
+        return pod.uid in self._ended
 
     def pod_went(self, pod: Pod) -> None:
         """See `session.exclusive_cpus`."""
         key = pod.key
         if self._ledger.has(key):
             return  # kubelet has made a second sandbox
-        self._over.discard(pod.uid)
+        self._ended.discard(pod.uid)
         freed = self._allocator.forget_pod(key)
         self._claims.forget_pod(key)
         self._notices.forget_pod(key)

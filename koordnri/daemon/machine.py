@@ -7,7 +7,7 @@ from pathlib import Path
 
 from koordnri.daemon.node_facts import ReportedFacts
 from koordnri.host.cgroup.files import CgroupFiles
-from koordnri.host.cgroup.running import cpus_now, is_over
+from koordnri.host.cgroup.running import cpus_now, has_ended
 from koordnri.host.cgroup.writer import Writer
 from koordnri.model import CPUSet, Pod
 from koordnri.state.present import Present
@@ -51,9 +51,9 @@ class HostReader:
         self._present = present
         self._facts = facts
 
-    def is_over(self, pod: Pod) -> bool:
+    def has_ended(self, pod: Pod) -> bool:
         """Whether a sandbox in which nothing runs has been stopped."""
-        return is_over(self._writer(), pod, self._facts.runtime.name)
+        return has_ended(self._writer(), pod, self._facts.runtime.name)
 
     def cpus_now(self, pod: Pod, container_id: str) -> CPUSet | None:
         """The cpuset of a container's cgroup; None when it cannot be read."""

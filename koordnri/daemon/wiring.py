@@ -185,9 +185,9 @@ class Parts:
             # Only a real node has files that must be written before a container starts.
             catch_up=None if self.described else self.requests.catch_up,
             place=None if self.described else self._threads.place,
-            is_over=(lambda pod: False)
+            has_ended=(lambda pod: False)
             if cpus is None
-            else (lambda pod: cpus.is_over(pod) or self._reader.is_over(pod)),
+            else (lambda pod: cpus.has_ended(pod) or self._reader.has_ended(pod)),
         )
         self.policy_warnings = PolicyWarnings(self.log, self.events.warn_node)
         self.changes = Changes(

@@ -65,7 +65,7 @@ class SharedPools(NamedTuple):
     problems: tuple[str, ...] = ()
     """what is wrong, each with its annotation"""
 
-    def over(self, node: NodeState) -> NodeState:
+    def applied(self, node: NodeState) -> NodeState:
         """The node with these pools (from the NodeResourceTopology) instead of those in its own annotations.
 
         Pools that cannot be parsed are still Koordinator's, whose scheduler then assigns CPUs: `pools_awaited` stays.

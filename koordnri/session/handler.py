@@ -65,7 +65,7 @@ class EventHandler(Decider):
     cpus      gives exclusive CPUs; None: nobody does
     catch_up  waits until a pod's files have what follows from a snapshot, at most so many seconds; None: they need not
     place     puts a container's first process into a resctrl group; None: nobody does
-    is_over   whether a sandbox in which nothing runs has been stopped; kubelet removes it much later
+    has_ended   whether a sandbox in which nothing runs has been stopped; kubelet removes it much later
     """
 
     def __init__(
@@ -82,14 +82,14 @@ class EventHandler(Decider):
         cpus: ExclusiveCPUsPort | None = None,
         catch_up: Callable[[Pod, Snapshot, float], None] | None = None,
         place: Callable[[int, str], bool] | None = None,
-        is_over: Callable[[Pod], bool] = lambda pod: False,
+        has_ended: Callable[[Pod], bool] = lambda pod: False,
         clock: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
         super().__init__(chain, ledger, snapshot, observer, clock)
         self.cpus = cpus
         self.catch_up = catch_up
         self.place = place
-        self.is_over = is_over
+        self.has_ended = has_ended
         self.never_started = 0
         """containers that were removed between the reply to their creation and their start"""
         self._began_ns = 0
@@ -133,7 +133,7 @@ class EventHandler(Decider):
 
     def synchronize(self, pods: Iterable[views.PodSandbox], containers: Iterable[views.Container]) -> Answer:
         """The reply to Synchronize, after all its parts: these are all running containers."""
-        return Synchronize(self, self._pods, self.cpus, self._changed, self.is_over).answer(pods, list(containers))
+        return Synchronize(self, self._pods, self.cpus, self._changed, self.has_ended).answer(pods, list(containers))
 
     # -- containers ---------------------------------------------------------------------------------------------------
 

@@ -51,13 +51,13 @@ class Synchronize:
         pods: Pods,
         cpus: ExclusiveCPUsPort | None,
         changed: Callable[[str | None], None],
-        is_over: Callable[[Pod], bool] = lambda pod: False,
+        has_ended: Callable[[Pod], bool] = lambda pod: False,
     ) -> None:
         self._decider = decider
         self._pods = pods
         self._cpus = cpus
         self._changed = changed
-        self._is_over = is_over
+        self._has_ended = has_ended
         self._allocated: Mapping[str, Allocated] = {}
         """container id → exclusive CPUs for its note"""
         self._snapshot = decider.snapshot
@@ -71,7 +71,7 @@ class Synchronize:
         decider = self._decider
         deadline_ns = decider.clock() + int(decider.budget_s() * 1e9)
         alive = {c.pod_sandbox_id for c in containers if c.state != api.CONTAINER_STOPPED}
-        known = [p for p in map(self._pods.fresh, pods) if p.id in alive or not self._is_over(p)]
+        known = [p for p in map(self._pods.fresh, pods) if p.id in alive or not self._has_ended(p)]
         by_id = {p.id: p for p in known}
         if self._cpus is not None:
             self._restore_cpus(self._cpus, by_id, containers)

@@ -10,7 +10,7 @@ from koordnri.model.pod import PAUSE_HANDLERS
 _CRIO = "cri-o"
 
 
-def is_over(writer: Writer, pod: Pod, runtime: str) -> bool:
+def has_ended(writer: Writer, pod: Pod, runtime: str) -> bool:
     """Whether a sandbox in which no container runs has been stopped. kubelet keeps it for up to days, and NRI does not report it.
 
     runtime   its name in NRI. CRI-O may run no pause container; then only a pod whose cgroup has vanished is known to have ended
