@@ -149,8 +149,7 @@ def baseline_value(field: Field, baseline: Resources, node: NodeState) -> Any:
         if value is None or value == "":
             value = field.neutral
         if value == "":  # a cpuset cannot be unset
-            whole = getattr(node, field.whole)
-            value = "" if whole is None else str(whole)
+            value = whole_of(field, node)
         return value if value != "" else None
     if field.keyed or field.adjust is Adjust.FILE:
         return field.neutral
@@ -158,6 +157,12 @@ def baseline_value(field: Field, baseline: Resources, node: NodeState) -> Any:
     if text is None:
         return None
     return UNLIMITED if text == "max" else int(text) if text.isdecimal() else None
+
+
+def whole_of(field: Field, node: NodeState) -> str:
+    """The value of a field with the column `whole` that limits nothing on this node; "" when it is unknown."""
+    whole = getattr(node, field.whole)
+    return "" if whole is None else str(whole)
 
 
 def stored_of_ours(stored: Resources, node: NodeState, ours: Ours) -> dict[str, int | str]:

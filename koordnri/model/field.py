@@ -75,9 +75,10 @@ class Writing(Enum):
 
     ALONE = "nothing but its own value"
     BANDWIDTH = "CFS quota, period and burst bound one another"
-    BYTES_IN_USE = "a limit below the memory in use kills or throttles"
-    WEIGHT = "an idle cgroup takes no shares"
-    BEFORE_WEIGHT = "changing it makes the kernel forget the shares"
+    KILLS = "a limit below the memory in use kills"
+    THROTTLES = "a limit below the memory in use throttles until enough is reclaimed, perhaps for ever"
+    VOIDABLE = "the kernel refuses it while another field voids it: see the column `void_while`"
+    VOIDS = "changing it makes the kernel forget the fields that it voids"
 
 
 V1_CONTROLLERS = ("cpu", "cpuset", "memory", "blkio")
@@ -90,38 +91,41 @@ class Field:
     """One row of the table: one thing that can be set. Compared and hashed by identity, because the table has the only instances.
 
     What it is
-    name      as in decisions, metrics and `explain`; a keyed field appears there as `name[key]`
-    unit      of the value, for people
-    keyed     whether there is one value per key: the path of a disk where a cgroup file carries the field
-    same      whether two values mean the same to the kernel; default: they are equal
+    name        as in decisions, metrics and `explain`; a keyed field appears there as `name[key]`
+    unit        of the value, for people
+    keyed       whether there is one value per key: the path of a disk where a cgroup file carries the field
+    same        whether two values mean the same to the kernel; default: they are equal
 
     Where it is sent
-    adjust    the part of the reply to CreateContainer that carries it
-    place     with Adjust.RESOURCES: its path in NRI's LinuxResources, such as `cpu.quota.value`
-    update    whether an update through the runtime reaches a running container
+    adjust      the part of the reply to CreateContainer that carries it
+    place       with Adjust.RESOURCES: its path in NRI's LinuxResources, such as `cpu.quota.value`
+    update      whether an update through the runtime reaches a running container
 
     Its cgroup file
-    v1, v2    the file; v1 with its controller (`cpu/cpu.shares`), v2 in order of preference: the kernel decides which exists
-    seen      whether the v1 file exists only on some kernels; then it counts only if it was seen
-    v2_on     the kernels that have the v2 file; it counts if it was seen, and on a described node unless VENDOR
-    spelling  how the file spells a value
-    writing   what else the kernel requires when it is written
-    nesting   how the parent cgroup bounds the value; None: not at all
-    errors    errno → its meaning, where that is not clear
+    v1, v2      the file; v1 with its controller (`cpu/cpu.shares`), v2 in order of preference: the kernel decides which exists
+    seen        whether the v1 file exists only on some kernels; then it counts only if it was seen
+    v2_on       the kernels that have the v2 file; it counts if it was seen, and on a described node unless VENDOR
+    spelling    how the file spells a value
+    writing     what else the kernel requires when it is written
+    void_while  the field that voids this one: while it has another value than its neutral one, the kernel ignores this one and forgets it
+    v1_ceiling  the v1 file beside it that may not be lower; if both are equal, they stay equal
+    nesting     how the parent cgroup bounds the value; None: not at all
+    in_sandbox  whether a pod's value is for its sandbox's cgroup, as the pod's own cgroup would bound all its containers
+    errors      errno → its meaning, where that is not clear
 
     How it is given back
-    neutral   the kernel's value when nobody sets one; required for all that can be changed while a container runs
-    whole     with a neutral "": the attribute of NodeState that is given back instead, because a cpuset cannot be unset
-    baseline  the attribute of Resources with what kubelet asked for; "": kubelet asks for none, or in `unified`
-    on_pod    whether kubelet sets it on pods' cgroups; then the file is more reliable than the runtime's report
-    on_class  whether kubelet sets it on the QoS classes' cgroups
+    neutral     the kernel's value when nobody sets one; required for all that can be changed while a container runs
+    whole       with a neutral "": the attribute of NodeState that is given back instead, because a cpuset cannot be unset
+    baseline    the attribute of Resources with what kubelet asked for; "": kubelet asks for none, or in `unified`
+    on_pod      whether kubelet sets it on pods' cgroups; then the file is more reliable than the runtime's report
+    on_class    whether kubelet sets it on the QoS classes' cgroups
 
     Raises FieldTableError when a column requires another one that is missing.
     """
 
     __slots__ = (
-        "adjust", "baseline", "errors", "keyed", "name", "nesting", "neutral", "on_class", "on_pod", "place", "same", "seen",
-        "spelling", "unit", "update", "v1", "v2", "v2_on", "whole", "writing",
+        "adjust", "baseline", "errors", "in_sandbox", "keyed", "name", "nesting", "neutral", "on_class", "on_pod", "place", "same",
+        "seen", "spelling", "unit", "update", "v1", "v1_ceiling", "v2", "v2_on", "void_while", "whole", "writing",
     )  # fmt: skip
 
     def __init__(
@@ -140,7 +144,10 @@ class Field:
         v2_on: Kernels = Kernels.SOME,
         spelling: Spelling | None = None,
         writing: Writing = Writing.ALONE,
+        void_while: Field | None = None,
+        v1_ceiling: str = "",
         nesting: Nesting | None = None,
+        in_sandbox: bool = False,
         errors: Mapping[int, str] = _NO_ERRORS,
         neutral: Any = None,
         whole: str = "",
@@ -161,7 +168,10 @@ class Field:
         self.v2_on = v2_on
         self.spelling = spelling
         self.writing = writing
+        self.void_while = void_while
+        self.v1_ceiling = v1_ceiling
         self.nesting = nesting
+        self.in_sandbox = in_sandbox
         self.errors = errors
         self.neutral = neutral
         self.whole = whole
@@ -182,6 +192,11 @@ class Field:
     def of_disk(self) -> bool:
         """Whether the key is a disk's path."""
         return self.keyed and bool(self.v1 or self.v2)
+
+    def is_void(self, value_of: Callable[[Field], Any]) -> bool:
+        """Whether the kernel ignores this field in a cgroup. `value_of` returns the cgroup's value of another field; None: it has none."""
+        other = self.void_while
+        return other is not None and value_of(other) not in (None, other.neutral)
 
     def file(self, version: int, present: frozenset[str]) -> str:
         """The cgroup file that carries this field on such a kernel; "" when there is none. On v1 with its controller: `cpu/cpu.shares`.
@@ -216,11 +231,18 @@ def _of_messages(field: Field, has_file: bool) -> tuple[tuple[bool, str], ...]:
 
 
 def _of_files(field: Field, has_file: bool) -> tuple[tuple[bool, str], ...]:
-    columns = field.spelling or field.nesting or field.errors or field.seen
+    columns = field.spelling or field.nesting or field.errors or field.seen or field.in_sandbox
+    by = field.void_while
     return (
         (has_file and field.spelling is None, "a cgroup file needs `spelling`: how it spells a value"),
         (has_file and field.neutral is None, "a cgroup file needs `neutral`: what it has when nobody sets it"),
-        (not has_file and bool(columns), "spelling, nesting, errors and seen need `v1` or `v2`: the file that they are about"),
+        (not has_file and bool(columns), "spelling, nesting, errors, seen and in_sandbox need `v1` or `v2`: the file that they are about"),
+        ((field.writing is Writing.VOIDABLE) != (by is not None),
+         "writing=VOIDABLE and `void_while` need one another: the field that must be neutral before this one is written"),
+        (by is not None and by.writing is not Writing.VOIDS,
+         f"void_while={by!r} needs writing=VOIDS there, so that it is written first"),
+        (bool(field.v1_ceiling) and (not field.v1 or field.nesting is not Nesting.LIMIT),
+         f"v1_ceiling={field.v1_ceiling!r} needs `v1` and nesting=LIMIT: it bounds a limit in a v1 file"),
         (bool(field.v1) and "/" not in field.v1, f"v1={field.v1!r} needs its controller before it, such as cpu/cpu.shares"),
         (bool(field.v1) and field.v1.partition("/")[0] not in V1_CONTROLLERS,
          f"v1={field.v1!r} has a controller that is not one of {', '.join(V1_CONTROLLERS)}: add it to V1_CONTROLLERS"),

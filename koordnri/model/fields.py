@@ -65,6 +65,7 @@ CPU_CPUS = Field(
     v2_on=Kernels.ALL,
     spelling=Spelling.CPUSET,
     nesting=Nesting.CPUSET,
+    in_sandbox=True,
     neutral="",
     whole="all_cpus",
     baseline="cpus",
@@ -131,6 +132,17 @@ CPU_PERIOD = Field(
     baseline="cpu_period",
     errors={errno.EINVAL: "not within 1000..1000000 µs, or quota and period together are more than the parent's"},
 )
+CPU_IDLE = Field(
+    "cpu.idle",
+    "0 or 1",
+    Adjust.FILE,
+    v1="cpu/cpu.idle",
+    v2=("cpu.idle",),
+    seen=True,
+    spelling=Spelling.NUMBER,
+    writing=Writing.VOIDS,
+    neutral=0,
+)
 CPU_SHARES = Field(
     "cpu.shares",
     "shares",
@@ -141,7 +153,8 @@ CPU_SHARES = Field(
     v2=("cpu.weight",),
     v2_on=Kernels.ALL,
     spelling=Spelling.SHARES,
-    writing=Writing.WEIGHT,
+    writing=Writing.VOIDABLE,
+    void_while=CPU_IDLE,
     neutral=SHARES_PER_CPU,
     baseline="cpu_shares",
     on_class=True,
@@ -158,17 +171,6 @@ CPU_BURST = Field(
     writing=Writing.BANDWIDTH,
     neutral=0,
     errors={errno.EINVAL: "more than the quota"},
-)
-CPU_IDLE = Field(
-    "cpu.idle",
-    "0 or 1",
-    Adjust.FILE,
-    v1="cpu/cpu.idle",
-    v2=("cpu.idle",),
-    seen=True,
-    spelling=Spelling.NUMBER,
-    writing=Writing.BEFORE_WEIGHT,
-    neutral=0,
 )
 CPU_BVT = Field(
     "cpu.bvt_warp_ns",
@@ -193,7 +195,8 @@ MEMORY_LIMIT = Field(
     v2=("memory.max",),
     v2_on=Kernels.ALL,
     spelling=Spelling.LIMIT,
-    writing=Writing.BYTES_IN_USE,
+    writing=Writing.KILLS,
+    v1_ceiling="memory.memsw.limit_in_bytes",
     nesting=Nesting.LIMIT,
     neutral=UNLIMITED,
     baseline="memory_limit",
@@ -238,7 +241,7 @@ MEMORY_HIGH = Field(
     v2_on=Kernels.ALL,
     seen=True,
     spelling=Spelling.MAX,
-    writing=Writing.BYTES_IN_USE,
+    writing=Writing.THROTTLES,
     nesting=Nesting.LIMIT,
     neutral=UNLIMITED,
 )
@@ -353,6 +356,8 @@ OOM_SCORE_ADJ = Field("oom_score_adj", "-1000..1000", Adjust.OOM)
 
 ALL: tuple[Field, ...] = tuple(value for value in globals().values() if isinstance(value, Field))
 """All fields, in the order above."""
+VOIDABLE = tuple(field for field in ALL if field.void_while is not None)
+"""Fields that another one can void."""
 
 _BY_NAME = {field.name: field for field in ALL}
 if len(_BY_NAME) != len(ALL):

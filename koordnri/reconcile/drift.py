@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 from koordnri.host.cgroup.change import Change
 from koordnri.host.cgroup.writer import Writer
-from koordnri.model import Pod
+from koordnri.model import Pod, fields
+from koordnri.model.field import Nesting
 from koordnri.model.log import Log
 from koordnri.reconcile.drift_followed import File, Followed, Values, directories_above, files_of
 from koordnri.reconcile.drift_pace import Pace, Returning
@@ -30,7 +31,7 @@ CLASSES = "classes"
 RESTS = 4
 """After a healing pass, the next one waits for this many times its duration: at most a fifth of a core."""
 
-_CPUS = "cpuset.cpus"
+_CPUSETS = frozenset(file for field in fields.ALL if field.nesting is Nesting.CPUSET for file in field.v2)
 
 
 class Suspects(NamedTuple):
@@ -193,7 +194,7 @@ class Drift:
         for directory in watches.fresh:
             files |= {f for o in watches.owners(directory) for f in self._followed[o].files if f[0] == directory}
         watches.fresh.clear()
-        files |= self._narrowed({directory for directory, name in files if name == _CPUS})
+        files |= self._narrowed({file for file in files if file[1] in _CPUSETS})
         files -= self._paused.keys()
         files |= {file for file, at in self._paused.items() if at <= now}
         for file in files:
@@ -218,16 +219,17 @@ class Drift:
 
     # -- helpers ------------------------------------------------------------------------------------------------------
 
-    def _narrowed(self, directories: set[str]) -> set[File]:
-        """Cpusets below cgroups whose own cpuset was written: on v2 they are limited by their parents, which is not reported."""
-        homes = {followed.home for followed in self._followed.values()} if directories else set()
+    def _narrowed(self, cpusets: set[File]) -> set[File]:
+        """Files of cpusets below cgroups whose own cpuset was written: on v2 they are limited by their parents, which is not reported."""
+        homes = {followed.home for followed in self._followed.values()} if cpusets else set()
         uppers = homes | {os.path.dirname(home) for home in homes}
         uppers |= {os.path.dirname(directory) for directory in uppers}
-        above = tuple(f"{directory}/" for directory in directories & uppers)
-        if not above:
-            return set()
-        files = (file for followed in self._followed.values() for file in followed.files)
-        return {file for file in files if file[1] == _CPUS and file[0].startswith(above)}
+        found: set[File] = set()
+        for name in {name for directory, name in cpusets if directory in uppers}:
+            above = tuple(f"{directory}/" for directory, of in cpusets if of == name and directory in uppers)
+            files = (file for followed in self._followed.values() for file in followed.files)
+            found |= {file for file in files if file[1] == name and file[0].startswith(above)}
+        return found
 
     def _without(self, removed: Iterable[str]) -> set[str]:
         """Directories vanished. Returns their owners: pods that are gone, and the classes, whose directories return."""

@@ -14,9 +14,10 @@ import msgspec
 from koordnri.host.cgroup.change import Change
 from koordnri.host.cgroup.spelling import Form, form
 from koordnri.host.cgroup.writer import Writer
-from koordnri.model import KubeQoS, NodeState, fields
+from koordnri.model import Field, KubeQoS, NodeState, fields
 from koordnri.model.class_cgroup import ClassCgroup
 from koordnri.model.convert import MIN_SHARES
+from koordnri.model.difference import whole_of
 from koordnri.model.fields import split_name
 from koordnri.model.resources import Resources
 from koordnri.reconcile.owner import ClassOwner, KnownFiles, PodOwner
@@ -24,8 +25,6 @@ from koordnri.reconcile.plan import Goal
 from koordnri.state.ledger import Ledger
 
 _ON_POD = tuple(field for field in fields.ALL if field.on_pod)
-
-_CPUS = fields.CPU_CPUS.name
 
 
 class Originals:
@@ -47,10 +46,10 @@ class Originals:
             spelled = None if field is None or key else form(field, version)
             if field is None or spelled is None or ours is None:
                 continue
-            if name == _CPUS and owner.pod is not None:
-                continue  # the sandbox's, which kubelet never changes; v1 removes CPUs from it that go offline
-            if field is fields.CPU_SHARES and writer.read(directory, fields.CPU_IDLE).value == 1:
-                continue  # set by the kernel for an idle cgroup
+            if field.in_sandbox and owner.pod is not None:
+                continue  # kubelet never changes a sandbox; v1 removes CPUs from it that go offline
+            if field.is_void(lambda other: writer.read(directory, other).value):
+                continue  # its present value is the kernel's
             found = writer.read(directory, field).value
             # If it could not be read the last time, compare with what we wrote.
             if found is None or spelled.same(ours.wanted if ours.found is None else ours.found, found):
@@ -68,22 +67,23 @@ class Originals:
         for goal in goals:
             if goal.restores or not goal.owner.keeps_originals or goal.name in self._ledger.originals(goal.owner.id):
                 continue
-            before = writer.read(*goal.change[:3]).value
-            if goal.change.field is fields.CPU_IDLE and before == 0:
-                noted |= self._note_shares(goal, writer)  # the kernel resets them
-            if before == "" and goal.change.field is fields.CPU_CPUS and node.topology is not None:
-                before = str(node.topology.online)  # v2 refuses to empty it again while processes run there
-            if before is not None and not goal.change.field.same(before, goal.change.value):
+            field, before = goal.change.field, writer.read(*goal.change[:3]).value
+            for voided in fields.VOIDABLE:
+                if voided.void_while is field and before == field.neutral:
+                    noted |= self._note_voided(voided, goal, writer)
+            if before == "" and field.whole:
+                before = whole_of(field, node)  # v2 refuses to empty it again while processes run there
+            if before is not None and not field.same(before, goal.change.value):
                 self._ledger.intend(goal.owner.id, {goal.name: before})
                 noted = True
         return noted
 
-    def _note_shares(self, goal: Goal, writer: Writer) -> bool:
-        name = fields.CPU_SHARES.name
-        shares = writer.read(goal.change.directory, fields.CPU_SHARES).value
-        if shares is None or name in self._ledger.originals(goal.owner.id):
+    def _note_voided(self, field: Field, goal: Goal, writer: Writer) -> bool:
+        """Store the value of a field that the kernel is about to forget because of this goal."""
+        value = writer.read(goal.change.directory, field).value
+        if value is None or field.name in self._ledger.originals(goal.owner.id):
             return False
-        self._ledger.intend(goal.owner.id, {name: shares})
+        self._ledger.intend(goal.owner.id, {field.name: value})
         return True
 
     def note_idle_class(self, cgroup: ClassCgroup, writer: Writer, node: NodeState) -> None:

@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from koordnri.host.cgroup.change import Change
-from koordnri.model import CPUSet, NodeState, fields
+from koordnri.model import CPUSet, NodeState
 from koordnri.model.convert import CFS_PERIOD_US
 from koordnri.model.decision import Decision, Setting
-from koordnri.model.difference import baseline_value, through_runtime
+from koordnri.model.difference import baseline_value, through_runtime, whole_of
 from koordnri.model.fields import Field, split_name
 from koordnri.model.resources import Resources
 from koordnri.model.routes import REPLY, WRITE
@@ -103,49 +103,47 @@ def back_to_baseline(
 def back_to_before(directory: str, before: Mapping[str, Any], decision: Decision, node: NodeState) -> dict[str, Change]:
     """The same for a pod, for which only files show what kubelet had set. `before`: their former values.
 
-    An idle cgroup has no shares: they are given back once it is not idle any more.
+    A field that another one voids is given back later, once it is not void any more.
     """
     back = {}
-    idle = decision.value(fields.CPU_IDLE) == 1
     for name, value in before.items():
-        if idle and name == fields.CPU_SHARES.name:
-            continue
         field, key = split_name(name)
         if (
             name not in decision.settings
             and field is not None
             and field not in decision.undecided
+            and not field.is_void(decision.value)
             and value is not None
             and not (field.keyed and key not in (node.block_devices or {}))  # as above
         ):
-            if field is fields.CPU_CPUS:
-                value = _of_those_online(value, node)
+            if field.whole:
+                value = _within_whole(value, whole_of(field, node))
             back[name] = Change(directory, field, _disk(field, key, node), value)
     return back
 
 
 def in_sandbox(changes: Mapping[str, Change], directory: str | None) -> dict[str, Change]:
-    """Changes of a pod, with cpu.cpus moved to its sandbox, the pause container's cgroup: the pod's own cgroup limits all containers.
+    """Changes of a pod, with the fields of the column `in_sandbox` moved to the pause container's cgroup.
 
-    directory   the sandbox's; None: there is none (CRI-O runs no pause container if it can avoid it)
+    directory   the sandbox's; None: there is none (CRI-O runs no pause container if it can avoid it), and these changes are dropped
     """
-    placed = dict(changes)
-    change = placed.pop(fields.CPU_CPUS.name, None)
-    if change is not None and directory is not None:
-        placed[fields.CPU_CPUS.name] = change._replace(directory=directory)
-    return placed
+    return {
+        name: change._replace(directory=directory) if change.field.in_sandbox and directory is not None else change
+        for name, change in changes.items()
+        if not change.field.in_sandbox or directory is not None
+    }
 
 
-def _of_those_online(cpus: Any, node: NodeState) -> Any:
+def _within_whole(cpus: Any, whole: str) -> Any:
     """A former cpuset in a form that the kernel accepts now: without CPUs that went offline or that pods may not use."""
-    online = node.all_cpus
-    if online is None:
+    if not whole:
         return cpus
+    present = CPUSet.parse(whole)
     try:
         had = CPUSet.parse(cpus)
     except (TypeError, ValueError, AttributeError):
         return cpus  # no value that a kernel shows; the writer reports it
-    return cpus if had <= online else str(had & online or online)
+    return cpus if had <= present else str(had & present or present)
 
 
 def _disk(field: Field, key: str, node: NodeState) -> str:

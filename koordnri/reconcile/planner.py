@@ -24,8 +24,6 @@ from koordnri.reconcile.plan import Goal, PodPlan, Update, back_to_baseline, bac
 from koordnri.state.ledger import Entry, Ledger
 from koordnri.state.world import World
 
-_CPUS = fields.CPU_CPUS.name
-
 
 class Scan(Enum):
     """Which files a pass reads. All of a pod or none: if one cgroup changes, those above and below it must be checked, too."""
@@ -81,7 +79,7 @@ class Planner:
         decision, kubelets, own = self._decide_own(pod, containers, world, writer, directory, there=there)
         goals = own
         if self._ledger.creating == pod.id or not all(entry.started for entry in entries):
-            goals = [g for g in own if g.name == _CPUS or self._widens(g, writer, world.snapshot.node.cgroup_version)]
+            goals = [g for g in own if self._may_be_early(g, writer, world.snapshot.node.cgroup_version)]
         planned = [(entry.id, entry.started) for entry in entries]
         whole = len(goals) == len(own)
         plan = PodPlan(goals, {}, [("", decision)], {}, kubelets, containers=planned, whole=whole)
@@ -106,7 +104,7 @@ class Planner:
         decision = self._chain.decide_pod(pod.with_resources(as_set), snapshot, containers)
         wants = wanted(directory, decision, node, force)
         back = back_to_before(directory, before, decision, node)
-        if _CPUS in wants or _CPUS in back:
+        if any(change.field.in_sandbox for change in (*wants.values(), *back.values())):
             sandbox = self._sandbox(pod, world, writer)
             wants, back = in_sandbox(wants, sandbox), in_sandbox(back, sandbox)
         goals = [Goal(owner, n, c, False) for n, c in wants.items()]
@@ -150,10 +148,12 @@ class Planner:
             plan.decisions.append((cgroup.name, decision))
         return plan
 
-    def _widens(self, goal: Goal, writer: Writer, version: int) -> bool:
-        """Whether a pod's goal makes room for one of its containers. The OCI runtime is about to make the container's cgroup with values
-        of an older decision. v1 refuses a child above its parent, and the container would not start.
+    def _may_be_early(self, goal: Goal, writer: Writer, version: int) -> bool:
+        """Whether a pod's goal leaves room for its containers: it is wider, or concerns the sandbox. The OCI runtime is about to make a
+        container's cgroup with values of an older decision. v1 refuses a child above its parent, and the container would not start.
         """
+        if goal.change.field.in_sandbox:
+            return True
         nested = nesting(goal.change.field, version)
         found = writer.read(*goal.change[:3]).value
         return nested is None or found is None or nested.covers(goal.change.value, found)

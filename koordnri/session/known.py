@@ -16,7 +16,7 @@ from koordnri.session.translate import container_from, note_of, resources_from
 from koordnri.state.ledger import Ledger
 from koordnri.wire import views_pb2 as views
 
-_BYTES_IN_USE = tuple(field for field in ALL if field.writing is Writing.BYTES_IN_USE)
+_BYTES_IN_USE = tuple(field for field in ALL if field.writing in (Writing.KILLS, Writing.THROTTLES))
 Sent = dict[str, tuple[Any, str]]
 """`Entry.sent`"""
 

@@ -8,7 +8,7 @@ import pytest
 
 from koordnri.model import fields
 from koordnri.model.difference import check_whole
-from koordnri.model.field import Adjust, Field, FieldTableError, Nesting, Spelling
+from koordnri.model.field import Adjust, Field, FieldTableError, Nesting, Spelling, Writing
 from koordnri.model.resources import check_baseline
 
 FILE: dict[str, Any] = {"adjust": Adjust.FILE, "v2": ("memory.x",), "spelling": Spelling.NUMBER, "neutral": 0}
@@ -44,13 +44,20 @@ def test_a_whole_row_is_a_field(columns: dict[str, Any]) -> None:
             "v1='pids/pids.max' has a controller that is not one of cpu, cpuset, memory, blkio",
         ),
         (FILE | {"neutral": ""}, 'neutral="" needs `whole`'),
+        (FILE | {"writing": Writing.VOIDABLE}, "writing=VOIDABLE and `void_while` need one another"),
+        (FILE | {"void_while": fields.CPU_IDLE}, "writing=VOIDABLE and `void_while` need one another"),
+        (
+            FILE | {"writing": Writing.VOIDABLE, "void_while": fields.CPU_QUOTA},
+            "void_while=<field cpu.quota> needs writing=VOIDS there",
+        ),
+        (FILE | {"v1_ceiling": "memory.y"}, "v1_ceiling='memory.y' needs `v1` and nesting=LIMIT"),
         (FILE | {"on_pod": True}, "on_pod and on_class need `baseline`"),
         (FILE | {"place": "memory.x.value"}, "place='memory.x.value' needs adjust=RESOURCES"),
         (UNIFIED | {"v1": "memory/memory.x", "v2": ()}, "adjust=UNIFIED needs `v2`"),
         (IN_RESOURCES | {"place": ""}, "adjust=RESOURCES needs `place`"),
         (IN_RESOURCES | {"baseline": ""}, "an update of LinuxResources needs `baseline`"),
         (IN_RESOURCES | {"neutral": None}, "update=True needs `neutral`"),
-        (IN_RESOURCES | {"nesting": Nesting.LIMIT}, "spelling, nesting, errors and seen need `v1` or `v2`"),
+        (IN_RESOURCES | {"nesting": Nesting.LIMIT}, "spelling, nesting, errors, seen and in_sandbox need `v1` or `v2`"),
     ],
 )
 def test_a_row_without_a_column_that_it_needs_names_field_and_column(columns: dict[str, Any], message: str) -> None:
@@ -66,6 +73,17 @@ def test_a_baseline_that_resources_do_not_hold_is_named() -> None:
 def test_a_node_attribute_that_no_node_has_is_named() -> None:
     with pytest.raises(FieldTableError, match=r"^field memory.x: whole='disks' is no attribute of .*\.NodeState$"):
         check_whole(row(FILE | {"neutral": "", "whole": "disks"}))
+
+
+@pytest.mark.parametrize(("idle", "void"), [(1, True), (0, False), (None, False)])
+def test_shares_are_void_while_their_cgroup_is_idle(idle: int | None, void: bool) -> None:
+    """None: the kernel has no such file."""
+    values = {fields.CPU_IDLE: idle}
+    assert fields.CPU_SHARES.is_void(values.__getitem__) is void
+
+
+def test_a_field_that_no_other_one_voids_asks_for_no_value() -> None:
+    assert not fields.CPU_QUOTA.is_void({}.__getitem__)
 
 
 def test_the_key_of_a_field_with_a_file_is_a_disk() -> None:

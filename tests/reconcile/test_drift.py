@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
+from koordnri.hook import ContainerContext, Hook
+from koordnri.host.cgroup.change import Change
 from koordnri.host.cgroup.watch import TakenEvents
+from koordnri.model import fields
 from koordnri.reconcile.drift_pace import AT_ONCE, CALM_S, MOST, RARELY_S, SLOWLY_S
 from koordnri.reconcile.drift_watches import TRIES_AGAIN_S
 from tests.host.fake_kernel import ROOT, FakeKernel
@@ -217,6 +220,32 @@ def test_a_cpuset_that_is_narrowed_from_above_is_found_though_nobody_wrote_it():
     it.wrote("kubepods", "cpuset.cpus")
     it.heal()
     assert {(failure["directory"], failure["field"]) for failure in it.node.warnings()} >= {(directory, "cpu.cpus")}
+
+
+class Bound(Hook):
+    """Binds each container to a memory node."""
+
+    name, order, owns = "com.example.bound", 1, (fields.CPU_MEMS,)
+
+    def decide(self, ctx: ContainerContext) -> None:
+        ctx.set(fields.CPU_MEMS, "0", "as an example")
+
+
+class Narrowed:
+    """A writer whose memory nodes are not in effect: the fake kernel knows nothing of these."""
+
+    def holds(self, change: Change) -> bool:
+        return change.field is not fields.CPU_MEMS
+
+
+@pytest.mark.parametrize(("file", "suspects"), [("cpuset.mems", {"p"}), ("cpuset.cpus", set()), ("cpu.max", set())])
+def test_of_two_cpusets_the_one_that_was_written_above_is_checked_below(file, suspects):
+    node = FakeNode(2, hooks=[Bound()])
+    node.container(node.pod("p"))
+    it = watched(node, policy={})
+    it.wrote("kubepods", file)
+    it.now += 1.0
+    assert it.reconciler.drift.scan(Narrowed()).pods == suspects
 
 
 # -- who keeps writing ------------------------------------------------------------------------------------------------

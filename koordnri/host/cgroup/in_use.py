@@ -11,7 +11,7 @@ import contextlib
 
 from koordnri.host.cgroup.value import Tree, WriteFailed
 from koordnri.host.memory import page_bytes
-from koordnri.model import Field, fields
+from koordnri.model import fields
 
 _USAGE = {1: "memory/memory.usage_in_bytes", 2: "memory.current"}
 _RECLAIM = "memory.reclaim"
@@ -40,12 +40,12 @@ class InUse:
         self._tree = tree
         self._reclaimable = RECLAIM_MOST_BYTES
 
-    def least_for(self, field: Field, directory: str) -> int | None:
-        """How low a limit may go at once, in bytes, in whole pages; None when unknown."""
+    def least_bytes(self, directory: str, *, margin: bool) -> int | None:
+        """How low a limit may go at once, in whole pages; None when unknown. `margin`: keep some room for what is charged meanwhile."""
         usage = usage_bytes(self._tree, directory)
         if usage is None:
             return None
-        if field is fields.MEMORY_HIGH:
+        if margin:
             usage += min(max(usage // MARGIN_SHARE, LEAST_MARGIN_BYTES), usage)
         page = page_bytes()
         return -(-usage // page) * page

@@ -9,10 +9,9 @@ from typing import Any
 from koordnri.host.cgroup.bandwidth import BandwidthStep
 from koordnri.host.cgroup.change import Change, Status
 from koordnri.host.cgroup.in_use import InUse
-from koordnri.host.cgroup.memory_limit import MemoryLimit, V1MemoryLimit
+from koordnri.host.cgroup.memory_limit import MemoryLimit, ThrottlingLimit
 from koordnri.host.cgroup.step import Step
 from koordnri.host.cgroup.value import FileValue, Tree, WriteFailed
-from koordnri.model import fields
 from koordnri.model.field import FieldTableError, Writing
 
 
@@ -26,7 +25,7 @@ def steps_of(tree: Tree, file_values: Sequence[FileValue], in_use: InUse) -> lis
             bandwidths.setdefault(file_value.change.directory, []).append(file_value)
         elif file_value.status is not None:
             continue
-        elif writing is Writing.BEFORE_WEIGHT:
+        elif writing is Writing.VOIDS:
             steps.insert(0, Step(file_value))
         else:
             steps.append(_STEPS[writing](file_value, in_use))
@@ -38,28 +37,26 @@ def steps_of(tree: Tree, file_values: Sequence[FileValue], in_use: InUse) -> lis
     return steps
 
 
-class Weight(Step):
-    """cpu.shares. The kernel refuses them (EINVAL) for an idle cgroup, so cpu.idle is cleared first."""
+class VoidableStep(Step):
+    """A field that another one voids, as cpu.idle voids cpu.shares: the kernel refuses it (EINVAL) until the other one is neutral."""
 
     def _set(self, value: Any) -> None:
-        idle = FileValue(self.tree, Change(self.directory, fields.CPU_IDLE, "", 0))
-        with contextlib.suppress(WriteFailed):  # kernels before 5.15 lack the file
-            idle.scan()
-            if not idle.done:
-                idle.put(0)
+        other = self.field.void_while
+        if other is not None:
+            voids = FileValue(self.tree, Change(self.directory, other, "", other.neutral))
+            with contextlib.suppress(WriteFailed):  # this kernel lacks the file
+                voids.scan()
+                if not voids.done:
+                    voids.put(other.neutral)
         super()._set(value)
-
-
-def _memory_limit(file_value: FileValue, in_use: InUse) -> Step:
-    on_v1 = file_value.tree.version == 1 and file_value.change.field is fields.MEMORY_LIMIT
-    return V1MemoryLimit(file_value, in_use) if on_v1 else MemoryLimit(file_value, in_use)
 
 
 _STEPS: Mapping[Writing, Callable[[FileValue, InUse], Step]] = {
     Writing.ALONE: lambda file_value, in_use: Step(file_value),
-    Writing.WEIGHT: lambda file_value, in_use: Weight(file_value),
-    Writing.BYTES_IN_USE: _memory_limit,
+    Writing.VOIDABLE: lambda file_value, in_use: VoidableStep(file_value),
+    Writing.KILLS: MemoryLimit,
+    Writing.THROTTLES: ThrottlingLimit,
 }
 """Column `writing` → the step of one file; `steps_of` itself knows what concerns several"""
-if missing := set(Writing) - _STEPS.keys() - {Writing.BANDWIDTH, Writing.BEFORE_WEIGHT}:
+if missing := set(Writing) - _STEPS.keys() - {Writing.BANDWIDTH, Writing.VOIDS}:
     raise FieldTableError(f"koordnri.host.cgroup.steps has no step for {missing}")

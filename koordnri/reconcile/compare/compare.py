@@ -16,6 +16,7 @@ from koordnri.chain import Chain, Snapshot
 from koordnri.cpus.allocator import Allocator
 from koordnri.model import Container, Decision, Event, Field, NodeState, Pod, Setting, fields
 from koordnri.model.difference import baseline_value
+from koordnri.model.fields import VOIDABLE
 from koordnri.model.routes import REPLY, RESCTRL, WRITE, Refusal
 from koordnri.reconcile.classes import decide_classes
 from koordnri.reconcile.compare.decided import Decided, decide
@@ -91,8 +92,8 @@ def notes_of(snapshot: Snapshot, node: NodeState) -> list[str]:
 
 def _of_pod(running: Running, old: Decision, new: Decision, snapshot: Snapshot) -> Iterator[Difference]:
     found = moves(old, new, snapshot, baseline_of_pod(running, snapshot.node))
-    for move in _with_idle(found, running, old, new, snapshot.node):
-        if move.setting.field is fields.CPU_CPUS:
+    for move in _with_void(found, running, old, new, snapshot.node):
+        if move.setting.field.in_sandbox:
             if not running.sandbox:
                 continue
             if not move.reason.startswith(_SANDBOX):
@@ -101,19 +102,23 @@ def _of_pod(running: Running, old: Decision, new: Decision, snapshot: Snapshot) 
             yield difference(names_of_pod(running.pod), "", move, WRITE, recorded=False)
 
 
-def _with_idle(
+def _with_void(
     found: Iterable[Move], running: Running, old: Decision, new: Decision, node: NodeState
 ) -> Iterator[Move]:
-    """The changes of a pod that is idle before or after: an idle cgroup has no shares, and afterwards they are set again."""
-    was, becomes = old.value(fields.CPU_IDLE), new.value(fields.CPU_IDLE)
-    name = fields.CPU_SHARES.name
-    yield from (move for move in found if move.name != name or not (was or becomes))
-    if was and not becomes and fields.CPU_IDLE not in new.undecided:
-        before, after = running.files.before_us(fields.CPU_SHARES, name, node), new.settings.get(name)
+    """The changes of a pod, whose cpu.shares (for example) are void while it is idle. A void field has no value; when it is void no more,
+    it is set again.
+    """
+    void = [field for field in VOIDABLE if field.is_void(old.value) or field.is_void(new.value)]
+    yield from (move for move in found if move.setting.field not in void)
+    for field in void:
+        other, name = field.void_while, field.name
+        if other is None or field.is_void(new.value) or other in new.undecided:
+            continue
+        before, after = running.files.before_us(field, name, node), new.settings.get(name)
         value = before if after is None else after.value
         if value is not None and (after is not None or name in running.files.had):
-            reason = "back to the baseline: not idle any more" if after is None else after.reason
-            setting = after or Setting(fields.CPU_SHARES, "", value, "", reason, WRITE)
+            reason = f"back to the baseline: {other.name} is {other.neutral} again" if after is None else after.reason
+            setting = after or Setting(field, "", value, "", reason, WRITE)
             yield Move(name, setting, None, value, reason)
 
 

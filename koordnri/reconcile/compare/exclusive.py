@@ -10,7 +10,7 @@ from functools import partial
 from koordnri.chain import Snapshot
 from koordnri.cpus.allocator import Allocator
 from koordnri.cpus.creation import Creation, create, promote
-from koordnri.model import Event, Pod, fields
+from koordnri.model import Event, Pod
 from koordnri.model.routes import REPLY
 from koordnri.reconcile.compare.decided import Decided
 from koordnri.reconcile.compare.moves import asked, baseline_of_pod, moves
@@ -53,8 +53,8 @@ def of_exclusive_cpus(
     if any(refusal for _, refusal in becomes.created):
         return  # it would get nothing; a remark says so
     of_pod = moves(becomes.own, becomes.recreated, snapshot, baseline_of_pod(running, node))
-    # Not cpu.cpus of its sandbox, which is in the share pool like all sandboxes.
-    changes = [("", becomes.recreated, move) for move in of_pod if move.setting.field is not fields.CPU_CPUS]
+    # Not those of its sandbox, which is in the share pool like all sandboxes.
+    changes = [("", becomes.recreated, move) for move in of_pod if not move.setting.field.in_sandbox]
     routes = node.routes(Event.SYNC)
     owners = {**node.exclusive_cpus.get(pod.key, {}), **recreated.given.get(pod.key, {})}
     for container, follows, (created, _) in zip(running.containers, becomes.following, becomes.created, strict=True):

@@ -8,7 +8,7 @@ from functools import partial
 from koordnri.host.cgroup.change import Reading
 from koordnri.host.cgroup.paths import container_directory, pod_directory
 from koordnri.host.cgroup.writer import Writer
-from koordnri.model import Field, NodeError, Pod, fields
+from koordnri.model import Field, NodeError, Pod
 from koordnri.model.class_cgroup import ClassCgroup
 from koordnri.model.resources import NOTHING
 from koordnri.reconcile.compare.running import Above, Files, Running
@@ -54,5 +54,5 @@ class Live:
 
 
 def _read_own(writer: Writer, directory: str, sandbox: str, field: Field, disk: str) -> Reading:
-    """Value of a pod's own file; for cpu.cpus, its sandbox's."""
-    return writer.read(sandbox if field is fields.CPU_CPUS else directory, field, disk)
+    """Value of a pod's own file, or of its sandbox's where the field is for that."""
+    return writer.read(sandbox if field.in_sandbox else directory, field, disk)
