@@ -62,6 +62,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class Scheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0]
-            return "node" if file.startswith(("tests/e2e", "tests/kube/test_kube_real_daemon")) else file
+            return "node" if file.startswith(("tests/e2e", "tests/kube/test_real_daemon")) else file
 
     return Scheduling(config, log)
