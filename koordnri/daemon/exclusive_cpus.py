@@ -22,6 +22,7 @@ from koordnri.daemon.cpu_claims import CPUClaims
 from koordnri.daemon.cpu_notices import CPUNotices
 from koordnri.daemon.events import Events
 from koordnri.daemon.promotions import Promotions
+from koordnri.daemon.resize_notices import ResizeNotices
 from koordnri.model import Container, CPUSet, Decision, NodeState, Pod
 from koordnri.model.allocated import NOT_ALLOCATED, Allocated
 from koordnri.model.kubelet_cpus import pinned_by_kubelet
@@ -71,6 +72,7 @@ class ExclusiveCPUs:
         self._cpus_now = cpus_now
         self._faults = faults or Faults(log)
         self._notices = notices = CPUNotices(allocator, present, events, log)
+        self._resizes = ResizeNotices(ledger, present, events)
         self._claims = CPUClaims(allocator, notices, overlay)
         self.promotions = Promotions(allocator, ledger, requests, present, notices, self.pod_went, log)
         self._given: set[str] = set()
@@ -130,6 +132,8 @@ class ExclusiveCPUs:
 
     def resized(self, pod: Pod, container: Container) -> Allocated | None:
         """See `session.exclusive_cpus`."""
+        with self._faults.within("cpus", pod):
+            self._resizes.resized(pod, container)
         if not may_wish(pod):
             return None
         with self._faults.within("cpus", pod):

@@ -26,6 +26,7 @@ from koordnri.daemon.policy_sources import PolicySources
 from koordnri.daemon.readiness import Readiness
 from koordnri.daemon.recording import Recording
 from koordnri.daemon.reports import ReconcilerReports
+from koordnri.daemon.runtime_absence import RuntimeAbsence
 from koordnri.hook import Hook
 from koordnri.host import read_node
 from koordnri.host.cgroup.files import PacedFiles
@@ -240,6 +241,7 @@ class Parts:
             calls=calls,
             on_config=self.sources.take_runtime_config,
             on_runtime=self.changes.take_runtime,
+            on_absent=RuntimeAbsence(config, self.events, self.faults, self.log).report,
             on_braked=lambda problem: self.events.warn_node("RegistrationBraked", problem),
         )
 

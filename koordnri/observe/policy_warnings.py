@@ -10,6 +10,7 @@ from koordnri.policy import PolicyDocument
 from koordnri.policy.effects import policy_warnings, without_effect_on
 
 REASON = "PolicyWarning"
+"""reason of the Event"""
 _MOST_SENT = 5
 """Most warnings in an Event, which has room for a kilobyte; `/v1/policy` has all."""
 

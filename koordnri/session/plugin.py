@@ -17,6 +17,7 @@ from google.protobuf.message import DecodeError, Message
 
 from koordnri.chain import ContainerRefused
 from koordnri.model.log import Log
+from koordnri.session.absence import Absence
 from koordnri.session.answer import Answer
 from koordnri.session.brake import Brake
 from koordnri.session.calls import Calls
@@ -68,6 +69,7 @@ class SessionStats:
 class PluginSession:
     """Keeps one registration alive. `run` blocks until `stop`; other threads may call everything else.
 
+    on_absent   called with the reason when the runtime's socket has not been there for a while, and once an hour while that lasts
     on_braked   called with the reason when registrations pause for minutes: too many in a row ended before Synchronize was done
     pause       waits for so many seconds, or until `stop`
     """
@@ -82,6 +84,7 @@ class PluginSession:
         calls: Calls | None = None,
         on_config: Callable[[str], None] = lambda text: None,
         on_runtime: Callable[[RuntimeInfo], None] = lambda runtime: None,
+        on_absent: Callable[[str], None] = lambda problem: None,
         on_braked: Callable[[str], None] = lambda problem: None,
         pause: Callable[[threading.Event, float], object] = threading.Event.wait,
     ) -> None:
@@ -97,12 +100,14 @@ class PluginSession:
         self._calls = calls or Calls()
         self._on_config = on_config
         self._on_runtime = on_runtime
+        self._on_absent = on_absent
         self._on_braked = on_braked
         self._pause = pause
         self._stopping = threading.Event()
         self._channel: Channel | None = None
         self._reader: threading.Thread | None = None
         self._intake = Intake()
+        self._absence = Absence()
         self._brake = Brake()
         self._sync_started_s = 0.0
         self._reason = ""
@@ -185,7 +190,10 @@ class PluginSession:
             if problem != self.problem:
                 self._log.info("runtime_not_there", socket=self._socket_path, error=str(error))
             self.problem = problem
+            if self._absence.goes_on(self._monotonic()):
+                self._on_absent(problem)
             return None
+        self._absence.ended()
         return sock
 
     def _serve(self, sock: socket.socket) -> str:

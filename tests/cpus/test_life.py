@@ -333,6 +333,18 @@ def test_or_keeps_what_it_has_and_its_owner_is_told(node: Node) -> None:
     assert "keeps 0-1,4-5, though it wants 8 exclusive CPUs" in node.events[-1][2]
 
 
+def test_what_a_scheduler_assigned_does_not_follow_and_its_owner_is_told(node: Node) -> None:
+    assigned = {"scheduling.koordinator.sh/resource-status": '{"cpuset": "2-3"}'}
+    pinned = node.create(node.run_pod("p", **assigned), 2)
+    node.resize(pinned, 2)
+    assert node.reasons("p") == []
+    node.resize(pinned, 4)
+    assert node.cpus(pinned) == "2-3"
+    assert node.reasons("p") == ["ResizeIgnored"]
+    node.resize(pinned, 4)
+    assert node.reasons("p") == ["ResizeIgnored"], "kubelet may ask twice"
+
+
 @pytest.mark.parametrize("cpus", [1.5, 0.5])
 def test_what_is_no_owners_size_any_more_shares_with_its_quota(node: Node, cpus: float) -> None:
     sharer = node.create(node.run_pod("ls", qos="LS"), 0.5)
