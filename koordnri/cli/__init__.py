@@ -21,6 +21,7 @@ COMMANDS = {
     "node": "print this node as a --node file, so that a decision can be repeated elsewhere",
     "doctor": "check this node: what keeps koordnri from working, and how to mend it",
     "why": "show when, why and from what a field of a pod changed",
+    "report": "write a file for a bug report, without secrets",
     "policy": "check policies before a cluster sees them; the JSON Schema of what they may say",
     "bench": "measure the event path and the reconciler against the embedded runtime",
     "version": "print the version",

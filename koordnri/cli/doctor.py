@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -14,34 +14,46 @@ from koordnri.cli.listening import listen_option, page
 
 if TYPE_CHECKING:
     from koordnri.doctor.codes import Finding
-    from koordnri.doctor.facts import Daemon
+    from koordnri.doctor.facts import Daemon, Facts
+
+T = TypeVar("T")
 
 _COLOURS = {"error": "red", "warning": "yellow", "info": "cyan"}
 
 
+def diagnose_options(command: T) -> T:
+    """--host-root, --nri-socket and --plugin-name, as of `koordnri run`."""
+    options = (
+        click.option(
+            "--host-root",
+            type=click.Path(path_type=Path),
+            default=Path("/"),
+            show_default=True,
+            envvar="KOORDNRI_HOST_ROOT",
+            help="where the host's /sys, /proc, /etc and /var are",
+        ),
+        click.option(
+            "--nri-socket",
+            default="/var/run/nri/nri.sock",
+            show_default=True,
+            envvar="KOORDNRI_NRI_SOCKET",
+            help="where the daemon looks for the runtime's NRI socket",
+        ),
+        click.option(
+            "--plugin-name",
+            default="koordnri",
+            show_default=True,
+            envvar="KOORDNRI_PLUGIN_NAME",
+            help="name that the daemon registers with",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)  # type: ignore[type-var]  # click types its decorators by what they decorate
+    return command
+
+
 @click.command()
-@click.option(
-    "--host-root",
-    type=click.Path(path_type=Path),
-    default=Path("/"),
-    show_default=True,
-    envvar="KOORDNRI_HOST_ROOT",
-    help="where the host's /sys, /proc, /etc and /var are",
-)
-@click.option(
-    "--nri-socket",
-    default="/var/run/nri/nri.sock",
-    show_default=True,
-    envvar="KOORDNRI_NRI_SOCKET",
-    help="where the daemon looks for the runtime's NRI socket",
-)
-@click.option(
-    "--plugin-name",
-    default="koordnri",
-    show_default=True,
-    envvar="KOORDNRI_PLUGIN_NAME",
-    help="name that the daemon registers with",
-)
+@diagnose_options
 @state_dir_option
 @listen_option
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
@@ -53,10 +65,7 @@ def doctor(host_root: Path, nri_socket: str, plugin_name: str, state_dir: Path, 
 
     Exits with 0 when nothing is wrong, with 1 after a warning, and with 2 after an error.
     """
-    from koordnri.doctor.diagnose import diagnose
-    from koordnri.doctor.reading import read_facts
-
-    findings = diagnose(read_facts(host_root, nri_socket, plugin_name, state_dir, ask_daemon(state_dir, listen)))
+    _, findings = look(host_root, nri_socket, plugin_name, state_dir, listen)
     if output == "json":
         print(json.dumps({"findings": [finding.as_json() for finding in findings]}, indent=2, ensure_ascii=False))
     else:
@@ -65,8 +74,19 @@ def doctor(host_root: Path, nri_socket: str, plugin_name: str, state_dir: Path, 
     raise SystemExit(2 if "error" in worst else 1 if "warning" in worst else 0)
 
 
+def look(
+    host_root: Path, nri_socket: str, plugin_name: str, state_dir: Path, listen: str
+) -> tuple[Facts, list[Finding]]:
+    """The facts of this node, and what is wrong with them."""
+    from koordnri.doctor.diagnose import diagnose
+    from koordnri.doctor.reading import read_facts
+
+    facts = read_facts(host_root, nri_socket, plugin_name, state_dir, ask_daemon(state_dir, listen))
+    return facts, diagnose(facts)
+
+
 def ask_daemon(state_dir: Path, listen: str) -> Daemon:
-    """What the running daemon says of itself."""
+    """What the running daemon reports about itself."""
     from koordnri.doctor.daemon_pages import daemon_facts
     from koordnri.doctor.facts import Daemon
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from koordnri.model import NodeState
 from koordnri.model.node import Resctrl
 from koordnri.wire.versions import Version
 
@@ -150,5 +151,7 @@ class Facts:
     """names of running programs that write the same settings"""
     koordnri_pids: tuple[int, ...] = ()
     """processes of `koordnri run`"""
+    node: NodeState = field(default_factory=NodeState)
+    """as the host's files show it, without what the runtime and the API server report"""
     problems: tuple[str, ...] = ()
     """files of the host that could not be read or parsed"""

@@ -80,6 +80,7 @@ def read_facts(root: Path, nri_socket: str, plugin_name: str, state_dir: Path, d
         daemon=daemon,
         agents=tuple(sorted({p.program for p in processes} & AGENTS.keys())),
         koordnri_pids=tuple(p.pid for p in processes if _is_koordnri(p)),
+        node=node,
         problems=tuple(expected) if found else (),
     )
 
