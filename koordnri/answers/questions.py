@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from koordnri.answers.containers import list_containers
 from koordnri.answers.explain import ExplainSources, explain
 from koordnri.answers.map import drawn
 from koordnri.answers.node import described
@@ -49,4 +50,15 @@ def make_questions(sources: Sources) -> Mapping[str, Question]:
     def answer_why(parameters: Parameters) -> object:
         return why(parameters, sources.history, sources.ledger)
 
-    return {"node": node, "explain": answer_explain, "status": answer_status, "map": answer_map, "why": answer_why}
+    def answer_containers(parameters: Parameters) -> object:
+        checked(parameters)
+        return list_containers(sources.ledger, sources.explain.machine.world(), sources.explain.host_root)
+
+    return {
+        "node": node,
+        "explain": answer_explain,
+        "status": answer_status,
+        "map": answer_map,
+        "why": answer_why,
+        "containers": answer_containers,
+    }

@@ -18,6 +18,7 @@ COMMANDS = {
     "release": "give containers back to kubelet, as if koordnri had never been there",
     "status": "show how the running daemon and its node are, on one screen and as an exit code",
     "map": "show the node as a picture: who has which CPUs",
+    "top": "show live what pods use of what they were given",
     "node": "print this node as a --node file, so that a decision can be repeated elsewhere",
     "doctor": "check this node: what keeps koordnri from working, and how to mend it",
     "why": "show when, why and from what a field of a pod changed",
