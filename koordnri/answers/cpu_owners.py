@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from koordnri.answers.owners import KOORDNRI, Owner, Pins, find_owners
 from koordnri.cpus.choice import Wish
 from koordnri.cpus.holding import Holding, Holdings
 from koordnri.cpus.wish import wanted_by
 from koordnri.model import CPUSet, KubeQoS, NodeState, Pod, QoSClass
-from koordnri.model.assigned import assigned_or_none
 from koordnri.model.cpuset import NO_CPUS
 from koordnri.model.fields import CPU_CPUS
-from koordnri.model.kubelet_cpus import pinned_by_kubelet
 from koordnri.state.ledger import Entry
-
-KOORDNRI, SCHEDULER, KUBELET, DRA = "koordnri", "the scheduler", "kubelet", "a DRA driver"
-"""who gives CPUs"""
 
 
 class CPUOwner(NamedTuple):
@@ -51,35 +47,30 @@ class CPUUser(NamedTuple):
     """whether it may run on idle CPUs of LSR containers"""
 
 
-def cpu_owners(pods: Iterable[Pod], entries: Iterable[Entry], node: NodeState, held: Holdings) -> list[CPUOwner]:
-    """All owners. `held`: what the allocator gave."""
-    entries, found = list(entries), []
-    started = {(entry.pod_id, entry.name) for entry in entries if entry.started and not entry.ended}
+def cpu_owners(
+    pods: Iterable[Pod], entries: Iterable[Entry], node: NodeState, held: Holdings, pins: Pins
+) -> list[CPUOwner]:
+    """All owners whose pod is known. `held`: what the allocator gave; `pins`: what kubelet gave."""
     by_key = {pod.key: pod for pod in pods}
-    for key, pod in by_key.items():
-        its = [entry for entry in entries if entry.pod_id == pod.id and not entry.ended]
-        own = held.get(key, {})
-        found += [_held(pod, name, own[name], its, (pod.id, name) in started) for name in own if not own[name].spent]
-        for name, cpus in node.dra_cpus.get(key, {}).items():
-            found.append(_plain(pod, name, cpus, DRA, (pod.id, name) in started))
-        if cpus := assigned_or_none(pod):
-            found.append(_plain(pod, "", cpus, SCHEDULER, any(entry.started for entry in its)))
-        for entry in its:
-            if cpus := pinned_by_kubelet(pod, entry.baseline, node):
-                found.append(_plain(pod, entry.name, cpus, KUBELET, entry.started))
-    return [owner for owner in found if owner.cpus]
+    alive: dict[str, dict[str, Entry]] = {}
+    for entry in entries:
+        if not entry.ended:
+            alive.setdefault(entry.pod_id, {})[entry.name] = entry
+    return [
+        _owner(pod, owner, alive.get(pod.id, {}), held.get(owner.key, {}).get(owner.container))
+        for owner in find_owners(node, by_key.values(), held, pins)
+        if owner.cpus and (pod := by_key.get(owner.key)) is not None
+    ]
 
 
-def _held(pod: Pod, name: str, holding: Holding, entries: Iterable[Entry], runs: bool) -> CPUOwner:
-    baseline = next((entry.baseline for entry in entries if entry.name == name), None)
-    wishes = () if baseline is None else wanted_by(pod, name, baseline).wishes
-    met = next((wish for wish in wishes if wish.exclusive == holding.exclusive), Wish(0))
-    wish = Wish(len(holding.cpus), met.bind, holding.exclusive)
-    return CPUOwner(_title(pod), name, holding.cpus, KOORDNRI, wish, runs, holding.lse)
-
-
-def _plain(pod: Pod, name: str, cpus: CPUSet, by: str, runs: bool) -> CPUOwner:
-    return CPUOwner(_title(pod), name, cpus, by, Wish(len(cpus)), runs, pod.qos is QoSClass.LSE)
+def _owner(pod: Pod, owner: Owner, its: Mapping[str, Entry], holding: Holding | None) -> CPUOwner:
+    entry, cpus = its.get(owner.container), owner.cpus
+    runs = entry is not None and entry.started if owner.container else any(e.started for e in its.values())
+    exclusive = holding.exclusive if holding is not None and owner.by == KOORDNRI else ""
+    wishes = () if entry is None or owner.by != KOORDNRI else wanted_by(pod, owner.container, entry.baseline).wishes
+    met = next((wish for wish in wishes if wish.exclusive == exclusive), Wish(0))
+    wish = Wish(len(cpus), met.bind, exclusive)
+    return CPUOwner(_title(pod), owner.container, cpus, owner.by, wish, runs, pod.qos is QoSClass.LSE)
 
 
 def cpu_users(pods: Iterable[Pod], entries: Iterable[Entry]) -> Iterator[CPUUser]:

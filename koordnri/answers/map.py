@@ -14,13 +14,13 @@ S is one of STATES. The shape is a contract: keys may be added, never renamed.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import reduce
-from typing import Any, NamedTuple
+from typing import Any
 
+from koordnri.answers.owners import Owner, Pins, find_owners
 from koordnri.cpus.holding import Holdings
 from koordnri.model import CPUSet, NodeState, Pod
-from koordnri.model.assigned import assigned_or_none
 from koordnri.model.cpuset import NO_CPUS
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyzΓΔΘΛΞΠΣΦΨΩαβγδεζηθλμξπρστφχψω"
@@ -40,23 +40,14 @@ STATES = ("owned", "several", "reserved", "system", "kubelet", "isolated", "shar
     offline    plugged in and offline; the kernel does not say where it is, so it is not in "cpus"
 """
 NO_HOLDINGS: Holdings = {}
-NO_PINS: Mapping[tuple[str, str], CPUSet] = {}
-
-
-class _Owner(NamedTuple):
-    key: str
-    """of the pod"""
-    container: str
-    by: str
-    cpus: CPUSet
-    coming: CPUSet = NO_CPUS
+NO_PINS: Pins = {}
 
 
 def drawn(
     node: NodeState,
     pods: Iterable[Pod],
     held: Holdings = NO_HOLDINGS,
-    pins: Mapping[tuple[str, str], CPUSet] = NO_PINS,
+    pins: Pins = NO_PINS,
 ) -> Mapping[str, Any]:
     """The map.
 
@@ -67,7 +58,7 @@ def drawn(
     pods = list(pods)
     by_key = {pod.key: pod for pod in pods}
     owners = sorted(
-        _owners(node, pods, held, pins), key=lambda o: (_name(by_key, o.key), o.container, o.by, str(o.cpus))
+        find_owners(node, pods, held, pins), key=lambda o: (_name(by_key, o.key), o.container, o.by, str(o.cpus))
     )
     owners_of: dict[int, list[int]] = defaultdict(list)
     for index, owner in enumerate(owners):
@@ -100,23 +91,6 @@ def drawn(
     }
 
 
-def _owners(
-    node: NodeState, pods: Iterable[Pod], held: Holdings, pins: Mapping[tuple[str, str], CPUSet]
-) -> Iterator[_Owner]:
-    for pod in {pod.key: pod for pod in pods}.values():  # a pod may have a second sandbox
-        if cpus := assigned_or_none(pod):
-            yield _Owner(pod.key, "", "koord-scheduler", cpus)
-    coming = {(key, name): h.coming for key, of_pod in held.items() for name, h in of_pod.items() if h.coming}
-    given = {(key, name): cpus for key, of_pod in node.exclusive_cpus.items() for name, cpus in of_pod.items()}
-    for key, name in sorted(given.keys() | coming.keys()):
-        yield _Owner(key, name, "koordnri", given.get((key, name), NO_CPUS), coming.get((key, name), NO_CPUS))
-    for key, of_pod in node.dra_cpus.items():
-        for name, cpus in of_pod.items():
-            yield _Owner(key, name, "DRA driver", cpus)
-    for (key, name), cpus in pins.items():
-        yield _Owner(key, name, "kubelet", cpus)
-
-
 def _states(node: NodeState, owners_of: Mapping[int, list[int]]) -> dict[int, str]:
     """Online CPU → one of STATES."""
     online = NO_CPUS if node.topology is None else node.topology.online
@@ -147,7 +121,7 @@ def _sets(node: NodeState, states: Mapping[int, str]) -> dict[str, str]:
     return {state: str(CPUSet(cpus_of[state])) for state in STATES}
 
 
-def _described(owner: _Owner, index: int, by_key: Mapping[str, Pod]) -> dict[str, str]:
+def _described(owner: Owner, index: int, by_key: Mapping[str, Pod]) -> dict[str, str]:
     pod = by_key.get(owner.key)
     return {
         "letter": LETTERS[index] if index < len(LETTERS) else OTHERS,

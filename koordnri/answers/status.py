@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from koordnri.answers.cpu_owners import CPUOwner, cpu_owners, cpu_users
 from koordnri.answers.violations import Finding, Observed, violations
+from koordnri.answers.why import row
 from koordnri.model import CPUSet, NodeState, Pod
 from koordnri.model.cpuset import NO_CPUS
 from koordnri.model.node import Pool
@@ -19,10 +20,13 @@ from koordnri.reconcile.reconciler import Reconciler
 from koordnri.reconcile.recorder import Recorder
 from koordnri.session.handler import EventHandler
 from koordnri.session.plugin import PluginSession
+from koordnri.state.history import History
 from koordnri.state.ledger import Entry, Ledger
 from koordnri.state.present import Present
 from koordnri.state.released import UNTIL, released_pods
 
+MOST_DECISIONS = 10
+"""the newest changes of fields"""
 NO_CLASS = "none"
 """in place of a QoS class, for pods without the label"""
 
@@ -30,6 +34,7 @@ NO_CLASS = "none"
 class StatusSources(NamedTuple):
     """What the status is computed from.
 
+    history              None: none is kept
     problems, warnings   as for /readyz
     api                  kind of object → why its watch is down, "" while it is up; empty without the API server
     """
@@ -41,6 +46,7 @@ class StatusSources(NamedTuple):
     reconciler: Reconciler
     recorder: Recorder
     standing: StandingPolicy
+    history: History | None
     problems: Callable[[], list[str]]
     warnings: Callable[[], list[str]]
     api: Callable[[], Mapping[str, str]]
@@ -49,7 +55,7 @@ class StatusSources(NamedTuple):
 def status(sources: StatusSources) -> Mapping[str, Any]:
     """The answer. Any thread may ask."""
     node, pods, entries = sources.present.snapshot.node, sources.ledger.pods(), sources.ledger.entries()
-    owners = cpu_owners(pods, entries, node, sources.present.allocator.held)
+    owners = cpu_owners(pods, entries, node, sources.present.allocator.held, sources.present.kubelet.pins)
     problems = sources.problems()
     return {
         "ready": not problems,
@@ -68,6 +74,9 @@ def status(sources: StatusSources) -> Mapping[str, Any]:
             "pods": [_title(pod) for pod in released_pods(sources.ledger, node)],
             "until": UNTIL,
         },
+        "decisions": []
+        if sources.history is None
+        else [row(change) for change in sources.history.last(MOST_DECISIONS)],
     }
 
 

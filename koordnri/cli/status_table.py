@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from rich.table import Table
 
-from koordnri.cli.decision_table import console, escape
+from koordnri.cli.decision_table import console, escape, shown
 from koordnri.cli.status import attention, runtime_text
+from koordnri.model.fields import split_name
 
 _SHOWN = 20
 """Most lines of violations; the rest is counted, `-o json` has all."""
 
 
 def print_status(answer: Any) -> None:
-    """Two columns of facts, then violations, problems and warnings."""
+    """Two columns of facts, then violations, problems and warnings, then the last decisions."""
     out = console()
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="bold", no_wrap=True)
@@ -25,6 +26,8 @@ def print_status(answer: Any) -> None:
     out.print(facts)
     for line in _lines(answer):
         out.print(line, soft_wrap=True)
+    if answer["decisions"]:
+        out.print(_decisions(answer["decisions"]))
 
 
 def _facts(answer: Any) -> Iterator[tuple[str, str]]:
@@ -46,6 +49,20 @@ def _facts(answer: Any) -> Iterator[tuple[str, str]]:
     yield "pods/containers", escape(", ".join(classes) or "none")
     shown = {name: text for name, text in cpus.items() if text}
     yield "CPUs", escape("  ".join(f"{name} {text}" for name, text in shown.items()) or "not known")
+
+
+def _decisions(changes: Iterable[Any]) -> Table:
+    table = Table(title="last decisions, the newest at the end", title_justify="left")
+    for column in ("time (UTC)", "pod", "container", "field", "old", "new", "cause"):
+        table.add_column(column, overflow="fold")
+    for change in changes:
+        field, _ = split_name(change["field"])
+        values = (shown(field, change[which]) or "-" for which in ("old", "new"))
+        where = f"{change['namespace']}/{change['pod']}" if change["pod"] else f"({change['class']})"
+        time = change["time"].replace("T", " ").removesuffix("Z")
+        cause = f"{change['cause']}: {change['detail']}" if change["detail"] else change["cause"]
+        table.add_row(*map(escape, (time, where, change["container"], change["field"], *values, cause)))
+    return table
 
 
 def _lines(answer: Any) -> Iterator[str]:

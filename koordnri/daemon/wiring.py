@@ -291,6 +291,7 @@ class Parts:
             self.reconciler,
             self.recorder,
             self.standing,
+            self.history,
             self.readiness.problems,
             self.readiness.warnings,
             lambda: {} if self.cluster is None else self.cluster.problems(),

@@ -29,40 +29,47 @@ def entry(baseline: Resources = TWO, **has: Any) -> Entry:
     return made
 
 
-def one_owner(of: Pod, container: Entry, node: NodeState = NODE, held: Holding | None = None) -> CPUOwner:
-    (found,) = cpu_owners([of], [container], node, {} if held is None else {of.key: {"main": held}})
+def one_owner(of: Pod, container: Entry, **node: Any) -> CPUOwner:
+    held, pins = node.pop("held", {}), node.pop("pins", {})
+    (found,) = cpu_owners([of], [container], replace(NODE, **node), held, pins)
     return found
+
+
+def given(*cpus: int, **more: Any) -> dict[str, Any]:
+    """What the allocator gave to `main`."""
+    holding = Holding(CPUSet(cpus), **more)
+    return {"exclusive_cpus": {"uid-p": {"main": holding.cpus}}, "held": {"uid-p": {"main": holding}}}
 
 
 def test_cpus_of_the_allocator_come_with_the_wish_that_was_met() -> None:
     spec = {"scheduling.koordinator.sh/resource-spec": '{"preferredCPUBindPolicy": "SpreadByPCPUs"}'}
-    found = one_owner(pod("LSE", spec), entry(), held=Holding(CPUSet([0, 1]), lse=True))
+    found = one_owner(pod("LSE", spec), entry(), **given(0, 1, lse=True))
     assert found == CPUOwner("shop/p", "main", CPUSet([0, 1]), "koordnri", Wish(2, "SpreadByPCPUs"), lse=True)
 
 
 def test_cpus_of_a_scheduler_are_the_whole_pods() -> None:
     status = {"scheduling.koordinator.sh/resource-status": '{"cpuset": "2-3"}'}
     found = one_owner(pod("LSR", status), entry())
-    assert found == CPUOwner("shop/p", "", CPUSet([2, 3]), "the scheduler", Wish(2))
+    assert found == CPUOwner("shop/p", "", CPUSet([2, 3]), "koord-scheduler", Wish(2))
 
 
 def test_cpus_of_kubelet_and_of_a_dra_driver_are_a_containers() -> None:
-    static = replace(NODE, kubelet_cpu_policy="static")
-    pinned = one_owner(pod(), entry(Resources(2048, 200_000, 100_000, "4-5")), static)
+    pinned = one_owner(pod(), entry(), pins={("uid-p", "main"): CPUSet([4, 5])})
     assert (pinned.container, pinned.cpus, pinned.by) == ("main", CPUSet([4, 5]), "kubelet")
-    claimed = one_owner(pod(), entry(), replace(NODE, dra_cpus={"uid-p": {"main": CPUSet([6])}}))
-    assert (claimed.container, claimed.cpus, claimed.by) == ("main", CPUSet([6]), "a DRA driver")
+    claimed = one_owner(pod(), entry(), dra_cpus={"uid-p": {"main": CPUSet([6])}})
+    assert (claimed.container, claimed.cpus, claimed.by) == ("main", CPUSet([6]), "DRA driver")
 
 
-def test_reserved_cpus_and_those_of_an_ended_init_container_are_nobodys_yet() -> None:
-    coming = {"main": Holding(CPUSet(), coming=CPUSet([0])), "init": Holding(CPUSet([1]), spent=True)}
-    assert cpu_owners([pod("LSR")], [entry()], NODE, {"uid-p": coming}) == []
+def test_cpus_that_others_have_yet_to_leave_and_those_of_an_unknown_pod_are_nobodys() -> None:
+    coming = {"uid-p": {"main": Holding(CPUSet(), coming=CPUSet([0]))}}
+    assert cpu_owners([pod("LSR")], [entry()], NODE, coming, {}) == []
+    gone = replace(NODE, exclusive_cpus={"uid-gone": {"main": CPUSet([1])}})
+    assert cpu_owners([pod("LSR")], [entry()], gone, {}, {}) == []
 
 
 def test_an_owner_that_was_not_started_does_not_run() -> None:
-    held = Holding(CPUSet([0, 1]))
-    assert one_owner(pod("LSR"), entry(), held=held).runs
-    assert not one_owner(pod("LSR"), entry(started=False), held=held).runs
+    assert one_owner(pod("LSR"), entry(), **given(0, 1)).runs
+    assert not one_owner(pod("LSR"), entry(started=False), **given(0, 1)).runs
 
 
 def test_a_user_runs_on_what_its_file_had_before_what_was_sent() -> None:

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from koordnri.answers.cpu_owners import DRA, CPUOwner, CPUUser
+from koordnri.answers.cpu_owners import CPUOwner, CPUUser
+from koordnri.answers.owners import DRA
 from koordnri.answers.violations import KINDS, Finding, Observed, Violation, violations
 from koordnri.cpus.choice import Wish
 from koordnri.model import CPUSet, NodeState
@@ -59,7 +60,7 @@ FOUND = {
     "one CPU, two owners": (
         Observed(NODE, [owner("a", "0,4"), owner("b", "4-5", by=DRA)]),
         "TwoOwners",
-        "shop/a main: CPUs 4, given by koordnri, are also exclusive to shop/b main, by a DRA driver; delete one of the two pods",
+        "shop/a main: CPUs 4, given by koordnri, are also exclusive to shop/b main, by DRA driver; delete one of the two pods",
     ),
     "one CPU, two containers of a pod": (
         Observed(NODE, [owner("a", "0,4"), owner("a", "0,4", "side")]),

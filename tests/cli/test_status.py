@@ -42,6 +42,7 @@ READY: dict[str, Any] = {
     "api": {"node": "", "pods": ""},
     "counts": {"LSE": {"pods": 1, "containers": 2}, "none": {"pods": 1, "containers": 1}},
     "released": {"everything": False, "pods": [], "until": "until koordnri's daemon restarts"},
+    "decisions": [],
     "cpus": {"online": "0-7", "exclusive": "2-3", "shared": "0-1,4-7", "batch": "", "reserved": ""},
 }
 VIOLATION = {"kind": "NotClear", "pod": "shop/a", "container": "main", "message": "shop/[b] runs on CPUs 2"}
@@ -107,6 +108,23 @@ def test_the_screen_names_what_is_wrong_and_shows_others_texts_literally(capsys:
     ):
         assert part in text
     assert "no violations" not in text
+
+
+def test_the_screen_ends_with_the_last_decisions(capsys: pytest.CaptureFixture[str]) -> None:
+    change = {
+        "n": 1,
+        "time": "2026-11-29T10:01:02Z",
+        "namespace": "shop",
+        "pod": "web",
+        "container": "main",
+        "class": "",
+    }
+    change |= {"field": "memory.limit", "old": 1 << 30, "new": 2 << 30, "cause": "resize", "detail": ""}
+    of_class = {**change, "namespace": "", "pod": "", "container": "", "class": "Burstable", "detail": "3f2a → 77b0"}
+    text = printed({**READY, "decisions": [change, of_class | {"cause": "policy", "old": None}]}, capsys)
+    lines = [" ".join(line.replace("│", " ").split()) for line in text.splitlines()]
+    assert "2026-11-29 10:01:02 shop/web main memory.limit 1073741824 (1 GiB) 2147483648 (2 GiB) resize" in lines
+    assert "2026-11-29 10:01:02 (Burstable) memory.limit - 2147483648 (2 GiB) policy: 3f2a → 77b0" in lines
 
 
 def test_of_very_many_violations_the_screen_shows_the_first_and_counts_the_rest(
@@ -175,6 +193,7 @@ def test_the_running_daemon_answers(running: Driven) -> None:
     assert answer["runtime"]["state"] == "synchronized"
     assert answer["policy"]["source"] == str(running.policy)
     assert answer["counts"]["none"]["containers"] == 1
+    assert [(change["pod"], change["field"]) for change in answer["decisions"]] == [("p", "cpu.quota")]
     assert result.exit_code == exit_code(answer)
 
 
