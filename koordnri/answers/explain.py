@@ -137,7 +137,7 @@ class _Explainer(NamedTuple):
         directory, sandbox = _of_pod(self.pod, self.world.runtime)
 
         def described(field: Field, key: str, setting: Setting | None) -> dict[str, Any]:
-            its = sandbox if field is fields.CPU_CPUS else directory
+            its = sandbox if field.in_sandbox else directory
             asked = self.running.files.before_us(field, field.named(key), self.node)
             return self._field(its, field, key, setting, asked) | {"recorded": None}
 
