@@ -19,6 +19,7 @@ from koordnri.model import UNLIMITED, Container, Decision, Event, Pod, fields
 from koordnri.model.allocated import NOT_ALLOCATED, Allocated
 from koordnri.model.annotations import BLKIO_QOS_KEY
 from koordnri.model.difference import restorations, through_runtime
+from koordnri.model.field import Nesting
 from koordnri.model.kubelet_cpus import cpus_in
 from koordnri.model.pod import PodSpec
 from koordnri.model.resources import BASELINE_KEY, Note, encode_note
@@ -221,6 +222,20 @@ class EventHandler(Decider):
 
         return self._decide(pod, container, Event.UPDATE, snapshot, finish, known.note_if_sent, others)
 
+    def _pod_may_refuse(self, container: Container, decision: Decision) -> bool:
+        """Whether the pod's own cgroup, as it is now, may be too narrow for the decision (v1). A pod's first container finds the cgroup as
+        kubelet made it, with all CPUs and a limit that is not below the container's, unless we have written there before.
+        """
+        pod_id = container.pod_id
+        if self.ledger.containers_of(pod_id) or self.ledger.originals(pod_id):
+            return True
+        for setting in decision.settings.values():
+            if setting.field.nesting is Nesting.LIMIT and setting.value != UNLIMITED:
+                asked = getattr(container.baseline, setting.field.baseline, None)
+                if asked is not None and 0 < asked < setting.value:
+                    return True
+        return False
+
     def _decide(
         self,
         pod: Pod,
@@ -244,7 +259,7 @@ class EventHandler(Decider):
         mine = self.inflight = Inflight(ctx, finish, remember)
         try:
             decision = chain.run(ctx, self.clock() + int(self.budget_s() * 1e9))
-            if catch_up_until_ns and self.catch_up is not None:
+            if catch_up_until_ns and self.catch_up is not None and self._pod_may_refuse(container, decision):
                 # v1: unless the pod's own cgroup allows what we are about to send, the container does not start.
                 self.catch_up(pod, snapshot, (catch_up_until_ns - self.clock()) / 1e9)
             decision, message = self.sendable(decision, snapshot.node, finish)

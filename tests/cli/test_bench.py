@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from koordnri.cli.bench import life as bench_life
 from koordnri.cli.bench import reconcile as bench_reconcile
 from koordnri.cli.bench.command import as_text, bench
 from koordnri.cli.bench.figures import percentiles, spread
@@ -203,3 +204,28 @@ def test_what_cannot_be_measured_is_refused(arguments: list[str], text: str) -> 
     result = CliRunner().invoke(bench, arguments)
     assert result.exit_code == 2
     assert text in result.output
+
+
+def test_a_pods_life_is_measured_on_both_cgroup_versions_with_and_without_a_gap() -> None:
+    figures = bench_life.report(2, LATEST, lives=4)
+    assert {version: set(arms) for version, arms in figures.items()} == dict.fromkeys(
+        ("v2", "v1"), set(bench_life.ARMS)
+    )
+    for arms in figures.values():
+        for row in arms.values():
+            assert row["life_us"]["p50"] > 0
+            assert row["ratio"]["p50"] == pytest.approx(row["life_us"]["p50"] / row["bare_us"]["p50"], abs=0.01)
+    assert "cgroup v1, with gap" in bench_life.as_text(figures)
+
+
+def test_a_node_with_cgroup_v1_has_its_files(tmp_path: Path) -> None:
+    write_host(tmp_path, 1)
+    node = read_node(tmp_path, "bench")
+    assert (node.problems, node.cgroup_version, node.cgroup_driver) == ((), 1, "systemd")
+    pod = make_pod(KINDS[0], 7)
+    container = make_container(pod, KINDS[0], 7)
+    write_cgroups(tmp_path, pod, [container], 1)
+    writer, asked = Writer(tmp_path, 1), container.linux.resources
+    for directory in (cgroup_of(pod), cgroup_of(pod, container)):
+        assert writer.read(directory, fields.CPU_QUOTA).value == asked.cpu.quota.value
+        assert writer.read(directory, fields.MEMORY_LIMIT).value == asked.memory.limit.value

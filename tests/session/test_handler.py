@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from koordnri.chain import Chain, ContainerRefused, Snapshot, load_hooks
 from koordnri.hook import Hook
-from koordnri.model import Event, NodeState, Resources, fields
+from koordnri.model import Event, NodeState, Pod, Resources, fields
 from koordnri.model.allocated import NOT_ALLOCATED
 from koordnri.model.annotations import BLKIO_QOS_KEY, RESOURCE_STATUS
 from koordnri.model.pod import ContainerSpec, PodSpec
@@ -341,6 +341,7 @@ def test_whatever_ends_a_creation_it_is_not_under_way_any_more(where):
     elif where == "hook":
         node.handler.chain = Chain(one_hook(stop))
     elif where == "files":
+        node.create(node.pod(), "earlier")
         node.handler.catch_up = stop
     else:
         node.handler.sendable = stop
@@ -880,8 +881,16 @@ def quota_of(policy: Policy) -> list[Hook]:
     return one_hook(lambda ctx: ctx.set(fields.CPU_QUOTA, quotas.get(ctx.policy.revision, 9000), "always"))
 
 
+def on_v1(**options: Any) -> Node:
+    """A node with cgroup v1 whose pod's own cgroup was written before, so that it may be too narrow."""
+    node = Node(node=ON_V1, **options)
+    node.ledger.remember_pod(Pod("p1", "uid-p1", "default", "p1"))
+    node.ledger.intend("p1", {"cpu.quota": 50_000})
+    return node
+
+
 def test_a_creation_that_waits_for_its_pods_files_can_be_answered_for_with_all_that_is_decided():
-    node = Node(node=ON_V1, hooks=quota_of(DEFAULT_POLICY))
+    node = on_v1(hooks=quota_of(DEFAULT_POLICY))
     waits, let_go = threading.Event(), threading.Event()
 
     def catch_up(pod: Any, snapshot: Snapshot, timeout_s: float) -> None:
@@ -908,7 +917,7 @@ def test_a_creation_that_waits_for_its_pods_files_can_be_answered_for_with_all_t
 
 
 def test_a_creation_is_decided_again_when_the_policy_changed_while_it_waited():
-    node = Node(node=ON_V1, hooks=quota_of(ALL_OFF))
+    node = on_v1(hooks=quota_of(ALL_OFF))
     seen: list[Snapshot] = []
 
     def catch_up(pod: Any, snapshot: Snapshot, timeout_s: float) -> None:
@@ -925,7 +934,7 @@ def test_a_creation_is_decided_again_when_the_policy_changed_while_it_waited():
 
 def test_all_the_waiting_of_a_creation_takes_half_of_the_budget_at_most():
     now = [0]
-    node = Node(node=ON_V1, hooks=quota_of(DEFAULT_POLICY), clock=lambda: now[0])
+    node = on_v1(hooks=quota_of(DEFAULT_POLICY), clock=lambda: now[0])
     given: list[float] = []
 
     def catch_up(pod: Any, snapshot: Snapshot, timeout_s: float) -> None:
@@ -936,6 +945,28 @@ def test_all_the_waiting_of_a_creation_takes_half_of_the_budget_at_most():
     node.handler.catch_up = catch_up
     node.create(node.pod())
     assert given == [pytest.approx(0.25), pytest.approx(0.0625)]
+
+
+@pytest.mark.parametrize(
+    ("asked", "decided", "waits"),
+    [(0, 7000, False), (8000, 7000, False), (6000, 7000, True), (6000, -1, False)],
+    ids=["no limit of kubelet's", "below kubelet's", "above kubelet's", "none"],
+)
+def test_a_pods_first_container_waits_only_for_more_than_kubelet_gave_the_pod(asked: int, decided: int, waits: bool):
+    waited: list[float] = []
+    node = Node(node=ON_V1, hooks=one_hook(lambda ctx: ctx.set(fields.CPU_QUOTA, decided, "always")))
+    node.handler.catch_up = lambda pod, snapshot, timeout_s: waited.append(timeout_s)
+    node.create(node.pod(), quota=asked)
+    assert bool(waited) is waits
+
+
+def test_a_pods_second_container_waits():
+    waited: list[float] = []
+    node = Node(node=ON_V1, hooks=quota_of(DEFAULT_POLICY))
+    node.create(node.pod(), "first")
+    node.handler.catch_up = lambda pod, snapshot, timeout_s: waited.append(timeout_s)
+    node.create(node.pod(), "second")
+    assert len(waited) == 1
 
 
 def test_on_cgroup_v2_no_creation_waits_for_its_pods_files():

@@ -20,6 +20,14 @@ the part `events` (times as the runtime measures them, over a unix socket)
                "create_p50_ratio", "cpu_ratio"},         the daemon's figures divided by the bare plugin's
      "scaling": {"p50_us_0", "p50_us_2000", "ratio"}}    p50 with 0 and with 2000 running containers; near 1: it does not grow
 
+the part `life`
+
+     "life": {"v2" | "v1": {"back_to_back" | "with_gap": {        of a pod with one container, on that cgroup version; with a pause of
+                                                         30 ms between sandbox and container, or none
+         "life_us": {"p50", "p90", "p99"},               what the runtime waits for in all events of it
+         "bare_us": {…},                                 … with the bare plugin
+         "ratio": {…}}}}                                 the first divided by the second
+
 and the part `reconcile`
 
      "reconcile": {
@@ -47,17 +55,20 @@ import click
 if TYPE_CHECKING:
     from koordnri.wire.versions import Version
 
-PARTS = ("events", "reconcile")
+PARTS = ("events", "life", "reconcile")
 
 
 def report(parts: tuple[str, ...], requests: int, containers: int, version: Version) -> dict[str, Any]:
     """Measure, and return the figures in the shape above. Raises BenchError."""
     from koordnri.cli.bench import events as bench_events
+    from koordnri.cli.bench import life as bench_life
     from koordnri.cli.bench import reconcile as bench_reconcile
 
     figures: dict[str, Any] = {"nri": str(version), "pods": (containers + 1) // 2, "containers": containers}
     if "events" in parts:
         figures |= bench_events.report(requests, containers, version)
+    if "life" in parts:
+        figures["life"] = bench_life.report(containers, version)
     if "reconcile" in parts:
         figures["reconcile"] = bench_reconcile.report(containers, version)
     return figures
@@ -66,11 +77,14 @@ def report(parts: tuple[str, ...], requests: int, containers: int, version: Vers
 def as_text(figures: dict[str, Any]) -> str:
     """The same figures as text."""
     from koordnri.cli.bench import events as bench_events
+    from koordnri.cli.bench import life as bench_life
     from koordnri.cli.bench import reconcile as bench_reconcile
 
     texts = [f"NRI {figures['nri']}, beside {figures['pods']} pods with {figures['containers']} containers"]
     if "requests" in figures:
         texts.append(bench_events.as_text(figures))
+    if "life" in figures:
+        texts.append(bench_life.as_text(figures["life"]))
     if "reconcile" in figures:
         texts.append(bench_reconcile.as_text(figures["reconcile"]))
     return "\n\n".join(texts)
@@ -92,7 +106,7 @@ def _version(_ctx: click.Context, _param: click.Parameter, value: str | None) ->
 
 
 @click.command()
-@click.option("--part", type=click.Choice(PARTS), help="measure only this  [default: both, within two minutes]")
+@click.option("--part", type=click.Choice(PARTS), help="measure only this  [default: all, within three minutes]")
 @click.option(
     "-n",
     "requests",
@@ -113,7 +127,8 @@ def _version(_ctx: click.Context, _param: click.Parameter, value: str | None) ->
 def bench(part: str | None, requests: int, containers: int, nri_version: Version, output: str) -> None:
     """Measure the real daemon, in another process, against an embedded runtime.
 
-    Part events: what the runtime waits for. Part reconcile: how what runs follows another policy.
+    Part events: what the runtime waits for. Part life: what it waits for in a pod's whole life. Part reconcile: how what runs follows
+    another policy.
     """
     import json
 

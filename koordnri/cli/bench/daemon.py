@@ -180,19 +180,21 @@ def running(containers: int) -> Iterator[tuple[Kind, api.PodSandbox, list[api.Co
 
 
 @contextmanager
-def started(containers: int, version: Version, policy: Policy, cgroups: bool) -> Iterator[BenchedDaemon]:
-    """A daemon beside `containers` running ones, two per pod, with or without cgroups. The runtime imitates NRI `version`.
+def started(containers: int, version: Version, policy: Policy, cgroups: int) -> Iterator[BenchedDaemon]:
+    """A daemon beside `containers` running ones, two per pod. The runtime imitates NRI `version`.
+
+    cgroups   version of the cgroups that the containers have; 0: they have none, on a node with v2
 
     Raises BenchError.
     """
     with tempfile.TemporaryDirectory(prefix="koordnri-bench-") as name, _in_memory() as host:
         directory = Path(name)
-        write_host(host)
+        write_host(host, cgroups or 2)
         write_policy(directory / "policy.json", policy)
         runtime = Runtime(directory / "nri.sock", version)
         for _, pod, made in running(containers):
             if cgroups:
-                write_cgroups(host, pod, made)
+                write_cgroups(host, pod, made, cgroups)
             runtime.preload([pod], made)
         with runtime:
             daemon = BenchedDaemon(runtime, directory, host)

@@ -50,7 +50,7 @@ class Run:
 
 def measure(requests: int, containers: int, version: Version) -> Run:
     """Start the daemon beside `containers` running ones, create and remove `requests` more, stop it. Raises BenchError."""
-    with started(containers, version, everything(), cgroups=False) as daemon:
+    with started(containers, version, everything(), cgroups=0) as daemon:
         return _measure(daemon, requests, containers)
 
 

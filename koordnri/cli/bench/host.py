@@ -24,10 +24,23 @@ _NEW = {
     "memory.current": "1048576",
 }
 """Files of a new v2 cgroup → content. Others are empty."""
+_NO_LIMIT_V1 = str((1 << 63) - 4096)
+_NEW_V1 = {
+    "cpuset/cpuset.cpus": f"0-{CPUS - 1}",
+    "cpuset/cpuset.effective_cpus": f"0-{CPUS - 1}",
+    "cpuset/cpuset.mems": "0-1",
+    "cpu/cpu.cfs_quota_us": "-1",
+    "cpu/cpu.cfs_period_us": "100000",
+    "cpu/cpu.cfs_burst_us": "0",
+    "cpu/cpu.shares": "1024",
+    "memory/memory.limit_in_bytes": _NO_LIMIT_V1,
+    "memory/memory.usage_in_bytes": "1048576",
+}
+"""The same of v1, with the controller. These are the files of a mainline kernel."""
 
 
-def write_host(root: Path) -> None:
-    """A node with 64 CPUs on 2 NUMA nodes, cgroup v2, systemd driver, resctrl with koordlet's groups and one disk."""
+def write_host(root: Path, cgroups: int = 2) -> None:
+    """A node with 64 CPUs on 2 NUMA nodes, this cgroup version, systemd driver, resctrl with koordlet's groups and one disk."""
 
     def write(path: str, text: object) -> None:
         file = root / path
@@ -48,9 +61,10 @@ def write_host(root: Path) -> None:
     for node in range(2):
         write(f"sys/devices/system/node/node{node}/cpulist", _of_node(node))
     write("proc/meminfo", f"MemTotal: {256 << 20} kB")
-    write("sys/fs/cgroup/cgroup.controllers", "cpuset cpu io memory pids")
+    if cgroups == 2:
+        write("sys/fs/cgroup/cgroup.controllers", "cpuset cpu io memory pids")
     for name in CLASSES:
-        _write_cgroup(root, name, {})
+        _write_cgroup(root, name, {}, cgroups)
     write("sys/class/block/nvme0n1/dev", "259:0")
     write("sys/fs/resctrl/schemata", "L3:0=7ff;1=7ff\nMB:0=100;1=100")
     write("sys/fs/resctrl/info/L3/cbm_mask", "7ff")
@@ -73,17 +87,21 @@ def cgroup_of(pod: api.PodSandbox, container: api.Container | None = None) -> st
     return path if container is None else f"{path}/cri-containerd-{container.id}.scope"
 
 
-def write_cgroups(root: Path, pod: api.PodSandbox, containers: Iterable[api.Container]) -> None:
+def write_cgroups(root: Path, pod: api.PodSandbox, containers: Iterable[api.Container], cgroups: int = 2) -> None:
     """The cgroups of a pod and its containers as kubelet and the runtime make them, of plain files that keep what is written."""
     quota = memory = 0
     for container in containers:
         resources = container.linux.resources
         cpu, limit = resources.cpu, resources.memory.limit.value
         quota, memory = quota + cpu.quota.value, memory + limit
-        asked = dict(resources.unified) | _limits(cpu.quota.value, limit)
-        weight = 1 + (cpu.shares.value - 2) * 9999 // 262142
-        _write_cgroup(root, cgroup_of(pod, container), asked | {"cpu.weight": str(weight)})
-    _write_cgroup(root, cgroup_of(pod), _limits(quota, memory))
+        if cgroups == 1:
+            asked = _limits_v1(cpu.quota.value, limit) | {"cpu/cpu.shares": str(cpu.shares.value)}
+        else:
+            weight = 1 + (cpu.shares.value - 2) * 9999 // 262142
+            asked = dict(resources.unified) | _limits(cpu.quota.value, limit) | {"cpu.weight": str(weight)}
+        _write_cgroup(root, cgroup_of(pod, container), asked, cgroups)
+    limits = _limits_v1 if cgroups == 1 else _limits
+    _write_cgroup(root, cgroup_of(pod), limits(quota, memory), cgroups)
 
 
 def _limits(quota: int, memory: int) -> dict[str, str]:
@@ -91,8 +109,14 @@ def _limits(quota: int, memory: int) -> dict[str, str]:
     return {"cpu.max": f"{quota or 'max'} 100000", "memory.max": str(memory or "max")}
 
 
-def _write_cgroup(root: Path, directory: str, asked: dict[str, str]) -> None:
-    path = root / "sys/fs/cgroup" / directory
-    path.mkdir(parents=True, exist_ok=True)
-    for name in MAINLINE_V2_FILES | _NEW.keys():
-        (path / name).write_text(f"{asked.get(name, _NEW.get(name, ''))}\n")
+def _limits_v1(quota: int, memory: int) -> dict[str, str]:
+    return {"cpu/cpu.cfs_quota_us": str(quota or -1), "memory/memory.limit_in_bytes": str(memory or _NO_LIMIT_V1)}
+
+
+def _write_cgroup(root: Path, directory: str, asked: dict[str, str], cgroups: int = 2) -> None:
+    new = _NEW_V1 if cgroups == 1 else {**dict.fromkeys(MAINLINE_V2_FILES, ""), **_NEW}
+    for name, text in new.items():
+        controller, _, file = name.rpartition("/")
+        path = root / "sys/fs/cgroup" / controller / directory / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{asked.get(name, text)}\n")

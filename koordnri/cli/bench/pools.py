@@ -28,7 +28,7 @@ def cleared_s(containers: int, version: Version, turns: int) -> dict[str, float]
     """
     pinned = sum(kind.name == "lsr" for kind in load.KINDS)
     all_of_them = containers * len(load.KINDS) // (len(load.KINDS) - pinned)
-    with started(all_of_them, version, defaults(), cgroups=True) as daemon:
+    with started(all_of_them, version, defaults(), cgroups=2) as daemon:
         return spread([_turn(daemon, all_of_them + turn) for turn in range(turns)], 3)
 
 

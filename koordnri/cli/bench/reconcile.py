@@ -74,7 +74,7 @@ def report(containers: int, version: Version, effort: Effort = Effort()) -> dict
         if daemon.metrics().total("koordnri_apply_failures_total"):
             raise BenchError(f"the daemon could not write all files\n{daemon.tail()}")
 
-    with started(containers, version, everything(), cgroups=True) as daemon:
+    with started(containers, version, everything(), cgroups=2) as daemon:
         daemon.follow(everything())
         verified, recorded = _turns(daemon, effort.turns)
         right = {file: file.read_text() for file in _following(daemon)}
@@ -82,7 +82,7 @@ def report(containers: int, version: Version, effort: Effort = Effort()) -> dict
         _return_to(daemon, everything(effort.turns % 2), right)
         healed = healed_ms(daemon, _following(daemon), effort.heals)
         at_rest(daemon, "everything", everything())
-    with started(containers, version, defaults(), cgroups=True) as daemon:
+    with started(containers, version, defaults(), cgroups=2) as daemon:
         at_rest(daemon, "defaults", defaults())
     cleared = cleared_s(containers, version, effort.turns)
     return {
