@@ -10,7 +10,8 @@ from koordnri.reconcile.failures import Failure
 from koordnri.reconcile.owner import place_of
 from koordnri.session.exclusive_cpus import ExclusiveCPUsPort
 from koordnri.state.causes import PassDone
-from koordnri.state.history import History, Refusal
+from koordnri.state.history import History
+from koordnri.state.history_maker import Refusal
 from koordnri.state.ledger import Ledger
 
 REASON = "QoSNotApplied"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from koordnri.chain import Snapshot
 from koordnri.host.cgroup.paths import pod_directory
 from koordnri.host.cgroup.writer import Writer
-from koordnri.model import Decision, NodeError, Pod
+from koordnri.model import Decision, NodeError, Pod, fields
 from koordnri.model.annotations import RESCTRL_KEY
 from koordnri.reconcile.drift import CLASSES, Drift
 from koordnri.reconcile.failures import Failure
@@ -41,15 +41,25 @@ class _Draft:
         self.pods: dict[str, Pod] = {}
         """id → pod that was planned"""
         self.decisions: dict[tuple[str, str], Decision] = {}
-        """(id of the pod, or name of the class; container, or "") → its decision, where files may be written"""
+        """(id of the pod, or name of the class; container, or "") → its decision, where something may change"""
+        self.groups_of: list[tuple[str, Pod, str, str]] = []
+        """id of a container, its pod, its name, its resctrl group; for the history"""
 
-    def add(self, pod: Pod, plan: PodPlan) -> None:
+    def add(self, pod: Pod, plan: PodPlan, resctrl: bool) -> None:
         self.pods[pod.id] = pod
         self.goals += plan.goals
         self.updates.update(plan.updates)
         self.groups.update(plan.groups)
         if plan.goals:
             self.decisions.update(((pod.id, name), decision) for name, decision in plan.decisions)
+        if resctrl:
+            self._add_groups(pod, plan)
+
+    def _add_groups(self, pod: Pod, plan: PodPlan) -> None:
+        for (container_id, _), (name, decision) in zip(plan.containers, plan.decisions[1:], strict=True):
+            if fields.RDT_CLOSID not in decision.undecided:
+                self.decisions[pod.id, name] = decision
+                self.groups_of.append((container_id, pod, name, decision.value(fields.RDT_CLOSID) or ""))
 
     def add_classes(self, plan: PodPlan) -> None:
         self.goals += plan.goals
@@ -132,8 +142,9 @@ class Passes:
         self._plan(draft, trigger, pods, world, writer, above=above)
         done = self._writing.write(draft.one_per_file(), writer, node)
         unset = self._settling.settle(done, writer, node, drifts=drifts)
-        if written := self._settling.written:
-            self._reports.passed(PassDone(trigger, self.applied, world.snapshot, written, draft.decisions))
+        if (written := self._settling.written) or draft.groups_of:
+            parts = (written, draft.decisions, draft.groups_of)
+            self._reports.passed(PassDone(trigger, self.applied, world.snapshot, *parts))
         self._hand_on(draft, unset, node.cgroup_version, sweep=trigger == "sweep")
         if everything:
             self._planner.forget_gone()
@@ -164,9 +175,10 @@ class Passes:
         if above and self._planner.decides_classes:
             with self._faults.within("classes"):
                 draft.add_classes(self._plan_classes(world, writer, scan, renew=renew))
+        resctrl = self._cache is not None and world.snapshot.node.resctrl is not None and trigger != "sweep"
         for pod in pods:
             with self._faults.within("plan", pod):
-                draft.add(pod, self._plan_pod(pod, world, writer, scan, renew=renew))
+                draft.add(pod, self._plan_pod(pod, world, writer, scan, renew=renew), resctrl)
 
     def _plan_classes(self, world: World, writer: Writer, scan: Scan, *, renew: bool) -> PodPlan:
         plan = self._planner.plan_classes(world, writer, scan)

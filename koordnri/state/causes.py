@@ -85,12 +85,15 @@ class PassDone(NamedTuple):
     now: Snapshot
     written: Sequence[Written]
     decisions: Mapping[tuple[str, str], Decision]
-    """(id of the pod, or of the class; name of the container, or "") → its decision"""
+    """(id of the pod, or name of the class; name of the container, or "") → its decision"""
+    groups: Sequence[tuple[str, Pod, str, str]] = ()
+    """id of a container, its pod, its name, the resctrl group in which its threads belong, "" for none of koordnri's"""
 
 
 class Difference:
-    """What differs between two snapshots, as causes. Made once per pass.
+    """What differs between two snapshots, as causes. Made once per pass, or for a new pod.
 
+    was       None: before the first full pass
     name_of   key of a pod → its name for people
     """
 
@@ -101,19 +104,19 @@ class Difference:
         self._neighbours = "" if was is None else _neighbours(was.node, now.node, name_of)
         self._node = was is not None and was.node is not now.node and _others(was.node) != _others(now.node)
 
-    def cause(self, one: Written, trigger: str, *, born: bool) -> tuple[Cause, str]:
-        """(cause, detail) of one written file. `born`: whether its pod was just created, and the field had no value before."""
+    def cause(self, one: Written, trigger: str, *, first: bool) -> tuple[Cause, str]:
+        """(cause, detail) of one written file. `first`: whether `was` is of the creation, and the field has had no value since."""
         if one.drift:
             return Cause.DRIFT, f"overwritten by {one.drift}" + (
                 f", {one.times} times in a row" if one.times > 1 else ""
             )
         if one.restores and _includes(self._now.node.released, one.place.pod):
             return Cause.RELEASE, ""
-        if born:
-            return Cause.CREATION, ""
         if self._was is None:
             return Cause.START, ""
-        return self._between(self._was, one) or _by_trigger(one, trigger)
+        if (cause := self._between(self._was, one)) is not None:
+            return cause
+        return (Cause.CREATION, "") if first else _by_trigger(one, trigger)
 
     def _between(self, was: Snapshot, one: Written) -> tuple[Cause, str] | None:
         if self._policy:

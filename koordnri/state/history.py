@@ -1,28 +1,26 @@
 """The decision history: each change of a field with its time, cause, old and new value. Bounded, in memory and on disk.
 
 The event path and the reconciler only append references to a queue. `settle`, in another thread, makes lines of them: the same JSON lines
-in memory and on disk. A field that is written into a file counts when it is written, with the values read before and after; one that the
-runtime is sent counts when it is sent.
+in memory and on disk.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import Any, NamedTuple
+
+import msgspec
 
 from koordnri.chain import Snapshot
-from koordnri.model import Container, Decision, Event, Pod, Setting
+from koordnri.model import Container, Decision, Event, Pod
 from koordnri.model.decision import NEW
-from koordnri.model.difference import baseline_value, changes
-from koordnri.model.fields import split_name
-from koordnri.model.routes import WRITE
-from koordnri.state.causes import Cause, Difference, PassDone, Place
+from koordnri.state.causes import Cause, PassDone
 from koordnri.state.history_files import HistoryFiles
-from koordnri.state.history_line import HistoryLine, cut, encode, mark_of, plain, read
+from koordnri.state.history_line import HistoryLine, cut, encode, mark_of, read
+from koordnri.state.history_maker import Decided, Known, LineMaker, Passed, Refusal, Refused
 
 MOST_CHANGES = 4096
 """changes in memory"""
@@ -30,39 +28,6 @@ MOST_BYTES = 1 << 20
 """bytes of their lines"""
 MOST_WAITING = 2048
 """events and passes that wait for `settle`; with more, the oldest are lost and counted"""
-MOST_REMEMBERED = 4096
-"""fields whose last change is remembered, and pods whose creation or name is"""
-BIRTH_S = 10.0
-"""s after the creation of a container: a first write in this time belongs to the creation"""
-GIVEN_BACK = "given back: nothing decides it any more"
-
-
-class _Decided(NamedTuple):
-    time_s: float
-    pod: Pod
-    container: Container
-    event: Event
-    decision: Decision
-    snapshot: Snapshot
-
-
-class _Passed(NamedTuple):
-    time_s: float
-    done: PassDone
-
-
-class Refusal(NamedTuple):
-    """A file that did not take its value, even after retries."""
-
-    place: Place
-    value: Any
-    error: str
-
-
-class _Refused(NamedTuple):
-    time_s: float
-    one: Refusal
-    snapshot: Snapshot
 
 
 class History:
@@ -81,25 +46,22 @@ class History:
         """events and passes that were dropped because too many waited"""
         self._files = files
         self._clock = clock
-        self._waiting: deque[_Decided | _Passed | _Refused] = deque(maxlen=MOST_WAITING)
+        self._waiting: deque[Decided | Passed | Refused] = deque(maxlen=MOST_WAITING)
         self._lock = threading.Lock()
         self._lines: deque[bytes] = deque()
         self._bytes = 0
         self._unwritten = 0
         """number of the newest lines that are not on disk yet"""
         self._next = 1
-        self._sent: OrderedDict[tuple[str, str], Any] = OrderedDict()
-        """(id of the owner, field) → value in its last change, None unless an update of ours carries it to a running container"""
-        self._born: OrderedDict[str, float] = OrderedDict()
-        """id of a pod → when its last container was created"""
-        self._names: OrderedDict[str, str] = OrderedDict()
-        """key of a pod with exclusive CPUs → its name for people"""
+        self._maker = LineMaker(self._known)
+        self._last_values: Known | None = None
+        """while the lines of a start are made"""
 
     # -- what happens: called by the event path and the reconciler ----------------------------------------------------
 
     def decided(self, pod: Pod, container: Container, event: Event, decision: Decision) -> None:
         """A container was decided and the reply was sent."""
-        self._wait_for_settling(NEW(_Decided, (self._clock(), pod, container, event, decision, self._snapshot)))
+        self._wait_for_settling(NEW(Decided, (self._clock(), pod, container, event, decision, self._snapshot)))
 
     def follow(self, snapshot: Snapshot) -> None:
         """From now on the event path decides with this snapshot."""
@@ -107,13 +69,13 @@ class History:
 
     def passed(self, done: PassDone) -> None:
         """The reconciler has written files."""
-        self._wait_for_settling(_Passed(self._clock(), done))
+        self._wait_for_settling(Passed(self._clock(), done))
 
     def refused(self, one: Refusal) -> None:
         """A file did not take its value."""
-        self._wait_for_settling(_Refused(self._clock(), one, self._snapshot))
+        self._wait_for_settling(Refused(self._clock(), one, self._snapshot))
 
-    def _wait_for_settling(self, what: _Decided | _Passed | _Refused) -> None:
+    def _wait_for_settling(self, what: Decided | Passed | Refused) -> None:
         if len(self._waiting) == MOST_WAITING:
             self.lost += 1
         self._waiting.append(what)
@@ -139,14 +101,12 @@ class History:
     def settle(self) -> None:
         """Make lines of all that happened so far."""
         with self._lock:
-            while self._waiting:
-                what = self._waiting.popleft()
-                if isinstance(what, _Decided):
-                    self._settle_decided(what)
-                elif isinstance(what, _Passed):
-                    self._settle_pass(what.time_s, what.done)
-                else:
-                    self._settle_refused(what)
+            try:
+                while self._waiting:
+                    for line in self._maker.lines_of(self._waiting.popleft()):
+                        self._add(line)
+            finally:
+                self._last_values = None
 
     def flush(self) -> None:
         """Settle, and write what is not on disk yet. Never raises."""
@@ -190,88 +150,21 @@ class History:
 
     # -- lines, under the lock ----------------------------------------------------------------------------------------
 
-    def _settle_decided(self, what: _Decided) -> None:
-        _, pod, container, event, decision, snapshot = what
-        node = snapshot.node
-        if pod.key in node.exclusive_cpus:
-            _remember(self._names, pod.key, f"{pod.namespace}/{pod.name}")
-        if event is Event.CREATE:
-            _remember(self._born, pod.id, what.time_s)
-            self._add_sent(what, Cause.CREATION, _set_at_creation(decision, container, snapshot))
-        else:
-            cause = Cause.RESIZE if event is Event.UPDATE else Cause.START
-            self._add_sent(what, cause, changes(decision, container.stored, node))
+    def _known(self) -> Known:
+        """The last values of all fields that the memory has lines about."""
+        if self._last_values is None:
+            lines = filter(None, map(read, self._lines))
+            self._last_values = {
+                (one.namespace, one.pod, one.container, one.field): one.new
+                for one in lines
+                if one.cause != Cause.REFUSED
+            }
+        return self._last_values
 
-    def _add_sent(self, what: _Decided, cause: Cause, settings: Iterable[Setting]) -> None:
-        creation, container, snapshot = cause is Cause.CREATION, what.container, what.snapshot
-        before = container.baseline if creation else container.stored
-        for setting in settings:
-            name = setting.field.named(setting.key)
-            old = None if setting.field.keyed else baseline_value(setting.field, before, snapshot.node)
-            _remember(self._sent, (container.id, name), None if creation else setting.value)
-            place = Place(what.pod, "", container.name, name)
-            self._add(what.time_s, place, cause, old, setting.value, snapshot, hook=setting.hook, reason=setting.reason)
-
-    def _settle_pass(self, time_s: float, done: PassDone) -> None:
-        difference = Difference(done.was, done.now, lambda key: self._names.get(key, "another pod"))
-        for one in done.written:
-            pod, name = one.place.pod, one.place.name
-            field, _ = split_name(name)
-            key = (one.owner_id, name)
-            first, sent = key not in self._sent, self._sent.get(key)
-            _remember(self._sent, key, None)
-            if not one.drift and field is not None and sent is not None and field.same(sent, one.after):
-                continue  # its line says that it was sent; the reconciler was faster than the runtime
-            born = first and pod is not None and time_s < self._born.get(pod.id, 0.0) + BIRTH_S
-            cause, detail = difference.cause(one, done.trigger, born=born)
-            decision = done.decisions.get((one.place.kube_class if pod is None else pod.id, one.place.container))
-            setting = None if decision is None else decision.settings.get(name)
-            hook, reason = (
-                ("", GIVEN_BACK if one.restores else "") if setting is None else (setting.hook, setting.reason)
-            )
-            self._add(
-                time_s, one.place, cause, one.before, one.after, done.now, detail=detail, hook=hook, reason=reason
-            )
-
-    def _settle_refused(self, what: _Refused) -> None:
-        one = what.one
-        if split_name(one.place.name)[0] is not None:  # otherwise it is about the pod's cgroup as a whole
-            self._add(what.time_s, one.place, Cause.REFUSED, None, one.value, what.snapshot, detail=one.error)
-
-    def _add(
-        self,
-        time_s: float,
-        place: Place,
-        cause: Cause,
-        old: Any,
-        new: Any,
-        snapshot: Snapshot,
-        *,
-        detail: str = "",
-        hook: str = "",
-        reason: str = "",
-    ) -> None:
-        pod = place.pod
-        change = HistoryLine(
-            n=self._next,
-            time_s=time_s,
-            namespace="" if pod is None else cut(pod.namespace),
-            pod="" if pod is None else cut(pod.name),
-            kube_class=place.kube_class,
-            container=cut(place.container),
-            field=cut(place.name),
-            cause=cause.value,
-            old=plain(old),
-            new=plain(new),
-            detail=cut(detail),
-            hook=cut(hook),
-            reason=cut(reason),
-            revision=cut(snapshot.policy.revision),
-        )
+    def _add(self, line: HistoryLine) -> None:
+        self._keep(encode(msgspec.structs.replace(line, n=self._next)))
         self._next += 1
-        self._unwritten += 1
-        self._keep(encode(change))
-        self._unwritten = min(self._unwritten, len(self._lines))
+        self._unwritten = min(self._unwritten + 1, len(self._lines))
 
     def _keep(self, line: bytes) -> None:
         lines = self._lines
@@ -284,20 +177,3 @@ class History:
 def _of_pod(line: bytes, namespace: str, pod: str) -> HistoryLine | None:
     change = read(line)
     return change if change is not None and (change.namespace, change.pod) == (cut(namespace), cut(pod)) else None
-
-
-def _set_at_creation(decision: Decision, container: Container, snapshot: Snapshot) -> Iterator[Setting]:
-    """What the reply to a creation carries, and kubelet did not ask for."""
-    for setting in decision.settings.values():
-        if setting.route != WRITE:
-            asked = None if setting.field.keyed else baseline_value(setting.field, container.baseline, snapshot.node)
-            if asked is None or not setting.field.same(asked, setting.value):
-                yield setting
-
-
-def _remember(known: OrderedDict[Any, Any], key: Any, value: Any) -> None:
-    """Store it as the newest; forget the oldest when there are too many."""
-    known[key] = value
-    known.move_to_end(key)
-    if len(known) > MOST_REMEMBERED:
-        known.popitem(last=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from koordnri.model.node import Resctrl
 from koordnri.state.causes import PassDone
 from koordnri.state.history import History
 from tests.reconcile.fake_node import HALVED, FakeNode
@@ -69,3 +70,26 @@ def test_a_release_is_the_cause_of_what_it_gives_back() -> None:
         ("", 25_000, 50_000, "release"),
         ("main", 25_000, 50_000, "release"),
     }
+
+
+class NoShares:
+    """In place of koordnri.resctrl.shares.CacheShares: there are no files."""
+
+    def groups(self, *_: Any) -> None: ...
+
+    def threads(self, *_: Any, **__: Any) -> None: ...
+
+
+def test_a_policy_that_puts_a_container_into_a_resctrl_group_is_in_its_history() -> None:
+    passes: list[PassDone] = []
+    node = FakeNode(passed=passes.append, cache=NoShares())
+    node.state = replace(node.state, resctrl=Resctrl("intel", 0xFF, 8, (0,), frozenset({"LS"})))
+    node.container(node.pod("web", "LS"))
+    node.run_pass()
+    node.set_policy(resource_qos_config={"lsClass": {"resctrlQOS": {"enable": True, "catRangeEndPercent": 50}}})
+    node.run_pass()
+    history = History(node.snapshot)
+    for done in passes:
+        history.passed(done)
+    lines = [(c.container, c.field, c.old, c.new, c.cause, c.hook) for c in history.of_pod("shop", "web")]
+    assert ("main", "rdt.closid", "", "LS", "policy", "rdt") in lines

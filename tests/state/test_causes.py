@@ -28,11 +28,16 @@ NAMES = {"uid-2": "shop/db"}
 
 
 def cause(
-    was: Snapshot | None, now: Snapshot, trigger: str = "change", pod: Pod | None = POD, born: bool = False, **more: Any
+    was: Snapshot | None,
+    now: Snapshot,
+    trigger: str = "change",
+    pod: Pod | None = POD,
+    first: bool = False,
+    **more: Any,
 ) -> tuple[str, str]:
     kube_class = "" if pod is not None else "Burstable"
     written = Written("c1", Place(pod, kube_class, more.pop("container", "main"), "cpu.cpus"), "0-7", "0-5", **more)
-    return Difference(was, now, lambda key: NAMES.get(key, "another pod")).cause(written, trigger, born=born)
+    return Difference(was, now, lambda key: NAMES.get(key, "another pod")).cause(written, trigger, first=first)
 
 
 def test_nothing_differs() -> None:
@@ -80,11 +85,10 @@ def test_the_pods_own_cgroup_is_promoted_with_its_container() -> None:
     )
 
 
-def test_a_first_value_just_after_the_creation_belongs_to_it() -> None:
-    assert cause(Snapshot(OLD_POLICY, NODE), Snapshot(OLD_POLICY, OWN), born=True, restores=False) == (
-        Cause.CREATION,
-        "",
-    )
+def test_a_first_value_belongs_to_the_creation_unless_something_changed_since() -> None:
+    created = Snapshot(OLD_POLICY, OWN)
+    assert cause(created, created, first=True, restores=False) == (Cause.CREATION, "")
+    assert cause(created, Snapshot(NEW_POLICY, OWN), first=True, restores=False) == (Cause.POLICY, "r1 → r2")
 
 
 def test_drift_names_who_wrote_and_how_often() -> None:

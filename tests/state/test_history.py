@@ -16,9 +16,10 @@ from koordnri.chain import Snapshot
 from koordnri.model import Container, Decision, Event, NodeState, Pod, Resources, Setting, fields
 from koordnri.policy import DEFAULT_POLICY
 from koordnri.state.causes import PassDone, Place, Written
-from koordnri.state.history import BIRTH_S, MOST_CHANGES, MOST_WAITING, History, Refusal
+from koordnri.state.history import MOST_CHANGES, MOST_WAITING, History
 from koordnri.state.history_files import NAME, HistoryFiles
 from koordnri.state.history_line import HistoryLine
+from koordnri.state.history_maker import BIRTH_S, Refusal
 
 POD = Pod("p1", "uid-1", "shop", "web")
 ASKED = Resources(cpu_shares=512, cpu_quota=50_000, cpu_period=100_000)
@@ -91,8 +92,18 @@ def test_a_creation_shows_what_differs_from_what_kubelet_asked_for(history: Hist
 def test_a_value_that_goes_into_a_file_counts_when_it_is_written(history: History) -> None:
     history.decided(POD, container(), Event.CREATE, decision("write", memory_high=5))
     assert seen(history) == []
-    history.passed(done(written("memory.high", -1, 5), trigger="pod"))
+    history.passed(done(written("memory.high", -1, 5), trigger="pod", now=SNAPSHOT))
     assert seen(history) == [("main", "memory.high", -1, 5, "creation", "")]
+
+
+def test_a_first_value_by_a_policy_that_came_after_the_creation_is_the_policys(history: History) -> None:
+    history.decided(POD, container(), Event.CREATE, Decision())
+    history.passed(done(written("memory.high", -1, 5), trigger="pod", was=NEXT))
+    history.passed(done(written("memory.high", 5, 6), trigger="pod", was=NEXT))
+    assert seen(history) == [
+        ("main", "memory.high", -1, 5, "policy", "r1 → r2"),
+        ("main", "memory.high", 5, 6, "pod", ""),
+    ]
 
 
 def test_a_first_value_long_after_the_creation_has_another_cause() -> None:
@@ -125,7 +136,7 @@ def test_a_value_that_was_sent_and_then_written_counts_once(history: History) ->
 def test_what_the_oci_runtime_made_of_a_value_at_the_creation_counts(history: History) -> None:
     history.decided(POD, container(), Event.CREATE, decision(cpu_quota=-1))
     history.passed(done(written("cpu.quota", 1000, -1), trigger="pod", now=SNAPSHOT))
-    assert seen(history)[1:] == [("main", "cpu.quota", 1000, -1, "pod", "")]
+    assert seen(history)[1:] == [("main", "cpu.quota", 1000, -1, "creation", "")]
 
 
 def test_a_written_file_has_the_hooks_reason_and_one_given_back_says_so(history: History) -> None:
@@ -153,6 +164,22 @@ def test_decisions_belong_to_the_snapshot_of_their_time(history: History) -> Non
     history.follow(NEXT)
     history.decided(POD, container(), Event.CREATE, decision(cpu_quota=2))
     assert [c.revision for c in history.last(9)] == ["r1", "r2"]
+
+
+def test_a_resize_starts_from_the_last_value_not_from_what_the_runtime_has_stored(history: History) -> None:
+    history.passed(done(written("cpu.quota", 50_000, 25_000)))
+    history.decided(POD, container(ASKED), Event.UPDATE, decision("reply", cpu_quota=50_000))
+    assert seen(history)[1:] == [("main", "cpu.quota", 25_000, 50_000, "resize", "")]
+
+
+def test_threads_that_belong_into_another_group_are_a_change_of_the_container(history: History) -> None:
+    for group in ("", "LS", "LS", ""):
+        done = PassDone("change", SNAPSHOT, NEXT, [], {}, [("id-main", POD, "main", group)])
+        history.passed(done)
+    assert seen(history) == [
+        ("main", "rdt.closid", "", "LS", "policy", "r1 → r2"),
+        ("main", "rdt.closid", "LS", "", "policy", "r1 → r2"),
+    ]
 
 
 # -- bounds -----------------------------------------------------------------------------------------------------------
@@ -209,6 +236,19 @@ def test_a_restart_continues_the_history(tmp_path: Path) -> None:
     assert [(c.n, c.new) for c in second.last(10)] == [(1, 1), (2, 2)]
     second.flush()
     assert [(c.n, c.new) for c in on_disk(tmp_path).of_pod("shop", "web")] == [(1, 1), (2, 2)]
+
+
+def test_a_restart_repeats_no_value_that_was_in_effect_before(tmp_path: Path) -> None:
+    """The runtime's stored spec may lag behind the files."""
+    first = on_disk(tmp_path)
+    first.passed(done(written("cpu.quota", 50_000, 25_000)))
+    first.flush()
+    second = on_disk(tmp_path)
+    second.decided(POD, container(ASKED), Event.SYNC, decision("reply", cpu_quota=25_000))
+    assert len(seen(second)) == 1
+    third = on_disk(tmp_path)
+    third.decided(POD, container(ASKED), Event.SYNC, decision("reply", cpu_quota=30_000))
+    assert seen(third)[1:] == [("main", "cpu.quota", 25_000, 30_000, "start", "")]
 
 
 def test_the_disk_has_what_memory_has_no_more(tmp_path: Path) -> None:
