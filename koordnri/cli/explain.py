@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 
 from koordnri.chain import Chain, ChainError, load_hooks
 from koordnri.cli.control import question, state_dir_option
@@ -22,6 +21,7 @@ from koordnri.cli.inputs import (
     policy_option,
     say_of_creation,
 )
+from koordnri.cli.shapes import print_shape, print_shapes
 from koordnri.cpus.allocator import Allocator
 from koordnri.model import Decision, Event
 from koordnri.model.class_cgroup import ClassCgroup
@@ -82,57 +82,53 @@ def _ask(state_dir: Path, pod: str, container: str | None) -> Any:
 
 
 def _print_running(shape: Any, output: str) -> None:
-    if output == "json":
-        print(json.dumps(shape, indent=2, ensure_ascii=False))
-    elif output == "yaml":
-        print(yaml.safe_dump(shape, sort_keys=False, allow_unicode=True, width=120), end="")
-    else:
-        from koordnri.cli.running_table import print_running  # rich is slow to import, and only tables need it
+    if output != "table":
+        print_shape(shape, output)
+        return
+    from koordnri.cli.running_table import print_running  # rich is slow to import, and only tables need it
 
-        print_running(shape)
+    print_running(shape)
 
 
 def _explain_file(
     pods_path: str, container: str | None, policy_path: str | None, node_path: str | None, event: Event, output: str
 ) -> None:
     inputs = load_inputs(pods_path, policy_path, node_path)
-    wanted = inputs.pods if container is None else _with_container(inputs, container)
+    if container is not None:
+        _check_container(inputs, container)
     try:
         chain = Chain(load_hooks())
     except ChainError as error:
         raise click.ClickException(str(error)) from None
     pods, creation = create_pods(inputs.pods, inputs.snapshot, Allocator(), event)
     say_of_creation(creation, inputs.snapshot, node_path)
-    names = {pod.sandbox.id for pod in wanted}
     only = None if container is None else (container,)
-    explanations = [explain_pod(chain, *one, creation, event, only) for one in pods if one[0].id in names]
+    wanted = [one for one in pods if container is None or any(c.name == container for c in one[1])]
+    # Decided when their turn comes: this may run beside the daemon, under its container's memory limit.
+    explanations = (explain_pod(chain, *one, creation, event, only) for one in wanted)
     if output == "table":
         # For these pods only: a file does not say which other pods the node has.
-        _print_tables(explanations, decide_classes(chain, [e.pod for e in explanations], creation.snapshot))
-        return
-    shapes: Any = [e.as_json() for e in explanations]
-    shape = shapes[0] if inputs.single else shapes
-    if output == "json":
-        print(json.dumps(shape, indent=2, ensure_ascii=False))
+        _print_tables(explanations, lambda: decide_classes(chain, [pod for pod, _ in wanted], creation.snapshot))
+    elif inputs.single:
+        print_shape(next(explanations).as_json(), output)
     else:
-        print(yaml.safe_dump(shape, sort_keys=False, allow_unicode=True, width=120), end="")
+        print_shapes((one.as_json() for one in explanations), output)
 
 
-def _with_container(inputs: Inputs, name: str) -> list[Any]:
-    wanted = [pod for pod in inputs.pods if any(c.name == name for c in pod.containers)]
-    if not wanted:
-        names = ", ".join(
-            f"{p.sandbox.namespace}/{p.sandbox.name}: {', '.join(c.name for c in p.containers)}" for p in inputs.pods
-        )
-        print(f"--container: no container is named {name}; there are {names}", file=sys.stderr)
+def _check_container(inputs: Inputs, name: str) -> None:
+    names = [(m.metadata, [c.name for c in m.spec.all_containers]) for m in inputs.manifests]
+    if not any(name in containers for _, containers in names):
+        there = ", ".join(f"{of.namespace}/{of.name}: {', '.join(containers)}" for of, containers in names)
+        print(f"--container: no container is named {name}; there are {there}", file=sys.stderr)
         raise SystemExit(BAD_INPUT)
-    return wanted
 
 
-def _print_tables(explanations: list[Explanation], classes: list[tuple[ClassCgroup, Decision]]) -> None:
-    from koordnri.cli import decision_table as tables  # rich is slow to import, and only tables need it
+def _print_tables(
+    explanations: Iterable[Explanation], classes: Callable[[], list[tuple[ClassCgroup, Decision]]]
+) -> None:
+    from koordnri.cli import decision_table as tables  # as above
 
     out = tables.console()
     for explanation in explanations:
         tables.print_explanation(out, explanation)
-    tables.print_classes(out, ((cgroup.name, decision) for cgroup, decision in classes))
+    tables.print_classes(out, ((cgroup.name, decision) for cgroup, decision in classes()))

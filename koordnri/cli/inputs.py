@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeVar
 
 import click
@@ -13,7 +13,7 @@ from koordnri.chain import Snapshot
 from koordnri.cli.node_file import read_node
 from koordnri.cli.pods_file import read_pods
 from koordnri.cpus.creation import Creation
-from koordnri.kubelet import SimulatedPod, pod_messages
+from koordnri.kubelet import PodManifest, SimulatedPod, pod_messages
 from koordnri.model import NodeState
 from koordnri.policy import DocumentError, PolicyDocument, load_data, read_policy, resolve
 from koordnri.policy.document import SHAPES
@@ -29,12 +29,17 @@ BAD_INPUT = 2
 class Inputs(NamedTuple):
     """Content of the files."""
 
-    pods: list[SimulatedPod]
+    manifests: list[PodManifest]
     """without ended pods, which hold nothing"""
     single: bool
     """whether the file has only one pod; then JSON output is one object, not a list"""
     document: PolicyDocument | None
     node: NodeState
+
+    @property
+    def pods(self) -> Iterator[SimulatedPod]:
+        """The messages of each pod, made one by one: those of a full node take more memory than all else."""
+        return (pod_messages(manifest, self.node) for manifest in self.manifests)
 
     @property
     def snapshot(self) -> Snapshot:
@@ -85,7 +90,7 @@ def load_inputs(pods_path: str | None, policy_path: str | None, node_path: str |
     for warning in warnings_of(document):
         say(f"{policy_path}: {warning}")
     here = [] if pods is None else [not place.ended for place in pods.places]
-    there = [] if pods is None else [pod_messages(pod, node) for pod in itertools.compress(pods.pods, here)]
+    there = [] if pods is None else list(itertools.compress(pods.pods, here))
     inputs = Inputs(there, here == [True], document, node)
     say_of_node(node, node_path)
     say_of_policy(inputs.snapshot, node, policy_path)

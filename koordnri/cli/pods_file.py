@@ -14,20 +14,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
-import yaml
 
+from koordnri.cli.manifest_text import documents
 from koordnri.kubelet import PodManifest
 from koordnri.policy.errors import DocumentError, Mistake, bounded, shown
 from koordnri.policy.reader import read
 from koordnri.policy.report import Report
-from koordnri.policy.text import CheckedTags, Mapping, TextError, parse_json
 
 MAX_BYTES = 64 << 20
 """Ten times what `kubectl get pods -A -o yaml` prints for a full node."""
-MAX_DEPTH = 200
-"""Deepest nesting in YAML, of any kind of object; libyaml's own recursion has no limit."""
-MAX_REPEATED = 200_000
-"""Most values that a file's aliases may expand to: a few short lines can expand to billions."""
 
 _TEMPLATES = {
     "Deployment": ("spec", "template"),
@@ -77,27 +72,28 @@ def read_pods(path: str) -> PodsFile:
     """The pods in a file, or on standard input for "-". Raises DocumentError with all mistakes, also when there is no pod."""
     try:
         content = sys.stdin.buffer.read(MAX_BYTES + 1) if path == _STDIN else _read(Path(path))
+        if len(content) > MAX_BYTES:
+            raise DocumentError([Mistake("", f"expected at most {MAX_BYTES >> 20} MiB")])
         text = content.decode("utf-8-sig")
     except OSError as error:
         raise DocumentError([Mistake("", f"cannot be read: {error.strerror}")]) from None
     except UnicodeDecodeError as error:
         raise DocumentError([Mistake("", f"expected UTF-8 text, byte {error.start} is none")]) from None
-    if len(content) > MAX_BYTES:
-        raise DocumentError([Mistake("", f"expected at most {MAX_BYTES >> 20} MiB")])
+    del content  # it may be large
     return load_pods(text)
 
 
 def load_pods(text: str) -> PodsFile:
     """The pods in a text. Raises DocumentError."""
-    documents = [(n, d) for n, d in enumerate(_documents(text), 1) if d is not None]
+    found_documents = documents(text)
     mistakes: list[Mistake] = []
     notes: list[str] = []
     pods: list[PodManifest] = []
     places: list[PodPlace] = []
     names: dict[tuple[str, str], str] = {}
-    for number, document in documents:
-        where = f"document {number}" if len(documents) > 1 else ""
-        for found in _pods_in(document, where, mistakes, notes):
+    for document in found_documents:
+        where = f"document {document.outline.number}" if len(found_documents) > 1 else ""
+        for found in _pods_in(document.value(), document.items(), where, mistakes, notes):
             manifest = _checked(found, len(pods) + 1, mistakes)
             if manifest is None:
                 continue
@@ -124,7 +120,10 @@ def _place(pod: Any) -> PodPlace:
     return PodPlace(node if isinstance(node, str) else "", phase in ("Succeeded", "Failed"))
 
 
-def _pods_in(document: Any, where: str, mistakes: list[Mistake], notes: list[str]) -> Iterator[_Found]:
+def _pods_in(
+    document: Any, listed: Iterable[Any] | None, where: str, mistakes: list[Mistake], notes: list[str]
+) -> Iterator[_Found]:
+    """`listed`: the document's `items`, where it does not have them itself."""
     if not isinstance(document, dict):
         mistakes.append(Mistake(where, f"expected a Kubernetes manifest, got {shown(document)}"))
         return
@@ -135,15 +134,17 @@ def _pods_in(document: Any, where: str, mistakes: list[Mistake], notes: list[str
     elif kind == "Pod":
         yield _Found(where, document, "", "")
     elif kind in ("List", "PodList"):
-        items = document.get("items")
-        if not isinstance(items, list):
-            mistakes.append(Mistake(_path(where, "items"), f"expected a list, got {shown(items)}"))
-            return
+        items = listed
+        if items is None:
+            items = document.get("items")
+            if not isinstance(items, list):
+                mistakes.append(Mistake(_path(where, "items"), f"expected a list, got {shown(items)}"))
+                return
         for index, item in enumerate(items):
             # Items of a PodList may lack their kind.
             if kind == "PodList" and isinstance(item, dict):
                 item = {"kind": "Pod", **item}
-            yield from _pods_in(item, _path(where, f"items[{index}]"), mistakes, notes)
+            yield from _pods_in(item, None, _path(where, f"items[{index}]"), mistakes, notes)
     elif kind in _TEMPLATES:
         yield from _template_of(document, kind, where, mistakes)
     else:
@@ -190,82 +191,6 @@ def _path(where: str, step: str) -> str:
     if not where:
         return step
     return f"{where}: {step}" if _DOCUMENT.fullmatch(where) else f"{where}.{step}"
-
-
-def _documents(text: str) -> Iterable[Any]:
-    if text.lstrip()[:1] in ("{", "["):
-        # Tried first because it is much faster; text that is no JSON may still be YAML.
-        try:
-            return [parse_json(text)]
-        except (json.JSONDecodeError, TextError):
-            pass
-    try:
-        _refuse_bombs(text)
-        return list(yaml.load_all(text, _ManifestLoader))  # a SafeLoader
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = f"line {mark.line + 1} column {mark.column + 1}: " if mark else ""
-        raise DocumentError([Mistake("", f"broken YAML, {where}{error.problem or error.context}")]) from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        problem = (
-            "a number of thousands of digits" if "int_max_str_digits" in str(error) else " ".join(str(error).split())
-        )
-        raise DocumentError([Mistake("", f"broken YAML, {problem[:200]}")]) from None
-
-
-def _refuse_bombs(text: str) -> None:
-    """Check the grammar alone, before anything is built from it. Raises MarkedYAMLError."""
-    depth = values = repeated = 0
-    sizes: dict[str, int] = {}
-    opened: list[tuple[str, int]] = []
-    for event in yaml.parse(text, _ManifestLoader):
-        mark: Any = event.start_mark
-        anchor: str = getattr(event, "anchor", None) or ""
-        if isinstance(event, yaml.CollectionStartEvent):
-            values, depth = values + 1, depth + 1
-            opened.append((anchor, values))
-            if depth > MAX_DEPTH:
-                raise yaml.MarkedYAMLError(problem=f"nested deeper than {MAX_DEPTH} levels", problem_mark=mark)
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-            anchor, since = opened.pop()
-            sizes[anchor] = values - since + 1
-        elif isinstance(event, yaml.ScalarEvent):
-            values += 1
-            sizes[anchor] = 1
-        elif isinstance(event, yaml.AliasEvent):
-            size = sizes.get(anchor, 0)
-            values, repeated = values + size, repeated + size
-            if repeated > MAX_REPEATED:
-                problem = f"aliases (*name) repeat more than {MAX_REPEATED} values"
-                raise yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
-
-
-class _ManifestLoader(CheckedTags, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # libyaml's loader, where PyYAML has it
-    """SafeLoader that accepts only text as keys, and remembers keys that are given twice.
-
-    Not the policy's YAML reader: that one limits what a ConfigMap may cost the daemon, and refuses aliases, which manifests use.
-    """
-
-
-def _construct_mapping(loader: Any, node: yaml.MappingNode) -> Mapping:
-    own = [key.value for key, _ in node.value]
-    loader.flatten_mapping(node)  # merge keys (<<); explicit keys override them
-    pairs = []
-    for key_node, value_node in node.value:
-        key = loader.construct_object(key_node, deep=True)
-        if not isinstance(key, str):
-            raise yaml.MarkedYAMLError(
-                problem=f"expected a key that is text, got {key!s:.60} (put it in quotes)",
-                problem_mark=key_node.start_mark,
-            )
-        pairs.append((key, loader.construct_object(value_node, deep=True)))
-    mapping = Mapping(pairs)
-    mapping.repeated = tuple(k for k in mapping.repeated if own.count(k) > 1)
-    return mapping
-
-
-_ManifestLoader.add_constructor("tag:yaml.org,2002:map", _construct_mapping)
 
 
 def _read(path: Path) -> bytes:

@@ -6,7 +6,7 @@ import os
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -185,7 +185,7 @@ def _exclusive_cpus(daemon: Daemon, shortages: list[str]) -> ExclusiveCPUs:
     )
 
 
-def _run(runtime: Runtime, pods: Sequence[SimulatedPod]) -> list[PodLife]:
+def _run(runtime: Runtime, pods: Iterable[SimulatedPod]) -> list[PodLife]:
     lives = []
     for pod in pods:
         life = PodLife(read_pod(pod))

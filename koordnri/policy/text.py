@@ -92,14 +92,14 @@ def parse(text: str, allowance: Allowance | None = None) -> Any:
 def parse_json(text: str) -> Any:
     """The value of a JSON text. Raises json.JSONDecodeError for bad grammar, TextError for other errors."""
     try:
-        value = json.loads(text, object_pairs_hook=Mapping, parse_constant=_refuse_constant)
+        value = json.loads(text, object_pairs_hook=Mapping, parse_constant=refuse_constant)
     except RecursionError:
         raise TextError(f"nested deeper than {MAX_DEPTH} levels") from None
     except json.JSONDecodeError:
         raise
     except ValueError as error:  # an integer with thousands of digits
         raise TextError(f"broken JSON, {_impossible(error)}") from None
-    _check_depth(value)
+    check_depth(value)
     return value
 
 
@@ -119,11 +119,13 @@ def _describe(error: json.JSONDecodeError) -> str:
     return f"broken JSON, line {error.lineno} column {error.colno}: {reason}"
 
 
-def _refuse_constant(name: str) -> None:
+def refuse_constant(name: str) -> None:
+    """For a JSON decoder: NaN and the infinities are not JSON. Raises TextError."""
     raise TextError(f"{name} is not a number that JSON knows")
 
 
-def _check_depth(value: Any) -> None:
+def check_depth(value: Any) -> None:
+    """Raises TextError for a value that is nested deeper than MAX_DEPTH."""
     level = [value]
     for _ in range(MAX_DEPTH + 1):
         level = [
