@@ -15,32 +15,36 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from koordnri.answers.owners import Pins, find_owners
+from koordnri.cpus.holding import Holdings
 from koordnri.host.cgroup.paths import container_directory, pod_directory
-from koordnri.model import AnnotationError, CPUSet, NodeError, NodeState, Pod, fields, quantity_milli, quantity_value
+from koordnri.model import AnnotationError, CPUSet, NodeError, Pod, fields, quantity_milli, quantity_value
 from koordnri.model.annotations import BATCH_CPU, EXTENDED_RESOURCE_SPEC
-from koordnri.model.assigned import assigned_or_none
 from koordnri.model.cpuset import NO_CPUS
 from koordnri.model.fields import Field
-from koordnri.model.kubelet_cpus import pinned_by_kubelet
 from koordnri.state.ledger import Entry, Ledger
 from koordnri.state.world import World
 
+NO_HOLDINGS: Holdings = {}
+_Exclusive = Mapping[tuple[str, str], CPUSet]
+"""(key of the pod, container, "" for the whole pod) → exclusive CPUs"""
 _LEAST_SHARES = 2
 """What kubelet asks for when the pod requests no CPU."""
 
 
-def list_containers(ledger: Ledger, world: World, host_root: Path) -> Mapping[str, Any]:
-    """The shape of the module."""
+def list_containers(ledger: Ledger, world: World, pins: Pins, host_root: Path) -> Mapping[str, Any]:
+    """The shape of the module. `pins`: what kubelet gave."""
     node = world.snapshot.node
+    exclusive = {(o.key, o.container): o.cpus for o in find_owners(node, ledger.pods(), NO_HOLDINGS, pins)}
     return {
         "node": node.name,
         "cgroupVersion": node.cgroup_version,
         "hostRoot": str(host_root),
-        "pods": list(_pods(ledger, node, world.runtime)),
+        "pods": list(_pods(ledger, exclusive, world.runtime)),
     }
 
 
-def _pods(ledger: Ledger, node: NodeState, runtime: str) -> Iterator[dict[str, Any]]:
+def _pods(ledger: Ledger, exclusive: _Exclusive, runtime: str) -> Iterator[dict[str, Any]]:
     for pod in ledger.pods():
         entries = [entry for entry in ledger.containers_of(pod.id) if not entry.ended]
         if entries:
@@ -52,29 +56,22 @@ def _pods(ledger: Ledger, node: NodeState, runtime: str) -> Iterator[dict[str, A
                     "class": pod.qos_or_default.value,
                     "kubeQoS": pod.kube_qos.value,
                     "cgroup": pod_directory(pod.cgroup_parent),
-                    "containers": [_described(pod, entry, node, runtime) for entry in entries],
+                    "containers": [_described(pod, entry, exclusive, runtime) for entry in entries],
                 }
 
 
-def _described(pod: Pod, entry: Entry, node: NodeState, runtime: str) -> dict[str, Any]:
-    exclusive = _exclusive(pod, entry, node)
-    cpus = _value(entry, fields.CPU_CPUS)
+def _described(pod: Pod, entry: Entry, exclusive: _Exclusive, runtime: str) -> dict[str, Any]:
+    # A scheduler's CPUs are the whole pod's.
+    own = exclusive.get((pod.key, entry.name)) or exclusive.get((pod.key, ""), NO_CPUS)
     return {
         "name": entry.name,
         "id": entry.id,
         "cgroup": container_directory(pod.cgroup_parent, entry.id, runtime),
         "requestedMilli": _requested_milli(pod, entry),
-        "givenMilli": 1000 * len(exclusive) if exclusive else _quota_milli(entry),
-        "cpus": str(exclusive) if exclusive else cpus or "",
-        "exclusive": bool(exclusive),
+        "givenMilli": 1000 * len(own) if own else _quota_milli(entry),
+        "cpus": str(own) if own else _value(entry, fields.CPU_CPUS) or "",
+        "exclusive": bool(own),
     }
-
-
-def _exclusive(pod: Pod, entry: Entry, node: NodeState) -> CPUSet:
-    for of_pods in node.exclusive_cpus, node.dra_cpus:
-        if cpus := of_pods.get(pod.key, {}).get(entry.name):
-            return cpus
-    return assigned_or_none(pod) or pinned_by_kubelet(pod, entry.baseline, node) or NO_CPUS
 
 
 def _value(entry: Entry, field: Field) -> Any:

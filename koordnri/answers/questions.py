@@ -52,7 +52,8 @@ def make_questions(sources: Sources) -> Mapping[str, Question]:
 
     def answer_containers(parameters: Parameters) -> object:
         checked(parameters)
-        return list_containers(sources.ledger, sources.explain.machine.world(), sources.explain.host_root)
+        world, pins = sources.explain.machine.world(), sources.present.kubelet.pins
+        return list_containers(sources.ledger, world, pins, sources.explain.host_root)
 
     return {
         "node": node,

@@ -29,6 +29,7 @@ def listed(
     node: NodeState = NODE,
     sent: Mapping[str, Any] | None = None,
     files: Mapping[str, Any] | None = None,
+    pins: Mapping[tuple[str, str], CPUSet] | None = None,
 ) -> Any:
     """The answer about a node with one pod, whose container `main` has the id c1."""
     ledger = Ledger()
@@ -36,7 +37,7 @@ def listed(
     entry = Entry("c1", "main", one.id, asked)
     ledger.remember(entry, Decision(), sent={name: (value, "adjust") for name, value in (sent or {}).items()})
     entry.files.update(files or {})
-    return list_containers(ledger, World(Snapshot.of(DEFAULT_POLICY, node), "containerd"), Path("/host"))
+    return list_containers(ledger, World(Snapshot.of(DEFAULT_POLICY, node), "containerd"), pins or {}, Path("/host"))
 
 
 def container(*arguments: Any, **more: Any) -> Any:
@@ -91,6 +92,8 @@ def test_exclusive_cpus_are_what_was_given() -> None:
     node = NodeState(topology=NODE.topology, exclusive_cpus={"uid-web": {"main": CPUSet.parse("2-4")}})
     found = container(pod("LSR"), node=node, sent={"cpu.quota": -1, "cpu.cpus": "2-4"})
     assert (found["givenMilli"], found["cpus"], found["exclusive"]) == (3000, "2-4", True)
+    pinned = container(pod(), pins={("uid-web", "main"): CPUSet.parse("6")})
+    assert (pinned["givenMilli"], pinned["cpus"]) == (1000, "6")
     dra = NodeState(topology=NODE.topology, dra_cpus={"uid-web": {"main": CPUSet.parse("5")}})
     assert container(pod(), node=dra)["cpus"] == "5"
     assert container(pod("LSR", annotations={RESOURCE_STATUS.key: {"cpuset": "1"}}))["givenMilli"] == 1000
@@ -126,5 +129,5 @@ def test_containers_that_have_ended_and_pods_in_no_cgroup_are_left_out() -> None
     for identity, name in (("c1", "web"), ("c2", "web"), ("c3", "odd")):
         ledger.remember(Entry(identity, identity, name, ASKED), Decision())
     ledger.ended("c2")
-    answer = list_containers(ledger, World(Snapshot.of(DEFAULT_POLICY, NODE), "containerd"), Path("/"))
+    answer = list_containers(ledger, World(Snapshot.of(DEFAULT_POLICY, NODE), "containerd"), {}, Path("/"))
     assert [(p["name"], [c["id"] for c in p["containers"]]) for p in answer["pods"]] == [("web", ["c1"])]

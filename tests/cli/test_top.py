@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
+import signal
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from click.testing import CliRunner
@@ -20,6 +26,7 @@ from koordnri.host.usage.io import IOBytes
 from koordnri.host.usage.memory import MemoryUse
 from koordnri.host.usage.pressure import Pressure
 from koordnri.host.usage.usage import Usage
+from koordnri.observe.control import ControlServer
 from tests.host.usage.usage_tree import UsageTree
 from tests.observe.driven import driven
 
@@ -327,6 +334,29 @@ def test_a_daemon_that_is_not_there_is_named(tmp_path: Path) -> None:
     done = CliRunner().invoke(cli, ["top", "--once", "--state-dir", str(tmp_path)])
     assert done.exit_code == 2
     assert f"{tmp_path}/koordnri.sock: there is no such socket" in done.stderr
+
+
+def test_it_follows_until_it_is_interrupted(tmp_path: Path) -> None:
+    answer = {"node": "n", "cgroupVersion": 2, "hostRoot": str(tmp_path), "pods": []}
+    server = ControlServer(tmp_path, cast("Any", None), {"containers": lambda parameters: answer})
+    terminal, its_end = pty.openpty()
+    command = [sys.executable, "-c", "from koordnri.cli import main; main()", "top", "--state-dir", str(tmp_path)]
+    running = subprocess.Popen(command, stdin=its_end, stdout=its_end, stderr=its_end)
+    os.close(its_end)
+    try:
+        shown = b""
+        while shown.count(b"no containers run") < 2:
+            shown += os.read(terminal, 4096)
+        running.send_signal(signal.SIGINT)
+        with contextlib.suppress(OSError):  # the other end is closed
+            while os.read(terminal, 4096):
+                pass
+        assert running.wait() == 0
+    finally:
+        running.kill()
+        running.wait()
+        os.close(terminal)
+        server.close()
 
 
 def test_the_running_daemon_answers(tmp_path: Path) -> None:
