@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
+from koordnri.host import read_node
+from koordnri.model import NodeState
 from koordnri.model.cpuset import CPUSet
 from koordnri.model.topology import CPU, Topology
 
@@ -209,3 +211,15 @@ def whole_host(root: Path) -> HostTree:
         .cpu_manager("static")
         .write("sys/devices/system/cpu/isolated", "\n")
     )
+
+
+LVM = "LVM-3kTdVd0Zq1r"
+
+
+def read(tree: HostTree) -> NodeState:
+    return read_node(tree.root, "n")
+
+
+def disks(tree: HostTree) -> HostTree:
+    """Three disks, of which one has partitions."""
+    return tree.disk("sda", "8:0", {"sda1": "8:1", "sda2": "8:2"}).disk("sdb", "8:16").disk("nvme0n1", "259:0")
