@@ -11,7 +11,8 @@
 
     CGROUP   "cgroup": its path, null when it is not known, "fields": {F: FIELD}, "observed": {F: FIELD}, "untouched": {F: FIELD},
              "skipped": {F or hook: reason}
-    FIELD    {"value", "unit", "asked", "kernel", "outer", "effective", "agrees", "error", "hook", "reason", "route", "recorded"}
+    FIELD    {"value", "unit", "asked", "kernel", "outer", "effective", "agrees", "error", "hook", "reason", "route", "recorded",
+              "since", "cause"}
     RESTART  {"now", "value", "hook", "reason", "certain"}
 
 The keys are those of `koordnri explain -f` (koordnri.cli.explanation), and more. `value` is the decided one, null in `untouched`: fields
@@ -22,7 +23,7 @@ value, null for a field that is not stored there.
 `restart`: fields that only a creation can set, and that would be others if the container were created now. `certain` is false when
 koordnri has restarted since the creation and so cannot know what the container was given then.
 
-The time of a decision is not in here: the ledger keeps decisions, not when they were made.
+`since` and `cause`: time and cause of the change to this value, from the decision history; null when it does not know.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from koordnri.answers.kernel import Kernel
 from koordnri.answers.outlook import left_alone, outlook
 from koordnri.answers.pod_cpus import cpus_of
 from koordnri.answers.pods import find_containers, find_pod
+from koordnri.answers.since import Changes, newest_changes, since
 from koordnri.chain import Chain, ContainerRefused
 from koordnri.cpus.allocator import Allocator
 from koordnri.hook import Hook
@@ -52,6 +54,7 @@ from koordnri.policy.standing import StandingPolicy
 from koordnri.reconcile.compare.live import Live
 from koordnri.reconcile.compare.running import Running
 from koordnri.reconcile.ports import Machine
+from koordnri.state.history import History
 from koordnri.state.ledger import Entry, Ledger
 from koordnri.state.world import World
 
@@ -70,6 +73,8 @@ class ExplainSources(NamedTuple):
     machine: Machine
     """for its world, and a writer per question that only reads"""
     host_root: Path
+    history: History | None
+    """None: none is kept"""
 
 
 def explain(sources: ExplainSources, parameters: Parameters) -> dict[str, Any]:
@@ -82,7 +87,8 @@ def explain(sources: ExplainSources, parameters: Parameters) -> dict[str, Any]:
     (running,) = Live(sources.ledger, sources.machine).running([pod])
     kernel = Kernel(sources.machine.writer(node.cgroup_version), node, lambda: ResctrlTree(sources.host_root))
     # Hooks are pure, but a chain counts without a lock, so each question has its own chain.
-    return _Explainer(sources, Chain(sources.hooks), world, running, kernel).shape(entries)
+    changes = newest_changes(sources.history, pod)
+    return _Explainer(sources, Chain(sources.hooks), world, running, kernel, changes).shape(entries)
 
 
 class _Explainer(NamedTuple):
@@ -93,6 +99,7 @@ class _Explainer(NamedTuple):
     world: World
     running: Running
     kernel: Kernel
+    changes: Changes
 
     @property
     def pod(self) -> Pod:
@@ -139,7 +146,8 @@ class _Explainer(NamedTuple):
         def described(field: Field, key: str, setting: Setting | None) -> dict[str, Any]:
             its = sandbox if field.in_sandbox else directory
             asked = self.running.files.before_us(field, field.named(key), self.node)
-            return self._field(its, field, key, setting, asked) | {"recorded": None}
+            found = self._field(its, field, key, setting, asked)
+            return found | {"recorded": None} | since(self.changes, "", field.named(key), found["value"])
 
         return _cgroup(directory, decision, described, {field.name for field in _OF_PODS})
 
@@ -157,7 +165,8 @@ class _Explainer(NamedTuple):
             asked = asked_of(field, entry.baseline, self.node)
             stored = setting is not None and setting.route == REPLY
             recorded = field.named(key) not in missing if stored else None
-            return self._field(directory, field, key, setting, asked) | {"recorded": recorded}
+            found = self._field(directory, field, key, setting, asked)
+            return found | {"recorded": recorded} | since(self.changes, entry.name, field.named(key), found["value"])
 
         asked_for = {f.name for f in _KUBELETS if asked_of(f, entry.baseline, self.node) is not None}
         shape = _cgroup(directory, decision, described, asked_for)

@@ -58,7 +58,7 @@ def why(parameters: Parameters, history: History | None, ledger: Ledger) -> Mapp
         "pod": given["pod"],
         "container": container or None,
         "field": field or None,
-        "since": None if since_s is None else _time(since_s),
+        "since": None if since_s is None else time_text(since_s),
         "problem": history.problem,
         "lost": history.lost,
         "more": len(found) > MOST_CHANGES,
@@ -71,7 +71,7 @@ def row(change: HistoryLine) -> Mapping[str, Any]:
     shape: dict[str, Any] = msgspec.to_builtins(change)
     left_out: dict[str, Any] = {"container": "", "class": "", "old": None, "new": None}
     left_out |= dict.fromkeys(("detail", "hook", "reason", "revision"), "")
-    return left_out | shape | {"time": _time(change.time_s)}
+    return left_out | shape | {"time": time_text(change.time_s)}
 
 
 def _check_field(name: str) -> None:
@@ -94,5 +94,6 @@ def _containers(ledger: Ledger, namespace: str, name: str) -> set[str] | None:
     return {entry.name for pod in pods for entry in ledger.containers_of(pod.id)} if pods else None
 
 
-def _time(time_s: float) -> str:
+def time_text(time_s: float) -> str:
+    """Unix time in s as text in UTC."""
     return datetime.fromtimestamp(time_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

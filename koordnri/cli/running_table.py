@@ -53,7 +53,10 @@ def _rows(cgroup: Shape) -> Iterator[tuple[str, ...]]:
         kernel = _coloured(_kernel(name, field), field["agrees"])
         recorded = {True: ", recorded", False: ", not recorded", None: ""}[field["recorded"]]
         middle = (_text(name, field["asked"]), _text(name, field["value"]), kernel)
-        yield (escape(name), *middle, *map(escape, (field["hook"], field["reason"], field["route"] + recorded)))
+        reason = escape(field["reason"])
+        if field.get("since"):
+            reason += f"\n[dim]since {field['since']}: {escape(field['cause'])}[/dim]"
+        yield (escape(name), *middle, escape(field["hook"]), reason, escape(field["route"] + recorded))
     for name, field in cgroup.get("restart", {}).items():
         reason = f"only by a restart: {field['reason']}"
         yield (

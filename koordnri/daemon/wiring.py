@@ -272,7 +272,9 @@ class Parts:
         )
         live = Live(self.ledger, machine)
         self.operator = Operator(self.hooks, self.ledger, self.standing, live, self.requests, self.present, self.events)
-        explain = ExplainSources(self.ledger, self.hooks, self.standing, self.allocator, machine, config.host_root)
+        explain = ExplainSources(
+            self.ledger, self.hooks, self.standing, self.allocator, machine, config.host_root, self.history
+        )
         questions = make_questions(Sources(self.ledger, self.present, explain, self._status_sources(), self.history))
         self.admission = Admission(config, self.operator, questions, self._admitted, self.log)
 

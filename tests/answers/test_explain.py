@@ -12,6 +12,7 @@ from structlog.testing import CapturingLogger
 
 from koordnri.answers.explain import ExplainSources, explain
 from koordnri.answers.kernel import Kernel
+from koordnri.answers.since import since
 from koordnri.cpus.allocator import Allocator
 from koordnri.cpus.holding import Holding
 from koordnri.host.cgroup.writer import Writer
@@ -20,6 +21,9 @@ from koordnri.model.annotations import DEVICE_ALLOCATED
 from koordnri.model.node import Pool
 from koordnri.observe.questions import BadQuestion, NotHere
 from koordnri.policy.standing import StandingPolicy
+from koordnri.state.causes import PassDone
+from koordnri.state.history import History
+from koordnri.state.history_line import HistoryLine
 from tests.host.fake_kernel import ROOT, FakeKernel
 from tests.host.fake_resctrl import FakeResctrl
 from tests.reconcile.fake_node import HALVED, MIB, FakeNode, pinned_to, slice_of
@@ -27,7 +31,13 @@ from tests.reconcile.fake_node import HALVED, MIB, FakeNode, pinned_to, slice_of
 NO_RESCTRL = Path("/nowhere")
 
 
-def explained(node: FakeNode, pod: str = "shop/p", container: str = "", allocator: Allocator | None = None) -> Any:
+def explained(
+    node: FakeNode,
+    pod: str = "shop/p",
+    container: str = "",
+    allocator: Allocator | None = None,
+    history: History | None = None,
+) -> Any:
     """The answer of a daemon on this node, as JSON."""
     sources = ExplainSources(
         node.ledger,
@@ -36,6 +46,7 @@ def explained(node: FakeNode, pod: str = "shop/p", container: str = "", allocato
         allocator or Allocator(),
         node.machine,
         NO_RESCTRL,
+        history,
     )
     parameters = {"pod": pod} | ({"container": container} if container else {})
     return json.loads(json.dumps(explain(sources, parameters)))
@@ -66,6 +77,8 @@ def test_a_container_s_fields_say_what_was_asked_decided_and_is_in_the_kernel() 
         "reason": "assigned by the scheduler",
         "route": "reply",
         "recorded": True,
+        "since": None,
+        "cause": None,
     }
     quota = container["fields"]["cpu.quota"]
     assert (quota["asked"], quota["value"], quota["kernel"], quota["agrees"]) == (200_000, -1, -1, True)
@@ -102,6 +115,31 @@ def test_a_written_value_that_the_runtime_does_not_have_stored_is_not_recorded()
     node.run_pass()
     quota = explained(node)["containers"][0]["fields"]["cpu.quota"]
     assert (quota["asked"], quota["value"], quota["kernel"], quota["recorded"]) == (100_000, 50_000, 50_000, False)
+
+
+def test_since_when_and_by_what_a_field_has_its_value_is_its_last_change_in_the_history() -> None:
+    passes: list[PassDone] = []
+    node = FakeNode(passed=passes.append)
+    now_s = [1_000_000_000.0]
+    history = History(node.snapshot, clock=lambda: now_s[0])
+    node.container(node.pod("p", "LS", cpu_quota=100_000), cpu_quota=100_000)
+    node.run_pass()
+    for ratio in (2.0, 4.0):
+        node.set_policy(cpu_normalization_config={"enable": True, "defaultRatio": ratio})
+        node.run_pass()
+        now_s[0] += 60.0
+        while passes:
+            history.passed(passes.pop(0))
+    quota = explained(node, history=history)["containers"][0]["fields"]["cpu.quota"]
+    assert (quota["value"], quota["since"], quota["cause"]) == (25_000, "2001-09-09T01:48:40.000Z", "policy")
+
+
+def test_a_change_to_another_value_does_not_say_since_when() -> None:
+    change = HistoryLine(1, 1e9, "shop", "p", "cpu.quota", "policy", container="main", new=50_000)
+    changes = {("main", "cpu.quota"): change}
+    assert since(changes, "main", "cpu.quota", 50_000)["cause"] == "policy"
+    assert since(changes, "main", "cpu.quota", 60_000) == {"since": None, "cause": None}
+    assert since(changes, "side", "cpu.quota", 50_000) == {"since": None, "cause": None}
 
 
 def crun_node() -> tuple[FakeNode, str]:
@@ -242,7 +280,7 @@ def test_a_mistake_in_an_annotation_is_an_error_of_its_container() -> None:
 def test_a_question_without_a_pod_and_one_with_an_unknown_parameter_are_refused() -> None:
     node = node_with_pinned_pod()
     sources = ExplainSources(
-        node.ledger, node._hooks, StandingPolicy(CapturingLogger()), Allocator(), node.machine, NO_RESCTRL
+        node.ledger, node._hooks, StandingPolicy(CapturingLogger()), Allocator(), node.machine, NO_RESCTRL, None
     )
     with pytest.raises(BadQuestion, match='expected the parameter "pod"'):
         explain(sources, {})

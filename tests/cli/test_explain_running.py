@@ -36,6 +36,7 @@ def test_the_daemon_explains_a_pod_that_it_has(running: Driven) -> None:
     (container,) = json.loads(done.output)["containers"]
     quota = container["fields"]["cpu.quota"]
     assert (quota["value"], quota["hook"], quota["reason"]) == (12_000, "com.example.quota", "as an example")
+    assert quota["cause"] == "creation"
     assert (container["cgroup"], quota["kernel"]) == (None, None)  # this runtime has reported no cgroup
 
 
@@ -49,6 +50,7 @@ def test_the_table_shows_container_value_and_policy(running: Driven) -> None:
     assert done.exit_code == 0, done.output
     assert "shop/web" in done.output
     assert "12000" in done.output
+    assert ": creation" in done.output
     assert f"from {running.policy}" in done.output
 
 
