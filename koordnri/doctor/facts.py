@@ -60,9 +60,10 @@ class Kubelet:
     memory_policy: str | None = None
     cgroup_driver: str | None = None
     cgroups_per_qos: bool | None = None
-    state_path: str = "/var/lib/kubelet/cpu_manager_state"
+    state_dir: str = "/var/lib/kubelet"
+    """its --root-dir, where its CPU manager's state is"""
     state_found: bool = True
-    """whether the CPU manager's state is there; kubelet has it whenever it runs"""
+    """whether koordnri sees that state; kubelet has it whenever it runs"""
     state_replaced: bool = False
     """the CPU manager's state that we see has no name any more"""
 

@@ -43,7 +43,8 @@ from koordnri.wire.versions import CONTAINERD_NAMES, nri_version
 _CGROUPS, _RESCTRL = "sys/fs/cgroup", "sys/fs/resctrl"
 _LEAST_FREE_BYTES = 1 << 20
 _MOST_BYTES = 1 << 20
-_KUBELET_STATE = "cpu_manager_state"
+_KUBELET_STATE = "var/lib/kubelet/cpu_manager_state"
+"""Where koordnri.host.kubelet reads it; in the daemon's pod it is mounted there, wherever kubelet has it."""
 _V1_CONTROLLERS = {"cpu": ("cpu", "cpu,cpuacct"), "cpuset": ("cpuset",), "memory": ("memory",), "io": ("blkio",)}
 """What the unified hierarchy calls it → directories of v1"""
 
@@ -131,7 +132,7 @@ def _kubelet(files: HostFiles, processes: Iterable[Process], node: NodeState) ->
     kubelet = next((p for p in processes if p.program == "kubelet"), Process(0, ("",)))
     root = kubelet.option("root-dir").strip("/") or "var/lib/kubelet"
     path = kubelet.option("config").lstrip("/") or f"{root}/config.yaml"
-    content, state = _yaml(files, path), f"{root}/{_KUBELET_STATE}"
+    content = _yaml(files, path)
 
     def setting(flag: str, key: str) -> str | None:
         value = kubelet.option(flag) or content.get(key)
@@ -145,9 +146,9 @@ def _kubelet(files: HostFiles, processes: Iterable[Process], node: NodeState) ->
         memory_policy=setting("memory-manager-policy", "memoryManagerPolicy"),
         cgroup_driver=setting("cgroup-driver", "cgroupDriver"),
         cgroups_per_qos=None if per_qos is None else per_qos not in (False, "false"),
-        state_path=f"/{state}",
-        state_found=not kubelet.pid or files.exists(state),
-        state_replaced=_is_unlinked(files.path(state)),
+        state_dir=f"/{root}",
+        state_found=not kubelet.pid or files.exists(_KUBELET_STATE),
+        state_replaced=_is_unlinked(files.path(_KUBELET_STATE)),
     )
 
 
@@ -161,9 +162,16 @@ def _cgroups(files: HostFiles, node: NodeState) -> Cgroups:
         driver=node.cgroup_driver,
         controllers=_controllers(files, version),
         read_only=node.cgroup_read_only,
-        writable=os.access(files.path(top), os.W_OK),
+        writable=_is_writable(files, top),
         both_drivers=all(any(files.exists(f"{t}/{name}") for t in tops) for name in ("kubepods", "kubepods.slice")),
     )
+
+
+def _is_writable(files: HostFiles, top: str) -> bool:
+    """Whether a file of a cgroup may be written. The root directory says nothing: its mode is 0555, and koordnri makes no cgroups."""
+    names = (f"{top}/{directory}cgroup.procs" for directory in ("kubepods.slice/", "kubepods/", ""))
+    name = next((name for name in names if files.exists(name)), None)
+    return name is None or os.access(files.path(name), os.W_OK)
 
 
 def _controllers(files: HostFiles, version: int | None) -> frozenset[str] | None:

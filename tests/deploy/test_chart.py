@@ -66,7 +66,8 @@ def test_rendered_objects_are_valid(helm: Helm, version: str) -> None:
         "--set=nriSocketDir=/run/nri,pluginIndex=05,log.level=debug,log.format=console,maxUnavailable=2",
         "--set=imagePullSecrets[0].name=registry,podAnnotations.a=b,metrics.service.annotations.c=d,metrics.port=9400",
     )
-    for arguments in ((), everything, ("--set=apiAccess.enabled=false",), ("--set=resctrl.enabled=true",)):
+    switches = ("apiAccess.enabled=false", "resctrl.enabled=true", "doctor.initContainer=true")
+    for arguments in ((), everything, *((f"--set={switch}",) for switch in switches)):
         for manifest in render(helm, *arguments).values():
             kubernetes_validate.validate(manifest, version, strict=True)
 
@@ -95,6 +96,28 @@ def test_kubelets_state_can_be_left_out(helm: Helm) -> None:
     spec = render(helm, "--set=kubeletDir=")["DaemonSet"]["spec"]["template"]["spec"]
     names = {v["name"] for v in spec["volumes"]} | {m["name"] for m in spec["containers"][0]["volumeMounts"]}
     assert names == {"nri", "sys", "cgroup", "proc", "state"}
+
+
+def test_doctor_runs_first_with_all_that_the_daemon_has(helm: Helm) -> None:
+    spec = render(helm, "--set=doctor.initContainer=true")["DaemonSet"]["spec"]["template"]["spec"]
+    (first,), (daemon,) = spec["initContainers"], spec["containers"]
+    same = ("image", "imagePullPolicy", "env", "resources", "securityContext", "volumeMounts")
+    assert {key: first[key] for key in same} == {key: daemon[key] for key in same}
+    assert first.keys() - same == {"name", "command"}
+
+
+@pytest.mark.parametrize(("code", "done"), [(0, 0), (1, 0), (2, 1)])
+def test_an_error_of_doctor_holds_the_daemon_back_and_a_warning_does_not(
+    helm: Helm, tmp_path: Path, code: int, done: int
+) -> None:
+    (first,) = render(helm, "--set=doctor.initContainer=true")["DaemonSet"]["spec"]["template"]["spec"][
+        "initContainers"
+    ]
+    program = tmp_path / "koordnri"
+    program.write_text(f'#!/bin/sh\n[ "$*" = doctor ] || exit 9\nexit {code}\n')
+    program.chmod(0o755)
+    path = f"{tmp_path}:/usr/bin:/bin"
+    assert subprocess.run(first["command"], env={"PATH": path}, check=False).returncode == done
 
 
 def test_names_that_look_like_numbers_stay_names(helm: Helm) -> None:
@@ -168,6 +191,7 @@ def test_metrics_service_can_be_left_out(helm: Helm) -> None:
         ("--set=resctrl=true", "resctrl"),
         ("--set-string=resctrl.enabled=false", "resctrl/enabled"),
         ("--set=nriSocket=/x", "nriSocket"),
+        ("--set=doctor=true", "doctor"),
     ],
 )
 def test_bad_values_are_refused_by_name(helm: Helm, setting: str, where: str) -> None:

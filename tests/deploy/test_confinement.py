@@ -30,6 +30,9 @@ RESCTRL = Path("/sys/fs/resctrl")
 CONFINED = """
 import errno, json, os, sys
 from pathlib import Path
+from koordnri.doctor.diagnose import diagnose
+from koordnri.doctor.facts import Daemon
+from koordnri.doctor.reading import read_facts
 from koordnri.host import read_node
 from koordnri.host.cgroup.change import Change
 from koordnri.host.resctrl_groups import ResctrlRefused, ResctrlTree
@@ -58,6 +61,12 @@ print(json.dumps({
     "write": [outcome.status.value, outcome.after, outcome.error],
     "sealed": attempt(os.mkdir, sealed + "/made"),
     "group": attempt(ResctrlTree(Path(root + host_root)).make, "made"),
+    "findings": [
+        [finding.code, finding.object, finding.cause]
+        for finding in diagnose(
+            read_facts(Path(root + host_root), root + "/var/run/nri/nri.sock", "koordnri", Path(root, "var/lib/koordnri"), Daemon())
+        )
+    ],
     "shares_pids": ResctrlTree(Path(root + host_root)).shares_pids(),
     "writable": [path for path in json.loads(mounts) if not os.statvfs(root + path).f_flag & os.ST_RDONLY],
 }))
@@ -132,6 +141,12 @@ def test_the_manifests_mounts_and_capabilities_suffice(answer: dict[str, Any]) -
     assert answer["kubelet"] == "static"
     assert [p for p in answer["problems"] if "cannot be read" in p] == []
     assert set(answer["writable"]) - {"/host/sys/fs/resctrl"} == {"/var/lib/koordnri", "/host/sys/fs/cgroup"}
+
+
+@pytest.mark.parametrize("answer", ["kustomized"], indirect=True)
+def test_doctor_in_the_pod_misses_no_right_and_no_mount(answer: dict[str, Any]) -> None:
+    wrong = [finding for finding in answer["findings"] if finding[0].startswith(("KN04", "KN07"))]
+    assert [finding for finding in wrong if finding[0] not in ("KN0402", "KN0403")] == []  # those are this machine's
 
 
 @pytest.mark.parametrize("answer", ["kustomized"], indirect=True)

@@ -135,7 +135,7 @@ def test_kubelets_state_is_missed_only_where_kubelet_runs(tmp_path: Path) -> Non
     assert read(tmp_path).kubelet.state_found
     started(HostTree(tmp_path), 50, "kubelet", "--root-dir=/data/kubelet")
     kubelet = read(tmp_path).kubelet
-    assert (kubelet.state_path, kubelet.state_found) == ("/data/kubelet/cpu_manager_state", False)
+    assert (kubelet.state_dir, kubelet.state_found) == ("/data/kubelet", False)
 
 
 @pytest.mark.parametrize("text", ["{", "- a\n", "", "cgroupDriver: 3\n"])

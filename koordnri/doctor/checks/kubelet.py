@@ -8,6 +8,7 @@ from koordnri.doctor.codes import Finding
 from koordnri.doctor.facts import CONTAINERD, CRIO, Facts
 from koordnri.wire.versions import Version, parse_version
 
+_STATE = "/var/lib/kubelet/cpu_manager_state"
 _NAMES = {True: "systemd", False: "cgroupfs"}
 _REPORTS_DRIVER = {CONTAINERD: Version(2, 0, 0), CRIO: Version(1, 28, 0)}
 """From this version on the runtime reports its cgroup driver to kubelet, and newer kubelets follow."""
@@ -22,7 +23,7 @@ def check(facts: Facts) -> Iterator[Finding]:
             kubelet.config_path,
             "kubelet chooses exclusive CPUs for Guaranteed pods; so koordnri chooses none for LSE and LSR pods",
             f"nothing, if that is meant. For koordnri to choose: drain the node, set `cpuManagerPolicy: none` in {kubelet.config_path}, "
-            f"stop kubelet, remove {kubelet.state_path}, start kubelet, and delete the node's koordnri pod",
+            f"stop kubelet, remove {kubelet.state_dir}/cpu_manager_state, start kubelet, and delete the node's koordnri pod",
         )
     if (kubelet.memory_policy or "").lower() == "static":
         yield Finding(
@@ -41,17 +42,16 @@ def check(facts: Facts) -> Iterator[Finding]:
     if kubelet.state_replaced:
         yield Finding(
             "KN0305",
-            kubelet.state_path,
+            _STATE,
             "kubelet has written a new file since koordnri's pod mounted this one; a policy that changed meanwhile is not seen",
             "after a change of cpuManagerPolicy delete the node's koordnri pod; otherwise nothing",
         )
     if not kubelet.state_found:
         yield Finding(
             "KN0306",
-            kubelet.state_path,
+            f"{facts.ours.host_root.rstrip('/')}{_STATE}",
             "kubelet runs, and this file is not there: koordnri takes the policy for none, and may give away CPUs that kubelet pins",
-            f"mount it, in a pod below {facts.ours.host_root.rstrip('/')}/ (chart: kubeletDir is kubelet's --root-dir); "
-            "on the host: sudo koordnri doctor",
+            f"chart: --set kubeletDir={kubelet.state_dir}; outside Kubernetes bind-mount {kubelet.state_dir}/cpu_manager_state there",
         )
     yield from _driver(facts)
 
