@@ -101,6 +101,8 @@ class _Registration:
         self._name = name
         self._synchronized = threading.Event()
         self._problem = ""
+        self._bug: Exception | None = None
+        """what ended the thread, if that was no fault of the runtime"""
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             sock.connect(socket_path)
@@ -112,9 +114,11 @@ class _Registration:
         self._thread.start()
 
     def wait(self, ends_at: float) -> None:
-        """Wait until Synchronize is answered. Raises Overran and PushFailed."""
+        """Wait until Synchronize is answered. Raises Overran and PushFailed, and the bug that ended the thread."""
         if not self._synchronized.wait(max(ends_at - time.monotonic(), 0.0)):
             raise Overran(f"the registration {self._name} was not synchronized in time")
+        if self._bug is not None:
+            raise self._bug
         if self._problem:
             raise PushFailed(f"the registration {self._name}: {self._problem}")
 
@@ -137,6 +141,8 @@ class _Registration:
                     break
         except (OSError, RemoteProtocolError, DecodeError) as error:
             problem = f"{type(error).__name__}: {error}"
+        except Exception as bug:  # noqa: BLE001  # raised again by whoever waits
+            self._bug = bug
         if not self._synchronized.is_set():
             self._problem = problem
             self._synchronized.set()

@@ -221,6 +221,21 @@ def test_a_runtime_that_is_not_there_is_a_failure(tmp_path: Path) -> None:
         Resync(str(tmp_path / "nobody"), lambda: NODE)([update("c0")], WAIT_S)
 
 
+def test_a_bug_in_the_thread_of_a_registration_reaches_whoever_waits_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the push would overrun, and its route be off until the daemon restarts."""
+
+    def broken(*_: Any) -> Version:
+        raise ZeroDivisionError("a bug")
+
+    with connected(tmp_path, version=OLD) as (runtime, _):
+        preload(runtime)
+        monkeypatch.setattr("koordnri.session.pushes.nri_version", broken)
+        with pytest.raises(ZeroDivisionError, match="a bug"):
+            Resync(str(tmp_path / "nri"), lambda: NODE)([update("c0")], WAIT_S)
+
+
 def test_a_runtime_that_refuses_the_registration_is_a_failure(tmp_path: Path) -> None:
     with ScriptedRuntime(tmp_path / "nri") as runtime:
         refusing = threading.Thread(target=lambda: runtime.accept().answer_registration("not you"), daemon=True)
