@@ -1,7 +1,6 @@
 """What a plugin sees of the embedded runtime before the first event."""
 
 import socket
-import sys
 import threading
 from pathlib import Path
 
@@ -10,45 +9,10 @@ import pytest
 from koordnri.runtime import LATEST, Runtime
 from koordnri.wire import api_pb2 as api
 from koordnri.wire.errors import Code
-from koordnri.wire.versions import Version, nri_version
+from koordnri.wire.versions import Version
 from tests.runtime.scripted_plugin import Do, ScriptedPlugin, Status
-from tests.support.messages import pod
 
 OLD = Version(0, 6, 1)
-
-
-@pytest.mark.parametrize("name", ["containerd", "cri-o"])
-@pytest.mark.parametrize(
-    ("version", "timeouts", "tells"),
-    [
-        (Version(0, 3, 0), False, False),
-        (Version(0, 6, 1), False, False),
-        (Version(0, 8, 0), True, False),
-        (Version(0, 11, 0), True, False),
-        (LATEST, True, True),
-    ],
-)
-def test_configure_tells_what_this_version_tells(
-    tmp_path: Path, name: str, version: Version, timeouts: bool, tells: bool
-) -> None:
-    with (
-        Runtime(tmp_path / "nri", version, name, request_timeout_s=1.5, registration_timeout_s=4) as runtime,
-        ScriptedPlugin(tmp_path / "nri") as plugin,
-    ):
-        configure = plugin.expect("Configure")
-        assert configure.runtime_name == name
-        assert configure.runtime_version.startswith("v") == (name == "containerd")
-        assert (configure.request_timeout, configure.registration_timeout) == ((1500, 4000) if timeouts else (0, 0))
-        assert configure.NRI_version == ("v0.12.2" if tells else "")
-        assert configure.config == ""
-        assert runtime.identity.nri == version
-        # A plugin infers the version from the runtime's; it must not believe it newer than it is.
-        assert nri_version(name, configure.runtime_version, configure.NRI_version) <= version
-
-
-def test_a_version_that_no_runtime_had_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"no known version of the runtime docker has NRI 0\.12\.2: expected one of"):
-        Runtime(tmp_path / "nri", runtime_name="docker")
 
 
 @pytest.mark.parametrize(
@@ -173,55 +137,3 @@ def test_a_restart_hangs_up_and_listens_again(tmp_path: Path) -> None:
             assert runtime.plugins == ()
         with ScriptedPlugin(tmp_path / "nri", index="06"):
             assert runtime.wait_for_plugin(nth=2).index == "06"
-
-
-_LAUNCHED = """#!{python} -IS
-import os, socket, sys
-sys.path[:0] = {path!r}
-from pathlib import Path
-from tests.runtime.scripted_plugin import ScriptedPlugin, api
-
-def report(_):
-    targets = [os.readlink(f"/proc/self/fd/{{fd}}") for fd in (0, 1, 2)]
-    config = plugin.expect("Configure").config
-    text = repr((sys.argv[1:], sorted(os.environ.items()), targets, config, plugin.methods()))
-    Path({out!r}).write_text(text)
-
-connection = socket.socket(fileno=int(os.environ["NRI_PLUGIN_SOCKET"]))
-plugin = ScriptedPlugin(
-    connection, "ignored", "99", answers=dict(StateChange=report, RunPodSandbox=report), register=False
-)
-plugin.call("RegisterPlugin", api.RegisterPluginRequest(plugin_name="ignored", plugin_idx="99"))
-plugin.hung_up.wait()
-"""
-
-
-@pytest.mark.parametrize(("version", "methods"), [(OLD, ["StateChange"]), (LATEST, ["Synchronize", "RunPodSandbox"])])
-def test_a_launched_plugin_gets_what_runtimes_give(tmp_path: Path, version: Version, methods: list[str]) -> None:
-    program, out = tmp_path / "07-launched", tmp_path / "out"
-    program.write_text(_LAUNCHED.format(python=sys.executable, path=sys.path, out=str(out)))
-    program.chmod(0o755)
-    with Runtime(tmp_path / "nri", version) as runtime:
-        peer = runtime.launch(program, "the: config")
-        assert peer.full_name == "07-launched"
-        assert runtime.wait_for_plugin() is peer
-        runtime.run_pod_sandbox(pod())
-    argv, environment, targets, config, seen = eval(out.read_text())  # written by the program above
-    assert argv == []
-    # LC_CTYPE is set by Python itself when there is no locale.
-    assert [e for e in environment if e[0] != "LC_CTYPE"] == [
-        ("NRI_PLUGIN_IDX", "07"),
-        ("NRI_PLUGIN_NAME", "launched"),
-        ("NRI_PLUGIN_SOCKET", "3"),
-    ]
-    assert targets == ["/dev/null"] * 3
-    assert config == "the: config"
-    assert seen == methods
-
-
-def test_a_plugin_must_be_named_with_its_index(tmp_path: Path) -> None:
-    with (
-        Runtime(tmp_path / "nri") as runtime,
-        pytest.raises(ValueError, match='invalid plugin name "koordnri": expected two digits, a dash'),
-    ):
-        runtime.launch(tmp_path / "koordnri")

@@ -1,7 +1,5 @@
 """Conflicts and merging of the answers to one request (nri.md 4), fed to the merge itself."""
 
-from collections.abc import Callable
-
 import pytest
 
 from koordnri.runtime import LATEST
@@ -10,28 +8,9 @@ from koordnri.runtime.merge import Adjustments, Updates
 from koordnri.runtime.owners import Owners
 from koordnri.wire import api_pb2 as api
 from koordnri.wire.versions import Version
+from tests.runtime.one_request import Adjust, answer, cpu, flag, i64, linux, memory, request, resources, text, u64
 from tests.runtime.scripted_plugin import adjusting, quota, update
 from tests.support.messages import container, pod
-
-Adjust = api.ContainerAdjustment
-i64, u64, text, flag = api.OptionalInt64, api.OptionalUInt64, api.OptionalString, api.OptionalBool
-
-
-def linux(**fields: object) -> Adjust:
-    return Adjust(linux=api.LinuxContainerAdjustment(**fields))
-
-
-def resources(**fields: object) -> Adjust:
-    return linux(resources=api.LinuxResources(**fields))
-
-
-def memory(**fields: object) -> Adjust:
-    return resources(memory=api.LinuxMemory(**fields))
-
-
-def cpu(**fields: object) -> Adjust:
-    return resources(cpu=api.LinuxCPU(**fields))
-
 
 CLAIMS = [
     ("Annotations k", Adjust(annotations={"k": "v"})),
@@ -76,15 +55,6 @@ CLAIMS = [
 ]
 
 
-def request(**fields: object) -> api.CreateContainerRequest:
-    return api.CreateContainerRequest(pod=pod(), container=container(**fields))
-
-
-def answer(adjust: Adjust) -> api.CreateContainerResponse:
-    """A copy, as every plugin sends its own."""
-    return api.CreateContainerResponse(adjust=adjust)
-
-
 @pytest.mark.parametrize(("what", "adjust"), CLAIMS)
 def test_a_second_claim_fails_whoever_makes_it(what: str, adjust: Adjust) -> None:
     for second in ("10-b", "05-a"):
@@ -111,47 +81,6 @@ def test_these_never_conflict(adjust: Adjust) -> None:
     merged.apply(answer(adjust), "05-a")
     merged.apply(answer(adjust), "10-b")
     merged.apply(api.CreateContainerResponse(), "10-b")
-
-
-def test_hooks_remember_all_who_added_some() -> None:
-    merged = Adjustments(request(), LATEST)
-    for plugin in ("05-a", "10-b"):
-        merged.apply(adjusting(hooks=api.Hooks(poststop=[api.Hook(path="/h")])), plugin)
-    assert merged.owners.of("c1") == {"OciHooks": "05-a,10-b"}
-    assert len(merged.adjust.hooks.poststop) == 2
-
-
-def test_the_same_key_twice_in_one_reply_conflicts_with_itself() -> None:
-    merged = Adjustments(request(), LATEST)
-    with pytest.raises(Conflict, match='plugins "05-a" and "05-a" both tried to set Env A'):
-        merged.apply(adjusting(env=[api.KeyValue(key="A", value="1"), api.KeyValue(key="A", value="1")]), "05-a")
-
-
-@pytest.mark.parametrize(
-    ("adjust", "marker", "value"),
-    [
-        (Adjust(annotations={"k": "1"}), {"annotations": {"-k": ""}}, lambda a: a.annotations["k"]),
-        (
-            Adjust(mounts=[api.Mount(destination="/m", source="1")]),
-            {"mounts": [api.Mount(destination="-/m")]},
-            lambda a: a.mounts[0].source,
-        ),
-        (Adjust(env=[api.KeyValue(key="A", value="1")]), {"env": [api.KeyValue(key="-A")]}, lambda a: a.env[0].value),
-    ],
-    ids=["annotations", "mounts", "env"],
-)
-def test_a_removal_marker_takes_over_and_only_for_its_plugin(
-    adjust: Adjust, marker: dict[str, object], value: Callable[[Adjust], str]
-) -> None:
-    merged = Adjustments(request(), LATEST)
-    merged.apply(answer(adjust), "05-a")
-    taking = Adjust(**marker)
-    theirs = Adjust.FromString(adjust.SerializeToString().replace(b"\x011", b"\x012"))
-    taking.MergeFrom(theirs)
-    merged.apply(answer(taking), "10-b")
-    assert value(merged.adjust) == "2"
-    with pytest.raises(Conflict, match='plugins "05-a" and "10-b"'):
-        merged.apply(answer(adjust), "05-a")
 
 
 def test_arguments_are_taken_over_by_an_empty_first_one() -> None:
@@ -224,24 +153,6 @@ def test_a_mount_of_the_spec_can_be_removed_since_0_7(version: Version, forwarde
     merged = Adjustments(request(mounts=[api.Mount(destination="/m")]), version)
     merged.apply(adjusting(mounts=[api.Mount(destination="-/m")]), "05-a")
     assert [m.destination for m in merged.adjust.mounts] == (["-/m"] if forwarded else [])
-
-
-@pytest.mark.parametrize(
-    ("since", "adjust", "dropped"),
-    [
-        (Version(0, 7, 0), linux(oom_score_adj=api.OptionalInt(value=1)), "OomScoreAdj"),
-        (Version(0, 7, 0), resources(pids=api.LinuxPids(limit=1)), "PidsLimit"),
-        (Version(0, 10, 0), Adjust(args=["x"]), "Args"),
-        (Version(0, 11, 0), linux(rdt=api.LinuxRdt(clos_id=text(value="x"))), "RdtClosID"),
-        (Version(0, 12, 0), linux(memory_policy=api.LinuxMemoryPolicy(nodes="0")), "MemoryPolicy"),
-    ],
-)
-def test_an_old_runtime_drops_what_it_does_not_know(since: Version, adjust: Adjust, dropped: str) -> None:
-    before = since._replace(minor=since.minor - 1)
-    for version, owned in ((before, {}), (since, {dropped: "05-a"})):
-        merged = Adjustments(request(), version)
-        merged.apply(answer(adjust), "05-a")
-        assert merged.owners.of("c1") == owned
 
 
 # -- updates ------------------------------------------------------------------------------------------------------------

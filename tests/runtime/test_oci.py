@@ -224,22 +224,6 @@ def test_rdt_is_applied_after_the_class_and_can_be_removed() -> None:
     assert not spec.linux.HasField("rdt")
 
 
-@pytest.mark.parametrize(
-    ("version", "hidden", "shown"),
-    [
-        (Version(0, 3, 0), ["rlimits", "created_at", "user", "image"], []),
-        (Version(0, 8, 0), ["created_at", "user", "image"], ["rlimits"]),
-        (Version(0, 12, 0), ["image"], ["rlimits", "created_at", "user"]),
-        (Version(0, 12, 2), [], ["rlimits", "created_at", "user", "image"]),
-    ],
-)
-def test_old_runtimes_tell_less(version: Version, hidden: list[str], shown: list[str]) -> None:
-    spec = container(rlimits=[api.POSIXRlimit(type="x")], created_at=1, user=api.User(uid=1), image=api.Image(name="i"))
-    names = {field.name for field, _ in as_sent(spec, version).ListFields()}
-    assert names.isdisjoint(hidden)
-    assert names >= set(shown)
-
-
 # -- the OCI runtime ----------------------------------------------------------------------------------------------------
 
 REFUSALS = [

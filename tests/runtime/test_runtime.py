@@ -1,8 +1,6 @@
 """Events: which come, in which order, by which transport, and what a plugin's misbehaviour costs (nri.md 3.4)."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,62 +10,9 @@ from koordnri.runtime import LATEST, CRIError, Runtime
 from koordnri.wire import api_pb2 as api
 from koordnri.wire.events import NRIEvent
 from koordnri.wire.versions import Version
-from tests.runtime.scripted_plugin import ALL_OLD, Do, ScriptedPlugin, Status, adjusting, quota, update
+from tests.runtime.lives import DIRECT, ENV, LIFE, OLD, SINCE_0_10, connected, unasked, whole_life
+from tests.runtime.scripted_plugin import ALL_OLD, ScriptedPlugin, Status, quota, update
 from tests.support.messages import container, pod
-
-OLD = Version(0, 8, 0)
-ENV = adjusting(env=[api.KeyValue(key="A", value="1")])
-
-
-@contextmanager
-def connected(
-    path: Path,
-    *scripts: dict[str, Any],
-    version: Version = LATEST,
-    name: str = "containerd",
-    events: int = ALL_OLD,
-    timeout_s: float = 10.0,
-) -> Iterator[tuple[Runtime, list[ScriptedPlugin]]]:
-    """A runtime with a plugin per script, at the indices 00, 01 …; what they have seen so far is passed over."""
-    with Runtime(path / "nri", version, name, request_timeout_s=timeout_s) as runtime, ExitStack() as stack:
-        plugins = []
-        for i, script in enumerate(scripts):
-            plugin = ScriptedPlugin(path / "nri", f"p{i}", f"{i:02}", events, script)
-            plugins.append(stack.enter_context(plugin))
-            runtime.wait_for_plugin(nth=i + 1)
-            plugin.expect("Synchronize")
-        yield runtime, plugins
-
-
-def whole_life(runtime: Runtime) -> None:
-    runtime.run_pod_sandbox(pod())
-    runtime.create_container("p1", container())
-    runtime.start_container("c1")
-    runtime.update_container("c1", quota(50000))
-    runtime.update_pod_sandbox("p1", quota(60000))
-    runtime.stop_container("c1")
-    runtime.remove_container("c1")
-    runtime.stop_pod_sandbox("p1")
-    runtime.remove_pod_sandbox("p1")
-
-
-LIFE = [
-    "RunPodSandbox",
-    "CreateContainer",
-    "PostCreateContainer",
-    "StartContainer",
-    "PostStartContainer",
-    "UpdateContainer",
-    "PostUpdateContainer",
-    "UpdatePodSandbox",
-    "PostUpdatePodSandbox",
-    "StopContainer",
-    "RemoveContainer",
-    "StopPodSandbox",
-    "RemovePodSandbox",
-]
-DIRECT = {"CreateContainer", "UpdateContainer", "StopContainer", "UpdatePodSandbox"}
-SINCE_0_10 = {"UpdatePodSandbox", "PostUpdatePodSandbox"}
 
 
 @pytest.mark.parametrize(
@@ -103,81 +48,6 @@ def test_state_changes_name_their_event_and_what_it_is_about(tmp_path: Path) -> 
         (NRIEvent.REMOVE_POD_SANDBOX, "p1", ""),
     ]
     assert not changes[0].HasField("container")
-
-
-def test_only_subscribed_events_come(tmp_path: Path) -> None:
-    events = NRIEvent.CREATE_CONTAINER.bit | NRIEvent.REMOVE_POD_SANDBOX.bit
-    with connected(tmp_path, {}, events=events) as (runtime, (plugin,)):
-        whole_life(runtime)
-        assert plugin.methods() == ["CreateContainer", "RemovePodSandbox"]
-
-
-def test_plugins_are_asked_in_the_order_of_their_indices(tmp_path: Path) -> None:
-    with Runtime(tmp_path / "nri") as runtime, ExitStack() as stack:
-        for nth, index in enumerate(["50", "05", "10"]):
-            stack.enter_context(ScriptedPlugin(tmp_path / "nri", "p", index))
-            runtime.wait_for_plugin(nth=nth + 1)
-        runtime.run_pod_sandbox(pod())
-        assert [c.plugin for c in runtime.calls] == ["05-p", "10-p", "50-p"]
-
-
-def test_one_unimplemented_event_sends_all_nine_by_state_change(tmp_path: Path) -> None:
-    script = {"StartContainer": Status(12, "method StartContainer")}
-    with connected(tmp_path, script) as (runtime, (plugin,)):
-        whole_life(runtime)
-        after = [m if m in DIRECT else "StateChange" for m in LIFE[4:] if m not in SINCE_0_10]
-        assert plugin.methods() == [*LIFE[:4], "StateChange", *after]
-
-
-@pytest.mark.parametrize("method", ["CreateContainer", "UpdateContainer"])
-def test_unimplemented_is_an_ordinary_error_of_the_others(tmp_path: Path, method: str) -> None:
-    with connected(tmp_path, {method: Status(12, f"method {method}")}) as (runtime, _):
-        with pytest.raises(CRIError, match=f"method {method}"):
-            whole_life(runtime)
-        assert len(runtime.plugins) == 1
-
-
-@pytest.mark.parametrize("answer", [Status(2, "not today"), Status(14, "not today"), b"\xff"])
-def test_an_error_fails_the_event_spares_later_plugins_and_keeps_the_connection(tmp_path: Path, answer: Any) -> None:
-    with connected(tmp_path, {"CreateContainer": answer}, {}) as (runtime, (first, second)):
-        runtime.run_pod_sandbox(pod())
-        first.methods(), second.methods()
-        with pytest.raises(CRIError, match=r"^CreateContainer: (not today|reply of plugin 00-p0 cannot be decoded)"):
-            runtime.create_container("p1", container())
-        assert runtime.containers == {}
-        # containerd undoes what it had begun.
-        assert first.methods() == ["CreateContainer", "StopContainer", "RemoveContainer"]
-        assert second.methods() == ["StopContainer", "RemoveContainer"]
-        first.answers["CreateContainer"] = None
-        assert runtime.create_container("p1", container()).id == "c1"
-
-
-@pytest.mark.parametrize("answer", [Do.NOTHING, Do.HANG_UP])
-def test_a_plugin_that_gives_no_answer_is_closed_and_has_no_say(tmp_path: Path, answer: Do) -> None:
-    with connected(tmp_path, {"CreateContainer": answer}, {"CreateContainer": ENV}, timeout_s=0.6) as (
-        runtime,
-        plugins,
-    ):
-        runtime.run_pod_sandbox(pod())
-        state = runtime.create_container("p1", container())
-        assert state.env == {"A": "1"}
-        assert state.owners == {"Env A": "01-p1"}
-        assert plugins[0].hung_up.wait(10)
-        assert [p.full_name for p in runtime.plugins] == ["01-p1"]
-        assert [bool(c.error) for c in runtime.calls if c.event == "CREATE_CONTAINER"] == [True, False]
-
-
-def test_an_answer_on_another_stream_is_no_answer(tmp_path: Path) -> None:
-    def answer(_: Any) -> Do:
-        assert plugin.last is not None
-        plugin.send(plugin.connection.reply(plugin.last._replace(stream=plugin.last.stream + 2), ENV))
-        return Do.NOTHING
-
-    with connected(tmp_path, {}, timeout_s=0.6) as (runtime, (plugin,)):
-        runtime.run_pod_sandbox(pod())
-        plugin.answers["CreateContainer"] = answer
-        assert runtime.create_container("p1", container()).env == {}
-        assert plugin.hung_up.wait(10)
 
 
 CONTAINERD_FAILS = {"RunPodSandbox", "UpdatePodSandbox", "CreateContainer", "StartContainer", "UpdateContainer"}
@@ -299,41 +169,7 @@ def test_kubelets_resize_names_four_resources_even_when_it_asks_for_one(tmp_path
 # -- validation -----------------------------------------------------------------------------------------------------
 
 
-def test_validators_see_the_merged_result_and_who_made_it(tmp_path: Path) -> None:
-    with connected(tmp_path, {"CreateContainer": ENV}, {}, events=0x3FFF) as (runtime, (_, second)):
-        runtime.run_pod_sandbox(pod())
-        runtime.create_container("p1", container(env=["B=2"]))
-        request = second.expect("ValidateContainerAdjustment")
-    assert request.container.env == ["B=2"]
-    assert [(e.key, e.value) for e in request.adjust.env] == [("A", "1")]
-    assert request.owners.owners["c1"].compound[api.Env].owners["A"] == "00-p0"
-    assert [(p.index, p.name) for p in request.plugins] == [("00", "p0"), ("01", "p1")]
-
-
-@pytest.mark.parametrize(
-    ("answer", "text"),
-    [
-        (
-            api.ValidateContainerAdjustmentResponse(reject=True, reason="too much"),
-            'validator "00-p0" rejected container adjustment, reason: too much',
-        ),
-        (Status(2, "broken"), "validator plugin 00-p0 failed: broken"),
-        (Do.NOTHING, "validator plugin 00-p0 failed"),
-    ],
-)
-def test_a_validator_that_does_not_agree_fails_the_container(tmp_path: Path, answer: Any, text: str) -> None:
-    script = {"ValidateContainerAdjustment": answer}
-    with connected(tmp_path, script, events=0x3FFF, timeout_s=0.6) as (runtime, _):
-        runtime.run_pod_sandbox(pod())
-        with pytest.raises(CRIError, match=text):
-            runtime.create_container("p1", container())
-
-
 # -- unsolicited updates ----------------------------------------------------------------------------------------------
-
-
-def unasked(*updates: api.ContainerUpdate) -> api.UpdateContainersRequest:
-    return api.UpdateContainersRequest(update=updates)
 
 
 def test_unsolicited_updates_are_applied_and_unknown_ids_pass(tmp_path: Path) -> None:
@@ -360,30 +196,3 @@ def test_an_unsolicited_update_waits_for_the_event_in_flight(tmp_path: Path) -> 
 
 
 # -- faults -----------------------------------------------------------------------------------------------------------
-
-
-def test_trickled_frames_are_the_same_frames(tmp_path: Path) -> None:
-    with connected(tmp_path, {"CreateContainer": ENV}) as (runtime, (plugin,)):
-        runtime.faults.trickle = True
-        whole_life(runtime)
-        assert [m for m in LIFE if m not in SINCE_0_10] == plugin.methods()
-
-
-def test_a_cut_frame_ends_the_connection_and_the_event_goes_on(tmp_path: Path) -> None:
-    with connected(tmp_path, {"CreateContainer": ENV}) as (runtime, (plugin,)):
-        runtime.run_pod_sandbox(pod())
-        plugin.methods()
-        runtime.faults.cut_during = "CreateContainer"
-        assert runtime.create_container("p1", container()).env == {}
-        assert plugin.hung_up.wait(10)
-        assert plugin.methods() == []
-        assert runtime.faults.cut_during is None
-
-
-def test_a_call_can_be_cut_before_its_reply(tmp_path: Path) -> None:
-    with connected(tmp_path, {}) as (runtime, (plugin,)):
-        plugin.reply()
-        runtime.faults.cut_before_reply = "UpdateContainers"
-        plugin.call("UpdateContainers", unasked())
-        assert plugin.hung_up.wait(10)
-        assert plugin.replies.empty()

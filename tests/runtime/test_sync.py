@@ -10,6 +10,7 @@ from koordnri.wire import api_pb2 as api
 from koordnri.wire.versions import Version
 from tests.runtime.scripted_plugin import Do, ScriptedPlugin, Status, quota, update
 from tests.support.messages import container, pod
+from tests.support.waiting import PATIENCE_S
 
 MIB = 1 << 20
 
@@ -23,7 +24,7 @@ def padded(count: int, each_bytes: int) -> list[api.Container]:
 
 
 def test_everything_that_lives_is_told_in_one_message(tmp_path: Path) -> None:
-    with Runtime(tmp_path / "nri") as runtime:
+    with Runtime(tmp_path / "nri", request_timeout_s=PATIENCE_S) as runtime:
         runtime.run_pod_sandbox(pod())
         for name in ("created", "running", "stopped", "removed"):
             runtime.create_container("p1", container(name))
@@ -42,10 +43,10 @@ def test_everything_that_lives_is_told_in_one_message(tmp_path: Path) -> None:
 
 
 def test_what_does_not_fit_comes_in_parts_that_together_are_everything(tmp_path: Path) -> None:
-    with Runtime(tmp_path / "nri") as runtime:
+    with Runtime(tmp_path / "nri", request_timeout_s=PATIENCE_S) as runtime:
         runtime.preload([pod(f"p{i}") for i in range(30)], padded(100, MIB // 10))
         with ScriptedPlugin(tmp_path / "nri", answers={"Synchronize": echo_more}) as plugin:
-            runtime.wait_for_plugin()
+            runtime.wait_for_plugin(PATIENCE_S)
             plugin.expect("Configure")
             parts: list[api.SynchronizeRequest] = [message for _, message in iter_queue(plugin)]
     assert len(parts) > 2
@@ -68,7 +69,7 @@ def iter_queue(plugin: ScriptedPlugin) -> list[tuple[str, Any]]:
     ids=["more is not echoed", "updates in a part"],
 )
 def test_a_plugin_that_cannot_take_parts_is_closed(tmp_path: Path, answer: Any) -> None:
-    with Runtime(tmp_path / "nri") as runtime:
+    with Runtime(tmp_path / "nri", request_timeout_s=PATIENCE_S) as runtime:
         runtime.preload([pod()], padded(20, MIB // 2))
         with ScriptedPlugin(tmp_path / "nri", answers={"Synchronize": answer}) as plugin:
             assert plugin.hung_up.wait(10)
@@ -140,7 +141,7 @@ def test_updates_in_the_reply_are_applied_and_unknown_ids_pass(tmp_path: Path) -
     with Runtime(tmp_path / "nri") as runtime:
         runtime.preload([pod()], [container()])
         with ScriptedPlugin(tmp_path / "nri", answers={"Synchronize": response}):
-            runtime.wait_for_plugin()
+            runtime.wait_for_plugin(PATIENCE_S)
             assert runtime.containers["c1"].spec.linux.resources.cpu.quota.value == -1
 
 
@@ -161,7 +162,7 @@ def test_updates_that_the_node_refuses_cost_the_registration_on_cri_o(
         runtime.preload([pod()], [container()])
         with ScriptedPlugin(tmp_path / "nri", answers={"Synchronize": api.SynchronizeResponse(update=[bad])}) as plugin:
             if outcome == "admitted":
-                runtime.wait_for_plugin()
+                runtime.wait_for_plugin(PATIENCE_S)
             else:
                 runtime.wait_for_log("failed to apply the updates of plugin 05-probe")
                 assert len(runtime.zombies) == (outcome == "zombie")

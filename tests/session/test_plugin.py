@@ -33,6 +33,7 @@ from koordnri.wire.ttrpc import DEFAULT_MAX_RECEIVED_BYTES
 from koordnri.wire.versions import Version, valid_event_mask
 from tests.session.scripted_runtime import METHODS, Link, Raw, ScriptedRuntime
 from tests.support.messages import container, pod
+from tests.support.waiting import PATIENCE_S
 
 WAIT_S = 10.0
 OLD = Version(0, 6, 1)
@@ -372,7 +373,7 @@ def test_a_runtime_that_does_not_come_to_telling_does_not_put_the_brake_on(
 def test_a_runtime_that_cannot_split_what_runs_puts_the_brake_on(tmp_path: Path) -> None:
     """Upstream's manner, by the embedded runtime: eight large containers or fewer are never sent in smaller parts."""
     told: list[str] = []
-    with Runtime(tmp_path / "nri") as runtime:
+    with Runtime(tmp_path / "nri", request_timeout_s=PATIENCE_S) as runtime:
         runtime.run_pod_sandbox(pod())
         for n in range(4):
             large = container(f"c{n}", env=["BIG=" + "x" * 1_200_000])
@@ -454,7 +455,7 @@ def test_parts_are_put_together_in_order_and_handled_once(tmp_path: Path) -> Non
 
 
 def test_a_split_synchronize_of_the_embedded_runtime(tmp_path: Path) -> None:
-    with Runtime(tmp_path / "nri") as runtime:
+    with Runtime(tmp_path / "nri", request_timeout_s=PATIENCE_S) as runtime:
         runtime.preload([pod()], [container(f"c{i}", annotations={"pad": "x" * 400_000}) for i in range(30)])
         with Subject(tmp_path / "nri", pins()):
             runtime.wait_for_plugin()
