@@ -18,7 +18,7 @@ from koordnri.model import CPUSet
 from koordnri.model.topology import Topology
 from koordnri.runtime import Runtime
 from koordnri.wire import api_pb2 as api
-from tests.daemon.test_daemon import Running, create, run_pod
+from tests.daemon.running import Running, create, run_pod
 from tests.host.trees import HostTree
 from tests.kube.fake_api import configmap, listing
 from tests.kube.fake_cluster import NODES, PODS, POLICY, Cluster, node, pod
