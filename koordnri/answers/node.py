@@ -11,7 +11,10 @@ from koordnri.model.topology import Topology
 
 
 def described(node: NodeState) -> Mapping[str, Any]:
-    """The node. Left out: what a `--node` file cannot say, such as files that this kernel lacks."""
+    """The node. Left out: what a `--node` file cannot say, such as files that this kernel lacks; and share pools that this node computes,
+    since whoever reads the file computes them, too.
+    """
+    published = not node.pools_are_local
     shape: dict[str, Any] = {
         "name": node.name,
         "labels": dict(node.labels),
@@ -24,8 +27,8 @@ def described(node: NodeState) -> Mapping[str, Any]:
         "kubelet": {"cpuManagerPolicy": node.kubelet_cpu_policy, "reservedCPUs": str(node.kubelet_reserved)},
         "isolatedCPUs": str(node.isolated_cpus),
         "offlineCPUs": str(node.offline_cpus),
-        "sharePools": _pools(node.ls_pools),
-        "beSharePools": _pools(node.be_pools),
+        "sharePools": list_pools(node.ls_pools if published else ()),
+        "beSharePools": list_pools(node.be_pools if published else ()),
     }
     if node.topology is not None:
         shape["cpus"] = _cpus(node.topology)
@@ -45,7 +48,8 @@ def _cpus(topology: Topology) -> list[dict[str, int]]:
     ]
 
 
-def _pools(pools: Iterable[Pool]) -> list[dict[str, Any]]:
+def list_pools(pools: Iterable[Pool]) -> list[dict[str, Any]]:
+    """Share pools as in a `--node` file."""
     return [{"socket": pool.socket, "node": pool.numa, "cpuset": pool.cpus} for pool in pools]
 
 

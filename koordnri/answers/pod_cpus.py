@@ -10,13 +10,12 @@ than it wants. `from`: who computes the share pools; "" when there are none.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
+from koordnri.answers.node import list_pools
 from koordnri.cpus.allocator import Allocator
 from koordnri.model import NodeState, Pod
 from koordnri.model.assigned import assigned_or_none
-from koordnri.model.node import Pool
 
 
 def cpus_of(pod: Pod, node: NodeState, allocator: Allocator) -> dict[str, Any]:
@@ -35,8 +34,3 @@ def cpus_of(pod: Pod, node: NodeState, allocator: Allocator) -> dict[str, Any]:
             "from": "" if not pools else "koordnri" if node.pools_are_local else "Koordinator",
         },
     }
-
-
-def list_pools(pools: Iterable[Pool]) -> list[dict[str, Any]]:
-    """Share pools as in a `--node` file."""
-    return [{"socket": pool.socket, "node": pool.numa, "cpuset": pool.cpus} for pool in pools]

@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 from koordnri.answers.containers import list_containers
 from koordnri.answers.explain import ExplainSources, explain
+from koordnri.answers.holdings import list_holdings
 from koordnri.answers.map import drawn
 from koordnri.answers.node import described
+from koordnri.answers.policy_document import policy_document
 from koordnri.answers.status import StatusSources, status
 from koordnri.answers.why import why
 from koordnri.observe.questions import Parameters, Question, checked
@@ -38,6 +40,14 @@ def make_questions(sources: Sources) -> Mapping[str, Question]:
     def answer_explain(parameters: Parameters) -> object:
         return explain(sources.explain, parameters)
 
+    def answer_holdings(parameters: Parameters) -> object:
+        checked(parameters)
+        return list_holdings(sources.present.allocator.held, sources.ledger.pods())
+
+    def answer_policy_document(parameters: Parameters) -> object:
+        checked(parameters)
+        return policy_document(sources.explain.standing.document)
+
     def answer_status(parameters: Parameters) -> object:
         checked(parameters)
         return status(sources.status)
@@ -58,6 +68,8 @@ def make_questions(sources: Sources) -> Mapping[str, Question]:
     return {
         "node": node,
         "explain": answer_explain,
+        "holdings": answer_holdings,
+        "policy-document": answer_policy_document,
         "status": answer_status,
         "map": answer_map,
         "why": answer_why,

@@ -14,6 +14,7 @@ from koordnri.cli.control import question, state_dir_option
 from koordnri.cli.explanation import Explanation, create_pods, explain_pod
 from koordnri.cli.inputs import (
     BAD_INPUT,
+    LIVE_NODE,
     Inputs,
     load_inputs,
     node_option,
@@ -21,6 +22,7 @@ from koordnri.cli.inputs import (
     policy_option,
     say_of_creation,
 )
+from koordnri.cli.live import ask_daemon, held_beside
 from koordnri.cli.shapes import print_shape, print_shapes
 from koordnri.cpus.allocator import Allocator
 from koordnri.model import Decision, Event
@@ -40,6 +42,9 @@ from koordnri.reconcile.classes import decide_classes
     help="With -f: asked while the container is created (the default), when kubelet resizes it, or when it runs already as koordnri "
     "starts.",
 )
+@click.option(
+    "--live", is_flag=True, help="With -f: take from the daemon of this node what --policy and --node do not describe."
+)
 @state_dir_option
 @click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True)
 def explain(
@@ -49,6 +54,7 @@ def explain(
     policy_path: str | None,
     node_path: str | None,
     event: str | None,
+    live: bool,
     state_dir: Path,
     output: str,
 ) -> None:
@@ -58,7 +64,8 @@ def explain(
     what koordnri decided, what the kernel has now, and whether the runtime's stored spec has it. Then whose CPUs it runs on, and what
     would change these values.
 
-    With -f: what the pods of a manifest would get; no daemon is asked.
+    With -f: what the pods of a manifest would get. No daemon is asked; but with --live, the one of this node is, for its policy, its node
+    and the exclusive CPUs of pods that run there and are not in the file.
     The pods are created in the order of the file, which decides who gets exclusive CPUs; shown is the state once all exist.
     Pods that have ended (Succeeded or Failed) hold nothing, and are skipped.
 
@@ -70,11 +77,16 @@ def explain(
     if (pod is None) == (pods_path is None):
         raise click.UsageError("expected either NAMESPACE/POD, a pod that runs on this node, or -f with manifests")
     if pod is not None:
-        if policy_path or node_path or event:
-            raise click.UsageError("--policy, --node and --event belong to -f; the daemon knows its own")
+        if policy_path or node_path or event or live:
+            raise click.UsageError("--policy, --node, --event and --live belong to -f; the daemon knows its own")
         _print_running(_ask(state_dir, pod, container), output)
     elif pods_path is not None:
-        _explain_file(pods_path, container, policy_path, node_path, Event(event or Event.CREATE), output)
+        inputs = load_inputs(pods_path, policy_path, node_path, ask_daemon(state_dir) if live else None)
+        allocator = Allocator()
+        if live and node_path is None:
+            node_path = LIVE_NODE
+            allocator = held_beside(state_dir, {(m.metadata.namespace, m.metadata.name) for m in inputs.manifests})
+        _explain_file(inputs, container, node_path, allocator, Event(event or Event.CREATE), output)
 
 
 def _ask(state_dir: Path, pod: str, container: str | None) -> Any:
@@ -91,16 +103,15 @@ def _print_running(shape: Any, output: str) -> None:
 
 
 def _explain_file(
-    pods_path: str, container: str | None, policy_path: str | None, node_path: str | None, event: Event, output: str
+    inputs: Inputs, container: str | None, node_path: str | None, allocator: Allocator, event: Event, output: str
 ) -> None:
-    inputs = load_inputs(pods_path, policy_path, node_path)
     if container is not None:
         _check_container(inputs, container)
     try:
         chain = Chain(load_hooks())
     except ChainError as error:
         raise click.ClickException(str(error)) from None
-    pods, creation = create_pods(inputs.pods, inputs.snapshot, Allocator(), event)
+    pods, creation = create_pods(inputs.pods, inputs.snapshot, allocator, event)
     say_of_creation(creation, inputs.snapshot, node_path)
     only = None if container is None else (container,)
     wanted = [one for one in pods if container is None or any(c.name == container for c in one[1])]

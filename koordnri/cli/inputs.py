@@ -26,6 +26,17 @@ BAD_INPUT = 2
 """Exit code for a file or an option that cannot be used."""
 
 
+LIVE_POLICY, LIVE_NODE = "the daemon's policy", "the daemon's node"
+"""What messages call them."""
+
+
+class Live(NamedTuple):
+    """A running daemon, in place of files: functions that get the name in messages, and raise DocumentError as readers of files do."""
+
+    policy: Callable[[str], PolicyDocument | None]
+    node: Callable[[str], NodeState]
+
+
 class Inputs(NamedTuple):
     """Content of the files."""
 
@@ -79,11 +90,23 @@ def node_option(command: T) -> T:
     )(command)  # type: ignore[type-var]  # as above
 
 
-def load_inputs(pods_path: str | None, policy_path: str | None, node_path: str | None) -> Inputs:
-    """Read the files; None: there is none. Mistakes and notes go to standard error; a mistake ends the process with code 2."""
+def load_inputs(
+    pods_path: str | None, policy_path: str | None, node_path: str | None, live: Live | None = None
+) -> Inputs:
+    """Read the files; None: there is none. Mistakes and notes go to standard error; a mistake ends the process with code 2.
+
+    live   a running daemon, which is asked for the policy and the node if no file describes them; it may raise
+    """
     bad: list[str] = []
     document = loaded(read_policy, policy_path, bad)
-    node = loaded(read_node, node_path, bad) or NodeState()
+    node = loaded(read_node, node_path, bad)
+    if live is not None and policy_path is None:
+        policy_path = LIVE_POLICY
+        document = loaded(live.policy, policy_path, bad)
+    if live is not None and node_path is None:
+        node_path = LIVE_NODE
+        node = loaded(live.node, node_path, bad)
+    node = node or NodeState()
     pods = loaded(read_pods, pods_path, bad)
     if bad:
         raise SystemExit(BAD_INPUT)

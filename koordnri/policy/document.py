@@ -55,6 +55,8 @@ class PolicyDocument(msgspec.Struct, frozen=True):
     """All keys of SHAPES."""
     warnings: tuple[Mistake, ...] = ()
     """Parts that are ignored or have no effect, and why."""
+    content: bytes = b"{}"
+    """The keys of SHAPES with their values, as JSON: what the revision is a hash of."""
 
     @property
     def remarks(self) -> tuple[Mistake, ...]:
@@ -133,7 +135,7 @@ def load_data(data: Mapping[str, Any], source: str) -> PolicyDocument:
     # Sorted and in ASCII, so that equal content hashes equally whatever its formatting.
     content = json.dumps(given, sort_keys=True, default=str).encode("ascii")
     revision = hashlib.sha256(content).hexdigest()[:_REVISION_DIGITS]
-    return PolicyDocument(source, revision, sections, bounded(warnings, "warnings"))
+    return PolicyDocument(source, revision, sections, bounded(warnings, "warnings"), content)
 
 
 def _check_bandwidth(qos: Section[ResourceQOS], system: Section[SystemStrategy], report: Report) -> None:

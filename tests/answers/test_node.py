@@ -1,5 +1,7 @@
 """GET /v1/node and `koordnri node`: the file describes the node again."""
 
+from dataclasses import replace
+
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -38,6 +40,11 @@ blockDevices: {/dev/vda: "8:16"}
 def test_a_described_node_reads_back_as_the_same_node(text: str) -> None:
     node = load_node(text)
     assert load_node(yaml.safe_dump(described(node))) == node
+
+
+def test_share_pools_that_this_node_computes_are_left_out_for_the_reader_computes_them() -> None:
+    node = replace(load_node(NODES["everything"]), pools_are_local=True)
+    assert (described(node)["sharePools"], described(node)["beSharePools"]) == ([], [])
 
 
 @pytest.fixture(scope="module")
