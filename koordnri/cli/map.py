@@ -12,13 +12,13 @@ import click
 from koordnri.answers.map import drawn
 from koordnri.cli.control import question, state_dir_option
 from koordnri.cli.explanation import create_pods
-from koordnri.cli.inputs import load_inputs, node_option, policy_option, say_of_creation
+from koordnri.cli.inputs import load_inputs, policy_option, say_of_creation
 from koordnri.cpus.allocator import Allocator
 
 
 @click.command()
 @state_dir_option
-@node_option
+@click.option("--node", "node_path", metavar="FILE", help="Draw this described node, not the running daemon's.")
 @click.option("-f", "--filename", "pods_path", metavar="FILE", help="With --node: manifests of the pods on it.")
 @policy_option
 @click.option("-o", "--output", type=click.Choice(["text", "svg", "json"]), default="text", show_default=True)

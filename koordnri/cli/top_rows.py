@@ -74,8 +74,8 @@ def _pod(pod: Mapping[str, Any], before: Sample, after: Sample, key: str) -> Row
     figures = own._replace(
         requested_milli=inside.requested_milli,
         given_milli=_given(pod["containers"]),
-        # A quota counts for its own cgroup only, unlike everything else that a cgroup's files say.
-        throttled_ms_per_s=sum(throttled) if throttled else None,
+        # Unlike the rest, a cgroup's figure is about its own quota only. Threads may be held back on both levels at the same time.
+        throttled_ms_per_s=max(throttled, default=None),
         waiting_ms_per_s=inside.waiting_ms_per_s,
     )
     names = {name: pod[name] for name in ("namespace", "name", "uid", "kubeQoS")}

@@ -195,7 +195,7 @@ def test_requests_waiting_and_throttling_of_a_pod_are_those_of_its_containers() 
     }
     (ls,) = rows(pods, before, after)
     figures = ls.below[0].figures
-    assert (figures.requested_milli, figures.throttled_ms_per_s, figures.waiting_ms_per_s) == (300, 7, 8)
+    assert (figures.requested_milli, figures.throttled_ms_per_s, figures.waiting_ms_per_s) == (300, 6, 8)
 
 
 def test_the_shape_for_programs() -> None:

@@ -41,6 +41,7 @@ def test_the_map_names_the_owner_of_a_cpu(kubelet: Kubelet, daemon: Daemon) -> N
     (cpu,) = (cpu for cpu in shape["cpus"] if str(cpu["cpu"]) == pods.PINNED_CPUS)
     assert (cpu["state"], cpu["owners"]) == ("owned", [0])
     text = koordnri(daemon, "map").stdout
+    print(text)  # shown by pytest -rP
     assert f"default/{container.pod.name}" in text
 
 
@@ -58,4 +59,6 @@ def test_top_shows_a_busy_container_that_its_quota_holds_back(kubelet: Kubelet, 
     assert row["pod"]["cpu"]["usedMilli"] > 0
     # Every kernel of the laboratory keeps scheduler statistics.
     assert row["cpu"]["waitingMsPerS"] is not None
-    assert container.pod.name in koordnri(daemon, "top", "--once").stdout
+    table = koordnri(daemon, "top", "--once").stdout
+    print(table)
+    assert container.pod.name in table

@@ -28,6 +28,7 @@ RUNTIMES = {
         "e2e_drift_systemd",
         "e2e_kubelet_cpus",
         "e2e_exclusive_cpus",
+        "e2e_map_top",
         "e2e_third_party",
     ),
     "containerd-2": (
