@@ -19,7 +19,7 @@ from koordnri.session.handler import EventHandler
 from koordnri.state.ledger import Ledger
 from koordnri.wire import api_pb2 as api
 from koordnri.wire import views_pb2 as views
-from tests.session.test_handler import Observed
+from tests.session.one_node import Observed
 
 UID = "5c0e1b0e-1111-2222-3333-444455556666"
 PODS = f"/var/lib/kubelet/pods/{UID}"

@@ -12,7 +12,7 @@ from koordnri.model import Pod
 from koordnri.model.annotations import BATCH_MEMORY, EXTENDED_RESOURCE_SPEC, MEMORY_QOS_KEY
 from koordnri.model.routes import ADJUST, REPLY, WRITE
 from koordnri.session.runtime_info import MOST_BYTES
-from tests.session.test_handler import NODE, Node, kubelet
+from tests.session.one_node import NODE, Node, kubelet
 from tests.support.policies import policy_of
 
 MIB = 1 << 20
