@@ -75,6 +75,12 @@ def _configmap(_ctx: click.Context, _param: click.Parameter, value: str | None) 
     help="name of this node  [default: NODE_NAME]",
 )
 @click.option(
+    "--annotate-node",
+    is_flag=True,
+    envvar="KOORDNRI_ANNOTATE_NODE",
+    help="keep the policy in force in the annotation koordnri.sh/policy of this Node; needs the verb patch on nodes",
+)
+@click.option(
     "--host-root",
     type=click.Path(path_type=Path),
     default=Path("/"),
@@ -134,6 +140,7 @@ def run(
     policy_configmap: tuple[str, str] | None,
     kubeconfig: Path | None,
     node_name: str,
+    annotate_node: bool,
     host_root: Path,
     state_dir: Path,
     record_route: str | None,
@@ -160,6 +167,7 @@ def run(
             policy_configmap=policy_configmap,
             kubeconfig=kubeconfig,
             node_name=node_name,
+            annotate_node=annotate_node,
             host_root=host_root,
             state_dir=state_dir,
             record_route=record_route,

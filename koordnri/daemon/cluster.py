@@ -177,6 +177,10 @@ class Cluster:
         """Whether every watch has listed its objects once."""
         return all(watch.synced for watch in self._watches.values())
 
+    def published_policy(self) -> str | None:
+        """The annotation about the policy that the Node has, "" for none; None until all objects were read once."""
+        return self._node.published if self.synced else None
+
     def stats(self) -> dict[str, WatchStats]:
         """kind → counters of its watch"""
         return {noun: watch.stats for noun, watch in self._watches.items()}

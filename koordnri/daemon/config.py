@@ -23,6 +23,8 @@ class Config:
     """namespace and name"""
     kubeconfig: Path | None = None
     node_name: str = ""
+    annotate_node: bool = False
+    """whether the Node has the policy in force as an annotation"""
     record_route: str | None = None
     """one of recorder.ROUTES or "auto"; None: as the policy says"""
     host_root: Path = Path("/")

@@ -73,6 +73,8 @@ class Daemon:
                 parts.sources.load_last_good()
             parts.cluster_events.start()
             parts.cluster.start(parts.changes, parts.sources.take_configmap)
+        if parts.annotation is not None:
+            parts.annotation.start()
         node = parts.present.node
         for problem in node.problems:
             parts.log.warning("node_fact_missing", problem=problem)
@@ -118,6 +120,8 @@ class Daemon:
         parts.session.stop()
         if parts.cluster is not None and parts.cluster_events is not None:
             parts.cluster_events.stop()
+            if parts.annotation is not None:
+                parts.annotation.stop()
             parts.cluster.stop()
         parts.requests.stop()
         for thread in (self._nri, self._reconcile):  # what the reconciler writes after this could never be given back

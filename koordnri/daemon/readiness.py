@@ -58,6 +58,8 @@ class Readiness:
             down = {noun: problem for noun, problem in parts.cluster.problems().items() if problem}
             if parts.cluster.policy_problem():  # that is a problem, not a warning
                 down.pop("configmap", None)
+            if parts.annotation is not None and parts.annotation.problem:
+                found.append(f"API server: this Node cannot be annotated: {parts.annotation.problem}")
             found += [f"API server: {noun} cannot be watched: {problem}" for noun, problem in down.items()]
         if text := released_text(parts.ledger, parts.present.snapshot.node):
             found.append(f"release: {text}")

@@ -60,7 +60,7 @@ from koordnri.state.present import Present
 
 if TYPE_CHECKING:  # see _make_cluster for why not at run time
     from koordnri.daemon.cluster import Cluster, ClusterEvents
-    from koordnri.kube import WatchStats
+    from koordnri.kube import NodeAnnotation, WatchStats
     from koordnri.kube.events import EventStats
 
 
@@ -116,12 +116,15 @@ class Parts:
         self.events: Events = given.events or Events()
         self.cluster_events: ClusterEvents | None = None
         self.cluster: Cluster | None = None
+        self.annotation: NodeAnnotation | None = None
         if config.kubeconfig is None and config.policy_configmap is None:
+            if config.annotate_node:
+                raise ConfigError("--annotate-node needs the API server: give --policy-configmap or --kubeconfig")
             self.faults = Faults(self.log, self.events.warn_pod, self.events.warn_node)
             return
         # Imported here: the official client costs 0.2 s and 20 MiB, and a daemon with a policy file needs none of it.
         from koordnri.daemon.cluster import Cluster, ClusterEvents
-        from koordnri.kube import NotConfigured, connect
+        from koordnri.kube import NodeAnnotation, NotConfigured, connect
 
         try:
             api = connect(config.kubeconfig)
@@ -132,6 +135,11 @@ class Parts:
         self.cluster = Cluster(
             api, config.node_name, config.policy_configmap, self.ledger, self.log, self.ending.die, self.faults
         )
+        if config.annotate_node:
+            if not config.node_name:
+                raise ConfigError("--annotate-node needs the name of this Node: give --node-name")
+            present = self.cluster.published_policy
+            self.annotation = NodeAnnotation(api, config.node_name, present, self.log, self.ending.die)
 
     def _make_node(self, config: Config, given: Given) -> None:
         tree, names = ResctrlTree(config.host_root), GroupNames(config.state_dir, self.log)
@@ -205,6 +213,8 @@ class Parts:
             self.log,
         )
         self.present.publish_to(self.changes.publish)
+        if (annotation := self.annotation) is not None:
+            self.present.publish_to(lambda snapshot: annotation.want(snapshot.policy.revision))
         self._make_session(config, calls)
 
     def _make_exclusive_cpus(self, overlay: Callable[[Pod], Pod]) -> ExclusiveCPUs:

@@ -1,5 +1,5 @@
-"""The only room that talks to the API server. It watches one ConfigMap, this Node, its NodeResourceTopology and its pods, and sends
-Events.
+"""The only room that talks to the API server. It watches one ConfigMap, this Node, its NodeResourceTopology and its pods, sends
+Events, and keeps one annotation of this Node up to date if it is asked to.
 
 Of koordnri it imports the model only, and only the daemon uses it. Decisions do not need it: without an API server the daemon works
 from what the runtime reports and from its policy file. So nothing here is on the event path.
@@ -18,6 +18,7 @@ from koordnri.kube.configmap import ConfigMapWatch
 from koordnri.kube.errors import ApiRefused, Disconnected, Garbled, KubeError, NotConfigured, Silent, Unreachable
 from koordnri.kube.events import EventSender, Target, node_target, pod_target
 from koordnri.kube.node import NodeFacts, NodeWatch
+from koordnri.kube.node_annotation import NodeAnnotation
 from koordnri.kube.pods import PodFacts, PodWatch
 from koordnri.kube.pools import PoolsWatch
 from koordnri.kube.stats import Restart, WatchStats
@@ -31,6 +32,7 @@ __all__ = [
     "EventSender",
     "Garbled",
     "KubeError",
+    "NodeAnnotation",
     "NodeFacts",
     "NodeWatch",
     "NotConfigured",

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from koordnri.kube.api import Api
+from koordnri.kube.node_annotation import KEY
 from koordnri.kube.objects import Object
 from koordnri.kube.watch import Resource, Watch, itself
 from koordnri.model.log import Log
@@ -49,6 +50,8 @@ class NodeWatch:
         self, api: Api, name: str, on_facts: Callable[[NodeFacts | None], None], log: Log, **keywords: Any
     ) -> None:
         self.facts: NodeFacts | None = None
+        self.published = ""
+        """the annotation that koordnri itself keeps there (koordnri.kube.node_annotation). It is no fact: no decision depends on it"""
         self._name = name
         self._on_facts = on_facts
         self._delivered = False
@@ -57,19 +60,24 @@ class NodeWatch:
 
     def replaced(self, objects: Sequence[Node]) -> None:
         """Sink."""
-        self._take(next((facts_of(item) for item in objects if item.metadata.name == self._name), None))
+        for item in objects:
+            if item.metadata.name == self._name:
+                self.changed(item)
+                return
+        self._take(None)
 
     def changed(self, item: Node) -> None:
         """Sink."""
         if item.metadata.name == self._name:
-            self._take(facts_of(item))
+            self._take(facts_of(item), (item.metadata.annotations or {}).get(KEY, ""))
 
     def deleted(self, item: Node) -> None:
         """Sink."""
         if item.metadata.name == self._name:
             self._take(None)
 
-    def _take(self, facts: NodeFacts | None) -> None:
+    def _take(self, facts: NodeFacts | None, published: str = "") -> None:
+        self.published = published
         if self._delivered and facts == self.facts:
             return
         self.facts, self._delivered = facts, True
@@ -84,4 +92,5 @@ def facts_of(node: Node) -> NodeFacts:
     except ValueError:
         memory_bytes = 0
     metadata = node.metadata
-    return NodeFacts(metadata.labels or {}, metadata.annotations or {}, memory_bytes, metadata.uid)
+    annotations = {key: text for key, text in (metadata.annotations or {}).items() if key != KEY}
+    return NodeFacts(metadata.labels or {}, annotations, memory_bytes, metadata.uid)

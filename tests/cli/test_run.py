@@ -223,6 +223,7 @@ OPTIONS: dict[str, tuple[str, Any, Any]] = {
     "policy_configmap": ("ns/name", ("ns", "name"), None),
     "kubeconfig": ("/x/kubeconfig", Path("/x/kubeconfig"), None),
     "node_name": ("n1", "n1", ""),
+    "annotate_node": ("true", True, False),
     "host_root": ("/host", Path("/host"), Path("/")),
     "state_dir": ("/x/state", Path("/x/state"), Path("/var/lib/koordnri")),
     "record_route": ("reply", "reply", None),
@@ -250,14 +251,15 @@ def test_the_table_of_options_is_whole():
 def test_every_option_may_come_from_the_environment_and_the_command_line_beats_it(monkeypatch, name):
     text, meaning, default = OPTIONS[name]
     option = f"--{name.replace('_', '-')}"
-    assert parsed(option, text)[name] == meaning
+    given = (option,) if meaning is True else (option, text)
+    assert parsed(*given)[name] == meaning
     monkeypatch.setenv(f"KOORDNRI_{name.upper()}", text)
     assert parsed()[name] == meaning
     monkeypatch.setenv(
         f"KOORDNRI_{name.upper()}",
         {"log_level": "error", "log_format": "json", "record_route": "none"}.get(name, "off"),
     )
-    assert parsed(option, text)[name] == meaning
+    assert parsed(*given)[name] == meaning
     assert default != meaning
 
 

@@ -12,15 +12,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import kmock
 import pytest
 
+from koordnri.daemon.config import ConfigError
 from koordnri.model import CPUSet
 from koordnri.model.topology import Topology
 from koordnri.runtime import Runtime
 from koordnri.wire import api_pb2 as api
 from tests.daemon.running import Running, create, run_pod
 from tests.host.trees import HostTree
-from tests.kube.fake_api import configmap, listing
+from tests.kube.fake_api import configmap, listing, status, whole
 from tests.kube.fake_cluster import NODES, PODS, POLICY, Cluster, node, pod
 from tests.kube.watched import write_kubeconfig
 from tests.support.waiting import eventually
@@ -94,6 +96,53 @@ def test_the_policy_follows_its_configmap_and_a_bad_one_changes_nothing(
     cluster.tell(POLICY, "DELETED", configmap("4", {}))
     daemon.wait_ready()
     assert quota() == ASKED_US
+
+
+def is_about_the_node(request: kmock.Request) -> bool:
+    """Not about the list of Nodes, which is watched."""
+    return request.url.path == f"{NODES}/n1"
+
+
+def test_the_node_shows_the_policy_in_force(cluster: Cluster, runtime: Runtime, start: Callable[..., Running]) -> None:
+    def shown() -> list[str]:
+        """Revisions in the patches of the Node."""
+        patches = [r for r in cluster.requests.items if r.method == "PATCH" and r.path == f"{NODES}/n1"]
+        return [r.json["metadata"]["annotations"]["koordnri.sh/policy"].partition("@")[0] for r in patches]
+
+    cluster.answer(lambda handler: handler[is_about_the_node], whole(200, b"{}"))
+    cluster.lists[POLICY] = listing("ConfigMap", "1", configmap("1", RATIO_2))
+    daemon = start(annotate_node=True)
+    daemon.wait_ready()
+    parts = daemon.daemon.parts
+    eventually(lambda: shown() == [parts.present.snapshot.policy.revision], "the policy on the Node")
+    cluster.tell(POLICY, "DELETED", configmap("2", {}))
+    eventually(lambda: len(shown()) == 2, "the defaults on the Node")
+    assert shown()[1] == parts.present.snapshot.policy.revision != shown()[0]
+
+
+def test_a_node_that_may_not_be_annotated_is_a_warning(
+    cluster: Cluster, runtime: Runtime, start: Callable[..., Running]
+) -> None:
+    cluster.answer(lambda handler: handler[is_about_the_node], status(403, "nodes is forbidden"))
+    daemon = start(annotate_node=True)
+    warnings = daemon.daemon.parts.readiness.warnings
+    text = "API server: this Node cannot be annotated: PATCH /api/v1/nodes/n1"
+    eventually(lambda: any(w.startswith(text) for w in warnings()), "a warning")
+    assert daemon.readiness()[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("config", "missing"),
+    [
+        ({"kubeconfig": None, "policy_configmap": None}, "--policy-configmap or --kubeconfig"),
+        ({"node_name": ""}, "--node-name"),
+    ],
+)
+def test_annotating_takes_a_way_to_the_node(
+    start: Callable[..., Running], config: dict[str, Any], missing: str
+) -> None:
+    with pytest.raises(ConfigError, match=missing):
+        start(annotate_node=True, **config)
 
 
 def test_the_last_good_policy_is_in_force_while_the_api_server_is_away(

@@ -61,6 +61,12 @@ def kustomized_resctrl() -> dict[str, Manifest]:
 
 
 @pytest.fixture(scope="session")
+def kustomized_annotation() -> dict[str, Manifest]:
+    """Kind → object of `kubectl apply -k deploy/` with the component deploy/node-annotation."""
+    return {m["kind"]: m for m in kustomize.with_component(ROOT / "deploy", ROOT / "deploy/node-annotation")}
+
+
+@pytest.fixture(scope="session")
 def helm() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run helm on the chart: helm("template", "--set", "x=y")."""
     built = LAB_DIR / "bin" / "helm"

@@ -80,6 +80,22 @@ def test_the_rights_are_these_and_no_others(with_access: dict[str, Manifest]) ->
     assert "aggregationRule" not in with_access["ClusterRole"]
 
 
+def test_nodes_may_be_patched_only_where_they_are_annotated(
+    kustomized: dict[str, Manifest], kustomized_annotation: dict[str, Manifest], helm: Helm
+) -> None:
+    annotating = [
+        {**rule, "verbs": [*rule["verbs"], "patch"]} if rule["resources"] == ["nodes"] else rule
+        for rule in CLUSTER_RULES
+    ]
+    for objects in (kustomized_annotation, rendered(helm, "--set=apiAccess.annotateNode=true")):
+        assert objects["ClusterRole"]["rules"] == annotating
+        assert "--annotate-node" in pod_spec(objects)["containers"][0]["args"]
+    assert "--annotate-node" not in pod_spec(kustomized)["containers"][0]["args"]
+    without = rendered(helm, "--set=apiAccess.enabled=false,apiAccess.annotateNode=true")
+    assert "ClusterRole" not in without
+    assert "--annotate-node" not in pod_spec(without)["containers"][0]["args"]
+
+
 @pytest.mark.parametrize("role", ["Role", "ClusterRole"])
 def test_only_our_service_account_has_them(with_access: dict[str, Manifest], role: str) -> None:
     binding, account = with_access[f"{role}Binding"], with_access["ServiceAccount"]["metadata"]

@@ -49,8 +49,9 @@ def without_helm_labels(manifest: Manifest) -> Manifest:
         (("--set=apiAccess.enabled=false",), "kustomized_base"),
         (("--set=apiAccess.policyConfigMap=koordinator-system/slo-controller-config",), "kustomized_koordinator"),
         (("--set=resctrl.enabled=true",), "kustomized_resctrl"),
+        (("--set=apiAccess.annotateNode=true",), "kustomized_annotation"),
     ],
-    ids=["deploy", "deploy/base", "deploy/koordinator", "deploy with resctrl"],
+    ids=["deploy", "deploy/base", "deploy/koordinator", "deploy with resctrl", "deploy with node-annotation"],
 )
 def test_the_chart_gives_the_objects_of_the_manifests(
     request: pytest.FixtureRequest, helm: Helm, arguments: tuple[str, ...], built: str
@@ -189,6 +190,7 @@ def test_metrics_service_can_be_left_out(helm: Helm) -> None:
         ("--set=recordRoute=push", "recordRoute"),
         ("--set=kubeletDir=/var/lib/kubelet/", "kubeletDir"),
         ("--set=resctrl=true", "resctrl"),
+        ("--set-string=apiAccess.annotateNode=true", "apiAccess/annotateNode"),
         ("--set-string=resctrl.enabled=false", "resctrl/enabled"),
         ("--set=nriSocket=/x", "nriSocket"),
         ("--set=doctor=true", "doctor"),

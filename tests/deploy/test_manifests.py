@@ -45,7 +45,9 @@ def argument(objects: dict[str, Manifest], flag: str) -> str:
 
 
 @pytest.mark.parametrize("version", KUBERNETES)
-@pytest.mark.parametrize("built", ["kustomized", "kustomized_base", "kustomized_koordinator", "kustomized_resctrl"])
+@pytest.mark.parametrize(
+    "built", ["kustomized", "kustomized_base", "kustomized_koordinator", "kustomized_resctrl", "kustomized_annotation"]
+)
 def test_every_manifest_is_valid_with_no_unknown_field(
     request: pytest.FixtureRequest, built: str, version: str
 ) -> None:

@@ -108,6 +108,23 @@ class TestNode:
         with running(NodeWatch(api, "n1", told.append, log, timing=IMPATIENT).watch):
             assert told.wait(1) == [None]
 
+    def test_our_own_annotation_is_no_fact_and_its_change_no_news(self, fake: FakeApi, api: Api, log: Any) -> None:
+        told: Seen[NodeFacts | None] = Seen()
+        live = Live()
+        ours = "koordnri.sh/policy"
+        fake.script += [listing("Node", "10", node("9", annotations={ours: "aaaa@t", "k": "v"})), live]
+        noun = NodeWatch(api, "n1", told.append, log, timing=IMPATIENT)
+        with running(noun.watch):
+            assert told.wait(1) == [NodeFacts({}, {"k": "v"}, 8 << 30, "u-1")]
+            assert noun.published == "aaaa@t"
+            live.send(
+                line("MODIFIED", node("11", annotations={ours: "bbbb@t", "k": "v"})),
+                line("MODIFIED", node("12", annotations={"k": "w"})),
+            )
+            assert told.wait(2)[1:] == [NodeFacts({}, {"k": "w"}, 8 << 30, "u-1")]
+            live.end()
+        assert noun.published == ""
+
     @pytest.mark.parametrize("memory", ["lots", "", "-1"])
     def test_a_memory_that_cannot_be_read_is_unknown(self, fake: FakeApi, api: Api, log: Any, memory: str) -> None:
         told: Seen[NodeFacts | None] = Seen()
