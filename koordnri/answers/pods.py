@@ -1,4 +1,4 @@
-"""Finds the pod that a question names."""
+"""Finds the pod that a question names. `GET /v1/pods`: {"pods": [NAMESPACE/NAME…]}, every pod that the runtime has reported."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ MOST_LIKE = 5
 _ALIKE = 0.5
 """How alike (0 to 1) two names must be; `web-7f9-abcde` is like `web`."""
 _SHOWN = 120
+
+
+def list_pods(ledger: Ledger) -> dict[str, list[str]]:
+    """The shape of the module."""
+    return {"pods": sorted({f"{pod.namespace}/{pod.name}" for pod in ledger.pods()})}
 
 
 def find_pod(ledger: Ledger, name: str) -> Pod:

@@ -11,6 +11,7 @@ from koordnri.answers.holdings import list_holdings
 from koordnri.answers.map import drawn
 from koordnri.answers.node import described
 from koordnri.answers.policy_document import policy_document
+from koordnri.answers.pods import list_pods
 from koordnri.answers.status import StatusSources, status
 from koordnri.answers.why import why
 from koordnri.observe.questions import Parameters, Question, checked
@@ -65,6 +66,10 @@ def make_questions(sources: Sources) -> Mapping[str, Question]:
         world, pins = sources.explain.machine.world(), sources.present.kubelet.pins
         return list_containers(sources.ledger, world, pins, sources.explain.host_root)
 
+    def answer_pods(parameters: Parameters) -> object:
+        checked(parameters)
+        return list_pods(sources.ledger)
+
     return {
         "node": node,
         "explain": answer_explain,
@@ -74,4 +79,5 @@ def make_questions(sources: Sources) -> Mapping[str, Question]:
         "map": answer_map,
         "why": answer_why,
         "containers": answer_containers,
+        "pods": answer_pods,
     }

@@ -24,7 +24,7 @@ from koordnri.cli.listening import listen_option, page
 from koordnri.cli.pod_log import log_tail
 from koordnri.cli.redaction import redacted, redacted_log, redacted_text
 
-QUESTIONS = ("status", "node", "policy", "map", "containers")
+QUESTIONS = ("status", "node", "policy", "map", "containers", "pods")
 """Part `v1/NAME.json` each, as the daemon answers."""
 OF_PODS = ("explain", "why")
 """Part `v1/NAME/NAMESPACE_POD.json` each"""
@@ -114,7 +114,7 @@ def versions(host_root: Path) -> Mapping[str, Any]:
 
 def _add_answers(bundle: Bundle, state_dir: Path) -> None:
     answers = {name: _add_answer(bundle, f"v1/{name}.json", partial(question, state_dir, name)) for name in QUESTIONS}
-    pods = (answers["containers"] or {}).get("pods", [])
+    pods = (answers["pods"] or {}).get("pods", [])
     end_s = time.monotonic() + PODS_PATIENCE_S
     for place, pod in enumerate(pods):
         if place == MOST_PODS or time.monotonic() > end_s:
@@ -122,10 +122,9 @@ def _add_answers(bundle: Bundle, state_dir: Path) -> None:
                 f"of {len(pods) - place} of {len(pods)} pods, which would take too long"
             )
             return
-        title = f"{pod['namespace']}/{pod['name']}"
         for name in OF_PODS:
-            part = f"v1/{name}/{_plain(title.replace('/', '_'))}.json"
-            _add_answer(bundle, part, partial(question, state_dir, name, pod=title))
+            part = f"v1/{name}/{_plain(pod.replace('/', '_'))}.json"
+            _add_answer(bundle, part, partial(question, state_dir, name, pod=pod))
 
 
 def _add_answer(bundle: Bundle, part: str, ask: Callable[[], Any]) -> Any:
@@ -133,7 +132,7 @@ def _add_answer(bundle: Bundle, part: str, ask: Callable[[], Any]) -> Any:
     try:
         answer = ask()
     except ControlError as error:
-        bundle.missing[part] = error.message
+        bundle.missing[part] = redacted_text(error.message)
         return None
     bundle.add_json(part, redacted(answer))
     return answer

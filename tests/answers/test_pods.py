@@ -2,7 +2,7 @@
 
 import pytest
 
-from koordnri.answers.pods import find_containers, find_pod
+from koordnri.answers.pods import find_containers, find_pod, list_pods
 from koordnri.model import Decision, Pod
 from koordnri.model.resources import NOTHING
 from koordnri.observe.questions import BadQuestion, NotHere
@@ -15,6 +15,10 @@ def ledger_of(*names: str) -> Ledger:
         namespace, _, bare = name.partition("/")
         ledger.remember_pod(Pod(f"sandbox-{number}", f"uid-{number}", namespace, bare))
     return ledger
+
+
+def test_pods_are_listed_by_name_once() -> None:
+    assert list_pods(ledger_of("shop/web", "a/b", "shop/web")) == {"pods": ["a/b", "shop/web"]}
 
 
 def test_a_pod_is_named_by_namespace_and_name() -> None:

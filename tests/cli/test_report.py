@@ -70,6 +70,12 @@ def test_a_running_daemon_gives_all_that_it_knows(running: Driven, tmp_path: Pat
     assert manifest["parts"].keys() == found.keys() - {"report.json"}
 
 
+def test_each_pod_is_explained(running: Driven, tmp_path: Path) -> None:
+    found, _ = bundle_of(running, tmp_path)
+    explained = json.loads(found["v1/explain/shop_web.json"])
+    assert explained["containers"][0]["fields"]["cpu.quota"]["value"] == 12_000
+
+
 def test_planted_secrets_are_nowhere(running: Driven, tmp_path: Path) -> None:
     lines = [
         json.dumps({"event": "decided", "fields": {"env[TOKEN]": SECRET}}),
