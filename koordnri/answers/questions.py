@@ -10,8 +10,8 @@ from koordnri.answers.explain import ExplainSources, explain
 from koordnri.answers.holdings import list_holdings
 from koordnri.answers.map import drawn
 from koordnri.answers.node import described
-from koordnri.answers.policy_document import policy_document
 from koordnri.answers.pods import list_pods
+from koordnri.answers.policy_document import policy_document
 from koordnri.answers.status import StatusSources, status
 from koordnri.answers.why import why
 from koordnri.observe.questions import Parameters, Question, checked

@@ -24,7 +24,7 @@ from koordnri.cli.listening import listen_option, page
 from koordnri.cli.pod_log import log_tail
 from koordnri.cli.redaction import redacted, redacted_log, redacted_text
 
-QUESTIONS = ("status", "node", "policy", "map", "containers", "pods")
+QUESTIONS = ("status", "node", "policy", "policy-document", "map", "holdings", "containers", "pods")
 """Part `v1/NAME.json` each, as the daemon answers."""
 OF_PODS = ("explain", "why")
 """Part `v1/NAME/NAMESPACE_POD.json` each"""
@@ -79,6 +79,10 @@ def report(
 
         bundle.missing["v1"] = facts.daemon.problem or f"no daemon runs with the state directory {state_dir}"
         bundle.add_json("node-without-daemon.json", redacted(described(facts.node)))
+        try:
+            bundle.add_json("last-good-policy.json", redacted(json.loads((state_dir / _LAST_GOOD).read_bytes())))
+        except (OSError, ValueError, RecursionError) as error:
+            bundle.missing["last-good-policy.json"] = str(error)
     _add_files(bundle, host_root, state_dir, listen)
     try:
         if output == "-":
@@ -155,10 +159,6 @@ def _add_files(bundle: Bundle, host_root: Path, state_dir: Path, listen: str) ->
         )
     except OSError as error:
         bundle.missing["state-directory.json"] = f"{state_dir}: {error.strerror}"
-    try:
-        bundle.add_json("last-good-policy.json", redacted(json.loads((state_dir / _LAST_GOOD).read_bytes())))
-    except (OSError, ValueError, RecursionError) as error:
-        bundle.missing["last-good-policy.json"] = str(error)
 
 
 def _os_release(host_root: Path) -> str:
