@@ -13,7 +13,7 @@ from koordnri.host.cgroup.spelling import Form
 from koordnri.model import Field, NodeState, Pod
 from koordnri.model.class_cgroup import ClassCgroup
 from koordnri.model.difference import baseline_value
-from koordnri.model.routes import WRITE
+from koordnri.model.routes import REPLY, WRITE
 from koordnri.state.causes import Place
 from koordnri.state.ledger import Entry, Ledger
 
@@ -124,7 +124,8 @@ class ContainerOwner:
         if name in entry.files:
             return same(entry.files[name], change.value)
         sent = entry.sent.get(name)
-        return sent is not None and sent[1] != WRITE and same(sent[0], change.value)
+        # An update in a reply is applied after the reply: until its file was read, the value is late, not lost.
+        return sent is not None and sent[1] not in (WRITE, REPLY) and same(sent[0], change.value)
 
     def verified(self, name: str, change: Change, found: Any, *, restores: bool) -> None:
         self._ledger.verified(self.id, name, change.value)

@@ -60,6 +60,16 @@ def test_a_file_is_right_once_it_was_read_and_until_it_was_missed(kind):
     assert not owner.is_right(NAME, wants(1))
 
 
+@pytest.mark.parametrize(("route", "had"), [("adjust", True), ("record", True), ("reply", False), ("write", False)])
+def test_a_container_has_what_it_was_sent_once_the_runtime_has_applied_it(route, had):
+    ledger = Ledger()
+    entry = Entry("c", "main", "p", Resources())
+    ledger.remember(entry, Decision(), sent={NAME: (1, route)})
+    owner = ContainerOwner(POD, entry, ledger)
+    assert owner.had(NAME, wants(1)) == had
+    assert not owner.had(NAME, wants(2))
+
+
 @pytest.mark.parametrize("kind", [1, 2])
 def test_nothing_is_known_of_a_pods_or_classs_file_that_was_given_back(kind):
     owner = owners()[kind]
