@@ -12,7 +12,7 @@
     CGROUP   "cgroup": its path, null when it is not known, "fields": {F: FIELD}, "observed": {F: FIELD}, "untouched": {F: FIELD},
              "skipped": {F or hook: reason}
     FIELD    {"value", "unit", "asked", "kernel", "outer", "effective", "agrees", "error", "hook", "reason", "route", "recorded",
-              "since", "cause"}
+              "since", "cause", "refused"}
     RESTART  {"now", "value", "hook", "reason", "certain"}
 
 The keys are those of `koordnri explain -f` (koordnri.cli.explanation), and more. `value` is the decided one, null in `untouched`: fields
@@ -23,7 +23,7 @@ value, null for a field that is not stored there.
 `restart`: fields that only a creation can set, and that would be others if the container were created now. `certain` is false when
 koordnri has restarted since the creation and so cannot know what the container was given then.
 
-`since` and `cause`: time and cause of the change to this value, from the decision history; null when it does not know.
+`since`, `cause` and `refused`: koordnri.answers.since.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ def outlook(shape: Shape) -> list[str]:
         found += _of_restart(where, container["restart"])
     if shape["policy"]["refused"]:
         found.append(
-            "a newer policy was refused: `curl --unix-socket …/koordnri.sock http://localhost/v1/policy` has its mistakes"
+            "a newer policy was refused, and the one before it is in force: `koordnri status` has the mistakes"
         )
     return list(dict.fromkeys(found))
 
@@ -51,7 +51,9 @@ def _of_cpus(cpus: Shape) -> Iterator[str]:
 
 def _of_cgroup(where: str, cgroup: Shape) -> Iterator[str]:
     for name, field in cgroup["fields"].items():
-        if field["agrees"] is False:
+        if field["agrees"] is False and field["refused"]:
+            yield f"{name} of {where} has another value in the kernel, for the decided one could not be written: {field['refused']}"
+        elif field["agrees"] is False:
             yield f"{name} of {where} has another value in the kernel than was decided: the reconciler writes it, within about 10 s"
         elif field.get("error"):
             yield f"{name} of {where} cannot be read: {field['error']}"

@@ -12,7 +12,7 @@ from structlog.testing import CapturingLogger
 
 from koordnri.answers.explain import ExplainSources, explain
 from koordnri.answers.kernel import Kernel
-from koordnri.answers.since import since
+from koordnri.answers.since import Changes, since
 from koordnri.cpus.allocator import Allocator
 from koordnri.cpus.holding import Holding
 from koordnri.host.cgroup.writer import Writer
@@ -21,9 +21,10 @@ from koordnri.model.annotations import DEVICE_ALLOCATED
 from koordnri.model.node import Pool
 from koordnri.observe.questions import BadQuestion, NotHere
 from koordnri.policy.standing import StandingPolicy
-from koordnri.state.causes import PassDone
+from koordnri.state.causes import PassDone, Place
 from koordnri.state.history import History
 from koordnri.state.history_line import HistoryLine
+from koordnri.state.history_maker import Refusal
 from tests.host.fake_kernel import ROOT, FakeKernel
 from tests.host.fake_resctrl import FakeResctrl
 from tests.reconcile.fake_node import HALVED, MIB, FakeNode, pinned_to, slice_of
@@ -79,6 +80,7 @@ def test_a_container_s_fields_say_what_was_asked_decided_and_is_in_the_kernel() 
         "recorded": True,
         "since": None,
         "cause": None,
+        "refused": None,
     }
     quota = container["fields"]["cpu.quota"]
     assert (quota["asked"], quota["value"], quota["kernel"], quota["agrees"]) == (200_000, -1, -1, True)
@@ -134,12 +136,28 @@ def test_since_when_and_by_what_a_field_has_its_value_is_its_last_change_in_the_
     assert (quota["value"], quota["since"], quota["cause"]) == (25_000, "2001-09-09T01:48:40.000Z", "policy")
 
 
+def line(cause: str, new: int, detail: str = "") -> HistoryLine:
+    return HistoryLine(1, 1e9, "shop", "p", "cpu.quota", cause, container="main", new=new, detail=detail)
+
+
 def test_a_change_to_another_value_does_not_say_since_when() -> None:
-    change = HistoryLine(1, 1e9, "shop", "p", "cpu.quota", "policy", container="main", new=50_000)
-    changes = {("main", "cpu.quota"): change}
+    changes = Changes({("main", "cpu.quota"): line("policy", 50_000)}, {})
     assert since(changes, "main", "cpu.quota", 50_000)["cause"] == "policy"
-    assert since(changes, "main", "cpu.quota", 60_000) == {"since": None, "cause": None}
-    assert since(changes, "side", "cpu.quota", 50_000) == {"since": None, "cause": None}
+    unknown = {"since": None, "cause": None, "refused": None}
+    assert since(changes, "main", "cpu.quota", 60_000) == unknown
+    assert since(changes, "side", "cpu.quota", 50_000) == unknown
+
+
+def test_a_value_that_the_kernel_refused_says_why_until_it_is_written() -> None:
+    node = FakeNode(2)
+    node.container(node.pod("p", "LS", cpu_quota=100_000), cpu_quota=100_000)
+    history = History(node.snapshot)
+    node.set_policy(**HALVED)
+    place = Place(node.ledger.pods()[0], "", "main", "cpu.quota")
+    history.refused(Refusal(place, 50_000, "cpu.max: Invalid argument"))
+    shape = explained(node, history=history)
+    assert shape["containers"][0]["fields"]["cpu.quota"]["refused"] == "cpu.max: Invalid argument"
+    assert any("could not be written: cpu.max: Invalid argument" in text for text in shape["wouldChange"])
 
 
 def crun_node() -> tuple[FakeNode, str]:
