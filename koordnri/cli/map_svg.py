@@ -6,7 +6,7 @@ It has a title and a description for screen readers and no external resource; it
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from typing import Any, NamedTuple
 
@@ -20,12 +20,14 @@ _CELL = 16
 _PAD = 8
 _LINE = 20
 _HEADING = 22
+_TOP = 52
+"""below the title and the summary"""
 _CHARACTER = 7.25
-"""width of a character of the legend, whose font is monospaced"""
+"""width of a character; all but the title are monospaced"""
 _MOST_CHARACTERS = int((WIDTH - 2 * _MARGIN - 24) / _CHARACTER)
 _STYLE = """
-text { font: 12px ui-monospace, monospace; fill: #1a1a1a }
-.heading { font: bold 13px system-ui, sans-serif }
+text { font: 12px ui-monospace, monospace; fill: #1a1a1a; white-space: pre }
+.heading { font-weight: bold }
 .name { font: bold 16px system-ui, sans-serif }
 .cell { text-anchor: middle }
 text.owned { fill: #000; font-weight: bold }
@@ -68,18 +70,22 @@ def picture(shape: Mapping[str, Any]) -> str:
         _text(0, 16, legend.title(shape), "name"),
         _text(0, 38, legend.summary(shape)),
     ]
-    y: float = 52
-    for (socket, numa), cpus in legend.grouped(shape["cpus"], "socket", "numa"):
-        box = _numa_node(f"socket {socket}, NUMA node {numa}", cpus, shape["owners"], inner)
-        parts.append(_moved(0, y, box.elements))
-        y += box.height + _PAD
+    nodes = _packed(
+        (
+            _numa_node(f"socket {socket}, NUMA node {numa}", cpus, shape["owners"], inner)
+            for (socket, numa), cpus in legend.grouped(shape["cpus"], "socket", "numa")
+        ),
+        inner,
+    )
+    parts.append(_moved(0, _TOP, nodes.elements))
+    y = _TOP + nodes.height + _PAD
     lines = list(_legend(shape))
     parts += [_moved(0, y + index * _LINE, line) for index, line in enumerate(lines)]
     height = y + len(lines) * _LINE + 2 * _MARGIN
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height:g}" viewBox="0 0 {WIDTH} {height:g}" '
-            # So that several spaces between columns stay several.
+            # So that several spaces between columns stay several; browsers want `white-space` instead.
             'xml:space="preserve" role="img" aria-labelledby="koordnri-map-title koordnri-map-description">',
             f'<title id="koordnri-map-title">{_shown(legend.title(shape))}</title>',
             f'<desc id="koordnri-map-description">{_shown(_description(shape))}</desc>',
@@ -93,20 +99,29 @@ def picture(shape: Mapping[str, Any]) -> str:
 
 
 def _numa_node(
-    heading: str, cpus: Sequence[Mapping[str, Any]], owners: Sequence[Mapping[str, str]], width: float
+    heading: str, cpus: Sequence[Mapping[str, Any]], owners: Sequence[Mapping[str, str]], room: float
 ) -> _Drawn:
-    """A box with the node's L3 caches beside each other, in as many rows as they need."""
-    elements: list[str] = []
-    x, y, row = float(_PAD), float(_HEADING), 0.0
-    for (l3,), of_l3 in legend.grouped(cpus, "l3"):
-        box = _l3(f"L3 {l3}", of_l3, owners, width - 2 * _PAD)
-        if x > _PAD and x + box.width + _PAD > width:
-            x, y, row = float(_PAD), y + row + _PAD, 0.0
-        elements.append(_moved(x, y, box.elements))
-        x, row = x + box.width + _PAD, max(row, box.height)
-    height = y + row + _PAD
+    """A box with the node's L3 caches."""
+    caches = [_l3(f"L3 {l3}", of_l3, owners, room - 2 * _PAD) for (l3,), of_l3 in legend.grouped(cpus, "l3")]
+    inside = _packed(caches, room - 2 * _PAD)
+    width = max(inside.width, len(heading) * _CHARACTER) + 2 * _PAD
+    height = _HEADING + inside.height + _PAD
     frame = f'<rect class="socket" width="{width:g}" height="{height:g}" rx="6"/>'
-    return _Drawn([frame, _text(_PAD, 16, heading, "heading"), *elements], width, height)
+    drawn = [frame, _text(_PAD, 16, heading, "heading"), _moved(_PAD, _HEADING, inside.elements)]
+    return _Drawn(drawn, width, height)
+
+
+def _packed(boxes: Iterable[_Drawn], room: float) -> _Drawn:
+    """Boxes beside each other, in as many rows as they need."""
+    elements: list[str] = []
+    x = y = row = width = 0.0
+    for box in boxes:
+        if x and x + box.width > room:
+            x, y, row = 0.0, y + row + _PAD, 0.0
+        elements.append(_moved(x, y, box.elements))
+        width, row = max(width, x + box.width), max(row, box.height)
+        x += box.width + _PAD
+    return _Drawn(elements, width, y + row)
 
 
 def _l3(label: str, cpus: Sequence[Mapping[str, Any]], owners: Sequence[Mapping[str, str]], room: float) -> _Drawn:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import xml.etree.ElementTree as ET
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,33 @@ def test_nothing_in_the_svg_is_wider_than_it_or_from_elsewhere() -> None:
     assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)|url\(|@import|<script|<image|href", text)
     longest = max(len(t.text or "") for t in ET.fromstring(text).iter(f"{NAMESPACE}text"))
     assert longest * 7.25 <= 1200
+
+
+def corners(element: ET.Element, x: float = 0, y: float = 0) -> Iterator[tuple[float, float]]:
+    """The lower right corner of every rectangle in the picture."""
+    moved = re.match(r"translate\((\S+) (\S+)\)", element.get("transform", ""))
+    if moved:
+        x, y = x + float(moved[1]), y + float(moved[2])
+    if element.tag == f"{NAMESPACE}rect":
+        yield tuple(
+            base + float(element.get(at, 0)) + float(element.get(size, 0))
+            for base, at, size in ((x, "x", "width"), (y, "y", "height"))
+        )
+    for child in element:
+        yield from corners(child, x, y)
+
+
+EACH_ITS_L3 = Topology.of([CPU(n, n, n, 0, 0) for n in range(200)])
+
+
+@pytest.mark.parametrize("topology", [*MACHINES.values(), EACH_ITS_L3], ids=[*MACHINES, "an L3 per CPU"])
+def test_every_box_is_inside_the_svg(topology: Topology) -> None:
+    root = ET.fromstring(svg(shape_of(topology, exclusive_cpus=owned("0"))))
+    width, height = float(root.get("width", 0)), float(root.get("height", 0))
+    found = list(corners(root))
+    assert len(found) > len(topology.cpus)
+    assert max(x for x, _ in found) <= width
+    assert max(y for _, y in found) <= height
 
 
 def test_a_pods_name_cannot_break_out_of_the_svg_or_move_the_cursor() -> None:
