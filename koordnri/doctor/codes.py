@@ -67,7 +67,7 @@ CODES = {
     "KN0505": Code(_W, "the kernel allows few inotify watches"),
     # other programs
     "KN0601": Code(_W, "another agent writes the same settings"),
-    "KN0602": Code(_E, "two koordnri daemons run on this node"),
+    "KN0602": Code(_W, "two koordnri daemons run on this node"),
     # what koordnri itself needs
     "KN0701": Code(_E, "koordnri does not run as root"),
     "KN0702": Code(_W, "the state directory cannot be written"),

@@ -56,4 +56,5 @@ def test_a_node_that_works_has_no_error_about_nri_or_the_daemon(
     )
     with tarfile.open(fileobj=io.BytesIO(koordnri(runtime, daemon, "report", "-o", "-"))) as tar:
         names = {name.partition("/")[2] for name in tar.getnames()}
+    assert [name for name in names if name.startswith("v1/explain/")]
     assert {"v1/status.json", "v1/node.json", "metrics.txt", "doctor.json"} <= names

@@ -173,8 +173,8 @@ def _versions(runtime: Runtime) -> Iterator[Finding]:
         yield Finding(
             "KN0107",
             name,
-            "before NRI 0.12.1 an update that a plugin sends by itself can freeze the runtime; so koordnri sends none, and records "
-            "changed values in the runtime later, with replies",
+            "before NRI 0.12.1 an update that a plugin sends by itself can freeze the runtime; so koordnri sends none, and brings "
+            "changed values into the runtime's own copy by slower ways",
             "nothing has to be done; containerd >= 2.4 has the fix",
         )
     if why_no_cdi(RuntimeInfo(runtime.kind, runtime.version_text, runtime.nri)):
