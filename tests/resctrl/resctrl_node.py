@@ -151,3 +151,8 @@ def is_bad(pod: Pod) -> bool:
     except AnnotationError:
         return True
     return False
+
+
+FULL = {"L3": {0: 0x7FF, 1: 0x7FF}, "MB": {0: 100, 1: 100}}
+BE_HALF = classes(be={"catRangeEndPercent": 50, "mbaPercent": 45})
+HALF = {"L3": {0: 0x3F, 1: 0x3F}, "MB": {0: 50, 1: 50}}
