@@ -184,7 +184,7 @@ def _union(of_pod: Mapping[str, CPUSet]) -> CPUSet:
 
 
 def _pool(pools: Sequence[Pool]) -> str:
-    return " ".join(pool.cpus for pool in pools) or "of all CPUs"
+    return " ".join(pool.cpus for pool in pools) or "all CPUs"
 
 
 def _others(node: NodeState) -> NodeState:

@@ -65,7 +65,7 @@ def test_nothing_differs() -> None:
             Snapshot(OLD_POLICY, NODE),
             (Cause.NEIGHBOUR, "shop/db: exclusive CPUs 2 → none"),
         ),
-        (Snapshot(OLD_POLICY, NODE), Snapshot(OLD_POLICY, POOLS), (Cause.NEIGHBOUR, "share pool of all CPUs → 0-3")),
+        (Snapshot(OLD_POLICY, NODE), Snapshot(OLD_POLICY, POOLS), (Cause.NEIGHBOUR, "share pool all CPUs → 0-3")),
         (Snapshot(OLD_POLICY, NODE), Snapshot(OLD_POLICY, replace(NODE, turbo=True)), (Cause.NODE, "")),
     ],
 )
