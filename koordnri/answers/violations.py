@@ -156,22 +156,23 @@ def _crossed_numa(seen: Observed) -> Iterator[Violation]:
 
 def _shared_places(seen: Observed) -> Iterator[Violation]:
     topology = seen.node.topology
-    wishing = [owner for owner in seen.owners if owner.wish.exclusive]
-    if topology is None or len(wishing) < 2:
+    if topology is None:
         return
-    for one, other in combinations(wishing, 2):
-        level = one.wish.exclusive
-        if level != other.wish.exclusive or _same_owner(one, other):
-            continue
-        shared = _places(topology, one.cpus, level) & _places(topology, other.cpus, level)
-        if shared:
-            what = "a core" if level == "PCPULevel" else "a NUMA node"
-            yield Violation(
-                SHARED_PLACE,
-                one.pod,
-                one.container,
-                f"it wants {what} alone ({level}), and shares one with {other.title}: CPUs {one.cpus} and {other.cpus}",
-            )
+    for level, what in (("PCPULevel", "a core"), ("NUMANodeLevel", "a NUMA node")):
+        place_of = {c.cpu: c.core if level == "PCPULevel" else c.numa for c in topology.cpus}
+        first: dict[int, CPUOwner] = {}  # place → the first owner there
+        for owner in seen.owners:
+            if owner.wish.exclusive != level:
+                continue
+            places = {place_of[cpu] for cpu in owner.cpus if cpu in place_of}
+            for other in dict.fromkeys(first.setdefault(place, owner) for place in sorted(places)):
+                if not _same_owner(owner, other):
+                    yield Violation(
+                        SHARED_PLACE,
+                        other.pod,
+                        other.container,
+                        f"it wants {what} alone ({level}), and shares one with {owner.title}: CPUs {other.cpus} and {owner.cpus}",
+                    )
 
 
 def _free(topology: Topology, seen: Observed) -> CPUSet:
@@ -185,10 +186,6 @@ def _free(topology: Topology, seen: Observed) -> CPUSet:
 
 def _numa_nodes(topology: Topology, cpus: CPUSet) -> CPUSet:
     return CPUSet(c.numa for c in topology.cpus if c.cpu in cpus)
-
-
-def _places(topology: Topology, cpus: CPUSet, level: str) -> set[int]:
-    return {c.core if level == "PCPULevel" else c.numa for c in topology.cpus if c.cpu in cpus}
 
 
 def _all_cpus(owners: Sequence[CPUOwner]) -> CPUSet:
