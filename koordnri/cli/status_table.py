@@ -61,7 +61,8 @@ def _decisions(changes: Iterable[Any]) -> Table:
         where = f"{change['namespace']}/{change['pod']}" if change["pod"] else f"({change['class']})"
         time = change["time"].replace("T", " ").removesuffix("Z")
         cause = f"{change['cause']}: {change['detail']}" if change["detail"] else change["cause"]
-        table.add_row(*map(escape, (time, where, change["container"], change["field"], *values, cause)))
+        container = change["container"] or ("(pod)" if change["pod"] else "")
+        table.add_row(*map(escape, (time, where, container, change["field"], *values, cause)))
     return table
 
 
