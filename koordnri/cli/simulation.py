@@ -20,7 +20,7 @@ from koordnri.daemon.cpu_notices import LACKING
 from koordnri.daemon.daemon import Daemon
 from koordnri.daemon.events import Events
 from koordnri.daemon.exclusive_cpus import ExclusiveCPUs
-from koordnri.daemon.wiring import Given
+from koordnri.daemon.wiring import Given, Parts
 from koordnri.kubelet import SimulatedPod
 from koordnri.model import Container, Decision, Event, NodeState, Pod
 from koordnri.model.decision import HookError
@@ -114,8 +114,10 @@ def simulate_pods(inputs: Inputs, policy_path: str | None) -> list[PodLife]:
         )
         with runtime, _log(Path(directory, "log")) as log_fd:
             specs = {pod.sandbox.uid: pod.spec for pod in inputs.pods}
-            daemon = Daemon(config, Given(inputs.node, specs, listener=listen), log_fd=log_fd)
-            daemon.parts.handler.cpus = _exclusive_cpus(daemon, shortages)
+            given = Given(
+                inputs.node, specs, listener=listen, exclusive_cpus=lambda parts: _exclusive_cpus(parts, shortages)
+            )
+            daemon = Daemon(config, given, log_fd=log_fd)
             with _running(daemon):
                 try:
                     runtime.wait_for_plugin(CONNECT_TIMEOUT_S)
@@ -172,16 +174,16 @@ class _Shortages(Events):
             self._messages.append(message)
 
 
-def _exclusive_cpus(daemon: Daemon, shortages: list[str]) -> ExclusiveCPUs:
+def _exclusive_cpus(parts: Parts, shortages: list[str]) -> ExclusiveCPUs:
     """`shortages` gets a message for each container that wants exclusive CPUs and shares instead, before it is decided."""
     return _ExclusiveCPUs(
-        daemon.parts.allocator,
-        daemon.parts.ledger,
-        daemon.parts.requests,
-        daemon.parts.present,
+        parts.allocator,
+        parts.ledger,
+        parts.requests,
+        parts.present,
         lambda pod_id: None,
         _Shortages(shortages),
-        daemon.parts.log,
+        parts.log,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from koordnri.session.plugin import State
+from koordnri.session.registration import State
 from koordnri.state.released import released_text
 
 if TYPE_CHECKING:  # the parts contain it

@@ -73,6 +73,8 @@ class Given(NamedTuple):
     """pod uid → spec"""
     hooks: Iterable[Hook] | None = None
     """instead of the installed ones"""
+    exclusive_cpus: Callable[[Parts], ExclusiveCPUs] | None = None
+    """makes what gives exclusive CPUs on the event path; what it needs of Parts exists by then"""
     listener: Listener | None = None
     """called with every decision"""
     events: Events | None = None
@@ -190,7 +192,7 @@ class Parts:
             changed,
             overlay,
             self.recorder,
-            cpus=cpus,
+            cpus=cpus if given.exclusive_cpus is None else given.exclusive_cpus(self),
             # Only a real node has files that must be written before a container starts.
             catch_up=None if self.described else self.requests.catch_up,
             place=None if self.described else self._threads.place,

@@ -22,7 +22,8 @@ from koordnri.reconcile.reconciler import Reconciler
 from koordnri.reconcile.recorder import Recorder
 from koordnri.resctrl.groups import ResctrlGroups
 from koordnri.session.handler import EventHandler
-from koordnri.session.plugin import PluginSession, State
+from koordnri.session.plugin import PluginSession
+from koordnri.session.registration import State
 from koordnri.state.containment import Faults
 from koordnri.state.ledger import Ledger
 from koordnri.state.released import released_pods
@@ -102,7 +103,7 @@ class DaemonCollector(Collector):
         yield _counter(
             "koordnri_containers_never_started",
             "Containers whose creation was answered and that were removed before they had started",
-            handler.never_started,
+            handler.life.never_started,
         )
         runtime = GaugeMetricFamily(
             "koordnri_runtime_info", "The runtime that we are registered with", labels=["name", "version", "nri"]

@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 from koordnri.chain import Chain, ContainerRefused, Snapshot
 from koordnri.cpus.dra import PREFIX as DRA_PREFIX
 from koordnri.cpus.dra import dra_cpus
-from koordnri.model import UNLIMITED, Container, Decision, Event, Pod, fields
+from koordnri.model import UNLIMITED, Container, Decision, Event, Pod
 from koordnri.model.allocated import NOT_ALLOCATED, Allocated
 from koordnri.model.annotations import BLKIO_QOS_KEY
 from koordnri.model.difference import restorations, through_runtime
@@ -23,7 +23,7 @@ from koordnri.model.field import Nesting
 from koordnri.model.kubelet_cpus import cpus_in
 from koordnri.model.pod import PodSpec
 from koordnri.model.resources import BASELINE_KEY, Note, encode_note
-from koordnri.model.routes import REPLY, WRITE
+from koordnri.model.routes import REPLY
 from koordnri.reconcile.plan import Update
 from koordnri.reconcile.recorder import Recorder
 from koordnri.session.answer import NOTHING_TO_SAY, Answer
@@ -32,6 +32,7 @@ from koordnri.session.encode import encode_update, put_adjustment, put_resources
 from koordnri.session.exclusive_cpus import ExclusiveCPUsPort
 from koordnri.session.given import given_to, has_volumes
 from koordnri.session.known import Known
+from koordnri.session.lifecycle import LifeCycle
 from koordnri.session.observer import Observer
 from koordnri.session.pods import Pods
 from koordnri.session.synchronize import Synchronize
@@ -89,38 +90,17 @@ class EventHandler(Decider):
         super().__init__(chain, ledger, snapshot, observer, clock)
         self.cpus = cpus
         self.catch_up = catch_up
-        self.place = place
         self.has_ended = has_ended
-        self.never_started = 0
-        """containers that were removed between the reply to their creation and their start"""
         self._began_ns = 0
         """when the current event arrived (ns, `clock`)"""
         self._pods = Pods(ledger, specs, overlay)
         self._changed = changed
         self._recorder = recorder
+        self.life = LifeCycle(self, self._pods, changed, cpus, place)
         self._handlers: dict[str, Callable[[bytes], Answer]] = {
             "CreateContainer": self._create,
             "UpdateContainer": self._update,
-            "RunPodSandbox": lambda data: Answer(None, self._run_pod(views.RunPodSandboxRequest.FromString(data))),
-            "StopContainer": lambda data: Answer(
-                None, self._stop_container(views.StopContainerRequest.FromString(data))
-            ),
-            "StopPodSandbox": lambda data: Answer(None, self._end_pod(views.StopPodSandboxRequest.FromString(data))),
-            "RemovePodSandbox": lambda data: Answer(
-                None, self._end_pod(views.RemovePodSandboxRequest.FromString(data))
-            ),
-            "RemoveContainer": lambda data: Answer(
-                None, self._remove_container(views.RemoveContainerRequest.FromString(data))
-            ),
-            "StartContainer": lambda data: Answer(None, self._start(views.StartContainerRequest.FromString(data))),
-            "StateChange": self._state_change,
-        }
-        self._by_event: dict[int, tuple[str, Callable[[views.StateChangeEvent], Callable[[], None]]]] = {
-            int(events.NRIEvent.RUN_POD_SANDBOX): ("RunPodSandbox", self._run_pod),
-            int(events.NRIEvent.START_CONTAINER): ("StartContainer", self._start),
-            int(events.NRIEvent.STOP_POD_SANDBOX): ("StopPodSandbox", self._end_pod),
-            int(events.NRIEvent.REMOVE_POD_SANDBOX): ("RemovePodSandbox", self._end_pod),
-            int(events.NRIEvent.REMOVE_CONTAINER): ("RemoveContainer", self._remove_container),
+            **self.life.handlers,
         }
 
     def handle(self, method: str, payload: bytes) -> Answer:
@@ -288,104 +268,6 @@ class EventHandler(Decider):
                 self._recorder.replied(others)
 
         return Answer(message, settle)
-
-    def _start(self, message: views.StartContainerRequest | views.StateChangeEvent) -> Callable[[], None]:
-        """The container's cgroup exists, and its first process waits for our answer."""
-        if self.cpus is not None:
-            self.cpus.wait_until_clear(message.container.id, self.budget_s())
-        entry = self.ledger.container(message.container.id)
-        placed = True
-        if entry is not None and self.place is not None and (group := entry.sent.get(fields.RDT_CLOSID.name)):
-            placed = self.place(message.container.pid, group[0])
-
-        def settle() -> None:
-            if entry is None:
-                return
-            stale = self.ledger.started(entry)
-            # Its cgroup now has the values sent at its creation; they may be out of date, or incomplete.
-            if (
-                stale
-                or not placed
-                or entry.under is not self.snapshot
-                or any(route == WRITE for _, route in entry.sent.values())
-                or _lifts_quota(entry)
-            ):
-                self._changed(entry.pod_id)
-
-        return settle
-
-    def _stop_container(self, message: views.StopContainerRequest) -> Callable[[], None]:
-        container_id = message.container.id
-
-        def settle() -> None:
-            entry = self.ledger.ended(container_id)
-            pod = None if entry is None else self.ledger.pod(entry.pod_id)
-            if entry is not None and pod is not None and self.cpus is not None:
-                self.cpus.container_ended(pod, entry.name)
-
-        return settle
-
-    def _remove_container(self, message: views.RemoveContainerRequest | views.StateChangeEvent) -> Callable[[], None]:
-        container_id = message.container.id
-
-        def settle() -> None:
-            entry = self.ledger.container(container_id)
-            self.ledger.forget_container(container_id)
-            if entry is not None:
-                self._count_unstarted(self.ledger.pod(entry.pod_id), [entry])
-
-        return settle
-
-    def _count_unstarted(self, pod: Pod | None, gone: Iterable[Entry]) -> None:
-        for entry in gone:
-            if not entry.started:
-                self.never_started += 1
-                self.observer.never_started(pod, entry)
-
-    # -- pods ---------------------------------------------------------------------------------------------------------
-
-    def _run_pod(self, message: views.RunPodSandboxRequest | views.StateChangeEvent) -> Callable[[], None]:
-        pod = self._pods.fresh(message.pod)
-
-        def settle() -> None:
-            self.ledger.remember_pod(pod)
-            self._changed(pod.id)
-            if self.cpus is not None:
-                self.cpus.pod_came(pod)
-
-        return settle
-
-    def _end_pod(
-        self, message: views.StopPodSandboxRequest | views.RemovePodSandboxRequest | views.StateChangeEvent
-    ) -> Callable[[], None]:
-        """A pod ends when its sandbox is stopped: nothing runs in it. kubelet removes the sandbox up to days later."""
-        pod_id = message.pod.id
-
-        def settle() -> None:
-            pod = self.ledger.pod(pod_id)
-            if pod is None:
-                return
-            self._count_unstarted(pod, self.ledger.containers_of(pod_id))
-            self.ledger.forget_pod(pod_id)
-            if self.cpus is not None:
-                self.cpus.pod_went(pod)
-            self._changed(pod_id)  # its class has the sum of its pods
-
-        return settle
-
-    def _state_change(self, payload: bytes) -> Answer:
-        message = views.StateChangeEvent.FromString(payload)
-        found = self._by_event.get(message.event)
-        if found is None:
-            return NOTHING_TO_SAY
-        event, handler = found
-        return Answer(None, handler(message), event)
-
-
-def _lifts_quota(entry: Entry) -> bool:
-    """Whether it was created with a quota of -1, which crun up to 1.21 turns into 1 % of a CPU: then its files must be checked."""
-    sent = entry.sent.get(fields.CPU_QUOTA.name)
-    return sent is not None and sent[0] == UNLIMITED
 
 
 __all__ = ["SUBSCRIBED", "EventHandler"]

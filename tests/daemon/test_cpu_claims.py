@@ -16,7 +16,7 @@ import pytest
 from koordnri.daemon.config import Config
 from koordnri.daemon.daemon import Daemon
 from koordnri.daemon.exclusive_cpus import ExclusiveCPUs
-from koordnri.daemon.wiring import Given
+from koordnri.daemon.wiring import Given, Parts
 from koordnri.model import CPUSet, Pod
 from koordnri.model.pod import ContainerSpec, PodSpec
 from koordnri.model.topology import Topology
@@ -44,21 +44,23 @@ class Node:
         self.events: list[tuple[str, str, str]] = []
         self._log = root / "log"
         fd = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        self.daemon = Daemon(
-            Config(state_dir=root / "state", host_root=host, listen=None), Given(specs=self.specs), log_fd=fd
-        )
-        self.daemon.parts.present.take()
         self.look: Callable[[Pod], Pod] = lambda pod: pod
-        self.cpus = self.daemon.parts.handler.cpus = ExclusiveCPUs(
-            self.daemon.parts.allocator,
-            self.daemon.parts.ledger,
-            self.daemon.parts.requests,
-            self.daemon.parts.present,
+        given = Given(specs=self.specs, exclusive_cpus=self._exclusive_cpus)
+        self.daemon = Daemon(Config(state_dir=root / "state", host_root=host, listen=None), given, log_fd=fd)
+        self.daemon.parts.present.take()
+
+    def _exclusive_cpus(self, parts: Parts) -> ExclusiveCPUs:
+        self.cpus = ExclusiveCPUs(
+            parts.allocator,
+            parts.ledger,
+            parts.requests,
+            parts.present,
             lambda pod_id: None,
             SentEvents(self.events),
-            self.daemon.parts.log,
+            parts.log,
             lambda pod: self.look(pod),
         )
+        return self.cpus
 
     def create(self, name: str, *env: str, qos: str = "LS", container: str = "main") -> str:
         """A container with this environment, and its pod; the CPUs that it gets."""

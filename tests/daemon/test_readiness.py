@@ -11,7 +11,7 @@ from koordnri.daemon.config import Config
 from koordnri.daemon.wiring import Given, Parts
 from koordnri.model import NodeState, Pod
 from koordnri.policy import read_policy
-from koordnri.session.plugin import State
+from koordnri.session.registration import State
 from koordnri.state.lock import NodeLock
 
 
@@ -45,7 +45,7 @@ def take_policy(parts: Parts, path: Path) -> None:
 
 def test_a_refused_policy_keeps_it_unready_while_there_was_no_good_one(parts: Parts, tmp_path: Path) -> None:
     parts.admission.seek()
-    parts.session.state = State.SYNCHRONIZED
+    parts.session.registration.state = State.SYNCHRONIZED
     assert parts.readiness.problems() == []
     take_policy(parts, tmp_path / "none.yaml")
     (problem,) = parts.readiness.problems()
@@ -57,7 +57,7 @@ def test_a_refused_policy_keeps_it_unready_while_there_was_no_good_one(parts: Pa
 @pytest.mark.parametrize("good", ["a policy", "the defaults, since the ConfigMap was deleted"])
 def test_a_refused_policy_beside_a_good_one_is_a_warning(parts: Parts, tmp_path: Path, good: str) -> None:
     parts.admission.seek()
-    parts.session.state = State.SYNCHRONIZED
+    parts.session.registration.state = State.SYNCHRONIZED
     (tmp_path / "good.yaml").write_text("koordnri-config: {}")
     if good == "a policy":
         take_policy(parts, tmp_path / "good.yaml")

@@ -60,6 +60,7 @@ class Node:
         notes: dict[str, Note] | None = None,
         specs: dict[str, PodSpec] | None = None,
         clock: Callable[[], int] | None = None,
+        cpus: Any = None,
     ) -> None:
         self.observed = Observed()
         self.saved = 0
@@ -71,6 +72,7 @@ class Node:
             Snapshot.of(under, node),
             self.observed,
             specs or {},
+            cpus=cpus,
             **({"clock": clock} if clock else {}),
         )
         self.handler.runtime = RuntimeInfo("containerd", "v2.3.0", Version(0, 12, 0))

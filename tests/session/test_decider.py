@@ -270,7 +270,6 @@ def test_what_takes_the_budget_before_the_chain_is_an_overrun_too():
         def gave(self, pod, container_id):
             pass
 
-    node = Node(clock=lambda: now[0])
-    node.handler.cpus = Slow()
+    node = Node(clock=lambda: now[0], cpus=Slow())
     node.create(node.pod())
     assert node.handler.overruns == 1

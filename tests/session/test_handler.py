@@ -196,7 +196,7 @@ def test_the_end_of_a_pod_and_of_a_container_is_heard():
 def test_a_container_that_was_created_without_a_quota_is_looked_at_when_it_starts():
     """crun up to 1.21 makes 1 % of a CPU of it. Others have what was sent, and are not looked at."""
     node, looked_at = Node(), []
-    node.handler._changed = looked_at.append
+    node.handler.life._changed = looked_at.append
     node.create(node.pod("pinned", PINNED), "c1")
     node.create(node.pod("plain"), "c2")
     for container in node.containers.values():
@@ -212,7 +212,7 @@ def test_a_container_that_is_removed_without_having_started_is_counted_and_told(
     node.tell("StartContainer", api.StartContainerRequest(pod=node.pods["p1"], container=node.containers["c2"]))
     for gone in ("c1", "c2", "unknown"):
         node.tell("RemoveContainer", api.RemoveContainerRequest(pod=node.pods["p1"], container=api.Container(id=gone)))
-    assert node.handler.never_started == 1
+    assert node.handler.life.never_started == 1
     assert [told for told in node.observed.told if told[0] == "never started"] == [
         ("never started", node.ledger.pod("p1").name, node.containers["c1"].name, None)
     ]

@@ -23,7 +23,8 @@ from koordnri.session.answer import Answer
 from koordnri.session.calls import Calls
 from koordnri.session.handler import EventHandler
 from koordnri.session.identity import Identity, IdentityError, launched_by_runtime
-from koordnri.session.plugin import PluginSession, State
+from koordnri.session.plugin import PluginSession
+from koordnri.session.registration import State
 from koordnri.state.ledger import Ledger
 from koordnri.wire import api_pb2 as api
 from koordnri.wire.connection import Reply

@@ -16,8 +16,8 @@ from koordnri.model.routes import REPLY
 from koordnri.reconcile.plan import Update
 from koordnri.reconcile.recorder import Overran, PushFailed
 from koordnri.runtime import Kernel, Runtime
-from koordnri.session.plugin import State
 from koordnri.session.pushes import Resync, Unsolicited
+from koordnri.session.registration import State
 from koordnri.session.runtime_info import RuntimeInfo
 from koordnri.wire import api_pb2 as api
 from koordnri.wire.versions import Version, nri_version
