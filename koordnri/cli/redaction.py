@@ -10,8 +10,8 @@ from typing import Any
 LEFT_OUT = "(left out)"
 _OURS = ("koordinator.sh", "koordnri.sh")
 """Domains of the annotations that decide; their values are needed to repeat a decision."""
-_ENV = re.compile(r"env\[|env$")
-"""Fields of the environment are named `env[NAME]`."""
+_ENV = re.compile(r"env\[|env(BesideCDI)?$")
+"""Fields of the environment are named `env[NAME]`; a policy has variables under `env` and `envBesideCDI`."""
 _VALUES = frozenset(
     {"value", "asked", "kernel", "outer", "effective", "now", "old", "new", "before", "after", "from", "to"}
 )

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import yaml
 
 from koordnri.cli.bundle import Bundle, private_file
 from koordnri.cli.control import ControlError, question, state_dir_option
@@ -79,10 +80,7 @@ def report(
 
         bundle.missing["v1"] = facts.daemon.problem or f"no daemon runs with the state directory {state_dir}"
         bundle.add_json("node-without-daemon.json", redacted(described(facts.node)))
-        try:
-            bundle.add_json("last-good-policy.json", redacted(json.loads((state_dir / _LAST_GOOD).read_bytes())))
-        except (OSError, ValueError, RecursionError) as error:
-            bundle.missing["last-good-policy.json"] = str(error)
+        _add_last_good_policy(bundle, state_dir / _LAST_GOOD)
     _add_files(bundle, host_root, state_dir, listen)
     try:
         if output == "-":
@@ -92,7 +90,9 @@ def report(
             with private_file(path) as file:
                 bundle.write(file)
     except OSError as error:
-        raise ReportError(f"{output or name}: {error.strerror}; name another file with -o") from None
+        raise ReportError(
+            f"{output or name}: {error.strerror}; name another file with -o, or - for standard output"
+        ) from None
     for part, why in bundle.missing.items():
         print(f"without {part}: {why}", file=sys.stderr)
     if output != "-":
@@ -140,6 +140,15 @@ def _add_answer(bundle: Bundle, part: str, ask: Callable[[], Any]) -> Any:
         return None
     bundle.add_json(part, redacted(answer))
     return answer
+
+
+def _add_last_good_policy(bundle: Bundle, path: Path) -> None:
+    """The policy's texts, read as YAML, since what is to be left out is found by its key."""
+    try:
+        texts = json.loads(path.read_bytes())
+        bundle.add_json("last-good-policy.json", redacted({key: yaml.safe_load(text) for key, text in texts.items()}))
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError, yaml.YAMLError) as error:
+        bundle.missing["last-good-policy.json"] = redacted_text(str(error))
 
 
 def _add_files(bundle: Bundle, host_root: Path, state_dir: Path, listen: str) -> None:

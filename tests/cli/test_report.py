@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from koordnri.cli import cli
 from koordnri.cli.pod_log import MOST_BYTES, log_tail
+from koordnri.cli.redaction import LEFT_OUT
 from koordnri.wire import api_pb2 as api
 from tests.host.trees import HostTree, whole_host
 from tests.observe.driven import Driven, driven
@@ -92,7 +93,9 @@ def test_without_a_daemon_there_is_what_the_host_shows(tmp_path: Path) -> None:
     root, state = tmp_path / "host", tmp_path / "state"
     HostTree(root).write("etc/os-release", 'NAME="x"\nPRETTY_NAME="Example Linux 1"\n').write("proc/self/x", "")
     state.mkdir()
-    (state / "policy.json").write_text(json.dumps({"koordnri-config": f"a: b\n# password={SECRET}\n"}))
+    (state / "policy.json").write_text(
+        json.dumps({"koordnri-config": f"vendors: {{x: {{envBesideCDI: {{A: {SECRET}}}}}}}\n# {SECRET}\n"})
+    )
     out = tmp_path / "r.tar.gz"
     result = run(root, state, "-o", str(out))
     assert result.exit_code == 0, result.output
@@ -108,7 +111,8 @@ def test_without_a_daemon_there_is_what_the_host_shows(tmp_path: Path) -> None:
         "versions.json",
     }
     assert json.loads(found["versions.json"])["host"] == "Example Linux 1"
-    assert SECRET not in found["last-good-policy.json"]
+    policy = json.loads(found["last-good-policy.json"])
+    assert policy == {"koordnri-config": {"vendors": {"x": {"envBesideCDI": {"A": LEFT_OUT}}}}}
     assert json.loads(found["report.json"])["missing"].keys() == {"v1", "metrics.txt", "log.txt"}
     assert f"without v1: no daemon runs with the state directory {state}\n" in result.stderr
 
@@ -118,7 +122,7 @@ def test_a_file_that_exists_is_not_overwritten(tmp_path: Path) -> None:
     out.write_text("mine")
     result = run(tmp_path, tmp_path, "-o", str(out))
     assert result.exit_code == 2
-    assert f"{out}: File exists; name another file with -o" in result.output
+    assert f"{out}: File exists; name another file with -o, or - for standard output" in result.output
     assert out.read_text() == "mine"
 
 

@@ -47,7 +47,7 @@ def test_a_whole_host(tmp_path: Path) -> None:
     assert facts.ours.host_found
     assert not facts.ours.socket_found
     assert facts.problems == ()
-    assert {"KN0102", "KN0301", "KN0901"} <= {finding.code for finding in diagnose(facts)}
+    assert {"KN0103", "KN0301", "KN0901"} <= {finding.code for finding in diagnose(facts)}
 
 
 def test_an_empty_root_is_a_wrong_root(tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def _nri(facts: Facts) -> Iterator[Finding]:
 
 def _socket(facts: Facts) -> Iterator[Finding]:
     config, ours = facts.runtime.config, facts.ours
-    if config is None or _same_path(config.socket, ours.nri_socket):
+    if config is None or _same_path(config.socket, ours.nri_socket.removeprefix(ours.host_root.rstrip("/"))):
         yield _no_socket(facts, config.path if config else "")
         return
     yield Finding(

@@ -10,7 +10,7 @@ import pytest
 
 from koordnri.doctor.checks.runtime import nri_lines
 from koordnri.doctor.diagnose import diagnose
-from koordnri.doctor.facts import Runtime, RuntimeConfig
+from koordnri.doctor.facts import Ours, Runtime, RuntimeConfig
 from koordnri.wire.versions import Version
 from tests.doctor.well import FILE, WELL, codes, crio, runtime, without_daemon
 
@@ -38,6 +38,13 @@ def test_what_keeps_a_plugin_from_registering(
 ) -> None:
     found = [f.code for f in diagnose(without_daemon(runtime(text, config), socket)) if f.severity.value == "error"]
     assert found == ([expected] if expected else [])
+
+
+def test_a_socket_below_the_host_root_is_that_of_the_configuration() -> None:
+    """As in a pod of `kubectl debug node`, which has the whole host under /host."""
+    ours = Ours(host_root="/host", nri_socket="/host/run/nri/nri.sock", socket_found=False)
+    facts = replace(without_daemon(runtime(config=RuntimeConfig(FILE))), ours=ours)
+    assert codes(facts) == ["KN0103", "KN0803", "KN0901"]
 
 
 @pytest.mark.parametrize(("text", "expected"), [("1.29.4", "KN0101"), ("1.30.0", "KN0103"), ("1.26.1", "KN0105")])
