@@ -13,7 +13,7 @@ from typing import Any
 from structlog.testing import CapturingLogger
 
 from koordnri.chain import Chain, Snapshot, load_hooks
-from koordnri.hook import Hook
+from koordnri.hook import ContainerContext, Hook
 from koordnri.host.cgroup.change import Outcome, Status
 from koordnri.host.cgroup.files import CgroupFiles
 from koordnri.host.cgroup.paths import container_directory
@@ -332,3 +332,30 @@ def busy_node(version: int, policy: Mapping[str, Any] = MappingProxyType({})) ->
 def quotas_of(node: FakeNode) -> dict[str, int | None]:
     """Cgroup, by its last name, → quota in µs, for those that have one."""
     return {path.rpartition("/")[2]: c.quota for path, c in node.kernel.cgroups.items() if c.quota is not None}
+
+
+OFF = {"koordnri_config": {"clusterStrategy": {"hooks": {"cfs_quota": {"mode": "off"}}}}}
+
+
+def be_disks(*devices: str, bps: int = 1024, weight: int | None = None) -> dict[str, Any]:
+    """A policy that limits what BE reads from these disks."""
+    config = {"readBPS": bps} | ({} if weight is None else {"ioWeightPercent": weight})
+    blocks = [{"name": device, "ioCfg": config} for device in devices]
+    return {"resource_qos_config": {"clusterStrategy": {"beClass": {"blkioQOS": {"enable": True, "blocks": blocks}}}}}
+
+
+def ls_memory(**percents: int) -> dict[str, Any]:
+    """A policy of memory QoS for LS."""
+    return {"resource_qos_config": {"clusterStrategy": {"lsClass": {"memoryQOS": {"enable": True, **percents}}}}}
+
+
+class Counting(Hook):
+    """Counts how often it is asked."""
+
+    name, order, owns = "counting", 99, ()
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def decide(self, ctx: ContainerContext) -> None:
+        self.asked += 1

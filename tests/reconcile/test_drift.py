@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -13,75 +11,13 @@ from koordnri.hook import ContainerContext, Hook
 from koordnri.host.cgroup.change import Change
 from koordnri.host.cgroup.watch import TakenEvents
 from koordnri.model import fields
-from koordnri.reconcile.drift_pace import AT_ONCE, CALM_S, MOST, RARELY_S, SLOWLY_S
+from koordnri.reconcile.drift_pace import CALM_S
 from koordnri.reconcile.drift_watches import TRIES_AGAIN_S
 from tests.host.fake_kernel import ROOT, FakeKernel
-from tests.reconcile.fake_node import HALVED, MIB, FakeNode, batch_of, busy_node, pinned_to, slice_of, undone
-from tests.reconcile.fake_watch import FakeWatch
+from tests.reconcile.fake_node import MIB, FakeNode, batch_of, busy_node, pinned_to, slice_of, undone
+from tests.reconcile.watched_node import CONTAINER, SLICES, many, sweeps, watched
 
 BOTH = pytest.mark.parametrize("version", [1, 2])
-SLICES = ("kubepods.slice", *(f"kubepods.slice/kubepods-{qos}.slice" for qos in ("burstable", "besteffort")))
-QUOTA = {1: ("cpu", "cpu.cfs_quota_us"), 2: ("", "cpu.max")}
-
-
-class Watched:
-    """A fake node whose reconciler has a watch, and time that passes when the test says so."""
-
-    def __init__(self, node: FakeNode, most: int = 10_000) -> None:
-        self.node = node
-        self.now = 0.0
-        self.told: list[tuple[str, str]] = []
-        self.failed: list[Any] = []
-        self.watch = FakeWatch(node.kernel.exists)
-        self.watch.most = most
-        self.reconciler = self.node.reconciler
-        assert self.reconciler.drift is not None
-        self.reconciler.drift.start(lambda: None)
-
-    def wrote(self, cgroup: str, file: str = "", controller: str = "") -> None:
-        """The kernel tells that this file was written."""
-        version = self.node.kernel.version
-        controller, file = (controller, file) if file else QUOTA[version]
-        top = f"{ROOT}/sys/fs/cgroup" + (f"/{controller}" if version == 1 else "")
-        self.watch.taken.written.add((f"{top}/{cgroup}", file))
-
-    def heal(self, after_s: float = 1.0) -> None:
-        self.now += after_s
-        self.reconciler.heal()
-
-    def passes(self) -> int:
-        return self.reconciler.stats.passes["drift"]
-
-    def quota(self, cgroup: str) -> int | None:
-        return self.node.kernel.cgroups[cgroup].quota
-
-
-def watched(node: FakeNode | None = None, most: int = 10_000, policy: Any = HALVED, **options: Any) -> Watched:
-    """Everything that is there has its values and is watched."""
-    made: list[Watched] = []
-    hand = lambda: made[0]  # noqa: E731  # the node needs what is made of the node
-    options |= {
-        "open_watch": lambda woken: hand().watch,
-        "warn_node": lambda *told: hand().told.append(told),
-        "not_applied": lambda failure: hand().failed.append(failure),
-        "monotonic": lambda: hand().now if made else 0.0,
-    }
-    if node is None:
-        node = FakeNode(2, **options)
-        node.container(node.pod("p", cpu_quota=80_000), cpu_quota=80_000)
-    else:
-        node = node.restarted(**options)
-    it = Watched.__new__(Watched)
-    made.append(it)
-    it.now = 0.0
-    it.__init__(node, most)  # type: ignore[misc]
-    node.set_policy(**policy)
-    node.run_pass()
-    it.heal()
-    return it
-
-
-CONTAINER = "kubepods/burstable/p/p-main"
 
 
 @BOTH
@@ -251,63 +187,6 @@ def test_of_two_cpusets_the_one_that_was_written_above_is_checked_below(file, su
 # -- who keeps writing ------------------------------------------------------------------------------------------------
 
 
-def test_who_keeps_undoing_a_file_is_not_fought_without_end_and_told_of_once():
-    it = watched()
-    began, healed = it.now, []
-    for _ in range(20_000):  # ten minutes, every 30 ms
-        it.node.kernel.cgroups[CONTAINER].quota = 10_000
-        it.wrote(CONTAINER)
-        it.heal(0.03)
-        if it.quota(CONTAINER) == 40_000:
-            healed.append(it.now - began)
-    assert healed[AT_ONCE - 1] < 0.2
-    rarely_s = healed[-1] - healed[MOST - 1]
-    assert healed[MOST - 1] >= (MOST - AT_ONCE) * SLOWLY_S
-    assert len(healed) - MOST <= rarely_s / RARELY_S
-    assert undone(it.node) == {"cpu.quota": len(healed)}
-    [failure] = it.failed
-    assert (failure.directory, failure.field, failure.owner.container) == (CONTAINER, "cpu.quota", "main")
-    assert f"undone by others (unknown: 10000) {MOST} times in a row" in failure.error
-    it.now += 2 * CALM_S
-    it.node.kernel.cgroups[CONTAINER].quota = 10_000
-    it.wrote(CONTAINER)
-    it.heal()
-    assert it.quota(CONTAINER) == 40_000, "after a while of calm, at once again"
-
-
-def test_a_file_that_is_healed_again_and_again_is_listed_until_it_is_calm():
-    it = watched()
-    drift = it.reconciler.drift
-    for times in range(1, AT_ONCE + 1):
-        it.node.kernel.cgroups[CONTAINER].quota = 10_000
-        it.wrote(CONTAINER)
-        it.heal(0.1)
-        assert len(drift.returning()) == (times == AT_ONCE)
-    [(found, owner)] = drift.returning()
-    assert (found.file, found.times, owner) == (
-        (f"{ROOT}/sys/fs/cgroup/{CONTAINER}", "cpu.max"),
-        AT_ONCE,
-        it.node.ledger.pods()[0].id,
-    )
-    it.now += 2 * CALM_S
-    assert drift.returning() == []
-
-
-def test_a_file_that_waits_is_healed_when_its_time_has_come_without_another_event():
-    it = watched()
-    for _ in range(AT_ONCE + 1):
-        it.node.kernel.cgroups[CONTAINER].quota = 10_000
-        it.wrote(CONTAINER)
-        it.heal(0.1)
-    assert it.quota(CONTAINER) == 10_000
-    drift = it.reconciler.drift
-    assert it.now < drift.due_at() <= it.now + SLOWLY_S
-    it.now = drift.due_at()
-    it.reconciler.heal()
-    assert it.quota(CONTAINER) == 40_000
-    assert drift.due_at() == float("inf")
-
-
 def test_what_the_kernel_refuses_is_left_to_the_retries():
     it = watched()
     refused: list[str] = []
@@ -325,34 +204,6 @@ def test_what_the_kernel_refuses_is_left_to_the_retries():
 
 
 # -- who did it -------------------------------------------------------------------------------------------------------
-
-
-def test_by_whom_is_told_by_the_value_found():
-    it = watched(busy_node(2, HALVED))  # created so: that is what the runtime has stored
-    it.node.set_policy(cpu_normalization_config={"enable": True, "defaultRatio": 5.0})
-    it.node.run_pass()
-    it.heal()
-    for path, quota in (
-        ("kubepods/burstable/plain", 75_000),  # as kubelet set it
-        ("kubepods/burstable/plain/plain-main", 25_000),  # as the runtime stored it
-        ("kubepods/besteffort/batch/batch-main", None),  # as kubelet asked for it
-        ("kubepods/burstable/shared/shared-main", 123_000),
-    ):
-        it.node.kernel.cgroups[path].quota = quota
-        it.wrote(path)
-    it.heal()
-    assert it.reconciler.undone.counts == {("cpu.quota", by): 1 for by in ("systemd", "runtime", "kubelet", "unknown")}
-    lines = [call.kwargs for call in it.node.log.calls if call.args == ("drift_healed",)]
-    [unknown] = [line for line in lines if line["by"] == "unknown"]
-    assert unknown == {
-        "field": "cpu.quota",
-        "by": "unknown",
-        "files": 1,
-        "times": 1,
-        "directory": "kubepods/burstable/shared/shared-main",
-        "found": 123_000,
-        "wanted": 20_000,
-    }
 
 
 # -- what is watched --------------------------------------------------------------------------------------------------
@@ -402,41 +253,6 @@ def test_a_container_that_has_ended_costs_no_pass():
     assert it.reconciler.drift.covers("p")
 
 
-def sweeps(it: Watched, times: int) -> dict[str, int]:
-    """Pod → at how many of so many sweeps its files were read."""
-    read: dict[str, int] = {}
-    original = it.node.machine.writer
-    for _ in range(times):
-        writer = original(2)
-        seen: set[str] = set()
-        holds = writer.holds
-        writer.holds = lambda change, seen=seen, holds=holds: seen.add(change.directory.split("/")[2]) or holds(change)
-        it.node.machine.writer = lambda version, writer=writer: writer
-        it.node.reconciler.reconcile("sweep", it.node.ledger.pods(), rests=True)
-        for pod in seen:
-            read[pod] = read.get(pod, 0) + 1
-    it.node.machine.writer = original
-    return read
-
-
-def many(**options: Any) -> Watched:
-    node = FakeNode(2)
-    for n in range(12):
-        node.container(node.pod(f"p{n}", cpu_quota=80_000), cpu_quota=80_000)
-    return watched(node, **options)
-
-
-def test_what_is_watched_is_swept_once_a_minute_and_what_is_not_every_time():
-    it = many()
-    sweeps(it, 1)
-    assert sweeps(it, 6) == {f"p{n}": 1 for n in range(12)}
-    it.watch.watched.clear()
-    it.watch.most = 0
-    it.now += TRIES_AGAIN_S
-    it.node.run_pass("sweep")
-    assert sweeps(it, 6) == {f"p{n}": 6 for n in range(12)}
-
-
 def test_where_the_kernel_watches_no_more_sweeps_do_and_the_node_is_told_once():
     it = many(most=5)
     assert len(it.watch.watched) == 5
@@ -454,22 +270,6 @@ def test_where_the_kernel_watches_no_more_sweeps_do_and_the_node_is_told_once():
     assert len(it.told) == 1
 
 
-def test_without_inotify_every_sweep_reads_everything():
-    def none(woken: Callable[[], None]) -> FakeWatch:
-        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-
-    told: list[str] = []
-    node = FakeNode(2, open_watch=none, warn_node=lambda reason, message: told.append(reason))
-    node.container(node.pod("p", cpu_quota=80_000), cpu_quota=80_000)
-    node.reconciler.drift.start(lambda: None)
-    node.run_pass()
-    assert told == ["DriftSeenLate"]
-    for _ in range(2):
-        assert not node.reconciler.drift.covers("p")
-        node.reconciler.heal()
-        node.run_pass("sweep")
-
-
 def test_events_that_the_kernel_dropped_are_answered_by_a_sweep_of_everything():
     it = many()
     sweeps(it, 2)
@@ -477,18 +277,6 @@ def test_events_that_the_kernel_dropped_are_answered_by_a_sweep_of_everything():
     assert it.reconciler.heal()
     assert sweeps(it, 1) == {f"p{n}": 1 for n in range(12)}
     assert it.reconciler.drift.overflows == 1
-
-
-def test_a_file_that_could_not_be_written_is_tried_at_every_sweep():
-    it = many()
-    sweeps(it, 1)
-    it.node.kernel.cgroups["kubepods/burstable/p3/p3-main"].quota = 10_000
-    it.node.kernel.before_write = lambda path, text: (_ for _ in ()).throw(OSError(errno.EINVAL, "no"))
-    it.node.run_pass("sweep")
-    assert not it.reconciler.drift.covers("p3")
-    it.node.kernel.before_write = lambda path, text: None
-    it.node.reconciler.reconcile("sweep", it.node.ledger.pods(), rests=True)
-    assert it.quota("kubepods/burstable/p3/p3-main") == 40_000
 
 
 def test_a_pass_over_what_was_undone_is_followed_by_a_rest_unless_somebody_waits():

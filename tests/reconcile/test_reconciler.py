@@ -3,42 +3,36 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from koordnri.chain import load_hooks
-from koordnri.hook import ContainerContext, Hook
 from koordnri.host.cgroup.change import Status
 from koordnri.host.cgroup.writer import Writer
 from koordnri.model import Pod, Resources
-from koordnri.model.annotations import BLKIO_QOS_KEY, DEVICE_ALLOCATED, EXTENDED_RESOURCE_SPEC, RESOURCE_STATUS
+from koordnri.model.annotations import DEVICE_ALLOCATED
 from koordnri.model.node import Resctrl
-from koordnri.reconcile.failures import RETRIES_S
 from tests.examples import examples
-from tests.reconcile.fake_node import DISKS, HALVED, MIB, FakeNode, batch_of, busy_node, pinned_to, statuses, undone
+from tests.reconcile.fake_node import (
+    DISKS,
+    HALVED,
+    MIB,
+    OFF,
+    Counting,
+    FakeNode,
+    be_disks,
+    busy_node,
+    pinned_to,
+    statuses,
+)
 from tests.reconcile.fake_node import quotas_of as quotas
 
 BOTH = pytest.mark.parametrize("version", [1, 2])
-OFF = {"koordnri_config": {"clusterStrategy": {"hooks": {"cfs_quota": {"mode": "off"}}}}}
-
-
-def be_disks(*devices: str, bps: int = 1024, weight: int | None = None) -> dict[str, Any]:
-    """A policy that limits what BE reads from these disks."""
-    config = {"readBPS": bps} | ({} if weight is None else {"ioWeightPercent": weight})
-    blocks = [{"name": device, "ioCfg": config} for device in devices]
-    return {"resource_qos_config": {"clusterStrategy": {"beClass": {"blkioQOS": {"enable": True, "blocks": blocks}}}}}
-
-
-def ls_memory(**percents: int) -> dict[str, Any]:
-    """A policy of memory QoS for LS."""
-    return {"resource_qos_config": {"clusterStrategy": {"lsClass": {"memoryQOS": {"enable": True, **percents}}}}}
 
 
 # -- what follows -----------------------------------------------------------------------------------------------------
@@ -81,21 +75,6 @@ def test_pods_themselves_get_what_nri_cannot_give_them(version):
     assert (batch.shares if version == 1 else batch.weight) == (768 if version == 1 else 30)
 
 
-@BOTH
-def test_where_nothing_changed_nothing_is_written(version):
-    node = busy_node(version)
-    node.set_policy(**HALVED, **ls_memory(minLimitPercent=50, throttlingPercent=80))
-    node.run_pass()
-    node.kernel.log.clear()
-    saves, ledger = node.saves, node.ledger.all_originals()
-    for trigger, found in (("change", set()), ("sweep", set()), ("asked", {Status.SAME}), ("pod", set())):
-        outcomes = node.run_pass(trigger)
-        assert statuses(outcomes) == found, "what is right is told only to who asks"
-    assert node.kernel.log == []
-    assert (node.saves, node.ledger.all_originals()) == (saves, ledger)
-    assert not node.reconciler.undone.counts
-
-
 def test_files_that_need_no_change_keep_their_time_of_change(tmp_path: Path):
     """The same on real files, as the writer without a fake kernel sees them."""
     node = FakeNode(2)
@@ -118,57 +97,6 @@ def test_files_that_need_no_change_keep_their_time_of_change(tmp_path: Path):
         os.utime(tmp_path / "sys/fs/cgroup" / path, (1, 1))
     assert statuses(node.run_pass("asked")) == {Status.SAME}
     assert changed() == set()
-
-
-def test_limits_of_several_disks_are_written_by_their_numbers_and_taken_back():
-    node = FakeNode()
-    node.pod("p", kube="BestEffort")
-    c = node.kernel.cgroups["kubepods/besteffort"]
-    node.set_policy(**be_disks("/dev/sda", "/dev/sdb", weight=20))
-    node.run_pass()
-    assert c.io_max == {"8:0": {"rbps": 1024}, "8:16": {"rbps": 1024}}
-    assert c.io_weight == {"default": 100, "8:0": 20, "8:16": 20}
-    node.set_policy(**be_disks("/dev/sdb", bps=7))
-    node.run_pass()
-    assert c.io_max == {"8:0": {}, "8:16": {"rbps": 7}}
-    assert c.io_weight == {"default": 100}
-    node.set_policy()
-    node.run_pass()
-    assert c.io_max == {"8:0": {}, "8:16": {}}
-    assert node.ledger.all_originals() == {}
-    assert node.warnings() == []
-
-
-def test_the_second_disk_of_a_container_created_so_is_written_and_is_no_drift():
-    """NRI carries one disk only (runc 4182): the second is the reconciler's."""
-    node = FakeNode()
-    blocks = {"blocks": [{"name": disk, "ioCfg": {"readBPS": 1024}} for disk in ("/dev/sda", "/dev/sdb")]}
-    pod = node.pod("p", "LS", annotations={BLKIO_QOS_KEY: json.dumps(blocks)})
-    c = node.kernel.cgroups[node.container(pod)]
-    assert c.io_max == {"8:0": {"rbps": 1024}}, "the runtime was told one"
-    node.run_pass("sweep")
-    assert c.io_max == {"8:0": {"rbps": 1024}, "8:16": {"rbps": 1024}}
-    assert not node.reconciler.undone.counts
-    c.io_max.clear()
-    node.run_pass("sweep")
-    assert undone(node) == {"io.max": 2}
-
-
-def test_a_disk_by_another_name_keeps_its_limit():
-    """/dev/sda1 is on the same disk: undoing the one name must not undo the other."""
-    node = FakeNode()
-    node.set_policy(**be_disks("/dev/sda"))
-    node.pod("p", kube="BestEffort")
-    c = node.kernel.cgroups["kubepods/besteffort"]
-    node.run_pass()
-    node.set_policy(**be_disks("/dev/sda1", bps=7))
-    node.run_pass()
-    assert c.io_max == {"8:0": {"rbps": 7}}
-    node.run_pass()
-    assert c.io_max == {"8:0": {"rbps": 7}}
-    node.set_policy()
-    node.run_pass()
-    assert c.io_max == {"8:0": {}}
 
 
 def test_a_disk_that_is_gone_took_its_limits_with_it():
@@ -319,58 +247,7 @@ def test_a_container_that_crashes_and_is_made_again_is_no_resize_of_its_pod():
     assert quotas(node)["p"] == 90_000
 
 
-def test_a_failing_hooks_fields_stay():
-    """It has not said that it wants nothing. The pod is told anew, with annotations that cannot be read."""
-    node = busy_node(2)
-    node.set_policy(**HALVED)
-    node.run_pass()
-    before = {path: text for path, text in node.files().items() if "batch" in path or "pinned" in path}
-    wrong = {"batch": EXTENDED_RESOURCE_SPEC.key, "pinned": RESOURCE_STATUS.key}
-    for pod in node.ledger.pods():
-        if pod.id in wrong:
-            node.report_again(pod, {wrong[pod.id]: "{"})
-    node.set_policy()
-    node.run_pass()
-    after = node.files()
-    changed = {path for path in before if after[path] != before[path]}
-    # Whose assignment cannot be read is as if it had none: it shares, and nothing of that has failed.
-    assert changed == {
-        "kubepods/pinned/cpu.max", "kubepods/pinned/pinned-main/cpu.max", "kubepods/pinned/pinned-main/cpuset.cpus",
-        "kubepods/pinned/pinned/cpuset.cpus",
-    }  # fmt: skip
-    assert after["kubepods/pinned/pinned-main/cpuset.cpus"] != "2,3"
-    assert after["kubepods/besteffort/batch/memory.max"] == str(128 * MIB)
-
-
 # -- the pod's baseline -----------------------------------------------------------------------------------------------
-
-
-@BOTH
-def test_a_pods_baseline_is_what_its_cgroup_has_not_the_sum_that_nri_tells(version):
-    """With one container without limit kubelet gives the pod none; NRI's sum would put one there and throttle the container."""
-    node = FakeNode(version)
-    other_us = 40_000 if version == 2 else 80_000  # see cfs_quota.V1_POD
-    pod = node.pod("free", reported=Resources(cpu_quota=50_000, memory_limit=MIB))
-    node.container(pod, "limited", cpu_quota=50_000)
-    node.container(pod, "unlimited")
-    other = node.pod("other", reported=Resources(cpu_quota=50_000), cpu_quota=80_000)
-    node.set_policy(**HALVED)
-    node.run_pass()
-    assert quotas(node) == {"free-limited": 25_000, "other": other_us}
-    node.run_pass()
-    assert quotas(node) == {"free-limited": 25_000, "other": other_us}, "nor what we wrote ourselves"
-    assert node.ledger.originals(other.id) == ({"cpu.quota": 80_000} if version == 2 else {})
-
-
-def test_where_the_pods_cgroup_tells_nothing_nri_does():
-    node = FakeNode()
-    pod = node.pod("p", kube="Guaranteed", reported=Resources(memory_limit=MIB), memory_limit=2 * MIB)
-    node.kernel.missing = {"memory.max"}
-    lsr = {"lsrClass": {"memoryQOS": {"enable": True, "minLimitPercent": 50}}}
-    node.set_policy(resource_qos_config={"clusterStrategy": lsr})
-    node.run_pass()
-    assert node.kernel.cgroups["kubepods/p"].min == MIB // 2
-    assert pod.resources.memory_limit == MIB
 
 
 # -- what goes wrong --------------------------------------------------------------------------------------------------
@@ -436,186 +313,10 @@ def test_a_pod_that_is_told_again_and_has_its_cgroup_is_not_gone():
         assert node.ledger.pod("p") is pod
 
 
-def test_a_refusal_is_told_once_tried_again_at_every_pass_and_counted():
-    node = FakeNode()
-    directory = node.container(node.pod("p"), cpu_quota=80_000)
-    tried: list[str] = []
-
-    def refuse(path: str, text: str) -> None:
-        tried.append(text)
-        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
-
-    node.kernel.before_write = refuse
-    node.set_policy(**HALVED)
-    for _ in range(3):
-        assert statuses(node.run_pass("sweep")) == {Status.REFUSED}
-    assert tried == ["40000 100000"] * 3
-    assert node.reconciler.stats.writes == {("cpu.quota", "refused"): 3}
-    [warning] = node.warnings()
-    assert (warning["directory"], warning["field"], warning["of"]) == (directory, "cpu.quota", "main")
-    assert "cpu.max: the kernel refuses '40000 100000': Invalid argument (EINVAL)" in warning["error"]
-    assert node.ledger.all_originals() == {}, "nothing is there to be taken back"
-
-    node.kernel.before_write = lambda path, text: None
-    node.run_pass("sweep")
-    assert quotas(node) == {"p-main": 40_000}
-    assert not node.reconciler.undone.counts, "it was late, not lost"
-    node.set_policy()
-    node.run_pass()
-    assert quotas(node) == {"p-main": 80_000}
-
-
-def test_what_is_refused_even_after_retries_is_listed_until_it_is_mended_or_gone():
-    node = FakeNode()
-    pods = [node.pod("p"), node.pod("q")]
-    for pod in pods:
-        node.container(pod, cpu_quota=80_000)
-    node.kernel.before_write = lambda path, text: (_ for _ in ()).throw(OSError(errno.EINVAL, "invalid"))
-    node.set_policy(**HALVED)
-    for retried in range(len(RETRIES_S) + 1):
-        assert node.reconciler.not_applied() == [], f"after {retried} retries"
-        node.run_pass("sweep")
-    assert {(f.owner.pod.name, f.owner.container, f.field) for f in node.reconciler.not_applied()} == {
-        ("p", "main", "cpu.quota"),
-        ("q", "main", "cpu.quota"),
-    }
-    node.ledger.forget_pod(pods[1].id)
-    assert [f.owner.pod.name for f in node.reconciler.not_applied()] == ["p"]
-    node.kernel.before_write = lambda path, text: None
-    node.run_pass("sweep")
-    assert node.reconciler.not_applied() == []
-
-
-def test_another_value_that_is_refused_is_listed_only_after_its_own_retries():
-    node = FakeNode()
-    node.container(node.pod("p"), cpu_quota=80_000)
-    node.kernel.before_write = lambda path, text: (_ for _ in ()).throw(OSError(errno.EINVAL, "invalid"))
-    node.set_policy(**HALVED)
-    for _ in range(len(RETRIES_S) + 1):
-        node.run_pass("sweep")
-    assert len(node.reconciler.not_applied()) == 1
-    node.set_policy(cpu_normalization_config={"enable": True, "defaultRatio": 4.0})
-    node.run_pass("sweep")
-    assert node.reconciler.not_applied() == []
-
-
-def test_a_refused_way_back_is_tried_until_it_is_made():
-    node = FakeNode()
-    node.container(node.pod("p"), cpu_quota=80_000)
-    node.set_policy(**HALVED)
-    node.run_pass()
-    node.kernel.before_write = lambda path, text: (_ for _ in ()).throw(OSError(errno.EBUSY, "busy"))
-    node.set_policy()
-    node.run_pass()
-    assert node.ledger.all_originals() == {"p-main": {"cpu.quota": 80_000}}
-    node.kernel.before_write = lambda path, text: None
-    node.run_pass("sweep")
-    assert quotas(node) == {"p-main": 80_000}
-    assert node.ledger.all_originals() == {}
-
-
-@BOTH
-def test_a_memory_limit_below_what_is_in_use_is_refused_and_told_once_though_the_use_moves(version):
-    node = FakeNode(version)
-    pod = node.pod("p", "BE", "BestEffort", batch_of(main=(500, 64)))
-    directory = node.container(pod)
-    node.run_pass()
-    node.report_again(pod, batch_of(main=(500, 32)))
-    container = node.kernel.cgroups[directory]
-    for usage_mib in (40, 41, 42):
-        container.usage = usage_mib * MIB
-        refused = [o for o in node.run_pass("sweep") if o.status is Status.REFUSED]
-        assert [(o.change.directory, o.change.field.name) for o in refused if o.change.directory == directory] == [
-            (directory, "memory.limit")
-        ]
-    assert container.limit == 64 * MIB
-    told = [w for w in node.warnings() if w["directory"] == directory]
-    assert len(told) == 1
-    assert f"memory.limit not set to {32 * MIB}: {40 * MIB} bytes are in use" in told[0]["error"]
-    container.usage = MIB
-    node.run_pass("sweep")
-    assert container.limit == 32 * MIB
-    assert node.kernel.cgroups["kubepods/besteffort/p"].limit == 32 * MIB
-    assert not any("killed" in v for v in node.kernel.violations)
-
-
-@pytest.mark.parametrize("parent", ["/kubepods/../../etc/pod", "", "/", "/kubepods/./pod"])
-def test_a_pod_with_an_odd_cgroup_parent_costs_itself_and_is_named(parent):
-    node = FakeNode()
-    node.pod("odd", parent=parent)
-    node.container(node.pod("good"), cpu_quota=80_000)
-    node.set_policy(**HALVED)
-    for _ in range(2):
-        assert statuses(node.run_pass()) <= {Status.WRITTEN, Status.SAME}
-    assert quotas(node) == {"good-main": 40_000}
-    [warning] = node.warnings()
-    assert (warning["of"], warning["directory"]) == ("shop/odd", "odd")
-    assert "pod.linux.cgroup_parent: expected" in warning["error"]
-    assert repr(parent) in warning["error"]
-
-
-def test_a_note_of_another_version_is_ignored():
-    written = {"p": {"cpu.sparkle": 5, "cpu.quota": None}, "p-main": {"cpu.sparkle": 5, "io.max": "x"}}
-    node = FakeNode(written=written)
-    node.container(node.pod("p"))
-    assert node.run_pass() == []
-    assert node.warnings() == []
-    assert node.ledger.all_originals() == written
-
-
 # -- drift ------------------------------------------------------------------------------------------------------------
 
 
-@BOTH
-def test_what_somebody_changed_is_healed_by_the_sweep_and_counted(version):
-    node = busy_node(version)
-    node.set_policy(**HALVED)
-    node.run_pass()
-    before = node.files()
-    for path in ("kubepods/burstable/plain/plain-main", "kubepods/pinned", "kubepods/besteffort/batch/batch-main"):
-        node.kernel.cgroups[path].quota = 10_000
-    assert statuses(node.run_pass("sweep")) == {Status.SAME, Status.WRITTEN}
-    assert node.files() == before
-    assert undone(node) == {"cpu.quota": 3}
-    node.run_pass("sweep")
-    assert undone(node) == {"cpu.quota": 3}
-
-
-def test_what_a_sweep_does_first_of_all_is_no_drift():
-    node = busy_node(2)
-    node.set_policy(**HALVED)
-    node.run_pass("sweep")
-    assert node.reconciler.stats.writes["cpu.quota", "written"] > 5
-    assert not node.reconciler.undone.counts
-
-
-@BOTH
-def test_what_a_sweep_does_before_the_pass_that_a_change_waits_for_is_no_drift(version):
-    node = busy_node(version)
-    node.set_policy(**HALVED)
-    node.run_pass("change")
-    directory = "kubepods/burstable/plain/plain-main"
-    node.kernel.cgroups[directory].quota = 12_345
-    node.set_policy(**HALVED, **ls_memory(throttlingPercent=80))
-    node.run_pass("sweep")
-    assert quotas(node)["plain-main"] == 25_000
-    assert not node.reconciler.undone.counts
-    node.kernel.cgroups[directory].quota = 12_345
-    node.run_pass("sweep")
-    assert undone(node) == {"cpu.quota": 1}
-
-
 # -- numbers ----------------------------------------------------------------------------------------------------------
-
-
-def test_passes_are_counted_and_timed():
-    now = iter(range(100, 200, 7))
-    node = FakeNode(monotonic=lambda: float(next(now)))
-    node.pod("p")
-    for trigger in ("change", "sweep", "sweep"):
-        node.run_pass(trigger)
-    assert node.reconciler.stats.passes == {"change": 1, "sweep": 2}
-    assert node.reconciler.stats.last_pass_s == 7.0
 
 
 # -- any policies -----------------------------------------------------------------------------------------------------
@@ -684,48 +385,6 @@ def test_through_any_policies_and_back_the_files_are_what_they_were(version, fir
 
 
 # -- a node at rest ---------------------------------------------------------------------------------------------------
-
-
-class Counting(Hook):
-    """Counts how often it is asked."""
-
-    name, order, owns = "counting", 99, ()
-
-    def __init__(self) -> None:
-        self.asked = 0
-
-    def decide(self, ctx: ContainerContext) -> None:
-        self.asked += 1
-
-
-def test_while_nothing_happens_a_sweep_looks_at_files_and_decides_nothing_anew():
-    counting = Counting()
-    fixed: dict[str, Any] = {}
-    node = FakeNode(
-        hooks=[*load_hooks(), counting],
-        world=lambda world: world._replace(snapshot=fixed.setdefault("it", world.snapshot)),
-    )
-    node.set_policy(**HALVED)
-    directory = node.container(node.pod("p", cpu_quota=80_000), cpu_quota=80_000)
-    for _ in range(3):  # the first ones write, and note what was there
-        node.run_pass("sweep")
-    asked = counting.asked
-    for trigger in ("sweep", "change"):
-        assert node.run_pass(trigger) == []
-    fixed["it"] = fixed["it"]._replace(policy=msgspec.structs.replace(fixed["it"].policy, revision="other", source="x"))
-    assert node.run_pass("change") == [], "an edit without effect, of a comment say"
-    assert counting.asked == asked
-    node.kernel.cgroups[directory].quota = 10_000
-    node.run_pass("sweep")
-    assert quotas(node)["p-main"] == 40_000
-    node.container(node.ledger.pods()[0], "other", cpu_quota=80_000)
-    asked = counting.asked
-    node.run_pass("sweep")
-    assert counting.asked == asked + 2, "a container came: all are decided again"
-    fixed.clear()
-    node.set_policy()
-    node.run_pass("sweep")
-    assert quotas(node)["p-main"] == 80_000, "another snapshot"
 
 
 @BOTH

@@ -8,16 +8,13 @@ import threading
 from typing import Any
 
 import pytest
-from structlog.testing import CapturingLogger
 
 from koordnri.host.cgroup.change import Status
 from koordnri.host.cgroup.watch import TakenEvents
-from koordnri.model import Pod
-from koordnri.reconcile.plan import PodPlan
-from koordnri.state.containment import Faults
 from koordnri.state.world import World
 from tests.host.watched_kernel import NEVER, WatchedKernel
 from tests.reconcile.fake_node import HALVED, MIB, FakeNode, quotas_of
+from tests.reconcile.faulty_node import halved, many
 
 BOTH = pytest.mark.parametrize("version", [1, 2])
 CLASSES = ("kubepods", "kubepods/burstable", "kubepods/besteffort")
@@ -125,28 +122,6 @@ def test_a_file_that_is_unreadable_for_whole_passes_is_known_again_afterwards(ve
 # -- faults of ours ---------------------------------------------------------------------------------------------------
 
 
-def many(number: int = 200, **options: Any) -> tuple[FakeNode, Faults, list[str]]:
-    """So many pods under a policy that has come since; who is told of faults."""
-    told: list[str] = []
-    faults = Faults(
-        CapturingLogger(), lambda pod, reason, message: told.append(pod.name), lambda *_: told.append("node")
-    )
-    node = FakeNode(2, faults=faults, **options)
-    for i in range(number):
-        node.container(node.pod(f"p{i}", "LS", cpu_quota=80_000), cpu_quota=80_000)
-    node.set_policy(**HALVED)
-    return node, faults, told
-
-
-def halved(node: FakeNode) -> set[str]:
-    """Pods whose container has its new quota."""
-    return {
-        name.removesuffix("-main")
-        for name, quota in quotas_of(node).items()
-        if name.endswith("-main") and quota == 40_000
-    }
-
-
 def test_a_fault_in_one_pods_plan_costs_that_pods_pass():
     node, faults, told = many()
     bad = node.ledger.pod("p7")
@@ -155,33 +130,6 @@ def test_a_fault_in_one_pods_plan_costs_that_pods_pass():
         node.run_pass("asked")
     assert halved(node) == {f"p{i}" for i in range(200)} - {"p7"}
     assert faults.counts == {"plan": 2}
-    assert told == ["p7"]
-
-
-class _Unspeakable(str):
-    """A text that cannot be put anywhere: a stand-in for a bug in what follows from one pod."""
-
-    def count(self, *_: object) -> int:
-        raise ZeroDivisionError
-
-
-def test_a_fault_in_writing_one_pods_files_loses_none_of_the_others():
-    node, faults, told = many()
-    node.run_pass()
-    node.set_policy()
-    plan = node.reconciler._passes._planner.plan
-
-    def planned(pod: Pod, *rest: Any) -> PodPlan:
-        made = plan(pod, *rest)
-        if pod.name != "p7":
-            return made
-        bad = [g._replace(change=g.change._replace(directory=_Unspeakable(g.change.directory))) for g in made.goals]
-        return made._replace(goals=bad)
-
-    node.reconciler._passes._planner.plan = planned
-    node.run_pass("asked")
-    assert halved(node) == {"p7"}, "the others went back"
-    assert faults.counts == {"write": 1}
     assert told == ["p7"]
 
 
