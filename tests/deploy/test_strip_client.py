@@ -13,7 +13,7 @@ import pytest
 
 from tools import strip_client
 
-TESTS = ("tests/kube/test_connect.py", "tests/kube/test_watch.py")
+TESTS = ("tests/kube/test_official.py", "tests/kube/test_api.py", "tests/kube/test_watch.py")
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,18 +29,10 @@ from tests.kube.fake_api import (
     whole,
 )
 from tests.kube.fake_api import watching as watch_of
+from tests.kube.listed import CHANGE, LIST, NEW, OLD, RELIST, Start, restarts
 from tests.kube.watched import Watching, write_kubeconfig
 
-Start = Callable[..., Watching]
-OLD, NEW = {"policy": "old"}, {"policy": "new"}
-LIST = listing("ConfigMap", "10", configmap("9", OLD))
-RELIST = listing("ConfigMap", "20", configmap("19", NEW))
 HTML = b"<html><body>Please log in</body></html>"
-CHANGE = line("MODIFIED", configmap("11", NEW))
-
-
-def restarts(it: Watching) -> dict[str, int]:
-    return {reason: count for reason, count in it.stats.restarts.items() if count}
 
 
 def test_lists_what_the_cache_has_then_watches_from_the_lists_version(fake: FakeApi, watching: Start) -> None:
@@ -90,43 +81,6 @@ def test_a_watch_that_served_ends_the_streak_of_failures(fake: FakeApi, watching
     fake.script += [LIST, status(500, "no"), watch_of(CHANGE), status(500, "no")]
     it = watching(Timing(first_pause_s=1))
     assert it.pauses.wait(2)[:2] == [1, 1]
-
-
-def test_a_list_is_at_least_as_new_as_the_last_event(fake: FakeApi, watching: Start) -> None:
-    fake.script += [LIST, watch_of(CHANGE), status(410, "too old"), RELIST]
-    watching()
-    assert fake.requests.wait(4)[3].query == {"fieldSelector": "metadata.name=policy", "resourceVersion": "11"}
-
-
-def test_the_pages_of_a_list_are_one_list(fake: FakeApi, watching: Start) -> None:
-    def part(rest: str, *items: Any) -> Answer:
-        body = {"kind": "ConfigMapList", "metadata": {"resourceVersion": "10", "continue": rest}, "items": items}
-        return whole(200, json.dumps(body).encode(), Content_Type="application/json")
-
-    fake.script += [part("b", configmap("7", NEW, name="another")), part("c"), part("", configmap("9", OLD))]
-    it = watching()
-    assert it.told.wait(1) == [(OLD, "9")]
-    queries = [request.query for request in fake.requests.wait(4)]
-    selector = {"fieldSelector": "metadata.name=policy", "limit": "500"}
-    # The version is in the token, and may not be told beside it.
-    assert queries[1:3] == [{**selector, "continue": "b"}, {**selector, "continue": "c"}]
-    assert queries[3]["resourceVersion"] == "10"
-
-
-def test_a_page_that_has_expired_begins_the_list_anew_from_the_newest(fake: FakeApi, watching: Start) -> None:
-    body = {
-        "kind": "ConfigMapList",
-        "metadata": {"resourceVersion": "10", "continue": "b"},
-        "items": [configmap("9", OLD)],
-    }
-    fake.script += [
-        whole(200, json.dumps(body).encode()),
-        status(410, "The provided continue parameter is too old"),
-        RELIST,
-    ]
-    it = watching()
-    assert it.told.wait(1) == [(NEW, "19")]
-    assert fake.requests[2].query == {"fieldSelector": "metadata.name=policy", "limit": "500"}
 
 
 # (what the server does to a watch, the reason that is counted)
@@ -276,13 +230,6 @@ def test_a_silent_watch_is_given_up(fake: FakeApi, watching: Start, silent: Answ
     it.told.wait(2)
     assert it.stats.restarts[Restart.SILENT] >= 1
     assert fake.requests[2].query["resourceVersion"] == "10"
-
-
-def test_a_list_that_never_ends_is_given_up(fake: FakeApi, watching: Start) -> None:
-    fake.script += [dripping(b" "), LIST]
-    it = watching(Timing(answer_s=0.2))
-    it.told.wait(1)
-    assert restarts(it) == {Restart.SILENT: 1}
 
 
 def test_an_expired_token_is_read_again_and_used_at_once(

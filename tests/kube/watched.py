@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from koordnri.kube import Api, ConfigMapWatch, Timing
+from koordnri.kube.watch import Watch
 from tests.kube.fake_api import Seen
 
 KUBECONFIG = """
@@ -50,3 +53,16 @@ class Watching:
 
     def _pause(self, stop: threading.Event, pause_s: float) -> None:
         self.pauses.append(pause_s)
+
+
+IMPATIENT = Timing(first_pause_s=0.001, relist_spread_s=0.001)
+
+
+@contextmanager
+def running(watch: Watch[Any]) -> Iterator[None]:
+    watch.start()
+    try:
+        yield
+    finally:
+        watch.stop()
+        assert not watch.alive

@@ -3,134 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from structlog.testing import LogCapture
 
-from koordnri.kube import Api, NodeFacts, NodeWatch, PodFacts, PodWatch, Timing
+from koordnri.kube import Api, PodFacts, PodWatch
 from koordnri.kube.pods import is_kept
-from koordnri.kube.watch import Watch
 from koordnri.model.pod import ContainerSpec, PodSpec
-from tests.kube.fake_api import FakeApi, Json, Live, Seen, bookmark, configmap, line, listing, status
-from tests.kube.watched import Watching
-
-IMPATIENT = Timing(first_pause_s=0.001, relist_spread_s=0.001)
-
-
-@contextmanager
-def running(watch: Watch[Any]) -> Iterator[None]:
-    watch.start()
-    try:
-        yield
-    finally:
-        watch.stop()
-        assert not watch.alive
-
-
-class TestConfigMap:
-    Start = Callable[..., Watching]
-
-    @pytest.mark.parametrize(
-        ("listed", "told"),
-        [
-            ([configmap("9", {"a": "1"})], ({"a": "1"}, "9")),
-            ([configmap("9", None)], ({}, "9")),
-            ([], (None, "")),
-            ([configmap("9", {"a": "1"}, name="another")], (None, "")),
-        ],
-        ids=["data", "no data", "no such object", "another's"],
-    )
-    def test_the_first_list_is_always_told(self, fake: FakeApi, watching: Start, listed: list[Json], told: Any) -> None:
-        fake.script += [listing("ConfigMap", "10", *listed)]
-        assert watching().told.wait(1) == [told]
-
-    def test_only_changes_of_the_data_are_told(self, fake: FakeApi, watching: Start) -> None:
-        live = Live()
-        fake.script += [listing("ConfigMap", "10", configmap("9", {"a": "1"})), live]
-        it = watching()
-        live.send(
-            line("MODIFIED", configmap("11", {"a": "1"})),
-            line("MODIFIED", configmap("12", {"a": "2"})),
-            line("ADDED", configmap("13", {"a": "9"}, name="another")),
-            line("DELETED", configmap("14", {"a": "9"}, name="another")),
-            line("MODIFIED", configmap("15", {})),
-            line("DELETED", configmap("16", {})),
-            line("ADDED", configmap("17", {"a": "2"})),
-        )
-        told = it.told.wait(5)
-        live.end()
-        assert told == [({"a": "1"}, "9"), ({"a": "2"}, "12"), ({}, "15"), (None, "16"), ({"a": "2"}, "17")]
-
-    def test_a_deletion_that_was_missed_is_told_by_the_next_list(self, fake: FakeApi, watching: Start) -> None:
-        fake.script += [listing("ConfigMap", "10", configmap("9", {"a": "1"})), status(410, "too old")]
-        fake.script += [listing("ConfigMap", "20")]
-        assert watching().told.wait(2) == [({"a": "1"}, "9"), (None, "")]
-
-
-def node(version: str, name: str = "n1", memory: object = "8Gi", **metadata: Any) -> Json:
-    return {
-        "kind": "Node",
-        "metadata": {"name": name, "uid": "u-1", "resourceVersion": version, **metadata},
-        "status": {"allocatable": {"memory": memory, "cpu": "4"}, "images": [{"names": ["x"] * 50}]},
-    }
-
-
-class TestNode:
-    def test_facts_are_told_and_heartbeats_are_not(self, fake: FakeApi, api: Api, log: Any) -> None:
-        told: Seen[NodeFacts | None] = Seen()
-        live = Live()
-        fake.script += [listing("Node", "10", node("9", labels={"zone": "a"})), live]
-        noun = NodeWatch(api, "n1", told.append, log, timing=IMPATIENT)
-        with running(noun.watch):
-            live.send(
-                line("MODIFIED", node("11", labels={"zone": "a"})),
-                line("MODIFIED", node("12", name="n2", labels={"zone": "z"})),
-                line("MODIFIED", node("13", annotations={"k": "v"}, memory="4Gi")),
-                line("DELETED", node("14")),
-            )
-            facts = told.wait(3)
-            live.end()
-        assert facts == [
-            NodeFacts({"zone": "a"}, {}, 8 << 30, "u-1"),
-            NodeFacts({}, {"k": "v"}, 4 << 30, "u-1"),
-            None,
-        ]
-        assert noun.facts is None
-        assert fake.requests[0].path == "/api/v1/nodes"
-        assert fake.requests[0].query["fieldSelector"] == "metadata.name=n1"
-
-    def test_a_node_that_is_not_registered_yet_is_told_as_none(self, fake: FakeApi, api: Api, log: Any) -> None:
-        told: Seen[NodeFacts | None] = Seen()
-        fake.script += [listing("Node", "10")]
-        with running(NodeWatch(api, "n1", told.append, log, timing=IMPATIENT).watch):
-            assert told.wait(1) == [None]
-
-    def test_our_own_annotation_is_no_fact_and_its_change_no_news(self, fake: FakeApi, api: Api, log: Any) -> None:
-        told: Seen[NodeFacts | None] = Seen()
-        live = Live()
-        ours = "koordnri.sh/policy"
-        fake.script += [listing("Node", "10", node("9", annotations={ours: "aaaa@t", "k": "v"})), live]
-        noun = NodeWatch(api, "n1", told.append, log, timing=IMPATIENT)
-        with running(noun.watch):
-            assert told.wait(1) == [NodeFacts({}, {"k": "v"}, 8 << 30, "u-1")]
-            assert noun.published == "aaaa@t"
-            live.send(
-                line("MODIFIED", node("11", annotations={ours: "bbbb@t", "k": "v"})),
-                line("MODIFIED", node("12", annotations={"k": "w"})),
-            )
-            assert told.wait(2)[1:] == [NodeFacts({}, {"k": "w"}, 8 << 30, "u-1")]
-            live.end()
-        assert noun.published == ""
-
-    @pytest.mark.parametrize("memory", ["lots", "", "-1"])
-    def test_a_memory_that_cannot_be_read_is_unknown(self, fake: FakeApi, api: Api, log: Any, memory: str) -> None:
-        told: Seen[NodeFacts | None] = Seen()
-        fake.script += [listing("Node", "10", node("9", memory=memory))]
-        with running(NodeWatch(api, "n1", told.append, log, timing=IMPATIENT).watch):
-            assert told.wait(1) == [NodeFacts(uid="u-1")]
+from tests.kube.fake_api import FakeApi, Json, Live, Seen, bookmark, line, listing, status
+from tests.kube.watched import IMPATIENT, running
 
 
 def pod(version: str, uid: str = "p-1", **fields: Any) -> Json:
