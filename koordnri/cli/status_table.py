@@ -39,7 +39,10 @@ def _facts(answer: Any) -> Iterator[tuple[str, str]]:
     yield "runtime", escape(f"{runtime_text(answer)}{nri}: {runtime['state']}")
     waiting = f", {runtime['unrecorded']} containers to be recorded" if runtime["unrecorded"] else ""
     yield "route", escape(f"{runtime['recordRoute']}{waiting}")
-    yield "policy", escape(f"revision {policy['revision']} since {policy['since']}, from {policy['source']}")
+    yield (
+        "policy",
+        escape(f"revision {policy['revision']} since {policy['since']}, from {policy['source'] or 'the defaults'}"),
+    )
     if answer["api"]:
         down = {noun: problem for noun, problem in answer["api"].items() if problem}
         yield "API server", escape("; ".join(f"{noun}: {text}" for noun, text in down.items()) or "connected")
@@ -75,6 +78,8 @@ def _lines(answer: Any) -> Iterator[str]:
         yield f"[red]violation[/red] and {len(found) - _SHOWN} more; see -o json"
     for problem in answer["problems"]:
         yield f"[red]problem[/red] {escape(problem)}"
+    if not answer["ready"]:
+        yield "`koordnri doctor` checks the node and says what to change"
     for warning in attention(answer):
         yield f"[yellow]warning[/yellow] {escape(warning)}"
     if not found and not answer["problems"] and not attention(answer):

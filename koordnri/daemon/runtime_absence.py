@@ -40,7 +40,8 @@ class RuntimeAbsence:
 
         config = self._config
         facts = read_facts(config.host_root, config.nri_socket, config.identity.name, config.state_dir, Daemon())
-        for finding in runtime.check(facts):
-            if finding.severity is Severity.ERROR:
-                return f"{finding.cause}. {finding.code}: {finding.fix}"
-        return ""
+        found = [finding for finding in runtime.check(facts) if finding.severity is not Severity.INFO]
+        if not found:
+            return ""
+        worst = min(found, key=lambda finding: finding.severity is not Severity.ERROR)
+        return f"{worst.cause}. {worst.code}: {worst.fix}"

@@ -100,6 +100,7 @@ def test_the_screen_names_what_is_wrong_and_shows_others_texts_literally(capsys:
     text = printed(answer, capsys)
     for part in (
         "not ready",
+        "`koordnri doctor` checks the node",
         "pods: 403: forbidden",
         "violation NotClear shop/a main: shop/[b] runs on CPUs 2",
         "problem runtime: gone",
@@ -108,6 +109,7 @@ def test_the_screen_names_what_is_wrong_and_shows_others_texts_literally(capsys:
     ):
         assert part in text
     assert "no violations" not in text
+    assert "from the defaults" in printed({**READY, "policy": {**POLICY, "source": ""}}, capsys)
 
 
 def test_the_screen_ends_with_the_last_decisions(capsys: pytest.CaptureFixture[str]) -> None:
