@@ -9,7 +9,7 @@ from importlib import metadata
 from typing import Any, NamedTuple
 
 from koordnri.answers.cpu_owners import CPUOwner, cpu_owners, cpu_users
-from koordnri.answers.violations import Finding, Observed, violations
+from koordnri.answers.violations import KINDS, Finding, Observed, violations
 from koordnri.answers.why import row
 from koordnri.model import CPUSet, NodeState, Pod
 from koordnri.model.cpuset import NO_CPUS
@@ -54,14 +54,14 @@ class StatusSources(NamedTuple):
 
 def status(sources: StatusSources) -> Mapping[str, Any]:
     """The answer. Any thread may ask."""
-    node, pods, entries = sources.present.snapshot.node, sources.ledger.pods(), sources.ledger.entries()
-    owners = cpu_owners(pods, entries, node, sources.present.allocator.held, sources.present.kubelet.pins)
+    node, survey = sources.present.snapshot.node, _survey(sources)
+    pods, entries, owners = survey
     problems = sources.problems()
     return {
         "ready": not problems,
         "problems": problems,
         "warnings": sources.warnings(),
-        "violations": [found._asdict() for found in violations(_observed(sources, owners, pods, entries))],
+        "violations": [found._asdict() for found in violations(_observed(sources, survey))],
         "node": node.name,
         "version": metadata.version("koordnri"),
         "runtime": _runtime(sources),
@@ -80,9 +80,26 @@ def status(sources: StatusSources) -> Mapping[str, Any]:
     }
 
 
-def _observed(
-    sources: StatusSources, owners: Sequence[CPUOwner], pods: Sequence[Pod], entries: Sequence[Entry]
-) -> Observed:
+def violation_counts(sources: StatusSources) -> Mapping[str, int]:
+    """Kind → number of violations; every kind is there. For the metrics."""
+    found = Counter(one.kind for one in violations(_observed(sources, _survey(sources))))
+    return {kind: found[kind] for kind in KINDS}
+
+
+class _Survey(NamedTuple):
+    pods: Sequence[Pod]
+    entries: Sequence[Entry]
+    owners: Sequence[CPUOwner]
+
+
+def _survey(sources: StatusSources) -> _Survey:
+    present, pods, entries = sources.present, sources.ledger.pods(), sources.ledger.entries()
+    held, pins = present.allocator.held, present.kubelet.pins
+    return _Survey(pods, entries, cpu_owners(pods, entries, present.snapshot.node, held, pins))
+
+
+def _observed(sources: StatusSources, survey: _Survey) -> Observed:
+    pods, entries, owners = survey
     by_id = {pod.id: pod for pod in pods}
     drift, ledger = sources.reconciler.drift, sources.ledger
     refused = [(ledger.container(update.container_id), update) for update in sources.recorder.given_up()]

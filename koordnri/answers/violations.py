@@ -109,14 +109,16 @@ def _same_owner(one: CPUOwner, other: CPUOwner) -> bool:
 def _not_clear(seen: Observed) -> Iterator[Violation]:
     if seen.node.empty_pools:
         return  # then a pool uses taken CPUs, which is one violation, not one per container
-    exclusive = _all_cpus(seen.owners)
+    running = [owner for owner in seen.owners if owner.runs]
+    # Whether the user is batch work → owners whose CPUs it must leave.
+    against = {True: [owner for owner in running if owner.lse], False: running}
+    closed = {batch: _all_cpus(owners) for batch, owners in against.items()}
     owning = {(owner.pod, owner.container) for owner in seen.owners}
     for user in seen.users:
-        if not user.cpus & exclusive or not owning.isdisjoint({(user.pod, ""), (user.pod, user.container)}):
+        if not user.cpus & closed[user.batch] or not owning.isdisjoint({(user.pod, ""), (user.pod, user.container)}):
             continue
-        for owner in seen.owners:
-            shared = owner.cpus & user.cpus
-            if shared and owner.runs and (owner.lse or not user.batch):
+        for owner in against[user.batch]:
+            if shared := owner.cpus & user.cpus:
                 yield Violation(
                     NOT_CLEAR,
                     owner.pod,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from koordnri.answers.explain import ExplainSources
 from koordnri.answers.questions import Sources, make_questions
-from koordnri.answers.status import StatusSources
+from koordnri.answers.status import StatusSources, violation_counts
 from koordnri.chain import Chain, load_hooks
 from koordnri.cpus.allocator import Allocator
 from koordnri.daemon.admission import Admission
@@ -103,6 +103,10 @@ class Parts:
     def watch_stats(self) -> Mapping[str, WatchStats]:
         """kind → counters of its watch; empty without the API server."""
         return {} if self.cluster is None else self.cluster.stats()
+
+    def violation_counts(self) -> Mapping[str, int]:
+        """Kind → number of violations."""
+        return violation_counts(self._status_sources())
 
     def event_stats(self) -> EventStats | None:
         """Counters of the sender of Kubernetes Events; None without the API server."""

@@ -52,6 +52,9 @@ class Sources(Protocol):
     def watch_stats(self) -> Mapping[str, WatchStats]:
         """kind → counters of its watch; empty when the API server is not used."""
 
+    def violation_counts(self) -> Mapping[str, int]:
+        """Kind → number of violations, as in `koordnri status`."""
+
     def event_stats(self) -> EventStats | None:
         """Counters of the sender of Kubernetes Events; None when the API server is not used."""
 
@@ -65,7 +68,7 @@ class DaemonCollector(Collector):
     def collect(self) -> Iterable[Metric]:
         """The current values."""
         parts = (
-            *(self._session, self._hooks, self._decisions, self._reconcile, self._records),
+            *(self._session, self._hooks, self._decisions, self._violations, self._reconcile, self._records),
             *(self._cache, self._watches, self._kube_events, self._policy, self._faults),
         )
         for part in parts:
@@ -166,6 +169,16 @@ class DaemonCollector(Collector):
             "Containers that started before all others had left their CPUs",
             0 if cpus is None else cpus.late,
         )
+
+    def _violations(self) -> Iterator[Metric]:
+        violations = GaugeMetricFamily(
+            "koordnri_violations",
+            "What should not be though nothing failed outright, by kind; koordnri status names each",
+            labels=["kind"],
+        )
+        for kind, count in self._sources.violation_counts().items():
+            violations.add_metric([kind], count)
+        yield violations
 
     def _reconcile(self) -> Iterator[Metric]:
         stats = self._sources.reconciler.stats

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from koordnri.answers.violations import KINDS
 from koordnri.kube.events import EventStats
+from koordnri.model import Pod
+from koordnri.model.annotations import RESOURCE_STATUS
 from koordnri.runtime import CRIError
 from tests.observe.driven import Driven, driven
 
@@ -38,6 +41,7 @@ METRICS = {
     "koordnri_cgroup_watches_refused": ("gauge", {()}),
     "koordnri_cgroup_watch_overflows": ("counter", {()}),
     "koordnri_released_pods": ("gauge", {()}),
+    "koordnri_violations": ("gauge", {("kind",)}),
     "koordnri_reconcile_pass_seconds": ("gauge", {()}),
     "koordnri_change_to_verified_seconds": ("gauge", {()}),
     "koordnri_pushes": ("counter", {("outcome", "route")}),
@@ -108,6 +112,17 @@ def test_pods_that_were_released_are_counted_while_they_are_there(node: Driven) 
     node.settled()
     present.let_go(frozenset({"left-to-kubelet", "gone"}))
     assert node.value("koordnri_released_pods") == 1
+
+
+def test_violations_are_counted_by_kind(node: Driven) -> None:
+    assert [node.value("koordnri_violations", kind=kind) for kind in KINDS] == [0] * len(KINDS)
+    parts = node.daemon.parts
+    for name in ("one", "other"):
+        assigned = {RESOURCE_STATUS.key: '{"cpuset": "0"}'}
+        parts.ledger.remember_pod(Pod(name, f"uid-{name}", "shop", name, annotations=assigned))
+    assert node.value("koordnri_violations", kind="TwoOwners") == 1
+    for name in ("one", "other"):
+        parts.ledger.forget_pod(name)
 
 
 def test_the_process_is_measured_too(node: Driven) -> None:
