@@ -42,6 +42,7 @@ CODES = {
     "KN0110": Code(_I, "the runtime ignores CDI devices"),
     "KN0111": Code(_W, "the runtime's configuration cannot be parsed"),
     "KN0112": Code(_W, "no container runtime was found"),
+    "KN0113": Code(_E, "the container runtime does not run"),
     # time
     "KN0201": Code(_W, "koordnri answers too late"),
     "KN0202": Code(_W, "the request timeout is short for the measured latency"),

@@ -45,6 +45,8 @@ class Runtime:
     nri: Version | None = None
     config: RuntimeConfig | None = None
     """None: cannot be read from here"""
+    running: bool | None = None
+    """None: the host's processes are not seen"""
     config_problem: str = ""
     """why a configuration that is there cannot be parsed"""
     oci: dict[str, tuple[str, Version]] = field(default_factory=dict)

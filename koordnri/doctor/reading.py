@@ -95,7 +95,15 @@ def _runtime(files: HostFiles, processes: Sequence[Process], daemon: Daemon) -> 
     version = daemon.runtime_version or (str(binary[1]) if binary else "")
     config, problem = _config(files, kind, processes)
     oci = {name: found for name in ("crun", "runc") if (found := find_version(files, name)) is not None}
-    return Runtime(kind, version, nri_version(kind, version) if version else None, config, problem, oci)
+    return Runtime(
+        kind,
+        version,
+        nri_version(kind, version) if version else None,
+        config,
+        running=any(p.program == program for p in processes) if processes else None,
+        config_problem=problem,
+        oci=oci,
+    )
 
 
 def _kind(files: HostFiles, processes: Sequence[Process], daemon: Daemon) -> str:

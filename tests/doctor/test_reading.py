@@ -37,6 +37,7 @@ def test_a_whole_host(tmp_path: Path) -> None:
     facts = read(host(tmp_path).root)
     assert facts.runtime.kind == CONTAINERD
     assert facts.runtime.version_text == "2.4.2"
+    assert facts.runtime.running
     assert facts.runtime.config is not None
     assert facts.runtime.config.path == "/etc/containerd/config.toml"
     assert facts.kubelet.cpu_policy == "static"
@@ -85,7 +86,8 @@ def test_the_runtime_is_the_one_that_kubelet_uses(
 
 def test_a_stopped_runtime_is_known_by_its_configuration(tmp_path: Path) -> None:
     started(HostTree(tmp_path), 1, "/sbin/init").write("etc/crio/crio.conf", "[crio]\n")
-    assert read(tmp_path).runtime.kind == CRIO
+    runtime = read(tmp_path).runtime
+    assert (runtime.kind, runtime.running) == (CRIO, False)
 
 
 def test_what_the_daemon_met_goes_before_what_is_found(tmp_path: Path) -> None:

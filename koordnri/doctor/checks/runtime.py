@@ -36,6 +36,14 @@ def check(facts: Facts) -> Iterator[Finding]:
             f"{runtime.config_problem}; what it says of NRI is not known",
             "mend the TOML in this line; the runtime itself does not start with it",
         )
+    if runtime.running is False and not facts.daemon.is_registered:
+        service = _service(runtime)
+        yield Finding(
+            "KN0113",
+            runtime.kind,
+            f"no process named {service} runs on this node; pods cannot start, and koordnri has nobody to register with",
+            f"systemctl start {service}; journalctl -u {service} has the reason if it fails",
+        )
     yield from _nri(facts)
     yield from _versions(runtime)
     yield from _oci(runtime)
@@ -96,7 +104,7 @@ def _nri(facts: Facts) -> Iterator[Finding]:
             f"{setting} is true: the runtime serves only plugins that it launched itself",
             nri_lines(runtime, (f"{setting} = false",)),
         )
-    elif not facts.ours.socket_found and not facts.daemon.is_registered:
+    elif not (facts.ours.socket_found or facts.daemon.is_registered or runtime.running is False):
         yield from _socket(facts)
 
 
@@ -122,8 +130,8 @@ def _socket(facts: Facts) -> Iterator[Finding]:
 def _no_socket(facts: Facts, path: str) -> Finding:
     runtime, ours = facts.runtime, facts.ours
     if path:
-        cause = f"NRI is on in {path}, and {ours.nri_socket} is not there: the runtime does not run, or was not restarted since"
-        service = "crio" if runtime.kind == CRIO else "containerd"
+        cause = f"NRI is on in {path}, and {ours.nri_socket} is not there: the runtime was not restarted since, or cannot make it"
+        service = _service(runtime)
         return Finding(
             "KN0103",
             ours.nri_socket,
@@ -203,6 +211,11 @@ def _oci(runtime: Runtime) -> Iterator[Finding]:
             f"before {_RUNC_UNIFIED} runc writes several lines into a cgroup file at once, of which the kernel takes one device",
             f"upgrade runc to >= {_RUNC_UNIFIED} if pods limit more than one disk",
         )
+
+
+def _service(runtime: Runtime) -> str:
+    """Its program, and systemd's unit."""
+    return "crio" if runtime.kind == CRIO else "containerd"
 
 
 def _same_path(a: str, b: str) -> bool:

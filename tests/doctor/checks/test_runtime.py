@@ -47,6 +47,15 @@ def test_a_socket_below_the_host_root_is_that_of_the_configuration() -> None:
     assert codes(facts) == ["KN0103", "KN0901", "KN0803"]
 
 
+@pytest.mark.parametrize("running", [True, None, False])
+def test_a_runtime_that_does_not_run_is_the_one_reason_for_a_missing_socket(running: bool | None) -> None:
+    facts = without_daemon(runtime(running=running))
+    assert [f.code for f in diagnose(facts) if f.severity.value == "error"] == [
+        "KN0113" if running is False else "KN0103"
+    ]
+    assert codes(replace(WELL, runtime=replace(WELL.runtime, running=running))) == []
+
+
 @pytest.mark.parametrize(("text", "expected"), [("1.29.4", "KN0101"), ("1.30.0", "KN0103"), ("1.26.1", "KN0105")])
 def test_cri_o_has_defaults_of_its_own(text: str, expected: str) -> None:
     facts = without_daemon(crio(text, RuntimeConfig("/etc/crio/crio.conf.d/10-nri.conf")))
