@@ -4,44 +4,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from koordnri_hooks.memory import NO_MEMORY, Memory
-from koordnri_hooks.memory_request import NO_REQUEST
 
 from koordnri.model import NodeState, Resources
-from koordnri.model.errors import PodError
 from koordnri.model.pod import ContainerSpec, PodSpec
+from tests.hooks.memory_pods import (
+    ALL_CLASSES,
+    DEFAULT,
+    GI,
+    MEMORY,
+    MI,
+    NODE,
+    QOS,
+    SPEC,
+    batch,
+    be,
+    classes,
+    guaranteed,
+)
 from tests.hooks.one_hook import context, faults, run, run_pod, values
 from tests.support.pods import BESTEFFORT, BURSTABLE, GUARANTEED, pod
-from tests.support.policies import policy_of
-
-SPEC = "node.koordinator.sh/extended-resource-spec"
-QOS = "koordinator.sh/memoryQOS"
-MEMORY = "kubernetes.io/batch-memory"
-MI, GI = 1 << 20, 1 << 30
-NODE = NodeState(memory_bytes=16 * GI)
-DEFAULT = policy_of()
-
-
-def classes(**by_class):
-    """Policy with memoryQOS (minLimitPercent, lowLimitPercent, throttlingPercent) enabled for some classes."""
-    names = ("minLimitPercent", "lowLimitPercent", "throttlingPercent")
-    strategy = {
-        f"{name}Class": {"memoryQOS": {"enable": True, **dict(zip(names, percents, strict=True))}}
-        for name, percents in by_class.items()
-    }
-    return policy_of(resource_qos_config={"clusterStrategy": strategy})
-
-
-def batch(request=None, limit=None):
-    return {kind: {MEMORY: amount} for kind, amount in (("requests", request), ("limits", limit)) if amount is not None}
-
-
-def be(annotations=None, **containers):
-    return pod("BE", BESTEFFORT, {SPEC: {"containers": containers}, **(annotations or {})})
-
-
-def guaranteed(qos="LSR", limit=None, **annotations):
-    resources = Resources(memory_limit=limit)
-    return pod(qos, GUARANTEED, annotations, resources=resources)
 
 
 @pytest.mark.parametrize(
@@ -149,10 +130,6 @@ def test_memory_high_without_any_limit_to_go_by_says_so():
     assert decision.skipped["memory.high"] == NO_MEMORY
 
 
-NO_WATERMARKS = {"memory.wmark_ratio": "this kernel has no memory.wmark_ratio"}
-ALL_CLASSES = classes(lsr=(10, 0, 0), ls=(20, 0, 0), be=(30, 0, 0), system=(40, 0, 0))
-
-
 @pytest.mark.parametrize(
     ("qos", "parent", "percent"),
     [
@@ -168,70 +145,6 @@ ALL_CLASSES = classes(lsr=(10, 0, 0), ls=(20, 0, 0), be=(30, 0, 0), system=(40, 
 def test_the_class_is_the_labels_or_kubernetes(qos, parent, percent):
     one = pod(qos, parent, spec=PodSpec({"main": ContainerSpec({"memory": "1000"}, {})}))
     assert values(run(Memory(), context(one, policy=ALL_CLASSES)))["memory.min"] == percent * 10
-
-
-def test_BestEffort_requests_nothing_so_nothing_is_protected():
-    decision = run(Memory(), context(pod("", BESTEFFORT), policy=ALL_CLASSES))
-    assert (decision.settings, decision.skipped) == ({}, NO_WATERMARKS)
-
-
-@pytest.mark.parametrize(
-    ("one", "baseline", "least"),
-    [
-        pytest.param(guaranteed(), Resources(memory_limit=1000), 100, id="Guaranteed-requests-its-limit"),
-        pytest.param(
-            pod("LS", spec=PodSpec({"main": ContainerSpec({}, {"memory": 1000})})),
-            Resources(),
-            200,
-            id="spec-limit-only",
-        ),
-        pytest.param(
-            pod("LS", spec=PodSpec({"main": ContainerSpec({"memory": "500"}, {"memory": "1k"})})),
-            Resources(),
-            100,
-            id="spec",
-        ),
-        pytest.param(pod("LS", spec=PodSpec({"main": ContainerSpec({}, {})})), Resources(), None, id="spec-of-nothing"),
-        pytest.param(be(main=batch(1000)), Resources(), 300, id="BE-batch-memory"),
-    ],
-)
-def test_the_request_comes_from_where_it_is_known(one, baseline, least):
-    decision = run(Memory(), context(one, baseline, policy=ALL_CLASSES))
-    assert values(decision).get("memory.min") == least
-    assert "memory.min" not in decision.skipped
-
-
-@pytest.mark.parametrize(
-    "one",
-    [
-        pytest.param(pod("LS"), id="Burstable-without-spec"),
-        pytest.param(pod("LS", spec=PodSpec({"other": ContainerSpec({}, {})})), id="spec-without-the-container"),
-        pytest.param(guaranteed("LS"), id="Guaranteed-without-limit"),
-    ],
-)
-def test_an_unknown_request_is_said_and_never_guessed(one):
-    decision = run(Memory(), context(one, policy=classes(ls=(10, 10, 10)), node=NODE))
-    assert values(decision) == {}
-    assert decision.skipped == dict.fromkeys(("memory.min", "memory.low", "memory.high"), NO_REQUEST) | NO_WATERMARKS
-
-
-@pytest.mark.parametrize(
-    "one",
-    [
-        pytest.param(pod("LS", resources=Resources(memory_limit=GI)), id="Burstable-whose-limit-is-no-request"),
-        pytest.param(guaranteed("LS"), id="Guaranteed-without-limit"),
-    ],
-)
-def test_a_pods_unknown_request_is_said_and_never_guessed(one):
-    decision = run_pod(Memory(), one, NODE, classes(ls=(10, 10, 10)))
-    assert values(decision) == {}
-    assert {"memory.min": NO_REQUEST, "memory.low": NO_REQUEST}.items() <= decision.skipped.items()
-
-
-def test_a_bad_quantity_of_the_spec_names_the_spec():
-    one = pod("LS", spec=PodSpec({"main": ContainerSpec({"memory": "much"}, {})}))
-    with pytest.raises(PodError, match=r"^spec\.containers\.main: memory: expected a quantity"):
-        run(Memory(), context(one, policy=ALL_CLASSES))
 
 
 @pytest.mark.parametrize(
