@@ -93,10 +93,21 @@ def report(
         raise ReportError(
             f"{output or name}: {error.strerror}; name another file with -o, or - for standard output"
         ) from None
-    for part, why in bundle.missing.items():
-        print(f"without {part}: {why}", file=sys.stderr)
+    for line in missing_lines(bundle.missing):
+        print(line, file=sys.stderr)
     if output != "-":
         print(path)
+
+
+def missing_lines(missing: Mapping[str, str]) -> list[str]:
+    """What is missing and why; parts with the same reason, such as one for each pod, in one line."""
+    parts: dict[str, list[str]] = {}
+    for part, why in missing.items():
+        parts.setdefault(why, []).append(part)
+    return [
+        f"without {names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}: {why}"
+        for why, names in parts.items()
+    ]
 
 
 def versions(host_root: Path) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from koordnri.cli import cli
 from koordnri.cli.pod_log import MOST_BYTES, log_tail
 from koordnri.cli.redaction import LEFT_OUT
+from koordnri.cli.report import missing_lines
 from koordnri.wire import api_pb2 as api
 from tests.host.trees import HostTree, whole_host
 from tests.observe.driven import Driven, driven
@@ -115,6 +116,14 @@ def test_without_a_daemon_there_is_what_the_host_shows(tmp_path: Path) -> None:
     assert policy == {"koordnri-config": {"vendors": {"x": {"envBesideCDI": {"A": LEFT_OUT}}}}}
     assert json.loads(found["report.json"])["missing"].keys() == {"v1", "metrics.txt", "log.txt"}
     assert f"without v1: no daemon runs with the state directory {state}\n" in result.stderr
+
+
+def test_what_is_missing_for_one_reason_is_one_line() -> None:
+    missing = {"v1/why/a.json": "no history", "log.txt": "none found", "v1/why/b.json": "no history"}
+    assert missing_lines(missing) == [
+        "without v1/why/a.json and 1 more: no history",
+        "without log.txt: none found",
+    ]
 
 
 def test_a_file_that_exists_is_not_overwritten(tmp_path: Path) -> None:
