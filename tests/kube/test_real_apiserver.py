@@ -18,6 +18,7 @@ from koordnri.kube import (
     Api,
     ConfigMapWatch,
     EventSender,
+    NodeAnnotation,
     NodeFacts,
     NodeWatch,
     PodFacts,
@@ -30,6 +31,7 @@ from koordnri.kube import (
     pod_target,
 )
 from koordnri.kube.events import EventLimits
+from koordnri.kube.node_annotation import KEY
 from koordnri.kube.watch import Watch, wait
 from koordnri.model.pod import ContainerSpec, PodSpec
 from tests.kube.control_plane import ADMIN, DAEMON, RBAC, STRANGER, ControlPlane, Deployed, Json, RefusedError
@@ -572,6 +574,31 @@ def test_an_event_beside_a_pod_whose_namespace_is_gone_is_given_up(sender: Event
     eventually(lambda: sender.stats.dropped == 1, "one Event dropped")
     (lost,) = [entry["error"] for entry in captured.entries if entry["event"] == "kube_event_lost"]
     assert 'the API server answered 404: namespaces "never-was" not found' in lost
+
+
+# -- the Node's annotation --------------------------------------------------------------------------------------------
+
+
+def test_the_node_has_the_policy_and_keeps_all_else(plane: ControlPlane, real_api: Api, node: str, log: Any) -> None:
+    def annotations() -> dict[str, str]:
+        found: dict[str, str] = plane.call("GET", f"{NODES}/{node}")["metadata"].get("annotations", {})
+        return found
+
+    before, deaths = annotations(), list[BaseException]()
+    at_s = 1_700_000_000.0
+    annotation = NodeAnnotation(
+        real_api, node, lambda: annotations().get(KEY, ""), log, deaths.append, settle_s=0.0, now=lambda: at_s
+    )
+    annotation.want("aaaa")
+    annotation.start()
+    try:
+        eventually(lambda: KEY in annotations(), "the annotation")
+        assert annotations() == {**before, KEY: "aaaa@2023-11-14T22:13:20Z"}
+        annotation.want("bbbb")
+        eventually(lambda: annotations()[KEY].startswith("bbbb@"), "the next one")
+    finally:
+        annotation.stop(LIMIT_S)
+    assert (annotation.problem, deaths) == ("", [])
 
 
 # -- the rights that deploy/ gives ------------------------------------------------------------------------------------
