@@ -119,6 +119,14 @@ def _configmap(_ctx: click.Context, _param: click.Parameter, value: str | None) 
     help='metrics and health, HOST:PORT or "off"',
 )
 @click.option(
+    "--page",
+    default="off",
+    show_default=True,
+    callback=_listen,
+    envvar="KOORDNRI_PAGE",
+    help='a page of the node for browsers, HOST:PORT such as 127.0.0.1:9317 or "off"; whoever reaches it can read it',
+)
+@click.option(
     "--log-format",
     type=click.Choice(["json", "console"]),
     default="json",
@@ -146,6 +154,7 @@ def run(
     record_route: str | None,
     history: str,
     listen: tuple[str, int] | None,
+    page: tuple[str, int] | None,
     log_format: str,
     log_level: str,
 ) -> None:
@@ -173,6 +182,7 @@ def run(
             record_route=record_route,
             history=history,
             listen=listen,
+            page=page,
             log_format=log_format,
             log_level=log_level,
         )

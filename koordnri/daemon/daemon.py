@@ -11,6 +11,7 @@ from koordnri.daemon.garbage import GarbageCollector
 from koordnri.daemon.wiring import Given, Parts
 from koordnri.observe.http import Server
 from koordnri.observe.metrics import make_registry
+from koordnri.page.server import PageServer
 
 POLICY_TICK_S = 0.1
 """Seconds between checks of the policy file if inotify does not report changes: whoever edits it waits no longer."""
@@ -39,6 +40,7 @@ class Daemon:
         self.parts = parts = Parts(config, given, log_fd)
         self.readiness = parts.readiness
         self._server: Server | None = None
+        self._page: PageServer | None = None
         self._garbage = GarbageCollector()
         reconcile, nri = parts.ending.guarded(parts.reconciler.run), parts.ending.guarded(parts.session.run)
         self._reconcile = threading.Thread(target=reconcile, name="reconcile", daemon=True)
@@ -65,6 +67,11 @@ class Daemon:
         """The port of metrics and health; None while not listening."""
         return None if self._server is None else self._server.port
 
+    @property
+    def page_port(self) -> int | None:
+        """The port of the page for browsers; None while there is none."""
+        return None if self._page is None else self._page.port
+
     def _start(self) -> None:
         parts = self.parts
         parts.sources.scan()
@@ -80,7 +87,9 @@ class Daemon:
             parts.log.warning("node_fact_missing", problem=problem)
         if self.config.listen is not None:
             self._server = self._serve(*self.config.listen)
-        parts.log.info("started", hooks=list(parts.chain.order), node=node.name, port=self.port)
+        if self.config.page is not None:
+            self._page = self._serve_page(*self.config.page)
+        parts.log.info("started", hooks=list(parts.chain.order), node=node.name, port=self.port, page=self.page_port)
         self._garbage.start()
         parts.sources.watch()
 
@@ -90,6 +99,14 @@ class Daemon:
             return Server(host, port, registry, self.readiness.problems, state, self.readiness.warnings)
         except OSError as error:
             raise ConfigError(f"--listen {host}:{port}: {error}") from error
+
+    def _serve_page(self, host: str, port: int) -> PageServer:
+        parts = self.parts
+        try:
+            names = frozenset({parts.present.node.name})
+            return PageServer(host, port, parts.questions, parts.operator.policy_state, parts.mark, names)
+        except OSError as error:
+            raise ConfigError(f"--page {host}:{port}: {error}") from error
 
     def _loop(self) -> None:
         parts, ending = self.parts, self.parts.ending
@@ -130,8 +147,9 @@ class Daemon:
         parts.notebook.save_if_marked()
         self._flush_history()
         parts.sources.close()
-        if self._server is not None:
-            self._server.close()
+        for server in (self._server, self._page):
+            if server is not None:
+                server.close()
         parts.admission.close_control()
         parts.admission.lock.release()
         parts.log.info("stopped")

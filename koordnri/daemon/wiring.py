@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from koordnri.answers.explain import ExplainSources
+from koordnri.answers.mark import mark
 from koordnri.answers.questions import Sources, make_questions
 from koordnri.answers.status import StatusSources, violation_counts
 from koordnri.chain import Chain, load_hooks
@@ -111,6 +112,10 @@ class Parts:
     def event_stats(self) -> EventStats | None:
         """Counters of the sender of Kubernetes Events; None without the API server."""
         return None if self.cluster_events is None else self.cluster_events.stats
+
+    def mark(self) -> object:
+        """See koordnri.answers.mark."""
+        return mark(self._status)
 
     def _make_state(self, config: Config) -> None:
         self.notebook = Notebook(config.state_dir, self.log, self.ending.wake.set)
@@ -291,8 +296,9 @@ class Parts:
         explain = ExplainSources(
             self.ledger, self.hooks, self.standing, self.allocator, machine, config.host_root, self.history
         )
-        questions = make_questions(Sources(self.ledger, self.present, explain, self._status_sources(), self.history))
-        self.admission = Admission(config, self.operator, questions, self._admitted, self.log)
+        self._status = self._status_sources()
+        self.questions = make_questions(Sources(self.ledger, self.present, explain, self._status, self.history))
+        self.admission = Admission(config, self.operator, self.questions, self._admitted, self.log)
 
     def _admitted(self) -> None:
         """This daemon is the only one that uses the state directory."""

@@ -85,7 +85,7 @@ class Server:
         }
         if policy is not None:
             pages["/v1/policy"] = {"GET": lambda _: json_answer(policy())}
-        self._server = _Port((host, port), handler_of(Handler, pages))
+        self._server = Port((host, port), handler_of(Handler, pages))
         self._thread = threading.Thread(target=self._server.serve, name="http", daemon=True)
         self._thread.start()
 
@@ -169,7 +169,9 @@ class Bounded(socketserver.ThreadingMixIn, socketserver.TCPServer):
         """A client that disconnected is not worth a traceback on stderr."""
 
 
-class _Port(Bounded):
+class Port(Bounded):
+    """A TCP port that pages are served on."""
+
     # Not HTTPServer: it looks up the host's own name, which nobody needs, and a silent DNS server would delay the start.
     allow_reuse_address = True
 

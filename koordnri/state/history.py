@@ -87,6 +87,11 @@ class History:
         """Why changes are kept only in memory, though they should be on disk; "" otherwise."""
         return "" if self._files is None else self._files.problem
 
+    @property
+    def newest(self) -> int:
+        """Number of the newest line, 0 for none. It grows when decisions are settled: once a second, or by a question."""
+        return self._next - 1
+
     def load(self) -> None:
         """Continue the history that an earlier daemon left on disk. Lines that are none are passed over."""
         if self._files is None:

@@ -229,6 +229,7 @@ OPTIONS: dict[str, tuple[str, Any, Any]] = {
     "record_route": ("reply", "reply", None),
     "history": ("memory", "memory", "disk"),
     "listen": ("[::]:80", ("::", 80), ("127.0.0.1", 9316)),
+    "page": ("127.0.0.1:9317", ("127.0.0.1", 9317), None),
     "log_format": ("console", "console", "json"),
     "log_level": ("debug", "debug", "info"),
 }

@@ -67,7 +67,7 @@ def test_rendered_objects_are_valid(helm: Helm, version: str) -> None:
         "--set=nriSocketDir=/run/nri,pluginIndex=05,log.level=debug,log.format=console,maxUnavailable=2",
         "--set=imagePullSecrets[0].name=registry,podAnnotations.a=b,metrics.service.annotations.c=d,metrics.port=9400",
     )
-    switches = ("apiAccess.enabled=false", "resctrl.enabled=true", "doctor.initContainer=true")
+    switches = ("apiAccess.enabled=false", "resctrl.enabled=true", "doctor.initContainer=true", "page.enabled=true")
     for arguments in ((), everything, *((f"--set={switch}",) for switch in switches)):
         for manifest in render(helm, *arguments).values():
             kubernetes_validate.validate(manifest, version, strict=True)
@@ -119,6 +119,20 @@ def test_an_error_of_doctor_holds_the_daemon_back_and_a_warning_does_not(
     program.chmod(0o755)
     path = f"{tmp_path}:/usr/bin:/bin"
     assert subprocess.run(first["command"], env={"PATH": path}, check=False).returncode == done
+
+
+@pytest.mark.parametrize(
+    ("values", "page"),
+    [
+        ("page.port=1234", []),
+        ("page.enabled=true", ["--page=127.0.0.1:9317"]),
+        ("page.enabled=true,page.port=1234", ["--page=127.0.0.1:1234"]),
+    ],
+)
+def test_the_page_is_off_and_never_beyond_the_pod(helm: Helm, values: str, page: list[str]) -> None:
+    (container,) = render(helm, f"--set={values}")["DaemonSet"]["spec"]["template"]["spec"]["containers"]
+    assert [argument for argument in container["args"] if "page" in argument] == page
+    assert [port["name"] for port in container["ports"]] == ["metrics"]
 
 
 def test_names_that_look_like_numbers_stay_names(helm: Helm) -> None:
