@@ -3,7 +3,7 @@
 import pytest
 
 from koordnri.policy import DEFAULT_POLICY, PolicyError
-from tests.support.policies import policy_of
+from tests.policy.documents import policy_with
 
 THRESHOLD, QOS, BURST = "resource-threshold-config", "resource-qos-config", "cpu-burst-config"
 SYSTEM, NORMALIZATION, OWN = "system-config", "cpu-normalization-config", "koordnri-config"
@@ -13,12 +13,6 @@ def attribute(policy, path):
     for name in path.split("."):
         policy = getattr(policy, name)
     return policy
-
-
-def policy_with(key, json_path, value):
-    for name in reversed(json_path.split(".")):
-        value = {name: value}
-    return policy_of(**{key: value})
 
 
 @pytest.mark.parametrize(
@@ -186,38 +180,6 @@ def test_range_ends_at_its_bound(key, path, name, bound, step):
     assert mistake.path == f"{key}.{path}"
     assert mistake.message.startswith("expected ")
     assert mistake.message.endswith(f", got {bound + step}")
-
-
-IO = [
-    ("readIOPS", "read_iops", 0),
-    ("writeIOPS", "write_iops", 0),
-    ("readBPS", "read_bps", 0),
-    ("writeBPS", "write_bps", 0),
-    ("ioWeightPercent", "io_weight_percent", 1),
-    ("ioWeightPercent", "io_weight_percent", 100),
-    ("readLatency", "read_latency", 0),
-    ("writeLatency", "write_latency", 0),
-    ("readLatencyPercent", "read_latency_percent", 100),
-    ("writeLatencyPercent", "write_latency_percent", 100),
-    ("modelReadBPS", "model_read_bps", 1),
-    ("modelReadSeqIOPS", "model_read_seq_iops", 1),
-    ("modelReadRandIOPS", "model_read_rand_iops", 1),
-    ("modelWriteBPS", "model_write_bps", 1),
-    ("modelWriteSeqIOPS", "model_write_seq_iops", 1),
-    ("modelWriteRandIOPS", "model_write_rand_iops", 1),
-]
-
-
-@pytest.mark.parametrize(("json_name", "name", "bound"), IO)
-def test_io_limit_range_ends_at_its_bound(json_name, name, bound):
-    def blocks(value):
-        return [{"name": "/dev/sdb", "type": "device", "ioCfg": {json_name: value}}]
-
-    [block] = policy_with(QOS, f"{BE}.blkioQOS.blocks", blocks(bound)).qos.be.blkio.blocks
-    assert getattr(block.io_cfg, name) == bound
-    with pytest.raises(PolicyError) as refused:
-        policy_with(QOS, f"{BE}.blkioQOS.blocks", blocks(bound + (1 if bound == 100 else -1)))
-    assert [m.path for m in refused.value.mistakes] == [f"{QOS}.{BE}.blkioQOS.blocks[0].ioCfg.{json_name}"]
 
 
 @pytest.mark.parametrize(

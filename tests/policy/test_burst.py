@@ -1,14 +1,14 @@
-"""What a pod's annotations `koordinator.sh/cpuBurst` and `koordinator.sh/cpuQOS` say over the node's policy."""
+"""CPU burst: the policy's, and a pod's annotation over it."""
 
 import pytest
 
 from koordnri.model import AnnotationError
 from koordnri.policy import DEFAULT_POLICY, load_policy, resolve
 from koordnri.policy.burst import CPUBurst
-from koordnri.policy.qos import PodCPUQOS
 from tests.support.pods import pod
 
-BURST, QOS = "koordinator.sh/cpuBurst", "koordinator.sh/cpuQOS"
+BURST = "koordinator.sh/cpuBurst"
+
 HALF = resolve(
     load_policy('{"cpu-burst-config": {"clusterStrategy": {"policy": "auto", "cpuBurstPercent": 50}}}', "test"), "n", {}
 )
@@ -61,26 +61,3 @@ def test_a_bad_cpuBurst_names_the_annotation_and_the_place(text, problem):
     with pytest.raises(AnnotationError, match=problem.replace("[", r"\[")) as caught:
         HALF.cpu_burst(pod(annotations={BURST: text}))
     assert caught.value.key == BURST
-
-
-def test_cpuQOS_of_a_pod_is_read_as_it_stands():
-    assert DEFAULT_POLICY.cpu_qos(
-        pod(annotations={QOS: '{"enable": true, "groupIdentity": -1, "schedIdle": 1}'})
-    ) == PodCPUQOS(True, -1)
-    assert DEFAULT_POLICY.cpu_qos(pod(annotations={QOS: "{}"})) == PodCPUQOS(False, None)
-    assert DEFAULT_POLICY.cpu_qos(pod()) is None
-
-
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        ('{"enable": true, "groupIdentity": 3}', "groupIdentity: expected -1..2, got 3"),
-        ('{"enable": true, "groupIdentity": -2}', "groupIdentity: expected -1..2, got -2"),
-        ('{"enable": "yes"}', "enable: expected true or false"),
-        ("true", "expected a mapping"),
-    ],
-)
-def test_a_bad_cpuQOS_names_the_annotation_and_the_place(text, problem):
-    with pytest.raises(AnnotationError, match=problem) as caught:
-        DEFAULT_POLICY.cpu_qos(pod(annotations={QOS: text}))
-    assert caught.value.key == QOS
