@@ -2120,7 +2120,7 @@ Global___SecurityProfile: _TypeAlias = SecurityProfile  # noqa: Y015
 class LinuxResources(_message.Message):
     """---------------------------------------------------------------------------------------------- resources
 
-    The Optional* messages tell "set to zero" (present, and zero-length) from "leave alone" (absent).
+    The Optional* messages distinguish "set to zero" (present, and zero-length) from "leave alone" (absent).
     """
 
     DESCRIPTOR: _descriptor.Descriptor

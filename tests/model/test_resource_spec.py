@@ -43,7 +43,7 @@ def test_containers_that_are_named(annotations: dict[str, Any], expected: list[s
 
 
 def test_a_container_that_the_spec_lacks_is_the_owners_mistake_once_the_spec_is_known() -> None:
-    named = {EXCLUSIVE_CPUS.key: ["mian"]}
-    assert owners_named(pod(annotations=named)) == ["mian"]
-    with pytest.raises(AnnotationError, match=r'expected names of containers \(main\), got "mian"'):
+    named = {EXCLUSIVE_CPUS.key: ["sidecra"]}
+    assert owners_named(pod(annotations=named)) == ["sidecra"]
+    with pytest.raises(AnnotationError, match=r'expected names of containers \(main\), got "sidecra"'):
         owners_named(pod(annotations=named, spec=PodSpec({"main": ContainerSpec({}, {})})))

@@ -23,6 +23,7 @@ from koordnri.hook import ContainerContext, Hook
 from koordnri.model import AnnotationError, NodeState, fields
 from koordnri.runtime import Runtime
 from koordnri.wire import api_pb2 as api
+from tests.support.waiting import eventually
 
 POLICY = "koordnri-config: {hooks: {com.example.strict: {failurePolicy: fail}}}\n"
 
@@ -66,7 +67,7 @@ class Driven:
         self._log = log
         self.runtime = runtime
         self.policy = policy
-        self._containers = 0
+        self._containers = self._pods = 0
 
     def run_pod(self, name: str, *annotations: str) -> None:
         """A pod, with annotations that the hooks know."""
@@ -83,8 +84,12 @@ class Driven:
         return name
 
     def settled(self) -> None:
-        """All earlier events are counted: they are, before the next one is read."""
-        self.run_pod(f"last-{self.runtime.registrations}-{len(self.runtime.calls)}")
+        """All events are counted, with one more pod's: the daemon counts an event after its reply."""
+        self._pods += 1
+        self.run_pod(f"last-{self._pods}")
+        asked = sum(call.event == "RUN_POD_SANDBOX" for call in self.runtime.calls)
+        counts = self.daemon.parts.session.stats.events
+        eventually(lambda: counts.get(("RunPodSandbox", "ok")) == asked, "all pods to be counted")
 
     def logged(self, event: str) -> None:
         """Waits until the daemon has logged this event."""
