@@ -17,7 +17,7 @@ def test_a_refusal_names_what_was_asked_and_the_servers_words() -> None:
     ("answer", "expected"),
     [
         ("a\n  b", "a b"),
-        (b"caf\xc3\xa9 \xff", "café \ufffd"),
+        (b"d\xc3\xa9j\xc3\xa0 \xff", "déjà \ufffd"),
         (bytearray(b"x"), "x"),
         ("x" * 200, "x" * 77 + "..."),
         (b"x" * 100_000, "x" * 77 + "..."),
