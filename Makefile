@@ -47,6 +47,7 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/vulture
 	$(BIN)/python tools/check_functions.py
+	$(BIN)/python tools/check_tests.py
 	$(BIN)/python tools/rooms.py --check
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python tools/check_vocabulary.py
