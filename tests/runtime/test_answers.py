@@ -36,7 +36,7 @@ def test_validators_see_the_merged_result_and_who_made_it(tmp_path: Path) -> Non
 )
 def test_a_validator_that_does_not_agree_fails_the_container(tmp_path: Path, answer: Any, text: str) -> None:
     script = {"ValidateContainerAdjustment": answer}
-    with connected(tmp_path, script, events=0x3FFF, timeout_s=0.6) as (runtime, _):
+    with connected(tmp_path, script, events=0x3FFF, timeout_s=2.0) as (runtime, _):
         runtime.run_pod_sandbox(pod())
         with pytest.raises(CRIError, match=text):
             runtime.create_container("p1", container())

@@ -12,7 +12,7 @@ from tests.support.messages import container, pod
 
 @pytest.mark.parametrize("answer", [Do.NOTHING, Do.HANG_UP])
 def test_a_plugin_that_gives_no_answer_is_closed_and_has_no_say(tmp_path: Path, answer: Do) -> None:
-    with connected(tmp_path, {"CreateContainer": answer}, {"CreateContainer": ENV}, timeout_s=0.6) as (
+    with connected(tmp_path, {"CreateContainer": answer}, {"CreateContainer": ENV}, timeout_s=2.0) as (
         runtime,
         plugins,
     ):
@@ -31,7 +31,7 @@ def test_an_answer_on_another_stream_is_no_answer(tmp_path: Path) -> None:
         plugin.send(plugin.connection.reply(plugin.last._replace(stream=plugin.last.stream + 2), ENV))
         return Do.NOTHING
 
-    with connected(tmp_path, {}, timeout_s=0.6) as (runtime, (plugin,)):
+    with connected(tmp_path, {}, timeout_s=2.0) as (runtime, (plugin,)):
         runtime.run_pod_sandbox(pod())
         plugin.answers["CreateContainer"] = answer
         assert runtime.create_container("p1", container()).env == {}

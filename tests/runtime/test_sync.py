@@ -93,7 +93,7 @@ def test_the_timeout_covers_all_parts_together(tmp_path: Path) -> None:
         parts += 1
         return echo_more(request) if parts == 1 else Do.NOTHING
 
-    with Runtime(tmp_path / "nri", request_timeout_s=1.5) as runtime:
+    with Runtime(tmp_path / "nri", request_timeout_s=3.0) as runtime:
         runtime.preload([pod()], padded(12, MIB // 2))
         with ScriptedPlugin(tmp_path / "nri", answers={"Synchronize": answer}) as plugin:
             assert plugin.hung_up.wait(10)
@@ -108,7 +108,7 @@ def test_a_failed_synchronize_closes_or_leaves_a_zombie(
 ) -> None:
     name = "cri-o" if version == Version(0, 7, 0) else "containerd"
     with (
-        Runtime(tmp_path / "nri", version, name, request_timeout_s=0.5) as runtime,
+        Runtime(tmp_path / "nri", version, name, request_timeout_s=2.0) as runtime,
         ScriptedPlugin(tmp_path / "nri", answers={"Synchronize": answer}) as plugin,
     ):
         runtime.wait_for_log("failed to synchronize plugin 05-probe")
@@ -126,7 +126,7 @@ def test_a_failed_synchronize_closes_or_leaves_a_zombie(
 
 def test_a_late_reply_to_synchronize_is_dropped(tmp_path: Path) -> None:
     with (
-        Runtime(tmp_path / "nri", Version(0, 6, 1), request_timeout_s=0.5) as runtime,
+        Runtime(tmp_path / "nri", Version(0, 6, 1), request_timeout_s=2.0) as runtime,
         ScriptedPlugin(tmp_path / "nri", answers={"Synchronize": Do.NOTHING}) as plugin,
     ):
         runtime.wait_for_log("failed to synchronize")
