@@ -1,4 +1,4 @@
-"""Prepare the test laboratory: real containerds, runc, the CRI and NRI protocol files, a test image, an API server.
+"""Prepare the test laboratory: real containerds, runc, the CRI and NRI protocol files, a test image, an API server, a browser.
 
     python tools/lab_setup.py [--only host]
 
@@ -24,6 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import lab_apiserver
+import lab_browser
 import lab_helm
 from lab import apt, image
 
@@ -45,6 +46,7 @@ def main() -> int:
     if only is None:
         steps |= {
             "tests of the chart": lab_helm.setup,
+            "tests of the page in a browser": lab_browser.setup,
             "tests against a real API server": lab_apiserver.setup,
             "tests in the virtual machine": _setup_vm,
         }

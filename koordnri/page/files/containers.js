@@ -9,9 +9,9 @@ const COLUMNS = [
   { key: "class", title: "Class" },
   { key: "kube", title: "Kubernetes QoS" },
   { key: "exclusive", title: "Exclusive" },
-  { key: "requested", title: "Requested CPUs", number: true },
-  { key: "given", title: "Limit, CPUs", number: true },
-  { key: "cpus", title: "Runs on" },
+  { key: "requested", title: "Requested CPUs", kind: "number" },
+  { key: "given", title: "Limit, CPUs", kind: "number" },
+  { key: "cpus", title: "Runs on", kind: "long" },
 ];
 const order = new Intl.Collator("en", { numeric: true }).compare;
 
@@ -23,7 +23,7 @@ export function startContainers() {
   const head = element("tr", {}, ...COLUMNS.map((column) => {
     const button = element("button", { type: "button" }, column.title);
     button.addEventListener("click", () => sortBy(column.key));
-    return element("th", { scope: "col", "data-key": column.key, class: column.number ? "number" : null }, button);
+    return element("th", { scope: "col", "data-key": column.key, class: column.kind ?? null }, button);
   }));
   fill("containers-table", element("caption", { class: "hidden" }, "Containers of this node, sorted by the column that says so"),
     element("thead", {}, head), element("tbody", { id: "containers-body" }));
@@ -60,9 +60,9 @@ function update(pod, container) {
     one = makeRow(title);
     rows.set(container.id, one);
   }
-  for (const { key, number } of COLUMNS) {
+  for (const { key, kind } of COLUMNS) {
     if (one.values[key] === values[key]) continue;
-    one.cells[key].textContent = number ? cpus(values[key]) || "-" : values[key];
+    one.cells[key].textContent = kind === "number" ? cpus(values[key]) || "-" : values[key];
   }
   one.values = values;
   one.text = [title, container.name, pod.class, pod.kubeQoS, container.id, container.exclusive ? "exclusive" : ""].join(" ").toLowerCase();
@@ -70,9 +70,9 @@ function update(pod, container) {
 
 function makeRow(title) {
   const cells = { pod: element("a", { href: podAddress(title) }) };
-  const row = element("tr", {}, ...COLUMNS.map(({ key, number }) => {
-    if (key === "pod") return element("th", { scope: "row" }, cells.pod);
-    cells[key] = element("td", { class: number ? "number" : null });
+  const row = element("tr", {}, ...COLUMNS.map(({ key, kind }) => {
+    if (key === "pod") return element("th", { scope: "row", class: "long" }, cells.pod);
+    cells[key] = element("td", { class: kind ?? null });
     return cells[key];
   }));
   return { row, cells, values: {}, text: "" };
@@ -89,11 +89,13 @@ function compare(one, other) {
 
 function arrange() {
   const body = document.getElementById("containers-body");
-  const wanted = [...rows.values()].sort(compare).map((one) => one.row);
-  if (wanted.length === body.children.length && wanted.every((row, index) => row === body.children[index])) return;
   const focused = document.activeElement; // moving a row takes the focus from what is in it
-  body.replaceChildren(...wanted);
-  if (body.contains(focused)) focused.focus({ preventScroll: true });
+  let next = body.firstElementChild;
+  for (const { row } of [...rows.values()].sort(compare)) {
+    if (row === next) next = next.nextElementSibling;
+    else body.insertBefore(row, next);
+  }
+  if (focused !== document.activeElement && body.contains(focused)) focused.focus({ preventScroll: true });
 }
 
 function sortBy(key) {

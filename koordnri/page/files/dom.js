@@ -1,5 +1,7 @@
 // The only place where elements are made. Names, annotations and reasons come from tenants: they become text nodes, never markup.
 
+const LONG = 32; // characters
+
 /** An element with attributes and children; a child is a node or a text, and null is left out. */
 export function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
@@ -14,9 +16,16 @@ export function element(name, attributes = {}, ...children) {
 export function table(caption, columns, rows, kind = null) {
   const head = element("tr", {}, ...columns.map((column) => element("th", { scope: "col" }, column)));
   const body = rows.map(([first, ...others]) =>
-    element("tr", {}, element("th", { scope: "row" }, first), ...others.map((cell) => element("td", {}, cell))));
-  return element("div", { class: "scroll", role: "region", "aria-label": caption, tabindex: "0" },
+    element("tr", {}, cellOf("th", first), ...others.map((cell) => cellOf("td", cell))));
+  return element("div", { class: "scroll", role: "group", "aria-label": caption, tabindex: "0" },
     element("table", { class: kind }, element("caption", {}, caption), element("thead", {}, head), element("tbody", {}, ...body)));
+}
+
+/** A cell whose words stay whole, unless it is long: then it may break anywhere, so that it does not push others out of sight. */
+function cellOf(name, content) {
+  const cell = element(name, { scope: name === "th" ? "row" : null }, content);
+  if (cell.textContent.length > LONG) cell.className = "long";
+  return cell;
 }
 
 /** A list of texts, each after the same word. */
@@ -25,17 +34,31 @@ export function list(kind, word, texts) {
     element("li", { class: kind }, element("strong", {}, word), " ", text)));
 }
 
-/** Put these children in place of the present ones. A child that is as before stays, with its focus, selection and scroll position. */
+/** Make these the children. Elements that are there are kept and changed, with their focus and scroll position. Made for elements
+ *  without listeners. */
 export function fill(id, ...children) {
-  const parent = document.getElementById(id);
-  const wanted = children.filter((child) => child !== null).map((child) =>
-    typeof child === "string" ? document.createTextNode(child) : child);
+  mergeChildren(document.getElementById(id), children.filter((child) => child !== null).map((child) =>
+    typeof child === "string" ? document.createTextNode(child) : child));
+}
+
+function mergeChildren(parent, wanted) {
+  const present = [...parent.childNodes];
   wanted.forEach((child, index) => {
-    const present = parent.childNodes[index];
-    if (present === undefined) parent.append(child);
-    else if (!present.isEqualNode(child)) present.replaceWith(child);
+    if (index < present.length) merge(present[index], child);
+    else parent.append(child);
   });
-  while (parent.childNodes.length > wanted.length) parent.lastChild.remove();
+  for (const surplus of present.slice(wanted.length)) surplus.remove();
+}
+
+function merge(present, wanted) {
+  if (present.isEqualNode(wanted)) return;
+  if (present.nodeName !== wanted.nodeName || present.nodeType !== Node.ELEMENT_NODE) {
+    present.replaceWith(wanted);
+    return;
+  }
+  for (const { name } of [...present.attributes]) if (!wanted.hasAttribute(name)) present.removeAttribute(name);
+  for (const { name, value } of wanted.attributes) present.setAttribute(name, value);
+  mergeChildren(present, [...wanted.childNodes]);
 }
 
 /** A link to a pod's page. */

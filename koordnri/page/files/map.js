@@ -1,7 +1,7 @@
 // The node's CPUs: the shape of `GET /v1/map`, drawn as `koordnri map` draws it.
 
 import { element, fill, podLink, table } from "./dom.js";
-import { countCPUs, plural } from "./values.js";
+import { countCPUs, plural, ranges } from "./values.js";
 
 /** State of a CPU → its mark and meaning, as in `koordnri map`. A CPU with one owner has the owner's letter. */
 export const STATES = {
@@ -36,10 +36,10 @@ export function drawMap(shape) {
 
 function makePicture(cpus) {
   cells = new Map();
-  fill("map-picture", ...grouped(cpus, "socket", "numa").map((ofNode) => {
+  document.getElementById("map-picture").replaceChildren(...grouped(cpus, "socket", "numa").map((ofNode) => {
     const title = `socket ${ofNode[0].socket}, NUMA node ${ofNode[0].numa}`;
     const caches = grouped(ofNode, "l3").map((ofCache) => element("div", { class: "cache" },
-      element("span", { class: "quiet" }, `L3 ${ofCache[0].l3}`),
+      element("span", { class: "quiet" }, `L3 ${ofCache[0].l3}: ${ranges(ofCache.map((cpu) => cpu.cpu))}`),
       element("div", { class: "cores" }, ...grouped(ofCache, "core").map((core) =>
         element("div", { class: "core" }, ...core.map(makeCell))))));
     return element("div", { class: "numa" },

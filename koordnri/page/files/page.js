@@ -118,7 +118,10 @@ function follow() {
     refresh(); // what changed while there was no stream
   });
   stream.addEventListener("changed", refresh);
-  stream.addEventListener("error", () => say(stream.readyState === EventSource.CLOSED ? "asks every 10 s" : "connecting"));
+  stream.addEventListener("error", () => {
+    say(stream.readyState === EventSource.CLOSED ? "asks every 10 s" : "connecting");
+    refresh(); // so that the reader learns at once when the daemon has gone
+  });
 }
 
 function rest() {

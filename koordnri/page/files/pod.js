@@ -54,7 +54,7 @@ function cgroup(heading, its) {
   return element("section", {},
     element("h2", {}, heading),
     its.cgroup ? element("p", { class: "quiet path" }, its.cgroup) : null,
-    rows.length ? table("Fields", COLUMNS, rows) : element("p", { class: "quiet" }, "Nothing to set."));
+    rows.length ? table(`Fields: ${heading}`, COLUMNS, rows) : element("p", { class: "quiet" }, "Nothing to set."));
 }
 
 function fieldRow(name, field) {

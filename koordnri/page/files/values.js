@@ -46,3 +46,14 @@ export function countCPUs(text) {
     return sum + last - first + 1;
   }, 0);
 }
+
+/** Numbers of CPUs as a list such as "0-3,8". */
+export function ranges(numbers) {
+  const parts = [];
+  for (const number of [...numbers].sort((one, other) => one - other)) {
+    const last = parts.at(-1);
+    if (last !== undefined && last[1] === number - 1) last[1] = number;
+    else parts.push([number, number]);
+  }
+  return parts.map(([first, last]) => (first === last ? String(first) : `${first}-${last}`)).join(",");
+}
