@@ -11,15 +11,11 @@ from koordnri.cpus.holding import Holding
 from koordnri.model import CPUSet, NodeState, Pod, Resources
 from koordnri.model.topology import Topology
 from koordnri.state.ledger import Entry
+from tests.support.pods import pod
 
 NODE = NodeState(topology=Topology.regular(1, 2, 4, 2))
 TWO = Resources(2048, 200_000, 100_000)
 """two whole CPUs"""
-
-
-def pod(qos: str = "", annotations: dict[str, str] | None = None, cgroup: str = "/kubepods/podp") -> Pod:
-    labels = {"koordinator.sh/qosClass": qos} if qos else {}
-    return Pod("p", "uid-p", "shop", "p", labels, annotations or {}, cgroup)
 
 
 def entry(baseline: Resources = TWO, **has: Any) -> Entry:
@@ -43,46 +39,46 @@ def given(*cpus: int, **more: Any) -> dict[str, Any]:
 
 def test_cpus_of_the_allocator_come_with_the_wish_that_was_met() -> None:
     spec = {"scheduling.koordinator.sh/resource-spec": '{"preferredCPUBindPolicy": "SpreadByPCPUs"}'}
-    found = one_owner(pod("LSE", spec), entry(), **given(0, 1, lse=True))
+    found = one_owner(pod("LSE", annotations=spec, name="p"), entry(), **given(0, 1, lse=True))
     assert found == CPUOwner("shop/p", "main", CPUSet([0, 1]), "koordnri", Wish(2, "SpreadByPCPUs"), lse=True)
 
 
 def test_cpus_of_a_scheduler_are_the_whole_pods() -> None:
     status = {"scheduling.koordinator.sh/resource-status": '{"cpuset": "2-3"}'}
-    found = one_owner(pod("LSR", status), entry())
+    found = one_owner(pod("LSR", annotations=status, name="p"), entry())
     assert found == CPUOwner("shop/p", "", CPUSet([2, 3]), "koord-scheduler", Wish(2))
 
 
 def test_cpus_of_kubelet_and_of_a_dra_driver_are_a_containers() -> None:
-    pinned = one_owner(pod(), entry(), pins={("uid-p", "main"): CPUSet([4, 5])})
+    pinned = one_owner(pod(name="p"), entry(), pins={("uid-p", "main"): CPUSet([4, 5])})
     assert (pinned.container, pinned.cpus, pinned.by) == ("main", CPUSet([4, 5]), "kubelet")
-    claimed = one_owner(pod(), entry(), dra_cpus={"uid-p": {"main": CPUSet([6])}})
+    claimed = one_owner(pod(name="p"), entry(), dra_cpus={"uid-p": {"main": CPUSet([6])}})
     assert (claimed.container, claimed.cpus, claimed.by) == ("main", CPUSet([6]), "DRA driver")
 
 
 def test_cpus_that_others_have_yet_to_leave_and_those_of_an_unknown_pod_are_nobodys() -> None:
     coming = {"uid-p": {"main": Holding(CPUSet(), coming=CPUSet([0]))}}
-    assert cpu_owners([pod("LSR")], [entry()], NODE, coming, {}) == []
+    assert cpu_owners([pod("LSR", name="p")], [entry()], NODE, coming, {}) == []
     gone = replace(NODE, exclusive_cpus={"uid-gone": {"main": CPUSet([1])}})
-    assert cpu_owners([pod("LSR")], [entry()], gone, {}, {}) == []
+    assert cpu_owners([pod("LSR", name="p")], [entry()], gone, {}, {}) == []
 
 
 def test_an_owner_that_was_not_started_does_not_run() -> None:
-    assert one_owner(pod("LSR"), entry(), **given(0, 1)).runs
-    assert not one_owner(pod("LSR"), entry(started=False), **given(0, 1)).runs
+    assert one_owner(pod("LSR", name="p"), entry(), **given(0, 1)).runs
+    assert not one_owner(pod("LSR", name="p"), entry(started=False), **given(0, 1)).runs
 
 
 def test_a_user_runs_on_what_its_file_had_before_what_was_sent() -> None:
     sent = {"cpu.cpus": ("0-7", "adjust")}
-    assert list(cpu_users([pod()], [entry(sent=sent)])) == [CPUUser("shop/p", "main", CPUSet(range(8)))]
+    assert list(cpu_users([pod(name="p")], [entry(sent=sent)])) == [CPUUser("shop/p", "main", CPUSet(range(8)))]
     both = entry(sent=sent, files={"cpu.cpus": "1"})
-    assert list(cpu_users([pod(cgroup="/kubepods/besteffort/podp")], [both])) == [
+    assert list(cpu_users([pod(parent="/kubepods/besteffort/podp", name="p")], [both])) == [
         CPUUser("shop/p", "main", CPUSet([1]), batch=True)
     ]
 
 
 def test_no_user_is_a_container_that_does_not_run_or_whose_cpus_are_not_ours() -> None:
     sent = {"cpu.cpus": ("0-7", "adjust")}
-    assert not list(cpu_users([pod()], [entry(sent=sent, started=False)]))
-    assert not list(cpu_users([pod()], [entry(sent=sent, ended=True)]))
-    assert not list(cpu_users([pod()], [entry(), entry(sent={"cpu.cpus": ("nonsense", "adjust")})]))
+    assert not list(cpu_users([pod(name="p")], [entry(sent=sent, started=False)]))
+    assert not list(cpu_users([pod(name="p")], [entry(sent=sent, ended=True)]))
+    assert not list(cpu_users([pod(name="p")], [entry(), entry(sent={"cpu.cpus": ("nonsense", "adjust")})]))

@@ -9,10 +9,11 @@ import pytest
 
 from koordnri.answers.map import LETTERS, OTHERS, STATES, drawn
 from koordnri.cpus.holding import Holding
-from koordnri.model import CPUSet, NodeState, Pod
+from koordnri.model import CPUSet, NodeState
 from koordnri.model.annotations import RESOURCE_STATUS
 from koordnri.model.node import Pool
 from koordnri.model.topology import CPU, Topology
+from tests.support.pods import pod
 
 NODE = NodeState(name="n", topology=Topology.regular(2, 1, 2, 2))
 """CPUs 0 and 4, 1 and 5 on socket 0; 2 and 6, 3 and 7 on socket 1"""
@@ -20,10 +21,6 @@ NODE = NodeState(name="n", topology=Topology.regular(2, 1, 2, 2))
 
 def cpus(text: str) -> CPUSet:
     return CPUSet.parse(text)
-
-
-def pod(name: str, qos: str = "LSR", **annotations: str) -> Pod:
-    return Pod(name, f"uid-{name}", "shop", name, {"koordinator.sh/qosClass": qos}, annotations)
 
 
 def sets(shape: Any) -> dict[str, str]:
@@ -55,7 +52,7 @@ def test_exclusive_cpus_have_their_container_and_the_rest_is_the_pool() -> None:
         ls_pools=(Pool(0, 0, "0,4"), Pool(1, 1, "2-3,6-7")),
         be_pools=(Pool(0, 0, "0-1,4-5"),),
     )
-    shape = drawn(node, [pod("web")])
+    shape = drawn(node, [pod("LSR", name="web")])
     assert shape["owners"] == [
         {
             "letter": "A",
@@ -79,7 +76,7 @@ def test_cpus_that_others_have_yet_to_leave_are_owned() -> None:
         "uid-web": {"main": Holding(cpus("1"), coming=cpus("5"))},
         "uid-db": {"db": Holding(cpus(""), coming=cpus("2"))},
     }
-    shape = drawn(node, [pod("web"), pod("db")], held)
+    shape = drawn(node, [pod("LSR", name="web"), pod("LSR", name="db")], held)
     assert [(o["pod"], o["cpus"], o["coming"]) for o in shape["owners"]] == [
         ("shop/db", "", "2"),
         ("shop/web", "1", "5"),
@@ -94,8 +91,8 @@ def test_each_owner_says_who_chose_its_cpus() -> None:
         dra_cpus={"uid-c": {"main": cpus("2")}},
         kubelet_cpus=cpus("3-4"),
     )
-    assigned = pod("b", **{RESOURCE_STATUS.key: '{"cpuset": "1"}'})
-    shape = drawn(node, [pod("a"), assigned, pod("c")], pins={("uid-d", "main"): cpus("3")})
+    assigned = pod("LSR", annotations={RESOURCE_STATUS.key: '{"cpuset": "1"}'}, name="b")
+    shape = drawn(node, [pod("LSR", name="a"), assigned, pod("LSR", name="c")], pins={("uid-d", "main"): cpus("3")})
     assert [(o["letter"], o["pod"], o["container"], o["by"], o["cpus"]) for o in shape["owners"]] == [
         ("A", "shop/a", "main", "koordnri", "0"),
         ("B", "shop/b", "", "koord-scheduler", "1"),
@@ -106,15 +103,15 @@ def test_each_owner_says_who_chose_its_cpus() -> None:
 
 
 def test_a_second_sandbox_of_a_pod_is_not_a_second_owner() -> None:
-    first = pod("b", **{RESOURCE_STATUS.key: '{"cpuset": "1"}'})
-    second = pod("b", **{RESOURCE_STATUS.key: '{"cpuset": "1"}'})
+    first = pod("LSR", annotations={RESOURCE_STATUS.key: '{"cpuset": "1"}'}, name="b")
+    second = pod("LSR", annotations={RESOURCE_STATUS.key: '{"cpuset": "1"}'}, name="b")
     second.id = "b2"
     assert len(drawn(NODE, [first, second])["owners"]) == 1
 
 
 def test_a_cpu_with_two_owners_is_shown_as_such() -> None:
     node = replace(NODE, exclusive_cpus={"uid-a": {"main": cpus("0-1")}, "uid-b": {"main": cpus("1-2")}})
-    shape = drawn(node, [pod("a"), pod("b")])
+    shape = drawn(node, [pod("LSR", name="a"), pod("LSR", name="b")])
     assert sets(shape) == {"owned": "0,2", "several": "1", "shared": "3-7"}
     assert [c["owners"] for c in shape["cpus"] if c["cpu"] == 1] == [[0, 1]]
 
@@ -143,7 +140,7 @@ def test_pools_that_would_be_empty_are_named() -> None:
 
 
 def test_a_node_without_a_topology_has_no_cpus() -> None:
-    shape = drawn(NodeState(exclusive_cpus={"uid-a": {"main": cpus("0")}}), [pod("a")])
+    shape = drawn(NodeState(exclusive_cpus={"uid-a": {"main": cpus("0")}}), [pod("LSR", name="a")])
     assert (shape["cpus"], sets(shape), shape["owners"][0]["cpus"]) == ([], {}, "0")
 
 

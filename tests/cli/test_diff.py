@@ -19,6 +19,7 @@ from koordnri.cli.difference_table import print_differences
 from koordnri.observe.control import ControlServer
 from tests.observe.controlled import Controlled
 from tests.reconcile.fake_node import busy_node
+from tests.support.manifests import manifest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 HALVED = 'cpu-normalization-config: {"enable": true, "defaultRatio": 2.0}\n'
@@ -31,13 +32,10 @@ MISTAKES = [
 ]
 
 
-def pod(name: str = "web", cpu: str = "1", **labels: str) -> dict[str, Any]:
-    resources = {"limits": {"cpu": cpu, "memory": "64Mi"}, "requests": {"cpu": "100m"}} if cpu else {}
-    return {
-        "kind": "Pod",
-        "metadata": {"name": name, "namespace": "shop", "labels": labels},
-        "spec": {"containers": [{"name": "main", "resources": resources}]},
-    }
+def limited(name: str = "web", cpu: str = "1", **labels: str) -> dict[str, Any]:
+    """Without `cpu`, one without requests and limits."""
+    amounts = {"requests": {"cpu": "100m"}, "limits": {"cpu": cpu, "memory": "64Mi"}} if cpu else {}
+    return manifest(name, namespace="shop", labels=labels, **amounts)
 
 
 def run(*arguments: object, stdin: str | None = None) -> Result:
@@ -78,7 +76,7 @@ def moves(done: Result) -> dict[tuple[str, str | None, str], tuple[Any, Any]]:
 
 
 def test_without_an_old_policy_koordnris_defaults_are_what_is_compared_with(files):
-    done = files.diff(HALVED, "-o", "json", pods=[pod(), pod("free", cpu="")])
+    done = files.diff(HALVED, "-o", "json", pods=[limited(), limited("free", cpu="")])
     assert done.exit_code == 1
     assert moves(done) == {
         ("web", None, "cpu.quota"): (100_000, 50_000),
@@ -89,23 +87,23 @@ def test_without_an_old_policy_koordnris_defaults_are_what_is_compared_with(file
 
 
 def test_two_policies(files):
-    done = files.diff(THIRD, "-o", "json", pods=[pod(cpu="3")], against=HALVED)
+    done = files.diff(THIRD, "-o", "json", pods=[limited(cpu="3")], against=HALVED)
     assert done.exit_code == 1
     assert set(moves(done).values()) == {(150_000, 100_000)}
 
 
 def test_no_differences_end_with_0(files):
-    done = files.diff(HALVED, pods=[pod()], against=f"# the same\n{HALVED}")
+    done = files.diff(HALVED, pods=[limited()], against=f"# the same\n{HALVED}")
     assert done.exit_code == 0
     (line,) = done.stdout.splitlines()
     assert line.endswith(": nothing changes in 1 pod with 1 container")
-    assert json.loads(files.diff(HALVED, "-o", "json", pods=[pod()], against=HALVED).stdout)["differences"] == []
+    assert json.loads(files.diff(HALVED, "-o", "json", pods=[limited()], against=HALVED).stdout)["differences"] == []
 
 
 def test_the_table_names_each_change_with_its_route_and_sums_up(files):
     node = files.write("node.yaml", "resctrl: {vendor: intel, cbmMask: 'ff', numClosids: 4, cacheIDs: [0]}")
     be = {"koordinator.sh/qosClass": "BE"}
-    done = files.diff(HALVED + BE_GROUP, "--node", node, pods=[pod(), pod("job", cpu="", **be)])
+    done = files.diff(HALVED + BE_GROUP, "--node", node, pods=[limited(), limited("job", cpu="", **be)])
     assert done.exit_code == 1
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in done.stdout.splitlines() if "│" in line]
     normalised = "normalised by the node's CPU ratio"
@@ -123,7 +121,7 @@ def test_the_table_names_each_change_with_its_route_and_sums_up(files):
 
 def test_what_is_protected_of_a_pod_is_protected_of_its_class_and_of_all_pods(files):
     policy = "resource-qos-config: {lsClass: {memoryQOS: {enable: true, minLimitPercent: 50}}}\n"
-    protected = pod(cpu="")
+    protected = limited(cpu="")
     protected["spec"]["containers"][0]["resources"] = {"requests": {"memory": "64Mi"}}
     done = files.diff(policy, "-o", "json", pods=[protected])
     found = [d for d in json.loads(done.stdout)["differences"] if d["field"] == "memory.min" and d["class"]]
@@ -169,7 +167,7 @@ def test_an_older_daemon_tells_of_no_classes(capsys):
 
 
 def test_text_of_a_pod_cannot_steer_the_terminal_nor_style_the_table(files):
-    strange = pod()
+    strange = limited()
     strange["metadata"]["annotations"] = {"koordinator.sh/memoryQOS": "\x1b[2J[red]"}
     done = files.diff(HALVED, pods=[strange])
     assert "\x1b" not in done.stdout
@@ -177,7 +175,7 @@ def test_text_of_a_pod_cannot_steer_the_terminal_nor_style_the_table(files):
 
 
 def test_a_hook_that_cannot_decide_is_told_once(files):
-    broken = pod()
+    broken = limited()
     broken["metadata"]["annotations"] = {"koordinator.sh/memoryQOS": "{"}
     done = files.diff(HALVED, "-o", "json", pods=[broken])
     remarks = [(r["container"], r["hook"]) for r in json.loads(done.stdout)["remarks"]]
@@ -190,14 +188,14 @@ def test_a_hook_that_cannot_decide_is_told_once(files):
 
 
 def test_pods_of_several_files_and_of_standard_input(files):
-    first, second = files.write("a.yaml", [pod("a")]), files.write("b.yaml", [pod("b")])
+    first, second = files.write("a.yaml", [limited("a")]), files.write("b.yaml", [limited("b")])
     new = files.write("new.yaml", HALVED)
-    done = run("--policy", new, "-f", first, "-f", second, "-f", "-", "-o", "json", stdin=yaml.safe_dump(pod("c")))
+    done = run("--policy", new, "-f", first, "-f", second, "-f", "-", "-o", "json", stdin=yaml.safe_dump(limited("c")))
     assert {name for name, _, _ in moves(done)} == {"a", "b", "c"}
 
 
 def test_a_pod_that_is_in_two_files_is_a_mistake(files):
-    first, second = files.write("a.yaml", [pod()]), files.write("b.yaml", [pod()])
+    first, second = files.write("a.yaml", [limited()]), files.write("b.yaml", [limited()])
     done = run("--policy", files.write("new.yaml", HALVED), "-f", first, "-f", second)
     assert done.exit_code == 2
     assert done.stderr.splitlines() == [
@@ -207,7 +205,7 @@ def test_a_pod_that_is_in_two_files_is_a_mistake(files):
 
 
 def test_a_policy_on_standard_input(files):
-    pods = files.write("pods.yaml", [pod()])
+    pods = files.write("pods.yaml", [limited()])
     done = run("--policy", "-", "-f", pods, "-o", "json", stdin=HALVED)
     assert len(moves(done)) == 2
 
@@ -216,19 +214,19 @@ def test_a_mounted_policy_of_a_directory(files):
     mounted = files.directory / "policy"
     mounted.mkdir()
     (mounted / "cpu-normalization-config").write_text("enable: true\ndefaultRatio: 2.0\n")
-    done = run("--policy", mounted, "-f", files.write("pods.yaml", [pod()]), "-o", "json")
+    done = run("--policy", mounted, "-f", files.write("pods.yaml", [limited()]), "-o", "json")
     assert len(moves(done)) == 2
 
 
 def test_a_directory_that_is_no_policy_is_told(files):
     (files.directory / "other").mkdir()
-    done = run("--policy", files.directory / "other", "-f", files.write("pods.yaml", [pod()]))
+    done = run("--policy", files.directory / "other", "-f", files.write("pods.yaml", [limited()]))
     assert done.exit_code == 0
     assert f"{files.directory}/other: it says nothing under resource-threshold-config, " in done.stderr
 
 
 def test_a_policy_without_end_is_not_read_to_it(files):
-    done = run("--policy", "-", "-f", files.write("pods.yaml", [pod()]), stdin="#" * (9 << 20))
+    done = run("--policy", "-", "-f", files.write("pods.yaml", [limited()]), stdin="#" * (9 << 20))
     assert done.exit_code == 2
     assert "expected at most 1048576 characters" in done.stderr
 
@@ -247,7 +245,7 @@ def test_bad_files_end_with_2_and_every_mistake_of_all_of_them(files, live):
 
 
 def test_warnings_are_told_beside_the_differences(files):
-    done = files.diff("colocation-config: {}\n", pods=[pod()])
+    done = files.diff("colocation-config: {}\n", pods=[limited()])
     assert done.exit_code == 0
     assert "new.yaml: colocation-config: ignored, it belongs to Koordinator's manager" in done.stderr
 
@@ -258,7 +256,7 @@ def reserving(cpus: str) -> str:
 
 def test_what_a_policy_comes_to_on_this_node_is_told_beside_the_differences(files):
     node = files.write("node.yaml", "topology: {coresPerNuma: 4}\n")
-    done = files.diff(reserving("98"), "--node", node, "-o", "json", pods=[pod()], against=reserving("99"))
+    done = files.diff(reserving("98"), "--node", node, "-o", "json", pods=[limited()], against=reserving("99"))
     (note,) = json.loads(done.stdout)["notes"]
     assert "98 are not online" in note
     told = done.stderr.replace(f"{files.directory}/", "").splitlines()
@@ -268,13 +266,13 @@ def test_what_a_policy_comes_to_on_this_node_is_told_beside_the_differences(file
 
 
 def placed(name: str, node: str, phase: str = "Running") -> dict[str, Any]:
-    one = pod(name)
+    one = limited(name)
     one["spec"]["nodeName"], one["status"] = node, {"phase": phase}
     return one
 
 
 def test_pods_that_have_ended_or_are_on_other_nodes_are_passed_over(files):
-    pods = [placed("a", "one"), placed("b", "two"), placed("c", "one", "Succeeded"), pod("d")]
+    pods = [placed("a", "one"), placed("b", "two"), placed("c", "one", "Succeeded"), limited("d")]
     node = files.write("node.yaml", "name: one\n")
     done = files.diff(HALVED, "--node", node, "-o", "json", pods=pods)
     assert {name for name, _, _ in moves(done)} == {"a", "d"}
@@ -291,7 +289,8 @@ def test_pods_that_have_ended_or_are_on_other_nodes_are_passed_over(files):
 def test_cpus_of_their_own_are_those_that_the_old_policy_gave_in_the_order_of_the_files(files):
     node = files.write("node.yaml", "topology: {coresPerNuma: 8}\n")
     pods = [
-        pod(name, "2", **{"koordinator.sh/qosClass": qos}) for name, qos in (("s", "LS"), ("a", "LSR"), ("b", "LSE"))
+        limited(name, "2", **{"koordinator.sh/qosClass": qos})
+        for name, qos in (("s", "LS"), ("a", "LSR"), ("b", "LSE"))
     ]
     for one in pods[1:]:
         one["spec"]["containers"][0]["resources"].pop("requests")

@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from koordnri.cli.explain import explain
 from koordnri.model.resources import BASELINE_KEY
+from tests.support.manifests import manifest
 
 NODE: dict[str, Any] = {
     "memory": "64Gi",
@@ -50,20 +51,6 @@ def files(tmp_path: Path) -> Files:
     return Files(tmp_path)
 
 
-def pod(
-    labels: dict[str, str] | None = None,
-    annotations: dict[str, str] | None = None,
-    name: str = "p",
-    containers: list[dict[str, Any]] | None = None,
-    **limits: str,
-) -> dict[str, Any]:
-    return {
-        "kind": "Pod",
-        "metadata": {"name": name, "labels": labels or {}, "annotations": annotations or {}},
-        "spec": {"containers": containers or [{"name": "main", "resources": {"limits": limits}}]},
-    }
-
-
 def qos(value: str) -> dict[str, str]:
     return {"koordinator.sh/qosClass": value}
 
@@ -91,9 +78,11 @@ RATIO = {"node.koordinator.sh/cpu-normalization-ratio": "1.2"}
 
 
 def test_the_shape(files: Files) -> None:
-    manifest = pod(qos("LSR"), {**PINNED, "koordinator.sh/blkioQOS": "{"}, cpu="3", memory="1Gi")
+    one = manifest(
+        qos="LSR", annotations={**PINNED, "koordinator.sh/blkioQOS": "{"}, limits={"cpu": "3", "memory": "1Gi"}
+    )
     policy = [{"koordnri-config": {"hooks": {"rdt": {"mode": "off"}}}}]
-    shape = files.json(manifest, node=[NODE], policy=policy)
+    shape = files.json(one, node=[NODE], policy=policy)
     errors = [e for e in shape.pop("errors") if e["container"]]
     assert shape == {
         "pod": {
@@ -147,22 +136,22 @@ def test_the_shape(files: Files) -> None:
     [
         (
             5,
-            pod(qos("BE"), BATCH),
+            manifest(qos="BE", annotations=BATCH),
             NODE,
             {"cpu.shares": 512, "cpu.quota": 50_000, "memory.limit": 2 << 30},
             {"cpu.shares": 512, "cpu.quota": 50_000, "memory.limit": 2 << 30},
         ),
         (
             14,
-            pod(qos("LS"), cpu="1"),
+            manifest(qos="LS", limits={"cpu": "1"}),
             {"annotations": RATIO},
             {"cpu.quota": 83_334},
             {"cpu.quota": 83_334},
         ),
-        (17, pod(qos("LSR"), PINNED, cpu="3"), NODE, ON_ITS_CPUS, ON_ITS_CPUS),
-        (17, pod({}, PINNED, cpu="3"), NODE, ON_ITS_CPUS, ON_ITS_CPUS),
-        (21, pod(qos("LS"), cpu="1"), NODE, {"cpu.cpus": "0-7,8-15"}, {"cpu.cpus": "0-7,8-15"}),
-        (30, pod({}, GPUS), {}, {"env[NVIDIA_VISIBLE_DEVICES]": "0,1"}, {}),
+        (17, manifest(qos="LSR", annotations=PINNED, limits={"cpu": "3"}), NODE, ON_ITS_CPUS, ON_ITS_CPUS),
+        (17, manifest(annotations=PINNED, limits={"cpu": "3"}), NODE, ON_ITS_CPUS, ON_ITS_CPUS),
+        (21, manifest(qos="LS", limits={"cpu": "1"}), NODE, {"cpu.cpus": "0-7,8-15"}, {"cpu.cpus": "0-7,8-15"}),
+        (30, manifest(annotations=GPUS), {}, {"env[NVIDIA_VISIBLE_DEVICES]": "0,1"}, {}),
     ],
 )
 def test_vectors(
@@ -182,7 +171,7 @@ def test_vectors(
 def test_requests_come_from_the_manifest(files: Files) -> None:
     policy = [{"resource-qos-config": {"lsClass": {"memoryQOS": {"enable": True, "minLimitPercent": 50}}}}]
     main = {"name": "main", "resources": {"requests": {"memory": "1Gi"}, "limits": {"memory": "2Gi"}}}
-    shape = files.json(pod(qos("LS"), containers=[main]), policy=policy)
+    shape = files.json(manifest(qos="LS", containers=[main]), policy=policy)
     assert shape["containers"][0]["fields"]["memory.min"]["value"] == 512 << 20
 
 
@@ -190,9 +179,9 @@ def test_a_mount_is_an_object(files: Files) -> None:
     share = {"koordinator.sh/gpu-memory-ratio": "50", "koordinator.sh/gpu-memory": "8Gi"}
     allocated = json.dumps({"gpu": [{"minor": 0, "resources": share}]})
     shape = files.json(
-        pod(
-            {"koordinator.sh/gpu-isolation-provider": "HAMi-core"},
-            {"scheduling.koordinator.sh/device-allocated": allocated},
+        manifest(
+            labels={"koordinator.sh/gpu-isolation-provider": "HAMi-core"},
+            annotations={"scheduling.koordinator.sh/device-allocated": allocated},
         )
     )
     assert shape["containers"][0]["fields"]["mount[/tmp/vgpulock]"]["value"] == {
@@ -212,10 +201,10 @@ def cpus(shapes: list[dict[str, Any]]) -> dict[str, Any]:
 
 def test_cpus_of_their_own_are_given_in_the_order_of_the_file_and_all_others_share_what_is_left(files: Files) -> None:
     pods = [
-        pod(qos("LS"), name="early", cpu="1"),
-        pod(qos("LSR"), name="b", cpu="2", memory="1Gi"),
-        pod(qos("LSR"), name="a", cpu="2", memory="1Gi"),
-        pod(name="free"),
+        manifest("early", qos="LS", limits={"cpu": "1"}),
+        manifest("b", qos="LSR", limits={"cpu": "2", "memory": "1Gi"}),
+        manifest("a", qos="LSR", limits={"cpu": "2", "memory": "1Gi"}),
+        manifest("free"),
     ]
     shapes = files.json(*pods, node=[EIGHT])
     assert cpus(shapes) == {"early": "4-7", "b": "0-1", "a": "2-3", "free": None}
@@ -228,7 +217,7 @@ def test_cpus_of_their_own_are_given_in_the_order_of_the_file_and_all_others_sha
 def test_pools_of_a_node_resource_topology_are_described_as_share_pools_and_nobody_gets_cpus(files: Files) -> None:
     pools = [{"socket": 0, "node": 0, "cpuset": "0-3,8-11"}, {"socket": 0, "node": 1, "cpuset": "4-7,12-15"}]
     machine = {"topology": {"numaPerSocket": 2, "coresPerNuma": 4, "threadsPerCore": 2}, "sharePools": pools}
-    shape = files.json(pod(qos("LSR"), cpu="4", memory="1Gi"), node=[machine])
+    shape = files.json(manifest(qos="LSR", limits={"cpu": "4", "memory": "1Gi"}), node=[machine])
     cpus = shape["containers"][0]["fields"]["cpu.cpus"]
     assert (cpus["value"], cpus["reason"]) == (
         "0-3,8-11,4-7,12-15",
@@ -237,20 +226,22 @@ def test_pools_of_a_node_resource_topology_are_described_as_share_pools_and_nobo
 
 
 def test_a_pod_that_is_not_shown_has_its_cpus_all_the_same(files: Files) -> None:
-    first = pod(qos("LSR"), name="a", containers=[{"name": "other", "resources": {"limits": {"cpu": "2"}}}])
-    shape = files.json(first, pod(qos("LSR"), name="b", cpu="2"), node=[EIGHT], options=("--container", "main"))
+    first = manifest("a", qos="LSR", containers=[{"name": "other", "resources": {"limits": {"cpu": "2"}}}])
+    shape = files.json(
+        first, manifest("b", qos="LSR", limits={"cpu": "2"}), node=[EIGHT], options=("--container", "main")
+    )
     assert cpus(shape) == {"b": "2-3"}
 
 
 @pytest.mark.parametrize(("event", "given"), [("create", "0-1"), ("update", "0-1"), ("sync", None)])
 def test_who_runs_already_as_koordnri_starts_is_given_no_cpus(files: Files, event: str, given: str | None) -> None:
-    shape = files.json(pod(qos("LSR"), cpu="2"), node=[EIGHT], options=("--event", event))
+    shape = files.json(manifest(qos="LSR", limits={"cpu": "2"}), node=[EIGHT], options=("--event", event))
     assert values(shape["containers"][0]).get("cpu.cpus") == given
 
 
 def test_cpus_from_a_dra_driver_are_left_to_it_and_nobody_elses(files: Files) -> None:
     claimed = {"name": "main", "env": [{"name": "DRA_CPUSET_claim", "value": "0-1"}]}
-    dra, own = pod(name="dra", containers=[claimed]), pod(qos("LSR"), name="own", cpu="2")
+    dra, own = manifest("dra", containers=[claimed]), manifest("own", qos="LSR", limits={"cpu": "2"})
     dra["spec"]["resourceClaims"] = [{"name": "claim", "resourceClaimName": "c"}]
     shapes = files.json(dra, own, node=[EIGHT])
     assert cpus(shapes) == {"dra": None, "own": "2-3"}
@@ -260,7 +251,7 @@ def test_cpus_from_a_dra_driver_are_left_to_it_and_nobody_elses(files: Files) ->
 def test_a_pod_without_claims_is_not_believed_to_have_cpus_from_a_dra_driver(files: Files) -> None:
     claimed = {"name": "main", "env": [{"name": "DRA_CPUSET_claim", "value": "0-1"}]}
     shapes = files.json(
-        pod(qos("LS"), name="dra", containers=[claimed]), pod(qos("LSR"), name="own", cpu="2"), node=[EIGHT]
+        manifest("dra", qos="LS", containers=[claimed]), manifest("own", qos="LSR", limits={"cpu": "2"}), node=[EIGHT]
     )
     assert cpus(shapes) == {"dra": "2-7", "own": "0-1"}
     [error] = shapes[0]["errors"]
@@ -270,7 +261,7 @@ def test_a_pod_without_claims_is_not_believed_to_have_cpus_from_a_dra_driver(fil
 
 def test_that_no_cpus_are_left_for_all_is_told(files: Files) -> None:
     none_stays = {"koordnri-config": {"hooks": {"cpuset": {"minSharedCPUs": 0}}}}
-    done = files.run([pod(qos("LSR"), cpu="8")], node=[EIGHT], policy=[none_stays])
+    done = files.run([manifest(qos="LSR", limits={"cpu": "8"})], node=[EIGHT], policy=[none_stays])
     assert done.exit_code == 0
     assert (
         "node.yaml: the share pool of LS would be empty, since all CPUs are taken; it falls back to 0-7" in done.stderr
@@ -279,7 +270,9 @@ def test_that_no_cpus_are_left_for_all_is_told(files: Files) -> None:
 
 @pytest.mark.parametrize(("event", "route"), [("create", "adjust"), ("update", "reply"), ("sync", "reply")])
 def test_the_event_decides_the_route(files: Files, event: str, route: str) -> None:
-    shape = files.json(pod(qos("LS"), GPUS, cpu="1"), options=("--event", event), node=[NODE])
+    shape = files.json(
+        manifest(qos="LS", annotations=GPUS, limits={"cpu": "1"}), options=("--event", event), node=[NODE]
+    )
     (container,) = shape["containers"]
     assert container["fields"]["cpu.cpus"]["route"] == route
     assert ("env[NVIDIA_VISIBLE_DEVICES]" in container["fields"]) is (event == "create")
@@ -287,7 +280,7 @@ def test_the_event_decides_the_route(files: Files, event: str, route: str) -> No
 
 
 def test_an_error_of_the_pods_own_fields_has_no_container(files: Files) -> None:
-    shape = files.json(pod(qos("BE"), {"node.koordinator.sh/extended-resource-spec": "{"}))
+    shape = files.json(manifest(qos="BE", annotations={"node.koordinator.sh/extended-resource-spec": "{"}))
     assert {(e["hook"], e["container"]) for e in shape["errors"]} == {
         (hook, container) for hook in ("cfs_quota", "memory") for container in (None, "main")
     }
@@ -297,7 +290,7 @@ def test_a_refused_container_gets_nothing(files: Files) -> None:
     """failurePolicy fail: the runtime is told to refuse the container, so there are no fields to speak of."""
     policy = [{"koordnri-config": {"hooks": {"gpu": {"failurePolicy": "fail"}}}}]
     bad = {**GPUS, "scheduling.koordinator.sh/device-allocated": "["}
-    shape = files.json(pod(qos("LS"), bad, cpu="1"), policy=policy, node=[NODE])
+    shape = files.json(manifest(qos="LS", annotations=bad, limits={"cpu": "1"}), policy=policy, node=[NODE])
     (container,) = shape["containers"]
     assert container["fields"] == {}
     (error,) = shape["errors"]
@@ -307,7 +300,7 @@ def test_a_refused_container_gets_nothing(files: Files) -> None:
 
 def test_the_owner_cannot_pass_a_baseline_off_as_ours(files: Files) -> None:
     shape = files.json(
-        pod(qos("LS"), {BASELINE_KEY: '{"asked":{"quota":1000}}'}, cpu="1"),
+        manifest(qos="LS", annotations={BASELINE_KEY: '{"asked":{"quota":1000}}'}, limits={"cpu": "1"}),
         node=[{"annotations": RATIO}],
         options=("--event", "update"),
     )
@@ -315,41 +308,41 @@ def test_the_owner_cannot_pass_a_baseline_off_as_ours(files: Files) -> None:
 
 
 def test_several_pods_are_a_list(files: Files) -> None:
-    shapes = files.json(pod(name="a"), pod(name="b"))
+    shapes = files.json(manifest("a"), manifest("b"))
     assert [s["pod"]["name"] for s in shapes] == ["a", "b"]
 
 
 def test_init_containers_come_first(files: Files) -> None:
-    manifest = pod(name="a")
-    manifest["spec"]["initContainers"] = [{"name": "setup"}]
-    assert [c["name"] for c in files.json(manifest)["containers"]] == ["setup", "main"]
+    one = manifest("a")
+    one["spec"]["initContainers"] = [{"name": "setup"}]
+    assert [c["name"] for c in files.json(one)["containers"]] == ["setup", "main"]
 
 
 def test_one_container(files: Files) -> None:
-    manifest = pod(containers=[{"name": "a"}, {"name": "b"}])
-    shape = files.json(manifest, options=("--container", "b"))
+    one = manifest(containers=[{"name": "a"}, {"name": "b"}])
+    shape = files.json(one, options=("--container", "b"))
     assert [c["name"] for c in shape["containers"]] == ["b"]
 
 
 def test_no_such_container(files: Files) -> None:
-    done = files.run([pod(containers=[{"name": "a"}, {"name": "b"}])], "--container", "c")
+    done = files.run([manifest(containers=[{"name": "a"}, {"name": "b"}])], "--container", "c")
     assert done.exit_code == 2
     assert done.stderr == "--container: no container is named c; there are default/p: a, b\n"
 
 
 def test_yaml_says_the_same(files: Files) -> None:
-    manifest = pod(qos("LSR"), PINNED, cpu="3")
-    done = files.run([manifest], "-o", "yaml", node=[NODE])
+    one = manifest(qos="LSR", annotations=PINNED, limits={"cpu": "3"})
+    done = files.run([one], "-o", "yaml", node=[NODE])
     assert done.exit_code == 0
-    assert yaml.safe_load(done.stdout) == files.json(manifest, node=[NODE])
+    assert yaml.safe_load(done.stdout) == files.json(one, node=[NODE])
 
 
 OBSERVED = [{"koordnri-config": {"hooks": {"cfs_quota": {"mode": "observe"}}}}]
 
 
 def test_what_a_hook_would_set_that_is_only_observed_is_shown_and_not_among_the_fields(files: Files) -> None:
-    manifest = pod(qos("LS"), cpu="1")
-    shape = files.json(manifest, node=[{"annotations": RATIO}], policy=OBSERVED)
+    one = manifest(qos="LS", limits={"cpu": "1"})
+    shape = files.json(one, node=[{"annotations": RATIO}], policy=OBSERVED)
     would = {
         "cpu.quota": {
             "value": 83_334,
@@ -364,7 +357,7 @@ def test_what_a_hook_would_set_that_is_only_observed_is_shown_and_not_among_the_
 
 
 def test_what_is_only_observed_stands_in_the_table_with_its_route(files: Files) -> None:
-    done = files.run([pod(qos("LS"), cpu="1")], node=[{"annotations": RATIO}], policy=OBSERVED)
+    done = files.run([manifest(qos="LS", limits={"cpu": "1"})], node=[{"annotations": RATIO}], policy=OBSERVED)
     row = ["cpu.quota", "83334", "cfs_quota", "normalised by the node's CPU ratio", "observe"]
     rows = table_rows(done)
     assert [r[0] for r in rows if r[1:] == row] == ["(pod)", "main"]
@@ -375,7 +368,9 @@ def test_a_refused_container_has_nothing_to_observe_either(files: Files) -> None
     hooks = {"cfs_quota": {"mode": "observe"}, "gpu": {"failurePolicy": "fail"}}
     bad = {**GPUS, "scheduling.koordinator.sh/device-allocated": "["}
     policy = [{"koordnri-config": {"hooks": hooks}}]
-    shape = files.json(pod(qos("LS"), bad, cpu="1"), policy=policy, node=[{"annotations": RATIO}])
+    shape = files.json(
+        manifest(qos="LS", annotations=bad, limits={"cpu": "1"}), policy=policy, node=[{"annotations": RATIO}]
+    )
     (container,) = shape["containers"]
     assert (container["fields"], container["observed"]) == ({}, {})
 
@@ -385,7 +380,9 @@ def table_rows(done: Result) -> list[list[str]]:
 
 
 def test_the_table_has_value_hook_and_reason(files: Files) -> None:
-    done = files.run([pod(qos("LSR"), {**PINNED, "koordinator.sh/blkioQOS": "{"}, cpu="3")], node=[NODE])
+    done = files.run(
+        [manifest(qos="LSR", annotations={**PINNED, "koordinator.sh/blkioQOS": "{"}, limits={"cpu": "3"})], node=[NODE]
+    )
     assert done.exit_code == 0
     assert ["main", "cpu.cpus", "2-4", "cpuset", "assigned by the scheduler", "adjust"] in table_rows(done)
     assert "default/p  LSR, Burstable" in done.stdout
@@ -398,7 +395,7 @@ def protected(percent: int) -> list[dict[str, Any]]:
 
 def test_the_tables_end_with_what_the_pods_come_to_in_their_classes(files: Files) -> None:
     main = {"name": "main", "resources": {"requests": {"memory": "1Gi"}}}
-    pods = [pod(name=name, containers=[main]) for name in "ab"]
+    pods = [manifest(name, containers=[main]) for name in "ab"]
     done = files.run(pods, policy=protected(50))
     rows = table_rows(done)
     whole = ["memory.min", f"{1 << 30} (1 GiB)", "memory"]
@@ -412,12 +409,12 @@ def test_the_tables_end_with_what_the_pods_come_to_in_their_classes(files: Files
 
 
 def test_text_of_a_pod_is_no_markup(files: Files) -> None:
-    done = files.run([pod({}, {"scheduling.koordinator.sh/device-allocated": "[red]{"})])
+    done = files.run([manifest(annotations={"scheduling.koordinator.sh/device-allocated": "[red]{"})])
     assert "[red]{" in done.stdout
 
 
 def test_text_of_a_pod_does_not_steer_the_terminal(files: Files) -> None:
-    done = files.run([pod({}, {"scheduling.koordinator.sh/device-allocated": "\x1b[2J"})])
+    done = files.run([manifest(annotations={"scheduling.koordinator.sh/device-allocated": "\x1b[2J"})])
     assert "\x1b" not in done.stdout
     assert "\\x1b[2J" in done.stdout
 
@@ -429,19 +426,19 @@ BAD_POLICY = [{"resource-qos-config": {"beClass": {"memoryQOS": {"minLimitPercen
     ("pods", "policy", "node", "expected"),
     [
         (
-            [pod()],
+            [manifest()],
             BAD_POLICY,
             None,
             "policy.yaml cannot be used:\nresource-qos-config.beClass.memoryQOS.minLimitPercent: expected 0..100, got 250\n",
         ),
         (
-            [pod()],
+            [manifest()],
             None,
             [{"topology": {"sockets": "two"}}],
             'node.yaml cannot be used:\ntopology.sockets: expected an integer at least 1, got "two"\n',
         ),
         (
-            [pod(cpu="2x")],
+            [manifest(limits={"cpu": "2x"})],
             None,
             None,
             "pods.yaml cannot be used:\nspec.containers[0].resources.limits.cpu: "
@@ -461,7 +458,7 @@ BAD_POLICY = [{"resource-qos-config": {"beClass": {"memoryQOS": {"minLimitPercen
             "(Service is passed over, it makes no pods)\n",
         ),
         (
-            [pod(cpu="2x")],
+            [manifest(limits={"cpu": "2x"})],
             BAD_POLICY,
             [{"x": 1, "memory": "y"}],
             "policy.yaml cannot be used:\nresource-qos-config.beClass.memoryQOS.minLimitPercent: expected 0..100, got 250\n"
@@ -489,7 +486,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 def test_what_is_only_odd_goes_to_stderr(files: Files) -> None:
     done = files.run(
-        [pod(), {"kind": "Service"}],
+        [manifest(), {"kind": "Service"}],
         policy=[{"resource-qos-confg": {}, "cpu-normalization-config": {"enable": False}}],
         node=[{"annotations": {"node.koordinator.sh/cpu-normalization-ratio": "0"}}],
     )
@@ -508,7 +505,7 @@ OVERLAPPING = [{"nodeSelector": {"matchLabels": {"pool": "a"}}, "name": name} fo
 
 def test_what_a_policy_comes_to_on_this_node_goes_to_stderr(files: Files) -> None:
     policy = [{**RESERVED, "cpu-burst-config": {"nodeStrategies": OVERLAPPING}}]
-    done = files.run([pod()], policy=policy, node=[{**NODE, "labels": {"pool": "a"}}])
+    done = files.run([manifest()], policy=policy, node=[{**NODE, "labels": {"pool": "a"}}])
     assert done.exit_code == 0
     told = done.stderr.replace(f"{files.directory}/", "").splitlines()
     assert sorted(line.split(":")[0] for line in told) == ["policy.yaml"] * len(told)
@@ -518,7 +515,7 @@ def test_what_a_policy_comes_to_on_this_node_goes_to_stderr(files: Files) -> Non
 
 
 def test_pods_on_standard_input() -> None:
-    done = CliRunner().invoke(explain, ["-f", "-", "-o", "json"], input=yaml.safe_dump(pod(name="piped")))
+    done = CliRunner().invoke(explain, ["-f", "-", "-o", "json"], input=yaml.safe_dump(manifest("piped")))
     assert json.loads(done.stdout)["pod"]["name"] == "piped"
 
 
@@ -536,7 +533,7 @@ def test_strategies_for_the_node_count(files: Files) -> None:
             }
         }
     ]
-    manifest = pod(qos("LS"), cpu="1", memory="1Gi")
+    one = manifest(qos="LS", limits={"cpu": "1", "memory": "1Gi"})
     for labels, expected in (({"pool": "a"}, True), ({"pool": "b"}, False)):
-        shape = files.json(manifest, policy=policy, node=[{"labels": labels}])
+        shape = files.json(one, policy=policy, node=[{"labels": labels}])
         assert ("memory.min" in shape["containers"][0]["fields"]) is expected

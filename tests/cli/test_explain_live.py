@@ -22,6 +22,7 @@ from koordnri.model.topology import Topology
 from koordnri.observe.control import Controls, ControlServer
 from koordnri.policy import load_policy
 from tests.observe.driven import driven
+from tests.support.manifests import owner_manifest
 
 HALVED = "cpu-normalization-config: {enable: true, defaultRatio: 2}\n"
 
@@ -65,38 +66,31 @@ def fields_of(done: Result) -> Any:
     return json.loads(done.stdout)["containers"][0]["fields"]
 
 
-def pod(name: str, qos: str, cpu: str) -> dict[str, Any]:
-    metadata = {"name": name, "namespace": "shop", "labels": {"koordinator.sh/qosClass": qos}}
-    resources = {"limits": {"cpu": cpu, "memory": "1Gi"}, "requests": {"cpu": cpu, "memory": "1Gi"}}
-    spec = {"containers": [{"name": "main", "resources": resources}]}
-    return {"kind": "Pod", "metadata": metadata, "spec": spec}
-
-
 @pytest.mark.usefixtures("served")
 def test_a_new_pod_gets_cpus_that_no_running_pod_has(tmp_path: Path) -> None:
-    found = fields_of(explained(tmp_path, pod("new", "LSR", "2")))["cpu.cpus"]
+    found = fields_of(explained(tmp_path, owner_manifest("new", "2", "LSR")))["cpu.cpus"]
     assert (found["value"], found["reason"]) == ("2-3", "exclusive CPUs, given by this node")
 
 
 @pytest.mark.usefixtures("served")
 def test_a_running_pod_of_the_file_does_not_stand_in_its_own_way(tmp_path: Path) -> None:
-    assert fields_of(explained(tmp_path, pod("other", "LSR", "4")))["cpu.cpus"]["value"] == "0-3"
+    assert fields_of(explained(tmp_path, owner_manifest("other", "4", "LSR")))["cpu.cpus"]["value"] == "0-3"
 
 
 @pytest.mark.usefixtures("served")
 def test_what_is_not_free_is_said_to_be_short(tmp_path: Path) -> None:
-    done = explained(tmp_path, pod("new", "LSR", "3"))
+    done = explained(tmp_path, owner_manifest("new", "3", "LSR"))
     assert "cpuset" in {error["hook"] for error in json.loads(done.stdout)["errors"]}
 
 
 @pytest.mark.usefixtures("served")
 def test_a_shared_pod_gets_the_pool_that_the_running_pods_leave(tmp_path: Path) -> None:
-    assert fields_of(explained(tmp_path, pod("new", "LS", "1")))["cpu.cpus"]["value"] == "2-4"
+    assert fields_of(explained(tmp_path, owner_manifest("new", "1", "LS")))["cpu.cpus"]["value"] == "2-4"
 
 
 @pytest.mark.usefixtures("served")
 def test_the_daemons_policy_holds_unless_a_file_says_otherwise(tmp_path: Path) -> None:
-    shared = pod("new", "LS", "1")
+    shared = owner_manifest("new", "1", "LS")
     assert fields_of(explained(tmp_path, shared))["cpu.quota"]["value"] == 50_000
     policy = tmp_path / "policy.yaml"
     policy.write_text("cpu-normalization-config: {enable: true, defaultRatio: 4}\n")
@@ -105,26 +99,26 @@ def test_the_daemons_policy_holds_unless_a_file_says_otherwise(tmp_path: Path) -
 
 def test_under_the_defaults_they_hold_here_too(tmp_path: Path, served: Node) -> None:
     served.policy = policy_document(None)
-    assert "cpu.quota" not in fields_of(explained(tmp_path, pod("new", "LS", "1")))
+    assert "cpu.quota" not in fields_of(explained(tmp_path, owner_manifest("new", "1", "LS")))
 
 
 def test_a_described_node_replaces_the_daemons_and_its_pods(tmp_path: Path, served: Node) -> None:
     node = tmp_path / "node.yaml"
     node.write_text("topology: {coresPerNuma: 3}\n")
-    done = explained(tmp_path, pod("new", "LSR", "2"), "--node", str(node))
+    done = explained(tmp_path, owner_manifest("new", "2", "LSR"), "--node", str(node))
     assert fields_of(done)["cpu.cpus"]["value"] == "0-1"
 
 
 def test_a_node_that_this_version_cannot_read_is_named(tmp_path: Path, served: Node) -> None:
     served.node = {**served.node, "quantumCores": 3}
-    done = explained(tmp_path, pod("new", "LS", "1"))
+    done = explained(tmp_path, owner_manifest("new", "1", "LS"))
     assert done.exit_code == 2
     assert "the daemon's node cannot be used" in done.stderr
     assert "quantumCores" in done.stderr
 
 
 def test_without_a_daemon_the_missing_socket_is_named(tmp_path: Path) -> None:
-    done = explained(tmp_path, pod("new", "LS", "1"))
+    done = explained(tmp_path, owner_manifest("new", "1", "LS"))
     assert done.exit_code == 2
     assert "there is no such socket" in done.stderr
 
@@ -132,7 +126,7 @@ def test_without_a_daemon_the_missing_socket_is_named(tmp_path: Path) -> None:
 def test_a_real_daemon_answers_all_three_questions(tmp_path: Path) -> None:
     with driven(tmp_path) as running:
         path = tmp_path / "pod.yaml"
-        path.write_text(yaml.safe_dump(pod("new", "LS", "1")))
+        path.write_text(yaml.safe_dump(owner_manifest("new", "1", "LS")))
         state_dir = str(running.policy.parent / "state")
         done = CliRunner().invoke(cli, ["explain", "-f", str(path), "--live", "--state-dir", state_dir])
     assert done.exit_code == 0, done.output

@@ -23,6 +23,7 @@ from koordnri.cli.map_text import picture
 from koordnri.model import CPUSet, NodeState, Pod
 from koordnri.model.topology import CPU, Topology
 from tests.observe.driven import driven
+from tests.support.manifests import owner_manifest
 
 TWO = Topology.regular(1, 1, 1, 2)
 SIXTEEN = Topology.regular(1, 2, 4, 2)
@@ -170,16 +171,6 @@ def test_a_pods_name_cannot_break_out_of_the_svg_or_move_the_cursor() -> None:
 NODE = {"name": "n1", "topology": {"coresPerNuma": 4}, "kubelet": {"reservedCPUs": "0"}}
 
 
-def pod_of(name: str, cpus: str, **spec: Any) -> dict[str, Any]:
-    amounts = {"cpu": cpus, "memory": "1Gi"}
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name, "namespace": "shop", "labels": {"koordinator.sh/qosClass": "LSR"}},
-        "spec": {"containers": [{"name": "main", "resources": {"requests": amounts, "limits": amounts}}], **spec},
-    }
-
-
 def run(directory: Path, *options: str, pods: Any = None, node: Any = NODE) -> Result:
     (directory / "node.yaml").write_text(yaml.safe_dump(node))
     command = ["map", "--node", str(directory / "node.yaml"), *options]
@@ -195,8 +186,8 @@ def test_a_described_node_without_pods_shows_what_is_reserved(tmp_path: Path) ->
 
 
 def test_pods_of_a_file_own_what_explain_gives_them(tmp_path: Path) -> None:
-    ended = {"initContainers": [{**pod_of("x", "2")["spec"]["containers"][0], "name": "first"}]}
-    pods = [pod_of("web", "2", **ended), pod_of("late", "2")]
+    ended = {"initContainers": [{**owner_manifest("x", "2")["spec"]["containers"][0], "name": "first"}]}
+    pods = [owner_manifest("web", "2", **ended), owner_manifest("late", "2")]
     done = run(tmp_path, "-o", "json", pods=pods)
     shape = json.loads(done.stdout)
     # The init container has ended: the main one has its CPUs.
@@ -210,7 +201,7 @@ def test_pods_of_a_file_own_what_explain_gives_them(tmp_path: Path) -> None:
 
 
 def test_the_outputs_show_the_same_owner(tmp_path: Path) -> None:
-    pods = [pod_of("web", "2")]
+    pods = [owner_manifest("web", "2")]
     assert "A  shop/web main  LSR  1-2  by koordnri" in run(tmp_path, pods=pods).stdout
     root = ET.fromstring(run(tmp_path, "-o", "svg", pods=pods).stdout)
     assert sum(t.text == "CPU 1, core 1: shop/web main LSR" for t in root.iter(f"{NAMESPACE}title")) == 1
@@ -218,7 +209,7 @@ def test_the_outputs_show_the_same_owner(tmp_path: Path) -> None:
 
 def test_a_policy_counts(tmp_path: Path) -> None:
     (tmp_path / "policy.yaml").write_text("koordnri-config: {hooks: {cpuset: {allocate: false}}}\n")
-    done = run(tmp_path, "-o", "json", "--policy", str(tmp_path / "policy.yaml"), pods=[pod_of("web", "2")])
+    done = run(tmp_path, "-o", "json", "--policy", str(tmp_path / "policy.yaml"), pods=[owner_manifest("web", "2")])
     assert json.loads(done.stdout)["owners"] == []
 
 
