@@ -68,18 +68,18 @@ def kustomized_annotation() -> dict[str, Manifest]:
 
 @pytest.fixture(scope="session")
 def helm() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run helm on the chart: helm("template", "--set", "x=y")."""
+    """Run helm on the chart, or on a copy in `folder`: helm("template", "--set", "x=y")."""
     built = LAB_DIR / "bin" / "helm"
     binary = str(built) if built.exists() else shutil.which("helm")
     if binary is None:
         pytest.skip(f"no helm: neither {built} (tools/lab_helm.py builds it) nor on PATH")
 
-    def run(command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        command: str, *arguments: str, folder: Path = ROOT / "helm" / "koordnri"
+    ) -> subprocess.CompletedProcess[str]:
         # Built by `go install`, helm thinks of Kubernetes 1.20 when nobody names a version.
         version = () if command == "lint" else ("--kube-version", "1.33.0", "--namespace", "koordnri-system")
-        chart = (
-            [str(ROOT / "helm" / "koordnri")] if command == "lint" else ["koordnri", str(ROOT / "helm" / "koordnri")]
-        )
+        chart = [str(folder)] if command == "lint" else ["koordnri", str(folder)]
         return subprocess.run([binary, command, *chart, *version, *arguments], capture_output=True, text=True)
 
     return run

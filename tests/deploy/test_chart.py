@@ -28,10 +28,16 @@ HELM_LABELS = {
 }
 
 
-def render(helm: Helm, *arguments: str) -> dict[str, Manifest]:
+def render_all(helm: Helm, *arguments: str) -> list[Manifest]:
     done = helm("template", *arguments)
     assert done.returncode == 0, done.stderr
-    return {m["kind"]: m for m in yaml.safe_load_all(done.stdout) if m}
+    return [manifest for manifest in yaml.safe_load_all(done.stdout) if manifest]
+
+
+def render(helm: Helm, *arguments: str) -> dict[str, Manifest]:
+    """Kind → object, without those of hooks: they are there for a moment only."""
+    rendered = render_all(helm, *arguments)
+    return {m["kind"]: m for m in rendered if "helm.sh/hook" not in m["metadata"].get("annotations", {})}
 
 
 def without_helm_labels(manifest: Manifest) -> Manifest:
@@ -67,9 +73,18 @@ def test_rendered_objects_are_valid(helm: Helm, version: str) -> None:
         "--set=nriSocketDir=/run/nri,pluginIndex=05,log.level=debug,log.format=console,maxUnavailable=2",
         "--set=imagePullSecrets[0].name=registry,podAnnotations.a=b,metrics.service.annotations.c=d,metrics.port=9400",
     )
-    switches = ("apiAccess.enabled=false", "resctrl.enabled=true", "doctor.initContainer=true", "page.enabled=true")
+    switches = (
+        "apiAccess.enabled=false",
+        "apiAccess.annotateNode=true",
+        "resctrl.enabled=true",
+        "doctor.initContainer=true",
+        "page.enabled=true",
+        "release.onDelete=true",
+        "history=memory",
+        "kubeletDir=",
+    )
     for arguments in ((), everything, *((f"--set={switch}",) for switch in switches)):
-        for manifest in render(helm, *arguments).values():
+        for manifest in render_all(helm, *arguments):
             kubernetes_validate.validate(manifest, version, strict=True)
 
 
@@ -182,6 +197,18 @@ def test_the_record_route_is_the_policys_unless_given(helm: Helm) -> None:
         assert routes(f"--set=recordRoute={route}") == [f"--record-route={route}"]
 
 
+@pytest.mark.parametrize(
+    ("text", "passed"),
+    [("disk", []), ("memory", ["--history=memory"]), ("off", ["--history=off"]), ('"off"', ["--history=off"])],
+)
+def test_the_history_is_kept_where_the_value_says(helm: Helm, tmp_path: Path, text: str, passed: list[str]) -> None:
+    """From a file, for YAML reads a bare `off` as false."""
+    values = tmp_path / "values.yaml"
+    values.write_text(f"history: {text}\n")
+    (container,) = render(helm, f"--values={values}")["DaemonSet"]["spec"]["template"]["spec"]["containers"]
+    assert [a for a in container["args"] if a.startswith("--history")] == passed
+
+
 def test_metrics_service_can_be_left_out(helm: Helm) -> None:
     assert "Service" not in render(helm, "--set=metrics.service.enabled=false")
 
@@ -208,6 +235,17 @@ def test_metrics_service_can_be_left_out(helm: Helm) -> None:
         ("--set-string=resctrl.enabled=false", "resctrl/enabled"),
         ("--set=nriSocket=/x", "nriSocket"),
         ("--set=doctor=true", "doctor"),
+        ("--set=history=7", "history"),
+        ("--set=history=true", "history"),
+        ("--set=release.onDelete=yes", "release/onDelete"),
+        ("--set=release.onUninstall=true", "onUninstall"),
+        ("--set=resources.limit.memory=1Gi", "limit"),
+        ("--set=tolerations[0].effects=NoSchedule", "effects"),
+        ("--set=affinity.nodes=x", "nodes"),
+        ("--set-string=page.port=9317", "page/port"),
+        ("--set=image.repository=", "image/repository"),
+        ("--set=image.pullPolicy=Sometimes", "image/pullPolicy"),
+        ("--set=imagePullSecrets[0]=registry", "imagePullSecrets/0"),
     ],
 )
 def test_bad_values_are_refused_by_name(helm: Helm, setting: str, where: str) -> None:

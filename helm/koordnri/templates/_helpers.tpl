@@ -19,3 +19,53 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- printf "%s/koordnri-policy" .Release.Namespace }}
 {{- end }}
 {{- end }}
+{{- /* What pods have in common that ask the daemon of their node through its control socket. */ -}}
+{{- define "koordnri.askingPod" -}}
+serviceAccountName: koordnri
+automountServiceAccountToken: false
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+volumes:
+  - name: state
+    hostPath:
+      path: {{ .Values.stateDir }}
+      type: Directory
+{{- end }}
+{{- define "koordnri.askingContainer" -}}
+image: {{ include "koordnri.image" . }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+resources:
+  {{- toYaml .Values.resources | nindent 2 }}
+securityContext:
+  {{- include "koordnri.confined" . | nindent 2 }}
+volumeMounts:
+  - name: state
+    mountPath: /var/lib/koordnri
+    # A socket can be connected to all the same.
+    readOnly: true
+{{- end }}
+{{- define "koordnri.image" -}}
+{{ printf "%s:%s" .Values.image.repository (.Values.image.tag | default .Chart.AppVersion) | quote }}
+{{- end }}
+{{- /* Root, for the control socket belongs to root; nothing else of root. */ -}}
+{{- define "koordnri.confined" -}}
+runAsUser: 0
+privileged: false
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop:
+    - ALL
+seccompProfile:
+  type: RuntimeDefault
+{{- end }}
