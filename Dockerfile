@@ -1,4 +1,4 @@
-# docker build -t koordnri:0.1.0 .
+# make image, or: docker build -t koordnri:0.1.0 .
 # The base by argument: an inner mirror, another Python >= 3.11, or a digest.
 ARG PYTHON_IMAGE=python:3.13-slim
 
@@ -8,7 +8,11 @@ WORKDIR /src
 # Dependencies first: they change less often than the code. Nothing is installed without a hash, and wheels only,
 # so that no package's build script runs.
 COPY requirements.lock requirements-build.lock ./
-RUN /opt/koordnri/bin/pip install --no-cache-dir --require-hashes --only-binary=:all: -r requirements.lock \
+# An inner index by argument, and its certificates as a secret, which no layer keeps.
+ARG PIP_INDEX_URL
+RUN --mount=type=secret,id=ca,target=/run/ca.pem \
+    if [ -s /run/ca.pem ]; then export PIP_CERT=/run/ca.pem; fi \
+ && /opt/koordnri/bin/pip install --no-cache-dir --require-hashes --only-binary=:all: -r requirements.lock \
  && python -m venv /opt/build \
  && /opt/build/bin/pip install --no-cache-dir --require-hashes --only-binary=:all: -r requirements-build.lock
 COPY pyproject.toml README.md LICENSE ./

@@ -3,7 +3,7 @@
 # make test-full  the tests that `make test` leaves out: the other containerd, churn, the chart, the page in a browser, a real API
 #                 server, a virtual machine with cgroup v2 and systemd, and the property tests once more with more examples. CI runs both.
 # make unit       the tests that need no runtime          make lint   style, types, layers, generated code, documents
-# make bench      latency, CPU and memory of the daemon   make image  container image (needs docker or podman)
+# make bench      latency, CPU and memory of the daemon   make image  container image, by docker, podman or buildah (tools/image.sh)
 # make coverage   which lines and branches the unit tests reach; fails below the floor in pyproject.toml
 # make lock       lock files again from pyproject.toml     make clean  remove .venv and .cache
 
@@ -11,7 +11,6 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 IMAGE ?= koordnri:0.1.0
-DOCKER ?= docker
 PYTEST_ARGS ?=
 # Processes that run tests side by side: one per CPU (see tests/conftest.py).
 WORKERS ?= logical
@@ -75,7 +74,7 @@ bench: $(VENV)/.runtime
 	$(BIN)/koordnri bench
 
 image:
-	$(DOCKER) build --tag $(IMAGE) .
+	tools/image.sh $(IMAGE)
 
 lock: $(VENV)/.dev
 	VENV=$(VENV) tools/lock.sh $(LOCK_ARGS)
