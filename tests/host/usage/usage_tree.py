@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from koordnri.host.usage.files import UsageFiles
+from koordnri.host.usage.pressure import Pressure
 
 CGROUP = "kubepods/pod1/c1"
 
@@ -63,3 +64,7 @@ class UsageTree:
         directory = self.root / "proc" / str(thread)
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "schedstat").write_text(text)
+
+
+NO_PRESSURE = Pressure(None, None, None)
+MIB = 1 << 20
