@@ -44,7 +44,7 @@ class CPUNormalization(Document, frozen=True):
 
     enable: bool = False
     default_ratio: float = 1.0
-    """Ratio of CPU models that ratio_model does not name."""
+    """Ratio of CPU models that ratioModel does not name."""
     ratio_model: dict[str, ModelRatios] = field(default_factory=dict)
     """By CPU model as in /proc/cpuinfo's "model name"."""
 
