@@ -108,6 +108,11 @@ def _add(table: Table, name: str, decision: Decision) -> None:
     table.add_section()
 
 
+def time_shown(text: str) -> str:
+    """A time of the daemon (UTC) to the second: 2026-11-29T11:50:09.295Z → 2026-11-29 11:50:09."""
+    return text.partition(".")[0].replace("T", " ").removesuffix("Z")
+
+
 def shown_value(setting: Setting) -> str:
     """The value as people read it; "" for none."""
     return shown(setting.field, plain_value(setting.value))

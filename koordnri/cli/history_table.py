@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rich import box
 from rich.table import Table
 
-from koordnri.cli.decision_table import console, escape, shown
+from koordnri.cli.decision_table import console, escape, shown, time_shown
 from koordnri.model.fields import split_name
 
 
@@ -16,11 +17,16 @@ def print_history(answer: Mapping[str, Any]) -> None:
     out = console()
     changes = answer["changes"]
     if changes:
-        table = Table()
-        for column in ("time (UTC)", "container", "field", "old", "new", "cause", "reason", "policy"):
-            table.add_column(column, overflow="fold")
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        table.add_column("time (UTC)", no_wrap=True)
+        table.add_column("container", overflow="fold")
+        table.add_column("field", no_wrap=True)
+        for column in ("old", "new"):
+            table.add_column(column, overflow="fold", min_width=8)
+        table.add_column("why", overflow="fold", ratio=1, min_width=30)
         for change in changes:
-            table.add_row(*map(escape, _row(change)))
+            *cells, cause, reason = map(escape, _row(change))
+            table.add_row(*cells, f"{cause}\n[dim]{reason}[/dim]" if reason else cause)
         out.print(table)
     for line in _remarks(answer):
         out.print(escape(line), soft_wrap=True)
@@ -30,9 +36,8 @@ def _row(change: Mapping[str, Any]) -> tuple[str, ...]:
     field, _ = split_name(change["field"])
     cause = f"{change['cause']}: {change['detail']}" if change["detail"] else change["cause"]
     reason = f"{change['hook']}: {change['reason']}" if change["hook"] else change["reason"]
-    time = change["time"].replace("T", " ").removesuffix("Z")
     old, new = (shown(field, change[which]) or "-" for which in ("old", "new"))
-    return time, change["container"] or "(pod)", change["field"], old, new, cause, reason, change["revision"]
+    return time_shown(change["time"]), change["container"] or "(pod)", change["field"], old, new, cause, reason
 
 
 def _remarks(answer: Mapping[str, Any]) -> list[str]:

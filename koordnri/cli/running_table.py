@@ -5,23 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from koordnri.cli.decision_table import console, escape, heading, print_errors, shown
+from koordnri.cli.decision_table import console, escape, heading, print_errors, shown, time_shown
 from koordnri.model import fields
 from koordnri.model.fields import split_name
 
 Shape = Mapping[str, Any]
-_COLUMNS = ("container", "field", "asked", "decided", "in the kernel", "hook", "reason", "route")
+_VALUES = ("asked", "decided", "in the kernel")
 
 
 def print_running(shape: Shape) -> None:
     """The fields in one table, then CPUs, policy, errors, and what would change the values."""
     out, pod = console(), shape["pod"]
-    table = Table(title=heading(pod["namespace"], pod["name"], pod["qos"], pod["kubeQoS"]), title_justify="left")
-    for column in _COLUMNS:
-        table.add_column(column, overflow="fold")
+    title = heading(pod["namespace"], pod["name"], pod["qos"], pod["kubeQoS"])
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("container", overflow="fold")
+    table.add_column("field", no_wrap=True)
+    for column in _VALUES:
+        table.add_column(column, overflow="fold", min_width=8)
+    table.add_column("why", overflow="fold", ratio=1, min_width=30)
     _add(table, "(pod)", pod)
     for container in shape["containers"]:
         state = "" if container["state"] == "running" else f" ({container['state']})"
@@ -40,7 +45,7 @@ def _print_lines(out: Console, colour: str, word: str, lines: list[str]) -> None
 
 
 def _add(table: Table, first: str, cgroup: Shape) -> None:
-    rows = [*_rows(cgroup)] or [("[dim]nothing to set[/dim]", *[""] * 6)]
+    rows = [*_rows(cgroup)] or [("[dim]nothing to set[/dim]", *[""] * 4)]
     for row in rows:
         table.add_row(escape(first), *row)
         first = ""
@@ -53,16 +58,14 @@ def _rows(cgroup: Shape) -> Iterator[tuple[str, ...]]:
         kernel = _coloured(_kernel(name, field), field["agrees"])
         recorded = {True: ", recorded", False: ", not recorded", None: ""}[field["recorded"]]
         middle = (_text(name, field["asked"]), _text(name, field["value"]), kernel)
-        reason = escape(field["reason"])
+        why = escape(f"{field['hook']}: {field['reason']}" if field["hook"] else field["reason"])
+        how = field["route"] + recorded
         if field.get("since"):
-            reason += f"\n[dim]since {field['since']}: {escape(field['cause'])}[/dim]"
-        yield (escape(name), *middle, escape(field["hook"]), reason, escape(field["route"] + recorded))
+            how += f", since {time_shown(field['since'])}: {field['cause']}"
+        yield (escape(name), *middle, f"{why}\n[dim]{escape(how)}[/dim]")
     for name, field in cgroup.get("restart", {}).items():
-        reason = f"only by a restart: {field['reason']}"
-        yield (
-            escape(name), "", _text(name, field["value"]), _text(name, field["now"]),
-            *map(escape, (field["hook"], reason, "restart")),
-        )  # fmt: skip
+        why = escape(f"{field['hook']}: only by a restart: {field['reason']}")
+        yield escape(name), "", _text(name, field["value"]), _text(name, field["now"]), why
     for name, field in cgroup["untouched"].items():
         why = f"left alone: {field['reason']}" if field["reason"] else "as kubelet asked: no hook decides it"
         yield _dim(name, _text(name, field["asked"]), _kernel(name, field), why)
@@ -72,7 +75,7 @@ def _rows(cgroup: Shape) -> Iterator[tuple[str, ...]]:
 
 
 def _dim(name: str, asked: str, kernel: str, why: str) -> tuple[str, ...]:
-    cells = (escape(name), asked, "", kernel, "", escape(why), "")
+    cells = (escape(name), asked, "", kernel, escape(why))
     return tuple(f"[dim]{cell}[/dim]" if cell else "" for cell in cells)
 
 

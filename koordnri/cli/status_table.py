@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from koordnri.cli.decision_table import console, escape, shown
+from koordnri.cli.decision_table import console, escape, shown, time_shown
 from koordnri.cli.status import attention, runtime_text
 from koordnri.model.fields import split_name
 
@@ -27,7 +27,9 @@ def print_status(answer: Any) -> None:
     for line in _lines(answer):
         out.print(line, soft_wrap=True)
     if answer["decisions"]:
-        out.print(_decisions(answer["decisions"]))
+        out.print("[bold]last decisions[/bold] (UTC, the newest at the end)")
+    for line in _decisions(answer["decisions"]):
+        out.print(escape(line), soft_wrap=True)
 
 
 def _facts(answer: Any) -> Iterator[tuple[str, str]]:
@@ -54,19 +56,15 @@ def _facts(answer: Any) -> Iterator[tuple[str, str]]:
     yield "CPUs", escape("  ".join(f"{name} {text}" for name, text in shown.items()) or "not known")
 
 
-def _decisions(changes: Iterable[Any]) -> Table:
-    table = Table(title="last decisions, the newest at the end", title_justify="left")
-    for column in ("time (UTC)", "pod", "container", "field", "old", "new", "cause"):
-        table.add_column(column, overflow="fold")
+def _decisions(changes: Iterable[Any]) -> Iterator[str]:
+    """A line each, as text."""
     for change in changes:
         field, _ = split_name(change["field"])
-        values = (shown(field, change[which]) or "-" for which in ("old", "new"))
+        old, new = (shown(field, change[which]) or "-" for which in ("old", "new"))
         where = f"{change['namespace']}/{change['pod']}" if change["pod"] else f"({change['class']})"
-        time = change["time"].replace("T", " ").removesuffix("Z")
-        cause = f"{change['cause']}: {change['detail']}" if change["detail"] else change["cause"]
         container = change["container"] or ("(pod)" if change["pod"] else "")
-        table.add_row(*map(escape, (time, where, container, change["field"], *values, cause)))
-    return table
+        cause = f"{change['cause']} {change['detail']}" if change["detail"] else change["cause"]
+        yield f"  {time_shown(change['time'])} {' '.join(filter(None, (where, container, change['field'])))}: {old} → {new}, by {cause}"
 
 
 def _lines(answer: Any) -> Iterator[str]:

@@ -124,9 +124,9 @@ def test_the_screen_ends_with_the_last_decisions(capsys: pytest.CaptureFixture[s
     change |= {"field": "memory.limit", "old": 1 << 30, "new": 2 << 30, "cause": "resize", "detail": ""}
     of_class = {**change, "namespace": "", "pod": "", "container": "", "class": "Burstable", "detail": "3f2a → 77b0"}
     text = printed({**READY, "decisions": [change, of_class | {"cause": "policy", "old": None}]}, capsys)
-    lines = [" ".join(line.replace("│", " ").split()) for line in text.splitlines()]
-    assert "2026-11-29 10:01:02 shop/web main memory.limit 1073741824 (1 GiB) 2147483648 (2 GiB) resize" in lines
-    assert "2026-11-29 10:01:02 (Burstable) memory.limit - 2147483648 (2 GiB) policy: 3f2a → 77b0" in lines
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    assert "2026-11-29 10:01:02 shop/web main memory.limit: 1073741824 (1 GiB) → 2147483648 (2 GiB), by resize" in lines
+    assert "2026-11-29 10:01:02 (Burstable) memory.limit: - → 2147483648 (2 GiB), by policy 3f2a → 77b0" in lines
 
 
 def test_of_very_many_violations_the_screen_shows_the_first_and_counts_the_rest(
