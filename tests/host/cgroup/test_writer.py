@@ -1,4 +1,4 @@
-"""The cgroup writer on a fake kernel that refuses what real ones refuse (test_host_writer_kernel.py has the machine's own)."""
+"""The cgroup writer on a fake kernel that refuses what real ones refuse (test_writer_kernel.py has the machine's own)."""
 
 from __future__ import annotations
 
