@@ -15,7 +15,6 @@ import yaml
 from click.testing import CliRunner, Result
 
 from koordnri.cli import cli, control
-from koordnri.cli.difference_table import print_differences
 from koordnri.observe.control import ControlServer
 from tests.observe.controlled import Controlled
 from tests.reconcile.fake_node import busy_node
@@ -136,34 +135,6 @@ def test_what_is_protected_of_a_pod_is_protected_of_its_class_and_of_all_pods(fi
     assert burstable[1:6] == ["", "memory.min", "0", f"{half} (32 MiB)", "write"]
     assert any(row[0].startswith("QoS class Guaranteed (all") for row in rows)
     assert " in 1 pod and 2 QoS classes would change;" in table.stdout
-
-
-@pytest.mark.parametrize(
-    ("rows", "summed"),
-    [
-        ([(None, "web")], "1 field of 0 containers in 1 pod"),
-        ([("BestEffort", "")], "1 field of 1 QoS class"),
-        ([("root", "")], "1 field of the whole machine"),
-        ([(None, "web"), ("root", "")], "2 fields of 0 containers in 1 pod and the whole machine"),
-        (
-            [(None, "web"), ("Burstable", ""), ("BestEffort", ""), ("root", "")],
-            "4 fields of 0 containers in 1 pod, 2 QoS classes and the whole machine",
-        ),
-    ],
-)
-def test_the_last_line_counts_pods_classes_and_what_is_the_machines(capsys, rows, summed):
-    blank = {"container": None, "field": "memory.min", "before": 0, "after": 1, "route": "write", "recorded": False}
-    differences = [blank | {"class": c, "namespace": "", "pod": name, "reason": ""} for c, name in rows]
-    found = {"old": "a", "new": "b", "pods": 1, "containers": 0, "differences": differences, "remarks": []}
-    print_differences(found)
-    assert f": {summed} would change; " in capsys.readouterr().out.splitlines()[-1]
-
-
-def test_an_older_daemon_tells_of_no_classes(capsys):
-    old = {"namespace": "shop", "pod": "web", "container": None, "field": "memory.min", "before": 0, "after": 1}
-    old |= {"route": "write", "recorded": False, "reason": ""}
-    print_differences({"old": "a", "new": "b", "pods": 1, "containers": 0, "differences": [old], "remarks": []})
-    assert "1 field of 0 containers in 1 pod would change" in capsys.readouterr().out
 
 
 def test_text_of_a_pod_cannot_steer_the_terminal_nor_style_the_table(files):
