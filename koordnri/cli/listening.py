@@ -1,4 +1,4 @@
-"""Fetches pages of the port that the daemon listens on (`--listen` of `koordnri run`)."""
+"""Ports that are listened on: options that name one, and the pages of the daemon's (`--listen` of `koordnri run`)."""
 
 from __future__ import annotations
 
@@ -25,6 +25,17 @@ def listen_option(command: T) -> T:
         metavar="HOST:PORT",
         help="where the running daemon serves metrics and health",
     )(command)  # type: ignore[type-var]  # click types its decorators by what they decorate
+
+
+def address(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[str, int] | None:
+    """HOST:PORT as host and port; None for "off". A callback of options."""
+    if value in ("", "off"):
+        return None
+    host, colon, port = value.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not host or not port.isdecimal() or int(port) > 65535:
+        raise click.BadParameter(f'expected HOST:PORT such as 127.0.0.1:9316, or "off", got "{value}"')
+    return host, int(port)
 
 
 def page(listen: str, path: str) -> str | None:

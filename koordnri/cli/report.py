@@ -99,6 +99,11 @@ def report(
         print(path)
 
 
+def part_of_pod(name: str, pod: str) -> str:
+    """The part with the answer to question `name` about the pod NAMESPACE/NAME."""
+    return f"v1/{name}/{_plain(pod.replace('/', '_'))}.json"
+
+
 def missing_lines(missing: Mapping[str, str]) -> list[str]:
     """What is missing and why; parts with the same reason, such as one for each pod, in one line."""
     parts: dict[str, list[str]] = {}
@@ -138,8 +143,7 @@ def _add_answers(bundle: Bundle, state_dir: Path) -> None:
             )
             return
         for name in OF_PODS:
-            part = f"v1/{name}/{_plain(pod.replace('/', '_'))}.json"
-            _add_answer(bundle, part, partial(question, state_dir, name, pod=pod))
+            _add_answer(bundle, part_of_pod(name, pod), partial(question, state_dir, name, pod=pod))
 
 
 def _add_answer(bundle: Bundle, part: str, ask: Callable[[], Any]) -> Any:

@@ -9,15 +9,7 @@ from pathlib import Path
 
 import click
 
-
-def _listen(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[str, int] | None:
-    if value in ("", "off"):
-        return None
-    host, colon, port = value.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not colon or not host or not port.isdecimal() or int(port) > 65535:
-        raise click.BadParameter(f'expected HOST:PORT such as 127.0.0.1:9316, or "off", got "{value}"')
-    return host, int(port)
+from koordnri.cli.listening import address
 
 
 def _configmap(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[str, str] | None:
@@ -114,7 +106,7 @@ def _configmap(_ctx: click.Context, _param: click.Parameter, value: str | None) 
     "--listen",
     default="127.0.0.1:9316",
     show_default=True,
-    callback=_listen,
+    callback=address,
     envvar="KOORDNRI_LISTEN",
     help='metrics and health, HOST:PORT or "off"',
 )
@@ -122,7 +114,7 @@ def _configmap(_ctx: click.Context, _param: click.Parameter, value: str | None) 
     "--page",
     default="off",
     show_default=True,
-    callback=_listen,
+    callback=address,
     envvar="KOORDNRI_PAGE",
     help='a page of the node for browsers, HOST:PORT such as 127.0.0.1:9317 or "off"; whoever reaches it can read it',
 )

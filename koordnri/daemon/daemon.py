@@ -104,7 +104,7 @@ class Daemon:
         parts = self.parts
         try:
             names = frozenset({parts.present.node.name})
-            return PageServer(host, port, parts.questions, parts.operator.policy_state, parts.mark, names)
+            return PageServer(host, port, parts.questions, parts.mark, names)
         except OSError as error:
             raise ConfigError(f"--page {host}:{port}: {error}") from error
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import ipaddress
 import threading
 from collections.abc import Callable, Mapping, Set
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from koordnri.observe.http import Handler, Pages, Port, handler_of, json_answer
 from koordnri.observe.questions import Question, pages_of
@@ -21,6 +21,8 @@ from koordnri.page.files import file_pages
 from koordnri.page.streams import CONTENT_TYPE, MOST_STREAMS, Streams
 
 CHANGES = "/v1/changes"
+SHOWN = frozenset({"status", "map", "containers", "explain", "why"})
+"""Questions that the page asks. The others, such as the text of the policy, are for who has the control socket."""
 HEADERS = {
     # Scripts, styles and data come from this port only, and nothing that is in a text of the node can become one of them.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
@@ -39,8 +41,7 @@ MOST_CONNECTIONS = 2 * MOST_STREAMS
 class PageServer:
     """Serves in its own threads until `close`.
 
-    questions  NAME → question, as on the control socket
-    policy     the state of the policy for JSON
+    questions  NAME → question, as on the control socket; those of SHOWN are served
     mark       see koordnri.page.streams
     names      of the node, by which requests may call it
     """
@@ -50,16 +51,12 @@ class PageServer:
         host: str,
         port: int,
         questions: Mapping[str, Question],
-        policy: Callable[[], Mapping[str, Any]],
         mark: Callable[[], object],
         names: Set[str] = frozenset(),
     ) -> None:
         """Binds at once; port 0 takes a free one. Raises OSError."""
-        pages: Pages = {
-            **file_pages(),
-            **pages_of(questions),
-            "/v1/policy": {"GET": lambda _: json_answer(policy())},
-        }
+        shown = {name: question for name, question in questions.items() if name in SHOWN}
+        pages: Pages = {**file_pages(), **pages_of(shown)}
         self._streams = Streams(mark)
         handler = handler_of(_PageHandler, pages)
         bound = {"streams": self._streams, "names": {"", "localhost"} | {name.lower() for name in names}}

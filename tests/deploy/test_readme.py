@@ -62,8 +62,8 @@ def test_commands_take_the_options_shown(readme: str) -> None:
     for command, options in shown:
         text = help_of(command)
         assert flags(options) <= flags(text)
-        # The two of `policy` print what programs read already.
-        assert "-o" in text or command == "policy"
+        # The two of `policy` print what programs read already; `page` is for browsers.
+        assert "-o" in text or command in ("policy", "page")
 
 
 def test_make_targets_exist(root: Path, readme: str) -> None:

@@ -10,6 +10,10 @@ from typing import Any
 
 import pytest
 
+from koordnri.cli.bundle import Bundle
+from koordnri.cli.report import part_of_pod
+from koordnri.cli.report_answers import Report
+from koordnri.page.server import PageServer
 from tests.page.served import HOSTILE, Served, served
 
 sys.path.append(str(Path(__file__).parents[2] / "tools"))
@@ -192,6 +196,27 @@ def test_axe_finds_nothing(node: Served, open_page: Callable[..., Page], scheme:
     expect(page.locator(".findings li" if part else ROWS).first).to_be_visible()
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
+
+
+def test_a_report_shows_what_it_has(node: Served, open_page: Callable[..., Page], tmp_path: Path) -> None:
+    bundle = Bundle("koordnri-report-n", {"made": "20261129T114500Z"})
+    for name in ("status", "containers"):
+        bundle.add_json(f"v1/{name}.json", node.json(f"/v1/{name}"))
+    bundle.add_json(part_of_pod("explain", "shop/web-0"), node.json("/v1/explain?pod=shop/web-0"))
+    with (tmp_path / "r.tar.gz").open("wb") as file:
+        bundle.write(file)
+    server = PageServer("127.0.0.1", 0, Report(tmp_path / "r.tar.gz").questions(), lambda: 0)
+    try:
+        page = open_page(f"http://127.0.0.1:{server.port}/")
+        expect(page.locator("#live")).to_have_text("a report of 2026-11-29 11:45:00 UTC")
+        expect(page.locator(ROWS)).to_have_count(9)
+        expect(page.locator("#trouble")).to_contain_text("v1/map.json is not in this report")
+        page.locator(ROWS).get_by_role("link", name="shop/web-0").click()
+        expect(page.get_by_role("group", name="Fields: ").first).to_contain_text("cpu.cpus")
+        expect(page.locator("#pod")).to_contain_text("v1/why/shop_web-0.json is not in this report")
+        page.goto("about:blank")
+    finally:
+        server.close()
 
 
 def test_a_daemon_that_has_gone_is_reported(tmp_path: Path, browser: Browser) -> None:

@@ -27,11 +27,11 @@ def test_off_by_default() -> None:
     assert Config().page is None
 
 
-def test_every_question_of_the_control_socket_but_nothing_that_changes_the_node(node: Served) -> None:
+def test_what_the_page_asks_and_nothing_that_changes_the_node(node: Served) -> None:
     node.run_pod("web-0", burst=HOSTILE)
-    for path in ("status", "map", "containers", "node", "policy", "explain?pod=shop/web-0", "why?pod=shop/web-0"):
+    for path in ("status", "map", "containers", "explain?pod=shop/web-0", "why?pod=shop/web-0"):
         assert node.json(f"/v1/{path}")
-    for path in ("release", "diff"):
+    for path in ("release", "diff", "node", "policy", "policy-document"):
         assert node.request(f"/v1/{path}").status == 404
     (error,) = {one["message"] for one in node.json("/v1/explain?pod=shop/web-0")["errors"]}
     assert HOSTILE in error  # as it is: the browser shows it as text

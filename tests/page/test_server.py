@@ -23,7 +23,7 @@ class Port:
     def __init__(self) -> None:
         self.mark = 0
         self.server = PageServer(
-            "127.0.0.1", 0, {"echo": self._echo}, lambda: {"accepted": HOSTILE}, lambda: self.mark, {"Node-1"}
+            "127.0.0.1", 0, {"explain": self._echo, "node": self._echo}, lambda: self.mark, {"Node-1"}
         )
 
     def _echo(self, parameters: Parameters) -> Any:
@@ -63,8 +63,7 @@ def port() -> Iterator[Port]:
         ("/page.js", "text/javascript; charset=utf-8"),
         ("/page.css", "text/css; charset=utf-8"),
         ("/icon.svg", "image/svg+xml"),
-        ("/v1/echo", "application/json"),
-        ("/v1/policy", "application/json"),
+        ("/v1/explain", "application/json"),
     ],
 )
 def test_files_and_questions(port: Port, path: str, kind: str) -> None:
@@ -77,11 +76,11 @@ def test_files_and_questions(port: Port, path: str, kind: str) -> None:
     ("path", "method", "status"),
     [
         ("/", "GET", 200),
-        ("/v1/echo", "GET", 200),
-        ("/v1/echo?bad=x", "GET", 400),
+        ("/v1/explain", "GET", 200),
+        ("/v1/explain?bad=x", "GET", 400),
         ("/v1/none", "GET", 404),
-        ("/v1/echo?bug=x", "GET", 500),
-        ("/v1/echo", "POST", 501),
+        ("/v1/explain?bug=x", "GET", 500),
+        ("/v1/explain", "POST", 501),
     ],
 )
 def test_every_answer_has_the_headers_that_protect_the_reader(port: Port, path: str, method: str, status: int) -> None:
@@ -103,13 +102,14 @@ def test_the_content_policy_allows_nothing_inline_and_nothing_from_elsewhere(por
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"])
 def test_only_get_is_served(port: Port, method: str) -> None:
-    assert port.get("/v1/echo", method)[0] == 501
+    assert port.get("/v1/explain", method)[0] == 501
 
 
 @pytest.mark.parametrize(
     "path",
     [
-        "/v1/release", "/v1/diff", "/metrics", "/index.html", "/files/page.js", "/../server.py", "/..%2fserver.py", "/page.js/",
+        "/v1/release", "/v1/diff", "/v1/node", "/v1/policy", "/metrics",
+        "/index.html", "/files/page.js", "/../server.py", "/..%2fserver.py", "/page.js/",
         "/%70age.js", "/v1/", "/v1/changes/",
     ],
 )  # fmt: skip
@@ -120,7 +120,7 @@ def test_any_other_path_is_not_found(port: Port, path: str) -> None:
 def test_hostile_input_comes_back_as_json_only(port: Port) -> None:
     asked = urllib.parse.quote(HOSTILE)
     for name, status in (("bad", 400), ("gone", 404)):
-        found, headers, body = port.get(f"/v1/echo?{name}={asked}")
+        found, headers, body = port.get(f"/v1/explain?{name}={asked}")
         assert (found, headers["Content-Type"]) == (status, "application/json")
         assert json.loads(body) == {"error": f"{name}: {HOSTILE}"}
     _, headers, body = port.get(f"/{asked}")
@@ -144,7 +144,7 @@ def test_hostile_input_comes_back_as_json_only(port: Port) -> None:
     ],
 )
 def test_hosts_that_no_other_web_page_can_be(port: Port, host: str) -> None:
-    assert port.get("/v1/echo", Host=host)[0] == 200
+    assert port.get("/v1/explain", Host=host)[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_hosts_that_no_other_web_page_can_be(port: Port, host: str) -> None:
     ],
 )
 def test_a_name_that_another_web_page_may_have_is_refused(port: Port, host: str) -> None:
-    for path in ("/", "/v1/echo", "/v1/changes"):
+    for path in ("/", "/v1/explain", "/v1/changes"):
         status, _, body = port.get(path, Host=host)
         assert status == 421
         assert "expected an IP address" in json.loads(body)["error"]
@@ -186,7 +186,7 @@ def test_followers_are_bounded_and_questions_have_room_beside_them(port: Port) -
         status, _, body = port.get("/v1/changes")
         assert status == 503
         assert "follow this node already" in json.loads(body)["error"]
-        assert port.get("/v1/echo?a=b")[0] == 200
+        assert port.get("/v1/explain?a=b")[0] == 200
     finally:
         for connection, answer in following:
             answer.close()

@@ -4,6 +4,7 @@ import { drawContainers, startContainers } from "./containers.js";
 import { drawMap } from "./map.js";
 import { drawPod } from "./pod.js";
 import { drawStatus } from "./status.js";
+import { time } from "./values.js";
 
 const POLL_MS = 10000; // between two questions while there is no stream of changes
 const PATIENCE_MS = 15000; // for one answer
@@ -11,6 +12,7 @@ const PATIENCE_MS = 15000; // for one answer
 let asking = null; // the promise of the questions that are under way
 let again = false; // something changed since they began
 let stream = null;
+let still = false; // the page shows a report, in which nothing changes
 
 /** The answer of `GET /v1/NAME`. Throws an Error that says why there is none. */
 async function ask(name, parameters = {}) {
@@ -24,12 +26,12 @@ async function ask(name, parameters = {}) {
 /** The daemon answered that it does not know what was asked for. */
 class Refusal extends Error {}
 
-/** The answer, or {problem}, when the daemon refuses one. */
-async function askOrProblem(name, parameters) {
+/** The answer, or {refused: why}. */
+async function askOrRefusal(name, parameters = {}) {
   try {
     return await ask(name, parameters);
   } catch (error) {
-    if (error instanceof Refusal) return { problem: error.message };
+    if (error instanceof Refusal) return { refused: error.message };
     throw error;
   }
 }
@@ -56,8 +58,7 @@ async function askUntilDone() {
   while (again) {
     again = false;
     try {
-      await draw();
-      trouble("");
+      trouble((await draw()).join("; "));
     } catch (error) {
       trouble(`No answer of the daemon (${error.message}). What is shown may be old.`);
     }
@@ -65,18 +66,35 @@ async function askUntilDone() {
   asking = null;
 }
 
+/** Ask for what is shown, and draw it. Returns why parts could not be drawn. */
 async function draw() {
   const pod = shownPod();
   if (pod) {
-    const [explained, history] = await Promise.all([askOrProblem("explain", { pod }), askOrProblem("why", { pod })]);
+    const [explained, history] = await Promise.all([askOrRefusal("explain", { pod }), askOrRefusal("why", { pod })]);
     if (shownPod() === pod) drawPod(pod, explained, history);
-    return;
+    if (document.getElementById("node").textContent === "") drawName(await askOrRefusal("status"));
+    return [];
   }
-  const [status, map, containers] = await Promise.all([ask("status"), ask("map"), ask("containers")]);
-  document.getElementById("node").textContent = status.node;
+  const answers = await Promise.all(["status", "map", "containers"].map((name) => askOrRefusal(name)));
+  [drawNode, drawMap, drawContainers].forEach((drawing, index) => {
+    if (!answers[index].refused) drawing(answers[index]);
+  });
+  return answers.map((answer) => answer.refused).filter(Boolean);
+}
+
+function drawNode(status) {
+  drawName(status);
   drawStatus(status);
-  drawMap(map);
-  drawContainers(containers);
+}
+
+/** The node's name in the top line, and whether this is a report. */
+function drawName(status) {
+  if (status.refused) return;
+  document.getElementById("node").textContent = status.node;
+  if (!status.report || still) return;
+  still = true;
+  rest();
+  say(`a report of ${time(status.report)} UTC`);
 }
 
 function trouble(text) {
@@ -111,14 +129,15 @@ function say(text) {
 
 /** Follow changes while the page is seen; ask from time to time where the daemon has no stream left. */
 function follow() {
-  if (document.hidden || stream !== null) return;
+  if (document.hidden || still || stream !== null) return;
   stream = new EventSource("v1/changes");
   stream.addEventListener("open", () => {
-    say("live");
+    if (!still) say("live");
     refresh(); // what changed while there was no stream
   });
   stream.addEventListener("changed", refresh);
   stream.addEventListener("error", () => {
+    if (still) return;
     say(stream.readyState === EventSource.CLOSED ? "asks every 10 s" : "connecting");
     refresh(); // so that the reader learns at once when the daemon has gone
   });
@@ -130,7 +149,7 @@ function rest() {
 }
 
 function poll() {
-  if (document.hidden || stream?.readyState === EventSource.OPEN) return;
+  if (document.hidden || still || stream?.readyState === EventSource.OPEN) return;
   refresh();
   if (stream?.readyState === EventSource.CLOSED) {
     rest();

@@ -5,15 +5,15 @@ import { cause, plural, shown, time } from "./values.js";
 
 const COLUMNS = ["Field", "Decided", "In the kernel", "Kubelet asked", "Hook", "Reason", "Route", "Since (UTC)"];
 
-/** Show a pod. `explained` and `history` are answers; one that could not be had is {problem: text}. */
+/** Show a pod. `explained` and `history` are answers; one that could not be had is {refused: why}. */
 export function drawPod(title, explained, history) {
   fill("pod",
     element("p", {}, element("a", { href: "#containers" }, "All containers")),
     element("h1", { id: "pod-title", tabindex: "-1" }, `Pod ${title}`),
-    ...(explained.problem ? [element("p", { class: "problem" }, explained.problem)] : described(explained)),
+    ...(explained.refused ? [element("p", { class: "problem" }, explained.refused)] : described(explained)),
     element("section", { "aria-labelledby": "history-title" },
       element("h2", { id: "history-title" }, "History"),
-      ...(history.problem ? [element("p", { class: "quiet" }, history.problem)] : changes(history))));
+      ...(history.refused ? [element("p", { class: "quiet" }, history.refused)] : changes(history))));
 }
 
 function described(explained) {
