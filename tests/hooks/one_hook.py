@@ -11,7 +11,6 @@ from koordnri.model.decision import Decision
 from koordnri.model.resources import NOTHING
 from koordnri.policy import DEFAULT_POLICY, Policy
 
-QOS = "koordinator.sh/qosClass"
 NODE = NodeState()
 
 
