@@ -30,12 +30,24 @@ labels. What is written replaces what was there before; objects are merged, list
 Keys match in any letter case. `null` and an empty text count as not written. Where a meaning says "None", no value is set. "(Anolis)"
 marks files that only Anolis kernels have; on other kernels `koordnri explain` lists the field as left alone.
 """
-NOT_DONE = {
-    "resource-threshold-config": "koordnri reads and checks it, and does not act on it yet.",
-    "system-config": "koordnri reads and checks it, and does not act on it yet.",
-    "host-application-config": "koordnri reads and checks it, and does not act on it yet.",
+NOT_DONE = "koordnri reads and checks it, and does not act on it yet."
+NOTES = {
+    "resource-threshold-config": NOT_DONE,
+    "resource-qos-config": (
+        "By QoS class: group identity, BE's `cpu.idle`, memory, resctrl and block I/O. Memory protection, group identity and BE's disk\n"
+        "limits are also set on the cgroups of the QoS classes. Protection is the sum of the pods'; a BE limit holds for all BE pods\n"
+        "together, and the narrowest of several limits applies. `networkQOS`, `coreExpeller` and `coreSched` have no effect yet."
+    ),
+    "cpu-burst-config": "The kernel's CPU burst. Raising the quota of throttled containers (`cfsQuotaBurst…`) has no effect yet.",
+    "system-config": NOT_DONE,
+    "host-application-config": NOT_DONE,
+    "cpu-normalization-config": (
+        "Quotas on CPUs faster than the reference. On cgroup v1 only of containers, since a smaller quota of the pod would keep them\n"
+        "from starting while koordnri is away."
+    ),
+    "koordnri-config": "koordnri's own key, with `clusterStrategy` and `nodeStrategies`.",
 }
-"""Keys without effect, as `koordnri policy check` warns."""
+"""What a key is for, and what of it has no effect."""
 COMMON = "HookOptions"
 """What each hook's options begin with; shown once."""
 
@@ -48,8 +60,7 @@ def page() -> str:
     shown: set[str] = set()
     for key, shape in SHAPES.items():
         name = type(shape.defaults).__name__
-        note = f"\n{NOT_DONE[key]}\n" if key in NOT_DONE else ""
-        parts.append(f"\n## {key}\n{note}\n{_table(definitions[name], definitions)}")
+        parts.append(f"\n## {key}\n\n{NOTES[key]}\n\n{_table(definitions[name], definitions)}")
         parts += _below(name, definitions, shown)
     parts.append("\n## Keys that are ignored\n\n| key | why |\n|---|---|\n")
     parts += [f"| `{key}` | {reason} |\n" for key, reason in IGNORED.items()]

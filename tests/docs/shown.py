@@ -17,7 +17,7 @@ BLOCK = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 COMMENT = re.compile(r"(?:^|\s)#.*$")
-KUBECTL = re.compile(r"kubectl (?:-n \S+ )?exec (?:-\w+ )*\S+ -- (?=koordnri )")
+KUBECTL = re.compile(r"kubectl (?:-n \S+ )?exec (?:-\w+ )*\S+ (?:-c \S+ )?-- (?=koordnri )")
 PLUGIN = re.compile(r"kubectl koordnri (?:--node \S+ )?")
 
 
