@@ -21,6 +21,7 @@ COMMANDS = {
     "top": "show live what pods use of what they were given",
     "node": "print this node as a --node file, so that a decision can be repeated elsewhere",
     "doctor": "check this node: what keeps koordnri from working, and how to mend it",
+    "verify": "create a pod of each class on this node, and check what it got",
     "why": "show when, why and from what a field of a pod changed",
     "report": "write a file for a bug report, without secrets",
     "page": "show a report's node in a browser, as the daemon's page would",

@@ -1,8 +1,8 @@
 """The only room that talks to the API server. It watches one ConfigMap, this Node, its NodeResourceTopology and its pods, sends
-Events, and keeps one annotation of this Node up to date if it is asked to.
+Events, and keeps one annotation of this Node up to date if it is asked to. For `koordnri verify` it creates and deletes pods.
 
-Of koordnri it imports the model only, and only the daemon uses it. Decisions do not need it: without an API server the daemon works
-from what the runtime reports and from its policy file. So nothing here is on the event path.
+Of koordnri it imports the model only. The daemon uses it, and `koordnri verify`. Decisions do not need it: without an API server the daemon
+works from what the runtime reports and from its policy file. So nothing here is on the event path.
 
 Does not belong here: what a policy means (koordnri.policy), what follows from a changed pod (the reconciler).
 
@@ -19,6 +19,7 @@ from koordnri.kube.errors import ApiRefused, Disconnected, Garbled, KubeError, N
 from koordnri.kube.events import EventSender, Target, node_target, pod_target
 from koordnri.kube.node import NodeFacts, NodeWatch
 from koordnri.kube.node_annotation import NodeAnnotation
+from koordnri.kube.pod_calls import PodCalls, PodProgress
 from koordnri.kube.pods import PodFacts, PodWatch
 from koordnri.kube.pools import PoolsWatch
 from koordnri.kube.stats import Restart, WatchStats
@@ -36,7 +37,9 @@ __all__ = [
     "NodeFacts",
     "NodeWatch",
     "NotConfigured",
+    "PodCalls",
     "PodFacts",
+    "PodProgress",
     "PodWatch",
     "PoolsWatch",
     "Restart",

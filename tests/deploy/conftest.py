@@ -67,6 +67,13 @@ def kustomized_annotation() -> dict[str, Manifest]:
 
 
 @pytest.fixture(scope="session")
+def kustomized_verify() -> list[Manifest]:
+    """What the component deploy/verify adds to `kubectl apply -k deploy/`."""
+    without = kustomize.build(ROOT / "deploy")
+    return [m for m in kustomize.with_component(ROOT / "deploy", ROOT / "deploy/verify") if m not in without]
+
+
+@pytest.fixture(scope="session")
 def helm() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run helm on the chart, or on a copy in `folder`: helm("template", "--set", "x=y")."""
     built = LAB_DIR / "bin" / "helm"

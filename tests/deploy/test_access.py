@@ -12,8 +12,11 @@ from typing import Any
 import pytest
 import yaml
 
+from koordnri.cli.verify_rights import NAMESPACE
+
 Manifest = dict[str, Any]
 Helm = Callable[..., subprocess.CompletedProcess[str]]
+_OF_HELM = ("app.kubernetes.io/managed-by", "app.kubernetes.io/instance", "app.kubernetes.io/version")
 
 POLICY_RULE = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list", "watch"]}
 CLUSTER_RULES = [
@@ -94,6 +97,41 @@ def test_nodes_may_be_patched_only_where_they_are_annotated(
     without = rendered(helm, "--set=apiAccess.enabled=false,apiAccess.annotateNode=true")
     assert "ClusterRole" not in without
     assert "--annotate-node" not in pod_spec(without)["containers"][0]["args"]
+
+
+def added_by_verify(helm: Helm) -> list[Manifest]:
+    """What the chart's apiAccess.verify adds, without the labels that Helm wants."""
+    done = helm("template", "--set=apiAccess.verify=true")
+    assert done.returncode == 0, done.stderr
+    before = list(yaml.safe_load_all(helm("template").stdout))
+    added = [m for m in yaml.safe_load_all(done.stdout) if m and m not in before]
+    for manifest in added:
+        labels = manifest["metadata"]["labels"]
+        manifest["metadata"]["labels"] = {k: v for k, v in labels.items() if not k.startswith(("helm.sh/", *_OF_HELM))}
+    return added
+
+
+def check_verify(added: list[Manifest]) -> None:
+    namespace, role, binding = sorted(added, key=lambda m: ["Namespace", "Role", "RoleBinding"].index(m["kind"]))
+    assert namespace["metadata"]["name"] == NAMESPACE
+    # So that the right to create pods there is no power over a node.
+    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+    assert role["metadata"]["namespace"] == binding["metadata"]["namespace"] == NAMESPACE
+    assert role["rules"] == [{"apiGroups": [""], "resources": ["pods"], "verbs": ["create", "get", "delete"]}]
+    assert binding["roleRef"]["name"] == role["metadata"]["name"]
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "koordnri", "namespace": "koordnri-system"}]
+
+
+def test_verify_may_use_pods_in_a_namespace_without_privileges(kustomized_verify: list[Manifest]) -> None:
+    check_verify(kustomized_verify)
+
+
+def test_so_it_may_by_the_chart(kustomized_verify: list[Manifest], helm: Helm) -> None:
+    added = added_by_verify(helm)
+    check_verify(added)
+    assert sorted(map(str, added)) == sorted(map(str, kustomized_verify))
+    without = helm("template", "--set=apiAccess.enabled=false,apiAccess.verify=true")
+    assert NAMESPACE not in without.stdout
 
 
 @pytest.mark.parametrize("role", ["Role", "ClusterRole"])

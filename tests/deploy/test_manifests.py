@@ -61,7 +61,13 @@ def test_the_validator_refuses_a_misspelt_field(kustomized: dict[str, Manifest])
         kubernetes_validate.validate(broken, KUBERNETES[-1], strict=True)
 
 
-@pytest.mark.parametrize("folder", ["base", "api-access"])
+@pytest.mark.parametrize("version", KUBERNETES)
+def test_so_is_every_manifest_for_verify(kustomized_verify: list[Manifest], version: str) -> None:
+    for manifest in kustomized_verify:
+        kubernetes_validate.validate(manifest, version, strict=True)
+
+
+@pytest.mark.parametrize("folder", ["base", "api-access", "verify"])
 def test_kustomizations_list_every_file(root: Path, folder: str) -> None:
     listed = yaml.safe_load((root / "deploy" / folder / "kustomization.yaml").read_text())["resources"]
     there = {p.name for p in (root / "deploy" / folder).glob("*.yaml")} - {"kustomization.yaml"}

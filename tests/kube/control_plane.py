@@ -239,19 +239,26 @@ class ControlPlane:
             return said
 
 
+def grant(plane: ControlPlane, component: str) -> list[Json]:
+    """Create the roles and bindings of a component of deploy/, and its namespace. Returns the roles and bindings."""
+    granted = []
+    for path in sorted((lab.ROOT / "deploy" / component).glob("*.yaml")):
+        manifest = yaml.safe_load(path.read_text())
+        if manifest["kind"] == "Namespace":
+            plane.create("/api/v1/namespaces", manifest)
+        elif manifest["kind"] in _RBAC_PATHS:
+            plane.create(_RBAC_PATHS[manifest["kind"]].format(manifest["metadata"].get("namespace")), manifest)
+            granted.append(manifest)
+    return granted
+
+
 class Deployed:
     """The roles and bindings of deploy/, as they hold for the token DAEMON, and the ConfigMap that they are for."""
 
     def __init__(self, plane: ControlPlane) -> None:
         self._plane = plane
-        self.manifests: list[Json] = []
         plane.create("/api/v1/namespaces", {"metadata": {"name": "koordnri-system"}})
-        for path in sorted((lab.ROOT / "deploy").rglob("*.yaml")):
-            for manifest in yaml.safe_load_all(path.read_text()):
-                if manifest["kind"] in _RBAC_PATHS:
-                    namespace = manifest["metadata"].get("namespace")
-                    plane.create(_RBAC_PATHS[manifest["kind"]].format(namespace), manifest)
-                    self.manifests.append(manifest)
+        self.manifests = grant(plane, "api-access")
         (role,) = [manifest for manifest in self.manifests if manifest["kind"] == "Role"]
         ((name,),) = [rule["resourceNames"] for rule in role["rules"]]
         self.policy: tuple[str, str] = (role["metadata"]["namespace"], name)

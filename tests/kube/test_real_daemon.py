@@ -4,8 +4,11 @@ the phase of a pod those of the others, as Events tell.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +19,7 @@ import pytest
 from koordnri.model import CPUSet
 from tests.e2e import lab
 from tests.e2e.daemon import Daemon
-from tests.kube.control_plane import DAEMON, ControlPlane, Deployed
+from tests.kube.control_plane import DAEMON, ControlPlane, Deployed, grant
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -194,3 +197,50 @@ def test_the_cpus_of_a_pod_whose_phase_says_that_it_is_over_are_others_though_it
         assert kubelet.runs_on(sharer) == ALL - own
     status = kubelet.cri.call("PodSandboxStatus", pod_sandbox_id=job.pod.sandbox_id).status
     assert status.state == kubelet.cri.messages.SANDBOX_READY
+
+
+VERIFY = "koordnri-verify"
+
+
+def verifying(daemon: Daemon, kubeconfig: Path) -> subprocess.Popen[str]:
+    """`koordnri verify` with JSON, as it begins."""
+    command = [sys.executable, "-c", "from koordnri.cli import main; main()", "verify", "-o", "json", "--timeout", "30"]
+    command += ["--state-dir", str(daemon.state_dir), "--kubeconfig", str(kubeconfig)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def test_verify_finds_each_class_as_expected_with_the_rights_of_its_component_and_leaves_no_pod(
+    plane: ControlPlane, deployed: Deployed, kubelet: Kubelet, daemon: Daemon, tmp_path: Path
+) -> None:
+    from tests.kube.node_agent import NodeAgent
+
+    before = daemon.metric("koordnri_policy_accepted_total")
+    deployed.write_policy(NONE_KEPT)
+    eventually(lambda: daemon.metric("koordnri_policy_accepted_total") > before, "the policy to be taken")
+    kubeconfig = tmp_path / "kubeconfig"
+    refused = verifying(daemon, kubeconfig)
+    assert "verbs: [create, get, delete]" in refused.communicate(timeout=60)[1]
+    assert refused.returncode == 2
+    grant(plane, "verify")
+    agent = NodeAgent(plane, kubelet, NODE, VERIFY)
+
+    process = verifying(daemon, kubeconfig)
+
+    def ended() -> bool:
+        agent.step()
+        return process.poll() is not None
+
+    eventually(ended, "koordnri verify to end", 60)
+    out, err = process.communicate()
+    assert process.returncode == 0, out + err
+    lsr, ls, be, plain = json.loads(out)["classes"]
+    assert [one["problems"] for one in (lsr, ls, be, plain)] == [[], [], [], []]
+    assert (lsr["exclusiveCPUs"], len(CPUSet.parse(lsr["found"]["cpu.cpus"]))) == (1, 1)
+    assert lsr["found"]["cpu.quota"] == -1
+    assert not CPUSet.parse(lsr["found"]["cpu.cpus"]) & CPUSet.parse(ls["found"]["cpu.cpus"])
+    assert (be["found"]["cpu.quota"], be["found"]["memory.limit"]) == (20_000, 64 << 20)
+    assert plain["found"]["cpu.quota"] == 20_000
+    agent.step()
+    assert plane.call("GET", f"/api/v1/namespaces/{VERIFY}/pods")["items"] == []
+    assert len(agent.seen) == 4
