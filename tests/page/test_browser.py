@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,8 +18,7 @@ from tests.page.served import HOSTILE, Served, served
 sys.path.append(str(Path(__file__).parents[2] / "tools"))
 import lab_browser
 
-if importlib.util.find_spec("playwright") is None or lab_browser.program() is None:
-    pytest.skip("no Chromium, or no Playwright; tools/lab_browser.py installs the former", allow_module_level=True)
+pytest.importorskip("playwright", reason="a venv from before Playwright was needed; `make lint` makes it again")
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
@@ -37,9 +35,11 @@ ROWS = "#containers-body tr:visible"
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    if (program := lab_browser.program()) is None:
+        pytest.skip("no Chromium; tools/lab_browser.py installs one")
     with sync_playwright() as playwright:
         # A container's root has no sandbox of its own to give; the pages are ours.
-        chromium = playwright.chromium.launch(executable_path=lab_browser.program(), args=["--no-sandbox"])
+        chromium = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         expect.set_options(timeout=PATIENCE_MS)
         yield chromium
         chromium.close()
