@@ -202,6 +202,18 @@ def test_other_programs_are_known_and_their_files_are_there(case: tuple[str, Com
             assert file in there or (ROOT / file).exists(), f"{name}:{command.line}: {file}"
 
 
+SET = re.compile(r"--set (\S+?)=")
+
+
+@pytest.mark.parametrize("name", [name for name, page in PAGES.items() if SET.search(page.read_text())])
+def test_values_set_of_the_chart_exist(name: str) -> None:
+    for path in SET.findall(PAGES[name].read_text()):
+        value = yaml.safe_load((ROOT / "helm/koordnri/values.yaml").read_text())
+        for key in path.split("."):
+            assert key in value, f"{name}: --set {path}"
+            value = value[key]
+
+
 def yaml_blocks() -> list[tuple[str, Block]]:
     found = [(name, block) for name, page in PAGES.items() for block in blocks(page.read_text())]
     return [(name, block) for name, block in found if block.kind == "yaml"]
