@@ -49,6 +49,7 @@ lint: $(VENV)/.dev
 	$(BIN)/python tools/check_tests.py
 	$(BIN)/python tools/rooms.py --check
 	$(BIN)/python tools/policy_page.py --check
+	$(BIN)/python tools/metrics.py --check
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python tools/check_vocabulary.py
 	$(BIN)/python tools/generate_protos.py --check

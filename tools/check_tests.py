@@ -67,7 +67,6 @@ WHOLES = (
     Whole("tests/cli/test_status.py", _PRINTED, ("koordnri/cli/status_table",)),
     Whole("tests/answers/test_why.py", _PRINTED, ("koordnri/cli/why", "koordnri/cli/history_table")),
     Whole("tests/answers/test_map.py", "keys of one answer", ("koordnri/answers/owners",)),
-    Whole("tests/cli/test_status.py", "the answer is asked for by its command", ("koordnri/answers/status",)),
     Whole("tests/hooks/test_gpu_vendors.py", "its keys are what the hook does", ("koordnri/policy/gpu_vendors",)),
     Whole("tests/cpus/test_life.py", "CPUs change hands during a container's life", ("koordnri/daemon/promotions",)),
     Whole("tests/daemon/test_daemon.py", "what is wired is the daemon", ("koordnri/daemon/wiring",)),

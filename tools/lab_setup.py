@@ -26,6 +26,7 @@ from pathlib import Path
 import lab_apiserver
 import lab_browser
 import lab_helm
+import lab_promtool
 from lab import apt, image
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -47,6 +48,7 @@ def main() -> int:
         steps |= {
             "tests of the chart": lab_helm.setup,
             "tests of the page in a browser": lab_browser.setup,
+            "tests of the alerts": lab_promtool.setup,
             "tests against a real API server": lab_apiserver.setup,
             "tests in the virtual machine": _setup_vm,
         }

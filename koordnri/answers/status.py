@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import reduce
@@ -84,6 +85,22 @@ def violation_counts(sources: StatusSources) -> Mapping[str, int]:
     """Kind → number of violations; every kind is there. For the metrics."""
     found = Counter(one.kind for one in violations(_observed(sources, _survey(sources))))
     return {kind: found[kind] for kind in KINDS}
+
+
+def cpu_counts(sources: StatusSources) -> Mapping[str, int]:
+    """See `numbers_of_cpus`. For the metrics."""
+    return numbers_of_cpus(sources.present.snapshot.node, _survey(sources).owners)
+
+
+def numbers_of_cpus(node: NodeState, owners: Iterable[CPUOwner]) -> Mapping[str, int]:
+    """`exclusive` and `shared` → number of CPUs; what is not known is left out."""
+    if node.topology is None:
+        return {}
+    cpus, numbers = _cpus(node, owners), {}
+    for kind in ("exclusive", "shared"):
+        with contextlib.suppress(ValueError):  # a pool as Koordinator published it
+            numbers[kind] = len(CPUSet.parse(cpus[kind]))
+    return numbers
 
 
 class _Survey(NamedTuple):

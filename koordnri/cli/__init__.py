@@ -23,6 +23,7 @@ COMMANDS = {
     "doctor": "check this node: what keeps koordnri from working, and how to mend it",
     "verify": "create a pod of each class on this node, and check what it got",
     "why": "show when, why and from what a field of a pod changed",
+    "metrics": "print what the daemon's metrics are called and mean",
     "report": "write a file for a bug report, without secrets",
     "page": "show a report's node in a browser, as the daemon's page would",
     "policy": "check policies before a cluster sees them; the JSON Schema of what they may say",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from koordnri.answers.explain import ExplainSources
 from koordnri.answers.mark import mark
 from koordnri.answers.questions import Sources, make_questions
-from koordnri.answers.status import StatusSources, violation_counts
+from koordnri.answers.status import StatusSources, cpu_counts, violation_counts
 from koordnri.chain import Chain, load_hooks
 from koordnri.cpus.allocator import Allocator
 from koordnri.daemon.admission import Admission
@@ -108,6 +108,10 @@ class Parts:
     def violation_counts(self) -> Mapping[str, int]:
         """Kind → number of violations."""
         return violation_counts(self._status_sources())
+
+    def cpu_counts(self) -> Mapping[str, int]:
+        """`exclusive` and `shared` → number of CPUs; what is not known is left out."""
+        return cpu_counts(self._status_sources())
 
     def event_stats(self) -> EventStats | None:
         """Counters of the sender of Kubernetes Events; None without the API server."""

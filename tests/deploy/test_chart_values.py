@@ -13,7 +13,7 @@ import yaml
 Schema = dict[str, Any]
 
 HELMS_OWN = {"global"}
-OPEN = {"global", "policy", "metrics.service.annotations", "nodeSelector", "podAnnotations"}
+OPEN = {"global", "policy", "metrics.labels", "metrics.service.annotations", "nodeSelector", "podAnnotations"}
 """mappings with keys of the user's"""
 KUBERNETES = ("affinity.", "resources.", "tolerations", "imagePullSecrets")
 """what is below is described by Kubernetes"""

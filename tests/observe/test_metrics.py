@@ -1,8 +1,12 @@
 """Every metric, as scraped from the real daemon while it serves the embedded runtime."""
 
 import itertools
+import json
 import math
+import platform
+import re
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -11,62 +15,19 @@ from koordnri.answers.violations import KINDS
 from koordnri.kube.events import EventStats
 from koordnri.model import Pod
 from koordnri.model.annotations import RESOURCE_STATUS
+from koordnri.observe.metric_table import TABLE
+from koordnri.observe.metrics import make_family
 from koordnri.runtime import CRIError
 from tests.observe.driven import Driven, driven
+from tools.metrics import dashboard, rule_groups
 
-METRICS = {
-    # name: (type, label sets of its samples)
-    "koordnri_connection_state": ("gauge", {("state",)}),
-    "koordnri_contained_faults": ("counter", set()),
-    "koordnri_connected": ("gauge", {()}),
-    "koordnri_registrations": ("counter", {()}),
-    "koordnri_connections_lost": ("counter", {()}),
-    "koordnri_events": ("counter", {("event", "outcome")}),
-    "koordnri_chain_overruns": ("counter", {()}),
-    "koordnri_containers_never_started": ("counter", {()}),
-    "koordnri_runtime_info": ("gauge", {("name", "nri", "version")}),
-    "koordnri_log_lines_lost": ("counter", {()}),
-    "koordnri_hook_duration_seconds": ("histogram", {("hook",), ("hook", "le")}),
-    "koordnri_hook_errors": ("counter", {("fault", "hook")}),
-    "koordnri_decided_fields": ("counter", {("field", "hook", "route")}),
-    "koordnri_pods": ("gauge", {()}),
-    "koordnri_containers": ("gauge", {()}),
-    "koordnri_exclusive_cpus_late": ("counter", {()}),
-    "koordnri_share_pool_empty": ("gauge", {("pool",)}),
-    "koordnri_reconcile_passes": ("counter", {("trigger",)}),
-    "koordnri_writes": ("counter", {("field", "outcome")}),
-    "koordnri_apply_failures": ("counter", {("field", "reason", "route")}),
-    "koordnri_drift_healed": ("counter", {("by", "field")}),
-    "koordnri_cgroup_watches": ("gauge", {()}),
-    "koordnri_cgroup_watches_refused": ("gauge", {()}),
-    "koordnri_cgroup_watch_overflows": ("counter", {()}),
-    "koordnri_released_pods": ("gauge", {()}),
-    "koordnri_violations": ("gauge", {("kind",)}),
-    "koordnri_reconcile_pass_seconds": ("gauge", {()}),
-    "koordnri_change_to_verified_seconds": ("gauge", {()}),
-    "koordnri_pushes": ("counter", {("outcome", "route")}),
-    "koordnri_record_route_info": ("gauge", {("route",)}),
-    "koordnri_record_routes_off": ("gauge", {()}),
-    "koordnri_unrecorded_containers": ("gauge", {()}),
-    "koordnri_resctrl_read_only": ("gauge", {("reason",)}),
-    "koordnri_resctrl_groups": ("gauge", {()}),
-    "koordnri_resctrl_groups_refused": ("gauge", {()}),
-    "koordnri_resctrl_actions": ("counter", {("action", "outcome")}),
-    "koordnri_resctrl_drift_healed": ("counter", {()}),
-    "koordnri_resctrl_threads_moved": ("counter", {()}),
-    "koordnri_resctrl_threads_elsewhere": ("gauge", {()}),
-    "koordnri_resctrl_starts": ("counter", {("outcome",)}),
-    "koordnri_resctrl_occupancy_bytes": ("gauge", {("cache", "qos")}),
-    "koordnri_resctrl_memory_bytes": ("counter", {("cache", "kind", "qos")}),
-    "koordnri_watch_restarts": ("counter", set()),  # of a daemon that asks no API server
-    "koordnri_kube_events_posted": ("counter", set()),
-    "koordnri_kube_events_dropped": ("counter", set()),
-    "koordnri_kube_event_requests": ("counter", set()),
-    "koordnri_policy_info": ("gauge", {("revision",)}),
-    "koordnri_policy_good": ("gauge", {()}),
-    "koordnri_policy_accepted": ("counter", {()}),
-    "koordnri_policy_refused": ("counter", {()}),
-    "koordnri_policy_warnings": ("gauge", {()}),
+WITHOUT_SAMPLES = {
+    "koordnri_cpus",  # of a node without a topology
+    "koordnri_contained_faults",
+    "koordnri_watch_restarts",  # of a daemon that asks no API server
+    "koordnri_kube_events_posted",
+    "koordnri_kube_events_dropped",
+    "koordnri_kube_event_requests",
 }
 
 
@@ -96,13 +57,36 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driven]:
         yield it
 
 
-def test_every_metric_is_there_with_its_type_and_labels(node: Driven) -> None:
+def test_every_metric_of_the_table_is_there_and_no_other_with_its_type_and_labels(node: Driven) -> None:
     found = {
-        name: (family.type, {tuple(sorted(sample.labels)) for sample in family.samples})
+        name: (family.type, family.documentation, {frozenset(sample.labels) - {"le"} for sample in family.samples})
         for name, family in node.metrics().items()
         if name.startswith("koordnri_")
     }
-    assert found == METRICS
+    assert found == {
+        row.name: (row.type, row.help, set() if row.name in WITHOUT_SAMPLES else {frozenset(row.labels)})
+        for row in TABLE.values()
+    }
+
+
+@pytest.mark.parametrize("source", ["dashboard", "alerts"])
+def test_dashboard_and_alerts_name_only_what_a_scrape_has(node: Driven, source: str) -> None:
+    text = json.dumps(dashboard() if source == "dashboard" else rule_groups())
+    named = set(re.findall(r"\b(?:koordnri|process)_[a-z_]+", text))
+    types = re.findall(r"^# TYPE (\w+) (\w+)$", node.get("/metrics"), re.MULTILINE)
+    there = {name for name, _ in types} | {f"{name}_bucket" for name, kind in types if kind == "histogram"}
+    assert len(named) > 10
+    assert named - there == set()
+
+
+def test_the_build_is_named(node: Driven) -> None:
+    labels = {"version": metadata.version("koordnri"), "python": platform.python_version()}
+    assert node.value("koordnri_build_info", **labels) == 1
+
+
+def test_cpus_are_counted_by_kind(node: Driven, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node.daemon.parts, "cpu_counts", lambda: {"exclusive": 2, "shared": 6})
+    assert [node.value("koordnri_cpus", kind=kind) for kind in ("exclusive", "shared")] == [2, 6]
 
 
 def test_pods_that_were_released_are_counted_while_they_are_there(node: Driven) -> None:
@@ -278,10 +262,17 @@ def test_kubernetes_events_are_counted_where_there_is_an_api_server(tmp_path: Pa
         assert node.value("koordnri_kube_event_requests_total") == 3
 
 
-def test_a_bug_in_one_part_of_the_page_costs_that_part(node: Driven) -> None:
+def test_a_bug_costs_the_metrics_that_it_is_in(node: Driven) -> None:
     node.daemon.parts.ledger.counts = lambda: 1 // 0  # type: ignore[method-assign]  # a bug, for one test
     found = node.metrics()
-    assert "koordnri_pods" not in found
-    assert "koordnri_policy_good" in found
+    assert {"koordnri_pods", "koordnri_containers"} & found.keys() == set()
+    assert "koordnri_released_pods" in found
     (sample,) = [s for s in found["koordnri_contained_faults"].samples if s.name.endswith("_total")]
-    assert (sample.labels, sample.value) == ({"where": "metrics"}, 1)
+    assert (sample.labels, sample.value) == ({"where": "metrics"}, 2)
+
+
+def test_values_that_do_not_fit_the_labels_are_refused() -> None:
+    with pytest.raises(
+        ValueError, match=r"koordnri_events: expected values of the labels .*event.*outcome.*, got \['one'\]"
+    ):
+        make_family(TABLE["koordnri_events"], {"one": 1})
