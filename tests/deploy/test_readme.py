@@ -1,4 +1,4 @@
-"""What the README tells people to type exists."""
+"""What the README and the pages of commands, of the daemon and of roll-outs name exists."""
 
 from __future__ import annotations
 
@@ -54,8 +54,9 @@ def test_the_chart_passes_flags_of_run(root: Path, run_help: str) -> None:
     assert flags(" ".join(re.findall(r"^ *- (--[a-z-]+)=", template, flags=re.MULTILINE))) <= flags(run_help)
 
 
-def test_commands_take_the_options_shown(readme: str) -> None:
-    blocks = "\n".join(re.findall(r"```sh\n(.*?)```", readme, flags=re.DOTALL))
+def test_commands_take_the_options_shown(root: Path) -> None:
+    page = (root / "docs/use/commands.md").read_text()
+    blocks = "\n".join(re.findall(r"```sh\n(.*?)```", page, flags=re.DOTALL))
     shown = re.findall(r"(?:^|-- )koordnri (\w+) *([^#\n]*)", blocks, flags=re.MULTILINE)
     assert {command for command, _ in shown} == COMMANDS.keys() - {"run", "version"}
     for command, options in shown:
@@ -84,12 +85,12 @@ def test_the_metrics_named_exist(root: Path, readme: str) -> None:
     assert named <= {name for row in TABLE.values() for name in (*row.samples, row.sample)}
 
 
-def test_reasons_of_events_exist(root: Path, readme: str) -> None:
+def test_reasons_of_events_exist(root: Path) -> None:
     source = "".join(path.read_text() for path in (root / "koordnri").rglob("*.py"))
-    reasons = set(
-        re.findall(r"`([A-Z][a-z]+(?:[A-Z][A-Za-z]*)+)`", readme + (root / "docs/use/metrics.md").read_text())
-    )
-    assert reasons
+    names = ("metrics", "remove", "roll-out", "service", "tenants")
+    pages = "".join((root / f"docs/use/{name}.md").read_text() for name in names)
+    reasons = set(re.findall(r"\(`([A-Z][a-z]+(?:[A-Z][A-Za-z]*)+)`", pages))
+    assert "PolicyRefused" in reasons
     assert [reason for reason in reasons if f'"{reason}"' not in source] == []
 
 
@@ -108,9 +109,10 @@ def test_folders_to_apply_and_values_to_set_exist(root: Path, readme: str) -> No
     assert [v for v in values if v.split(".")[1] not in known[v.split(".")[0]]] == []
 
 
-def test_resctrl_is_turned_on_as_said(root: Path, readme: str) -> None:
-    (component,) = re.findall(r"`kustomize edit add component (\w+)` in `deploy`", readme)
-    (section, value), *_ = re.findall(r"`(resctrl)\.(\w+)=true`", readme)
+def test_resctrl_is_turned_on_as_said(root: Path) -> None:
+    page = (root / "docs/use/daemon.md").read_text()
+    (component,) = re.findall(r"`kustomize edit add component (\w+)` in `deploy`", page)
+    (section, value), *_ = re.findall(r"`(resctrl)\.(\w+)=true`", page)
     said = yaml.safe_load((root / "deploy" / component / "kustomization.yaml").read_text())
     assert said["kind"] == "Component"
     known = yaml.safe_load((root / "helm/koordnri/values.yaml").read_text())
