@@ -22,6 +22,10 @@ from tests.support.waiting import eventually
 _COMMAND = (sys.executable, "-c", "from koordnri.cli import main; main()")
 
 
+START_S = 150.0
+"""s that a start may take: the first one in the virtual machine compiles and reads everything, ten times slower."""
+
+
 class Daemon:
     """One koordnri daemon with its own state directory, policy file, log and port; these outlive its process."""
 
@@ -93,7 +97,7 @@ class Daemon:
     def wait_ready(self) -> None:
         """Wait until /readyz says so. Raises AssertionError with the end of its log."""
         try:
-            eventually(self.ready, "koordnri ready")
+            eventually(self.ready, "koordnri ready", START_S)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.log_tail()}") from None
 
