@@ -114,17 +114,24 @@ def _not_clear(seen: Observed) -> Iterator[Violation]:
     against = {True: [owner for owner in running if owner.lse], False: running}
     closed = {batch: _all_cpus(owners) for batch, owners in against.items()}
     owning = {(owner.pod, owner.container) for owner in seen.owners}
+    found: dict[
+        CPUOwner, list[tuple[CPUUser, CPUSet]]
+    ] = {}  # one violation per owner: a node that clears nothing has thousands of pairs
     for user in seen.users:
         if not user.cpus & closed[user.batch] or not owning.isdisjoint({(user.pod, ""), (user.pod, user.container)}):
             continue
         for owner in against[user.batch]:
             if shared := owner.cpus & user.cpus:
-                yield Violation(
-                    NOT_CLEAR,
-                    owner.pod,
-                    owner.container,
-                    f"{user.pod} {user.container} runs on CPUs {shared}, too; see whether its cpuset could be written (log, QoSNotApplied)",
-                )
+                found.setdefault(owner, []).append((user, shared))
+    for owner, there in found.items():
+        user, shared = there[0]
+        more = f" and {len(there) - 1} other containers run" if len(there) > 1 else " runs"
+        yield Violation(
+            NOT_CLEAR,
+            owner.pod,
+            owner.container,
+            f"{user.pod} {user.container}{more} on CPUs {shared}, too; see whether its cpuset could be written (log, QoSNotApplied)",
+        )
 
 
 def _empty_pools(node: NodeState) -> Iterator[Violation]:

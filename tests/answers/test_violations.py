@@ -72,6 +72,11 @@ FOUND = {
         "NotClear",
         "shop/a main: shop/b main runs on CPUs 0,4, too",
     ),
+    "many sharers on an owner's CPUs are one": (
+        Observed(NODE, [owner("a", "0,4")], [user(name, "0-7") for name in "bcd"]),
+        "NotClear",
+        "shop/a main: shop/b main and 2 other containers run on CPUs 0,4, too",
+    ),
     "batch on an LSE container's CPUs": (
         Observed(NODE, [owner("a", "0,4", lse=True)], [user("b", "0-7", batch=True)]),
         "NotClear",
