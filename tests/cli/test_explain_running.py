@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from koordnri.cli import cli
 from koordnri.cli.running_table import print_running
-from tests.answers.test_explain import crun_node, explained, node_with_gpu_pod, node_with_pinned_pod
+from tests.answers.explained import crun_node, explained, node_with_gpu_pod, node_with_pinned_pod
 from tests.observe.driven import Driven, driven
 from tests.reconcile.fake_node import FakeNode
 
