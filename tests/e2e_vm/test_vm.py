@@ -33,6 +33,7 @@ RUNTIMES = {
         "e2e_map_top",
         "e2e_status",
         "e2e_third_party",
+        "e2e_why",
     ),
     "containerd-2": (
         "e2e_cpu_time",
@@ -48,7 +49,6 @@ RUNTIMES = {
         "e2e_status",
         "e2e_third_party",
         "e2e_update",
-        "e2e_why",
     ),
 }
 """Containerd → what its machine leaves to the other one, or to crun: what cgroup v2 makes different is the kernel's, not the runtime's.

@@ -115,14 +115,15 @@ def test_an_edit_of_the_configmap_reaches_a_running_container_and_a_bad_one_does
     event = eventually(lambda: node_events(plane), "an Event on the Node")[0]
     assert (event["type"], event["reason"]) == ("Warning", "PolicyRefused")
     assert f"ConfigMap {'/'.join(deployed.policy)}: {KEY}.defaultRatio: " in event["message"]
-    assert not daemon.ready()
+    assert daemon.ready(), "the good one is in force"
+    assert daemon.metric("koordnri_policy_good") == 0
     assert kubelet.read(container, "cpu.quota") == HALVED_US
     # The bad one does not touch what is created under it either.
     assert kubelet.read(pods.normalised(kubelet), "cpu.quota") == HALVED_US
 
     deployed.write_policy(RATIO_4)
     has_quota(kubelet, container, QUARTERED_US)
-    daemon.wait_ready()
+    assert daemon.metric("koordnri_policy_good") == 1
 
     plane.restart()
     assert kubelet.read(container, "cpu.quota") == QUARTERED_US

@@ -2,7 +2,7 @@
 
 A life: RunPodSandbox, CreateContainer, StartContainer, UpdateContainer, StopContainer, RemoveContainer, StopPodSandbox,
 RemovePodSandbox. Lives follow one another at once, or with the pause that a real runtime makes between a pod's sandbox and its first
-container (network, image, snapshot): the daemon writes the pod's own cgroup in it. The daemon and a bare plugin take turns.
+container (network, image, snapshot): the daemon writes the pod's own cgroup in it. A bare plugin lives through the same.
 """
 
 from __future__ import annotations
@@ -42,23 +42,28 @@ class Side(NamedTuple):
 
 def report(containers: int, version: Version, lives: int = LIVES) -> dict[str, Any]:
     """Measure, and return the figures in the shape of `koordnri.cli.bench.command`. Raises BenchError."""
-    return {f"v{cgroups}": _on(cgroups, containers, version, lives) for cgroups in (2, 1)}
-
-
-def _on(cgroups: int, containers: int, version: Version, lives: int) -> dict[str, Any]:
+    bare = _arms(_bare(containers, version), containers, lives)
     figures: dict[str, Any] = {}
-    for name in ARMS:
-        gap_s = GAP_S if name == "with_gap" else 0.0
-        ours, bare = (
-            percentiles(_lives(side, containers, gap_s, lives))
-            for side in (_daemon(cgroups, containers, version), _bare(containers, version))
-        )
-        figures[name] = {
-            "life_us": ours,
-            "bare_us": bare,
-            "ratio": {key: round(value / bare[key], 2) for key, value in ours.items()},
-        }
+    for cgroups in (2, 1):
+        ours = _arms(_daemon(cgroups, containers, version), containers, lives)
+        figures[f"v{cgroups}"] = {name: _compared(ours[name], bare[name]) for name in ARMS}
     return figures
+
+
+def _compared(ours: dict[str, float], bare: dict[str, float]) -> dict[str, Any]:
+    ratio = {key: round(value / bare[key], 2) for key, value in ours.items()}
+    return {"life_us": ours, "bare_us": bare, "ratio": ratio}
+
+
+def _arms(started: AbstractContextManager[Side], containers: int, lives: int) -> dict[str, dict[str, float]]:
+    """Arm → what the runtime waited for in a life, in µs."""
+    with started as side:
+        _lives(side, containers, WARM_UP, 0.0)
+        first = containers + WARM_UP
+        return {
+            name: percentiles(_lives(side, first + i * lives, lives, GAP_S if name == "with_gap" else 0.0))
+            for i, name in enumerate(ARMS)
+        }
 
 
 @contextmanager
@@ -84,19 +89,18 @@ def _bare(containers: int, version: Version) -> Iterator[Side]:
         yield Side(it.runtime, lambda pod, container: None, lambda container_id: None)
 
 
-def _lives(started: AbstractContextManager[Side], containers: int, gap_s: float, lives: int) -> list[float]:
-    """What the runtime waited for in each life, in µs."""
-    with started as side:
-        waited_us = []
-        for number in range(containers, containers + WARM_UP + lives):
-            kind = load.KINDS[number % len(load.KINDS)]
-            pod = load.make_pod(kind, number)
-            container = load.make_container(pod, kind, number)
-            side.runtime.calls.clear()
-            with no_collection():
-                _live(side, pod, container, gap_s)
-            waited_us.append(sum(call.duration_s for call in side.runtime.calls) * 1e6)
-    return waited_us[WARM_UP:]
+def _lives(side: Side, first: int, lives: int, gap_s: float) -> list[float]:
+    """What the runtime waited for in each life, in µs. `first` is the first unused number of a pod."""
+    waited_us = []
+    for number in range(first, first + lives):
+        kind = load.KINDS[number % len(load.KINDS)]
+        pod = load.make_pod(kind, number)
+        container = load.make_container(pod, kind, number)
+        side.runtime.calls.clear()
+        with no_collection():
+            _live(side, pod, container, gap_s)
+        waited_us.append(sum(call.duration_s for call in side.runtime.calls) * 1e6)
+    return waited_us
 
 
 def _live(side: Side, pod: api.PodSandbox, container: api.Container, gap_s: float) -> None:
