@@ -106,7 +106,7 @@ def _version(_ctx: click.Context, _param: click.Parameter, value: str | None) ->
 
 
 @click.command()
-@click.option("--part", type=click.Choice(PARTS), help="measure only this  [default: all, within three minutes]")
+@click.option("--part", type=click.Choice(PARTS), help="measure only this  [default: all, in about three minutes]")
 @click.option(
     "-n",
     "requests",
