@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import reduce
 from importlib import metadata
 from typing import Any, NamedTuple
 
-from koordnri.answers.cpu_owners import CPUOwner, cpu_owners, cpu_users
-from koordnri.answers.violations import KINDS, Finding, Observed, violations
+from koordnri.answers.cpu_owners import CPUOwner
+from koordnri.answers.cpu_survey import CPUSurveys
+from koordnri.answers.violations import KINDS, Finding, Violation, file_violations
 from koordnri.answers.why import row
 from koordnri.model import CPUSet, NodeState, Pod
 from koordnri.model.cpuset import NO_CPUS
@@ -42,6 +43,7 @@ class StatusSources(NamedTuple):
 
     ledger: Ledger
     present: Present
+    surveys: CPUSurveys
     session: PluginSession
     handler: EventHandler
     reconciler: Reconciler
@@ -55,21 +57,20 @@ class StatusSources(NamedTuple):
 
 def status(sources: StatusSources) -> Mapping[str, Any]:
     """The answer. Any thread may ask."""
-    node, survey = sources.present.snapshot.node, _survey(sources)
-    pods, entries, owners = survey
+    node, survey = sources.present.snapshot.node, sources.surveys.now()
     problems = sources.problems()
     return {
         "ready": not problems,
         "problems": problems,
         "warnings": sources.warnings(),
-        "violations": [found._asdict() for found in violations(_observed(sources, survey))],
+        "violations": [found._asdict() for found in (*survey.violations, *_of_files(sources))],
         "node": node.name,
         "version": metadata.version("koordnri"),
         "runtime": _runtime(sources),
         "policy": _policy(sources),
         "api": dict(sources.api()),
-        "counts": _counts(pods, entries),
-        "cpus": _cpus(node, owners),
+        "counts": _counts(sources.ledger.pods(), sources.ledger.entries()),
+        "cpus": _cpus(node, survey.owners),
         "released": {
             "everything": "*" in node.released,
             "pods": [_title(pod) for pod in released_pods(sources.ledger, node)],
@@ -83,13 +84,13 @@ def status(sources: StatusSources) -> Mapping[str, Any]:
 
 def violation_counts(sources: StatusSources) -> Mapping[str, int]:
     """Kind → number of violations; every kind is there. For the metrics."""
-    found = Counter(one.kind for one in violations(_observed(sources, _survey(sources))))
+    found = Counter(one.kind for one in (*sources.surveys.now().violations, *_of_files(sources)))
     return {kind: found[kind] for kind in KINDS}
 
 
 def cpu_counts(sources: StatusSources) -> Mapping[str, int]:
     """See `numbers_of_cpus`. For the metrics."""
-    return numbers_of_cpus(sources.present.snapshot.node, _survey(sources).owners)
+    return numbers_of_cpus(sources.present.snapshot.node, sources.surveys.now().owners)
 
 
 def numbers_of_cpus(node: NodeState, owners: Iterable[CPUOwner]) -> Mapping[str, int]:
@@ -103,31 +104,14 @@ def numbers_of_cpus(node: NodeState, owners: Iterable[CPUOwner]) -> Mapping[str,
     return numbers
 
 
-class _Survey(NamedTuple):
-    pods: Sequence[Pod]
-    entries: Sequence[Entry]
-    owners: Sequence[CPUOwner]
-
-
-def _survey(sources: StatusSources) -> _Survey:
-    present, pods, entries = sources.present, sources.ledger.pods(), sources.ledger.entries()
-    held, pins = present.allocator.held, present.kubelet.pins
-    return _Survey(pods, entries, cpu_owners(pods, entries, present.snapshot.node, held, pins))
-
-
-def _observed(sources: StatusSources, survey: _Survey) -> Observed:
-    pods, entries, owners = survey
-    by_id = {pod.id: pod for pod in pods}
+def _of_files(sources: StatusSources) -> list[Violation]:
     drift, ledger = sources.reconciler.drift, sources.ledger
     refused = [(ledger.container(update.container_id), update) for update in sources.recorder.given_up()]
-    return Observed(
-        sources.present.snapshot.node,
-        owners,
-        tuple(cpu_users(pods, entries)),
+    return file_violations(
         [_not_applied(failure) for failure in sources.reconciler.not_applied()],
         [
             Finding(
-                _title(by_id.get(update.pod_id)),
+                _title(ledger.pod(update.pod_id)),
                 "" if entry is None else entry.name,
                 f"the runtime refuses to store {', '.join(sorted(update.values))}: written values may be lost when it updates the "
                 "container; see the runtime's log",
@@ -138,7 +122,7 @@ def _observed(sources: StatusSources, survey: _Survey) -> Observed:
         if drift is None
         else [
             Finding(
-                _title(by_id.get(owner)),
+                _title(ledger.pod(owner)),
                 "",
                 f"{'/'.join(found.file)} was healed {found.times} times in a row: find out who else writes it",
             )

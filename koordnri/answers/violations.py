@@ -1,17 +1,17 @@
 """What must not be on a node, though nothing has failed outright: two owners of one CPU, an empty share pool, values that do not hold.
 
-Pure: `violations` gets what was observed. `koordnri status` shows the result, and scripts stop a roll-out by it.
+Pure: the functions get what was observed. `koordnri status` shows the result, and scripts stop a roll-out by it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import reduce
 from itertools import combinations
 from typing import NamedTuple
 
 from koordnri.answers.cpu_owners import CPUOwner, CPUUser
-from koordnri.cpus.choice import choose
+from koordnri.cpus.choice import choose, numa_nodes
 from koordnri.model import CPUSet, NodeState
 from koordnri.model.cpuset import NO_CPUS
 from koordnri.model.topology import Topology
@@ -63,27 +63,32 @@ class Finding(NamedTuple):
 
 
 class Observed(NamedTuple):
-    """What violations are computed from."""
+    """What violations about CPUs are found in. `users`: started containers."""
 
-    node: NodeState = NodeState()
+    node: NodeState
     owners: Sequence[CPUOwner] = ()
     users: Sequence[CPUUser] = ()
-    not_applied: Sequence[Finding] = ()
-    unrecorded: Sequence[Finding] = ()
-    returning: Sequence[Finding] = ()
 
 
-def violations(seen: Observed) -> list[Violation]:
-    """All violations, by kind in the order of KINDS."""
+def cpu_violations(seen: Observed) -> list[Violation]:
+    """Violations about CPUs, by kind in the order of KINDS."""
     return [
         *_two_owners(seen.owners),
         *_not_clear(seen),
         *_empty_pools(seen.node),
         *_crossed_numa(seen),
         *_shared_places(seen),
-        *(Violation(UNVERIFIED, *finding) for finding in seen.not_applied),
-        *(Violation(UNRECORDED, *finding) for finding in seen.unrecorded),
-        *(Violation(DRIFT_RETURNS, *finding) for finding in seen.returning),
+    ]
+
+
+def file_violations(
+    not_applied: Iterable[Finding], unrecorded: Iterable[Finding], returning: Iterable[Finding]
+) -> list[Violation]:
+    """Violations about values of files, by kind in the order of KINDS."""
+    return [
+        *(Violation(UNVERIFIED, *finding) for finding in not_applied),
+        *(Violation(UNRECORDED, *finding) for finding in unrecorded),
+        *(Violation(DRIFT_RETURNS, *finding) for finding in returning),
     ]
 
 
@@ -149,12 +154,12 @@ def _crossed_numa(seen: Observed) -> Iterator[Violation]:
     free = _free(topology, seen)
     wishes = [(owner.cpus, owner.wish.exclusive) for owner in seen.owners]
     for i, owner in enumerate(seen.owners):
-        nodes = _numa_nodes(topology, owner.cpus)
+        nodes = numa_nodes(topology, owner.cpus)
         if len(nodes) < 2:
             continue
         others = wishes[:i] + wishes[i + 1 :]
         now = choose(topology, free | (owner.cpus & topology.online), owner.wish, others)
-        if now is not None and len(best := _numa_nodes(topology, now)) < len(nodes):
+        if now is not None and len(best := numa_nodes(topology, now)) < len(nodes):
             yield Violation(
                 CROSSED_NUMA,
                 owner.pod,
@@ -191,10 +196,6 @@ def _free(topology: Topology, seen: Observed) -> CPUSet:
     system = CPUSet.parse(node.system_cpus) if node.system_exclusive else NO_CPUS
     taken = node.reserved_cpus | node.kubelet_reserved | node.kubelet_cpus | node.isolated_cpus | system
     return usable - taken - _all_cpus(seen.owners)
-
-
-def _numa_nodes(topology: Topology, cpus: CPUSet) -> CPUSet:
-    return CPUSet(c.numa for c in topology.cpus if c.cpu in cpus)
 
 
 def _all_cpus(owners: Sequence[CPUOwner]) -> CPUSet:

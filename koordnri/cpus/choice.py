@@ -81,6 +81,11 @@ def choose_fewer(topology: Topology, have: CPUSet, wish: Wish) -> CPUSet:
     return kept if kept is not None else CPUSet(list(have)[: wish.cpus])
 
 
+def numa_nodes(topology: Topology, cpus: CPUSet) -> CPUSet:
+    """The NUMA nodes that these CPUs are on."""
+    return CPUSet(node for node, mask in _masks(topology).numa.items() if mask & cpus.mask)
+
+
 _PLACES: tuple[Callable[[CPU], int], ...] = (lambda c: c.l3, lambda c: c.numa, lambda c: c.socket)
 
 _Place = tuple[int, int]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from koordnri.answers.cpu_survey import CPUSurveys
 from koordnri.answers.explain import ExplainSources
 from koordnri.answers.mark import mark
 from koordnri.answers.questions import Sources, make_questions
@@ -107,11 +108,11 @@ class Parts:
 
     def violation_counts(self) -> Mapping[str, int]:
         """Kind → number of violations."""
-        return violation_counts(self._status_sources())
+        return violation_counts(self._status)
 
     def cpu_counts(self) -> Mapping[str, int]:
         """`exclusive` and `shared` → number of CPUs; what is not known is left out."""
-        return cpu_counts(self._status_sources())
+        return cpu_counts(self._status)
 
     def event_stats(self) -> EventStats | None:
         """Counters of the sender of Kubernetes Events; None without the API server."""
@@ -314,6 +315,7 @@ class Parts:
         return StatusSources(
             self.ledger,
             self.present,
+            CPUSurveys(self.ledger, self.present),
             self.session,
             self.handler,
             self.reconciler,

@@ -70,6 +70,8 @@ class Ledger:
         """pod of the container that is being decided now, and is not in the ledger yet"""
         self.edits = 0
         """grows with each change that a plan may depend on"""
+        self.readings = 0
+        """grows when a container's file is read and has another value than at the last reading"""
         self._lock = threading.Lock()
         self._pods: dict[str, Pod] = {}
         self._containers: dict[str, Entry] = {}
@@ -239,14 +241,17 @@ class Ledger:
     def verified(self, container_id: str, name: str, value: Any) -> None:
         """A container's file was read and has this value."""
         with self._lock:
-            if (entry := self._containers.get(container_id)) is not None:
+            entry = self._containers.get(container_id)
+            if entry is not None and (name not in entry.files or entry.files[name] != value):
+                self.readings += 1
                 entry.files[name] = value
 
     def missed(self, container_id: str, name: str) -> None:
         """A container's file does not have its decided value."""
         with self._lock:
-            if (entry := self._containers.get(container_id)) is not None:
-                entry.files.pop(name, None)
+            if (entry := self._containers.get(container_id)) is not None and name in entry.files:
+                self.readings += 1
+                del entry.files[name]
 
     def drifted(self, container_id: str, name: str) -> None:
         """Somebody else wrote a container's file; it has its value again."""

@@ -8,7 +8,7 @@ import pytest
 
 from koordnri.answers.cpu_owners import CPUOwner, CPUUser
 from koordnri.answers.owners import DRA
-from koordnri.answers.violations import KINDS, Finding, Observed, Violation, violations
+from koordnri.answers.violations import KINDS, Finding, Observed, Violation, cpu_violations, file_violations
 from koordnri.cpus.choice import Wish
 from koordnri.model import CPUSet, NodeState
 from koordnri.model.topology import Topology
@@ -52,7 +52,7 @@ FINE = {
 
 @pytest.mark.parametrize("seen", FINE.values(), ids=FINE)
 def test_no_violation(seen: Observed) -> None:
-    assert violations(seen) == []
+    assert cpu_violations(seen) == []
 
 
 PCPU, NUMA = Wish(1, "", "PCPULevel"), Wish(1, "", "NUMANodeLevel")
@@ -106,32 +106,31 @@ FOUND = {
         "SharedPlace",
         "shop/a main: it wants a NUMA node alone (NUMANodeLevel), and shares one with shop/b main: CPUs 0 and 1",
     ),
-    "a file that refuses": (
-        Observed(NODE, not_applied=[Finding("shop/a", "main", "memory.high = 1: refused")]),
-        "Unverified",
-        "shop/a main: memory.high = 1: refused",
-    ),
-    "a runtime that refuses": (
-        Observed(NODE, unrecorded=[Finding("shop/a", "main", "refused")]),
-        "Unrecorded",
-        "shop/a main: refused",
-    ),
-    "another writer": (
-        Observed(NODE, returning=[Finding("shop/a", "", "cpu.max was healed 7 times")]),
-        "DriftReturns",
-        "shop/a: cpu.max was healed 7 times",
-    ),
 }
 
 
 @pytest.mark.parametrize(("seen", "kind", "text"), FOUND.values(), ids=FOUND)
-def test_one_violation(seen: Observed, kind: str, text: str) -> None:
-    (found,) = violations(seen)
+def test_one_violation_about_cpus(seen: Observed, kind: str, text: str) -> None:
+    (found,) = cpu_violations(seen)
     assert (found.kind, shown(found)[: len(text)]) == (kind, text)
 
 
+def test_findings_about_files_are_violations() -> None:
+    found = file_violations(
+        [Finding("shop/a", "main", "memory.high = 1: refused")],
+        [Finding("shop/a", "main", "refused")],
+        [Finding("shop/a", "", "cpu.max was healed 7 times")],
+    )
+    assert [(one.kind, shown(one)) for one in found] == [
+        ("Unverified", "shop/a main: memory.high = 1: refused"),
+        ("Unrecorded", "shop/a main: refused"),
+        ("DriftReturns", "shop/a: cpu.max was healed 7 times"),
+    ]
+
+
 def test_every_kind_has_a_case() -> None:
-    assert sorted({kind for _, kind, _ in FOUND.values()}) == sorted(KINDS)
+    of_files = {"Unverified", "Unrecorded", "DriftReturns"}
+    assert sorted({kind for _, kind, _ in FOUND.values()} | of_files) == sorted(KINDS)
 
 
 def shown(found: Violation) -> str:

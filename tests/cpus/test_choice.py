@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from koordnri.cpus.choice import Wish, choose
+from koordnri.cpus.choice import Wish, choose, numa_nodes
 from koordnri.model.cpuset import CPUSet
 from koordnri.model.topology import CPU, Topology
 
@@ -147,3 +147,10 @@ def test_no_answer_with_fewer_numa_nodes_exists(it):
         reverse=True,
     )
     assert sum(room[: len(nodes) - 1]) < wish.cpus
+
+
+def test_the_numa_nodes_of_cpus_are_those_that_have_one_of_them() -> None:
+    topology = Topology.regular(1, 2, 2, 2)
+    assert [numa_nodes(topology, CPUSet(cpus)) for cpus in ([], [0, 5], [1, 6])] == [
+        CPUSet(nodes) for nodes in ([], [0], [0, 1])
+    ]

@@ -452,3 +452,16 @@ class TestSandboxes:
         assert ledger.has("u1")
         ledger.forget_pod("a")
         assert not ledger.has("u1")
+
+
+def test_a_reading_counts_only_if_the_value_is_another():
+    ledger = Ledger()
+    ledger.remember(Entry("c", "main", "p", NOTHING), decision())
+    counts = []
+    for value in ("0-3", "0-3", "0-2"):
+        ledger.verified("c", "cpu.cpus", value)
+        counts.append(ledger.readings)
+    for _ in range(2):
+        ledger.missed("c", "cpu.cpus")
+        counts.append(ledger.readings)
+    assert counts == [1, 1, 2, 3, 3]
