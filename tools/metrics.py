@@ -17,6 +17,7 @@ import yaml
 
 from koordnri.observe.metric import Alert, MetricRow
 from koordnri.observe.metric_table import TABLE, TOPICS
+from tools.made_files import keep
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/use/metrics.md"
@@ -326,16 +327,7 @@ def _head(version: str, kind: str, name: str, **labels: str) -> str:
 
 def main() -> int:
     """Return the exit code."""
-    stale = 0
-    for path, text in files().items():
-        if path.exists() and path.read_text() == text:
-            continue
-        if "--check" in sys.argv[1:]:
-            print(f"{path}: differs from koordnri/observe/metric_table.py; run tools/metrics.py")
-            stale = 1
-        else:
-            path.write_text(text)
-    return stale
+    return keep(files(), "koordnri/observe/metric_table.py", "tools/metrics.py")
 
 
 if __name__ == "__main__":

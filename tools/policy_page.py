@@ -14,6 +14,7 @@ from typing import Any
 
 from koordnri.cli.policy import policy_schema
 from koordnri.policy.document import IGNORED, SHAPES
+from tools.made_files import keep
 
 PAGE = Path(__file__).resolve().parents[1] / "docs/use/policy.md"
 HEAD = """<!-- Made by tools/policy_page.py from the policy's JSON Schema; edit the types in koordnri/policy. -->
@@ -172,14 +173,7 @@ def _cell(text: str) -> str:
 
 def main() -> int:
     """Return the exit code."""
-    text = page()
-    if PAGE.exists() and PAGE.read_text() == text:
-        return 0
-    if "--check" in sys.argv[1:]:
-        print(f"{PAGE}: differs from the policy's JSON Schema; run tools/policy_page.py")
-        return 1
-    PAGE.write_text(text)
-    return 0
+    return keep({PAGE: page()}, "the policy's JSON Schema", "tools/policy_page.py")
 
 
 if __name__ == "__main__":

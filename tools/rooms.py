@@ -11,6 +11,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from tools.made_files import keep
+
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "docs/design/rooms.toml"
 CONTRACTS = ROOT / ".importlinter"
@@ -98,16 +100,8 @@ def main() -> int:
     if there != (named := {room["name"] for room in rooms}):
         print(f"{SOURCE}: expected exactly the rooms below koordnri/, these differ: {sorted(there ^ named)}")
         return 1
-    stale = 0
-    for path, text in (CONTRACTS, contracts(rooms, hooks)), (PAGE, _page(picture(rooms, hooks))):
-        if path.exists() and path.read_text() == text:
-            continue
-        if "--check" in sys.argv[1:]:
-            print(f"{path}: differs from docs/design/rooms.toml; run tools/rooms.py")
-            stale = 1
-        else:
-            path.write_text(text)
-    return stale
+    files = {CONTRACTS: contracts(rooms, hooks), PAGE: _page(picture(rooms, hooks))}
+    return keep(files, "docs/design/rooms.toml", "tools/rooms.py")
 
 
 if __name__ == "__main__":
