@@ -41,24 +41,15 @@ _NEVER = (QoSClass.LSR, QoSClass.LSE, QoSClass.BE)
 def set_burst(ctx: ContainerContext) -> None:
     """Decide the container's cpu.burst. cpu.quota is already decided."""
     percent = _percent(ctx)
-    if not percent:
+    if not percent or not (bandwidth := _bandwidth(ctx)):
         return
-    baseline = ctx.baseline
-    limit_us = baseline.cpu_quota or 0
-    if limit_us <= 0:
-        ctx.skip(CPU_BURST, NO_LIMIT)
-        return
-    decided = ctx.value(CPU_QUOTA)
-    quota_us: int = limit_us if decided is None else decided
-    if quota_us <= 0:
-        ctx.skip(CPU_BURST, NO_QUOTA)
-        return
+    limit_us, quota_us = bandwidth
     ahead_milli = 0
     if ctx.pod.spec is not None:
         limits_milli = _limits_milli(ctx.pod, ctx.pod.spec)
         # kubelet gives a container without a limit the pod's limit.
         ahead_milli = limits_milli.get(ctx.container.name, 0) or limits_milli[_WHOLE]
-    ahead_us = milli_to_quota_us(ahead_milli, baseline.cpu_period or CFS_PERIOD_US)
+    ahead_us = milli_to_quota_us(ahead_milli, ctx.baseline.cpu_period or CFS_PERIOD_US)
     if 0 < ahead_us < limit_us:
         # kubelet is about to shrink the limit in place; the kernel refuses its smaller quota while the burst is larger.
         limit_us, quota_us = ahead_us, quota_us * ahead_us // limit_us
@@ -68,18 +59,9 @@ def set_burst(ctx: ContainerContext) -> None:
 def set_pod_burst(ctx: PodContext) -> None:
     """The same for the pod's own cgroup."""
     percent = _percent(ctx)
-    if not percent:
+    if not percent or not (bandwidth := _bandwidth(ctx)):
         return
-    baseline = ctx.baseline
-    limit_us = baseline.cpu_quota or 0
-    if limit_us <= 0:
-        ctx.skip(CPU_BURST, NO_LIMIT)
-        return
-    decided = ctx.value(CPU_QUOTA)
-    quota_us: int = limit_us if decided is None else decided
-    if quota_us <= 0:
-        ctx.skip(CPU_BURST, NO_QUOTA)
-        return
+    limit_us, quota_us = bandwidth
     limits_us = _all_limits_us(ctx)
     if not limits_us:
         ctx.skip(CPU_BURST, NO_CONTAINERS)
@@ -87,6 +69,20 @@ def set_pod_burst(ctx: PodContext) -> None:
     if sum(limits_us) < limit_us:
         quota_us = quota_us * sum(limits_us) // limit_us  # about to be shrunk in place, as above
     _set(ctx, sum(one * percent // 100 for one in limits_us), quota_us)
+
+
+def _bandwidth(ctx: ContainerContext | PodContext) -> tuple[int, int] | None:
+    """The limit and the decided quota (µs); None when there is nothing to burst over, with the reason in the decision."""
+    limit_us = ctx.baseline.cpu_quota or 0
+    if limit_us <= 0:
+        ctx.skip(CPU_BURST, NO_LIMIT)
+        return None
+    decided = ctx.value(CPU_QUOTA)
+    quota_us: int = limit_us if decided is None else decided
+    if quota_us <= 0:
+        ctx.skip(CPU_BURST, NO_QUOTA)
+        return None
+    return limit_us, quota_us
 
 
 def _all_limits_us(ctx: PodContext) -> list[int]:

@@ -10,13 +10,11 @@ import socket
 import sys
 import urllib.parse
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from koordnri.cli.inputs import BAD_INPUT
-
-T = TypeVar("T")
 
 SOCKET_NAME = "koordnri.sock"
 """As in koordnri.observe.control, which is not imported here because it imports the metrics library."""
@@ -29,18 +27,6 @@ class ControlError(click.ClickException):
     """The daemon cannot be reached, or refused. Its exit code is not 1, which for `diff` means differences."""
 
     exit_code = BAD_INPUT
-
-
-def state_dir_option(command: T) -> T:
-    """--state-dir."""
-    return click.option(
-        "--state-dir",
-        type=click.Path(path_type=Path),
-        default=Path("/var/lib/koordnri"),
-        show_default=True,
-        envvar="KOORDNRI_STATE_DIR",
-        help="The running daemon's; its control socket is there.",
-    )(command)  # type: ignore[type-var]  # click types its decorators by what they decorate
 
 
 def question(state_dir: Path, name: str, **parameters: str) -> Any:

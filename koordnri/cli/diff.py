@@ -12,12 +12,11 @@ from typing import Any, NamedTuple
 import click
 
 from koordnri.chain import Chain, ChainError, Snapshot, load_hooks
-from koordnri.cli.control import ControlError, ask, state_dir_option
+from koordnri.cli.control import ControlError, ask
 from koordnri.cli.explanation import create_pods
 from koordnri.cli.inputs import (
     BAD_INPUT,
     loaded,
-    node_option,
     policy_on_stdin,
     say,
     say_of_creation,
@@ -26,7 +25,9 @@ from koordnri.cli.inputs import (
     warnings_of,
 )
 from koordnri.cli.node_file import read_node
+from koordnri.cli.options import node_option, state_dir_option
 from koordnri.cli.pods_file import read_pods
+from koordnri.cli.text_file import STDIN
 from koordnri.cpus.allocator import Allocator
 from koordnri.kubelet import PodManifest, pod_messages
 from koordnri.model import NodeState
@@ -37,7 +38,6 @@ from koordnri.reconcile.compare.running import Running
 
 DIFFERENT = 1
 """Exit code, as in kubectl diff."""
-_STDIN = "-"
 _FORMS = 'a ConfigMap, just its data, a directory with a file per key, or "-" for standard input'
 
 
@@ -93,7 +93,7 @@ def diff(
         raise click.UsageError("expected either -f with the pods that run, or --live to ask the daemon of this node")
     if live and node_path is not None:
         raise click.UsageError("--node describes a node for -f; with --live the daemon knows its own")
-    if [policy_path, against_path, *pods_paths].count(_STDIN) > 1:
+    if [policy_path, against_path, *pods_paths].count(STDIN) > 1:
         raise click.UsageError('only one of the files can be standard input, "-"')
     bad: list[str] = []
     new, old = loaded(_read, policy_path, bad), loaded(_read, against_path, bad)
@@ -184,7 +184,7 @@ def _pods(paths: Sequence[str], node: str, bad: list[str]) -> list[PodManifest]:
 
 def _read(path: str) -> _Given:
     """Raises PolicyError."""
-    if path == _STDIN:
+    if path == STDIN:
         content = policy_on_stdin()
         return _Given(load_policy(content, "standard input"), content.decode("utf-8-sig"))
     document = read_policy(path)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from koordnri.cli.control import SOCKET_NAME, ControlError, question, state_dir_option
+from koordnri.cli.control import SOCKET_NAME, ControlError, question
 from koordnri.cli.listening import listen_option, page
+from koordnri.cli.options import state_dir_option
 
 if TYPE_CHECKING:
     from koordnri.doctor.codes import Finding

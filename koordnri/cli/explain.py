@@ -10,19 +10,17 @@ from typing import Any
 import click
 
 from koordnri.chain import Chain, ChainError, load_hooks
-from koordnri.cli.control import question, state_dir_option
+from koordnri.cli.control import question
 from koordnri.cli.explanation import Explanation, create_pods, explain_pod
 from koordnri.cli.inputs import (
     BAD_INPUT,
     LIVE_NODE,
     Inputs,
     load_inputs,
-    node_option,
-    pods_option,
-    policy_option,
     say_of_creation,
 )
 from koordnri.cli.live import ask_daemon, held_beside
+from koordnri.cli.options import node_option, pods_option, policy_option, state_dir_option
 from koordnri.cli.shapes import print_shape, print_shapes
 from koordnri.cpus.allocator import Allocator
 from koordnri.model import Decision, Event

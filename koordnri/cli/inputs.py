@@ -7,8 +7,6 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeVar
 
-import click
-
 from koordnri.chain import Snapshot
 from koordnri.cli.node_file import read_node
 from koordnri.cli.pods_file import read_pods
@@ -56,38 +54,6 @@ class Inputs(NamedTuple):
     def snapshot(self) -> Snapshot:
         """The policy of this node, and the node."""
         return Snapshot.of(resolve(self.document, self.node.name, self.node.labels), self.node)
-
-
-def pods_option(*, required: bool = True) -> Callable[[T], T]:
-    """-f."""
-    return click.option(  # type: ignore[return-value]  # click types its decorators by what they decorate
-        "-f",
-        "--filename",
-        "pods_path",
-        required=required,
-        metavar="FILE",
-        help='Manifests of pods or workloads; "-" is standard input.',
-    )
-
-
-def policy_option(command: T) -> T:
-    """--policy."""
-    return click.option(
-        "--policy",
-        "policy_path",
-        metavar="FILE",
-        help="A ConfigMap, just its data, or a directory with a file per key. Default: koordnri's defaults.",
-    )(command)  # type: ignore[type-var]  # as above
-
-
-def node_option(command: T) -> T:
-    """--node."""
-    return click.option(
-        "--node",
-        "node_path",
-        metavar="FILE",
-        help="A description of the node. Default: a node of which nothing is known, with cgroup v2.",
-    )(command)  # type: ignore[type-var]  # as above
 
 
 def load_inputs(

@@ -15,7 +15,7 @@ import yaml
 
 from koordnri.cli.text_outline import Outline, Span, outline_json, outline_yaml
 from koordnri.policy.errors import DocumentError, Mistake
-from koordnri.policy.text import CheckedTags, Mapping, parse_json
+from koordnri.policy.text import CheckedValues, Mapping, parse_json
 
 _BLANKS = re.compile(r"\s*")
 
@@ -61,7 +61,7 @@ def documents(text: str) -> list[Document]:
         raise _broken(error) from None
 
 
-class _ManifestLoader(CheckedTags, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # libyaml's loader, where PyYAML has it
+class _ManifestLoader(CheckedValues, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # libyaml's loader, where PyYAML has it
     """SafeLoader that accepts only text as keys, and remembers keys that are given twice.
 
     Not the policy's YAML reader: that one limits what a ConfigMap may cost the daemon, and refuses aliases, which manifests use.
@@ -71,16 +71,7 @@ class _ManifestLoader(CheckedTags, getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 def _construct_mapping(loader: Any, node: yaml.MappingNode) -> Mapping:
     own = [key.value for key, _ in node.value]
     loader.flatten_mapping(node)  # merge keys (<<); explicit keys override them
-    pairs = []
-    for key_node, value_node in node.value:
-        key = loader.construct_object(key_node, deep=True)
-        if not isinstance(key, str):
-            raise yaml.MarkedYAMLError(
-                problem=f"expected a key that is text, got {key!s:.60} (put it in quotes)",
-                problem_mark=key_node.start_mark,
-            )
-        pairs.append((key, loader.construct_object(value_node, deep=True)))
-    mapping = Mapping(pairs)
+    mapping = Mapping(loader.text_pairs(node))
     mapping.repeated = tuple(k for k in mapping.repeated if own.count(k) > 1)
     return mapping
 

@@ -10,9 +10,10 @@ from typing import Any
 import click
 
 from koordnri.answers.map import drawn
-from koordnri.cli.control import question, state_dir_option
+from koordnri.cli.control import question
 from koordnri.cli.explanation import create_pods
-from koordnri.cli.inputs import load_inputs, policy_option, say_of_creation
+from koordnri.cli.inputs import load_inputs, say_of_creation
+from koordnri.cli.options import policy_option, state_dir_option
 from koordnri.cpus.allocator import Allocator
 
 

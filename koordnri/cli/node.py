@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 import yaml
 
-from koordnri.cli.control import question, state_dir_option
+from koordnri.cli.control import question
+from koordnri.cli.options import state_dir_option
 
 
 @click.command()

@@ -31,6 +31,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
+from koordnri.cli.text_file import read_text
 from koordnri.model import CPUSet, NodeState
 from koordnri.model.cpuset import MAX_CPU
 from koordnri.model.node import Pool, Resctrl
@@ -214,17 +215,7 @@ class NodeDocument(Document, frozen=True, forbid_unknown_fields=True):
 
 def read_node(path: str | Path) -> NodeState:
     """The node in a file. Raises DocumentError with all mistakes, also for a file that cannot be read."""
-    try:
-        with Path(path).open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise DocumentError([Mistake("", f"expected at most {MAX_BYTES >> 20} MiB")])
-        text = content.decode("utf-8-sig")
-    except OSError as error:
-        raise DocumentError([Mistake("", f"cannot be read: {error.strerror}")]) from None
-    except UnicodeDecodeError as error:
-        raise DocumentError([Mistake("", f"expected UTF-8 text, byte {error.start} is none")]) from None
-    return load_node(text)
+    return load_node(read_text(path, MAX_BYTES))
 
 
 def load_node(text: str) -> NodeState:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
 from koordnri.cli.manifest_text import documents
+from koordnri.cli.text_file import read_text
 from koordnri.kubelet import PodManifest
 from koordnri.policy.errors import DocumentError, Mistake, bounded, shown
 from koordnri.policy.reader import read
@@ -36,7 +35,6 @@ _TEMPLATES = {
 }
 """Kind → path of its pod template."""
 
-_STDIN = "-"
 _DOCUMENT = re.compile(r"document \d+")
 
 
@@ -70,17 +68,7 @@ class _Found(NamedTuple):
 
 def read_pods(path: str) -> PodsFile:
     """The pods in a file, or on standard input for "-". Raises DocumentError with all mistakes, also when there is no pod."""
-    try:
-        content = sys.stdin.buffer.read(MAX_BYTES + 1) if path == _STDIN else _read(Path(path))
-        if len(content) > MAX_BYTES:
-            raise DocumentError([Mistake("", f"expected at most {MAX_BYTES >> 20} MiB")])
-        text = content.decode("utf-8-sig")
-    except OSError as error:
-        raise DocumentError([Mistake("", f"cannot be read: {error.strerror}")]) from None
-    except UnicodeDecodeError as error:
-        raise DocumentError([Mistake("", f"expected UTF-8 text, byte {error.start} is none")]) from None
-    del content  # it may be large
-    return load_pods(text)
+    return load_pods(read_text(path, MAX_BYTES, stdin=True))
 
 
 def load_pods(text: str) -> PodsFile:
@@ -191,8 +179,3 @@ def _path(where: str, step: str) -> str:
     if not where:
         return step
     return f"{where}: {step}" if _DOCUMENT.fullmatch(where) else f"{where}.{step}"
-
-
-def _read(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(MAX_BYTES + 1)

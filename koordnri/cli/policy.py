@@ -22,6 +22,7 @@ import msgspec
 
 from koordnri.cli.inputs import policy_on_stdin, warnings_of
 from koordnri.cli.node_file import read_node
+from koordnri.cli.text_file import STDIN
 from koordnri.model import NodeState
 from koordnri.model.cpuset import MAX_CPU
 from koordnri.policy import (
@@ -46,7 +47,6 @@ BAD_POLICY = 2
 """Exit code of `check` when a policy would be refused (with --strict: has warnings), or when the node's file cannot be used. It is
 also click's own for a wrong command line."""
 
-_STDIN = "-"
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _ABOUT = (
     "The data of the policy's ConfigMap. Each key's value is a mapping, or the JSON or YAML text of one, which this schema does"
@@ -90,7 +90,7 @@ def check(files: tuple[str, ...], node_path: str | None, strict: bool) -> None:
     node = None if node_path is None else _node(node_path)
     bad = 0
     for file in files:
-        name = "standard input" if file == _STDIN else click.format_filename(file)
+        name = "standard input" if file == STDIN else click.format_filename(file)
         try:
             document = _read(file)
         except Exception as error:  # noqa: BLE001  # as in the daemon, a bug of ours refuses the document, too
@@ -128,7 +128,7 @@ def _node(path: str) -> NodeState:
 
 
 def _read(file: str) -> PolicyDocument:
-    if file == _STDIN:
+    if file == STDIN:
         try:
             text = policy_on_stdin()
         except OSError as error:

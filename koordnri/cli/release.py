@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from koordnri.cli.control import ask, state_dir_option
+from koordnri.cli.control import ask
+from koordnri.cli.options import state_dir_option
 
 FAILED = 1
 """Exit code when a field could not be given back."""

@@ -18,10 +18,11 @@ import click
 import yaml
 
 from koordnri.cli.bundle import Bundle, private_file
-from koordnri.cli.control import ControlError, question, state_dir_option
+from koordnri.cli.control import ControlError, question
 from koordnri.cli.doctor import diagnose_options, look
 from koordnri.cli.inputs import BAD_INPUT
 from koordnri.cli.listening import listen_option, page
+from koordnri.cli.options import state_dir_option
 from koordnri.cli.pod_log import log_tail
 from koordnri.cli.redaction import redacted, redacted_log, redacted_text
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from koordnri.cli.listening import address
+from koordnri.cli.options import kubeconfig_option
 
 
 def _configmap(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[str, str] | None:
@@ -54,12 +55,7 @@ def _configmap(_ctx: click.Context, _param: click.Parameter, value: str | None) 
     metavar="NAMESPACE/NAME",
     help="take the policy from this ConfigMap, through the API server",
 )
-@click.option(
-    "--kubeconfig",
-    type=click.Path(path_type=Path),
-    envvar="KOORDNRI_KUBECONFIG",
-    help="way to the API server; without it, in a pod, its service account",
-)
+@kubeconfig_option
 @click.option(
     "--node-name",
     default="",

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from koordnri.cli.inputs import load_inputs, node_option, pods_option, policy_option
+from koordnri.cli.inputs import load_inputs
+from koordnri.cli.options import node_option, pods_option, policy_option
 
 
 @click.command()

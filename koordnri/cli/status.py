@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 
-from koordnri.cli.control import ControlError, question, state_dir_option
+from koordnri.cli.control import ControlError, question
+from koordnri.cli.options import state_dir_option, timeout_option
 
 FINE, ATTENTION, NOT_READY = 0, 1, 2
 """Exit codes. Who cannot ask the daemon also exits with 2."""
@@ -20,15 +21,7 @@ PAUSE_S = 0.5
 
 @click.command()
 @click.option("--wait", is_flag=True, help="Wait until the daemon is ready.")
-@click.option(
-    "--timeout",
-    "timeout_s",
-    type=click.FloatRange(min=0),
-    default=60.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="The longest wait with --wait.",
-)
+@timeout_option("The longest wait with --wait.")
 @click.option("--brief", is_flag=True, help="One line.")
 @state_dir_option
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)

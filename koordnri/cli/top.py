@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from koordnri.cli.control import state_dir_option
+from koordnri.cli.options import state_dir_option
 from koordnri.cli.top_rows import SORT_KEYS, as_json, rows_of
 from koordnri.cli.top_sample import Sample, take_sample
 

@@ -11,7 +11,8 @@ from typing import Any
 import click
 
 from koordnri.chain import ChainError
-from koordnri.cli.control import question, state_dir_option
+from koordnri.cli.control import question
+from koordnri.cli.options import kubeconfig_option, state_dir_option, timeout_option
 from koordnri.cli.verify_expected import Expectations, Expected, expect
 from koordnri.cli.verify_judge import Found, expected_text, found_text
 from koordnri.cli.verify_pods import SAMPLES, Place, manifest
@@ -40,22 +41,8 @@ _SPARE_S = 60
     show_default=True,
     help="Of the pods. Its program must not end, and runs as a user other than root. An image that the node has is not pulled.",
 )
-@click.option(
-    "--timeout",
-    "timeout_s",
-    type=click.FloatRange(min=0),
-    default=60.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="The longest wait for the pods.",
-)
-@click.option(
-    "--kubeconfig",
-    type=click.Path(path_type=Path),
-    envvar="KOORDNRI_KUBECONFIG",
-    metavar="FILE",
-    help="The way to the API server; without it, in a pod, its service account.",
-)
+@timeout_option("The longest wait for the pods.")
+@kubeconfig_option
 @state_dir_option
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
 def verify(namespace: str, image: str, timeout_s: float, kubeconfig: Path | None, state_dir: Path, output: str) -> None:

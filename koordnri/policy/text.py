@@ -139,10 +139,23 @@ def check_depth(value: Any) -> None:
     raise TextError(f"nested deeper than {MAX_DEPTH} levels")
 
 
-class CheckedTags:
-    """For a SafeLoader: a value that does not fit its tag (`!!bool x`, a month 13) becomes an error with a position. PyYAML's own
-    constructors raise arbitrary exceptions.
+class CheckedValues:
+    """For a SafeLoader: keys are text, and a value that does not fit its tag (`!!bool x`, a month 13) becomes an error with a position.
+    PyYAML's own constructors raise arbitrary exceptions.
     """
+
+    def text_pairs(self, node: yaml.MappingNode) -> list[tuple[str, Any]]:
+        """Keys and values of a mapping. Raises MarkedYAMLError for a key that is not text."""
+        pairs = []
+        for key_node, value_node in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, str):
+                raise yaml.MarkedYAMLError(
+                    problem=f"expected a key that is text, got {key!s:.60} (put it in quotes)",
+                    problem_mark=key_node.start_mark,
+                )
+            pairs.append((key, self.construct_object(value_node, deep=True)))
+        return pairs
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
@@ -160,7 +173,7 @@ def _unfit(node: yaml.Node, error: Exception) -> str:
     return f'expected a value of YAML\'s type {_short(name)}, got "{_short(str(node.value)[:60])}" (put text in quotes)'
 
 
-class _PolicyLoader(CheckedTags, yaml.SafeLoader):
+class _PolicyLoader(CheckedValues, yaml.SafeLoader):
     """SafeLoader without aliases, with bounded depth and text keys only. The C loader recurses without a limit."""
 
     depth = 0
@@ -186,16 +199,7 @@ class _PolicyLoader(CheckedTags, yaml.SafeLoader):
 
 
 def _construct_mapping(loader: _PolicyLoader, node: yaml.MappingNode) -> Mapping:
-    pairs = []
-    for key_node, value_node in node.value:
-        key = loader.construct_object(key_node, deep=True)
-        if not isinstance(key, str):
-            raise yaml.MarkedYAMLError(
-                problem=f"expected a key that is text, got {key!s:.60} (put it in quotes)",
-                problem_mark=key_node.start_mark,
-            )
-        pairs.append((key, loader.construct_object(value_node, deep=True)))
-    return Mapping(pairs)
+    return Mapping(loader.text_pairs(node))
 
 
 _PolicyLoader.add_constructor("tag:yaml.org,2002:map", _construct_mapping)

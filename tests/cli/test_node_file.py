@@ -227,13 +227,6 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         read_node(tmp_path / "node.yaml")
 
 
-def test_a_file_that_is_no_text(tmp_path: Path) -> None:
-    path = tmp_path / "node.yaml"
-    path.write_bytes(b"name: \xff")
-    with pytest.raises(DocumentError, match="expected UTF-8 text, byte 6"):
-        read_node(path)
-
-
 def test_a_file_without_end_is_not_read_to_it() -> None:
     with pytest.raises(DocumentError) as caught:
         read_node("/dev/zero")
