@@ -137,6 +137,18 @@ PANELS: dict[str, tuple[Panel, ...]] = {
             },
         ),
         Panel(
+            "Held back by CPU quotas",
+            "timeseries",
+            "s",
+            {f"sum by (qos) (rate(koordnri_throttled_seconds_total{{}}{WAIT}))": "{{qos}}"},
+        ),
+        Panel(
+            "Waiting for a CPU",
+            "timeseries",
+            "s",
+            {f"sum by (qos) (rate(koordnri_waiting_seconds_total{{}}{WAIT}))": "{{qos}}"},
+        ),
+        Panel(
             "Requests of the runtime",
             "timeseries",
             "reqps",

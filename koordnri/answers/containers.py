@@ -68,7 +68,7 @@ def _described(pod: Pod, entry: Entry, exclusive: _Exclusive, runtime: str) -> d
         "id": entry.id,
         "cgroup": container_directory(pod.cgroup_parent, entry.id, runtime),
         "requestedMilli": _requested_milli(pod, entry),
-        "givenMilli": 1000 * len(own) if own else _quota_milli(entry),
+        "givenMilli": 1000 * len(own) if own else quota_milli(entry),
         "cpus": str(own) if own else _value(entry, fields.CPU_CPUS) or "",
         "exclusive": bool(own),
     }
@@ -83,7 +83,8 @@ def _value(entry: Entry, field: Field) -> Any:
     return getattr(entry.baseline, field.baseline) if field.baseline else None
 
 
-def _quota_milli(entry: Entry) -> int | None:
+def quota_milli(entry: Entry) -> int | None:
+    """The CPU time that the container may use, as far as we know; None: no limit."""
     quota, period = _value(entry, fields.CPU_QUOTA), _value(entry, fields.CPU_PERIOD) or entry.baseline.period_us
     if not isinstance(quota, int) or not isinstance(period, int) or quota <= 0 or period <= 0:
         return None

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from koordnri.answers.class_times import ClassClock
 from koordnri.answers.cpu_survey import CPUSurveys
 from koordnri.answers.explain import ExplainSources
 from koordnri.answers.mark import mark
@@ -35,6 +36,7 @@ from koordnri.host.cgroup.files import PacedFiles
 from koordnri.host.cgroup.spelling import file_names
 from koordnri.host.cgroup.watch import CgroupWatch
 from koordnri.host.resctrl_groups import ResctrlTree
+from koordnri.host.usage.files import UsageFiles
 from koordnri.model import NodeState, Pod
 from koordnri.model.log import Log
 from koordnri.model.pod import PodSpec
@@ -113,6 +115,14 @@ class Parts:
     def cpu_counts(self) -> Mapping[str, int]:
         """`exclusive` and `shared` → number of CPUs; what is not known is left out."""
         return cpu_counts(self._status)
+
+    def throttled_s(self) -> Mapping[str, float]:
+        """QoS class → s that its pods were held back by their CPU quota."""
+        return self._class_clock.now().throttled_s
+
+    def waiting_s(self) -> Mapping[str, float]:
+        """QoS class → s that its pods waited for a CPU; empty on a kernel without PSI."""
+        return self._class_clock.now().waiting_s
 
     def event_stats(self) -> EventStats | None:
         """Counters of the sender of Kubernetes Events; None without the API server."""
@@ -302,6 +312,12 @@ class Parts:
             self.ledger, self.hooks, self.standing, self.allocator, machine, config.host_root, self.history
         )
         self._status = self._status_sources()
+        self._class_clock = ClassClock(
+            self.ledger,
+            lambda: UsageFiles(config.host_root, self.present.snapshot.node.cgroup_version),
+            lambda: self.facts.runtime.name,
+            lambda: self.session.is_busy,
+        )
         self.questions = make_questions(Sources(self.ledger, self.present, explain, self._status, self.history))
         self.admission = Admission(config, self.operator, self.questions, self._admitted, self.log)
 

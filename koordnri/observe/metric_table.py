@@ -151,6 +151,24 @@ CPUS = (
         meaning="They shared their CPUs for the first moments.",
     ),
     MetricRow(
+        "koordnri_throttled_seconds",
+        "counter",
+        ("qos",),
+        "Time that threads of a class were held back because a CPU quota was used up, summed over the CPUs",
+        unit="seconds",
+        meaning="Read at a scrape, at most every 30 s. For LS pods, raise the limit or allow bursts (`cpuBurst`); for BE pods it is what "
+        "their quota is for. What a pod gains between the last reading and its end is not counted.",
+    ),
+    MetricRow(
+        "koordnri_waiting_seconds",
+        "counter",
+        ("qos",),
+        "Time in which at least one thread of a pod was ready to run and had no CPU, summed over the pods of a class",
+        unit="seconds",
+        meaning="`some total` of the pods' `cpu.pressure` (PSI), read at the same time; throttled threads wait, too. "
+        "No value on a kernel without PSI. `koordnri top` shows which pods wait.",
+    ),
+    MetricRow(
         "koordnri_violations",
         "gauge",
         ("kind",),

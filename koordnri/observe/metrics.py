@@ -65,6 +65,12 @@ class Sources(Protocol):
     def cpu_counts(self) -> Mapping[str, int]:
         """`exclusive` and `shared` → number of CPUs, as in `koordnri status`; what is not known is left out."""
 
+    def throttled_s(self) -> Mapping[str, float]:
+        """QoS class → s that its pods were held back by their CPU quota."""
+
+    def waiting_s(self) -> Mapping[str, float]:
+        """QoS class → s that its pods waited for a CPU; empty on a kernel without PSI."""
+
     def event_stats(self) -> EventStats | None:
         """Counters of the sender of Kubernetes Events; None when the API server is not used."""
 
@@ -165,6 +171,8 @@ VALUES: Mapping[str, Callable[[Sources], Value]] = {
     "koordnri_cpus": lambda s: s.cpu_counts(),
     "koordnri_share_pool_empty": _empty_pools,
     "koordnri_exclusive_cpus_late": _late,
+    "koordnri_throttled_seconds": lambda s: s.throttled_s(),
+    "koordnri_waiting_seconds": lambda s: s.waiting_s(),
     "koordnri_violations": lambda s: s.violation_counts(),
     "koordnri_policy_info": lambda s: {s.handler.snapshot.policy.revision: 1},
     "koordnri_policy_good": lambda s: s.standing.refused is None,

@@ -23,6 +23,8 @@ from tools.metrics import dashboard, rule_groups
 
 WITHOUT_SAMPLES = {
     "koordnri_cpus",  # of a node without a topology
+    "koordnri_throttled_seconds",  # of pods without cgroups
+    "koordnri_waiting_seconds",
     "koordnri_contained_faults",
     "koordnri_watch_restarts",  # of a daemon that asks no API server
     "koordnri_kube_events_posted",
@@ -87,6 +89,13 @@ def test_the_build_is_named(node: Driven) -> None:
 def test_cpus_are_counted_by_kind(node: Driven, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(node.daemon.parts, "cpu_counts", lambda: {"exclusive": 2, "shared": 6})
     assert [node.value("koordnri_cpus", kind=kind) for kind in ("exclusive", "shared")] == [2, 6]
+
+
+def test_times_are_those_of_a_class(node: Driven, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node.daemon.parts, "throttled_s", lambda: {"LS": 1.5})
+    monkeypatch.setattr(node.daemon.parts, "waiting_s", lambda: {"BE": 2.5})
+    assert node.value("koordnri_throttled_seconds_total", qos="LS") == 1.5
+    assert node.value("koordnri_waiting_seconds_total", qos="BE") == 2.5
 
 
 def test_pods_that_were_released_are_counted_while_they_are_there(node: Driven) -> None:

@@ -20,14 +20,25 @@ def read_pressure(files: UsageFiles, directory: str) -> Pressure:
     return Pressure(*(_read(files, directory, f"{name}.pressure") for name in Pressure._fields))
 
 
+def read_waited_us(files: UsageFiles, directory: str) -> int | None:
+    """µs in which at least one of the cgroup's threads was ready to run and had no CPU (`some total`); None where the kernel has no PSI."""
+    value = _figure(files, directory, "cpu.pressure", "total")
+    return int(value) if value is not None and value.isdecimal() else None
+
+
 def _read(files: UsageFiles, directory: str, name: str) -> float | None:
+    value = _figure(files, directory, name, "avg10")
+    return None if value is None else _number(value)
+
+
+def _figure(files: UsageFiles, directory: str, name: str, wanted: str) -> str | None:
     for line in (files.text("cpuacct", directory, name) or "").splitlines():
         words = line.split()
         if words and words[0] == "some":
             for word in words[1:]:
                 key, _, value = word.partition("=")
-                if key == "avg10":
-                    return _number(value)
+                if key == wanted:
+                    return value
     return None
 
 
