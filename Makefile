@@ -4,6 +4,7 @@
 #                 server, a virtual machine with cgroup v2 and systemd, and the property tests once more with more examples. CI runs both.
 # make unit       the tests that need no runtime          make lint   style, types, layers, generated code, documents
 # make bench      latency, CPU and memory of the daemon   make image  container image, by docker, podman or buildah (tools/image.sh)
+# make fuzz       ten minutes (FUZZ_SECONDS=600) of coverage-guided search for inputs that break a parser: tests/fuzz
 # make coverage   which lines and branches the unit tests reach; fails below the floor in pyproject.toml
 # make lock       lock files again from pyproject.toml     make clean  remove .venv and .cache
 
@@ -12,6 +13,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 IMAGE ?= koordnri:0.1.0
 PYTEST_ARGS ?=
+FUZZ_SECONDS ?= 600
 # Processes that run tests side by side: one per CPU (see tests/conftest.py).
 WORKERS ?= logical
 # Seconds after which a test fails; a longer one says so itself (pytest.mark.timeout).
@@ -29,7 +31,7 @@ PARALLEL := -n $(WORKERS) --no-loadscope-reorder
 help:
 	@sed -n 's/^# \{0,1\}//;/^$$/q;p' Makefile
 
-.PHONY: help demo test test-full lint unit coverage lab lab-host bench image lock clean
+.PHONY: help demo test test-full lint unit fuzz coverage lab lab-host bench image lock clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/koordnri simulate -f examples/pods.yaml --policy examples/policy.yaml --node examples/node.yaml
@@ -59,6 +61,9 @@ lint: $(VENV)/.dev
 
 unit: $(VENV)/.dev
 	$(PYTEST) $(PARALLEL) -m "not full and not e2e" $(PYTEST_ARGS)
+
+fuzz: $(VENV)/.fuzz
+	$(BIN)/python tools/fuzz.py --seconds $(FUZZ_SECONDS)
 
 # Lines and branches. It adds 70 % to the CPU time of the unit tests, so that `make test` does without; CI's `make test` measures it.
 coverage: $(VENV)/.dev
@@ -92,3 +97,8 @@ $(VENV)/.runtime: requirements.lock requirements-build.lock pyproject.toml
 $(VENV)/.dev: requirements-dev.lock pyproject.toml
 	tools/venv.sh $(VENV) requirements-dev.lock
 	@touch $@ $(VENV)/.runtime
+
+# Not part of .dev: 130 MB that the tests need not have, and only for Linux on x86-64.
+$(VENV)/.fuzz: $(VENV)/.dev requirements-fuzz.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-fuzz.lock
+	@touch $@

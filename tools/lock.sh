@@ -3,6 +3,7 @@
 #   requirements.lock        run time: the image and `make demo`
 #   requirements-build.lock  the build back end, so that building the package fetches nothing without a hash either
 #   requirements-dev.lock    all of it and the development tools: `make test`
+#   requirements-fuzz.lock   atheris alone, which has wheels for Linux on x86-64 only: `make fuzz` adds it
 #
 #   tools/lock.sh [--upgrade]     without --upgrade the versions already locked are kept where they still fit
 #
@@ -24,8 +25,12 @@ compile() {
 # hatchling is pyproject's build back end; editables is what it needs for `pip install -e`.
 build='hatchling>=1.26
 editables>=0.5'
+# No release of atheris has wheels for all Pythons that koordnri runs on.
+fuzz='atheris>=3.0,<3.1; python_version < "3.12"
+atheris>=3.1; python_version >= "3.12"'
 
 compile "$@" pyproject.toml --output-file requirements.lock
 compile "$@" - --constraint requirements.lock --output-file requirements-build.lock <<<"$build"
 compile "$@" pyproject.toml - --extra dev --constraint requirements.lock --constraint requirements-build.lock \
   --output-file requirements-dev.lock <<<"$build"
+compile "$@" - --output-file requirements-fuzz.lock <<<"$fuzz"

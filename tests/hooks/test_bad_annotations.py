@@ -13,14 +13,11 @@ from hypothesis import strategies as st
 from structlog.testing import CapturingLogger
 
 from koordnri.chain import Chain, Snapshot, load_hooks
-from koordnri.model import Container, Decision, Event, KubeQoS, NodeState, Pod, Resources
-from koordnri.model.node import Pool, Resctrl
+from koordnri.model import Container, Decision, Event, KubeQoS, Pod, Resources
 from koordnri.model.pod import ContainerSpec, PodSpec
-from koordnri.model.schemata import Cache, MemoryBandwidth
-from koordnri.model.topology import Topology
 from koordnri.observe.decisions import DecisionLog
+from tests.hooks.annotated_node import NODE, POLICY
 from tests.support.pods import BESTEFFORT, BURSTABLE, GUARANTEED, pod
-from tests.support.policies import policy_of
 
 STATUS = "scheduling.koordinator.sh/resource-status"
 SPEC = "scheduling.koordinator.sh/resource-spec"
@@ -30,28 +27,6 @@ RESCTRL = "node.koordinator.sh/resctrl"
 CPU_QOS, MEMORY_QOS = "koordinator.sh/cpuQOS", "koordinator.sh/memoryQOS"
 BURST, BLKIO = "koordinator.sh/cpuBurst", "koordinator.sh/blkioQOS"
 
-TOPOLOGY = Topology.regular(2, 1, 4, 2)
-NODE = NodeState(
-    name="n",
-    topology=TOPOLOGY,
-    memory_bytes=1 << 36,
-    ls_pools=(Pool(0, 0, "0-7"), Pool(1, 1, "8-15")),
-    be_pools=(Pool(0, 0, "0-7"), Pool(1, 1, "8-15")),
-    cgroup_files=NodeState().cgroup_files | {"cpu.bvt_warp_ns"},
-    resctrl=Resctrl(
-        "intel", 0xFF, 8, (0, 1), frozenset({"LSR", "LS", "BE"}), (Cache("L3", 0xFF, (0, 1)),), MemoryBandwidth((0, 1))
-    ),
-    block_devices={"/dev/sda": "8:0"},
-)
-CLASS = {
-    "cpuQOS": {"enable": True},
-    "memoryQOS": {"enable": True, "minLimitPercent": 20, "throttlingPercent": 80},
-    "resctrlQOS": {"enable": True},
-}
-POLICY = policy_of(
-    resource_qos_config={"clusterStrategy": {"lsrClass": CLASS, "lsClass": CLASS, "beClass": CLASS}},
-    cpu_burst_config={"clusterStrategy": {"policy": "auto"}},
-)
 UNDER = Snapshot.of(POLICY, NODE)
 BATCH = {"kubernetes.io/batch-cpu": "500", "kubernetes.io/batch-memory": "1Gi"}
 GOOD: dict[str, Any] = {
