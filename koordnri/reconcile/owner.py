@@ -55,7 +55,10 @@ class Owner(Protocol):
         """Whether the file had its decided value when it was last read."""
 
     def had(self, name: str, change: Change) -> bool:
-        """Whether the file had this value before, so that it is lost and not merely late."""
+        """Whether the file had this value before, as far as is known: it was read, or sent through the runtime."""
+
+    def was_read(self, name: str, change: Change) -> bool:
+        """Whether this is the last value of ours that was read. Then a different one is somebody else's, whatever a pass is for."""
 
     def verified(self, name: str, change: Change, found: Any, *, restores: bool) -> None:
         """The file has its value, and reads as `found`."""
@@ -121,11 +124,19 @@ class ContainerOwner:
         entry, same = self._entry, change.field.same
         if not entry.started:
             return False  # its cgroup is being made, and has had no value yet
-        if name in entry.files:
-            return same(entry.files[name], change.value)
+        if name in entry.files or name in entry.unread:
+            return self.was_read(name, change)
         sent = entry.sent.get(name)
         # An update in a reply is applied after the reply: until its file was read, the value is late, not lost.
         return sent is not None and sent[1] not in (WRITE, REPLY) and same(sent[0], change.value)
+
+    def was_read(self, name: str, change: Change) -> bool:
+        entry = self._entry
+        if not entry.started:
+            return False
+        # A push changes only values that are stored otherwise than written: what was read before it holds after it.
+        read = entry.files if name in entry.files else entry.unread
+        return name in read and change.field.same(read[name], change.value)
 
     def verified(self, name: str, change: Change, found: Any, *, restores: bool) -> None:
         self._ledger.verified(self.id, name, change.value)
@@ -197,6 +208,9 @@ class _OwnerOfKnownFiles:
     def had(self, name: str, change: Change) -> bool:
         seen = self._files.of(self.id, name)
         return seen is not None and change.field.same(seen.wanted, change.value)
+
+    def was_read(self, name: str, change: Change) -> bool:
+        return self.had(name, change)  # nothing is sent to them: all that is known was read
 
     def verified(self, name: str, change: Change, found: Any, *, restores: bool) -> None:
         if restores:

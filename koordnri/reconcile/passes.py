@@ -162,7 +162,9 @@ class Passes:
         return self._schedule.looks_above(self._monotonic(), must=must)
 
     def _drifts(self, trigger: str, world: World) -> bool:
-        """Whether a value to be written was lost. Under a changed snapshot it may only be late, since full passes rest."""
+        """Whether a value that was sent, never read, and must be written was lost. Under a changed snapshot it may only be late, since full
+        passes rest.
+        """
         applied = self.applied if trigger in ("drift", "sweep") else None
         return applied is not None and mean_the_same(applied, world.snapshot)
 

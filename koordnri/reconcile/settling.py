@@ -71,13 +71,13 @@ class Settling:
     def settle(self, done: list[Done], writer: Writer, node: NodeState, *, drifts: bool) -> dict[str, set[str]]:
         """Handle the outcomes of a pass. Returns id of a container or pod → its fields that were refused, or wait.
 
-        drifts   whether values that had to be written were lost, not late
+        drifts   whether values that were sent and never read, and had to be written, were lost and not late
         """
         self.written = []
         unset: dict[str, set[str]] = {}
         for goal, outcome in done:
             with self._faults.within("settle", goal.owner.pod):
-                self._settle(goal, outcome, writer if drifts else None, node)
+                self._settle(goal, outcome, writer, node, drifts=drifts)
             if outcome.status in (Status.REFUSED, Status.WAITS):
                 unset.setdefault(goal.owner.id, set()).add(goal.name)
         self.undone.end()
@@ -102,19 +102,17 @@ class Settling:
             return self._ledger.container(owner.id) is not None
         return owner.pod is None or self._ledger.pod(owner.id) is not None
 
-    def _settle(self, goal: Goal, outcome: Outcome, writer: Writer | None, node: NodeState) -> None:
-        """`writer` is None if a value that had to be written was late, not lost."""
+    def _settle(self, goal: Goal, outcome: Outcome, writer: Writer, node: NodeState, *, drifts: bool) -> None:
         status = outcome.status
         if status is Status.FAULT:
             self._faults.counts["write"] += 1
-        had = goal.owner.had(goal.name, goal.change)
+        drifted = status is Status.WRITTEN and not goal.restores and _was_lost(goal, drifts=drifts)
         if status not in (Status.SAME, Status.GONE, Status.WAITS):
             self.stats.writes[goal.change.field.name, status.value] += 1
         if status in (Status.SAME, Status.WRITTEN):
             goal.owner.verified(goal.name, goal.change, outcome.after, restores=goal.restores)
             self._failures.mended(goal.change.directory, goal.name)
             if status is Status.WRITTEN:
-                drifted = not goal.restores and writer is not None and had
                 self._note_written(goal, outcome, writer if drifted else None, node)
             if goal.restores:
                 self._ledger.restored(goal.owner.id, goal.name)
@@ -160,3 +158,8 @@ class Settling:
         if owner.drifted(goal.name, change.field):
             self._schedule.again(owner.unit, self._monotonic())
         return by, times
+
+
+def _was_lost(goal: Goal, *, drifts: bool) -> bool:
+    """Whether the file that was written had its value before. Call it before the goal is noted as verified."""
+    return goal.owner.was_read(goal.name, goal.change) or (drifts and goal.owner.had(goal.name, goal.change))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from koordnri.model import Container, Pod, Resources
@@ -24,7 +24,7 @@ MOST_LEFT = 1000
 class Entry:
     """One container: its pod, its baseline, what was sent to the runtime, what its files have."""
 
-    __slots__ = ("baseline", "drifted", "ended", "files", "id", "name", "pod_id", "sent", "started", "under")
+    __slots__ = ("baseline", "drifted", "ended", "files", "id", "name", "pod_id", "sent", "started", "under", "unread")
 
     def __init__(self, id: str, name: str, pod_id: str, baseline: Resources) -> None:
         self.id = id
@@ -36,6 +36,8 @@ class Entry:
         too, until its file is written."""
         self.files: dict[str, Any] = {}
         """field name → value that its file had when the reconciler last read it"""
+        self.unread: Mapping[str, Any] = {}
+        """the same of files that must be read again, because the runtime wrote what it has stored. `files` is newer"""
         self.drifted: frozenset[str] = frozenset()
         """fields whose file somebody else wrote. If they did so through the runtime, it has their value stored"""
         self.started = True
@@ -185,6 +187,7 @@ class Ledger:
             self.edits += 1
             entry.started, looked_at = True, bool(entry.files)
             entry.files.clear()
+            entry.unread = {}
         return looked_at
 
     def ended(self, container_id: str) -> Entry | None:
@@ -249,7 +252,11 @@ class Ledger:
     def missed(self, container_id: str, name: str) -> None:
         """A container's file does not have its decided value."""
         with self._lock:
-            if (entry := self._containers.get(container_id)) is not None and name in entry.files:
+            if (entry := self._containers.get(container_id)) is None:
+                return
+            if entry.unread:
+                entry.unread = {field: value for field, value in entry.unread.items() if field != name}
+            if name in entry.files:
                 self.readings += 1
                 del entry.files[name]
 
@@ -310,7 +317,7 @@ class Ledger:
         with self._lock:
             self.edits += 1
             if (entry := self._containers.get(container_id)) is not None:
-                entry.files.clear()  # the runtime applies its whole stored spec, not only what it is sent
+                _must_be_read(entry)  # the runtime applies its whole stored spec, not only what it is sent
                 note = self._notes.get(container_id) or Note(entry.baseline)
                 self._notes[container_id] = note.sending(values)
 
@@ -321,7 +328,7 @@ class Ledger:
             entry, note = self._containers.get(container_id), self._notes.get(container_id)
             if entry is None:
                 return  # it is gone
-            entry.files.clear()
+            _must_be_read(entry)
             entry.sent.update((name, (value, RECORD)) for name, value in values.items())
             entry.drifted -= values.keys()
             note = note or Note(entry.baseline)
@@ -384,3 +391,9 @@ class Ledger:
             changed |= self._notes.pop(container_id, None) is not None
             changed |= self._originals.pop(container_id, None) is not None
         return changed
+
+
+def _must_be_read(entry: Entry) -> None:
+    """The runtime writes, or has written, all files of the container."""
+    entry.unread = {**entry.unread, **entry.files}
+    entry.files.clear()

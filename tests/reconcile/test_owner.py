@@ -70,6 +70,25 @@ def test_a_container_has_what_it_was_sent_once_the_runtime_has_applied_it(route,
     assert not owner.had(NAME, wants(2))
 
 
+def test_what_was_read_of_a_container_outlasts_a_push_but_not_its_start():
+    ledger = Ledger()
+    entry = Entry("c", "main", "p", Resources())
+    ledger.remember(entry, Decision())
+    owner = ContainerOwner(POD, entry, ledger)
+    owner.verified(NAME, wants(1), 1, restores=False)
+    ledger.sending("c", {NAME: 1})
+    ledger.recorded("c", {NAME: 1})
+    assert owner.was_read(NAME, wants(1))
+    assert not owner.is_right(NAME, wants(1)), "it must be read again"
+    owner.verified(NAME, wants(2), 2, restores=False)
+    assert [owner.was_read(NAME, wants(value)) for value in (1, 2)] == [False, True]
+    owner.missed(NAME, 5)
+    assert not owner.was_read(NAME, wants(1))
+    owner.verified(NAME, wants(2), 2, restores=False)
+    ledger.started(entry)
+    assert not owner.was_read(NAME, wants(2))
+
+
 @pytest.mark.parametrize("kind", [1, 2])
 def test_nothing_is_known_of_a_pods_or_classs_file_that_was_given_back(kind):
     owner = owners()[kind]
