@@ -32,5 +32,5 @@ COPY --from=build /opt/koordnri /opt/koordnri
 ENV PATH=/opt/koordnri/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 # Root: the NRI socket belongs to root. The manifests take every capability away.
 USER 0
-EXPOSE 9316
+EXPOSE 9316 9318
 ENTRYPOINT ["koordnri", "run"]

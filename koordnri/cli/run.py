@@ -107,6 +107,14 @@ def _configmap(_ctx: click.Context, _param: click.Parameter, value: str | None) 
     help='metrics and health, HOST:PORT or "off"',
 )
 @click.option(
+    "--listen-health",
+    default="off",
+    show_default=True,
+    callback=address,
+    envvar="KOORDNRI_LISTEN_HEALTH",
+    help='health alone, HOST:PORT or "off": for kubelet, so that clients of --listen cannot get in its way',
+)
+@click.option(
     "--page",
     default="off",
     show_default=True,
@@ -142,6 +150,7 @@ def run(
     record_route: str | None,
     history: str,
     listen: tuple[str, int] | None,
+    listen_health: tuple[str, int] | None,
     page: tuple[str, int] | None,
     log_format: str,
     log_level: str,
@@ -170,6 +179,7 @@ def run(
             record_route=record_route,
             history=history,
             listen=listen,
+            listen_health=listen_health,
             page=page,
             log_format=log_format,
             log_level=log_level,

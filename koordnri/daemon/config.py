@@ -33,6 +33,8 @@ class Config:
     """where the decision history is kept: `off`, `memory`, `disk` (and in memory)"""
     listen: tuple[str, int] | None = ("127.0.0.1", 9316)
     """host and port; port 0: any free one; None: do not listen"""
+    listen_health: tuple[str, int] | None = None
+    """host and port of health alone, as `listen`"""
     page: tuple[str, int] | None = None
     """host and port of the page for browsers, as `listen`"""
     log_format: str = "json"

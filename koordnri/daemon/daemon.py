@@ -6,12 +6,10 @@ import sys
 import threading
 import time
 
-from koordnri.daemon.config import Config, ConfigError
+from koordnri.daemon.config import Config
 from koordnri.daemon.garbage import GarbageCollector
+from koordnri.daemon.listeners import Listeners
 from koordnri.daemon.wiring import Given, Parts
-from koordnri.observe.http import Server
-from koordnri.observe.metrics import make_registry
-from koordnri.page.server import PageServer
 
 POLICY_TICK_S = 0.1
 """Seconds between checks of the policy file if inotify does not report changes: whoever edits it waits no longer."""
@@ -39,8 +37,7 @@ class Daemon:
         self.config = config
         self.parts = parts = Parts(config, given, log_fd)
         self.readiness = parts.readiness
-        self._server: Server | None = None
-        self._page: PageServer | None = None
+        self._listeners = Listeners(config, parts)
         self._garbage = GarbageCollector()
         reconcile, nri = parts.ending.guarded(parts.reconciler.run), parts.ending.guarded(parts.session.run)
         self._reconcile = threading.Thread(target=reconcile, name="reconcile", daemon=True)
@@ -65,12 +62,17 @@ class Daemon:
     @property
     def port(self) -> int | None:
         """The port of metrics and health; None while not listening."""
-        return None if self._server is None else self._server.port
+        return self._listeners.port
 
     @property
     def page_port(self) -> int | None:
         """The port of the page for browsers; None while there is none."""
-        return None if self._page is None else self._page.port
+        return self._listeners.page_port
+
+    @property
+    def health_port(self) -> int | None:
+        """The port of health alone; None while there is none."""
+        return self._listeners.health_port
 
     def _start(self) -> None:
         parts = self.parts
@@ -85,28 +87,10 @@ class Daemon:
         node = parts.present.node
         for problem in node.problems:
             parts.log.warning("node_fact_missing", problem=problem)
-        if self.config.listen is not None:
-            self._server = self._serve(*self.config.listen)
-        if self.config.page is not None:
-            self._page = self._serve_page(*self.config.page)
+        self._listeners.open()
         parts.log.info("started", hooks=list(parts.chain.order), node=node.name, port=self.port, page=self.page_port)
         self._garbage.start()
         parts.sources.watch()
-
-    def _serve(self, host: str, port: int) -> Server:
-        registry, state = make_registry(self.parts), self.parts.operator.policy_state
-        try:
-            return Server(host, port, registry, self.readiness.problems, state, self.readiness.warnings)
-        except OSError as error:
-            raise ConfigError(f"--listen {host}:{port}: {error}") from error
-
-    def _serve_page(self, host: str, port: int) -> PageServer:
-        parts = self.parts
-        try:
-            names = frozenset({parts.present.node.name})
-            return PageServer(host, port, parts.questions, parts.mark, names)
-        except OSError as error:
-            raise ConfigError(f"--page {host}:{port}: {error}") from error
 
     def _loop(self) -> None:
         parts, ending = self.parts, self.parts.ending
@@ -147,9 +131,7 @@ class Daemon:
         parts.notebook.save_if_marked()
         self._flush_history()
         parts.sources.close()
-        for server in (self._server, self._page):
-            if server is not None:
-                server.close()
+        self._listeners.close()
         parts.admission.close_control()
         parts.admission.lock.release()
         parts.log.info("stopped")

@@ -23,7 +23,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from koordnri.observe.http import Bounded, Handler, HTTPAnswer, HTTPRequest, Pages, handler_of, json_answer
+from koordnri.observe.bounded import Bounded
+from koordnri.observe.http import Handler, HTTPAnswer, HTTPRequest, Pages, handler_of, json_answer
 from koordnri.observe.questions import Question, pages_of
 from koordnri.policy import PolicyDocument, PolicyError, load_data, load_policy
 from koordnri.reconcile.compare.rows import Comparison, Released

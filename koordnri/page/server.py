@@ -15,7 +15,8 @@ import threading
 from collections.abc import Callable, Mapping, Set
 from typing import ClassVar
 
-from koordnri.observe.http import Handler, Pages, Port, handler_of, json_answer
+from koordnri.observe.bounded import Port
+from koordnri.observe.http import Handler, Pages, handler_of, json_answer
 from koordnri.observe.questions import Question, pages_of
 from koordnri.page.files import file_pages
 from koordnri.page.streams import CONTENT_TYPE, MOST_STREAMS, Streams
@@ -103,12 +104,17 @@ class _PageHandler(Handler):
             self.respond(json_answer({"error": problem}, 503))
             return
         try:
+            self.server.places.answering(self.connection)
             self.send_response(200)
             self.send_header("Content-Type", CONTENT_TYPE)
             self.end_headers()
-            self.streams.run(self.connection, self.wfile.write)
+            self.streams.run(self.connection, self._send)
         finally:
             self.streams.leave()
+
+    def _send(self, event: bytes) -> None:
+        self.stream.restart()  # the deadline is one event's, not the stream's
+        self.wfile.write(event)
 
 
 def _is_known(host: str, names: Set[str]) -> bool:

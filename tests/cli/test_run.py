@@ -144,6 +144,7 @@ def refused(directory: Path, *arguments: str, **environment: str) -> tuple[int, 
         (("--plugin-name", "a b"), ["plugin name: expected", 'got "a b"']),
         (("--listen", "127.0.0.1:{port}"), ["in use", "--listen 127.0.0.1:{port}"]),
         (("--listen", "192.0.2.1:80"), ["--listen 192.0.2.1:80"]),
+        (("--listen-health", "127.0.0.1:{port}"), ["in use", "--listen-health 127.0.0.1:{port}"]),
     ],
 )
 def test_what_keeps_it_from_starting_is_said_in_one_line(tmp_path, options, arguments, words):
@@ -229,6 +230,7 @@ OPTIONS: dict[str, tuple[str, Any, Any]] = {
     "record_route": ("reply", "reply", None),
     "history": ("memory", "memory", "disk"),
     "listen": ("[::]:80", ("::", 80), ("127.0.0.1", 9316)),
+    "listen_health": ("0.0.0.0:9318", ("0.0.0.0", 9318), None),
     "page": ("127.0.0.1:9317", ("127.0.0.1", 9317), None),
     "log_format": ("console", "console", "json"),
     "log_level": ("debug", "debug", "info"),

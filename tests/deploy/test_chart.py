@@ -71,7 +71,7 @@ def test_the_chart_gives_the_objects_of_the_manifests(
 def test_rendered_objects_are_valid(helm: Helm, version: str) -> None:
     everything = (
         "--set=nriSocketDir=/run/nri,pluginIndex=05,log.level=debug,log.format=console,maxUnavailable=2",
-        "--set=imagePullSecrets[0].name=registry,podAnnotations.a=b,metrics.service.annotations.c=d,metrics.port=9400",
+        "--set=imagePullSecrets[0].name=registry,podAnnotations.a=b,metrics.service.annotations.c=d,metrics.port=9400,health.port=9401",
     )
     switches = (
         "apiAccess.enabled=false",
@@ -147,7 +147,7 @@ def test_an_error_of_doctor_holds_the_daemon_back_and_a_warning_does_not(
 def test_the_page_is_off_and_never_beyond_the_pod(helm: Helm, values: str, page: list[str]) -> None:
     (container,) = render(helm, f"--set={values}")["DaemonSet"]["spec"]["template"]["spec"]["containers"]
     assert [argument for argument in container["args"] if "page" in argument] == page
-    assert [port["name"] for port in container["ports"]] == ["metrics"]
+    assert [port["name"] for port in container["ports"]] == ["metrics", "health"]
 
 
 def test_names_that_look_like_numbers_stay_names(helm: Helm) -> None:
@@ -173,14 +173,15 @@ def test_values_reach_the_container(helm: Helm) -> None:
     rendered = render(
         helm,
         "--set=image.repository=registry.example/koordnri,image.tag=1.2.3,nriSocketDir=/run/nri,pluginIndex=05",
-        "--set=metrics.port=9400,log.level=debug,stateDir=/opt/state,resources.limits.memory=256Mi",
+        "--set=metrics.port=9400,health.port=9401,log.level=debug,stateDir=/opt/state,resources.limits.memory=256Mi",
     )
     spec = rendered["DaemonSet"]["spec"]["template"]["spec"]
     (container,) = spec["containers"]
     assert container["image"] == "registry.example/koordnri:1.2.3"
     assert {"--plugin-index=05", "--log-level=debug"} <= set(container["args"])
     assert {"name": "KOORDNRI_LISTEN", "value": "0.0.0.0:9400"} in container["env"]
-    assert container["ports"][0]["containerPort"] == 9400
+    assert {"name": "KOORDNRI_LISTEN_HEALTH", "value": "0.0.0.0:9401"} in container["env"]
+    assert [port["containerPort"] for port in container["ports"]] == [9400, 9401]
     assert container["resources"]["limits"]["memory"] == "256Mi"
     paths = {v["name"]: v.get("hostPath", {}).get("path") for v in spec["volumes"]}
     assert (paths["nri"], paths["state"]) == ("/run/nri", "/opt/state")

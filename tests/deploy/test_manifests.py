@@ -219,15 +219,18 @@ def test_each_mount_has_its_volume_and_each_argument_its_mount(kustomized: dict[
     assert {argument(kustomized, "state-dir"), f"{host_root}/sys", f"{host_root}/proc"} <= paths
 
 
-def test_service_and_probes_meet_the_listening_port(kustomized: dict[str, Manifest]) -> None:
-    (port,) = container(kustomized)["ports"]
-    host, _, listen = argument(kustomized, "listen").rpartition(":")
-    assert (host, int(listen)) == ("0.0.0.0", port["containerPort"])
+def test_service_and_probes_meet_the_listening_ports(kustomized: dict[str, Manifest]) -> None:
+    ports = {port["name"]: port["containerPort"] for port in container(kustomized)["ports"]}
+    listening = {"metrics": argument(kustomized, "listen"), "health": argument(kustomized, "listen-health")}
+    assert listening == {name: f"0.0.0.0:{port}" for name, port in ports.items()}
     (service_port,) = kustomized["Service"]["spec"]["ports"]
-    assert service_port["targetPort"] == port["name"]
-    assert service_port["port"] == port["containerPort"]
+    assert service_port["targetPort"] == "metrics"
+    assert service_port["port"] == ports["metrics"]
+
+
+def test_probes_do_not_share_a_port_with_scrapers(kustomized: dict[str, Manifest]) -> None:
     for probe, path in (("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")):
-        assert container(kustomized)[probe]["httpGet"] == {"path": path, "port": port["name"]}
+        assert container(kustomized)[probe]["httpGet"] == {"path": path, "port": "health"}
 
 
 def test_service_is_headless_and_selects_our_pods(kustomized: dict[str, Manifest]) -> None:

@@ -11,7 +11,11 @@ from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from koordnri.observe.http import MAX_CONNECTIONS, Server
+from koordnri.observe.bounded import MAX_CONNECTIONS
+from koordnri.observe.endpoints import health_pages, metrics_pages
+from koordnri.observe.http import Server, text_answer
+
+POLICY = {"accepted": {"revision": "µ"}, "refused": None}
 
 
 class Port:
@@ -22,7 +26,8 @@ class Port:
         self.warnings: list[str] = []
         self.registry = CollectorRegistry()
         Gauge("answer", "of everything", registry=self.registry).set(42)
-        self.server = Server(host, 0, self.registry, lambda: self.problems, warnings=lambda: self.warnings)
+        health = health_pages(lambda: self.problems, lambda: self.warnings)
+        self.server = Server(host, 0, {**metrics_pages(self.registry, lambda: POLICY), **health})
 
     def get(self, path: str, **headers: str) -> tuple[int, str, str]:
         """Status, content type, body."""
@@ -77,22 +82,12 @@ def test_ready_says_what_is_missing(port: Port) -> None:
 def test_any_other_path_is_not_found_and_says_what_there_is(port: Port, path: str) -> None:
     status, _, body = port.get(path)
     assert status == 404
-    assert "/metrics, /healthz and /readyz" in body
+    assert body == "not found; there are /metrics, /v1/policy, /healthz and /readyz\n"
 
 
-def test_the_state_of_the_policy_in_json_where_it_is_served() -> None:
-    state = {"accepted": {"revision": "µ"}, "refused": None}
-    server = Server("127.0.0.1", 0, CollectorRegistry(), list, lambda: state)
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/v1/policy?x", timeout=10) as answer:
-            assert answer.headers["Content-Type"] == "application/json"
-            assert json.load(answer) == state
-        with pytest.raises(urllib.error.HTTPError, match="404") as raised:
-            urllib.request.urlopen(f"http://127.0.0.1:{server.port}/v1/diff", timeout=10)
-        with raised.value as error:
-            assert error.read() == b"not found; there are /metrics, /healthz, /readyz and /v1/policy\n"
-    finally:
-        server.close()
+def test_the_state_of_the_policy_in_json(port: Port) -> None:
+    status, kind, body = port.get("/v1/policy?x")
+    assert (status, kind, json.loads(body)) == (200, "application/json", POLICY)
 
 
 def test_only_get_is_served(port: Port) -> None:
@@ -133,13 +128,75 @@ def test_a_client_that_goes_away_costs_nothing(port: Port, capfd: pytest.Capture
     assert capfd.readouterr().err == ""
 
 
-def test_no_more_than_so_many_connections_and_then_again(port: Port) -> None:
+def test_whoever_has_sent_nothing_for_longest_makes_room(port: Port) -> None:
     clients = [port.connect() for _ in range(MAX_CONNECTIONS)]
-    with port.connect() as beyond:
-        assert beyond.recv(1) == b""  # let go at once
-    for client in clients:
-        client.close()
-    eventually_served(port)
+    try:
+        assert port.get("/healthz")[0] == 200
+        assert clients[0].recv(1) == b""
+        for client in clients[1:]:
+            client.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+            assert client.recv(12) == b"HTTP/1.0 200"
+    finally:
+        for client in clients:
+            client.close()
+
+
+@pytest.mark.parametrize("sent", [b"", b"G", b"GET /metrics HTTP/1.0\r\nX: "])
+def test_four_hundred_slow_clients_keep_neither_kubelet_nor_prometheus_waiting(port: Port, sent: bytes) -> None:
+    clients: list[socket.socket] = []
+    try:
+        for _ in range(400):
+            clients.append(port.connect())
+            clients[-1].sendall(sent)
+        assert port.get("/healthz")[0] == 200
+        assert port.get("/metrics")[0] == 200
+    finally:
+        for client in clients:
+            client.close()
+
+
+def test_clients_that_do_not_take_their_answer_make_room_too() -> None:
+    big = text_answer("x" * (16 << 20))  # more than the kernel's buffers hold
+    server = Server("127.0.0.1", 0, {**health_pages(list), "/big": {"GET": lambda _: big}})
+    clients: list[socket.socket] = []
+    try:
+        for _ in range(MAX_CONNECTIONS):
+            clients.append(socket.create_connection(("127.0.0.1", server.port), timeout=60))
+            clients[-1].sendall(b"GET /big HTTP/1.0\r\n\r\n")
+        for client in clients:
+            assert client.recv(12, socket.MSG_PEEK) == b"HTTP/1.0 200", "its answer has begun"
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/healthz", timeout=60) as answer:
+            assert answer.read() == b"ok\n"
+    finally:
+        for client in clients:
+            client.close()
+        server.close()
+
+
+def test_a_client_that_trickles_is_cut_at_its_deadline() -> None:
+    server = Server("127.0.0.1", 0, health_pages(list), patience_s=0.2)
+    try:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=0.01) as client:
+            for _ in range(10_000):  # each byte comes long before a socket's own timeout
+                try:
+                    client.sendall(b"G")
+                    if client.recv(1) == b"":
+                        return
+                except TimeoutError:
+                    continue
+                except OSError:
+                    return
+        raise AssertionError("it is still connected")
+    finally:
+        server.close()
+
+
+def test_a_client_that_has_closed_its_half_still_gets_its_answer(port: Port) -> None:
+    with port.connect() as client:
+        client.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+        client.shutdown(socket.SHUT_WR)
+        with client.makefile("rb") as answer:
+            assert answer.read().endswith(b"\r\n\r\nok\n")
 
 
 def test_nonsense_is_answered_or_let_go(port: Port) -> None:
@@ -160,7 +217,7 @@ def test_nonsense_is_answered_or_let_go(port: Port) -> None:
 
 def test_a_taken_port_is_an_error_at_once(port: Port) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):
-        Server("127.0.0.1", taken.getsockname()[1], CollectorRegistry(), list)
+        Server("127.0.0.1", taken.getsockname()[1], health_pages(list))
 
 
 def test_closing_frees_the_port() -> None:
@@ -178,7 +235,7 @@ def test_an_ipv6_address() -> None:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:
         return  # this machine has it switched off
-    server = Server("::1", 0, CollectorRegistry(), list)
+    server = Server("::1", 0, health_pages(list))
     try:
         with urllib.request.urlopen(f"http://[::1]:{server.port}/healthz", timeout=10) as answer:
             assert answer.read() == b"ok\n"
@@ -204,33 +261,6 @@ def test_a_warning_does_not_make_it_unready(port: Port) -> None:
     assert port.get("/readyz")[::2] == (
         *(503, "not ready: no runtime\nwarning: the disk is full\nwarning: so is the moon\n"),
     )
-
-
-@pytest.mark.parametrize(
-    ("step", "error"),
-    [
-        ("get_request", OSError("no file descriptor left")),
-        ("process_request", RuntimeError("no thread can be started")),
-    ],
-)
-def test_a_client_that_cannot_be_served_does_not_end_the_server(port: Port, step: str, error: Exception) -> None:
-    server = port.server._server
-    right, failed = getattr(server, step), []
-
-    def fails_once(*args: object) -> object:
-        if not failed:
-            failed.append(step)
-            raise error
-        return right(*args)
-
-    setattr(server, step, fails_once)
-    if step == "get_request":
-        assert port.get("/healthz")[0] == 200, "accepted before"
-    else:
-        with pytest.raises(OSError, match=r"reset|closed|refused"):
-            port.get("/healthz")
-    assert port.get("/healthz")[0] == 200
-    assert failed == [step]
 
 
 def test_closing_ends_the_thread_that_waits_for_clients() -> None:
