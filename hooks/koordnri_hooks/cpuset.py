@@ -199,8 +199,10 @@ def _read_numa_nodes(status: ResourceStatus) -> tuple[int, ...]:
     took_cpus = False
     for i, entry in enumerate(status.numa_node_resources):
         for resource in ("cpu", BATCH_CPU):
+            if (text := entry.resources.get(resource)) is None:
+                continue
             try:
-                amount = parse_quantity(entry.resources.get(resource, 0))
+                amount = parse_quantity(text)
             except ValueError as error:
                 raise AnnotationError(
                     RESOURCE_STATUS.key, f'numaNodeResources[{i}].resources["{resource}"]: {error}'

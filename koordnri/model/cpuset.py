@@ -57,17 +57,15 @@ class CPUSet:
     @classmethod
     def _parse(cls, text: str) -> CPUSet:
         mask = 0
-        position = 0
         if not text.strip():
             return cls._of(0)
-        for part in text.split(","):
+        for part in dict.fromkeys(text.split(",")):
             first, dash, last = part.strip().partition("-")
-            low = _number(first, text, position)
-            high = _number(last, text, position) if dash else low
+            low = _number(first, text, part)
+            high = _number(last, text, part) if dash else low
             if high < low:
-                raise ValueError(f'"{part}" at position {position}: expected start <= end')
+                raise ValueError(f'"{part}" at position {_position(part, text)}: expected start <= end')
             mask |= (1 << (high + 1)) - (1 << low)
-            position += len(part) + 1
         return cls._of(mask)
 
     def __str__(self) -> str:
@@ -134,7 +132,14 @@ def union(sets: Iterable[CPUSet]) -> CPUSet:
     return CPUSet.of_mask(mask)
 
 
-def _number(text: str, whole: str, position: int) -> int:
+def _number(text: str, whole: str, part: str) -> int:
     if not (text.isascii() and text.isdigit()) or len(text) > 4 or int(text) > MAX_CPU:
-        raise ValueError(f'"{text[:20]}" at position {position} of "{whole[:60]}": expected a CPU number 0..{MAX_CPU}')
+        at = _position(part, whole)
+        raise ValueError(f'"{text[:20]}" at position {at} of "{whole[:60]}": expected a CPU number 0..{MAX_CPU}')
     return int(text)
+
+
+def _position(part: str, whole: str) -> int:
+    """Where a part of the list first stands in it."""
+    parts = whole.split(",")
+    return sum(len(before) + 1 for before in parts[: parts.index(part)])

@@ -19,7 +19,9 @@ import msgspec
 
 T = TypeVar("T")
 
-_Plain = Callable[[Any, str, list[str]], Any]
+_Path = tuple[Any, ...]
+"""(path of the parent, key or index), () at the top: made into words only when somebody asks, as texts are read on the event path."""
+_Plain = Callable[[Any, _Path, list[_Path]], Any]
 """(value, its path, list that collects paths of unknown keys) → the value as msgspec can read it"""
 
 
@@ -32,19 +34,27 @@ def go_decoder(type_: type[T]) -> Callable[[str], T]:
         try:
             return usual.decode(text)
         except msgspec.ValidationError:
-            return msgspec.convert(plain(anything.decode(text), "", []), type_)
+            return msgspec.convert(plain(anything.decode(text), (), []), type_)
 
     return read
 
 
 def unknown_keys(type_: Any, text: str) -> list[str]:
     """Paths of the keys that `go_decoder` ignores; none for a text that cannot be parsed."""
-    found: list[str] = []
+    found: list[_Path] = []
     try:
-        _reader(type_)(msgspec.json.decode(text), "", found)
+        _reader(type_)(msgspec.json.decode(text), (), found)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return []
-    return found
+    return [_words(path) for path in found]
+
+
+def _words(path: _Path) -> str:
+    steps: list[str] = []
+    while path:
+        path, step = path
+        steps.append(f"[{step}]" if isinstance(step, int) else f".{step}")
+    return "".join(reversed(steps)).removeprefix(".")
 
 
 @functools.cache
@@ -58,7 +68,11 @@ def _reader(type_: Any) -> _Plain:
         return _list_reader(arguments[0])
     if origin is dict:
         return _map_reader(arguments[1])
-    return lambda value, path, unknown: value
+    return _as_it_is
+
+
+def _as_it_is(value: Any, path: _Path, unknown: list[_Path]) -> Any:
+    return value
 
 
 def _without_none(type_: Any) -> Any:
@@ -78,7 +92,7 @@ def _struct_reader(type_: type[msgspec.Struct]) -> _Plain:
     exact = {info.encode_name: info for info in msgspec.structs.fields(type_)}
     folded = {name.lower(): info for name, info in exact.items()}
 
-    def read(value: Any, path: str, unknown: list[str]) -> Any:
+    def read(value: Any, path: _Path, unknown: list[_Path]) -> Any:
         if value is None:
             return {}
         if not isinstance(value, dict):
@@ -87,10 +101,10 @@ def _struct_reader(type_: type[msgspec.Struct]) -> _Plain:
         for key, item in value.items():
             info = exact.get(key) or folded.get(key.lower())
             if info is None:
-                unknown.append(f"{path}{key}")
+                unknown.append((path, key))
             elif item is not None:
                 name = info.encode_name
-                new, old = _reader(info.type)(item, f"{path}{name}.", unknown), plain.get(name)
+                new, old = _reader(info.type)(item, (path, name), unknown), plain.get(name)
                 plain[name] = {**old, **new} if isinstance(new, dict) and isinstance(old, dict) else new
         return plain
 
@@ -98,11 +112,11 @@ def _struct_reader(type_: type[msgspec.Struct]) -> _Plain:
 
 
 def _list_reader(of: Any) -> _Plain:
-    def read(value: Any, path: str, unknown: list[str]) -> Any:
+    def read(value: Any, path: _Path, unknown: list[_Path]) -> Any:
         if not isinstance(value, list):
             return value
-        at = path.removesuffix(".")
-        return [_reader(of)(item, f"{at}[{i}].", unknown) for i, item in enumerate(value) if item is not None]
+        plain = _reader(of)
+        return [plain(item, (path, i), unknown) for i, item in enumerate(value) if item is not None]
 
     return read
 
@@ -111,12 +125,13 @@ def _map_reader(of: Any) -> _Plain:
     inner = _without_none(of)
     of_structs = isinstance(inner, type) and issubclass(inner, msgspec.Struct)
 
-    def items(value: dict[str, Any], path: str, unknown: list[str]) -> Iterator[tuple[str, Any]]:
+    def items(value: dict[str, Any], path: _Path, unknown: list[_Path]) -> Iterator[tuple[str, Any]]:
+        plain = _reader(of)
         for key, item in value.items():
             if item is not None or of_structs:
-                yield key, _reader(of)(item, f"{path}{key}.", unknown)
+                yield key, plain(item, (path, key), unknown)
 
-    def read(value: Any, path: str, unknown: list[str]) -> Any:
+    def read(value: Any, path: _Path, unknown: list[_Path]) -> Any:
         if value is None:
             return {}
         return dict(items(value, path, unknown)) if isinstance(value, dict) else value

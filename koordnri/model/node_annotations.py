@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from koordnri.model.annotations import MAX_CHARACTERS
 from koordnri.model.cpuset import CPUSet
 from koordnri.model.node import NodeState, Pool
 from koordnri.model.quantity import quantity_milli
@@ -127,7 +128,7 @@ def read_shared_pools(annotations: Mapping[str, str], online: CPUSet | None = No
     pools: dict[str, tuple[Pool, ...]] = {}
     for key in (LS_POOLS_KEY, BE_POOLS_KEY):
         try:
-            pools[key] = _read_pools(annotations.get(key), online)
+            pools[key] = _read_pools(_text(annotations, key), online)
         except _UNREADABLE as error:
             problems.append(f"annotation {key}: {error}")
     return SharedPools(pools.get(LS_POOLS_KEY, ()), pools.get(BE_POOLS_KEY, ()), tuple(problems))
@@ -140,8 +141,16 @@ def check_cpus(text: str, online: CPUSet | None) -> None:
         raise ValueError(f"expected CPUs of {online}, which are online, got {str(cpus - online)[:60]}")
 
 
+def _text(annotations: Mapping[str, str], key: str) -> str | None:
+    """The annotation, None without it. Raises ValueError when it is too long to be read."""
+    text = annotations.get(key)
+    if text is not None and len(text) > MAX_CHARACTERS:
+        raise ValueError(f"expected at most {MAX_CHARACTERS} characters, got {len(text)}")
+    return text
+
+
 def _read_system_cpus(annotations: Mapping[str, str], online: CPUSet | None) -> tuple[str, bool]:
-    text = annotations.get(SYSTEM_QOS_KEY)
+    text = _text(annotations, SYSTEM_QOS_KEY)
     if text is None:
         return "", True
     decoded = _system_qos.decode(text)
@@ -157,7 +166,7 @@ def _read_reservation(annotations: Mapping[str, str], topology: Topology | None)
     """`reservedCPUs`, or else as many CPUs as `resources.cpu`, rounded up. As in koordlet (pkg/koordlet/statesinformer/impl,
     getNodeReserved), a wrong amount costs the reservation: no CPU is reserved.
     """
-    decoded = _reservation.decode(annotations.get(RESERVATION_KEY) or "null")
+    decoded = _reservation.decode(_text(annotations, RESERVATION_KEY) or "null")
     if decoded is None:
         return CPUSet()
     if decoded.cpus:

@@ -84,9 +84,11 @@ def _ranges(spec: _CacheSpec) -> dict[int, Range]:
 
 
 def _refuse_twice(ids: list[int]) -> None:
-    twice = sorted({i for i in ids if ids.count(i) > 1}) if len(ids) < 1000 else ids[:1]
-    if twice:
-        raise ValueError(f"expected each cacheID once in schemataPerCache, got {twice[0]} again")
+    seen: set[int] = set()
+    for one in ids:
+        if one in seen:
+            raise ValueError(f"expected each cacheID once in schemataPerCache, got {one} again")
+        seen.add(one)
 
 
 RESCTRL = Annotation(RESCTRL_KEY, go_decoder(ResctrlSpec))

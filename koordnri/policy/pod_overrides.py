@@ -7,7 +7,14 @@ from typing import Any
 
 import msgspec
 
-from koordnri.model.annotations import BLKIO_QOS_KEY, CPU_BURST_KEY, CPU_QOS_KEY, MEMORY_QOS_KEY, Annotation
+from koordnri.model.annotations import (
+    BLKIO_QOS_KEY,
+    CPU_BURST_KEY,
+    CPU_QOS_KEY,
+    MAX_CHARACTERS,
+    MEMORY_QOS_KEY,
+    Annotation,
+)
 from koordnri.model.pod import Pod
 from koordnri.policy.blkio_qos import PodBlkIOQOS
 from koordnri.policy.burst import PodCPUBurst
@@ -54,10 +61,10 @@ _NODES_ALONE = {
 
 
 def ignored_keys(pod: Pod) -> Iterator[tuple[str, str, str]]:
-    """(annotation, path, message) for keys without effect; none for an annotation that cannot be parsed."""
+    """(annotation, path, message) for keys without effect; none for an annotation that cannot be used."""
     for annotation, type_ in _TYPES.items():
         text = pod.annotations.get(annotation)
-        if text is None:
+        if text is None or len(text) > MAX_CHARACTERS:
             continue
         try:
             value = msgspec.json.decode(text)

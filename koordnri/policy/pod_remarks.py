@@ -13,6 +13,7 @@ from koordnri.model.annotations import (
     BATCH_CPU,
     DEVICE_ALLOCATED,
     EXTENDED_RESOURCE_SPEC,
+    MAX_CHARACTERS,
     RESCTRL_KEY,
     RESOURCE_STATUS,
     AllocatedDevice,
@@ -72,7 +73,8 @@ def _remarks(pod: Pod) -> Iterator[PodRemark]:
         for message in _of_batch_cpu(pod):
             yield PodRemark(message, of_owner=True)
     for key, type_ in _SHAPES.items():
-        if (text := pod.annotations.get(key)) is not None:
+        text = pod.annotations.get(key)
+        if text is not None and len(text) <= MAX_CHARACTERS:
             for path in unknown_keys(type_, text):
                 yield PodRemark(_unknown(key, path, "unknown key, ignored"), of_owner=key in _OF_OWNERS)
 

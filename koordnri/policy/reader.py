@@ -21,7 +21,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 import msgspec
 
 from koordnri.policy.errors import DocumentError, Mistake, shown
-from koordnri.policy.report import ABSENT, BAD, Read, Report, nearest, report_repeated
+from koordnri.policy.report import ABSENT, BAD, Enough, Read, Report, nearest, report_repeated
 from koordnri.policy.scalars import choice_reader, scalar_reader
 from koordnri.policy.text import MAX_DEPTH, describe_broken_json
 
@@ -42,7 +42,7 @@ def decode(type_: type[T], text: str, path: str, over: T | None = None) -> T:
 
     path names the text in mistakes (the annotation's key); unknown keys are ignored, as Koordinator does.
     over: base value; what the text does not set stays as it is there.
-    Raises DocumentError with all mistakes.
+    Raises DocumentError with the mistakes, at most MOST_FINDINGS.
     """
     try:
         value = msgspec.json.decode(text)
@@ -50,8 +50,11 @@ def decode(type_: type[T], text: str, path: str, over: T | None = None) -> T:
         raise DocumentError([Mistake(path, describe_broken_json(text) or f"broken JSON, {error}")]) from None
     except RecursionError:
         raise DocumentError([Mistake(path, f"nested deeper than {MAX_DEPTH} levels")]) from None
-    report = Report(path, last_wins=True)
-    result = read(type_, {} if value is None else value, report, over)
+    report = Report(path, last_wins=True, brief=True)
+    try:
+        result = read(type_, {} if value is None else value, report, over)
+    except Enough:
+        raise DocumentError(report.mistakes) from None
     if report.mistakes:
         raise DocumentError(report.mistakes)
     return result

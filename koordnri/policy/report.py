@@ -28,24 +28,34 @@ _COUNTED = Mistake("", "")
 """Stands for findings that are only counted: formatting each one in a megabyte of nonsense would take a second."""
 
 
+class Enough(Exception):
+    """A brief reading has found as many mistakes as anybody reads."""
+
+
 class Report:
     """Mistakes and warnings of one reading, with `prefix` before every path and `suffix` after every message.
 
     last_wins   whether the last of several keys that differ only in letter case is used; otherwise they are a mistake
+    brief       for the event path: no warnings, no search for similar names, and Enough is raised after MOST_FINDINGS mistakes
     """
 
-    def __init__(self, prefix: str = "", suffix: str = "", last_wins: bool = False) -> None:
+    def __init__(self, prefix: str = "", suffix: str = "", last_wins: bool = False, brief: bool = False) -> None:
         self.prefix = prefix
         self.suffix = suffix
         self.last_wins = last_wins
+        self.brief = brief
         self.mistakes: list[Mistake] = []
         self.warnings: list[Mistake] = []
 
     def wrong(self, path: Any, message: str) -> Any:
         self.mistakes.append(self._finding(path, message, self.mistakes))
+        if self.brief and len(self.mistakes) >= MOST_FINDINGS:
+            raise Enough
         return BAD
 
     def warn(self, path: Any, message: str) -> None:
+        if self.brief:
+            return
         self.warnings.append(self._finding(path, message, self.warnings))
 
     def _finding(self, path: Any, message: str, before: list[Mistake]) -> Mistake:
@@ -56,11 +66,11 @@ class Report:
     @property
     def hints_wanted(self) -> bool:
         """Whether to search for similar names: that is slow, and after many findings nobody reads them."""
-        return len(self.mistakes) + len(self.warnings) < MOST_FINDINGS
+        return not self.brief and len(self.mistakes) + len(self.warnings) < MOST_FINDINGS
 
     def at(self, path: Any) -> Report:
         """A report into the same lists whose paths start at `path`."""
-        report = Report(self._words(path), self.suffix, self.last_wins)
+        report = Report(self._words(path), self.suffix, self.last_wins, self.brief)
         report.mistakes, report.warnings = self.mistakes, self.warnings
         return report
 

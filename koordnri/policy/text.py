@@ -37,12 +37,13 @@ class TextError(ValueError):
 
 
 class Allowance:
-    """How many more YAML values may be read."""
+    """How many more YAML values may be read, and how many more characters."""
 
-    __slots__ = ("left",)
+    __slots__ = ("characters", "left")
 
     def __init__(self, values: int = MAX_YAML_NODES) -> None:
         self.left = values
+        self.characters = MAX_CHARACTERS
 
 
 class Mapping(dict[str, Any]):
@@ -69,8 +70,10 @@ def decoded(content: bytes) -> str:
 def parse(text: str, allowance: Allowance | None = None) -> Any:
     """The value of a JSON or YAML text; None for an empty one. Texts with the same allowance share it. Raises TextError."""
     allowance = allowance or Allowance()
-    if len(text) > MAX_CHARACTERS:
-        raise TextError(f"expected at most {MAX_CHARACTERS} characters, got {len(text)}")
+    allowance.characters -= len(text)
+    if allowance.characters < 0:
+        got = MAX_CHARACTERS - allowance.characters
+        raise TextError(f"expected at most {MAX_CHARACTERS} characters in all keys together, got {got}")
     start = text.lstrip()[:1]
     if not start:
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from koordnri.cpus.allocator import Allocator
-from koordnri.cpus.dra import dra_cpus
+from koordnri.cpus.dra import MOST_CHARACTERS, dra_cpus
 from koordnri.model import CPUSet
 from tests.cpus.one_allocator import NODE, give, pools
 
@@ -20,6 +20,12 @@ from tests.cpus.one_allocator import NODE, give, pools
 )
 def test_what_a_dra_driver_gave_is_read_from_the_environment(env, cpus):
     assert str(dra_cpus(env)) == cpus
+
+
+def test_of_lists_that_are_too_long_in_all_the_first_are_read():
+    half = "DRA_CPUSET_a=" + "1," * (MOST_CHARACTERS // 4) + "1"
+    assert str(dra_cpus([half, half, "DRA_CPUSET_b=2"])) == "1"
+    assert str(dra_cpus(["X=" + "1," * MOST_CHARACTERS, "DRA_CPUSET_b=2"])) == "2", "other variables do not count"
 
 
 def test_what_a_dra_driver_gave_is_nobody_elses_and_goes_with_its_pod():

@@ -476,7 +476,7 @@ def test_a_group_that_contradicts_leaves_none_of_its_disks_taken():
         ({"blocks": [block(readBPS="fast")]}, "blocks[0].ioCfg.readBPS: expected"),
         ({"blocks": [block(ioLatencyTarget=0)]}, "blocks[0].ioCfg.ioLatencyTarget: expected at least 1, got 0"),
         ({"blocks": [block(kind="tape")]}, "blocks[0].type: expected device, volumegroup or podvolume"),
-        ({"blocks": [block()] * 5000}, "expected at most 262144 bytes"),
+        ({"blocks": [block()] * 5000}, "expected at most 16384 characters"),
     ],
 )
 def test_a_bad_annotation_is_the_pods_fault_and_costs_neither_the_class_nor_the_name(text, problem):
@@ -493,12 +493,12 @@ def test_a_bad_annotation_is_the_pods_fault_and_costs_neither_the_class_nor_the_
     assert str(error.value) == message
 
 
-def test_a_thousand_unknown_devices_are_told_in_a_few_words():
-    many = [block(f"/dev/none{i}", readIOPS=1) for i in range(1000)]
+def test_a_hundred_unknown_devices_are_told_in_a_few_words():
+    many = [block(f"/dev/none{i}", readIOPS=1) for i in range(100)]
     decision = of_pod(*many, block("/dev/sda", readIOPS=1), node=V2)
     assert list(values(decision)) == ["io.max[/dev/sda]"]
     assert len(decision.errors) == MOST_ERRORS + 1
-    assert faults(decision)[-1] == ("pod", f"annotation {KEY}: blocks: {1000 - MOST_ERRORS} more cannot be used")
+    assert faults(decision)[-1] == ("pod", f"annotation {KEY}: blocks: {100 - MOST_ERRORS} more cannot be used")
 
 
 def test_a_name_of_any_length_is_cut_in_what_is_told():

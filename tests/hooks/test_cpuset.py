@@ -312,15 +312,15 @@ def test_others_on_such_a_node_follow_their_class(parent, baseline, annotations,
 
 
 def test_a_long_list_of_cpus_is_shortened_before_the_kernel_refuses_it_and_still_counts_as_pinned():
-    ctx = context(pod("LSR", GUARANTEED, {STATUS: {"cpuset": ",".join(["2", "3"] * 5000)}}), node=NODE)
+    ctx = context(pod("LSR", GUARANTEED, {STATUS: {"cpuset": ",".join(["2", "3"] * 4000)}}), node=NODE)
     assert values(run(CPUSetHook(), ctx)) == {"cpu.cpus": "2-3"}
     assert ctx.cpus_pinned
 
 
 def test_a_list_of_cpus_beyond_any_machine_is_refused():
-    one = pod("LSR", GUARANTEED, {STATUS: {"cpuset": "2," * 50_000 + "2"}})
+    one = pod("LSR", GUARANTEED, {STATUS: {"cpuset": "2," * 9000 + "2"}})
     [(_, message)] = faults(run(CPUSetHook(), context(one, node=NODE)))
-    assert "at most 65536 characters" in message
+    assert "at most 16384 characters" in message
 
 
 @pytest.mark.parametrize(("nodes", "expected"), [((7,), "0-7,8-15"), ((2**70, 1), "8-15"), ((-1,), "0-7,8-15")])
@@ -338,8 +338,8 @@ def test_a_numa_node_without_a_pool_is_nobodys_mistake():
     assert (values(made), made.errors) == ({"cpu.cpus": "0-7"}, ())
 
 
-def test_a_numa_node_that_is_named_a_thousand_times_counts_once():
-    made = run(CPUSetHook(), context(pod("LS", BURSTABLE, numa(*[1, 0] * 1000)), node=NODE))
+def test_a_numa_node_that_is_named_a_hundred_times_counts_once():
+    made = run(CPUSetHook(), context(pod("LS", BURSTABLE, numa(*[1, 0] * 150)), node=NODE))
     assert values(made) == {"cpu.cpus": "8-15,0-7"}
 
 

@@ -147,7 +147,7 @@ def test_what_the_kernel_has_not_is_said_once_and_is_no_error(version):
         ({"pageCacheLimitSize": "lots"}, "pageCacheLimitSize"),
         ({"pageCacheEnable": "yes"}, "pageCacheEnable"),
         ([], "expected"),
-        ("x" * 300_000, "expected at most 262144 bytes"),
+        ("x" * 300_000, "expected at most 16384 characters"),
         ('{"wmarkRatio": ' + "9" * 5000 + "}", "wmarkRatio"),
         ("[" * 100_000, "memoryQOS"),
     ],

@@ -38,6 +38,7 @@ def test_the_kernels_list_format_is_read_and_written_in_one_form(text, cpus, can
         ("x", '"x" at position 0'),
         ("0-3,x", '"x" at position 4'),
         ("0-3,", '"" at position 4'),
+        ("0,0,0,x,x", '"x" at position 6'),
         (",", '"" at position 0'),
         ("0--3", '"-3" at position 0'),
         ("-1", '"" at position 0'),

@@ -80,6 +80,7 @@ def test_what_is_written_in_two_parts_is_put_together():
         (ResourceStatus, '{"cpuSet ": "0", "numaNodeResources": [{"node": 0, "cpu": 1}]}', ["cpuSet ", "numaNodeResources[0].cpu"]),
         (ResctrlSpec, '{"LLC": {"schemata": {"ranges": [0, 5]}}, "l4": 1}', ["llc.schemata.ranges", "l4"]),
         (DEVICES, '{"gpu": [{"minor": 0, "uuid": "x"}], "fpga": []}', ["gpu[0].uuid"]),
+        (ResctrlSpec, '{"l2": {"schemataPerCache": [null, {"x": 1}]}}', ["l2.schemataPerCache[1].x"]),
         (ResourceStatus, "{", []),
         (ResourceStatus, "[" * 100_000, []),
     ],

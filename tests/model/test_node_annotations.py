@@ -70,6 +70,9 @@ def test_no_ratio(text: str) -> None:
             "[1].cpuset: expected CPUs of 0-15, which are online, got 99",
         ),
         (BE_POOLS_KEY, "[", "Input data was truncated"),
+        (BE_POOLS_KEY, "[" + " " * 16_383 + "]", "expected at most 16384 characters, got 16385"),
+        (RESERVATION_KEY, "{" + " " * 16_383 + "}", "expected at most 16384 characters, got 16385"),
+        (SYSTEM_QOS_KEY, "{" + " " * 16_383 + "}", "expected at most 16384 characters, got 16385"),
     ],
 )
 def test_a_mistake_costs_its_own_field_only(key: str, text: str, problem: str) -> None:

@@ -54,7 +54,7 @@ def test_the_same_annotation_follows_a_changed_policy():
         ('{"cfsQuotaBurstPeriodSeconds": -2}', "cfsQuotaBurstPeriodSeconds: expected at least -1"),
         ("[]", "expected a mapping"),
         ('{"policy": "auto"', "broken JSON"),
-        ("{" * 300_000, "expected at most 262144 bytes"),
+        ("{" * 300_000, "expected at most 16384 characters"),
     ],
 )
 def test_a_bad_cpuBurst_names_the_annotation_and_the_place(text, problem):

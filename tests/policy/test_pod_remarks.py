@@ -76,7 +76,7 @@ def test_what_a_program_wrote_is_not_the_owners():
     assert [(r.message, r.of_owner) for r in found] == [(f"annotation {key}: newer: unknown key, ignored", False)]
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "null", "7", "[" * 100_000, "\x00"])
+@pytest.mark.parametrize("text", ["{", "[]", "null", "7", "[" * 16_000, '{"x": 1}' + " " * 16_384, "\x00"])
 def test_what_cannot_be_read_is_the_hooks_matter(text):
     for key in ("koordinator.sh/memoryQOS", EXTENDED):
         assert pod_remarks(Pod("p", "u", "n", "p", {QOS_LABEL: "BE"}, {key: text})) == ()
@@ -102,5 +102,5 @@ def test_batch_cpu_that_looks_like_whole_cpus_gets_a_hint():
 
 
 def test_a_flood_is_cut():
-    assert len(remarks(memoryQOS={f"key{i}" + "x" * 500: 1 for i in range(1000)})) == 8
+    assert len(remarks(memoryQOS={f"key{i}" + "x" * 500: 1 for i in range(30)})) == 8
     assert max(map(len, remarks(memoryQOS={"x" * 5000: 1}))) < 300

@@ -3,6 +3,7 @@
 import pytest
 
 from koordnri.policy import PolicyError, load_policy, read_policy, resolve
+from koordnri.policy.document import load_data
 
 BURST = '{"clusterStrategy": {"policy": "cpuBurstOnly"}}'
 
@@ -49,6 +50,12 @@ def test_a_directory_holds_no_more_than_a_configmap_does(tmp_path):
         (tmp_path / f"file-{number}").write_bytes(b"#" * 400_000)
     with pytest.raises(PolicyError, match=r"expected at most 1048576 bytes in .*/file-2 and the files before it"):
         read_policy(tmp_path)
+
+
+def test_the_keys_of_a_configmap_are_refused_when_they_are_too_long_in_all():
+    data = dict.fromkeys(("cpu-burst-config", "system-config"), "{}" + " " * 600000)
+    with pytest.raises(PolicyError, match="system-config: expected at most 1048576 characters in all keys together"):
+        load_data(data, "configmap")
 
 
 def test_a_file_that_is_no_key_of_ours_may_hold_anything(tmp_path):
