@@ -157,9 +157,9 @@ def test_a_hook_that_sets_what_it_does_not_own_loses_its_fields_and_nobody_elses
 )
 def test_whose_fault_it_is_follows_from_the_error(error, fault, words):
     chain = Chain([hook("bad", 1, (fields.CPU_CPUS,), raises(error))])
-    [told] = decide(chain).errors
-    assert (told.hook, told.fault) == ("bad", fault)
-    assert words in told.message
+    [reported] = decide(chain).errors
+    assert (reported.hook, reported.fault) == ("bad", fault)
+    assert words in reported.message
     assert chain.stats["bad"].errors == {fault: 1}
 
 
@@ -174,7 +174,7 @@ def test_a_malformed_annotation_costs_the_hook_that_reads_it_on_that_pod():
     assert "$.cpuset" in error.message, "the position of the mistake"
 
 
-def test_part_errors_are_told_and_counted_without_costing_the_hooks_other_parts():
+def test_part_errors_are_reported_and_counted_without_costing_the_hooks_other_parts():
     def partly(ctx: Any) -> None:
         ctx.error(AnnotationError("disks", "no such disk"))
         ctx.set(fields.CPU_QUOTA, 5000, "the rest")
@@ -198,7 +198,7 @@ def test_fail_refuses_a_container_at_create_only(event):
     assert chain.stats["bad"].errors == {"bug": 1}
 
 
-def test_a_refusal_tells_what_would_have_been_decided():
+def test_a_refusal_has_what_would_have_been_decided():
     chain = Chain([hook("bad", 1, (fields.CPU_CPUS,), raises(RuntimeError("broken"))), QUOTA])
     with pytest.raises(ContainerRefused) as refusal:
         decide(chain, under=policy_of(koordnri_config={"hooks": {"bad": {"failurePolicy": "fail"}}}))
@@ -361,7 +361,7 @@ def test_every_call_is_in_one_bucket_and_in_the_total():
         assert count == sum(bounds[i] <= took < bounds[i + 1] for took in durations), f"bucket up to {bounds[i + 1]}"
 
 
-def test_fields_of_hooks_that_did_not_decide_are_told_as_undecided():
+def test_fields_of_hooks_that_did_not_decide_are_reported_as_undecided():
     clock = Clock()
     hooks = [
         hook("bad", 1, (fields.CPU_CPUS,), raises(RuntimeError())),
@@ -559,10 +559,10 @@ def test_a_broken_entry_point_is_named_with_what_to_do(install, name, source, wo
 # -- snapshots --------------------------------------------------------------------------------------------------------
 
 
-def test_the_policys_ratio_stands_in_where_the_node_tells_none():
+def test_the_policys_ratio_stands_in_where_the_node_reports_none():
     doc = policy_of(cpu_normalization_config={"enable": True, "ratioModel": {"m1": {"baseRatio": 1.5}}})
-    told = NodeState(cpu_model="m1", normalization_ratio=2)
-    assert Snapshot.of(doc, told).node is told
+    reported = NodeState(cpu_model="m1", normalization_ratio=2)
+    assert Snapshot.of(doc, reported).node is reported
     assert Snapshot.of(DEFAULT_POLICY, NodeState(cpu_model="m1")).node.normalization_ratio is None
     assert Snapshot.of(doc, NodeState(cpu_model="m1")).node.normalization_ratio == 1.5
 

@@ -27,9 +27,9 @@ resource-threshold-config:
 
 @pytest.mark.parametrize("ratio", ["0", "abc"])
 def test_v15_a_ratio_that_is_none_is_a_problem_and_normalises_nothing(ratio: str) -> None:
-    said = read_node_annotations({NORMALIZATION_RATIO_KEY: ratio})
-    assert said.normalization_ratio is None
-    [problem] = said.problems
+    read = read_node_annotations({NORMALIZATION_RATIO_KEY: ratio})
+    assert read.normalization_ratio is None
+    [problem] = read.problems
     assert NORMALIZATION_RATIO_KEY in problem
 
 

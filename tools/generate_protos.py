@@ -59,7 +59,7 @@ def stale(out: Path) -> list[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Regenerate the protobuf code of koordnri/wire.")
-    parser.add_argument("--check", action="store_true", help="only tell whether the committed code is stale")
+    parser.add_argument("--check", action="store_true", help="only report whether the committed code is stale")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="koordnri-protos-") as directory:
         out = Path(directory)

@@ -1,4 +1,4 @@
-"""A page that follows the node live is told of each change by another mark. The parts are those of a daemon that does not run."""
+"""A page that follows the node live sees each change by another mark. The parts are those of a daemon that does not run."""
 
 from __future__ import annotations
 

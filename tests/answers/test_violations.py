@@ -32,7 +32,7 @@ def user(pod: str, cpus: str, **more: object) -> CPUUser:
 FINE = {
     "nothing runs": Observed(NODE),
     "owners beside each other": Observed(NODE, [owner("a", "0,4"), owner("b", "1,5")]),
-    "an owner on its own CPUs": Observed(NODE, [owner("a", "0,4")], [user("a", "0,4")]),
+    "an owner on its exclusive CPUs": Observed(NODE, [owner("a", "0,4")], [user("a", "0,4")]),
     "sharers beside an owner": Observed(NODE, [owner("a", "0,4")], [user("b", "1-3,5-7")]),
     "batch on an LSR container's CPUs": Observed(NODE, [owner("a", "0,4")], [user("b", "0-7", batch=True)]),
     "an owner that has not started": Observed(NODE, [owner("a", "0,4", runs=False)], [user("b", "0-7")]),

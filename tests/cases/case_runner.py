@@ -36,13 +36,13 @@ class Explained:
         return _value(self._container(pod, container)["fields"], field)
 
     def reason(self, pod: str, container: str, field: str) -> str:
-        """Why a container's field is as it is, or why it was left alone; "" when nothing is said of it."""
+        """Why a container's field is as it is, or why it was left alone; "" when nothing is reported of it."""
         shape = self._container(pod, container)
         found = shape["fields"].get(field)
         return shape["skipped"].get(field, "") if found is None else found["reason"]
 
     def errors(self, pod: str) -> list[str]:
-        """What its owner is told of mistakes."""
+        """The mistakes that its owner is informed of."""
         return [error["message"] for error in self.pods[pod]["errors"]]
 
     def _container(self, pod: str, container: str) -> dict[str, Any]:

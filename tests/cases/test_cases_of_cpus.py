@@ -36,7 +36,7 @@ def test_a_sidecar_has_other_cpus_than_the_app_and_the_init_containers_are_used_
     assert not cpus(found, "mesh", "log") & (proxy | app)
 
 
-def test_no_whole_number_of_cpus_shares_and_is_told_why() -> None:
+def test_no_whole_number_of_cpus_shares_and_its_owner_is_informed_why() -> None:
     found = explained("frac.yaml", node=NODE)
     assert "its CPU limit of 1500m is no whole number of CPUs" in found.reason("f", "a", "cpu.cpus")
 

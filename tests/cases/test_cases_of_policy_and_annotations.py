@@ -1,4 +1,4 @@
-"""Cases in which an annotation or a policy did not do what its writer meant, or did nothing and nobody said so."""
+"""Cases in which an annotation or a policy did not do what its writer meant, or did nothing and nobody reported it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def checked(policy: str, *options: str) -> tuple[int, list[str]]:
     return done.exit_code, [line.partition(":")[0] for line in lines if line]
 
 
-def test_every_line_of_a_policy_that_does_nothing_is_told() -> None:
+def test_every_line_of_a_policy_that_does_nothing_is_reported() -> None:
     code, paths = checked("07-silently-ignored.policy.yaml")
     assert code == 0
     assert paths == [
@@ -50,7 +50,7 @@ def test_every_line_of_a_policy_that_does_nothing_is_told() -> None:
     assert checked("07-silently-ignored.policy.yaml", "--strict")[0] == 2
 
 
-def test_a_ratio_below_1_of_one_model_is_told_and_the_policy_taken() -> None:
+def test_a_ratio_below_1_of_one_model_is_reported_and_the_policy_taken() -> None:
     name = "03-normalization-docs-example.policy.yaml"
     code, paths = checked(name)
     assert code == 0
@@ -72,7 +72,7 @@ def test_tags_that_no_policy_has_are_refused_with_their_place() -> None:
         assert "Traceback" not in done.output
 
 
-def test_a_class_that_is_unknown_or_in_the_wrong_place_is_told() -> None:
+def test_a_class_that_is_unknown_or_in_the_wrong_place_is_reported() -> None:
     found = explained("qoscase.yaml")
     remarks = {name: shape["remarks"] for name, shape in found.pods.items()}
     assert {name: len(lines) for name, lines in remarks.items()} == dict.fromkeys("abcd", 1)

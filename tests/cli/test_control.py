@@ -1,4 +1,4 @@
-"""Talking to the daemon behind its control socket, and what is said when there is none."""
+"""Talking to the daemon behind its control socket, and what is reported when there is none."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_a_path_of_any_length_will_do(tmp_path: Path) -> None:
         question(deep, "map")
 
 
-def test_what_is_left_of_a_dead_daemon_is_said(state: Path, tmp_path: Path) -> None:
+def test_what_is_left_of_a_dead_daemon_is_reported(state: Path, tmp_path: Path) -> None:
     dead = tmp_path / "dead"
     dead.mkdir()
     with Daemon(str(dead / SOCKET_NAME), Handler):

@@ -145,7 +145,7 @@ def test_text_of_a_pod_cannot_steer_the_terminal_nor_style_the_table(files):
     assert "[red]" in done.stdout  # in the remark, as it is written
 
 
-def test_a_hook_that_cannot_decide_is_told_once(files):
+def test_a_hook_that_cannot_decide_is_reported_once(files):
     broken = limited()
     broken["metadata"]["annotations"] = {"koordinator.sh/memoryQOS": "{"}
     done = files.diff(HALVED, "-o", "json", pods=[broken])
@@ -189,7 +189,7 @@ def test_a_mounted_policy_of_a_directory(files):
     assert len(moves(done)) == 2
 
 
-def test_a_directory_that_is_no_policy_is_told(files):
+def test_a_directory_that_is_no_policy_is_reported(files):
     (files.directory / "other").mkdir()
     done = run("--policy", files.directory / "other", "-f", files.write("pods.yaml", [limited()]))
     assert done.exit_code == 0
@@ -207,15 +207,15 @@ def test_bad_files_end_with_2_and_every_mistake_of_all_of_them(files, live):
     options = ["--live"] if live else ["-f", files.write("pods.yaml", [{"kind": "Pod"}]), "--node", "/absent"]
     done = files.diff(BAD, *options, against="[")
     assert (done.exit_code, done.stdout) == (2, "")
-    told = done.stderr.splitlines()
+    reported = done.stderr.splitlines()
     for mistake in MISTAKES:
-        assert mistake in told
-    named = {line.removesuffix(" cannot be used:") for line in told if line.endswith(" cannot be used:")}
+        assert mistake in reported
+    named = {line.removesuffix(" cannot be used:") for line in reported if line.endswith(" cannot be used:")}
     others = set() if live else {str(files.directory / "pods.yaml"), "/absent"}
     assert named == {str(files.directory / "new.yaml"), str(files.directory / "old.yaml")} | others
 
 
-def test_warnings_are_told_beside_the_differences(files):
+def test_warnings_are_reported_beside_the_differences(files):
     done = files.diff("colocation-config: {}\n", pods=[limited()])
     assert done.exit_code == 0
     assert "new.yaml: colocation-config: ignored, it belongs to Koordinator's manager" in done.stderr
@@ -225,15 +225,15 @@ def reserving(cpus: str) -> str:
     return f"koordnri-config: {{reservedCPUs: '{cpus}'}}\n"
 
 
-def test_what_a_policy_comes_to_on_this_node_is_told_beside_the_differences(files):
+def test_what_a_policy_comes_to_on_this_node_is_reported_beside_the_differences(files):
     node = files.write("node.yaml", "topology: {coresPerNuma: 4}\n")
     done = files.diff(reserving("98"), "--node", node, "-o", "json", pods=[limited()], against=reserving("99"))
     (note,) = json.loads(done.stdout)["notes"]
     assert "98 are not online" in note
-    told = done.stderr.replace(f"{files.directory}/", "").splitlines()
-    assert len(told) == 2
-    assert f"new.yaml: {note}" in told
-    assert any(line.startswith("old.yaml: ") and "99 are not online" in line for line in told)
+    reported = done.stderr.replace(f"{files.directory}/", "").splitlines()
+    assert len(reported) == 2
+    assert f"new.yaml: {note}" in reported
+    assert any(line.startswith("old.yaml: ") and "99 are not online" in line for line in reported)
 
 
 def placed(name: str, node: str, phase: str = "Running") -> dict[str, Any]:
@@ -257,7 +257,7 @@ def test_pods_that_have_ended_or_are_on_other_nodes_are_passed_over(files):
     assert files.diff(HALVED, "-o", "json", pods=pods[:1]).stderr == ""
 
 
-def test_cpus_of_their_own_are_those_that_the_old_policy_gave_in_the_order_of_the_files(files):
+def test_exclusive_cpus_are_those_that_the_old_policy_gave_in_the_order_of_the_files(files):
     node = files.write("node.yaml", "topology: {coresPerNuma: 8}\n")
     pods = [
         limited(name, "2", **{"koordinator.sh/qosClass": qos})
@@ -276,11 +276,11 @@ def test_cpus_of_their_own_are_those_that_the_old_policy_gave_in_the_order_of_th
     done = files.diff(reserving("0"), "--node", node, pods=pods)
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in done.stdout.splitlines() if "│" in line]
     assert ["shop/a", "main", "cpu.cpus", "0-1", "1,4", "restart"] in [row[:6] for row in rows]
-    assert all(row[0] in ("", "shop/a") for row in rows), "who keeps what he has is not told of"
+    assert all(row[0] in ("", "shop/a") for row in rows), "who keeps what he has is not reported"
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ([], "expected either -f with the pods that run, or --live"),
         (["--live", "-f", "pods.yaml"], "expected either -f with the pods that run, or --live"),
@@ -288,10 +288,10 @@ def test_cpus_of_their_own_are_those_that_the_old_policy_gave_in_the_order_of_th
         (["-f", "-", "--against", "-"], 'only one of the files can be standard input, "-"'),
     ],
 )
-def test_options_that_make_no_sense_together(options, said):
+def test_options_that_make_no_sense_together(options, message):
     done = run("--policy", "new.yaml", *options)
     assert done.exit_code == 2
-    assert said in " ".join(done.stderr.split())
+    assert message in " ".join(done.stderr.split())
 
 
 def test_a_policy_is_required():
@@ -331,7 +331,7 @@ def test_the_daemon_is_asked_about_what_it_has(files, state):
     assert files.diff("{}", "--live", "--state-dir", state).exit_code == 0
 
 
-def test_the_daemon_tells_what_a_policy_comes_to_on_its_node(files, state):
+def test_the_daemon_reports_what_a_policy_comes_to_on_its_node(files, state):
     done = files.diff(reserving("99"), "--live", "--state-dir", state)
     assert "new.yaml: " in done.stderr
     assert "99 are not online" in done.stderr
@@ -413,7 +413,7 @@ def test_not_everybody_may_ask(state):
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "message"),
     [
         (b"", "Remote end closed connection without response"),
         (b"hello\r\n", "hello"),
@@ -422,7 +422,7 @@ def test_not_everybody_may_ask(state):
         (b"HTTP/1.1 404 No\r\nContent-Length: 3\r\n\r\nno\n", "says: no"),
     ],
 )
-def test_whatever_is_behind_the_socket_gives_a_message_and_no_traceback(files, tmp_path, answer, said):
+def test_whatever_is_behind_the_socket_gives_a_message_and_no_traceback(files, tmp_path, answer, message):
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(tmp_path / "koordnri.sock"))
         listening.listen()
@@ -439,7 +439,7 @@ def test_whatever_is_behind_the_socket_gives_a_message_and_no_traceback(files, t
         done = files.diff(HALVED, "--live", "--state-dir", tmp_path)
         thread.join()
     assert (done.exit_code, done.stdout) == (2, "")
-    assert said in done.stderr
+    assert message in done.stderr
 
 
 def test_a_daemon_that_hangs_is_not_waited_for_for_ever(files, tmp_path, monkeypatch):

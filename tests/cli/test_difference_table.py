@@ -28,7 +28,7 @@ def test_the_last_line_counts_pods_classes_and_what_is_the_machines(capsys, rows
     assert f": {summed} would change; " in capsys.readouterr().out.splitlines()[-1]
 
 
-def test_an_older_daemon_tells_of_no_classes(capsys):
+def test_an_older_daemon_reports_no_classes(capsys):
     old = {"namespace": "shop", "pod": "web", "container": None, "field": "memory.min", "before": 0, "after": 1}
     old |= {"route": "write", "recorded": False, "reason": ""}
     print_differences({"old": "a", "new": "b", "pods": 1, "containers": 0, "differences": [old], "remarks": []})

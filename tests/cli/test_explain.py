@@ -199,7 +199,7 @@ def cpus(shapes: list[dict[str, Any]]) -> dict[str, Any]:
     return {name: found.get("cpu.cpus") for name, found in of_all.items()}
 
 
-def test_cpus_of_their_own_are_given_in_the_order_of_the_file_and_all_others_share_what_is_left(files: Files) -> None:
+def test_exclusive_cpus_are_given_in_the_order_of_the_file_and_all_others_share_what_is_left(files: Files) -> None:
     pods = [
         manifest("early", qos="LS", limits={"cpu": "1"}),
         manifest("b", qos="LSR", limits={"cpu": "2", "memory": "1Gi"}),
@@ -259,7 +259,7 @@ def test_a_pod_without_claims_is_not_believed_to_have_cpus_from_a_dra_driver(fil
     assert error["message"].startswith("has no CPUs 0-1 of its own, though its environment says so (DRA_CPUSET_*)")
 
 
-def test_that_no_cpus_are_left_for_all_is_told(files: Files) -> None:
+def test_that_no_cpus_are_left_for_all_is_reported(files: Files) -> None:
     none_stays = {"koordnri-config": {"hooks": {"cpuset": {"minSharedCPUs": 0}}}}
     done = files.run([manifest(qos="LSR", limits={"cpu": "8"})], node=[EIGHT], policy=[none_stays])
     assert done.exit_code == 0
@@ -287,7 +287,7 @@ def test_an_error_of_the_pods_own_fields_has_no_container(files: Files) -> None:
 
 
 def test_a_refused_container_gets_nothing(files: Files) -> None:
-    """failurePolicy fail: the runtime is told to refuse the container, so there are no fields to speak of."""
+    """failurePolicy fail: the runtime is asked to refuse the container, so there are no fields to speak of."""
     policy = [{"koordnri-config": {"hooks": {"gpu": {"failurePolicy": "fail"}}}}]
     bad = {**GPUS, "scheduling.koordinator.sh/device-allocated": "["}
     shape = files.json(manifest(qos="LS", annotations=bad, limits={"cpu": "1"}), policy=policy, node=[NODE])
@@ -507,11 +507,11 @@ def test_what_a_policy_comes_to_on_this_node_goes_to_stderr(files: Files) -> Non
     policy = [{**RESERVED, "cpu-burst-config": {"nodeStrategies": OVERLAPPING}}]
     done = files.run([manifest()], policy=policy, node=[{**NODE, "labels": {"pool": "a"}}])
     assert done.exit_code == 0
-    told = done.stderr.replace(f"{files.directory}/", "").splitlines()
-    assert sorted(line.split(":")[0] for line in told) == ["policy.yaml"] * len(told)
-    assert sum("99 are not online" in line for line in told) == 1
-    assert sum("the share pool of NUMA node 0 has no other CPUs" in line for line in told) == 1
-    assert sum("cpu-burst-config" in line and "second" in line for line in told) == 1
+    reported = done.stderr.replace(f"{files.directory}/", "").splitlines()
+    assert sorted(line.split(":")[0] for line in reported) == ["policy.yaml"] * len(reported)
+    assert sum("99 are not online" in line for line in reported) == 1
+    assert sum("the share pool of NUMA node 0 has no other CPUs" in line for line in reported) == 1
+    assert sum("cpu-burst-config" in line and "second" in line for line in reported) == 1
 
 
 def test_pods_on_standard_input() -> None:

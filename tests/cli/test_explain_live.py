@@ -78,7 +78,7 @@ def test_a_running_pod_of_the_file_does_not_stand_in_its_own_way(tmp_path: Path)
 
 
 @pytest.mark.usefixtures("served")
-def test_what_is_not_free_is_said_to_be_short(tmp_path: Path) -> None:
+def test_what_is_not_free_is_reported_to_be_short(tmp_path: Path) -> None:
     done = explained(tmp_path, owner_manifest("new", "3", "LSR"))
     assert "cpuset" in {error["hook"] for error in json.loads(done.stdout)["errors"]}
 

@@ -61,7 +61,7 @@ def test_all_keys() -> None:
     assert node.problems == ()
 
 
-def test_annotations_tell_what_they_tell_the_daemon() -> None:
+def test_annotations_mean_what_they_mean_to_the_daemon() -> None:
     node = load_node(
         """
         topology: {coresPerNuma: 4, threadsPerCore: 2}

@@ -22,7 +22,7 @@ def run(command: str, stdout: int, **environment: str) -> subprocess.CompletedPr
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_full_disk_is_told_in_one_line(command: str) -> None:
+def test_a_full_disk_is_reported_in_one_line(command: str) -> None:
     full = os.open("/dev/full", os.O_WRONLY)
     try:
         done = run(command, full)
@@ -34,7 +34,7 @@ def test_a_full_disk_is_told_in_one_line(command: str) -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_who_closes_the_pipe_wants_no_more_and_is_told_nothing(command: str) -> None:
+def test_who_closes_the_pipe_wants_no_more_and_gets_no_message(command: str) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     try:

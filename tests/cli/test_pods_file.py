@@ -163,8 +163,8 @@ def bomb(levels: int, of: str) -> str:
     ids=["flow", "block", "json", "bomb", "bomb-of-texts", "digits", "recursive"],
 )
 def test_a_few_lines_do_not_take_the_machine(text: str, expected: str) -> None:
-    (told,) = mistakes(text)
-    assert re.sub(r"line \d+ column \d+", "", told) == expected
+    (reported,) = mistakes(text)
+    assert re.sub(r"line \d+ column \d+", "", reported) == expected
 
 
 def test_where_the_pods_are_and_which_have_ended() -> None:

@@ -1,4 +1,4 @@
-"""`koordnri policy`: what a check tells and ends with, and that the schema says what the reader does."""
+"""`koordnri policy`: what a check reports and ends with, and that the schema says what the reader does."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_good_policies_are_named_and_end_with_0(tmp_path):
     assert done.stderr == ""
 
 
-def test_every_mistake_of_every_bad_policy_is_told_with_file_and_path_and_the_end_is_2(tmp_path):
+def test_every_mistake_of_every_bad_policy_is_reported_with_file_and_path_and_the_end_is_2(tmp_path):
     bad = written(tmp_path / "bad.yaml", BAD)
     broken = written(tmp_path / "broken.yaml", "a: [")
     good = written(tmp_path / "good.yaml", GOOD)
@@ -150,7 +150,7 @@ koordnri-config: {reservedCPUs: 0-1}
 """
 
 
-def test_with_a_node_the_strategies_that_hold_there_are_told_and_what_stands_against_them_is_a_warning(tmp_path):
+def test_with_a_node_the_strategies_that_hold_there_are_reported_and_what_stands_against_them_is_a_warning(tmp_path):
     policy = written(tmp_path / "p.yaml", OVERLAPPING)
     node = written(
         tmp_path / "n.yaml",

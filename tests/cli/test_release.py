@@ -75,7 +75,7 @@ def test_all_pods_are_given_back_and_a_second_time_changes_nothing(served):
     )
 
 
-def test_what_cannot_be_brought_back_is_told_and_ends_with_1(served):
+def test_what_cannot_be_brought_back_is_reported_and_ends_with_1(served):
     write = served.node.kernel.write
 
     def refuse(path: str, text: str) -> None:

@@ -43,7 +43,7 @@ def test_answers_are_those_of_the_report(tmp_path: Path) -> None:
     assert questions["explain"]({"pod": "shop/web-0"}) == {"pod": {"name": "web-0"}}
 
 
-def test_what_is_missing_is_said_with_the_reason(tmp_path: Path) -> None:
+def test_what_is_missing_is_reported_with_the_reason(tmp_path: Path) -> None:
     questions = Report(written(tmp_path / "r.tar.gz", v1_status={})).questions()
     with pytest.raises(NotHere, match=r"v1/map\.json is not in this report: timed out"):
         questions["map"]({})
@@ -61,7 +61,7 @@ def test_a_pods_name_is_no_path(tmp_path: Path, pod: str) -> None:
 
 
 @pytest.mark.parametrize("content", [b"{", b"[1]", b'"text"', b"[" * 100_000, b"\xff"])
-def test_a_broken_part_is_said(tmp_path: Path, content: bytes) -> None:
+def test_a_broken_part_is_reported(tmp_path: Path, content: bytes) -> None:
     path = packed(tmp_path / "r.tar.gz", ("r/report.json", b"{}"), ("r/v1/map.json", content))
     with pytest.raises(NotHere, match=r"v1/map\.json of this report is"):
         Report(path).questions()["map"]({})

@@ -81,7 +81,7 @@ def options(tmp_path: Path) -> tuple[str, ...]:
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("connected", [True, False])
-def test_it_ends_cleanly_when_told_to(tmp_path, options, how, connected):
+def test_it_ends_cleanly_when_asked_to(tmp_path, options, how, connected):
     with Process(tmp_path, "run", *options) as koordnri:
         if connected:
             with Runtime(tmp_path / "nri.sock") as runtime:
@@ -147,7 +147,7 @@ def refused(directory: Path, *arguments: str, **environment: str) -> tuple[int, 
         (("--listen-health", "127.0.0.1:{port}"), ["in use", "--listen-health 127.0.0.1:{port}"]),
     ],
 )
-def test_what_keeps_it_from_starting_is_said_in_one_line(tmp_path, options, arguments, words):
+def test_what_keeps_it_from_starting_is_reported_in_one_line(tmp_path, options, arguments, words):
     file = tmp_path / "file"
     file.touch()
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -272,7 +272,7 @@ def test_a_configmap_without_namespace_or_name_is_refused(text):
         parsed("--policy-configmap", text)
 
 
-def test_no_way_to_the_api_server_is_said_with_the_way_out(tmp_path):
+def test_no_way_to_the_api_server_is_reported_with_the_way_out(tmp_path):
     result = subprocess.run(
         [sys.executable, "-m", "koordnri.cli", "run", "--state-dir", tmp_path, "--policy-configmap", "ns/name"],
         env={"PATH": os.environ["PATH"]},
@@ -314,7 +314,7 @@ def test_the_environment_alone_is_enough(tmp_path):
 
 PLUGIN = """#!{python}
 import os, sys
-with open({told!r}, "w") as file:
+with open({reported!r}, "w") as file:
     names = sorted(set(os.environ) - {{"LC_CTYPE"}})  # Python's own doing, where no locale is set
     print(names, [os.readlink(f"/proc/self/fd/{{n}}") for n in (0, 1, 2)], sys.argv[1:], file=file)
 if {arguments!r}:
@@ -332,10 +332,10 @@ class Plugin:
 
     def __init__(self, directory: Path) -> None:
         self.state = directory / "state"
-        self.told = directory / "told"
+        self.reported = directory / "reported"
         path = directory / "10-koordnri"
         arguments = ["run", "--state-dir", str(self.state), "--listen", "off"]
-        path.write_text(PLUGIN.format(python=sys.executable, told=str(self.told), arguments=arguments))
+        path.write_text(PLUGIN.format(python=sys.executable, reported=str(self.reported), arguments=arguments))
         path.chmod(0o755)
         self.process = Launched(path)
         self.link = Link(self.process.socket)
@@ -356,7 +356,7 @@ def plugin(tmp_path: Path) -> Iterator[Plugin]:
 def test_a_plugin_that_the_runtime_launched_serves_on_the_connection_it_was_given(plugin):
     registered = plugin.link.answer_registration()
     assert (registered.plugin_name, registered.plugin_idx) == ("koordnri", "10")
-    assert plugin.told.read_text() == (
+    assert plugin.reported.read_text() == (
         "['NRI_PLUGIN_IDX', 'NRI_PLUGIN_NAME', 'NRI_PLUGIN_SOCKET'] ['/dev/null', '/dev/null', '/dev/null'] []\n"
     ), "what a runtime gives, and nothing else"
     plugin.link.configure(config=GOOD, runtime_name="containerd", runtime_version="v2.3.0")
@@ -369,7 +369,7 @@ def test_a_plugin_that_the_runtime_launched_serves_on_the_connection_it_was_give
     assert plugin.wait_logged("stopped")
 
 
-def test_a_launched_plugin_tells_a_bad_policy_in_its_log_and_goes_on(plugin):
+def test_a_launched_plugin_reports_a_bad_policy_in_its_log_and_goes_on(plugin):
     plugin.link.answer_registration()
     plugin.link.configure(config=GOOD.replace("20", "250"), runtime_name="containerd", runtime_version="v2.3.0")
     plugin.link.synchronize()

@@ -95,7 +95,7 @@ def test_the_shape(simulated: list[dict[str, Any]]) -> None:
             assert container["result"].keys() == {"resources", "unified", "env", "mounts", "devices", "annotations"}
 
 
-def test_the_daemon_is_told_of_the_whole_life(simulated: list[dict[str, Any]]) -> None:
+def test_the_daemon_hears_of_the_whole_life(simulated: list[dict[str, Any]]) -> None:
     (web,) = [p for p in simulated if p["pod"]["name"] == "web"]
     assert web["events"] == {
         "RUN_POD_SANDBOX": 1,
@@ -188,7 +188,7 @@ def test_cgroup_versions(tmp_path: Path, version: int) -> None:
     assert (container["skipped"].get("memory.min") == "cgroup v1 has no memory.min") is (version == 1)
 
 
-def test_cpus_of_their_own_are_given_as_explain_says_and_who_was_there_before_leaves_them(tmp_path: Path) -> None:
+def test_exclusive_cpus_are_given_as_explain_says_and_who_was_there_before_leaves_them(tmp_path: Path) -> None:
     def whole(name: str, qos: str, cpus: str) -> dict[str, Any]:
         pod = manifest(name, {"koordinator.sh/qosClass": qos}, {})
         pod["spec"]["containers"][0]["resources"]["limits"]["cpu"] = cpus

@@ -60,7 +60,7 @@ POLICY = READY["policy"]
         ({"ready": False, "problems": ["runtime: not connected yet"], "violations": [VIOLATION]}, 2),
     ],
 )
-def test_the_exit_code_tells_scripts_how_the_node_is(change: dict[str, Any], code: int) -> None:
+def test_the_exit_code_shows_scripts_how_the_node_is(change: dict[str, Any], code: int) -> None:
     assert exit_code({**READY, **change}) == code
 
 

@@ -61,7 +61,7 @@ def test_a_node_of_which_no_topology_is_known_gives_nothing():
 # -- what is left -----------------------------------------------------------------------------------------------------
 
 
-def test_of_cpus_that_went_offline_the_others_stay_its_own_until_it_is_made_anew():
+def test_of_cpus_that_went_offline_the_others_stay_its_own_until_it_is_made_again():
     allocator = Allocator()
     give(allocator, "a")
     smaller = NodeState(topology=Topology.of([c for c in NODE.topology.cpus if c.cpu != 8]))
@@ -89,7 +89,7 @@ def test_where_the_pods_cgroup_loses_some_of_its_cpus_it_runs_on_others_if_there
     )
 
 
-def test_where_there_are_no_others_it_is_told_and_what_it_lost_is_its_own_when_it_comes_back():
+def test_where_there_are_no_others_it_is_reported_and_what_it_lost_is_its_own_when_it_comes_back():
     allocator, narrowed = Allocator(), replace(NODE, pods_cpus=CPUSet([8]))
     give(allocator, "a")
     with pytest.raises(NotEnough):
@@ -172,7 +172,7 @@ def test_what_is_tried_on_a_copy_changes_nothing():
     assert {p: str(of["main"].cpus) for p, of in allocator.held.items()} == {"uid-a": "0,8"}
 
 
-def test_a_node_that_had_another_map_is_told_this_one_alone():
+def test_a_node_that_had_another_map_gets_this_one_alone():
     allocator = Allocator()
     give(allocator, "a")
     before = allocator.applied(NODE)
@@ -180,9 +180,9 @@ def test_a_node_that_had_another_map_is_told_this_one_alone():
     assert Allocator().applied(before) == NODE
     full = Allocator()
     give(full, "a", 16)
-    told = full.applied(NODE)
-    assert told.problems
-    assert full.applied(told).problems == told.problems
+    reported = full.applied(NODE)
+    assert reported.problems
+    assert full.applied(reported).problems == reported.problems
 
 
 # -- isolated CPUs ----------------------------------------------------------------------------------------------------

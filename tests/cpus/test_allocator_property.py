@@ -119,7 +119,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(data=st.data(), which=st.sampled_from(UIDS), name=st.sampled_from(["init", "main", "side"]), wish=WISHES)
     def container_is_created(self, data: st.DataObject, which: str, name: str, wish: dict[str, str]) -> None:
-        """Also made anew, in the same sandbox or a second one."""
+        """Also made again, in the same sandbox or a second one."""
         pod = self.pods.get(which)
         if pod is None:
             qos = data.draw(st.sampled_from(["LSR", "LSR", "LSE"]))
@@ -205,9 +205,9 @@ class Life(RuleBasedStateMachine):
         if which in self.pods or not left:
             return
         count = data.draw(st.integers(1, max(len(left) // 4, 1)))
-        said = {RESOURCE_STATUS.key: f'{{"cpuset": "{CPUSet(left[:count])}"}}'}
+        status = {RESOURCE_STATUS.key: f'{{"cpuset": "{CPUSet(left[:count])}"}}'}
         labels = {"koordinator.sh/qosClass": data.draw(st.sampled_from(["LSR", "LSE"]))}
-        self.pods[which] = Pod(f"sandbox-{which}", which, "shop", which, labels, said, GUARANTEED)
+        self.pods[which] = Pod(f"sandbox-{which}", which, "shop", which, labels, status, GUARANTEED)
         self.allocator.note_pod(self.pods[which])
 
     @rule(data=st.data(), which=st.sampled_from(UIDS))
@@ -273,13 +273,13 @@ class Life(RuleBasedStateMachine):
         self.spent.clear()
         before, was = dict(self.held), self.present
         if lost and was.empty_pools:
-            return  # others run on the owners' CPUs: nothing tells whose they are
+            return  # others run on the owners' CPUs: nothing shows whose they are
         pool = union(CPUSet.parse(p.cpus) for p in was.ls_pools) or None
         found = [restore.FoundHolding(STRANGER, name, NOTHING, NOT_ALLOCATED, pool, True) for name in ("main", "side")]
         for (which, name), asked in self.asked.items():
             has = self.allocator.holding(self.pods[which], name)
             if lost and has is not None and len(has.cpus) != wanted_by(self.pods[which], name, asked).cpus:
-                return  # it has too few, and only its note could tell
+                return  # it has too few, and only its note could show it
             note = NOT_ALLOCATED if has is None or lost else has.allocated
             found.append(
                 restore.FoundHolding(self.pods[which], name, asked, note, pool if has is None else has.cpus, True)

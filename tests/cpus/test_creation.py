@@ -43,12 +43,12 @@ def test_who_comes_first_is_given_first_and_the_others_share_what_is_left():
     assert done.lacking == {}
 
 
-def test_who_comes_too_late_shares_and_its_owner_is_told():
+def test_who_comes_too_late_shares_and_its_owner_is_informed():
     (big, _), (late, _) = pods = [pod_of("big", 6), pod_of("late", 4)]
     done = created(*pods)
     assert done.given == {"uid-big": {"a": CPUSet.parse("0-5")}}
-    said = "shares CPUs, though it wants 4 exclusive CPUs: 2 of 8 are free (6-7)"
-    assert (done.shortage(late, "a"), done.refusal(late, "a")) == (said, "")
+    shortage = "shares CPUs, though it wants 4 exclusive CPUs: 2 of 8 are free (6-7)"
+    assert (done.shortage(late, "a"), done.refusal(late, "a")) == (shortage, "")
     assert done.shortage(big, "a") == done.refusal(big, "a") == ""
 
 
@@ -67,7 +67,7 @@ def test_what_a_scheduler_assigned_before_is_not_free_and_what_it_assigns_later_
     assert create([pod_of("p", 2)], snapshot, Allocator(), [assigned[0]]).given == {"uid-p": {"a": CPUSet.parse("2-3")}}
 
 
-def test_a_pod_that_is_recreated_pods_is_given_anew():
+def test_a_pod_that_is_recreated_gets_them_again():
     allocator = Allocator()
     snapshot = Snapshot.of(policy_of(), EIGHT)
     create([pod_of("gone", 2), pod_of("p", 2), pod_of("q", 2)], snapshot, allocator)
@@ -94,9 +94,9 @@ def test_nobody_is_given_any_where_the_daemon_gives_none(options, node):
     done = created(pod_of("p", 2), node=node, **options)
     assert (done.given, done.lacking) == ({}, {})
     assert (done.snapshot.node.exclusive_cpus, done.snapshot.node.ls_pools) == ({}, node.ls_pools)
-    assert done.snapshot.node.no_exclusive_cpus["uid-p"]["a"], "why is told"
+    assert done.snapshot.node.no_exclusive_cpus["uid-p"]["a"], "why is reported"
 
 
-def test_a_wish_that_cannot_be_read_counts_as_none_and_is_left_to_the_hook_to_tell():
+def test_a_wish_that_cannot_be_read_counts_as_none_and_is_left_to_the_hook_to_report():
     done = created(pod_of("p", 2, **{RESOURCE_SPEC.key: "{"}), pod_of("q", 2))
     assert (done.given, done.lacking) == ({"uid-p": {"a": CPUSet([0, 1])}, "uid-q": {"a": CPUSet([2, 3])}}, {})

@@ -1,4 +1,4 @@
-"""What kubelet's static CPU manager pinned, as the requests tell: no pinned CPU is ever missed, and none is kept for ever."""
+"""What kubelet's static CPU manager pinned, as the requests show: no pinned CPU is ever missed, and none is kept for ever."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_unless_the_cpu_manager_is_static_a_cpuset_pins_nobody():
     assert not pinned_by_kubelet(pod_of("p"), asked("2-3", 2), replace(STATIC, kubelet_cpu_policy="none"))
 
 
-def test_more_cpus_than_shares_can_tell_are_pinned_all_the_same():
+def test_more_cpus_than_shares_can_show_are_pinned_all_the_same():
     assert (
         len(pinned_by_kubelet(pod_of("p"), Resources(262_144, 0, 100_000, "0-299"), replace(STATIC, topology=None)))
         == 300
@@ -117,7 +117,7 @@ def test_a_container_that_is_made_again_has_its_cpus_all_the_time(node: Node):
     assert node.pinned == "2-3"
 
 
-def test_an_old_kubelet_tells_the_cpus_only_in_an_update_right_after_the_start(node: Node):
+def test_an_old_kubelet_reports_the_cpus_only_in_an_update_right_after_the_start(node: Node):
     assert not node.create("a", "", 2)
     assert node.update("a", "2-3", 2)
     assert not node.create("a", "", 2), "made again: kubelet has kept them, and says so later"
@@ -174,7 +174,7 @@ def test_nonsense_in_a_request_is_no_word_about_cpus(node: Node):
     assert node.pinned == "2-3"
 
 
-def test_the_state_files_cpus_and_those_heard_of_are_told_together():
+def test_the_state_files_cpus_and_those_heard_of_are_reported_together():
     node = Node(replace(STATIC, kubelet_cpus=CPUSet([2, 8])))
     node.create("a", "2-3", 2)
     assert node.pinned == "2-3,8"
@@ -198,7 +198,7 @@ def found(
     return FoundPin(pod_of(of, parent), container_of(of, asked(cpus, count), name), ended)
 
 
-def test_synchronize_tells_all_anew(node: Node):
+def test_synchronize_reports_all_again(node: Node):
     node.create("gone", "8-9", 2)
     node.pins.restore([found("a", "2-3", 2), found("s", "0-1,4-15", 0.5, BURSTABLE)], STATIC)
     assert node.pinned == "2-3"
@@ -242,7 +242,7 @@ class Made:
 
 @dataclass
 class FakeKubelet:
-    """A static CPU manager as kubelet's: what it allocates, whom it tells, and when it takes back. CPU 0 is kept back."""
+    """A static CPU manager as kubelet's: what it allocates, to whom it reports, and when it takes back. CPU 0 is kept back."""
 
     shared: CPUSet = STATIC.topology.online  # type: ignore[union-attr]
     given: dict[tuple[str, str], CPUSet] = field(default_factory=dict)
@@ -294,7 +294,7 @@ ACTS = st.lists(
 def test_whatever_kubelet_does_its_pinned_cpus_are_known_and_all_that_is_free_is_known_within_a_round(acts):
     kubelet, pins = FakeKubelet(), KubeletPins()
 
-    def tell(made: Made, cpus: CPUSet, new: bool) -> None:
+    def send(made: Made, cpus: CPUSet, new: bool) -> None:
         made.container.baseline = made.container.baseline.moved_by(Resources(cpus=str(cpus)))
         pins.heard(made.pod, made.container, cpus, STATIC, new=new)
 
@@ -305,13 +305,13 @@ def test_whatever_kubelet_does_its_pinned_cpus_are_known_and_all_that_is_free_is
         parent = GUARANTEED if exclusive else BURSTABLE
         made = Made(pod_of(of, parent), container_of(of, asked("", count if exclusive else 0.25), name), exclusive)
         kubelet.made[of, name] = made
-        tell(made, cpus, new=True)
+        send(made, cpus, new=True)
         return True
 
     def reconcile() -> None:
         for key, made in kubelet.made.items():
             if not made.ended:
-                tell(made, kubelet.given.get(key, kubelet.shared), new=False)
+                send(made, kubelet.given.get(key, kubelet.shared), new=False)
 
     create("agent", "main", 0, exclusive=False)
     for act, number, count in acts:
@@ -326,7 +326,7 @@ def test_whatever_kubelet_does_its_pinned_cpus_are_known_and_all_that_is_free_is
             pins.restore([FoundPin(m.pod, m.container, m.ended) for m in kubelet.made.values()], STATIC)
         elif act == "again" and (of, "main") in kubelet.made:
             made = kubelet.made[of, "main"]
-            tell(made, kubelet.given.get((of, "main"), kubelet.shared), new=True)
+            send(made, kubelet.given.get((of, "main"), kubelet.shared), new=True)
         elif (of, "main") not in kubelet.made and (of, "init") not in kubelet.made:
             if act == "with init" and create(of, "init", count, exclusive=True):
                 create(of, "main", max(count - 1, 1), exclusive=True)

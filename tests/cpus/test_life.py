@@ -101,12 +101,12 @@ class Node:
 
     def resize(self, container_id: str, cpus: float) -> None:
         container = self.containers[container_id]
-        told = api.LinuxResources(cpu=asked(cpus))
+        reported = api.LinuxResources(cpu=asked(cpus))
         request = api.UpdateContainerRequest(
-            pod=self.pods[container.pod_sandbox_id], container=container, linux_resources=told
+            pod=self.pods[container.pod_sandbox_id], container=container, linux_resources=reported
         )
         reply = self._handle("UpdateContainer", request)
-        apply_update(container, told)
+        apply_update(container, reported)
         for update in reply.update:
             apply_update(self.containers[update.container_id], update.linux.resources)
             self._write(update.container_id, self.containers[update.container_id].linux.resources.cpu.cpus)
@@ -179,9 +179,9 @@ class Node:
 
 def asked(cpus: float) -> api.LinuxCPU:
     """What kubelet asks for a container whose request and limit are so many CPUs."""
-    told = api.LinuxCPU()
-    told.shares.value, told.quota.value, told.period.value = int(cpus * SHARES), int(cpus * QUOTA), PERIOD
-    return told
+    reported = api.LinuxCPU()
+    reported.shares.value, reported.quota.value, reported.period.value = int(cpus * SHARES), int(cpus * QUOTA), PERIOD
+    return reported
 
 
 @pytest.fixture
@@ -198,7 +198,7 @@ def made(tmp_path: Path) -> Callable[[str], Node]:
 
 
 def test_what_a_stopped_pod_had_is_free_at_once_though_its_sandbox_stays(node: Node) -> None:
-    """A StatefulSet's pod is made anew seconds before the old one's sandbox goes."""
+    """A StatefulSet's pod is made again seconds before the old one's sandbox goes."""
     old = node.run_pod("old")
     assert node.cpus(node.create(old, 6)) == "0-2,4-6"
     node.stop_pod(old)
@@ -224,7 +224,7 @@ def test_a_pod_that_has_ended_as_the_api_server_says_holds_nothing_once_nothing_
     assert node.pool == "0-7"
 
 
-def test_the_same_where_the_runtime_told_first(node: Node) -> None:
+def test_the_same_where_the_runtime_reported_first(node: Node) -> None:
     work = node.create(node.run_pod("job"), 6)
     node.end(work)
     assert node.pool == "3,7", "kubelet may make it again"
@@ -324,7 +324,7 @@ def test_a_container_that_grows_gets_more_next_to_what_it_has_once_the_others_ha
     assert node.reasons("p") == ["ExclusiveCPUs", "ExclusiveCPUs"]
 
 
-def test_or_keeps_what_it_has_and_its_owner_is_told(node: Node) -> None:
+def test_or_keeps_what_it_has_and_its_owner_is_informed(node: Node) -> None:
     owner = node.create(node.run_pod("p"), 4)
     node.resize(owner, 8)
     node.passes()
@@ -333,7 +333,7 @@ def test_or_keeps_what_it_has_and_its_owner_is_told(node: Node) -> None:
     assert "keeps 0-1,4-5, though it wants 8 exclusive CPUs" in node.events[-1][2]
 
 
-def test_what_a_scheduler_assigned_does_not_follow_and_its_owner_is_told(node: Node) -> None:
+def test_what_a_scheduler_assigned_does_not_follow_and_its_owner_is_informed(node: Node) -> None:
     assigned = {"scheduling.koordinator.sh/resource-status": '{"cpuset": "2-3"}'}
     pinned = node.create(node.run_pod("p", **assigned), 2)
     node.resize(pinned, 2)
@@ -477,7 +477,7 @@ def test_an_owner_gets_others_for_cpus_that_the_cgroup_of_all_pods_has_lost(node
     assert (node.cpus(owner), node.cpus(sharer)) == ("1,4", "0,2-3,5-7"), "nobody moves when it is wide again"
 
 
-def test_or_has_fewer_and_is_told_until_they_are_back(node: Node) -> None:
+def test_or_has_fewer_and_its_owner_is_informed_until_they_are_back(node: Node) -> None:
     owner = node.create(node.run_pod("p"), 2)
     narrow(node, "2-4")
     assert node.cpus(owner) == "4", "the others keep two"
@@ -522,7 +522,7 @@ def test_a_scheduler_that_assigns_cpus_later_is_believed_and_what_we_gave_is_fre
     assert (node.cpus(own), node.pool) == ("6-7", "0-5")
 
 
-def test_where_kubelet_gives_cpus_itself_only_who_gets_none_of_them_is_told(tmp_path: Path) -> None:
+def test_where_kubelet_gives_cpus_itself_only_who_gets_none_of_them_is_informed(tmp_path: Path) -> None:
     node = Node(tmp_path, cpu_manager="static")
     pinned = asked(2)
     pinned.cpus = "0,4"
@@ -535,7 +535,7 @@ def test_where_kubelet_gives_cpus_itself_only_who_gets_none_of_them_is_told(tmp_
     assert (node.reasons("p"), node.reasons("q")) == ([], ["SharesCPUs"])
 
 
-def test_a_bug_in_choosing_costs_the_container_its_own_cpus_and_it_shares(
+def test_a_bug_in_choosing_costs_the_container_its_exclusive_cpus_and_it_shares(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     node.create(node.run_pod("p"), 2)

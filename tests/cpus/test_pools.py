@@ -76,7 +76,7 @@ def test_the_pool_falls_back_to_reserved_cpus_then_to_lsrs_then_to_lses(reserved
     node, allocator = NodeState(topology=NODE.topology, reserved_cpus=CPUSet.parse(reserved)), Allocator()
     for owner in owners:
         allocator.note_pod(assigned(*owner))
-    told = allocator.applied(node)
-    assert pools(*told.ls_pools) == pool
-    assert "LS" in told.empty_pools
-    assert any("share pool of LS would be empty" in problem for problem in told.problems)
+    reported = allocator.applied(node)
+    assert pools(*reported.ls_pools) == pool
+    assert "LS" in reported.empty_pools
+    assert any("share pool of LS would be empty" in problem for problem in reported.problems)

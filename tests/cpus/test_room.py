@@ -19,7 +19,7 @@ def test_when_there_are_not_enough_it_says_how_many_there_are_and_takes_nothing(
     assert list(allocator.held) == ["uid-a"]
 
 
-def test_that_none_is_left_for_one_is_said_in_words():
+def test_that_none_is_left_for_one_is_reported_in_words():
     allocator = Allocator()
     give(allocator, "a", 16)
     with pytest.raises(NotEnough, match=r"^1 exclusive CPU: 0 of 16 are free$"):

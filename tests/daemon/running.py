@@ -77,13 +77,13 @@ class Running:
     def _wait_readiness(self, wanted: int, words: tuple[str, ...]) -> str:
         last = (0, "")
 
-        def told() -> str:
+        def reported() -> str:
             nonlocal last
             last = code, text = self.readiness()
             return text if code == wanted and all(word in text for word in words) else ""
 
         try:
-            return str(eventually(told, f"status {wanted}"))
+            return str(eventually(reported, f"status {wanted}"))
         except AssertionError as error:
             raise AssertionError(f"{error}, because {words}; it says {last}") from None
 

@@ -85,15 +85,15 @@ def test_the_policy_follows_its_configmap_and_a_bad_one_changes_nothing(
     run_pod(runtime)
     assert quota() == ASKED_US
 
-    cluster.tell(POLICY, "MODIFIED", configmap("2", RATIO_2))
+    cluster.send(POLICY, "MODIFIED", configmap("2", RATIO_2))
     eventually(lambda: quota() == HALVED_US, "the new policy")
 
-    cluster.tell(POLICY, "MODIFIED", configmap("3", {"cpu-normalization-config": '{"enable": tru'}))
+    cluster.send(POLICY, "MODIFIED", configmap("3", {"cpu-normalization-config": '{"enable": tru'}))
     daemon.wait_warned("cpu-normalization-config", "stays in force")
     assert quota() == HALVED_US
     eventually(lambda: daemon.daemon.parts.event_stats().posted, "the Node's Event about it to be counted")
 
-    cluster.tell(POLICY, "DELETED", configmap("4", {}))
+    cluster.send(POLICY, "DELETED", configmap("4", {}))
     daemon.wait_ready()
     assert quota() == ASKED_US
 
@@ -115,7 +115,7 @@ def test_the_node_shows_the_policy_in_force(cluster: Cluster, runtime: Runtime, 
     daemon.wait_ready()
     parts = daemon.daemon.parts
     eventually(lambda: shown() == [parts.present.snapshot.policy.revision], "the policy on the Node")
-    cluster.tell(POLICY, "DELETED", configmap("2", {}))
+    cluster.send(POLICY, "DELETED", configmap("2", {}))
     eventually(lambda: len(shown()) == 2, "the defaults on the Node")
     assert shown()[1] == parts.present.snapshot.policy.revision != shown()[0]
 
@@ -175,14 +175,14 @@ def test_labels_and_annotations_of_the_node_count(
     run_pod(runtime)
     assert quota() == ASKED_US
 
-    cluster.tell(NODES, "MODIFIED", node("2", {}, {RATIO_KEY: "2.00"}))
+    cluster.send(NODES, "MODIFIED", node("2", {}, {RATIO_KEY: "2.00"}))
     eventually(lambda: quota() == HALVED_US, "the node's ratio")
 
     strategy = {"nodeConfigs": [{"name": "fast", "nodeSelector": {"matchLabels": {"cpu": "fast"}}, "defaultRatio": 4}]}
-    cluster.tell(
+    cluster.send(
         POLICY, "MODIFIED", configmap("3", {"cpu-normalization-config": json.dumps({"enable": True, **strategy})})
     )
-    cluster.tell(NODES, "MODIFIED", node("4", {"cpu": "fast"}, {}))
+    cluster.send(NODES, "MODIFIED", node("4", {"cpu": "fast"}, {}))
     eventually(lambda: quota() == 12_500, "the strategy that the label selects")
 
 
@@ -195,7 +195,7 @@ def test_an_annotation_that_changed_after_the_pods_creation_counts_at_the_next_d
     run_pod(runtime, {key: '{"cpuset": "2-3"}'})
     assert create(runtime).cpus == "2-3"
 
-    cluster.tell(PODS, "ADDED", pod("2", {key: '{"cpuset": "4-5"}'}))
+    cluster.send(PODS, "ADDED", pod("2", {key: '{"cpuset": "4-5"}'}))
 
     def cpus() -> str:
         runtime.update_container("c1", api.LinuxResources(cpu=api.LinuxCPU(shares=api.OptionalUInt64(value=512))))
@@ -222,7 +222,7 @@ def test_without_claims_in_its_spec_no_pod_takes_cpus_by_its_environment(
 
     if late:
         assert list(believed().values()) == [{"main": CPUSet.parse("0-1")}]
-        cluster.tell(PODS, "ADDED", pod("2", {}))
+        cluster.send(PODS, "ADDED", pod("2", {}))
         eventually(lambda: believed() == {}, "the CPUs to be given back")
     assert believed() == {}
     cluster.requests.until(

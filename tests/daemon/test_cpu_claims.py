@@ -29,14 +29,14 @@ from tests.support import messages
 NO_CLAIMS = PodSpec({"main": ContainerSpec({}, {})})
 CLAIMS = PodSpec({"main": ContainerSpec({}, {})}, resource_claims=True)
 ENV = "DRA_CPUSET_claim=0-5"
-TOLD = (
+REPORTED = (
     "container main has no CPUs 0-5 of its own, though its environment says so (DRA_CPUSET_*): the pod has no resourceClaims by "
     "which a DRA driver could have given them"
 )
 
 
 class Node:
-    """8 CPUs and a daemon; `specs` is what the API server has told so far, by the pods' uid."""
+    """8 CPUs and a daemon; `specs` is what the API server has reported so far, by the pods' uid."""
 
     def __init__(self, root: Path) -> None:
         host = HostTree(root / "host").cpus(Topology.regular(1, 1, 8, 1)).cgroup_v2().root
@@ -124,14 +124,14 @@ def test_of_a_pod_with_claims_it_is_believed(node: Node) -> None:
     assert node.events == []
 
 
-def test_of_a_pod_without_claims_it_is_not_and_its_owner_is_told_once(node: Node) -> None:
+def test_of_a_pod_without_claims_it_is_not_and_its_owner_is_informed_once(node: Node) -> None:
     node.specs["uid-a"] = NO_CLAIMS
     for _ in range(2):  # a container that fails is created again and again
         node.create("a", ENV)
     assert (node.believed, node.pool) == ({}, [])
-    assert node.events == [("a", "NoCPUsByClaim", TOLD)]
+    assert node.events == [("a", "NoCPUsByClaim", REPORTED)]
     node.daemon.parts.writer.close()
-    assert node.logged() == [f"shop/a {TOLD}"]
+    assert node.logged() == [f"shop/a {REPORTED}"]
 
 
 def test_a_container_that_is_not_believed_is_decided_like_any_other(node: Node) -> None:
@@ -162,9 +162,9 @@ def test_a_spec_that_comes_while_it_is_noted_is_not_missed(node: Node) -> None:
 
     def look(pod: Pod) -> Pod:
         seen.append(pod)
-        told = Pod(pod.id, pod.uid, pod.namespace, pod.name)
-        told.spec = NO_CLAIMS if len(seen) > 1 else None
-        return told
+        reported = Pod(pod.id, pod.uid, pod.namespace, pod.name)
+        reported.spec = NO_CLAIMS if len(seen) > 1 else None
+        return reported
 
     node.look = look
     node.create("a", ENV)
@@ -182,7 +182,7 @@ def test_what_runs_already_is_believed_by_the_same_rule(node: Node) -> None:
     assert (node.believed, node.pool) == ({}, [])
 
 
-def test_of_a_pod_that_went_nothing_is_given_back_nor_told(node: Node) -> None:
+def test_of_a_pod_that_went_nothing_is_given_back_nor_reported(node: Node) -> None:
     node.create("a", ENV)
     node.remove("a")
     node.cpus.spec_known("uid-a", NO_CLAIMS)

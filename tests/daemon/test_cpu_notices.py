@@ -1,4 +1,4 @@
-"""What people are told about exclusive CPUs: each thing once, until it is another."""
+"""What people hear about exclusive CPUs: each thing once, until it is another."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def scene() -> Scene:
     return Scene()
 
 
-def test_who_lacks_cpus_is_told_once_until_it_has_some(scene):
+def test_who_lacks_cpus_is_informed_once_until_it_has_some(scene):
     for _ in range(2):
         scene.notices.lacks(POD, "main", "the node is full", "wants 2 CPUs")
     scene.notices.has(POD, "main", CPUSet.parse("2-3"))
@@ -50,18 +50,18 @@ def test_why_it_lacks_them_is_a_part_of_the_snapshot(scene):
     assert scene.events == [("p", SHARES, "container main shares CPUs: its request is no whole number")]
 
 
-def test_who_wants_none_is_not_told_so(scene):
+def test_who_wants_none_is_not_informed(scene):
     scene.notices.lacks(POD, "main", "")
     assert scene.events == []
 
 
-def test_of_a_claim_that_is_not_believed_its_owner_is_told_once(scene):
+def test_of_a_claim_that_is_not_believed_its_owner_is_informed_once(scene):
     for _ in range(2):
         scene.notices.disbelieved(POD, "main", CPUSet.parse("0-1"))
     assert scene.reasons() == [NO_CLAIM]
 
 
-def test_another_pod_of_the_same_name_is_told_anew(scene):
+def test_another_pod_of_the_same_name_is_informed_again(scene):
     scene.notices.lacks(POD, "main", "full")
     scene.notices.forget_pod(POD.key)
     scene.notices.lacks(POD, "main", "full")

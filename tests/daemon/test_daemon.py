@@ -121,7 +121,7 @@ def test_what_moved_last_is_saved_at_the_end(start, runtime, tmp_path):
     assert "80000" in (tmp_path / "state" / "notes.json").read_text()
 
 
-def test_a_broken_state_file_is_told_and_does_not_keep_it_from_starting(start, runtime, tmp_path):
+def test_a_broken_state_file_is_reported_and_does_not_keep_it_from_starting(start, runtime, tmp_path):
     (tmp_path / "state").mkdir()
     (tmp_path / "state" / "notes.json").write_bytes(b"\xff{")
     running = start()
@@ -129,7 +129,7 @@ def test_a_broken_state_file_is_told_and_does_not_keep_it_from_starting(start, r
     assert "notes.json.bad" in running.wait_logged("state_file_bad")["error"]
 
 
-def test_a_state_that_cannot_be_saved_is_told_and_saved_once_it_can(start, runtime, tmp_path):
+def test_a_state_that_cannot_be_saved_is_reported_and_saved_once_it_can(start, runtime, tmp_path):
     running = start()
     running.wait_ready()
     obstacle = tmp_path / "state" / "notes.json.new"
@@ -173,7 +173,7 @@ def test_a_session_whose_thread_dies_ends_the_daemon_with_its_exception(start, r
     assert NodeLock(tmp_path / "state").try_acquire(), "whoever restarts it finds the lock free"
 
 
-def test_a_container_that_is_refused_is_told_why(start, runtime, policy):
+def test_a_container_that_is_refused_is_reported_with_the_reason(start, runtime, policy):
     policy.write_text("koordnri-config: {hooks: {cpuset: {failurePolicy: fail}}}\n")
     start(policy_file=policy).wait_ready()
     run_pod(runtime, {RESOURCE_STATUS.key: "{"})
@@ -294,7 +294,7 @@ def test_an_upgrade_from_files_under_former_names_loses_nothing(start, runtime, 
 
 
 def test_what_was_written_until_the_end_is_known_to_the_next_process(start, runtime, policy, host, tmp_path):
-    """The pass that is under way when it is told to stop is part of its life."""
+    """The pass that is under way when it is asked to stop is part of its life."""
     running = start(node=None, host_root=host.tree.root, node_name="n", policy_file=policy)
     running.wait_ready()
     run_pod(runtime)
@@ -304,7 +304,7 @@ def test_what_was_written_until_the_end_is_known_to_the_next_process(start, runt
     stopping, entered = threading.Event(), threading.Event()
     stop, world = requests.stop, machine.world
 
-    def told_to_stop() -> None:
+    def asked_to_stop() -> None:
         stop()
         stopping.set()
 
@@ -313,7 +313,7 @@ def test_what_was_written_until_the_end_is_known_to_the_next_process(start, runt
         assert stopping.wait(PATIENCE_S)
         return world()
 
-    requests.stop, machine.world = told_to_stop, held
+    requests.stop, machine.world = asked_to_stop, held
     requests.trigger("p1")
     assert entered.wait(PATIENCE_S)
     rewrite(policy, HALVED)
@@ -323,7 +323,7 @@ def test_what_was_written_until_the_end_is_known_to_the_next_process(start, runt
     assert json.loads((tmp_path / "state" / "originals.json").read_text()).keys() == {"p1", "c1"}
 
 
-def test_a_note_of_what_was_written_that_cannot_be_read_is_told_and_kept_aside(start, runtime, tmp_path):
+def test_a_note_of_what_was_written_that_cannot_be_read_is_reported_and_kept_aside(start, runtime, tmp_path):
     (tmp_path / "state").mkdir()
     (tmp_path / "state" / "originals.json").write_text('{"p1": 5}')
     running = start()

@@ -98,10 +98,10 @@ class Node:
 
 
 def cpu(cpus: str, shares: int = 0, quota: int = 0) -> api.LinuxCPU:
-    told = api.LinuxCPU(cpus=cpus)
+    reported = api.LinuxCPU(cpus=cpus)
     if shares:
-        told.shares.value, told.quota.value, told.period.value = shares, quota, 100_000
-    return told
+        reported.shares.value, reported.quota.value, reported.period.value = shares, quota, 100_000
+    return reported
 
 
 @pytest.fixture
@@ -149,7 +149,7 @@ def test_where_kubelet_pins_nobody_a_cpuset_in_a_request_takes_nothing_from_the_
     assert (node.pinned, node.pool) == ("", [])
 
 
-def test_a_daemon_that_starts_anew_finds_the_same_map(node: Node):
+def test_a_daemon_that_starts_again_finds_the_same_map(node: Node):
     node.run("ls", ALL, 0.5, qos="LS")
     node.run("owner", "2-3", 2, "Guaranteed")
     node.run("crashed", "5", 1, "Guaranteed")

@@ -79,7 +79,7 @@ def running(directory: Path) -> Iterator[Node]:
             gc.unfreeze()
 
 
-def test_a_promotion_is_told_from_the_policy_that_allowed_it_and_the_neighbour_names_why_it_moved(
+def test_a_promotion_is_reported_from_the_policy_that_allowed_it_and_the_neighbour_names_why_it_moved(
     tmp_path: Path,
 ) -> None:
     with running(tmp_path) as node:

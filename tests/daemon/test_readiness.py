@@ -17,7 +17,7 @@ from koordnri.state.lock import NodeLock
 
 @pytest.fixture
 def parts(tmp_path: Path) -> Iterator[Parts]:
-    """Parts of which none runs."""
+    """Parts that do not run."""
     log = (tmp_path / "log").open("wb")
     it = Parts(Config(state_dir=tmp_path / "state", listen=None), Given(NodeState(name="n")), log.fileno())
     yield it

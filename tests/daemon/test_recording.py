@@ -49,7 +49,7 @@ def test_the_command_line_comes_before_the_policy_and_that_before_the_runtime(
     assert it.preferred() == route
 
 
-def test_a_runtime_for_which_no_push_is_safe_is_told_in_replies() -> None:
+def test_a_runtime_for_which_no_push_is_safe_is_updated_in_replies() -> None:
     it, _, _ = recording()
     assert it.preferred() == REPLY
 

@@ -24,19 +24,19 @@ def with_component(folder: Path, component: Path) -> list[Manifest]:
 
 
 def _apply(folder: Path, objects: list[Manifest]) -> list[Manifest]:
-    said = yaml.safe_load((folder / "kustomization.yaml").read_text())
-    assert said.keys() <= KNOWN, f"{folder}: teach tests/deploy/kustomize.py about {said.keys() - KNOWN}"
-    for name in said.get("resources", ()):
+    content = yaml.safe_load((folder / "kustomization.yaml").read_text())
+    assert content.keys() <= KNOWN, f"{folder}: teach tests/deploy/kustomize.py about {content.keys() - KNOWN}"
+    for name in content.get("resources", ()):
         path = folder / name
         objects += build(path) if path.is_dir() else [yaml.safe_load(path.read_text())]
-    for name in said.get("components", ()):
+    for name in content.get("components", ()):
         objects = _apply(folder / name, objects)
-    for patch in said.get("patches", ()):
+    for patch in content.get("patches", ()):
         objects = _patched(objects, patch)
     for manifest in objects:
-        if "namespace" in said and manifest["kind"] not in CLUSTER_WIDE:
-            manifest["metadata"]["namespace"] = said["namespace"]
-        for image in said.get("images", ()):
+        if "namespace" in content and manifest["kind"] not in CLUSTER_WIDE:
+            manifest["metadata"]["namespace"] = content["namespace"]
+        for image in content.get("images", ()):
             _set_image(manifest, image)
     return objects
 

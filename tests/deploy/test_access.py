@@ -1,6 +1,6 @@
 """What the manifests let the daemon ask of the API server; and nothing at all without access.
 
-That these rights suffice and are all used, a real API server tells in tests/kube/test_real_apiserver.py.
+That these rights suffice and are all used, a real API server shows in tests/kube/test_real_apiserver.py.
 """
 
 from __future__ import annotations

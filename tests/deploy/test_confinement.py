@@ -129,8 +129,8 @@ def answer(request: pytest.FixtureRequest, cgroup: str, tmp_path: Path) -> dict[
     unshare = ["unshare", *pids, "--mount", "--propagation=private", "sh", "-c", "\n".join(script)]
     done = subprocess.run(unshare, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    said: dict[str, Any] = json.loads(done.stdout)
-    return said
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
 
 
 @pytest.mark.parametrize("answer", ["kustomized", "kustomized_resctrl"], indirect=True)

@@ -133,7 +133,7 @@ def test_resctrl_takes_the_hosts_pids_its_own_mount_one_capability_and_nothing_e
     spec = copy.deepcopy(pod_spec(kustomized_resctrl))
     (only,) = spec["containers"]
     assert spec.pop("hostPID") is True, "thread ids of another pid namespace show as 0"
-    # test_confinement tells what for.
+    # test_confinement shows what for.
     assert only["securityContext"]["capabilities"].pop("add") == ["DAC_OVERRIDE"]
     # Where koordnri.host looks for it; of /host/sys, which is read-only, the mount of its own covers this part.
     mount = {"name": "resctrl", "mountPath": "/host/sys/fs/resctrl", "mountPropagation": "HostToContainer"}

@@ -109,11 +109,11 @@ def test_folders_to_apply_and_values_to_set_exist(root: Path, readme: str) -> No
     assert [v for v in values if v.split(".")[1] not in known[v.split(".")[0]]] == []
 
 
-def test_resctrl_is_turned_on_as_said(root: Path) -> None:
+def test_resctrl_is_turned_on_as_the_page_says(root: Path) -> None:
     page = (root / "docs/use/daemon.md").read_text()
     (component,) = re.findall(r"`kustomize edit add component (\w+)` in `deploy`", page)
     (section, value), *_ = re.findall(r"`(resctrl)\.(\w+)=true`", page)
-    said = yaml.safe_load((root / "deploy" / component / "kustomization.yaml").read_text())
-    assert said["kind"] == "Component"
+    content = yaml.safe_load((root / "deploy" / component / "kustomization.yaml").read_text())
+    assert content["kind"] == "Component"
     known = yaml.safe_load((root / "helm/koordnri/values.yaml").read_text())
     assert known[section][value] is False

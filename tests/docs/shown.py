@@ -1,4 +1,4 @@
-"""What a page shows: its blocks, the files that it tells the reader to write, and the commands that it tells them to type.
+"""What a page shows: its blocks, the files that it asks the reader to write, and the commands to type.
 
 A YAML block with a title (```yaml title="pod.yaml") is a file of that name. A ```text block right after a ```sh block is what the last
 command of that block prints on the screen. A comment `exit code N` behind a command is what it ends with, otherwise 0.
@@ -66,7 +66,7 @@ def blocks(page: str) -> list[Block]:
 
 
 def files(page: str) -> dict[str, str]:
-    """Name → text of what the page tells to write."""
+    """Name → text of what the page asks to write."""
     return {block.title: block.body for block in blocks(page) if block.title}
 
 

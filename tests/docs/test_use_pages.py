@@ -1,4 +1,4 @@
-"""Every command and every YAML of the README and of docs/use is run, or it is said why not."""
+"""Every command and every YAML of the README and of docs/use is run, or it is stated why not."""
 
 from __future__ import annotations
 

@@ -76,6 +76,14 @@ def test_reports_file_line_and_replacement(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("file", ["tests/room/test_a.py", "tools/a.py", "docs/a.md"])
+def test_reads_tests_tools_and_pages_too(tmp_path: Path, file: str) -> None:
+    tree(tmp_path, "fine")
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / file).write_text("a trunk")
+    assert [message.partition(":")[0] for message in vocabulary.check(tmp_path)] == [file]
+
+
 def test_an_exception_allows_one_word_in_one_file(tmp_path: Path) -> None:
     row = "| trunk | koordnri/room/a.py | the tree's |\n"
     assert vocabulary.check(tree(tmp_path, "# a trunk with own CPUs\n", row)) == [

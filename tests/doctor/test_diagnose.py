@@ -11,5 +11,5 @@ def test_a_node_where_all_is_well_has_no_findings() -> None:
     assert diagnose(WELL) == []
 
 
-def test_where_nothing_is_known_only_that_is_said() -> None:
+def test_where_nothing_is_known_only_that_is_reported() -> None:
     assert [finding.code for finding in diagnose(Facts())] == ["KN0112", "KN0901"]

@@ -7,7 +7,7 @@
         load.flip(LAST)
         eventually(lambda: not load.differences(LAST), ...)
 
-Every call is kept with its time, every container with what kubelet asked for. What a container must have under a policy is said here
+Every call is kept with its time, every container with what kubelet asked for. What a container must have under a policy is computed here
 by rules of the test's own (`Kind`), which know nothing of koordnri.
 """
 
@@ -219,7 +219,7 @@ class Client:
         self.kubelet.collect(keep=LATE)
 
     def churn(self, stop: threading.Event, kinds: Iterator[Kind]) -> None:
-        """Run and remove pods until told to stop. Raises what a call raised, unless the runtime was down."""
+        """Run and remove pods until asked to stop. Raises what a call raised, unless the runtime was down."""
         held: list[Pod] = []
         for turn in itertools.count():
             if stop.is_set():

@@ -154,9 +154,9 @@ class Containerd:
     def _configure(self) -> None:
         for directory in _DIRECTORIES:
             (self.work / directory).mkdir(parents=True, exist_ok=True)
-        told = subprocess.run([self._bin / "containerd", "--version"], capture_output=True, text=True, check=True)
+        reported = subprocess.run([self._bin / "containerd", "--version"], capture_output=True, text=True, check=True)
         # "containerd github.com/containerd/containerd 1.7.24~ds1 1.7.24~ds1-6"
-        major = int(told.stdout.split()[2].lstrip("v").partition(".")[0])
+        major = int(reported.stdout.split()[2].lstrip("v").partition(".")[0])
         text = (_COMMON + (_V2 if major < 2 else _V3)).format(
             version=2 if major < 2 else 3,
             work=self.work,

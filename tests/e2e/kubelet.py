@@ -1,7 +1,7 @@
 """Drives CRI as kubelet does, from a pod's cgroup to its removal long after its end.
 
 What a real kubelet does and a simple driver forgets (Kubernetes 1.35): a sandbox is stopped at once and removed late, so that a pod
-made anew, or a second sandbox of the same pod, is there before the first has gone; ended containers stay until others replace them.
+made again, or a second sandbox of the same pod, is there before the first has gone; ended containers stay until others replace them.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from tests.e2e.cri_requests import Asked, container_config, pod_cgroup, sandbox_
 from tests.e2e.readings import Container, Pod, Readings
 from tests.support.waiting import eventually
 
-__all__ = ["UNTIL_TOLD", "Container", "Kubelet", "Pod", "sweep_cgroups"]
+__all__ = ["UNTIL_STOPPED", "Container", "Kubelet", "Pod", "sweep_cgroups"]
 
 CGROUPS = "cgroups"
 """File of the runtime's work directory: the pods' cgroups that were made, one per line."""
-UNTIL_TOLD = ("/bin/sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.1; done")
+UNTIL_STOPPED = ("/bin/sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.1; done")
 """Command of a container that Kubelet.finish can end."""
 _numbers = itertools.count(1)
 
 
 class Kubelet(Readings):
-    """One node's kubelet, as far as a runtime and its NRI plugins can tell."""
+    """One node's kubelet, as far as a runtime and its NRI plugins can see."""
 
     def __init__(self, runtime: Containerd, cri: CRI | None = None) -> None:
         """`cri`: a connection of its own, else the runtime's."""
@@ -83,7 +83,7 @@ class Kubelet(Readings):
         return pod
 
     def replace_pod(self, pod: Pod, **sums: int) -> Pod:
-        """Make a pod anew as a StatefulSet does: it ends, and one with its name and another uid runs before the old sandbox has gone.
+        """Make a pod again as a StatefulSet does: it ends, and one with its name and another uid runs before the old sandbox has gone.
 
         `sums` as for run_pod. The new pod has no containers yet.
         """
@@ -133,7 +133,7 @@ class Kubelet(Readings):
     def change_sandbox(self, pod: Pod) -> list[Container]:
         """Give a pod a second sandbox, as after its pause process died or after a reboot ("Pod sandbox changed, will be re-created").
 
-        All that is left in the first is stopped, and stays until `collect`. Returns the containers made anew, as they run in the second.
+        All that is left in the first is stopped, and stays until `collect`. Returns the containers made again, as they run in the second.
         """
         before = [container for container in pod.containers if self.running(container)]
         for container in before:
@@ -189,7 +189,7 @@ class Kubelet(Readings):
     def start(self, container: Container) -> None:
         """Start a created container, and wait until its own program runs.
 
-        The runtime answers when runc's init has been told to go on; the program is executed a moment later.
+        The runtime answers when runc's init has been asked to go on; the program is executed a moment later.
         """
         self.cri.call("StartContainer", container_id=container.id)
         comm = Path(f"/proc/{self.pid(container)}/comm")
@@ -203,12 +203,12 @@ class Kubelet(Readings):
 
     def run_init(self, pod: Pod, name: str = "init", **options: Any) -> Container:
         """Run an init container to its end; it stays until `remove`. Options as for create_container."""
-        container = self.run_container(pod, name, command=UNTIL_TOLD, **options)
+        container = self.run_container(pod, name, command=UNTIL_STOPPED, **options)
         self.finish(container)
         return container
 
     def finish(self, container: Container) -> None:
-        """Let a container of the command UNTIL_TOLD end by itself, as a job does, and wait until the runtime knows."""
+        """Let a container of the command UNTIL_STOPPED end by itself, as a job does, and wait until the runtime knows."""
         self._signal(container, signal.SIGTERM)
 
     def crash(self, container: Container) -> None:

@@ -47,7 +47,7 @@ def owner(kubelet: Kubelet) -> tuple[Pod, Container]:
 
 
 def wants_a_cpu(kubelet: Kubelet, **options: Any) -> Container:
-    """A running LSR container of one CPU, of which no scheduler has said anything."""
+    """A running LSR container of one CPU, of which no scheduler has assigned any."""
     pod = kubelet.run_pod(qos="Guaranteed", labels={QOS_CLASS: "LSR"})
     return kubelet.run_container(pod, cpu_request_m=1000, cpu_limit_m=1000, memory_limit=64 * MIB, **options)
 

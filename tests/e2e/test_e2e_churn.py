@@ -81,7 +81,7 @@ def check_end(load: Load, *, pods_too: bool = True) -> None:
 
 
 def check_events(load: Load) -> None:
-    """The daemon was told of everything that the clients did, and answered in time."""
+    """The daemon was informed of everything that the clients did, and answered in time."""
     for event in ("RunPodSandbox", "CreateContainer", "RemoveContainer", "RemovePodSandbox"):
         assert load.daemon.metric("koordnri_events_total", event=event) == load.done(event)
         assert load.daemon.metric("koordnri_events_total", event=event, outcome="ok") == load.done(event)
@@ -143,7 +143,7 @@ def test_churn_with_the_runtime_killed_and_restarted_in_the_middle(load: Load, r
             load.daemon.wait_registrations(2)
             load.daemon.wait_ready()
         load.wait(FAULT_S)
-    # Of pods that are older than itself, a restarted containerd does not tell that they are removed (containerd#8426).
+    # Of pods that are older than itself, a restarted containerd does not report that they are removed (containerd#8426).
     check_end(load, pods_too=False)
 
 

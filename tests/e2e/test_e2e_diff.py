@@ -1,4 +1,4 @@
-"""What `koordnri diff --live` tells is what then happens to the files, no more and no less; `koordnri release` brings all of them back."""
+"""What `koordnri diff --live` reports is what happens to the files, no more and no less; `koordnri release` brings all of them back."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def cpus(text: str) -> set[int]:
     return {cpu for first, _, last in ranges for cpu in range(int(first), int(last or first) + 1)}
 
 
-def test_a_diff_tells_exactly_what_the_policy_then_changes(kubelet: Kubelet, new_daemon: NewDaemon) -> None:
+def test_a_diff_reports_exactly_what_the_policy_then_changes(kubelet: Kubelet, new_daemon: NewDaemon) -> None:
     early = run_pods(kubelet)
     asked = files(kubelet, early)  # nobody but kubelet has set these
     daemon = new_daemon(policy=RATIO_2)
@@ -172,14 +172,14 @@ def test_a_diff_tells_exactly_what_the_policy_then_changes(kubelet: Kubelet, new
 
         follow(daemon, policy)
 
-        told = set()
+        reported = set()
         for difference in found["differences"]:
             assert (difference["route"], difference["class"]) == ("write", None)
             owner = (difference["pod"], difference["container"] or "")
-            told.add((*place(*owner, difference["field"]), FILE[difference["field"]][kubelet.cgroups.version - 1]))
+            reported.add((*place(*owner, difference["field"]), FILE[difference["field"]][kubelet.cgroups.version - 1]))
             check(kubelet, where[place(*owner, difference["field"])], difference)
         really = changed(before, files(kubelet, everything))
-        assert told <= really <= told | {(*owner, COMPANIONS.get(file, file)) for *owner, file in told}
+        assert reported <= really <= reported | {(*owner, COMPANIONS.get(file, file)) for *owner, file in reported}
         assert koordnri(daemon, "diff", "--live", "--policy", daemon.policy_file).returncode == 0
 
     released = koordnri(daemon, "release", "--all", "-o", "json")
@@ -197,7 +197,7 @@ def test_a_diff_tells_exactly_what_the_policy_then_changes(kubelet: Kubelet, new
     assert kubelet.read(pods.normalised(kubelet), "cpu.quota") == 80_000
 
 
-def test_a_class_follows_as_it_was_told_and_is_given_back(kubelet: Kubelet, new_daemon: NewDaemon) -> None:
+def test_a_class_follows_as_it_was_reported_and_is_given_back(kubelet: Kubelet, new_daemon: NewDaemon) -> None:
     daemon = new_daemon(policy=RATIO_2)
     daemon.start()
     container = pods.batch(kubelet)
@@ -252,7 +252,9 @@ def late_equals_early(kubelet: Kubelet, early: list[Container], late: list[Conta
     return first == second
 
 
-def test_what_only_a_creation_can_set_is_told_to_wait_for_a_restart(kubelet: Kubelet, new_daemon: NewDaemon) -> None:
+def test_what_only_a_creation_can_set_is_reported_to_wait_for_a_restart(
+    kubelet: Kubelet, new_daemon: NewDaemon
+) -> None:
     daemon = new_daemon()
     daemon.start()
     pod = kubelet.run_pod(annotations=pods.gpus(0, 1))
@@ -273,10 +275,10 @@ def test_what_only_a_creation_can_set_is_told_to_wait_for_a_restart(kubelet: Kub
     assert (released.returncode, row["field"], row["status"]) == (0, difference["field"], "restart")
     follow(daemon, off)
     assert kubelet.environment(container)["NVIDIA_VISIBLE_DEVICES"] == "0,1"
-    assert "NVIDIA_VISIBLE_DEVICES" not in kubelet.environment(kubelet.run_container(pod, "anew"))
+    assert "NVIDIA_VISIBLE_DEVICES" not in kubelet.environment(kubelet.run_container(pod, "again"))
 
 
-def test_cpus_of_its_own_stay_with_what_runs_as_the_diff_says(kubelet: Kubelet, new_daemon: NewDaemon) -> None:
+def test_exclusive_cpus_stay_with_what_runs_as_the_diff_says(kubelet: Kubelet, new_daemon: NewDaemon) -> None:
     daemon = new_daemon()
     daemon.start()
     shares = pods.plain(kubelet)
@@ -297,18 +299,18 @@ def test_cpus_of_its_own_stay_with_what_runs_as_the_diff_says(kubelet: Kubelet, 
     assert changed(had, files(kubelet, [shares, owner])) == set()
 
     kubelet.end_pod(owner.pod)
-    anew = pods.wants_a_cpu(kubelet)
-    eventually(lambda: kubelet.read(anew, "cpu.quota") == found[name, "main", "cpu.quota"]["after"], "kubelet's quota")
+    again = pods.wants_a_cpu(kubelet)
+    eventually(lambda: kubelet.read(again, "cpu.quota") == found[name, "main", "cpu.quota"]["after"], "kubelet's quota")
     everywhere = cpus(difference["after"])
     eventually(
         lambda: all(
-            cpus(str(kubelet.read(c, "cpu.cpus")) or difference["after"]) == everywhere for c in (anew, shares)
+            cpus(str(kubelet.read(c, "cpu.cpus")) or difference["after"]) == everywhere for c in (again, shares)
         ),
         "all CPUs to be everybody's",
     )
 
 
-def test_a_bad_policy_is_told_with_the_path_of_every_mistake_and_asked_of_nobody(
+def test_a_bad_policy_is_informed_with_the_path_of_every_mistake_and_asked_of_nobody(
     kubelet: Kubelet, daemon: Daemon
 ) -> None:
     answer = koordnri(daemon, "diff", "--live", "--policy", "-", stdin="cpu-burst-config: {cpuBurstPercent: 0}\n")

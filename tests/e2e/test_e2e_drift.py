@@ -71,7 +71,7 @@ def wait_watched(kubelet: Kubelet, daemon: Daemon, container: Container, quota_u
     eventually(lambda: kubelet.cgroups.read(directories, "cpu.quota") == quota_us, "the quota to be back")
 
 
-def test_the_kernel_tells_of_writes_into_cgroups_and_of_their_end(kubelet: Kubelet) -> None:
+def test_the_kernel_reports_of_writes_into_cgroups_and_of_their_end(kubelet: Kubelet) -> None:
     root = next(r for r in kubelet.cgroups.roots() if kubelet.cgroups.version == 2 or r.name.startswith("cpu"))
     directory = root / f"koordnri-{uuid.uuid4()}"
     name = "cgroup.procs"  # every cgroup has it
@@ -143,7 +143,7 @@ def test_what_kubelet_sets_of_an_owners_pod_again_is_undone_and_counted_as_its(
         eventually(lambda: kubelet.cgroups.read(directories, "cpu.quota") == UNLIMITED, "the quota to be lifted again")
 
 
-def test_a_pod_that_kubelet_resizes_is_decided_anew_and_nothing_is_undone(kubelet: Kubelet, daemon: Daemon) -> None:
+def test_a_pod_that_kubelet_resizes_is_decided_again_and_nothing_is_undone(kubelet: Kubelet, daemon: Daemon) -> None:
     scale = kubelet.cgroups.version  # on v1, a pod's own quota stays as kubelet sets it
     pod = kubelet.run_pod(labels={pods.QOS_CLASS: "LS"}, cpu_request_m=400, cpu_limit_m=800, memory_limit=64 * MIB)
     container = kubelet.run_container(pod, cpu_request_m=400, cpu_limit_m=800, memory_limit=64 * MIB)

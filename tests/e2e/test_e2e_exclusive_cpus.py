@@ -20,7 +20,7 @@ ALL = str(CPUSet(os.sched_getaffinity(0)))
 
 
 def lsr(kubelet: Kubelet, **options: object) -> Container:
-    """An LSR container of one CPU, of which no scheduler has said anything."""
+    """An LSR container of one CPU, of which no scheduler has assigned any."""
     pod = kubelet.run_pod(qos="Guaranteed", labels={QOS_CLASS: "LSR"})
     return kubelet.run_container(pod, cpu_request_m=1000, cpu_limit_m=1000, memory_limit=64 * MIB, **options)  # type: ignore[arg-type]  # passed on
 

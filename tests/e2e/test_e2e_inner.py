@@ -38,17 +38,17 @@ def test_a_policy_and_its_end_reach_both_levels(kubelet: Kubelet, new_daemon: Ne
         eventually(lambda us=us: on_both(kubelet, container, "cpu.quota") == [us] * 2, f"{us} on both levels")  # type: ignore[misc]  # mypy knows no defaults of lambdas
 
 
-def test_a_cpuset_that_the_pods_cgroup_does_not_have_is_told(kubelet: Kubelet, new_daemon: NewDaemon) -> None:
+def test_a_cpuset_that_the_pods_cgroup_does_not_have_is_reported(kubelet: Kubelet, new_daemon: NewDaemon) -> None:
     """The kernel accepts it, and goes by the parent's."""
     daemon = new_daemon()
     daemon.start()
     container = pods.pinned(kubelet)
     pod = kubelet.cgroups.of_pod(kubelet.pid(container))[""]
     (pod / "cpuset.cpus").write_text("0")
-    told = eventually(
+    reported = eventually(
         lambda: [line for line in daemon.log.read_text().splitlines() if "in effect" in line], "a warning"
     )
-    assert pod.name in json.loads(told[0])["error"]
+    assert pod.name in json.loads(reported[0])["error"]
     (pod / "cpuset.cpus").write_text("0-7")
 
 

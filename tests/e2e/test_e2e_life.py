@@ -16,7 +16,7 @@ from koordnri.model import CPUSet
 from tests.e2e import lab, pods
 from tests.e2e.containerd import Containerd
 from tests.e2e.daemon import Daemon
-from tests.e2e.kubelet import UNTIL_TOLD, Container, Kubelet, Pod
+from tests.e2e.kubelet import UNTIL_STOPPED, Container, Kubelet, Pod
 from tests.e2e.pods import MIB, QOS_CLASS, UNLIMITED
 from tests.support.waiting import eventually
 
@@ -113,7 +113,7 @@ def test_who_gets_cpus_has_them_alone_when_it_starts(kubelet: Kubelet) -> None:
 @pytest.mark.usefixtures("node")
 def test_an_ended_init_containers_cpus_are_its_pods_again(kubelet: Kubelet) -> None:
     pod = owner_pod(kubelet, MANY)
-    init = kubelet.run_container(pod, "init", command=UNTIL_TOLD, **asks(MANY - 1))
+    init = kubelet.run_container(pod, "init", command=UNTIL_STOPPED, **asks(MANY - 1))
     assert len(kubelet.runs_on(init)) == MANY - 1
     kubelet.finish(init)
 
@@ -131,7 +131,7 @@ def test_a_sidecar_that_goes_on_keeps_its_cpus_while_init_containers_end(kubelet
     pod = owner_pod(kubelet, MANY)
     sidecar = kubelet.run_container(pod, "sidecar", **asks(HALF))
     own = kubelet.runs_on(sidecar)
-    init = kubelet.run_container(pod, "init", command=UNTIL_TOLD, **asks(HALF))
+    init = kubelet.run_container(pod, "init", command=UNTIL_STOPPED, **asks(HALF))
     assert kubelet.runs_on(init) == ALL - own
     kubelet.finish(init)
 
@@ -179,7 +179,7 @@ def test_an_ended_pods_cpus_are_free_at_once_though_its_sandbox_stays(kubelet: K
 
 @pytest.mark.usefixtures("node")
 def test_a_finished_jobs_cpus_are_free_though_the_pod_is_kept(kubelet: Kubelet) -> None:
-    other, job = pods.plain(kubelet), kubelet.run_container(owner_pod(kubelet, 1), command=UNTIL_TOLD, **asks(1))
+    other, job = pods.plain(kubelet), kubelet.run_container(owner_pod(kubelet, 1), command=UNTIL_STOPPED, **asks(1))
     assert len(kubelet.runs_on(job)) == 1
     kubelet.finish(job)
     kubelet.end_pod(job.pod)
@@ -199,7 +199,7 @@ def test_a_pod_whose_cgroup_has_gone_holds_nothing(kubelet: Kubelet) -> None:
 
 
 @pytest.mark.usefixtures("node")
-def test_a_pod_made_anew_has_its_cpus_while_the_sandbox_of_the_one_before_stays(kubelet: Kubelet) -> None:
+def test_a_pod_made_again_has_its_cpus_while_the_sandbox_of_the_one_before_stays(kubelet: Kubelet) -> None:
     old = wants(kubelet, MANY)
 
     new = kubelet.replace_pod(old.pod, **asks(MANY))

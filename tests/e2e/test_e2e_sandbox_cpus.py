@@ -54,7 +54,7 @@ def test_a_pinned_pods_is_on_its_cpus_and_gets_back_what_it_had(kubelet: Kubelet
 
 
 @pytest.mark.usefixtures("own_daemon")
-def test_others_share_what_is_left_beside_cpus_of_their_own_and_come_back(kubelet: Kubelet) -> None:
+def test_others_share_what_is_left_beside_exclusive_cpus_and_come_back(kubelet: Kubelet) -> None:
     before = pods.plain(kubelet).pod
     eventually(lambda: CPUSet.parse(cpus(kubelet, before)) in EVERYBODYS, "the sandbox to share all CPUs")
 

@@ -1,4 +1,4 @@
-"""A pod's volume by the pod's own name of it: its spec, which the API server tells, and what the runtime tells of a container say which.
+"""A pod's volume by the pod's own name of it: its spec, from the API server, and what the runtime reports of a container say which.
 
 The API server is a fake one that knows one pod; what it has to do with real ones is tried elsewhere.
 """
@@ -35,16 +35,16 @@ users: [{{name: me, user: {{token: none}}}}]
 NODE = "lab"
 """as Daemon calls it"""
 FIRST = 10
-"""Version of the list before anything is told."""
+"""Version of the list before anything is reported."""
 LIMITED = annotation(block("data", "podvolume", readBPS=READ, writeBPS=WRITE))
 MORE = annotation(block("data", "podvolume", readBPS=READ, writeBPS=WRITE + 1))
 
 
 class FakeApi:
-    """Lists and watches of pods, by `tell`; of everything else there is nothing."""
+    """Lists and watches of pods, by `report`; of everything else there is nothing."""
 
     def __init__(self) -> None:
-        self._told: list[dict[str, Any]] = []
+        self._reported: list[dict[str, Any]] = []
         self._news = threading.Condition()
         self._closed = False
         fake = self
@@ -76,14 +76,14 @@ class FakeApi:
         self._thread = threading.Thread(target=self._server.serve_forever)
         self._thread.start()
 
-    def tell(self, pod: Pod, annotations: dict[str, str], spec: dict[str, Any]) -> None:
+    def send(self, pod: Pod, annotations: dict[str, str], spec: dict[str, Any]) -> None:
         """The pod as it is now."""
         with self._news:
-            version = str(FIRST + len(self._told) + 1)
+            version = str(FIRST + len(self._reported) + 1)
             metadata = {"uid": pod.uid, "namespace": pod.namespace, "name": pod.name, "resourceVersion": version}
             metadata |= {"labels": pod.config["labels"], "annotations": annotations}
             item = {"kind": "Pod", "apiVersion": "v1", "metadata": metadata, "spec": {"nodeName": NODE, **spec}}
-            self._told.append({**item, "status": {"phase": "Running"}})
+            self._reported.append({**item, "status": {"phase": "Running"}})
             self._news.notify_all()
 
     def close(self) -> None:
@@ -96,16 +96,18 @@ class FakeApi:
 
     def _answer(self, noun: str, query: dict[str, list[str]], line: Callable[[dict[str, Any]], None]) -> None:
         with self._news:
-            told = self._told if noun == "pods" else []
+            reported = self._reported if noun == "pods" else []
             if "watch" not in query:
                 kind = "PodList" if noun == "pods" else "NodeList"
-                line({"kind": kind, "metadata": {"resourceVersion": str(FIRST + len(told))}, "items": told[-1:]})
+                line(
+                    {"kind": kind, "metadata": {"resourceVersion": str(FIRST + len(reported))}, "items": reported[-1:]}
+                )
                 return
             seen = int(query["resourceVersion"][0]) - FIRST
             while not self._closed:
-                for item in told[seen:]:
+                for item in reported[seen:]:
                     line({"type": "MODIFIED", "object": item})
-                seen = len(told)
+                seen = len(reported)
                 self._news.wait()
 
 
@@ -148,7 +150,7 @@ def test_a_limit_holds_for_the_volume_that_the_pod_calls_so_and_outlives_our_res
     if raw:
         main = {"name": "main", "volumeDevices": [{"name": "data", "devicePath": "/data"}]}
     spec = {"containers": [main], "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data-web-0"}}]}
-    cluster.tell(pod, LIMITED, spec)
+    cluster.send(pod, LIMITED, spec)
     if raw:
         volume = volumes.raw(pod.uid, "pvc-1")
         container = kubelet.run_container(pod, devices={"/data": volume.path})
@@ -158,8 +160,8 @@ def test_a_limit_holds_for_the_volume_that_the_pod_calls_so_and_outlives_our_res
 
     eventually(lambda: limits(kubelet, container, 1, volume.number) == (str(READ), str(WRITE)), "the pod's limits")
     following.kill()
-    cluster.tell(pod, MORE, spec)
+    cluster.send(pod, MORE, spec)
     following.start()
     eventually(lambda: limits(kubelet, container, 1, volume.number) == (str(READ), str(WRITE + 1)), "the new limits")
-    cluster.tell(pod, {}, spec)
+    cluster.send(pod, {}, spec)
     eventually(lambda: limits(kubelet, container, 1, volume.number) == NOTHING, "the limits to go with the annotation")

@@ -1,7 +1,7 @@
 """The laboratory itself, without koordnri: what kubelet asks for is what the container gets."""
 
 from tests.e2e.containerd import Containerd
-from tests.e2e.kubelet import UNTIL_TOLD, Kubelet, Pod
+from tests.e2e.kubelet import UNTIL_STOPPED, Kubelet, Pod
 from tests.support.waiting import eventually
 
 MIB = 1 << 20
@@ -108,7 +108,7 @@ def test_an_ended_pod_stays_with_the_runtime_until_it_is_collected(kubelet: Kube
     assert exit_codes(kubelet, pod) == []
 
 
-def test_a_pod_made_anew_runs_beside_the_sandbox_of_the_one_before(kubelet: Kubelet) -> None:
+def test_a_pod_made_again_runs_beside_the_sandbox_of_the_one_before(kubelet: Kubelet) -> None:
     old = kubelet.run_pod(labels={"app": "db"})
     kubelet.run_container(old)
 
@@ -139,7 +139,7 @@ def test_a_pod_whose_pause_process_dies_gets_a_second_sandbox(kubelet: Kubelet) 
 def test_containers_end_by_themselves_and_come_back_and_the_last_that_ended_stays(kubelet: Kubelet) -> None:
     pod = kubelet.run_pod()
     kubelet.run_init(pod)
-    main, job = kubelet.run_container(pod), kubelet.run_container(pod, "job", command=UNTIL_TOLD)
+    main, job = kubelet.run_container(pod), kubelet.run_container(pod, "job", command=UNTIL_STOPPED)
 
     kubelet.finish(job)
     for _ in range(2):

@@ -28,13 +28,13 @@ def make_job(directory: Path, script: str) -> Path:
 
 
 def test_exit_code_and_files_of_a_job_come_home(tmp_path: Path) -> None:
-    job = make_job(tmp_path / "job", "mkdir /out/deep; cat /job/input >/out/deep/file; echo said; exit 7")
+    job = make_job(tmp_path / "job", "mkdir /out/deep; cat /job/input >/out/deep/file; echo printed; exit 7")
 
     code = run_job(lab.LAB_DIR, job, tmp_path / "out", 90, systemd=False)
 
     assert code == 7
     assert (tmp_path / "out/deep/file").read_text() == "from outside"
-    assert "said" in (tmp_path / "out/console.log").read_text()
+    assert "printed" in (tmp_path / "out/console.log").read_text()
 
 
 def test_a_job_that_hangs_is_ended_and_its_files_come_home(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def test_which_are_left_out_say_the_reason_and_an_error_of_the_annotation():
     assert "names CPUs 3,9, which the node does not have online; they are left out, and 2 used" in message
 
 
-def test_nothing_is_told_of_cpus_that_are_all_there():
+def test_nothing_is_reported_of_cpus_that_are_all_there():
     decision = run(Assigned(), context(assigned(" 3,2 "), node=NODE))
     assert (values(decision), faults(decision)) == ({"cpu.cpus": "3,2"}, [])
     assert decision.settings["cpu.cpus"].reason == "assigned by the scheduler"
@@ -78,7 +78,7 @@ def test_where_none_is_left_online_it_shares_and_is_never_set_to_nothing():
 
 
 def test_a_container_keeps_no_quota_on_the_cpus_that_are_left_to_it():
-    """Its pod's quota goes for the same assignment: the two must not tell differently."""
+    """Its pod's quota goes for the same assignment: the two must not report differently."""
     one = assigned("2-3")
     made = values(run(CFSQuota(), context(one, Resources(2048, 200_000), HOLED), before=[CPUSetHook()]))
     assert made == {"cpu.cpus": "2", "cpu.quota": -1}

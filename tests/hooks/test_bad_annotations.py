@@ -103,14 +103,14 @@ CASES = [(key, text if isinstance(text, str) else json.dumps(text)) for key in O
 
 
 class Decided:
-    """One pod, decided as a whole by all hooks; `events` is what its owner is told."""
+    """One pod, decided as a whole by all hooks; `events` is what its owner is informed of."""
 
     def __init__(self, key: str, text: str | None) -> None:
         self.events: list[str] = []
         qos, parent = QOS.get(key, ("LS", BURSTABLE))
         one: Pod = pod(qos, parent, {**GOOD, key: text} if text is not None else {k: GOOD[k] for k in GOOD if k != key})
         one.spec = PodSpec({"main": ContainerSpec({"memory": "1Gi"}, {})})
-        chain, log = Chain(load_hooks()), DecisionLog(CapturingLogger(), warn_pod=self._tell)
+        chain, log = Chain(load_hooks()), DecisionLog(CapturingLogger(), warn_pod=self._report)
         asked = Resources(cpu_shares=2048, cpu_quota=200_000, cpu_period=100_000, memory_limit=1 << 31)
         container = Container("c1", "main", one.id, asked)
         self.container = chain.decide_container(one, container, Event.CREATE, UNDER)
@@ -119,7 +119,7 @@ class Decided:
         log.decided_again(one, "", self.pod)
         self.of_class = chain.decide_class(KubeQoS.BURSTABLE, [one], UNDER)
 
-    def _tell(self, of: Pod, reason: str, message: str) -> None:
+    def _report(self, of: Pod, reason: str, message: str) -> None:
         if reason != "QoSSettingIgnored":  # what is unknown costs nothing
             assert reason == "InvalidQoSAnnotation"
             self.events.append(message)
@@ -149,7 +149,7 @@ def test_the_good_ones_are_decided_by_every_hook() -> None:
 
 
 @pytest.mark.parametrize(("key", "text"), CASES, ids=[f"{k.rpartition('/')[2]}-{i}" for i, (k, _) in enumerate(CASES)])
-def test_a_bad_annotation_costs_its_own_hooks_fields_and_is_told_with_its_key(key: str, text: str) -> None:
+def test_a_bad_annotation_costs_its_own_hooks_fields_and_is_reported_with_its_key(key: str, text: str) -> None:
     bad, without = Decided(key, text), Decided(key, None)
     assert bad.faults == {"pod"}
     for one, other in ((bad.container, without.container), (bad.pod, without.pod)):

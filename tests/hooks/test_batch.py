@@ -34,7 +34,7 @@ def test_a_container_that_the_spec_does_not_name_is_left_alone():
         pytest.param({"containers": ["main"]}, "$.containers", id="containers-as-list"),
     ],
 )
-def test_bad_batch_resources_are_the_pods_fault_and_told_with_their_place(annotation, problem):
+def test_bad_batch_resources_are_the_pods_fault_and_reported_with_their_place(annotation, problem):
     one = pod("BE", BESTEFFORT, {SPEC: annotation})
     for decision in (run(CFSQuota(), context(one)), run_pod(CFSQuota(), one)):
         ((fault, message),) = faults(decision)

@@ -251,7 +251,7 @@ def test_any_QoS_label_makes_the_annotation_count(qos):
     assert values(of_pod(block(ioWeightPercent=10), qos=qos)) == {"io.weight[/dev/sdb]": 10}
 
 
-def test_without_a_label_the_annotation_does_not_count_and_that_is_said():
+def test_without_a_label_the_annotation_does_not_count_and_that_is_reported():
     one = pod(annotations=own(block(readIOPS=10)))
     for decision in (run_pod(BlockIO(), one), run(BlockIO(), context(one))):
         assert values(decision) == {}
@@ -359,8 +359,8 @@ def test_a_pod_whose_volumes_are_not_known_yet_waits_without_an_error():
         pytest.param({"main": {"/data": "pv-1"}}, ["/dev/sdb"], id="a-file-system"),
         pytest.param({"main": {"/data": "8:1"}}, ["/dev/sda"], id="a-partition-as-a-block-device"),
         pytest.param({"main": {"/data": "253:0"}}, ["/dev/sdb", "/dev/sdc"], id="a-logical-volume-as-a-block-device"),
-        pytest.param({"init": {"/d": "pv-1"}}, ["/dev/sdb"], id="told-by-another-container"),
-        pytest.param({"init": {"/d": "pv-1"}, "main": {"/data": "pv-1"}}, ["/dev/sdb"], id="told-twice"),
+        pytest.param({"init": {"/d": "pv-1"}}, ["/dev/sdb"], id="reported-by-another-container"),
+        pytest.param({"init": {"/d": "pv-1"}, "main": {"/data": "pv-1"}}, ["/dev/sdb"], id="reported-twice"),
     ],
 )
 def test_a_volume_behind_a_claim_is_found_by_the_pods_name_of_it(given, disks):
@@ -403,8 +403,8 @@ def test_the_pods_own_name_of_a_volume_comes_before_a_PersistentVolumes():
     blocks = [block("pv-1", "podvolume", readIOPS=5)]
     waiting = run_pod(BlockIO(), claiming(containers, {}, *blocks), V2)
     assert (values(waiting), waiting.skipped) == ({}, {"blkio[pv-1]": NOT_CREATED})
-    told = run_pod(BlockIO(), claiming(containers, {"main": {"/data": "scratch", "/logs": "pv-1"}}, *blocks), V2)
-    assert list(values(told)) == ["io.max[/dev/sda]"]
+    reported = run_pod(BlockIO(), claiming(containers, {"main": {"/data": "scratch", "/logs": "pv-1"}}, *blocks), V2)
+    assert list(values(reported)) == ["io.max[/dev/sda]"]
     other = run_pod(BlockIO(), claiming({"main": {"/logs": "logs"}}, {}, *blocks), V2)
     assert list(values(other)) == ["io.max[/dev/sdb]"], "a PersistentVolume's name goes on to serve"
 
@@ -493,7 +493,7 @@ def test_a_bad_annotation_is_the_pods_fault_and_costs_neither_the_class_nor_the_
     assert str(error.value) == message
 
 
-def test_a_hundred_unknown_devices_are_told_in_a_few_words():
+def test_a_hundred_unknown_devices_are_reported_in_a_few_words():
     many = [block(f"/dev/none{i}", readIOPS=1) for i in range(100)]
     decision = of_pod(*many, block("/dev/sda", readIOPS=1), node=V2)
     assert list(values(decision)) == ["io.max[/dev/sda]"]
@@ -501,7 +501,7 @@ def test_a_hundred_unknown_devices_are_told_in_a_few_words():
     assert faults(decision)[-1] == ("pod", f"annotation {KEY}: blocks: {100 - MOST_ERRORS} more cannot be used")
 
 
-def test_a_name_of_any_length_is_cut_in_what_is_told():
+def test_a_name_of_any_length_is_cut_in_what_is_reported():
     for kind in ("device", "volumegroup", "podvolume"):
         one = claiming({"main": {"/data": "logs"}}, {}, block("x" * 10_000, kind, readIOPS=1))
         [(_, message)] = faults(run_pod(BlockIO(), one, V2))
@@ -576,9 +576,9 @@ def test_deciding_again_gives_the_same_and_every_line_says_all_four_limits(block
         line = values(first).get(f"io.max[{name}]")
         assert (line is not None) == bool(given_)
         if line is not None:
-            said = dict(part.split("=") for part in line.split())
+            parts = dict(part.split("=") for part in line.split())
             keys = {"rbps": "readBPS", "wbps": "writeBPS", "riops": "readIOPS", "wiops": "writeIOPS"}
-            assert said == {k: str(given_.get(long) or "max") for k, long in keys.items()}
+            assert parts == {k: str(given_.get(long) or "max") for k, long in keys.items()}
 
 
 anything = st.recursive(

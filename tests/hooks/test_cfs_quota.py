@@ -41,7 +41,7 @@ def faster(ratio):
         pytest.param(batch("1k", "1k"), DEFAULT, NodeState(), Resources(2), (1024, 100_000), id="suffix"),
         pytest.param(batch("0", "0"), DEFAULT, NodeState(), Resources(2), (2, -1), id="zero-is-no-limit"),
         pytest.param(batch("1", "5"), DEFAULT, NodeState(), Resources(2), (2, 1000), id="kernel-minimum"),
-        pytest.param({}, DEFAULT, NodeState(), Resources(2), (2, -1), id="nothing-said"),
+        pytest.param({}, DEFAULT, NodeState(), Resources(2), (2, -1), id="nothing-set"),
         pytest.param(batch("500", "500"), DEFAULT, faster("1.2"), Resources(2), (512, 41_667), id="normalised"),
         pytest.param(
             batch("500", "5"), DEFAULT, faster("1.2"), Resources(2), (512, 1000), id="normalised-to-the-minimum"

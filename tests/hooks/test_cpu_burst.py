@@ -191,7 +191,7 @@ def test_a_bad_annotation_leaves_the_nodes_burst(text):
 
 
 @pytest.mark.parametrize("node", [OLD_V1, OLD_V2])
-def test_a_kernel_without_the_file_is_told_once_per_decision(node):
+def test_a_kernel_without_the_file_is_reported_once_per_decision(node):
     decision = run(CFSQuota(), context(pod("LS"), asked(1), node, AUTO))
     assert decision.settings == {}
     assert decision.errors == ()

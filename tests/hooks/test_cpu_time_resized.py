@@ -1,7 +1,7 @@
 """Whatever kubelet resizes, policies change and daemons restart: what a container has is its limit, scaled once.
 
 Koordlet scales what the runtime has stored, which carries its own scaling already. Here the daemon's own parts run against a runtime
-that stores what it is told, and a kernel that refuses what the kernel refuses.
+that stores what it is sent, and a kernel that refuses what the kernel refuses.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Silent:
 class Machine:
     """One LS pod with one container on one node: kubelet, runtime and kernel go on while the daemon comes and goes.
 
-    knows_spec   whether the API server tells the daemon of a resize before kubelet begins with it
+    knows_spec   whether the API server informs the daemon of a resize before kubelet begins with it
     """
 
     def __init__(self, version: int, burst: bool, knows_spec: bool, limit_us: int) -> None:
@@ -71,7 +71,7 @@ class Machine:
         self.spec = messages.container(name="main")
         self.start_daemon(Ledger())
         self._kubelet_writes_pod(limit_us)
-        self.tell_spec(limit_us)
+        self.send_spec(limit_us)
         self.synchronize()
         self._create()
         self.reconcile()
@@ -96,7 +96,7 @@ class Machine:
     def restart(self) -> None:
         """Killed and started again on its state directory."""
         self.start_daemon(Ledger(self.ledger.notes(), originals=self.ledger.all_originals()))
-        self.tell_spec(self.limit_us)
+        self.send_spec(self.limit_us)
         self.synchronize()
 
     def set_ratio(self, ratio: Fraction | None) -> None:
@@ -106,8 +106,8 @@ class Machine:
     def reconcile(self, trigger: str = "change") -> None:
         self.reconciler.reconcile(trigger, self.ledger.pods())
 
-    def tell_spec(self, limit_us: int) -> None:
-        """The API server's pod; a pod that is known already is told anew, as the watch does."""
+    def send_spec(self, limit_us: int) -> None:
+        """The API server's pod; a pod that is known already is reported again, as the watch does."""
         if not self.knows_spec:
             return
         limits = {"cpu": f"{limit_us * 1000 // PERIOD_US}m"} if limit_us > 0 else {}
@@ -146,7 +146,7 @@ class Machine:
 
     def resize(self, limit_us: int) -> None:
         """As kubelet: the spec first, then pod and container, the pod first where it grows. What is refused is tried again."""
-        self.tell_spec(limit_us)
+        self.send_spec(limit_us)
         self.limit_us = limit_us
         self.reconcile("pod")
         todo = [lambda: self._kubelet_writes_pod(limit_us), lambda: self._update(limit_us)]

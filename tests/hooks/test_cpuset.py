@@ -132,7 +132,7 @@ def test_empty_pools_leave_no_comma_behind():
         ),
     ],
 )
-def test_a_bad_annotation_is_the_pods_fault_and_told_with_its_place(status, problems):
+def test_a_bad_annotation_is_the_pods_fault_and_reported_with_its_place(status, problems):
     ctx = context(pod("LSR", GUARANTEED, {STATUS: status}), node=NODE)
     for _ in range(2):  # the second time from what was remembered
         ctx = context(ctx.pod, node=NODE)
@@ -196,7 +196,7 @@ def test_what_this_node_gave_comes_before_everything_else():
     assert values(other) == {"cpu.cpus": "0-7,8-15"}
 
 
-def test_a_container_with_cpus_of_its_own_counts_as_pinned():
+def test_a_container_with_exclusive_cpus_counts_as_pinned():
     ctx = context(pod("LSR", GUARANTEED), node=OWN)
     assert values(run(CPUSetHook(), ctx)) == {"cpu.cpus": "2,10"}
     assert ctx.cpus_pinned
@@ -224,7 +224,7 @@ def test_besteffort_is_kept_off_lses_cpus_where_this_node_computes_the_pools():
 
 
 @pytest.mark.parametrize("text", ["{", '{"preferredCPUBindPolicy": "Everything"}'])
-def test_a_wish_that_cannot_be_read_counts_as_none_and_its_owner_is_told(text):
+def test_a_wish_that_cannot_be_read_counts_as_none_and_its_owner_is_informed(text):
     one = pod("LSR", GUARANTEED, {"scheduling.koordinator.sh/resource-spec": text})
     made = run(CPUSetHook(), context(one, Resources(2048, 200_000), node=OWN))
     assert values(made) == {"cpu.cpus": "2,10"}
@@ -233,7 +233,7 @@ def test_a_wish_that_cannot_be_read_counts_as_none_and_its_owner_is_told(text):
     assert "resource-spec" in message
 
 
-def test_why_an_owner_has_no_cpus_of_its_own_is_in_the_reason():
+def test_why_an_owner_has_no_exclusive_cpus_is_in_the_reason():
     node = replace(NODE, no_exclusive_cpus={"uid-web": {"main": "all are taken"}})
     setting = run(CPUSetHook(), context(pod("LSR", GUARANTEED), node=node)).settings["cpu.cpus"]
     assert (setting.value, setting.reason) == ("0-7,8-15", "share pools of the node; no exclusive CPUs: all are taken")
@@ -300,7 +300,7 @@ def test_who_has_cpus_of_kubelets_static_manager_is_never_moved_off_them(qos, an
         pytest.param(BURSTABLE, WHOLE, {}, STATIC, "0-7,8-15", id="not-Guaranteed"),
         pytest.param(GUARANTEED, Resources(1536, 150_000, cpus="0-15"), {}, STATIC, "0-7,8-15", id="not-whole"),
         pytest.param(GUARANTEED, Resources(2048, 200_000), {}, STATIC, "0-7,8-15", id="no-cpuset-of-kubelets"),
-        pytest.param(GUARANTEED, WHOLE, {STATUS: {"cpuset": "6-7"}}, STATIC, "6-7", id="the-scheduler-said-which"),
+        pytest.param(GUARANTEED, WHOLE, {STATUS: {"cpuset": "6-7"}}, STATIC, "6-7", id="the-scheduler-chose-them"),
     ],
 )
 def test_others_on_such_a_node_follow_their_class(parent, baseline, annotations, node, cpus):
@@ -324,7 +324,7 @@ def test_a_list_of_cpus_beyond_any_machine_is_refused():
 
 
 @pytest.mark.parametrize(("nodes", "expected"), [((7,), "0-7,8-15"), ((2**70, 1), "8-15"), ((-1,), "0-7,8-15")])
-def test_a_numa_node_that_the_node_has_not_costs_itself_and_is_told(nodes, expected):
+def test_a_numa_node_that_the_node_has_not_costs_itself_and_is_reported(nodes, expected):
     made = run(CPUSetHook(), context(pod("LS", BURSTABLE, numa(*nodes)), node=NODE))
     assert values(made) == {"cpu.cpus": expected}
     [(fault, message)] = faults(made)
@@ -365,7 +365,7 @@ def test_a_numa_node_that_is_named_a_hundred_times_counts_once():
         ),
     ],
 )
-def test_a_sandbox_gets_what_a_container_without_cpus_of_its_own_would(qos, parent, annotations, node, expected):
+def test_a_sandbox_gets_what_a_container_without_exclusive_cpus_would(qos, parent, annotations, node, expected):
     owner = pod(qos, parent, annotations)
     decision = run_pod(CPUSetHook(), owner, node)
     assert decision.value(fields.CPU_CPUS) == expected
@@ -391,7 +391,7 @@ def test_a_sandbox_that_only_waits_has_its_pods_cpus(handler):
 
 @pytest.mark.parametrize("status", ["{", {"cpuset": "4-2"}, {"cpuset": "98-99"}, numa(9)[STATUS]])
 @pytest.mark.parametrize("mode", ["enforce", "observe"])
-def test_what_is_wrong_with_an_annotation_is_told_with_the_containers_alone(status, mode):
+def test_what_is_wrong_with_an_annotation_is_reported_with_the_containers_alone(status, mode):
     policy = policy_of(koordnri_config={"hooks": {"cpuset": {"mode": mode}}})
     decision = run_pod(CPUSetHook(), pod("LSR", GUARANTEED, {STATUS: status}), NODE, policy)
     assert decision.errors == ()

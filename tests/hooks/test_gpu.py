@@ -80,7 +80,7 @@ ISOLATED = {
         pytest.param(
             {RATIO: 50, MEMORY: 1000},
             {k: v for k, v in ISOLATED.items() if "SM_LIMIT" not in k} | {"env[CUDA_DEVICE_MEMORY_LIMIT]": "1000"},
-            id="no-cores-said-and-numbers",
+            id="no-cores-asked-and-numbers",
         ),
     ],
 )
@@ -164,7 +164,7 @@ def test_a_bad_annotation_is_the_pods_fault(annotation, problem):
         ([{"minor": 0}] * 1100, "gpu: expected at most 256 devices, got 1100"),
     ],
 )
-def test_impossible_devices_cost_all_gpus_and_are_told(gpus, problem):
+def test_impossible_devices_cost_all_gpus_and_are_reported(gpus, problem):
     decision = run(GPU(), context(pod("LS", annotations={KEY: json.dumps({"gpu": gpus}, separators=(",", ":"))})))
     assert decision.settings == {}
     assert faults(decision) == [("pod", f"annotation {KEY}: {problem}")]

@@ -137,7 +137,7 @@ def test_core_scheduling_leaves_group_identity_out_and_says_why():
 
 
 @pytest.mark.parametrize("node", [MAINLINE, OLD])
-def test_a_kernel_without_group_identity_is_told_once_per_decision(node):
+def test_a_kernel_without_group_identity_is_reported_once_per_decision(node):
     for decision in (run_pod(CFSQuota(), pod("LS"), node, LS_AND_BE), of_class("BestEffort", LS_AND_BE, node)):
         assert decision.settings == {}
         assert decision.errors == ()
@@ -190,7 +190,7 @@ def test_an_idle_pod_has_no_shares_and_keeps_its_quota_and_its_containers_shares
     assert values(run(CFSQuota(), context(batch, policy=IDLE_BE)))["cpu.shares"] == 512
 
 
-def test_a_kernel_without_cpu_idle_is_told_and_the_pod_has_its_shares():
+def test_a_kernel_without_cpu_idle_is_reported_and_the_pod_has_its_shares():
     decision = run_pod(CFSQuota(), pod("BE", BESTEFFORT, BATCH), OLD, IDLE_BE)
     assert values(decision) == {"cpu.shares": 512, "cpu.quota": 50_000}
     assert "cpu.idle" in decision.skipped["cpu.idle"]

@@ -34,7 +34,7 @@ from tests.support.pods import BESTEFFORT, BURSTABLE, GUARANTEED, pod
         pytest.param(batch(None, GI), GI, id="number"),
         pytest.param(batch(None, "1.5"), 2, id="rounded-up"),
         pytest.param(batch(None, "0"), -1, id="zero-is-no-limit"),
-        pytest.param({}, -1, id="nothing-said"),
+        pytest.param({}, -1, id="nothing-set"),
     ],
 )
 def test_batch_memory_limits_a_BE_container_and_its_pod(entry, expected):
@@ -74,7 +74,7 @@ def test_without_batch_memory_the_container_keeps_its_limit(one):
         pytest.param({"containers": {"main": batch(None, "10E")}}, "expected 0..", id="beyond-64-bits"),
     ],
 )
-def test_bad_batch_memory_is_the_pods_fault_and_told_with_its_place(annotation, problem):
+def test_bad_batch_memory_is_the_pods_fault_and_reported_with_its_place(annotation, problem):
     one = pod("BE", BESTEFFORT, {SPEC: annotation})
     for decision in (run(Memory(), context(one)), run_pod(Memory(), one)):
         [(fault, message)] = faults(decision)

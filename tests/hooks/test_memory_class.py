@@ -173,8 +173,8 @@ annotation = st.none() | st.builds(
 @st.composite
 def any_pod(draw, number):
     name = f"p{number}"
-    said = draw(annotation)
-    annotations = {} if said is None else {QOS: json.dumps({k: v for k, v in said.items() if v is not None})}
+    wanted = draw(annotation)
+    annotations = {} if wanted is None else {QOS: json.dumps({k: v for k, v in wanted.items() if v is not None})}
     requests = {f"c{i}": amount for i, amount in enumerate(draw(st.lists(amounts, min_size=1, max_size=3)))}
     kind = draw(st.sampled_from(["batch", "mixed", "guaranteed", "spec", "unknown"]))
     if kind == "batch":
@@ -225,7 +225,7 @@ def test_at_every_level_the_sum_below_fits_into_what_is_above(data, by_class):
         assert root.get(field, 0) == sum(sums.values())
 
 
-def test_a_pods_new_spec_is_read_anew():
+def test_a_pods_new_spec_is_read_again():
     policy = classes(ls=(50, 0))
     one = pod_of("p", KubeQoS.BURSTABLE, "LS", {"main": 1000})
     assert values(run_class(KubeQoS.BURSTABLE, [one], policy)) == {"memory.min": 500}

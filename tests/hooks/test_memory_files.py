@@ -67,7 +67,7 @@ def test_a_disabled_class_leaves_every_file_alone():
     ],
 )
 @BOTH
-def test_oom_group_is_set_only_where_it_is_said(node, asked, expected):
+def test_oom_group_is_set_only_where_it_is_asked_for(node, asked, expected):
     kubelets = Resources(unified={"memory.oom.group": "1"})
     for decision in (
         run(Memory(), context(plain(), kubelets, node, lsr_memory(**asked))),
@@ -80,7 +80,7 @@ def test_oom_group_is_set_only_where_it_is_said(node, asked, expected):
 @pytest.mark.parametrize(
     ("asked", "limit", "expected"),
     [
-        pytest.param({}, 64 * MI, {}, id="nothing-said"),
+        pytest.param({}, 64 * MI, {}, id="nothing-set"),
         pytest.param({"pageCacheLimitSize": "16Mi"}, 64 * MI, {"size": 16 * MI, "enable": 1}, id="size"),
         pytest.param({"pageCacheLimitSize": "99Mi"}, 64 * MI, {"size": 64 * MI, "enable": 1}, id="at-most-the-limit"),
         pytest.param({"pageCacheLimitSize": "99Mi"}, None, {"size": 99 * MI, "enable": 1}, id="no-limit"),
@@ -114,14 +114,14 @@ def test_a_batch_pods_page_cache_goes_by_its_batch_limit():
     assert values(run_pod(Memory(), one, V2))["memory.pagecache_limit.size"] == 32 * MI
 
 
-def test_a_percent_of_no_limit_is_said():
+def test_a_percent_of_no_limit_is_reported():
     decision = run_pod(Memory(), plain({"pageCacheLimitPercent": 50}), V2)
     assert values(decision) == {}
     assert decision.skipped == {"memory.pagecache_limit.size": NO_POD_LIMIT}
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_what_the_kernel_has_not_is_said_once_and_is_no_error(version):
+def test_what_the_kernel_has_not_is_reported_once_and_is_no_error(version):
     node = NodeState(cgroup_version=version, cgroup_files=MAINLINE_V2_FILES if version == 2 else frozenset())
     asked = lsr_memory(
         oomKillGroup=1, priorityEnable=1, priority=3, pageCacheLimitSize="1Mi", pageCacheReclaimSync=True, wmarkRatio=90

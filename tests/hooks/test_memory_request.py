@@ -51,7 +51,7 @@ def test_the_request_comes_from_where_it_is_known(one, baseline, least):
         pytest.param(guaranteed("LS"), id="Guaranteed-without-limit"),
     ],
 )
-def test_an_unknown_request_is_said_and_never_guessed(one):
+def test_an_unknown_request_is_reported_and_never_guessed(one):
     decision = run(Memory(), context(one, policy=classes(ls=(10, 10, 10)), node=NODE))
     assert values(decision) == {}
     assert decision.skipped == dict.fromkeys(("memory.min", "memory.low", "memory.high"), NO_REQUEST) | NO_WATERMARKS
@@ -64,7 +64,7 @@ def test_an_unknown_request_is_said_and_never_guessed(one):
         pytest.param(guaranteed("LS"), id="Guaranteed-without-limit"),
     ],
 )
-def test_a_pods_unknown_request_is_said_and_never_guessed(one):
+def test_a_pods_unknown_request_is_reported_and_never_guessed(one):
     decision = run_pod(Memory(), one, NODE, classes(ls=(10, 10, 10)))
     assert values(decision) == {}
     assert {"memory.min": NO_REQUEST, "memory.low": NO_REQUEST}.items() <= decision.skipped.items()

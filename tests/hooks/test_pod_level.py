@@ -89,7 +89,7 @@ def test_a_container_without_a_limit_is_throttled_where_its_pod_would_be(contain
     assert values(run(Memory(), ctx))["memory.high"] == expected // 4096 * 4096
 
 
-def test_a_bad_quantity_of_the_pods_own_is_told_with_its_place():
+def test_a_bad_quantity_of_the_pods_own_is_reported_with_its_place():
     one = whole({"main": memory()}, {"memory": "x"}, {"memory": "4Gi"})
     with pytest.raises(PodError, match=r"^spec\.resources\.requests: memory: expected a quantity"):
         pod_request(one, -1)

@@ -183,7 +183,7 @@ def test_an_annotation_that_was_good_before_keeps_the_group_that_it_made():
     ("node", "policy", "reason"),
     [(NodeState(), ENABLED, "the node has no resctrl"), (NODE, DEFAULT, "lsClass.resctrlQOS is not enabled")],
 )
-def test_a_bad_annotation_is_told_even_where_there_is_no_group_to_be_in(node, policy, reason):
+def test_a_bad_annotation_is_reported_even_where_there_is_no_group_to_be_in(node, policy, reason):
     decision = run(RDT(), context(pod("LS", annotations={KEY: "{"}), node=node, policy=policy))
     assert len(decision.errors) == 1
     assert reason in decision.skipped["rdt.closid"]

@@ -3,7 +3,7 @@
 What it refuses was taken from the kernel (kernel/sched/core.c, kernel/cgroup/cpuset*.c, mm/memcontrol*.c) and, for v1, is compared with
 the machine's own in test_host_writer_kernel.py. It knows nothing of koordnri's spelling.
 
-After each write it looks at the whole tree: `violations` tells where a child had more than its parent, which v2 would have let pass,
+After each write it looks at the whole tree: `violations` reports where a child had more than its parent, which v2 would have let pass,
 and where memory.high or memory.max went below what is in use; with `sums`, also where children are protected by more than their parent.
 """
 

@@ -51,19 +51,19 @@ def test_the_classes_are_those_of_the_file_that_the_runtimes_configuration_names
 
 
 @pytest.mark.parametrize(
-    ("path", "text", "told"),
+    ("path", "text", "reported"),
     [
         ("etc/containerd/config.toml", "secret = ", "expected TOML"),
         ("etc/crio/crio.conf", "[[", "expected TOML"),
         ("etc/io", "Classes: {", "expected the YAML of block I/O classes"),
     ],
 )
-def test_a_configuration_that_cannot_be_understood_is_told_without_its_text(
-    tmp_path: Path, path: str, text: str, told: str
+def test_a_configuration_that_cannot_be_understood_is_reported_without_its_text(
+    tmp_path: Path, path: str, text: str, reported: str
 ) -> None:
     tree = HostTree(tmp_path).write("etc/containerd/config.toml", CONTAINERD.format("/etc/io")).write(path, text)
     node = read(tree)
     assert node.blockio_classes is None
     [problem] = [problem for problem in node.problems if "/etc/" in problem]
-    assert problem.startswith(f"{tmp_path}/{path}: {told}")
+    assert problem.startswith(f"{tmp_path}/{path}: {reported}")
     assert text not in problem

@@ -41,7 +41,7 @@ def test_without_cgroups_no_file_is_claimed(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("version", [1, 2])
-def test_the_driver_is_told_by_kubelets_directory_else_by_systemd(
+def test_the_driver_is_seen_by_kubelets_directory_else_by_systemd(
     tmp_path: Path, version: int, tops: list[str], systemd: bool, driver: str
 ) -> None:
     tree = HostTree(tmp_path)
@@ -110,7 +110,7 @@ def test_a_file_that_this_kernel_lacks_is_not_claimed(tmp_path: Path) -> None:
     assert isinstance(read_node(tmp_path, "n").routes(Event.CREATE)[fields.CPU_BURST], Refusal)
 
 
-def test_before_kubelet_the_other_first_level_cgroups_tell(tmp_path: Path) -> None:
+def test_before_kubelet_the_other_first_level_cgroups_report(tmp_path: Path) -> None:
     cgroups = {"init.scope": MEMORY_FILES, "system.slice": (*MEMORY_FILES, *CPU_FILES), "user.slice": IO_FILES}
     tree = HostTree(tmp_path).cgroup_v2("cpu io memory", cgroups)
     assert v2_files(tree) == {*MEMORY_FILES, *CPU_FILES, *IO_FILES}

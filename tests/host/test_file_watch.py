@@ -1,4 +1,4 @@
-"""The watch of a file on the real kernel: what it tells at once, and what it leaves to who looks from time to time."""
+"""The watch of a file on the real kernel: what it reports at once, and what it leaves to who looks from time to time."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from tests.support.waiting import PATIENCE_S
 
 
 class Watched:
-    """A watch, and what it told."""
+    """A watch, and what it reported."""
 
     def __init__(self, path: Path) -> None:
-        self.told: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self.reported: queue.SimpleQueue[bool] = queue.SimpleQueue()
         """whether the directory was still watched"""
         self.bugs: queue.SimpleQueue[Exception] = queue.SimpleQueue()
         self.watch = FileWatch(path, self._changed, self.bugs.put)
 
     def _changed(self) -> None:
-        self.told.put(self.watch.watching)
+        self.reported.put(self.watch.watching)
 
     def wait(self) -> bool:
-        return self.told.get(timeout=PATIENCE_S)
+        return self.reported.get(timeout=PATIENCE_S)
 
 
 @pytest.fixture
@@ -52,15 +52,15 @@ def watched(file: Path) -> Iterator[Watched]:
     assert watched.bugs.empty()
 
 
-def test_a_file_that_is_written_to_its_end_is_told(watched, file):
+def test_a_file_that_is_written_to_its_end_is_reported(watched, file):
     with file.open("w") as opened:
         opened.write("two")
         opened.flush()
-        assert watched.told.empty(), "half of it may be missing"
+        assert watched.reported.empty(), "half of it may be missing"
     watched.wait()
 
 
-def test_a_file_that_is_replaced_is_told(watched, file, directory):
+def test_a_file_that_is_replaced_is_reported(watched, file, directory):
     (directory / "new").write_text("two")
     os.replace(directory / "new", file)
     watched.wait()
@@ -70,10 +70,10 @@ def test_other_files_of_the_directory_are_nobodys_business(watched, file, direct
     (directory / "other").write_text("two")
     (directory / "policy.yaml~").write_text("two")
     shutil.rmtree(directory)
-    assert not watched.wait(), "the end of the directory is told, and nothing before it"
+    assert not watched.wait(), "the end of the directory is reported, and nothing before it"
 
 
-def test_the_swap_of_a_mounted_configmap_is_told_to_who_watches_a_key_and_to_who_watches_all(tmp_path: Path):
+def test_the_swap_of_a_mounted_configmap_is_reported_to_who_watches_a_key_and_to_who_watches_all(tmp_path: Path):
     mount = tmp_path / "mount"
     for version in ("..1", "..2"):
         (mount / version).mkdir(parents=True)
@@ -105,7 +105,7 @@ def test_a_directory_that_is_replaced_is_watched_again(watched, file, directory,
     watched.wait()
 
 
-def test_where_there_is_no_directory_yet_nothing_is_told_until_it_is_there(tmp_path):
+def test_where_there_is_no_directory_yet_nothing_is_reported_until_it_is_there(tmp_path):
     watched = Watched(tmp_path / "later/policy.yaml")
     try:
         assert not watched.watch.watching
@@ -117,13 +117,13 @@ def test_where_there_is_no_directory_yet_nothing_is_told_until_it_is_there(tmp_p
         watched.watch.close()
 
 
-def test_after_its_close_nothing_is_told_and_nothing_is_left_open(file):
+def test_after_its_close_nothing_is_reported_and_nothing_is_left_open(file):
     before = set(os.listdir("/proc/self/fd"))
     watched = Watched(file)
     watched.watch.close()
     assert set(os.listdir("/proc/self/fd")) == before
     file.write_text("two")
-    assert watched.told.empty()
+    assert watched.reported.empty()
 
 
 def test_a_bug_in_its_thread_is_handed_on_and_it_says_that_it_watches_no_more(file):

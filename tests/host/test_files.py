@@ -51,7 +51,7 @@ def test_cpus(files: HostFiles) -> None:
     assert files.problems[0].startswith(f"{files.path('sys/x')}: ")
 
 
-def test_directories_are_told_from_other_entries_through_links(files: HostFiles, tmp_path: Path) -> None:
+def test_directories_are_reported_from_other_entries_through_links(files: HostFiles, tmp_path: Path) -> None:
     (tmp_path / "sys/d").mkdir()
     (tmp_path / "sys/link").symlink_to("d")
     put(files, b"")

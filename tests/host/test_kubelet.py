@@ -44,7 +44,7 @@ def read_twice(tmp_path: Path, mount: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-def test_a_file_mounted_by_itself_tells_only_the_policy_once_kubelet_has_replaced_it(tmp_path: Path) -> None:
+def test_a_file_mounted_by_itself_reports_only_the_policy_once_kubelet_has_replaced_it(tmp_path: Path) -> None:
     mount = "touch {ours}/cpu_manager_state; mount --bind -o ro {node}/cpu_manager_state {ours}/cpu_manager_state"
     assert read_twice(tmp_path, mount) == ["static 1-2", "static -"]
 

@@ -39,7 +39,7 @@ def test_reserved_cpus_are_those_of_kubelets_configuration(tmp_path: Path, text:
 @pytest.mark.parametrize(
     "text", ["reservedSystemCPUs: all\n", '{"reservedSystemCPUs": 7}', "reservedSystemCPUs: 3-1\n"]
 )
-def test_what_is_no_list_of_cpus_is_told_and_reserves_nothing(tmp_path: Path, text: str) -> None:
+def test_what_is_no_list_of_cpus_is_reported_and_reserves_nothing(tmp_path: Path, text: str) -> None:
     node = read_node(HostTree(tmp_path).write(FILE, text).root, "n")
     assert not node.kubelet_reserved
     assert [p for p in node.problems if FILE in p]

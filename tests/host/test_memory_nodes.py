@@ -17,7 +17,7 @@ def test_nodes_with_memory_are_as_the_kernel_lists_them(tmp_path: Path, text: st
     assert refresh(node, tmp_path, full=True).memory_nodes == "0-3"
 
 
-def test_a_kernel_without_the_file_tells_nothing_and_nonsense_is_told(tmp_path: Path) -> None:
+def test_a_kernel_without_the_file_reports_nothing_and_nonsense_is_reported(tmp_path: Path) -> None:
     assert read_node(tmp_path, "n").memory_nodes == ""
     HostTree(tmp_path).write("sys/devices/system/node/has_memory", "some\n")
     node = read_node(tmp_path, "n")

@@ -10,7 +10,7 @@ from koordnri.host.processes import Process, read_processes
 from tests.host.trees import HostTree
 
 
-def test_programs_and_kernel_threads_are_told_apart(tmp_path: Path) -> None:
+def test_programs_and_kernel_threads_are_distinguished(tmp_path: Path) -> None:
     tree = (
         HostTree(tmp_path).write("proc/70/cmdline", "/usr/bin/kubelet\0--config=/a\0").write("proc/8/cmdline", "crio\0")
     )

@@ -77,7 +77,7 @@ def test_most_nodes_have_none_and_that_is_no_problem(tmp_path: Path) -> None:
     assert not [p for p in node.problems if "infiniband" in p or "rdma" in p]
 
 
-def test_numbers_that_a_reloaded_driver_gave_anew_are_followed_by_the_next_short_look(tmp_path: Path) -> None:
+def test_numbers_that_a_reloaded_driver_gave_again_are_followed_by_the_next_short_look(tmp_path: Path) -> None:
     tree = uverbs(HostTree(tmp_path), 0, PHYSICAL)
     before = read_node(tmp_path, "n")
     assert refresh(before, tmp_path, full=False) is before

@@ -102,7 +102,7 @@ def test_a_directory_in_place_of_any_file_costs_that_fact_only(tmp_path: Path) -
     assert read_node(tmp_path, "n") == good
 
 
-def test_a_broken_sysfs_is_told_in_few_lines(tmp_path: Path) -> None:
+def test_a_broken_sysfs_is_reported_in_few_lines(tmp_path: Path) -> None:
     tree = HostTree(tmp_path).cpus(Topology.regular(1, 1, 64, 1))
     for cpu in range(64):
         tree.write(f"sys/devices/system/cpu/cpu{cpu}/topology/physical_package_id", "broken\n")

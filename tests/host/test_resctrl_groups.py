@@ -48,7 +48,7 @@ def test_a_group_is_made_given_schemata_and_removed() -> None:
         ("MB", {0: 5}, "out of range [10,100]"),
     ],
 )
-def test_what_the_kernel_refuses_is_told_in_its_words(resource: str, values: dict[int, int], why: str) -> None:
+def test_what_the_kernel_refuses_is_reported_in_its_words(resource: str, values: dict[int, int], why: str) -> None:
     tree = FakeResctrl(min_bits=2).tree
     tree.make("BE")
     with pytest.raises(ResctrlRefused, match="schemata: the kernel refuses") as refused:
@@ -130,7 +130,7 @@ def test_nothing_is_known_against_writing_to_what_is_not_there_or_may_be_written
     assert not kernel.tree.is_writable()
 
 
-def test_monitors_are_read_and_what_hardware_does_not_tell_is_left_out() -> None:
+def test_monitors_are_read_and_what_hardware_does_not_report_is_left_out() -> None:
     kernel = FakeResctrl(ids=(0, 11))
     kernel.tree.make("BE")
     kernel.groups["BE"].counters = {

@@ -89,7 +89,7 @@ def test_core_ids_that_start_again_in_each_cluster_make_no_threads_of_cores(tmp_
     assert node.threads_per_core == 1
 
 
-def test_cores_of_two_threads_in_clusters_are_told_by_the_list_of_their_threads(tmp_path: Path) -> None:
+def test_cores_of_two_threads_in_clusters_are_distinguished_by_the_list_of_their_threads(tmp_path: Path) -> None:
     pairs = {cpu: f"{cpu // 2 * 2}-{cpu // 2 * 2 + 1}" for cpu in range(8)}
     topology = read(in_clusters(HostTree(tmp_path), pairs)).topology
     assert topology is not None
@@ -130,7 +130,7 @@ def test_without_lists_of_threads_the_core_ids_are_asked(tmp_path: Path) -> None
         ("0-x\n", '"x" at position 0 of "0-x": expected a CPU number 0..8191'),
     ],
 )
-def test_a_list_of_threads_that_cannot_be_is_told_and_the_core_id_asked(
+def test_a_list_of_threads_that_cannot_be_is_reported_and_the_core_id_asked(
     tmp_path: Path, text: str, problem: str
 ) -> None:
     path = "sys/devices/system/cpu/cpu0/topology/thread_siblings_list"
@@ -206,7 +206,7 @@ def test_a_cpu_without_topology_is_a_core_of_its_own_and_a_problem(tmp_path: Pat
     ]
 
 
-def test_minus_one_means_that_the_firmware_does_not_tell(tmp_path: Path) -> None:
+def test_minus_one_means_that_the_firmware_does_not_report(tmp_path: Path) -> None:
     tree = HostTree(tmp_path).cpus(Topology.regular(1, 1, 2, 1))
     for cpu in range(2):
         tree.core(cpu, core_id=cpu, package=-1, die=-1)

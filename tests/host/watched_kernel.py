@@ -19,7 +19,7 @@ class WatchedKernel(FakeKernel):
         self.then: Callable[[str], None] = lambda path: None
 
     def at_call(self, number: int, then: Callable[[str], None]) -> None:
-        """Count anew, and do this at that call."""
+        """Count again, and do this at that call."""
         self.calls, self.at, self.then = 0, number, then
 
     def _call(self, path: str) -> None:

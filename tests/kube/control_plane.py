@@ -70,7 +70,7 @@ _RBAC_PATHS = {
 
 
 class RefusedError(Exception):
-    """The API server said no to the test itself."""
+    """The API server refused a request of the test itself."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(f"{code}: {message}")
@@ -121,7 +121,7 @@ class ControlPlane:
     def stop(self, number: signal.Signals = signal.SIGTERM, *, etcd: bool = False) -> None:
         """End kube-apiserver, and etcd too when asked.
 
-        When it is told to end, it stops listening and goes on serving its watches for a minute, unless it is killed.
+        When it is asked to end, it stops listening and goes on serving its watches for a minute, unless it is killed.
         """
         for name in ("kube-apiserver", "etcd") if etcd else ("kube-apiserver",):
             process = self._processes.pop(name, None)
@@ -162,8 +162,8 @@ class ControlPlane:
         context = ssl.create_default_context(cafile=str(self._certificate))
         try:
             with urllib.request.urlopen(request, timeout=20, context=context) as answer:
-                said: Json = json.loads(answer.read())
-                return said
+                body: Json = json.loads(answer.read())
+                return body
         except urllib.error.HTTPError as error:
             with error:
                 raise RefusedError(error.code, error.read().decode(errors="replace")) from None
@@ -235,8 +235,8 @@ class ControlPlane:
             f"http://127.0.0.1:{self._etcd_port}/v3/{method}", json.dumps(body).encode(), method="POST"
         )
         with urllib.request.urlopen(request, timeout=20) as answer:
-            said: Json = json.loads(answer.read())
-            return said
+            body: Json = json.loads(answer.read())
+            return body
 
 
 def grant(plane: ControlPlane, component: str) -> list[Json]:

@@ -162,7 +162,7 @@ def unchunked(body: bytes) -> Answer:
 
 
 class Live:
-    """A watch that sends what the test tells it to, when it tells it to. Any thread may tell."""
+    """A watch that sends what the test gives it, at once. Any thread may give."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -182,13 +182,13 @@ class Live:
         return _stream(b"", self._follow)
 
     async def _follow(self) -> AsyncIterator[bytes]:
-        told, loop = asyncio.Event(), asyncio.get_running_loop()
+        reported, loop = asyncio.Event(), asyncio.get_running_loop()
         with self._lock:
-            self._wake = lambda: loop.call_soon_threadsafe(told.set)
-        told.set()
+            self._wake = lambda: loop.call_soon_threadsafe(reported.set)
+        reported.set()
         while True:
-            await told.wait()
-            told.clear()
+            await reported.wait()
+            reported.clear()
             with self._lock:
                 pieces, self._pieces = self._pieces, []
             for piece in pieces:
@@ -206,7 +206,7 @@ def _headers(headers: dict[str, str]) -> dict[str, str]:
 
 
 class _Handler(kmock.RawHandler):
-    """kmock's, with what its answers know of the request, and with the requests told to the test as they come."""
+    """kmock's, with what its answers know of the request, and with the requests reported to the test as they come."""
 
     def __init__(self, saw: Callable[[Request], object]) -> None:
         super().__init__()

@@ -60,5 +60,5 @@ class Cluster(FakeApi):
         self.answer(lambda handler: handler[asks("1")], self.live[path])
         self.answer(lambda handler: handler[asks(None)], lambda: self.lists[path])
 
-    def tell(self, path: str, kind: str, item: Json) -> None:
+    def send(self, path: str, kind: str, item: Json) -> None:
         self.live[path].send(line(kind, item))

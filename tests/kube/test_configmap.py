@@ -1,4 +1,4 @@
-"""What of a ConfigMap is told, and when nothing is."""
+"""What of a ConfigMap is reported, and when nothing is."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class TestConfigMap:
     Start = Callable[..., Watching]
 
     @pytest.mark.parametrize(
-        ("listed", "told"),
+        ("listed", "reported"),
         [
             ([configmap("9", {"a": "1"})], ({"a": "1"}, "9")),
             ([configmap("9", None)], ({}, "9")),
@@ -24,11 +24,13 @@ class TestConfigMap:
         ],
         ids=["data", "no data", "no such object", "another's"],
     )
-    def test_the_first_list_is_always_told(self, fake: FakeApi, watching: Start, listed: list[Json], told: Any) -> None:
+    def test_the_first_list_is_always_reported(
+        self, fake: FakeApi, watching: Start, listed: list[Json], reported: Any
+    ) -> None:
         fake.script += [listing("ConfigMap", "10", *listed)]
-        assert watching().told.wait(1) == [told]
+        assert watching().reported.wait(1) == [reported]
 
-    def test_only_changes_of_the_data_are_told(self, fake: FakeApi, watching: Start) -> None:
+    def test_only_changes_of_the_data_are_reported(self, fake: FakeApi, watching: Start) -> None:
         live = Live()
         fake.script += [listing("ConfigMap", "10", configmap("9", {"a": "1"})), live]
         it = watching()
@@ -41,11 +43,11 @@ class TestConfigMap:
             line("DELETED", configmap("16", {})),
             line("ADDED", configmap("17", {"a": "2"})),
         )
-        told = it.told.wait(5)
+        reported = it.reported.wait(5)
         live.end()
-        assert told == [({"a": "1"}, "9"), ({"a": "2"}, "12"), ({}, "15"), (None, "16"), ({"a": "2"}, "17")]
+        assert reported == [({"a": "1"}, "9"), ({"a": "2"}, "12"), ({}, "15"), (None, "16"), ({"a": "2"}, "17")]
 
-    def test_a_deletion_that_was_missed_is_told_by_the_next_list(self, fake: FakeApi, watching: Start) -> None:
+    def test_a_deletion_that_was_missed_is_reported_by_the_next_list(self, fake: FakeApi, watching: Start) -> None:
         fake.script += [listing("ConfigMap", "10", configmap("9", {"a": "1"})), status(410, "too old")]
         fake.script += [listing("ConfigMap", "20")]
-        assert watching().told.wait(2) == [({"a": "1"}, "9"), (None, "")]
+        assert watching().reported.wait(2) == [({"a": "1"}, "9"), (None, "")]

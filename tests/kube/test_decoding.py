@@ -32,7 +32,7 @@ def test_lines_are_the_same_however_they_arrive(size: int) -> None:
     lines.end()
 
 
-def test_half_a_line_at_the_end_is_told() -> None:
+def test_half_a_line_at_the_end_is_reported() -> None:
     lines = Lines("GET /x")
     assert list(lines.feed(b'{}\n{"type": "AD')) == [b"{}"]
     with pytest.raises(Garbled, match=r"^GET /x: expected whole lines of JSON, the answer ends in '\{\"type\": \"AD'$"):
@@ -46,10 +46,10 @@ def test_a_line_without_an_end_does_not_fill_the_memory() -> None:
         lines.feed(b"x")
 
 
-@pytest.mark.parametrize(("type_", "told"), [("ADDED", "changed"), ("MODIFIED", "changed"), ("DELETED", "deleted")])
-def test_changes(type_: str, told: str) -> None:
+@pytest.mark.parametrize(("type_", "reported"), [("ADDED", "changed"), ("MODIFIED", "changed"), ("DELETED", "deleted")])
+def test_changes(type_: str, reported: str) -> None:
     change = DECODING.line("x", line(type_, configmap("7", {"k": "v"})))
-    assert (change.type, change.version) == (told, "7")
+    assert (change.type, change.version) == (reported, "7")
     assert change.item is not None
     assert change.item.data == {"k": "v"}
 
@@ -65,7 +65,7 @@ def test_an_error_line_is_the_servers_refusal() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "reported"),
     [
         (b"<html>", "expected a watch event of a ConfigMap, got '<html>': "),
         (line("ADDED", configmap("7", {}, kind="Pod")), "expected a ConfigMap with a resourceVersion, got a 'Pod'"),
@@ -74,10 +74,10 @@ def test_an_error_line_is_the_servers_refusal() -> None:
         (line("ERROR", configmap("7", {})), "expected a Status in an ERROR event, got a 'ConfigMap'"),
     ],
 )
-def test_what_is_wrong_with_a_line_is_told(text: bytes, told: str) -> None:
+def test_what_is_wrong_with_a_line_is_reported(text: bytes, reported: str) -> None:
     with pytest.raises(Garbled) as caught:
         DECODING.line("x", text)
-    assert told in str(caught.value)
+    assert reported in str(caught.value)
 
 
 @pytest.mark.parametrize("items", [None, []])
@@ -87,7 +87,7 @@ def test_an_empty_list(items: list[Json] | None) -> None:
     assert (found.version, found.rest, found.objects, found.problems) == ("3", "", [], [])
 
 
-def test_a_page_tells_what_to_ask_for_the_next_with() -> None:
+def test_a_page_reports_what_to_ask_for_the_next_with() -> None:
     body = {"kind": "ConfigMapList", "metadata": {"resourceVersion": "3", "continue": "next"}, "items": []}
     assert page(json.dumps(body).encode()).rest == "next"
 

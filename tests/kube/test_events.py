@@ -39,7 +39,7 @@ def sender(api: Api, log: Any, limits: EventLimits = AT_ONCE, **keywords: Any) -
 
 
 @contextmanager
-def telling(it: EventSender) -> Iterator[None]:
+def sending(it: EventSender) -> Iterator[None]:
     it.start()
     try:
         yield
@@ -56,7 +56,7 @@ def test_an_event_on_a_pod(fake: FakeApi, api: Api, log: Any) -> None:
     fake.script += [OK]
     it = sender(api, log, now=lambda: 1_700_000_000.5)
     it.post(POD, "AnnotationInvalid", "annotation koordinator.sh/cpuQOS: expected an object")
-    with telling(it):
+    with sending(it):
         request = fake.requests.wait(1)[0]
     assert (request.method, request.path) == ("POST", "/api/v1/namespaces/ns/events")
     assert request.headers["authorization"] == "Bearer first"
@@ -84,20 +84,20 @@ def test_an_event_on_the_node_lives_in_default(fake: FakeApi, api: Api, log: Any
     fake.script += [OK]
     it = sender(api, log)
     it.post(node_target("n1"), "PolicyAccepted", "revision 7", "Normal")
-    with telling(it):
+    with sending(it):
         request = fake.requests.wait(1)[0]
     assert request.path == "/api/v1/namespaces/default/events"
     assert request.json["type"] == "Normal"
     assert request.json["involvedObject"] == {"apiVersion": "v1", "kind": "Node", "name": "n1", "uid": "n1"}
 
 
-def test_repetitions_before_the_first_telling_are_one_event(fake: FakeApi, api: Api, log: Any) -> None:
+def test_repetitions_before_the_first_sending_are_one_event(fake: FakeApi, api: Api, log: Any) -> None:
     fake.script += [OK, OK]
     it = sender(api, log)
     for n in range(5):
         it.post(POD, "A", f"message {n}")
     it.post(POD, "B", "another reason")
-    with telling(it):
+    with sending(it):
         first, second = fake.requests.wait(2)
     assert (first.json["count"], first.json["message"]) == (5, "message 4")
     assert (second.json["count"], second.json["reason"]) == (1, "B")
@@ -106,7 +106,7 @@ def test_repetitions_before_the_first_telling_are_one_event(fake: FakeApi, api: 
 def test_later_repetitions_count_up_the_same_event(fake: FakeApi, api: Api, log: Any) -> None:
     fake.script += [OK, whole(200, b"{}"), whole(200, b"{}")]
     it = sender(api, log)
-    with telling(it):
+    with sending(it):
         for n in range(3):
             it.post(POD, "A", f"message {n}")
             fake.requests.wait(n + 1)
@@ -119,10 +119,10 @@ def test_later_repetitions_count_up_the_same_event(fake: FakeApi, api: Api, log:
     assert [(r.json["count"], r.json["message"]) for r in patches] == [(2, "message 1"), (3, "message 2")]
 
 
-def test_an_event_that_expired_is_made_anew(fake: FakeApi, api: Api, log: Any) -> None:
+def test_an_event_that_expired_is_made_again(fake: FakeApi, api: Api, log: Any) -> None:
     fake.script += [OK, status(404, "not found"), OK]
     it = sender(api, log)
-    with telling(it):
+    with sending(it):
         it.post(POD, "A", "one")
         settled(it, 1)
         it.post(POD, "A", "two")
@@ -134,7 +134,7 @@ def test_an_event_that_must_have_expired_is_not_looked_for(fake: FakeApi, api: A
     fake.script += [OK, OK]
     clock = Clock()
     it = sender(api, log, clock=clock)
-    with telling(it):
+    with sending(it):
         it.post(POD, "A", "one")
         settled(it, 1)
         clock.now_s += 3600
@@ -143,10 +143,10 @@ def test_an_event_that_must_have_expired_is_not_looked_for(fake: FakeApi, api: A
     assert [r.method for r in fake.requests.items] == ["POST", "POST"]
 
 
-def test_the_same_event_is_told_again_only_after_a_while(fake: FakeApi, api: Api, log: Any) -> None:
+def test_the_same_event_is_sent_again_only_after_a_while(fake: FakeApi, api: Api, log: Any) -> None:
     fake.script += [OK] * 3
     it = sender(api, log, EventLimits(burst=100, per_s=100, repeat_s=NEVER))
-    with telling(it):
+    with sending(it):
         it.post(POD, "A", "one")
         settled(it, 1)
         it.post(POD, "A", "two")
@@ -155,13 +155,13 @@ def test_the_same_event_is_told_again_only_after_a_while(fake: FakeApi, api: Api
     assert sent(fake) == [("POST", "A", 1), ("POST", "B", 1)]
 
 
-def test_a_burst_is_told_and_the_rest_waits_for_its_turn(fake: FakeApi, api: Api, log: Any) -> None:
+def test_a_burst_is_sent_and_the_rest_waits_for_its_turn(fake: FakeApi, api: Api, log: Any) -> None:
     fake.script += [OK] * 10
     clock = Clock()
     it = sender(api, log, EventLimits(burst=3, per_s=0.2, repeat_s=0), clock=clock)
     for n in range(6):
         it.post(POD, f"R{n}", "x")
-    with telling(it):
+    with sending(it):
         settled(it, 3)
         clock.now_s += 10  # two more
         it.post(POD, "R6", "x")  # wakes the thread, whose clock stands otherwise
@@ -180,7 +180,7 @@ def test_a_server_that_never_answers_keeps_nobody_waiting(fake: FakeApi, api: Ap
 
     fake.script += [never]
     it = sender(api, log)
-    with telling(it):
+    with sending(it):
         it.post(POD, "First", "x")
         assert asked.wait(fake_api.LIMIT_S)
         for n in range(MAX_PENDING + 10):  # would not return if it waited for the answer
@@ -198,21 +198,21 @@ def test_what_is_posted_while_a_request_fails_is_counted_with_it(fake: FakeApi, 
     fake.script += [fail_meanwhile, OK]
     it = sender(api, log)
     it.post(POD, "A", "first")
-    with telling(it):
+    with sending(it):
         settled(it, 1)
     assert sent(fake) == [("POST", "A", 1), ("POST", "A", 3)]
     assert fake.requests[1].json["message"] == "latest"
 
 
 @pytest.mark.parametrize("code", [403, 404, 422])
-def test_an_event_that_is_not_wanted_is_dropped_and_told_in_the_log(
+def test_an_event_that_is_not_wanted_is_dropped_and_reported_in_the_log(
     fake: FakeApi, api: Api, log: Any, captured: LogCapture, code: int
 ) -> None:
     fake.script += [status(code, "no"), OK]
     it = EventSender(api, "n1", log, limits=AT_ONCE, timing=Timing(first_pause_s=NEVER, longest_pause_s=NEVER))
     it.post(POD, "A", "x")
     it.post(POD, "B", "x")
-    with telling(it):
+    with sending(it):
         settled(it, 1)  # would take for ever if a refusal of one made the others wait
     assert sent(fake) == [("POST", "A", 1), ("POST", "B", 1)]
     assert it.stats.dropped == 1
@@ -229,7 +229,7 @@ def test_an_event_that_failed_is_tried_again(fake: FakeApi, api: Api, log: Any, 
     fake.script += [answer, OK]
     it = sender(api, log)
     it.post(POD, "A", "x")
-    with telling(it):
+    with sending(it):
         settled(it, 1)
     assert sent(fake) == [("POST", "A", 1)] * 2
     assert it.stats.dropped == 0
@@ -240,7 +240,7 @@ def test_an_expired_token_is_read_again(fake: FakeApi, api: Api, log: Any, kubec
     it = sender(api, log)
     it.post(POD, "A", "x")
     (kubeconfig.parent / "token").write_text("second")
-    with telling(it):
+    with sending(it):
         settled(it, 1)
     assert [r.headers["authorization"] for r in fake.requests.items] == ["Bearer first", "Bearer second"]
 
@@ -250,7 +250,7 @@ def test_an_event_that_always_fails_is_given_up(tmp_path: Path, log: Any, captur
         url = fake.url  # nobody listens there afterwards
     it = sender(connect(write_kubeconfig(tmp_path, url)), log)
     it.post(POD, "A", "x")
-    with telling(it):
+    with sending(it):
         eventually(lambda: it.stats.dropped == 1, "one Event dropped")
     assert [e["event"] for e in captured.entries] == ["kube_event_lost"]
     assert ATTEMPTS > 1
@@ -260,7 +260,7 @@ def test_nonsense_in_a_message_is_cut_and_stays_json(fake: FakeApi, api: Api, lo
     fake.script += [OK]
     it = sender(api, log)
     it.post(pod_target("ns", "n" * 253, "u"), "A", "\x00\n\udcff\U0001f600" * 5000)
-    with telling(it):
+    with sending(it):
         body = fake.requests.wait(1)[0].json
     assert len(body["message"]) == MAX_MESSAGE
     assert len(body["metadata"]["name"]) <= 253

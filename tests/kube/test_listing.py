@@ -31,15 +31,15 @@ def test_the_pages_of_a_list_are_one_list(fake: FakeApi, watching: Start) -> Non
 
     fake.script += [part("b", configmap("7", NEW, name="another")), part("c"), part("", configmap("9", OLD))]
     it = watching()
-    assert it.told.wait(1) == [(OLD, "9")]
+    assert it.reported.wait(1) == [(OLD, "9")]
     queries = [request.query for request in fake.requests.wait(4)]
     selector = {"fieldSelector": "metadata.name=policy", "limit": "500"}
-    # The version is in the token, and may not be told beside it.
+    # The version is in the token, and may not be given beside it.
     assert queries[1:3] == [{**selector, "continue": "b"}, {**selector, "continue": "c"}]
     assert queries[3]["resourceVersion"] == "10"
 
 
-def test_a_page_that_has_expired_begins_the_list_anew_from_the_newest(fake: FakeApi, watching: Start) -> None:
+def test_a_page_that_has_expired_begins_the_list_again_from_the_newest(fake: FakeApi, watching: Start) -> None:
     body = {
         "kind": "ConfigMapList",
         "metadata": {"resourceVersion": "10", "continue": "b"},
@@ -51,12 +51,12 @@ def test_a_page_that_has_expired_begins_the_list_anew_from_the_newest(fake: Fake
         RELIST,
     ]
     it = watching()
-    assert it.told.wait(1) == [(NEW, "19")]
+    assert it.reported.wait(1) == [(NEW, "19")]
     assert fake.requests[2].query == {"fieldSelector": "metadata.name=policy", "limit": "500"}
 
 
 def test_a_list_that_never_ends_is_given_up(fake: FakeApi, watching: Start) -> None:
     fake.script += [dripping(b" "), LIST]
     it = watching(Timing(answer_s=0.2))
-    it.told.wait(1)
+    it.reported.wait(1)
     assert restarts(it) == {Restart.SILENT: 1}

@@ -1,4 +1,4 @@
-"""What of the Node is told, and when nothing is."""
+"""What of the Node is reported, and when nothing is."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def node(version: str, name: str = "n1", memory: object = "8Gi", **metadata: Any
 
 
 class TestNode:
-    def test_facts_are_told_and_heartbeats_are_not(self, fake: FakeApi, api: Api, log: Any) -> None:
-        told: Seen[NodeFacts | None] = Seen()
+    def test_facts_are_reported_and_heartbeats_are_not(self, fake: FakeApi, api: Api, log: Any) -> None:
+        reported: Seen[NodeFacts | None] = Seen()
         live = Live()
         fake.script += [listing("Node", "10", node("9", labels={"zone": "a"})), live]
-        noun = NodeWatch(api, "n1", told.append, log, timing=IMPATIENT)
+        noun = NodeWatch(api, "n1", reported.append, log, timing=IMPATIENT)
         with running(noun.watch):
             live.send(
                 line("MODIFIED", node("11", labels={"zone": "a"})),
@@ -32,7 +32,7 @@ class TestNode:
                 line("MODIFIED", node("13", annotations={"k": "v"}, memory="4Gi")),
                 line("DELETED", node("14")),
             )
-            facts = told.wait(3)
+            facts = reported.wait(3)
             live.end()
         assert facts == [
             NodeFacts({"zone": "a"}, {}, 8 << 30, "u-1"),
@@ -43,32 +43,32 @@ class TestNode:
         assert fake.requests[0].path == "/api/v1/nodes"
         assert fake.requests[0].query["fieldSelector"] == "metadata.name=n1"
 
-    def test_a_node_that_is_not_registered_yet_is_told_as_none(self, fake: FakeApi, api: Api, log: Any) -> None:
-        told: Seen[NodeFacts | None] = Seen()
+    def test_a_node_that_is_not_registered_yet_is_reported_as_none(self, fake: FakeApi, api: Api, log: Any) -> None:
+        reported: Seen[NodeFacts | None] = Seen()
         fake.script += [listing("Node", "10")]
-        with running(NodeWatch(api, "n1", told.append, log, timing=IMPATIENT).watch):
-            assert told.wait(1) == [None]
+        with running(NodeWatch(api, "n1", reported.append, log, timing=IMPATIENT).watch):
+            assert reported.wait(1) == [None]
 
     def test_our_own_annotation_is_no_fact_and_its_change_no_news(self, fake: FakeApi, api: Api, log: Any) -> None:
-        told: Seen[NodeFacts | None] = Seen()
+        reported: Seen[NodeFacts | None] = Seen()
         live = Live()
         ours = "koordnri.sh/policy"
         fake.script += [listing("Node", "10", node("9", annotations={ours: "aaaa@t", "k": "v"})), live]
-        noun = NodeWatch(api, "n1", told.append, log, timing=IMPATIENT)
+        noun = NodeWatch(api, "n1", reported.append, log, timing=IMPATIENT)
         with running(noun.watch):
-            assert told.wait(1) == [NodeFacts({}, {"k": "v"}, 8 << 30, "u-1")]
+            assert reported.wait(1) == [NodeFacts({}, {"k": "v"}, 8 << 30, "u-1")]
             assert noun.published == "aaaa@t"
             live.send(
                 line("MODIFIED", node("11", annotations={ours: "bbbb@t", "k": "v"})),
                 line("MODIFIED", node("12", annotations={"k": "w"})),
             )
-            assert told.wait(2)[1:] == [NodeFacts({}, {"k": "w"}, 8 << 30, "u-1")]
+            assert reported.wait(2)[1:] == [NodeFacts({}, {"k": "w"}, 8 << 30, "u-1")]
             live.end()
         assert noun.published == ""
 
     @pytest.mark.parametrize("memory", ["lots", "", "-1"])
     def test_a_memory_that_cannot_be_read_is_unknown(self, fake: FakeApi, api: Api, log: Any, memory: str) -> None:
-        told: Seen[NodeFacts | None] = Seen()
+        reported: Seen[NodeFacts | None] = Seen()
         fake.script += [listing("Node", "10", node("9", memory=memory))]
-        with running(NodeWatch(api, "n1", told.append, log, timing=IMPATIENT).watch):
-            assert told.wait(1) == [NodeFacts(uid="u-1")]
+        with running(NodeWatch(api, "n1", reported.append, log, timing=IMPATIENT).watch):
+            assert reported.wait(1) == [NodeFacts(uid="u-1")]

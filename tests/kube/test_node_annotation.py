@@ -133,7 +133,7 @@ def test_it_ends_though_nothing_was_wanted(fake: FakeApi, api: Api, log: Any) ->
     assert not scene.annotation._thread.is_alive()
 
 
-def test_a_bug_is_told(fake: FakeApi, api: Api, log: Any) -> None:
+def test_a_bug_is_reported(fake: FakeApi, api: Api, log: Any) -> None:
     scene = Scene(api, log)
     scene.annotation._present = lambda: 1 // 0
     scene.annotation.want("aaaa")

@@ -1,4 +1,4 @@
-"""The way to the API server: kubeconfig, service account, TLS, and what is said when there is none."""
+"""The way to the API server: kubeconfig, service account, TLS, and what is reported when there is none."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class TestInAPod:
         secure.script += [unauthorized, LIST]
         it = Watching(connect(None, environ(secure), account), log, Timing())
         it.watch.start()
-        it.told.wait(1)
+        it.reported.wait(1)
         assert [r.headers["authorization"].lower() for r in secure.requests.items[:2]] == [
             "bearer pod-token",
             "bearer rotated",
@@ -103,7 +103,7 @@ class TestInAPod:
         assert f"{account / missing} does not exist" in str(caught.value)
         assert "automountServiceAccountToken" in str(caught.value)
 
-    def test_an_empty_token_is_told(self, secure: FakeApi, account: Path) -> None:
+    def test_an_empty_token_is_reported(self, secure: FakeApi, account: Path) -> None:
         (account / "token").write_text("")
         with pytest.raises(NotConfigured, match=r"Token file exists but empty"):
             connect(None, environ(secure), account)
@@ -126,7 +126,7 @@ def test_a_kubeconfig_with_everything_inside(secure: FakeApi, certificate: tuple
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "reported"),
     [
         (None, "cannot read kubeconfig {path}: No such file or directory"),
         ("", "kubeconfig {path} is not usable: "),
@@ -140,13 +140,13 @@ def test_a_kubeconfig_with_everything_inside(secure: FakeApi, certificate: tuple
     ],
     ids=["missing", "empty", "broken", "text", "list", "hollow", "no context", "unknown cluster", "no token file"],
 )
-def test_a_bad_kubeconfig_is_named_with_its_mistake(tmp_path: Path, text: str | None, told: str) -> None:
+def test_a_bad_kubeconfig_is_named_with_its_mistake(tmp_path: Path, text: str | None, reported: str) -> None:
     path = tmp_path / "kubeconfig"
     if text is not None:
         path.write_text(text)
     with pytest.raises(NotConfigured) as caught:
         connect(path)
-    assert told.format(path=path) in str(caught.value)
+    assert reported.format(path=path) in str(caught.value)
     assert str(path) in str(caught.value)
 
 
@@ -160,7 +160,7 @@ def test_a_token_file_may_end_in_a_newline(fake: FakeApi, kubeconfig: Path, text
 
 
 @pytest.mark.parametrize("text", ["sec\nret", "sec\x00ret", "sécret"])
-def test_a_token_that_is_none_is_told_without_quoting_it(fake: FakeApi, kubeconfig: Path, text: str) -> None:
+def test_a_token_that_is_none_is_reported_without_quoting_it(fake: FakeApi, kubeconfig: Path, text: str) -> None:
     (kubeconfig.parent / "token").write_text(text)
     with pytest.raises(NotConfigured) as caught:
         connect(kubeconfig).open("GET", "/x")

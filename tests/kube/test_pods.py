@@ -1,4 +1,4 @@
-"""What of a ConfigMap, the Node and its pods is told, and when nothing is."""
+"""What of a ConfigMap, the Node and its pods is reported, and when nothing is."""
 
 from __future__ import annotations
 
@@ -31,31 +31,31 @@ def pod(version: str, uid: str = "p-1", **fields: Any) -> Json:
 
 
 class Pods:
-    """A pod watch under test; `said` is what it told, in order."""
+    """A pod watch under test; `calls` is what it reported, in order."""
 
     def __init__(self, fake: FakeApi, api: Api, log: Any, *listed: Json) -> None:
         self.live = Live()
-        self.said: Seen[tuple[str, str]] = Seen()
+        self.calls: Seen[tuple[str, str]] = Seen()
         fake.script += [listing("Pod", "10", *listed), self.live]
         self.noun = PodWatch(api, "n1", self._changed, self._removed, log, timing=IMPATIENT)
 
     def _changed(self, facts: PodFacts) -> None:
-        # Whoever is told looks into `specs`, so it must be there by then.
+        # Whoever is informed looks into `specs`, so it must be there by then.
         assert self.noun.specs[facts.uid] is facts.spec
         assert self.noun.pods[facts.uid] is facts
-        self.said.append(("changed", facts.uid))
+        self.calls.append(("changed", facts.uid))
 
     def _removed(self, uid: str) -> None:
         assert uid not in self.noun.specs
         assert uid not in self.noun.pods
-        self.said.append(("removed", uid))
+        self.calls.append(("removed", uid))
 
     def after(self, *lines: bytes) -> list[tuple[str, str]]:
-        """What was told of these lines."""
-        before = len(self.said)
+        """What was reported about these lines."""
+        before = len(self.calls)
         self.live.send(*lines, line("ADDED", pod("900", "last")))
-        told = self.said.until(lambda items: ("changed", "last") in items[before:])
-        return told[before:-1]
+        reported = self.calls.until(lambda items: ("changed", "last") in items[before:])
+        return reported[before:-1]
 
 
 class TestPods:
@@ -83,7 +83,7 @@ class TestPods:
         )
         pods = Pods(fake, api, log, listed)
         with running(pods.noun.watch):
-            pods.said.wait(1)
+            pods.calls.wait(1)
             kept = pods.noun.pods["p-1"]
             pods.live.end()
         assert kept == PodFacts(
@@ -123,7 +123,7 @@ class TestPods:
         spec = {"containers": containers, "initContainers": init, "volumes": volumes}
         pods = Pods(fake, api, log, pod("9", spec=spec), pod("9", "none", spec={"volumes": None}))
         with running(pods.noun.watch):
-            pods.said.wait(2)
+            pods.calls.wait(2)
             kept = pods.noun.specs["p-1"].containers
             pods.live.end()
         assert {name: its.claimed for name, its in kept.items()} == {
@@ -147,7 +147,7 @@ class TestPods:
     ) -> None:
         pods = Pods(fake, api, log, {**pod("9"), **more, "spec": {**pod("9")["spec"], **more.get("spec", {})}})
         with running(pods.noun.watch):
-            pods.said.wait(1)
+            pods.calls.wait(1)
             assert pods.noun.specs["p-1"].resource_claims is kept
             pods.live.end()
 
@@ -166,13 +166,13 @@ class TestPods:
     ) -> None:
         pods = Pods(fake, api, log, pod("9", spec=spec))
         with running(pods.noun.watch):
-            pods.said.wait(1)
+            pods.calls.wait(1)
             kept = pods.noun.specs["p-1"]
             pods.live.end()
         assert (kept.requests, kept.limits, kept.overhead) == (requests, limits, overhead)
 
     @pytest.mark.parametrize(
-        ("lines", "told"),
+        ("lines", "reported"),
         [
             ([line("MODIFIED", pod("11", podIP="10.0.0.1"))], []),
             ([line("MODIFIED", pod("11", metadata={"annotations": {"other/x": "1"}}))], []),
@@ -200,33 +200,33 @@ class TestPods:
             "unknown gone",
         ],
     )
-    def test_what_is_told(
-        self, fake: FakeApi, api: Api, log: Any, lines: list[bytes], told: list[tuple[str, str]]
+    def test_what_is_reported(
+        self, fake: FakeApi, api: Api, log: Any, lines: list[bytes], reported: list[tuple[str, str]]
     ) -> None:
         pods = Pods(fake, api, log, pod("9"))
         with running(pods.noun.watch):
-            pods.said.wait(1)
-            assert pods.after(*lines) == told
+            pods.calls.wait(1)
+            assert pods.after(*lines) == reported
             pods.live.end()
 
-    def test_a_list_after_a_gap_tells_only_the_differences(self, fake: FakeApi, api: Api, log: Any) -> None:
+    def test_a_list_after_a_gap_reports_only_the_differences(self, fake: FakeApi, api: Api, log: Any) -> None:
         pods = Pods(fake, api, log, pod("7", "same"), pod("8", "gone"), pod("9", "changed"))
         fake.script += [
             status(410, "too old"),
             listing("Pod", "20", pod("7", "same"), pod("19", "changed", spec={"priority": 1}), pod("18", "new")),
         ]
         with running(pods.noun.watch):
-            pods.said.wait(3)
+            pods.calls.wait(3)
             pods.live.end()
-            told = pods.said.wait(6)[3:]
-        assert told == [("removed", "gone"), ("changed", "changed"), ("changed", "new")]
+            reported = pods.calls.wait(6)[3:]
+        assert reported == [("removed", "gone"), ("changed", "changed"), ("changed", "new")]
         assert pods.noun.specs.keys() == {"same", "changed", "new"}
 
-    def test_a_static_pod_is_known_by_the_uid_that_the_runtime_tells(self, fake: FakeApi, api: Api, log: Any) -> None:
+    def test_a_static_pod_is_known_by_the_uid_that_the_runtime_reports(self, fake: FakeApi, api: Api, log: Any) -> None:
         mirror = pod("9", "mirror", metadata={"annotations": {"kubernetes.io/config.mirror": "hash"}})
         pods = Pods(fake, api, log, mirror)
         with running(pods.noun.watch):
-            pods.said.wait(1)
+            pods.calls.wait(1)
             assert pods.noun.specs.keys() == {"hash"}
             assert pods.after(line("DELETED", mirror)) == [("removed", "hash")]
             pods.live.end()
@@ -258,15 +258,15 @@ class TestPods:
         pods = Pods(fake, api, log, pod("9", "p-1", metadata=claim))
         fake.script += [status(410, "too old"), listing("Pod", "20", pod("19", "p-1"))]
         with running(pods.noun.watch):
-            pods.said.wait(1)
+            pods.calls.wait(1)
             pods.live.end()
-            assert pods.said.wait(3)[1:] == [("removed", "hash"), ("changed", "p-1")]
+            assert pods.calls.wait(3)[1:] == [("removed", "hash"), ("changed", "p-1")]
 
     def test_the_annotations_as_they_are_now(self) -> None:
         facts = PodFacts("u", "ns", "n", {}, {"koordinator.sh/a": "new"}, PodSpec({}), None, "", "")
-        told = {"koordinator.sh/a": "old", "koordinator.sh/removed": "x", "other/b": "kept"}
-        assert facts.annotations_over(told) == {"koordinator.sh/a": "new", "other/b": "kept"}
-        assert told["koordinator.sh/a"] == "old"
+        reported = {"koordinator.sh/a": "old", "koordinator.sh/removed": "x", "other/b": "kept"}
+        assert facts.annotations_over(reported) == {"koordinator.sh/a": "new", "other/b": "kept"}
+        assert reported["koordinator.sh/a"] == "old"
 
 
 @pytest.mark.parametrize(
@@ -291,7 +291,7 @@ def test_250_pods_are_kept_small(fake: FakeApi, api: Api, log: Any) -> None:
     noise = {"annotations": {"big": "x" * 20_000, "koordinator.sh/a": "b"}}
     pods = Pods(fake, api, log, *(pod("9", f"p-{n}", metadata=noise) for n in range(250)))
     with running(pods.noun.watch):
-        pods.said.wait(250)
+        pods.calls.wait(250)
         kept: list[Mapping[str, str]] = [facts.annotations for facts in pods.noun.pods.values()]
         pods.live.end()
     assert len(json.dumps(kept)) < 250 * 100

@@ -73,8 +73,8 @@ class Gate:
         wait(stop, pause_s)
 
 
-class Told:
-    """What the watches of one test told, in order; they are stopped with it."""
+class Reported:
+    """What the watches of one test reported, in order; they are stopped with it."""
 
     def __init__(self, api: Api, log: Any) -> None:
         self.api = api
@@ -127,8 +127,8 @@ class Told:
 
 
 @pytest.fixture
-def told(real_api: Api, log: Any) -> Iterator[Told]:
-    it = Told(real_api, log)
+def reported(real_api: Api, log: Any) -> Iterator[Reported]:
+    it = Reported(real_api, log)
     yield it
     it.stop()
 
@@ -196,10 +196,10 @@ def restarts(watch: Watch[Any]) -> dict[str, int]:
 
 
 def test_a_configmap_that_is_made_changed_deleted_and_made_again(
-    plane: ControlPlane, configmaps: str, namespace: str, told: Told
+    plane: ControlPlane, configmaps: str, namespace: str, reported: Reported
 ) -> None:
-    watch = told.configmap(namespace)
-    told.data.wait(1)
+    watch = reported.configmap(namespace)
+    reported.data.wait(1)
     plane.create(configmaps, configmap(OLD))
     plane.create(configmaps, configmap({"not": "mine"}, "another"))
     plane.patch(f"{configmaps}/policy", {"metadata": {"labels": {"no": "data"}}})
@@ -207,35 +207,35 @@ def test_a_configmap_that_is_made_changed_deleted_and_made_again(
     plane.delete(f"{configmaps}/policy")
     plane.create(configmaps, configmap(NEWER))
 
-    told.data.until(lambda items: NEWER in items)
+    reported.data.until(lambda items: NEWER in items)
 
-    assert told.data.items == [None, OLD, NEW, None, NEWER]
+    assert reported.data.items == [None, OLD, NEW, None, NEWER]
     assert (watch.stats.lists, watch.stats.problem, restarts(watch)) == (1, "", {})
 
 
 def test_a_watch_that_the_server_ends_goes_on_where_it_was(
-    plane: ControlPlane, configmaps: str, namespace: str, told: Told
+    plane: ControlPlane, configmaps: str, namespace: str, reported: Reported
 ) -> None:
     plane.create(configmaps, configmap(OLD))
-    watch = told.configmap(namespace, BRIEF)
-    told.data.wait(1)
+    watch = reported.configmap(namespace, BRIEF)
+    reported.data.wait(1)
     plane.patch(f"{configmaps}/policy", {"data": NEW})
     eventually(lambda: watch.stats.restarts[Restart.ENDED] >= 2, "two watches ended")
     plane.patch(f"{configmaps}/policy", {"data": NEWER})
 
-    assert told.data.wait(3) == [OLD, NEW, NEWER]
+    assert reported.data.wait(3) == [OLD, NEW, NEWER]
     assert watch.stats.lists == 1
     assert set(restarts(watch)) == {Restart.ENDED}
 
 
 def test_a_bookmark_says_how_far_the_server_has_looked(
-    plane: ControlPlane, configmaps: str, namespace: str, told: Told, tmp_path: Path
+    plane: ControlPlane, configmaps: str, namespace: str, reported: Reported, tmp_path: Path
 ) -> None:
     mine = connect(plane.kubeconfig(tmp_path, DAEMON))
     allow(plane, namespace, "system:serviceaccount:koordnri-system:koordnri")
     # A bookmark comes two seconds before the server's own time limit.
-    watch = told.configmap(namespace, Timing(watch_s=4), mine, uniform=lambda low, high: low)
-    told.data.wait(1)
+    watch = reported.configmap(namespace, Timing(watch_s=4), mine, uniform=lambda low, high: low)
+    reported.data.wait(1)
     seen = int(plane.create(configmaps, configmap({}, "another"))["metadata"]["resourceVersion"])
     eventually(lambda: watch.stats.restarts[Restart.ENDED] >= 1, "a watch ended")
 
@@ -248,15 +248,17 @@ def test_a_bookmark_says_how_far_the_server_has_looked(
     assert watch.stats.events == 0
 
 
-def test_facts_of_the_node_are_told_and_heartbeats_are_not(plane: ControlPlane, node: str, told: Told) -> None:
-    noun = told.node(node)
-    (first,) = told.facts.wait(1)
+def test_facts_of_the_node_are_reported_and_heartbeats_are_not(
+    plane: ControlPlane, node: str, reported: Reported
+) -> None:
+    noun = reported.node(node)
+    (first,) = reported.facts.wait(1)
     ready = {"type": "Ready", "status": "True", "lastHeartbeatTime": "2026-01-01T00:00:00Z"}
     plane.patch(f"{NODES}/{node}/status", {"status": {"conditions": [ready]}})
     plane.patch(f"{NODES}/{node}", {"metadata": {"labels": {"zone": "b"}, "annotations": {"note": "1"}}})
-    second = told.facts.wait(2)[1]
+    second = reported.facts.wait(2)[1]
     plane.patch(f"{NODES}/{node}/status", {"status": {"allocatable": {"memory": "4Gi"}}})
-    third = told.facts.wait(3)[2]
+    third = reported.facts.wait(3)[2]
 
     assert first is not None
     assert second is not None
@@ -264,16 +266,16 @@ def test_facts_of_the_node_are_told_and_heartbeats_are_not(plane: ControlPlane, 
     assert (first.labels["zone"], first.allocatable_memory_bytes) == ("a", 8 << 30)
     assert (second.labels["zone"], second.annotations, second.uid) == ("b", {"note": "1"}, first.uid)
     assert third.allocatable_memory_bytes == 4 << 30
-    assert len(told.facts) == 3
+    assert len(reported.facts) == 3
     assert noun.watch.stats.events == 3
 
 
-def test_only_this_nodes_pods_are_told(plane: ControlPlane, namespace: str, node: str, told: Told) -> None:
+def test_only_this_nodes_pods_are_reported(plane: ControlPlane, namespace: str, node: str, reported: Reported) -> None:
     pods = f"/api/v1/namespaces/{namespace}/pods"
     plane.create(pods, pod("here-before", node))
     plane.create(pods, pod("elsewhere", f"not-{node}"))
-    noun = told.pods_of(node)
-    told.pods.wait(1)
+    noun = reported.pods_of(node)
+    reported.pods.wait(1)
 
     plane.create(pods, pod("elsewhere-too", f"not-{node}"))
     plane.create(pods, pod("unscheduled"))
@@ -285,8 +287,8 @@ def test_only_this_nodes_pods_are_told(plane: ControlPlane, namespace: str, node
     plane.delete(f"{pods}/unscheduled")
     plane.create(pods, pod("last", node))
 
-    told.pods.until(lambda items: ("changed", "last") in items)
-    assert told.pods.items == [
+    reported.pods.until(lambda items: ("changed", "last") in items)
+    assert reported.pods.items == [
         ("changed", "here-before"),
         ("changed", "unscheduled"),
         ("changed", "here-before"),
@@ -314,7 +316,7 @@ def restore(plane: ControlPlane) -> Iterator[None]:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["ended", "killed"])
 def test_a_restart_of_the_server_loses_nothing_and_repeats_nothing(
-    plane: ControlPlane, configmaps: str, namespace: str, node: str, told: Told, number: signal.Signals
+    plane: ControlPlane, configmaps: str, namespace: str, node: str, reported: Reported, number: signal.Signals
 ) -> None:
     pods = f"/api/v1/namespaces/{namespace}/pods"
     plane.create(configmaps, configmap(OLD))
@@ -322,13 +324,13 @@ def test_a_restart_of_the_server_loses_nothing_and_repeats_nothing(
         plane.create(pods, pod(name, node))
     gates = [Gate(), Gate(), Gate()]
     watches = [
-        told.configmap(namespace, pause=gates[0]),
-        told.node(node, pause=gates[1]).watch,
-        told.pods_of(node, pause=gates[2]).watch,
+        reported.configmap(namespace, pause=gates[0]),
+        reported.node(node, pause=gates[1]).watch,
+        reported.pods_of(node, pause=gates[2]).watch,
     ]
-    told.data.wait(1)
-    told.facts.wait(1)
-    told.pods.wait(2)
+    reported.data.wait(1)
+    reported.facts.wait(1)
+    reported.pods.wait(2)
 
     for gate in gates:
         gate.close()
@@ -343,42 +345,42 @@ def test_a_restart_of_the_server_loses_nothing_and_repeats_nothing(
     for gate in gates:
         gate.open()
 
-    told.data.until(lambda items: NEWER in items)
-    told.pods.until(lambda items: len(items) >= 4)
+    reported.data.until(lambda items: NEWER in items)
+    reported.pods.until(lambda items: len(items) >= 4)
     plane.patch(f"{configmaps}/policy", {"data": OLD})
     plane.patch(f"{NODES}/{node}", {"metadata": {"labels": {"zone": "b"}}})
     plane.patch(f"{pods}/stays", {"metadata": {"labels": {"app": "changed"}}})
-    told.data.until(lambda items: items[-1] == OLD and len(items) > 2)
-    told.facts.wait(2)
-    told.pods.wait(5)
+    reported.data.until(lambda items: items[-1] == OLD and len(items) > 2)
+    reported.facts.wait(2)
+    reported.pods.wait(5)
     # A resumed watch shows the version in between, a new list does not.
-    assert told.data.items in ([OLD, NEW, NEWER, OLD], [OLD, NEWER, OLD])
-    assert len(told.facts) == 2
-    before, away, after = told.pods.items[:2], told.pods.items[2:4], told.pods.items[4:]
+    assert reported.data.items in ([OLD, NEW, NEWER, OLD], [OLD, NEWER, OLD])
+    assert len(reported.facts) == 2
+    before, away, after = reported.pods.items[:2], reported.pods.items[2:4], reported.pods.items[4:]
     assert sorted(before) == [("changed", "goes"), ("changed", "stays")]
     assert sorted(away) == [("changed", "comes"), ("removed", "goes")]
     assert after == [("changed", "stays")]
     eventually(lambda: all(watch.stats.problem == "" for watch in watches), "all watches well")
 
 
-def test_a_restart_without_any_change_tells_nothing(
-    plane: ControlPlane, configmaps: str, namespace: str, node: str, told: Told
+def test_a_restart_without_any_change_reports_nothing(
+    plane: ControlPlane, configmaps: str, namespace: str, node: str, reported: Reported
 ) -> None:
     plane.create(configmaps, configmap(OLD))
-    watches = [told.configmap(namespace), told.node(node).watch]
-    told.data.wait(1)
-    told.facts.wait(1)
+    watches = [reported.configmap(namespace), reported.node(node).watch]
+    reported.data.wait(1)
+    reported.facts.wait(1)
 
     plane.restart()
 
     eventually(lambda: all(restarts(w) and not w.stats.problem for w in watches), "all watches restarted and well")
     plane.patch(f"{configmaps}/policy", {"data": NEW})
     plane.patch(f"{NODES}/{node}", {"metadata": {"labels": {"zone": "b"}}})
-    assert told.data.wait(2) == [OLD, NEW]
-    assert len(told.facts.wait(2)) == 2
+    assert reported.data.wait(2) == [OLD, NEW]
+    assert len(reported.facts.wait(2)) == 2
 
 
-# With its cache, the server knows by itself that it cannot serve that version; without, etcd tells it.
+# With its cache, the server knows by itself that it cannot serve that version; without, etcd refuses it.
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
@@ -392,15 +394,15 @@ def test_a_version_that_was_compacted_away_is_410_and_the_objects_are_listed_aga
     plane: ControlPlane,
     configmaps: str,
     namespace: str,
-    told: Told,
+    reported: Reported,
     captured: LogCapture,
     flags: tuple[str, ...],
     words: str,
 ) -> None:
     plane.create(configmaps, configmap(OLD))
     gate = Gate()
-    watch = told.configmap(namespace, pause=gate)
-    told.data.wait(1)
+    watch = reported.configmap(namespace, pause=gate)
+    reported.data.wait(1)
 
     for number in range(3):  # which its watch is not shown, so that its version falls behind
         plane.create(configmaps, configmap({}, f"another-{number}"))
@@ -412,13 +414,13 @@ def test_a_version_that_was_compacted_away_is_410_and_the_objects_are_listed_aga
     plane.compact()
     gate.open()
 
-    assert told.data.wait(2) == [OLD, None]
+    assert reported.data.wait(2) == [OLD, None]
     plane.create(configmaps, configmap(NEW))
-    assert told.data.wait(3) == [OLD, None, NEW]
+    assert reported.data.wait(3) == [OLD, None, NEW]
     assert watch.stats.restarts[Restart.EXPIRED] == 1
     assert watch.stats.lists == 2
-    (said,) = [entry["error"] for entry in captured.entries if entry.get("reason") == "expired"]
-    assert said.startswith(f"GET {configmaps}: the API server answered 410: {words}")
+    (error,) = [entry["error"] for entry in captured.entries if entry.get("reason") == "expired"]
+    assert error.startswith(f"GET {configmaps}: the API server answered 410: {words}")
 
 
 # -- RBAC and tokens --------------------------------------------------------------------------------------------------
@@ -438,11 +440,11 @@ def bind(plane: ControlPlane, namespace: str, user: str) -> None:
     plane.create(f"{RBAC}/namespaces/{namespace}/rolebindings", body)
 
 
-def test_a_user_who_may_not_is_told_what_he_lacks_and_is_served_once_he_may(
-    plane: ControlPlane, configmaps: str, namespace: str, told: Told, tmp_path: Path, captured: LogCapture
+def test_a_user_who_may_not_is_shown_what_he_lacks_and_is_served_once_he_may(
+    plane: ControlPlane, configmaps: str, namespace: str, reported: Reported, tmp_path: Path, captured: LogCapture
 ) -> None:
     plane.create(configmaps, configmap(OLD))
-    watch = told.configmap(namespace, api=connect(plane.kubeconfig(tmp_path, STRANGER)))
+    watch = reported.configmap(namespace, api=connect(plane.kubeconfig(tmp_path, STRANGER)))
     eventually(lambda: watch.stats.restarts[Restart.FORBIDDEN] >= 3, "forbidden three times")
     refused = (
         f'GET {configmaps}: the API server answered 403: configmaps "policy" is forbidden: User "stranger" cannot list '
@@ -450,45 +452,45 @@ def test_a_user_who_may_not_is_told_what_he_lacks_and_is_served_once_he_may(
     )
     assert watch.stats.problem == refused
     assert not watch.synced
-    assert not told.data.items
+    assert not reported.data.items
 
     allow(plane, namespace, "stranger")
 
-    assert told.data.wait(1) == [OLD]
+    assert reported.data.wait(1) == [OLD]
     eventually(lambda: watch.stats.problem == "", "the watch well")
     warnings = [e for e in captured.entries if e["event"] == "kube_watch_restarted" and e["log_level"] == "warning"]
     assert [entry["error"] for entry in warnings] == [refused]
 
 
 def test_a_right_that_is_taken_away_keeps_what_is_known(
-    plane: ControlPlane, configmaps: str, namespace: str, told: Told, tmp_path: Path
+    plane: ControlPlane, configmaps: str, namespace: str, reported: Reported, tmp_path: Path
 ) -> None:
     plane.create(configmaps, configmap(OLD))
     allow(plane, namespace, "stranger")
-    watch = told.configmap(namespace, BRIEF, connect(plane.kubeconfig(tmp_path, STRANGER)))
-    told.data.wait(1)
+    watch = reported.configmap(namespace, BRIEF, connect(plane.kubeconfig(tmp_path, STRANGER)))
+    reported.data.wait(1)
 
     plane.delete(f"{RBAC}/namespaces/{namespace}/rolebindings/reader")
     eventually(lambda: watch.stats.restarts[Restart.FORBIDDEN] >= 2, "forbidden twice")
     plane.patch(f"{configmaps}/policy", {"data": NEW})
-    assert told.data.items == [OLD]
+    assert reported.data.items == [OLD]
     bind(plane, namespace, "stranger")
 
-    assert told.data.wait(2) == [OLD, NEW]
+    assert reported.data.wait(2) == [OLD, NEW]
     assert watch.stats.lists == 1
 
 
 def test_a_token_that_the_server_does_not_know_is_read_again_until_it_does(
-    plane: ControlPlane, configmaps: str, namespace: str, told: Told, tmp_path: Path
+    plane: ControlPlane, configmaps: str, namespace: str, reported: Reported, tmp_path: Path
 ) -> None:
     plane.create(configmaps, configmap(OLD))
-    watch = told.configmap(namespace, api=connect(plane.kubeconfig(tmp_path, "expired")))
+    watch = reported.configmap(namespace, api=connect(plane.kubeconfig(tmp_path, "expired")))
     eventually(lambda: watch.stats.restarts[Restart.UNAUTHORIZED] >= 2, "unauthorized twice")
     assert "the API server answered 401: Unauthorized" in watch.stats.problem
 
     (tmp_path / "token").write_text(ADMIN)
 
-    assert told.data.wait(1) == [OLD]
+    assert reported.data.wait(1) == [OLD]
 
 
 # -- Events -----------------------------------------------------------------------------------------------------------
@@ -555,7 +557,7 @@ def test_an_event_on_the_node_is_where_kubectl_describe_node_looks(
     assert (event["type"], event["reason"], event["count"]) == ("Warning", "PolicyRefused", 1)
 
 
-def test_an_event_that_somebody_deleted_is_made_anew(plane: ControlPlane, node: str, sender: EventSender) -> None:
+def test_an_event_that_somebody_deleted_is_made_again(plane: ControlPlane, node: str, sender: EventSender) -> None:
     sender.post(node_target(node), "PolicyRefused", "first")
     sent(sender, 1)
     (first,) = events_on(plane, "default", node)
@@ -639,7 +641,7 @@ def test_the_rights_of_deploy_are_enough_and_all_are_used(
     seen: Seen[object] = Seen()
     keywords = {"timing": QUICK}
     watches = [
-        ConfigMapWatch(api, *deployed.policy, lambda *told: seen.append(told), log, **keywords).watch,
+        ConfigMapWatch(api, *deployed.policy, lambda *reported: seen.append(reported), log, **keywords).watch,
         NodeWatch(api, node, seen.append, log, **keywords).watch,
         PodWatch(api, node, seen.append, lambda uid: None, log, **keywords).watch,
         PoolsWatch(api, node, seen.append, log, **keywords).watch,

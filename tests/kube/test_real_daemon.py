@@ -1,5 +1,5 @@
 """`koordnri run` between a real API server and a real containerd: an edit of the ConfigMap reaches the files of running containers, and
-the phase of a pod those of the others, as Events tell.
+the phase of a pod those of the others, as Events report.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def test_the_cpus_of_a_pod_whose_phase_says_that_it_is_over_are_others_though_it
     plane: ControlPlane, deployed: Deployed, kubelet: Kubelet, daemon: Daemon, namespace: str, phase: str
 ) -> None:
     from tests.e2e import pods
-    from tests.e2e.kubelet import UNTIL_TOLD
+    from tests.e2e.kubelet import UNTIL_STOPPED
 
     before = daemon.metric("koordnri_policy_accepted_total")
     deployed.write_policy(NONE_KEPT)
@@ -163,23 +163,23 @@ def test_the_cpus_of_a_pod_whose_phase_says_that_it_is_over_are_others_though_it
         pod = kubelet.run_pod(name, namespace=namespace, uid=made["metadata"]["uid"], qos="Guaranteed", labels=labels)
         return kubelet.run_container(pod, command=command, **asked)
 
-    def told(container: Container, kind: str, reason: str) -> str:
+    def reported(container: Container, kind: str, reason: str) -> str:
         """What the Event says; there is but one of the reason."""
         items = plane.call("GET", f"/api/v1/namespaces/{namespace}/events")["items"]
         about = [e for e in items if (e["involvedObject"]["uid"], e["reason"]) == (container.pod.uid, reason)]
         assert [(e["type"], e.get("count", 1)) for e in about] == [(kind, 1)]
         return str(about[0]["message"])
 
-    def eventually_told(container: Container, kind: str, reason: str) -> str:
-        return eventually(lambda: told(container, kind, reason), f"{reason} of {container.pod.name}")
+    def eventually_reported(container: Container, kind: str, reason: str) -> str:
+        return eventually(lambda: reported(container, kind, reason), f"{reason} of {container.pod.name}")
 
-    job, other = lsr("job", 1000 * len(ALL), UNTIL_TOLD), pods.plain(kubelet)
+    job, other = lsr("job", 1000 * len(ALL), UNTIL_STOPPED), pods.plain(kubelet)
     waiting, fraction = lsr("waiting", 1000), lsr("fraction", 500)
-    assert eventually_told(job, "Normal", "ExclusiveCPUs") == f"container main has CPUs {ALL} for itself"
+    assert eventually_reported(job, "Normal", "ExclusiveCPUs") == f"container main has CPUs {ALL} for itself"
     why = "container main shares CPUs, though it wants 1 exclusive CPU: "
-    assert eventually_told(waiting, "Warning", "NoExclusiveCPUs").startswith(why)
+    assert eventually_reported(waiting, "Warning", "NoExclusiveCPUs").startswith(why)
     why = "container main shares CPUs: its CPU limit of 500m is no whole number of CPUs"
-    assert eventually_told(fraction, "Warning", "SharesCPUs") == why
+    assert eventually_reported(fraction, "Warning", "SharesCPUs") == why
 
     kubelet.finish(job)
     # Kubelet might start it again: nobody moves in. The runtime reports the end before it asks for the next container.
@@ -191,7 +191,7 @@ def test_the_cpus_of_a_pod_whose_phase_says_that_it_is_over_are_others_though_it
 
     plane.patch(f"/api/v1/namespaces/{namespace}/pods/job/status", {"status": {"phase": phase}})
 
-    own = CPUSet.parse(eventually_told(waiting, "Normal", "ExclusiveCPUs").split()[4])
+    own = CPUSet.parse(eventually_reported(waiting, "Normal", "ExclusiveCPUs").split()[4])
     assert len(own) == 1
     eventually(lambda: kubelet.runs_on(waiting) == own, f"it to run on {own}")
     for sharer in (other, fraction):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from koordnri.daemon.cluster import Cluster as Told
+from koordnri.daemon.cluster import Cluster as Reported
 from koordnri.kube import connect
 from koordnri.model import NodeState, Pod
 from koordnri.model.node import Pool
@@ -28,15 +28,15 @@ STATUS_KEY = "scheduling.koordinator.sh/resource-status"
 
 
 class Under:
-    """A Cluster under test and what it told."""
+    """A Cluster under test and what it reported."""
 
-    def __init__(self, told: Callable[[Under], Told]) -> None:
+    def __init__(self, reported: Callable[[Under], Reported]) -> None:
         self.ledger = Ledger()
         self.nodes: Seen[NodeState] = Seen()
         self.changed: Seen[str | None] = Seen()
         self.ended: Seen[str] = Seen()
         self.specs: Seen[str] = Seen()
-        self.cluster = told(self)
+        self.cluster = reported(self)
         self._one_at_a_time = threading.Lock()
 
     def start(self) -> None:
@@ -64,8 +64,8 @@ def served() -> Iterator[Cluster]:
 
 @pytest.fixture
 def under(tmp_path: Any, log: Any, served: Cluster) -> Iterator[Under]:
-    def make(it: Under) -> Told:
-        return Told(
+    def make(it: Under) -> Reported:
+        return Reported(
             connect(write_kubeconfig(tmp_path, served.url)),
             "n1",
             None,
@@ -114,7 +114,7 @@ class TestPools:
         last = under.nodes.wait(2)[-1]
         assert (last.ls_pools, last.pools_awaited) == (pools("0-3"), False)
 
-    def test_what_cannot_be_read_is_told_with_its_object_and_nobody_gets_cpus(
+    def test_what_cannot_be_read_is_reported_with_its_object_and_nobody_gets_cpus(
         self, served: Cluster, under: Under
     ) -> None:
         served.lists[POOLS] = listing("NodeResourceTopology", "1", topology("1", {LS_POOLS_KEY: '[{"cpuset": "0-9"}]'}))
@@ -130,9 +130,9 @@ class TestPools:
         served.lists[POOLS] = listing("NodeResourceTopology", "1")
         under.start()
         assert under.nodes.wait(2)[-1].ls_pools == ()
-        served.tell(POOLS, "ADDED", topology("2", {LS_POOLS_KEY: LS_0_3}))
+        served.send(POOLS, "ADDED", topology("2", {LS_POOLS_KEY: LS_0_3}))
         assert under.nodes.wait(3)[-1].ls_pools == pools("0-3")
-        served.tell(POOLS, "DELETED", topology("3", {LS_POOLS_KEY: LS_0_3}))
+        served.send(POOLS, "DELETED", topology("3", {LS_POOLS_KEY: LS_0_3}))
         assert under.nodes.wait(4)[-1].ls_pools == ()
 
 
@@ -179,15 +179,15 @@ class TestEnd:
         under.start()
         assert under.ended.wait(1) == ["uid-1"]
 
-    def test_a_pod_that_ends_is_told_once(self, served: Cluster, under: Under) -> None:
+    def test_a_pod_that_ends_is_reported_once(self, served: Cluster, under: Under) -> None:
         served.lists[PODS] = listing("Pod", "1", self.of_phase("1", "Running"))
         under.start()
         under.specs.wait(1)
-        served.tell(PODS, "MODIFIED", self.of_phase("2", "Succeeded"))
+        served.send(PODS, "MODIFIED", self.of_phase("2", "Succeeded"))
         again = self.of_phase("3", "Failed")
-        served.tell(PODS, "MODIFIED", again)
+        served.send(PODS, "MODIFIED", again)
         other = self.of_phase("4", "Failed")
-        served.tell(PODS, "ADDED", {**other, "metadata": {**other["metadata"], "uid": "uid-2"}})
+        served.send(PODS, "ADDED", {**other, "metadata": {**other["metadata"], "uid": "uid-2"}})
         assert under.ended.wait(2) == ["uid-1", "uid-2"]
 
     @pytest.mark.parametrize("phase", ["Pending", "Running", "Unknown", ""])
@@ -198,12 +198,12 @@ class TestEnd:
         assert under.ended.items == []
 
 
-def test_an_assignment_that_comes_and_goes_is_told_as_soon_as_it_is_known(served: Cluster, under: Under) -> None:
+def test_an_assignment_that_comes_and_goes_is_reported_as_soon_as_it_is_known(served: Cluster, under: Under) -> None:
     under.ledger.remember_pod(Pod("sandbox", "uid-1", "shop", "web"))
     under.start()
-    served.tell(PODS, "ADDED", pod("2", {STATUS_KEY: '{"cpuset": "0-1"}'}))
+    served.send(PODS, "ADDED", pod("2", {STATUS_KEY: '{"cpuset": "0-1"}'}))
     assert under.changed.wait(1) == ["sandbox"]
     assert [known.annotations for known in under.ledger.pods()] == [{STATUS_KEY: '{"cpuset": "0-1"}'}]
-    served.tell(PODS, "MODIFIED", pod("3", {}))
+    served.send(PODS, "MODIFIED", pod("3", {}))
     assert under.changed.wait(2) == ["sandbox", "sandbox"]
     assert [known.annotations for known in under.ledger.pods()] == [{}]

@@ -39,7 +39,7 @@ HTML = b"<html><body>Please log in</body></html>"
 def test_lists_what_the_cache_has_then_watches_from_the_lists_version(fake: FakeApi, watching: Start) -> None:
     fake.script += [LIST, watch_of(CHANGE, end="hang")]
     it = watching()
-    assert it.told.wait(2) == [(OLD, "9"), (NEW, "11")]
+    assert it.reported.wait(2) == [(OLD, "9"), (NEW, "11")]
     first, second = fake.requests.wait(2)
     assert first.path == "/api/v1/namespaces/koordnri-system/configmaps"
     assert first.query == {"fieldSelector": "metadata.name=policy", "resourceVersion": "0", "limit": "500"}
@@ -52,7 +52,7 @@ def test_lists_what_the_cache_has_then_watches_from_the_lists_version(fake: Fake
     }
     assert first.headers["authorization"] == "Bearer first"
     assert it.watch.synced
-    eventually(lambda: it.stats.events == 1, "the event is counted, which is after it was told")
+    eventually(lambda: it.stats.events == 1, "the event is counted, which is after it was reported")
     assert (it.stats.lists, it.stats.problem, restarts(it)) == (1, "", {})
 
 
@@ -122,11 +122,11 @@ def test_a_watch_survives(fake: FakeApi, watching: Start, answer: Answer, reason
     fake.script += [LIST, answer, *([RELIST] if lists_again else []), watch_of(CHANGE, end="hang")]
     it = watching()
     if lists_again:
-        assert it.told.wait(2) == [(OLD, "9"), (NEW, "19")]
+        assert it.reported.wait(2) == [(OLD, "9"), (NEW, "19")]
         # Not "0": the cache of another API server may be older than what we have seen.
         assert fake.requests[2].query == {"fieldSelector": "metadata.name=policy", "resourceVersion": "10"}
     else:
-        assert it.told.wait(2) == [(OLD, "9"), (NEW, "11")]
+        assert it.reported.wait(2) == [(OLD, "9"), (NEW, "11")]
         assert fake.requests[2].query["resourceVersion"] == "10"
     assert restarts(it) == {reason: 1}
     assert not it.deaths.items
@@ -149,8 +149,8 @@ LIST_FAULTS: dict[str, tuple[Answer, Restart]] = {
 def test_a_list_is_asked_for_again(fake: FakeApi, watching: Start, answer: Answer, reason: Restart) -> None:
     fake.script += [answer, LIST]
     it = watching()
-    it.told.wait(1)
-    assert it.told.items == [(OLD, "9")]
+    it.reported.wait(1)
+    assert it.reported.items == [(OLD, "9")]
     assert restarts(it) == {reason: 1}
     assert it.pauses.items == [3.0 if reason is Restart.THROTTLED else 1.0]
 
@@ -163,7 +163,7 @@ def test_a_list_is_asked_for_again(fake: FakeApi, watching: Start, answer: Answe
 def test_a_version_that_cannot_be_listed_is_forgotten(fake: FakeApi, watching: Start, answer: Answer) -> None:
     fake.script += [LIST, status(410, "too old"), answer, RELIST]
     it = watching()
-    assert it.told.wait(2)[-1] == (NEW, "19")
+    assert it.reported.wait(2)[-1] == (NEW, "19")
     assert fake.requests[2].query["resourceVersion"] == "10"
     assert "resourceVersion" not in fake.requests[3].query
 
@@ -171,7 +171,7 @@ def test_a_version_that_cannot_be_listed_is_forgotten(fake: FakeApi, watching: S
 def test_a_gateways_timeout_does_not_send_the_list_to_etcd(fake: FakeApi, watching: Start) -> None:
     fake.script += [whole(504, HTML), LIST]
     it = watching()
-    it.told.wait(1)
+    it.reported.wait(1)
     assert fake.requests[1].query["resourceVersion"] == "0"
 
 
@@ -184,7 +184,7 @@ def test_nodes_that_must_list_again_do_not_all_do_so_at_once(fake: FakeApi, watc
         return (low + high) / 2
 
     it = watching(Timing(relist_spread_s=10), uniform=uniform)
-    it.told.wait(2)
+    it.reported.wait(2)
     assert (0.0, 10) in asked
     assert it.pauses[0] == 5.0
 
@@ -202,7 +202,7 @@ def test_three_garbled_watches_and_the_objects_are_listed_again(fake: FakeApi, w
     bad = watch_of(line("ADDED", configmap("11", None, kind="Secret")))
     fake.script += [LIST, bad, bad, bad, RELIST]
     it = watching()
-    assert it.told.wait(2)[-1] == (NEW, "19")
+    assert it.reported.wait(2)[-1] == (NEW, "19")
     assert [r.is_watch for r in fake.requests.wait(6)] == [False, True, True, True, False, True]
 
 
@@ -211,7 +211,7 @@ def test_good_lines_before_a_bad_one_count_and_do_not_shorten_the_pauses(fake: F
     fake.script += [LIST, bad, bad]
     it = watching(Timing(first_pause_s=1))
     assert it.pauses.wait(2)[:2] == [1, 2]
-    assert it.told.items == [(OLD, "9"), (NEW, "11")]
+    assert it.reported.items == [(OLD, "9"), (NEW, "11")]
     assert fake.requests[2].query["resourceVersion"] == "11"
 
 
@@ -219,8 +219,8 @@ def test_an_unusable_object_costs_only_itself(fake: FakeApi, watching: Start, ca
     bad = {"metadata": {"name": "other", "resourceVersion": "3", "labels": {"a": 1}}}
     fake.script += [listing("ConfigMap", "10", bad, configmap("8", None, kind="Secret"), configmap("9", OLD))]
     it = watching()
-    it.told.wait(1)
-    assert it.told.items == [(OLD, "9")]
+    it.reported.wait(1)
+    assert it.reported.items == [(OLD, "9")]
     assert it.stats.unusable == 2
     assert [e["event"] for e in captured.entries].count("kube_object_unusable") == 2
 
@@ -229,7 +229,7 @@ def test_an_unusable_object_costs_only_itself(fake: FakeApi, watching: Start, ca
 def test_a_silent_watch_is_given_up(fake: FakeApi, watching: Start, silent: Answer) -> None:
     fake.script += [LIST, silent, watch_of(CHANGE, end="hang")]
     it = watching(Timing(silence_s=0.2))
-    it.told.wait(2)
+    it.reported.wait(2)
     assert it.stats.restarts[Restart.SILENT] >= 1
     assert fake.requests[2].query["resourceVersion"] == "10"
 
@@ -255,7 +255,7 @@ def test_an_expired_token_is_read_again_and_used_at_once(
 def test_credentials_that_stay_bad_are_not_tried_in_a_hurry(fake: FakeApi, watching: Start, kubeconfig: Path) -> None:
     fake.script += [status(401, "Unauthorized")] * 3 + [LIST]
     it = watching(Timing(first_pause_s=1))
-    it.told.wait(1)
+    it.reported.wait(1)
     assert it.pauses.items == [2, 4]
 
 
@@ -265,7 +265,7 @@ def test_a_kubeconfig_that_vanished_is_no_death(
     kubeconfig.unlink()
     fake.script += [status(401, "Unauthorized"), LIST]
     it = watching()
-    it.told.wait(1)
+    it.reported.wait(1)
     assert [e["error"] for e in captured.entries if e["event"] == "kube_credentials_bad"] == [
         f"cannot read kubeconfig {kubeconfig}: No such file or directory"
     ]
@@ -287,19 +287,19 @@ def test_a_server_that_is_away_is_found_when_it_returns(tmp_path: Path, log: Any
     assert it.stats.problem.startswith(f"GET {path}: cannot reach http://127.0.0.1:{port}: ")
     with FakeApi([LIST], port=port):
         back.set()
-        assert it.told.wait(1) == [(OLD, "9")]
+        assert it.reported.wait(1) == [(OLD, "9")]
         assert it.stats.restarts[Restart.UNREACHABLE] == 1
         it.watch.stop()
 
 
-def test_one_warning_tells_of_a_long_absence(fake: FakeApi, watching: Start, captured: LogCapture) -> None:
+def test_one_warning_reports_a_long_absence(fake: FakeApi, watching: Start, captured: LogCapture) -> None:
     fake.script += [status(403, "configmaps is forbidden: User me cannot list")] * 5 + [LIST]
     it = watching()
-    it.told.wait(1)
-    told = [e for e in captured.entries if e["event"] == "kube_watch_restarted"]
-    assert [e["log_level"] for e in told] == ["warning"] + ["debug"] * 4
-    assert told[0]["reason"] == "forbidden"
-    assert "the API server answered 403: configmaps is forbidden: User me cannot list" in told[0]["error"]
+    it.reported.wait(1)
+    reported = [e for e in captured.entries if e["event"] == "kube_watch_restarted"]
+    assert [e["log_level"] for e in reported] == ["warning"] + ["debug"] * 4
+    assert reported[0]["reason"] == "forbidden"
+    assert "the API server answered 403: configmaps is forbidden: User me cannot list" in reported[0]["error"]
 
 
 class TestStop:
@@ -337,7 +337,7 @@ class TestStop:
     def test_before_the_start(self, api: Any, log: Any) -> None:
         Watching(api, log, Timing()).watch.stop()
 
-    def test_with_no_more_told_afterwards(self, fake: FakeApi, watching: Start) -> None:
+    def test_with_no_more_reported_afterwards(self, fake: FakeApi, watching: Start) -> None:
         live = Live()
         fake.script += [LIST, live]
         it = watching()
@@ -345,18 +345,18 @@ class TestStop:
         it.watch.stop(fake_api.LIMIT_S)
         live.send(CHANGE)
         live.end()
-        assert it.told.items == [(OLD, "9")]
+        assert it.reported.items == [(OLD, "9")]
 
 
-def test_a_bug_in_whoever_is_told_costs_that_object_and_is_not_hidden(
+def test_a_bug_in_whoever_is_called_costs_that_object_and_is_not_hidden(
     fake: FakeApi, api: Any, log: Any, captured: LogCapture
 ) -> None:
     deaths: fake_api.Seen[BaseException] = fake_api.Seen()
-    told: fake_api.Seen[object] = fake_api.Seen()
+    reported: fake_api.Seen[object] = fake_api.Seen()
 
     def broken_at_first(data: object, version: str) -> None:
-        told.append(data)
-        if len(told.items) == 1:
+        reported.append(data)
+        if len(reported.items) == 1:
             raise ZeroDivisionError("a bug")
 
     live = Live()
@@ -365,7 +365,7 @@ def test_a_bug_in_whoever_is_told_costs_that_object_and_is_not_hidden(
     watch.start()
     fake.requests.wait(2)
     live.send(CHANGE)
-    told.wait(2)
+    reported.wait(2)
     watch.stop(fake_api.LIMIT_S)
     live.end()
     assert (deaths.items, watch.stats.unusable) == ([], 1)

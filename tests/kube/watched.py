@@ -31,10 +31,10 @@ def write_kubeconfig(folder: Path, server: str) -> Path:
 
 
 class Watching:
-    """A ConfigMap's watch under test: what it told, how long it wanted to wait, what killed it. It never really waits."""
+    """A ConfigMap's watch under test: what it reported, how long it wanted to wait, what killed it. It never really waits."""
 
     def __init__(self, api: Api, log: Any, timing: Timing, **keywords: Any) -> None:
-        self.told: Seen[tuple[dict[str, str] | None, str]] = Seen()
+        self.reported: Seen[tuple[dict[str, str] | None, str]] = Seen()
         self.pauses: Seen[float] = Seen()
         self.deaths: Seen[BaseException] = Seen()
         settings = {
@@ -49,7 +49,7 @@ class Watching:
         self.stats = self.watch.stats
 
     def _take(self, data: Any, version: str) -> None:
-        self.told.append((None if data is None else dict(data), version))
+        self.reported.append((None if data is None else dict(data), version))
 
     def _pause(self, stop: threading.Event, pause_s: float) -> None:
         self.pauses.append(pause_s)

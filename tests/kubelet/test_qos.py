@@ -32,7 +32,7 @@ from tests.kubelet.simulated import FULL, GIB, POD_OF_2, SIDECAR, resources, sim
 def test_qos_class(containers: list[dict[str, Any]], init: list[dict[str, Any]], expected: KubeQoS) -> None:
     pod = simulated(containers, init)
     assert pod.kube_qos is expected
-    assert pod_from(pod.sandbox).kube_qos is expected  # the daemon tells it from the cgroup's name
+    assert pod_from(pod.sandbox).kube_qos is expected  # the daemon reads it from the cgroup's name
 
 
 def test_resources_of_the_pod_decide_its_class() -> None:

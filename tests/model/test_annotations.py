@@ -1,4 +1,4 @@
-"""Annotations of a scheduler: parsed once per pod, and every mistake told with key, place and text."""
+"""Annotations of a scheduler: parsed once per pod, and every mistake is reported with key, place and text."""
 
 import pytest
 
@@ -69,7 +69,7 @@ def test_parsed_once_and_so_is_the_error():
         (DEVICE_ALLOCATED, '{"gpu":[{"id":"x"}]}', "missing required field `minor`"),
     ],
 )
-def test_a_mistake_is_told_with_key_place_and_text(annotation, text, problem):
+def test_a_mistake_is_reported_with_key_place_and_text(annotation, text, problem):
     with pytest.raises(AnnotationError) as caught:
         annotation.of(pod_with(annotation, text))
     assert caught.value.key == annotation.key

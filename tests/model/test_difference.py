@@ -213,7 +213,7 @@ def test_what_is_still_decided_is_not_taken_back(field, value, stored):
     ],
 )
 def test_what_a_failing_hook_owns_stays_as_it_is(field, stored):
-    """It has not said that it wants nothing: taking its fields back would unpin containers because something was late."""
+    """It has not stated that it wants nothing: taking its fields back would unpin containers because something was late."""
     decision = Decision(undecided=frozenset({field}))
     assert restored(NOTHING, stored, decision) == {}
     assert restored(NOTHING, stored) != {}
@@ -366,7 +366,7 @@ def test_what_somebody_else_stored_is_the_baseline_from_then_on(name, stored, mi
         (NOTHING, Resources(cpus="0-7")),
     ],
 )
-def test_what_means_the_same_has_not_been_asked_anew(baseline, stored):
+def test_what_means_the_same_has_not_been_asked_again(baseline, stored):
     """`0-7` is how a cpuset is given back of which nobody asked anything: it cannot be cleared."""
     assert asked_since(baseline, stored, V2, []) is baseline
 
@@ -479,7 +479,7 @@ def test_memory_that_nobody_asked_for_is_that_of_all_nodes_that_have_any():
     assert baseline_value(fields.CPU_MEMS, Resources(mems="1"), node) == "1"
 
 
-def test_without_a_topology_no_cpuset_can_be_said():
+def test_without_a_topology_no_cpuset_can_be_computed():
     assert baseline_value(fields.CPU_CPUS, NOTHING, NodeState()) is None
     assert baseline_value(fields.CPU_CPUS, Resources(cpus="3"), NodeState()) == "3"
 

@@ -58,7 +58,7 @@ def test_devices_have_no_extension_and_no_resources_where_they_are_null():
     assert "rdma" not in go_decoder(DEVICES)(text)
 
 
-def test_a_container_that_is_null_is_one_without_batch_resources_said():
+def test_a_container_that_is_null_is_one_without_batch_resources():
     assert go_decoder(ExtendedResourceSpec)('{"containers": {"a": null}}').containers["a"].limits == {}
     text = '{"Containers": {"a": {"Limits": {"kubernetes.io/batch-cpu": null}}, "A": {"limits": {"kubernetes.io/batch-cpu": 5}}}}'
     pod = Pod("p", "u", "n", "p", {}, {EXTENDED_RESOURCE_SPEC.key: text})

@@ -1,4 +1,4 @@
-"""What the Node object's annotations tell."""
+"""What the Node object's annotations set."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ NODE = Topology.regular(1, 2, 4, 2)
 """CPUs 0-15, of which n and n + 8 are a core."""
 
 
-def test_nothing_told() -> None:
+def test_nothing_set() -> None:
     assert read_node_annotations({"other": "x"}, NODE) == AnnotatedNode()
 
 
-def test_everything_told() -> None:
-    told = read_node_annotations(
+def test_everything_set() -> None:
+    reported = read_node_annotations(
         {
             NORMALIZATION_RATIO_KEY: "1.20",
             SYSTEM_QOS_KEY: '{"cpuset":"0-1","cpusetExclusive":false}',
@@ -38,7 +38,7 @@ def test_everything_told() -> None:
         },
         NODE,
     )
-    assert told == AnnotatedNode(
+    assert reported == AnnotatedNode(
         "0-1", False, CPUSet([15]), Fraction(6, 5), (Pool(0, 0, "0-7"), Pool(0, 1, "8-15")), (Pool(0, 0, "0-7"),), ()
     )
 
@@ -50,9 +50,9 @@ def test_ratio(text: str, ratio: Fraction) -> None:
 
 @pytest.mark.parametrize("text", ["", "0", "0.00", "-1", "abc", "nan", "inf", "1/2", " 1", "1_0", "1e999999999", "٣"])
 def test_no_ratio(text: str) -> None:
-    told = read_node_annotations({NORMALIZATION_RATIO_KEY: text})
-    assert told.normalization_ratio is None
-    assert told.problems == (
+    reported = read_node_annotations({NORMALIZATION_RATIO_KEY: text})
+    assert reported.normalization_ratio is None
+    assert reported.problems == (
         f'annotation {NORMALIZATION_RATIO_KEY}: expected a number above 0 such as 1.20, got "{text}"',
     )
 
@@ -76,8 +76,8 @@ def test_no_ratio(text: str) -> None:
     ],
 )
 def test_a_mistake_costs_its_own_field_only(key: str, text: str, problem: str) -> None:
-    told = read_node_annotations({NORMALIZATION_RATIO_KEY: "1.5", key: text}, NODE)
-    assert told == AnnotatedNode(normalization_ratio=Fraction(3, 2), problems=(f"annotation {key}: {problem}",))
+    reported = read_node_annotations({NORMALIZATION_RATIO_KEY: "1.5", key: text}, NODE)
+    assert reported == AnnotatedNode(normalization_ratio=Fraction(3, 2), problems=(f"annotation {key}: {problem}",))
 
 
 def test_without_a_topology_any_cpu_may_exist() -> None:
@@ -106,8 +106,8 @@ def test_without_a_topology_any_cpu_may_exist() -> None:
     ],
 )
 def test_a_reservation_by_quantity_takes_whole_cores_first_as_koordlet_does(text: str, cpus: str) -> None:
-    told = read_node_annotations({RESERVATION_KEY: text}, NODE)
-    assert told == AnnotatedNode(reserved_cpus=CPUSet.parse(cpus))
+    reported = read_node_annotations({RESERVATION_KEY: text}, NODE)
+    assert reported == AnnotatedNode(reserved_cpus=CPUSet.parse(cpus))
 
 
 @pytest.mark.parametrize(
@@ -121,15 +121,15 @@ def test_a_reservation_by_quantity_takes_whole_cores_first_as_koordlet_does(text
         ),
     ],
 )
-def test_a_reservation_that_cannot_be_made_takes_no_cpu_and_is_told(text: str, problem: str) -> None:
-    told = read_node_annotations({RESERVATION_KEY: text}, NODE)
-    assert told == AnnotatedNode(problems=(f"annotation {RESERVATION_KEY}: {problem}",))
+def test_a_reservation_that_cannot_be_made_takes_no_cpu_and_is_reported(text: str, problem: str) -> None:
+    reported = read_node_annotations({RESERVATION_KEY: text}, NODE)
+    assert reported == AnnotatedNode(problems=(f"annotation {RESERVATION_KEY}: {problem}",))
 
 
 def test_a_quantity_cannot_be_reserved_where_no_cpus_are_known() -> None:
-    told = read_node_annotations({RESERVATION_KEY: '{"resources":{"cpu":"2"}}'})
-    assert told.reserved_cpus == CPUSet()
-    assert told.problems == (
+    reported = read_node_annotations({RESERVATION_KEY: '{"resources":{"cpu":"2"}}'})
+    assert reported.reserved_cpus == CPUSet()
+    assert reported.problems == (
         f"annotation {RESERVATION_KEY}: resources.cpu: no CPUs are reserved, for the node's CPUs are not known; expected 2",
     )
 
@@ -137,18 +137,20 @@ def test_a_quantity_cannot_be_reserved_where_no_cpus_are_known() -> None:
 @pytest.mark.parametrize("key", [SYSTEM_QOS_KEY, RESERVATION_KEY, LS_POOLS_KEY, BE_POOLS_KEY])
 def test_brackets_in_brackets_without_end_cost_their_annotation_only(key: str) -> None:
     deep = '{"x":' * 20_000 + "1" + "}" * 20_000
-    told = read_node_annotations({NORMALIZATION_RATIO_KEY: "1.5", key: f"[{deep}]" if "pools" in key else deep}, NODE)
-    assert told.normalization_ratio == Fraction(3, 2)
-    assert len(told.problems) == 1
-    assert told.problems[0].startswith(f"annotation {key}: ")
+    reported = read_node_annotations(
+        {NORMALIZATION_RATIO_KEY: "1.5", key: f"[{deep}]" if "pools" in key else deep}, NODE
+    )
+    assert reported.normalization_ratio == Fraction(3, 2)
+    assert len(reported.problems) == 1
+    assert reported.problems[0].startswith(f"annotation {key}: ")
 
 
 def test_what_is_annotated_is_put_over_the_node() -> None:
     node = NodeState(topology=NODE, system_cpus="7", ls_pools=(Pool(0, 0, "1"),), problems=("before",))
-    told = read_node_annotations({RESERVATION_KEY: '{"resources":{"cpu":"2"}}', NORMALIZATION_RATIO_KEY: "?"}, NODE)
-    found = told.applied(node)
+    reported = read_node_annotations({RESERVATION_KEY: '{"resources":{"cpu":"2"}}', NORMALIZATION_RATIO_KEY: "?"}, NODE)
+    found = reported.applied(node)
     assert (found.reserved_cpus, found.system_cpus, found.ls_pools) == (CPUSet([0, 8]), "", ())
-    assert found.problems == ("before", *told.problems)
+    assert found.problems == ("before", *reported.problems)
 
 
 @pytest.mark.parametrize("key", [SYSTEM_QOS_KEY, RESERVATION_KEY, LS_POOLS_KEY, BE_POOLS_KEY, NORMALIZATION_RATIO_KEY])
@@ -158,6 +160,6 @@ def test_what_is_annotated_is_put_over_the_node() -> None:
     ids=str.__len__,
 )  # fmt: skip
 def test_no_text_of_an_annotation_raises(key: str, text: str) -> None:
-    told = read_node_annotations({key: text}, NODE)
-    assert told._replace(problems=()) == AnnotatedNode()
-    assert all(problem.startswith(f"annotation {key}: ") for problem in told.problems)
+    reported = read_node_annotations({key: text}, NODE)
+    assert reported._replace(problems=()) == AnnotatedNode()
+    assert all(problem.startswith(f"annotation {key}: ") for problem in reported.problems)

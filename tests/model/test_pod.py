@@ -16,7 +16,7 @@ G, B, E = KubeQoS.GUARANTEED, KubeQoS.BURSTABLE, KubeQoS.BESTEFFORT
         ("/kubepods.slice/kubepods-pod8d1a.slice", G),
         ("/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod8d1a.slice", B),
         ("/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod8d1a.slice", E),
-        pytest.param("kubepods-besteffort-pod8d1a.slice", E, id="CRI-O-tells-the-last-slice-only"),
+        pytest.param("kubepods-besteffort-pod8d1a.slice", E, id="CRI-O-reports-the-last-slice-only"),
         pytest.param("kubepods-burstable-pod8d1a.slice", B, id="CRI-O-burstable"),
         pytest.param("kubepods-pod8d1a.slice", G, id="CRI-O-guaranteed"),
         pytest.param("/kubepods/podbesteffort-thing", G, id="static-pod-named-besteffort"),

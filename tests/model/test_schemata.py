@@ -159,7 +159,7 @@ def test_l2_is_wished_apart_unless_it_is_the_last_level():
 
 
 @pytest.mark.parametrize(
-    ("wish", "caches", "bandwidth", "said"),
+    ("wish", "caches", "bandwidth", "message"),
     [
         (GroupWish(llc=(0, 1)), (Cache("L3", 0xFF, (0, 1), 2),), None, "widened to mask 3"),
         (GroupWish(llc=(0, 50)), (Cache("L3", 0x101, (0,)),), None, "L3 stays whole: expected a cache mask of ones only, got 101"),
@@ -168,9 +168,9 @@ def test_l2_is_wished_apart_unless_it_is_the_last_level():
         (GroupWish(mb=50), (), IN_MBPS, "50 % stays unlimited, for resctrl is mounted with mba_MBps"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_had_as_wished_is_said_once(wish, caches, bandwidth, said):
+def test_what_cannot_be_had_as_wished_is_reported_once(wish, caches, bandwidth, message):
     (note,) = schemata(wish, caches, bandwidth).notes
-    assert said in note
+    assert message in note
 
 
 def test_what_the_kernel_shows_reads_as_it_is_written():

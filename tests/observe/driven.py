@@ -71,9 +71,9 @@ class Driven:
 
     def run_pod(self, name: str, *annotations: str) -> None:
         """A pod, with annotations that the hooks know."""
-        told = dict.fromkeys(annotations, "yes")
+        reported = dict.fromkeys(annotations, "yes")
         self.runtime.run_pod_sandbox(
-            api.PodSandbox(id=name, name=name, uid=f"uid-{name}", namespace="shop", annotations=told)
+            api.PodSandbox(id=name, name=name, uid=f"uid-{name}", namespace="shop", annotations=reported)
         )
 
     def create(self, pod: str) -> str:

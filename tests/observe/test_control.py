@@ -163,7 +163,7 @@ def test_a_release_that_takes_too_long_is_no_bug(client):
         ("release", {"pod": ["a/b"]}, '"pod": expected NAMESPACE/NAME, got ["a/b"]'),
     ],
 )
-def test_a_request_that_makes_no_sense_is_told_what_was_expected(client, path, body, expected):
+def test_a_request_that_makes_no_sense_is_refused_with_what_was_expected(client, path, body, expected):
     status, answer = client.ask("POST", f"/v1/{path}", body)
     assert status == 400
     assert answer["error"].startswith(expected)
@@ -225,7 +225,7 @@ def test_half_a_request_does_nothing(client):
     assert client.controlled.node.state.released == frozenset()
 
 
-def test_curl_is_told_to_go_on(client):
+def test_curl_is_asked_to_go_on(client):
     with client.connect() as connection:
         connection.sendall(b"POST /v1/diff HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 16\r\n\r\n")
         assert connection.recv(100).startswith(b"HTTP/1.1 100 Continue\r\n")

@@ -1,4 +1,4 @@
-"""The decision log: what is counted, what is logged at which level, who is told."""
+"""The decision log: what is counted, what is logged at which level, who hears of it."""
 
 from dataclasses import replace
 from typing import Any
@@ -16,7 +16,7 @@ CONTAINER = Container("c1", "app", "p1", NOTHING)
 
 
 class Heard:
-    """A logger that keeps what it is told."""
+    """A logger that keeps its calls."""
 
     def __init__(self) -> None:
         self.lines: list[tuple[str, str, dict[str, Any]]] = []
@@ -75,7 +75,7 @@ def test_an_error_is_a_warning_that_names_pod_container_hook_and_fault() -> None
     ]
 
 
-def test_at_debug_the_whole_decision_is_told() -> None:
+def test_at_debug_the_whole_decision_is_logged() -> None:
     heard = Heard()
     DecisionLog(heard, debug=True).decided(POD, CONTAINER, Event.CREATE, decision())
     [(level, event, keys)] = [line for line in heard.lines if line[0] == "debug"]
@@ -90,20 +90,20 @@ def test_at_debug_the_whole_decision_is_told() -> None:
 
 @pytest.mark.parametrize("debug", [False, True])
 def test_the_listener_hears_of_every_decision(debug: bool) -> None:
-    told: list[tuple[Pod, Container, Event, Decision]] = []
-    log = DecisionLog(Heard(), debug, lambda *all_of_it: told.append(all_of_it))
+    reported: list[tuple[Pod, Container, Event, Decision]] = []
+    log = DecisionLog(Heard(), debug, lambda *all_of_it: reported.append(all_of_it))
     made = decision()
     log.decided(POD, CONTAINER, Event.SYNC, made)
     log.decided(POD, CONTAINER, Event.SYNC, Decision())
-    assert told[0] == (POD, CONTAINER, Event.SYNC, made)
-    assert len(told) == 2
+    assert reported[0] == (POD, CONTAINER, Event.SYNC, made)
+    assert len(reported) == 2
 
 
 def failed(message: str) -> Decision:
     return Decision(errors=(HookError("memory", message, "pod"),))
 
 
-def test_what_an_event_complained_of_the_reconciler_does_not_tell_again() -> None:
+def test_what_an_event_complained_of_the_reconciler_does_not_report_again() -> None:
     heard = Heard()
     log = DecisionLog(heard)
     log.decided(POD, CONTAINER, Event.CREATE, failed("x"))
@@ -125,20 +125,20 @@ def test_complaints_are_not_remembered_without_end() -> None:
     assert [keys["error"] for _, _, keys in heard.lines] == ["x0"]
 
 
-def test_the_pods_owner_is_told_in_words_that_hold_whether_all_or_a_part_was_lost() -> None:
-    told: list[tuple[str, str, str]] = []
-    log = DecisionLog(Heard(), warn_pod=lambda pod, reason, message: told.append((pod.name, reason, message)))
+def test_the_pods_owner_is_informed_in_words_that_hold_whether_all_or_a_part_was_lost() -> None:
+    reported: list[tuple[str, str, str]] = []
+    log = DecisionLog(Heard(), warn_pod=lambda pod, reason, message: reported.append((pod.name, reason, message)))
     log.decided(POD, CONTAINER, Event.CREATE, decision())
     text = "container app: hook memory decided nothing by what is wrong here: annotation x: expected a number"
-    assert told == [("web", "InvalidQoSAnnotation", text)]
+    assert reported == [("web", "InvalidQoSAnnotation", text)]
 
 
-def test_what_a_pod_says_to_nobody_is_told_once_to_its_owner_and_only_logged_of_programs() -> None:
+def test_what_a_pod_says_to_nobody_is_reported_once_to_its_owner_and_only_logged_of_programs() -> None:
     heard, events = Heard(), []
     log = DecisionLog(heard, warn_pod=lambda pod, reason, message: events.append((pod.name, reason, message)))
     labels = {"koordinator.sh/qosClass": "lsr"}
     status = {"scheduling.koordinator.sh/resource-status": '{"newer": 1}'}
-    for _ in range(2):  # the pod is told anew, and has not been read yet
+    for _ in range(2):  # the pod is reported again, and has not been read yet
         pod = replace(POD, labels=labels, annotations=status, parsed={})
         log.decided_again(pod, "", Decision())
         log.decided_again(pod, CONTAINER.name, Decision())
@@ -160,9 +160,9 @@ def test_of_a_flood_of_containers_that_never_started_a_few_a_second_are_logged()
     assert len(heard.lines) == 6
 
 
-def test_an_error_of_a_class_is_logged_once_and_told_by_the_node_where_a_pods_owner_wrote_it() -> None:
-    heard, told = Heard(), list[tuple[str, str]]()
-    log = DecisionLog(heard, warn_node=lambda reason, message: told.append((reason, message)))
+def test_an_error_of_a_class_is_logged_once_and_reported_by_the_node_where_a_pods_owner_wrote_it() -> None:
+    heard, reported = Heard(), list[tuple[str, str]]()
+    log = DecisionLog(heard, warn_node=lambda reason, message: reported.append((reason, message)))
     of_node = HookError("blkio", "no such disk", "node")
     for _ in range(2):
         log.class_decided_again("BestEffort", failed("x").with_errors(of_node))
@@ -171,4 +171,4 @@ def test_an_error_of_a_class_is_logged_once_and_told_by_the_node_where_a_pods_ow
         ("BestEffort", "blkio", "no such disk"),
     ]
     text = "cgroup BestEffort: hook memory decided nothing by what is wrong here: x"
-    assert told == [("InvalidQoSAnnotation", text)]
+    assert reported == [("InvalidQoSAnnotation", text)]

@@ -101,9 +101,9 @@ def test_a_json_line_has_time_level_and_event_first_then_the_keys() -> None:
     entry = json.loads(line)
     assert list(entry) == ["timestamp", "level", "event", "pod", "count", "reason"]
     assert list(entry.values())[1:] == ["warning", "something_happened", "shop/web", 3, "a\nb"]
-    told = datetime.fromisoformat(entry["timestamp"])
-    assert told.tzinfo == UTC
-    assert abs(datetime.now(UTC) - told) < timedelta(minutes=5)
+    reported = datetime.fromisoformat(entry["timestamp"])
+    assert reported.tzinfo == UTC
+    assert abs(datetime.now(UTC) - reported) < timedelta(minutes=5)
 
 
 @pytest.mark.parametrize(

@@ -155,8 +155,8 @@ def test_hook_errors_are_counted_by_fault(node: Driven, hook: str, fault: str) -
     assert node.value("koordnri_hook_errors_total", hook=hook, fault=fault) == 1
 
 
-def test_fields_that_the_runtime_was_told_are_counted(node: Driven) -> None:
-    """Of the containers good and buggy; strict's was decided too, but never told."""
+def test_fields_that_the_runtime_was_sent_are_counted(node: Driven) -> None:
+    """Of the containers good and buggy; strict's was decided too, but never sent."""
     labels = {"hook": "com.example.quota", "field": "cpu.quota", "route": "adjust"}
     assert node.value("koordnri_decided_fields_total", **labels) == 2
 
@@ -236,7 +236,7 @@ def test_the_policy_in_force_is_named_and_a_refused_one_shows(tmp_path: Path) ->
         assert node.value("koordnri_policy_info", revision=revision) == 1  # the good one stays
 
 
-def test_what_of_the_policy_comes_to_nothing_is_counted(tmp_path: Path) -> None:
+def test_what_of_the_policy_has_no_effect_is_counted(tmp_path: Path) -> None:
     with driven(tmp_path) as node:
         before = node.value("koordnri_policy_warnings")
         node.policy.write_text('system-config: \'{"clusterStrategy": {"minFreeKbytesFactor": 100}}\'\n')

@@ -1,4 +1,4 @@
-"""What of a policy in force comes to nothing is said once on the Node, and again when there is more."""
+"""What of a policy in force has no effect is reported once on the Node, and again when there is more."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Node:
         self.warnings.update(document, Snapshot(resolve(document, "", {}), state))
 
 
-def test_a_warning_is_told_once_with_its_path() -> None:
+def test_a_warning_is_reported_once_with_its_path() -> None:
     node, document = Node(), load_policy(json.dumps(AUTO), "test")
     node.take(document)
     node.take(document)
@@ -35,7 +35,7 @@ def test_a_warning_is_told_once_with_its_path() -> None:
     assert len(node.warnings.now) == 1
 
 
-def test_what_a_kernel_lacks_is_told_and_logged_when_the_node_is_known() -> None:
+def test_what_a_kernel_lacks_is_reported_and_logged_when_the_node_is_known() -> None:
     node, document = Node(), load_policy(json.dumps(AUTO), "test")
     node.take(document)
     old = replace(NodeState(), cgroup_files=frozenset())

@@ -21,7 +21,7 @@ HALF = resolve(
         pytest.param('{"policy": "none"}', CPUBurst("none", 50), id="policy"),
         pytest.param('{"cpuBurstPercent": 20}', CPUBurst("auto", 20), id="percent"),
         pytest.param('{"CPUBURSTPERCENT": 20}', CPUBurst("auto", 20), id="any-case"),
-        pytest.param('{"policy": "", "cpuBurstPercent": null}', CPUBurst("auto", 50), id="empty-is-not-said"),
+        pytest.param('{"policy": "", "cpuBurstPercent": null}', CPUBurst("auto", 50), id="empty-is-not-set"),
         pytest.param(
             '{"policy": "cfsQuotaBurstOnly", "cfsQuotaBurstPercent": 100, "cfsQuotaBurstPeriodSeconds": 7, "new": {}}',
             CPUBurst("cfsQuotaBurstOnly", 50, 100, 7),

@@ -481,7 +481,7 @@ def test_values_may_be_bytes_as_files_and_binary_data_have_them():
         ("koordnri-config: {hooks: {com.example.numa: {mode: 'off'}}}", []),
     ],
 )
-def test_what_is_ignored_is_said(text, expected):
+def test_what_is_ignored_is_reported(text, expected):
     assert warnings(text) == expected
 
 

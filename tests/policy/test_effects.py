@@ -1,4 +1,4 @@
-"""Parts of a policy that come to nothing are told: on any node, and on one whose kernel has no means for them."""
+"""Parts of a policy that have no effect are reported: on any node, and on one whose kernel has no means for them."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def warned(key: str, **strategy: Any) -> list[str]:
         (RATIO, {"ratioModel": {"m": {"baseRatio": 6, "turboEnabledRatio": 5}}}, ["ratioModel.m.baseRatio"]),
     ],
 )  # fmt: skip
-def test_what_has_no_effect_on_any_node_is_told_with_its_path(key, strategy, paths):
+def test_what_has_no_effect_on_any_node_is_reported_with_its_path(key, strategy, paths):
     assert warned(key, **strategy) == [f"{key}.{path}" for path in paths]
 
 
@@ -86,7 +86,7 @@ def test_a_node_strategy_is_warned_of_for_what_it_adds_alone():
         (f"{RATIO}: '{{\"enable\": true}}'", ""),
     ],
 )
-def test_what_koord_manager_ignores_or_refuses_is_told(text, why):
+def test_what_koord_manager_ignores_or_refuses_is_reported(text, why):
     warnings = [str(warning) for warning in load_policy(text, "test").warnings]
     assert [why in warning for warning in warnings] == ([True] if why else [])
 
@@ -99,7 +99,7 @@ CPU = {"enable": True, "groupIdentity": -1, "schedIdle": 1}
 MEMORY = {"enable": True, "minLimitPercent": 20, "wmarkRatio": 80, "priority": 3}
 
 
-def test_what_this_kernel_cannot_do_is_told_and_the_rest_is_not():
+def test_what_this_kernel_cannot_do_is_reported_and_the_rest_is_not():
     qos = {"clusterStrategy": {"beClass": {"cpuQOS": CPU, "memoryQOS": MEMORY}}}
     paths = [
         warning.partition(":")[0].removeprefix(f"{QOS}.beClass.")
@@ -123,7 +123,7 @@ def test_the_defaults_of_an_enabled_class_are_nobodys_wish():
     assert on(NodeState(), resource_qos_config={"lsClass": {"memoryQOS": {"enable": True}}}) == []
 
 
-def test_resctrl_that_is_not_there_is_told():
+def test_resctrl_that_is_not_there_is_reported():
     qos = {"lsClass": {"resctrlQOS": {"enable": True}}}
     (warning,) = on(NodeState(), resource_qos_config=qos)
     assert "no resctrl" in warning
@@ -147,7 +147,7 @@ def test_a_ratio_out_of_range_is_refused_only_where_a_node_selects_it():
     assert "refused on this node" in warning
 
 
-def test_all_warnings_of_a_policy_in_force_are_told_once_each():
+def test_all_warnings_of_a_policy_in_force_are_reported_once_each():
     document = load_policy(json.dumps({RATIO: RATIOS, "strange": {}}), "test")
     smt = NodeState(cpu_model=CPU_A, topology=SMT)
     found = policy_warnings(document, resolve(document, "", {}), smt)

@@ -25,12 +25,12 @@ def test_hooks_have_mode_failure_policy_and_options():
 
 
 def test_our_own_keys_beside_the_hooks():
-    said = policy_of_text(
+    wanted = policy_of_text(
         "koordnri-config: {namespacesLeftAlone: [kube-system, a1], reservedCPUs: ' 0-1, 8,1 ', recordRoute: none}"
     )
-    assert said.namespaces_left_alone == {"kube-system", "a1"}
-    assert said.reserved_cpus == CPUSet([0, 1, 8])
-    assert said.record_route == "none"
+    assert wanted.namespaces_left_alone == {"kube-system", "a1"}
+    assert wanted.reserved_cpus == CPUSet([0, 1, 8])
+    assert wanted.record_route == "none"
     nothing = policy_of_text("koordnri-config: {namespacesLeftAlone: [], reservedCPUs: null, recordRoute: ''}")
     assert (nothing.namespaces_left_alone, nothing.reserved_cpus, nothing.record_route) == (frozenset(), None, None)
 

@@ -90,7 +90,7 @@ def test_a_repeated_name_is_warned_about_and_missing_ones_are_not():
     ]
 
 
-def test_of_a_section_with_mistakes_only_the_mistakes_are_told():
+def test_of_a_section_with_mistakes_only_the_mistakes_are_reported():
     hidden = [{"nodeSelector": labels(a="1")}, {"nodeSelector": labels(a="1"), "policy": "x"}]
     with pytest.raises(ValueError, match="policy: expected none") as refused:
         load_policy(json.dumps({"cpu-burst-config": {"nodeStrategies": hidden}}), "test")
@@ -116,7 +116,7 @@ NODES = [
 
 
 @given(st.lists(SELECTORS, max_size=6))
-def test_it_is_said_of_those_and_only_those_that_one_earlier_selector_hides(selectors):
+def test_exactly_those_are_reported_that_one_earlier_selector_hides(selectors):
     matched = [[node for node in NODES if selector.matches(node)] for selector in selectors]
     found = dict(never_taken(selectors))
     for index, nodes in enumerate(matched):

@@ -1,4 +1,4 @@
-"""What a pod says about its QoS that nobody listens to is told, once per pod."""
+"""What a pod says about its QoS that nobody listens to is reported, once per pod."""
 
 from __future__ import annotations
 
@@ -28,31 +28,31 @@ def remarks(labels: dict[str, str] | None = None, **of: Any) -> list[str]:
     ("value", "hint"),
     [("lsr", "did you mean LSR?"), ("LSR ", "did you mean LSR?"), ("gold", ""), ("", "")],
 )
-def test_an_unknown_class_is_told_with_what_may_be_meant(value, hint):
+def test_an_unknown_class_is_reported_with_what_may_be_meant(value, hint):
     (remark,) = remarks({QOS_LABEL: value})
     assert remark.startswith(f"label {QOS_LABEL}: expected LSE, LSR, LS, BE, SYSTEM, got ")
     assert remark.endswith(hint or "no class")
 
 
 @pytest.mark.parametrize("key", ["koordinator.sh/qos-class", "koordinator.sh/QoSClass", "node.koordinator.sh/qos"])
-def test_a_class_under_another_label_is_told(key):
+def test_a_class_under_another_label_is_reported(key):
     (remark,) = remarks({key: "LSR"})
     assert f"label {key}" in remark
     assert QOS_LABEL in remark
 
 
-def test_a_class_in_an_annotation_is_told_unless_the_label_is_there_too():
+def test_a_class_in_an_annotation_is_reported_unless_the_label_is_there_too():
     (remark,) = remarks(qosClass="LSR")
     assert f"annotation {QOS_LABEL}" in remark
     assert remarks({QOS_LABEL: "LSR"}, qosClass="LSR") == []
 
 
 @pytest.mark.parametrize("labels", [{}, {QOS_LABEL: "LS"}, {"app": "qos"}, {"example.com/qosClass": "x"}])
-def test_others_are_not_told_anything(labels):
+def test_nothing_is_reported_about_others(labels):
     assert remarks(labels) == []
 
 
-def test_unknown_keys_of_the_owners_annotations_are_told_with_path_and_hint():
+def test_unknown_keys_of_the_owners_annotations_are_reported_with_path_and_hint():
     assert remarks({QOS_LABEL: "LS"}, memoryQOS={"minLimitPercnt": 5}, cpuBurst={"POLICY": "auto"}) == [
         "annotation koordinator.sh/memoryQOS: minLimitPercnt: unknown key, ignored; did you mean minLimitPercent?"
     ]
@@ -64,7 +64,7 @@ def test_unknown_keys_of_the_owners_annotations_are_told_with_path_and_hint():
     ]
 
 
-def test_a_slip_in_how_cpus_are_wished_is_told_to_the_owner():
+def test_a_slip_in_how_cpus_are_wished_is_reported_to_the_owner():
     key = "scheduling.koordinator.sh/resource-spec"
     (remark,) = pod_remarks(Pod("p", "u", "n", "p", {}, {key: '{"preferredCPUBindPolcy": "FullPCPUs"}'}))
     assert remark == (f"annotation {key}: preferredCPUBindPolcy: unknown key, ignored", True)

@@ -10,7 +10,7 @@ def classes(**has):
     return {"clusterStrategy": {"beClass": {"resctrlQOS": {"enable": True, **has}}}}
 
 
-def test_l2_is_whole_unless_it_is_said():
+def test_l2_is_whole_unless_it_is_set():
     assert policy_of(resource_qos_config=classes()).qos.be.resctrl.l2_range_end_percent == 100
     resctrl = policy_of(resource_qos_config=classes(l2RangeStartPercent=10, l2RangeEndPercent=40)).qos.be.resctrl
     assert (resctrl.l2_range_start_percent, resctrl.l2_range_end_percent) == (10, 40)
@@ -21,10 +21,10 @@ def test_a_range_of_l2_that_is_none_is_refused_with_its_path():
         policy_of(resource_qos_config=classes(l2RangeStartPercent=40, l2RangeEndPercent=40))
 
 
-def test_the_bandwidth_of_a_domain_is_not_known_unless_it_is_said():
+def test_the_bandwidth_of_a_domain_is_not_known_unless_it_is_set():
     assert policy_of().rdt.memory_bandwidth_mbps is None
-    told = {"clusterStrategy": {"hooks": {"rdt": {"memoryBandwidthMBps": 40000}}}}
-    assert policy_of(koordnri_config=told).rdt.memory_bandwidth_mbps == 40_000
+    reported = {"clusterStrategy": {"hooks": {"rdt": {"memoryBandwidthMBps": 40000}}}}
+    assert policy_of(koordnri_config=reported).rdt.memory_bandwidth_mbps == 40_000
 
 
 @pytest.mark.parametrize("value", [0, -1, "40GB"])

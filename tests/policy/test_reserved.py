@@ -1,4 +1,4 @@
-"""CPUs that the policy reserves: which pools are without them, and what is told where that cannot be."""
+"""CPUs that the policy reserves: which pools are without them, and what is reported where that cannot be."""
 
 import pytest
 
@@ -38,7 +38,7 @@ def test_system_pods_keep_their_cpus_and_what_kubelet_reserves_is_joined():
     assert node.reserved_cpus == CPUSet([0, 7])
 
 
-def test_a_pool_of_reserved_cpus_only_stays_and_is_told():
+def test_a_pool_of_reserved_cpus_only_stays_and_is_reported():
     node = without_reserved(reserving("0-2,4"), NODE)
     assert node.ls_pools == (Pool(0, 0, "3"), Pool(0, 1, "5-7"))
     assert node.be_pools == (Pool(0, 0, "0-1"), Pool(0, 1, "5-7"))
@@ -48,7 +48,7 @@ def test_a_pool_of_reserved_cpus_only_stays_and_is_told():
     )
 
 
-def test_cpus_that_are_not_online_are_told_and_the_others_count():
+def test_cpus_that_are_not_online_are_reported_and_the_others_count():
     node = without_reserved(reserving("3,8-9"), NODE)
     assert node.ls_pools[0] == Pool(0, 0, "0-2")
     assert node.problems[1:] == ("reservedCPUs 3,8-9: 8-9 are not online; expected CPUs of 0-7",)

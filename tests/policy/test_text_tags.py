@@ -48,12 +48,12 @@ def outcome_of(text: str) -> str:
     try:
         resolve(load_policy(text, "test"), "node", {})
     except PolicyError as error:
-        told = str(error)
+        reported = str(error)
     else:
         return ""
-    assert told
-    assert told.replace("\n", "").isprintable()
-    return told
+    assert reported
+    assert reported.replace("\n", "").isprintable()
+    return reported
 
 
 @pytest.mark.parametrize("place", PLACES)

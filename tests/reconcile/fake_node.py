@@ -243,8 +243,8 @@ class FakeNode:
         high = has.get("memory_high", UNLIMITED)
         c.high = high // PAGE * PAGE if high > 0 else NO_LIMIT
         for device, limits in has.get("io_max", {}).items():
-            told = (word.split("=") for word in limits.split())
-            c.io_max[DISKS[device]] = {key: int(limit) for key, limit in told if limit != "max"}
+            reported = (word.split("=") for word in limits.split())
+            c.io_max[DISKS[device]] = {key: int(limit) for key, limit in reported if limit != "max"}
         c.io_weight |= {DISKS[device]: weight for device, weight in has.get("io_weight", {}).items()}
         return c
 
@@ -263,7 +263,7 @@ class FakeNode:
         return {pod_id for _, pod_id in self.reconciler._schedule._later}
 
     def restarted(self, lost: bool = False, **options: Any) -> FakeNode:
-        """The same node with a new daemon that knows what the state directory has, and was told by Synchronize what runs.
+        """The same node with a new daemon that knows what the state directory has, and hears by Synchronize what runs.
 
         lost   the state directory is empty
         """

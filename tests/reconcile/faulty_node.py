@@ -11,16 +11,16 @@ from tests.reconcile.fake_node import HALVED, FakeNode, quotas_of
 
 
 def many(number: int = 200, **options: Any) -> tuple[FakeNode, Faults, list[str]]:
-    """So many pods under a policy that has come since; who is told of faults."""
-    told: list[str] = []
+    """So many pods under a policy that has come since; who hears of faults."""
+    reported: list[str] = []
     faults = Faults(
-        CapturingLogger(), lambda pod, reason, message: told.append(pod.name), lambda *_: told.append("node")
+        CapturingLogger(), lambda pod, reason, message: reported.append(pod.name), lambda *_: reported.append("node")
     )
     node = FakeNode(2, faults=faults, **options)
     for i in range(number):
         node.container(node.pod(f"p{i}", "LS", cpu_quota=80_000), cpu_quota=80_000)
     node.set_policy(**HALVED)
-    return node, faults, told
+    return node, faults, reported
 
 
 def halved(node: FakeNode) -> set[str]:

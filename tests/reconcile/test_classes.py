@@ -46,13 +46,13 @@ def directories(found: list[Pod], node: NodeState) -> tuple[str, ...]:
         ("a-b-kubepods-pod1.slice", BELOW_A_B),
     ],
 )
-def test_one_pod_of_any_class_tells_where_all_classes_are(driver, parent, expected):
+def test_one_pod_of_any_class_shows_where_all_classes_are(driver, parent, expected):
     assert directories(pods(parent), NodeState(cgroup_driver=driver)) == expected
 
 
 @pytest.mark.parametrize(("driver", "expected"), [("systemd", SYSTEMD), ("cgroupfs", CGROUPFS)])
 @pytest.mark.parametrize("parent", [None, "", "/one", "/of/crictl", "system-of_crictl.slice", "/../kubepods/pod1"])
-def test_without_a_pod_of_kubelets_the_driver_tells(driver, expected, parent):
+def test_without_a_pod_of_kubelets_the_driver_shows_it(driver, expected, parent):
     found = [] if parent is None else pods(parent)
     assert directories(found, NodeState(cgroup_driver=driver)) == expected
 

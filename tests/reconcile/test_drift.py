@@ -220,7 +220,7 @@ def test_watches_come_and_go_with_pods_and_containers():
     it.node.container(pod, cpu_quota=80_000)
     assert it.watch.watched == base | {f"{top}/q"}
     it.heal()
-    assert it.watch.watched == base | {f"{top}/q", f"{top}/q/q-main"}, "nothing told of its start"
+    assert it.watch.watched == base | {f"{top}/q", f"{top}/q/q-main"}, "nothing was reported of its start"
     it.node.ledger.forget_container("q-main")
     it.heal()
     it.node.run_pass("sweep")
@@ -253,11 +253,11 @@ def test_a_container_that_has_ended_costs_no_pass():
     assert it.reconciler.drift.covers("p")
 
 
-def test_where_the_kernel_watches_no_more_sweeps_do_and_the_node_is_told_once():
+def test_where_the_kernel_watches_no_more_sweeps_do_and_the_node_is_informed_once():
     it = many(most=5)
     assert len(it.watch.watched) == 5
     assert it.reconciler.drift.refused > 0
-    [(reason, message)] = it.told
+    [(reason, message)] = it.reported
     assert (reason, "max_user_watches" in message) == ("DriftSeenLate", True)
     sweeps(it, 1)
     read = sweeps(it, 6)
@@ -267,7 +267,7 @@ def test_where_the_kernel_watches_no_more_sweeps_do_and_the_node_is_told_once():
     it.node.run_pass("sweep")
     assert it.reconciler.drift.refused == 0
     assert sweeps(it, 6) == {f"p{n}": 1 for n in range(12)}
-    assert len(it.told) == 1
+    assert len(it.reported) == 1
 
 
 def test_events_that_the_kernel_dropped_are_answered_by_a_sweep_of_everything():

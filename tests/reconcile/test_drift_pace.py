@@ -8,7 +8,7 @@ from tests.reconcile.fake_node import undone
 from tests.reconcile.watched_node import CONTAINER, watched
 
 
-def test_who_keeps_undoing_a_file_is_not_fought_without_end_and_told_of_once():
+def test_who_keeps_undoing_a_file_is_not_fought_without_end_and_is_reported_once():
     it = watched()
     began, healed = it.now, []
     for _ in range(20_000):  # ten minutes, every 30 ms

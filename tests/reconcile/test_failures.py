@@ -15,7 +15,7 @@ from tests.reconcile.fake_node import quotas_of as quotas
 BOTH = pytest.mark.parametrize("version", [1, 2])
 
 
-def test_a_refusal_is_told_once_tried_again_at_every_pass_and_counted():
+def test_a_refusal_is_reported_once_tried_again_at_every_pass_and_counted():
     node = FakeNode()
     directory = node.container(node.pod("p"), cpu_quota=80_000)
     tried: list[str] = []
@@ -94,7 +94,7 @@ def test_a_refused_way_back_is_tried_until_it_is_made():
 
 
 @BOTH
-def test_a_memory_limit_below_what_is_in_use_is_refused_and_told_once_though_the_use_moves(version):
+def test_a_memory_limit_below_what_is_in_use_is_refused_and_reported_once_though_the_use_moves(version):
     node = FakeNode(version)
     pod = node.pod("p", "BE", "BestEffort", batch_of(main=(500, 64)))
     directory = node.container(pod)
@@ -108,9 +108,9 @@ def test_a_memory_limit_below_what_is_in_use_is_refused_and_told_once_though_the
             (directory, "memory.limit")
         ]
     assert container.limit == 64 * MIB
-    told = [w for w in node.warnings() if w["directory"] == directory]
-    assert len(told) == 1
-    assert f"memory.limit not set to {32 * MIB}: {40 * MIB} bytes are in use" in told[0]["error"]
+    reported = [w for w in node.warnings() if w["directory"] == directory]
+    assert len(reported) == 1
+    assert f"memory.limit not set to {32 * MIB}: {40 * MIB} bytes are in use" in reported[0]["error"]
     container.usage = MIB
     node.run_pass("sweep")
     assert container.limit == 32 * MIB

@@ -22,7 +22,7 @@ def test_where_nothing_changed_nothing_is_written(version):
     saves, ledger = node.saves, node.ledger.all_originals()
     for trigger, found in (("change", set()), ("sweep", set()), ("asked", {Status.SAME}), ("pod", set())):
         outcomes = node.run_pass(trigger)
-        assert statuses(outcomes) == found, "what is right is told only to who asks"
+        assert statuses(outcomes) == found, "what is right is reported only to who asks"
     assert node.kernel.log == []
     assert (node.saves, node.ledger.all_originals()) == (saves, ledger)
     assert not node.reconciler.undone.counts
@@ -53,7 +53,7 @@ def test_the_second_disk_of_a_container_created_so_is_written_and_is_no_drift():
     blocks = {"blocks": [{"name": disk, "ioCfg": {"readBPS": 1024}} for disk in ("/dev/sda", "/dev/sdb")]}
     pod = node.pod("p", "LS", annotations={BLKIO_QOS_KEY: json.dumps(blocks)})
     c = node.kernel.cgroups[node.container(pod)]
-    assert c.io_max == {"8:0": {"rbps": 1024}}, "the runtime was told one"
+    assert c.io_max == {"8:0": {"rbps": 1024}}, "the runtime was sent one"
     node.run_pass("sweep")
     assert c.io_max == {"8:0": {"rbps": 1024}, "8:16": {"rbps": 1024}}
     assert not node.reconciler.undone.counts

@@ -50,7 +50,7 @@ def test_a_decision_becomes_the_files_of_what_can_still_be_set():
         ("", (None, "")),
     ],
 )
-def test_a_name_tells_field_and_key(name, found):
+def test_a_name_has_field_and_key(name, found):
     assert split_name(name) == found
 
 

@@ -18,7 +18,7 @@ BOTH = pytest.mark.parametrize("version", [1, 2])
 
 
 def test_a_failing_hooks_fields_stay():
-    """It has not said that it wants nothing. The pod is told anew, with annotations that cannot be read."""
+    """It has not stated that it wants nothing. The pod is reported again, with annotations that cannot be read."""
     node = busy_node(2)
     node.set_policy(**HALVED)
     node.run_pass()
@@ -41,7 +41,7 @@ def test_a_failing_hooks_fields_stay():
 
 
 @BOTH
-def test_a_pods_baseline_is_what_its_cgroup_has_not_the_sum_that_nri_tells(version):
+def test_a_pods_baseline_is_what_its_cgroup_has_not_the_sum_that_nri_reports(version):
     """With one container without limit kubelet gives the pod none; NRI's sum would put one there and throttle the container."""
     node = FakeNode(version)
     other_us = 40_000 if version == 2 else 80_000  # see cfs_quota.V1_POD
@@ -57,7 +57,7 @@ def test_a_pods_baseline_is_what_its_cgroup_has_not_the_sum_that_nri_tells(versi
     assert node.ledger.originals(other.id) == ({"cpu.quota": 80_000} if version == 2 else {})
 
 
-def test_where_the_pods_cgroup_tells_nothing_nri_does():
+def test_where_the_pods_cgroup_reports_nothing_nri_does():
     node = FakeNode()
     pod = node.pod("p", kube="Guaranteed", reported=Resources(memory_limit=MIB), memory_limit=2 * MIB)
     node.kernel.missing = {"memory.max"}
@@ -92,7 +92,7 @@ def test_a_note_of_another_version_is_ignored():
     assert node.ledger.all_originals() == written
 
 
-def test_while_nothing_happens_a_sweep_looks_at_files_and_decides_nothing_anew():
+def test_while_nothing_happens_a_sweep_looks_at_files_and_decides_nothing_again():
     counting = Counting()
     fixed: dict[str, Any] = {}
     node = FakeNode(

@@ -29,7 +29,7 @@ def spec(**more: Any) -> PodSpec:
 
 
 @pytest.mark.parametrize(
-    ("told", "quotas", "expected"),
+    ("reported", "quotas", "expected"),
     [
         pytest.param(None, {"a": 50_000, "b": 25_000}, 75_000, id="the-sum"),
         pytest.param(None, {"a": 50_000, "b": None}, 0, id="none-where-a-container-has-none"),
@@ -50,8 +50,8 @@ def spec(**more: Any) -> PodSpec:
         ),
     ],
 )
-def test_kubelets_quota_of_a_pod(told: PodSpec | None, quotas: dict[str, int | None], expected: int) -> None:
-    assert total(told, **quotas) == expected
+def test_kubelets_quota_of_a_pod(reported: PodSpec | None, quotas: dict[str, int | None], expected: int) -> None:
+    assert total(reported, **quotas) == expected
 
 
 def test_the_pods_own_goes_by_kubelets_period() -> None:
@@ -64,19 +64,19 @@ def test_what_was_known_stays_where_two_containers_of_a_name_disagree() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "quotas", "of_pod"),
+    ("reported", "quotas", "of_pod"),
     [
         pytest.param(spec(overhead={"cpu": "250m"}), {"a": 100_000, "b": 50_000}, 175_000, id="overhead"),
         pytest.param(spec(limits={"cpu": "2"}), {"a": 200_000, "b": 200_000}, 200_000, id="resources-of-its-own"),
     ],
 )
 def test_a_pod_is_not_normalised_twice_when_the_state_directory_is_lost(
-    told: PodSpec, quotas: Mapping[str, int], of_pod: int
+    reported: PodSpec, quotas: Mapping[str, int], of_pod: int
 ) -> None:
     node = FakeNode(2)
     node.set_policy(**HALVED)
     pod = node.pod("web", "LS", cpu_quota=of_pod)
-    pod.spec = told
+    pod.spec = reported
     for name, quota in quotas.items():
         node.container(pod, name, cpu_quota=quota)
     node.run_pass()

@@ -174,7 +174,7 @@ def test_a_pod_that_is_not_pinned_any_more_gets_back_the_quota_that_it_had_and_i
     assert node.ledger.originals(pod.id) == {"cpu.quota": 200_000, "cpu.cpus": "0-7"}
     node.set_policy(koordnri_config={"clusterStrategy": {"hooks": {"cpuset": {"mode": "off"}}}})
     node.run_pass()
-    assert node.kernel.cgroups["kubepods/p"].quota == 200_000, "and not what NRI told"
+    assert node.kernel.cgroups["kubepods/p"].quota == 200_000, "and not what NRI reported"
     assert node.ledger.originals(pod.id) == {}
 
 
@@ -271,8 +271,8 @@ def test_a_cgroup_that_vanished_is_no_error_and_costs_nobody_else(version, momen
 
 
 @BOTH
-@pytest.mark.parametrize("told", ["stopped", "untold"])
-def test_a_pod_that_ended_while_a_container_of_it_was_created_is_gone_at_the_next_pass(version, told):
+@pytest.mark.parametrize("reported", ["stopped", "unreported"])
+def test_a_pod_that_ended_while_a_container_of_it_was_created_is_gone_at_the_next_pass(version, reported):
     """kubelet removes the cgroup of a pod that it knows no more while its other thread is at CreateContainer."""
     gone: list[str] = []
 
@@ -283,7 +283,7 @@ def test_a_pod_that_ended_while_a_container_of_it_was_created_is_gone_at_the_nex
     node = FakeNode(version, pod_gone=forget)
     pod, _ = node.pod("p", cpu_quota=80_000), node.pod("stays")
     node.run_pass("sweep")
-    if told == "stopped":
+    if reported == "stopped":
         node.ledger.forget_pod("p")
     for path in [path for path in node.kernel.cgroups if path.startswith("kubepods/burstable/p")]:
         del node.kernel.cgroups[path]
@@ -301,7 +301,7 @@ def test_a_pod_that_ended_while_a_container_of_it_was_created_is_gone_at_the_nex
     assert [p.id for p in node.ledger.pods()] == ["stays"]
 
 
-def test_a_pod_that_is_told_again_and_has_its_cgroup_is_not_gone():
+def test_a_pod_that_is_reported_again_and_has_its_cgroup_is_not_gone():
     node = FakeNode()
     pod = node.pod("p", cpu_quota=80_000)
     node.run_pass("sweep")
@@ -389,7 +389,7 @@ def test_through_any_policies_and_back_the_files_are_what_they_were(version, fir
 
 @BOTH
 @pytest.mark.parametrize("also", ["cpu_quota", "memory_limit"])
-def test_a_sweep_sees_that_kubelet_resized_a_pod_of_which_nothing_was_told(version, also):
+def test_a_sweep_sees_that_kubelet_resized_a_pod_of_which_nothing_was_reported(version, also):
     counting = Counting()
     fixed: dict[str, Any] = {}
     node = FakeNode(

@@ -1,4 +1,4 @@
-"""What the scheduler is told of pods and classes: written where it belongs, kept, and taken back; and bursts, in the kernel's order."""
+"""What the scheduler is set to for pods and classes: written where it belongs, kept, and taken back; and bursts, in the kernel's order."""
 
 from __future__ import annotations
 
@@ -234,7 +234,7 @@ def test_a_burst_waits_for_the_quota_of_a_resize_without_a_word(version: int) ->
     assert not node.reconciler.stats.failures
 
 
-def test_a_burst_whose_quota_never_comes_is_told_in_the_end() -> None:
+def test_a_burst_whose_quota_never_comes_is_reported_in_the_end() -> None:
     node = node_with(2, BURST)
     pod = node.pod("shared", "LS", cpu_quota=200_000)
     node.container(pod, cpu_quota=100_000)

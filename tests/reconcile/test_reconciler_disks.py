@@ -115,7 +115,7 @@ def test_a_pods_limits_follow_its_annotation_and_go_with_it(version):
     assert reads(node, place) == {"8:16": 7}
     node.report_again(pod, {BLKIO_QOS_KEY: "{"})
     node.run_pass("pod")
-    assert reads(node, place) == {"8:16": 7}, "who cannot be understood has not said that he wants nothing"
+    assert reads(node, place) == {"8:16": 7}, "who cannot be understood has not stated that he wants nothing"
     node.report_again(pod, {})
     node.run_pass("pod")
     assert reads(node, place) == {}
@@ -208,19 +208,19 @@ def test_a_latency_target_is_set_and_lifted():
 
 
 @BOTH
-def test_a_disk_that_the_kernel_does_not_know_costs_itself_only_and_is_told(version):
+def test_a_disk_that_the_kernel_does_not_know_costs_itself_only_and_is_reported(version):
     node = node_of(version)
     node.state = replace(node.state, block_devices={**DISKS, "/dev/sdz": NO_DISK})
     node.set_policy(**disk_sections("beClass", block("/dev/sdz", readBPS=3), block("/dev/sda", readBPS=4)))
     for _ in range(6):
         node.run_pass("sweep")
     assert reads(node, BE) == {"8:0": 4}
-    told = node.warnings()
-    assert len({entry["field"] for entry in told}) == 1
-    assert all("/dev/sdz" in entry["field"] and "there is no such disk" in entry["error"] for entry in told)
+    reported = node.warnings()
+    assert len({entry["field"] for entry in reported}) == 1
+    assert all("/dev/sdz" in entry["field"] and "there is no such disk" in entry["error"] for entry in reported)
 
 
-def test_a_weight_on_a_disk_without_cost_control_tells_what_is_missing():
+def test_a_weight_on_a_disk_without_cost_control_reports_what_is_missing():
     node = node_of(2)
     node.state = replace(node.state, block_devices={"/dev/sda": NO_DISK})
     node.set_policy(**disk_sections("beClass", block("/dev/sda", ioWeightPercent=3)))
@@ -244,13 +244,13 @@ def test_a_disk_that_is_unplugged_needs_no_reset_until_it_is_back(version):
     assert reads(node, BE) == {"8:0": 4}
 
 
-def test_a_device_of_the_policy_that_this_node_lacks_is_told_by_the_class():
-    told: list[tuple[str, Decision]] = []
-    node = node_of(2, class_decided_again=lambda kube_class, decision: told.append((kube_class, decision)))
+def test_a_device_of_the_policy_that_this_node_lacks_is_reported_by_the_class():
+    reported: list[tuple[str, Decision]] = []
+    node = node_of(2, class_decided_again=lambda kube_class, decision: reported.append((kube_class, decision)))
     node.set_policy(**disk_sections("beClass", block("/dev/none", readBPS=1), block("/dev/sda", readBPS=4)))
     node.run_pass()
     assert reads(node, BE) == {"8:0": 4}
-    [(kube_class, decision)] = told
+    [(kube_class, decision)] = reported
     assert kube_class == "BestEffort"
     [error] = decision.errors
     assert (error.fault, "/dev/none" in error.message) == ("node", True)

@@ -123,14 +123,14 @@ def test_a_file_that_is_unreadable_for_whole_passes_is_known_again_afterwards(ve
 
 
 def test_a_fault_in_one_pods_plan_costs_that_pods_pass():
-    node, faults, told = many()
+    node, faults, reported = many()
     bad = node.ledger.pod("p7")
     bad.cgroup_parent = 7  # no text, which no runtime sends
     for _ in range(2):
         node.run_pass("asked")
     assert halved(node) == {f"p{i}" for i in range(200)} - {"p7"}
     assert faults.counts == {"plan": 2}
-    assert told == ["p7"]
+    assert reported == ["p7"]
 
 
 class Broken:
@@ -174,7 +174,7 @@ def test_a_pass_that_fails_as_a_whole_does_not_end_the_thread():
             raise ZeroDivisionError
         return found
 
-    node, faults, told = many(3, world=world, debounce_s=0.0)
+    node, faults, reported = many(3, world=world, debounce_s=0.0)
     thread = threading.Thread(target=node.reconciler.run)
     node.run_pass()
     thread.start()
@@ -182,7 +182,7 @@ def test_a_pass_that_fails_as_a_whole_does_not_end_the_thread():
         with pytest.raises(TimeoutError, match="its pass failed"):
             node.requests.ask(node.ledger.pods(), 20.0)
         assert faults.counts == {"reconcile": 1}
-        assert told == ["node"]
+        assert reported == ["node"]
         assert node.requests.ask(node.ledger.pods(), 20.0)
     finally:
         node.requests.stop()
@@ -224,7 +224,7 @@ def test_a_part_that_cannot_say_when_it_has_something_to_do_does_not_end_the_thr
         thread.join(20.0)
 
 
-def test_who_waits_for_others_to_leave_is_not_told_so_by_a_pass_that_failed():
+def test_who_waits_for_others_to_leave_is_not_answered_by_a_pass_that_failed():
     fails = threading.Event()
     fails.set()
 

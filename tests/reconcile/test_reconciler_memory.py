@@ -163,8 +163,8 @@ annotations = st.none() | percents | st.just({"policy": "none"}) | percents.map(
 
 
 def any_pod(data: st.DataObject, node: FakeNode, name: str) -> Pod:
-    said = data.draw(annotations)
-    note = {} if said is None else {QOS: json.dumps(said)}
+    wanted = data.draw(annotations)
+    note = {} if wanted is None else {QOS: json.dumps(wanted)}
     mib = st.integers(0, 100)
     kind = data.draw(st.sampled_from(["LS", "LSR", "BE", "unknown"]))
     if kind == "LSR":

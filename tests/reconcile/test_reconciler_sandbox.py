@@ -77,7 +77,7 @@ def test_it_has_its_pods_assigned_cpus_and_gets_back_what_it_had(version: int) -
 
 
 @BOTH
-def test_beside_containers_with_cpus_of_their_own_it_shares(version: int) -> None:
+def test_beside_containers_with_exclusive_cpus_it_shares(version: int) -> None:
     node = node_with_pool(version)
     pod = node.pod("p", "LSR", "Guaranteed")
     node.state = replace(node.state, exclusive_cpus={pod.key: {"main": CPUSet([6, 7])}})
@@ -167,7 +167,7 @@ def test_with_an_annotation_that_became_unreadable_it_shares(version: int, annot
 
 
 @BOTH
-def test_without_a_pause_container_nothing_is_tried_told_or_compared(version: int) -> None:
+def test_without_a_pause_container_nothing_is_tried_reported_or_compared(version: int) -> None:
     node = node_with_pool(version)
     pod = node.pod("p", "LS", sandbox=False)
     node.container(pod)

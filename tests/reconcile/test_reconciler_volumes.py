@@ -72,7 +72,7 @@ def test_a_pods_limits_move_with_the_volume_that_its_annotation_names(version: i
 
 
 @BOTH
-def test_a_limit_comes_when_a_container_tells_where_the_volume_is(version: int) -> None:
+def test_a_limit_comes_when_a_container_shows_where_the_volume_is(version: int) -> None:
     node = node_of(version)
     pod = pod_of(node, limiting(raw=9), {})
     node.run_pass()

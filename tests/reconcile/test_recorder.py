@@ -34,7 +34,7 @@ THIRDS = {"cpu_normalization_config": {"enable": True, "defaultRatio": 3.0}}
 
 
 class Scene:
-    """A node of one pod with containers c0, c1, …, each asking for ASKED, and a runtime that stores what it is told."""
+    """A node of one pod with containers c0, c1, …, each asking for ASKED, and a runtime that stores what it is sent."""
 
     def __init__(self, containers: int = 1, route: str = "unsolicited") -> None:
         self.now = 0.0
@@ -110,7 +110,7 @@ def test_what_is_written_is_recorded_once_the_decisions_have_come_to_rest():
     assert (scene.recorder.unrecorded, scene.recorder.due_s()) == (1, REST_S)
     assert scene.step(REST_S / 2) == (set(), 0.0)
     scene.decide(**THIRDS)
-    assert scene.step(REST_S / 2) == (set(), 0.0), "another decision: the rest begins anew"
+    assert scene.step(REST_S / 2) == (set(), 0.0), "another decision: the rest begins again"
     assert scene.step(REST_S / 2) == ({"p"}, 0.0), "the pod's files are to be looked at again"
     assert scene.stored == {"p-c0": {"cpu.quota": THIRD}}
     assert (scene.recorder.unrecorded, scene.recorder.due_s()) == (0, None)

@@ -27,12 +27,12 @@ def test_without_inotify_every_sweep_reads_everything():
     def none(woken: Callable[[], None]) -> FakeWatch:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
-    told: list[str] = []
-    node = FakeNode(2, open_watch=none, warn_node=lambda reason, message: told.append(reason))
+    reported: list[str] = []
+    node = FakeNode(2, open_watch=none, warn_node=lambda reason, message: reported.append(reason))
     node.container(node.pod("p", cpu_quota=80_000), cpu_quota=80_000)
     node.reconciler.drift.start(lambda: None)
     node.run_pass()
-    assert told == ["DriftSeenLate"]
+    assert reported == ["DriftSeenLate"]
     for _ in range(2):
         assert not node.reconciler.drift.covers("p")
         node.reconciler.heal()

@@ -6,7 +6,7 @@ from tests.reconcile.fake_node import HALVED, busy_node
 from tests.reconcile.watched_node import watched
 
 
-def test_by_whom_is_told_by_the_value_found():
+def test_the_value_found_shows_who_wrote_it():
     it = watched(busy_node(2, HALVED))  # created so: that is what the runtime has stored
     it.node.set_policy(cpu_normalization_config={"enable": True, "defaultRatio": 5.0})
     it.node.run_pass()

@@ -10,7 +10,7 @@ from tests.reconcile.faulty_node import Unspeakable, halved, many
 
 
 def test_a_fault_in_writing_one_pods_files_loses_none_of_the_others():
-    node, faults, told = many()
+    node, faults, reported = many()
     node.run_pass()
     node.set_policy()
     plan = node.reconciler._passes._planner.plan
@@ -26,4 +26,4 @@ def test_a_fault_in_writing_one_pods_files_loses_none_of_the_others():
     node.run_pass("asked")
     assert halved(node) == {"p7"}, "the others went back"
     assert faults.counts == {"write": 1}
-    assert told == ["p7"]
+    assert reported == ["p7"]

@@ -18,7 +18,7 @@ class Watched:
     def __init__(self, node: FakeNode, most: int = 10_000) -> None:
         self.node = node
         self.now = 0.0
-        self.told: list[tuple[str, str]] = []
+        self.reported: list[tuple[str, str]] = []
         self.failed: list[Any] = []
         self.watch = FakeWatch(node.kernel.exists)
         self.watch.most = most
@@ -27,7 +27,7 @@ class Watched:
         self.reconciler.drift.start(lambda: None)
 
     def wrote(self, cgroup: str, file: str = "", controller: str = "") -> None:
-        """The kernel tells that this file was written."""
+        """The kernel reports a write to this file."""
         version = self.node.kernel.version
         controller, file = (controller, file) if file else QUOTA[version]
         top = f"{ROOT}/sys/fs/cgroup" + (f"/{controller}" if version == 1 else "")
@@ -50,7 +50,7 @@ def watched(node: FakeNode | None = None, most: int = 10_000, policy: Any = HALV
     hand = lambda: made[0]  # noqa: E731  # the node needs what is made of the node
     options |= {
         "open_watch": lambda woken: hand().watch,
-        "warn_node": lambda *told: hand().told.append(told),
+        "warn_node": lambda *reported: hand().reported.append(reported),
         "not_applied": lambda failure: hand().failed.append(failure),
         "monotonic": lambda: hand().now if made else 0.0,
     }

@@ -59,7 +59,7 @@ class ResctrlNode:
         self.state = list(names)
 
     def restarted(self, *, lost: bool = False) -> ResctrlNode:
-        """A new daemon, which Synchronize has told of all pods. `lost`: its state directory is empty."""
+        """A new daemon, which Synchronize has informed of all pods. `lost`: its state directory is empty."""
         new = ResctrlNode(self.kernel, [] if lost else list(self.state))
         new.pods, new.policy, new.released = dict(self.pods), self.policy, self.released
         return new

@@ -114,7 +114,7 @@ def test_a_group_that_somebody_removed_is_made_again():
     assert node.groups.stats.drift == 0
 
 
-def test_a_line_that_is_refused_costs_no_other_and_is_told_once():
+def test_a_line_that_is_refused_costs_no_other_and_is_reported_once():
     node = ResctrlNode(FakeResctrl(bandwidth=(60, 10, 100)))
 
     def refuse(path, text):
@@ -133,7 +133,7 @@ def test_a_line_that_is_refused_costs_no_other_and_is_told_once():
     assert [(o.what, o.error) for o in node.run_pass()[0]] == [("schemata", "")]
 
 
-def test_a_range_that_had_to_be_widened_is_said_once():
+def test_a_range_that_had_to_be_widened_is_reported_once():
     node = ResctrlNode(FakeResctrl(cbm=0xFF, min_bits=3))
     node.set_policy(**classes(be={"catRangeEndPercent": 10}))
     outcomes, _ = node.run_pass()
@@ -206,7 +206,7 @@ def test_after_a_restart_groups_are_taken_up_again_and_orphans_collected():
     node.kernel.log.clear()
     new = node.restarted(lost=True)
     new.run_pass(complete=False)
-    assert node.kernel.log == [], "before the runtime has told of its pods, nobody is an orphan"
+    assert node.kernel.log == [], "before the runtime has reported its pods, nobody is an orphan"
     new.run_pass()
     assert sorted(node.kernel.log) == [("rmdir", "koordlet-from-before"), ("rmdir", "koordlet-uid-gone")]
     assert node.ours() == {"koordlet-uid-p", "somebodys"}
@@ -246,11 +246,11 @@ def test_when_no_class_is_left_a_pod_joins_its_class_with_the_reason_until_one_i
     assert node.ours() == {"BE", "koordlet-uid-a"}
     assert {n: node.group_of(n) for n in "abc"} == {"a": {"koordlet-uid-a"}, "b": {"BE"}, "c": {"BE"}}
     refused = {o.group: (o.error, o.pod.name) for o in outcomes if o.error}
-    said = f"{NO_CLASS}: Out of CLOSIDs"
-    assert refused == {"koordlet-uid-b": (said, "b"), "koordlet-uid-c": (said, "c")}
-    assert node.groups.refused == {"koordlet-uid-b": said, "koordlet-uid-c": said}
+    why = f"{NO_CLASS}: Out of CLOSIDs"
+    assert refused == {"koordlet-uid-b": (why, "b"), "koordlet-uid-c": (why, "c")}
+    assert node.groups.refused == {"koordlet-uid-b": why, "koordlet-uid-c": why}
     assert node.groups.stats.refused == 2
-    assert node.run_pass()[0] == [], "told once"
+    assert node.run_pass()[0] == [], "reported once"
     node.kill("a")
     node.run_pass()
     node.run_pass()

@@ -3,7 +3,7 @@
 from tests.resctrl.resctrl_node import BE_HALF, ResctrlNode, asks
 
 
-def test_use_is_told_by_class_with_the_pods_own_groups():
+def test_use_is_reported_by_class_with_the_pods_own_groups():
     node = ResctrlNode()
     node.set_policy(**BE_HALF)
     node.pod("p", "BE", asks([20, 80]))
@@ -31,7 +31,7 @@ def test_bandwidth_counts_never_fall_nor_count_twice():
     node.run_pass()
     own = node.kernel.groups["koordlet-uid-p"].counters
     seen = []
-    for value in ("100", "Unavailable", "130", "30"):  # the last: the group was made anew
+    for value in ("100", "Unavailable", "130", "30"):  # the last: the group was made again
         own[0, "mbm_total_bytes"] = value
         node.monitors.read()
         seen.append(node.groups.stats.traffic_bytes.get(("BE", 0, "total")))

@@ -38,29 +38,29 @@ class Shares:
         self.cache.groups(self.node.pods.values(), lambda: World(Snapshot(self.node.policy, self.state), "containerd"))
         self.cache.threads(dict.fromkeys(self.node.containers("p"), "BE"), 2, sweep=False)
 
-    def told(self) -> list[tuple[str, str]]:
+    def reported(self) -> list[tuple[str, str]]:
         return [(call.args[0], call.kwargs["error"]) for call in self.log.calls if call.method_name == "warning"]
 
 
-def test_without_rights_nothing_is_touched_and_the_reason_is_told_once_and_to_decisions():
+def test_without_rights_nothing_is_touched_and_the_reason_is_reported_once_and_to_decisions():
     shares = Shares()
     shares.node.set_policy(**classes(be={}))
     shares.node.kernel.read_only = True
     for _ in range(3):
         shares.run_pass()
-    assert shares.told() == [("resctrl_read_only", READ_ONLY)]
+    assert shares.reported() == [("resctrl_read_only", READ_ONLY)]
     assert (shares.retaken, shares.state.resctrl.read_only) == (1, READ_ONLY)
     assert shares.node.kernel.log == []
 
 
-def test_where_nobody_wants_a_group_there_is_nothing_to_tell():
+def test_where_nobody_wants_a_group_there_is_nothing_to_report():
     shares = Shares()
     shares.node.kernel.read_only = True
     shares.run_pass()
-    assert shares.told() == []
+    assert shares.reported() == []
     shares.node.set_policy(**classes(be={}))
     shares.run_pass()
-    assert shares.told() == [("resctrl_read_only", READ_ONLY)]
+    assert shares.reported() == [("resctrl_read_only", READ_ONLY)]
 
 
 def test_rights_that_come_later_are_used_and_decisions_know():
@@ -81,4 +81,4 @@ def test_a_node_without_resctrl_is_left_in_peace():
     shares.node.kernel.mounted, shares.node.kernel.read_only = False, True
     shares.state = shares.node.node
     shares.run_pass()
-    assert (shares.told(), shares.retaken) == ([], 0)
+    assert (shares.reported(), shares.retaken) == ([], 0)

@@ -112,7 +112,7 @@ def test_a_start_does_not_wait_for_a_group_that_could_not_be_made():
     assert not node.threads.place(node.kernel.spawn("kubepods/besteffort/podx/c"), "BE", patience_s=300.0)
 
 
-def test_in_a_pid_namespace_of_our_own_no_thread_is_touched_and_the_reason_is_told():
+def test_in_a_pid_namespace_of_our_own_no_thread_is_touched_and_the_reason_is_reported():
     node = ResctrlNode()
     node.kernel.pid_shown = "4242"
     node.set_policy(**BE_HALF)
@@ -125,7 +125,7 @@ def test_in_a_pid_namespace_of_our_own_no_thread_is_touched_and_the_reason_is_to
     assert node.lines("BE") == HALF, "groups need no thread ids: the runtime puts new containers into them"
 
 
-def test_decisions_are_told_why_nothing_can_be_put_into_a_group():
+def test_decisions_have_the_reason_why_nothing_can_be_put_into_a_group():
     node = ResctrlNode()
     node.set_policy(**BE_HALF)
     node.pod("p", "BE")

@@ -11,7 +11,7 @@ from tests.runtime.scripted_plugin import ScriptedPlugin
 
 @pytest.mark.parametrize("name", ["containerd", "cri-o"])
 @pytest.mark.parametrize(
-    ("version", "timeouts", "tells"),
+    ("version", "timeouts", "says"),
     [
         (Version(0, 3, 0), False, False),
         (Version(0, 6, 1), False, False),
@@ -20,8 +20,8 @@ from tests.runtime.scripted_plugin import ScriptedPlugin
         (LATEST, True, True),
     ],
 )
-def test_configure_tells_what_this_version_tells(
-    tmp_path: Path, name: str, version: Version, timeouts: bool, tells: bool
+def test_configure_says_what_this_version_says(
+    tmp_path: Path, name: str, version: Version, timeouts: bool, says: bool
 ) -> None:
     with (
         Runtime(tmp_path / "nri", version, name, request_timeout_s=1.5, registration_timeout_s=4) as runtime,
@@ -31,7 +31,7 @@ def test_configure_tells_what_this_version_tells(
         assert configure.runtime_name == name
         assert configure.runtime_version.startswith("v") == (name == "containerd")
         assert (configure.request_timeout, configure.registration_timeout) == ((1500, 4000) if timeouts else (0, 0))
-        assert configure.NRI_version == ("v0.12.2" if tells else "")
+        assert configure.NRI_version == ("v0.12.2" if says else "")
         assert configure.config == ""
         assert runtime.identity.nri == version
         # A plugin infers the version from the runtime's; it must not believe it newer than it is.

@@ -36,8 +36,8 @@ def test_state_changes_name_their_event_and_what_it_is_about(tmp_path: Path) -> 
     with connected(tmp_path, {}, version=OLD) as (runtime, (plugin,)):
         whole_life(runtime)
         changes = [m for name, m in [plugin.seen.get() for _ in range(plugin.seen.qsize())] if name == "StateChange"]
-    told = [(NRIEvent(m.event), m.pod.id, m.container.id) for m in changes]
-    assert told == [
+    reported = [(NRIEvent(m.event), m.pod.id, m.container.id) for m in changes]
+    assert reported == [
         (NRIEvent.RUN_POD_SANDBOX, "p1", ""),
         (NRIEvent.POST_CREATE_CONTAINER, "p1", "c1"),
         (NRIEvent.START_CONTAINER, "p1", "c1"),
@@ -66,9 +66,9 @@ def test_what_an_error_fails_depends_on_event_and_runtime(
                 whole_life(runtime)
         else:
             whole_life(runtime)
-            told = [m for m in LIFE if name == "containerd" or m != "PostUpdatePodSandbox"]
-            assert plugin.methods() == told
-            assert (method in told) == any("not today" in n for n in runtime.log)
+            reported = [m for m in LIFE if name == "containerd" or m != "PostUpdatePodSandbox"]
+            assert plugin.methods() == reported
+            assert (method in reported) == any("not today" in n for n in runtime.log)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_containerd_undoes_what_a_plugin_failed(tmp_path: Path, method: str, und
         assert methods[methods.index(method) + 1 :] == undone
 
 
-def test_the_end_of_a_container_is_told_once(tmp_path: Path) -> None:
+def test_the_end_of_a_container_is_reported_once(tmp_path: Path) -> None:
     with connected(tmp_path, {}) as (runtime, (plugin,)):
         runtime.run_pod_sandbox(pod())
         runtime.create_container("p1", container())
@@ -98,7 +98,7 @@ def test_the_end_of_a_container_is_told_once(tmp_path: Path) -> None:
         assert plugin.methods() == ["StopContainer", "StopPodSandbox", "RemoveContainer", "RemovePodSandbox"]
 
 
-def test_after_a_restart_containerd_forgets_to_tell_of_old_pods(tmp_path: Path) -> None:
+def test_after_a_restart_containerd_forgets_to_report_old_pods(tmp_path: Path) -> None:
     with Runtime(tmp_path / "nri") as runtime:
         runtime.run_pod_sandbox(pod())
         runtime.create_container("p1", container())
@@ -131,7 +131,7 @@ def test_events_wait_for_each_other(tmp_path: Path) -> None:
         assert plugin.methods() == ["RunPodSandbox", "CreateContainer", "PostCreateContainer", "RunPodSandbox"]
 
 
-def test_states_and_pids_are_told_as_they_change(tmp_path: Path) -> None:
+def test_states_and_pids_are_reported_as_they_change(tmp_path: Path) -> None:
     with connected(tmp_path, {}) as (runtime, (plugin,)):
         whole_life(runtime)
         seen = {

@@ -17,7 +17,7 @@ from tests.support.messages import container
         (Version(0, 12, 2), [], ["rlimits", "created_at", "user", "image"]),
     ],
 )
-def test_old_runtimes_tell_less(version: Version, hidden: list[str], shown: list[str]) -> None:
+def test_old_runtimes_report_less(version: Version, hidden: list[str], shown: list[str]) -> None:
     spec = container(rlimits=[api.POSIXRlimit(type="x")], created_at=1, user=api.User(uid=1), image=api.Image(name="i"))
     names = {field.name for field, _ in as_sent(spec, version).ListFields()}
     assert names.isdisjoint(hidden)

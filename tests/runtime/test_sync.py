@@ -23,7 +23,7 @@ def padded(count: int, each_bytes: int) -> list[api.Container]:
     return [container(f"c{i}", annotations={"pad": "x" * each_bytes}) for i in range(count)]
 
 
-def test_everything_that_lives_is_told_in_one_message(tmp_path: Path) -> None:
+def test_everything_that_lives_is_reported_in_one_message(tmp_path: Path) -> None:
     with Runtime(tmp_path / "nri", request_timeout_s=PATIENCE_S) as runtime:
         runtime.run_pod_sandbox(pod())
         for name in ("created", "running", "stopped", "removed"):

@@ -37,16 +37,16 @@ class Observed:
     """Hears of decisions."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, str, str, Any]] = []
+        self.reported: list[tuple[str, str, str, Any]] = []
 
     def decided(self, pod: Any, container: Any, event: Event, decision: Any) -> None:
-        self.told.append((event.value, pod.name, container.name, decision))
+        self.reported.append((event.value, pod.name, container.name, decision))
 
     def refused(self, pod: Any, container: Any, event: Event, decision: Any) -> None:
-        self.told.append(("refused", pod.name, container.name, decision))
+        self.reported.append(("refused", pod.name, container.name, decision))
 
     def never_started(self, pod: Any, entry: Any) -> None:
-        self.told.append(("never started", pod.name if pod else "", entry.name, None))
+        self.reported.append(("never started", pod.name if pod else "", entry.name, None))
 
 
 class Node:
@@ -88,7 +88,7 @@ class Node:
     def restarted(
         self, under: Policy = DEFAULT_POLICY, notes: dict[str, Note] | None = None, node: NodeState = NODE
     ) -> Node:
-        """The daemon anew, on a runtime that has gone on."""
+        """The daemon again, on a runtime that has gone on."""
         new = Node(under, node, notes=notes)
         new.pods, new.containers = self.pods, self.containers
         return new
@@ -160,7 +160,7 @@ class Node:
         """Somebody updates the container, and we hear nothing of it."""
         apply_update(self.containers[container_id], kubelet(**asked))
 
-    def tell(self, method: str, message: Any) -> Any:
+    def send(self, method: str, message: Any) -> Any:
         answer = self.handler.handle(method, message.SerializeToString())
         if answer.settle is not None:
             answer.settle()

@@ -1,4 +1,4 @@
-"""A runtime that does what a test tells it, step by step: for what no honest runtime does."""
+"""A runtime that does what a test makes it do, step by step: for what no honest runtime does."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def test_the_end_of_the_connection_ends_those_who_wait() -> None:
 
 
 @pytest.mark.parametrize(("what", "words"), [("broken", "Broken pipe"), ("ended", "the connection ended")])
-def test_a_connection_that_is_gone_is_said(what: str, words: str) -> None:
+def test_a_connection_that_is_gone_is_reported(what: str, words: str) -> None:
     calls, channel = opened()
     if what == "broken":
         channel.broken = True

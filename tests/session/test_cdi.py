@@ -9,8 +9,8 @@ from koordnri.session.runtime_info import RuntimeInfo
 from koordnri.wire.versions import nri_version
 
 
-def runtime(name: str, version: str, told: str = "") -> RuntimeInfo:
-    return RuntimeInfo(name, version, nri_version(name, version, told))
+def runtime(name: str, version: str, reported: str = "") -> RuntimeInfo:
+    return RuntimeInfo(name, version, nri_version(name, version, reported))
 
 
 @pytest.mark.parametrize(
@@ -42,5 +42,5 @@ def test_a_runtime_is_asked_for_cdi_devices_only_where_its_release_injects_them(
     ("name", "version"), [("", ""), ("containerd", ""), ("containerd", "(devel)"), ("other", "3.0.0")]
 )
 def test_a_runtime_that_is_not_known_is_not_asked(name: str, version: str) -> None:
-    """A container without its devices would start, and nobody would be told."""
+    """A container without its devices would start, and nobody would hear of it."""
     assert why_no_cdi(runtime(name, version, "0.12.2")).endswith("does with CDI devices is not known")

@@ -111,7 +111,7 @@ def test_an_early_answer_may_refuse():
 
 
 def quota_of(policy: Policy) -> list[Hook]:
-    """A quota that tells which policy it was decided under."""
+    """A quota that shows which policy it was decided under."""
     quotas = {policy.revision: 7000}
     return one_hook(lambda ctx: ctx.set(fields.CPU_QUOTA, quotas.get(ctx.policy.revision, 9000), "always"))
 

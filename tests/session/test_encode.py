@@ -71,7 +71,7 @@ def test_resources_carry_it_at_create_and_in_an_update(field, value, message):
     assert updated(setting(field, value, route=REPLY)) == message
 
 
-def test_a_quota_of_zero_is_told_apart_from_no_quota():
+def test_a_quota_of_zero_is_distinguished_from_no_quota():
     """On the wire a present sub-message means set, also with value 0: it is then zero bytes long, but there."""
     zero, unset = adjusted(setting(fields.CPU_QUOTA, 0)), adjusted(setting(fields.CPU_SHARES, 2))
     assert zero.linux.resources.cpu.HasField("quota")
@@ -205,8 +205,8 @@ def test_a_whole_decision_sets_nothing_twice():
 
 
 @pytest.mark.parametrize("none", [UNLIMITED, 0])
-def test_a_memory_limit_that_is_none_is_told_as_the_runtime_takes_it(none: int) -> None:
-    """CRI-O fails kubelet's update over a negative one, and takes 0 for nothing said."""
+def test_a_memory_limit_that_is_none_is_reported_as_the_runtime_takes_it(none: int) -> None:
+    """CRI-O fails kubelet's update over a negative one, and takes 0 for nothing set."""
     crio = NodeState(no_limit_bytes=0x7FFFFFFFFFFFF000)
     lifted = setting(fields.MEMORY_LIMIT, none, route=REPLY)
     for resources in (updated(lifted, node=crio), adjusted(lifted, node=crio).linux.resources):

@@ -74,7 +74,7 @@ def test_kubelets_name_of_a_volume_is_in_the_path_that_the_runtime_mounts(source
     assert volume_directory(source) == name
 
 
-def test_what_a_container_is_given_is_told_by_its_paths() -> None:
+def test_what_a_container_is_given_is_reported_by_its_paths() -> None:
     message = container(
         mounts={"/data/": f"{CSI}/pvc-1/mount", "/etc/config": f"{PODS}/volumes/kubernetes.io~configmap/c"},
         devices=(("/dev/xvda", "b", 8, 1), ("/dev/fuse", "c", 10, 229)),
@@ -104,7 +104,7 @@ def test_no_mount_is_too_odd(source: str, destination: str) -> None:
         pytest.param(None, {}, "main", False, id="spec-not-known"),
     ],
 )
-def test_long_lists_are_read_only_where_they_may_tell_something(
+def test_long_lists_are_read_only_where_they_may_show_something(
     spec: PodSpec | None, annotations: dict[str, str], name: str, read: bool
 ) -> None:
     pod = Pod("p1", UID, "default", "web", annotations=annotations, spec=spec)
@@ -114,7 +114,7 @@ def test_long_lists_are_read_only_where_they_may_tell_something(
 # -- through the handler ----------------------------------------------------------------------------------------------
 
 
-class Told:
+class Reported:
     """The handler as the runtime meets it; `changed` are the pods that it wants to be decided again."""
 
     def __init__(self, spec: PodSpec | None = SPEC, annotations: dict[str, str] | None = None) -> None:
@@ -146,7 +146,7 @@ class Told:
         answer = self.handler.handle("CreateContainer", request.SerializeToString())
         assert answer.settle is not None
         answer.settle()
-        return self.limits(self.observed.told[-1][3])
+        return self.limits(self.observed.reported[-1][3])
 
     def synchronize(self, *messages: api.Container) -> dict[str, Any]:
         message = api.SynchronizeRequest(pods=[self.sandbox], containers=messages)
@@ -154,7 +154,7 @@ class Told:
         answer = self.handler.synchronize(seen.pods, seen.containers)
         assert answer.settle is not None
         answer.settle()
-        return self.limits(self.observed.told[-1][3])
+        return self.limits(self.observed.reported[-1][3])
 
     def of_pod(self) -> dict[str, Any]:
         """The settings of the pod's own cgroup."""
@@ -167,41 +167,41 @@ class Told:
 
 
 @pytest.mark.parametrize(("message", "disk"), [(MOUNTED, "/dev/sdb"), (RAW, "/dev/sda")], ids=["mounted", "raw"])
-def test_a_container_that_is_created_tells_its_own_limit_and_its_pods(message: api.Container, disk: str) -> None:
-    told = Told(annotations=ANNOTATION)
-    told.handler.handle("RunPodSandbox", api.RunPodSandboxRequest(pod=told.sandbox).SerializeToString())
-    assert told.create(message) == {f"io.max[{disk}]": LIMIT}
-    assert told.changed == ["p1"], "its own cgroup was decided before the disk was known"
-    assert told.of_pod() == {f"io.max[{disk}]": LIMIT}
-    assert told.create(container("side")) == {f"io.max[{disk}]": LIMIT}, "the limit is the whole pod's"
-    assert told.changed == ["p1"]
+def test_a_container_that_is_created_reports_its_own_limit_and_its_pods(message: api.Container, disk: str) -> None:
+    reported = Reported(annotations=ANNOTATION)
+    reported.handler.handle("RunPodSandbox", api.RunPodSandboxRequest(pod=reported.sandbox).SerializeToString())
+    assert reported.create(message) == {f"io.max[{disk}]": LIMIT}
+    assert reported.changed == ["p1"], "its own cgroup was decided before the disk was known"
+    assert reported.of_pod() == {f"io.max[{disk}]": LIMIT}
+    assert reported.create(container("side")) == {f"io.max[{disk}]": LIMIT}, "the limit is the whole pod's"
+    assert reported.changed == ["p1"]
 
 
 @pytest.mark.parametrize(("message", "disk"), [(MOUNTED, "/dev/sdb"), (RAW, "/dev/sda")], ids=["mounted", "raw"])
-def test_after_our_restart_what_runs_tells_it_again(message: api.Container, disk: str) -> None:
-    told = Told(annotations=ANNOTATION)
-    assert told.synchronize(container("side"), message) == {f"io.max[{disk}]": LIMIT}
-    assert told.of_pod() == {f"io.max[{disk}]": LIMIT}
+def test_after_our_restart_what_runs_is_reported_again(message: api.Container, disk: str) -> None:
+    reported = Reported(annotations=ANNOTATION)
+    assert reported.synchronize(container("side"), message) == {f"io.max[{disk}]": LIMIT}
+    assert reported.of_pod() == {f"io.max[{disk}]": LIMIT}
 
 
-def test_an_annotation_that_comes_later_finds_the_volume_without_the_container_being_told_again() -> None:
-    told = Told()
-    assert told.create(MOUNTED) == {}
-    assert told.changed == [], "nobody asks for it"
-    told.sandbox.annotations.update(ANNOTATION)
-    assert told.create(container("side")) == {"io.max[/dev/sdb]": LIMIT}
-    assert told.of_pod() == {"io.max[/dev/sdb]": LIMIT}
+def test_an_annotation_that_comes_later_finds_the_volume_without_the_container_being_reported_again() -> None:
+    reported = Reported()
+    assert reported.create(MOUNTED) == {}
+    assert reported.changed == [], "nobody asks for it"
+    reported.sandbox.annotations.update(ANNOTATION)
+    assert reported.create(container("side")) == {"io.max[/dev/sdb]": LIMIT}
+    assert reported.of_pod() == {"io.max[/dev/sdb]": LIMIT}
 
 
-def test_a_spec_that_comes_later_joins_with_what_was_told() -> None:
-    told = Told(spec=None, annotations=ANNOTATION)
-    assert told.create(MOUNTED) == {}
-    told.pod.spec = SPEC
-    assert told.of_pod() == {"io.max[/dev/sdb]": LIMIT}
+def test_a_spec_that_comes_later_joins_with_what_was_reported() -> None:
+    reported = Reported(spec=None, annotations=ANNOTATION)
+    assert reported.create(MOUNTED) == {}
+    reported.pod.spec = SPEC
+    assert reported.of_pod() == {"io.max[/dev/sdb]": LIMIT}
 
 
-def test_a_container_that_is_recreated_pods_tells_its_volumes_anew() -> None:
-    told = Told(annotations=ANNOTATION)
-    told.create(MOUNTED)
-    told.create(RAW)
-    assert told.of_pod() == {"io.max[/dev/sda]": LIMIT}
+def test_a_container_that_is_recreated_reports_its_volumes_again() -> None:
+    reported = Reported(annotations=ANNOTATION)
+    reported.create(MOUNTED)
+    reported.create(RAW)
+    assert reported.of_pod() == {"io.max[/dev/sda]": LIMIT}

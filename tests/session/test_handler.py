@@ -33,8 +33,8 @@ def test_a_created_container_gets_its_decision_and_its_baseline():
     assert entry is not None
     assert entry.sent == {"cpu.cpus": ("2-3", "adjust"), "cpu.quota": (-1, "adjust")}
     assert (entry.pod_id, entry.name, entry.baseline) == ("p1", "main", Resources(512, 50_000, 100_000))
-    assert node.saved == 0, "the annotation tells the baseline"
-    assert [told[:3] for told in node.observed.told] == [("create", "p1", "main")]
+    assert node.saved == 0, "the annotation has the baseline"
+    assert [reported[:3] for reported in node.observed.reported] == [("create", "p1", "main")]
 
 
 def test_a_container_of_which_nothing_is_decided_gets_its_baseline_all_the_same():
@@ -75,7 +75,7 @@ def test_nothing_is_recorded_before_the_reply_is_out():
     node = Node()
     node.create(node.pod(), settle=False)
     assert node.ledger.container("c1") is None
-    assert node.observed.told == []
+    assert node.observed.reported == []
 
 
 def test_a_container_with_an_empty_linux_part_is_decided():
@@ -101,7 +101,7 @@ def test_a_malformed_annotation_costs_its_hook_and_leaves_the_rest(text):
     assert adjust.linux.resources.cpu.cpus == ""
     assert adjust.linux.resources.unified["io.max"] == "8:0 rbps=1048576 wbps=max riops=max wiops=max"
     assert BASELINE_KEY in adjust.annotations
-    [(_, _, _, decision)] = node.observed.told
+    [(_, _, _, decision)] = node.observed.reported
     assert {(e.hook, e.fault) for e in decision.errors} == {("cpuset", "pod")}
     assert RESOURCE_STATUS.key in decision.errors[0].message
 
@@ -112,7 +112,7 @@ def test_a_hook_that_must_not_fail_refuses_the_container():
     with pytest.raises(ContainerRefused, match="cpuset could not decide"):
         node.create(node.pod(annotations={RESOURCE_STATUS.key: "{"}))
     assert node.ledger.container("c1") is None
-    assert [told[0] for told in node.observed.told] == ["refused"]
+    assert [reported[0] for reported in node.observed.reported] == ["refused"]
     assert node.handler.inflight is None, "else the next slow event would be answered with this container's decision"
 
 
@@ -130,7 +130,7 @@ def test_a_value_that_no_message_can_carry_costs_itself_only(value):
     entry = node.ledger.container("c1")
     assert entry is not None
     assert set(entry.sent) == {"cpu.cpus"}
-    [(_, _, _, decision)] = node.observed.told
+    [(_, _, _, decision)] = node.observed.reported
     assert [(e.hook, e.fault) for e in decision.errors] == [("one", "bug")]
     assert "cpu.quota = " in decision.errors[0].message
 
@@ -145,7 +145,7 @@ def test_whatever_a_hook_raises_costs_its_own_fields(error):
     node = Node(hooks=[*one_hook(lambda ctx: ctx.set(fields.CPU_CPUS, "2-3", "fine"), fields.CPU_CPUS)])
     node.handler.chain = Chain([*node.handler.chain._hooks, hook("two", 2, (fields.MEMORY_LIMIT,), decide)])
     assert node.create(node.pod()).linux.resources == kubelet(cpus="2-3")
-    [(_, _, _, decision)] = node.observed.told
+    [(_, _, _, decision)] = node.observed.reported
     assert [(e.hook, e.fault) for e in decision.errors] == [("two", "bug")]
 
 
@@ -187,9 +187,9 @@ def test_the_end_of_a_pod_and_of_a_container_is_heard():
     node = Node()
     node.create(node.pod("p1"), "c1")
     node.create(node.pod("p2"), "c2")
-    node.tell("RemoveContainer", api.RemoveContainerRequest(pod=node.pods["p1"], container=api.Container(id="c1")))
+    node.send("RemoveContainer", api.RemoveContainerRequest(pod=node.pods["p1"], container=api.Container(id="c1")))
     assert node.ledger.counts() == (2, 1)
-    node.tell("RemovePodSandbox", api.RemovePodSandboxRequest(pod=api.PodSandbox(id="p2")))
+    node.send("RemovePodSandbox", api.RemovePodSandboxRequest(pod=api.PodSandbox(id="p2")))
     assert node.ledger.counts() == (1, 0)
 
 
@@ -201,19 +201,19 @@ def test_a_container_that_was_created_without_a_quota_is_looked_at_when_it_start
     node.create(node.pod("plain"), "c2")
     for container in node.containers.values():
         pod = node.pods[container.pod_sandbox_id]
-        node.tell("StartContainer", api.StartContainerRequest(pod=pod, container=container))
+        node.send("StartContainer", api.StartContainerRequest(pod=pod, container=container))
     assert looked_at == ["pinned"]
 
 
-def test_a_container_that_is_removed_without_having_started_is_counted_and_told():
+def test_a_container_that_is_removed_without_having_started_is_counted_and_reported():
     node = Node()
     node.create(node.pod("p1"), "c1")
     node.create("p1", "c2")
-    node.tell("StartContainer", api.StartContainerRequest(pod=node.pods["p1"], container=node.containers["c2"]))
+    node.send("StartContainer", api.StartContainerRequest(pod=node.pods["p1"], container=node.containers["c2"]))
     for gone in ("c1", "c2", "unknown"):
-        node.tell("RemoveContainer", api.RemoveContainerRequest(pod=node.pods["p1"], container=api.Container(id=gone)))
+        node.send("RemoveContainer", api.RemoveContainerRequest(pod=node.pods["p1"], container=api.Container(id=gone)))
     assert node.handler.life.never_started == 1
-    assert [told for told in node.observed.told if told[0] == "never started"] == [
+    assert [reported for reported in node.observed.reported if reported[0] == "never started"] == [
         ("never started", node.ledger.pod("p1").name, node.containers["c1"].name, None)
     ]
 
@@ -231,10 +231,10 @@ def test_a_container_that_is_removed_without_having_started_is_counted_and_told(
         (-1, "", {"pod": {"id": "p1"}}, (1, 1)),
     ],
 )
-def test_old_runtimes_tell_events_by_number(number, name, message, left):
+def test_old_runtimes_report_events_by_number(number, name, message, left):
     node = Node()
     node.create(node.pod())
-    answer = node.tell("StateChange", api.StateChangeEvent(event=number, **message))
+    answer = node.send("StateChange", api.StateChangeEvent(event=number, **message))
     assert answer.message is None
     assert answer.event == name
     assert node.ledger.counts() == left
@@ -251,7 +251,7 @@ def test_every_method_is_answered_ok(method):
     "method",
     ["CreateContainer", "UpdateContainer", "RunPodSandbox", "RemovePodSandbox", "RemoveContainer", "StateChange"],
 )
-def test_what_cannot_be_decoded_is_said_so(method):
+def test_what_cannot_be_decoded_is_reported(method):
     with pytest.raises(DecodeError):
         Node().handler.handle(method, b"\x0a\xff")
 

@@ -36,7 +36,7 @@ def report_again(node: Node, annotations: dict[str, str]) -> None:
 def sent(node: Node) -> dict[str, tuple[Any, str]]:
     entry = node.ledger.container("c1")
     assert entry is not None
-    return {name: told for name, told in entry.sent.items() if name.startswith("memory.")}
+    return {name: reported for name, reported in entry.sent.items() if name.startswith("memory.")}
 
 
 @pytest.fixture

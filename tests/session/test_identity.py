@@ -30,7 +30,7 @@ def test_an_index_that_is_not_two_digits_is_refused_with_an_example(index):
     assert f'got "{index}"' in str(refusal.value)
 
 
-def test_the_environment_of_a_runtime_tells_who_we_are():
+def test_the_environment_of_a_runtime_shows_who_we_are():
     assert launched_by_runtime(LAUNCHED) == Identity("koordnri", "10", 3)
 
 

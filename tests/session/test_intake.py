@@ -52,9 +52,9 @@ def taken(*parts: api.SynchronizeRequest) -> Intake:
 def test_what_a_decision_reads_is_what_it_was() -> None:
     whole = views.Container.FromString(container().SerializeToString())
     (kept,) = taken(api.SynchronizeRequest(containers=[container()])).containers
-    told, before = container_from(kept), container_from(whole)
-    assert (told.id, told.name, told.pod_id) == (before.id, before.name, before.pod_id)
-    assert (told.baseline, told.stored) == (before.baseline, before.stored)
+    reported, before = container_from(kept), container_from(whole)
+    assert (reported.id, reported.name, reported.pod_id) == (before.id, before.name, before.pod_id)
+    assert (reported.baseline, reported.stored) == (before.baseline, before.stored)
     assert note_of(kept) == note_of(whole)
     assert kept.state == whole.state
     assert dra_cpus(kept.env) == dra_cpus(whole.env)

@@ -28,12 +28,12 @@ class Heard:
             Chain([]),
             Ledger(),
             Snapshot.of(DEFAULT_POLICY, NodeState(name="n")),
-            self,  # type: ignore[arg-type]  # an observer that notes what it is told
+            self,  # type: ignore[arg-type]  # an observer that notes its calls
             changed=self.changed.append,
         )
 
     def __getattr__(self, name: str) -> Any:
-        return lambda *said: self.calls.append((name, said[-1]))
+        return lambda *arguments: self.calls.append((name, arguments[-1]))
 
     def send(self, method: str, message: Any) -> None:
         answer = self.handler.handle(method, message.SerializeToString())

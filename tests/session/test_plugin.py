@@ -119,7 +119,7 @@ class Subject:
             self.failure = error
 
     def ended(self) -> bool:
-        """Whether `run` returns, of itself or because it was told to."""
+        """Whether `run` returns, of itself or because it was stopped."""
         self.thread.join(WAIT_S)
         return not self.thread.is_alive()
 
@@ -284,7 +284,7 @@ def test_after_a_loss_there_is_a_whole_new_handshake_and_only_one_connection(
         assert second.call("RunPodSandbox", api.RunPodSandboxRequest(pod=pod())).code == 0
         assert subject.session.state is State.SYNCHRONIZED
         assert subject.session.problem == ""
-        # What the first connection had told by halves is forgotten.
+        # What the first connection had reported by halves is forgotten.
         assert subject.ledger.pod("found") is not None
         assert subject.ledger.pod("lost") is None
 
@@ -317,22 +317,22 @@ class Pauses:
 def test_registrations_that_end_before_synchronize_put_the_brake_on_and_one_that_does_not_takes_it_off(
     tmp_path: Path,
 ) -> None:
-    pauses, told = Pauses(), list[str]()
+    pauses, reported = Pauses(), list[str]()
     with (
         ScriptedRuntime(tmp_path / "nri") as runtime,
-        Subject(tmp_path / "nri", pause=pauses, on_braked=told.append) as subject,
+        Subject(tmp_path / "nri", pause=pauses, on_braked=reported.append) as subject,
     ):
         for _ in range(6):
             hang_up_in_synchronize(runtime.accept())
         link = runtime.accept()  # by now the last pause is over
         assert [round(s) for s in pauses.seconds[2:]] == [60, 300, 900, 900]
         assert all(s <= 2 for s in pauses.seconds[:2])
-        assert len(told) == 4
-        assert told[0].startswith("3 registrations in a row ended before Synchronize was done (closed by the")
-        assert "1 parts, " in told[0]
-        assert "not trying again for 1 min" in told[0]
-        assert "for 15 min" in told[3]
-        assert subject.log.wait_for("registration_braked")["error"] == told[0]
+        assert len(reported) == 4
+        assert reported[0].startswith("3 registrations in a row ended before Synchronize was done (closed by the")
+        assert "1 parts, " in reported[0]
+        assert "not trying again for 1 min" in reported[0]
+        assert "for 15 min" in reported[3]
+        assert subject.log.wait_for("registration_braked")["error"] == reported[0]
 
         link.shake_hands()
         link.call("RemovePodSandbox", api.RemovePodSandboxRequest())
@@ -340,7 +340,7 @@ def test_registrations_that_end_before_synchronize_put_the_brake_on_and_one_that
         for _ in range(2):
             hang_up_after_configure(runtime.accept())
         runtime.accept().shake_hands()
-        assert len(told) == 4
+        assert len(reported) == 4
 
 
 def test_while_the_brake_is_on_the_session_says_why_and_can_be_stopped(tmp_path: Path) -> None:
@@ -360,7 +360,7 @@ def test_while_the_brake_is_on_the_session_says_why_and_can_be_stopped(tmp_path:
 
 
 @pytest.mark.parametrize("lose", [hang_up_before_registration, hang_up_after_registration])
-def test_a_runtime_that_does_not_come_to_telling_does_not_put_the_brake_on(
+def test_a_runtime_that_does_not_come_to_synchronize_does_not_put_the_brake_on(
     tmp_path: Path, lose: Callable[[Link], None]
 ) -> None:
     pauses = Pauses()
@@ -373,15 +373,15 @@ def test_a_runtime_that_does_not_come_to_telling_does_not_put_the_brake_on(
 
 def test_a_runtime_that_cannot_split_what_runs_puts_the_brake_on(tmp_path: Path) -> None:
     """Upstream's manner, by the embedded runtime: eight large containers or fewer are never sent in smaller parts."""
-    told: list[str] = []
+    reported: list[str] = []
     with Runtime(tmp_path / "nri", request_timeout_s=PATIENCE_S) as runtime:
         runtime.run_pod_sandbox(pod())
         for n in range(4):
             large = container(f"c{n}", env=["BIG=" + "x" * 1_200_000])
             runtime.create_container("p1", large)
-        with Subject(tmp_path / "nri", pause=Pauses(), on_braked=told.append) as subject:
+        with Subject(tmp_path / "nri", pause=Pauses(), on_braked=reported.append) as subject:
             assert subject.log.wait_for("registration_braked")
-    assert told[0].startswith("3 registrations in a row")
+    assert reported[0].startswith("3 registrations in a row")
 
 
 # -- configure (16, 17) -------------------------------------------------------------------------------------------------
@@ -395,12 +395,12 @@ def test_it_subscribes_to_what_it_handles_and_this_runtime_knows(tmp_path: Path,
         assert not peer.events & ~valid_event_mask(version)
         assert peer.events & NRIEvent.CREATE_CONTAINER.bit
         assert not peer.events & NRIEvent.VALIDATE_CONTAINER_ADJUSTMENT.bit
-        told = subject.handler.runtime
-        assert (told.name, told.version, told.nri) == ("containerd", runtime.identity.version, version)
-        assert told.request_timeout_s == pytest.approx(3.0, abs=0.1)
+        reported = subject.handler.runtime
+        assert (reported.name, reported.version, reported.nri) == ("containerd", runtime.identity.version, version)
+        assert reported.request_timeout_s == pytest.approx(3.0, abs=0.1)
 
 
-def test_without_told_timeouts_the_defaults_count(tmp_path: Path) -> None:
+def test_without_reported_timeouts_the_defaults_count(tmp_path: Path) -> None:
     with ScriptedRuntime(tmp_path / "nri") as runtime, Subject(tmp_path / "nri") as subject:
         link = runtime.accept()
         link.answer_registration()
@@ -467,12 +467,12 @@ def test_a_split_synchronize_of_the_embedded_runtime(tmp_path: Path) -> None:
 # -- a runtime that forgets us (28) -------------------------------------------------------------------------------------
 
 
-def test_a_message_that_is_too_large_to_be_held_ends_the_connection_and_is_told(tmp_path: Path) -> None:
-    told: list[str] = []
+def test_a_message_that_is_too_large_to_be_held_ends_the_connection_and_is_reported(tmp_path: Path) -> None:
+    reported: list[str] = []
     large = api.SynchronizeRequest(containers=[container(env=["BIG=" + "x" * DEFAULT_MAX_RECEIVED_BYTES])])
     with (
         ScriptedRuntime(tmp_path / "nri") as runtime,
-        Subject(tmp_path / "nri", pause=Pauses(), on_braked=told.append) as subject,
+        Subject(tmp_path / "nri", pause=Pauses(), on_braked=reported.append) as subject,
     ):
         for _ in range(3):
             link = runtime.accept()
@@ -482,7 +482,7 @@ def test_a_message_that_is_too_large_to_be_held_ends_the_connection_and_is_told(
                 link.send_whole("Synchronize", large)
             link.close()
         assert subject.log.wait_for("registration_braked")
-    (problem,) = told
+    (problem,) = reported
     assert f"bytes of data, expected at most {DEFAULT_MAX_RECEIVED_BYTES}" in problem
 
 
@@ -574,7 +574,7 @@ def test_an_unknown_state_change_is_answered_well(linked: tuple[Link, Subject], 
     assert (reply.code, reply.payload) == (0, b"")
 
 
-def test_nothing_to_say_is_said_in_no_bytes(linked: tuple[Link, Subject]) -> None:
+def test_nothing_to_say_is_sent_as_no_bytes(linked: tuple[Link, Subject]) -> None:
     link, _ = linked
     assert link.call("RunPodSandbox", api.RunPodSandboxRequest(pod=pod())).payload == b""
 
@@ -671,7 +671,7 @@ def test_frames_in_single_bytes_are_frames(tmp_path: Path) -> None:
 
 
 class Stuck:
-    """A hook that blocks on the containers that it is told to, until released."""
+    """A hook that blocks on the containers that the test names, until released."""
 
     def __init__(self, *names: str) -> None:
         self.names = set(names)

@@ -8,18 +8,18 @@ from koordnri.wire import api_pb2 as api
 from tests.session.one_node import PINNED, Node
 
 
-def test_a_pod_is_remembered_as_told_with_what_its_spec_says():
+def test_a_pod_is_remembered_as_reported_with_what_its_spec_says():
     spec = PodSpec({"main": ContainerSpec({"cpu": "1"}, {})})
     node = Node(specs={"uid-p1": spec})
     node.pod(annotations=PINNED)
-    answer = node.tell("RunPodSandbox", api.RunPodSandboxRequest(pod=node.pods["p1"]))
+    answer = node.send("RunPodSandbox", api.RunPodSandboxRequest(pod=node.pods["p1"]))
     assert answer.message is None
     pod = node.ledger.pod("p1")
     assert pod is not None
     assert (pod.name, pod.annotations, pod.spec) == ("p1", PINNED, spec)
 
 
-def test_a_pod_is_parsed_once_and_anew_when_its_annotations_are_others():
+def test_a_pod_is_parsed_once_and_again_when_its_annotations_are_others():
     node = Node()
     node.create(node.pod(annotations=PINNED))
     first = node.ledger.pod("p1")

@@ -53,7 +53,7 @@ def preload(runtime: Runtime, count: int = 3) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "version", "told", "route"),
+    ("name", "version", "reported", "route"),
     [
         ("containerd", "v1.7.13", "", "reply"),  # 0.4.0: a registration can freeze it
         ("containerd", "v1.7.15", "", "reply"),  # 0.6.0
@@ -72,8 +72,8 @@ def preload(runtime: Runtime, count: int = 3) -> None:
         ("", "", "", "reply"),
     ],
 )
-def test_auto_takes_what_cannot_stall_this_runtime(name, version, told, route):
-    assert RuntimeInfo(name, version, nri_version(name, version, told)).record_route == route
+def test_auto_takes_what_cannot_stall_this_runtime(name, version, reported, route):
+    assert RuntimeInfo(name, version, nri_version(name, version, reported)).record_route == route
 
 
 # -- UpdateContainers -------------------------------------------------------------------------------------------------
@@ -147,8 +147,8 @@ def scripted(tmp_path: Path, act: Callable[[Any, Any], None], deadline_s: float 
 
 def test_the_list_of_what_failed_is_read(tmp_path: Path) -> None:
     def act(link: Any, request: Any) -> None:
-        told = api.UpdateContainersRequest.FromString(request.payload)
-        assert [u.ignore_failure for u in told.update] == [False], "else a failure would not be told"
+        reported = api.UpdateContainersRequest.FromString(request.payload)
+        assert [u.ignore_failure for u in reported.update] == [False], "else a failure would not be reported"
         answer = api.UpdateContainersResponse(failed=[api.ContainerUpdate(container_id="c0")])
         link.socket.sendall(link.connection.reply(request, answer))
 
@@ -256,14 +256,14 @@ def test_a_runtime_that_never_synchronizes_us_is_an_overrun(tmp_path: Path) -> N
 def test_nothing_is_subscribed_to_but_one_harmless_event(tmp_path: Path) -> None:
     """0 would mean all of them."""
     with ScriptedRuntime(tmp_path / "nri") as runtime:
-        told: list[api.ConfigureResponse] = []
+        reported: list[api.ConfigureResponse] = []
         registered: list[api.RegisterPluginRequest] = []
 
         def serve() -> None:
             for updates in (1, 0):
                 link = runtime.accept()
                 registered.append(link.answer_registration())
-                told.append(link.configure(runtime_name="containerd", runtime_version="v1.7.24"))
+                reported.append(link.configure(runtime_name="containerd", runtime_version="v1.7.24"))
                 answer = link.synchronize(pods=[pod()], containers=[container("c1")])
                 assert len(answer.update) == updates
                 assert all(u.ignore_failure for u in answer.update)
@@ -276,4 +276,4 @@ def test_nothing_is_subscribed_to_but_one_harmless_event(tmp_path: Path) -> None
             ("koordnri-push-a", "99"),
             ("koordnri-push-b", "99"),
         ]
-        assert {r.events for r in told} == {1 << (api.REMOVE_POD_SANDBOX - 1)}
+        assert {r.events for r in reported} == {1 << (api.REMOVE_POD_SANDBOX - 1)}

@@ -10,11 +10,11 @@ from koordnri.wire.versions import OLDEST, Version
 
 
 @pytest.mark.parametrize(
-    ("told_ms", "left_ns", "timeout_s"),
+    ("sent_ms", "left_ns", "timeout_s"),
     [(2000, 1_999_904_303, 2.0), (60_000, 0, 60.0), (0, 1_500_000_000, 1.5), (0, 0, 2.0), (-5, 0, 2.0), (0, -5, 2.0)],
 )
-def test_the_request_timeout_is_the_told_one_else_what_was_left_of_it_else_the_default(told_ms, left_ns, timeout_s):
-    message = api.ConfigureRequest(request_timeout=told_ms)
+def test_the_request_timeout_is_the_one_sent_else_what_was_left_of_it_else_the_default(sent_ms, left_ns, timeout_s):
+    message = api.ConfigureRequest(request_timeout=sent_ms)
     assert RuntimeInfo.of(message, left_ns).request_timeout_s == pytest.approx(timeout_s)
 
 
@@ -28,7 +28,7 @@ def test_the_request_timeout_is_the_told_one_else_what_was_left_of_it_else_the_d
         (api.ConfigureRequest(), OLDEST),
     ],
 )
-def test_the_nri_version_follows_from_what_is_told(message, nri):
+def test_the_nri_version_follows_from_what_is_reported(message, nri):
     info = RuntimeInfo.of(message)
     assert (info.name, info.version, info.nri) == (message.runtime_name, message.runtime_version, nri)
 
@@ -37,6 +37,6 @@ def test_before_configure_the_least_is_assumed():
     assert RuntimeInfo() == RuntimeInfo("", "", OLDEST, 2.0)
 
 
-def test_crio_is_told_no_negative_memory_limit() -> None:
+def test_crio_is_sent_no_negative_memory_limit() -> None:
     assert RuntimeInfo("cri-o", "1.33.13").no_limit_bytes == 0x7FFFFFFFFFFFF000
     assert RuntimeInfo("containerd", "v2.1.9").no_limit_bytes == -1

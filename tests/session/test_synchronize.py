@@ -24,7 +24,7 @@ def test_synchronize_changes_what_differs_and_only_that():
     assert node.ledger.notes() == kept, "the only one that we must remember"
     assert node.synchronize() == {}
     assert node.ledger.notes() == kept
-    assert {told[0] for told in node.observed.told} == {"sync"}
+    assert {reported[0] for reported in node.observed.reported} == {"sync"}
 
 
 def test_a_restart_with_the_same_policy_changes_nothing():
@@ -35,7 +35,7 @@ def test_a_restart_with_the_same_policy_changes_nothing():
     assert again.synchronize() == {}
     assert again.saved == 0
     assert again.ledger.notes() == {"c1": Note(Resources(512, 80_000, 100_000), PINS)}, (
-        "its annotation still tells the old one"
+        "its annotation still has the old one"
     )
 
 
@@ -58,7 +58,7 @@ def test_containers_of_unknown_pods_are_left_alone_and_kept_in_mind():
     node.preexisting("nobody", "orphan")
     assert node.synchronize() == {}
     assert node.ledger.container("orphan") is None
-    assert node.ledger.notes() == {"orphan": Note(Resources(cpu_quota=7))}, "its pod may be told later"
+    assert node.ledger.notes() == {"orphan": Note(Resources(cpu_quota=7))}, "its pod may be reported later"
 
 
 def test_what_is_gone_at_synchronize_is_forgotten():
@@ -180,12 +180,12 @@ def test_what_was_set_at_the_creation_is_known_though_another_value_was_sent_sin
     assert off.synchronize() == {"c1": kubelet(cpus="0-7", quota=50_000)}
 
 
-@pytest.mark.parametrize("told", [True, False], ids=["outcome known", "died meanwhile"])
-def test_what_went_by_an_update_of_our_own_is_ours_too(told):
+@pytest.mark.parametrize("reported", [True, False], ids=["outcome known", "died meanwhile"])
+def test_what_went_by_an_update_of_our_own_is_ours_too(reported):
     node = Node(ALL_OFF)
     node.create(node.pod())
     node.ledger.sending("c1", {"cpu.quota": 25_000})
-    if told:
+    if reported:
         node.ledger.recorded("c1", {"cpu.quota": 25_000})
     node.behind_our_back(quota=25_000)
     assert node.synchronize() == {"c1": kubelet(quota=50_000)}

@@ -145,7 +145,7 @@ def test_a_container_without_a_linux_part_has_nothing_set():
     assert known.baseline == known.stored == NOTHING
 
 
-def test_the_annotation_tells_what_we_set_beside_what_was_asked():
+def test_the_annotation_has_what_we_set_beside_what_was_asked():
     note = Note(ASKED, {"cpu.quota": -1, "cpu.cpus": "2-3"})
     assert note_of(container(full(), **{BASELINE_KEY: encode_note(note)})) == note
     assert note_of(container(full())) is None
@@ -193,7 +193,7 @@ def test_no_annotation_makes_a_baseline_that_no_message_can_carry(text):
 
 
 @pytest.mark.parametrize(
-    ("told", "limit"),
+    ("reported", "limit"),
     [
         (0, None),
         (-1, -1),
@@ -203,8 +203,8 @@ def test_no_annotation_makes_a_baseline_that_no_message_can_carry(text):
         ((1 << 63) - 1, -1),
     ],
 )
-def test_a_memory_limit_of_all_there_could_be_is_none(told: int, limit: int | None) -> None:
+def test_a_memory_limit_of_all_there_could_be_is_none(reported: int, limit: int | None) -> None:
     """So we spell it for CRI-O, and it comes back as stored."""
     message = api.LinuxResources()
-    message.memory.limit.value = told
+    message.memory.limit.value = reported
     assert resources_from(seen(message, views.LinuxResources)).memory_limit == limit

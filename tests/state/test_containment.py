@@ -9,7 +9,7 @@ from koordnri.state.containment import REASON, Faults
 from tests.support.pods import pod
 
 
-class Told:
+class Reported:
     """Faults, and who hears of them."""
 
     def __init__(self) -> None:
@@ -24,54 +24,54 @@ class Told:
 
 
 def test_a_fault_goes_no_further_and_is_counted_each_time() -> None:
-    told, went_on = Told(), []
+    reported, went_on = Reported(), []
     for _ in range(3):
-        with told.faults.within("plan", pod(name="a")):
+        with reported.faults.within("plan", pod(name="a")):
             raise KeyError("x")
         went_on.append(1)
     assert len(went_on) == 3
-    assert told.faults.counts == {"plan": 3}
+    assert reported.faults.counts == {"plan": 3}
 
 
 def test_it_is_reported_once_per_pod_place_and_kind() -> None:
-    told = Told()
+    reported = Reported()
     for error in (KeyError("x"), KeyError("y"), TypeError("z")):
         for where in ("plan", "write"):
             for name in ("a", "b"):
-                with told.faults.within(where, pod(name=name)):
+                with reported.faults.within(where, pod(name=name)):
                     raise error
-    assert len(told.log.calls) == len(told.pods) == 8
-    assert told.pods[0] == (
+    assert len(reported.log.calls) == len(reported.pods) == 8
+    assert reported.pods[0] == (
         *("a", REASON),
         "plan: bug in koordnri, KeyError: 'x'; it goes on without this, please report it",
     )
-    call = told.log.calls[0]
+    call = reported.log.calls[0]
     assert (call.method_name, call.args) == ("error", ("contained_fault",))
     assert call.kwargs == {"where": "plan", "pod": "shop/a", "error": "KeyError: 'x'", "exc_info": True}
 
 
 def test_what_is_no_pods_is_reported_on_the_node() -> None:
-    told = Told()
-    call = told.faults.around("node", lambda number: 1 // number)
+    reported = Reported()
+    call = reported.faults.around("node", lambda number: 1 // number)
     for number in (1, 0, 0):
         call(number)
-    assert told.faults.counts == {"node": 2}
-    assert [reason for reason, _ in told.node] == [REASON]
-    assert told.pods == []
+    assert reported.faults.counts == {"node": 2}
+    assert [reason for reason, _ in reported.node] == [REASON]
+    assert reported.pods == []
 
 
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, GeneratorExit])
 def test_who_wants_the_end_gets_it(error: type[BaseException]) -> None:
-    told = Told()
-    with pytest.raises(error), told.faults.within("plan"):
+    reported = Reported()
+    with pytest.raises(error), reported.faults.within("plan"):
         raise error
-    assert not told.faults.counts
+    assert not reported.faults.counts
 
 
 def test_memory_of_what_was_reported_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("koordnri.state.containment.MOST_REMEMBERED", 10)
-    told = Told()
+    reported = Reported()
     for number in range(100):
-        with told.faults.within("plan", pod(name=str(number))):
+        with reported.faults.within("plan", pod(name=str(number))):
             raise KeyError
-    assert len(told.faults._seen) <= 10
+    assert len(reported.faults._seen) <= 10

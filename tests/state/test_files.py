@@ -122,14 +122,14 @@ def test_a_failing_save_leaves_the_old_state_and_says_so(file, tmp_path):
     ],
     ids=["empty", "cut", "list", "number", "no-note", "text", "fraction", "binary", "not-utf8", "deep", "zeros"],
 )
-def test_a_bad_file_is_kept_aside_and_told(file, tmp_path, content):
+def test_a_bad_file_is_kept_aside_and_reported(file, tmp_path, content):
     file.path.write_bytes(content)
     baselines, problem = file.load()
     assert baselines == {}
     assert str(file.path) in problem
     assert "notes.json.bad" in problem
     assert (tmp_path / "notes.json.bad").read_bytes() == content
-    assert file.load() == ({}, ""), "told once"
+    assert file.load() == ({}, ""), "reported once"
 
 
 @pytest.mark.parametrize("there", ["a fifo", "a directory", "a socket", "nothing of ours"])

@@ -59,7 +59,7 @@ def test_the_last_decision_replaces_the_one_before():
 
 
 def test_a_pod_takes_its_containers_with_it():
-    """Runtimes may tell nothing of the containers of a pod that is gone (containerd issue 8426)."""
+    """Runtimes may report nothing of the containers of a pod that is gone (containerd issue 8426)."""
     book = Book()
     book.ledger.remember_pod(pod(name="p"))
     book.ledger.remember_pod(pod(name="q"))
@@ -235,7 +235,7 @@ def test_any_sequence_leaves_what_a_plain_model_of_it_says(steps):
         assert {e.id: e.baseline for e in book.ledger.entries()} == containers
         assert book.ledger.notes() == book.saved == notes
         assert [book.ledger.pod(p) is not None for p in PODS] == [p in pods for p in PODS]
-        # Nothing public tells of a left-over in the index by pod, but it would grow with every container of the node.
+        # Nothing public shows a left-over in the index by pod, but it would grow with every container of the node.
         index = {(p, i) for p, ids in book.ledger._by_pod.items() for i in ids}
         assert index == {(i[0], i) for i in containers}
 
@@ -271,7 +271,7 @@ def test_what_a_file_held_first_is_kept_and_saved_once(owner):
     assert (notes.saves, notes.saved_originals) == (1, {owner: {"cpu.quota": 80_000}})
 
 
-def test_what_a_file_has_is_not_what_the_runtime_was_told():
+def test_what_a_file_has_is_not_what_the_runtime_was_sent():
     notes = Notes()
     notes.ledger.remember(Entry("c", "main", "p", NOTHING), decision(quota=1, more=2))
     notes.ledger.wrote("c", "quota", 80_000)
@@ -378,7 +378,7 @@ def test_what_is_handed_out_and_taken_in_of_the_written_is_a_copy():
     assert notes.ledger.all_originals() == {"c": {"cpu.quota": 1}}
 
 
-def test_pods_and_their_containers_are_told_at_one_moment():
+def test_pods_and_their_containers_are_reported_at_one_moment():
     notes = Notes()
     notes.ledger.remember_pod(pod(name="q"))
     notes.remember("b")

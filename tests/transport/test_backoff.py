@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from koordnri.transport.backoff import Backoff
 
 
-def test_the_delay_doubles_up_to_the_cap_and_starts_anew_after_a_success():
+def test_the_delay_doubles_up_to_the_cap_and_starts_again_after_a_success():
     backoff = Backoff(1.0, 10.0, lambda low, high: high)
     assert [backoff.next() for _ in range(6)] == [1, 2, 4, 8, 10, 10]
     backoff.reset()

@@ -104,7 +104,7 @@ def test_nri_is_inferred_from_the_runtime(name, version, expected):
 
 
 @pytest.mark.parametrize(
-    ("name", "version", "told", "expected"),
+    ("name", "version", "reported", "expected"),
     [
         ("containerd", "v2.3.0", "v0.12.2", "0.12.2"),
         ("containerd", "v1.7.25", "v0.13.0", "0.13.0"),
@@ -115,8 +115,8 @@ def test_nri_is_inferred_from_the_runtime(name, version, expected):
         ("cri-o", "1.37.0", "(devel)", "0.12.0"),
     ],
 )
-def test_what_the_runtime_tells_wins_and_telling_nothing_useful_still_means_012(name, version, told, expected):
-    assert str(nri_version(name, version, told)) == expected
+def test_what_the_runtime_reports_wins_and_reporting_nothing_useful_still_means_012(name, version, reported, expected):
+    assert str(nri_version(name, version, reported)) == expected
 
 
 @pytest.mark.parametrize("name", sorted(NRI_BY_RUNTIME))

@@ -29,7 +29,7 @@ _ONE_LINE = re.compile(r"deb\s+(?:\[(?P<options>[^]]*)\]\s*)?(?P<uri>\S+)\s+(?P<
 
 
 class AptError(Exception):
-    """apt or dpkg did not deliver; the message says which suite and packages, and what apt itself said."""
+    """apt or dpkg did not deliver; the message says which suite and packages, and what apt itself printed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +307,6 @@ def _run(command: list[str], cwd: Path | None = None) -> str:
         check=False,
     )
     if done.returncode != 0:
-        said = " | ".join((done.stderr or done.stdout).strip().splitlines()[-4:])
-        raise AptError(f"{shlex.join(command)}: exit {done.returncode}: {said}")
+        words = " | ".join((done.stderr or done.stdout).strip().splitlines()[-4:])
+        raise AptError(f"{shlex.join(command)}: exit {done.returncode}: {words}")
     return done.stdout

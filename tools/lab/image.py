@@ -20,7 +20,7 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 def pack(busybox: Path, target: Path) -> None:
     """Write the image of a static `busybox` as an OCI archive to `target`.
 
-    It sleeps for ever unless told otherwise, which is all that a pause container has to do.
+    It sleeps for ever unless a command says otherwise, which is all that a pause container has to do.
     """
     layer = _tar(_rootfs(busybox))
     config = _json(

@@ -179,8 +179,8 @@ def _closure(lab_dir: Path, packages: list[str]) -> list[str]:
     # Also makes apt's private configuration, and brings its package lists up to date.
     apt.download(lab_dir, SUITE, packages)
     config = str(lab_dir / "apt" / SUITE / "apt.conf")
-    said = _run("apt-get", "-c", config, "-o", "APT::Install-Recommends=false", "--simulate", "install", *packages)
-    return [line.split()[1] for line in said.splitlines() if line.startswith("Inst ")]
+    printed = _run("apt-get", "-c", config, "-o", "APT::Install-Recommends=false", "--simulate", "install", *packages)
+    return [line.split()[1] for line in printed.splitlines() if line.startswith("Inst ")]
 
 
 def _requirements() -> list[str]:

@@ -46,7 +46,7 @@ def run_job(
 ) -> int:
     """Boot, execute `job_dir`/run (it finds job_dir at /job), and unpack what it left in /out into `out_dir`.
 
-    Returns the exit code of run, 124 when it did not end in time. out_dir/console.log has all that the machine said;
+    Returns the exit code of run, 124 when it did not end in time. out_dir/console.log has all that the machine printed;
     out_dir/.lab/journal.txt systemd's journal of a job that failed. The job sees 8 CPUs as 2 sockets of 2 cores of
     2 threads on 2 NUMA nodes and cgroup v2; without `systemd` the job's runner is init, which boots faster. With
     `one_core` QEMU emulates all of them on one thread: where as many machines run as there are cores outside, each gets

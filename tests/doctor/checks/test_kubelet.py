@@ -34,7 +34,7 @@ def test_kubelets_managers(kubelet: Kubelet, expected: list[str]) -> None:
         (runtime("1.7.30"), True, "systemd", []),
         (runtime("1.7.30"), None, "systemd", []),
         (runtime("1.7.30"), True, None, []),
-        (runtime("2.0.0"), True, "cgroupfs", []),  # it tells kubelet
+        (runtime("2.0.0"), True, "cgroupfs", []),  # it asks kubelet
         (crio("1.27.4"), True, "cgroupfs", ["KN0303"]),
     ],
 )

@@ -41,7 +41,7 @@ def check(data: bytes) -> None:
             _answer(node, method, payload)
         except (DecodeError, ContainerRefused):
             continue
-    for *_, decision in node.observed.told:
+    for *_, decision in node.observed.reported:
         bugs = [error for error in (decision.errors if decision is not None else ()) if error.fault == "bug"]
         assert not bugs, bugs
 

@@ -47,7 +47,7 @@ def check(data: bytes) -> None:
     for container_id in list(notes)[:3]:
         node.preexisting("p1", container_id)
     node.synchronize()
-    for *_, decision in node.observed.told:
+    for *_, decision in node.observed.reported:
         assert not [error for error in decision.errors if error.fault == "bug"], decision.errors
 
 

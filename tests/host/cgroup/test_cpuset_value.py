@@ -31,7 +31,7 @@ def given(kernel: FakeKernel, cpus: str) -> Outcome:
     ("wanted", "effect"),
     [("2-3", "0,1 is in effect"), ("1-2", "1 is in effect"), ("0-5", "0,1 is in effect")],
 )
-def test_what_an_ancestor_does_not_have_is_told_with_its_name(wanted: str, effect: str) -> None:
+def test_what_an_ancestor_does_not_have_is_reported_with_its_name(wanted: str, effect: str) -> None:
     """As with AllowedCPUs=0-1 on kubepods.slice: two owners ran on the same CPUs, and nothing failed."""
     kernel = kernel_with(top={0, 1})
     outcome = given(kernel, wanted)
@@ -78,7 +78,7 @@ def test_a_parent_that_grows_in_the_same_pass_is_no_reason() -> None:
     assert [(o.status, o.error) for o in outcomes] == [(Status.WRITTEN, ""), (Status.SAME, "")]
 
 
-def test_cpus_that_a_partition_has_for_itself_are_told() -> None:
+def test_cpus_that_a_partition_has_for_itself_are_reported() -> None:
     kernel = kernel_with(c={2, 3})
     kernel._effective = lambda path: frozenset({3}) if path == C else kernel.online  # type: ignore[method-assign]
     assert given(kernel, "2-3").error.endswith("3 is in effect: the rest is another cgroup's alone")
@@ -99,7 +99,7 @@ def test_memory_nodes_likewise(tmp_path: Path) -> None:
     assert outcome.error.endswith(f"1 is set, but 0 is in effect: {POD} above it has only 0")
 
 
-def test_a_kernel_that_does_not_tell_is_believed(tmp_path: Path) -> None:
+def test_a_kernel_that_does_not_report_cpus_is_believed(tmp_path: Path) -> None:
     directory = tmp_path / "sys/fs/cgroup" / C
     directory.mkdir(parents=True)
     (directory / "cpuset.cpus").write_text("\n")

@@ -107,7 +107,7 @@ def test_what_is_refused_on_one_level_is_refused_of_the_container() -> None:
     (outcome,) = writer.apply([[Change(SCOPE, fields.CPU_CPUS, "", "2")]])
     assert outcome.status is Status.REFUSED
     assert f"{INNER}/cpuset.cpus" in outcome.error
-    assert kernel.cgroups[SCOPE].cpus == {1, 2}, "else the processes would have less than is told"
+    assert kernel.cgroups[SCOPE].cpus == {1, 2}, "else the processes would have less than was written"
 
 
 def test_a_memory_limit_goes_below_what_is_in_use_on_neither_level() -> None:

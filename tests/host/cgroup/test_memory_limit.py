@@ -93,7 +93,7 @@ def test_a_pods_limit_does_not_go_below_a_containers_that_is_in_use() -> None:
     kernel, writer = kernel_and_writer(2)
     for path in (POD, C1):
         kernel.cgroups[path].limit = 10 * PAGE
-    # More in use by the container alone than its pod is told to count: memory that moved between the two looks.
+    # More in use by the container alone than its pod counts: memory that moved between the two looks.
     kernel.cgroups[C1].usage = 9 * PAGE
     outcomes = apply(writer, *(change(path, fields.MEMORY_LIMIT, 5 * PAGE) for path in (POD, C1)))
     assert {o.status for o in outcomes.values()} == {Status.REFUSED}

@@ -1,4 +1,4 @@
-"""cgroup paths from what runtimes tell. The forms are those of containerd and CRI-O, with both drivers."""
+"""cgroup paths from what runtimes report. The forms are those of containerd and CRI-O, with both drivers."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_the_pods_cgroup(parent: str, directory: str) -> None:
         ("", "cri-o", f"{POD_SLICE}:crio:{ID}", f"{POD}/crio-{ID}.scope"),
         ("", "containerd", f"/{CGROUPFS_POD}/{ID}", f"{CGROUPFS_POD}/{ID}"),
         ("", "cri-o", f"/{CGROUPFS_POD}/crio-{ID}", f"{CGROUPFS_POD}/crio-{ID}"),
-        # what the runtime tells of the container counts, not what the pod's parent would give
+        # what the runtime reports of the container counts, not what the pod's parent would give
         ("/kubepods/podX", "containerd", "/elsewhere/c", "elsewhere/c"),
         ("", "containerd", f"/{POD}:cri-containerd:{ID}", f"{POD}/cri-containerd-{ID}.scope"),
         ("", "containerd", f":cri-containerd:{ID}", f"system.slice/cri-containerd-{ID}.scope"),

@@ -142,7 +142,7 @@ def test_the_hierarchy_of_cpu_and_cpuacct_is_found_without_its_link(tmp_path: Pa
     assert Writer(tmp_path, 1).read("a", fields.CPU_SHARES).value == 1024
 
 
-def test_nonsense_in_a_file_is_told_with_its_path(tmp_path: Path) -> None:
+def test_nonsense_in_a_file_is_reported_with_its_path(tmp_path: Path) -> None:
     directory = tmp_path / "sys/fs/cgroup/a"
     directory.mkdir(parents=True)
     (directory / "memory.max").write_text("lots\n")

@@ -32,7 +32,7 @@ class Watched:
         return {(Path(directory).name, name) for directory, name in written}, {Path(path).name for path in removed}
 
     def wait_for(self, written: set[tuple[str, str]], removed: set[str]) -> None:
-        """Until all of this has been told, and nothing else."""
+        """Until all of this has been reported, and nothing else."""
         seen: tuple[set[tuple[str, str]], set[str]] = (set(), set())
         while seen != (written, removed):
             more = self.wait()
@@ -66,7 +66,7 @@ def write(file: Path) -> None:
     os.close(fd)
 
 
-def test_a_write_is_told_by_directory_and_name(watched, pod):
+def test_a_write_is_reported_by_directory_and_name(watched, pod):
     assert watched.watch.add(str(pod))
     write(pod / "a")
     watched.wait_for({("pod", "a")}, set())
@@ -81,7 +81,7 @@ def test_the_kernels_own_notices_wake_nobody(watched, pod):
     watched.wait_for({("pod", "b")}, set())
 
 
-def test_what_nobody_was_woken_for_yet_is_told_to_who_asks(watched, pod):
+def test_what_nobody_was_woken_for_yet_is_reported_to_who_asks(watched, pod):
     """A container that waits for others to leave its CPUs starts only when nothing is left to be looked at."""
     watched.watch.add(str(pod))
     for n in range(100):
@@ -98,7 +98,7 @@ def test_who_writes_one_file_without_end_makes_nothing_grow(watched, pod):
     assert len(watched.watch._pending) <= 2
 
 
-def test_events_that_the_kernel_dropped_are_told_of(pod):
+def test_events_that_the_kernel_dropped_are_reported(pod):
     woken, go_on = threading.Semaphore(0), threading.Event()
 
     def hold() -> None:
@@ -139,7 +139,7 @@ def test_the_bug_that_ends_its_thread_is_handed_on(pod):
         watch.close()
 
 
-def test_a_directory_that_is_no_more_is_told_and_watched_no_longer(watched, pod):
+def test_a_directory_that_is_no_more_is_reported_and_watched_no_longer(watched, pod):
     watched.watch.add(str(pod))
     for file in pod.iterdir():
         file.unlink()
@@ -149,7 +149,7 @@ def test_a_directory_that_is_no_more_is_told_and_watched_no_longer(watched, pod)
 
 
 def test_who_watches_the_directory_above_hears_of_the_end_of_those_below(watched, tmp_path):
-    """Of a cgroup's end, kernels tell no other way."""
+    """Kernels report a cgroup's end in no other way."""
     (tmp_path / "gone").mkdir()
     watched.watch.add(str(tmp_path))
     (tmp_path / "gone").rmdir()
@@ -168,7 +168,7 @@ def test_a_directory_that_was_made_again_is_another_one(watched, pod, tmp_path):
     watched.wait_for({("pod", "a")}, set())
 
 
-def test_what_is_watched_no_longer_is_not_told(watched, pod, tmp_path):
+def test_what_is_watched_no_longer_is_not_reported(watched, pod, tmp_path):
     watched.watch.add(str(pod))
     write(pod / "a")
     watched.watch.remove(str(pod))

@@ -167,7 +167,7 @@ def test_a_value_of_any_type_is_refused_or_written(version: int, field: Field, v
 
 @BOTH
 @pytest.mark.parametrize("nonsense", ["", "x", "-", "1-", "9" * 5000, "\0", "max max max", "²", "1_0"])
-def test_nonsense_in_any_file_is_told_with_its_path(version: int, nonsense: str) -> None:
+def test_nonsense_in_any_file_is_reported_with_its_path(version: int, nonsense: str) -> None:
     kernel = watched(version)
     kernel.read = lambda path: nonsense  # type: ignore[method-assign]  # the edge, for one test
     outcomes = Writer(ROOT, version, kernel).apply(by_level(changes(version)))

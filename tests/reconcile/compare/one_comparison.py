@@ -68,7 +68,7 @@ def above(node: FakeNode) -> list[Above]:
     return [Above(cgroup, files=Files(node.ledger.originals(cgroup.id))) for cgroup in cgroups]
 
 
-def told(node: FakeNode, **new: Any) -> Comparison:
+def reported(node: FakeNode, **new: Any) -> Comparison:
     """The policy in force against this one."""
     new_snapshot = Snapshot.of(policy_of(**new), node.state)
     return compare(Chain(load_hooks()), running(node), node.snapshot, new_snapshot, above(node))
@@ -110,18 +110,18 @@ class Third(Hook):
         self._do(ctx, ctx.policy.hook_options(self.name).get("pod", {}))
 
     def decide_class(self, ctx: ClassContext) -> None:
-        said = ctx.policy.hook_options(self.name).get("class", {})
-        if said == "count":
+        options = ctx.policy.hook_options(self.name).get("class", {})
+        if options == "count":
             ctx.set(fields.MEMORY_MIN, 4096 * len(ctx.pods), "a page for each pod")
         else:
-            self._do(ctx, said)
+            self._do(ctx, options)
 
-    def _do(self, ctx: ContainerContext | PodContext | ClassContext, said: Any) -> None:
-        if said == "fail":
+    def _do(self, ctx: ContainerContext | PodContext | ClassContext, options: Any) -> None:
+        if options == "fail":
             raise RuntimeError("no idea")
-        for name, value in said.items():
+        for name, value in options.items():
             field, key = next(f for f in self.owns if f.name == name.partition("[")[0]), name.partition("[")[2][:-1]
-            ctx.set(field, Mount(**value) if isinstance(value, dict) else value, "as told", key)
+            ctx.set(field, Mount(**value) if isinstance(value, dict) else value, "as set", key)
 
 
 def third(container: Any = (), pod: Any = (), of_class: Any = (), **more: Any) -> dict[str, Any]:

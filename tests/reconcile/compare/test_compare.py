@@ -28,9 +28,9 @@ from tests.reconcile.compare.one_comparison import (
     compared,
     hooks,
     moves,
+    reported,
     running,
     third,
-    told,
 )
 from tests.reconcile.fake_node import DISKS, HALVED, busy_node
 from tests.support.pods import pod as pod_of
@@ -60,11 +60,11 @@ POLICIES: dict[str, dict[str, Any]] = {
 @BOTH
 @pytest.mark.parametrize("new", POLICIES)
 @pytest.mark.parametrize("old", POLICIES)
-def test_exactly_what_is_told_is_then_written(version, old, new):
+def test_exactly_what_is_reported_is_then_written(version, old, new):
     node = busy_node(version, POLICIES[old])
     node.kernel.cgroups[""] = Cgroup()
     node.run_pass()
-    found = told(node, **POLICIES[new])
+    found = reported(node, **POLICIES[new])
 
     node.set_policy(**POLICIES[new])
     outcomes = node.run_pass()
@@ -153,8 +153,8 @@ def test_a_pod_that_is_released_is_not_in_its_class_any_more():
 
 
 def test_a_class_goes_back_to_what_its_files_had_where_that_is_known():
-    told = {"memory.min": 4096, "cpu.quota": 100_000, "cpu.shares": 512}
-    snapshots = [Snapshot.of(policy_of(**p), NodeState()) for p in (third(of_class=told), third())]
+    reported = {"memory.min": 4096, "cpu.quota": 100_000, "cpu.shares": 512}
+    snapshots = [Snapshot.of(policy_of(**p), NodeState()) for p in (third(of_class=reported), third())]
     cgroup = ClassCgroup(KubeQoS.BURSTABLE, "kubepods/burstable")
     known = Above(cgroup, Resources(cpu_quota=200_000), Files({"memory.min": 8192}))
     found = of_classes(compare(Chain([Third()]), [], *snapshots, [known]))
@@ -162,11 +162,11 @@ def test_a_class_goes_back_to_what_its_files_had_where_that_is_known():
     assert found["Burstable", "cpu.quota"] == (100_000, 200_000)
     assert found["BestEffort", "memory.min"] == (4096, 0)
     assert found["BestEffort", "cpu.quota"] == (100_000, UNLIMITED)
-    # kubelet's own, by what the node has to give: nobody but the file can tell.
+    # kubelet's own, by what the node has to give: nobody but the file can show it.
     assert found["BestEffort", "cpu.shares"] == (512, None)
 
 
-def test_a_hook_that_fails_for_a_class_leaves_it_as_it_is_and_is_told():
+def test_a_hook_that_fails_for_a_class_leaves_it_as_it_is_and_is_reported():
     found = compared(third(of_class={"memory.min": 4096}), third(of_class="fail"))
     assert found.differences == []
     assert [r.as_json() for r in found.remarks if r.kube_class == "Burstable"] == [

@@ -7,7 +7,7 @@ import pytest
 from tests.reconcile.compare.one_comparison import compared, moves, third
 
 
-def test_a_hook_that_fails_changes_nothing_and_is_told():
+def test_a_hook_that_fails_changes_nothing_and_is_reported():
     found = compared(third({"cpu.quota": 70_000, "env[A]": "1"}), third("fail", "fail"), cpu_quota=50_000)
     assert found.differences == []
     assert [(r.container, r.hook, r.message) for r in found.remarks] == [
@@ -23,7 +23,7 @@ def test_what_a_failing_hook_left_is_not_known_and_what_comes_after_it_is():
     assert remark.message == "under the old policy: RuntimeError: no idea; what it left there is not known"
 
 
-def test_a_container_that_would_not_come_back_is_told():
+def test_a_container_that_would_not_come_back_is_reported():
     found = compared(third(), third("fail", failurePolicy="fail"))
     (refused,) = (r for r in found.remarks if not r.hook)
     assert refused.container == "main"
@@ -38,8 +38,8 @@ def test_a_container_that_would_not_come_back_is_told():
     ],
 )
 def test_a_hook_that_may_not_any_more_gives_its_fields_back_and_says_why(mode, reason):
-    told = {"cpu.quota": 70_000}
-    found = compared(third(told), third(told, mode=mode), cpu_quota=50_000)
+    reported = {"cpu.quota": 70_000}
+    found = compared(third(reported), third(reported, mode=mode), cpu_quota=50_000)
     assert [(d.before, d.after, d.reason) for d in found.differences] == [(70_000, 50_000, reason)]
 
 

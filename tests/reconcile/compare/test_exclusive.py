@@ -56,7 +56,7 @@ def test_what_runs_keeps_its_cpus_when_the_policy_gives_none_any_more():
     assert not any(d.recorded for d in found.differences)
 
 
-def test_what_runs_and_lacks_cpus_of_its_own_is_promoted_when_the_policy_gives_some():
+def test_what_runs_and_lacks_exclusive_cpus_is_promoted_when_the_policy_gives_some():
     found = with_exclusive_cpus(lives("a"), lives("s", "LS"), old=GIVES_NONE, new={})
     assert moves(found, "restart") == {}
     assert moves(found, "write")["a", "main", "cpu.cpus"] == ("", "0-1")
@@ -64,7 +64,7 @@ def test_what_runs_and_lacks_cpus_of_its_own_is_promoted_when_the_policy_gives_s
     assert moves(found, "write")["s", "main", "cpu.cpus"] == ("", "2-7")
 
 
-def test_or_waits_for_its_pod_to_be_recreated_pods_where_nobody_is_promoted():
+def test_or_waits_for_its_pod_to_be_recreated_where_nobody_is_promoted():
     found = with_exclusive_cpus(lives("a"), lives("s", "LS"), old=GIVES_NONE, new=hooks(cpuset={"promote": False}))
     assert moves(found, "write") == {}
     assert moves(found, "restart")["a", "main", "cpu.cpus"] == ("0-7", "0-1")
@@ -85,14 +85,14 @@ def test_without_the_hook_its_cpus_are_taken_at_once_and_nothing_is_left_for_lat
     assert ("a", "main", "cpu.cpus") not in moves(found, "restart")
 
 
-def test_who_shares_for_want_of_cpus_is_nobody_to_tell_of_while_that_stays_so():
+def test_who_shares_for_want_of_cpus_is_nobody_to_report_while_that_stays_so():
     reserved = {"koordnri_config": {"clusterStrategy": {"reservedCPUs": "0"}}}
     found = with_exclusive_cpus(lives("a", cpus=9), lives("b"), old={}, new=reserved)
     assert {(d.pod, d.route) for d in found.differences} == {("b", "restart")}
     assert found.remarks == []
 
 
-def test_who_would_get_none_when_recreated_pods_is_told():
+def test_who_would_get_none_when_recreated_is_reported():
     reserved = {"clusterStrategy": {"reservedCPUs": "0-5"}}
     found = with_exclusive_cpus(lives("a", cpus=4), old={}, new={"koordnri_config": reserved})
     assert moves(found, "restart")["a", "main", "cpu.cpus"] == ("0-3", "6-7")

@@ -26,7 +26,7 @@ def be_limits(**asked: Any) -> dict[str, Any]:
     return classes(beClass={"resctrlQOS": {"enable": True, **asked}})
 
 
-def test_what_a_class_is_to_have_of_caches_and_bandwidth_is_told_of_its_group():
+def test_what_a_class_is_to_have_of_caches_and_bandwidth_is_reported_of_its_group():
     pod = pod_of(name="p")
     half, less = be_limits(catRangeEndPercent=50), be_limits(catRangeEndPercent=25, mbaPercent=50)
     found = one(pod=pod, state=CACHED, old=half, new=less)
@@ -43,7 +43,7 @@ def test_what_a_class_is_to_have_of_caches_and_bandwidth_is_told_of_its_group():
     assert {d.reason for d in gone.differences} == {"the group is not wanted any more"}
 
 
-def test_a_pods_own_group_is_told_with_its_pod():
+def test_a_pods_own_group_is_reported_with_its_pod():
     kept = {"node.koordinator.sh/resctrl": json.dumps({"mb": {"schemata": {"percent": 20}}})}
     pod = pod_of(annotations=kept, name="p")
     found = one(pod=pod, state=CACHED, old=hooks(rdt={"mode": "off"}), new={})
@@ -51,6 +51,6 @@ def test_a_pods_own_group_is_told_with_its_pod():
 
 
 @pytest.mark.parametrize("resctrl", [None, replace(CACHED.resctrl, read_only="no rights")])
-def test_where_no_group_can_be_made_there_is_none_to_tell_of(resctrl):
+def test_where_no_group_can_be_made_there_is_none_to_report(resctrl):
     state = replace(CACHED, resctrl=resctrl)
     assert one(state=state, old={}, new=be_limits(mbaPercent=50)).differences == []

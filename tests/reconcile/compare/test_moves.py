@@ -27,7 +27,7 @@ def test_a_running_container_changes_its_resctrl_group():
     assert leaves.reason == "back to the baseline: resource-qos-config.beClass.resctrlQOS is not enabled"
 
 
-def test_every_way_in_which_the_environment_of_a_container_may_differ_is_told_with_its_name():
+def test_every_way_in_which_the_environment_of_a_container_may_differ_is_reported_with_its_name():
     found = compared(
         third({"env[A]": "1", "env[B]": "1", "env[C]": "1"}), third({"env[B]": "1", "env[C]": "2", "env[D]": "1"})
     )
@@ -46,7 +46,7 @@ def test_what_nobody_can_unset_stays_until_a_restart():
     assert not found.differences[0].recorded
 
 
-def test_lifted_cpus_are_written_even_where_a_described_node_does_not_tell_which_come_instead():
+def test_lifted_cpus_are_written_even_where_a_described_node_does_not_show_which_come_instead():
     pod = pod_of("LSR", "/kubepods/p", pinned_to("2"), name="p")
     for topology, all_cpus in (None, None), (Topology.regular(1, 1, 4, 1), "0-3"):
         found = one(container(), pod=pod, state=NodeState(topology=topology), old={}, new=hooks(cpuset={"mode": "off"}))
@@ -65,6 +65,6 @@ def test_a_container_that_followed_its_parents_cpus_and_gets_all_of_them_has_cha
 def test_a_runtime_records_what_it_can_carry_and_nothing_of_a_pod():
     found = compared(third(), third({"cpu.quota": 70_000}, {"cpu.quota": 80_000}), cpu_quota=50_000)
     assert [(d.container, d.before, d.after, d.route, d.recorded, d.reason) for d in found.differences] == [
-        ("", UNLIMITED, 80_000, "write", False, "as told"),
-        ("main", 50_000, 70_000, "write", True, "as told"),
+        ("", UNLIMITED, 80_000, "write", False, "as set"),
+        ("main", 50_000, 70_000, "write", True, "as set"),
     ]

@@ -30,7 +30,7 @@ def test_the_shape_in_json():
                 "after": 70_000,
                 "route": "write",
                 "recorded": True,
-                "reason": "as told",
+                "reason": "as set",
             },
             {
                 "namespace": "shop",
@@ -44,7 +44,7 @@ def test_the_shape_in_json():
                 "after": mount,
                 "route": "restart",
                 "recorded": False,
-                "reason": "as told",
+                "reason": "as set",
             },
         ],
         "remarks": [

@@ -25,7 +25,7 @@ def test_a_pod_goes_back_to_what_its_files_had_where_that_is_known():
 
 
 @pytest.mark.parametrize(
-    ("field", "decided", "holds", "told"),
+    ("field", "decided", "holds", "reported"),
     [
         ("memory.min", 8192, 4096, (4096, 8192)),
         ("memory.min", 4100, 4096, None),  # the kernel counts pages
@@ -33,12 +33,12 @@ def test_a_pod_goes_back_to_what_its_files_had_where_that_is_known():
         ("cpu.shares", 2048, 999, (999, 2048)),
     ],
 )
-def test_the_files_of_a_pod_or_class_tell_what_it_has_where_nothing_of_ours_is(field, decided, holds, told):
+def test_the_files_of_a_pod_or_class_show_what_it_has_where_nothing_of_ours_is(field, decided, holds, reported):
     pod = pod_of(name="p")
     files = Files(read=lambda field, disk: Reading(holds))
     own, above = Running(pod, files=files), Above(ClassCgroup(KubeQoS.BURSTABLE, "kubepods/burstable"), files=files)
     set_ = third(pod={field: decided}, of_class={field: decided})
-    for old, new, moved in ({}, set_, told), (set_, {}, told and told[::-1]):
+    for old, new, moved in ({}, set_, reported), (set_, {}, reported and reported[::-1]):
         snapshots = [Snapshot.of(policy_of(**p), NodeState()) for p in (old or third(), new or third())]
         found = compare(Chain([Third()]), [own], *snapshots, [above]).differences
         moves = [(d.before, d.after) for d in found if d.kube_class in ("", "Burstable")]
