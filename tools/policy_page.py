@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from koordnri.cli.policy import policy_schema
+from koordnri.cli.policy_schema import policy_schema
 from koordnri.policy.document import IGNORED, SHAPES
 from tools.made_files import keep
 

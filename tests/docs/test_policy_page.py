@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from koordnri.cli.policy import policy_schema
+from koordnri.cli.policy_schema import policy_schema
 from tools import policy_page
 
 
