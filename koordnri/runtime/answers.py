@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from koordnri.runtime.merge import Adjustments, Updates
+from koordnri.runtime.adjustments import Adjustments
 from koordnri.runtime.peer import Peer
 from koordnri.runtime.plugins import EventFailed, Plugins
+from koordnri.runtime.updates import Updates
 from koordnri.wire import api_pb2 as api
 from koordnri.wire.events import NRIEvent
 from koordnri.wire.versions import Version

@@ -23,12 +23,12 @@ from koordnri.runtime.identity import RuntimeIdentity, version_with
 from koordnri.runtime.kernel import Kernel
 from koordnri.runtime.launch import Launched
 from koordnri.runtime.log import RuntimeLog
-from koordnri.runtime.merge import Updates
 from koordnri.runtime.owners import Owners
 from koordnri.runtime.peer import Peer
 from koordnri.runtime.plugins import Call, EventFailed, Plugins
 from koordnri.runtime.state import ContainerState, PodState, as_sent
 from koordnri.runtime.sync import synchronize
+from koordnri.runtime.updates import Updates
 from koordnri.wire import api_pb2 as api
 from koordnri.wire.errors import RemoteStatus
 from koordnri.wire.events import NRIEvent

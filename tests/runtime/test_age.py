@@ -2,7 +2,7 @@
 
 import pytest
 
-from koordnri.runtime.merge import Adjustments
+from koordnri.runtime.adjustments import Adjustments
 from koordnri.wire import api_pb2 as api
 from koordnri.wire.versions import Version
 from tests.runtime.one_request import Adjust, answer, linux, request, resources, text

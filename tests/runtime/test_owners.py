@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from koordnri.runtime import LATEST
+from koordnri.runtime.adjustments import Adjustments
 from koordnri.runtime.errors import Conflict
-from koordnri.runtime.merge import Adjustments
 from koordnri.wire import api_pb2 as api
 from tests.runtime.one_request import Adjust, answer, request
 from tests.runtime.scripted_plugin import adjusting
