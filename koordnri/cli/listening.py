@@ -39,7 +39,7 @@ def address(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[s
 
 
 def page(listen: str, path: str) -> str | None:
-    """The page's text, whatever its status; None when nobody serves it there."""
+    """The page's text, whatever its status; None when nobody serves it there, or only with TLS or a token."""
     host, _, port = listen.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not port.isdecimal():
@@ -49,7 +49,7 @@ def page(listen: str, path: str) -> str | None:
         connection.request("GET", path)
         answer = connection.getresponse()
         text = answer.read(MOST_BYTES).decode(errors="replace")
-        return None if answer.status == http.client.NOT_FOUND else text
+        return None if answer.status in (http.client.NOT_FOUND, http.client.UNAUTHORIZED) else text
     except (OSError, http.client.HTTPException):
         return None
     finally:

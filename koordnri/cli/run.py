@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -107,6 +108,24 @@ def _configmap(_ctx: click.Context, _param: click.Parameter, value: str | None) 
     help='metrics and health, HOST:PORT or "off"',
 )
 @click.option(
+    "--listen-tls-cert",
+    type=click.Path(path_type=Path),
+    envvar="KOORDNRI_LISTEN_TLS_CERT",
+    help="serve --listen with TLS: the certificate, PEM; a renewed one is taken",
+)
+@click.option(
+    "--listen-tls-key",
+    type=click.Path(path_type=Path),
+    envvar="KOORDNRI_LISTEN_TLS_KEY",
+    help="the key of --listen-tls-cert",
+)
+@click.option(
+    "--listen-token-file",
+    type=click.Path(path_type=Path),
+    envvar="KOORDNRI_LISTEN_TOKEN_FILE",
+    help="/metrics and /v1/policy only for who sends the token in this file as bearer; a changed one holds at once",
+)
+@click.option(
     "--listen-health",
     default="off",
     show_default=True,
@@ -136,25 +155,7 @@ def _configmap(_ctx: click.Context, _param: click.Parameter, value: str | None) 
     show_default=True,
     envvar="KOORDNRI_LOG_LEVEL",
 )
-def run(
-    nri_socket: str,
-    plugin_name: str,
-    plugin_index: str,
-    policy_file: Path | None,
-    policy_configmap: tuple[str, str] | None,
-    kubeconfig: Path | None,
-    node_name: str,
-    annotate_node: bool,
-    host_root: Path,
-    state_dir: Path,
-    record_route: str | None,
-    history: str,
-    listen: tuple[str, int] | None,
-    listen_health: tuple[str, int] | None,
-    page: tuple[str, int] | None,
-    log_format: str,
-    log_level: str,
-) -> None:
+def run(plugin_name: str, plugin_index: str, state_dir: Path, **options: Any) -> None:
     """Register with the container runtime and decide for every container, until SIGTERM.
 
     Every option is also read from the environment, as KOORDNRI_ and the option's name in capitals.
@@ -168,21 +169,8 @@ def run(
         launched = launched_by_runtime(os.environ)
         config = Config(
             identity=launched or Identity(plugin_name, plugin_index),
-            nri_socket=nri_socket,
-            policy_file=policy_file,
-            policy_configmap=policy_configmap,
-            kubeconfig=kubeconfig,
-            node_name=node_name,
-            annotate_node=annotate_node,
-            host_root=host_root,
             state_dir=state_dir,
-            record_route=record_route,
-            history=history,
-            listen=listen,
-            listen_health=listen_health,
-            page=page,
-            log_format=log_format,
-            log_level=log_level,
+            **options,  # named as the fields
         )
         daemon = Daemon(config, log_fd=2 if launched is None else _log_file(state_dir))
     except (IdentityError, ChainError, ConfigError) as error:

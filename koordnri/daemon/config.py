@@ -33,6 +33,11 @@ class Config:
     """where the decision history is kept: `off`, `memory`, `disk` (and in memory)"""
     listen: tuple[str, int] | None = ("127.0.0.1", 9316)
     """host and port; port 0: any free one; None: do not listen"""
+    listen_tls_cert: Path | None = None
+    """PEM, with its chain; together with `listen_tls_key`"""
+    listen_tls_key: Path | None = None
+    listen_token_file: Path | None = None
+    """who reads metrics and policy on `listen` must send the token that this file holds"""
     listen_health: tuple[str, int] | None = None
     """host and port of health alone, as `listen`"""
     page: tuple[str, int] | None = None

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from koordnri.daemon.config import Config, ConfigError
 from koordnri.daemon.wiring import Parts
+from koordnri.observe.certificate import Certificate
 from koordnri.observe.endpoints import health_pages, metrics_pages
 from koordnri.observe.http import Pages, Server
 from koordnri.observe.metrics import make_registry
+from koordnri.observe.tokens import TokenError, guarded, read_token
 from koordnri.page.server import PageServer
 
 
@@ -27,8 +29,8 @@ class Listeners:
         if config.listen_health is not None:
             self._health = _serve("--listen-health", config.listen_health, health)
         if config.listen is not None:
-            pages = {**metrics_pages(make_registry(parts), parts.operator.policy_state), **health}
-            self._metrics = _serve("--listen", config.listen, pages)
+            pages = {**self._metrics_pages(), **health}
+            self._metrics = _serve("--listen", config.listen, pages, self._certificate())
         if config.page is not None:
             self._page = self._serve_page(*config.page)
 
@@ -53,6 +55,31 @@ class Listeners:
         """Of the page for browsers."""
         return None if self._page is None else self._page.port
 
+    def _metrics_pages(self) -> Pages:
+        pages = metrics_pages(make_registry(self._parts), self._parts.operator.policy_state)
+        token_file = self._config.listen_token_file
+        if token_file is None:
+            return pages
+        try:
+            read_token(token_file)
+        except (OSError, TokenError) as error:
+            raise ConfigError(f"--listen-token-file: {error}") from error
+        return guarded(pages, token_file)
+
+    def _certificate(self) -> Certificate | None:
+        certificate, key = self._config.listen_tls_cert, self._config.listen_tls_key
+        if certificate is None and key is None:
+            return None
+        if certificate is None or key is None:
+            raise ConfigError("expected --listen-tls-cert and --listen-tls-key, got one of them")
+        try:
+            return Certificate(certificate, key, self._not_renewed)
+        except OSError as error:
+            raise ConfigError(f"--listen-tls-cert {certificate}, --listen-tls-key {key}: {error}") from error
+
+    def _not_renewed(self, reason: str) -> None:
+        self._parts.log.error("certificate_not_renewed", error=reason)
+
     def _serve_page(self, host: str, port: int) -> PageServer:
         parts = self._parts
         try:
@@ -62,9 +89,9 @@ class Listeners:
             raise ConfigError(f"--page {host}:{port}: {error}") from error
 
 
-def _serve(option: str, address: tuple[str, int], pages: Pages) -> Server:
+def _serve(option: str, address: tuple[str, int], pages: Pages, certificate: Certificate | None = None) -> Server:
     host, port = address
     try:
-        return Server(host, port, pages)
+        return Server(host, port, pages, certificate)
     except OSError as error:
         raise ConfigError(f"{option} {host}:{port}: {error}") from error

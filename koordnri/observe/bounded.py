@@ -11,6 +11,7 @@ import time
 from http.server import BaseHTTPRequestHandler
 from typing import Any, ClassVar
 
+from koordnri.observe.certificate import Certificate
 from koordnri.observe.places import Places
 
 MAX_CONNECTIONS = 32
@@ -82,7 +83,20 @@ class Port(Bounded):
     # Not HTTPServer: it looks up the host's own name, which nobody needs, and a silent DNS server would delay the start.
     allow_reuse_address = True
 
-    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+    def __init__(
+        self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler], certificate: Certificate | None = None
+    ) -> None:
+        self._certificate = certificate
         if ":" in address[0]:
             self.address_family = socket.AF_INET6
         super().__init__(address, handler)
+
+    def get_request(self) -> Any:
+        connection, address = super().get_request()
+        if self._certificate is None:
+            return connection, address
+        try:
+            return self._certificate.wrap(connection), address
+        except OSError:
+            connection.close()
+            raise

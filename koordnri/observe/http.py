@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any, ClassVar, NamedTuple
 
 from koordnri.observe.bounded import Bounded, Port
+from koordnri.observe.certificate import Certificate
 from koordnri.observe.timed import TimedStream
 
 PATIENCE_S = 10.0
@@ -36,6 +37,8 @@ class HTTPAnswer(NamedTuple):
     status: int
     body: bytes
     content_type: str
+    headers: tuple[tuple[str, str], ...] = ()
+    """further ones"""
 
 
 Page = Callable[[HTTPRequest], HTTPAnswer]
@@ -56,13 +59,21 @@ def json_answer(value: Any, status: int = 200) -> HTTPAnswer:
 class Server:
     """Serves pages on a TCP port in its own threads until `close`.
 
+    certificate  None: without TLS
     patience_s   how long a client may take to send its request, and to take its answer
     """
 
-    def __init__(self, host: str, port: int, pages: Pages, patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        pages: Pages,
+        certificate: Certificate | None = None,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
         """Binds at once; port 0 takes a free one. Raises OSError."""
         handler = type("_PortHandler", (handler_of(Handler, pages),), {"patience_s": patience_s})
-        self._server = Port((host, port), handler)
+        self._server = Port((host, port), handler, certificate)
         self._thread = threading.Thread(target=self._server.serve, name="http", daemon=True)
         self._thread.start()
 
@@ -119,6 +130,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(answer.status)
         self.send_header("Content-Type", answer.content_type)
         self.send_header("Content-Length", str(len(answer.body)))
+        for name, value in answer.headers:
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(answer.body)
 

@@ -10,7 +10,7 @@ import pytest
 
 from koordnri.cli.listening import page
 
-PAGES = {"/metrics": (200, b"a 1\n"), "/readyz": (503, b"not ready\xff")}
+PAGES = {"/metrics": (200, b"a 1\n"), "/readyz": (503, b"not ready\xff"), "/v1/policy": (401, b"a token")}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -44,8 +44,9 @@ def test_a_page_counts_whatever_its_status_and_bytes(port: int) -> None:
     assert page(f"127.0.0.1:{port}", "/readyz") == "not ready\ufffd"
 
 
-def test_a_page_that_is_not_there_is_none(port: int) -> None:
+def test_a_page_that_is_not_there_or_takes_a_token_is_none(port: int) -> None:
     assert page(f"127.0.0.1:{port}", "/v1/status") is None
+    assert page(f"127.0.0.1:{port}", "/v1/policy") is None
 
 
 @pytest.mark.parametrize("listen", ["off", "", "127.0.0.1:1", "[::1]:1"])

@@ -81,6 +81,8 @@ def test_rendered_objects_are_valid(helm: Helm, version: str) -> None:
         "page.enabled=true",
         "release.onDelete=true",
         "history=memory",
+        "metrics.tls.secretName=a,metrics.token.secretName=b",
+        "networkPolicy.scrapers=null",
         "kubeletDir=",
     )
     for arguments in ((), everything, *((f"--set={switch}",) for switch in switches)):
@@ -208,6 +210,30 @@ def test_the_history_is_kept_where_the_value_says(helm: Helm, tmp_path: Path, te
     values.write_text(f"history: {text}\n")
     (container,) = render(helm, f"--values={values}")["DaemonSet"]["spec"]["template"]["spec"]["containers"]
     assert [a for a in container["args"] if a.startswith("--history")] == passed
+
+
+def test_tls_and_token_come_from_secrets_that_only_root_reads(helm: Helm) -> None:
+    values = "--set=metrics.tls.secretName=cert,metrics.token.secretName=scrape,metrics.token.key=t"
+    spec = render(helm, values)["DaemonSet"]["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    assert [a for a in container["args"] if a.startswith("--listen-t")] == [
+        "--listen-tls-cert=/etc/koordnri/tls/tls.crt",
+        "--listen-tls-key=/etc/koordnri/tls/tls.key",
+        "--listen-token-file=/etc/koordnri/token/t",
+    ]
+    mounts = {m["name"]: m for m in container["volumeMounts"]}
+    assert mounts["tls"] == {"name": "tls", "mountPath": "/etc/koordnri/tls", "readOnly": True}
+    assert mounts["token"] == {"name": "token", "mountPath": "/etc/koordnri/token", "readOnly": True}
+    volumes = {v["name"]: v.get("secret") for v in spec["volumes"]}
+    assert volumes["tls"] == {"secretName": "cert", "defaultMode": 0o400}
+    assert volumes["token"] == {"secretName": "scrape", "defaultMode": 0o400}
+
+
+def test_scrapers_are_admitted_as_the_values_say(helm: Helm) -> None:
+    policy = render(helm, "--set=networkPolicy.scrapers[0].podSelector.matchLabels.app=prometheus")["NetworkPolicy"]
+    assert policy["spec"]["ingress"][0]["from"] == [{"podSelector": {"matchLabels": {"app": "prometheus"}}}]
+    assert "ingress" not in render(helm, "--set=networkPolicy.scrapers=null")["NetworkPolicy"]["spec"]
+    assert "NetworkPolicy" not in render(helm, "--set=networkPolicy.enabled=false")
 
 
 def test_metrics_service_can_be_left_out(helm: Helm) -> None:

@@ -233,6 +233,18 @@ def test_probes_do_not_share_a_port_with_scrapers(kustomized: dict[str, Manifest
         assert container(kustomized)[probe]["httpGet"] == {"path": path, "port": "health"}
 
 
+def test_scrapers_are_admitted_by_their_namespaces_label_and_to_the_metrics_only(
+    kustomized: dict[str, Manifest],
+) -> None:
+    spec = kustomized["NetworkPolicy"]["spec"]
+    labels = kustomized["DaemonSet"]["spec"]["template"]["metadata"]["labels"]
+    assert spec["podSelector"]["matchLabels"].items() <= labels.items()
+    assert spec["policyTypes"] == ["Ingress"]
+    (rule,) = spec["ingress"]
+    assert rule["from"] == [{"namespaceSelector": {"matchLabels": {"koordnri.sh/scraper": "true"}}}]
+    assert rule["ports"] == [{"port": "metrics", "protocol": "TCP"}]
+
+
 def test_service_is_headless_and_selects_our_pods(kustomized: dict[str, Manifest]) -> None:
     service = kustomized["Service"]["spec"]
     labels = kustomized["DaemonSet"]["spec"]["template"]["metadata"]["labels"]

@@ -69,10 +69,29 @@ def test_monitors_select_what_is_there(root: Path, kustomized: dict[str, Manifes
         pod = kustomized["DaemonSet"]["spec"]["template"]
         there, ports = pod["metadata"]["labels"], pod["spec"]["containers"][0]["ports"]
     assert monitor["spec"]["selector"]["matchLabels"].items() <= there.items()
-    assert [endpoint["port"] for endpoint in monitor["spec"][port]] == [each["name"] for each in ports]
+    assert [endpoint["port"] for endpoint in monitor["spec"][port]] == ["metrics"]
+    assert "metrics" in {each["name"] for each in ports}
     (relabeling,) = monitor["spec"][port][0]["relabelings"]
     assert relabeling == {"sourceLabels": ["__meta_kubernetes_pod_node_name"], "targetLabel": "node"}
     assert monitor["metadata"]["namespace"] == kustomized["Service"]["metadata"]["namespace"]
+
+
+@pytest.mark.parametrize(("part", "port"), [("service-monitor", "endpoints"), ("pod-monitor", "podMetricsEndpoints")])
+def test_monitors_follow_tls_and_token(helm: Helm, part: str, port: str) -> None:
+    def endpoint(values: str) -> Manifest:
+        switch = f"--set=metrics.{PARTS[part]}.enabled=true"
+        (monitor,) = [m for m in rendered(helm, switch, f"--set={values}") if m["kind"].endswith("Monitor")]
+        (one,) = monitor["spec"][port]
+        return {key: one[key] for key in one.keys() - {"port", "relabelings"}}
+
+    assert endpoint("metrics.token.secretName=scrape,metrics.token.key=t") == {
+        "authorization": {"credentials": {"name": "scrape", "key": "t"}}
+    }
+    assert endpoint("metrics.tls.secretName=tls") == {"scheme": "https", "tlsConfig": {"insecureSkipVerify": True}}
+    assert endpoint("metrics.tls.secretName=tls,metrics.tls.serverName=koordnri.example") == {
+        "scheme": "https",
+        "tlsConfig": {"ca": {"secret": {"name": "tls", "key": "ca.crt"}}, "serverName": "koordnri.example"},
+    }
 
 
 def test_the_dashboard_in_the_config_map_is_the_file_that_grafana_imports(root: Path) -> None:

@@ -69,3 +69,30 @@ capabilities:
 seccompProfile:
   type: RuntimeDefault
 {{- end }}
+
+{{- /* How a monitor asks for the metrics: with TLS and the token, where they are on. */}}
+{{- define "koordnri.scrape" -}}
+{{- with .Values.metrics.tls }}
+{{- if .secretName -}}
+scheme: https
+tlsConfig:
+  {{- if .serverName }}
+  ca:
+    secret:
+      name: {{ .secretName | quote }}
+      key: ca.crt
+  serverName: {{ .serverName | quote }}
+  {{- else }}
+  insecureSkipVerify: true
+  {{- end }}
+{{ end }}
+{{- end }}
+{{- with .Values.metrics.token }}
+{{- if .secretName -}}
+authorization:
+  credentials:
+    name: {{ .secretName | quote }}
+    key: {{ .key | quote }}
+{{- end }}
+{{- end }}
+{{- end }}
