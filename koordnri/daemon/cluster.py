@@ -22,7 +22,8 @@ from koordnri.kube import (
     PoolsWatch,
     WatchStats,
 )
-from koordnri.kube.events import EventStats, node_target, pod_target
+from koordnri.kube.event import node_target, pod_target
+from koordnri.kube.events import EventStats
 from koordnri.kube.watch import Watch
 from koordnri.model import NodeState, Pod
 from koordnri.model.log import Log

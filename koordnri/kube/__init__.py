@@ -16,13 +16,15 @@ from __future__ import annotations
 from koordnri.kube.api import Api, connect
 from koordnri.kube.configmap import ConfigMapWatch
 from koordnri.kube.errors import ApiRefused, Disconnected, Garbled, KubeError, NotConfigured, Silent, Unreachable
-from koordnri.kube.events import EventSender, Target, node_target, pod_target
+from koordnri.kube.event import Target, node_target, pod_target
+from koordnri.kube.events import EventSender
 from koordnri.kube.node import NodeFacts, NodeWatch
 from koordnri.kube.node_annotation import NodeAnnotation
 from koordnri.kube.pod_calls import PodCalls, PodProgress
 from koordnri.kube.pods import PodFacts, PodWatch
 from koordnri.kube.pools import PoolsWatch
-from koordnri.kube.stats import Restart, WatchStats
+from koordnri.kube.restart import Restart
+from koordnri.kube.stats import WatchStats
 from koordnri.kube.timing import Timing
 
 __all__ = [

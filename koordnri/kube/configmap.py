@@ -8,7 +8,8 @@ from urllib.parse import quote
 
 from koordnri.kube.api import Api
 from koordnri.kube.objects import Object
-from koordnri.kube.watch import Resource, Watch, itself
+from koordnri.kube.resource import Resource, itself
+from koordnri.kube.watch import Watch
 from koordnri.model.log import Log
 
 

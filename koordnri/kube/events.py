@@ -14,15 +14,14 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Literal, NamedTuple
-from urllib.parse import quote
+from typing import Any, NamedTuple
 
 import msgspec
 
 from koordnri.kube.api import Api
 from koordnri.kube.backoff import Pauses, Uniform
 from koordnri.kube.errors import ApiRefused, KubeError, NotConfigured
+from koordnri.kube.event import Kind, Target, event_body, events_path, shortened, timestamp
 from koordnri.kube.timing import Timing
 from koordnri.model.log import Log
 
@@ -31,37 +30,14 @@ MAX_PENDING = 256
 MAX_REMEMBERED = 512
 REMEMBERED_S = 3000.0
 """The API server keeps an Event for one hour. After this many seconds a new one is created instead of counting up the old."""
-MAX_MESSAGE = 1024
 ATTEMPTS = 5
 _GIVE_UP = range(400, 500)
 _TRY_AGAIN = (401, 408, 429)
 
-Kind = Literal["Warning", "Normal"]
-
-
-class Target(NamedTuple):
-    """The object that an Event is about."""
-
-    kind: str
-    namespace: str
-    """"" for a Node"""
-    name: str
-    uid: str
-
-
-def pod_target(namespace: str, name: str, uid: str) -> Target:
-    """A pod."""
-    return Target("Pod", namespace, name, uid)
-
-
-def node_target(name: str) -> Target:
-    """A Node. kubelet puts the name into the uid field, and `kubectl describe node` searches for that."""
-    return Target("Node", "", name, name)
-
 
 class _Key(NamedTuple):
     target: Target
-    kind: str
+    kind: Kind
     reason: str
 
 
@@ -272,32 +248,18 @@ class EventSender:
         self._create(key, pending)
 
     def _create(self, key: _Key, pending: _Pending) -> None:
-        target, namespace = key.target, _namespace(key.target)
+        target = key.target
         # Names are unique by their time, as client-go's are; an object's name may have up to 253 characters.
         name = f"{target.name[:220]}.{time.time_ns():x}"
-        involved = {
-            "apiVersion": "v1",
-            "kind": target.kind,
-            "namespace": target.namespace,
-            "name": target.name,
-            "uid": target.uid,
-        }
         body = {
-            "apiVersion": "v1",
-            "kind": "Event",
-            "metadata": {"name": name, "namespace": namespace},
-            "involvedObject": {k: v for k, v in involved.items() if v},
-            "reason": key.reason,
-            "message": _message(pending.message),
-            "type": key.kind,
+            **event_body(target, name, key.kind, key.reason),
             "source": {"component": self._component, "host": self._node},
             "reportingComponent": self._component,
             "reportingInstance": self._node,
-            "firstTimestamp": _timestamp(pending.first_s),
-            "lastTimestamp": _timestamp(pending.last_s),
-            "count": pending.count,
+            "firstTimestamp": timestamp(pending.first_s),
+            **_newest(pending, pending.count),
         }
-        self._request("POST", _events(target), body, "application/json")
+        self._request("POST", events_path(target), body, "application/json")
         now = self._clock()
         self._sent[key] = _Sent(name, pending.count, now, now)
         self._sent.move_to_end(key)
@@ -306,12 +268,8 @@ class EventSender:
 
     def _count_up(self, key: _Key, sent: _Sent, pending: _Pending) -> None:
         count = sent.count + pending.count
-        body = {
-            "count": count,
-            "message": _message(pending.message),
-            "lastTimestamp": _timestamp(pending.last_s),
-        }
-        self._request("PATCH", f"{_events(key.target)}/{sent.name}", body, "application/merge-patch+json")
+        path = f"{events_path(key.target)}/{sent.name}"
+        self._request("PATCH", path, _newest(pending, count), "application/merge-patch+json")
         sent.count, sent.sent_at = count, self._clock()
         self._sent.move_to_end(key)
 
@@ -324,19 +282,6 @@ class EventSender:
             reply.read(within_s=timing.answer_s)  # to its end, so that the connection can be used again
 
 
-def _namespace(target: Target) -> str:
-    """Where the Event lives: in its object's namespace, or in `default` for a Node."""
-    return target.namespace or "default"
-
-
-def _events(target: Target) -> str:
-    return f"/api/v1/namespaces/{quote(_namespace(target), safe='')}/events"
-
-
-def _message(text: str) -> str:
-    text = text.encode(errors="replace").decode()  # a file name that is no UTF-8, as os.fsdecode spells it
-    return text if len(text) <= MAX_MESSAGE else text[: MAX_MESSAGE - 3] + "..."
-
-
-def _timestamp(unix_s: float) -> str:
-    return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _newest(pending: _Pending, count: int) -> dict[str, Any]:
+    """The part of an Event that each repetition changes."""
+    return {"count": count, "message": shortened(pending.message), "lastTimestamp": timestamp(pending.last_s)}

@@ -11,7 +11,8 @@ import msgspec
 from koordnri.kube.api import Api
 from koordnri.kube.node_annotation import KEY
 from koordnri.kube.objects import Object
-from koordnri.kube.watch import Resource, Watch, itself
+from koordnri.kube.resource import Resource, itself
+from koordnri.kube.watch import Watch
 from koordnri.model.log import Log
 from koordnri.model.quantity import quantity_value
 

@@ -14,7 +14,8 @@ import msgspec
 
 from koordnri.kube.api import Api
 from koordnri.kube.objects import Object
-from koordnri.kube.watch import Resource, Watch
+from koordnri.kube.resource import Resource
+from koordnri.kube.watch import Watch
 from koordnri.model.log import Log
 from koordnri.model.pod import ContainerSpec, PodSpec, path_inside
 

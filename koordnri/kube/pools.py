@@ -7,7 +7,8 @@ from typing import Any
 
 from koordnri.kube.api import Api
 from koordnri.kube.objects import Object
-from koordnri.kube.watch import Resource, Watch, itself
+from koordnri.kube.resource import Resource, itself
+from koordnri.kube.watch import Watch
 from koordnri.model.log import Log
 from koordnri.model.node_annotations import BE_POOLS_KEY, LS_POOLS_KEY
 

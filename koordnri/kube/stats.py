@@ -3,33 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 
-
-class Restart(StrEnum):
-    """Why a watch had to restart. A small fixed set, since it labels a metric."""
-
-    ENDED = "ended"
-    """the server's own time limit; normal"""
-    EXPIRED = "expired"
-    """410: the server has compacted our version; all objects are listed again"""
-    THROTTLED = "throttled"
-    """429, or another error status with a Retry-After"""
-    UNAUTHORIZED = "unauthorized"
-    """401: the credentials were loaded again"""
-    ABSENT = "absent"
-    """404: the API has no such kind (yet); only for optional kinds"""
-    FORBIDDEN = "forbidden"
-    """403: RBAC"""
-    REFUSED = "refused"
-    """another error status"""
-    UNREACHABLE = "unreachable"
-    SILENT = "silent"
-    DISCONNECTED = "disconnected"
-    GARBLED = "garbled"
-    """no JSON, half a line, objects of another kind"""
-    CREDENTIALS = "credentials"
-    """on our side: the token or certificate could not be read"""
+from koordnri.kube.restart import Restart
 
 
 @dataclass(slots=True)

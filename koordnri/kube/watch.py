@@ -13,23 +13,22 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from koordnri.kube.api import Api, ApiReply
 from koordnri.kube.backoff import Pauses, Uniform
 from koordnri.kube.decoding import Decoding, Lines, WatchEvent
-from koordnri.kube.errors import ApiRefused, Disconnected, Garbled, KubeError, NotConfigured, Silent, Unreachable
+from koordnri.kube.errors import ApiRefused, KubeError, NotConfigured, Silent
 from koordnri.kube.listing import FROM_CACHE, FROM_ETCD, read_list
-from koordnri.kube.objects import Object
-from koordnri.kube.stats import Restart, WatchStats
+from koordnri.kube.resource import Resource, Sink
+from koordnri.kube.restart import Restart, restart_of
+from koordnri.kube.stats import WatchStats
 from koordnri.kube.timing import Timing
 from koordnri.model.log import Log
 
 T = TypeVar("T")
-T_contra = TypeVar("T_contra", contravariant=True)
 
 GARBLED_BEFORE_LIST = 3
 """After so many garbled watches in a row, the version that we resume from is not trusted any more."""
@@ -37,43 +36,6 @@ ABSENT_BEFORE_BELIEVED = 3
 """So many 404 in a row are needed to believe that a kind is gone: a server that is starting may answer so by mistake."""
 TOO_LARGE = "Too large resource version"
 """The API server's error (504) when it has not reached our version: its etcd was restored, or it lags behind another server."""
-
-
-@dataclass(frozen=True, slots=True)
-class Resource(Generic[T]):
-    """What to watch."""
-
-    noun: str
-    """for the thread's name and the metrics: `pods`"""
-    path: str
-    kind: str
-    """kind of one object: `Pod`"""
-    type: type[Object]
-    """type that an object is decoded as"""
-    keep: Callable[[Any], T]
-    """makes what is kept of an object and passed to the sink"""
-    selector: str
-    """fieldSelector"""
-    optional: bool = False
-    """whether the API may lack this kind, because somebody installs its definition; then 404 means that there is no object"""
-
-
-def itself(item: Any) -> Any:
-    """For small objects, which are kept whole."""
-    return item
-
-
-class Sink(Protocol[T_contra]):
-    """Receives changes, in the watch's thread. An exception costs that object, or that list, and is logged with its traceback."""
-
-    def replaced(self, objects: Sequence[T_contra]) -> None:
-        """These are all objects: others are gone."""
-
-    def changed(self, item: T_contra) -> None:
-        """The object is new or changed."""
-
-    def deleted(self, item: T_contra) -> None:
-        """The object is gone; `item` is its last state."""
 
 
 def wait(stop: threading.Event, pause_s: float) -> None:
@@ -196,7 +158,7 @@ class Watch(Generic[T]):
         return self._pauses.next()
 
     def _after(self, error: KubeError, listing: bool) -> float:
-        reason = _reason(error)
+        reason = restart_of(error)
         if reason is Restart.ABSENT:
             if not self._resource.optional:
                 reason = Restart.REFUSED
@@ -348,29 +310,3 @@ class Watch(Generic[T]):
             finally:
                 with self._reply_lock:
                     self._reply = None
-
-
-def _reason(error: KubeError) -> Restart:
-    match error:
-        case ApiRefused(status=410):
-            return Restart.EXPIRED
-        case ApiRefused(status=401):
-            return Restart.UNAUTHORIZED
-        case ApiRefused(status=403):
-            return Restart.FORBIDDEN
-        case ApiRefused(status=404):
-            return Restart.ABSENT
-        case ApiRefused(status=429):
-            return Restart.THROTTLED
-        case ApiRefused():
-            return Restart.REFUSED if error.retry_after_s is None else Restart.THROTTLED
-        case Unreachable():
-            return Restart.UNREACHABLE
-        case Silent():
-            return Restart.SILENT
-        case Disconnected():
-            return Restart.DISCONNECTED
-        case Garbled():
-            return Restart.GARBLED
-        case _:
-            return Restart.CREDENTIALS

@@ -9,7 +9,7 @@ from structlog.testing import CapturingLogger
 
 from koordnri.daemon.config import Config
 from koordnri.daemon.runtime_absence import RuntimeAbsence
-from koordnri.kube.events import MAX_MESSAGE
+from koordnri.kube.event import MAX_MESSAGE
 from koordnri.state.containment import Faults
 from tests.daemon.sent_events import SentEvents
 

@@ -7,7 +7,7 @@ import pytest
 from koordnri.kube import ApiRefused, Garbled
 from koordnri.kube.configmap import ConfigMap
 from koordnri.kube.decoding import MAX_LINE_BYTES, Decoding, Lines, Page, WatchEvent
-from koordnri.kube.watch import itself
+from koordnri.kube.resource import itself
 from tests.kube.fake_api import Json, bookmark, configmap, line, status_object
 
 DECODING = Decoding("ConfigMap", ConfigMap, itself)

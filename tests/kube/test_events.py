@@ -13,7 +13,8 @@ import pytest
 from structlog.testing import LogCapture
 
 from koordnri.kube import Api, EventSender, Timing, connect, node_target, pod_target
-from koordnri.kube.events import ATTEMPTS, MAX_MESSAGE, MAX_PENDING, EventLimits
+from koordnri.kube.event import MAX_MESSAGE
+from koordnri.kube.events import ATTEMPTS, MAX_PENDING, EventLimits
 from tests.kube import fake_api
 from tests.kube.fake_api import Answer, FakeApi, status, whole
 from tests.kube.watched import write_kubeconfig
