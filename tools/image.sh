@@ -5,6 +5,7 @@
 # PYTHON_IMAGE    base image, if not the Dockerfile's
 # PACKAGE_INDEX   URL of a package index, if not pip's default
 # CA_FILE         certificates (PEM) by which that index is checked, instead of pip's own; it is not part of the image
+# SOURCE_DATE_EPOCH   s since 1970: the time of all that is in the image; of the last commit, if not given
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -39,5 +40,16 @@ if [ -n "${CA_FILE:-}" ]; then
     fi
     set -- "$@" --secret "id=ca,src=$CA_FILE"
 fi
+# Two builds of one commit give one digest.
+epoch=${SOURCE_DATE_EPOCH:-}
+if [ -z "$epoch" ]; then
+    epoch=$(git log -1 --format=%ct 2>/dev/null) || epoch=315532800  # 1980, where there is no repository
+fi
+set -- "$@" --build-arg "SOURCE_DATE_EPOCH=$epoch"
+case $engine in
+    podman | buildah) set -- "$@" --timestamp "$epoch" ;;
+esac
+# buildah needs neither runc nor crun this way, and no daemon.
+export BUILDAH_ISOLATION="${BUILDAH_ISOLATION:-chroot}"
 echo "$engine build $* ."
 exec env DOCKER_BUILDKIT=1 "$engine" build "$@" .

@@ -79,6 +79,18 @@ def test_downloads_need_a_hash(stages: list[list[Instruction]]) -> None:
     assert [c for c in installs if "--require-hashes" not in c and "--no-deps" not in c] == []
 
 
+def test_byte_code_depends_on_nothing_but_its_source(stages: list[list[Instruction]]) -> None:
+    """pip would put the time of each source into its byte code, and the engine then sets another time."""
+    commands = [c.strip() for word, rest in stages[0] if word == "RUN" for c in rest.split("&&")]
+    kept = [c for c in commands if c.startswith("/opt/koordnri/bin/pip install")]
+    assert kept
+    assert [c for c in kept if "--no-compile" not in c] == []
+    (compiled,) = [c for c in commands if "compileall" in c]
+    assert compiled.startswith("PYTHONHASHSEED=0 ")
+    assert "--invalidation-mode unchecked-hash" in compiled
+    assert commands[-1].startswith("find /opt/koordnri -exec touch")
+
+
 def test_the_image_runs_the_daemon(stages: list[list[Instruction]]) -> None:
     (entrypoint,) = [rest for word, rest in stages[1] if word == "ENTRYPOINT"]
     assert json.loads(entrypoint) == ["koordnri", "run"]

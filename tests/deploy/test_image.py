@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+EPOCH = "1700000000"
 Image = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -26,11 +27,13 @@ def image(root: Path, tmp_path: Path) -> Image:
             program = engines / name
             program.write_text(
                 f'#!/bin/sh\nif [ "$1" = version ]; then exit {0 if runs else 1}; fi\n'
-                f'echo built in $PWD by {name} with buildkit $DOCKER_BUILDKIT\nfor a in "$@"; do echo "<$a>"; done\n'
+                f"echo built in $PWD by {name} with buildkit $DOCKER_BUILDKIT, isolation $BUILDAH_ISOLATION\n"
+                'for a in "$@"; do echo "<$a>"; done\n'
             )
             program.chmod(0o755)
         command = ["make", "--no-print-directory", "-C", str(root), "image", "IMAGE=r.example/k:1", *variables]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")} | {"PATH": str(engines)}
+        environment.setdefault("SOURCE_DATE_EPOCH", EPOCH)
         return subprocess.run(command, env=environment, capture_output=True, text=True)
 
     return run
@@ -53,8 +56,10 @@ def arguments(done: subprocess.CompletedProcess[str]) -> list[str]:
 )
 def test_the_first_engine_that_runs_builds(image: Image, root: Path, found: dict[str, bool], chosen: str) -> None:
     done = image(found)
-    assert f"built in {root} by {chosen} with buildkit 1" in done.stdout
-    assert arguments(done) == ["build", "--tag", "r.example/k:1", "."]
+    assert f"built in {root} by {chosen} with buildkit 1, isolation chroot" in done.stdout
+    timestamp = [] if chosen == "docker" else ["--timestamp", EPOCH]
+    epoch = ["--build-arg", f"SOURCE_DATE_EPOCH={EPOCH}", *timestamp]
+    assert arguments(done) == ["build", "--tag", "r.example/k:1", *epoch, "."]
 
 
 def test_another_engine_can_be_named(image: Image) -> None:
@@ -77,7 +82,7 @@ def test_base_index_and_certificates_are_passed_on(image: Image, tmp_path: Path)
         "PACKAGE_INDEX=https://i.example/simple",
         f"CA_FILE={ca}",
     )
-    assert arguments(done)[3:-1] == [
+    assert arguments(done)[3:9] == [
         "--build-arg",
         "PYTHON_IMAGE=r.example/python:3.13",
         "--build-arg",
@@ -85,6 +90,18 @@ def test_base_index_and_certificates_are_passed_on(image: Image, tmp_path: Path)
         "--secret",
         f"id=ca,src={ca}",
     ]
+
+
+def test_the_time_in_the_image_is_that_of_the_last_commit(
+    image: Image, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without git or a repository it is a fixed one: zip files, such as wheels, know no earlier year than 1980."""
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "")
+    assert "SOURCE_DATE_EPOCH=315532800" in arguments(image({"buildah": True}))
+    commit = subprocess.run(["git", "log", "-1", "--format=%ct"], cwd=root, capture_output=True, text=True)
+    if commit.returncode == 0:
+        (tmp_path / "engines" / "git").symlink_to(str(shutil.which("git")))
+        assert f"SOURCE_DATE_EPOCH={commit.stdout.strip()}" in arguments(image({"buildah": True}))
 
 
 def test_certificates_that_are_not_there_are_named(image: Image) -> None:
@@ -95,7 +112,7 @@ def test_certificates_that_are_not_there_are_named(image: Image) -> None:
 
 def test_the_dockerfile_takes_what_is_passed_on(root: Path) -> None:
     dockerfile, script = (root / "Dockerfile").read_text(), (root / "tools/image.sh").read_text()
-    for argument in ("PYTHON_IMAGE", "PIP_INDEX_URL"):
+    for argument in ("PYTHON_IMAGE", "PIP_INDEX_URL", "SOURCE_DATE_EPOCH"):
         assert f"\nARG {argument}" in dockerfile
         assert f'--build-arg "{argument}=' in script
     assert "--mount=type=secret,id=ca,target=/run/ca.pem" in dockerfile
