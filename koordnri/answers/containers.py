@@ -22,7 +22,8 @@ from koordnri.model import AnnotationError, CPUSet, NodeError, Pod, fields, quan
 from koordnri.model.annotations import BATCH_CPU, EXTENDED_RESOURCE_SPEC
 from koordnri.model.cpuset import NO_CPUS
 from koordnri.model.fields import Field
-from koordnri.state.ledger import Entry, Ledger
+from koordnri.state.entry import Entry
+from koordnri.state.ledger import Ledger
 from koordnri.state.world import World
 
 NO_HOLDINGS: Holdings = {}

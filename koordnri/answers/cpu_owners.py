@@ -12,7 +12,7 @@ from koordnri.cpus.wish import wanted_by
 from koordnri.model import CPUSet, KubeQoS, NodeState, Pod, QoSClass
 from koordnri.model.cpuset import NO_CPUS
 from koordnri.model.fields import CPU_CPUS
-from koordnri.state.ledger import Entry
+from koordnri.state.entry import Entry
 
 
 class CPUOwner(NamedTuple):

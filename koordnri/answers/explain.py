@@ -54,8 +54,9 @@ from koordnri.policy.standing import StandingPolicy
 from koordnri.reconcile.compare.live import Live
 from koordnri.reconcile.compare.running import Running
 from koordnri.reconcile.ports import Machine
+from koordnri.state.entry import Entry
 from koordnri.state.history import History
-from koordnri.state.ledger import Entry, Ledger
+from koordnri.state.ledger import Ledger
 from koordnri.state.world import World
 
 _KUBELETS = tuple(field for field in fields.ALL if field.baseline and field is not fields.CPU_PERIOD)

@@ -6,7 +6,8 @@ import difflib
 
 from koordnri.model import Pod
 from koordnri.observe.questions import BadQuestion, NotHere
-from koordnri.state.ledger import Entry, Ledger
+from koordnri.state.entry import Entry
+from koordnri.state.ledger import Ledger
 
 MOST_LIKE = 5
 """Most pods of like names that an error lists."""

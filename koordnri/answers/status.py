@@ -22,8 +22,9 @@ from koordnri.reconcile.reconciler import Reconciler
 from koordnri.reconcile.recorder import Recorder
 from koordnri.session.handler import EventHandler
 from koordnri.session.plugin import PluginSession
+from koordnri.state.entry import Entry
 from koordnri.state.history import History
-from koordnri.state.ledger import Entry, Ledger
+from koordnri.state.ledger import Ledger
 from koordnri.state.present import Present
 from koordnri.state.released import UNTIL, released_pods
 

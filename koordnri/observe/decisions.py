@@ -9,7 +9,7 @@ from koordnri.model import Container, Decision, Event, Pod, Setting
 from koordnri.model.decision import HookError
 from koordnri.model.log import Log
 from koordnri.policy.pod_remarks import pod_remarks
-from koordnri.state.ledger import Entry
+from koordnri.state.entry import Entry
 
 Listener = Callable[[Pod, Container, Event, Decision], None]
 WarnPod = Callable[[Pod, str, str], None]

@@ -15,7 +15,8 @@ from koordnri.model.class_cgroup import ClassCgroup
 from koordnri.model.difference import baseline_value
 from koordnri.model.routes import REPLY, WRITE
 from koordnri.state.causes import Place
-from koordnri.state.ledger import Entry, Ledger
+from koordnri.state.entry import Entry
+from koordnri.state.ledger import Ledger
 
 SYSTEMD, KUBELET, RUNTIME, UNKNOWN = "systemd", "kubelet", "runtime", "unknown"
 

@@ -21,7 +21,8 @@ from koordnri.reconcile.kept_plans import KeptPlans
 from koordnri.reconcile.originals import Originals, as_kubelet_set_it, kubelets_files
 from koordnri.reconcile.owner import ClassOwner, ContainerOwner, KnownFiles, PodOwner
 from koordnri.reconcile.plan import Goal, PodPlan, Update, back_to_baseline, back_to_before, in_sandbox, wanted
-from koordnri.state.ledger import Entry, Ledger
+from koordnri.state.entry import Entry
+from koordnri.state.ledger import Ledger
 from koordnri.state.world import World
 
 

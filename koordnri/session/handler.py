@@ -37,7 +37,8 @@ from koordnri.session.observer import Observer
 from koordnri.session.pods import Pods
 from koordnri.session.synchronize import Synchronize
 from koordnri.session.translate import resources_from
-from koordnri.state.ledger import Entry, Ledger
+from koordnri.state.entry import Entry
+from koordnri.state.ledger import Ledger
 from koordnri.wire import api_pb2 as api
 from koordnri.wire import events
 from koordnri.wire import views_pb2 as views

@@ -13,7 +13,7 @@ from koordnri.session.answer import NOTHING_TO_SAY, Answer
 from koordnri.session.decider import Decider
 from koordnri.session.exclusive_cpus import ExclusiveCPUsPort
 from koordnri.session.pods import Pods
-from koordnri.state.ledger import Entry
+from koordnri.state.entry import Entry
 from koordnri.wire import events
 from koordnri.wire import views_pb2 as views
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from koordnri.model import Container, Decision, Event, Pod
-from koordnri.state.ledger import Entry
+from koordnri.state.entry import Entry
 
 
 class Observer(Protocol):

@@ -24,7 +24,7 @@ from koordnri.session.exclusive_cpus import ExclusiveCPUsPort
 from koordnri.session.given import given_to, has_volumes
 from koordnri.session.known import Known, Sent
 from koordnri.session.pods import Pods
-from koordnri.state.ledger import Entry
+from koordnri.state.entry import Entry
 from koordnri.wire import api_pb2 as api
 from koordnri.wire import views_pb2 as views
 

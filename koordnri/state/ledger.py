@@ -7,50 +7,19 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from koordnri.model import Container, Pod, Resources
+from koordnri.model import Pod, Resources
 from koordnri.model.allocated import Allocated
 from koordnri.model.class_cgroup import CLASS_IDS
 from koordnri.model.decision import Decision
 from koordnri.model.resources import Note
 from koordnri.model.routes import RECORD
+from koordnri.state.entry import Entry
 
 MOST_LEFT = 1000
 """Most stopped sandboxes whose originals are kept for a second sandbox of the pod."""
-
-
-class Entry:
-    """One container: its pod, its baseline, what was sent to the runtime, what its files have."""
-
-    __slots__ = ("baseline", "drifted", "ended", "files", "id", "name", "pod_id", "sent", "started", "under", "unread")
-
-    def __init__(self, id: str, name: str, pod_id: str, baseline: Resources) -> None:
-        self.id = id
-        self.name = name
-        self.pod_id = pod_id
-        self.baseline = baseline
-        self.sent: dict[str, tuple[Any, str]] = {}
-        """field name → (value, route) as last sent to the runtime: `adjust`, `reply` or `record`. A setting with route `write` is here
-        too, until its file is written."""
-        self.files: dict[str, Any] = {}
-        """field name → value that its file had when the reconciler last read it"""
-        self.unread: Mapping[str, Any] = {}
-        """the same of files that must be read again, because the runtime wrote what it has stored. `files` is newer"""
-        self.drifted: frozenset[str] = frozenset()
-        """fields whose file somebody else wrote. If they did so through the runtime, it has their value stored"""
-        self.started = True
-        """False between creation and start: meanwhile the OCI runtime makes the cgroup with the values that we sent"""
-        self.ended = False
-        """whether its process has ended; kubelet may create the container again under another id"""
-        self.under: object = None
-        """the snapshot of the decision at its creation"""
-
-    @property
-    def container(self) -> Container:
-        """The container as decisions read it."""
-        return Container(self.id, self.name, self.pod_id, self.baseline)
 
 
 class Ledger:

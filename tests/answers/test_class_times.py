@@ -9,7 +9,8 @@ import pytest
 from koordnri.answers.class_times import EVERY_S, ClassClock
 from koordnri.host.usage.files import UsageFiles
 from koordnri.model import Decision, Resources
-from koordnri.state.ledger import Entry, Ledger
+from koordnri.state.entry import Entry
+from koordnri.state.ledger import Ledger
 from tests.support.pods import pod
 
 LIMITED, UNLIMITED = Resources(1024, 100_000, 100_000), Resources(1024, -1, 100_000)

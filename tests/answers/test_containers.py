@@ -15,7 +15,8 @@ from koordnri.model.annotations import EXTENDED_RESOURCE_SPEC, RESOURCE_STATUS
 from koordnri.model.pod import ContainerSpec, PodSpec
 from koordnri.model.topology import Topology
 from koordnri.policy import DEFAULT_POLICY
-from koordnri.state.ledger import Entry, Ledger
+from koordnri.state.entry import Entry
+from koordnri.state.ledger import Ledger
 from koordnri.state.world import World
 from tests.support.pods import pod
 

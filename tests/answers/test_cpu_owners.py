@@ -10,7 +10,7 @@ from koordnri.cpus.choice import Wish
 from koordnri.cpus.holding import Holding
 from koordnri.model import CPUSet, NodeState, Pod, Resources
 from koordnri.model.topology import Topology
-from koordnri.state.ledger import Entry
+from koordnri.state.entry import Entry
 from tests.support.pods import pod
 
 NODE = NodeState(topology=Topology.regular(1, 2, 4, 2))

@@ -14,7 +14,7 @@ from koordnri.daemon.wiring import Given, Parts
 from koordnri.model import CPUSet, Decision, NodeState, Resources
 from koordnri.model.annotations import RESOURCE_STATUS
 from koordnri.model.topology import Topology
-from koordnri.state.ledger import Entry
+from koordnri.state.entry import Entry
 from tests.support.pods import pod
 
 NODE = NodeState(name="n", topology=Topology.regular(1, 1, 4, 2))

@@ -6,7 +6,8 @@ from koordnri.answers.pods import find_containers, find_pod, list_pods
 from koordnri.model import Decision, Pod
 from koordnri.model.resources import NOTHING
 from koordnri.observe.questions import BadQuestion, NotHere
-from koordnri.state.ledger import Entry, Ledger
+from koordnri.state.entry import Entry
+from koordnri.state.ledger import Ledger
 
 
 def ledger_of(*names: str) -> Ledger:

@@ -13,7 +13,8 @@ from koordnri.model.class_cgroup import ClassCgroup
 from koordnri.observe.decisions import DecisionLog
 from koordnri.reconcile.failures import Failure
 from koordnri.reconcile.owner import ClassOwner, ContainerOwner, KnownFiles, Owner, PodOwner
-from koordnri.state.ledger import Entry, Ledger
+from koordnri.state.entry import Entry
+from koordnri.state.ledger import Ledger
 from tests.daemon.sent_events import SentEvents
 from tests.support.pods import pod
 

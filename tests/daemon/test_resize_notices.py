@@ -12,7 +12,8 @@ from koordnri.cpus.allocator import Allocator
 from koordnri.daemon.resize_notices import ResizeNotices
 from koordnri.model import Container, CPUSet, Decision, NodeState, Pod, Resources
 from koordnri.policy import load_policy
-from koordnri.state.ledger import Entry, Ledger
+from koordnri.state.entry import Entry
+from koordnri.state.ledger import Ledger
 from koordnri.state.present import Present
 from tests.daemon.sent_events import SentEvents
 

@@ -9,7 +9,7 @@ from koordnri.model import Container, Decision, Event, Pod, fields
 from koordnri.model.decision import HookError, Setting
 from koordnri.model.resources import NOTHING
 from koordnri.observe.decisions import MOST_REMEMBERED, DecisionLog
-from koordnri.state.ledger import Entry
+from koordnri.state.entry import Entry
 
 POD = Pod("p1", "uid-1", "shop", "web")
 CONTAINER = Container("c1", "app", "p1", NOTHING)

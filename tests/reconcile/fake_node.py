@@ -30,7 +30,8 @@ from koordnri.reconcile.reconciler import Reconciler
 from koordnri.reconcile.recorder import Recorder
 from koordnri.reconcile.requests import Requests
 from koordnri.state.causes import PassDone
-from koordnri.state.ledger import Entry, Ledger
+from koordnri.state.entry import Entry
+from koordnri.state.ledger import Ledger
 from koordnri.state.world import World
 from tests.host.fake_kernel import NO_LIMIT, PAGE, ROOT, Cgroup, FakeKernel
 from tests.support.pods import pod as pod_of

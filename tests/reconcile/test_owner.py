@@ -8,7 +8,8 @@ from koordnri.host.cgroup.change import Change
 from koordnri.model import Decision, KubeQoS, Pod, Resources, fields
 from koordnri.model.class_cgroup import CLASS_IDS, ClassCgroup
 from koordnri.reconcile.owner import ClassOwner, ContainerOwner, KnownFiles, Owner, PodOwner
-from koordnri.state.ledger import Entry, Ledger
+from koordnri.state.entry import Entry
+from koordnri.state.ledger import Ledger
 
 POD = Pod("p", "uid", "shop", "web")
 QUOTA = fields.CPU_QUOTA

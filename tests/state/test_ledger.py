@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from koordnri.model import Decision, Pod, Resources, Setting, fields
 from koordnri.model.resources import NOTHING, Note
 from koordnri.model.routes import ADJUST
-from koordnri.state.ledger import Entry, Ledger
+from koordnri.state.entry import Entry
+from koordnri.state.ledger import Ledger
 from tests.support.pods import pod
 
 SMALL, BIG = Resources(cpu_quota=50_000), Resources(cpu_quota=80_000)
