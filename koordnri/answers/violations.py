@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from koordnri.answers.cpu_owners import CPUOwner, CPUUser
 from koordnri.cpus.choice import choose, numa_nodes
+from koordnri.cpus.room import exclusive_room
 from koordnri.model import CPUSet, NodeState
 from koordnri.model.cpuset import NO_CPUS
-from koordnri.model.topology import Topology
 
 TWO_OWNERS = "TwoOwners"
 """two containers have the same exclusive CPU"""
@@ -151,7 +151,7 @@ def _crossed_numa(seen: Observed) -> Iterator[Violation]:
     topology = seen.node.topology
     if topology is None:
         return
-    free = _free(topology, seen)
+    free = exclusive_room(seen.node) - seen.node.kubelet_cpus - _all_cpus(seen.owners)
     wishes = [(owner.cpus, owner.wish.exclusive) for owner in seen.owners]
     for i, owner in enumerate(seen.owners):
         nodes = numa_nodes(topology, owner.cpus)
@@ -187,15 +187,6 @@ def _shared_places(seen: Observed) -> Iterator[Violation]:
                         other.container,
                         f"it wants {what} alone ({level}), and shares one with {owner.title}: CPUs {other.cpus} and {owner.cpus}",
                     )
-
-
-def _free(topology: Topology, seen: Observed) -> CPUSet:
-    """CPUs that could be exclusive to somebody else."""
-    node = seen.node
-    usable = topology.online if node.pods_cpus is None else topology.online & node.pods_cpus
-    system = CPUSet.parse(node.system_cpus) if node.system_exclusive else NO_CPUS
-    taken = node.reserved_cpus | node.kubelet_reserved | node.kubelet_cpus | node.isolated_cpus | system
-    return usable - taken - _all_cpus(seen.owners)
 
 
 def _all_cpus(owners: Sequence[CPUOwner]) -> CPUSet:

@@ -17,6 +17,8 @@ def why_not_given(pod: Pod, policy: Policy, node: NodeState) -> str:
         return "kubelet's CPU manager is static, and gives CPUs itself"
     if (node.ls_pools or node.be_pools) and not node.pools_are_local:
         return "Koordinator publishes share pools of this node, so koord-scheduler assigns CPUs"
+    if policy.publish_topology == "koordinator":
+        return "the policy has koordnri-config.publishTopology: koordinator, so koord-scheduler assigns CPUs"
     if node.pools_awaited:
         return "the API server has yet to say whether Koordinator publishes share pools of this node"
     if node.topology is None:

@@ -38,6 +38,12 @@ def usable_cpus(node: NodeState) -> CPUSet:
     return online if node.pods_cpus is None else online & node.pods_cpus
 
 
+def exclusive_room(node: NodeState) -> CPUSet:
+    """CPUs that could be exclusive to somebody, whether somebody has them or not."""
+    system = CPUSet.parse(node.system_cpus) if node.system_exclusive else NO_CPUS
+    return usable_cpus(node) - node.reserved_cpus - node.kubelet_reserved - node.isolated_cpus - system
+
+
 class Room(NamedTuple):
     """The CPUs that no container has."""
 

@@ -135,6 +135,7 @@ class Cluster:
         self._faults = faults
         self._follower: Follower = _Nobody()
         self._on_policy: OnPolicy = lambda data, source: None
+        self._on_writer: Callable[[str], None] = lambda writer: None
         self._ended: set[str] = set()
         """uids of ended pods that were reported to the follower and still exist in the API server"""
         self._facts: NodeFacts | None = None
@@ -144,7 +145,9 @@ class Cluster:
         self._annotated: _Annotated | None = None
         """the last result of reading the annotations"""
         self._node = NodeWatch(api, node_name, faults.around("node", self._take_node), log, on_death=on_death)
-        self._pools = PoolsWatch(api, node_name, faults.around("node", self._take_pools), log, on_death=on_death)
+        take_pools = faults.around("node", self._take_pools)
+        take_writer = faults.around("node", lambda writer: self._on_writer(writer))
+        self._pools = PoolsWatch(api, node_name, take_pools, log, take_writer, on_death=on_death)
         self._pods = PodWatch(
             api, node_name, faults.around("pod", self._take_pod), self._ended.discard, log, on_death=on_death
         )
@@ -159,12 +162,15 @@ class Cluster:
             policy = ConfigMapWatch(api, *configmap, take, log, on_death=on_death)
             self._watches["configmap"] = policy.watch
 
-    def start(self, follower: Follower, on_policy: OnPolicy) -> None:
+    def start(
+        self, follower: Follower, on_policy: OnPolicy, on_writer: Callable[[str], None] = lambda writer: None
+    ) -> None:
         """Start all watches, without waiting for them.
 
         on_policy   called with the ConfigMap's data (None: there is no such ConfigMap), and its name for messages
+        on_writer   called with who writes the NodeResourceTopology (koordnri.kube.topology_object.writer_of), whenever it was seen
         """
-        self._follower, self._on_policy = follower, on_policy
+        self._follower, self._on_policy, self._on_writer = follower, on_policy, on_writer
         for watch in self._watches.values():
             watch.start()
 
@@ -181,6 +187,11 @@ class Cluster:
     def published_policy(self) -> str | None:
         """The annotation about the policy that the Node has, "" for none; None until all objects were read once."""
         return self._node.published if self.synced else None
+
+    def node_uid(self) -> str | None:
+        """The Node's uid, "" when there is no such Node; None until all objects were read once."""
+        facts = self._facts
+        return None if not self.synced else "" if facts is None else facts.uid
 
     def stats(self) -> dict[str, WatchStats]:
         """kind → counters of its watch"""

@@ -81,9 +81,12 @@ class Daemon:
             if self.config.policy_configmap is not None:
                 parts.sources.load_last_good()
             parts.cluster_events.start()
-            parts.cluster.start(parts.changes, parts.sources.take_configmap)
-        if parts.annotation is not None:
-            parts.annotation.start()
+            if parts.topology is None:
+                parts.cluster.start(parts.changes, parts.sources.take_configmap)
+            else:
+                parts.cluster.start(parts.changes, parts.sources.take_configmap, parts.topology.seen)
+        for publisher in parts.publishers:
+            publisher.start()
         node = parts.present.node
         for problem in node.problems:
             parts.log.warning("node_fact_missing", problem=problem)
@@ -121,8 +124,8 @@ class Daemon:
         parts.session.stop()
         if parts.cluster is not None and parts.cluster_events is not None:
             parts.cluster_events.stop()
-            if parts.annotation is not None:
-                parts.annotation.stop()
+            for publisher in parts.publishers:
+                publisher.stop()
             parts.cluster.stop()
         parts.requests.stop()
         for thread in (self._nri, self._reconcile):  # what the reconciler writes after this could never be given back

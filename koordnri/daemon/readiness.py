@@ -60,7 +60,14 @@ class Readiness:
                 down.pop("configmap", None)
             if parts.annotation is not None and parts.annotation.problem:
                 found.append(f"API server: this Node cannot be annotated: {parts.annotation.problem}")
+            if parts.topology is not None and parts.topology.problem:
+                found.append(f"API server: NodeResourceTopology not published: {parts.topology.problem}")
             found += [f"API server: {noun} cannot be watched: {problem}" for noun, problem in down.items()]
+        published = parts.present.snapshot.policy.publish_topology
+        if published != "none" and parts.topology is None:
+            found.append(
+                f"policy: publishTopology: {published} has no effect: it needs the API server and the name of this Node"
+            )
         if text := released_text(parts.ledger, parts.present.snapshot.node):
             found.append(f"release: {text}")
         if parts.admission.control_problem:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
@@ -64,8 +65,9 @@ from koordnri.state.present import Present
 
 if TYPE_CHECKING:  # see _make_cluster for why not at run time
     from koordnri.daemon.cluster import Cluster, ClusterEvents
-    from koordnri.kube import NodeAnnotation, WatchStats
+    from koordnri.kube import Api, NodeAnnotation, TopologyPublisher, WatchStats
     from koordnri.kube.events import EventStats
+    from koordnri.kube.publisher import Publisher
 
 
 class Given(NamedTuple):
@@ -103,6 +105,11 @@ class Parts:
         self._make_node(config, given)
         self._make_event_path(config, given)
         self._make_reconciler(config)
+
+    @property
+    def publishers(self) -> list[Publisher]:
+        """What keeps objects of the API server up to date."""
+        return [publisher for publisher in (self.annotation, self.topology) if publisher is not None]
 
     def watch_stats(self) -> Mapping[str, WatchStats]:
         """kind → counters of its watch; empty without the API server."""
@@ -143,6 +150,7 @@ class Parts:
         self.cluster_events: ClusterEvents | None = None
         self.cluster: Cluster | None = None
         self.annotation: NodeAnnotation | None = None
+        self._api: Api | None = None
         if config.kubeconfig is None and config.policy_configmap is None:
             if config.annotate_node:
                 raise ConfigError("--annotate-node needs the API server: give --policy-configmap or --kubeconfig")
@@ -153,7 +161,7 @@ class Parts:
         from koordnri.kube import NodeAnnotation, NotConfigured, connect
 
         try:
-            api = connect(config.kubeconfig)
+            api = self._api = connect(config.kubeconfig)
         except NotConfigured as error:
             raise ConfigError(str(error)) from error
         self.events = self.cluster_events = ClusterEvents(api, config.node_name, self.log, self.ending.die)
@@ -241,7 +249,20 @@ class Parts:
         self.present.publish_to(self.changes.publish)
         if (annotation := self.annotation) is not None:
             self.present.publish_to(lambda snapshot: annotation.want(snapshot.policy.revision))
+        self.topology = self._make_topology(config)
         self._make_session(config, calls)
+
+    def _make_topology(self, config: Config) -> TopologyPublisher | None:
+        if self._api is None or self.cluster is None or not config.node_name:
+            return None
+        from koordnri.daemon.topology import REASON, TopologyReport
+        from koordnri.kube import TopologyPublisher
+
+        report = TopologyReport(self.present, self.ledger, config.host_root, self.cluster.node_uid)
+        refused = functools.partial(self.events.warn_node, REASON)
+        publisher = TopologyPublisher(self._api, config.node_name, report.wanted, refused, self.log, self.ending.die)
+        self.present.publish_to(lambda snapshot: publisher.changed())
+        return publisher
 
     def _make_exclusive_cpus(self, overlay: Callable[[Pod], Pod]) -> ExclusiveCPUs:
         return ExclusiveCPUs(

@@ -1,4 +1,4 @@
-"""CPUs that kubelet's configuration reserves for the system: `reservedSystemCPUs`.
+"""What kubelet's configuration says of CPUs and NUMA nodes: `reservedSystemCPUs`, and the Topology Manager's policy.
 
 Only if kubelet's configuration is in the usual file (kubeadm, most distributions) and can be read; otherwise set them in the policy
 (`koordnri-config.reservedCPUs`). An option on kubelet's command line, which overrides the file, is not seen.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import NamedTuple
 
 from koordnri.host.files import HostFiles
 from koordnri.model import CPUSet
@@ -15,16 +16,20 @@ from koordnri.model import CPUSet
 _CONFIG = "var/lib/kubelet/config.yaml"
 _MOST_BYTES = 1 << 20
 _KEY = "reservedSystemCPUs"
-# A YAML parser would cost too much for one key. It is at the top level, and a plain or quoted text.
-_LINE = re.compile(rf"^[\"']?{_KEY}[\"']?\s*:\s*[\"']?([^\"'#\r\n]*)[\"']?\s*(?:#.*)?$", re.MULTILINE)
+_POLICIES = ("best-effort", "restricted", "single-numa-node")
+_SCOPES = ("container", "pod")
+
+
+class TopologyManager(NamedTuple):
+    """kubelet's Topology Manager. The default is kubelet's, and stands for a configuration that cannot be read, too."""
+
+    policy: str = "none"
+    scope: str = "container"
 
 
 def read_reserved_cpus(files: HostFiles) -> CPUSet:
     """Empty when nothing is reserved, or nothing is known."""
-    text = files.text(_CONFIG, _MOST_BYTES)
-    if text is None:
-        return CPUSet()
-    value = _of_json(text) if text.startswith("{") else _of_yaml(text)
+    value = _value(files.text(_CONFIG, _MOST_BYTES) or "", _KEY)
     try:
         return CPUSet.parse(value)
     except (ValueError, AttributeError, TypeError):
@@ -32,15 +37,30 @@ def read_reserved_cpus(files: HostFiles) -> CPUSet:
         return CPUSet()
 
 
-def _of_yaml(text: str) -> str:
-    found = _LINE.search(text)
+def read_topology_manager(files: HostFiles) -> TopologyManager:
+    """How kubelet aligns a pod's resources with NUMA nodes. A value that kubelet does not know counts as its default."""
+    text = files.text(_CONFIG, _MOST_BYTES) or ""
+    policy, scope = _value(text, "topologyManagerPolicy"), _value(text, "topologyManagerScope")
+    default = TopologyManager()
+    return TopologyManager(
+        policy if policy in _POLICIES else default.policy, scope if scope in _SCOPES else default.scope
+    )
+
+
+def _value(text: str, key: str) -> str:
+    return _of_json(text, key) if text.startswith("{") else _of_yaml(text, key)
+
+
+def _of_yaml(text: str, key: str) -> str:
+    # A YAML parser would cost too much for a few keys. They are at the top level, and plain or quoted texts.
+    found = re.search(rf"^[\"']?{key}[\"']?\s*:\s*[\"']?([^\"'#\r\n]*)[\"']?\s*(?:#.*)?$", text, re.MULTILINE)
     value = found.group(1).strip() if found else ""
     return "" if value in ("null", "~") else value
 
 
-def _of_json(text: str) -> str:
+def _of_json(text: str, key: str) -> str:
     try:
-        value: str = json.loads(text).get(_KEY) or ""
+        value: str = json.loads(text).get(key) or ""
     except (ValueError, RecursionError, AttributeError):
         return ""  # kubelet accepts it, so it is no JSON but YAML in flow style
     return value

@@ -1,5 +1,6 @@
 """The only room that talks to the API server. It watches one ConfigMap, this Node, its NodeResourceTopology and its pods, sends
-Events, and keeps one annotation of this Node up to date if it is asked to. For `koordnri verify` it creates and deletes pods.
+Events, and keeps one annotation of this Node and its NodeResourceTopology up to date if it is asked to. For
+`koordnri verify` it creates and deletes pods.
 
 Of koordnri it imports the model only. The daemon uses it, and `koordnri verify`. Decisions do not need it: without an API server the daemon
 works from what the runtime reports and from its policy file. So nothing here is on the event path.
@@ -23,9 +24,11 @@ from koordnri.kube.node_annotation import NodeAnnotation
 from koordnri.kube.pod_calls import PodCalls, PodProgress
 from koordnri.kube.pods import PodFacts, PodWatch
 from koordnri.kube.pools import PoolsWatch
+from koordnri.kube.publisher import NotKnown
 from koordnri.kube.restart import Restart
 from koordnri.kube.stats import WatchStats
 from koordnri.kube.timing import Timing
+from koordnri.kube.topology_publisher import NodeTopology, TopologyPublisher
 
 __all__ = [
     "Api",
@@ -37,8 +40,10 @@ __all__ = [
     "KubeError",
     "NodeAnnotation",
     "NodeFacts",
+    "NodeTopology",
     "NodeWatch",
     "NotConfigured",
+    "NotKnown",
     "PodCalls",
     "PodFacts",
     "PodProgress",
@@ -48,6 +53,7 @@ __all__ = [
     "Silent",
     "Target",
     "Timing",
+    "TopologyPublisher",
     "Unreachable",
     "WatchStats",
     "connect",

@@ -6,7 +6,7 @@ import random
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from koordnri.kube.api import Api
 from koordnri.kube.backoff import Pauses, Uniform
@@ -74,6 +74,11 @@ class Publisher(ABC):
             self._changed_s = self._clock()
             self._wake.set()
 
+    def retry(self) -> None:
+        """Send again soon, whatever was sent and failed: what stood in the way may be gone."""
+        self._changed_s = self._clock()
+        self._wake.set()
+
     # -- thread -------------------------------------------------------------------------------------------------------
 
     @abstractmethod
@@ -134,12 +139,20 @@ class Publisher(ABC):
             return self._timing.absent_s
         return self._pauses.next(error.retry_after_s if isinstance(error, ApiRefused) else None)
 
-    def _request(self, method: str, path: str, body: bytes | None = None, content_type: str = "") -> bytes:
+    def _request(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        content_type: str = "",
+        query: Mapping[str, str] | None = None,
+    ) -> bytes:
         """The whole answer, so that the connection can be used again. Raises KubeError."""
         timing = self._timing
         with self._api.open(
             method,
             path,
+            query,
             body=body,
             content_type=content_type,
             connect_s=timing.connect_s,

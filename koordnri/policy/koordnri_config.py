@@ -14,6 +14,7 @@ from koordnri.policy.units import CoreOrCount, CPUList, Namespace, Positive, Tex
 
 HookMode = Literal["enforce", "observe", "off"]
 RecordRoute = Literal["auto", "unsolicited", "resync", "reply", "none"]
+PublishTopology = Literal["none", "zones", "koordinator"]
 FailurePolicy = Literal["ignore", "fail"]
 
 _CLASS_NAMES = ("lsr", "ls", "be", "system")
@@ -149,3 +150,7 @@ class KoordnriConfig(Document, frozen=True, forbid_unknown_fields=True):
     """How the runtime's stored spec follows written values; the command line takes precedence; None: auto. auto: by the runtime's NRI
     version. unsolicited: UpdateContainers, which may freeze nodes before NRI 0.12.1. resync: a short second registration; creations wait
     behind it from NRI 0.7 on. reply: only with replies to events. none: values are written and watched only."""
+    publish_topology: PublishTopology = "none"
+    """What is published of this node as a NodeResourceTopology, which takes further rights. zones: each NUMA node with the CPUs that are
+    left for exclusive use, as scheduler-plugins reads it. koordinator: what koord-scheduler needs to assign CPUs on a node without
+    koordlet; then koordnri chooses none itself."""

@@ -23,6 +23,7 @@ from koordnri.policy.koordnri_config import (
     Hooks,
     MemoryOptions,
     OtherHookOptions,
+    PublishTopology,
     RDTOptions,
     RecordRoute,
 )
@@ -69,6 +70,8 @@ class Policy(msgspec.Struct, frozen=True):
     """CPUs in no share pool and without batch work; None when none are reserved. See `without_reserved`."""
     record_route: RecordRoute | None = None
     """None: the document does not say, which means auto."""
+    publish_topology: PublishTopology = "none"
+    """What is published of the node as a NodeResourceTopology."""
     strategies: dict[str, str] = msgspec.field(default_factory=dict)
     """Key of the document → name of the node strategy in use, if any."""
     notes: tuple[str, ...] = ()
@@ -165,6 +168,7 @@ def resolve(document: PolicyDocument | None, node_name: str, node_labels: Mappin
         namespaces_left_alone=frozenset(config.namespaces_left_alone),
         reserved_cpus=config.reserved_cpus,
         record_route=config.record_route,
+        publish_topology=config.publish_topology,
         strategies=strategies,
         notes=tuple(notes),
     )

@@ -56,11 +56,16 @@ def test_share_pools_of_this_node_are_no_reason() -> None:
     [
         ({"hooks": {"cpuset": {"mode": "observe"}}}, "hooks.cpuset.mode: observe"),
         ({"hooks": {"cpuset": {"allocate": False}}}, "hooks.cpuset.allocate: false"),
+        ({"publishTopology": "koordinator"}, "publishTopology: koordinator, so koord-scheduler assigns CPUs"),
         ({"namespacesLeftAlone": ["shop"]}, "leaves namespace shop alone"),
     ],
 )
 def test_what_of_the_policy_is_against_it(options: dict[str, Any], reason: str) -> None:
     assert reason in why_not_given(POD, policy(**options), NODE)
+
+
+def test_zones_that_are_published_are_no_reason() -> None:
+    assert why_not_given(POD, policy(publishTopology="zones"), NODE) == ""
 
 
 def test_a_pod_that_shares_gets_none_though_the_node_would_give_some() -> None:

@@ -67,6 +67,12 @@ def kustomized_annotation() -> dict[str, Manifest]:
 
 
 @pytest.fixture(scope="session")
+def kustomized_topology() -> dict[str, Manifest]:
+    """Kind → object of `kubectl apply -k deploy/` with the component deploy/topology."""
+    return {m["kind"]: m for m in kustomize.with_component(ROOT / "deploy", ROOT / "deploy/topology")}
+
+
+@pytest.fixture(scope="session")
 def kustomized_verify() -> list[Manifest]:
     """What the component deploy/verify adds to `kubectl apply -k deploy/`."""
     without = kustomize.build(ROOT / "deploy")

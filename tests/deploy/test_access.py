@@ -99,6 +99,21 @@ def test_nodes_may_be_patched_only_where_they_are_annotated(
     assert "--annotate-node" not in pod_spec(without)["containers"][0]["args"]
 
 
+def test_topologies_may_be_written_only_where_they_are_published(
+    kustomized_topology: dict[str, Manifest], helm: Helm
+) -> None:
+    publishing = [
+        {**rule, "verbs": [*rule["verbs"], "create", "patch", "delete"]}
+        if rule["resources"] == ["noderesourcetopologies"]
+        else rule
+        for rule in CLUSTER_RULES
+    ]
+    for objects in (kustomized_topology, rendered(helm, "--set=apiAccess.publishTopology=true")):
+        assert objects["ClusterRole"]["rules"] == publishing
+    without = rendered(helm, "--set=apiAccess.enabled=false,apiAccess.publishTopology=true")
+    assert "ClusterRole" not in without
+
+
 def added_by_verify(helm: Helm) -> list[Manifest]:
     """What the chart's apiAccess.verify adds, without the labels that Helm wants."""
     done = helm("template", "--set=apiAccess.verify=true")

@@ -56,8 +56,16 @@ def without_helm_labels(manifest: Manifest) -> Manifest:
         (("--set=apiAccess.policyConfigMap=koordinator-system/slo-controller-config",), "kustomized_koordinator"),
         (("--set=resctrl.enabled=true",), "kustomized_resctrl"),
         (("--set=apiAccess.annotateNode=true",), "kustomized_annotation"),
+        (("--set=apiAccess.publishTopology=true",), "kustomized_topology"),
     ],
-    ids=["deploy", "deploy/base", "deploy/koordinator", "deploy with resctrl", "deploy with node-annotation"],
+    ids=[
+        "deploy",
+        "deploy/base",
+        "deploy/koordinator",
+        "deploy with resctrl",
+        "deploy with node-annotation",
+        "deploy with topology",
+    ],
 )
 def test_the_chart_gives_the_objects_of_the_manifests(
     request: pytest.FixtureRequest, helm: Helm, arguments: tuple[str, ...], built: str
@@ -76,6 +84,7 @@ def test_rendered_objects_are_valid(helm: Helm, version: str) -> None:
     switches = (
         "apiAccess.enabled=false",
         "apiAccess.annotateNode=true",
+        "apiAccess.publishTopology=true",
         "resctrl.enabled=true",
         "doctor.initContainer=true",
         "page.enabled=true",
@@ -259,6 +268,7 @@ def test_metrics_service_can_be_left_out(helm: Helm) -> None:
         ("--set=kubeletDir=/var/lib/kubelet/", "kubeletDir"),
         ("--set=resctrl=true", "resctrl"),
         ("--set-string=apiAccess.annotateNode=true", "apiAccess/annotateNode"),
+        ("--set-string=apiAccess.publishTopology=true", "apiAccess/publishTopology"),
         ("--set-string=resctrl.enabled=false", "resctrl/enabled"),
         ("--set=nriSocket=/x", "nriSocket"),
         ("--set=doctor=true", "doctor"),

@@ -1,4 +1,4 @@
-"""CPUs that kubelet's configuration file keeps for the system."""
+"""CPUs that kubelet's configuration file keeps for the system, and its Topology Manager."""
 
 from pathlib import Path
 
@@ -6,6 +6,8 @@ import pytest
 
 from koordnri.cpus.allocator import Allocator
 from koordnri.host import read_node, refresh
+from koordnri.host.files import HostFiles
+from koordnri.host.kubelet_config import TopologyManager, read_topology_manager
 from koordnri.model.topology import Topology
 from tests.host.trees import HostTree
 
@@ -57,3 +59,27 @@ def test_nobody_shares_what_kubelet_reserves(tmp_path: Path) -> None:
     node = refresh(node, tree.write(FILE, HEAD + "reservedSystemCPUs: 0,4\n").root, full=True)
     shared = Allocator().applied(node)
     assert [p.cpus for p in shared.ls_pools] == [p.cpus for p in shared.be_pools] == ["1-3", "5-7"]
+
+
+@pytest.mark.parametrize(
+    ("text", "manager"),
+    [
+        pytest.param(
+            HEAD + "topologyManagerPolicy: single-numa-node\ntopologyManagerScope: pod\n",
+            TopologyManager("single-numa-node", "pod"),
+            id="both",
+        ),
+        pytest.param('{"topologyManagerPolicy": "best-effort"}', TopologyManager("best-effort"), id="json"),
+        pytest.param(HEAD + "topologyManagerPolicy: tight\ntopologyManagerScope: node\n", TopologyManager(), id="odd"),
+        pytest.param('{"topologyManagerPolicy": ["none"]}', TopologyManager(), id="no-text"),
+        pytest.param(HEAD, TopologyManager(), id="defaults"),
+    ],
+)
+def test_the_topology_manager_is_as_configured_or_else_as_by_default(
+    tmp_path: Path, text: str, manager: TopologyManager
+) -> None:
+    assert read_topology_manager(HostFiles(HostTree(tmp_path).write(FILE, text).root)) == manager
+
+
+def test_without_the_file_the_topology_manager_is_as_by_default(tmp_path: Path) -> None:
+    assert read_topology_manager(HostFiles(tmp_path)) == TopologyManager()

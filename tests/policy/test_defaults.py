@@ -67,6 +67,7 @@ def attribute(policy, path):
         ("namespaces_left_alone", frozenset()),
         ("reserved_cpus", None),
         ("record_route", None),
+        ("publish_topology", "none"),
     ],
 )
 def test_default(path, expected):

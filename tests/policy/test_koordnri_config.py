@@ -45,6 +45,15 @@ def test_a_node_strategy_replaces_the_namespaces_and_cpus_of_the_cluster():
     assert policy_of_text(text).reserved_cpus == CPUSet([0])
 
 
+def test_what_is_published_of_a_node_is_the_clusters_or_the_nodes_strategy():
+    text = (
+        "koordnri-config: {clusterStrategy: {publishTopology: zones}, "
+        "nodeStrategies: [{nodeSelector: {matchLabels: {big: 'yes'}}, publishTopology: koordinator}]}"
+    )
+    assert policy_of_text(text).publish_topology == "zones"
+    assert policy_of_text(text, big="yes").publish_topology == "koordinator"
+
+
 @pytest.mark.parametrize("mode", ["off", "Off", "'off'", "false"])
 def test_off_needs_no_quotes_though_yaml_makes_false_of_it(mode):
     assert policy_of_text(f"koordnri-config: {{hooks: {{rdt: {{mode: {mode}}}}}}}").hook_mode("rdt") == "off"
