@@ -93,7 +93,9 @@ class Items:
             at += 1
 
     def _names_items(self, at: int) -> bool:
-        before = self._frame[-_LONGEST_KEY:] + self._buffer[max(self._from, at - _LONGEST_KEY) : at]
+        before = self._buffer[max(self._from, at - _LONGEST_KEY) : at]
+        if lacking := _LONGEST_KEY - len(before):  # always as many bytes, wherever the pieces of the list begin
+            before = self._frame[-lacking:] + before
         return _ITEMS.search(before) is not None
 
     def _keep_between(self, at: int) -> None:

@@ -27,6 +27,13 @@ def apart(body: bytes, size: int) -> tuple[list[bytes], bytes]:
     return found, items.end()
 
 
+@pytest.mark.parametrize("spaces", [40, 55, 56, 57, 90, 200])
+def test_the_name_of_the_objects_array_may_be_cut_from_it_anywhere(spaces: int) -> None:
+    """Found by fuzzing: of a name further away, more was seen when the list came in pieces."""
+    body = b'{"kind": "PodList", "items":' + b" " * spaces + b'[{"a": 1}]}'
+    assert {str(apart(body, size)) for size in range(1, len(body) + 1)} == {str(apart(body, 1000))}
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
 @pytest.mark.parametrize("indent", [None, 2])
 @pytest.mark.parametrize(
