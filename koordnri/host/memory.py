@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 
 from koordnri.host.files import HostFiles
 
@@ -25,6 +26,7 @@ def read_memory_bytes(files: HostFiles) -> int:
     return 0
 
 
+@cache
 def page_bytes() -> int:
     """Page size in bytes: the kernel's, so in a container also the host's."""
     return os.sysconf("SC_PAGE_SIZE")

@@ -201,9 +201,9 @@ class Drift:
             pods |= self._losers(file, writer, now)
         return Suspects(pods, taken.overflowed)
 
-    def rest(self, took_s: float) -> None:
-        """A healing pass has ended and took so long."""
-        self._rests_until = self._monotonic() + RESTS * took_s
+    def rest(self, cpu_s: float) -> None:
+        """A healing pass has ended, and used so much CPU time."""
+        self._rests_until = self._monotonic() + RESTS * cpu_s
 
     def times(self, change: Change, writer: Writer) -> int:
         """How many times in a row a change's file has been healed."""

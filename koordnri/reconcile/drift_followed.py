@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from koordnri.host.cgroup.change import Change
@@ -56,9 +57,16 @@ def files_of(plan: PodPlan, writer: Writer) -> dict[File, list[tuple[Goal | None
     return files
 
 
-def directories_above(home: str, writer: Writer) -> set[str]:
+def directories_above(home: str, writer: Writer) -> frozenset[str]:
     """The directories above a pod's: they report its end, and may narrow its cpuset. Not the root of all cgroups, which cannot."""
-    top, found = writer.home(ROOT_DIRECTORY), set[str]()
-    while (home := os.path.dirname(home)).startswith(f"{top}/"):
-        found.add(home)
-    return found
+    return _between(writer.home(ROOT_DIRECTORY), os.path.dirname(home))
+
+
+@lru_cache(64)
+def _between(top: str, directory: str) -> frozenset[str]:
+    """This directory and those above it, below `top`. Most pods of a class have the same."""
+    found = set[str]()
+    while directory.startswith(f"{top}/"):
+        found.add(directory)
+        directory = os.path.dirname(directory)
+    return frozenset(found)

@@ -79,6 +79,7 @@ class Passes:
     promotions  called around each full pass that a change or a sweep caused
     recorder    records written values; None: nobody does
     faults      contains a bug: it costs one pod, one file or one part of a pass
+    cpu_s       CPU time of the calling thread in s
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class Passes:
         recorder: Recorder | None = None,
         cache: CacheShares | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        cpu_s: Callable[[], float] = time.thread_time,
     ) -> None:
         self.writer: Writer | None = None
         """of the last pass"""
@@ -114,6 +116,7 @@ class Passes:
         self._cache = cache
         self._writing = GoalWriter(planner.originals, machine.save, faults)
         self._monotonic = monotonic
+        self._cpu_s = cpu_s
 
     def run(self, trigger: str, pods: Iterable[Pod], *, above: bool | None = None, rests: bool = False) -> list[Done]:
         """One pass over these pods and their containers. Returns the outcome of each file; unchanged ones only if asked for.
@@ -132,7 +135,7 @@ class Passes:
         if above and self._cache is not None and trigger != "drift":
             with self._faults.within("resctrl"):
                 self._cache.groups(self._ledger.pods(), self._machine.world)
-        started, world = self._monotonic(), self._machine.world()
+        started, cpu_started, world = self._monotonic(), self._cpu_s(), self._machine.world()
         drifts, node = self._drifts(trigger, world), world.snapshot.node
         draft = _Draft()
         if rests and drifts:
@@ -154,7 +157,7 @@ class Passes:
                 self._promotions.after_pass()
         stats = self._settling.stats
         stats.passes[trigger] += 1
-        stats.last_pass_s = self._monotonic() - started
+        stats.last_pass_s, stats.last_pass_cpu_s = self._monotonic() - started, self._cpu_s() - cpu_started
         return done
 
     def _looks_above(self, trigger: str, pods: Iterable[Pod]) -> bool:

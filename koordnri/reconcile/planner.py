@@ -105,7 +105,7 @@ class Planner:
         decision = self._chain.decide_pod(pod.with_resources(as_set), snapshot, containers)
         wants = wanted(directory, decision, node, force)
         back = back_to_before(directory, before, decision, node)
-        if any(change.field.in_sandbox for change in (*wants.values(), *back.values())):
+        if there and any(change.field.in_sandbox for change in (*wants.values(), *back.values())):
             sandbox = self._sandbox(pod, world, writer)
             wants, back = in_sandbox(wants, sandbox), in_sandbox(back, sandbox)
         goals = [Goal(owner, n, c, False) for n, c in wants.items()]

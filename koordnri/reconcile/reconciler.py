@@ -50,6 +50,7 @@ class Reconciler:
         open_watch: OpenWatch | None = None,
         faults: Faults | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        cpu_s: Callable[[], float] = time.thread_time,
         debounce_s: float = DEBOUNCE_S,
     ) -> None:
         faults = faults or Faults(log)
@@ -83,6 +84,7 @@ class Reconciler:
             recorder,
             cache,
             monotonic,
+            cpu_s,
         )
 
     # -- the thread ---------------------------------------------------------------------------------------------------
@@ -138,7 +140,7 @@ class Reconciler:
         pods = self._ledger.pods() if step.pods is None else self._there(step.pods)
         done = self._contained(step.trigger, pods, waited_for=step.waited_for, rests=step.trigger == "sweep")
         now = self._monotonic()
-        self._schedule.ended(step, now, self.stats.last_pass_s, well=done is not None)
+        self._schedule.ended(step, now, self.stats.last_pass_cpu_s, well=done is not None)
         if step.trigger == "change":
             self.stats.changed_to_verified_s = now - step.since
             if done is not None:
@@ -188,7 +190,7 @@ class Reconciler:
             pods |= self.drift.uncovered()
         if pods:
             self._passes.run("drift", self._there(pods), above=CLASSES in pods)
-            self.drift.rest(self.stats.last_pass_s)
+            self.drift.rest(self.stats.last_pass_cpu_s)
         if everything:
             self._passes.sweeps.start_over()
         return everything

@@ -43,8 +43,10 @@ class Requests:
         self._inputs: deque[Input] = deque()
         self._wake = threading.Event() if wake is None else wake
         self._stopping = False
+        self._changing = False
+        """whether a pass over everything is already scheduled, so that one more change need not wake the thread"""
         self._leaving = False
-        """whether a check above the pods is already scheduled, so that one more leaving pod need not wake the thread"""
+        """the same for a check above the pods, and a leaving pod"""
         self._questions: queue.SimpleQueue[Question] = queue.SimpleQueue()
         self._turn = threading.Condition()
         self._hurried = 0
@@ -57,11 +59,13 @@ class Requests:
         if pod_id is None:
             self._unsettled()
             self._inputs.append(EverythingChanged(self._monotonic()))
+            if self._changing:  # asked after it was appended: see hand_over
+                return
         elif self._ledger.pod(pod_id) is not None:
             self._inputs.append(Touch(pod_id))
         else:
             self._inputs.append(Leave())
-            if self._leaving:  # asked after it was appended: see hand_over
+            if self._leaving:
                 return
         self._wake.set()
 
@@ -127,11 +131,11 @@ class Requests:
         self._wake.clear()
 
     def hand_over(self, schedule: Schedule) -> None:
-        """Pass new requests to the schedule. Also call this before each sleep, so that no Leave waits until after it."""
-        self._leaving = False
+        """Pass new requests to the schedule. Also call this before each sleep, so that no input waits until after it."""
+        self._changing = self._leaving = False
         while self._inputs:
             schedule.receive(self._inputs.popleft())
-        self._leaving = schedule.above_is_late
+        self._changing, self._leaving = schedule.change_is_pending, schedule.above_is_late
 
     def questions(self) -> Iterator[Question]:
         """Questions that wait for an answer."""

@@ -14,7 +14,8 @@ DEBOUNCE_S = 0.1
 ABOVE_S = 0.25
 """Least s between two checks of the cgroups above the pods and of resctrl groups, while pods come and go."""
 RESTS = 9
-"""After a full pass, the next one that nobody waits for rests this many times its duration: caps reconciling at 10 % of a core."""
+"""After a full pass, the next one that nobody waits for rests this many times its CPU time: caps reconciling at 10 % of a core. Not its
+duration: beside load, which is where a policy must get through, that is many times longer."""
 SWEEP_S = 10.0
 """Seconds from the end of a sweep to the next."""
 COVER_S = 1.0
@@ -30,7 +31,7 @@ LONG_AGO = float("-inf")
 #   step             is due when                                          and then
 #   AnswerAsked      somebody asked                                       a change is debounced no longer
 #   Heal             every round; not while it rests after a bug          events were lost: the sweep is due at once
-#   Pass("change")   a change is pending, its rest and debounce are       the next one rests 9 times as long as this one took
+#   Pass("change")   a change is pending, its rest and debounce are       the next one rests 9 times the CPU time of this one
 #                    over, or somebody waits for it
 #   Pass("pod")      pods were triggered, or it is time to try some       a pass over everything in this round has them all
 #                    again
@@ -171,13 +172,14 @@ class Schedule:
         """Events were lost: somebody may have written files unnoticed, so sweep everything."""
         self._sweep_at = now
 
-    def ended(self, step: Pass, now: float, took_s: float, *, well: bool) -> None:
+    def ended(self, step: Pass, now: float, cpu_s: float, *, well: bool) -> None:
         """A pass has ended.
 
+        cpu_s  CPU time that it used
         well   whether it did what it serves; False if a bug ended it
         """
         if step.trigger == "change":
-            self._rests_until = now + RESTS * took_s
+            self._rests_until = now + RESTS * cpu_s
             if well:
                 self._served = step.serves
         elif step.trigger == "sweep":
@@ -191,6 +193,11 @@ class Schedule:
     def record_failed(self, now: float) -> None:
         """A bug in recording: it rests."""
         self._record_after = now + FAULT_RESTS_S
+
+    @property
+    def change_is_pending(self) -> bool:
+        """Whether a change has come that no pass has served yet."""
+        return self._changed_at != NEVER
 
     # -- out ----------------------------------------------------------------------------------------------------------
 

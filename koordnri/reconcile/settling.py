@@ -35,6 +35,8 @@ class PassStats:
         self.failures: Counter[tuple[str, str, str]] = Counter()
         """(field, route, reason) → files that did not take their value"""
         self.last_pass_s = 0.0
+        self.last_pass_cpu_s = 0.0
+        """CPU time of its thread"""
         self.changed_to_verified_s = 0.0
         """s from the last change of policy or node until the last file was read back"""
 

@@ -87,3 +87,14 @@ def test_passes_are_counted_and_timed():
         node.run_pass(trigger)
     assert node.reconciler.stats.passes == {"change": 1, "sweep": 2}
     assert node.reconciler.stats.last_pass_s == 7.0
+
+
+def test_the_rest_after_a_pass_goes_by_its_cpu_time_not_its_duration():
+    wall_s, cpu_s = iter(range(0, 10_000, 60)), iter([1.0, 1.25])
+    node = FakeNode(monotonic=lambda: float(next(wall_s)), cpu_s=lambda: next(cpu_s))
+    node.pod("p")
+    node.run_pass("change")
+    stats = node.reconciler.stats
+    assert (stats.last_pass_s >= 60, stats.last_pass_cpu_s) == (True, 0.25), (
+        "beside load, a pass takes much longer than its CPU time"
+    )

@@ -24,7 +24,9 @@ class Running:
         self.now = 0.0
         self._begun: queue.Queue[None] = queue.Queue()
         self._go: queue.Queue[None] = queue.Queue()
-        self.node = FakeNode(world=self._world, monotonic=lambda: self.now, **{"debounce_s": 0.0} | options)
+        self.node = FakeNode(
+            world=self._world, monotonic=lambda: self.now, **{"debounce_s": 0.0, "cpu_s": lambda: self.now} | options
+        )
         for name in ("p", "q"):
             self.node.container(self.node.pod(name), cpu_quota=80_000)
         self.requests, self.stats = self.node.requests, self.node.reconciler.stats
@@ -144,7 +146,7 @@ def test_triggers_within_the_debounce_make_one_pass(running):
     assert it.stats.passes == {"change": 1, "pod": 1}
 
 
-def test_passes_over_everything_rest_nine_times_as_long_as_they_took_unless_somebody_waits(running):
+def test_passes_over_everything_rest_nine_times_their_cpu_time_unless_somebody_waits(running):
     it = running()
 
     def ask() -> None:

@@ -107,6 +107,27 @@ def answered_by(scene: Scene):
     yield from scene.requests.questions()
 
 
+def test_changes_wake_the_thread_once_until_a_pass_has_served_them(scene):
+    schedule = Schedule(scene.now)
+    scene.requests.trigger()
+    scene.requests.hand_over(schedule)
+    scene.wake.clear()
+    scene.requests.trigger()
+    assert not scene.wake.is_set(), "the thread sleeps until the pass that serves both"
+    assert scene.inputs() == [EverythingChanged(1.0)], "it is not lost"
+    schedule.begin(scene.now + 10)
+    while schedule.next(scene.now + 10) is not None:
+        pass
+    scene.requests.hand_over(schedule)
+    assert schedule.change_is_pending, "the second one may have come after the pass began"
+    schedule.begin(scene.now + 20)
+    while schedule.next(scene.now + 20) is not None:
+        pass
+    scene.requests.hand_over(schedule)
+    scene.requests.trigger()
+    assert scene.wake.is_set()
+
+
 def test_a_pod_is_not_waited_for_that_has_what_follows_already(scene):
     snapshot = object()
     scene.requests.applied = snapshot

@@ -72,9 +72,14 @@ class Tree:
         controller, _, name = file.partition("/")
         return f"{self._tops[controller]}{where}{name}"
 
+    def place(self, directory: str, file: str) -> tuple[str, str]:
+        """(full directory, name) of a file that `spelling` names. Raises WriteFailed as `path` does."""
+        home, _, name = self.path(directory, file).rpartition("/")
+        return home, name
+
     def home(self, directory: str) -> str:
         """Full path of a cgroup, on v1 in the hierarchy of cpu. Raises WriteFailed as `path` does."""
-        return os.path.dirname(self.path(directory, "cpu/" if self.version == 1 else ""))
+        return self.place(directory, "cpu/" if self.version == 1 else "")[0]
 
     def has(self, directory: str) -> bool:
         """Whether the cgroup exists. Raises WriteFailed as `path` does."""

@@ -16,7 +16,6 @@ Everything is read before anything is written; equal values are not written.
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
@@ -103,13 +102,13 @@ class Writer:
         several files, all of them, though only the first that exists counts.
         """
         found = form(change.field, self._tree.version)
-        names = found.files if found is not None else ()
-        inner = self._inner.of(change.directory)
+        if found is None:
+            return []
+        inner, place = self._inner.of(change.directory), self._tree.place
         try:
-            paths = [self._tree.path(d, name) for d in (change.directory, inner) if d for name in names]
+            return [place(d, name) for d in (change.directory, inner) if d for name in found.files]
         except WriteFailed:
             return []
-        return [os.path.split(path) for path in paths]
 
     def home(self, directory: str) -> str:
         """The full directory whose existence `has` checks; "" for a path outside of the cgroup root."""
