@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from koordnri.answers.owners import KOORDNRI, Owner, Pins, find_owners
+from koordnri.answers.owners import KOORDNRI, CPUHolder, Pins, find_owners
 from koordnri.cpus.choice import Wish
 from koordnri.cpus.holding import Holding, Holdings
 from koordnri.cpus.wish import wanted_by
@@ -63,7 +63,7 @@ def cpu_owners(
     ]
 
 
-def _owner(pod: Pod, owner: Owner, its: Mapping[str, Entry], holding: Holding | None) -> CPUOwner:
+def _owner(pod: Pod, owner: CPUHolder, its: Mapping[str, Entry], holding: Holding | None) -> CPUOwner:
     entry, cpus = its.get(owner.container), owner.cpus
     runs = entry is not None and entry.started if owner.container else any(e.started for e in its.values())
     exclusive = holding.exclusive if holding is not None and owner.by == KOORDNRI else ""

@@ -32,11 +32,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from koordnri.answers.kernel import Kernel
+from koordnri.answers.kernel import KernelReader
 from koordnri.answers.outlook import left_alone, outlook
 from koordnri.answers.pod_cpus import cpus_of
 from koordnri.answers.pods import find_containers, find_pod
-from koordnri.answers.since import Changes, newest_changes, since
+from koordnri.answers.since import NewestChanges, newest_changes, since
 from koordnri.chain import Chain, ContainerRefused
 from koordnri.cpus.allocator import Allocator
 from koordnri.hook import Hook
@@ -51,8 +51,8 @@ from koordnri.model.routes import ADJUST, REPLY, Refusal
 from koordnri.observe.questions import Parameters, checked
 from koordnri.policy.pod_remarks import pod_remarks
 from koordnri.policy.standing import StandingPolicy
-from koordnri.reconcile.compare.live import Live
 from koordnri.reconcile.compare.running import Running
+from koordnri.reconcile.compare.running_pods import RunningPods
 from koordnri.reconcile.ports import Machine
 from koordnri.state.entry import Entry
 from koordnri.state.history import History
@@ -85,8 +85,8 @@ def explain(sources: ExplainSources, parameters: Parameters) -> dict[str, Any]:
     entries = find_containers(sources.ledger, pod, asked.get("container"))
     world = sources.machine.world()
     node = world.snapshot.node
-    (running,) = Live(sources.ledger, sources.machine).running([pod])
-    kernel = Kernel(sources.machine.writer(node.cgroup_version), node, lambda: ResctrlTree(sources.host_root))
+    (running,) = RunningPods(sources.ledger, sources.machine).running([pod])
+    kernel = KernelReader(sources.machine.writer(node.cgroup_version), node, lambda: ResctrlTree(sources.host_root))
     # Hooks are pure, but a chain counts without a lock, so each question has its own chain.
     changes = newest_changes(sources.history, pod)
     return _Explainer(sources, Chain(sources.hooks), world, running, kernel, changes).shape(entries)
@@ -99,8 +99,8 @@ class _Explainer(NamedTuple):
     chain: Chain
     world: World
     running: Running
-    kernel: Kernel
-    changes: Changes
+    kernel: KernelReader
+    changes: NewestChanges
 
     @property
     def pod(self) -> Pod:

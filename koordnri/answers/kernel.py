@@ -15,7 +15,7 @@ ROOT_NAME = "(root group)"
 """How a thread in no group of ours is shown."""
 
 
-class Kernel(NamedTuple):
+class KernelReader(NamedTuple):
     """The kernel, as one question reads it."""
 
     writer: Writer

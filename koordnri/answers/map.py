@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from functools import reduce
 from typing import Any
 
-from koordnri.answers.owners import Owner, Pins, find_owners
+from koordnri.answers.owners import CPUHolder, Pins, find_owners
 from koordnri.cpus.holding import Holdings
 from koordnri.model import CPUSet, NodeState, Pod
 from koordnri.model.cpuset import NO_CPUS
@@ -121,7 +121,7 @@ def _sets(node: NodeState, states: Mapping[int, str]) -> dict[str, str]:
     return {state: str(CPUSet(cpus_of[state])) for state in STATES}
 
 
-def _described(owner: Owner, index: int, by_key: Mapping[str, Pod]) -> dict[str, str]:
+def _described(owner: CPUHolder, index: int, by_key: Mapping[str, Pod]) -> dict[str, str]:
     pod = by_key.get(owner.key)
     return {
         "letter": LETTERS[index] if index < len(LETTERS) else OTHERS,

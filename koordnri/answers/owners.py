@@ -16,7 +16,7 @@ Pins = Mapping[tuple[str, str], CPUSet]
 """(key of the pod, container) → CPUs that kubelet pinned it to"""
 
 
-class Owner(NamedTuple):
+class CPUHolder(NamedTuple):
     """A container, or a whole pod, with exclusive CPUs."""
 
     key: str
@@ -29,17 +29,17 @@ class Owner(NamedTuple):
     """further CPUs, which others have yet to leave"""
 
 
-def find_owners(node: NodeState, pods: Iterable[Pod], held: Holdings, pins: Pins) -> Iterator[Owner]:
+def find_owners(node: NodeState, pods: Iterable[Pod], held: Holdings, pins: Pins) -> Iterator[CPUHolder]:
     """All owners. `held`: what this node gave, for CPUs that others have yet to leave."""
     for pod in {pod.key: pod for pod in pods}.values():  # a pod may have a second sandbox
         if cpus := assigned_or_none(pod):
-            yield Owner(pod.key, "", SCHEDULER, cpus)
+            yield CPUHolder(pod.key, "", SCHEDULER, cpus)
     coming = {(key, name): h.coming for key, of_pod in held.items() for name, h in of_pod.items() if h.coming}
     given = {(key, name): cpus for key, of_pod in node.exclusive_cpus.items() for name, cpus in of_pod.items()}
     for key, name in sorted(given.keys() | coming.keys()):
-        yield Owner(key, name, KOORDNRI, given.get((key, name), NO_CPUS), coming.get((key, name), NO_CPUS))
+        yield CPUHolder(key, name, KOORDNRI, given.get((key, name), NO_CPUS), coming.get((key, name), NO_CPUS))
     for key, of_pod in node.dra_cpus.items():
         for name, cpus in of_pod.items():
-            yield Owner(key, name, DRA, cpus)
+            yield CPUHolder(key, name, DRA, cpus)
     for (key, name), cpus in pins.items():
-        yield Owner(key, name, KUBELET, cpus)
+        yield CPUHolder(key, name, KUBELET, cpus)

@@ -20,7 +20,7 @@ from koordnri.state.ledger import Ledger
 from koordnri.state.present import Present
 
 
-class Sources(NamedTuple):
+class AnswerSources(NamedTuple):
     """What answers are computed from."""
 
     ledger: Ledger
@@ -31,7 +31,7 @@ class Sources(NamedTuple):
     """None: none is kept"""
 
 
-def make_questions(sources: Sources) -> Mapping[str, Question]:
+def make_questions(sources: AnswerSources) -> Mapping[str, Question]:
     """NAME → question."""
 
     def node(parameters: Parameters) -> object:

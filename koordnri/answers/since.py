@@ -12,7 +12,7 @@ from koordnri.state.history import History
 from koordnri.state.history_line import HistoryLine, plain
 
 
-class Changes(NamedTuple):
+class NewestChanges(NamedTuple):
     """By (container, "" for the pod's own cgroup; field)."""
 
     newest: Mapping[tuple[str, str], HistoryLine]
@@ -21,7 +21,7 @@ class Changes(NamedTuple):
     """what could not be written since"""
 
 
-def newest_changes(history: History | None, pod: Pod) -> Changes:
+def newest_changes(history: History | None, pod: Pod) -> NewestChanges:
     """The newest change of each field of a pod; empty when no history is kept."""
     newest: dict[tuple[str, str], HistoryLine] = {}
     refused: dict[tuple[str, str], HistoryLine] = {}
@@ -32,10 +32,10 @@ def newest_changes(history: History | None, pod: Pod) -> Changes:
         else:
             newest[field] = change
             refused.pop(field, None)
-    return Changes(newest, refused)
+    return NewestChanges(newest, refused)
 
 
-def since(changes: Changes, container: str, field: str, value: Any) -> dict[str, Any]:
+def since(changes: NewestChanges, container: str, field: str, value: Any) -> dict[str, Any]:
     """About a field with this value, from the history; None for what it does not know:
 
     since    when it got the value, in UTC

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from koordnri.answers.cpu_owners import CPUOwner
 from koordnri.answers.cpu_survey import CPUSurveys
-from koordnri.answers.violations import KINDS, Finding, Violation, file_violations
+from koordnri.answers.violations import KINDS, OwnerProblem, Violation, file_violations
 from koordnri.answers.why import row
 from koordnri.model import CPUSet, NodeState, Pod
 from koordnri.model.cpuset import NO_CPUS
@@ -111,7 +111,7 @@ def _of_files(sources: StatusSources) -> list[Violation]:
     return file_violations(
         [_not_applied(failure) for failure in sources.reconciler.not_applied()],
         [
-            Finding(
+            OwnerProblem(
                 _title(ledger.pod(update.pod_id)),
                 "" if entry is None else entry.name,
                 f"the runtime refuses to store {', '.join(sorted(update.values))}: written values may be lost when it updates the "
@@ -122,7 +122,7 @@ def _of_files(sources: StatusSources) -> list[Violation]:
         []
         if drift is None
         else [
-            Finding(
+            OwnerProblem(
                 _title(ledger.pod(owner)),
                 "",
                 f"{'/'.join(found.file)} was healed {found.times} times in a row: find out who else writes it",
@@ -132,10 +132,12 @@ def _of_files(sources: StatusSources) -> list[Violation]:
     )
 
 
-def _not_applied(failure: Failure) -> Finding:
+def _not_applied(failure: Failure) -> OwnerProblem:
     owner = failure.owner
     where = f"cgroup {owner.title}: " if owner.pod is None else ""
-    return Finding(_title(owner.pod), owner.container, f"{where}{failure.field} = {failure.value}: {failure.error}")
+    return OwnerProblem(
+        _title(owner.pod), owner.container, f"{where}{failure.field} = {failure.value}: {failure.error}"
+    )
 
 
 def _runtime(sources: StatusSources) -> Mapping[str, Any]:

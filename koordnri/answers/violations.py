@@ -54,7 +54,7 @@ class Violation(NamedTuple):
     message: str
 
 
-class Finding(NamedTuple):
+class OwnerProblem(NamedTuple):
     """Something that the reconciler found about an owner."""
 
     pod: str
@@ -82,7 +82,7 @@ def cpu_violations(seen: Observed) -> list[Violation]:
 
 
 def file_violations(
-    not_applied: Iterable[Finding], unrecorded: Iterable[Finding], returning: Iterable[Finding]
+    not_applied: Iterable[OwnerProblem], unrecorded: Iterable[OwnerProblem], returning: Iterable[OwnerProblem]
 ) -> list[Violation]:
     """Violations about values of files, by kind in the order of KINDS."""
     return [

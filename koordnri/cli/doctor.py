@@ -15,7 +15,7 @@ from koordnri.cli.options import state_dir_option
 
 if TYPE_CHECKING:
     from koordnri.doctor.codes import Finding
-    from koordnri.doctor.facts import Daemon, Facts
+    from koordnri.doctor.facts import DaemonFacts, Facts
 
 T = TypeVar("T")
 
@@ -86,17 +86,17 @@ def look(
     return facts, diagnose(facts)
 
 
-def ask_daemon(state_dir: Path, listen: str) -> Daemon:
+def ask_daemon(state_dir: Path, listen: str) -> DaemonFacts:
     """What the running daemon reports about itself."""
     from koordnri.doctor.daemon_pages import daemon_facts
-    from koordnri.doctor.facts import Daemon
+    from koordnri.doctor.facts import DaemonFacts
 
     try:
         if not (state_dir / SOCKET_NAME).exists():
-            return Daemon()
+            return DaemonFacts()
         return daemon_facts(question(state_dir, "status"), page(listen, "/metrics"))
     except (ControlError, PermissionError) as error:
-        return Daemon(problem=str(error))
+        return DaemonFacts(problem=str(error))
 
 
 def text_of(findings: list[Finding]) -> str:

@@ -28,7 +28,7 @@ LIVE_POLICY, LIVE_NODE = "the daemon's policy", "the daemon's node"
 """What messages call them."""
 
 
-class Live(NamedTuple):
+class LiveInputs(NamedTuple):
     """A running daemon, in place of files: functions that get the name in messages, and raise DocumentError as readers of files do."""
 
     policy: Callable[[str], PolicyDocument | None]
@@ -57,7 +57,7 @@ class Inputs(NamedTuple):
 
 
 def load_inputs(
-    pods_path: str | None, policy_path: str | None, node_path: str | None, live: Live | None = None
+    pods_path: str | None, policy_path: str | None, node_path: str | None, live: LiveInputs | None = None
 ) -> Inputs:
     """Read the files; None: there is none. Mistakes and notes go to standard error; a mistake ends the process with code 2.
 

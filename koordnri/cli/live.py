@@ -7,7 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from koordnri.cli.control import question
-from koordnri.cli.inputs import Live
+from koordnri.cli.inputs import LiveInputs
 from koordnri.cli.node_file import load_node
 from koordnri.cpus.allocator import Allocator
 from koordnri.cpus.holding import Holding
@@ -16,9 +16,9 @@ from koordnri.model.allocated import Allocated
 from koordnri.policy import PolicyDocument, load_data
 
 
-def ask_daemon(state_dir: Path) -> Live:
+def ask_daemon(state_dir: Path) -> LiveInputs:
     """Asks the daemon with this state directory. The functions raise ControlError when it cannot be asked."""
-    return Live(lambda _: _policy(state_dir), lambda _: _node(state_dir))
+    return LiveInputs(lambda _: _policy(state_dir), lambda _: _node(state_dir))
 
 
 def held_beside(state_dir: Path, pods: Collection[tuple[str, str]]) -> Allocator:

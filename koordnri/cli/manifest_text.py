@@ -20,7 +20,7 @@ from koordnri.policy.text import CheckedValues, Mapping, parse_json
 _BLANKS = re.compile(r"\s*")
 
 
-class Document(NamedTuple):
+class ManifestDocument(NamedTuple):
     """One document of a text, not read yet. Reading raises DocumentError."""
 
     text: str
@@ -45,18 +45,18 @@ class Document(NamedTuple):
         return parse_json(part) if self.json else _read_yaml(part, span)
 
 
-def documents(text: str) -> list[Document]:
+def documents(text: str) -> list[ManifestDocument]:
     """The documents of a text, without empty ones. Raises DocumentError for broken grammar, and for a text that would expand to much."""
     blanks = _BLANKS.match(text)
     start = blanks.end() if blanks else 0
     if text[start : start + 1] in ("{", "["):
         # Tried first because it is much faster; text that is no JSON may still be YAML.
         try:
-            return [Document(text, outline_json(text, start), json=True)]
+            return [ManifestDocument(text, outline_json(text, start), json=True)]
         except (ValueError, RecursionError):  # among them json.JSONDecodeError and TextError
             pass
     try:
-        return [Document(text, outline, json=False) for outline in outline_yaml(text)]
+        return [ManifestDocument(text, outline, json=False) for outline in outline_yaml(text)]
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise _broken(error) from None
 

@@ -36,12 +36,12 @@ def page(report: Path, listen: tuple[str, int] | None) -> None:
 
     Exits with 2 when the file is no report, or the port is taken.
     """
-    from koordnri.cli.report_answers import NoReport, Report
+    from koordnri.cli.report_answers import NoReport, ReportFile
     from koordnri.page.server import PageServer
 
     host, port = listen or ("127.0.0.1", 0)
     try:
-        found = Report(report)
+        found = ReportFile(report)
         server = PageServer(host, port, found.questions(), lambda: 0)
     except NoReport as error:
         raise PageError(str(error)) from None

@@ -22,7 +22,7 @@ class NoReport(ValueError):
     """The file is none that `koordnri report` wrote; the message says why."""
 
 
-class Report:
+class ReportFile:
     """What is in the file, in memory: MOST_BYTES at most, as when it was written."""
 
     def __init__(self, path: Path) -> None:

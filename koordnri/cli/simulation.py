@@ -25,7 +25,7 @@ from koordnri.kubelet import SimulatedPod
 from koordnri.model import Container, Decision, Event, NodeState, Pod
 from koordnri.model.decision import HookError
 from koordnri.policy import Policy
-from koordnri.runtime import CRIError, Kernel, Runtime
+from koordnri.runtime import CRIError, KernelLimits, Runtime
 from koordnri.wire import api_pb2 as api
 
 CONNECT_TIMEOUT_S = 20.0
@@ -134,9 +134,9 @@ def simulate_pods(inputs: Inputs, policy_path: str | None) -> list[PodLife]:
     return lives
 
 
-def kernel_of(node: NodeState, policy: Policy) -> Kernel:
+def kernel_of(node: NodeState, policy: Policy) -> KernelLimits:
     """What the described node refuses. Its runtime is assumed to know the block I/O classes that the policy names."""
-    return Kernel(
+    return KernelLimits(
         cgroup_version=node.cgroup_version,
         cgroup_files=node.cgroup_files,
         cpus=None if node.topology is None else node.topology.online,

@@ -11,7 +11,7 @@ import click
 
 from koordnri.cli.options import state_dir_option
 from koordnri.cli.top_rows import SORT_KEYS, as_json, rows_of
-from koordnri.cli.top_sample import Sample, take_sample
+from koordnri.cli.top_sample import UsageSample, take_sample
 
 ONCE_S = 1.0
 """s between the two samples of --once, and before the first picture"""
@@ -61,7 +61,7 @@ def top(state_dir: Path, once: bool, key: str, output: str) -> None:
         _follow(state_dir, before, after, key)
 
 
-def _print(before: Sample, after: Sample, key: str) -> None:
+def _print(before: UsageSample, after: UsageSample, key: str) -> None:
     from koordnri.cli.decision_table import console  # rich is slow to import, and JSON does not need it
     from koordnri.cli.top_table import table
 
@@ -69,7 +69,7 @@ def _print(before: Sample, after: Sample, key: str) -> None:
     out.print(table(after.node, rows_of(before, after, key), out.width))
 
 
-def _follow(state_dir: Path, before: Sample, after: Sample, key: str) -> None:
+def _follow(state_dir: Path, before: UsageSample, after: UsageSample, key: str) -> None:
     """Show sample after sample until the user interrupts."""
     from rich.live import Live  # as above
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from koordnri.cli.top_sample import Reading
+from koordnri.cli.top_sample import UsageReading
 from koordnri.host.usage.waiting import waited_ns
 
 
@@ -43,7 +43,7 @@ class Figures(NamedTuple):
         }
 
 
-def between(before: Reading | None, after: Reading) -> Figures:
+def between(before: UsageReading | None, after: UsageReading) -> Figures:
     """What a cgroup used between two readings; without the first one only what one reading shows."""
     now = after.usage
     figures = Figures(

@@ -13,7 +13,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from koordnri.cli.top_figures import Figures, added, between
-from koordnri.cli.top_sample import Sample
+from koordnri.cli.top_sample import UsageSample
 from koordnri.model import CPUSet
 
 SORT_KEYS: Mapping[str, Callable[[Figures], float | None]] = {
@@ -38,7 +38,7 @@ class Row(NamedTuple):
         return names.get("class") or "/".join(names[key] for key in ("namespace", "name") if key in names)
 
 
-def rows_of(before: Sample, after: Sample, key: str) -> list[Row]:
+def rows_of(before: UsageSample, after: UsageSample, key: str) -> list[Row]:
     """The classes. `key`: one of SORT_KEYS; the highest first."""
     by_class: dict[str, list[Row]] = {}
     for pod in after.pods:
@@ -50,7 +50,7 @@ def rows_of(before: Sample, after: Sample, key: str) -> list[Row]:
     return _sorted(classes, key)
 
 
-def as_json(sample: Sample, classes: Sequence[Row]) -> dict[str, Any]:
+def as_json(sample: UsageSample, classes: Sequence[Row]) -> dict[str, Any]:
     """The shape of the module."""
     return {"node": sample.node, "classes": [_shape(row, ("pods", "containers")) for row in classes]}
 
@@ -62,7 +62,7 @@ def _shape(row: Row, levels: Sequence[str]) -> dict[str, Any]:
     return shape
 
 
-def _pod(pod: Mapping[str, Any], before: Sample, after: Sample, key: str) -> Row | None:
+def _pod(pod: Mapping[str, Any], before: UsageSample, after: UsageSample, key: str) -> Row | None:
     """None when the pod's cgroup has vanished."""
     reading = after.readings.get(pod["cgroup"])
     if reading is None:
@@ -82,7 +82,7 @@ def _pod(pod: Mapping[str, Any], before: Sample, after: Sample, key: str) -> Row
     return Row(names, figures, _sorted(rows, key))
 
 
-def _container(container: Mapping[str, Any], before: Sample, after: Sample) -> Row | None:
+def _container(container: Mapping[str, Any], before: UsageSample, after: UsageSample) -> Row | None:
     reading = after.readings.get(container["cgroup"])
     if reading is None:
         return None

@@ -12,24 +12,24 @@ from koordnri.host.usage.files import UsageFiles
 from koordnri.host.usage.usage import Usage, read_usage
 
 
-class Reading(NamedTuple):
+class UsageReading(NamedTuple):
     """One cgroup at one moment, in s of the monotonic clock."""
 
     at_s: float
     usage: Usage
 
 
-class Sample(NamedTuple):
+class UsageSample(NamedTuple):
     """All cgroups, one after the other."""
 
     node: str
     pods: list[Mapping[str, Any]]
     """as in koordnri.answers.containers"""
-    readings: Mapping[str, Reading]
+    readings: Mapping[str, UsageReading]
     """cgroup → its reading; without cgroups that have vanished"""
 
 
-def take_sample(state_dir: Path) -> Sample:
+def take_sample(state_dir: Path) -> UsageSample:
     """Ask the daemon, then read the cgroups. Raises ControlError."""
     answer = question(state_dir, "containers")
     return read_sample(answer, files_of(answer))
@@ -41,7 +41,7 @@ def files_of(answer: Mapping[str, Any]) -> UsageFiles:
     return UsageFiles(there if (there / "sys/fs/cgroup").is_dir() else Path("/"), answer["cgroupVersion"])
 
 
-def read_sample(answer: Mapping[str, Any], files: UsageFiles) -> Sample:
+def read_sample(answer: Mapping[str, Any], files: UsageFiles) -> UsageSample:
     """Read every cgroup of an answer. The threads of a pod are those of its containers, and are read there."""
     readings = {}
     for pod in answer["pods"]:
@@ -49,5 +49,5 @@ def read_sample(answer: Mapping[str, Any], files: UsageFiles) -> Sample:
         for cgroup, threads in cgroups:
             usage = read_usage(files, cgroup, threads=threads)
             if usage is not None:
-                readings[cgroup] = Reading(time.monotonic(), usage)
-    return Sample(answer["node"], answer["pods"], readings)
+                readings[cgroup] = UsageReading(time.monotonic(), usage)
+    return UsageSample(answer["node"], answer["pods"], readings)

@@ -15,7 +15,7 @@ from koordnri.cli.control import question
 from koordnri.cli.options import kubeconfig_option, state_dir_option, timeout_option
 from koordnri.cli.verify_expected import Expectations, Expected, expect
 from koordnri.cli.verify_judge import Found, expected_text, found_text
-from koordnri.cli.verify_pods import SAMPLES, Place, manifest
+from koordnri.cli.verify_pods import SAMPLES, Placement, manifest
 from koordnri.cli.verify_rights import NAMESPACE, VerifyError, check_rights
 from koordnri.cli.verify_run import Clock, created, interruptible, look
 from koordnri.kube import KubeError, PodCalls, connect
@@ -57,7 +57,7 @@ def verify(namespace: str, image: str, timeout_s: float, kubeconfig: Path | None
     Exits with 0 when all is as expected, with 1 when something is not, and with 2 when it cannot be verified: the daemon is not ready, the
     API server cannot be asked, or a right is missing.
     """
-    place = Place(secrets.token_hex(3), namespace, _node(state_dir), image, math.ceil(timeout_s) + _SPARE_S)
+    place = Placement(secrets.token_hex(3), namespace, _node(state_dir), image, math.ceil(timeout_s) + _SPARE_S)
     try:
         calls = PodCalls(connect(kubeconfig), namespace)
         results = _verify(calls, place, state_dir, timeout_s)
@@ -80,7 +80,7 @@ def _node(state_dir: Path) -> str:
     return str(status["node"])
 
 
-def _verify(calls: PodCalls, place: Place, state_dir: Path, timeout_s: float) -> list[tuple[Expected, Found]]:
+def _verify(calls: PodCalls, place: Placement, state_dir: Path, timeout_s: float) -> list[tuple[Expected, Found]]:
     check_rights(calls, place.namespace, place.name("none"))
     manifests = [manifest(sample, place) for sample in SAMPLES]
     expectations = _expectations(manifests, state_dir)
@@ -100,18 +100,18 @@ def _expectations(manifests: list[dict[str, Any]], state_dir: Path) -> Expectati
         raise VerifyError(f"what the pods should get cannot be computed: {error}") from None
 
 
-def _look_further(place: Place, expected: Expected) -> str:
+def _look_further(place: Placement, expected: Expected) -> str:
     return f"koordnri why {place.namespace}/{place.name(expected.sample.title)}"
 
 
-def line_of(place: Place, expected: Expected, found: Found) -> str:
+def line_of(place: Placement, expected: Expected, found: Found) -> str:
     """One class as it is printed."""
     verdict = "NOT OK" if found.problems else "ok    "
     values = f"expected {expected_text(expected)}; found {found_text(found)}"
     return f"{verdict} {expected.sample.title:5} {values}; more: {_look_further(place, expected)}"
 
 
-def _shape(place: Place, results: list[tuple[Expected, Found]]) -> dict[str, Any]:
+def _shape(place: Placement, results: list[tuple[Expected, Found]]) -> dict[str, Any]:
     classes = [
         {
             "class": expected.sample.title,

@@ -16,7 +16,7 @@ from koordnri.chain import Chain, Snapshot, load_hooks
 from koordnri.cli.explanation import create_pods, explain_pod
 from koordnri.cli.live import ask_daemon, held_beside
 from koordnri.cli.pods_file import load_pods
-from koordnri.cli.verify_pods import CONTAINER, Sample
+from koordnri.cli.verify_pods import CONTAINER, PodSample
 from koordnri.cpus.creation import Creation
 from koordnri.cpus.permission import may_give, why_not_given
 from koordnri.cpus.wish import may_wish
@@ -29,7 +29,7 @@ from koordnri.policy import resolve
 class Expected(NamedTuple):
     """What one class's container should live under."""
 
-    sample: Sample
+    sample: PodSample
     values: Mapping[Field, Any]
     """each in the field's unit; without cpu.cpus"""
     exclusive: int
@@ -46,7 +46,7 @@ class Expectations(NamedTuple):
     cgroup_version: int
 
 
-def expect(samples: Iterable[tuple[Sample, Mapping[str, Any]]], state_dir: Path) -> Expectations:
+def expect(samples: Iterable[tuple[PodSample, Mapping[str, Any]]], state_dir: Path) -> Expectations:
     """`samples`: each with its manifest. Raises ControlError, DocumentError (a policy of a newer version), ChainError."""
     samples = list(samples)
     live = ask_daemon(state_dir)
@@ -63,7 +63,7 @@ def expect(samples: Iterable[tuple[Sample, Mapping[str, Any]]], state_dir: Path)
     return Expectations(found, node.cgroup_version)
 
 
-def _expected(sample: Sample, chain: Chain, pod: Pod, container: Container, creation: Creation) -> Expected:
+def _expected(sample: PodSample, chain: Chain, pod: Pod, container: Container, creation: Creation) -> Expected:
     decision = explain_pod(chain, pod, [container], creation, Event.CREATE).containers[CONTAINER]
     node, values = creation.snapshot.node, dict[Field, Any]()
     for field in sample.fields:

@@ -19,7 +19,7 @@ _NOBODY = 65535
 _LIMIT = "64Mi"
 
 
-class Sample(NamedTuple):
+class PodSample(NamedTuple):
     """One class, and what is compared of its container."""
 
     title: str
@@ -35,27 +35,27 @@ class Sample(NamedTuple):
 
 
 SAMPLES = (
-    Sample(
+    PodSample(
         "LSR",
         "LSR",
         (CPU_CPUS, CPU_QUOTA, MEMORY_LIMIT),
         {"cpu": "1", "memory": _LIMIT},
         {"cpu": "1", "memory": _LIMIT},
     ),
-    Sample(
+    PodSample(
         "LS",
         "LS",
         (CPU_CPUS, CPU_SHARES, CPU_QUOTA, MEMORY_LIMIT),
         {"cpu": "100m", "memory": _LIMIT},
         {"cpu": "400m", "memory": _LIMIT},
     ),
-    Sample(
+    PodSample(
         "BE",
         "BE",
         (CPU_CPUS, CPU_SHARES, CPU_QUOTA, MEMORY_LIMIT),
         batch={BATCH_CPU: "200", BATCH_MEMORY: _LIMIT},
     ),
-    Sample(
+    PodSample(
         "plain",
         "",
         (CPU_CPUS, CPU_SHARES, CPU_QUOTA, MEMORY_LIMIT),
@@ -65,7 +65,7 @@ SAMPLES = (
 )
 
 
-class Place(NamedTuple):
+class Placement(NamedTuple):
     """Where and how the pods of one run are created."""
 
     run: str
@@ -81,7 +81,7 @@ class Place(NamedTuple):
         return f"koordnri-verify-{self.run}-{title.lower()}"
 
 
-def manifest(sample: Sample, place: Place) -> dict[str, Any]:
+def manifest(sample: PodSample, place: Placement) -> dict[str, Any]:
     """The Pod. Its node is fixed, so no scheduler is asked."""
     resources = {"requests": dict(sample.requests), "limits": dict(sample.limits)}
     labels = {"app.kubernetes.io/name": "koordnri-verify", RUN_LABEL: place.run}

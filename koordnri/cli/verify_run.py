@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from koordnri.cli.control import ControlError
 from koordnri.cli.verify_expected import Expectations, Expected
 from koordnri.cli.verify_judge import Found, Shape, exclusive_cpus, judge
-from koordnri.cli.verify_pods import RUN_LABEL, Place
+from koordnri.cli.verify_pods import RUN_LABEL, Placement
 from koordnri.cli.verify_rights import refused_create
 from koordnri.kube import ApiRefused, KubeError, PodCalls
 from koordnri.model import CPUSet
@@ -58,7 +58,7 @@ def _handling(handler: signal.Handlers | Callable[[int, FrameType | None], None]
 
 
 @contextlib.contextmanager
-def created(calls: PodCalls, place: Place, manifests: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, str]]:
+def created(calls: PodCalls, place: Placement, manifests: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, str]]:
     """Within it the pods are there. Gives name → why the API server refuses the pod, of those that it does.
 
     Raises VerifyError when it can refuse no pod for itself: rights or namespace are missing; KubeError.
@@ -77,7 +77,7 @@ def created(calls: PodCalls, place: Place, manifests: Sequence[Mapping[str, Any]
         _delete(calls, place, names)
 
 
-def _delete(calls: PodCalls, place: Place, names: Sequence[str]) -> None:
+def _delete(calls: PodCalls, place: Placement, names: Sequence[str]) -> None:
     with _handling(signal.SIG_IGN):
         failed = [error for name in names if (error := _deleted(calls, name))]
     if failed:
@@ -100,7 +100,7 @@ def _deleted(calls: PodCalls, name: str) -> str:
 
 def look(
     calls: PodCalls,
-    place: Place,
+    place: Placement,
     expectations: Expectations,
     refusals: Mapping[str, str],
     explain: Explain,
@@ -120,7 +120,7 @@ class _Look:
     """One look at all pods."""
 
     def __init__(
-        self, calls: PodCalls, place: Place, cgroup_version: int, refusals: Mapping[str, str], explain: Explain
+        self, calls: PodCalls, place: Placement, cgroup_version: int, refusals: Mapping[str, str], explain: Explain
     ) -> None:
         self._calls = calls
         self._place = place
@@ -154,7 +154,7 @@ class _Look:
         return found
 
 
-def _not_running(phase: str, why: str, place: Place) -> str:
+def _not_running(phase: str, why: str, place: Placement) -> str:
     if "Image" in why or "Err" in why:
         return f"it does not run: {why}; --image names another image (now {place.image})"
     if phase == "Pending" and not why:

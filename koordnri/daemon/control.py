@@ -14,8 +14,8 @@ from koordnri.policy import PolicyDocument
 from koordnri.policy.standing import StandingPolicy
 from koordnri.reconcile.classes import classes_above
 from koordnri.reconcile.compare.compare import compare
-from koordnri.reconcile.compare.live import Live
 from koordnri.reconcile.compare.rows import RESTART, Comparison, Released
+from koordnri.reconcile.compare.running_pods import RunningPods
 from koordnri.reconcile.requests import Requests
 from koordnri.reconcile.writing import Done
 from koordnri.state.ledger import Ledger
@@ -36,7 +36,7 @@ class Operator:
         hooks: Sequence[Hook],
         ledger: Ledger,
         standing: StandingPolicy,
-        live: Live,
+        live: RunningPods,
         requests: Requests,
         present: Present,
         events: Events,

@@ -11,7 +11,7 @@ from koordnri.reconcile.owner import place_of
 from koordnri.session.exclusive_cpus import ExclusiveCPUsPort
 from koordnri.state.causes import PassDone
 from koordnri.state.history import History
-from koordnri.state.history_maker import Refusal
+from koordnri.state.history_maker import FileRefusal
 from koordnri.state.ledger import Ledger
 
 REASON = "QoSNotApplied"
@@ -55,7 +55,7 @@ class ReconcilerReports:
             self._events.warn_pod(owner.pod, REASON, where + message)
 
         if self._history is not None:
-            self._history.refused(Refusal(place_of(owner, failure.field), failure.value, failure.error))
+            self._history.refused(FileRefusal(place_of(owner, failure.field), failure.value, failure.error))
 
     def passed(self, done: PassDone) -> None:
         """Files that a pass wrote."""

@@ -35,11 +35,11 @@ class RuntimeAbsence:
         # Imported here, since the doctor's tables are not needed on a node that is well.
         from koordnri.doctor.checks import runtime
         from koordnri.doctor.codes import Severity
-        from koordnri.doctor.facts import Daemon
+        from koordnri.doctor.facts import DaemonFacts
         from koordnri.doctor.reading import read_facts
 
         config = self._config
-        facts = read_facts(config.host_root, config.nri_socket, config.identity.name, config.state_dir, Daemon())
+        facts = read_facts(config.host_root, config.nri_socket, config.identity.name, config.state_dir, DaemonFacts())
         found = [finding for finding in runtime.check(facts) if finding.severity is not Severity.INFO]
         if not found:
             return ""

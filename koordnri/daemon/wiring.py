@@ -13,7 +13,7 @@ from koordnri.answers.class_times import ClassClock
 from koordnri.answers.cpu_survey import CPUSurveys
 from koordnri.answers.explain import ExplainSources
 from koordnri.answers.mark import mark
-from koordnri.answers.questions import Sources, make_questions
+from koordnri.answers.questions import AnswerSources, make_questions
 from koordnri.answers.status import StatusSources, cpu_counts, violation_counts
 from koordnri.chain import Chain, load_hooks
 from koordnri.cpus.allocator import Allocator
@@ -45,7 +45,7 @@ from koordnri.observe.decisions import DecisionLog, Listener
 from koordnri.observe.log import LineWriter, make_logger
 from koordnri.observe.policy_warnings import PolicyWarnings
 from koordnri.policy.standing import StandingPolicy
-from koordnri.reconcile.compare.live import Live
+from koordnri.reconcile.compare.running_pods import RunningPods
 from koordnri.reconcile.reconciler import Reconciler
 from koordnri.reconcile.recorder import Recorder
 from koordnri.reconcile.requests import Requests
@@ -327,7 +327,7 @@ class Parts:
             open_watch=lambda woken: CgroupWatch(file_names(), woken, self.ending.die),
             faults=self.faults,
         )
-        live = Live(self.ledger, machine)
+        live = RunningPods(self.ledger, machine)
         self.operator = Operator(self.hooks, self.ledger, self.standing, live, self.requests, self.present, self.events)
         explain = ExplainSources(
             self.ledger, self.hooks, self.standing, self.allocator, machine, config.host_root, self.history
@@ -339,7 +339,7 @@ class Parts:
             lambda: self.facts.runtime.name,
             lambda: self.session.is_busy,
         )
-        self.questions = make_questions(Sources(self.ledger, self.present, explain, self._status, self.history))
+        self.questions = make_questions(AnswerSources(self.ledger, self.present, explain, self._status, self.history))
         self.admission = Admission(config, self.operator, self.questions, self._admitted, self.log)
 
     def _admitted(self) -> None:

@@ -9,19 +9,19 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from koordnri.doctor.facts import Daemon
+from koordnri.doctor.facts import DaemonFacts
 
 _SHARE = 0.999
 
 
-def daemon_facts(status: Mapping[str, Any], metrics: str | None) -> Daemon:
+def daemon_facts(status: Mapping[str, Any], metrics: str | None) -> DaemonFacts:
     """What a running daemon reports.
 
     status   the answer of `/v1/status`
     metrics  the text of `/metrics`; None: it does not listen, or elsewhere
     """
     samples = {} if metrics is None else _samples(metrics)
-    return Daemon(
+    return DaemonFacts(
         running=True,
         problems=tuple(status["problems"]),
         warnings=tuple(status["warnings"]),

@@ -35,7 +35,7 @@ class RuntimeConfig(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Runtime:
+class RuntimeFacts:
     """The container runtime that kubelet uses."""
 
     kind: str = ""
@@ -54,7 +54,7 @@ class Runtime:
 
 
 @dataclass(frozen=True, slots=True)
-class Kubelet:
+class KubeletFacts:
     """kubelet's configuration, from its file and its command line."""
 
     config_path: str = "/var/lib/kubelet/config.yaml"
@@ -87,7 +87,7 @@ class Cgroups:
 
 
 @dataclass(frozen=True, slots=True)
-class Kernel:
+class KernelFacts:
     """What the kernel offers."""
 
     resctrl_supported: bool = False
@@ -100,7 +100,7 @@ class Kernel:
 
 
 @dataclass(frozen=True, slots=True)
-class Ours:
+class OurFacts:
     """What koordnri itself has."""
 
     uid: int = 0
@@ -115,7 +115,7 @@ class Ours:
 
 
 @dataclass(frozen=True, slots=True)
-class Daemon:
+class DaemonFacts:
     """What the running daemon says. A counter that is not known is None."""
 
     running: bool = False
@@ -144,12 +144,12 @@ class Daemon:
 class Facts:
     """All of them."""
 
-    runtime: Runtime = field(default_factory=Runtime)
-    kubelet: Kubelet = field(default_factory=Kubelet)
+    runtime: RuntimeFacts = field(default_factory=RuntimeFacts)
+    kubelet: KubeletFacts = field(default_factory=KubeletFacts)
     cgroups: Cgroups = field(default_factory=Cgroups)
-    kernel: Kernel = field(default_factory=Kernel)
-    ours: Ours = field(default_factory=Ours)
-    daemon: Daemon = field(default_factory=Daemon)
+    kernel: KernelFacts = field(default_factory=KernelFacts)
+    ours: OurFacts = field(default_factory=OurFacts)
+    daemon: DaemonFacts = field(default_factory=DaemonFacts)
     agents: tuple[str, ...] = ()
     """names of running programs that write the same settings"""
     koordnri_pids: tuple[int, ...] = ()

@@ -15,13 +15,13 @@ from koordnri.doctor.facts import (
     CONTAINERD,
     CRIO,
     Cgroups,
-    Daemon,
+    DaemonFacts,
     Facts,
-    Kernel,
-    Kubelet,
-    Ours,
-    Runtime,
+    KernelFacts,
+    KubeletFacts,
+    OurFacts,
     RuntimeConfig,
+    RuntimeFacts,
 )
 from koordnri.doctor.runtime_config import (
     CONTAINERD_FILE,
@@ -49,7 +49,7 @@ _V1_CONTROLLERS = {"cpu": ("cpu", "cpu,cpuacct"), "cpuset": ("cpuset",), "memory
 """What the unified hierarchy calls it → directories of v1"""
 
 
-def read_facts(root: Path, nri_socket: str, plugin_name: str, state_dir: Path, daemon: Daemon) -> Facts:
+def read_facts(root: Path, nri_socket: str, plugin_name: str, state_dir: Path, daemon: DaemonFacts) -> Facts:
     """All facts.
 
     root        directory under which the host's files are, as `--host-root` of `koordnri run`
@@ -68,7 +68,7 @@ def read_facts(root: Path, nri_socket: str, plugin_name: str, state_dir: Path, d
         kubelet=_kubelet(files, processes, node),
         cgroups=_cgroups(files, node),
         kernel=_kernel(files, node),
-        ours=Ours(
+        ours=OurFacts(
             uid=os.geteuid(),
             host_root=str(root),
             host_found=found,
@@ -86,16 +86,16 @@ def read_facts(root: Path, nri_socket: str, plugin_name: str, state_dir: Path, d
     )
 
 
-def _runtime(files: HostFiles, processes: Sequence[Process], daemon: Daemon) -> Runtime:
+def _runtime(files: HostFiles, processes: Sequence[Process], daemon: DaemonFacts) -> RuntimeFacts:
     kind = _kind(files, processes, daemon)
     if not kind:
-        return Runtime()
+        return RuntimeFacts()
     program = "crio" if kind == CRIO else "containerd"
     binary = None if daemon.runtime_version else find_version(files, program, processes)
     version = daemon.runtime_version or (str(binary[1]) if binary else "")
     config, problem = _config(files, kind, processes)
     oci = {name: found for name in ("crun", "runc") if (found := find_version(files, name)) is not None}
-    return Runtime(
+    return RuntimeFacts(
         kind,
         version,
         nri_version(kind, version) if version else None,
@@ -106,7 +106,7 @@ def _runtime(files: HostFiles, processes: Sequence[Process], daemon: Daemon) -> 
     )
 
 
-def _kind(files: HostFiles, processes: Sequence[Process], daemon: Daemon) -> str:
+def _kind(files: HostFiles, processes: Sequence[Process], daemon: DaemonFacts) -> str:
     """The runtime of kubelet: which the daemon met, which kubelet names, which runs, or else which is configured."""
     if daemon.runtime_name:
         return CONTAINERD if daemon.runtime_name in CONTAINERD_NAMES else daemon.runtime_name
@@ -136,7 +136,7 @@ def _config(files: HostFiles, kind: str, processes: Iterable[Process]) -> tuple[
         return None, str(error)
 
 
-def _kubelet(files: HostFiles, processes: Iterable[Process], node: NodeState) -> Kubelet:
+def _kubelet(files: HostFiles, processes: Iterable[Process], node: NodeState) -> KubeletFacts:
     kubelet = next((p for p in processes if p.program == "kubelet"), Process(0, ("",)))
     root = kubelet.option("root-dir").strip("/") or "var/lib/kubelet"
     path = kubelet.option("config").lstrip("/") or f"{root}/config.yaml"
@@ -148,7 +148,7 @@ def _kubelet(files: HostFiles, processes: Iterable[Process], node: NodeState) ->
 
     per_qos = kubelet.option("cgroups-per-qos") or content.get("cgroupsPerQOS")
     static = "static" in (node.kubelet_cpu_policy, setting("cpu-manager-policy", "cpuManagerPolicy"))
-    return Kubelet(
+    return KubeletFacts(
         config_path=f"/{path}",
         cpu_policy="static" if static else "none",
         memory_policy=setting("memory-manager-policy", "memoryManagerPolicy"),
@@ -194,9 +194,9 @@ def _controllers(files: HostFiles, version: int | None) -> frozenset[str] | None
     return None
 
 
-def _kernel(files: HostFiles, node: NodeState) -> Kernel:
+def _kernel(files: HostFiles, node: NodeState) -> KernelFacts:
     path = files.path(_RESCTRL)
-    return Kernel(
+    return KernelFacts(
         resctrl_supported=files.exists(_RESCTRL),
         resctrl=node.resctrl,
         resctrl_mounted=read_groups(files) is not None,

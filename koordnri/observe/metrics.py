@@ -40,7 +40,7 @@ if TYPE_CHECKING:  # only the daemon's cluster uses kube; here its counters have
     from koordnri.kube.events import EventStats
 
 
-class Sources(Protocol):
+class MetricSources(Protocol):
     """What the metrics are read from. The daemon has it all."""
 
     session: PluginSession
@@ -86,12 +86,12 @@ Value = float | None | Mapping[Any, float | Histogram]
 """Of a metric without labels a number, or None while there is no value; else the value of its label, or a tuple of them → number"""
 
 
-def _hook_errors(sources: Sources) -> Value:
+def _hook_errors(sources: MetricSources) -> Value:
     stats = dict(sources.chain.stats)
     return {(name, fault): count for name, each in stats.items() for fault, count in dict(each.errors).items()}
 
 
-def _hook_durations(sources: Sources) -> Value:
+def _hook_durations(sources: MetricSources) -> Value:
     return {name: _histogram(stats) for name, stats in dict(sources.chain.stats).items()}
 
 
@@ -103,7 +103,7 @@ def _histogram(stats: HookStats) -> Histogram:
     return Histogram(buckets, stats.total_ns / 1e9)
 
 
-def _runtime(sources: Sources) -> Value:
+def _runtime(sources: MetricSources) -> Value:
     info = sources.handler.runtime
     return {(info.name, info.version, info.nri): 1} if info.name else {}
 
@@ -113,47 +113,47 @@ def _version() -> str:
     return metadata.version("koordnri")  # reads a file
 
 
-def _empty_pools(sources: Sources) -> Value:
+def _empty_pools(sources: MetricSources) -> Value:
     empty = sources.handler.snapshot.node.empty_pools
     return {pool.lower(): pool in empty for pool in ("LS", "BE")}
 
 
-def _late(sources: Sources) -> Value:
+def _late(sources: MetricSources) -> Value:
     cpus = sources.handler.cpus
     return 0 if cpus is None else cpus.late
 
 
-def _read_only(sources: Sources) -> Value:
+def _read_only(sources: MetricSources) -> Value:
     reason = sources.groups.stats.read_only
     return {reason: 1} if reason else {}
 
 
-def _watch_restarts(sources: Sources) -> Value:
+def _watch_restarts(sources: MetricSources) -> Value:
     watches = sources.watch_stats().items()
     return {(noun, reason): count for noun, stats in watches for reason, count in dict(stats.restarts).items()}
 
 
-def _of_drift(figure: Callable[[Drift], float]) -> Callable[[Sources], Value]:
+def _of_drift(figure: Callable[[Drift], float]) -> Callable[[MetricSources], Value]:
     """A figure of the drift watcher; 0 on a node that has none."""
 
-    def value(sources: Sources) -> Value:
+    def value(sources: MetricSources) -> Value:
         drift = sources.reconciler.drift
         return 0 if drift is None else figure(drift)
 
     return value
 
 
-def _of_events(figure: Callable[[EventStats], float]) -> Callable[[Sources], Value]:
+def _of_events(figure: Callable[[EventStats], float]) -> Callable[[MetricSources], Value]:
     """A counter of the sender of Events; no value without the API server."""
 
-    def value(sources: Sources) -> Value:
+    def value(sources: MetricSources) -> Value:
         stats = sources.event_stats()
         return None if stats is None else figure(stats)
 
     return value
 
 
-VALUES: Mapping[str, Callable[[Sources], Value]] = {
+VALUES: Mapping[str, Callable[[MetricSources], Value]] = {
     "koordnri_connected": lambda s: s.session.state is State.SYNCHRONIZED,
     "koordnri_connection_state": lambda s: {each.value: s.session.state is each for each in State},
     "koordnri_registrations": lambda s: s.session.stats.registrations,
@@ -227,7 +227,7 @@ _FAMILIES: Mapping[str, Callable[..., Any]] = {
 class DaemonCollector(Collector):
     """All metrics of the daemon, except those of its process."""
 
-    def __init__(self, sources: Sources) -> None:
+    def __init__(self, sources: MetricSources) -> None:
         self._sources = sources
 
     def collect(self) -> Iterable[Metric]:
@@ -261,7 +261,7 @@ def _texts(row: MetricRow, key: object) -> list[str]:
     return texts
 
 
-def make_registry(sources: Sources) -> CollectorRegistry:
+def make_registry(sources: MetricSources) -> CollectorRegistry:
     """A new registry (not the library's global one) with the daemon's and the process's metrics."""
     registry = CollectorRegistry()
     registry.register(DaemonCollector(sources))

@@ -14,7 +14,7 @@ from koordnri.model import Field, NodeState, Pod
 from koordnri.model.class_cgroup import ClassCgroup
 from koordnri.model.difference import baseline_value
 from koordnri.model.routes import REPLY, WRITE
-from koordnri.state.causes import Place
+from koordnri.state.causes import FieldPlace
 from koordnri.state.entry import Entry
 from koordnri.state.ledger import Ledger
 
@@ -79,10 +79,10 @@ class Owner(Protocol):
         """
 
 
-def place_of(owner: Owner, name: str) -> Place:
+def place_of(owner: Owner, name: str) -> FieldPlace:
     """One of its fields, for the history."""
     kube_class = "" if owner.pod is not None else owner.names["kube_class"]
-    return Place(owner.pod, kube_class, owner.container, name)
+    return FieldPlace(owner.pod, kube_class, owner.container, name)
 
 
 def names_of_pod(pod: Pod) -> dict[str, str]:

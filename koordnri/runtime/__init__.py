@@ -6,10 +6,20 @@ Does not belong here: hooks, decisions, anything of our own plugin; real contain
 
 from koordnri.runtime.errors import CRIError
 from koordnri.runtime.faults import InjectedFaults
-from koordnri.runtime.kernel import Kernel
+from koordnri.runtime.kernel_limits import KernelLimits
 from koordnri.runtime.peer import Peer
 from koordnri.runtime.plugins import Call
 from koordnri.runtime.runtime import LATEST, Runtime
 from koordnri.runtime.state import ContainerState, PodState
 
-__all__ = ["LATEST", "CRIError", "Call", "ContainerState", "InjectedFaults", "Kernel", "Peer", "PodState", "Runtime"]
+__all__ = [
+    "LATEST",
+    "CRIError",
+    "Call",
+    "ContainerState",
+    "InjectedFaults",
+    "KernelLimits",
+    "Peer",
+    "PodState",
+    "Runtime",
+]

@@ -12,7 +12,7 @@ from typing import Any
 from koordnri.runtime import answers, oci
 from koordnri.runtime.errors import Conflict, CRIError, SpecError
 from koordnri.runtime.identity import RuntimeIdentity
-from koordnri.runtime.kernel import Kernel
+from koordnri.runtime.kernel_limits import KernelLimits
 from koordnri.runtime.log import RuntimeLog
 from koordnri.runtime.owners import Owners
 from koordnri.runtime.plugins import EventFailed, Plugins
@@ -29,7 +29,7 @@ class CRI:
     linux.resources as kubelet computed them.
     """
 
-    def __init__(self, identity: RuntimeIdentity, kernel: Kernel) -> None:
+    def __init__(self, identity: RuntimeIdentity, kernel: KernelLimits) -> None:
         self.identity = identity
         self.kernel = kernel
         self.pods: dict[str, PodState] = {}
@@ -137,7 +137,7 @@ class CRI:
             return state
 
     def start_container(self, container_id: str) -> None:
-        """Start a container. Raises CRIError when the OCI runtime cannot (see `Kernel`) or, except on CRI-O, a plugin fails."""
+        """Start a container. Raises CRIError when the OCI runtime cannot (see `KernelLimits`) or, except on CRI-O, a plugin fails."""
         with self._lock:
             state = self._container("StartContainer", container_id)
             pod = self.pods[state.pod_id]

@@ -11,7 +11,7 @@ from typing import Any
 
 from koordnri.model.cpuset import CPUSet
 from koordnri.runtime.errors import SpecError
-from koordnri.runtime.kernel import Kernel
+from koordnri.runtime.kernel_limits import KernelLimits
 from koordnri.wire import api_pb2 as api
 from koordnri.wire.optional import split_removal
 
@@ -19,7 +19,7 @@ _CPU = ("period", "quota", "shares", "realtime_runtime", "realtime_period")
 _HOOKS = ("prestart", "create_runtime", "create_container", "start_container", "poststart", "poststop")
 
 
-def apply_adjustment(spec: api.Container, adjust: api.ContainerAdjustment, kernel: Kernel) -> None:
+def apply_adjustment(spec: api.Container, adjust: api.ContainerAdjustment, kernel: KernelLimits) -> None:
     """Make the spec of a new container. Raises SpecError; then it is not created."""
     _map(spec.annotations, adjust.annotations)
     _env(spec, adjust)
@@ -134,7 +134,7 @@ def _memory_limit(target: api.LinuxResources, new: api.LinuxResources) -> None:
         target.memory.swap.value = limit
 
 
-def _classes(linux: api.LinuxContainer, new: api.LinuxContainerAdjustment, kernel: Kernel) -> None:
+def _classes(linux: api.LinuxContainer, new: api.LinuxContainerAdjustment, kernel: KernelLimits) -> None:
     resources = new.resources
     if resources.HasField("blockio_class"):
         name = resources.blockio_class.value
@@ -184,7 +184,7 @@ def apply_update(spec: api.Container, new: api.LinuxResources) -> None:
     spec.linux.resources.hugepage_limits.extend(new.hugepage_limits)
 
 
-def check_resources(spec: api.Container, kernel: Kernel) -> None:
+def check_resources(spec: api.Container, kernel: KernelLimits) -> None:
     """Check that the OCI runtime could write these resources. Raises SpecError, which names the first that it could not."""
     resources = spec.linux.resources
     for key in sorted(resources.unified):
@@ -201,7 +201,7 @@ def check_resources(spec: api.Container, kernel: Kernel) -> None:
             raise SpecError(f'cpuset.cpus "{resources.cpu.cpus}": the node has no CPU {absent}, only {kernel.cpus}')
 
 
-def check_start(spec: api.Container, kernel: Kernel) -> None:
+def check_start(spec: api.Container, kernel: KernelLimits) -> None:
     """Check that the OCI runtime would start the container. Raises SpecError."""
     check_resources(spec, kernel)
     group = spec.linux.rdt.clos_id.value
@@ -210,12 +210,12 @@ def check_start(spec: api.Container, kernel: Kernel) -> None:
         raise SpecError(f'intelRdt.closID "{group}": no such resctrl group on the node, which has {known}')
 
 
-def levels_of(kernel: Kernel) -> tuple[api.LinuxResources, ...]:
+def levels_of(kernel: KernelLimits) -> tuple[api.LinuxResources, ...]:
     """The levels of a container's cgroup, with nothing set."""
     return tuple(api.LinuxResources() for _ in range(2 if kernel.crun and kernel.cgroup_version == 2 else 1))
 
 
-def write_levels(levels: tuple[api.LinuxResources, ...], new: api.LinuxResources, kernel: Kernel) -> None:
+def write_levels(levels: tuple[api.LinuxResources, ...], new: api.LinuxResources, kernel: KernelLimits) -> None:
     """Write resources as the OCI runtime does. crun ignores a quota of -1 that comes without its period."""
     taken = api.LinuxResources()
     taken.CopyFrom(new)

@@ -1,7 +1,7 @@
 """The embedded NRI runtime: CRI calls as methods, plugins on a unix socket, containers that exist only as specs.
 
 It does what a plugin can notice as a real runtime does: handshake, order, timeouts and their consequences, conflicts, both event
-transports, and which parts of an adjustment are applied. It runs no container, has no cgroups, and knows the kernel only by `Kernel`.
+transports, and which parts of an adjustment are applied. It runs no container, has no cgroups, and knows the kernel only by `KernelLimits`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from koordnri.runtime.door import Door
 from koordnri.runtime.errors import CRIError, PeerGone
 from koordnri.runtime.faults import InjectedFaults
 from koordnri.runtime.identity import RuntimeIdentity, version_with
-from koordnri.runtime.kernel import Kernel
+from koordnri.runtime.kernel_limits import KernelLimits
 from koordnri.runtime.launch import Launched
 from koordnri.runtime.peer import Peer
 from koordnri.runtime.plugins import Call
@@ -44,7 +44,7 @@ class Runtime(CRI):
         runtime_version: str | None = None,
         request_timeout_s: float = 2.0,
         registration_timeout_s: float = 5.0,
-        kernel: Kernel = Kernel(),  # noqa: B008  # immutable
+        kernel: KernelLimits = KernelLimits(),  # noqa: B008  # immutable
     ) -> None:
         """With `runtime_version` None, a version that has `nri_version` is chosen. Raises ValueError when there is none."""
         version = version_with(runtime_name, nri_version) if runtime_version is None else runtime_version

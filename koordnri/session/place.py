@@ -12,7 +12,7 @@ from koordnri.model.field import Field, FieldTableError
 from koordnri.model.fields import ALL
 
 
-class Place(NamedTuple):
+class MessagePlace(NamedTuple):
     """`setattr(holder(resources), attribute, value)` sets it, `getattr` reads it."""
 
     holder: Callable[[Any], Any]
@@ -20,7 +20,7 @@ class Place(NamedTuple):
     attribute: str
 
 
-def place_of(field: Field, resources: type[Message]) -> Place:
+def place_of(field: Field, resources: type[Message]) -> MessagePlace:
     """Where `resources` (LinuxResources of NRI, or the view of it) carries a field.
 
     Raises FieldTableError for a field whose place that message does not have.
@@ -32,10 +32,10 @@ def place_of(field: Field, resources: type[Message]) -> Place:
             raise FieldTableError(f"field {field.name}: place={field.place!r} is not in {where}: it has no {name!r}")
         message = message.fields_by_name[name].message_type
     path, _, attribute = field.place.rpartition(".")
-    return Place(attrgetter(path), attribute)
+    return MessagePlace(attrgetter(path), attribute)
 
 
-def places_in(resources: type[Message]) -> dict[Field, Place]:
+def places_in(resources: type[Message]) -> dict[Field, MessagePlace]:
     """Where `resources` carries each field that has a place. Raises FieldTableError as above."""
     return {field: place_of(field, resources) for field in ALL if field.place}
 

@@ -46,7 +46,7 @@ class Cause(StrEnum):
     """the file did not take the value, even after retries: it is not in effect"""
 
 
-class Place(NamedTuple):
+class FieldPlace(NamedTuple):
     """A field of a container, of a pod's own cgroup, or of a cgroup above the pods."""
 
     pod: Pod | None
@@ -64,7 +64,7 @@ class Written(NamedTuple):
 
     owner_id: str
     """of the container, pod or class, as in the ledger"""
-    place: Place
+    place: FieldPlace
     before: Any
     after: Any
     restores: bool
@@ -90,7 +90,7 @@ class PassDone(NamedTuple):
     """id of a container, its pod, its name, the resctrl group in which its threads belong, "" for none of koordnri's"""
 
 
-class Difference:
+class SnapshotDifference:
     """What differs between two snapshots, as causes. Made once per pass, or for a new pod.
 
     was       None: before the first full pass

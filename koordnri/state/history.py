@@ -20,7 +20,7 @@ from koordnri.model.decision import NEW
 from koordnri.state.causes import Cause, PassDone
 from koordnri.state.history_files import HistoryFiles
 from koordnri.state.history_line import HistoryLine, cut, encode, mark_of, read
-from koordnri.state.history_maker import Decided, Known, LineMaker, Passed, Refusal, Refused
+from koordnri.state.history_maker import Decided, FileRefusal, Known, LineMaker, Passed, Refused
 
 MOST_CHANGES = 4096
 """changes in memory"""
@@ -71,7 +71,7 @@ class History:
         """The reconciler has written files."""
         self._wait_for_settling(Passed(self._clock(), done))
 
-    def refused(self, one: Refusal) -> None:
+    def refused(self, one: FileRefusal) -> None:
         """A file did not take its value."""
         self._wait_for_settling(Refused(self._clock(), one, self._snapshot))
 

@@ -15,7 +15,7 @@ from koordnri.model import Container, Decision, Event, Pod, Setting, fields
 from koordnri.model.difference import agree, baseline_value, is_stored
 from koordnri.model.fields import split_name
 from koordnri.model.routes import RESCTRL, WRITE
-from koordnri.state.causes import Cause, Difference, PassDone, Place, Written
+from koordnri.state.causes import Cause, FieldPlace, PassDone, SnapshotDifference, Written
 from koordnri.state.history_line import HistoryLine, cut, plain
 
 MOST_REMEMBERED = 4096
@@ -50,10 +50,10 @@ class Passed(NamedTuple):
     done: PassDone
 
 
-class Refusal(NamedTuple):
+class FileRefusal(NamedTuple):
     """A file that did not take its value, even after retries."""
 
-    place: Place
+    place: FieldPlace
     value: Any
     error: str
 
@@ -62,7 +62,7 @@ class Refused(NamedTuple):
     """The same, with its time."""
 
     time_s: float
-    one: Refusal
+    one: FileRefusal
     snapshot: Snapshot
 
 
@@ -109,7 +109,7 @@ class LineMaker:
             same, old = self._before(what, name, setting)
             self._put((container.id, name), setting.value, None if same else what.event)
             if not same:
-                place = Place(pod, "", container.name, name)
+                place = FieldPlace(pod, "", container.name, name)
                 yield _line(what.time_s, place, _CAUSES[what.event], old, setting.value, what.snapshot, setting)
 
     def _note_birth(self, what: Decided) -> None:
@@ -140,7 +140,7 @@ class LineMaker:
 
     def _of_pass(self, what: Passed) -> Iterator[HistoryLine]:
         time_s, done = what
-        differences: dict[int, Difference] = {}
+        differences: dict[int, SnapshotDifference] = {}
         for one in (*done.written, *self._moved(done)):
             key, place = (one.owner_id, one.place.name), one.place
             last = self._last.get(key)
@@ -154,7 +154,7 @@ class LineMaker:
             since = born[1] if born is not None and first else done.was
             difference = differences.get(id(since))
             if difference is None:
-                difference = differences[id(since)] = Difference(since, done.now, self._name_of)
+                difference = differences[id(since)] = SnapshotDifference(since, done.now, self._name_of)
             cause, detail = difference.cause(one, done.trigger, first=first)
             decision = done.decisions.get((place.kube_class if place.pod is None else place.pod.id, place.container))
             setting = None if decision is None else decision.settings.get(place.name)
@@ -168,7 +168,7 @@ class LineMaker:
             if last is None:
                 self._put((container_id, _CLOSID), group)
             elif last.value != group:
-                yield Written(container_id, Place(pod, "", name, _CLOSID), last.value, group, restores=not group)
+                yield Written(container_id, FieldPlace(pod, "", name, _CLOSID), last.value, group, restores=not group)
 
     def _name_of(self, key: str) -> str:
         return self._names.get(key, "another pod")
@@ -190,7 +190,7 @@ def _sent_by(last: _Last, one: Written) -> Event | None:
 
 def _line(
     time_s: float,
-    place: Place,
+    place: FieldPlace,
     cause: Cause,
     old: Any,
     new: Any,

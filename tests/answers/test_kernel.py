@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from koordnri.answers.kernel import Kernel
+from koordnri.answers.kernel import KernelReader
 from koordnri.host.cgroup.writer import Writer
 from koordnri.model import NodeState, fields
 from tests.answers.explained import crun_node, explained, node_with_pinned_pod
@@ -57,6 +57,6 @@ def test_the_group_in_the_kernel_is_that_of_the_threads(
         resctrl.tree.make(group)
     for group in groups:
         resctrl.spawn("c", group)
-    kernel = Kernel(Writer(ROOT, 2, FakeKernel(2)), NodeState(), lambda: resctrl.tree)
+    kernel = KernelReader(Writer(ROOT, 2, FakeKernel(2)), NodeState(), lambda: resctrl.tree)
     found = kernel.now("c", fields.RDT_CLOSID, "", "LS")
     assert (found["kernel"], found["agrees"]) == (shown, agrees)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from koordnri.answers.since import Changes, since
-from koordnri.state.causes import PassDone, Place
+from koordnri.answers.since import NewestChanges, since
+from koordnri.state.causes import FieldPlace, PassDone
 from koordnri.state.history import History
 from koordnri.state.history_line import HistoryLine
-from koordnri.state.history_maker import Refusal
+from koordnri.state.history_maker import FileRefusal
 from tests.answers.explained import explained
 from tests.reconcile.fake_node import HALVED, FakeNode
 
@@ -33,7 +33,7 @@ def line(cause: str, new: int, detail: str = "") -> HistoryLine:
 
 
 def test_a_change_to_another_value_does_not_say_since_when() -> None:
-    changes = Changes({("main", "cpu.quota"): line("policy", 50_000)}, {})
+    changes = NewestChanges({("main", "cpu.quota"): line("policy", 50_000)}, {})
     assert since(changes, "main", "cpu.quota", 50_000)["cause"] == "policy"
     unknown = {"since": None, "cause": None, "refused": None}
     assert since(changes, "main", "cpu.quota", 60_000) == unknown
@@ -45,8 +45,8 @@ def test_a_value_that_the_kernel_refused_says_why_until_it_is_written() -> None:
     node.container(node.pod("p", "LS", cpu_quota=100_000), cpu_quota=100_000)
     history = History(node.snapshot)
     node.set_policy(**HALVED)
-    place = Place(node.ledger.pods()[0], "", "main", "cpu.quota")
-    history.refused(Refusal(place, 50_000, "cpu.max: Invalid argument"))
+    place = FieldPlace(node.ledger.pods()[0], "", "main", "cpu.quota")
+    history.refused(FileRefusal(place, 50_000, "cpu.max: Invalid argument"))
     shape = explained(node, history=history)
     assert shape["containers"][0]["fields"]["cpu.quota"]["refused"] == "cpu.max: Invalid argument"
     assert any("could not be written: cpu.max: Invalid argument" in text for text in shape["wouldChange"])

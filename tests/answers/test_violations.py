@@ -8,7 +8,7 @@ import pytest
 
 from koordnri.answers.cpu_owners import CPUOwner, CPUUser
 from koordnri.answers.owners import DRA
-from koordnri.answers.violations import KINDS, Finding, Observed, Violation, cpu_violations, file_violations
+from koordnri.answers.violations import KINDS, Observed, OwnerProblem, Violation, cpu_violations, file_violations
 from koordnri.cpus.choice import Wish
 from koordnri.model import CPUSet, NodeState
 from koordnri.model.topology import Topology
@@ -117,9 +117,9 @@ def test_one_violation_about_cpus(seen: Observed, kind: str, text: str) -> None:
 
 def test_findings_about_files_are_violations() -> None:
     found = file_violations(
-        [Finding("shop/a", "main", "memory.high = 1: refused")],
-        [Finding("shop/a", "main", "refused")],
-        [Finding("shop/a", "", "cpu.max was healed 7 times")],
+        [OwnerProblem("shop/a", "main", "memory.high = 1: refused")],
+        [OwnerProblem("shop/a", "main", "refused")],
+        [OwnerProblem("shop/a", "", "cpu.max was healed 7 times")],
     )
     assert [(one.kind, shown(one)) for one in found] == [
         ("Unverified", "shop/a main: memory.high = 1: refused"),

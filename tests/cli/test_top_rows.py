@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from koordnri.cli.top_rows import as_json
-from koordnri.cli.top_sample import Sample
+from koordnri.cli.top_sample import UsageSample
 from tests.cli.top_readings import AFTER, BEFORE, BUSY, MIB, container, cpu_of, pod, reading, rows, shown
 
 
@@ -79,7 +79,7 @@ def test_requests_waiting_and_throttling_of_a_pod_are_those_of_its_containers() 
 def test_the_shape_for_programs() -> None:
     pods = [pod("web", container("main", "w1", 2000, "0-1", 1500))]
     classes = rows(pods, {"w1": reading(0.0)}, {"web": reading(1.0), "w1": reading(1.0, 1_000_000, memory=MIB)})
-    shape = as_json(Sample("n", pods, {}), classes)
+    shape = as_json(UsageSample("n", pods, {}), classes)
     assert (shape["node"], [c["class"] for c in shape["classes"]]) == ("n", ["LS"])
     (one,) = shape["classes"][0]["pods"]
     assert (one["namespace"], one["name"], one["kubeQoS"]) == ("shop", "web", "Burstable")

@@ -8,7 +8,7 @@ import pytest
 
 from koordnri.answers.policy_document import policy_document
 from koordnri.cli.verify_expected import Expected, expect
-from koordnri.cli.verify_pods import SAMPLES, Place, manifest
+from koordnri.cli.verify_pods import SAMPLES, Placement, manifest
 from koordnri.model import UNLIMITED
 from koordnri.model.fields import CPU_QUOTA, CPU_SHARES, MEMORY_LIMIT
 from koordnri.policy import load_policy
@@ -17,7 +17,7 @@ from tests.cli.test_explain_live import Node, served
 __all__ = ["served"]  # a fixture
 
 LIMIT = 64 << 20
-PLACE = Place("run", "tests", "n", "image", 120)
+PLACE = Placement("run", "tests", "n", "image", 120)
 
 
 def expected(directory: Path) -> list[Expected]:

@@ -7,9 +7,9 @@ import json
 import kubernetes_validate
 import pytest
 
-from koordnri.cli.verify_pods import SAMPLES, Place, manifest
+from koordnri.cli.verify_pods import SAMPLES, Placement, manifest
 
-PLACE = Place("run", "n", "node", "image", 120)
+PLACE = Placement("run", "n", "node", "image", 120)
 PODS = [manifest(sample, PLACE) for sample in SAMPLES]
 
 

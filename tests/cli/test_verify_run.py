@@ -11,7 +11,7 @@ import pytest
 from koordnri.cli.control import ControlError
 from koordnri.cli.verify_expected import Expectations, Expected
 from koordnri.cli.verify_judge import Found
-from koordnri.cli.verify_pods import SAMPLES, Place
+from koordnri.cli.verify_pods import SAMPLES, Placement
 from koordnri.cli.verify_run import Clock, look
 from koordnri.kube import PodCalls, connect
 from koordnri.model.fields import CPU_QUOTA
@@ -19,7 +19,7 @@ from tests.cli.test_verify_judge import shape
 from tests.kube.fake_pods import FakePods
 from tests.kube.watched import write_kubeconfig
 
-PLACE = Place("run", "n", "node", "image", 120)
+PLACE = Placement("run", "n", "node", "image", 120)
 PLAIN = Expected(SAMPLES[3], {CPU_QUOTA: 20_000}, 0, "")
 NAME = PLACE.name("plain")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from koordnri.cli.top_rows import Row, rows_of
-from koordnri.cli.top_sample import Reading, Sample
+from koordnri.cli.top_sample import UsageReading, UsageSample
 from koordnri.host.usage.cpu import CPUTime
 from koordnri.host.usage.io import IOBytes
 from koordnri.host.usage.memory import MemoryUse
@@ -24,8 +24,10 @@ def reading(
     waiting: dict[int, int] | None = None,
     io: IOBytes | None = None,
     pressure: Pressure = NO_PRESSURE,
-) -> Reading:
-    return Reading(at_s, Usage(CPUTime(used_us, throttled_us), MemoryUse(memory, None, None), io, pressure, waiting))
+) -> UsageReading:
+    return UsageReading(
+        at_s, Usage(CPUTime(used_us, throttled_us), MemoryUse(memory, None, None), io, pressure, waiting)
+    )
 
 
 def container(name: str, cgroup: str, given: int | None = None, cpus: str = "", requested: int | None = None) -> Any:
@@ -52,8 +54,10 @@ def pod(name: str, *containers: Any, qos: str = "LS") -> Any:
     }
 
 
-def rows(pods: list[Any], before: dict[str, Reading], after: dict[str, Reading], key: str = "cpu") -> list[Row]:
-    return rows_of(Sample("n", pods, before), Sample("n", pods, after), key)
+def rows(
+    pods: list[Any], before: dict[str, UsageReading], after: dict[str, UsageReading], key: str = "cpu"
+) -> list[Row]:
+    return rows_of(UsageSample("n", pods, before), UsageSample("n", pods, after), key)
 
 
 def shown(classes: list[Row]) -> list[tuple[str, list[tuple[str, list[str]]]]]:

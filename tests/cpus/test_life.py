@@ -20,7 +20,7 @@ from koordnri.model import CPUSet
 from koordnri.model.pod import ContainerSpec, PodSpec
 from koordnri.model.topology import Topology
 from koordnri.policy import load_policy
-from koordnri.runtime.kernel import Kernel
+from koordnri.runtime.kernel_limits import KernelLimits
 from koordnri.runtime.oci import apply_adjustment, apply_update
 from koordnri.wire import api_pb2 as api
 from koordnri.wire import views_pb2 as views
@@ -92,7 +92,7 @@ class Node:
         container = messages.container(container_id, sandbox, name=name, state=api.CONTAINER_RUNNING)
         container.linux.resources.cpu.CopyFrom(asked(cpus))
         reply = self._handle("CreateContainer", api.CreateContainerRequest(pod=pod, container=container))
-        apply_adjustment(container, reply.adjust, Kernel())
+        apply_adjustment(container, reply.adjust, KernelLimits())
         self.containers[container_id] = container
         self._cgroup(self._directory(container_id))
         self._write(container_id, container.linux.resources.cpu.cpus)

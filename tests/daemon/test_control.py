@@ -15,8 +15,8 @@ from koordnri.daemon.control import Operator
 from koordnri.model import Resources
 from koordnri.policy import load_policy
 from koordnri.policy.standing import StandingPolicy
-from koordnri.reconcile.compare.live import Live
 from koordnri.reconcile.compare.rows import Released
+from koordnri.reconcile.compare.running_pods import RunningPods
 from koordnri.state.present import Present
 from tests.daemon.sent_events import SentEvents
 from tests.reconcile.fake_node import MIB, FakeNode
@@ -39,7 +39,7 @@ class Asked:
         standing = StandingPolicy(node.log)
         self.of_pods: list[tuple[str, str, str]] = []
         self.events = SentEvents(self.of_pods)
-        live = Live(node.ledger, node.machine)
+        live = RunningPods(node.ledger, node.machine)
         self.operator = Operator(load_hooks(), node.ledger, standing, live, node.requests, self.present, self.events)
         self.thread = threading.Thread(target=node.reconciler.run)
         self.thread.start()

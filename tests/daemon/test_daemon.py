@@ -14,7 +14,7 @@ from koordnri.daemon.config import Config, ConfigError
 from koordnri.daemon.daemon import Daemon
 from koordnri.daemon.wiring import Given
 from koordnri.model.annotations import BATCH_CPU, BATCH_MEMORY, EXTENDED_RESOURCE_SPEC, RESOURCE_STATUS
-from koordnri.runtime import CRIError, Kernel, Runtime
+from koordnri.runtime import CRIError, KernelLimits, Runtime
 from koordnri.session.identity import Identity
 from koordnri.session.runtime_info import MOST_BYTES
 from koordnri.state.lock import NodeLock
@@ -61,7 +61,7 @@ def test_it_stops_with_or_without_a_runtime(start, runtime):
 
 def test_cri_o_over_crun_takes_what_lifts_a_limit(start, tmp_path, policy):
     """CRI-O fails kubelet's update over a memory limit of -1, and crun passes over a quota of -1 without its period."""
-    kernel = Kernel(crun=True)
+    kernel = KernelLimits(crun=True)
     crio = Runtime(tmp_path / "nri.sock", Version(0, 11, 0), "cri-o", "1.36.3", kernel=kernel)
     limits = {"limits": {BATCH_CPU: 250, BATCH_MEMORY: 96 << 20}}
     batch = {EXTENDED_RESOURCE_SPEC.key: json.dumps({"containers": {"main": limits}})}

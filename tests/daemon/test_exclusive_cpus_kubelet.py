@@ -13,7 +13,7 @@ import pytest
 from koordnri.daemon.config import Config
 from koordnri.daemon.daemon import Daemon
 from koordnri.model.topology import Topology
-from koordnri.runtime.kernel import Kernel
+from koordnri.runtime.kernel_limits import KernelLimits
 from koordnri.runtime.oci import apply_adjustment, apply_update
 from koordnri.wire import api_pb2 as api
 from koordnri.wire import views_pb2 as views
@@ -62,7 +62,7 @@ class Node:
         )  # its sandbox runs
         self._handle("RunPodSandbox", api.RunPodSandboxRequest(pod=pod))
         reply = self._handle("CreateContainer", api.CreateContainerRequest(pod=pod, container=container))
-        apply_adjustment(container, reply.adjust, Kernel())
+        apply_adjustment(container, reply.adjust, KernelLimits())
         return self.has(name)
 
     def update(self, name: str, cpus: str) -> str:

@@ -31,7 +31,7 @@ CONFINED = """
 import errno, json, os, sys
 from pathlib import Path
 from koordnri.doctor.diagnose import diagnose
-from koordnri.doctor.facts import Daemon
+from koordnri.doctor.facts import DaemonFacts
 from koordnri.doctor.reading import read_facts
 from koordnri.host import read_node
 from koordnri.host.cgroup.change import Change
@@ -64,7 +64,7 @@ print(json.dumps({
     "findings": [
         [finding.code, finding.object, finding.cause]
         for finding in diagnose(
-            read_facts(Path(root + host_root), root + "/var/run/nri/nri.sock", "koordnri", Path(root, "var/lib/koordnri"), Daemon())
+            read_facts(Path(root + host_root), root + "/var/run/nri/nri.sock", "koordnri", Path(root, "var/lib/koordnri"), DaemonFacts())
         )
     ],
     "shares_pids": ResctrlTree(Path(root + host_root)).shares_pids(),

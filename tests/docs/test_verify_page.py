@@ -8,14 +8,14 @@ from pathlib import Path
 from koordnri.cli.verify import line_of
 from koordnri.cli.verify_expected import Expected
 from koordnri.cli.verify_judge import Found
-from koordnri.cli.verify_pods import SAMPLES, Place
+from koordnri.cli.verify_pods import SAMPLES, Placement
 from koordnri.model import UNLIMITED
 from koordnri.model.fields import CPU_CPUS, CPU_QUOTA, CPU_SHARES, MEMORY_LIMIT
 
 PAGE = (Path(__file__).parents[2] / "docs/use/verify.md").read_text()
 LSR, _, BE, _ = SAMPLES
 LIMIT = 64 << 20
-PLACE = Place("5f03ab", "koordnri-verify", "n", "registry.k8s.io/pause:3.10", 120)
+PLACE = Placement("5f03ab", "koordnri-verify", "n", "registry.k8s.io/pause:3.10", 120)
 
 
 def test_the_lines_are_those_of_the_command() -> None:

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from koordnri.doctor.daemon_pages import daemon_facts
-from koordnri.doctor.facts import Daemon
+from koordnri.doctor.facts import DaemonFacts
 
 METRICS = """# TYPE koordnri_events_total counter
 koordnri_events_total{event="CreateContainer",outcome="ok"} 90.0
@@ -29,7 +29,7 @@ def status(name: str = "v2", version: str = "v2.0.5", **more: Any) -> dict[str, 
 
 def test_metrics_give_lateness_and_latency() -> None:
     facts = daemon_facts(status(), METRICS)
-    assert facts == Daemon(
+    assert facts == DaemonFacts(
         running=True, runtime_name="v2", runtime_version="v2.0.5", late_events=3, overruns=4, hooks_p999_s=0.011
     )
     assert facts.is_registered
@@ -42,10 +42,10 @@ def test_hooks_slower_than_the_last_bound_take_no_known_time() -> None:
 
 def test_before_the_first_event_nothing_is_measured() -> None:
     facts = daemon_facts(status("", ""), "# TYPE koordnri_x gauge\n")
-    assert facts == Daemon(running=True)
+    assert facts == DaemonFacts(running=True)
     assert not facts.is_registered
 
 
 def test_a_daemon_that_does_not_listen_has_its_status_only() -> None:
     facts = daemon_facts(status("", "", problems=["runtime: x"], warnings=["state: full"]), None)
-    assert facts == Daemon(running=True, problems=("runtime: x",), warnings=("state: full",))
+    assert facts == DaemonFacts(running=True, problems=("runtime: x",), warnings=("state: full",))

@@ -8,15 +8,15 @@ import pytest
 
 from koordnri.doctor.codes import CODES
 from koordnri.doctor.diagnose import diagnose
-from koordnri.doctor.facts import CONTAINERD, CRIO, Daemon, Facts
+from koordnri.doctor.facts import CONTAINERD, CRIO, DaemonFacts, Facts
 from koordnri.doctor.reading import read_facts
 from koordnri.wire.versions import Version
 from tests.host.trees import HostTree, whole_host
 
-NO_DAEMON = Daemon()
+NO_DAEMON = DaemonFacts()
 
 
-def read(root: Path, daemon: Daemon = NO_DAEMON, state: Path | None = None) -> Facts:
+def read(root: Path, daemon: DaemonFacts = NO_DAEMON, state: Path | None = None) -> Facts:
     return read_facts(root, str(root / "run/nri/nri.sock"), "koordnri", state or root / "state", daemon)
 
 
@@ -91,7 +91,7 @@ def test_a_stopped_runtime_is_known_by_its_configuration(tmp_path: Path) -> None
 
 
 def test_what_the_daemon_met_goes_before_what_is_found(tmp_path: Path) -> None:
-    daemon = Daemon(running=True, runtime_name="cri-o", runtime_version="1.36.1")
+    daemon = DaemonFacts(running=True, runtime_name="cri-o", runtime_version="1.36.1")
     runtime = read(host(tmp_path).root, daemon).runtime
     assert (runtime.kind, runtime.version_text, runtime.nri) == (CRIO, "1.36.1", Version(0, 11, 0))
 

@@ -20,7 +20,7 @@ from koordnri.model.node import MAINLINE_V2_FILES
 from koordnri.model.pod import ContainerSpec, PodSpec
 from koordnri.reconcile.reconciler import Reconciler
 from koordnri.reconcile.requests import Requests
-from koordnri.runtime.kernel import Kernel
+from koordnri.runtime.kernel_limits import KernelLimits
 from koordnri.runtime.oci import apply_adjustment, apply_update
 from koordnri.session.handler import EventHandler
 from koordnri.session.runtime_info import RuntimeInfo
@@ -134,7 +134,7 @@ class Machine:
         request = api.CreateContainerRequest(pod=self.pod, container=self.spec)
         answer = self.handler.handle("CreateContainer", request.SerializeToString())
         assert isinstance(answer.message, api.CreateContainerResponse)
-        apply_adjustment(self.spec, answer.message.adjust, Kernel())
+        apply_adjustment(self.spec, answer.message.adjust, KernelLimits())
         if answer.settle is not None:
             answer.settle()
         self.kernel.cgroups[CONTAINER] = Cgroup(cpus=self.kernel.online if self.version == 1 else None)

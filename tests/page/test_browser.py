@@ -11,7 +11,7 @@ import pytest
 
 from koordnri.cli.bundle import Bundle
 from koordnri.cli.report import part_of_pod
-from koordnri.cli.report_answers import Report
+from koordnri.cli.report_answers import ReportFile
 from koordnri.page.server import PageServer
 from tests.page.served import HOSTILE, Served, served
 
@@ -205,7 +205,7 @@ def test_a_report_shows_what_it_has(node: Served, open_page: Callable[..., Page]
     bundle.add_json(part_of_pod("explain", "shop/web-0"), node.json("/v1/explain?pod=shop/web-0"))
     with (tmp_path / "r.tar.gz").open("wb") as file:
         bundle.write(file)
-    server = PageServer("127.0.0.1", 0, Report(tmp_path / "r.tar.gz").questions(), lambda: 0)
+    server = PageServer("127.0.0.1", 0, ReportFile(tmp_path / "r.tar.gz").questions(), lambda: 0)
     try:
         page = open_page(f"http://127.0.0.1:{server.port}/")
         expect(page.locator("#live")).to_have_text("a report of 2026-11-29 11:45:00 UTC")

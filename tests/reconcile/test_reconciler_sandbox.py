@@ -12,7 +12,7 @@ from koordnri.model import CPUSet, Pod
 from koordnri.model.node import Pool
 from koordnri.model.topology import Topology
 from koordnri.reconcile.compare.compare import compare
-from koordnri.reconcile.compare.live import Live
+from koordnri.reconcile.compare.running_pods import RunningPods
 from tests.host.fake_kernel import Cgroup
 from tests.reconcile.fake_node import FakeNode, pinned_to, sandbox_of, undone
 
@@ -177,7 +177,7 @@ def test_without_a_pause_container_nothing_is_tried_reported_or_compared(version
     assert node.ledger.originals(pod.id) == {}
     assert node.warnings() == []
 
-    (running,) = Live(node.ledger, node.machine).running([pod])
+    (running,) = RunningPods(node.ledger, node.machine).running([pod])
     node.set_policy(**OFF)
     off, on = node.snapshot, node_with_pool(version).snapshot
     chain = Chain(load_hooks())

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from koordnri.model.cpuset import CPUSet
-from koordnri.runtime import CRIError, Kernel, Runtime
+from koordnri.runtime import CRIError, KernelLimits, Runtime
 from koordnri.runtime.errors import SpecError
 from koordnri.runtime.oci import apply_adjustment, apply_update
 from koordnri.runtime.state import as_sent
@@ -17,7 +17,7 @@ from tests.runtime.scripted_plugin import ScriptedPlugin, quota, update
 from tests.support.messages import container, pod
 
 
-def adjusted(spec: api.Container, kernel: Kernel = Kernel(), **fields: Any) -> api.Container:  # noqa: B008  # immutable
+def adjusted(spec: api.Container, kernel: KernelLimits = KernelLimits(), **fields: Any) -> api.Container:  # noqa: B008  # immutable
     adjust = api.ContainerAdjustment(**fields)
     apply_adjustment(spec, adjust, kernel)
     return spec
@@ -197,7 +197,7 @@ def test_classes_become_a_closid_and_a_blockio_class() -> None:
     linux = api.LinuxContainerAdjustment()
     linux.resources.rdt_class.value = "BE"
     linux.resources.blockio_class.value = "slow"
-    adjusted(spec, Kernel(blockio_classes=frozenset({"slow"})), linux=linux)
+    adjusted(spec, KernelLimits(blockio_classes=frozenset({"slow"})), linux=linux)
     assert spec.linux.rdt.clos_id.value == "BE"
     assert spec.linux.resources.blockio_class.value == "slow"
     # A plugin is never sent either class.
@@ -228,27 +228,27 @@ def test_rdt_is_applied_after_the_class_and_can_be_removed() -> None:
 
 REFUSALS = [
     (
-        Kernel(cgroup_version=1),
+        KernelLimits(cgroup_version=1),
         {"unified": {"memory.high": "1"}},
         'cannot use unified on cgroup v1: resources.unified has "memory.high"',
     ),
     (
-        Kernel(cgroup_files=frozenset({"cpu.max"})),
+        KernelLimits(cgroup_files=frozenset({"cpu.max"})),
         {"unified": {"memory.high": "1"}},
         'resources.unified "memory.high": this kernel has no such file',
     ),
     (
-        Kernel(cpus=CPUSet.parse("0-3")),
+        KernelLimits(cpus=CPUSet.parse("0-3")),
         {"cpu": {"cpus": "2-5"}},
         'cpuset.cpus "2-5": the node has no CPU 4-5, only 0-3',
     ),
-    (Kernel(cpus=CPUSet.parse("0-3")), {"cpu": {"cpus": "x"}}, 'cpuset.cpus "x":'),
+    (KernelLimits(cpus=CPUSet.parse("0-3")), {"cpu": {"cpus": "x"}}, 'cpuset.cpus "x":'),
 ]
 
 
 @pytest.mark.parametrize(("kernel", "asked", "text"), REFUSALS)
 def test_a_spec_that_the_node_cannot_have_fails_the_start(
-    tmp_path: Path, kernel: Kernel, asked: dict[str, Any], text: str
+    tmp_path: Path, kernel: KernelLimits, asked: dict[str, Any], text: str
 ) -> None:
     with Runtime(tmp_path / "nri", kernel=kernel) as runtime:
         runtime.run_pod_sandbox(pod())
@@ -262,7 +262,7 @@ def test_a_spec_that_the_node_cannot_have_fails_the_start(
 
 @pytest.mark.parametrize(("kernel", "asked", "text"), REFUSALS)
 def test_an_update_that_the_node_cannot_have_fails_and_changes_nothing(
-    tmp_path: Path, kernel: Kernel, asked: dict[str, Any], text: str
+    tmp_path: Path, kernel: KernelLimits, asked: dict[str, Any], text: str
 ) -> None:
     with Runtime(tmp_path / "nri", kernel=kernel) as runtime:
         runtime.preload([pod()], [container()])
@@ -273,7 +273,7 @@ def test_an_update_that_the_node_cannot_have_fails_and_changes_nothing(
 
 def test_a_container_of_a_missing_resctrl_group_does_not_start(tmp_path: Path) -> None:
     linux = api.LinuxContainer(rdt=api.LinuxRdt(clos_id=api.OptionalString(value="BE")))
-    kernel = Kernel(resctrl_groups=frozenset({"LS"}))
+    kernel = KernelLimits(resctrl_groups=frozenset({"LS"}))
     with Runtime(tmp_path / "nri", kernel=kernel) as runtime:
         runtime.run_pod_sandbox(pod())
         runtime.create_container("p1", container(linux=linux))
@@ -285,7 +285,7 @@ def test_an_update_of_another_container_that_fails_costs_the_request_on_cri_o_on
     bad = update("c1", api.LinuxResources(unified={"memory.high": "1"}))
     script = {"CreateContainer": api.CreateContainerResponse(update=[bad])}
     for name in ("containerd", "cri-o"):
-        runtime = Runtime(tmp_path / name, runtime_name=name, kernel=Kernel(cgroup_version=1))
+        runtime = Runtime(tmp_path / name, runtime_name=name, kernel=KernelLimits(cgroup_version=1))
         with runtime, ScriptedPlugin(tmp_path / name, answers=script):
             runtime.wait_for_plugin()
             runtime.preload([pod()], [container()])
@@ -300,7 +300,7 @@ def test_an_update_of_another_container_that_fails_costs_the_request_on_cri_o_on
 def test_an_unsolicited_update_that_fails_is_an_error_without_details(tmp_path: Path) -> None:
     bad = update("c1", api.LinuxResources(unified={"memory.high": "1"}))
     with (
-        Runtime(tmp_path / "nri", kernel=Kernel(cgroup_version=1)) as runtime,
+        Runtime(tmp_path / "nri", kernel=KernelLimits(cgroup_version=1)) as runtime,
         ScriptedPlugin(tmp_path / "nri") as plugin,
     ):
         plugin.reply()
@@ -372,7 +372,7 @@ def test_crun_keeps_a_second_level_and_passes_over_a_quota_without_a_period(
 ) -> None:
     """containerd passes on all that it has stored, the period with it; CRI-O what the update names."""
     limited = api.LinuxResources(cpu=api.LinuxCPU(quota={"value": 50_000}, period={"value": 100_000}))
-    with Runtime(tmp_path / "nri", runtime_name=name, kernel=Kernel(crun=crun)) as runtime:
+    with Runtime(tmp_path / "nri", runtime_name=name, kernel=KernelLimits(crun=crun)) as runtime:
         runtime.run_pod_sandbox(pod())
         runtime.create_container("p1", container(linux=api.LinuxContainer(resources=limited)))
         runtime.start_container("c1")

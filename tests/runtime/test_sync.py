@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from koordnri.runtime import LATEST, Kernel, Runtime
+from koordnri.runtime import LATEST, KernelLimits, Runtime
 from koordnri.wire import api_pb2 as api
 from koordnri.wire.versions import Version
 from tests.runtime.scripted_plugin import Do, ScriptedPlugin, Status, quota, update
@@ -158,7 +158,7 @@ def test_updates_that_the_node_refuses_cost_the_registration_on_cri_o(
     tmp_path: Path, name: str, version: Version, ignore: bool, outcome: str
 ) -> None:
     bad = update("c1", api.LinuxResources(unified={"memory.high": "1"}), ignore)
-    with Runtime(tmp_path / "nri", version, name, kernel=Kernel(cgroup_version=1)) as runtime:
+    with Runtime(tmp_path / "nri", version, name, kernel=KernelLimits(cgroup_version=1)) as runtime:
         runtime.preload([pod()], [container()])
         with ScriptedPlugin(tmp_path / "nri", answers={"Synchronize": api.SynchronizeResponse(update=[bad])}) as plugin:
             if outcome == "admitted":

@@ -15,7 +15,7 @@ from koordnri.model.pod import PodSpec
 from koordnri.model.resources import Note
 from koordnri.model.topology import Topology
 from koordnri.policy import DEFAULT_POLICY, Policy
-from koordnri.runtime.kernel import Kernel
+from koordnri.runtime.kernel_limits import KernelLimits
 from koordnri.runtime.oci import apply_adjustment, apply_update
 from koordnri.session.handler import EventHandler
 from koordnri.session.runtime_info import RuntimeInfo
@@ -108,7 +108,7 @@ class Node:
         if settle and answer.settle is not None:
             answer.settle()
         adjust = answer.message.adjust
-        apply_adjustment(container, adjust, Kernel())
+        apply_adjustment(container, adjust, KernelLimits())
         self.containers[container_id] = container
         return adjust
 

@@ -15,7 +15,7 @@ from koordnri.model.fields import Field
 from koordnri.model.routes import REPLY
 from koordnri.reconcile.plan import Update
 from koordnri.reconcile.recorder import Overran, PushFailed
-from koordnri.runtime import Kernel, Runtime
+from koordnri.runtime import KernelLimits, Runtime
 from koordnri.session.pushes import Resync, Unsolicited
 from koordnri.session.registration import State
 from koordnri.session.runtime_info import RuntimeInfo
@@ -27,7 +27,7 @@ from tests.support.messages import container, pod
 
 NODE = NodeState()
 OLD, NEW = Version(0, 6, 1), Version(0, 12, 2)
-FOUR_CPUS = Kernel(cpus=CPUSet.parse("0-3"))
+FOUR_CPUS = KernelLimits(cpus=CPUSet.parse("0-3"))
 WAIT_S = 10.0
 
 

@@ -9,7 +9,7 @@ import msgspec
 from koordnri.chain import Snapshot
 from koordnri.model import Container, Decision, NodeState, Pod, Resources, Setting, fields
 from koordnri.policy import DEFAULT_POLICY
-from koordnri.state.causes import PassDone, Place, Written
+from koordnri.state.causes import FieldPlace, PassDone, Written
 from koordnri.state.history import History
 
 POD = Pod("p1", "uid-1", "shop", "web")
@@ -33,7 +33,7 @@ def container(stored: Resources | None = None, name: str = "main") -> Container:
 
 def written(name: str, before: Any, after: Any, place: str = "main", **more: Any) -> Written:
     owner = f"id-{place}" if place else POD.id
-    return Written(owner, Place(POD, "", place, name), before, after, more.pop("restores", False), **more)
+    return Written(owner, FieldPlace(POD, "", place, name), before, after, more.pop("restores", False), **more)
 
 
 def done(*files: Written, trigger: str = "change", was: Snapshot | None = SNAPSHOT, now: Snapshot = NEXT) -> PassDone:

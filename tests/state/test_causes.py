@@ -12,7 +12,7 @@ from koordnri.chain import Snapshot
 from koordnri.model import CPUSet, NodeState, Pod
 from koordnri.model.node import Pool
 from koordnri.policy import DEFAULT_POLICY
-from koordnri.state.causes import Cause, Difference, Place, Written
+from koordnri.state.causes import Cause, FieldPlace, SnapshotDifference, Written
 
 POD = Pod("p1", "uid-1", "shop", "web")
 OLD_POLICY = msgspec.structs.replace(DEFAULT_POLICY, revision="r1")
@@ -36,8 +36,10 @@ def cause(
     **more: Any,
 ) -> tuple[str, str]:
     kube_class = "" if pod is not None else "Burstable"
-    written = Written("c1", Place(pod, kube_class, more.pop("container", "main"), "cpu.cpus"), "0-7", "0-5", **more)
-    return Difference(was, now, lambda key: NAMES.get(key, "another pod")).cause(written, trigger, first=first)
+    written = Written(
+        "c1", FieldPlace(pod, kube_class, more.pop("container", "main"), "cpu.cpus"), "0-7", "0-5", **more
+    )
+    return SnapshotDifference(was, now, lambda key: NAMES.get(key, "another pod")).cause(written, trigger, first=first)
 
 
 def test_nothing_differs() -> None:

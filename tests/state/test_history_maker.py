@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from koordnri.model import Decision, Event, Resources
-from koordnri.state.causes import PassDone, Place, Written
+from koordnri.state.causes import FieldPlace, PassDone, Written
 from koordnri.state.history import History
 from koordnri.state.history_line import HistoryLine
-from koordnri.state.history_maker import BIRTH_S, Refusal
+from koordnri.state.history_maker import BIRTH_S, FileRefusal
 from tests.state.recorded import ASKED, NEXT, POD, SNAPSHOT, container, decision, done, seen, written
 
 
@@ -89,14 +89,14 @@ def test_a_written_file_has_the_hooks_reason_and_one_given_back_says_so(history:
 
 
 def test_a_cgroup_above_the_pods_has_its_name(history: History) -> None:
-    place = Place(None, "Burstable", "", "cpu.shares")
+    place = FieldPlace(None, "Burstable", "", "cpu.shares")
     history.passed(PassDone("change", SNAPSHOT, NEXT, [Written("class:Burstable", place, 2, 512, False)], {}))
     assert [(c.kube_class, c.pod, c.cause) for c in history.last(1)] == [("Burstable", "", "policy")]
 
 
 def test_a_refused_value_is_named_with_its_error_and_the_cgroup_as_a_whole_is_not(history: History) -> None:
-    history.refused(Refusal(Place(POD, "", "main", "memory.high"), 5, "EBUSY"))
-    history.refused(Refusal(Place(POD, "", "", "cgroup"), "", "no cgroup"))
+    history.refused(FileRefusal(FieldPlace(POD, "", "main", "memory.high"), 5, "EBUSY"))
+    history.refused(FileRefusal(FieldPlace(POD, "", "", "cgroup"), "", "no cgroup"))
     assert seen(history) == [("main", "memory.high", None, 5, "refused", "EBUSY")]
 
 

@@ -31,7 +31,7 @@ Written = Callable[[api.PodSandbox, api.Container | None], None]
 """called when kubelet would have made the pod's cgroup, and when the runtime would have made the container's"""
 
 
-class Side(NamedTuple):
+class RegisteredPlugin(NamedTuple):
     """A plugin that is registered with a runtime."""
 
     runtime: Runtime
@@ -55,7 +55,9 @@ def _compared(ours: dict[str, float], bare: dict[str, float]) -> dict[str, Any]:
     return {"life_us": ours, "bare_us": bare, "ratio": ratio}
 
 
-def _arms(started: AbstractContextManager[Side], containers: int, lives: int) -> dict[str, dict[str, float]]:
+def _arms(
+    started: AbstractContextManager[RegisteredPlugin], containers: int, lives: int
+) -> dict[str, dict[str, float]]:
     """Arm → what the runtime waited for in a life, in µs."""
     with started as side:
         _lives(side, containers, WARM_UP, 0.0)
@@ -67,7 +69,7 @@ def _arms(started: AbstractContextManager[Side], containers: int, lives: int) ->
 
 
 @contextmanager
-def _daemon(cgroups: int, containers: int, version: Version) -> Iterator[Side]:
+def _daemon(cgroups: int, containers: int, version: Version) -> Iterator[RegisteredPlugin]:
     with daemon.started(containers, version, everything(), cgroups=cgroups) as it:
 
         def written(pod: api.PodSandbox, container: api.Container | None) -> None:
@@ -80,16 +82,16 @@ def _daemon(cgroups: int, containers: int, version: Version) -> Iterator[Side]:
                 )
 
         it.settle()
-        yield Side(it.runtime, written, check)
+        yield RegisteredPlugin(it.runtime, written, check)
 
 
 @contextmanager
-def _bare(containers: int, version: Version) -> Iterator[Side]:
+def _bare(containers: int, version: Version) -> Iterator[RegisteredPlugin]:
     with floor.started(containers, version) as it:
-        yield Side(it.runtime, lambda pod, container: None, lambda container_id: None)
+        yield RegisteredPlugin(it.runtime, lambda pod, container: None, lambda container_id: None)
 
 
-def _lives(side: Side, first: int, lives: int, gap_s: float) -> list[float]:
+def _lives(side: RegisteredPlugin, first: int, lives: int, gap_s: float) -> list[float]:
     """What the runtime waited for in each life, in µs. `first` is the first unused number of a pod."""
     waited_us = []
     for number in range(first, first + lives):
@@ -103,7 +105,7 @@ def _lives(side: Side, first: int, lives: int, gap_s: float) -> list[float]:
     return waited_us
 
 
-def _live(side: Side, pod: api.PodSandbox, container: api.Container, gap_s: float) -> None:
+def _live(side: RegisteredPlugin, pod: api.PodSandbox, container: api.Container, gap_s: float) -> None:
     runtime = side.runtime
     side.written(pod, None)
     runtime.run_pod_sandbox(pod)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 
 from koordnri.doctor.codes import Finding
-from koordnri.doctor.facts import CONTAINERD, CRIO, NRI_SOCKET, Facts, Runtime
+from koordnri.doctor.facts import CONTAINERD, CRIO, NRI_SOCKET, Facts, RuntimeFacts
 from koordnri.session.cdi import why_no_cdi
 from koordnri.session.runtime_info import RuntimeInfo
 from koordnri.wire.versions import Feature, Version, has, parse_version
@@ -49,7 +49,7 @@ def check(facts: Facts) -> Iterator[Finding]:
     yield from _oci(runtime)
 
 
-def nri_lines(runtime: Runtime, settings: tuple[str, ...], table: str = "") -> str:
+def nri_lines(runtime: RuntimeFacts, settings: tuple[str, ...], table: str = "") -> str:
     """Where settings of NRI go in this runtime's configuration, and what to run afterwards.
 
     settings  lines of the table; table: "" for NRI's own, `default_validator` for the one below
@@ -147,7 +147,7 @@ def _no_socket(facts: Facts, path: str) -> Finding:
     )
 
 
-def _why_off(runtime: Runtime, version: Version | None) -> str:
+def _why_off(runtime: RuntimeFacts, version: Version | None) -> str:
     """Why NRI is off; "" when it is on, or not known."""
     config = runtime.config
     if config is None:
@@ -160,13 +160,13 @@ def _why_off(runtime: Runtime, version: Version | None) -> str:
     return f"NRI is off by default before {runtime.kind} {since}, and {config.path} does not switch it on"
 
 
-def _switch_on(runtime: Runtime) -> tuple[str, ...]:
+def _switch_on(runtime: RuntimeFacts) -> tuple[str, ...]:
     if runtime.kind == CRIO:
         return "enable_nri = true", f'nri_listen = "{NRI_SOCKET}"'
     return "disable = false", f'socket_path = "{NRI_SOCKET}"'
 
 
-def _versions(runtime: Runtime) -> Iterator[Finding]:
+def _versions(runtime: RuntimeFacts) -> Iterator[Finding]:
     if runtime.nri is None:
         return
     name = f"{runtime.kind} {runtime.version_text} (NRI {runtime.nri})"
@@ -194,7 +194,7 @@ def _versions(runtime: Runtime) -> Iterator[Finding]:
         )
 
 
-def _oci(runtime: Runtime) -> Iterator[Finding]:
+def _oci(runtime: RuntimeFacts) -> Iterator[Finding]:
     path, version = runtime.oci.get("crun", ("", _CRUN_QUOTA))
     if version < _CRUN_QUOTA:
         yield Finding(
@@ -213,7 +213,7 @@ def _oci(runtime: Runtime) -> Iterator[Finding]:
         )
 
 
-def _service(runtime: Runtime) -> str:
+def _service(runtime: RuntimeFacts) -> str:
     """Its program, and systemd's unit."""
     return "crio" if runtime.kind == CRIO else "containerd"
 

@@ -19,7 +19,6 @@ from koordnri.model.difference import baseline_value
 from koordnri.model.fields import VOIDABLE
 from koordnri.model.routes import REPLY, RESCTRL, WRITE, Refusal
 from koordnri.reconcile.classes import decide_classes
-from koordnri.reconcile.compare.decided import Decided, decide
 from koordnri.reconcile.compare.exclusive import (
     applied,
     gets_other_cpus,
@@ -30,6 +29,7 @@ from koordnri.reconcile.compare.exclusive import (
 )
 from koordnri.reconcile.compare.groups import of_groups
 from koordnri.reconcile.compare.moves import Move, asked, baseline_of_pod, moves, reads_alike
+from koordnri.reconcile.compare.pod_decisions import PodDecisions, decide
 from koordnri.reconcile.compare.rows import RESTART, Comparison, Difference, Remark, difference
 from koordnri.reconcile.compare.running import Above, Running
 from koordnri.reconcile.owner import names_of_class, names_of_pod
@@ -171,7 +171,7 @@ def _of_creation(
             yield difference(names_of_pod(pod), container.name, move, RESTART, recorded=False)
 
 
-def _remarks(running: Running, old: Decided, new: Decided) -> Iterator[Remark]:
+def _remarks(running: Running, old: PodDecisions, new: PodDecisions) -> Iterator[Remark]:
     pod, names = running.pod, names_of_pod(running.pod)
     yield from _errors(names, "", old.own, new.own)
     for i, container in enumerate(running.containers):

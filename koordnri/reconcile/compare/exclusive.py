@@ -12,8 +12,8 @@ from koordnri.cpus.allocator import Allocator
 from koordnri.cpus.creation import Creation, create, promote
 from koordnri.model import Event, Pod
 from koordnri.model.routes import REPLY
-from koordnri.reconcile.compare.decided import Decided
 from koordnri.reconcile.compare.moves import asked, baseline_of_pod, moves
+from koordnri.reconcile.compare.pod_decisions import PodDecisions
 from koordnri.reconcile.compare.rows import RESTART, Difference, Remark, difference
 from koordnri.reconcile.compare.running import Running
 from koordnri.reconcile.owner import names_of_pod
@@ -46,7 +46,7 @@ def gets_other_cpus(pod: Pod, old: Creation, new: Creation) -> bool:
 
 
 def of_exclusive_cpus(
-    running: Running, becomes: Decided, snapshot: Snapshot, recreated: Creation
+    running: Running, becomes: PodDecisions, snapshot: Snapshot, recreated: Creation
 ) -> Iterator[Difference]:
     """What would change by exclusive CPUs, or without them, if the pod were created again."""
     pod, node = running.pod, snapshot.node

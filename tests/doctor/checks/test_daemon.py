@@ -6,18 +6,18 @@ from dataclasses import replace
 
 import pytest
 
-from koordnri.doctor.facts import Daemon
+from koordnri.doctor.facts import DaemonFacts
 from tests.doctor.well import WELL, codes
 
 
 @pytest.mark.parametrize(
     ("daemon", "expected"),
     [
-        (Daemon(), ["KN0901"]),
-        (Daemon(problem="no answer"), ["KN0902"]),
-        (Daemon(running=True, problems=("runtime: not connected",)), ["KN0903"]),
-        (Daemon(running=True, warnings=("state: full",)), ["KN0904"]),
+        (DaemonFacts(), ["KN0901"]),
+        (DaemonFacts(problem="no answer"), ["KN0902"]),
+        (DaemonFacts(running=True, problems=("runtime: not connected",)), ["KN0903"]),
+        (DaemonFacts(running=True, warnings=("state: full",)), ["KN0904"]),
     ],
 )
-def test_the_daemon(daemon: Daemon, expected: list[str]) -> None:
+def test_the_daemon(daemon: DaemonFacts, expected: list[str]) -> None:
     assert codes(replace(WELL, daemon=daemon)) == expected

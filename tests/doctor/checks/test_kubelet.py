@@ -6,23 +6,23 @@ from dataclasses import replace
 
 import pytest
 
-from koordnri.doctor.facts import Kubelet, Runtime, RuntimeConfig
+from koordnri.doctor.facts import KubeletFacts, RuntimeConfig, RuntimeFacts
 from tests.doctor.well import WELL, codes, crio, runtime
 
 
 @pytest.mark.parametrize(
     ("kubelet", "expected"),
     [
-        (Kubelet(cpu_policy="static"), ["KN0301"]),
-        (Kubelet(memory_policy="Static"), ["KN0302"]),
-        (Kubelet(memory_policy="None"), []),
-        (Kubelet(cgroups_per_qos=False), ["KN0304"]),
-        (Kubelet(cgroups_per_qos=True), []),
-        (Kubelet(state_replaced=True), ["KN0305"]),
-        (Kubelet(state_found=False), ["KN0306"]),
+        (KubeletFacts(cpu_policy="static"), ["KN0301"]),
+        (KubeletFacts(memory_policy="Static"), ["KN0302"]),
+        (KubeletFacts(memory_policy="None"), []),
+        (KubeletFacts(cgroups_per_qos=False), ["KN0304"]),
+        (KubeletFacts(cgroups_per_qos=True), []),
+        (KubeletFacts(state_replaced=True), ["KN0305"]),
+        (KubeletFacts(state_found=False), ["KN0306"]),
     ],
 )
-def test_kubelets_managers(kubelet: Kubelet, expected: list[str]) -> None:
+def test_kubelets_managers(kubelet: KubeletFacts, expected: list[str]) -> None:
     assert codes(replace(WELL, kubelet=kubelet)) == expected
 
 
@@ -38,7 +38,7 @@ def test_kubelets_managers(kubelet: Kubelet, expected: list[str]) -> None:
         (crio("1.27.4"), True, "cgroupfs", ["KN0303"]),
     ],
 )
-def test_cgroup_drivers(its: Runtime, systemd: bool | None, driver: str | None, expected: list[str]) -> None:
+def test_cgroup_drivers(its: RuntimeFacts, systemd: bool | None, driver: str | None, expected: list[str]) -> None:
     config = RuntimeConfig("/file", enabled=True, systemd_cgroup=systemd)
-    facts = replace(WELL, runtime=replace(its, config=config), kubelet=Kubelet(cgroup_driver=driver))
+    facts = replace(WELL, runtime=replace(its, config=config), kubelet=KubeletFacts(cgroup_driver=driver))
     assert [code for code in codes(facts) if code.startswith("KN03")] == expected

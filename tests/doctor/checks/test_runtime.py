@@ -10,7 +10,7 @@ import pytest
 
 from koordnri.doctor.checks.runtime import nri_lines
 from koordnri.doctor.diagnose import diagnose
-from koordnri.doctor.facts import Ours, Runtime, RuntimeConfig
+from koordnri.doctor.facts import OurFacts, RuntimeConfig, RuntimeFacts
 from koordnri.wire.versions import Version
 from tests.doctor.well import FILE, WELL, codes, crio, runtime, without_daemon
 
@@ -42,7 +42,7 @@ def test_what_keeps_a_plugin_from_registering(
 
 def test_a_socket_below_the_host_root_is_that_of_the_configuration() -> None:
     """As in a pod of `kubectl debug node`, which has the whole host under /host."""
-    ours = Ours(host_root="/host", nri_socket="/host/run/nri/nri.sock", socket_found=False)
+    ours = OurFacts(host_root="/host", nri_socket="/host/run/nri/nri.sock", socket_found=False)
     facts = replace(without_daemon(runtime(config=RuntimeConfig(FILE))), ours=ours)
     assert codes(facts) == ["KN0103", "KN0901", "KN0803"]
 
@@ -75,7 +75,7 @@ def test_a_registered_daemon_proves_that_nri_is_on() -> None:
         (crio("1.28.0"), "/etc/crio/crio.conf.d/10-nri.conf", ["crio", "nri"]),
     ],
 )
-def test_the_fix_is_toml_for_this_runtimes_file(its: Runtime, path: str, section: list[str]) -> None:
+def test_the_fix_is_toml_for_this_runtimes_file(its: RuntimeFacts, path: str, section: list[str]) -> None:
     lines = nri_lines(its, ("a = true", 'b = "x"'))
     assert path in lines
     table: Any = tomllib.loads("\n".join(line for line in lines.splitlines() if line.startswith("    ")))
@@ -107,6 +107,6 @@ def test_the_fix_of_k3s_goes_into_its_template() -> None:
         (runtime("2.4.2", None, config_problem="/a: Expected '=' (at line 1)"), ["KN0111"]),
     ],
 )
-def test_versions_with_known_faults(its: Runtime, expected: list[str]) -> None:
+def test_versions_with_known_faults(its: RuntimeFacts, expected: list[str]) -> None:
     known = {"KN0803"}  # a validator is another matter
     assert [code for code in codes(replace(WELL, runtime=its)) if code not in known] == expected

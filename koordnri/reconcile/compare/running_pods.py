@@ -17,7 +17,7 @@ from koordnri.reconcile.ports import Machine
 from koordnri.state.ledger import Ledger
 
 
-class Live:
+class RunningPods:
     """Any thread may call."""
 
     def __init__(self, ledger: Ledger, machine: Machine) -> None:

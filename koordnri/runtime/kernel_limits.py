@@ -8,7 +8,7 @@ from koordnri.model.cpuset import CPUSet
 
 
 @dataclass(frozen=True, slots=True)
-class Kernel:
+class KernelLimits:
     """Limits that a container's spec must respect. None: nothing is refused for that reason."""
 
     cgroup_version: int = 2

@@ -10,7 +10,7 @@ from koordnri.model import Container, Decision, Event, Pod
 from koordnri.reconcile.compare.running import Running
 
 
-class Decided(NamedTuple):
+class PodDecisions(NamedTuple):
     """A pod under one policy."""
 
     own: Decision
@@ -22,9 +22,9 @@ class Decided(NamedTuple):
     """of the pod's own cgroup if it were created now"""
 
 
-def decide(chain: Chain, running: Running, snapshot: Snapshot, recreated: Creation) -> Decided:
+def decide(chain: Chain, running: Running, snapshot: Snapshot, recreated: Creation) -> PodDecisions:
     pod = running.pod
-    return Decided(
+    return PodDecisions(
         chain.decide_pod(pod, snapshot, running.containers),
         [chain.decide_container(pod, container, Event.SYNC, snapshot) for container in running.containers],
         [_create(chain, pod, container, recreated) for container in running.containers],
