@@ -20,6 +20,7 @@ from koordnri.model.annotations import fault_of
 from koordnri.model.decision import Decision, Draft, HookError
 from koordnri.model.routes import OBSERVE
 from koordnri.policy import DEFAULT_POLICY, Policy, without_reserved
+from koordnri.policy.trust import believed
 
 ENTRY_POINTS = "koordnri.hooks"
 BUCKET_BOUNDS_NS = tuple(1024 << i for i in range(22))
@@ -46,6 +47,10 @@ class Snapshot(NamedTuple):
         if node.normalization_ratio is None and (ratio := policy.normalization.ratio_of(node)) is not None:
             node = replace(node, normalization_ratio=ratio)
         return cls(policy, without_reserved(policy, node))
+
+    def believed(self, pod: Pod) -> Pod:
+        """The pod without what the policy's trust rules refuse of its inputs; the same object when they refuse nothing new."""
+        return believed(pod, self.policy.trust)
 
 
 class ChainError(Exception):

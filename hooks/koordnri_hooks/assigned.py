@@ -8,6 +8,8 @@ from koordnri.model import assigned as model
 from koordnri.model.annotations import RESOURCE_STATUS
 from koordnri.model.fields import CPU_CPUS
 
+RULE = "resourceStatus"
+"""The trust rule about it (koordnri.policy.trust)."""
 MOST_VERBATIM = 1000
 """Characters. The kernel refuses some 100 and 6 per CPU that it could have, and with it the container; `0,0,0…` is as long as one likes."""
 
@@ -20,11 +22,14 @@ def set_assigned(ctx: ContainerContext) -> bool:
     if not cpus:
         return False
     offline = _offline(model.assigned_cpus(ctx.pod), ctx.node)
+    by = "assigned by the scheduler"
+    if (verdict := ctx.pod.verdict(RULE)) is not None:
+        by = f"assigned by the scheduler; {verdict.why}"
     if not offline:
-        ctx.set(CPU_CPUS, cpus, "assigned by the scheduler")
+        ctx.set(CPU_CPUS, cpus, by)
         return True
     left_out = str(offline)[:60]
-    ctx.set(CPU_CPUS, cpus, f"assigned by the scheduler, without {left_out}: the node does not have them online")
+    ctx.set(CPU_CPUS, cpus, f"{by}, without {left_out}: the node does not have them online")
     problem = (
         f"cpuset: names CPUs {left_out}, which the node does not have online; they are left out, and {cpus[:60]} used"
     )

@@ -10,7 +10,8 @@ koordlet scales it once more at every update. group_identity.py decides the prio
 Where koordlet's behaviour differs from its intent, we follow the intent. A normalised quota stays above 1000 µs, the kernel's minimum. An
 empty table of batch resources leaves the pod unchanged. BE quotas stay while `cpuSuppressPolicy` is cfsQuota: koordnri does not suppress,
 and BE would have no limit at all. batch-cpu uses kubelet's CFS period even if that is not 100 ms. A pod's quota is the sum of its
-containers' rounded quotas, counting those that run at the same time (phases.py), plus its RuntimeClass overhead, which koordlet omits.
+containers' rounded quotas, counting those that run at the same time
+(model/phases.py), plus its RuntimeClass overhead, which koordlet omits.
 Source: koordinator.md 5.1, 5.2, 5.3.
 """
 
@@ -25,11 +26,11 @@ from koordnri.model.annotations import BATCH_CPU, RESOURCE_STATUS
 from koordnri.model.convert import CFS_PERIOD_US, MIN_QUOTA_US, milli_to_quota_us, milli_to_shares
 from koordnri.model.errors import PodError
 from koordnri.model.fields import CPU_PERIOD, CPU_QUOTA, CPU_SHARES
+from koordnri.model.phases import most_together
 from koordnri_hooks.assigned import assigned_cpus
 from koordnri_hooks.batch import batch_of, batches_of, leave, overhead_of
 from koordnri_hooks.cpu_burst import set_burst, set_pod_burst
 from koordnri_hooks.group_identity import NO_WEIGHT, set_class_scheduling, set_pod_identity, set_pod_idle
-from koordnri_hooks.phases import most_together
 
 _Context = ContainerContext | PodContext
 

@@ -32,7 +32,7 @@ from koordnri.model.kubelet_cpus import pinned_by_kubelet
 from koordnri.model.node import Pool
 from koordnri.model.pod import PAUSE_HANDLERS
 from koordnri.model.resource_spec import owners_named, resource_spec
-from koordnri_hooks.assigned import assigned_cpus, set_assigned
+from koordnri_hooks.assigned import RULE, assigned_cpus, set_assigned
 
 _PARSED = "numaNodeResources of " + RESOURCE_STATUS.key
 _NO_POOLS = ("", "no share pools are known for it")
@@ -87,6 +87,8 @@ class CPUSetHook(Hook):
         cpus, reason = _shared(ctx)
         if why := node.no_exclusive_cpus.get(pod.key, _NOTHING).get(ctx.container.name):
             reason = f"{reason}; no exclusive CPUs: {why}"
+        if pod.verdicts and (verdict := pod.verdict(RULE)) is not None and not verdict.counts:
+            reason = f"{reason}; {verdict}"
         if cpus:
             ctx.set(CPU_CPUS, cpus, reason)
         else:

@@ -34,10 +34,10 @@ from koordnri.model import UNLIMITED, AnnotationError, KubeQoS, Pod, QoSClass, f
 from koordnri.model.annotations import BATCH_MEMORY, MEMORY_QOS_KEY
 from koordnri.model.errors import PodError
 from koordnri.model.fields import MEMORY_HIGH, MEMORY_LIMIT, MEMORY_LOW, MEMORY_MIN, Field
+from koordnri.model.phases import most_together
 from koordnri.model.routes import Refusal
 from koordnri_hooks.batch import MOST, batch_of, batches_of, leave, overhead_of
 from koordnri_hooks.memory_request import NO_REQUEST, limit_is_the_pods, pod_request, request_of, whole_request
-from koordnri_hooks.phases import most_together
 
 if TYPE_CHECKING:
     from koordnri.policy import MemoryQOS, Policy

@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from koordnri.model import KubeQoS, Pod, QoSClass, quantity_value
 from koordnri.model.annotations import BATCH_MEMORY
 from koordnri.model.errors import PodError, Problem
+from koordnri.model.phases import most_together
 from koordnri.model.pod import ContainerSpec, PodSpec
 from koordnri_hooks.batch import MOST, Quantities, batch_of, batch_table, overhead_of
-from koordnri_hooks.phases import most_together
 
 NO_REQUEST = "memory request is not known: NRI does not carry it and the pod's spec has not been read"
 _MOST = MOST[BATCH_MEMORY]

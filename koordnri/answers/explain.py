@@ -6,6 +6,7 @@
      "cpus": the shape in koordnri.answers.pod_cpus,
      "leftAlone": why no hook is asked about this pod, "" when they are,
      "wouldChange": [what would change these values, as far as that is known],
+     "trust": [{"rule", "what", "outcome", "why"}],
      "remarks": [what the pod says about its QoS without effect],
      "errors": [{"hook", "container", "message"}]}
 
@@ -128,6 +129,7 @@ class _Explainer(NamedTuple):
             "policy": self._policy(),
             "cpus": cpus_of(pod, self.node, self.sources.allocator),
             "leftAlone": left_alone(pod, *snapshot),
+            "trust": [verdict.as_json() for verdict in pod.verdicts],
             "remarks": [remark.message for remark in pod_remarks(pod)],
             "errors": errors,
         }

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
 
 from rich.console import Console
 from rich.markup import escape as escape_markup
@@ -16,6 +16,7 @@ from koordnri.cli.printable import printable
 from koordnri.model import UNLIMITED, Decision, Setting
 from koordnri.model.fields import Field
 from koordnri.model.plain import plain_value
+from koordnri.model.verdict import Outcome, Verdict
 
 PIPE_WIDTH = 160
 """Columns when there is no terminal: wide enough to keep most reasons on one line."""
@@ -53,6 +54,7 @@ def print_explanation(out: Console, explanation: Explanation) -> None:
     out.print(table)
     shape = explanation.as_json()
     print_errors(out, shape["errors"])
+    print_trust(out, shape["trust"])
     for remark in shape["remarks"]:
         out.print(f"[yellow]remark[/yellow] {escape(remark)}", soft_wrap=True)
     out.print()
@@ -90,6 +92,14 @@ def print_errors(out: Console, errors: Iterable[dict[str, Any]]) -> None:
         out.print(
             f"[red]error[/red] {escape(error['hook'])}, {escape(where)}: {escape(error['message'])}", soft_wrap=True
         )
+
+
+def print_trust(out: Console, verdicts: Iterable[Mapping[str, str]]) -> None:
+    """One line per input of a pod that the policy's trust rules judged."""
+    for verdict in verdicts:
+        text = str(Verdict(verdict["rule"], verdict["what"], cast("Outcome", verdict["outcome"]), verdict["why"]))
+        colour = "dim" if verdict["outcome"] == "believed" else "yellow"
+        out.print(f"[{colour}]trust[/{colour}] {escape(text)}", soft_wrap=True)
 
 
 def _add(table: Table, name: str, decision: Decision) -> None:

@@ -2,10 +2,12 @@
 
     {"pod": {"namespace", "name", "qos", "kubeQoS", "fields": {F: {"value", "hook", "reason", "route"}}, "observed": {F: {…}}},
      "containers": [{"name", "fields": {F: {…}}, "observed": {F: {…}}, "skipped": {F or hook: reason}}],
+     "trust": [{"rule", "what", "outcome": "believed"|"refused"|"unknown"|"observed", "why"}],
      "remarks": [what the pod says about its QoS without effect],
      "errors": [{"hook", "container", "message"}]}
 
 `observed`: settings of hooks that the policy only observes; nobody applies them. `qos`: the class of the label, "" without a label.
+`trust`: which inputs of the pod the policy believes (koordnri.policy.trust).
 `container` of an error is null when the error concerns the pod's own cgroup.
 """
 
@@ -57,6 +59,7 @@ class Explanation(NamedTuple):
                 }
                 for name, decision in self.containers.items()
             ],
+            "trust": [verdict.as_json() for verdict in self.pod.verdicts],
             "remarks": [remark.message for remark in pod_remarks(self.pod)],
             "errors": [{"hook": e.hook, "container": name, "message": e.message} for name, e in errors],
         }
@@ -68,7 +71,7 @@ def create_pods(
     """The pods as the daemon reads them, and the state after creating them in this order, or after synchronizing with them."""
     lives, disbelieved = [], dict[tuple[str, str], str]()
     for pod in pods:
-        lives.append((read_pod(pod), read_containers(pod)))
+        lives.append((snapshot.believed(read_pod(pod)), read_containers(pod)))
         for message in pod.containers:
             if not (claimed := dra_cpus(message.env)):
                 continue

@@ -9,7 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from koordnri.cli.decision_table import console, escape, heading, print_errors, shown, time_shown
+from koordnri.cli.decision_table import console, escape, heading, print_errors, print_trust, shown, time_shown
 from koordnri.model import fields
 from koordnri.model.fields import split_name
 
@@ -35,6 +35,7 @@ def print_running(shape: Shape) -> None:
     for line in (*_cpus(shape["cpus"]), _policy(shape["policy"])):
         out.print(escape(line), soft_wrap=True)
     print_errors(out, shape["errors"])
+    print_trust(out, shape["trust"])
     _print_lines(out, "yellow", "remark", shape["remarks"])
     _print_lines(out, "cyan", "would change it", shape["wouldChange"])
 

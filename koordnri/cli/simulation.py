@@ -6,7 +6,7 @@ import os
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -123,7 +123,7 @@ def simulate_pods(inputs: Inputs, policy_path: str | None) -> list[PodLife]:
                     runtime.wait_for_plugin(CONNECT_TIMEOUT_S)
                 except TimeoutError as error:
                     raise SimulationError(f"{error}\n{_tail(directory)}") from None
-                lives = _run(runtime, inputs.pods)
+                lives = _run(runtime, inputs)
                 if not runtime.plugins:
                     raise SimulationError(
                         f"the runtime has thrown the daemon out: {runtime.log[-1]}\n{_tail(directory)}"
@@ -187,10 +187,10 @@ def _exclusive_cpus(parts: Parts, shortages: list[str]) -> ExclusiveCPUs:
     )
 
 
-def _run(runtime: Runtime, pods: Iterable[SimulatedPod]) -> list[PodLife]:
+def _run(runtime: Runtime, inputs: Inputs) -> list[PodLife]:
     lives = []
-    for pod in pods:
-        life = PodLife(read_pod(pod))
+    for pod in inputs.pods:
+        life = PodLife(inputs.snapshot.believed(read_pod(pod)))
         lives.append(life)
         with _counting(runtime, life):
             _bring_up(runtime, pod, life)

@@ -56,8 +56,16 @@ class Changes:
     def enforce(self) -> None:
         """Another policy is in force, or the node has changed: from now on everything is decided with it."""
         self._present.take()
+        self._judge_again()
         self._changed(None)
         self._policy_warnings.update(self._standing.document, self._present.snapshot)
+
+    def _judge_again(self) -> None:
+        """Apply the trust rules in force to all pods; those of most pods did not change."""
+        for before in self._ledger.pods():
+            pod = self._ledger.judge(before.id, self._present.snapshot.believed)
+            if self._cpus is not None and pod is not None and pod is not before:
+                self._cpus.pod_changed(pod)
 
     def policy_refused(self, refused: RefusedPolicy) -> None:
         """A document was refused."""

@@ -119,6 +119,7 @@ class Cluster:
     configmap   (namespace, name) of the policy, None when it comes from a file
     on_death    called when a bug ended a watch's thread
     faults      contains a bug in handling an object to that object
+    believe     takes from a pod what the trust rules in force refuse
     """
 
     def __init__(
@@ -130,9 +131,11 @@ class Cluster:
         log: Log,
         on_death: Callable[[BaseException], None],
         faults: Faults,
+        believe: Callable[[Pod], Pod],
     ) -> None:
         self._ledger = ledger
         self._faults = faults
+        self._believe = believe
         self._follower: Follower = _Nobody()
         self._on_policy: OnPolicy = lambda data, source: None
         self._on_writer: Callable[[str], None] = lambda writer: None
@@ -245,7 +248,8 @@ class Cluster:
 
     def _take_pod(self, facts: PodFacts) -> None:
         for known in self._ledger.sandboxes(facts.uid):
-            if self._ledger.update_pod(_overlaid(known, facts)):
+            if self._ledger.update_pod(self._believe(_overlaid(known, facts))):
+                self._ledger.judge(known.id, self._believe)
                 with self._faults.within("pod"):
                     self._follower.on_pod(known.id)
         with self._faults.within("pod"):
@@ -268,4 +272,7 @@ def _overlaid(pod: Pod, facts: PodFacts) -> Pod:
         reported=pod.reported,
         spec=facts.spec,
         parsed={},
+        verdicts=(),
+        raw=None,
+        judged_by=None,
     )

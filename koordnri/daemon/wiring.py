@@ -167,7 +167,14 @@ class Parts:
         self.events = self.cluster_events = ClusterEvents(api, config.node_name, self.log, self.ending.die)
         self.faults = Faults(self.log, self.events.warn_pod, self.events.warn_node)
         self.cluster = Cluster(
-            api, config.node_name, config.policy_configmap, self.ledger, self.log, self.ending.die, self.faults
+            api,
+            config.node_name,
+            config.policy_configmap,
+            self.ledger,
+            self.log,
+            self.ending.die,
+            self.faults,
+            lambda pod: self.present.snapshot.believed(pod),
         )
         if config.annotate_node:
             if not config.node_name:

@@ -82,6 +82,7 @@ class PodManifestSpec(msgspec.Struct, rename="camel"):
     node_name: str = ""
     priority: int | None = None
     scheduler_name: str = ""
+    service_account_name: str = ""
 
 
 class PodStatus(msgspec.Struct):
@@ -112,7 +113,6 @@ class PodFacts:
     """of KEPT_DOMAINS only"""
     spec: PodSpec
     priority: int | None
-    scheduler_name: str
     phase: str
 
     def annotations_over(self, from_nri: Mapping[str, str]) -> dict[str, str]:
@@ -232,7 +232,6 @@ def facts_of(pod: PodObject) -> PodFacts:
         {key: value for key, value in (metadata.annotations or {}).items() if is_kept(key)},
         _spec(pod, containers),
         spec.priority,
-        spec.scheduler_name,
         pod.status.phase,
     )
 
@@ -241,7 +240,15 @@ def _spec(pod: PodObject, containers: Mapping[str, ContainerSpec]) -> PodSpec:
     spec = pod.spec
     whole = spec.resources or Requirements()
     claims = bool(spec.resource_claims) or pod.status.made_claim is not None
-    return PodSpec(containers, claims, whole.requests, whole.limits, spec.overhead or {})
+    return PodSpec(
+        containers,
+        claims,
+        whole.requests,
+        whole.limits,
+        spec.overhead or {},
+        spec.scheduler_name,
+        spec.service_account_name,
+    )
 
 
 def is_kept(annotation: str) -> bool:

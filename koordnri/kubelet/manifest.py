@@ -15,6 +15,8 @@ from koordnri.policy.errors import shown
 from koordnri.policy.reader import Document
 from koordnri.policy.units import Text
 
+DEFAULT_SCHEDULER = "default-scheduler"
+"""What the API server writes where a pod names no scheduler."""
 CPU = "cpu"
 MEMORY = "memory"
 MOST_MILLI_CPU = 10**9
@@ -80,6 +82,8 @@ class PodSpecManifest(Document, frozen=True):
     resource_claims: tuple[Any, ...] = ()
     resources: ResourceRequirements | None = None
     """of the pod as a whole (Kubernetes 1.34)"""
+    scheduler_name: str = ""
+    service_account_name: str = ""
     termination_grace_period_seconds: Annotated[int, Meta(ge=0)] = 30
 
     @property

@@ -7,7 +7,15 @@ import uuid
 from functools import partial
 from typing import NamedTuple
 
-from koordnri.kubelet.manifest import CPU, MEMORY, ContainerManifest, PodManifest, PodSpecManifest, ResourceRequirements
+from koordnri.kubelet.manifest import (
+    CPU,
+    DEFAULT_SCHEDULER,
+    MEMORY,
+    ContainerManifest,
+    PodManifest,
+    PodSpecManifest,
+    ResourceRequirements,
+)
 from koordnri.kubelet.qos import (
     container_limit,
     container_request,
@@ -62,6 +70,8 @@ def pod_messages(manifest: PodManifest, node: NodeState, name: str = "pod") -> S
         own.requests,
         own.limits,
         manifest.spec.overhead,
+        manifest.spec.scheduler_name or DEFAULT_SCHEDULER,
+        manifest.spec.service_account_name,
     )
     return SimulatedPod(sandbox, containers, spec, qos, _pods_cgroup(manifest.spec, qos), run_first)
 

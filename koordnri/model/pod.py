@@ -10,10 +10,14 @@ from typing import Any
 
 from koordnri.model.qos import DEFAULT_CLASS, KubeQoS, QoSClass
 from koordnri.model.resources import NOTHING, Resources
+from koordnri.model.verdict import Verdict
 
 PAUSE_HANDLERS = frozenset({"", "runc", "crun", "youki", "nvidia"})
 """Runtime handlers under which the sandbox is a process that only waits. Under kata it is the virtual machine, under gVisor the kernel,
 with all containers in it; under others it is unknown."""
+
+SOURCE_KEY = "kubernetes.io/config.source"
+"""Annotation by kubelet: where it has the pod from: `api`, `file` or `http`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,9 @@ class PodSpec:
     """likewise"""
     overhead: Mapping[str, str | int | float] = field(default_factory=dict)
     """of its RuntimeClass, as admission set it in the spec"""
+    scheduler_name: str = ""
+    service_account: str = ""
+    """its name in the pod's namespace"""
 
 
 @dataclass(slots=True)
@@ -70,6 +77,12 @@ class Pod:
     """annotation key → parsed value, or its Problem (see koordnri.model.annotations)"""
     given: dict[str, Mapping[str, str]] = field(default_factory=dict)
     """container → path in it → kubelet's directory of a volume, or `major:minor` of a block device, from the runtime"""
+    verdicts: tuple[Verdict, ...] = ()
+    """which of its inputs the policy's trust rules believe, and which not; the latter are missing here"""
+    raw: Pod | None = None
+    """the pod with all its inputs; None: nothing was taken from it"""
+    judged_by: object = field(default=None, compare=False)
+    """the trust rules that gave the verdicts; None: nobody has judged it yet"""
 
     def __post_init__(self) -> None:
         self.reported = self.reported or self.annotations
@@ -98,6 +111,15 @@ class Pod:
         return frozenset(
             place for name, path in paths if (place := self.given.get(name, nothing).get(path)) is not None
         )
+
+    @property
+    def is_static(self) -> bool:
+        """Whether kubelet read it from a file or URL of the node's configuration: kubelet itself writes this annotation for the runtime."""
+        return self.reported.get(SOURCE_KEY) in ("file", "http")
+
+    def verdict(self, rule: str) -> Verdict | None:
+        """What a trust rule says of the pod; None when it has nothing that the rule is about."""
+        return next((v for v in self.verdicts if v.rule == rule), None)
 
     def with_resources(self, resources: Resources) -> Pod:
         """The same pod with this baseline; itself if it has it. Parsed annotations are shared."""

@@ -25,6 +25,10 @@ BAD_ANNOTATION = "InvalidQoSAnnotation"
 """reason of the Event"""
 
 
+NOT_ENTITLED = "NotEntitled"
+"""reason of the Event about an input that the policy's trust rules do not believe"""
+
+
 class DecisionLog:
     """Counts decided fields. Logs errors as warnings, for pod owners and operators, and decisions at debug level."""
 
@@ -51,6 +55,8 @@ class DecisionLog:
         self._warn_node = warn_node
         self._monotonic = monotonic
         self._unstarted_since_s, self._unstarted = float("-inf"), 0
+        self.verdicts: dict[tuple[str, str], int] = {}
+        """(rule of trust, outcome) → how many pods had an input that was not believed, or would not be"""
         self._complained: set[tuple[str, str, str, str]] = set()
 
     def decided(self, pod: Pod, container: Container, event: Event, decision: Decision) -> None:
@@ -102,6 +108,8 @@ class DecisionLog:
                 self._complain(pod, container, "reconcile", error)
         if not container:
             self._remark(pod)
+        if pod.verdicts:
+            self._report_verdicts(pod)
 
     def class_decided_again(self, kube_class: str, decision: Decision) -> None:
         """The same for a cgroup above the pods: a QoS class's, or `root`."""
@@ -118,6 +126,23 @@ class DecisionLog:
             )
             if error.fault == "pod":
                 self._warn_node(BAD_ANNOTATION, f"cgroup {kube_class}: {_useless(error)}")
+
+    def _report_verdicts(self, pod: Pod) -> None:
+        """Report once per pod what it wrote that the policy does not believe. Its owner gets an Event only where that is certain."""
+        for verdict in pod.verdicts:
+            if verdict.outcome == "believed" or not self._remember(pod.uid or pod.id, "", verdict.rule, str(verdict)):
+                continue
+            key = (verdict.rule, verdict.outcome)
+            self.verdicts[key] = self.verdicts.get(key, 0) + 1
+            self._log.warning(
+                "not_entitled",
+                pod=f"{pod.namespace}/{pod.name}",
+                rule=verdict.rule,
+                outcome=verdict.outcome,
+                error=str(verdict),
+            )
+            if verdict.outcome == "refused":
+                self._warn_pod(pod, NOT_ENTITLED, str(verdict))
 
     def _remark(self, pod: Pod) -> None:
         """Report what the pod says about its QoS without effect. Called by the reconciler, off the event path."""
@@ -155,6 +180,8 @@ class DecisionLog:
         for error in decision.errors:
             self._remember(pod.id, container.name, error.hook, error.message)
             self._complain(pod, container.name, event.value, error)
+        if pod.verdicts:
+            self._report_verdicts(pod)
         if self._listener is not None:
             self._listener(pod, container, event, decision)
 

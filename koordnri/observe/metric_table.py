@@ -111,6 +111,14 @@ DECISIONS = (
         ),
     ),
     MetricRow("koordnri_decided_fields", "counter", ("hook", "field", "route"), "Fields decided, by route"),
+    MetricRow(
+        "koordnri_trust_refusals",
+        "counter",
+        ("rule", "outcome"),
+        "Pods with an input that the policy's trust rules do not believe: refused, unknown (the pod's spec is), or only observed",
+        meaning="Pods ask for what the policy gives to others only. They have the Event `NotEntitled`, the log says `not_entitled`. "
+        "Many `unknown`: koordnri has no access to the API server, and Koordinator's pods need `trust.withoutSpec: believe`.",
+    ),
     MetricRow("koordnri_pods", "gauge", (), "Pods that the runtime has reported"),
     MetricRow("koordnri_containers", "gauge", (), "Containers in the ledger"),
     MetricRow(

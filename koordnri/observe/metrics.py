@@ -165,6 +165,7 @@ VALUES: Mapping[str, Callable[[MetricSources], Value]] = {
     "koordnri_hook_duration_seconds": _hook_durations,
     "koordnri_hook_errors": _hook_errors,
     "koordnri_decided_fields": lambda s: s.decisions.fields,
+    "koordnri_trust_refusals": lambda s: s.decisions.verdicts,
     "koordnri_pods": lambda s: s.ledger.counts()[0],
     "koordnri_containers": lambda s: s.ledger.counts()[1],
     "koordnri_released_pods": lambda s: len(released_pods(s.ledger, s.handler.snapshot.node)),

@@ -16,12 +16,14 @@ from koordnri.model.node import NodeState
 from koordnri.policy.blkio_qos import IOConfig, unused_blocks
 from koordnri.policy.burst import CPUBurst
 from koordnri.policy.host_application import HostApplications
+from koordnri.policy.koordnri_config import KoordnriConfig
 from koordnri.policy.memory_qos import MemoryQOS, recommended_memory_qos
 from koordnri.policy.normalization import CPUNormalization, ModelRatios, ratio_problem
 from koordnri.policy.qos import ClassQOS, ResourceQOS
 from koordnri.policy.reader import Document
 from koordnri.policy.system import SystemStrategy
 from koordnri.policy.threshold import ResourceThreshold
+from koordnri.policy.trust_options import TrustOptions
 
 if TYPE_CHECKING:  # documents import this module
     from koordnri.policy.document import PolicyDocument
@@ -156,6 +158,12 @@ def _of_normalization(value: CPUNormalization) -> Iterator[Finding]:
                 yield f"ratioModel.{model}.{info.encode_name}", problem
 
 
+def _of_trust(value: KoordnriConfig) -> Iterator[Finding]:
+    trust = value.trust
+    if trust.mode == "off" and msgspec.structs.replace(trust, mode="enforce") != TrustOptions():
+        yield "trust", "has no effect: with mode off, all is believed of everybody"
+
+
 _CHECKS: dict[type, Callable[..., Iterator[Finding]]] = {
     ResourceThreshold: _of_threshold,
     ResourceQOS: _of_qos,
@@ -163,6 +171,7 @@ _CHECKS: dict[type, Callable[..., Iterator[Finding]]] = {
     SystemStrategy: _of_system,
     HostApplications: _of_applications,
     CPUNormalization: _of_normalization,
+    KoordnriConfig: _of_trust,
 }
 
 

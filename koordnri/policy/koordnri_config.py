@@ -10,6 +10,7 @@ from msgspec import Meta, field
 from koordnri.policy.errors import shown
 from koordnri.policy.gpu_vendors import NVIDIA, VENDORS, GPUVendor
 from koordnri.policy.reader import Document
+from koordnri.policy.trust_options import TrustOptions
 from koordnri.policy.units import CoreOrCount, CPUList, Namespace, Positive, Text
 
 HookMode = Literal["enforce", "observe", "off"]
@@ -139,6 +140,8 @@ class KoordnriConfig(Document, frozen=True, forbid_unknown_fields=True):
     """The document."""
 
     hooks: Hooks = Hooks()
+    trust: TrustOptions = TrustOptions()
+    """Which annotations of pods are believed, and of whom."""
     chain_budget_milliseconds: Annotated[int, Meta(ge=1, le=60000)] | None = None
     """Time for all hooks of one event. Default: a quarter of the runtime's request timeout."""
     namespaces_left_alone: tuple[Namespace, ...] = ()

@@ -35,6 +35,7 @@ from koordnri.policy.qos import PodCPUQOS, ResourceQOS
 from koordnri.policy.section import Section
 from koordnri.policy.system import SystemStrategy
 from koordnri.policy.threshold import ResourceThreshold
+from koordnri.policy.trust_options import TrustOptions
 
 _HOSTNAME = "kubernetes.io/hostname"
 _MOST_SHOWN = 5
@@ -62,6 +63,8 @@ class Policy(msgspec.Struct, frozen=True):
     gpu: GPUOptions = GPUOptions()
     hooks: dict[str, HookOptions] = msgspec.field(default_factory=dict)
     """Options by hook name, of koordnri's and others' hooks."""
+    trust: TrustOptions = TrustOptions()
+    """Which inputs of a pod are believed; koordnri.policy.trust applies it."""
     chain_budget_s: float | None = None
     """Seconds for all hooks of one event; None: a quarter of the runtime's request timeout."""
     namespaces_left_alone: frozenset[str] = frozenset()
@@ -164,6 +167,7 @@ def resolve(document: PolicyDocument | None, node_name: str, node_labels: Mappin
         blkio=config.hooks.blkio,
         gpu=config.hooks.gpu,
         hooks=_by_name(config.hooks),
+        trust=config.trust,
         chain_budget_s=None if budget_ms is None else budget_ms / 1000,
         namespaces_left_alone=frozenset(config.namespaces_left_alone),
         reserved_cpus=config.reserved_cpus,

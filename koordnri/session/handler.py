@@ -94,7 +94,7 @@ class EventHandler(Decider):
         self.has_ended = has_ended
         self._began_ns = 0
         """when the current event arrived (ns, `clock`)"""
-        self._pods = Pods(ledger, specs, overlay)
+        self._pods = Pods(ledger, specs, overlay, lambda pod: self.snapshot.believed(pod))
         self._changed = changed
         self._recorder = recorder
         self.life = LifeCycle(self, self._pods, changed, cpus, place)

@@ -121,10 +121,10 @@ class LifeCycle:
         pod = self._pods.fresh(message.pod)
 
         def settle() -> None:
-            self._decider.ledger.remember_pod(pod)
+            stored = self._pods.remember(pod)
             self._changed(pod.id)
             if self._cpus is not None:
-                self._cpus.pod_came(pod)
+                self._cpus.pod_came(stored)
 
         return settle
 

@@ -16,12 +16,20 @@ class Pods:
 
     specs     pod uid → what NRI does not send about the pod; empty without the API server
     overlay   adds to a pod what others than the runtime know of it
+    believe   takes from a pod what the trust rules in force refuse
     """
 
-    def __init__(self, ledger: Ledger, specs: Mapping[str, PodSpec], overlay: Callable[[Pod], Pod]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        specs: Mapping[str, PodSpec],
+        overlay: Callable[[Pod], Pod],
+        believe: Callable[[Pod], Pod],
+    ) -> None:
         self._ledger = ledger
         self._specs = specs
         self._overlay = overlay
+        self._believe = believe
 
     def of(self, message: views.PodSandbox) -> Pod:
         """The pod of an event: the ledger's, with its parsed annotations, unless the message differs."""
@@ -32,11 +40,19 @@ class Pods:
         pod = self.fresh(message)
         if known is not None:
             pod.given = known.given
+        return self.remember(pod)
+
+    def remember(self, pod: Pod) -> Pod:
+        """Store the pod, and return it as stored."""
         self._ledger.remember_pod(pod)
-        return pod
+        return self.judged(pod)
+
+    def judged(self, pod: Pod) -> Pod:
+        """A stored pod under the trust rules in force: another thread may have changed them before the pod was stored."""
+        return self._ledger.judge(pod.id, self._believe) or pod
 
     def fresh(self, message: views.PodSandbox) -> Pod:
         """The pod in the message, whatever the ledger has; it is not stored yet."""
         pod = pod_from(message)
         pod.spec = self._specs.get(pod.uid)
-        return self._overlay(pod)
+        return self._believe(self._overlay(pod))

@@ -148,7 +148,7 @@ class Synchronize:
     def _settle(self, pods: Sequence[Pod], container_ids: Sequence[str]) -> None:
         self._decider.ledger.replace(pods, container_ids)
         if self._cpus is not None:
-            for pod in pods:
+            for pod in map(self._pods.judged, pods):
                 if RESOURCE_STATUS.key in pod.annotations:
                     self._cpus.pod_came(pod)
         self._remember()

@@ -92,6 +92,19 @@ class Ledger:
             self._pods[pod.id] = pod
             return True
 
+    def judge(self, pod_id: str, believe: Callable[[Pod], Pod]) -> Pod | None:
+        """Apply the trust rules in force to a pod, which stays the same object if nothing changes; None when it is gone.
+
+        Whoever stores a pod calls this afterwards, and whoever changes the rules calls it for all pods. So no pod stays under former rules,
+        whichever thread is first.
+        """
+        while (pod := self._pods.get(pod_id)) is not None and (now := believe(pod)) is not pod:
+            with self._lock:
+                if self._pods.get(pod_id) is pod:  # otherwise another thread has stored a newer one
+                    self.edits += 1
+                    self._pods[pod_id] = now
+        return pod
+
     def forget_pod(self, pod_id: str) -> None:
         """The pod is gone, and so are its containers, even if the runtime did not report that."""
         with self._lock:

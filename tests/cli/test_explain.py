@@ -72,6 +72,8 @@ BATCH = {
     )
 }
 PINNED = {"scheduling.koordinator.sh/resource-status": '{"cpuset":"2-4"}'}
+KOORD = "koord-scheduler"
+LISTED = f"schedulerName {KOORD} is listed"
 ON_ITS_CPUS = {"cpu.cpus": "2-4", "cpu.quota": -1}
 GPUS = {"scheduling.koordinator.sh/device-allocated": '{"gpu":[{"minor":0},{"minor":1}]}'}
 RATIO = {"node.koordinator.sh/cpu-normalization-ratio": "1.2"}
@@ -79,7 +81,10 @@ RATIO = {"node.koordinator.sh/cpu-normalization-ratio": "1.2"}
 
 def test_the_shape(files: Files) -> None:
     one = manifest(
-        qos="LSR", annotations={**PINNED, "koordinator.sh/blkioQOS": "{"}, limits={"cpu": "3", "memory": "1Gi"}
+        qos="LSR",
+        annotations={**PINNED, "koordinator.sh/blkioQOS": "{"},
+        limits={"cpu": "3", "memory": "1Gi"},
+        schedulerName=KOORD,
     )
     policy = [{"koordnri-config": {"hooks": {"rdt": {"mode": "off"}}}}]
     shape = files.json(one, node=[NODE], policy=policy)
@@ -108,7 +113,7 @@ def test_the_shape(files: Files) -> None:
                     "cpu.cpus": {
                         "value": "2-4",
                         "hook": "cpuset",
-                        "reason": "assigned by the scheduler",
+                        "reason": f"assigned by the scheduler; {LISTED}",
                         "route": "adjust",
                     },
                     "cpu.quota": {
@@ -120,6 +125,14 @@ def test_the_shape(files: Files) -> None:
                 },
                 "observed": {},
                 "skipped": {"rdt": "switched off by the policy (koordnri-config.hooks.rdt.mode)"},
+            }
+        ],
+        "trust": [
+            {
+                "rule": "resourceStatus",
+                "what": "annotation scheduling.koordinator.sh/resource-status",
+                "outcome": "believed",
+                "why": LISTED,
             }
         ],
         "remarks": [],
@@ -148,8 +161,14 @@ def test_the_shape(files: Files) -> None:
             {"cpu.quota": 83_334},
             {"cpu.quota": 83_334},
         ),
-        (17, manifest(qos="LSR", annotations=PINNED, limits={"cpu": "3"}), NODE, ON_ITS_CPUS, ON_ITS_CPUS),
-        (17, manifest(annotations=PINNED, limits={"cpu": "3"}), NODE, ON_ITS_CPUS, ON_ITS_CPUS),
+        (
+            17,
+            manifest(qos="LSR", annotations=PINNED, limits={"cpu": "3"}, schedulerName=KOORD),
+            NODE,
+            ON_ITS_CPUS,
+            ON_ITS_CPUS,
+        ),
+        (17, manifest(annotations=PINNED, limits={"cpu": "3"}, schedulerName=KOORD), NODE, ON_ITS_CPUS, ON_ITS_CPUS),
         (21, manifest(qos="LS", limits={"cpu": "1"}), NODE, {"cpu.cpus": "0-7,8-15"}, {"cpu.cpus": "0-7,8-15"}),
         (30, manifest(annotations=GPUS), {}, {"env[NVIDIA_VISIBLE_DEVICES]": "0,1"}, {}),
     ],
@@ -331,7 +350,7 @@ def test_no_such_container(files: Files) -> None:
 
 
 def test_yaml_says_the_same(files: Files) -> None:
-    one = manifest(qos="LSR", annotations=PINNED, limits={"cpu": "3"})
+    one = manifest(qos="LSR", annotations=PINNED, limits={"cpu": "3"}, schedulerName=KOORD)
     done = files.run([one], "-o", "yaml", node=[NODE])
     assert done.exit_code == 0
     assert yaml.safe_load(done.stdout) == files.json(one, node=[NODE])
@@ -381,10 +400,18 @@ def table_rows(done: Result) -> list[list[str]]:
 
 def test_the_table_has_value_hook_and_reason(files: Files) -> None:
     done = files.run(
-        [manifest(qos="LSR", annotations={**PINNED, "koordinator.sh/blkioQOS": "{"}, limits={"cpu": "3"})], node=[NODE]
+        [
+            manifest(
+                qos="LSR",
+                annotations={**PINNED, "koordinator.sh/blkioQOS": "{"},
+                limits={"cpu": "3"},
+                schedulerName=KOORD,
+            )
+        ],
+        node=[NODE],
     )
     assert done.exit_code == 0
-    assert ["main", "cpu.cpus", "2-4", "cpuset", "assigned by the scheduler", "adjust"] in table_rows(done)
+    assert ["main", "cpu.cpus", "2-4", "cpuset", f"assigned by the scheduler; {LISTED}", "adjust"] in table_rows(done)
     assert "default/p  LSR, Burstable" in done.stdout
     assert "error blkio, container main: annotation koordinator.sh/blkioQOS" in done.stdout
 

@@ -88,7 +88,7 @@ def test_what_is_not_decided_stays_as_kubelet_asked(simulated: list[dict[str, An
 
 def test_the_shape(simulated: list[dict[str, Any]]) -> None:
     for pod in simulated:
-        assert pod.keys() == {"pod", "containers", "remarks", "errors", "events"}
+        assert pod.keys() == {"pod", "containers", "trust", "remarks", "errors", "events"}
         assert pod["pod"].keys() == {"namespace", "name", "qos", "kubeQoS", "fields", "observed"}
         for container in pod["containers"]:
             assert container.keys() == {"name", "fields", "observed", "skipped", "result"}

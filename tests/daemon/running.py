@@ -15,6 +15,7 @@ from koordnri.daemon.daemon import Daemon
 from koordnri.daemon.wiring import Given
 from koordnri.model import NodeState
 from koordnri.model.annotations import RESOURCE_STATUS
+from koordnri.model.pod import SOURCE_KEY
 from koordnri.model.topology import Topology
 from koordnri.runtime import Runtime
 from koordnri.wire import api_pb2 as api
@@ -23,7 +24,8 @@ from tests.support import messages
 from tests.support.waiting import PATIENCE_S, eventually
 
 NODE = NodeState(name="n", topology=Topology.regular(1, 1, 8, 1))
-PINNED = {RESOURCE_STATUS.key: '{"cpuset": "2-3"}'}
+PINNED = {RESOURCE_STATUS.key: '{"cpuset": "2-3"}', SOURCE_KEY: "file"}
+"""of a static pod, whose CPUs every policy believes"""
 MIN_LIMIT = "resource-qos-config: {clusterStrategy: {beClass: {memoryQOS: {minLimitPercent: %s}}}}\n"
 GOOD, BETTER, BAD = MIN_LIMIT % 20, MIN_LIMIT % 30, MIN_LIMIT % 250
 MISTAKE = "resource-qos-config.beClass.memoryQOS.minLimitPercent: expected 0..100, got 250"

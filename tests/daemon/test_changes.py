@@ -44,7 +44,7 @@ def test_cpus_that_go_offline_are_noticed(start, runtime, tmp_path):
         return "" if topology is None else str(topology.online)
 
     eventually(lambda: online() == "0-2", "three CPUs")
-    run_pod(runtime, {RESOURCE_STATUS.key: '{"cpuset": "3"}'})
+    run_pod(runtime, {**PINNED, RESOURCE_STATUS.key: '{"cpuset": "3"}'})
     assert create(runtime).cpus == "", "the runtime would refuse the container"
     assert running.wait_logged("node_changed")
     assert "3 names no CPU that the node has online" in running.wait_logged("hook_failed")["error"]

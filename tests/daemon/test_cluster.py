@@ -186,22 +186,27 @@ def test_labels_and_annotations_of_the_node_count(
     eventually(lambda: quota() == 12_500, "the strategy that the label selects")
 
 
-def test_an_annotation_that_changed_after_the_pods_creation_counts_at_the_next_decision(
+def test_assigned_cpus_are_followed_once_the_spec_names_a_believed_scheduler(
     cluster: Cluster, runtime: Runtime, start: Callable[..., Running]
 ) -> None:
     key = "scheduling.koordinator.sh/resource-status"
     daemon = start()
     daemon.wait_ready()
     run_pod(runtime, {key: '{"cpuset": "2-3"}'})
-    assert create(runtime).cpus == "2-3"
+    assert create(runtime).cpus == "", "its spec is not known yet"
 
-    cluster.send(PODS, "ADDED", pod("2", {key: '{"cpuset": "4-5"}'}))
+    cluster.send(PODS, "ADDED", pod("2", {key: '{"cpuset": "4"}'}, schedulerName="koord-scheduler"))
 
     def cpus() -> str:
         runtime.update_container("c1", api.LinuxResources(cpu=api.LinuxCPU(shares=api.OptionalUInt64(value=512))))
         return runtime.containers["c1"].spec.linux.resources.cpu.cpus
 
-    eventually(lambda: cpus() == "4-5", "the newer cpuset")
+    eventually(lambda: cpus() == "4", "the assigned CPU")
+    cluster.send(PODS, "MODIFIED", pod("3", {key: '{"cpuset": "5"}'}, schedulerName="koord-scheduler"))
+    eventually(lambda: cpus() == "5", "the newer annotation")
+    cluster.send(PODS, "MODIFIED", pod("4", {key: '{"cpuset": "5-6"}'}, schedulerName="koord-scheduler"))
+    refused = daemon.wait_logged("not_entitled", 2)
+    assert "it names 2 CPUs (5-6), and the pod requests 1" in refused["error"]
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["spec-first", "spec-later"])

@@ -93,14 +93,14 @@ def sandbox_config(
     cgroup_parent: str,
     resources: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """PodSandboxConfig of a pod with the host's network."""
+    """PodSandboxConfig of a pod with the host's network. By default a static one, as there is no API server: so it is believed."""
     return {
         "metadata": {"name": name, "namespace": namespace, "uid": uid, "attempt": 0},
         "labels": {**labels, **_pod_labels(name, namespace, uid)},
         "annotations": {
-            **annotations,
             "kubernetes.io/config.seen": "2026-01-01T00:00:00.000000000Z",
-            "kubernetes.io/config.source": "api",
+            "kubernetes.io/config.source": "file",
+            **annotations,
         },
         "linux": {
             "cgroup_parent": cgroup_parent,

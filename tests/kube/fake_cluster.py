@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import kmock
 
@@ -28,9 +29,10 @@ def topology(version: str, annotations: dict[str, str], name: str = "n1") -> Jso
     }
 
 
-def pod(version: str, annotations: dict[str, str]) -> Json:
+def pod(version: str, annotations: dict[str, str], **more: Any) -> Json:
+    """A pod of half a CPU; `more`: further keys of its spec."""
     metadata = {"name": "web", "namespace": "shop", "uid": "uid-1", "resourceVersion": version}
-    spec = {"nodeName": "n1", "containers": [{"name": "main", "resources": {"limits": {"cpu": "500m"}}}]}
+    spec = {"nodeName": "n1", "containers": [{"name": "main", "resources": {"limits": {"cpu": "500m"}}}], **more}
     return {"kind": "Pod", "apiVersion": "v1", "metadata": {**metadata, "annotations": annotations}, "spec": spec}
 
 

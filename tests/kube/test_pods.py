@@ -22,6 +22,7 @@ def pod(version: str, uid: str = "p-1", **fields: Any) -> Json:
     spec = {
         "nodeName": "n1",
         "schedulerName": "koord-scheduler",
+        "serviceAccountName": "runner",
         "priority": 9500,
         "containers": [{"name": "main", "image": "x", "resources": {"requests": {"cpu": "500m"}}}],
         "volumes": [{"name": "v", "emptyDir": {}}],
@@ -97,10 +98,11 @@ class TestPods:
                     "init": ContainerSpec({}, {"memory": "1Gi"}, init=True),
                     "main": ContainerSpec({"cpu": "1"}, {"kubernetes.io/batch-cpu": 500}),
                     "bare": ContainerSpec({}, {}),
-                }
+                },
+                scheduler_name="koord-scheduler",
+                service_account="runner",
             ),
             priority=9500,
-            scheduler_name="koord-scheduler",
             phase="Running",
         )
         assert fake.requests[0].path == "/api/v1/pods"
@@ -263,7 +265,7 @@ class TestPods:
             assert pods.calls.wait(3)[1:] == [("removed", "hash"), ("changed", "p-1")]
 
     def test_the_annotations_as_they_are_now(self) -> None:
-        facts = PodFacts("u", "ns", "n", {}, {"koordinator.sh/a": "new"}, PodSpec({}), None, "", "")
+        facts = PodFacts("u", "ns", "n", {}, {"koordinator.sh/a": "new"}, PodSpec({}), None, "")
         reported = {"koordinator.sh/a": "old", "koordinator.sh/removed": "x", "other/b": "kept"}
         assert facts.annotations_over(reported) == {"koordinator.sh/a": "new", "other/b": "kept"}
         assert reported["koordinator.sh/a"] == "old"

@@ -33,7 +33,7 @@ from koordnri.kube import (
 from koordnri.kube.events import EventLimits
 from koordnri.kube.node_annotation import KEY
 from koordnri.kube.watch import Watch, wait
-from koordnri.model.pod import ContainerSpec, PodSpec
+from koordnri.model.pod import ContainerSpec
 from tests.kube.control_plane import ADMIN, DAEMON, RBAC, STRANGER, ControlPlane, Deployed, Json, RefusedError
 from tests.kube.fake_api import LIMIT_S, Seen
 from tests.support.waiting import eventually
@@ -298,9 +298,10 @@ def test_only_this_nodes_pods_are_reported(plane: ControlPlane, namespace: str, 
     kept = {facts.name: facts for facts in noun.pods.values()}
     assert set(kept) == {"here-before", "last"}
     amounts = {"kubernetes.io/batch-cpu": "500", "memory": "64Mi"}
-    assert kept["here-before"].spec == PodSpec({"main": ContainerSpec(amounts, amounts)})
+    spec = kept["here-before"].spec
+    assert (spec.containers, spec.scheduler_name) == ({"main": ContainerSpec(amounts, amounts)}, "default-scheduler")
     assert kept["here-before"].annotations == {KEPT: '{"group": "a"}'}
-    assert (kept["here-before"].scheduler_name, kept["here-before"].phase) == ("default-scheduler", "Pending")
+    assert kept["here-before"].phase == "Pending"
 
 
 # -- restart and compaction -------------------------------------------------------------------------------------------

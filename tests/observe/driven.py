@@ -69,9 +69,9 @@ class Driven:
         self.policy = policy
         self._containers = self._pods = 0
 
-    def run_pod(self, name: str, *annotations: str) -> None:
-        """A pod, with annotations that the hooks know."""
-        reported = dict.fromkeys(annotations, "yes")
+    def run_pod(self, name: str, *known: str, annotations: dict[str, str] | None = None) -> None:
+        """A pod, with annotations that the hooks know, and others."""
+        reported = {**dict.fromkeys(known, "yes"), **(annotations or {})}
         self.runtime.run_pod_sandbox(
             api.PodSandbox(id=name, name=name, uid=f"uid-{name}", namespace="shop", annotations=reported)
         )

@@ -8,6 +8,7 @@ import pytest
 from koordnri.model import Container, Decision, Event, Pod, fields
 from koordnri.model.decision import HookError, Setting
 from koordnri.model.resources import NOTHING
+from koordnri.model.verdict import Outcome, Verdict
 from koordnri.observe.decisions import MOST_REMEMBERED, DecisionLog
 from koordnri.state.entry import Entry
 
@@ -43,6 +44,26 @@ def test_fields_are_counted_by_hook_name_and_route_never_by_key() -> None:
     log.decided(POD, CONTAINER, Event.CREATE, decision())
     log.decided(POD, CONTAINER, Event.CREATE, decision())
     assert log.fields == {("cfs_quota", "cpu.quota", "adjust"): 2, ("gpu", "env", "adjust"): 4}
+
+
+def judged(*outcomes: Outcome) -> Pod:
+    verdicts = tuple(Verdict("resourceStatus", "annotation a", outcome, f"why {outcome}") for outcome in outcomes)
+    return Pod("p1", "uid-1", "shop", "web", verdicts=verdicts)
+
+
+def test_what_is_not_believed_is_reported_once_per_pod_and_counted_by_rule() -> None:
+    heard, events = Heard(), []
+    log = DecisionLog(heard, warn_pod=lambda pod, reason, message: events.append((pod.name, reason, message)))
+    for _ in range(2):
+        log.decided(judged("believed", "refused", "unknown", "observed"), CONTAINER, Event.CREATE, Decision())
+        log.decided_again(judged("refused"), "", Decision())
+    assert [(level, event, keys["outcome"]) for level, event, keys in heard.lines] == [
+        ("warning", "not_entitled", "refused"),
+        ("warning", "not_entitled", "unknown"),
+        ("warning", "not_entitled", "observed"),
+    ]
+    assert events == [("web", "NotEntitled", "annotation a not believed: why refused")], "the others may be no mistake"
+    assert log.verdicts == {("resourceStatus", outcome): 1 for outcome in ("refused", "unknown", "observed")}
 
 
 def test_a_container_that_never_started_is_a_warning_with_what_it_was_sent() -> None:

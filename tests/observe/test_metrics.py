@@ -43,6 +43,9 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driven]:
         it.run_pod("strict", "strict")
         with pytest.raises(CRIError):
             it.create("strict")
+        # koord-scheduler cannot have written it: nothing is known of the pod's spec.
+        it.run_pod("untrusted", annotations={RESOURCE_STATUS.key: '{"cpuset": "0"}'})
+        it.create("untrusted")
         it.settled()
         # A node that is only described has no files; what a pass over real ones counts is the reconciler's tests' business.
         stats = it.daemon.parts.reconciler.stats
@@ -79,6 +82,10 @@ def test_dashboard_and_alerts_name_only_what_a_scrape_has(node: Driven, source: 
     there = {name for name, _ in types} | {f"{name}_bucket" for name, kind in types if kind == "histogram"}
     assert len(named) > 10
     assert named - there == set()
+
+
+def test_pods_with_inputs_that_are_not_believed_are_counted_by_rule(node: Driven) -> None:
+    assert node.value("koordnri_trust_refusals_total", rule="resourceStatus", outcome="unknown") == 1
 
 
 def test_the_build_is_named(node: Driven) -> None:
@@ -142,7 +149,7 @@ def test_the_runtime_is_named(node: Driven) -> None:
 
 @pytest.mark.parametrize(
     ("event", "outcome", "count"),
-    [("CreateContainer", "ok", 3), ("CreateContainer", "refused", 1), ("Configure", "ok", 1), ("Synchronize", "ok", 1)],
+    [("CreateContainer", "ok", 4), ("CreateContainer", "refused", 1), ("Configure", "ok", 1), ("Synchronize", "ok", 1)],
 )
 def test_events_are_counted_by_outcome(node: Driven, event: str, outcome: str, count: int) -> None:
     assert node.value("koordnri_events_total", event=event, outcome=outcome) == count
@@ -156,9 +163,9 @@ def test_hook_errors_are_counted_by_fault(node: Driven, hook: str, fault: str) -
 
 
 def test_fields_that_the_runtime_was_sent_are_counted(node: Driven) -> None:
-    """Of the containers good and buggy; strict's was decided too, but never sent."""
+    """Of the containers good, buggy and untrusted; strict's was decided too, but never sent."""
     labels = {"hook": "com.example.quota", "field": "cpu.quota", "route": "adjust"}
-    assert node.value("koordnri_decided_fields_total", **labels) == 2
+    assert node.value("koordnri_decided_fields_total", **labels) == 3
 
 
 @pytest.mark.parametrize(
@@ -182,7 +189,7 @@ def test_a_hooks_time_is_a_histogram(node: Driven) -> None:
     buckets = [(float(s.labels["le"]), s.value) for s in samples if s.name.endswith("_bucket")]
     assert buckets == sorted(buckets)
     bound, count = buckets[-1]
-    assert (math.isinf(bound), count) == (True, 4)
+    assert (math.isinf(bound), count) == (True, 5)
     assert [s.value for s in samples if s.name.endswith("_count")] == [count]
     [total_s] = [s.value for s in samples if s.name.endswith("_sum")]
     least_s = sum((n - before) * bound for (bound, before), (_, n) in itertools.pairwise(buckets))

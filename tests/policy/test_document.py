@@ -62,7 +62,7 @@ def test_a_document_that_says_nothing_is_the_defaults(text):
     assert policy_of_text(text).qos == DEFAULT_POLICY.qos
 
 
-OWN_KEYS = "hooks, chainBudgetMilliseconds, namespacesLeftAlone, reservedCPUs, recordRoute, publishTopology"
+OWN_KEYS = "hooks, trust, chainBudgetMilliseconds, namespacesLeftAlone, reservedCPUs, recordRoute, publishTopology"
 
 MISTAKES = [
     # ranges and types

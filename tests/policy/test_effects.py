@@ -16,6 +16,7 @@ from koordnri.policy.effects import policy_warnings, without_effect_on
 from tests.support.policies import policy_of
 
 THRESHOLD, QOS, BURST = "resource-threshold-config", "resource-qos-config", "cpu-burst-config"
+OURS = "koordnri-config"
 SYSTEM, APPLICATIONS, RATIO = "system-config", "host-application-config", "cpu-normalization-config"
 V1 = NodeState(cgroup_version=1, cgroup_files=frozenset())
 CPU_A = "Example CPU A @ 2.40GHz"
@@ -39,6 +40,8 @@ def warned(key: str, **strategy: Any) -> list[str]:
         (THRESHOLD, {"enable": False, "cpuSuppressThresholdPercent": 60}, []),
         (QOS, {"policies": {"cpuPolicy": "coreSched"}}, ["policies.cpuPolicy"]),
         (QOS, {"policies": {"cpuPolicy": "groupIdentity", "netQOSPolicy": "tc"}}, []),
+        (OURS, {"trust": {"mode": "off", "resourceStatus": {"namespaces": ["shop"]}}}, ["trust"]),
+        (OURS, {"trust": {"mode": "off"}}, []),
         (QOS, {"policies": {"netQOSPolicy": "terway-qos"}}, ["policies.netQOSPolicy"]),
         (QOS, {"lsClass": {"networkQOS": {"enable": True}}}, ["lsClass.networkQOS"]),
         (QOS, {"lsClass": {"cpuQOS": {"enable": True, "schedIdle": 1}}}, ["lsClass.cpuQOS.schedIdle"]),

@@ -23,7 +23,7 @@ from koordnri.model.annotations import BATCH_CPU, BATCH_MEMORY, EXTENDED_RESOURC
 from koordnri.model.convert import shares_to_weight
 from koordnri.model.fields import UNLIMITED
 from koordnri.model.node import MAINLINE_V2_FILES
-from koordnri.model.pod import ContainerSpec, PodSpec
+from koordnri.model.pod import SOURCE_KEY, ContainerSpec, PodSpec
 from koordnri.model.topology import Topology
 from koordnri.reconcile.failures import Failure
 from koordnri.reconcile.reconciler import Reconciler
@@ -52,8 +52,8 @@ FILES = {
 
 
 def pinned_to(cpus: str) -> dict[str, str]:
-    """Annotation of a pod with exclusive CPUs."""
-    return {RESOURCE_STATUS.key: json.dumps({"cpuset": cpus})}
+    """Annotations of a static pod with exclusive CPUs, which every policy believes."""
+    return {RESOURCE_STATUS.key: json.dumps({"cpuset": cpus}), SOURCE_KEY: "file"}
 
 
 def sandbox_of(pod: Pod) -> str:

@@ -14,7 +14,7 @@ from koordnri.model.annotations import RESOURCE_STATUS
 from koordnri.model.pod import PodSpec
 from koordnri.model.resources import Note
 from koordnri.model.topology import Topology
-from koordnri.policy import DEFAULT_POLICY, Policy
+from koordnri.policy import Policy
 from koordnri.runtime.kernel_limits import KernelLimits
 from koordnri.runtime.oci import apply_adjustment, apply_update
 from koordnri.session.handler import EventHandler
@@ -30,6 +30,8 @@ NODE = NodeState(topology=Topology.regular(1, 1, 8, 1), block_devices={"/dev/sda
 PINNED = {RESOURCE_STATUS.key: '{"cpuset": "2-3"}'}
 PINS: dict[str, int | str] = {"cpu.cpus": "2-3", "cpu.quota": -1}
 """what PINNED makes of a container, as it is noted"""
+BELIEVING = policy_of()
+"""The default policy, which believes these pods, too."""
 ALL_OFF = policy_of(koordnri_config={"hooks": {"cpuset": {"mode": "off"}, "cfs_quota": {"mode": "off"}}})
 
 
@@ -54,7 +56,7 @@ class Node:
 
     def __init__(
         self,
-        under: Policy = DEFAULT_POLICY,
+        under: Policy = BELIEVING,
         node: NodeState = NODE,
         hooks: list[Hook] | None = None,
         notes: dict[str, Note] | None = None,
@@ -86,7 +88,7 @@ class Node:
         self.handler.snapshot = Snapshot.of(policy, node)
 
     def restarted(
-        self, under: Policy = DEFAULT_POLICY, notes: dict[str, Note] | None = None, node: NodeState = NODE
+        self, under: Policy = BELIEVING, notes: dict[str, Note] | None = None, node: NodeState = NODE
     ) -> Node:
         """The daemon again, on a runtime that has gone on."""
         new = Node(under, node, notes=notes)

@@ -14,11 +14,11 @@ from koordnri.hook import Hook
 from koordnri.model import NodeState, Pod, Resources, fields
 from koordnri.model.allocated import NOT_ALLOCATED
 from koordnri.model.resources import BASELINE_KEY, Note, decode_note, encode_note
-from koordnri.policy import DEFAULT_POLICY, Policy
+from koordnri.policy import Policy
 from koordnri.session.decider import Inflight
 from koordnri.session.runtime_info import RuntimeInfo
 from koordnri.wire import api_pb2 as api
-from tests.session.one_node import ALL_OFF, NODE, ON_V1, Node, hook, kubelet, one_hook
+from tests.session.one_node import ALL_OFF, BELIEVING, NODE, ON_V1, Node, hook, kubelet, one_hook
 from tests.support.policies import policy_of
 from tests.support.waiting import PATIENCE_S
 
@@ -39,7 +39,7 @@ def test_the_budget_is_the_policys_but_never_more_than_half_of_what_the_runtime_
 class Held:
     """An event whose second hook does not return until `let_go`."""
 
-    def __init__(self, act: Callable[[Node], Any], under: Policy = DEFAULT_POLICY) -> None:
+    def __init__(self, act: Callable[[Node], Any], under: Policy = BELIEVING) -> None:
         self.let_go, entered = threading.Event(), threading.Event()
 
         self.asked: list[str] = []
@@ -125,7 +125,7 @@ def on_v1(**options: Any) -> Node:
 
 
 def test_a_creation_that_waits_for_its_pods_files_can_be_answered_for_with_all_that_is_decided():
-    node = on_v1(hooks=quota_of(DEFAULT_POLICY))
+    node = on_v1(hooks=quota_of(BELIEVING))
     waits, let_go = threading.Event(), threading.Event()
 
     def catch_up(pod: Any, snapshot: Snapshot, timeout_s: float) -> None:
@@ -169,7 +169,7 @@ def test_a_creation_is_decided_again_when_the_policy_changed_while_it_waited():
 
 def test_all_the_waiting_of_a_creation_takes_half_of_the_budget_at_most():
     now = [0]
-    node = on_v1(hooks=quota_of(DEFAULT_POLICY), clock=lambda: now[0])
+    node = on_v1(hooks=quota_of(BELIEVING), clock=lambda: now[0])
     given: list[float] = []
 
     def catch_up(pod: Any, snapshot: Snapshot, timeout_s: float) -> None:
@@ -197,7 +197,7 @@ def test_a_pods_first_container_waits_only_for_more_than_kubelet_gave_the_pod(as
 
 def test_a_pods_second_container_waits():
     waited: list[float] = []
-    node = Node(node=ON_V1, hooks=quota_of(DEFAULT_POLICY))
+    node = Node(node=ON_V1, hooks=quota_of(BELIEVING))
     node.create(node.pod(), "first")
     node.handler.catch_up = lambda pod, snapshot, timeout_s: waited.append(timeout_s)
     node.create(node.pod(), "second")
@@ -205,7 +205,7 @@ def test_a_pods_second_container_waits():
 
 
 def test_on_cgroup_v2_no_creation_waits_for_its_pods_files():
-    node = Node(node=replace(NODE, cgroup_version=2), hooks=quota_of(DEFAULT_POLICY))
+    node = Node(node=replace(NODE, cgroup_version=2), hooks=quota_of(BELIEVING))
     node.handler.catch_up = lambda *_: pytest.fail("waits")
     assert node.create(node.pod()).linux.resources == kubelet(quota=7000)
 

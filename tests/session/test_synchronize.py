@@ -9,8 +9,7 @@ import pytest
 from koordnri.model import Resources, fields
 from koordnri.model.annotations import RESOURCE_STATUS
 from koordnri.model.resources import Note
-from koordnri.policy import DEFAULT_POLICY
-from tests.session.one_node import ALL_OFF, FAST, PINNED, PINS, Node, hook, kubelet, one_hook
+from tests.session.one_node import ALL_OFF, BELIEVING, FAST, PINNED, PINS, Node, hook, kubelet, one_hook
 from tests.support.policies import policy_of
 
 
@@ -158,7 +157,7 @@ def test_a_field_that_is_not_ours_stays_beside_one_that_goes_back():
 def test_what_a_reply_set_after_the_creation_is_known_after_a_restart(sent_by):
     node = Node()
     node.create(node.pod(qos="LS"), quota=100_000)
-    node.adopt(DEFAULT_POLICY, FAST)
+    node.adopt(BELIEVING, FAST)
     if sent_by == "update":
         assert node.update(memory=1 << 30) == kubelet(quota=50_000)
     else:

@@ -466,3 +466,20 @@ def test_a_reading_counts_only_if_the_value_is_another():
         ledger.missed("c", "cpu.cpus")
         counts.append(ledger.readings)
     assert counts == [1, 1, 2, 3, 3]
+
+
+def test_a_pod_is_judged_under_the_rules_in_force_unless_another_thread_stored_a_newer_one():
+    ledger = Ledger()
+    first, second = Pod("p", "u", "shop", "web"), Pod("p", "u", "shop", "web", {"newer": ""})
+    ledger.remember_pod(first)
+    assert ledger.judge("p", lambda pod: pod) is first
+    assert ledger.judge("gone", lambda pod: pod) is None
+
+    def believe(pod: Pod) -> Pod:
+        if pod is first:
+            ledger.remember_pod(second)  # as a watch's thread may do meanwhile
+            return Pod("p", "u", "shop", "former")
+        return pod
+
+    assert ledger.judge("p", believe) is second
+    assert ledger.pod("p") is second

@@ -22,6 +22,7 @@ from koordnri.reconcile.classes import decide_classes
 from koordnri.reconcile.compare.exclusive import (
     applied,
     gets_other_cpus,
+    noted,
     of_exclusive_cpus,
     promoted,
     recreated_pods,
@@ -50,18 +51,18 @@ def compare(
     above   the cgroups above the pods
     given   the holdings of exclusive CPUs; not changed. None: there are none
     """
-    running, known = list(running), {one.cgroup.qos: one for one in above}
-    pods = [one.pod for one in running]
+    known = {one.cgroup.qos: one for one in above}
+    # Each policy may believe other inputs of a pod.
+    running_old = [one._replace(pod=old.believed(one.pod)) for one in running]
+    running = [one._replace(pod=new.believed(one.pod)) for one in running_old]
+    pods_old, pods = [one.pod for one in running_old], [one.pod for one in running]
+    recreated_old, recreated_new = recreated_pods(running_old, old, given), recreated_pods(running, new, given)
     if given is not None:
-        given = given.copy()
-        for pod in pods:
-            given.note_pod(pod)
-    recreated_old, recreated_new = (recreated_pods(running, snapshot, given) for snapshot in (old, new))
-    if given is not None:
-        old, new = applied(given, old), applied(promoted(running, new, given), new)
+        old = applied(noted(given, pods_old), old)
+        new = applied(promoted(running, new, noted(given, pods)), new)
     # First everything under one policy, then under the other, because the chain plans again at each change of policy.
-    before = [decide(chain, one, old, recreated_old) for one in running]
-    classes_before = {one.qos: decision for one, decision in decide_classes(chain, pods, old)}
+    before = [decide(chain, one, old, recreated_old) for one in running_old]
+    classes_before = {one.qos: decision for one, decision in decide_classes(chain, pods_old, old)}
     after = [decide(chain, one, new, recreated_new) for one in running]
     classes_after = decide_classes(chain, pods, new)
     differences: list[Difference] = []

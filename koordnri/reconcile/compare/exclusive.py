@@ -21,6 +21,14 @@ from koordnri.reconcile.owner import names_of_pod
 _RECREATED = "once its pod is created again"
 
 
+def noted(given: Allocator, pods: Iterable[Pod]) -> Allocator:
+    """A copy of the allocator with what schedulers assigned to these pods."""
+    given = given.copy()
+    for pod in pods:
+        given.note_pod(pod)
+    return given
+
+
 def promoted(running: Iterable[Running], snapshot: Snapshot, given: Allocator) -> Allocator:
     """The allocator after promoting running containers under a policy."""
     given = given.copy()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from koordnri.model import Pod
+from koordnri.model.pod import Pod
 
 
 def most_together(pod: Pod, amounts: Mapping[str, int]) -> int:

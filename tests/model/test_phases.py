@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from koordnri_hooks.cfs_quota import CFSQuota
 from koordnri_hooks.memory import Memory
-from koordnri_hooks.phases import most_together
 
+from koordnri.model.phases import most_together
 from koordnri.model.pod import ContainerSpec, PodSpec
 from tests.hooks.one_hook import run_pod, values
 from tests.support.pods import BESTEFFORT, BURSTABLE, pod
