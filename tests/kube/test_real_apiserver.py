@@ -619,7 +619,7 @@ def test_a_kind_that_is_not_installed_is_found_once_it_is_and_missed_when_it_is_
     try:
         assert seen.wait(1) == [{}]
         assert restarts(watch).keys() == {Restart.ABSENT}
-        # The objects of such a kind are left to the fake server: this real one, built with a newer Go than its own, dies of any.
+        # Objects of this kind: tests/kube/test_real_topology.py.
         define_topologies(plane)
         eventually(lambda: watch.stats.lists == 1, "one list")
         absent = watch.stats.restarts[Restart.ABSENT]
