@@ -33,7 +33,7 @@ class ClassTimes(NamedTuple):
 
     throttled_s: Mapping[str, float]
     waiting_s: Mapping[str, float]
-    """empty on a kernel without PSI"""
+    """empty on a kernel without pressure stall information"""
 
 
 class ClassClock:

@@ -30,11 +30,11 @@ NO_HOLDINGS: Holdings = {}
 _Exclusive = Mapping[tuple[str, str], CPUSet]
 """(key of the pod, container, "" for the whole pod) → exclusive CPUs"""
 _LEAST_SHARES = 2
-"""What kubelet asks for when the pod requests no CPU."""
+"""cpu.shares that kubelet asks for when the pod requests no CPU."""
 
 
 def list_containers(ledger: Ledger, world: World, pins: Pins, host_root: Path) -> Mapping[str, Any]:
-    """The shape of the module. `pins`: what kubelet gave."""
+    """The shape of the module. `pins`: CPUs that kubelet pinned containers to."""
     node = world.snapshot.node
     exclusive = {(o.key, o.container): o.cpus for o in find_owners(node, ledger.pods(), NO_HOLDINGS, pins)}
     return {

@@ -50,7 +50,7 @@ class CPUUser(NamedTuple):
 def cpu_owners(
     pods: Iterable[Pod], entries: Iterable[Entry], node: NodeState, held: Holdings, pins: Pins
 ) -> list[CPUOwner]:
-    """All owners whose pod is known. `held`: what the allocator gave; `pins`: what kubelet gave."""
+    """All owners whose pod is known. `held`: holdings of the allocator; `pins`: CPUs that kubelet pinned containers to."""
     by_key = {pod.key: pod for pod in pods}
     alive: dict[str, dict[str, Entry]] = {}
     for entry in entries:

@@ -6,7 +6,7 @@
                  "by": who chose the CPUs, "cpus": list, "coming": list of those that others have yet to leave}]
      "sets": {S: list of CPUs}
      "pools": [{"class": "LS" or "BE", "socket", "node", "cpus": list}]    empty: everybody may use all shared CPUs
-     "emptyPools": classes whose pool would be empty, and that got CPUs that are taken}
+     "emptyPools": classes whose pool has no free CPU left and therefore uses taken ones}
 
 S is one of STATES. The shape is a contract: keys may be added, never renamed.
 """

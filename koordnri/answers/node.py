@@ -12,7 +12,7 @@ from koordnri.model.topology import Topology
 
 def described(node: NodeState) -> Mapping[str, Any]:
     """The node. Left out: what a `--node` file cannot say, such as files that this kernel lacks; and share pools that this node computes,
-    since whoever reads the file computes them, too.
+    since whoever reads the file computes them again.
     """
     published = not node.pools_are_local
     shape: dict[str, Any] = {

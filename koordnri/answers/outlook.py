@@ -1,4 +1,4 @@
-"""What would change the values of a running pod, in words: from an explanation, where it is known without trying."""
+"""Sentences about what would change the values of a running pod. They follow from its explanation; nothing is decided again for them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def left_alone(pod: Pod, policy: Policy, node: NodeState) -> str:
 
 
 def outlook(shape: Shape) -> list[str]:
-    """Sentences about an explanation (koordnri.answers.explain), without this key."""
+    """The sentences. `shape`: the answer of koordnri.answers.explain, before its key `wouldChange` is filled in."""
     found = [shape["leftAlone"]] if shape["leftAlone"] else []
     found += _of_cpus(shape["cpus"])
     found += _of_cgroup("the pod's cgroup", shape["pod"])
@@ -52,7 +52,7 @@ def _of_cpus(cpus: Shape) -> Iterator[str]:
 def _of_cgroup(where: str, cgroup: Shape) -> Iterator[str]:
     for name, field in cgroup["fields"].items():
         if field["agrees"] is False and field["refused"]:
-            yield f"{name} of {where} has another value in the kernel, for the decided one could not be written: {field['refused']}"
+            yield f"{name} of {where} has another value in the kernel, because the decided one could not be written: {field['refused']}"
         elif field["agrees"] is False:
             yield f"{name} of {where} has another value in the kernel than was decided: the reconciler writes it, within about 10 s"
         elif field.get("error"):

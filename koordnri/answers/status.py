@@ -29,7 +29,7 @@ from koordnri.state.present import Present
 from koordnri.state.released import UNTIL, released_pods
 
 MOST_DECISIONS = 10
-"""the newest changes of fields"""
+"""changes of fields that the answer lists, the newest"""
 NO_CLASS = "none"
 """in place of a QoS class, for pods without the label"""
 

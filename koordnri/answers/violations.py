@@ -63,7 +63,7 @@ class OwnerProblem(NamedTuple):
 
 
 class Observed(NamedTuple):
-    """What violations about CPUs are found in. `users`: started containers."""
+    """What the CPUs of a node are checked by. `users`: started containers."""
 
     node: NodeState
     owners: Sequence[CPUOwner] = ()

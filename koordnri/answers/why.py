@@ -26,7 +26,7 @@ def why(parameters: Parameters, history: History | None, ledger: Ledger) -> Mapp
 
     since    time of the oldest change that is kept of any pod; None: nothing is kept yet
     problem  why the history is only in memory; "" otherwise
-    lost     decisions and passes that went unnoted, because too many came at once
+    lost     decisions and passes that the history lacks, because too many came at once
     more     whether older changes are kept that the answer leaves out
 
     Raises BadQuestion, NotHere.

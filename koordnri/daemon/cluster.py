@@ -40,7 +40,7 @@ OnPolicy = Callable[[Mapping[str, str] | None, str], None]
 
 
 class _Annotated(NamedTuple):
-    """The annotations of the Node and of its NodeResourceTopology, read for a node with this topology."""
+    """What the annotations of the Node and of its NodeResourceTopology mean on a node with this topology."""
 
     facts: NodeFacts | None
     texts: Mapping[str, str] | None

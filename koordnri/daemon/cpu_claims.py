@@ -51,7 +51,7 @@ class CPUClaims:
         self._claimants.pop(key, None)
 
     def clear(self) -> None:
-        """Synchronize: all claims come again."""
+        """Synchronize: the runtime reports all containers again, and with them all claims."""
         self._claimants.clear()
 
     def _give_back(self, pod: Pod) -> bool:

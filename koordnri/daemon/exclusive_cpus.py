@@ -1,4 +1,4 @@
-"""Exclusive CPUs of containers: which get some, when, and that all others have left them first.
+"""Exclusive CPUs of containers: which container gets some, when, and how the others leave them before.
 
 A new container has them from its start. They are allocated at its creation; the reconcile thread then writes the others' files at once.
 StartContainer is the barrier: the runtime waits for our answer, and the container's process does not run yet (push.md). A running container
@@ -280,7 +280,7 @@ class ExclusiveCPUs:
         return all(name in there for name, spec in pod.spec.containers.items() if not spec.init)
 
     def _follow_later(self) -> None:
-        """Compute the share pools off the event path, once for many pods, since pods may come and go by the hundred."""
+        """Ask for a pass that computes the share pools: not on the event path, and once for the hundred pods that may come at a time."""
         self._present.expire()
         self._changed(None)
 

@@ -30,7 +30,7 @@ class GarbageCollector:
         self.step()
 
     def step(self) -> None:
-        """Collect if it is time. Call it now and then."""
+        """Collect if it is time. Call it every second or so."""
         now = self._monotonic()
         if now >= self._all_s:
             gc.unfreeze()

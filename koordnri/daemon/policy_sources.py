@@ -95,7 +95,7 @@ class PolicySources:
             self._log.error("state_not_saved", path=str(self._last_good.path), error=str(error))
 
     def load_last_good(self) -> None:
-        """Use the last good policy until the API server answers, which may take as long as the node is up."""
+        """Use the last good policy until the API server answers. It may never answer while this node is up."""
         data, problem = self._last_good.load()
         if problem:
             self._log.warning("state_file_bad", error=problem)

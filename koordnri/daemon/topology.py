@@ -66,7 +66,7 @@ class TopologyReport:
         )
 
     def _pods(self) -> list[PodCPUs]:
-        """The pods with exclusive CPUs. A pod whose CPUs come from several has one entry for those of its scheduler, one for the rest."""
+        """The pods with exclusive CPUs. A pod with CPUs from its scheduler and from others has two entries."""
         pods = {pod.key: pod for pod in self._ledger.pods()}
         node, present = self._present.snapshot.node, self._present
         found: dict[tuple[str, bool], PodCPUs] = {}

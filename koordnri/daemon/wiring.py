@@ -80,7 +80,7 @@ class Given(NamedTuple):
     hooks: Iterable[Hook] | None = None
     """instead of the installed ones"""
     exclusive_cpus: Callable[[Parts], ExclusiveCPUs] | None = None
-    """makes what gives exclusive CPUs on the event path; what it needs of Parts exists by then"""
+    """makes the object that gives exclusive CPUs on the event path, from the parts made before it"""
     listener: Listener | None = None
     """called with every decision"""
     events: Events | None = None

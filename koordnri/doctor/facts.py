@@ -1,4 +1,4 @@
-"""What the checks look at. None means that a fact is not known: then no check says anything about it."""
+"""What the checks look at. None: the fact is not known, and no check finds anything about it."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ class DaemonFacts:
 
     @property
     def is_registered(self) -> bool:
-        """Whether NRI works, whatever its configuration seems to say."""
+        """Whether the daemon is registered with a runtime. Then NRI works, whatever the configuration that we read."""
         return bool(self.runtime_name)
 
 

@@ -107,7 +107,9 @@ def _runtime(files: HostFiles, processes: Sequence[Process], daemon: DaemonFacts
 
 
 def _kind(files: HostFiles, processes: Sequence[Process], daemon: DaemonFacts) -> str:
-    """The runtime of kubelet: which the daemon met, which kubelet names, which runs, or else which is configured."""
+    """kubelet's runtime: the first that is known of these: the one of the daemon's registration, of kubelet's command line, a running one,
+    a configured one.
+    """
     if daemon.runtime_name:
         return CONTAINERD if daemon.runtime_name in CONTAINERD_NAMES else daemon.runtime_name
     endpoint = next((p.option("container-runtime-endpoint") for p in processes if p.program == "kubelet"), "")
@@ -208,7 +210,7 @@ def _kernel(files: HostFiles, node: NodeState) -> KernelFacts:
 
 
 def _state_problem(state_dir: Path) -> str:
-    """Why nothing can be kept there; "" when it can, or when the directory can be made."""
+    """Why no state can be kept in the directory; "" when it can, or when the directory can be made."""
     there = next(path for path in (state_dir, *state_dir.absolute().parents) if path.exists())
     try:
         space = os.statvfs(there)
@@ -249,5 +251,5 @@ def _yaml(files: HostFiles, path: str) -> Mapping[str, Any]:
     try:
         content = yaml.safe_load(files.text(path, _MOST_BYTES) or "")
     except (yaml.YAMLError, RecursionError):
-        return {}  # then kubelet does not run, and that is not ours to say
+        return {}  # kubelet does not start with such a file; no check is about that
     return content if isinstance(content, Mapping) else {}

@@ -56,7 +56,7 @@ def read_containerd(files: HostFiles, path: str = CONTAINERD_FILE) -> RuntimeCon
 
 
 def read_crio(files: HostFiles) -> RuntimeConfig | None:
-    """None if there is neither the file nor a drop-in. A later drop-in goes before, key by key. Raises BadConfig."""
+    """None if there is neither the file nor a drop-in. A later drop-in takes precedence, key by key. Raises BadConfig."""
     found = files.entries(CRIO_DROP_INS)
     paths = [CRIO_FILE, *(f"{CRIO_DROP_INS}/{name}" for name in sorted(found[1] if found else ()))]
     tables = [table for path in paths if (table := _table(files, path)) is not None]

@@ -13,7 +13,7 @@ from koordnri.host.processes import Process
 from koordnri.wire.versions import Version, parse_version
 
 PATIENCE_S = 5.0
-"""for one program; they answer within 0.1 s"""
+"""s for one program; they answer within 0.1 s"""
 DIRECTORIES = (
     "usr/bin",
     "usr/local/bin",
@@ -29,7 +29,9 @@ _WORD = re.compile(r"\bv?\d+\.\d+[^\s,]*")
 
 
 def find_version(files: HostFiles, program: str, processes: Iterable[Process] = ()) -> tuple[str, Version] | None:
-    """The binary's path on the host, and its version. That of a running process goes first. None: there is none, or it does not say."""
+    """The binary's path on the host, and its version. The binary of a running process takes precedence. None: not found, or it
+    prints no version.
+    """
     for path in _candidates(files, program, processes):
         text = _say_version(files.path(path))
         version = next((v for word in _WORD.findall(text) if (v := parse_version(word)) is not None), None)

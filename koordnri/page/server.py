@@ -23,7 +23,7 @@ from koordnri.page.streams import CONTENT_TYPE, MOST_STREAMS, Streams
 
 CHANGES = "/v1/changes"
 SHOWN = frozenset({"status", "map", "containers", "explain", "why"})
-"""Questions that the page asks. The others, such as the text of the policy, are for who has the control socket."""
+"""Questions that the page asks. The others, such as the text of the policy, need access to the control socket."""
 HEADERS = {
     # Scripts, styles and data come from this port only, and nothing that is in a text of the node can become one of them.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "

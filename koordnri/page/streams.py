@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable
 
 PACE_S = 1.0
-"""between two looks at the mark, and so at least between two events"""
+"""s between two comparisons of the mark, and so at least between two events"""
 KEEP_ALIVE_S = 15.0
-"""after so long without an event a comment is sent, so that proxies and clients see that the stream lives"""
+"""after so many s without an event a comment is sent, so that proxies and clients see that the stream lives"""
 MOST_STREAMS = 8
 CONTENT_TYPE = "text/event-stream"
 CHANGED = b"event: changed\ndata: \n\n"

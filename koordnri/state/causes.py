@@ -105,7 +105,9 @@ class SnapshotDifference:
         self._node = was is not None and was.node is not now.node and _others(was.node) != _others(now.node)
 
     def cause(self, one: Written, trigger: str, *, first: bool) -> tuple[Cause, str]:
-        """(cause, detail) of one written file. `first`: whether `was` is of the creation, and the field has had no value since."""
+        """(cause, detail) of one written file. `first`: whether the field's container was created under `was`, and
+        the field has had no value since then.
+        """
         if one.drift:
             return Cause.DRIFT, f"overwritten by {one.drift}" + (
                 f", {one.times} times in a row" if one.times > 1 else ""
@@ -188,7 +190,7 @@ def _pool(pools: Sequence[Pool]) -> str:
 
 
 def _others(node: NodeState) -> NodeState:
-    """The node without what has causes of its own."""
+    """The node without those parts that are causes by themselves: exclusive CPUs, share pools, released pods."""
     return replace(
         node, exclusive_cpus={}, no_exclusive_cpus={}, ls_pools=(), be_pools=(), released=frozenset(), problems=()
     )

@@ -1,7 +1,7 @@
-"""Contains unforeseen bugs of ours: each costs only what it was in (a pod's pass, a policy, a page of metrics).
+"""Contains unforeseen bugs of ours: each ends only the part that it is in (a pod's pass, a policy, a page of metrics).
 
 A bug is counted, logged with its traceback, and reported as an Event on the pod, or on the Node if it concerns no pod, once per pod and
-place. What is no `Exception` (SystemExit, KeyboardInterrupt) is not contained: whoever raises that wants the process to end.
+place. SystemExit and KeyboardInterrupt are not contained: whoever raises them wants the process to end.
 """
 
 from __future__ import annotations

@@ -24,7 +24,8 @@ class Entry:
         self.files: dict[str, Any] = {}
         """field name → value that its file had when the reconciler last read it"""
         self.unread: Mapping[str, Any] = {}
-        """the same of files that must be read again, because the runtime wrote what it has stored. `files` is newer"""
+        """field name → last known value of a file that must be read again, because the runtime may have written its stored spec. Where
+        `files` has the field too, that value is newer"""
         self.drifted: frozenset[str] = frozenset()
         """fields whose file somebody else wrote. If they did so through the runtime, it has their value stored"""
         self.started = True

@@ -93,7 +93,7 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 
 
 def open_plain(path: Path, flags: int, mode: int = 0o666) -> int:
-    """Open without waiting, which a fifo would do. Raises OSError, also for what is no plain file."""
+    """Open a plain file. Raises OSError, also for anything else: opening a fifo would wait for a writer."""
     fd = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, mode)
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
@@ -143,7 +143,7 @@ class Notebook:
         return notes, originals
 
     def keep(self, read: Callable[[], tuple[dict[str, Note], dict[str, dict[str, Any]]]]) -> None:
-        """What is to be saved, from now on."""
+        """From now on `save` saves what this returns: notes and originals."""
         self._read = read
 
     def mark(self) -> None:

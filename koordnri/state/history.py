@@ -93,7 +93,7 @@ class History:
         return self._next - 1
 
     def load(self) -> None:
-        """Continue the history that an earlier daemon left on disk. Lines that are none are passed over."""
+        """Continue the history that an earlier daemon left on disk. Lines that cannot be read are skipped."""
         if self._files is None:
             return
         lines = self._files.tail(MOST_BYTES)[-MOST_CHANGES:]

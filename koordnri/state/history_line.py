@@ -54,7 +54,7 @@ def encode(change: HistoryLine) -> bytes:
 
 
 def read(line: bytes) -> HistoryLine | None:
-    """The change of a line; None if it is none: cut off, or written by somebody else."""
+    """The change in a line; None for a line that was cut off or that somebody else wrote."""
     try:
         return _DECODER.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -62,7 +62,7 @@ def read(line: bytes) -> HistoryLine | None:
 
 
 def mark_of(pod: str) -> bytes:
-    """What every line about a pod of this name has in it. A search for it saves decoding the others."""
+    """Text that every line about a pod of this name contains. Lines without it need not be decoded."""
     return b'"pod":' + msgspec.json.encode(cut(pod))
 
 

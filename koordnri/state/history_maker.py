@@ -1,4 +1,4 @@
-"""Makes lines of the history of what happened: decisions of the event path, passes of the reconciler, refused files.
+"""Makes the lines of the history: from decisions of the event path, passes of the reconciler and refused files.
 
 A field that is written into a file counts when it is written, with the values read before and after. One that the runtime is sent counts
 when it is sent.
@@ -19,9 +19,9 @@ from koordnri.state.causes import Cause, FieldPlace, PassDone, SnapshotDifferenc
 from koordnri.state.history_line import HistoryLine, cut, plain
 
 MOST_REMEMBERED = 4096
-"""fields whose last value is remembered, and pods whose name is"""
+"""fields whose last value is remembered; also the pods whose name is"""
 MOST_BORN = 512
-"""pods of the last seconds"""
+"""pods whose last creation of a container is remembered"""
 BIRTH_S = 10.0
 """s after the creation of a container: a first write in this time belongs to the creation"""
 GIVEN_BACK = "given back: nothing decides it any more"
@@ -69,7 +69,7 @@ class Refused(NamedTuple):
 class _Last(NamedTuple):
     value: Any
     sent_by: Event | None
-    """the event whose reply brings it to the container, if the container lacked it; None: it is in effect"""
+    """the event whose reply sent the value to the container; None: the value is in effect"""
 
 
 class LineMaker:
@@ -88,7 +88,7 @@ class LineMaker:
         """key of a pod with exclusive CPUs → its name for people"""
 
     def lines_of(self, what: Decided | Passed | Refused) -> Iterator[HistoryLine]:
-        """The lines of one thing that happened."""
+        """The lines that follow from one decision, pass or refused file."""
         if isinstance(what, Decided):
             return self._of_decided(what)
         return self._of_pass(what) if isinstance(what, Passed) else self._of_refused(what)

@@ -1,4 +1,4 @@
-"""What the running daemon says of itself."""
+"""What the running daemon reports about itself."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from koordnri.doctor.facts import CRIO, Facts
 from koordnri.session.runtime_info import DEFAULT_REQUEST_TIMEOUT_S
 
 HOOKS_SHARE = 4
-"""The hooks have this part of the timeout: a quarter. Afterwards the answer goes out incomplete."""
+"""The hooks have a quarter of the timeout. After that the daemon answers with what has been decided so far."""
 
 
 def check(facts: Facts) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from koordnri.doctor.facts import CONTAINERD, CRIO, Facts
 from koordnri.wire.versions import Version, parse_version
 
 TOLERATION = "tolerate-missing-nri-plugins.noderesource.dev"
-"""An annotation's name of our choice; the runtime takes any."""
+"""The annotation that we suggest for the runtime's configuration, which takes any name."""
 _FIRST = {CONTAINERD: Version(2, 2, 0), CRIO: Version(1, 34, 0)}
 """Runtime → its first version with a validator"""
 

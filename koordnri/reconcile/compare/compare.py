@@ -60,7 +60,7 @@ def compare(
     if given is not None:
         old = applied(noted(given, pods_old), old)
         new = applied(promoted(running, new, noted(given, pods)), new)
-    # First everything under one policy, then under the other, because the chain plans again at each change of policy.
+    # Everything under one policy first, then under the other: the chain makes its plan again whenever the policy changes.
     before = [decide(chain, one, old, recreated_old) for one in running_old]
     classes_before = {one.qos: decision for one, decision in decide_classes(chain, pods_old, old)}
     after = [decide(chain, one, new, recreated_new) for one in running]
@@ -106,8 +106,9 @@ def _of_pod(running: Running, old: Decision, new: Decision, snapshot: Snapshot) 
 def _with_void(
     found: Iterable[Move], running: Running, old: Decision, new: Decision, node: NodeState
 ) -> Iterator[Move]:
-    """The changes of a pod, whose cpu.shares (for example) are void while it is idle. A void field has no value; when it is void no more,
-    it is set again.
+    """The changes of a pod, with those of fields that another field makes void: cpu.shares while cpu.idle is 1, for example.
+
+    A void field has no value. It is set again when it is no longer void.
     """
     void = [field for field in VOIDABLE if field.is_void(old.value) or field.is_void(new.value)]
     yield from (move for move in found if move.setting.field not in void)

@@ -56,7 +56,7 @@ def gets_other_cpus(pod: Pod, old: Creation, new: Creation) -> bool:
 def of_exclusive_cpus(
     running: Running, becomes: PodDecisions, snapshot: Snapshot, recreated: Creation
 ) -> Iterator[Difference]:
-    """What would change by exclusive CPUs, or without them, if the pod were created again."""
+    """What would change if the pod were created again and got other exclusive CPUs, or none."""
     pod, node = running.pod, snapshot.node
     if any(refusal for _, refusal in becomes.created):
         return  # it would get nothing; a remark says so

@@ -38,7 +38,7 @@ def moves(
     baseline    value that a field goes back to when it is not decided any more
     untouched   value of a field that was not decided so far; None: the baseline
 
-    A failed hook did not say that it wants nothing: its fields stay as they are.
+    A hook that failed has decided nothing, so its fields stay as they are.
     """
     was, becomes = _by_target(old, snapshot.node), _by_target(new, snapshot.node)
     for target in dict.fromkeys((*becomes, *was)):
@@ -66,7 +66,7 @@ def _by_target(decision: Decision, node: NodeState) -> dict[_Target, tuple[str, 
 
 
 def _is_gone(setting: Setting, node: NodeState) -> bool:
-    """A disk that vanished took its limits with it."""
+    """Whether the disk has vanished, and with it its limits."""
     return setting.field.of_disk and node.block_devices is not None and setting.key not in node.block_devices
 
 

@@ -18,7 +18,7 @@ from koordnri.state.ledger import Ledger
 
 
 class RunningPods:
-    """Any thread may call."""
+    """Reads what runs. Any thread may call it."""
 
     def __init__(self, ledger: Ledger, machine: Machine) -> None:
         self._ledger = ledger
