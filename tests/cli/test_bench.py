@@ -207,7 +207,7 @@ def test_what_cannot_be_measured_is_refused(arguments: list[str], text: str) -> 
 
 
 def test_a_pods_life_is_measured_on_both_cgroup_versions_with_and_without_a_gap() -> None:
-    figures = bench_life.report(2, LATEST, lives=4)
+    figures = bench_life.report(2, LATEST, lives=4, warm_up=1)
     assert {version: set(arms) for version, arms in figures.items()} == {
         key: set(bench_life.ARMS) for key in ("v2", "v1")
     }

@@ -40,12 +40,16 @@ class RegisteredPlugin(NamedTuple):
     """raises BenchError when the container's life was not decided by the daemon"""
 
 
-def report(containers: int, version: Version, lives: int = LIVES) -> dict[str, Any]:
-    """Measure, and return the figures in the shape of `koordnri.cli.bench.command`. Raises BenchError."""
-    bare = _arms(_bare(containers, version), containers, lives)
+def report(containers: int, version: Version, lives: int = LIVES, warm_up: int = WARM_UP) -> dict[str, Any]:
+    """Measure, and return the figures in the shape of `koordnri.cli.bench.command`. Raises BenchError.
+
+    lives     lives of each arm that count
+    warm_up   lives before them that do not
+    """
+    bare = _arms(_bare(containers, version), containers, lives, warm_up)
     figures: dict[str, Any] = {}
     for cgroups in (2, 1):
-        ours = _arms(_daemon(cgroups, containers, version), containers, lives)
+        ours = _arms(_daemon(cgroups, containers, version), containers, lives, warm_up)
         figures[f"v{cgroups}"] = {name: _compared(ours[name], bare[name]) for name in ARMS}
     return figures
 
@@ -56,12 +60,12 @@ def _compared(ours: dict[str, float], bare: dict[str, float]) -> dict[str, Any]:
 
 
 def _arms(
-    started: AbstractContextManager[RegisteredPlugin], containers: int, lives: int
+    started: AbstractContextManager[RegisteredPlugin], containers: int, lives: int, warm_up: int
 ) -> dict[str, dict[str, float]]:
     """Arm → what the runtime waited for in a life, in µs."""
     with started as side:
-        _lives(side, containers, WARM_UP, 0.0)
-        first = containers + WARM_UP
+        _lives(side, containers, warm_up, 0.0)
+        first = containers + warm_up
         return {
             name: percentiles(_lives(side, first + i * lives, lives, GAP_S if name == "with_gap" else 0.0))
             for i, name in enumerate(ARMS)
