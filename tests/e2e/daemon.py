@@ -15,12 +15,8 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.e2e import command
 from tests.support.waiting import eventually
-
-# What the installed command `koordnri` does, without needing it on the PATH: the virtual machine has only a directory
-# of packages.
-_COMMAND = (sys.executable, "-c", "from koordnri.cli import main; main()")
-
 
 START_S = 150.0
 """s that a start may take: the first one in the virtual machine compiles and reads everything, ten times slower."""
@@ -45,11 +41,11 @@ class Daemon:
         self.log = work / "koordnri.log"
         self.policy_file = work / "policy.yaml"
         self.port = _free_port()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: command.Process | None = None
         self.state_dir.mkdir(parents=True, exist_ok=True)
         self.policy_file.write_text(policy or "{}\n")
         self._command = [
-            *_COMMAND,
+            *command.COMMAND,
             "run",
             "--nri-socket",
             str(nri_socket),
@@ -81,16 +77,7 @@ class Daemon:
 
     def start(self, *, wait: bool = True) -> None:
         """Start, and by default wait until it is ready: registered, synchronized, policy loaded."""
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self._command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=self._environment,
-                cwd=self.work,
-                start_new_session=True,
-            )
+        self._process = command.start(self._command, self._environment, self.work, self.log)
         if wait:
             self.wait_ready()
 

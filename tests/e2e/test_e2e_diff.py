@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from tests.e2e import pods
+from tests.e2e import command, pods
 from tests.e2e.cgroups import shares_to_weights
 from tests.e2e.daemon import Daemon
 from tests.e2e.kubelet import Container, Kubelet
@@ -53,14 +53,8 @@ COUNTS = ("usage", "failcnt", "peak", "pressure", "stat", "events")
 
 def koordnri(daemon: Daemon, *arguments: object, stdin: str = "") -> subprocess.CompletedProcess[str]:
     """A command that asks the daemon."""
-    return subprocess.run(
-        [sys.executable, "-c", "from koordnri.cli import main; main()", *map(str, arguments), "--state-dir", str(daemon.state_dir)],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)},
-    )  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
+    return command.run([*map(str, arguments), "--state-dir", str(daemon.state_dir)], environment, stdin)
 
 
 def run_pods(kubelet: Kubelet) -> list[Container]:

@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.full, pytest.mark.timeout(2300)]
 
 RUNTIMES = {
     "containerd-1.7": (
+        "command",
         "lab",
         "e2e_blkio",
         "e2e_doctor",
@@ -37,6 +38,7 @@ RUNTIMES = {
         "e2e_why",
     ),
     "containerd-2": (
+        "command",
         "lab",
         "e2e_cpu_time",
         "e2e_create",
@@ -53,8 +55,8 @@ RUNTIMES = {
     ),
 }
 """Containerd → what its machine leaves to the other one, or to crun: what cgroup v2 makes different is the kernel's, not the runtime's.
-The laboratory's own tests run outside only. What doctor and status say of a node is the same inside, and takes minutes there. Outside,
-both run everything, on this host's cgroups. A container's life (e2e_life) is the runtime's, too: it is in both.
+Tests of the laboratory and of these tests' own tools run outside only. What doctor and status say of a node is the same inside, and takes
+minutes there. Outside, both run everything, on this host's cgroups. A container's life (e2e_life) is the runtime's, too: it is in both.
 """
 UNDER_CRUN = {
     "containerd-2": ("e2e_inner", "e2e_reconcile", "e2e_drift", "e2e_cpu_time", "e2e_memory", "e2e_exclusive_cpus"),
