@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from koordnri.cpus import restore
 from koordnri.cpus.dra import dra_cpus
@@ -37,6 +37,8 @@ class _Decided(NamedTuple):
     """note to keep"""
     sent: Sent | None
     """values of ours that the runtime has, if they differ from the decision"""
+    late: Mapping[str, Any]
+    """field name → value that koordnri wrote before it learned of a resize; where nothing is decided any more, it is given back"""
 
 
 class Synchronize:
@@ -120,7 +122,9 @@ class Synchronize:
         if (allocated := self._allocated.get(message.id)) is not None and allocated != known.note.allocated:
             known = known.with_allocated(allocated)
         container = known.container
-        container.baseline = asked_since(container.baseline, container.stored, node, known.ours)
+        before = container.baseline
+        container.baseline = asked_since(before, container.stored, node, known.ours)
+        late = {} if container.baseline is before else known.files_before(container.baseline, node)
         ctx = decider.chain.context(pod, container, Event.SYNC, self._snapshot)
         mine = decider.inflight = Inflight(ctx, lambda made: (made, response), self._remember)
         decision = decider.chain.run(ctx, deadline_ns)
@@ -135,15 +139,17 @@ class Synchronize:
         # A container that never differed from its annotation needs no note in the state directory.
         keep = differs or known.annotated or known.note.allocated or decider.ledger.noted_baseline(message.id)
         note = (known.note_if_sent(decision) if sent is None else known.note_if_unsent()) if keep else None
-        self._decided.append(_Decided(pod, container, decision, note, sent))
+        self._decided.append(_Decided(pod, container, decision, note, sent, late))
         return True
 
     def _remember(self, _: Decision | None = None) -> None:
-        for pod, container, decision, note, sent in self._decided:
+        for pod, container, decision, note, sent, late in self._decided:
             entry = Entry(container.id, container.name, pod.id, container.baseline)
             entry.started, entry.under = container.id not in self._unstarted, self._snapshot
             entry.ended = container.id in self._ended
             self._decider.ledger.remember(entry, decision, note, sent)
+            for name, value in late.items():
+                self._decider.ledger.wrote(container.id, name, value)
 
     def _settle(self, pods: Sequence[Pod], container_ids: Sequence[str]) -> None:
         self._decider.ledger.replace(pods, container_ids)

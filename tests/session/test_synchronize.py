@@ -201,3 +201,15 @@ def test_what_a_late_hook_had_set_is_still_known_after_a_restart():
     hold[0] = 10**9
     assert node.update(memory=1 << 30) is None, "too late for the hook that owns the quota"
     assert node.restarted(ALL_OFF, node.ledger.notes()).synchronize() == {"c1": kubelet(quota=50_000)}
+
+
+@pytest.mark.parametrize(("in_file", "given_back"), [(50_000, {"cpu.quota": 50_000}), (130_000, {})])
+def test_what_was_written_before_a_resize_was_reported_is_given_back(in_file, given_back):
+    """The runtime was away, kubelet resized, and koordnri gave the file the former baseline back: nothing else would write it again."""
+    node = Node()
+    node.create(node.pod())
+    node.ledger.verified("c1", "cpu.quota", in_file)
+    node.behind_our_back(quota=130_000)
+    node.synchronize()
+    assert node.ledger.container("c1").baseline.cpu_quota == 130_000
+    assert node.ledger.originals("c1") == given_back
