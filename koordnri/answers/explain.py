@@ -13,7 +13,7 @@
     CGROUP   "cgroup": its path, null when it is not known, "fields": {F: FIELD}, "observed": {F: FIELD}, "untouched": {F: FIELD},
              "skipped": {F or hook: reason}
     FIELD    {"value", "unit", "asked", "kernel", "outer", "effective", "agrees", "error", "hook", "reason", "route", "recorded",
-              "since", "cause", "refused"}
+              "since", "cause", "refused", "rules": [RULE]}
     RESTART  {"now", "value", "hook", "reason", "certain"}
 
 The keys are those of `koordnri explain -f` (koordnri.cli.explanation), and more. `value` is the decided one, null in `untouched`: fields
@@ -24,7 +24,7 @@ value, null for a field that is not stored there.
 `restart`: fields that only a creation can set, and that would be others if the container were created now. `certain` is false when
 koordnri has restarted since the creation and so cannot know what the container was given then.
 
-`since`, `cause` and `refused`: koordnri.answers.since.
+`since`, `cause` and `refused`: koordnri.answers.since. `rules`, which gave the value: koordnri.answers.rules; empty in `untouched`.
 """
 
 from __future__ import annotations
@@ -37,8 +37,9 @@ from koordnri.answers.kernel import KernelReader
 from koordnri.answers.outlook import left_alone, outlook
 from koordnri.answers.pod_cpus import cpus_of
 from koordnri.answers.pods import find_containers, find_pod
+from koordnri.answers.rules import Rule, rules_of
 from koordnri.answers.since import NewestChanges, newest_changes, since
-from koordnri.chain import Chain, ContainerRefused
+from koordnri.chain import Chain, ContainerRefused, Snapshot
 from koordnri.cpus.allocator import Allocator
 from koordnri.hook import Hook
 from koordnri.host.cgroup.paths import container_directory, pod_directory
@@ -152,7 +153,11 @@ class _Explainer(NamedTuple):
             found = self._field(its, field, key, setting, asked)
             return found | {"recorded": None} | since(self.changes, "", field.named(key), found["value"])
 
-        return _cgroup(directory, decision, described, {field.name for field in _OF_PODS})
+        def decide(pod: Pod, snapshot: Snapshot) -> Decision:
+            return self.chain.decide_pod(pod, snapshot, self.running.containers)
+
+        shape = _cgroup(directory, decision, described, {field.name for field in _OF_PODS})
+        return _with_rules(shape, rules_of(decide, self.pod, self.world.snapshot))
 
     # -- containers ---------------------------------------------------------------------------------------------------
 
@@ -177,8 +182,15 @@ class _Explainer(NamedTuple):
         for name in (*same, *restart):
             shape["skipped"].pop(name, None)
         shape["fields"] |= {name: described(s.field, s.key, s) for name, s in same.items()}
+        shape = _with_rules(shape, self._rules(container, Event.CREATE if same else Event.SYNC))
         state = "ended" if entry.ended else "running" if entry.started else "created"
         return {"name": entry.name, "id": entry.id, "state": state, **shape, "restart": restart}
+
+    def _rules(self, container: Container, event: Event) -> Mapping[str, list[Rule]]:
+        def decide(pod: Pod, snapshot: Snapshot) -> Decision:
+            return self.chain.decide_container(pod, container, event, snapshot)
+
+        return rules_of(decide, self.pod, self.world.snapshot)
 
     def _of_creation(
         self, container: Container, sent: Mapping[str, tuple[Any, str]]
@@ -244,6 +256,14 @@ def _cgroup(directory: str, decision: Decision, described: Any, asked_for: set[s
         "untouched": untouched,
         "skipped": {name: str(reason) for name, reason in decision.skipped.items()},
     }
+
+
+def _with_rules(shape: dict[str, Any], rules: Mapping[str, list[Rule]]) -> dict[str, Any]:
+    """The shape CGROUP with the rules of each field."""
+    for part in ("fields", "observed", "untouched"):
+        for name, field in shape[part].items():
+            field["rules"] = [rule._asdict() for rule in rules.get(name, ())]
+    return shape
 
 
 def _of_pod(pod: Pod, runtime: str) -> tuple[str, str]:

@@ -63,7 +63,8 @@ def _rows(cgroup: Shape) -> Iterator[tuple[str, ...]]:
         how = field["route"] + recorded
         if field.get("since"):
             how += f", since {time_shown(field['since'])}: {field['cause']}"
-        yield (escape(name), *middle, f"{why}\n[dim]{escape(how)}[/dim]")
+        by = f"\n[dim]by {escape('; '.join(map(rule_text, field['rules'])))}[/dim]" if field.get("rules") else ""
+        yield (escape(name), *middle, f"{why}{by}\n[dim]{escape(how)}[/dim]")
     for name, field in cgroup.get("restart", {}).items():
         why = escape(f"{field['hook']}: only by a restart: {field['reason']}")
         yield escape(name), "", _text(name, field["value"]), _text(name, field["now"]), why
@@ -73,6 +74,15 @@ def _rows(cgroup: Shape) -> Iterator[tuple[str, ...]]:
     for name, reason in cgroup["skipped"].items():
         if name not in cgroup["untouched"]:
             yield _dim(name, "", "", f"left alone: {reason}")
+
+
+def rule_text(rule: Shape) -> str:
+    """One of a field's rules (koordnri.answers.rules)."""
+    kind = {"class default": "the class's default, switched on by policy", "spec": "the pod's spec:"}.get(
+        rule["kind"], rule["kind"]
+    )
+    strategy = f" (node strategy {rule['strategy']})" if rule["strategy"] else ""
+    return f"{kind} {rule['name']}{strategy}"
 
 
 def _dim(name: str, asked: str, kernel: str, why: str) -> tuple[str, ...]:

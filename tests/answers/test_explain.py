@@ -33,6 +33,7 @@ def test_a_container_s_fields_say_what_was_asked_decided_and_is_in_the_kernel() 
         "since": None,
         "cause": None,
         "refused": None,
+        "rules": [{"kind": "annotation", "name": "scheduling.koordinator.sh/resource-status", "strategy": ""}],
     }
     quota = container["fields"]["cpu.quota"]
     assert (quota["asked"], quota["value"], quota["kernel"], quota["agrees"]) == (200_000, -1, -1, True)

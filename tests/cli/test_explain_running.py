@@ -12,10 +12,10 @@ import yaml
 from click.testing import CliRunner, Result
 
 from koordnri.cli import cli
-from koordnri.cli.running_table import print_running
+from koordnri.cli.running_table import print_running, rule_text
 from tests.answers.explained import crun_node, explained, node_with_gpu_pod, node_with_pinned_pod
 from tests.observe.driven import Driven, driven
-from tests.reconcile.fake_node import FakeNode
+from tests.reconcile.fake_node import HALVED, FakeNode
 
 
 @pytest.fixture(scope="module")
@@ -114,3 +114,25 @@ def test_the_table_marks_what_only_a_restart_brings(capsys: pytest.CaptureFixtur
     text = printed(node, capsys)
     assert "only by a restart" in text
     assert "would change it" in text
+
+
+def test_the_table_names_the_rules_of_a_field(capsys: pytest.CaptureFixture[str]) -> None:
+    node = FakeNode(2)
+    node.container(node.pod("p", "LS", cpu_quota=100_000), cpu_quota=100_000)
+    node.set_policy(**HALVED)
+    print_running(explained(node))
+    assert "by policy cpu-normalization-config.defaultRatio" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("rule", "shown"),
+    [
+        (("annotation", "a/b", ""), "annotation a/b"),
+        (("spec", "resources", ""), "the pod's spec: resources"),
+        (("policy", "x.y", "fast"), "policy x.y (node strategy fast)"),
+        (("class default", "x.lsClass", ""), "the class's default, switched on by policy x.lsClass"),
+    ],
+)
+def test_rules_are_shown_in_words(rule: tuple[str, str, str], shown: str) -> None:
+    kind, name, strategy = rule
+    assert rule_text({"kind": kind, "name": name, "strategy": strategy}) == shown
