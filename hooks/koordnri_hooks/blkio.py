@@ -123,6 +123,8 @@ class BlockIO(Hook):
 
     def decide_pod(self, ctx: PodContext) -> None:
         if BLKIO_QOS_KEY in ctx.pod.annotations:
+            if why := ctx.pod.refusal("ioLatency"):
+                ctx.skip(fields.IO_LATENCY.name, why)
             for disk, io in _disks(ctx, _own_blocks(ctx), OF_POD, ctx.pod):
                 _set_all(ctx, disk, io, OF_POD)
 

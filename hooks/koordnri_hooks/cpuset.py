@@ -74,7 +74,9 @@ class CPUSetHook(Hook):
         if qos is QoSClass.LSR or qos is QoSClass.LSE:
             _report_unreadable_wishes(ctx)
         if node.dra_cpus and ctx.container.name in node.dra_cpus.get(pod.key, ()):
-            ctx.skip(CPU_CPUS, "left to the DRA driver that gave it its CPUs")
+            trusted = pod.verdict("draDrivers")
+            because = f"; {trusted.why}" if trusted is not None else ""
+            ctx.skip(CPU_CPUS, f"left to the DRA driver that gave it its CPUs{because}")
             return
         if node.exclusive_cpus and (exclusive := ctx.exclusive_cpus):
             ctx.set(CPU_CPUS, str(exclusive), "exclusive CPUs, given by this node")
@@ -87,8 +89,8 @@ class CPUSetHook(Hook):
         cpus, reason = _shared(ctx)
         if why := node.no_exclusive_cpus.get(pod.key, _NOTHING).get(ctx.container.name):
             reason = f"{reason}; no exclusive CPUs: {why}"
-        if pod.verdicts and (verdict := pod.verdict(RULE)) is not None and not verdict.counts:
-            reason = f"{reason}; {verdict}"
+        if pod.verdicts:
+            reason = "; ".join(filter(None, (reason, *map(pod.refusal, (RULE, "systemClass", "draDrivers")))))
         if cpus:
             ctx.set(CPU_CPUS, cpus, reason)
         else:

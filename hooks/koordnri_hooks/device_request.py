@@ -9,14 +9,14 @@ from collections.abc import Collection
 
 from koordnri.model import Pod, parse_quantity
 
-_HINT = "see koordnri-config.hooks.gpu.requireRequest"
+MAY_BE_ITS_OWN = "its annotation may be its owner's own work; see koordnri-config.hooks.gpu.requireRequest"
 
 
-def why_not_requested(pod: Pod, kind: str, domains: Collection[str]) -> str:
+def why_not_requested(pod: Pod, kind: str, domains: Collection[str], so: str = MAY_BE_ITS_OWN) -> str:
     """Why devices of a kind (`gpu`: koordinator.sh/gpu, gpu-core, gpu.shared …) must not be given; "" when a container requests them, or
-    an extended resource of these domains."""
+    an extended resource of these domains. `so`: what follows, and which key of the policy says that."""
     if pod.spec is None:
-        return f"the pod's spec, which only the API server has, is not known; {_HINT}"
+        return f"the pod's spec, which only the API server has, is not known, so that {so}"
     own = f"koordinator.sh/{kind}"
     for container in pod.spec.containers.values():
         for resources in (container.requests, container.limits):
@@ -28,4 +28,4 @@ def why_not_requested(pod: Pod, kind: str, domains: Collection[str]) -> str:
                             return ""
                     except ValueError:
                         continue
-    return f"the pod's spec requests no {own}, so that its annotation may be its owner's own work; {_HINT}"
+    return f"the pod's spec requests no {own}, so that {so}"

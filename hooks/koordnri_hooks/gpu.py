@@ -20,7 +20,8 @@ An error in one step costs that step. An error in the share costs the share; the
 applies, often `all`. A variable of the container's spec is replaced, never merged.
 
 Whoever creates pods may write the annotation. The variable grants nothing that the spec could not set. Device nodes do, so only pods whose
-spec requests devices get them, unless the policy trusts the annotation (`requireRequest`).
+spec requests devices get them, unless the policy trusts the annotation (`requireRequest`). The same holds for the variable with
+`denyWithoutRequest`: a vendor's runtime obeys the variable, whoever set it, the pod's owner or the image.
 
 This hook's fields are set when a container is created, and never later. Source: koordinator.md 8.
 """
@@ -35,12 +36,14 @@ from koordnri.hook import ContainerContext, Hook
 from koordnri.model import AnnotationError, Mount, Pod, fields, parse_quantity, quantity_value
 from koordnri.model.annotations import DEVICE_ALLOCATED, GPU_ISOLATION_LABEL, AllocatedDevice
 from koordnri.model.fields import CDI, ENV, MOUNT
+from koordnri.policy.trust import entitled
 from koordnri_hooks.device_request import why_not_requested
 from koordnri_hooks.rdma import give_rdma
 
 if TYPE_CHECKING:  # a hook reads the policy that it gets, and imports nothing from that room
     from koordnri.policy.gpu_vendors import GPUVendor
 
+SEES_NONE = "it sees none; see koordnri-config.hooks.gpu.denyWithoutRequest"
 VENDOR_LABEL = "node.koordinator.sh/gpu-vendor"
 HAMI = "HAMi-core"
 CORE = "koordinator.sh/gpu-core"
@@ -64,17 +67,39 @@ class GPU(Hook):
 
     def decide(self, ctx: ContainerContext) -> None:
         pod = ctx.pod
+        denied = ctx.policy.gpu.deny_without_request and _deny(ctx)
         if DEVICE_ALLOCATED.key not in pod.annotations:
             return
         allocated = DEVICE_ALLOCATED.of(pod)
         if not allocated:
             return
         for kind, give in (("gpu", _give_gpus), ("rdma", give_rdma)):
-            if devices := allocated.get(kind):
+            if (devices := allocated.get(kind)) and not (denied and kind == "gpu"):
                 try:
                     give(ctx, devices)
                 except AnnotationError as error:
                     ctx.error(error)
+
+
+def _deny(ctx: ContainerContext) -> bool:
+    """Let a container of a pod that requests no GPU see none. Returns whether it may have none."""
+    pod, trust = ctx.pod, ctx.policy.trust
+    name, vendor = ctx.policy.gpu.vendor_on(ctx.node.labels.get(VENDOR_LABEL))
+    why = why_not_requested(pod, "gpu", () if vendor is None else vendor.resource_domains, SEES_NONE)
+    if not why or (pod.spec is None and trust.without_spec == "believe"):
+        return False
+    outcome, who = entitled(pod, trust.gpu, trust, "gpu")
+    if outcome == "believed":
+        ctx.skip("gpu", f"sees what it asks for without a request: {who}")
+        return False
+    nothing = {} if vendor is None else vendor.env_beside_cdi
+    for variable, value in nothing.items():
+        ctx.set(ENV, value, why, variable)
+    if not nothing:
+        ctx.skip(
+            "gpu", f"cannot be denied: no value of {name:.60}'s variable is known by which none is seen (envBesideCDI)"
+        )
+    return True
 
 
 def _give_gpus(ctx: ContainerContext, devices: Sequence[AllocatedDevice]) -> None:

@@ -14,7 +14,7 @@ Source: koordinator.md 6. koordnri.resctrl.choice chooses, so that the reconcile
 from __future__ import annotations
 
 from koordnri.hook import ContainerContext, Hook
-from koordnri.model import AnnotationError, fields
+from koordnri.model import AnnotationError, Pod, fields
 from koordnri.model.annotations import RESCTRL_KEY
 from koordnri.model.fields import RDT_CLOSID
 from koordnri.resctrl.choice import HOOK, choose, choose_class, has_own_group
@@ -36,7 +36,15 @@ class RDT(Hook):
                 raise
             ctx.error(error)
             group, reason = choose_class(pod, ctx.policy, resctrl, f"{RESCTRL_KEY} cannot be used; ")
+        if pod.verdicts:
+            reason = _with_trust(pod, reason)
         if group:
             ctx.set(RDT_CLOSID, group, reason)
         else:
             ctx.skip(RDT_CLOSID, reason)
+
+
+def _with_trust(pod: Pod, reason: str) -> str:
+    """The reason, and what the trust rules say of the inputs that the group follows from."""
+    verdicts = filter(None, (pod.verdict("resctrl"), pod.verdict("systemClass")))
+    return "; ".join((reason, *map(str, verdicts)))

@@ -19,12 +19,14 @@ from typing import Any, NamedTuple
 from koordnri.chain import Chain, ContainerRefused, Snapshot
 from koordnri.cpus.allocator import Allocator
 from koordnri.cpus.creation import Creation, create
-from koordnri.cpus.dra import disbelief, dra_cpus, may_have_claims
+from koordnri.cpus.dra import dra_cpus
 from koordnri.kubelet import SimulatedPod
 from koordnri.model import Container, Decision, Event, Pod, Setting
+from koordnri.model.cpuset import union
 from koordnri.model.decision import HookError
 from koordnri.model.plain import plain_value
 from koordnri.policy.pod_remarks import pod_remarks
+from koordnri.policy.trust_claims import claimed_cpus
 from koordnri.session.translate import container_from, pod_from
 from koordnri.wire import views_pb2 as views
 
@@ -69,20 +71,17 @@ def create_pods(
     pods: Iterable[SimulatedPod], snapshot: Snapshot, allocator: Allocator, event: Event = Event.CREATE
 ) -> tuple[list[tuple[Pod, list[Container]]], Creation]:
     """The pods as the daemon reads them, and the state after creating them in this order, or after synchronizing with them."""
-    lives, disbelieved = [], dict[tuple[str, str], str]()
+    lives = []
     for pod in pods:
-        lives.append((snapshot.believed(read_pod(pod)), read_containers(pod)))
-        for message in pod.containers:
-            if not (claimed := dra_cpus(message.env)):
-                continue
-            if may_have_claims(pod.spec):
-                allocator.note_dra(lives[-1][0].key, message.name, claimed)
-            else:
-                why = disbelief(message.name, claimed).removeprefix(f"container {message.name} ")
-                disbelieved[lives[-1][0].key, message.name] = why
+        one = snapshot.believed(read_pod(pod))
+        lives.append((one, read_containers(pod)))
+        if claimed := {m.name: cpus for m in pod.containers if (cpus := dra_cpus(m.env))}:
+            verdict = claimed_cpus(one, union(claimed.values()), snapshot.policy.trust)
+            one.verdicts = (*one.verdicts, verdict)
+            for name, cpus in claimed.items() if verdict.counts else ():
+                allocator.note_dra(one.key, name, cpus)
     runs = event is Event.SYNC
-    creation = create(() if runs else lives, snapshot, allocator, [pod for pod, _ in lives] if runs else ())
-    return lives, creation._replace(disbelieved=disbelieved)
+    return lives, create(() if runs else lives, snapshot, allocator, [pod for pod, _ in lives] if runs else ())
 
 
 def explain_pod(
@@ -106,8 +105,6 @@ def explain_pod(
                 raise ContainerRefused(refusal, _failed(decision, refusal))
             if shortage := creation.shortage(pod, container.name):
                 decision = _failed(decision, shortage)
-            if why := creation.disbelieved.get((pod.key, container.name)):
-                decision = _failed(decision, why)
         except ContainerRefused as refused:
             decision = _refused(refused.decision, str(refused))
         decided[container.name] = decision

@@ -222,10 +222,14 @@ class Allocator:
             self._assigned = {**self._assigned, pod.key: noted} if cpus else _without(self._assigned, pod.key)
         return True
 
-    def note_dra(self, key: str, name: str, cpus: CPUSet) -> None:
-        """A DRA driver gave these CPUs to a container."""
+    def note_dra(self, key: str, name: str, cpus: CPUSet) -> bool:
+        """A DRA driver gave these CPUs to a container. Returns whether that is new."""
         with self._lock:
-            self._dra = {**self._dra, key: {**self._dra.get(key, {}), name: cpus}}
+            of_pod = self._dra.get(key, {})
+            if of_pod.get(name) == cpus:
+                return False
+            self._dra = {**self._dra, key: {**of_pod, name: cpus}}
+            return True
 
     def forget_dra(self, key: str) -> Mapping[str, CPUSet]:
         """No DRA driver gave this pod CPUs after all. Returns what was kept of its containers."""

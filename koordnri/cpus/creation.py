@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from types import MappingProxyType
 from typing import NamedTuple
 
 from koordnri.chain import Snapshot
@@ -27,8 +26,6 @@ class Creation(NamedTuple):
     """key of the pod → container → exclusive CPUs. Later containers may have the same CPUs as an init container"""
     lacking: Mapping[tuple[str, str], NotEnough]
     """(key of the pod, container) that wants exclusive CPUs and gets none → why"""
-    disbelieved: Mapping[tuple[str, str], str] = MappingProxyType({})
-    """(key of the pod, container) that claims CPUs from a DRA driver and can have none → why"""
 
     def refusal(self, pod: Pod, container: str) -> str:
         """Why the daemon would refuse the container's creation; "" when it would not."""

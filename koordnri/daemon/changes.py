@@ -66,6 +66,8 @@ class Changes:
             pod = self._ledger.judge(before.id, self._present.snapshot.believed)
             if self._cpus is not None and pod is not None and pod is not before:
                 self._cpus.pod_changed(pod)
+        if self._cpus is not None:
+            self._cpus.trust_changed()
 
     def policy_refused(self, refused: RefusedPolicy) -> None:
         """A document was refused."""
@@ -116,7 +118,7 @@ class Changes:
     def on_spec(self, uid: str, spec: PodSpec) -> None:
         """A pod's spec is known."""
         if self._cpus is not None:
-            self._cpus.spec_known(uid, spec)
+            self._cpus.spec_known(uid)
 
     def on_end(self, uid: str) -> None:
         """A pod has ended."""

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from koordnri.daemon.events import Events
 from koordnri.kube import (
     Api,
+    ClaimReader,
     ConfigMapWatch,
     EventSender,
     NodeFacts,
@@ -152,7 +153,13 @@ class Cluster:
         take_writer = faults.around("node", lambda writer: self._on_writer(writer))
         self._pools = PoolsWatch(api, node_name, take_pools, log, take_writer, on_death=on_death)
         self._pods = PodWatch(
-            api, node_name, faults.around("pod", self._take_pod), self._ended.discard, log, on_death=on_death
+            api,
+            node_name,
+            faults.around("pod", self._take_pod),
+            self._ended.discard,
+            log,
+            ClaimReader(api).cpus_by_driver,
+            on_death=on_death,
         )
         self._watches: dict[str, Watch[Any]] = {
             "node": self._node.watch,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from koordnri.cpus.allocator import Allocator
-from koordnri.cpus.dra import disbelief
 from koordnri.daemon.events import Events
 from koordnri.model import CPUSet, Pod
 from koordnri.model.log import Log
@@ -14,9 +13,7 @@ MOST_REMEMBERED = 10_000
 GIVEN = "ExclusiveCPUs"
 LACKING = "NoExclusiveCPUs"
 SHARES = "SharesCPUs"
-NO_CLAIM = "NoCPUsByClaim"
-"""Reasons of Events: a container has exclusive CPUs; it wants some and there are none; it is LSE or LSR and wants or gets none; for
-NO_CLAIM see koordnri.cpus.dra."""
+"""Reasons of Events: a container has exclusive CPUs; it wants some and there are none; it is LSE or LSR and wants or gets none."""
 
 
 class CPUNotices:
@@ -54,14 +51,6 @@ class CPUNotices:
     def why_lacking(self, pod: Pod, name: str) -> str:
         """The last reason why a container lacks CPUs; "" when it does not."""
         return self._allocator.lacking.get(pod.key, {}).get(name, "")
-
-    def disbelieved(self, pod: Pod, name: str, cpus: CPUSet) -> None:
-        """A container's environment names CPUs of a DRA driver, but its pod has no claim."""
-        if not self._is_new(pod, name, NO_CLAIM):
-            return
-        message = disbelief(name, cpus)
-        self._events.warn_pod(pod, NO_CLAIM, message)
-        self._log.warning("dra_cpus_not_believed", pod=f"{pod.namespace}/{pod.name}", container=name, error=message)
 
     def forget_pod(self, key: str) -> None:
         """The pod is gone; a later one of that name gets its own Events."""

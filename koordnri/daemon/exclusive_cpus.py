@@ -27,7 +27,6 @@ from koordnri.model import Container, CPUSet, Decision, NodeState, Pod
 from koordnri.model.allocated import NOT_ALLOCATED, Allocated
 from koordnri.model.kubelet_cpus import pinned_by_kubelet
 from koordnri.model.log import Log
-from koordnri.model.pod import PodSpec
 from koordnri.policy import Policy
 from koordnri.reconcile.requests import Requests
 from koordnri.state.containment import Faults
@@ -45,6 +44,7 @@ class ExclusiveCPUs:
     present    what holds now; exclusive CPUs are part of it
     changed    called with a pod (None: all) whose files may have to follow
     overlay    adds what others than the runtime know about a pod by now
+    awaits_specs   whether the specs of pods come from an API server, perhaps later than the runtime's report
     cpus_now   the cpuset of a container's cgroup (pod, container id); None when it cannot be read
     """
 
@@ -60,6 +60,7 @@ class ExclusiveCPUs:
         overlay: Callable[[Pod], Pod] = lambda pod: pod,
         cpus_now: Callable[[Pod, str], CPUSet | None] = lambda pod, container_id: None,
         faults: Faults | None = None,
+        awaits_specs: bool = False,
     ) -> None:
         self.late = 0
         """containers that started before all others had left their CPUs"""
@@ -73,7 +74,7 @@ class ExclusiveCPUs:
         self._faults = faults or Faults(log)
         self._notices = notices = CPUNotices(allocator, present, events, log)
         self._resizes = ResizeNotices(ledger, present, events)
-        self._claims = CPUClaims(allocator, notices, overlay)
+        self._claims = CPUClaims(allocator, ledger, lambda: present.snapshot.policy.trust, overlay, awaits_specs)
         self.promotions = Promotions(allocator, ledger, requests, present, notices, self.pod_went, log)
         self._given: set[str] = set()
         self._waits: dict[str, int] = {}
@@ -162,9 +163,14 @@ class ExclusiveCPUs:
         if self._claims.claimed(pod, name, cpus):
             self._follow()
 
-    def spec_known(self, uid: str, spec: PodSpec) -> None:
+    def spec_known(self, uid: str) -> None:
         """A pod's spec is known, perhaps after the runtime has reported its containers. The overlay has it by now."""
-        if self._claims.spec_known(uid, spec):
+        if self._claims.judge_again(uid):
+            self._follow_later()
+
+    def trust_changed(self) -> None:
+        """Other trust rules are in force."""
+        if self._claims.judge_again():
             self._follow_later()
 
     def kubelet_says(self, pod: Pod, container: Container, cpus: CPUSet, *, new: bool) -> None:

@@ -283,6 +283,7 @@ class Parts:
             overlay,
             self._reader.cpus_now,
             self.faults,
+            self.cluster is not None,
         )
 
     def _make_session(self, config: Config, calls: Calls) -> None:

@@ -1,6 +1,6 @@
-"""The only room that talks to the API server. It watches one ConfigMap, this Node, its NodeResourceTopology and its pods, sends
-Events, and keeps one annotation of this Node and its NodeResourceTopology up to date if it is asked to. For
-`koordnri verify` it creates and deletes pods.
+"""The only room that talks to the API server. It watches one ConfigMap, this Node, its NodeResourceTopology and its pods, reads
+single ResourceClaims of these pods, sends Events, and keeps one annotation of this Node and its NodeResourceTopology up to date if it is
+asked to. For `koordnri verify` it creates and deletes pods.
 
 Of koordnri it imports the model only. The daemon uses it, and `koordnri verify`. Decisions do not need it: without an API server the daemon
 works from what the runtime reports and from its policy file. So nothing here is on the event path.
@@ -15,6 +15,7 @@ Does not belong here: what a policy means (koordnri.policy), what follows from a
 from __future__ import annotations
 
 from koordnri.kube.api import Api, connect
+from koordnri.kube.claims import ClaimReader
 from koordnri.kube.configmap import ConfigMapWatch
 from koordnri.kube.errors import ApiRefused, Disconnected, Garbled, KubeError, NotConfigured, Silent, Unreachable
 from koordnri.kube.event import Target, node_target, pod_target
@@ -33,6 +34,7 @@ from koordnri.kube.topology_publisher import NodeTopology, TopologyPublisher
 __all__ = [
     "Api",
     "ApiRefused",
+    "ClaimReader",
     "ConfigMapWatch",
     "Disconnected",
     "EventSender",

@@ -6,13 +6,14 @@ Which containers exist, only NRI says. About 1 KB of a pod's 30 KB of JSON is ke
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
 
 from koordnri.kube.api import Api
+from koordnri.kube.errors import ApiRefused, Garbled, KubeError
 from koordnri.kube.objects import Object
 from koordnri.kube.resource import Resource
 from koordnri.kube.watch import Watch
@@ -57,7 +58,13 @@ class ContainerInSpec(msgspec.Struct):
 
 
 class Claim(msgspec.Struct):
-    """A claim. Only its existence is read: the spec does not say which PersistentVolume, or which devices, it resolves to."""
+    """A claim of a volume. Only its existence is read: the spec does not say to which PersistentVolume it resolves."""
+
+
+class ResourceClaim(msgspec.Struct, rename="camel"):
+    """A reference to a ResourceClaim object. In the spec it has no name if the object is made of a template: the status has it then."""
+
+    resource_claim_name: str | None = None
 
 
 class Volume(msgspec.Struct):
@@ -74,7 +81,7 @@ class PodManifestSpec(msgspec.Struct, rename="camel"):
     containers: list[ContainerInSpec] = []
     init_containers: list[ContainerInSpec] | None = None
     volumes: list[Volume] | None = None
-    resource_claims: list[Claim] | None = None
+    resource_claims: list[ResourceClaim] | None = None
     resources: Requirements | None = None
     """of the pod as a whole (Kubernetes 1.34)"""
     overhead: dict[str, str | int | float] | None = None
@@ -89,7 +96,9 @@ class PodStatus(msgspec.Struct):
     """`status`."""
 
     phase: str = ""
-    made_claim: Claim | None = msgspec.field(default=None, name="extendedResourceClaimStatus")
+    claims: list[ResourceClaim] | None = msgspec.field(default=None, name="resourceClaimStatuses")
+    """those of the spec that were made of templates"""
+    made_claim: ResourceClaim | None = msgspec.field(default=None, name="extendedResourceClaimStatus")
     """the scheduler made a claim for extended resources; then the spec does not mention it"""
 
 
@@ -114,6 +123,8 @@ class PodFacts:
     spec: PodSpec
     priority: int | None
     phase: str
+    claims: tuple[str, ...] = ()
+    """names of its ResourceClaims, as far as they exist"""
 
     def annotations_over(self, from_nri: Mapping[str, str]) -> dict[str, str]:
         """All current annotations: those from NRI, with those of KEPT_DOMAINS as the API server has them."""
@@ -140,6 +151,7 @@ class PodWatch:
 
     specs, pods   by uid. Any thread may read them without a lock: they are replaced whole, or changed by one key at a time
     watch         what the caller starts and stops; keywords are passed to it
+    read_claims   (namespace, names of ResourceClaims) → driver → CPUs, or a KubeError; called in the watch's thread. None: not read
     """
 
     def __init__(
@@ -149,8 +161,10 @@ class PodWatch:
         on_changed: Callable[[PodFacts], None],
         on_removed: Callable[[str], None],
         log: Log,
+        read_claims: Callable[[str, Sequence[str]], Mapping[str, int]] | None = None,
         **keywords: Any,
     ) -> None:
+        self._read_claims = read_claims
         self._pods: dict[str, PodFacts] = {}
         self._specs: dict[str, PodSpec] = {}
         self.pods: Mapping[str, PodFacts] = MappingProxyType(self._pods)
@@ -192,11 +206,28 @@ class PodWatch:
             self._log.warning("kube_pod_claims_anothers_uid", namespace=facts.namespace, pod=facts.name, uid=uid)
             return
         self._holders[uid] = own
+        if facts.claims and self._read_claims is not None:
+            facts = replace(facts, spec=self._with_claims(facts, self._read_claims))
         if facts == self._pods.get(uid):
             return
         self._specs[uid] = facts.spec
         self._pods[uid] = facts
         self._on_changed(facts)
+
+    def _with_claims(self, facts: PodFacts, read: Callable[[str, Sequence[str]], Mapping[str, int]]) -> PodSpec:
+        """The spec with what its claims were given. They are read when the pod first has them, and again while that fails or is nothing."""
+        known = self._pods.get(facts.uid)
+        if known is not None and known.claims == facts.claims and known.spec.claimed_cpus:
+            return replace(facts.spec, claimed_cpus=known.spec.claimed_cpus)
+        try:
+            return replace(facts.spec, claimed_cpus=read(facts.namespace, facts.claims))
+        except (ApiRefused, Garbled) as error:
+            problem = str(error)
+        except KubeError:  # the server does not answer, so that the watch ends, too, and all pods come again
+            problem = ""
+        if known is None or known.spec.claims_problem != problem:
+            self._log.warning("kube_claims_not_read", namespace=facts.namespace, pod=facts.name, error=problem)
+        return replace(facts.spec, claims_problem=problem)
 
     def _remove(self, uid: str) -> None:
         self._holders.pop(uid, None)
@@ -233,16 +264,22 @@ def facts_of(pod: PodObject) -> PodFacts:
         _spec(pod, containers),
         spec.priority,
         pod.status.phase,
+        tuple(dict.fromkeys(name for claim in _claims(pod) if (name := claim.resource_claim_name))),
     )
+
+
+def _claims(pod: PodObject) -> list[ResourceClaim]:
+    """References to all ResourceClaims of the pod; several may be to the same one."""
+    made = [] if pod.status.made_claim is None else [pod.status.made_claim]
+    return [*(pod.spec.resource_claims or ()), *(pod.status.claims or ()), *made]
 
 
 def _spec(pod: PodObject, containers: Mapping[str, ContainerSpec]) -> PodSpec:
     spec = pod.spec
     whole = spec.resources or Requirements()
-    claims = bool(spec.resource_claims) or pod.status.made_claim is not None
     return PodSpec(
         containers,
-        claims,
+        bool(_claims(pod)),
         whole.requests,
         whole.limits,
         spec.overhead or {},

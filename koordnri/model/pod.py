@@ -50,6 +50,10 @@ class PodSpec:
     scheduler_name: str = ""
     service_account: str = ""
     """its name in the pod's namespace"""
+    claimed_cpus: Mapping[str, int] | None = None
+    """DRA driver → how many CPUs its devices in the pod's claims stand for; None: not read (yet)"""
+    claims_problem: str = ""
+    """why its claims cannot be read; "" when they can, or nobody has tried"""
 
 
 @dataclass(slots=True)
@@ -120,6 +124,11 @@ class Pod:
     def verdict(self, rule: str) -> Verdict | None:
         """What a trust rule says of the pod; None when it has nothing that the rule is about."""
         return next((v for v in self.verdicts if v.rule == rule), None)
+
+    def refusal(self, rule: str) -> str:
+        """What a trust rule says of an input that it refuses; "" when it refuses nothing."""
+        verdict = self.verdict(rule) if self.verdicts else None
+        return "" if verdict is None or verdict.counts else str(verdict)
 
     def with_resources(self, resources: Resources) -> Pod:
         """The same pod with this baseline; itself if it has it. Parsed annotations are shared."""

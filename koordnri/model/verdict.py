@@ -21,6 +21,8 @@ class Verdict(NamedTuple):
     """keys that a refusal takes away from the pod"""
     labels: tuple[str, ...] = ()
     """likewise"""
+    instead: tuple[tuple[str, str], ...] = ()
+    """(key, text) of annotations that a refusal replaces"""
 
     @property
     def counts(self) -> bool:

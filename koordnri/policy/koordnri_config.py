@@ -89,6 +89,9 @@ class GPUOptions(HookOptions, frozen=True, forbid_unknown_fields=True):
     """Whether the pod's spec must request koordinator.sh/gpu, koordinator.sh/rdma or a resource of the vendor (known from the API server),
     because anybody can write the annotation. devices: for device nodes (RDMA, CDI), which a pod cannot give itself; env grants nothing
     that the pod could not set. always: for env, too. never: trust the annotation, as koordlet does."""
+    deny_without_request: bool = False
+    """Set the vendor's variable so that no GPU is seen (NVIDIA_VISIBLE_DEVICES=void) in containers of pods whose spec requests none,
+    whatever their environment, image or annotation says. Namespaces of `trust.gpu` are left out: device plugins and monitors see all."""
     vendor: Text | None = None
     """Overrides the node's label node.koordinator.sh/gpu-vendor, which needs the API server. Without both: nvidia."""
     vendors: dict[str, GPUVendor] = field(default_factory=dict)

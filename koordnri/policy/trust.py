@@ -12,16 +12,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
-from koordnri.model.annotations import BATCH_CPU, RESOURCE_STATUS
+import msgspec
+
+from koordnri.model.annotations import BATCH_CPU, BLKIO_QOS_KEY, RESCTRL_KEY, RESOURCE_STATUS
 from koordnri.model.assigned import assigned_or_none, is_assigned
+from koordnri.model.errors import AnnotationError
 from koordnri.model.phases import most_together
 from koordnri.model.pod import Pod, PodSpec
+from koordnri.model.qos import QOS_LABEL, QoSClass
 from koordnri.model.quantity import quantity_milli, quantity_value
 from koordnri.model.verdict import Outcome, Verdict
+from koordnri.policy.blkio_qos import IOBlock
+from koordnri.policy.pod_overrides import BLKIO_QOS
 from koordnri.policy.trust_options import Believed, TrustOptions
 
 _PATH = "koordnri-config.trust"
+_MOST_NAMED = 4
 _MID_CPU = "kubernetes.io/mid-cpu"
 Rule = Callable[[Pod, TrustOptions], Verdict | None]
 
@@ -44,9 +52,10 @@ def believed(pod: Pod, trust: TrustOptions) -> Pod:
 def _without(pod: Pod, raw: Pod, refused: list[Verdict], verdicts: tuple[Verdict, ...], trust: TrustOptions) -> Pod:
     gone = {key for v in refused for key in v.annotations}
     labels = {key for v in refused for key in v.labels}
+    instead = {key: text for v in refused for key, text in v.instead}
     made = replace(
         raw,
-        annotations={key: text for key, text in raw.annotations.items() if key not in gone},
+        annotations={key: instead.get(key, text) for key, text in raw.annotations.items() if key not in gone},
         labels={key: text for key, text in raw.labels.items() if key not in labels},
         resources=pod.resources,
         given=pod.given,
@@ -69,21 +78,25 @@ def entitled(pod: Pod, who: Believed, trust: TrustOptions, where: str) -> tuple[
     if pod.namespace in who.namespaces:
         return "believed", f"namespace {pod.namespace} is listed"
     spec = pod.spec
-    if spec is None:
+    if spec is None and (who.schedulers or who.service_accounts):
         if trust.without_spec == "believe":
             return "believed", "its spec is not known, and all such are believed"
         return "unknown", f"its spec is not known ({_PATH}.withoutSpec: refuse)"
-    if spec.scheduler_name in who.schedulers:
-        return "believed", f"schedulerName {spec.scheduler_name} is listed"
-    account = f"{pod.namespace}/{spec.service_account or 'default'}"
-    if account in who.service_accounts:
-        return "believed", f"service account {account} is listed"
-    expected = [f"schedulerName {' or '.join(who.schedulers)}"] if who.schedulers else []
-    expected += [
-        what for what, names in (("namespace", who.namespaces), ("service account", who.service_accounts)) if names
-    ]
-    got = f"schedulerName {spec.scheduler_name[:60] or '(none)'}, namespace {pod.namespace}, service account {account[:120]}"
-    return "refused", f"nobody whom {_PATH}.{where} lists ({'; '.join(expected) or 'nobody'}): it has {got}"
+    has = f"namespace {pod.namespace}"
+    if spec is not None:
+        if spec.scheduler_name in who.schedulers:
+            return "believed", f"schedulerName {spec.scheduler_name} is listed"
+        account = f"{pod.namespace}/{spec.service_account or 'default'}"
+        if account in who.service_accounts:
+            return "believed", f"service account {account} is listed"
+        has = f"schedulerName {spec.scheduler_name[:60] or '(none)'}, {has}, service account {account[:120]}"
+    lists = (
+        ("schedulerName", who.schedulers),
+        ("namespace", who.namespaces),
+        ("service account", who.service_accounts),
+    )
+    expected = "; ".join(f"{what} {' or '.join(names[:_MOST_NAMED])}" for what, names in lists if names)
+    return "refused", f"nobody whom {_PATH}.{where} lists ({expected or 'nobody'}): it has {has}"
 
 
 # -- the rules ---------------------------------------------------------------------------------------------------------
@@ -102,7 +115,47 @@ def _resource_status(pod: Pod, trust: TrustOptions) -> Verdict | None:
     return Verdict("resourceStatus", f"annotation {key}", outcome, why, annotations=(key,))
 
 
-RULES: tuple[Rule, ...] = (_resource_status,)
+def _system_class(pod: Pod, trust: TrustOptions) -> Verdict | None:
+    """SYSTEM pods run on the node's system CPUs and in no resctrl group of a class."""
+    if pod.qos is not QoSClass.SYSTEM:
+        return None
+    outcome, why = entitled(pod, trust.system_class, trust, "systemClass")
+    return Verdict("systemClass", f"label {QOS_LABEL}: SYSTEM", outcome, why, labels=(QOS_LABEL,))
+
+
+def _resctrl(pod: Pod, trust: TrustOptions) -> Verdict | None:
+    """A pod's own group has its own share of cache and bandwidth, up to all, and one of the few classes of service of the hardware."""
+    if RESCTRL_KEY not in pod.annotations:
+        return None
+    outcome, why = entitled(pod, trust.resctrl, trust, "resctrl")
+    return Verdict("resctrl", f"annotation {RESCTRL_KEY}", outcome, why, annotations=(RESCTRL_KEY,))
+
+
+def _io_latency(pod: Pod, trust: TrustOptions) -> Verdict | None:
+    """A pod's limits hold for itself alone, and its weight is at most what it has without one. A latency target slows its neighbours."""
+    text = pod.annotations.get(BLKIO_QOS_KEY)
+    if text is None:
+        return None
+    try:
+        qos = BLKIO_QOS.of(pod)
+    except AnnotationError:  # reported by the blkio hook
+        return None
+    if qos is None or all(block.io_cfg.io_latency_target is None for block in qos.blocks):
+        return None
+    outcome, why = entitled(pod, trust.io_latency, trust, "ioLatency")
+    without = msgspec.json.encode({"blocks": [_without_latency(block) for block in qos.blocks]}).decode()
+    what = f"ioLatencyTarget in annotation {BLKIO_QOS_KEY}"
+    return Verdict("ioLatency", what, outcome, why, instead=((BLKIO_QOS_KEY, without),))
+
+
+def _without_latency(block: IOBlock) -> dict[str, Any]:
+    """The block in JSON, as short as it can be: what replaces an annotation must not be longer than one may be."""
+    settings = msgspec.to_builtins(msgspec.structs.replace(block.io_cfg, io_latency_target=None))
+    given = {key: value for key, value in settings.items() if value is not None and value is not False}
+    return {"name": block.name, **({} if block.type == "device" else {"type": block.type}), "ioCfg": given}
+
+
+RULES: tuple[Rule, ...] = (_resource_status, _system_class, _resctrl, _io_latency)
 """In this order; each is about another input."""
 
 

@@ -37,6 +37,13 @@ class ResourceStatusTrust(Believed, frozen=True, forbid_unknown_fields=True):
     """Values of the pod's `schedulerName`."""
 
 
+class NodeTrust(Believed, frozen=True, forbid_unknown_fields=True):
+    """Who may have what concerns the whole node."""
+
+    namespaces: tuple[Namespace, ...] = ("kube-system", "koordnri-system")
+    """Names of namespaces."""
+
+
 class TrustOptions(Document, frozen=True, forbid_unknown_fields=True):
     """What is believed of the annotations and labels of a pod, which whoever creates the pod can write."""
 
@@ -47,3 +54,15 @@ class TrustOptions(Document, frozen=True, forbid_unknown_fields=True):
     needs it. believe: for clusters that run Koordinator and give koordnri no access to the API server."""
     resource_status: ResourceStatusTrust = ResourceStatusTrust()
     """CPUs that a scheduler assigned."""
+    dra_drivers: tuple[Text, ...] = ("dra.cpu",)
+    """DRA drivers that give CPUs to containers by the environment `DRA_CPUSET_*`. It is believed of pods whose ResourceClaims have devices
+    of these drivers, of no more CPUs than those devices stand for. koordnri reads the claims from the API server."""
+    system_class: NodeTrust = NodeTrust()
+    """The label `koordinator.sh/qosClass: SYSTEM`. Other pods with it have the class of pods without the label."""
+    resctrl: NodeTrust = NodeTrust()
+    """A resctrl group of the pod's own, by the annotation `node.koordinator.sh/resctrl`. Other pods are in the group of their class."""
+    gpu: NodeTrust = NodeTrust()
+    """GPUs without a request, where `hooks.gpu.denyWithoutRequest` takes them from all others."""
+    io_latency: NodeTrust = NodeTrust()
+    """`ioLatencyTarget` in the annotation `koordinator.sh/blkioQOS`, for which the kernel slows other pods down. The other values there
+    only narrow what the pod gets; they are believed of every pod."""

@@ -262,9 +262,14 @@ def test_cpus_from_a_dra_driver_are_left_to_it_and_nobody_elses(files: Files) ->
     claimed = {"name": "main", "env": [{"name": "DRA_CPUSET_claim", "value": "0-1"}]}
     dra, own = manifest("dra", containers=[claimed]), manifest("own", qos="LSR", limits={"cpu": "2"})
     dra["spec"]["resourceClaims"] = [{"name": "claim", "resourceClaimName": "c"}]
+    believed = {"koordnri-config": {"clusterStrategy": {"trust": {"withoutSpec": "believe"}}}}
+    assert cpus(files.json(dra, own, node=[EIGHT], policy=[believed])) == {"dra": None, "own": "2-3"}
     shapes = files.json(dra, own, node=[EIGHT])
-    assert cpus(shapes) == {"dra": None, "own": "2-3"}
-    assert shapes[0]["errors"] == []
+    assert cpus(shapes)["own"] == "0-1"
+    [verdict] = shapes[0]["trust"]
+    assert (verdict["rule"], verdict["outcome"]) == ("draDrivers", "unknown"), (
+        "a file does not say what its claims were given"
+    )
 
 
 def test_a_pod_without_claims_is_not_believed_to_have_cpus_from_a_dra_driver(files: Files) -> None:
@@ -273,9 +278,9 @@ def test_a_pod_without_claims_is_not_believed_to_have_cpus_from_a_dra_driver(fil
         manifest("dra", qos="LS", containers=[claimed]), manifest("own", qos="LSR", limits={"cpu": "2"}), node=[EIGHT]
     )
     assert cpus(shapes) == {"dra": "2-7", "own": "0-1"}
-    [error] = shapes[0]["errors"]
-    assert (error["hook"], error["container"]) == ("cpuset", "main")
-    assert error["message"].startswith("has no CPUs 0-1 of its own, though its environment says so (DRA_CPUSET_*)")
+    [verdict] = shapes[0]["trust"]
+    assert verdict["outcome"] == "refused"
+    assert verdict["why"].startswith("the pod has no resourceClaims")
 
 
 def test_that_no_cpus_are_left_for_all_is_reported(files: Files) -> None:

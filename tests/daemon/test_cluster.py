@@ -231,5 +231,5 @@ def test_without_claims_in_its_spec_no_pod_takes_cpus_by_its_environment(
         eventually(lambda: believed() == {}, "the CPUs to be given back")
     assert believed() == {}
     cluster.requests.until(
-        lambda seen: any(r.path.endswith("/shop/events") and r.json["reason"] == "NoCPUsByClaim" for r in seen)
+        lambda seen: any(r.path.endswith("/shop/events") and r.json["reason"] == "NotEntitled" for r in seen)
     )

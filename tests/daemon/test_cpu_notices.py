@@ -6,7 +6,7 @@ import pytest
 from structlog.testing import CapturingLogger
 
 from koordnri.cpus.allocator import Allocator
-from koordnri.daemon.cpu_notices import GIVEN, LACKING, NO_CLAIM, SHARES, CPUNotices
+from koordnri.daemon.cpu_notices import GIVEN, LACKING, SHARES, CPUNotices
 from koordnri.model import CPUSet, NodeState, Pod
 from koordnri.state.present import Present
 from tests.daemon.sent_events import SentEvents
@@ -53,12 +53,6 @@ def test_why_it_lacks_them_is_a_part_of_the_snapshot(scene):
 def test_who_wants_none_is_not_informed(scene):
     scene.notices.lacks(POD, "main", "")
     assert scene.events == []
-
-
-def test_of_a_claim_that_is_not_believed_its_owner_is_informed_once(scene):
-    for _ in range(2):
-        scene.notices.disbelieved(POD, "main", CPUSet.parse("0-1"))
-    assert scene.reasons() == [NO_CLAIM]
 
 
 def test_another_pod_of_the_same_name_is_informed_again(scene):

@@ -33,4 +33,4 @@ def test_anything_else_is_no_request(requests: dict[str, str]) -> None:
 
 
 def test_a_spec_that_is_not_known_requests_nothing() -> None:
-    assert why_not(None).startswith("the pod's spec, which only the API server has, is not known; ")
+    assert why_not(None).startswith("the pod's spec, which only the API server has, is not known, ")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 from structlog.testing import LogCapture
 
-from koordnri.kube import Api, PodFacts, PodWatch
+from koordnri.kube import Api, ApiRefused, Garbled, KubeError, PodFacts, PodWatch, Unreachable
 from koordnri.kube.pods import is_kept
 from koordnri.model.pod import ContainerSpec, PodSpec
 from tests.kube.fake_api import FakeApi, Json, Live, Seen, bookmark, line, listing, status
@@ -31,14 +31,29 @@ def pod(version: str, uid: str = "p-1", **fields: Any) -> Json:
     return {"kind": "Pod", "metadata": metadata, "spec": spec, "status": {"phase": "Running", **fields}}
 
 
+class Claims:
+    """Reads claims: first what a test says, then 3 CPUs of dra.cpu."""
+
+    def __init__(self, *answers: dict[str, int] | KubeError) -> None:
+        self.asked: list[tuple[str, tuple[str, ...]]] = []
+        self._answers = list(answers)
+
+    def __call__(self, namespace: str, names: Sequence[str]) -> Mapping[str, int]:
+        self.asked.append((namespace, tuple(names)))
+        answer = self._answers.pop(0) if self._answers else {"dra.cpu": 3}
+        if isinstance(answer, KubeError):
+            raise answer
+        return answer
+
+
 class Pods:
     """A pod watch under test; `calls` is what it reported, in order."""
 
-    def __init__(self, fake: FakeApi, api: Api, log: Any, *listed: Json) -> None:
+    def __init__(self, fake: FakeApi, api: Api, log: Any, *listed: Json, read_claims: Claims | None = None) -> None:
         self.live = Live()
         self.calls: Seen[tuple[str, str]] = Seen()
         fake.script += [listing("Pod", "10", *listed), self.live]
-        self.noun = PodWatch(api, "n1", self._changed, self._removed, log, timing=IMPATIENT)
+        self.noun = PodWatch(api, "n1", self._changed, self._removed, log, read_claims, timing=IMPATIENT)
 
     def _changed(self, facts: PodFacts) -> None:
         # Whoever is informed looks into `specs`, so it must be there by then.
@@ -152,6 +167,54 @@ class TestPods:
             pods.calls.wait(1)
             assert pods.noun.specs["p-1"].resource_claims is kept
             pods.live.end()
+
+    def test_what_a_pods_claims_were_given_is_read_once_it_is_known_which_they_are(
+        self, fake: FakeApi, api: Api, log: Any
+    ) -> None:
+        of_template: Json = {
+            "resourceClaims": [
+                {"name": "cpus", "resourceClaimTemplateName": "t"},
+                {"name": "net", "resourceClaimName": "n"},
+            ]
+        }
+        reader = Claims()
+        pods = Pods(
+            fake, api, log, pod("9", spec={"resourceClaims": of_template["resourceClaims"][:1]}), read_claims=reader
+        )
+        with running(pods.noun.watch):
+            pods.calls.wait(1)
+            assert pods.noun.specs["p-1"].claimed_cpus is None
+            statuses = {"resourceClaimStatuses": [{"name": "cpus", "resourceClaimName": "web-cpus-x"}]}
+            made = {"extendedResourceClaimStatus": {"resourceClaimName": "made"}}
+            versions = ("10", "11")
+            pods.after(*(line("MODIFIED", pod(v, spec=of_template, **statuses, **made, phase=v)) for v in versions))
+            assert pods.noun.specs["p-1"].claimed_cpus == {"dra.cpu": 3}
+            pods.live.end()
+        assert reader.asked == [("ns", ("n", "web-cpus-x", "made"))]
+
+    @pytest.mark.parametrize(
+        ("error", "problem"),
+        [
+            (ApiRefused("GET /c", 403, "forbidden"), "GET /c: the API server answered 403: forbidden"),
+            (Garbled("GET /c: no claim"), "GET /c: no claim"),
+            (Unreachable("GET /c: no answer"), ""),
+        ],
+        ids=["refused", "garbled", "unreachable"],
+    )
+    def test_claims_that_cannot_be_read_are_read_again_when_the_pod_changes(
+        self, fake: FakeApi, api: Api, log: Any, captured: LogCapture, error: KubeError, problem: str
+    ) -> None:
+        reader = Claims(error, error, {})
+        spec: Json = {"resourceClaims": [{"name": "net", "resourceClaimName": "n"}]}
+        pods = Pods(fake, api, log, pod("9", spec=spec), read_claims=reader)
+        with running(pods.noun.watch):
+            pods.calls.wait(1)
+            kept = pods.noun.specs["p-1"]
+            assert (kept.resource_claims, kept.claimed_cpus, kept.claims_problem) == (True, None, problem)
+            pods.after(*(line("MODIFIED", pod(version, spec=spec, phase=version)) for version in ("10", "11", "12")))
+            assert pods.noun.specs["p-1"].claimed_cpus == {"dra.cpu": 3}, "not allocated is read again, too"
+            pods.live.end()
+        assert [e["error"] for e in captured.entries if e["event"] == "kube_claims_not_read"] == [problem]
 
     @pytest.mark.parametrize(
         ("spec", "requests", "limits", "overhead"),

@@ -16,6 +16,7 @@ from structlog.testing import LogCapture
 
 from koordnri.kube import (
     Api,
+    ClaimReader,
     ConfigMapWatch,
     EventSender,
     NodeAnnotation,
@@ -658,6 +659,7 @@ def test_the_rights_of_deploy_are_enough_and_all_are_used(
             for _ in range(2):
                 sender.post(target, "Reason", "message")
                 sent(sender, sender.stats.posted)
+        assert ClaimReader(api).cpus_by_driver(namespace, ["absent"]) == {}
     finally:
         for stop in (*(watch.stop for watch in watches), sender.stop):
             stop(LIMIT_S)
@@ -680,6 +682,7 @@ DENIED: dict[str, Callable[[str, str], tuple[str, str]]] = {
     "Secrets": lambda policy, node: ("GET", "/api/v1/namespaces/koordnri-system/secrets"),
     "deletion of a pod": lambda policy, node: ("DELETE", "/api/v1/namespaces/default/pods/web"),
     "new pods": lambda policy, node: ("POST", "/api/v1/namespaces/koordnri-system/pods"),
+    "ResourceClaims that are not named": lambda policy, node: ("GET", "/apis/resource.k8s.io/v1/resourceclaims"),
     "reading Events": lambda policy, node: ("GET", "/api/v1/namespaces/default/events"),
 }
 

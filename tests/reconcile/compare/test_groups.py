@@ -46,7 +46,9 @@ def test_what_a_class_is_to_have_of_caches_and_bandwidth_is_reported_of_its_grou
 def test_a_pods_own_group_is_reported_with_its_pod():
     kept = {"node.koordinator.sh/resctrl": json.dumps({"mb": {"schemata": {"percent": 20}}})}
     pod = pod_of(annotations=kept, name="p")
-    found = one(pod=pod, state=CACHED, old=hooks(rdt={"mode": "off"}), new={})
+    entitled = {"koordnri_config": {"clusterStrategy": {"trust": {"resctrl": {"namespaces": [pod.namespace]}}}}}
+    assert of_groups(one(pod=pod, state=CACHED, old=hooks(rdt={"mode": "off"}), new={})) == {}, "not entitled to one"
+    found = one(pod=pod, state=CACHED, old=hooks(rdt={"mode": "off"}), new=entitled)
     assert of_groups(found)["p", "koordlet-uid-p", "schemata[MB]"] == (None, "0=20;1=20")
 
 
