@@ -24,10 +24,7 @@ On v2 the containers of a pod also get the pod's io.max through NRI, so that it 
 pod's file is written. No container may exceed the pod's limit anyway, so this narrows nothing. Weights and latency targets are not sent
 this way: they compare siblings, and a disk without cost control refuses a weight, which would keep the container from starting.
 
-A block names a disk or partition (device), an LVM group (volumegroup: all disks of its volumes) or a volume of the pod (podvolume: its name
-in the pod's spec, as file system or raw block device, or its PersistentVolume's name). The PersistentVolume behind a claim is found by a
-container that uses the volume: the spec (from the API server) has its path in the container, and the runtime reports what is mounted
-there. Without the API server only names of PersistentVolumes work. Limits hold for whole disks. A block that cannot be used is skipped
+Which disks a block names is in koordnri_hooks.block_disks. Limits hold for whole disks. A block that cannot be used is skipped
 alone (koordlet drops all). Devices that others set in these files stay as they are (koordlet resets them); a block that left the
 configuration gets back the value from before.
 
@@ -37,13 +34,14 @@ configuration, CRI-O ignores the class. Where that configuration can be read, su
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from koordnri.hook import ClassContext, ContainerContext, Hook, PodContext, RootContext
-from koordnri.model import AnnotationError, Field, KubeQoS, NodeError, NodeState, Pod, QoSClass, fields
+from koordnri.model import AnnotationError, Field, KubeQoS, NodeError, Pod, QoSClass, fields
 from koordnri.model.annotations import BLKIO_QOS_KEY
 from koordnri.model.routes import Refusal
+from koordnri_hooks.block_disks import Unusable, disks_of
 
 if TYPE_CHECKING:
     from koordnri.policy.blkio_qos import IOBlock, IOConfig
@@ -66,11 +64,6 @@ CLASS_NAME_KEY = {
 }
 """Class → its key in koordnri-config.hooks.blkio.className."""
 NO_LABEL = f"annotation {BLKIO_QOS_KEY} counts only on pods with a QoS label"
-DESCRIBED = "which disks it lies on is not known of a node that is only described"
-NOT_MOUNTED = "no volume of this pod is known to lie on a disk (yet)"
-NO_SPEC = "that takes the API server (--kubeconfig)"
-NOT_CREATED = "no container of this pod has been created with it (since the pod's spec is known)"
-MOVED = "its containers were given different volumes under that name"
 OF_POD, OF_BE, OF_ROOT = "blkioQOS of the pod", "blkioQOS of beClass", "blkioQOS of cgroupRoot"
 _POLICY_PATH = {OF_BE: "resource-qos-config.beClass.blkioQOS", OF_ROOT: "resource-qos-config.cgroupRoot.blkioQOS"}
 _V1_LIMITS = (
@@ -141,15 +134,7 @@ class BlockIO(Hook):
                 _set_cost_control(ctx, disk, io)
 
 
-# Which disks
-
-
-class _Unusable(Exception):
-    """Why a block names no disk. `wrong`: somebody has to fix it; otherwise it may become usable later."""
-
-    def __init__(self, problem: str, *, wrong: bool = True) -> None:
-        super().__init__(problem)
-        self.wrong = wrong
+# Which disks, each once
 
 
 def _own_blocks(ctx: ContainerContext | PodContext) -> Sequence[IOBlock]:
@@ -169,11 +154,11 @@ def _disks(
     errors = 0
     for block in blocks:
         try:
-            disks = _disks_of(ctx, block, pod)
+            disks = disks_of(ctx.node, block, pod)
             for disk in disks:
                 if (other := taken.get(disk)) is not None and other.io_cfg != block.io_cfg:
-                    raise _Unusable(f"expected one block for {disk}, got another; that of {other.name:.100} stands")
-        except _Unusable as unusable:
+                    raise Unusable(f"expected one block for {disk}, got another; that of {other.name:.100} stands")
+        except Unusable as unusable:
             if not unusable.wrong:
                 ctx.skip(f"{BlockIO.name}[{block.name:.100}]", str(unusable))
                 continue
@@ -195,61 +180,6 @@ def _report(ctx: AnyContext, source: str, where: str, problem: str) -> None:
         ctx.error(AnnotationError(BLKIO_QOS_KEY, f"{where}: {problem}"))
     else:
         ctx.error(NodeError(f"{path}.{where}", problem))
-
-
-def _disks_of(ctx: AnyContext, block: IOBlock, pod: Pod | None) -> Sequence[str]:
-    """Paths of the block's disks. Raises _Unusable."""
-    node, name = ctx.node, block.name
-    if block.type == "device":
-        if node.block_devices is None:
-            return (name,)
-        number = node.block_devices.get(name)
-        if number is None:
-            raise _Unusable(f"expected a block device of the node, got {name:.100}")
-        # `number` of a partition is its disk's, so this is the disk's path.
-        return (node.device_path(number) or name,)
-    if block.type == "volumegroup":
-        if node.volume_groups is None:
-            raise _Unusable(DESCRIBED, wrong=False)
-        if name not in node.volume_groups:
-            raise _Unusable(f"expected an LVM volume group of the node with a volume, got {name:.100}")
-        return node.volume_groups[name]
-    if pod is None or not pod.uid:
-        raise _Unusable("expected type device or volumegroup, got podvolume: this is no pod's")
-    return _disks_of_volume(pod, node, name)
-
-
-def _disks_of_volume(pod: Pod, node: NodeState, name: str) -> Sequence[str]:
-    """Disks of a volume. The pod's own name for it takes precedence over kubelet's. Raises _Unusable."""
-    if node.pod_volumes is None:
-        raise _Unusable(DESCRIBED, wrong=False)
-    mounted = node.pod_volumes.get(pod.uid, {})
-    places = pod.places_of(name)
-    if places is None:
-        return _disks_of_directory(pod, mounted, name)
-    if len(places) != 1:
-        raise _Unusable(MOVED if places else NOT_CREATED, wrong=False)
-    [place] = places
-    disks = mounted.get(place) or node.disks_below.get(place)
-    if not disks:
-        raise _Unusable(f"{place}, which is behind it, is not known to lie on a disk of the node (yet)", wrong=False)
-    return disks
-
-
-def _disks_of_directory(pod: Pod, mounted: Mapping[str, tuple[str, ...]], name: str) -> Sequence[str]:
-    if name in mounted:
-        return mounted[name]
-    if not mounted:
-        raise _Unusable(NOT_MOUNTED, wrong=False)
-    known = ", ".join(sorted(mounted)[:5])
-    if pod.spec is None:
-        problem = f"no PersistentVolume or ephemeral volume of this pod is called so ({known} are on disks)"
-        raise _Unusable(f"{problem}, and the names of its claims' volumes are in its spec only: {NO_SPEC}", wrong=False)
-    claims = {volume for container in pod.spec.containers.values() for volume in container.claimed.values()}
-    known = ", ".join(sorted({*claims, *mounted})[:8])
-    raise _Unusable(
-        f"expected a volume of the pod on a disk, as the pod or kubelet calls it ({known}), got {name:.100}"
-    )
 
 
 # What holds for a disk

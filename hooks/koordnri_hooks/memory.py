@@ -30,12 +30,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from koordnri.hook import ClassContext, ContainerContext, Hook, PodContext
-from koordnri.model import UNLIMITED, AnnotationError, KubeQoS, Pod, QoSClass, fields
+from koordnri.model import UNLIMITED, AnnotationError, Pod, QoSClass, fields
 from koordnri.model.annotations import BATCH_MEMORY, MEMORY_QOS_KEY
 from koordnri.model.errors import PodError
 from koordnri.model.fields import MEMORY_HIGH, MEMORY_LIMIT, MEMORY_LOW, MEMORY_MIN, Field
 from koordnri.model.phases import most_together
-from koordnri.model.routes import Refusal
+from koordnri_hooks.alibaba_memory import limit_page_cache, prioritize, set_reclaim
 from koordnri_hooks.batch import MOST, batch_of, batches_of, leave, overhead_of
 from koordnri_hooks.memory_request import NO_REQUEST, limit_is_the_pods, pod_request, request_of, whole_request
 
@@ -46,7 +46,6 @@ _Context = ContainerContext | PodContext
 
 NO_BATCH = "BE, but no batch resources are known of it"
 NO_MEMORY = "needs a memory limit or the node's memory, and neither is known"
-NO_POD_LIMIT = "memoryQOS pageCacheLimitPercent is of the pod's memory limit, and it has none"
 _MOST_NAMED = 3
 _OF_BATCH = (MEMORY_LIMIT, MEMORY_MIN, MEMORY_LOW, MEMORY_HIGH)
 _MOST = MOST[BATCH_MEMORY]
@@ -111,11 +110,11 @@ class Memory(Hook):
             leave(ctx, error, *_OF_BATCH)
             return
         if qos is not None:
-            _limit_page_cache(ctx, qos, limit)
+            limit_page_cache(ctx, qos, limit)
             _protect(ctx, qos, pod_request(ctx.pod, limit))
 
     def decide_class(self, ctx: ClassContext) -> None:
-        _prioritize(ctx)
+        prioritize(ctx)
         least = low = 0
         unknown: list[str] = []
         for pod in ctx.pods:
@@ -242,64 +241,7 @@ def _set_plain(ctx: _Context, qos: MemoryQOS) -> None:
     """Fields whose value is written unchanged, of containers and pods alike."""
     if qos.oom_kill_group is not None:
         ctx.set(fields.MEMORY_OOM_GROUP, qos.oom_kill_group, "memoryQOS oomKillGroup")
-    _set_together(
-        ctx,
-        (fields.MEMORY_WMARK_RATIO, qos.wmark_ratio, "memoryQOS wmarkRatio"),
-        (fields.MEMORY_WMARK_SCALE, qos.wmark_scale_permill, "memoryQOS wmarkScalePermill"),
-        (fields.MEMORY_WMARK_MIN_ADJ, qos.wmark_min_adj, "memoryQOS wmarkMinAdj"),
-    )
-    _set_together(
-        ctx,
-        (fields.MEMORY_PRIORITY, qos.priority, "memoryQOS priority"),
-        (fields.MEMORY_PRIORITY_OOM, qos.priority_enable, "memoryQOS priorityEnable"),
-    )
-
-
-def _set_together(ctx: _Context, *wanted: tuple[Field, int, str]) -> None:
-    """Set files that a kernel has all or none of. If it has none, one skipped field says enough."""
-    for field, value, reason in wanted:
-        if value != field.neutral:
-            ctx.set(field, value, reason)
-            if ctx.routes[field].__class__ is Refusal:
-                return
-
-
-def _limit_page_cache(ctx: PodContext, qos: MemoryQOS, limit: int) -> None:
-    """Limit the page cache of a pod. `limit`: the pod's memory limit in bytes, -1 for none."""
-    if qos.page_cache_enable is False:
-        return
-    size, reason = qos.page_cache_limit_size, "memoryQOS pageCacheLimitSize"
-    if size is None and qos.page_cache_limit_percent:
-        if limit <= 0:
-            ctx.skip(fields.PAGE_CACHE_SIZE, NO_POD_LIMIT)
-            return
-        size, reason = limit * qos.page_cache_limit_percent // 100, "memoryQOS pageCacheLimitPercent"
-    size = min(size or 0, limit if limit > 0 else _MOST)
-    _set_together(
-        ctx,
-        (fields.PAGE_CACHE_SIZE, size, reason),
-        (fields.PAGE_CACHE_SYNC, int(bool(size and qos.page_cache_reclaim_sync)), "memoryQOS pageCacheReclaimSync"),
-        # Written last, so that the limit is enabled only with its new size.
-        (
-            fields.PAGE_CACHE_ENABLE,
-            int(bool(size or qos.page_cache_enable)),
-            reason if size else "memoryQOS pageCacheEnable",
-        ),
-    )
-
-
-def _prioritize(ctx: ClassContext) -> None:
-    """The OOM killer compares the children of a cgroup with use_priority_oom, level by level, from the cgroup that is out of memory."""
-    qos = ctx.policy.qos
-    if ctx.kube_qos is KubeQoS.GUARANTEED:
-        if any(c.memory.enable and c.memory.priority_enable for c in (qos.lsr, qos.ls, qos.be)):
-            ctx.set(fields.MEMORY_PRIORITY_OOM, 1, "memoryQOS priorityEnable of a class")
-        return
-    memory = (qos.ls if ctx.kube_qos is KubeQoS.BURSTABLE else qos.be).memory
-    if memory.enable and memory.priority:
-        ctx.set(fields.MEMORY_PRIORITY, memory.priority, "memoryQOS priority of the class")
-    if memory.enable and memory.priority_enable:
-        ctx.set(fields.MEMORY_PRIORITY_OOM, 1, "memoryQOS priorityEnable of the class")
+    set_reclaim(ctx, qos)
 
 
 def _some(names: list[str]) -> str:

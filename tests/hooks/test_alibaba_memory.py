@@ -1,7 +1,8 @@
-"""Hook memory, the files beside limit, min, low and high: memory.oom.group, and those of Alibaba's kernels."""
+"""Hook memory, the files of Alibaba's kernels, and memory.oom.group."""
 
 import pytest
-from koordnri_hooks.memory import NO_POD_LIMIT, Memory
+from koordnri_hooks.alibaba_memory import NO_POD_LIMIT
+from koordnri_hooks.memory import Memory
 
 from koordnri.model import NodeState, Resources, fields
 from koordnri.model.node import MAINLINE_V2_FILES
