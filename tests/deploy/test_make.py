@@ -47,3 +47,9 @@ def test_ci_runs_both(root: Path) -> None:
     script = (root / ".ci/run").read_text()
     assert re.findall(r"^make (\S+)", script, re.MULTILINE) == ["test", "test-full"]
     assert "export CI=true" in script
+
+
+def test_what_the_first_of_cis_runs_leaves_out_is_in_the_second(root: Path) -> None:
+    first = re.findall(r'^make test .*-m "not full and not hypothesis"', (root / ".ci/run").read_text(), re.MULTILINE)
+    second = re.findall(r'-m "full or hypothesis"', (root / "Makefile").read_text())
+    assert (len(first), len(second)) == (1, 1)
