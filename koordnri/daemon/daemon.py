@@ -136,7 +136,7 @@ class Daemon:
         parts.sources.close()
         self._listeners.close()
         parts.admission.close_control()
-        parts.admission.lock.release()
+        parts.admission.release()
         parts.log.info("stopped")
         parts.writer.close()
         self._garbage.stop()

@@ -26,7 +26,7 @@ class Readiness:
         parts, found = self._parts, []
         revision = parts.present.snapshot.policy.revision
         if not parts.admission.is_admitted:
-            path = parts.admission.lock.path
+            path = parts.admission.held_elsewhere or parts.admission.lock.path
             found.append(f"another koordnri holds {path}: stop it, only one may be registered on a node")
         elif parts.session.state is not State.SYNCHRONIZED:
             found.append(f"runtime: {parts.session.problem}")

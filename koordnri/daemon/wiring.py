@@ -348,7 +348,7 @@ class Parts:
             lambda: self.session.is_busy,
         )
         self.questions = make_questions(AnswerSources(self.ledger, self.present, explain, self._status, self.history))
-        self.admission = Admission(config, self.operator, self.questions, self._admitted, self.log)
+        self.admission = Admission(config, self.operator, self.questions, self._admitted, self.events, self.log)
 
     def _admitted(self) -> None:
         """This daemon is the only one that uses the state directory."""

@@ -6,13 +6,23 @@ import contextlib
 import os
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from koordnri.daemon.admission import Admission
+from koordnri.daemon.config import Config, ConfigError
+from koordnri.observe.log import LineWriter, make_logger
+from koordnri.session.identity import Identity
 from koordnri.state.lock import NodeLock
 from tests.daemon.running import create, run_pod
+from tests.daemon.sent_events import SentEvents
 from tests.support.waiting import eventually
+
+if TYPE_CHECKING:
+    from koordnri.daemon.control import Operator
 
 
 def test_only_one_of_a_node_registers_and_the_other_takes_over(start, runtime):
@@ -24,6 +34,82 @@ def test_only_one_of_a_node_registers_and_the_other_takes_over(start, runtime):
     assert first.stop() == 0
     second.wait_ready()
     assert runtime.registrations == 2
+
+
+def test_another_state_directory_does_not_make_a_second_registration(start, runtime, tmp_path):
+    first, second = start(), start(state_dir=tmp_path / "other")
+    first.wait_ready()
+    second.wait_not_ready(f"another koordnri holds {tmp_path}: stop it")
+    assert [p.full_name for p in runtime.plugins] == ["10-koordnri"]
+    assert first.stop() == 0
+    second.wait_ready()
+    assert runtime.registrations == 2
+
+
+class Admitted:
+    """Admissions to one node, whose clock the test sets."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.events = SentEvents([])
+        self.now_s = 100.0
+        self.made: list[Admission] = []
+        self.writer = LineWriter(2)
+
+    def another(self, state: str, fd: int | None = None) -> Admission:
+        config = Config(
+            identity=Identity("koordnri", "10", fd),
+            nri_socket=str(self.directory / "nri" / "nri.sock"),
+            state_dir=self.directory / state,
+        )
+        config.state_dir.mkdir(exist_ok=True)
+        log = make_logger(self.writer, "json", "error")
+        operator = cast("Operator", None)  # asked only by clients of the control socket
+        self.made.append(Admission(config, operator, {}, lambda: None, self.events, log, lambda: self.now_s))
+        return self.made[-1]
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Admitted]:
+    it = Admitted(tmp_path)
+    yield it
+    for admission in it.made:
+        admission.close_control()
+        admission.release()
+    it.writer.close()
+
+
+@pytest.mark.parametrize(("state", "held"), [("one", "one/koordnri.lock"), ("two", "nri")])
+def test_who_waits_for_another_for_long_reports_it_once(node: Admitted, state: str, held: str) -> None:
+    (node.directory / "nri").mkdir()
+    assert node.another("one").seek()
+    second = node.another(state)
+    for _ in range(29):
+        assert not second.seek()
+        node.now_s += 1
+    assert node.events.of_node == [], "it may be one that is being replaced"
+    for _ in range(60):
+        node.now_s += 1
+        assert not second.seek()
+    ((reason, message),) = node.events.of_node
+    assert reason == "SecondKoordnri"
+    assert message.startswith(f"another koordnri holds {node.directory}/{held}, ")
+
+
+def test_of_two_that_came_before_the_runtime_one_gives_up(node: Admitted) -> None:
+    first, second = node.another("one"), node.another("two")
+    assert first.seek()
+    assert second.seek(), "nothing could be locked yet"
+    (node.directory / "nri").mkdir()
+    assert first.seek()
+    with pytest.raises(ConfigError, match=f"another koordnri holds {node.directory}/nri: stop it"):
+        second.seek()
+
+
+def test_a_plugin_that_the_runtime_launched_needs_no_socket(node: Admitted) -> None:
+    (node.directory / "nri").mkdir()
+    assert node.another("one").seek()
+    assert node.another("two", fd=3).seek()
 
 
 def test_a_lock_of_an_earlier_process_does_not_count(start, runtime, tmp_path):
