@@ -1,13 +1,17 @@
 """Make import-linter's contracts and the picture of the rooms from docs/design/rooms.toml.
 
 tools/rooms.py           write .importlinter, and the picture in docs/design/architecture.md
-tools/rooms.py --check   write nothing; end with 1 where one of them is not what it would write, or a room is missing
+tools/rooms.py --check   write nothing; end with 1 where one of them is not what it would write
+
+Both end with 1 where a room is missing, or may import another one that it does not import.
 """
 
 from __future__ import annotations
 
+import ast
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +73,26 @@ def picture(rooms: list[dict[str, Any]], hooks: dict[str, Any]) -> str:
     return "\n".join([BEGIN, "", *head, *rows, beside, "", END])
 
 
+def imported_by(folder: Path, room: str) -> set[str]:
+    """The names below `koordnri` that the modules of a room import. `folder`: that of the package."""
+    files = (folder / room).rglob("*.py") if (folder / room).is_dir() else [folder / f"{room}.py"]
+    return {name for file in files for name in _imports(ast.parse(file.read_text()))}
+
+
+def _imports(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            modules = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        else:
+            continue
+        for module in modules:
+            package, _, rest = module.partition(".")
+            if package == "koordnri" and rest:
+                yield rest.partition(".")[0]
+
+
 def _contract(name: str, title: str, kind: str, **lists: list[str]) -> str:
     lines = [f"[importlinter:contract:{name}]", f"name = {title}", f"type = {kind}"]
     for key, values in lists.items():
@@ -100,6 +124,10 @@ def main() -> int:
     if there != (named := {room["name"] for room in rooms}):
         print(f"{SOURCE}: expected exactly the rooms below koordnri/, these differ: {sorted(there ^ named)}")
         return 1
+    for room in rooms:
+        if idle := sorted(set(room["imports"]) - imported_by(ROOT / "koordnri", room["name"])):
+            print(f"{SOURCE}: {room['name']} imports nothing of {', '.join(idle)}; take that out of its imports")
+            return 1
     files = {CONTRACTS: contracts(rooms, hooks), PAGE: _page(picture(rooms, hooks))}
     return keep(files, "docs/design/rooms.toml", "tools/rooms.py")
 
