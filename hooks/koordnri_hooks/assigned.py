@@ -7,6 +7,7 @@ from koordnri.model import AnnotationError, CPUSet, NodeState, Pod
 from koordnri.model import assigned as model
 from koordnri.model.annotations import RESOURCE_STATUS
 from koordnri.model.fields import CPU_CPUS
+from koordnri.model.verdict import Verdict
 
 RULE = "resourceStatus"
 """The trust rule about it (koordnri.policy.trust)."""
@@ -23,7 +24,7 @@ def set_assigned(ctx: ContainerContext) -> bool:
         return False
     offline = _offline(model.assigned_cpus(ctx.pod), ctx.node)
     by = "assigned by the scheduler"
-    if (verdict := ctx.pod.verdict(RULE)) is not None:
+    if (verdict := verdict_on(ctx.pod, ctx.node)) is not None:
         by = f"assigned by the scheduler; {verdict.why}"
     if not offline:
         ctx.set(CPU_CPUS, cpus, by)
@@ -46,7 +47,7 @@ def assigned_cpus(pod: Pod, node: NodeState) -> str:
     none of them is online.
     """
     status = RESOURCE_STATUS.of(pod)
-    if status is None:
+    if status is None or ((disputed := node.disputed_cpus.get(pod.key)) is not None and not disputed.counts):
         return ""
     text = status.cpuset.strip()
     if not text:
@@ -61,6 +62,11 @@ def assigned_cpus(pod: Pod, node: NodeState) -> str:
         RESOURCE_STATUS.key,
         f"cpuset: {text[:60]} names no CPU that the node has online; expected CPUs of {node.topology and node.topology.online}",
     )
+
+
+def verdict_on(pod: Pod, node: NodeState) -> Verdict | None:
+    """What the trust rules say of the assignment; None when there is none, or they are off."""
+    return node.disputed_cpus.get(pod.key) or pod.verdict(RULE)
 
 
 def _offline(cpus: CPUSet, node: NodeState) -> CPUSet:

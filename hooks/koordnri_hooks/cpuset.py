@@ -32,11 +32,13 @@ from koordnri.model.kubelet_cpus import pinned_by_kubelet
 from koordnri.model.node import Pool
 from koordnri.model.pod import PAUSE_HANDLERS
 from koordnri.model.resource_spec import owners_named, resource_spec
-from koordnri_hooks.assigned import RULE, assigned_cpus, set_assigned
+from koordnri_hooks.assigned import assigned_cpus, set_assigned
 
 _PARSED = "numaNodeResources of " + RESOURCE_STATUS.key
 _NO_POOLS = ("", "no share pools are known for it")
 _NOTHING: Mapping[str, str] = {}
+_OF_CPUS = frozenset(("resourceStatus", "systemClass", "draDrivers"))
+"""The trust rules about what this hook reads."""
 
 
 class CPUSetHook(Hook):
@@ -90,7 +92,8 @@ class CPUSetHook(Hook):
         if why := node.no_exclusive_cpus.get(pod.key, _NOTHING).get(ctx.container.name):
             reason = f"{reason}; no exclusive CPUs: {why}"
         if pod.verdicts:
-            reason = "; ".join(filter(None, (reason, *map(pod.refusal, (RULE, "systemClass", "draDrivers")))))
+            refusals = (str(v) for v in node.verdicts_of(pod) if v.rule in _OF_CPUS and not v.counts)
+            reason = "; ".join(filter(None, (reason, *refusals)))
         if cpus:
             ctx.set(CPU_CPUS, cpus, reason)
         else:

@@ -130,7 +130,7 @@ class _Explainer(NamedTuple):
             "policy": self._policy(),
             "cpus": cpus_of(pod, self.node, self.sources.allocator),
             "leftAlone": left_alone(pod, *snapshot),
-            "trust": [verdict.as_json() for verdict in pod.verdicts],
+            "trust": [verdict.as_json() for verdict in self.node.verdicts_of(pod)],
             "remarks": [remark.message for remark in pod_remarks(pod)],
             "errors": errors,
         }

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from koordnri.cpus.holding import Holdings
 from koordnri.model import CPUSet, NodeState, Pod
-from koordnri.model.assigned import assigned_or_none
+from koordnri.model.assigned import assigned_on
 from koordnri.model.cpuset import NO_CPUS
 
 KOORDNRI, SCHEDULER, KUBELET, DRA = "koordnri", "koord-scheduler", "kubelet", "DRA driver"
@@ -32,7 +32,7 @@ class CPUHolder(NamedTuple):
 def find_owners(node: NodeState, pods: Iterable[Pod], held: Holdings, pins: Pins) -> Iterator[CPUHolder]:
     """All owners. `held`: what this node gave, for CPUs that others have yet to leave."""
     for pod in {pod.key: pod for pod in pods}.values():  # a pod may have a second sandbox
-        if cpus := assigned_or_none(pod):
+        if cpus := assigned_on(pod, node):
             yield CPUHolder(pod.key, "", SCHEDULER, cpus)
     coming = {(key, name): h.coming for key, of_pod in held.items() for name, h in of_pod.items() if h.coming}
     given = {(key, name): cpus for key, of_pod in node.exclusive_cpus.items() for name, cpus in of_pod.items()}

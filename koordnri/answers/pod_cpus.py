@@ -15,7 +15,7 @@ from typing import Any
 from koordnri.answers.node import list_pools
 from koordnri.cpus.allocator import Allocator
 from koordnri.model import NodeState, Pod
-from koordnri.model.assigned import assigned_or_none
+from koordnri.model.assigned import assigned_on
 
 
 def cpus_of(pod: Pod, node: NodeState, allocator: Allocator) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def cpus_of(pod: Pod, node: NodeState, allocator: Allocator) -> dict[str, Any]:
         "exclusive": {name: str(cpus) for name, cpus in node.exclusive_cpus.get(pod.key, {}).items()},
         "coming": {name: str(one.coming) for name, one in held.items() if one.coming},
         "lacking": dict(node.no_exclusive_cpus.get(pod.key, {})),
-        "assigned": str(assigned_or_none(pod)),
+        "assigned": str(assigned_on(pod, node)),
         "claimed": {name: str(cpus) for name, cpus in node.dra_cpus.get(pod.key, {}).items()},
         "sharePools": {
             "LS": list_pools(node.ls_pools),

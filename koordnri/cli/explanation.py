@@ -25,6 +25,7 @@ from koordnri.model import Container, Decision, Event, Pod, Setting
 from koordnri.model.cpuset import union
 from koordnri.model.decision import HookError
 from koordnri.model.plain import plain_value
+from koordnri.model.verdict import Verdict
 from koordnri.policy.pod_remarks import pod_remarks
 from koordnri.policy.trust_claims import claimed_cpus
 from koordnri.session.translate import container_from, pod_from
@@ -38,6 +39,8 @@ class Explanation(NamedTuple):
     own: Decision
     """of the pod's own cgroup"""
     containers: dict[str, Decision]
+    verdicts: tuple[Verdict, ...]
+    """of the trust rules, on the pod's inputs"""
 
     def as_json(self) -> dict[str, Any]:
         """The contract's shape."""
@@ -61,7 +64,7 @@ class Explanation(NamedTuple):
                 }
                 for name, decision in self.containers.items()
             ],
-            "trust": [verdict.as_json() for verdict in self.pod.verdicts],
+            "trust": [verdict.as_json() for verdict in self.verdicts],
             "remarks": [remark.message for remark in pod_remarks(self.pod)],
             "errors": [{"hook": e.hook, "container": name, "message": e.message} for name, e in errors],
         }
@@ -108,7 +111,7 @@ def explain_pod(
         except ContainerRefused as refused:
             decision = _refused(refused.decision, str(refused))
         decided[container.name] = decision
-    return Explanation(pod, own, decided)
+    return Explanation(pod, own, decided, creation.snapshot.node.verdicts_of(pod))
 
 
 def _failed(decision: Decision, message: str) -> Decision:

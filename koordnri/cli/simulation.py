@@ -72,7 +72,8 @@ class PodLife:
 
         The pod's fields are those that the daemon wrote into the pod's own cgroup: none here.
         """
-        explanation = Explanation(self.pod, Decision(), {name: c.decision for name, c in self.containers.items()})
+        decisions = {name: c.decision for name, c in self.containers.items()}
+        explanation = Explanation(self.pod, Decision(), decisions, self.pod.verdicts)
         shape = explanation.as_json()
         for container in shape["containers"]:
             life = self.containers[container["name"]]

@@ -16,16 +16,18 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import TypeVar
 
+from koordnri.cpus.assignments import Assignment, Assignments, Settled, settle
 from koordnri.cpus.holding import Holding, Holdings
-from koordnri.cpus.node_view import AssignedCPUs, DRACPUs, NodeView, taken_cpus
+from koordnri.cpus.node_view import DRACPUs, NodeView, taken_cpus
 from koordnri.cpus.room import NotEnough, Room, fewer, find, usable_cpus
 from koordnri.cpus.wish import WantedCPUs, pod_limit, wanted_by
 from koordnri.model import CPUSet, NodeState, Pod, QoSClass
-from koordnri.model.assigned import assigned_or_none
 from koordnri.model.cpuset import NO_CPUS, union
 from koordnri.model.resources import Resources
+from koordnri.model.verdict import Verdict
 from koordnri.policy.koordnri_config import CPUSetOptions
 
 MOST_FORMER = 1000
@@ -40,7 +42,9 @@ class Allocator:
     def __init__(self) -> None:
         self._held: Holdings = {}
         self._dra: DRACPUs = {}
-        self._assigned: AssignedCPUs = {}
+        self._assignments: Assignments = {}
+        self._settled: tuple[Assignments, Holdings, DRACPUs, Settled] = ({}, {}, {}, Settled({}, {}))
+        """the last result of weighing assignments, and what it was computed from"""
         self._lacking: Mapping[str, Mapping[str, str]] = {}
         """key → LSE or LSR container without exclusive CPUs → why"""
         self._former: OrderedDict[str, Mapping[str, Holding]] = OrderedDict()
@@ -67,7 +71,7 @@ class Allocator:
         """An allocator with the same holdings, for trying something."""
         other = Allocator()
         with self._lock:
-            other._held, other._dra, other._assigned = self._held, self._dra, self._assigned
+            other._held, other._dra, other._assignments = self._held, self._dra, self._assignments
             other._lacking, other._former = self._lacking, self._former.copy()
         return other
 
@@ -193,9 +197,9 @@ class Allocator:
                 self._former.move_to_end(key)
                 while len(self._former) > MOST_FORMER:
                     self._former.popitem(last=False)
-            found = bool(had) or key in self._dra or key in self._assigned
+            found = bool(had) or key in self._dra or key in self._assignments
             self._held, self._dra = _without(self._held, key), _without(self._dra, key)
-            self._assigned, self._lacking = _without(self._assigned, key), _without(self._lacking, key)
+            self._assignments, self._lacking = _without(self._assignments, key), _without(self._lacking, key)
         return found
 
     def take_back(self, key: str) -> None:
@@ -206,21 +210,27 @@ class Allocator:
     def restore(self, held: Holdings) -> None:
         """Synchronize: these are all holdings (koordnri.cpus.restore)."""
         with self._lock:
-            self._held, self._dra, self._assigned, self._lacking = held, {}, {}, {}
+            self._held, self._dra, self._assignments, self._lacking = held, {}, {}, {}
 
     # -- CPUs from others ---------------------------------------------------------------------------------------------
 
     def note_pod(self, pod: Pod) -> bool:
         """The pod started or changed: keep what a scheduler assigned to it. Returns whether that differs from before."""
-        cpus = assigned_or_none(pod)
-        noted = (cpus, pod.qos is QoSClass.LSE)
+        noted = Assignment.of(pod)
         with self._lock:
-            if self._assigned.get(pod.key, (NO_CPUS, noted[1])) == noted:
+            before = self._assignments.get(pod.key)
+            if (before is None and not noted.cpus) or before == noted:
                 return False
-            if cpus:  # a scheduler assigns CPUs now, so those that we gave are free
+            if noted.cpus:  # a scheduler assigns CPUs now, so those that we gave are free
                 self._held, self._lacking = _without(self._held, pod.key), _without(self._lacking, pod.key)
-            self._assigned = {**self._assigned, pod.key: noted} if cpus else _without(self._assigned, pod.key)
+            # Other CPUs come last, as a new assignment would: those that somebody else has by now stay theirs.
+            others = self._assignments if before and before.cpus == noted.cpus else _without(self._assignments, pod.key)
+            self._assignments = {**others, pod.key: noted} if noted.cpus else others
         return True
+
+    def disputed(self, pod: Pod) -> Verdict | None:
+        """The verdict on the pod's assignment if it names CPUs of another pod."""
+        return self._settle().disputed.get(pod.key)
 
     def note_dra(self, key: str, name: str, cpus: CPUSet) -> bool:
         """A DRA driver gave these CPUs to a container. Returns whether that is new."""
@@ -244,7 +254,19 @@ class Allocator:
         """The node with all holdings, and, unless Koordinator publishes share pools, with pools of what is left. It replaces what an
         earlier call put in. If one of a container's CPUs goes offline, it keeps the rest.
         """
-        return self._view.of(node, options, self._held, self._assigned, self._dra, self._lacking)
+        settled = self._settle()
+        node = self._view.of(node, options, self._held, settled.assigned, self._dra, self._lacking)
+        if settled.disputed or node.disputed_cpus:
+            node = replace(node, disputed_cpus=settled.disputed)
+        return node
+
+    def _settle(self) -> Settled:
+        """Which assignments hold; computed once for what there is."""
+        now, (*known, settled) = (self._assignments, self._held, self._dra), self._settled
+        if any(a is not b for a, b in zip(now, known, strict=True)):
+            settled = settle(*now)
+            self._settled = (*now, settled)
+        return settled
 
     # -- under the lock -----------------------------------------------------------------------------------------------
 
@@ -257,7 +279,7 @@ class Allocator:
         # Others take the place of what went offline, or out of the pods' cgroup.
         had = of_pod.get(name, Holding(NO_CPUS)).within(usable)
         self._check_pod_limit(pod, name, wanted)
-        room = Room.of(node, options, taken_cpus(node, self._held, self._assigned, self._dra))
+        room = Room.of(node, options, taken_cpus(node, self._held, self._settle().assigned, self._dra))
         spent = union(h.cpus for h in of_pod.values() if h.spent) & usable
         former = self._former.get(key, {}).get(name)
         others = (

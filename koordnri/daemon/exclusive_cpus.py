@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from koordnri.chain import ContainerRefused
 from koordnri.cpus import restore
 from koordnri.cpus.allocator import Allocator
+from koordnri.cpus.assignments import in_order
 from koordnri.cpus.holding import Holding
 from koordnri.cpus.kubelet_pins import FoundPin
 from koordnri.cpus.permission import why_not_given
@@ -27,6 +28,7 @@ from koordnri.model import Container, CPUSet, Decision, NodeState, Pod
 from koordnri.model.allocated import NOT_ALLOCATED, Allocated
 from koordnri.model.kubelet_cpus import pinned_by_kubelet
 from koordnri.model.log import Log
+from koordnri.model.verdict import Verdict
 from koordnri.policy import Policy
 from koordnri.reconcile.requests import Requests
 from koordnri.state.containment import Faults
@@ -46,6 +48,7 @@ class ExclusiveCPUs:
     overlay    adds what others than the runtime know about a pod by now
     awaits_specs   whether the specs of pods come from an API server, perhaps later than the runtime's report
     cpus_now   the cpuset of a container's cgroup (pod, container id); None when it cannot be read
+    report     called when a pod is assigned CPUs of another pod
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class ExclusiveCPUs:
         cpus_now: Callable[[Pod, str], CPUSet | None] = lambda pod, container_id: None,
         faults: Faults | None = None,
         awaits_specs: bool = False,
+        report: Callable[[Pod, Verdict], None] = lambda pod, verdict: None,
     ) -> None:
         self.late = 0
         """containers that started before all others had left their CPUs"""
@@ -72,6 +76,7 @@ class ExclusiveCPUs:
         self._log = log
         self._cpus_now = cpus_now
         self._faults = faults or Faults(log)
+        self._report = report
         self._notices = notices = CPUNotices(allocator, present, events, log)
         self._resizes = ResizeNotices(ledger, present, events)
         self._claims = CPUClaims(allocator, ledger, lambda: present.snapshot.policy.trust, overlay, awaits_specs)
@@ -215,12 +220,22 @@ class ExclusiveCPUs:
 
     def pod_came(self, pod: Pod) -> None:
         """See `session.exclusive_cpus`."""
-        if self._allocator.note_pod(pod):
-            self._follow_later()
+        self._note(pod)
 
     def pod_changed(self, pod: Pod) -> None:
         """The API server reports a change of a pod: a scheduler's CPUs may have come or gone, or its spec be known now."""
-        if self._allocator.note_pod(pod) or (may_wish(pod) and self._allocator.lacking.get(pod.key)):
+        self._note(pod)
+        if may_wish(pod) and self._allocator.lacking.get(pod.key):
+            self._follow_later()
+
+    def _note(self, pod: Pod) -> None:
+        """Keep what a scheduler assigned to the pod."""
+        changed, disputed = self._allocator.note_pod(pod), self._allocator.disputed(pod)
+        if disputed is not None:
+            self._report(pod, disputed)
+            if changed:
+                self._follow()  # at once, since its containers are created next
+        elif changed:
             self._follow_later()
 
     def pod_ended(self, uid: str) -> bool:
@@ -267,7 +282,7 @@ class ExclusiveCPUs:
         if any(one.is_lost for _, one in found):
             found = [(i, one._replace(now=self._cpus_now(one.pod, i)) if one.alive else one) for i, one in found]
         self._allocator.restore(restore.holdings((one for _, one in found), node))
-        for pod in {one.pod.key: one.pod for _, one in found}.values():
+        for pod in in_order(found, self._cpus_now):
             self._allocator.note_pod(pod)
         self._present.take()
         noted = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from koordnri.daemon.events import Events
 from koordnri.model import Container, CPUSet, Pod
-from koordnri.model.assigned import assigned_or_none
+from koordnri.model.assigned import assigned_on
 from koordnri.model.cpuset import NO_CPUS
 from koordnri.model.resources import Resources
 from koordnri.state.ledger import Ledger
@@ -45,9 +45,10 @@ class ResizeNotices:
 
     def _given(self, pod: Pod, name: str) -> tuple[CPUSet, str, bool]:
         """(CPUs that koordnri did not choose, who gave them, whether they are the whole pod's)."""
-        if cpus := assigned_or_none(pod):
+        node = self._present.snapshot.node
+        if cpus := assigned_on(pod, node):
             return cpus, "the scheduler", True
-        return self._present.snapshot.node.dra_cpus.get(pod.key, {}).get(name, NO_CPUS), "a DRA driver", False
+        return node.dra_cpus.get(pod.key, {}).get(name, NO_CPUS), "a DRA driver", False
 
     def _others_milli(self, pod: Pod, container: Container) -> int:
         others = self._ledger.containers_of(pod.id)

@@ -212,7 +212,6 @@ class Parts:
         self.requests = Requests(self.ledger, self.recorder.unsettle, wake)
         changed = _ignore if self.described else self.requests.trigger
         overlay = _unchanged if self.cluster is None else self.cluster.overlay
-        cpus = self.exclusive_cpus = None if self.described else self._make_exclusive_cpus(overlay)
         self.decisions = DecisionLog(
             self.log,
             config.log_level == "debug",
@@ -221,6 +220,7 @@ class Parts:
             self.events.warn_node,
             remember=None if self.history is None else self.history.decided,
         )
+        cpus = self.exclusive_cpus = None if self.described else self._make_exclusive_cpus(overlay)
         self.chain = Chain(self.hooks)
         self.handler = EventHandler(
             self.chain,
@@ -284,6 +284,7 @@ class Parts:
             self._reader.cpus_now,
             self.faults,
             self.cluster is not None,
+            self.decisions.not_entitled,
         )
 
     def _make_session(self, config: Config, calls: Calls) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from koordnri.model import fields
 from koordnri.model.annotations import fault_of
-from koordnri.model.assigned import assigned_or_none
+from koordnri.model.assigned import assigned_on
 from koordnri.model.container import Container, Event
 from koordnri.model.cpuset import NO_CPUS, CPUSet
 from koordnri.model.decision import NEW, NO_FIELDS, NO_SETTINGS, Draft, Setting
@@ -149,7 +149,7 @@ class ContainerContext(_Context):
             return False
         if (exclusive := self.exclusive_cpus) and exclusive == CPUSet.parse(text):
             return True
-        assigned = assigned_or_none(self.pod)
+        assigned = assigned_on(self.pod, self.node)
         if not assigned:
             return False
         if self.node.topology is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from koordnri.model.annotations import RESOURCE_STATUS
 from koordnri.model.cpuset import CPUSet
 from koordnri.model.errors import AnnotationError
+from koordnri.model.node import NodeState
 from koordnri.model.pod import Pod
 
 _PARSED = "cpuset of " + RESOURCE_STATUS.key
@@ -29,6 +30,12 @@ def assigned_or_none(pod: Pod) -> CPUSet:
         return assigned_cpus(pod)
     except AnnotationError:
         return _NOTHING
+
+
+def assigned_on(pod: Pod, node: NodeState) -> CPUSet:
+    """The same on a node: empty, too, when another pod has some of these CPUs."""
+    disputed = node.disputed_cpus.get(pod.key)
+    return assigned_or_none(pod) if disputed is None or disputed.counts else _NOTHING
 
 
 def is_assigned(pod: Pod) -> bool:

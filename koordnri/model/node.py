@@ -15,6 +15,7 @@ from koordnri.model.pod import Pod
 from koordnri.model.routes import Refusal, Routes, container_routes, field_files, pod_routes, root_routes
 from koordnri.model.schemata import Cache, MemoryBandwidth
 from koordnri.model.topology import Topology
+from koordnri.model.verdict import Verdict
 
 MAINLINE_V2_FILES = frozenset(field.v2[0] for field in ALL if field.v2 and field.v2_on in (Kernels.ALL, Kernels.SOME))
 """Files of a cgroup below the root on a mainline kernel >= 5.15 with every controller on: the files of a described node."""
@@ -97,6 +98,8 @@ class NodeState:
     """`LS`, `BE`: share pools that this node computes, that would be empty, and that fell back to CPUs that are taken"""
     dra_cpus: Mapping[str, Mapping[str, CPUSet]] = field(default_factory=dict)
     """key of the pod → container → CPUs that a DRA driver gave to it"""
+    disputed_cpus: Mapping[str, Verdict] = field(default_factory=dict)
+    """key of a pod → the verdict on what a scheduler assigned to it, if that names CPUs of another pod"""
     kubelet_cpus: CPUSet = field(default_factory=CPUSet)
     """CPUs that kubelet's static CPU manager pinned containers to"""
     pods_cpus: CPUSet | None = None
@@ -160,6 +163,11 @@ class NodeState:
     def has_released(self, pod: Pod) -> bool:
         """Whether `koordnri release` gave this pod back to kubelet."""
         return not self.released.isdisjoint(("*", pod.id))
+
+    def verdicts_of(self, pod: Pod) -> tuple[Verdict, ...]:
+        """The verdicts of the trust rules on a pod, with those that depend on the node."""
+        disputed = self.disputed_cpus.get(pod.key)
+        return pod.verdicts if disputed is None else (*(v for v in pod.verdicts if v.rule != disputed.rule), disputed)
 
     @property
     def threads_per_core(self) -> int:

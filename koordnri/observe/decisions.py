@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from koordnri.model import Container, Decision, Event, Pod, Setting
 from koordnri.model.decision import HookError
 from koordnri.model.log import Log
+from koordnri.model.verdict import Verdict
 from koordnri.policy.pod_remarks import pod_remarks
 from koordnri.state.entry import Entry
 
@@ -130,19 +131,24 @@ class DecisionLog:
     def _report_verdicts(self, pod: Pod) -> None:
         """Report once per pod what it wrote that the policy does not believe. Its owner gets an Event only where that is certain."""
         for verdict in pod.verdicts:
-            if verdict.outcome == "believed" or not self._remember(pod.uid or pod.id, "", verdict.rule, str(verdict)):
-                continue
-            key = (verdict.rule, verdict.outcome)
-            self.verdicts[key] = self.verdicts.get(key, 0) + 1
-            self._log.warning(
-                "not_entitled",
-                pod=f"{pod.namespace}/{pod.name}",
-                rule=verdict.rule,
-                outcome=verdict.outcome,
-                error=str(verdict),
-            )
-            if verdict.outcome == "refused":
-                self._warn_pod(pod, NOT_ENTITLED, str(verdict))
+            if verdict.outcome != "believed":
+                self.not_entitled(pod, verdict)
+
+    def not_entitled(self, pod: Pod, verdict: Verdict) -> None:
+        """The policy does not believe an input of the pod. Any thread may call it, again and again."""
+        if not self._remember(pod.uid or pod.id, "", verdict.rule, str(verdict)):
+            return
+        key = (verdict.rule, verdict.outcome)
+        self.verdicts[key] = self.verdicts.get(key, 0) + 1
+        self._log.warning(
+            "not_entitled",
+            pod=f"{pod.namespace}/{pod.name}",
+            rule=verdict.rule,
+            outcome=verdict.outcome,
+            error=str(verdict),
+        )
+        if verdict.outcome == "refused":
+            self._warn_pod(pod, NOT_ENTITLED, str(verdict))
 
     def _remark(self, pod: Pod) -> None:
         """Report what the pod says about its QoS without effect. Called by the reconciler, off the event path."""

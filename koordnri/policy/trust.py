@@ -5,7 +5,7 @@ refuses is missing in the pod that hooks, the allocator and answers see, so none
 `explain`, Events, logs and counters have them from there.
 
 A rule looks at one input of the raw pod, and returns a verdict; None when the pod does not have that input. Pure, and computed once per pod
-and trust rules. Whether CPUs are another's depends on the node: koordnri.cpus.claims.
+and trust rules. Whether CPUs are another's depends on the node: koordnri.cpus.assignments.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import msgspec
 
 from koordnri.model.annotations import BATCH_CPU, BLKIO_QOS_KEY, RESCTRL_KEY, RESOURCE_STATUS
 from koordnri.model.assigned import assigned_or_none, is_assigned
+from koordnri.model.cpuset import CPUSet
 from koordnri.model.errors import AnnotationError
 from koordnri.model.phases import most_together
 from koordnri.model.pod import Pod, PodSpec
@@ -108,7 +109,7 @@ def _resource_status(pod: Pod, trust: TrustOptions) -> Verdict | None:
     if key not in pod.annotations or not is_assigned(pod):  # one that cannot be parsed is reported by the cpuset hook
         return None
     outcome, why = entitled(pod, trust.resource_status, trust, "resourceStatus")
-    if outcome == "believed" and pod.spec is not None:
+    if outcome == "believed" and pod.spec is not None and not pod.is_static:
         cpus, most = assigned_or_none(pod), requested_cpus(pod, pod.spec)
         if len(cpus) > most:
             outcome, why = "refused", f"it names {len(cpus)} CPUs ({str(cpus)[:60]}), and the pod requests {most}"
@@ -153,6 +154,15 @@ def _without_latency(block: IOBlock) -> dict[str, Any]:
     settings = msgspec.to_builtins(msgspec.structs.replace(block.io_cfg, io_latency_target=None))
     given = {key: value for key, value in settings.items() if value is not None and value is not False}
     return {"name": block.name, **({} if block.type == "device" else {"type": block.type}), "ioCfg": given}
+
+
+def another_has(cpus: CPUSet, *, observed: bool) -> Verdict:
+    """The verdict on an assignment that names these CPUs, which are another pod's. It does not name that pod: tenants read it."""
+    key = RESOURCE_STATUS.key
+    why = f"it names CPUs of another pod ({str(cpus)[:60]}); it counts once they are free"
+    return Verdict(
+        "resourceStatus", f"annotation {key}", "observed" if observed else "refused", why, annotations=(key,)
+    )
 
 
 RULES: tuple[Rule, ...] = (_resource_status, _system_class, _resctrl, _io_latency)

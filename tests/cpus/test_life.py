@@ -17,7 +17,7 @@ from koordnri.daemon.config import Config
 from koordnri.daemon.daemon import Daemon
 from koordnri.daemon.wiring import Given
 from koordnri.model import CPUSet
-from koordnri.model.pod import ContainerSpec, PodSpec
+from koordnri.model.pod import SOURCE_KEY, ContainerSpec, PodSpec
 from koordnri.model.topology import Topology
 from koordnri.policy import load_policy
 from koordnri.runtime.kernel_limits import KernelLimits
@@ -334,7 +334,7 @@ def test_or_keeps_what_it_has_and_its_owner_is_informed(node: Node) -> None:
 
 
 def test_what_a_scheduler_assigned_does_not_follow_and_its_owner_is_informed(node: Node) -> None:
-    assigned = {"scheduling.koordinator.sh/resource-status": '{"cpuset": "2-3"}'}
+    assigned = {"scheduling.koordinator.sh/resource-status": '{"cpuset": "2-3"}', SOURCE_KEY: "file"}
     pinned = node.create(node.run_pod("p", **assigned), 2)
     node.resize(pinned, 2)
     assert node.reasons("p") == []
@@ -343,6 +343,24 @@ def test_what_a_scheduler_assigned_does_not_follow_and_its_owner_is_informed(nod
     assert node.reasons("p") == ["ResizeIgnored"]
     node.resize(pinned, 4)
     assert node.reasons("p") == ["ResizeIgnored"], "kubelet may ask twice"
+
+
+def of_koordinator(cpus: int) -> PodSpec:
+    return PodSpec({"main": ContainerSpec({"cpu": cpus}, {"cpu": cpus})}, scheduler_name="koord-scheduler")
+
+
+def test_who_names_another_pods_cpus_shares_until_they_are_free_also_across_a_restart(node: Node) -> None:
+    assigned = {"scheduling.koordinator.sh/resource-status": '{"cpuset": "2-3"}'}
+    victim = node.create(node.run_pod("victim", known=of_koordinator(2), **assigned), 2)
+    thief = node.create(node.run_pod("a-thief", known=of_koordinator(2), **assigned), 2)
+    assert (node.cpus(victim), node.cpus(thief)) == ("2-3", "0-1,4-7")
+    assert node.reasons("a-thief") == ["NotEntitled"]
+    node.pods = dict(sorted(node.pods.items()))  # the runtime has no order
+    node.started()
+    assert (node.cpus(victim), node.cpus(thief)) == ("2-3", "0-1,4-7")
+    node.stop_pod("s-victim")
+    node.passes()
+    assert node.cpus(thief) == "2-3"
 
 
 @pytest.mark.parametrize("cpus", [1.5, 0.5])

@@ -89,7 +89,7 @@ def make_pod(kind: Kind, number: int) -> api.PodSandbox:
         labels["koordinator.sh/gpu-isolation-provider"] = "HAMi-core"
     annotations = {
         "kubernetes.io/config.seen": f"2026-01-01T00:00:00.{number:09}Z",
-        "kubernetes.io/config.source": "file",  # static: believed without a spec, of which the bench has none
+        "kubernetes.io/config.source": "api",
         "prometheus.io/scrape": "true",
         "prometheus.io/port": "9102",
         "checksum/config": f"{number:064x}",

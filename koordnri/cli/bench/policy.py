@@ -9,6 +9,9 @@ from typing import Any
 Policy = dict[str, Any]
 """key of the ConfigMap → its value, not yet as text"""
 
+_TRUST: Policy = {"koordnri-config": {"clusterStrategy": {"trust": {"mode": "off"}}}}
+"""The load has no specs, and more pods than CPUs that a scheduler could assign; all of them shall get what they ask for."""
+
 
 def everything(turn: int = 0) -> Policy:
     """A policy for every hook. Turns 0 and 1 differ in something for every container of every kind (`Kind.follows`)."""
@@ -39,12 +42,13 @@ def everything(turn: int = 0) -> Policy:
             }
         },
         "cpu-normalization-config": {"enable": True, "defaultRatio": (1.25, 1.5)[turn]},
+        **_TRUST,
     }
 
 
 def defaults() -> Policy:
     """Koordlet's defaults: only what annotations ask for."""
-    return {"resource-qos-config": {}}
+    return {"resource-qos-config": {}, **_TRUST}
 
 
 def edited(policy: Policy, number: int) -> Policy:
