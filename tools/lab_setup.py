@@ -1,4 +1,5 @@
-"""Prepare the test laboratory: real containerds, runc, the CRI and NRI protocol files, a test image, an API server, a browser.
+"""Prepare the test laboratory: real containerds, runc, the CRI and NRI protocol files, a test image, an API server, a
+browser, a base for the container image.
 
     python tools/lab_setup.py [--only host]
 
@@ -26,6 +27,7 @@ from pathlib import Path
 import lab_apiserver
 import lab_browser
 import lab_helm
+import lab_image
 import lab_promtool
 from lab import apt, image
 
@@ -49,6 +51,7 @@ def main() -> int:
             "tests of the chart": lab_helm.setup,
             "tests of the page in a browser": lab_browser.setup,
             "tests of the alerts": lab_promtool.setup,
+            "tests of the container image": lab_image.setup,
             "tests against a real API server": lab_apiserver.setup,
             "tests in the virtual machine": _setup_vm,
         }

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,11 +15,9 @@ if TYPE_CHECKING:
     from tests.e2e.containerd import Containerd
     from tests.e2e.kubelet import Kubelet
 
-_PREFIX = "kn-"
-
 # In the virtual machine everything takes ten times as long, and these tests are about seconds.
 collect_ignore = (
-    ["test_e2e_churn.py", "test_e2e_diff.py", "test_e2e_gpu.py", "test_e2e_record.py", "test_e2e_volumes.py"]
+    [f"test_e2e_{name}.py" for name in ("churn", "diff", "gpu", "image", "record", "volumes")]
     if lab.SYSTEMD
     else ["test_e2e_drift_systemd.py"]
 )
@@ -49,35 +44,11 @@ def runtime(request: pytest.FixtureRequest) -> Iterator[Containerd]:
     if reason is not None:
         # In CI nothing is skipped.
         (pytest.fail if lab.CI else pytest.skip)(reason)
-    # Here, for they need grpcio and the laboratory's CRI messages.
-    from tests.e2e.containerd import Containerd
-    from tests.e2e.kubelet import sweep_cgroups
+    # Here, for it needs grpcio and the laboratory's CRI messages.
+    from tests.e2e.running import running
 
-    _sweep_killed_runs()
-    # Short, for a unix socket's path may have 107 bytes.
-    work = Path(tempfile.mkdtemp(prefix=_PREFIX, dir="/tmp"))
-    (work / "owner").write_text(str(os.getpid()))
-    containerd = Containerd(request.param, work)
-    try:
-        containerd.start()
+    with running(request.param) as containerd:
         yield containerd
-    finally:
-        containerd.stop()
-        sweep_cgroups(work)
-        shutil.rmtree(work)
-
-
-def _sweep_killed_runs() -> None:
-    """End what runs left whose pytest was killed before it could clean up."""
-    from tests.e2e.containerd import sweep
-    from tests.e2e.kubelet import sweep_cgroups
-
-    for work in Path("/tmp").glob(f"{_PREFIX}*"):
-        owner = work / "owner"
-        if owner.exists() and not Path("/proc", owner.read_text()).exists():
-            sweep(work)
-            sweep_cgroups(work)
-            shutil.rmtree(work)
 
 
 @pytest.fixture

@@ -81,9 +81,16 @@ _DIRECTORIES = ("root", "state", "opt", "nri", "nri-plugins", "nri-conf", "cdi",
 class Containerd:
     """One containerd. Everything it makes is below `work`, except its shims' sockets and its containers' cgroups."""
 
-    def __init__(self, name: str, work: Path, *, systemd_cgroup: bool = lab.SYSTEMD) -> None:
-        """`name` is the laboratory's directory, such as containerd-1.7; `work` must be short, for it holds sockets."""
+    def __init__(
+        self, name: str, work: Path, *, systemd_cgroup: bool = lab.SYSTEMD, shared_mounts: bool = False
+    ) -> None:
+        """`name` is the laboratory's directory, such as containerd-1.7; `work` must be short, for it holds sockets.
+
+        shared_mounts   whether mounts of the host are shared with containers that ask for it, as systemd has it on a node. It then
+                        has a mount namespace of its own, for this machine may be without systemd
+        """
         self.name = name
+        self._within = ("unshare", "--mount", "--propagation=shared") if shared_mounts else ()
         self.work = work
         self.systemd_cgroup = systemd_cgroup
         self.socket = work / "c.sock"
@@ -115,7 +122,7 @@ class Containerd:
         self.nri_socket.unlink(missing_ok=True)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [self._bin / "containerd", "-c", self.work / "config.toml"],
+                [*self._within, self._bin / "containerd", "-c", self.work / "config.toml"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -124,8 +131,12 @@ class Containerd:
             )
         eventually(self._ready, f"{self.name} ready (log: {self.log})", 60)
         if not self._has_image():
-            self._ctr("images", "import", "--snapshotter", self._snapshotter, str(lab.IMAGE_TAR))
+            self.import_image(lab.IMAGE_TAR)
             eventually(self._has_image, f"{lab.IMAGE} in {self.name}")
+
+    def import_image(self, archive: Path) -> None:
+        """Import an archive's images, as a registry would deliver them."""
+        self._ctr("images", "import", "--snapshotter", self._snapshotter, str(archive))
 
     def kill(self) -> None:
         """SIGKILL, as an out-of-memory kill would; containers and shims go on."""

@@ -1,4 +1,4 @@
-"""An OCI image of one static binary, packed by hand: no registry, no image tools, the same bytes every time."""
+"""OCI images of one layer, packed by hand: no registry, no image tools, the same bytes every time."""
 
 from __future__ import annotations
 
@@ -22,12 +22,20 @@ def pack(busybox: Path, target: Path) -> None:
 
     It sleeps for ever unless a command says otherwise, which is all that a pause container has to do.
     """
-    layer = _tar(_rootfs(busybox))
-    config = _json(
+    config = {"Entrypoint": ["/bin/sleep"], "Cmd": ["infinity"], "Env": ["PATH=/bin"], "WorkingDir": "/"}
+    write_archive(_tar(_rootfs(busybox)), config, NAME, target)
+
+
+def write_archive(layer: bytes, config: dict[str, object], name: str, target: Path) -> None:
+    """Write an image of one layer, a tar archive, as an OCI archive to `target`.
+
+    config   what a container of it runs by default, as the OCI image specification has it
+    """
+    described = _json(
         {
             "architecture": _ARCHITECTURES.get(platform.machine(), platform.machine()),
             "os": "linux",
-            "config": {"Entrypoint": ["/bin/sleep"], "Cmd": ["infinity"], "Env": ["PATH=/bin"], "WorkingDir": "/"},
+            "config": config,
             "rootfs": {"type": "layers", "diff_ids": [_digest(layer)]},
             "history": [{"created_by": "koordnri test laboratory"}],
         }
@@ -36,16 +44,16 @@ def pack(busybox: Path, target: Path) -> None:
         {
             "schemaVersion": 2,
             "mediaType": "application/vnd.oci.image.manifest.v1+json",
-            "config": _descriptor("application/vnd.oci.image.config.v1+json", config),
+            "config": _descriptor("application/vnd.oci.image.config.v1+json", described),
             "layers": [_descriptor("application/vnd.oci.image.layer.v1.tar", layer)],
         }
     )
     named = _descriptor("application/vnd.oci.image.manifest.v1+json", manifest)
     # Both spellings: containerd reads the first, the specification has the second.
-    named["annotations"] = {"io.containerd.image.name": NAME, "org.opencontainers.image.ref.name": NAME}
+    named["annotations"] = {"io.containerd.image.name": name, "org.opencontainers.image.ref.name": name}
     index = _json({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [named]})
     entries = [_file("oci-layout", _json({"imageLayoutVersion": "1.0.0"})), _file("index.json", index)]
-    entries += [_file("blobs/sha256/" + _digest(blob).partition(":")[2], blob) for blob in (layer, config, manifest)]
+    entries += [_file("blobs/sha256/" + _digest(blob).partition(":")[2], blob) for blob in (layer, described, manifest)]
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_suffix(".new")
     unfinished.write_bytes(_tar(entries))

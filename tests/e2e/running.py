@@ -1,0 +1,42 @@
+"""A containerd of the laboratory, from its start until nothing of it is left; and what killed runs left."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.e2e.containerd import Containerd, sweep
+from tests.e2e.kubelet import sweep_cgroups
+
+_PREFIX = "kn-"
+
+
+@contextmanager
+def running(name: str, *, shared_mounts: bool = False) -> Iterator[Containerd]:
+    """A running containerd in a directory of its own; name and option as Containerd's."""
+    _sweep_killed_runs()
+    # Short, for a unix socket's path may have 107 bytes.
+    work = Path(tempfile.mkdtemp(prefix=_PREFIX, dir="/tmp"))
+    (work / "owner").write_text(str(os.getpid()))
+    containerd = Containerd(name, work, shared_mounts=shared_mounts)
+    try:
+        containerd.start()
+        yield containerd
+    finally:
+        containerd.stop()
+        sweep_cgroups(work)
+        shutil.rmtree(work)
+
+
+def _sweep_killed_runs() -> None:
+    """End what runs left whose pytest was killed before it could clean up."""
+    for work in Path("/tmp").glob(f"{_PREFIX}*"):
+        owner = work / "owner"
+        if owner.exists() and not Path("/proc", owner.read_text()).exists():
+            sweep(work)
+            sweep_cgroups(work)
+            shutil.rmtree(work)
