@@ -31,6 +31,7 @@ MAX_REMEMBERED = 512
 REMEMBERED_S = 3000.0
 """The API server keeps an Event for one hour. After this many seconds a new one is created instead of counting up the old."""
 ATTEMPTS = 5
+COMPONENT = "koordnri"
 _GIVE_UP = range(400, 500)
 _TRY_AGAIN = (401, 408, 429)
 
@@ -85,7 +86,6 @@ class EventLimits:
 class EventSender:
     """`start`, `post`, `stop`.
 
-    component   `koordnri`
     node        the name of this node
     on_death    called in the sender's thread with the exception that ended it: a bug
     """
@@ -96,7 +96,6 @@ class EventSender:
         node: str,
         log: Log,
         *,
-        component: str = "koordnri",
         limits: EventLimits | None = None,
         timing: Timing | None = None,
         on_death: Callable[[BaseException], None] | None = None,
@@ -108,7 +107,6 @@ class EventSender:
         self._api = api
         self._node = node
         self._log = log
-        self._component = component
         self._on_death = on_death
         self._limits = limits = limits or EventLimits()
         self._timing = timing = timing or Timing()
@@ -253,8 +251,8 @@ class EventSender:
         name = f"{target.name[:220]}.{time.time_ns():x}"
         body = {
             **event_body(target, name, key.kind, key.reason),
-            "source": {"component": self._component, "host": self._node},
-            "reportingComponent": self._component,
+            "source": {"component": COMPONENT, "host": self._node},
+            "reportingComponent": COMPONENT,
             "reportingInstance": self._node,
             "firstTimestamp": timestamp(pending.first_s),
             **_newest(pending, pending.count),

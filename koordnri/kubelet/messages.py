@@ -51,13 +51,13 @@ class SimulatedPod(NamedTuple):
     """init containers that must have ended before the next container is created"""
 
 
-def pod_messages(manifest: PodManifest, node: NodeState, name: str = "pod") -> SimulatedPod:
-    """The messages of CreateContainer for this pod on this node. `name` is used for a pod without a name.
+def pod_messages(manifest: PodManifest, node: NodeState) -> SimulatedPod:
+    """The messages of CreateContainer for this pod on this node.
 
-    Ids and a missing uid are derived from namespace and name.
+    A pod without a name is called `pod`. Ids and a missing uid are derived from namespace and name.
     """
     qos = kube_qos(manifest.spec)
-    sandbox = _sandbox(manifest, node, qos, name)
+    sandbox = _sandbox(manifest, node, qos)
     containers = [_container(c, manifest.spec, sandbox, node, qos) for c in manifest.spec.all_containers]
     run_first = frozenset(c.name for c in manifest.spec.init_containers if not c.sidecar)
     own = whole(manifest.spec)
@@ -111,9 +111,9 @@ def _pods_cgroup(spec: PodSpecManifest, qos: KubeQoS) -> Resources:
     )
 
 
-def _sandbox(manifest: PodManifest, node: NodeState, qos: KubeQoS, name: str) -> api.PodSandbox:
+def _sandbox(manifest: PodManifest, node: NodeState, qos: KubeQoS) -> api.PodSandbox:
     metadata, spec = manifest.metadata, manifest.spec
-    name = metadata.name or (metadata.generate_name and f"{metadata.generate_name}0") or name
+    name = metadata.name or (metadata.generate_name and f"{metadata.generate_name}0") or "pod"
     namespace = metadata.namespace or "default"
     uid = metadata.uid or str(uuid.uuid5(_NAMESPACE, f"{namespace}/{name}"))
     sandbox_id = _id(namespace, name, uid)

@@ -11,7 +11,6 @@ from koordnri.policy.document import PolicyDocument, load_data, load_policy
 from koordnri.policy.errors import DocumentError, Mistake, PolicyError
 from koordnri.policy.memory_qos import MemoryQOS, PodMemoryQOS, merge_memory_qos, recommended_memory_qos
 from koordnri.policy.policy import DEFAULT_POLICY, Policy, resolve
-from koordnri.policy.reader import decode
 from koordnri.policy.reserved import without_reserved
 from koordnri.policy.source import read_policy
 
@@ -24,7 +23,6 @@ __all__ = [
     "Policy",
     "PolicyDocument",
     "PolicyError",
-    "decode",
     "load_data",
     "load_policy",
     "merge_memory_qos",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -23,27 +24,10 @@ from koordnri.policy.qos import PodCPUQOS
 from koordnri.policy.reader import decode, read
 from koordnri.policy.report import Report
 
-
-def _cpu_burst(text: str) -> PodCPUBurst:
-    return decode(PodCPUBurst, text, "")
-
-
-def _cpu_qos(text: str) -> PodCPUQOS:
-    return decode(PodCPUQOS, text, "")
-
-
-def _memory_qos(text: str) -> PodMemoryQOS:
-    return decode(PodMemoryQOS, text, "")
-
-
-def _blkio_qos(text: str) -> PodBlkIOQOS:
-    return decode(PodBlkIOQOS, text, "")
-
-
-CPU_BURST = Annotation(CPU_BURST_KEY, _cpu_burst)
-CPU_QOS = Annotation(CPU_QOS_KEY, _cpu_qos)
-MEMORY_QOS = Annotation(MEMORY_QOS_KEY, _memory_qos)
-BLKIO_QOS = Annotation(BLKIO_QOS_KEY, _blkio_qos)
+CPU_BURST = Annotation(CPU_BURST_KEY, partial(decode, PodCPUBurst))
+CPU_QOS = Annotation(CPU_QOS_KEY, partial(decode, PodCPUQOS))
+MEMORY_QOS = Annotation(MEMORY_QOS_KEY, partial(decode, PodMemoryQOS))
+BLKIO_QOS = Annotation(BLKIO_QOS_KEY, partial(decode, PodBlkIOQOS))
 
 _TYPES: Mapping[str, Any] = {
     CPU_BURST_KEY: PodCPUBurst,

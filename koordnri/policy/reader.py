@@ -36,23 +36,21 @@ class Document(msgspec.Struct, frozen=True, rename="camel"):
         return ()
 
 
-def decode(type_: type[T], text: str, path: str, over: T | None = None) -> T:
-    """The typed value of a JSON text, for example of an annotation, read as Go does: null counts as absent, and of keys that differ only
-    in letter case the last one wins.
+def decode(type_: type[T], text: str) -> T:
+    """The typed value of an annotation's JSON text, read as Go does: null counts as absent, and of keys that differ only in letter case the
+    last one wins. Unknown keys are ignored, as Koordinator does.
 
-    path names the text in mistakes (the annotation's key); unknown keys are ignored, as Koordinator does.
-    over: base value; what the text does not set stays as it is there.
     Raises DocumentError with the mistakes, at most MOST_FINDINGS.
     """
     try:
         value = msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeError) as error:
-        raise DocumentError([Mistake(path, describe_broken_json(text) or f"broken JSON, {error}")]) from None
+        raise DocumentError([Mistake("", describe_broken_json(text) or f"broken JSON, {error}")]) from None
     except RecursionError:
-        raise DocumentError([Mistake(path, f"nested deeper than {MAX_DEPTH} levels")]) from None
-    report = Report(path, last_wins=True, brief=True)
+        raise DocumentError([Mistake("", f"nested deeper than {MAX_DEPTH} levels")]) from None
+    report = Report(last_wins=True, brief=True)
     try:
-        result = read(type_, {} if value is None else value, report, over)
+        result = read(type_, {} if value is None else value, report)
     except Enough:
         raise DocumentError(report.mistakes) from None
     if report.mistakes:

@@ -41,8 +41,8 @@ class Allowance:
 
     __slots__ = ("characters", "left")
 
-    def __init__(self, values: int = MAX_YAML_NODES) -> None:
-        self.left = values
+    def __init__(self) -> None:
+        self.left = MAX_YAML_NODES
         self.characters = MAX_CHARACTERS
 
 

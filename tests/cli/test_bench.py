@@ -71,7 +71,7 @@ def test_cgroups_are_where_the_daemon_looks_and_as_kubelet_asked(kind: Any, tmp_
     container = make_container(pod, kind, 7)
     write_host(tmp_path)
     write_cgroups(tmp_path, pod, [container])
-    directory = container_directory(pod.linux.cgroup_parent, container.id, "containerd", container.linux.cgroups_path)
+    directory = container_directory(pod.linux.cgroup_parent, container.id, "containerd")
     assert directory == cgroup_of(pod, container)
     assert KubeQoS.of_cgroup(directory).lower() == kind.kube_qos
     writer, asked = Writer(tmp_path, 2), container.linux.resources

@@ -6,12 +6,10 @@ import pytest
 from koordnri.policy import (
     MemoryQOS,
     PodMemoryQOS,
-    decode,
     merge_memory_qos,
     recommended_memory_qos,
 )
-
-MEMORY_KEY = "koordinator.sh/memoryQOS"
+from koordnri.policy.reader import decode
 
 NONE = MemoryQOS()
 CLASS = MemoryQOS(enable=True, min_limit_percent=30, throttling_percent=80, wmark_ratio=95)
@@ -47,7 +45,7 @@ BE = recommended_memory_qos("BE")
     ],
 )
 def test_memory_qos_of_a_pod(class_config, annotation, expected):
-    decoded = None if annotation is None else decode(PodMemoryQOS, annotation, MEMORY_KEY)
+    decoded = None if annotation is None else decode(PodMemoryQOS, annotation)
     assert merge_memory_qos(class_config, decoded, BE) == expected
 
 

@@ -6,13 +6,12 @@ from koordnri.model import AnnotationError
 from koordnri.policy import (
     DEFAULT_POLICY,
     DocumentError,
-    decode,
     load_policy,
     resolve,
 )
 from koordnri.policy.blkio_qos import IOBlock, IOConfig, PodBlkIOQOS
-from koordnri.policy.burst import CPUBurst
 from koordnri.policy.qos import CPUQOS
+from koordnri.policy.reader import decode
 from tests.support.pods import pod
 
 MEMORY_KEY, BLKIO_KEY = "koordinator.sh/memoryQOS", "koordinator.sh/blkioQOS"
@@ -20,50 +19,44 @@ MEMORY_KEY, BLKIO_KEY = "koordinator.sh/memoryQOS", "koordinator.sh/blkioQOS"
 
 def test_keys_match_in_any_case_and_unknown_ones_are_ignored():
     text = '{"BLOCKS": [{"Name": "/dev/sdb", "TYPE": "device", "iocfg": {"readiops": 5, "WRITEBPS": "1Mi", "new": 1}}], "x": {}}'
-    assert decode(PodBlkIOQOS, text, BLKIO_KEY) == PodBlkIOQOS(
+    assert decode(PodBlkIOQOS, text) == PodBlkIOQOS(
         (IOBlock("/dev/sdb", "device", IOConfig(read_iops=5, write_bps=1 << 20)),)
     )
-
-
-def test_read_over_a_value_keeps_what_the_text_does_not_say():
-    node = CPUBurst(policy="auto", cpu_burst_percent=50)
-    assert decode(CPUBurst, '{"policy": "cpuBurstOnly"}', "x", over=node) == CPUBurst("cpuBurstOnly", 50)
-    assert decode(CPUBurst, "{}", "x", over=node) == node
 
 
 @pytest.mark.parametrize(
     ("type_", "text", "expected"),
     [
-        (CPUQOS, '{"enable": true, "groupIdentity": 5}', ["a/b.groupIdentity: expected -1..2, got 5"]),
-        (CPUQOS, '{"enable": tru}', ["a/b: broken JSON, line 1 column 12: expecting value"]),
+        (CPUQOS, '{"enable": true, "groupIdentity": 5}', ["groupIdentity: expected -1..2, got 5"]),
+        (CPUQOS, '{"enable": tru}', ["broken JSON, line 1 column 12: expecting value"]),
         (
             CPUQOS,
             '{"enable": true,\n "groupIdentity" 5}',
-            ["a/b: broken JSON, line 2 column 18: expecting ':' delimiter"],
+            ["broken JSON, line 2 column 18: expecting ':' delimiter"],
         ),
-        (CPUQOS, "", ["a/b: broken JSON, line 1 column 1: expecting value"]),
-        (CPUQOS, "[]", ["a/b: expected a mapping, got []"]),
-        (CPUQOS, '{"groupIdentity": NaN}', ["a/b: broken JSON, NaN is not a number that JSON knows"]),
-        (CPUQOS, "[" * 100_000, ["a/b: nested deeper than 64 levels"]),
+        (CPUQOS, "", ["broken JSON, line 1 column 1: expecting value"]),
+        (CPUQOS, "[]", ["expected a mapping, got []"]),
+        (CPUQOS, '{"groupIdentity": NaN}', ["broken JSON, NaN is not a number that JSON knows"]),
+        (CPUQOS, "[" * 100_000, ["nested deeper than 64 levels"]),
         (
             PodBlkIOQOS,
             '{"blocks": [{"name": "x", "ioCfg": {"readIOPS": "1", "readBPS": "fast"}}, 7]}',
             [
-                'a/b.blocks[0].ioCfg.readIOPS: expected an integer at least 0, got "1"',
-                'a/b.blocks[0].ioCfg.readBPS: expected a quantity such as 10M or 1Gi, got "fast"',
-                "a/b.blocks[1]: expected a mapping, got 7",
+                'blocks[0].ioCfg.readIOPS: expected an integer at least 0, got "1"',
+                'blocks[0].ioCfg.readBPS: expected a quantity such as 10M or 1Gi, got "fast"',
+                "blocks[1]: expected a mapping, got 7",
             ],
         ),
         (
             dict[str, list[int]],
             '{"a": [1, "x"], "b": 2}',
-            ['a/b.a[1]: expected an integer, got "x"', "a/b.b: expected a list, got 2"],
+            ['a[1]: expected an integer, got "x"', "b: expected a list, got 2"],
         ),
     ],
 )
-def test_mistakes_name_annotation_and_position(type_, text, expected):
+def test_mistakes_name_path_and_position(type_, text, expected):
     with pytest.raises(DocumentError) as refused:
-        decode(type_, text, "a/b")
+        decode(type_, text)
     assert [str(mistake) for mistake in refused.value.mistakes] == expected
 
 
@@ -79,7 +72,7 @@ def test_mistakes_name_annotation_and_position(type_, text, expected):
     ],
 )
 def test_annotations_are_read_as_Go_reads_them(type_, text, expected):
-    assert decode(type_, text, "a/b") == expected
+    assert decode(type_, text) == expected
 
 
 def asking(qos="", parent="/kubepods/burstable/podx", **annotations):

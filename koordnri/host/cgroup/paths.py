@@ -1,13 +1,11 @@
 """The cgroup directory of a pod, container or QoS class, from what the runtime reports.
 
 All results are paths below a controller's root (v1: /sys/fs/cgroup/<controller>, v2: /sys/fs/cgroup), without a leading slash.
-The runtime reports several forms (nri.md 5.3, koordinator.md 10.1; CRI-O: internal/config/cgmgr):
+The runtime reports the pod's in several forms (nri.md 5.3, koordinator.md 10.1; CRI-O: internal/config/cgmgr):
 
-    pod.linux.cgroup_parent        /kubepods/burstable/pod<uid>                                     cgroupfs
-                                   /kubepods.slice/…/kubepods-burstable-pod<uid_>.slice             systemd, containerd
-                                   kubepods-burstable-pod<uid_>.slice                               systemd, CRI-O: the last part only
-    container.linux.cgroups_path   kubepods-burstable-pod<uid_>.slice:cri-containerd:<id>           systemd (CRI-O: `:crio:<id>`)
-                                   /kubepods/burstable/pod<uid>/<id>                                cgroupfs (CRI-O: `/crio-<id>`)
+    pod.linux.cgroup_parent   /kubepods/burstable/pod<uid>                            cgroupfs
+                              /kubepods.slice/…/kubepods-burstable-pod<uid_>.slice    systemd, containerd
+                              kubepods-burstable-pod<uid_>.slice                      systemd, CRI-O: the last part only
 
 The form shows the driver: a name that ends in `.slice` is systemd's, by the runtimes' own rule. With systemd the last slice's name contains
 the whole path, so only that counts. kubelet's `--cgroup-root` is part of the name and needs no handling.
@@ -42,16 +40,14 @@ def pod_directory(cgroup_parent: str) -> str:
 
 
 @lru_cache(_REMEMBERED)
-def container_directory(cgroup_parent: str, container_id: str, runtime: str, cgroups_path: str = "") -> str:
-    """The container's cgroup: from `cgroups_path` if the runtime reported one, else by the naming rule of `runtime`.
+def container_directory(cgroup_parent: str, container_id: str, runtime: str) -> str:
+    """The container's cgroup, by the naming rule of its runtime.
 
     runtime   its name in NRI: `containerd`, `cri-o`
 
     Raises NodeError for a path outside of the cgroup root. An OCI runtime may keep the processes one level deeper, see
     `inner_directory`.
     """
-    if cgroups_path:
-        return _of_cgroups_path(cgroups_path)
     name = _single(container_id, "container.id")
     pod = pod_directory(cgroup_parent)
     crio = runtime == _CRIO
@@ -94,21 +90,6 @@ def class_directory(qos: KubeQoS, driver: str, cgroup_root: str = "") -> str:
         # kubelet replaces dashes in a name by underscores, since a dash means "one level down" to systemd.
         return _expand("-".join(n.replace("-", "_") for n in names) + _SLICE, "kubelet --cgroup-root")
     raise NodeError("cgroup driver", f'expected {SYSTEMD} or {CGROUPFS}, got "{driver}"')
-
-
-def _of_cgroups_path(path: str) -> str:
-    where = "container.linux.cgroups_path"
-    if ":" not in path:
-        return "/".join(_parts(path, where))
-    fields = path.split(":")
-    if len(fields) != 3:
-        raise NodeError(where, f"expected slice:prefix:name or a path, got {_shown(path)}")
-    slice_name, prefix, name = fields
-    name = _single(name, where)
-    if not name.endswith(_SLICE):
-        name = f"{_single(prefix, where)}-{name}.scope" if prefix else f"{name}.scope"
-    parts = _parts(slice_name or "system.slice", where)  # runc's default
-    return f"{_expand(parts[-1], where)}/{name}"
 
 
 def _expand(name: str, where: str) -> str:
