@@ -40,6 +40,7 @@ class StatusSources(NamedTuple):
     history              None: none is kept
     problems, warnings   as for /readyz
     api                  kind of object → why its watch is down, "" while it is up; empty without the API server
+    landlock             what the daemon has given up: "on: …" or "off: …"
     """
 
     ledger: Ledger
@@ -54,6 +55,7 @@ class StatusSources(NamedTuple):
     problems: Callable[[], list[str]]
     warnings: Callable[[], list[str]]
     api: Callable[[], Mapping[str, str]]
+    landlock: str
 
 
 def status(sources: StatusSources) -> Mapping[str, Any]:
@@ -70,6 +72,7 @@ def status(sources: StatusSources) -> Mapping[str, Any]:
         "runtime": _runtime(sources),
         "policy": _policy(sources),
         "api": dict(sources.api()),
+        "landlock": sources.landlock,
         "counts": _counts(sources.ledger.pods(), sources.ledger.entries()),
         "cpus": _cpus(node, survey.owners),
         "released": {

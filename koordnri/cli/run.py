@@ -142,6 +142,14 @@ def _configmap(_ctx: click.Context, _param: click.Parameter, value: str | None) 
     help='a page of the node for browsers, HOST:PORT such as 127.0.0.1:9317 or "off"; whoever reaches it can read it',
 )
 @click.option(
+    "--landlock",
+    type=click.Choice(["auto", "off"]),
+    default="auto",
+    show_default=True,
+    envvar="KOORDNRI_LANDLOCK",
+    help="auto: write only below --state-dir, cgroups and resctrl from the start on, where the kernel has Landlock",
+)
+@click.option(
     "--log-format",
     type=click.Choice(["json", "console"]),
     default="json",
@@ -162,6 +170,7 @@ def run(plugin_name: str, plugin_index: str, state_dir: Path, **options: Any) ->
     """
     from koordnri.chain import ChainError
     from koordnri.daemon.config import Config, ConfigError
+    from koordnri.daemon.confinement import confine
     from koordnri.daemon.daemon import Daemon
     from koordnri.session.identity import Identity, IdentityError, launched_by_runtime
 
@@ -172,7 +181,8 @@ def run(plugin_name: str, plugin_index: str, state_dir: Path, **options: Any) ->
             state_dir=state_dir,
             **options,  # named as the fields
         )
-        daemon = Daemon(config, log_fd=2 if launched is None else _log_file(state_dir))
+        log_fd = 2 if launched is None else _log_file(state_dir)
+        daemon = Daemon(config, log_fd=log_fd, confinement=confine(config))
     except (IdentityError, ChainError, ConfigError) as error:
         raise click.ClickException(str(error)) from error
     for signum in (signal.SIGTERM, signal.SIGINT):

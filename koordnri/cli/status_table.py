@@ -50,6 +50,7 @@ def _facts(answer: Any) -> Iterator[tuple[str, str]]:
         yield "API server", escape("; ".join(f"{noun}: {text}" for noun, text in down.items()) or "connected")
     else:
         yield "API server", "not used"
+    yield "Landlock", escape(answer["landlock"])
     classes = [f"{name} {c['pods']}/{c['containers']}" for name, c in answer["counts"].items()]
     yield "pods/containers", escape(", ".join(classes) or "none")
     shown = {name: text for name, text in cpus.items() if text}

@@ -42,5 +42,7 @@ class Config:
     """host and port of health alone, as `listen`"""
     page: tuple[str, int] | None = None
     """host and port of the page for browsers, as `listen`"""
+    landlock: str = "auto"
+    """`auto`: give up writing elsewhere where the kernel can; `off`"""
     log_format: str = "json"
     log_level: str = "info"

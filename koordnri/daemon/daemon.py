@@ -7,6 +7,7 @@ import threading
 import time
 
 from koordnri.daemon.config import Config
+from koordnri.daemon.confinement import NOT_CONFINED
 from koordnri.daemon.garbage import GarbageCollector
 from koordnri.daemon.listeners import Listeners
 from koordnri.daemon.wiring import Given, Parts
@@ -30,12 +31,15 @@ NOTHING_GIVEN = Given()
 class Daemon:
     """`run` blocks until `stop`, or until a runtime that launched us disconnects. Returns the exit code.
 
-    given   what `simulate` and tests use instead of what the daemon finds
+    given        what `simulate` and tests use instead of what the daemon finds
+    confinement  what holds for this process, see koordnri.daemon.confinement
     """
 
-    def __init__(self, config: Config, given: Given = NOTHING_GIVEN, *, log_fd: int = 2) -> None:
+    def __init__(
+        self, config: Config, given: Given = NOTHING_GIVEN, *, log_fd: int = 2, confinement: str = NOT_CONFINED
+    ) -> None:
         self.config = config
-        self.parts = parts = Parts(config, given, log_fd)
+        self.parts = parts = Parts(config, given, log_fd, confinement)
         self.readiness = parts.readiness
         self._listeners = Listeners(config, parts)
         self._garbage = GarbageCollector()
@@ -91,7 +95,14 @@ class Daemon:
         for problem in node.problems:
             parts.log.warning("node_fact_missing", problem=problem)
         self._listeners.open()
-        parts.log.info("started", hooks=list(parts.chain.order), node=node.name, port=self.port, page=self.page_port)
+        parts.log.info(
+            "started",
+            hooks=list(parts.chain.order),
+            node=node.name,
+            port=self.port,
+            page=self.page_port,
+            landlock=parts.confinement,
+        )
         self._garbage.start()
         parts.sources.watch()
 

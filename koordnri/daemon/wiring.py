@@ -20,6 +20,7 @@ from koordnri.cpus.allocator import Allocator
 from koordnri.daemon.admission import Admission
 from koordnri.daemon.changes import Changes
 from koordnri.daemon.config import Config, ConfigError
+from koordnri.daemon.confinement import NOT_CONFINED
 from koordnri.daemon.control import Operator
 from koordnri.daemon.ending import Ending
 from koordnri.daemon.events import Events
@@ -90,10 +91,11 @@ class Given(NamedTuple):
 class Parts:
     """Everything that lives as long as the daemon. Raises ConfigError when the API server is needed and not configured."""
 
-    def __init__(self, config: Config, given: Given, log_fd: int) -> None:
+    def __init__(self, config: Config, given: Given, log_fd: int, confinement: str = NOT_CONFINED) -> None:
         with contextlib.suppress(OSError):  # reported by those who need it
             config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.config = config
+        self.confinement = confinement
         self.described = given.node is not None
         self.ending = Ending()
         self.readiness = Readiness(self)
@@ -371,6 +373,7 @@ class Parts:
             self.readiness.problems,
             self.readiness.warnings,
             lambda: {} if self.cluster is None else self.cluster.problems(),
+            self.confinement,
         )
 
 

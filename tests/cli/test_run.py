@@ -235,6 +235,7 @@ OPTIONS: dict[str, tuple[str, Any, Any]] = {
     "listen_token_file": ("/x/token", Path("/x/token"), None),
     "listen_health": ("0.0.0.0:9318", ("0.0.0.0", 9318), None),
     "page": ("127.0.0.1:9317", ("127.0.0.1", 9317), None),
+    "landlock": ("off", "off", "auto"),
     "log_format": ("console", "console", "json"),
     "log_level": ("debug", "debug", "info"),
 }
@@ -263,7 +264,7 @@ def test_every_option_may_come_from_the_environment_and_the_command_line_beats_i
     assert parsed()[name] == meaning
     monkeypatch.setenv(
         f"KOORDNRI_{name.upper()}",
-        {"log_level": "error", "log_format": "json", "record_route": "none"}.get(name, "off"),
+        {"log_level": "error", "log_format": "json", "record_route": "none", "landlock": "auto"}.get(name, "off"),
     )
     assert parsed(*given)[name] == meaning
     assert default != meaning

@@ -40,6 +40,7 @@ READY: dict[str, Any] = {
         "refused": None,
     },
     "api": {"node": "", "pods": ""},
+    "landlock": "on: writes only below /state",
     "counts": {"LSE": {"pods": 1, "containers": 2}, "none": {"pods": 1, "containers": 1}},
     "released": {"everything": False, "pods": [], "until": "until koordnri's daemon restarts"},
     "decisions": [],

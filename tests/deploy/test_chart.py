@@ -90,6 +90,7 @@ def test_rendered_objects_are_valid(helm: Helm, version: str) -> None:
         "page.enabled=true",
         "release.onDelete=true",
         "history=memory",
+        "landlock=off",
         "metrics.tls.secretName=a,metrics.token.secretName=b",
         "networkPolicy.scrapers=null",
         "kubeletDir=",
@@ -219,6 +220,17 @@ def test_the_history_is_kept_where_the_value_says(helm: Helm, tmp_path: Path, te
     values.write_text(f"history: {text}\n")
     (container,) = render(helm, f"--values={values}")["DaemonSet"]["spec"]["template"]["spec"]["containers"]
     assert [a for a in container["args"] if a.startswith("--history")] == passed
+
+
+@pytest.mark.parametrize(("text", "passed"), [("auto", []), ("off", ["--landlock=off"]), ('"off"', ["--landlock=off"])])
+def test_landlock_is_on_where_the_kernel_has_it_unless_switched_off(
+    helm: Helm, tmp_path: Path, text: str, passed: list[str]
+) -> None:
+    """From a file, for YAML reads a bare `off` as false."""
+    values = tmp_path / "values.yaml"
+    values.write_text(f"landlock: {text}\n")
+    (container,) = render(helm, f"--values={values}")["DaemonSet"]["spec"]["template"]["spec"]["containers"]
+    assert [a for a in container["args"] if a.startswith("--landlock")] == passed
 
 
 def test_tls_and_token_come_from_secrets_that_only_root_reads(helm: Helm) -> None:

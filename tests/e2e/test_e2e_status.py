@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from koordnri.host.landlock import LEAST_VERSION, landlock_version
 from koordnri.wire.versions import CONTAINERD_NAMES
 from tests.e2e import pods
 from tests.e2e.daemon import Daemon
@@ -35,6 +36,8 @@ def test_status_of_a_node_that_is_well_of_one_with_a_bad_policy_and_of_none(
     daemon.start(wait=False)
     code, answer = status(daemon, "--wait")
     assert (code, answer["ready"], answer["problems"]) == (0, True, [])
+    # All e2e tests run a daemon that is confined, where the kernel can.
+    assert answer["landlock"].startswith("on: " if landlock_version() >= LEAST_VERSION else "off: this kernel")
     owner, sharer, batch = pods.wants_a_cpu(kubelet), pods.plain(kubelet), pods.batch(kubelet)
     eventually(lambda: kinds(daemon) == [], "no violations")
     answer = status(daemon)[1]
