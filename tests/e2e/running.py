@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.e2e import lab
+from tests.e2e.cgroups import Cgroups, Limits
 from tests.e2e.containerd import Containerd, sweep
-from tests.e2e.kubelet import sweep_cgroups
+from tests.e2e.kubelet import CGROUPS, sweep_cgroups
 
 _PREFIX = "kn-"
 
@@ -23,6 +25,10 @@ def running(name: str, *, shared_mounts: bool = False) -> Iterator[Containerd]:
     work = Path(tempfile.mkdtemp(prefix=_PREFIX, dir="/tmp"))
     (work / "owner").write_text(str(os.getpid()))
     containerd = Containerd(name, work, shared_mounts=shared_mounts)
+    if not lab.SYSTEMD:
+        # Any node has one beside those of pods. Without it a daemon learns only ten seconds after the first pod which files cgroups have.
+        (work / CGROUPS).write_text(f"/{work.name}\n")
+        Cgroups(systemd=False).make(f"/{work.name}", Limits())
     try:
         containerd.start()
         yield containerd

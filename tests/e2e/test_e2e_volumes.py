@@ -22,7 +22,7 @@ from tests.e2e.test_e2e_blkio import NOTHING, READ, WRITE, annotation, block, li
 from tests.e2e.volumes import Volumes
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.full  # a minute
+pytestmark = pytest.mark.full
 
 KUBECONFIG = """
 apiVersion: v1
@@ -40,8 +40,12 @@ LIMITED = annotation(block("data", "podvolume", readBPS=READ, writeBPS=WRITE))
 MORE = annotation(block("data", "podvolume", readBPS=READ, writeBPS=WRITE + 1))
 
 
+KINDS = {"pods": "PodList", "nodes": "NodeList"}
+"""What the API has, and what it calls the lists."""
+
+
 class FakeApi:
-    """Lists and watches of pods, by `report`; of everything else there is nothing."""
+    """Lists and watches of pods, by `report`; there is no node, and no other kind."""
 
     def __init__(self) -> None:
         self._reported: list[dict[str, Any]] = []
@@ -52,10 +56,15 @@ class FakeApi:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 url = urlsplit(self.path)
-                self.send_response(200)
+                noun = url.path.rpartition("/")[2]
+                # A daemon waits ten seconds for watches that have not answered before it registers.
+                self.send_response(200 if noun in KINDS else 404)
                 self.send_header("Content-Type", "application/json")
                 self.end_headers()
-                fake._answer(url.path.rpartition("/")[2], parse_qs(url.query), self._line)
+                if noun in KINDS:
+                    fake._answer(noun, parse_qs(url.query), self._line)
+                else:
+                    self._line({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 404})
 
             def do_POST(self) -> None:
                 self.rfile.read(int(self.headers["Content-Length"]))
@@ -98,10 +107,8 @@ class FakeApi:
         with self._news:
             reported = self._reported if noun == "pods" else []
             if "watch" not in query:
-                kind = "PodList" if noun == "pods" else "NodeList"
-                line(
-                    {"kind": kind, "metadata": {"resourceVersion": str(FIRST + len(reported))}, "items": reported[-1:]}
-                )
+                metadata = {"resourceVersion": str(FIRST + len(reported))}
+                line({"kind": KINDS[noun], "metadata": metadata, "items": reported[-1:]})
                 return
             seen = int(query["resourceVersion"][0]) - FIRST
             while not self._closed:
