@@ -36,7 +36,7 @@ class Explained:
         return _value(self._container(pod, container)["fields"], field)
 
     def reason(self, pod: str, container: str, field: str) -> str:
-        """Why a container's field is as it is, or why it was left alone; "" when nothing is reported of it."""
+        """Why a container's field is as it is, or why it was left alone; "" when the decision says nothing about it."""
         shape = self._container(pod, container)
         found = shape["fields"].get(field)
         return shape["skipped"].get(field, "") if found is None else found["reason"]

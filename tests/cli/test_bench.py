@@ -186,7 +186,7 @@ def test_its_table_shows_the_same_figures_beside_their_targets(reconciled: Any) 
     assert str(reconciled["create_us"]["p99_ratio"]) in text
 
 
-def test_where_recording_waits_for_events_nothing_is_reported_of_it(reconciled: Any) -> None:
+def test_where_recording_waits_for_events_nothing_is_printed_about_it(reconciled: Any) -> None:
     text = as_text({"nri": "0.8.0", "pods": 4, "containers": 8, "reconcile": reconciled | {"recorded_s": None}})
     (row,) = [line for line in text.splitlines() if "recorded" in line]
     assert row.split()[-4:] == ["-", "-", "-", "2.0"]

@@ -71,7 +71,7 @@ def wait_watched(kubelet: Kubelet, daemon: Daemon, container: Container, quota_u
     eventually(lambda: kubelet.cgroups.read(directories, "cpu.quota") == quota_us, "the quota to be back")
 
 
-def test_the_kernel_reports_of_writes_into_cgroups_and_of_their_end(kubelet: Kubelet) -> None:
+def test_the_kernel_reports_writes_into_cgroups_and_of_their_end(kubelet: Kubelet) -> None:
     root = next(r for r in kubelet.cgroups.roots() if kubelet.cgroups.version == 2 or r.name.startswith("cpu"))
     directory = root / f"koordnri-{uuid.uuid4()}"
     name = "cgroup.procs"  # every cgroup has it

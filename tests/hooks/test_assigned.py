@@ -48,7 +48,7 @@ def test_which_are_left_out_say_the_reason_and_an_error_of_the_annotation():
     assert "names CPUs 3,9, which the node does not have online; they are left out, and 2 used" in message
 
 
-def test_nothing_is_reported_of_cpus_that_are_all_there():
+def test_nothing_is_reported_about_cpus_that_are_all_there():
     decision = run(Assigned(), context(assigned(" 3,2 "), node=NODE))
     assert (values(decision), faults(decision)) == ({"cpu.cpus": "3,2"}, [])
     assert decision.settings["cpu.cpus"].reason == "assigned by the scheduler"

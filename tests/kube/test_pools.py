@@ -1,4 +1,4 @@
-"""Koordinator's share pools on the NodeResourceTopology: what is reported of them, also where the API does not have the kind."""
+"""Koordinator's share pools on the NodeResourceTopology: what the daemon gets of them, also where the API does not have the kind."""
 
 from __future__ import annotations
 

@@ -220,7 +220,7 @@ def test_watches_come_and_go_with_pods_and_containers():
     it.node.container(pod, cpu_quota=80_000)
     assert it.watch.watched == base | {f"{top}/q"}
     it.heal()
-    assert it.watch.watched == base | {f"{top}/q", f"{top}/q/q-main"}, "nothing was reported of its start"
+    assert it.watch.watched == base | {f"{top}/q", f"{top}/q/q-main"}, "its start was not reported"
     it.node.ledger.forget_container("q-main")
     it.heal()
     it.node.run_pass("sweep")

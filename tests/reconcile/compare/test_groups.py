@@ -26,7 +26,7 @@ def be_limits(**asked: Any) -> dict[str, Any]:
     return classes(beClass={"resctrlQOS": {"enable": True, **asked}})
 
 
-def test_what_a_class_is_to_have_of_caches_and_bandwidth_is_reported_of_its_group():
+def test_what_a_class_is_to_have_of_caches_and_bandwidth_is_a_change_of_its_group():
     pod = pod_of(name="p")
     half, less = be_limits(catRangeEndPercent=50), be_limits(catRangeEndPercent=25, mbaPercent=50)
     found = one(pod=pod, state=CACHED, old=half, new=less)
