@@ -58,6 +58,7 @@ from koordnri.session.calls import Calls
 from koordnri.session.handler import EventHandler
 from koordnri.session.plugin import PluginSession
 from koordnri.state.containment import Faults
+from koordnri.state.directory import make_private
 from koordnri.state.files import GroupNames, Notebook
 from koordnri.state.history import History
 from koordnri.state.history_files import HistoryFiles
@@ -92,8 +93,6 @@ class Parts:
     """Everything that lives as long as the daemon. Raises ConfigError when the API server is needed and not configured."""
 
     def __init__(self, config: Config, given: Given, log_fd: int, confinement: str = NOT_CONFINED) -> None:
-        with contextlib.suppress(OSError):  # reported by those who need it
-            config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.config = config
         self.confinement = confinement
         self.described = given.node is not None
@@ -101,6 +100,9 @@ class Parts:
         self.readiness = Readiness(self)
         self.writer = LineWriter(log_fd)
         self.log = make_logger(self.writer, config.log_format, config.log_level)
+        with contextlib.suppress(OSError):  # reported by those who need the directory
+            if problem := make_private(config.state_dir):
+                self.log.warning("state_directory_open", problem=problem)
         self.hooks = load_hooks() if given.hooks is None else list(given.hooks)
         self._make_state(config)
         self._make_cluster(config, given)

@@ -69,6 +69,7 @@ class StateFile:
             fd = open_plain(temporary, _NEW)
         try:
             with open(fd, "wb") as file:
+                os.fchmod(fd, 0o600)  # one that a crash has left may have another mode
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
@@ -92,9 +93,9 @@ class StateFile:
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 
 
-def open_plain(path: Path, flags: int, mode: int = 0o666) -> int:
-    """Open a plain file. Raises OSError, also for anything else: opening a fifo would wait for a writer."""
-    fd = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, mode)
+def open_plain(path: Path, flags: int) -> int:
+    """Open a plain file; a new one is its owner's alone. Raises OSError, also for anything else: opening a fifo would wait for a writer."""
+    fd = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
         raise OSError(errno.EINVAL, "expected a plain file, found something else", str(path))

@@ -82,10 +82,10 @@ class HistoryFiles:
     def _open(self) -> int:
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
         try:
-            return open_plain(self._path, flags, 0o600)
+            return open_plain(self._path, flags)
         except FileNotFoundError:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            return open_plain(self._path, flags, 0o600)
+            return open_plain(self._path, flags)
 
     def _failed(self, error: OSError) -> None:
         text = f"{self._path}: {error.strerror or error}"
