@@ -90,7 +90,8 @@ def manifest(sample: PodSample, place: Placement) -> dict[str, Any]:
         labels[QOS_LABEL] = sample.qos
     if sample.batch:
         # Not as resources: kubelet refuses a pod that asks for some that its Node does not have.
-        amounts = {"requests": dict(sample.batch), "limits": dict(sample.batch)}
+        # Only limits: a request by the annotation alone counts for pods that the policy lists (trust.extendedResourceSpec).
+        amounts = {"limits": dict(sample.batch)}
         metadata["annotations"] = {EXTENDED_RESOURCE_SPEC.key: json.dumps({"containers": {CONTAINER: amounts}})}
     container = {
         "name": CONTAINER,

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from koordnri.model.annotations import BATCH_CPU, BLKIO_QOS_KEY, RESCTRL_KEY, RESOURCE_STATUS
+from koordnri.model.annotations import BATCH_CPU, BLKIO_QOS_KEY, EXTENDED_RESOURCE_SPEC, RESCTRL_KEY, RESOURCE_STATUS
 from koordnri.model.assigned import assigned_or_none, is_assigned
 from koordnri.model.cpuset import CPUSet
 from koordnri.model.errors import AnnotationError
@@ -27,6 +27,8 @@ from koordnri.model.quantity import quantity_milli, quantity_value
 from koordnri.model.verdict import Outcome, Verdict
 from koordnri.policy.blkio_qos import IOBlock
 from koordnri.policy.pod_overrides import BLKIO_QOS
+from koordnri.policy.trust_batch import RULE as RULE_OF_BATCH
+from koordnri.policy.trust_batch import narrowed, written_batch
 from koordnri.policy.trust_options import Believed, TrustOptions
 
 _PATH = "koordnri-config.trust"
@@ -80,9 +82,7 @@ def entitled(pod: Pod, who: Believed, trust: TrustOptions, where: str) -> tuple[
         return "believed", f"namespace {pod.namespace} is listed"
     spec = pod.spec
     if spec is None and (who.schedulers or who.service_accounts):
-        if trust.without_spec == "believe":
-            return "believed", "its spec is not known, and all such are believed"
-        return "unknown", f"its spec is not known ({_PATH}.withoutSpec: refuse)"
+        return _without_spec(trust)
     has = f"namespace {pod.namespace}"
     if spec is not None:
         if spec.scheduler_name in who.schedulers:
@@ -100,6 +100,12 @@ def entitled(pod: Pod, who: Believed, trust: TrustOptions, where: str) -> tuple[
     return "refused", f"nobody whom {_PATH}.{where} lists ({expected or 'nobody'}): it has {has}"
 
 
+def _without_spec(trust: TrustOptions) -> tuple[Outcome, str]:
+    if trust.without_spec == "believe":
+        return "believed", "its spec is not known, and all such are believed"
+    return "unknown", f"its spec is not known ({_PATH}.withoutSpec: refuse)"
+
+
 # -- the rules ---------------------------------------------------------------------------------------------------------
 
 
@@ -114,6 +120,20 @@ def _resource_status(pod: Pod, trust: TrustOptions) -> Verdict | None:
         if len(cpus) > most:
             outcome, why = "refused", f"it names {len(cpus)} CPUs ({str(cpus)[:60]}), and the pod requests {most}"
     return Verdict("resourceStatus", f"annotation {key}", outcome, why, annotations=(key,))
+
+
+def _extended_resource_spec(pod: Pod, trust: TrustOptions) -> Verdict | None:
+    """Batch resources that only the annotation names: no more than the spec says otherwise."""
+    written = written_batch(pod)
+    if not written:
+        return None
+    outcome, why = entitled(pod, trust.extended_resource_spec, trust, RULE_OF_BATCH)
+    if outcome != "believed" and pod.spec is not None:
+        return narrowed(written, pod.spec)
+    if outcome != "believed":
+        outcome, why = _without_spec(trust)
+    key = EXTENDED_RESOURCE_SPEC.key
+    return Verdict(RULE_OF_BATCH, f"annotation {key}", outcome, why, annotations=(key,))
 
 
 def _system_class(pod: Pod, trust: TrustOptions) -> Verdict | None:
@@ -165,7 +185,7 @@ def another_has(cpus: CPUSet, *, observed: bool) -> Verdict:
     )
 
 
-RULES: tuple[Rule, ...] = (_resource_status, _system_class, _resctrl, _io_latency)
+RULES: tuple[Rule, ...] = (_resource_status, _extended_resource_spec, _system_class, _resctrl, _io_latency)
 """In this order; each is about another input."""
 
 

@@ -54,6 +54,9 @@ class TrustOptions(Document, frozen=True, forbid_unknown_fields=True):
     needs it. believe: for clusters that run Koordinator and give koordnri no access to the API server."""
     resource_status: ResourceStatusTrust = ResourceStatusTrust()
     """CPUs that a scheduler assigned."""
+    extended_resource_spec: Believed = Believed()
+    """Batch resources of BE pods by the annotation `node.koordinator.sh/extended-resource-spec` alone, above what the pod's spec says
+    otherwise. Of other pods the annotation only narrows: a request counts up to the spec's, and a limit up to the spec's, if it has one."""
     dra_drivers: tuple[Text, ...] = ("dra.cpu",)
     """DRA drivers that give CPUs to containers by the environment `DRA_CPUSET_*`. It is believed of pods whose ResourceClaims have devices
     of these drivers, of no more CPUs than those devices stand for. koordnri reads the claims from the API server."""

@@ -67,7 +67,7 @@ def test_whose_annotation_cannot_be_read_is_in_the_pool_and_never_on_others_cpus
 
 def test_null_of_a_scheduler_is_no_assignment() -> None:
     found = explained("nulls.yaml", node=NODE)
-    assert cpus(found, "n1") == cpus(found, "n7") == CPUSet.parse("0-1")
+    assert (cpus(found, "n1"), cpus(found, "n7")) == (CPUSet.parse("0-1"), CPUSet.parse("4-5"))
     assert found.reason("n2", "a", "cpu.cpus") == "exclusive CPUs, given by this node"
 
 

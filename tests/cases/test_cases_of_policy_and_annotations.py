@@ -23,8 +23,8 @@ def test_an_unreadable_memoryQOS_leaves_the_values_of_the_class() -> None:
 def test_null_in_what_schedulers_write_is_unset_and_letter_case_of_keys_does_not_matter() -> None:
     found = explained("nulls.yaml")
     assert {name: found.errors(name) for name in found.pods} == {f"n{i}": [] for i in range(1, 9)}
-    for pod in ("n1", "n7"):
-        assert found.container_field(pod, "a", "cpu.cpus") == "0-1"
+    assert found.container_field("n1", "a", "cpu.cpus") == "0-1"
+    assert found.container_field("n7", "a", "cpu.cpus") == "4-5"
     assert found.container_field("n4", "a", "env[NVIDIA_VISIBLE_DEVICES]") == "0"
 
 

@@ -151,8 +151,8 @@ def test_the_shape(files: Files) -> None:
             5,
             manifest(qos="BE", annotations=BATCH),
             NODE,
-            {"cpu.shares": 512, "cpu.quota": 50_000, "memory.limit": 2 << 30},
-            {"cpu.shares": 512, "cpu.quota": 50_000, "memory.limit": 2 << 30},
+            {"cpu.shares": 2, "cpu.quota": 50_000, "memory.limit": 2 << 30},
+            {"cpu.shares": 2, "cpu.quota": 50_000, "memory.limit": 2 << 30},
         ),
         (
             14,

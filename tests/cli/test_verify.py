@@ -84,7 +84,7 @@ def test_json_has_expectation_and_problems(verify: Callable[..., Result]) -> Non
     assert (shape["node"], shape["namespace"]) == ("n", "koordnri-verify")
     be = shape["classes"][2]
     assert (be["class"], be["ok"], be["found"]) == ("BE", False, {})
-    assert be["expected"] == {"cpu.shares": 204, "cpu.quota": 20_000, "memory.limit": 64 << 20}
+    assert be["expected"] == {"cpu.shares": 2, "cpu.quota": 20_000, "memory.limit": 64 << 20}
 
 
 def test_a_pod_that_does_not_run_shows_kubelets_reason_and_the_option(

@@ -33,7 +33,7 @@ def test_each_class_has_its_values_under_the_defaults(tmp_path: Path, served: No
     lsr, ls, be, plain = expected(tmp_path)
     assert (lsr.values, lsr.exclusive) == ({CPU_QUOTA: UNLIMITED, MEMORY_LIMIT: LIMIT}, 1)
     assert ls.values == {CPU_SHARES: 102, CPU_QUOTA: 40_000, MEMORY_LIMIT: LIMIT}
-    assert be.values == {CPU_SHARES: 204, CPU_QUOTA: 20_000, MEMORY_LIMIT: LIMIT}
+    assert be.values == {CPU_SHARES: 2, CPU_QUOTA: 20_000, MEMORY_LIMIT: LIMIT}
     assert plain.values == {CPU_SHARES: 51, CPU_QUOTA: 20_000, MEMORY_LIMIT: LIMIT}
     assert [one.exclusive for one in (ls, be, plain)] == [0, 0, 0]
     assert [one.why_shared for one in (lsr, ls, be, plain)] == ["", "", "", ""]

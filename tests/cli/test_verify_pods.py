@@ -40,4 +40,4 @@ def test_batch_resources_are_an_annotation_since_kubelet_refuses_those_that_its_
     assert be["spec"]["containers"][0]["resources"] == {"requests": {}, "limits": {}}
     (text,) = be["metadata"]["annotations"].values()
     amounts = {"kubernetes.io/batch-cpu": "200", "kubernetes.io/batch-memory": "64Mi"}
-    assert json.loads(text) == {"containers": {"main": {"requests": amounts, "limits": amounts}}}
+    assert json.loads(text) == {"containers": {"main": {"limits": amounts}}}

@@ -14,6 +14,7 @@ from koordnri.daemon.config import Config, ConfigError
 from koordnri.daemon.daemon import Daemon
 from koordnri.daemon.wiring import Given
 from koordnri.model.annotations import BATCH_CPU, BATCH_MEMORY, EXTENDED_RESOURCE_SPEC, RESOURCE_STATUS
+from koordnri.model.pod import SOURCE_KEY
 from koordnri.runtime import CRIError, KernelLimits, Runtime
 from koordnri.session.identity import Identity
 from koordnri.session.runtime_info import MOST_BYTES
@@ -64,7 +65,7 @@ def test_cri_o_over_crun_takes_what_lifts_a_limit(start, tmp_path, policy):
     kernel = KernelLimits(crun=True)
     crio = Runtime(tmp_path / "nri.sock", Version(0, 11, 0), "cri-o", "1.36.3", kernel=kernel)
     limits = {"limits": {BATCH_CPU: 250, BATCH_MEMORY: 96 << 20}}
-    batch = {EXTENDED_RESOURCE_SPEC.key: json.dumps({"containers": {"main": limits}})}
+    batch = {EXTENDED_RESOURCE_SPEC.key: json.dumps({"containers": {"main": limits}}), SOURCE_KEY: "file"}
     with crio as runtime:
         running = start(policy_file=policy)
         running.wait_ready()

@@ -74,12 +74,12 @@ def slice_of(name: str) -> str:
 
 
 def batch_of(**milli_and_mib: tuple[int, int]) -> dict[str, str]:
-    """Annotation of a batch pod: container → (milli-CPUs, MiB), as requests and limits; 0 is none."""
+    """Annotations of a static batch pod: container → (milli-CPUs, MiB), as requests and limits; 0 is none."""
     table = {}
     for name, (milli, mib) in milli_and_mib.items():
         given = {BATCH_CPU: str(milli), BATCH_MEMORY: str(mib * MIB)}
         table[name] = {"requests": given, "limits": {k: v for k, v in given.items() if v != "0"}}
-    return {EXTENDED_RESOURCE_SPEC.key: json.dumps({"containers": table})}
+    return {EXTENDED_RESOURCE_SPEC.key: json.dumps({"containers": table}), SOURCE_KEY: "file"}
 
 
 class FakeMachine:
