@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from koordnri.answers.metrics import make_registry
 from koordnri.daemon.config import Config, ConfigError
 from koordnri.daemon.wiring import Parts
 from koordnri.observe.certificate import Certificate
 from koordnri.observe.endpoints import health_pages, metrics_pages
 from koordnri.observe.http import Pages, Server
-from koordnri.observe.metrics import make_registry
 from koordnri.observe.tokens import TokenError, guarded, read_token
 from koordnri.page.server import PageServer
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from koordnri.answers.metrics import make_family
 from koordnri.answers.violations import KINDS
 from koordnri.kube.events import EventStats
 from koordnri.model import Pod
 from koordnri.model.annotations import RESOURCE_STATUS
 from koordnri.observe.metric_table import TABLE
-from koordnri.observe.metrics import make_family
 from koordnri.runtime import CRIError
 from tests.observe.driven import Driven, driven
 from tools.metrics import dashboard, rule_groups

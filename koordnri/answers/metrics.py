@@ -1,6 +1,7 @@
-"""The values of the metrics, read from the rooms' plain counters at each scrape, so that counting costs the event path almost nothing.
+"""`GET /metrics`: values, read from the rooms' plain counters at each scrape, so that counting costs the event path almost nothing.
 
-What a metric is called and means is a row of `metric_table.py`. A row without a value here, or a value without a row, fails the import.
+What a metric is called and means is a row of koordnri.observe.metric_table. A row without a value here, or a value without a row, fails
+the import.
 Label values are bounded: hooks, fields, routes, events and outcomes; never pods, containers or cpusets.
 """
 
