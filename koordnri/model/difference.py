@@ -142,6 +142,13 @@ def asked_since(baseline: Resources, stored: Resources, node: NodeState, ours: O
     return baseline.moved_by(Resources(**moved, unified=unified or None))
 
 
+def rebased(before: Resources, after: Resources, node: NodeState) -> dict[str, Any]:
+    """Field name → value of the new baseline, for fields whose baseline is another one than before."""
+    fields = (field for field, attribute, _ in _PLAIN if getattr(before, attribute) != getattr(after, attribute))
+    values = {field.name: baseline_value(field, after, node) for field in fields}
+    return {name: value for name, value in values.items() if value is not None}
+
+
 def baseline_value(field: Field, baseline: Resources, node: NodeState) -> Any:
     """A field's value when only kubelet sets it, in the field's unit; None when it is unknown or cannot be set."""
     if field.baseline:

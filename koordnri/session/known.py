@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from koordnri.model import Container, Decision, NodeState, Pod, Resources
+from koordnri.model import Container, Decision, NodeState, Pod
 from koordnri.model.allocated import Allocated
-from koordnri.model.difference import Ours, agree, baseline_value, is_stored, stored_of_ours, through_runtime
+from koordnri.model.difference import Ours, agree, is_stored, stored_of_ours, through_runtime
 from koordnri.model.field import Writing
-from koordnri.model.fields import ALL, split_name
+from koordnri.model.fields import ALL
 from koordnri.model.resources import BASELINE_KEY, Note
 from koordnri.model.routes import REPLY, WRITE
 from koordnri.session.translate import container_from, note_of, resources_from
@@ -78,18 +78,6 @@ class Known(NamedTuple):
         """The note to keep when nothing is sent; None when the container's annotation says the same."""
         note = self.note.followed_by(self.container.baseline, {})
         return None if note == self.annotated else note
-
-    def files_before(self, asked: Resources, node: NodeState) -> dict[str, Any]:
-        """Field name → value in its file, where that is not what kubelet asks for by now. koordnri wrote it while the runtime was away and
-        could not report the resize.
-        """
-        found = {}
-        for name, value in self.files.items():
-            field, key = split_name(name)
-            want = None if field is None or key or not field.baseline else baseline_value(field, asked, node)
-            if field is not None and want is not None and not field.same(want, value):
-                found[name] = value
-        return found
 
     def stored_of_ours(self, node: NodeState) -> Sent:
         """The values of ours that the runtime has stored, when nothing is sent."""

@@ -13,7 +13,7 @@ from koordnri.cpus.wish import may_wish
 from koordnri.model import Container, Decision, Event, NodeState, Pod, Setting
 from koordnri.model.allocated import NOT_ALLOCATED, Allocated
 from koordnri.model.annotations import RESOURCE_STATUS
-from koordnri.model.difference import asked_since, changes, restorations
+from koordnri.model.difference import asked_since, changes, rebased, restorations
 from koordnri.model.resources import NOTHING, Note
 from koordnri.reconcile.plan import Update
 from koordnri.reconcile.recorder import HANDFUL
@@ -38,7 +38,8 @@ class _Decided(NamedTuple):
     sent: Sent | None
     """values of ours that the runtime has, if they differ from the decision"""
     late: Mapping[str, Any]
-    """field name → value that koordnri wrote before it learned of a resize; where nothing is decided any more, it is given back"""
+    """field name → new baseline of a resize that nobody reported. Until now koordnri may have healed the file, or given it the former
+    baseline back; where nothing is decided, it is given back once more"""
 
 
 class Synchronize:
@@ -124,7 +125,9 @@ class Synchronize:
         container = known.container
         before = container.baseline
         container.baseline = asked_since(before, container.stored, node, known.ours)
-        late = {} if container.baseline is before else known.files_before(container.baseline, node)
+        late: Mapping[str, Any] = {}
+        if container.baseline is not before and decider.ledger.container(container.id) is not None:
+            late = rebased(before, container.baseline, node)
         ctx = decider.chain.context(pod, container, Event.SYNC, self._snapshot)
         mine = decider.inflight = Inflight(ctx, lambda made: (made, response), self._remember)
         decision = decider.chain.run(ctx, deadline_ns)

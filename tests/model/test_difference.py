@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from koordnri.model import CPUSet, Decision, Field, NodeState, Resources, Setting, fields
-from koordnri.model.difference import asked_since, baseline_value, changes, restorations, through_runtime
+from koordnri.model.difference import asked_since, baseline_value, changes, rebased, restorations, through_runtime
 from koordnri.model.fields import UNLIMITED
 from koordnri.model.resources import NOTHING
 from koordnri.model.routes import ADJUST, REPLY, WRITE
@@ -467,6 +467,13 @@ def test_only_what_an_update_could_change_is_noted():
 )
 def test_what_a_field_has_when_nobody_but_kubelet_sets_it(field, baseline, value):
     assert baseline_value(field, baseline, V2) == value
+
+
+def test_fields_whose_baseline_is_another_one_than_before():
+    before = Resources(cpu_shares=512, cpu_quota=50_000, cpus="0-1", mems="0")
+    after = Resources(cpu_shares=512, cpu_quota=90_000, memory_limit=GIB, mems="0")
+    assert rebased(before, after, V2) == {"cpu.quota": 90_000, "cpu.cpus": "0-7", "memory.limit": GIB}
+    assert rebased(before, before, V2) == {}
 
 
 def test_memory_that_nobody_asked_for_is_that_of_all_nodes_that_have_any():
