@@ -127,6 +127,7 @@ class Daemon:
             if time.monotonic() >= tick_at:
                 ticks, tick_at = ticks + 1, time.monotonic() + NODE_TICK_S
                 parts.changes.scan_node(full=ticks % FULL_REFRESH_TICKS == 0)
+                parts.unstarted.look()
                 self._flush_history()
                 self._garbage.step()
 

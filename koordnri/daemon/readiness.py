@@ -45,6 +45,8 @@ class Readiness:
         if (refused := parts.standing.refused) is not None and parts.standing.acceptances:
             revision = parts.present.snapshot.policy.revision
             found.append(f"policy: {refused.source} was refused: {refused}; revision {revision} stays in force")
+        if problem := parts.unstarted.problem:
+            found.append(f"runtime: {problem}")
         if parts.notebook.problem:
             found.append(f"state: kept in memory only, and lost by a restart: {parts.notebook.problem}")
         if parts.admission.lock.problem:
@@ -54,6 +56,17 @@ class Readiness:
             found.append(
                 "node: cgroups are mounted read-only: nobody is given exclusive CPUs, and no file follows a policy"
             )
+        found += self._of_cluster()
+        if text := released_text(parts.ledger, parts.present.snapshot.node):
+            found.append(f"release: {text}")
+        if parts.admission.control_problem:
+            problem = parts.admission.control_problem
+            found.append(f"state: no control socket for `koordnri diff` and `release`: {problem}")
+        return found
+
+    def _of_cluster(self) -> list[str]:
+        parts = self._parts
+        found: list[str] = []
         if parts.cluster is not None:
             down = {noun: problem for noun, problem in parts.cluster.problems().items() if problem}
             if parts.cluster.policy_problem():  # that is a problem, not a warning
@@ -68,9 +81,4 @@ class Readiness:
             found.append(
                 f"policy: publishTopology: {published} has no effect: it needs the API server and the name of this Node"
             )
-        if text := released_text(parts.ledger, parts.present.snapshot.node):
-            found.append(f"release: {text}")
-        if parts.admission.control_problem:
-            problem = parts.admission.control_problem
-            found.append(f"state: no control socket for `koordnri diff` and `release`: {problem}")
         return found

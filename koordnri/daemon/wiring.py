@@ -32,6 +32,7 @@ from koordnri.daemon.readiness import Readiness
 from koordnri.daemon.recording import Recording
 from koordnri.daemon.reports import ReconcilerReports
 from koordnri.daemon.runtime_absence import RuntimeAbsence
+from koordnri.daemon.unstarted import Unstarted
 from koordnri.hook import Hook
 from koordnri.host import read_node
 from koordnri.host.cgroup.files import PacedFiles
@@ -314,6 +315,7 @@ class Parts:
             on_absent=RuntimeAbsence(config, self.events, self.faults, self.log).report,
             on_braked=lambda problem: self.events.warn_node("RegistrationBraked", problem),
         )
+        self.unstarted = Unstarted(lambda: self.handler.life.unstarted_in_a_row, self.events, self.log)
 
     def _make_reconciler(self, config: Config) -> None:
         files = PacedFiles(lambda: self.session.is_busy and not self.requests.waited_for)

@@ -31,6 +31,8 @@ class LifeCycle:
     ) -> None:
         self.never_started = 0
         """containers that were removed between the reply to their creation and their start"""
+        self.unstarted_in_a_row = 0
+        """how many of these since a container last started"""
         self.handlers: Mapping[str, Callable[[bytes], Answer]] = {
             "RunPodSandbox": lambda data: Answer(None, self._run_pod(views.RunPodSandboxRequest.FromString(data))),
             "StartContainer": lambda data: Answer(None, self._start(views.StartContainerRequest.FromString(data))),
@@ -74,6 +76,7 @@ class LifeCycle:
         def settle() -> None:
             if entry is None:
                 return
+            self.unstarted_in_a_row = 0
             stale = self._decider.ledger.started(entry)
             # Its cgroup now has the values sent at its creation; they may be out of date, or incomplete.
             if (
@@ -113,6 +116,7 @@ class LifeCycle:
         for entry in gone:
             if not entry.started:
                 self.never_started += 1
+                self.unstarted_in_a_row += 1
                 self._decider.observer.never_started(pod, entry)
 
     # -- pods ---------------------------------------------------------------------------------------------------------
