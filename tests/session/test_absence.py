@@ -14,7 +14,7 @@ from koordnri.session.handler import EventHandler
 from koordnri.session.identity import Identity
 from koordnri.session.plugin import PluginSession
 from koordnri.state.ledger import Ledger
-from tests.session.test_plugin import Log, Observer
+from tests.session.subject import Log, Observer
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from koordnri.session.runtime_info import RuntimeInfo
 from koordnri.wire import api_pb2 as api
 from koordnri.wire.versions import Version, nri_version
 from tests.session.scripted_runtime import ScriptedRuntime
-from tests.session.test_plugin import Subject, connected
+from tests.session.subject import Subject, connected
 from tests.support.messages import container, pod
 
 NODE = NodeState()
