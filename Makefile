@@ -5,6 +5,7 @@
 # make unit       the tests that need no runtime          make lint   style, types, layers, generated code, documents
 # make bench      latency, CPU and memory of the daemon   make image  container image, by docker, podman or buildah (tools/image.sh)
 # make fuzz       ten minutes (FUZZ_SECONDS=600) of coverage-guided search for inputs that break a parser: tests/fuzz
+# make soak       half an hour (SOAK_SECONDS=1800) of a busy node; fails if memory, descriptors, threads or latency of the daemon grow
 # make coverage   which lines and branches the unit tests reach; fails below the floor in pyproject.toml
 # make lock       lock files again from pyproject.toml     make clean  remove .venv and .cache
 
@@ -14,6 +15,7 @@ BIN := $(VENV)/bin
 IMAGE ?= koordnri:0.1.0
 PYTEST_ARGS ?=
 FUZZ_SECONDS ?= 600
+SOAK_SECONDS ?= 1800
 # Processes that run tests side by side: one per CPU (see tests/conftest.py).
 WORKERS ?= logical
 # Seconds after which a test fails; a longer one says so itself (pytest.mark.timeout).
@@ -31,7 +33,7 @@ PARALLEL := -n $(WORKERS) --no-loadscope-reorder
 help:
 	@sed -n 's/^# \{0,1\}//;/^$$/q;p' Makefile
 
-.PHONY: help demo test test-full lint unit fuzz coverage lab lab-host bench image lock clean
+.PHONY: help demo test test-full lint unit fuzz soak coverage lab lab-host bench image lock clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/koordnri simulate -f examples/pods.yaml --policy examples/policy.yaml --node examples/node.yaml
@@ -64,6 +66,9 @@ unit: $(VENV)/.dev
 
 fuzz: $(VENV)/.fuzz
 	$(BIN)/python tools/fuzz.py --seconds $(FUZZ_SECONDS)
+
+soak: $(VENV)/.dev
+	$(BIN)/python tools/soak.py --seconds $(SOAK_SECONDS)
 
 # Lines and branches. It adds 70 % to the CPU time of the unit tests, so that `make test` does without; CI's `make test` measures it.
 coverage: $(VENV)/.dev

@@ -5,12 +5,14 @@ The API server is a fake one over real HTTP; the runtime is the embedded one ove
 
 from __future__ import annotations
 
+import errno
 import gc
 import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import kmock
 import pytest
@@ -25,6 +27,7 @@ from tests.host.trees import HostTree
 from tests.kube.fake_api import configmap, listing, status, whole
 from tests.kube.fake_cluster import NODES, PODS, POLICY, Cluster, node, pod
 from tests.kube.watched import write_kubeconfig
+from tests.support.system_calls import Fault, SystemCalls
 from tests.support.waiting import eventually
 
 ASKED_US, HALVED_US = 50_000, 25_000
@@ -96,6 +99,28 @@ def test_the_policy_follows_its_configmap_and_a_bad_one_changes_nothing(
     cluster.send(POLICY, "DELETED", configmap("4", {}))
     daemon.wait_ready()
     assert quota() == ASKED_US
+
+
+@pytest.mark.parametrize("point", ["api.connect", "api.send", "api.recv"])
+def test_a_broken_connection_to_the_api_server_delays_the_policy_and_costs_nothing_else(
+    cluster: Cluster,
+    runtime: Runtime,
+    start: Callable[..., Running],
+    quota: Callable[[], int],
+    point: str,
+    tmp_path: Path,
+) -> None:
+    cluster.lists[POLICY] = listing("ConfigMap", "1", configmap("1", RATIO_2))
+    address = urlsplit(cluster.url)
+    assert address.hostname and address.port  # noqa: PT018  # for the type checker
+    with SystemCalls({}, {"api": (address.hostname, address.port)}, tmp_path) as calls:
+        calls.arm(Fault(point, errno.ECONNRESET, 1, 3))
+        daemon = start()
+        daemon.wait_ready()
+        run_pod(runtime)
+        eventually(lambda: quota() == HALVED_US, f"the policy after {calls.struck}")
+        assert len(calls.struck) == 3
+        assert not daemon.daemon.parts.faults.counts
 
 
 def is_about_the_node(request: kmock.Request) -> bool:
