@@ -14,7 +14,7 @@ RUN --mount=type=secret,id=ca,target=/run/ca.pem \
     if [ -s /run/ca.pem ]; then export PIP_CERT=/run/ca.pem; fi \
  && /opt/koordnri/bin/pip install --no-cache-dir --no-compile --require-hashes --only-binary=:all: -r requirements.lock \
  && python3 -m venv /opt/build \
- && /opt/build/bin/pip install --no-cache-dir --require-hashes --only-binary=:all: -r requirements-build.lock
+ && /opt/build/bin/pip install --no-cache-dir --no-compile --require-hashes --only-binary=:all: -r requirements-build.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY koordnri koordnri
 COPY hooks hooks
