@@ -69,7 +69,11 @@ WHOLES = (
     Whole("tests/answers/test_map.py", "keys of one answer", ("koordnri/answers/owners",)),
     Whole("tests/hooks/test_gpu_vendors.py", "its keys are what the hook does", ("koordnri/policy/gpu_vendors",)),
     Whole("tests/cpus/test_life.py", "CPUs change hands during a container's life", ("koordnri/daemon/promotions",)),
-    Whole("tests/daemon/test_daemon.py", "what is wired is the daemon", ("koordnri/daemon/wiring",)),
+    Whole(
+        "tests/daemon/test_daemon.py",
+        "what is wired is the daemon",
+        ("koordnri/daemon/wiring", "koordnri/daemon/cluster_parts"),
+    ),
 )
 
 

@@ -19,7 +19,8 @@ from koordnri.chain import Chain, load_hooks
 from koordnri.cpus.allocator import Allocator
 from koordnri.daemon.admission import Admission
 from koordnri.daemon.changes import Changes
-from koordnri.daemon.config import Config, ConfigError
+from koordnri.daemon.cluster_parts import make_cluster
+from koordnri.daemon.config import Config
 from koordnri.daemon.confinement import NOT_CONFINED
 from koordnri.daemon.control import Operator
 from koordnri.daemon.ending import Ending
@@ -58,7 +59,6 @@ from koordnri.resctrl.threads import ResctrlThreads
 from koordnri.session.calls import Calls
 from koordnri.session.handler import EventHandler
 from koordnri.session.plugin import PluginSession
-from koordnri.state.containment import Faults
 from koordnri.state.directory import make_private
 from koordnri.state.files import GroupNames, Notebook
 from koordnri.state.history import History
@@ -66,9 +66,8 @@ from koordnri.state.history_files import HistoryFiles
 from koordnri.state.ledger import Ledger
 from koordnri.state.present import Present
 
-if TYPE_CHECKING:  # see _make_cluster for why not at run time
-    from koordnri.daemon.cluster import Cluster, ClusterEvents
-    from koordnri.kube import Api, NodeAnnotation, TopologyPublisher, WatchStats
+if TYPE_CHECKING:  # see cluster_parts for why not at run time
+    from koordnri.kube import TopologyPublisher, WatchStats
     from koordnri.kube.events import EventStats
     from koordnri.kube.publisher import Publisher
 
@@ -151,41 +150,15 @@ class Parts:
         self.notebook.keep(lambda: (self.ledger.notes(), self.ledger.all_originals()))
 
     def _make_cluster(self, config: Config, given: Given) -> None:
-        self.events: Events = given.events or Events()
-        self.cluster_events: ClusterEvents | None = None
-        self.cluster: Cluster | None = None
-        self.annotation: NodeAnnotation | None = None
-        self._api: Api | None = None
-        if config.kubeconfig is None and config.policy_configmap is None:
-            if config.annotate_node:
-                raise ConfigError("--annotate-node needs the API server: give --policy-configmap or --kubeconfig")
-            self.faults = Faults(self.log, self.events.warn_pod, self.events.warn_node)
-            return
-        # Imported here: the official client costs 0.2 s and 20 MiB, and a daemon with a policy file needs none of it.
-        from koordnri.daemon.cluster import Cluster, ClusterEvents
-        from koordnri.kube import NodeAnnotation, NotConfigured, connect
-
-        try:
-            api = self._api = connect(config.kubeconfig)
-        except NotConfigured as error:
-            raise ConfigError(str(error)) from error
-        self.events = self.cluster_events = ClusterEvents(api, config.node_name, self.log, self.ending.die)
-        self.faults = Faults(self.log, self.events.warn_pod, self.events.warn_node)
-        self.cluster = Cluster(
-            api,
-            config.node_name,
-            config.policy_configmap,
+        parts = make_cluster(
+            config,
+            given.events or Events(),
             self.ledger,
             self.log,
             self.ending.die,
-            self.faults,
             lambda pod: self.present.snapshot.believed(pod),
         )
-        if config.annotate_node:
-            if not config.node_name:
-                raise ConfigError("--annotate-node needs the name of this Node: give --node-name")
-            present = self.cluster.published_policy
-            self.annotation = NodeAnnotation(api, config.node_name, present, self.log, self.ending.die)
+        self.events, self.faults, self._api, self.cluster_events, self.cluster, self.annotation = parts
 
     def _make_node(self, config: Config, given: Given) -> None:
         tree, names = ResctrlTree(config.host_root), GroupNames(config.state_dir, self.log)
