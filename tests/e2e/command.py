@@ -57,7 +57,9 @@ class Forked:
         context.set_forkserver_preload(list(_IMPORTED))
         self._arguments = arguments
         self._process = context.Process(
-            target=_become, args=(list(arguments), dict(environment), str(directory), str(out), str(err))
+            target=_become,
+            args=(list(arguments), dict(environment), str(directory), str(out), str(err)),
+            daemon=True,  # one that a test has left is ended with pytest, which would else wait for it
         )
         self._process.start()
 
