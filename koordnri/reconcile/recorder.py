@@ -47,8 +47,12 @@ class PushFailed(Exception):
     """The push failed; the message says why. Which of its updates failed is unknown."""
 
 
+class RuntimeAway(PushFailed):
+    """Nothing was sent, because there is no connection to the runtime. That says nothing about the updates."""
+
+
 Push = Callable[[Sequence[Update], float], set[str]]
-"""(updates, deadline in s) → ids of containers whose update the runtime refused. Raises Overran and PushFailed."""
+"""(updates, deadline in s) → ids of containers whose update the runtime refused. Raises Overran, PushFailed and RuntimeAway."""
 
 
 class RecordStats:
@@ -190,6 +194,9 @@ class Recorder:
             counts[route, "late"] += len(batch)
             self.stats.off.add(route)
             self._on_off(route, str(error))
+            return
+        except RuntimeAway:
+            self._not_before = self._monotonic() + BACKOFF_S
             return
         except PushFailed as error:
             counts[route, "failed"] += len(batch)

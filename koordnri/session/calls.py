@@ -11,7 +11,11 @@ from koordnri.wire.connection import Reply
 
 
 class NotConnected(Exception):
-    """There is no registration by which the runtime could be called."""
+    """There is no registration by which the runtime could be called, or it ended before the answer."""
+
+
+class NotRegistered(NotConnected):
+    """Nothing was sent."""
 
 
 class Calls:
@@ -26,12 +30,12 @@ class Calls:
     def update_containers(self, request: api.UpdateContainersRequest, timeout_s: float) -> Reply:
         """Change containers outside of a reply. Blocks until the runtime's reply, which may be an error.
 
-        Before NRI 0.12.1 it may freeze the node (push.md). Raises NotConnected (also when the connection ends meanwhile) and
-        TimeoutError.
+        Before NRI 0.12.1 it may freeze the node (push.md). Raises NotRegistered, NotConnected (the connection ends meanwhile)
+        and TimeoutError.
         """
         channel = self._channel
         if channel is None:
-            raise NotConnected("not registered with the runtime")
+            raise NotRegistered("not registered with the runtime")
         answer: queue.SimpleQueue[Reply | None] = queue.SimpleQueue()
         try:
             with self._lock:  # so that the reply cannot arrive before we wait for it

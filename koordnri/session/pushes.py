@@ -16,8 +16,8 @@ from google.protobuf.message import DecodeError, Message
 from koordnri.model import NodeState
 from koordnri.model.difference import is_stored
 from koordnri.reconcile.plan import Update
-from koordnri.reconcile.recorder import Overran, PushFailed
-from koordnri.session.calls import Calls, NotConnected
+from koordnri.reconcile.recorder import Overran, PushFailed, RuntimeAway
+from koordnri.session.calls import Calls, NotConnected, NotRegistered
 from koordnri.session.encode import encode_update
 from koordnri.session.translate import resources_from
 from koordnri.transport.channel import Channel
@@ -41,7 +41,7 @@ class Unsolicited:
         self._node = node
 
     def __call__(self, updates: Sequence[Update], deadline_s: float) -> set[str]:
-        """Returns the ids whose update was refused. Raises Overran and PushFailed."""
+        """Returns the ids whose update was refused. Raises Overran, PushFailed and RuntimeAway."""
         node, request = self._node(), api.UpdateContainersRequest()
         for update in updates:
             message = encode_update(update, node)
@@ -51,6 +51,8 @@ class Unsolicited:
             reply = self._calls.update_containers(request, deadline_s)
         except TimeoutError as error:
             raise Overran(str(error)) from error
+        except NotRegistered as error:
+            raise RuntimeAway(str(error)) from error
         except NotConnected as error:
             raise PushFailed(str(error)) from error
         if reply.code != Code.OK:
@@ -74,7 +76,7 @@ class Resync:
         self._node = node
 
     def __call__(self, updates: Sequence[Update], deadline_s: float) -> set[str]:
-        """Returns the ids whose update the runtime has not stored. Raises Overran and PushFailed."""
+        """Returns the ids whose update the runtime has not stored. Raises Overran, PushFailed and RuntimeAway."""
         node = self._node()
         messages = [encode_update(update, node) for update in updates]
         ends_at = time.monotonic() + deadline_s
@@ -95,7 +97,7 @@ class _Registration:
     """A connection that answers OK to everything, and `updates` to Synchronize. After `wait`, `containers` has the runtime's list."""
 
     def __init__(self, socket_path: str, name: str, updates: Iterable[api.ContainerUpdate]) -> None:
-        """Raises PushFailed when the runtime cannot be reached."""
+        """Raises RuntimeAway when the runtime cannot be reached."""
         self.containers: list[views.Container] = []
         self._answer = api.SynchronizeResponse(update=updates)
         self._name = name
@@ -108,7 +110,7 @@ class _Registration:
             sock.connect(socket_path)
         except OSError as error:
             sock.close()
-            raise PushFailed(f"cannot connect to {socket_path}: {error.strerror or error}") from error
+            raise RuntimeAway(f"cannot connect to {socket_path}: {error.strerror or error}") from error
         self._channel = Channel(sock, Side.PLUGIN)
         self._thread = threading.Thread(target=self._read, name=name, daemon=True)
         self._thread.start()

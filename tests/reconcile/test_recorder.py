@@ -26,6 +26,7 @@ from koordnri.reconcile.recorder import (
     Overran,
     PushFailed,
     Recorder,
+    RuntimeAway,
 )
 from tests.reconcile.fake_node import HALVED, FakeNode
 
@@ -251,6 +252,24 @@ def test_a_refused_push_is_not_repeated_at_once():
     scene.decide(**HALVED)
     scene.step()
     assert scene.recorder.due_s() == pytest.approx(BACKOFF_S)
+
+
+def test_while_the_runtime_is_away_nobody_is_given_up():
+    """Found by the soak: after three seconds without a connection a container was never recorded again."""
+    scene = Scene(3)
+
+    def away(updates: Sequence[Update]) -> set[str]:
+        raise RuntimeAway("not registered with the runtime")
+
+    scene.answer = away
+    scene.decide(**HALVED)
+    for _ in range(4 * ATTEMPTS):
+        scene.step(BACKOFF_S)
+    assert scene.recorder.given_up() == []
+    scene.answer = lambda updates: set()
+    scene.until_idle()
+    assert scene.batches[-1] == ["p-c0", "p-c1", "p-c2"], "it was no reason to push each alone"
+    assert scene.stored == {f"p-c{i}": {"cpu.quota": HALF} for i in range(3)}
 
 
 def test_a_push_that_overruns_turns_its_route_off_for_good():

@@ -14,7 +14,7 @@ from koordnri.model.cpuset import CPUSet
 from koordnri.model.fields import Field
 from koordnri.model.routes import REPLY
 from koordnri.reconcile.plan import Update
-from koordnri.reconcile.recorder import Overran, PushFailed
+from koordnri.reconcile.recorder import Overran, PushFailed, RuntimeAway
 from koordnri.runtime import KernelLimits, Runtime
 from koordnri.session.pushes import Resync, Unsolicited
 from koordnri.session.registration import State
@@ -172,7 +172,7 @@ def test_an_undecodable_answer_is_a_failure(tmp_path: Path) -> None:
 
 
 def test_without_a_registration_nothing_can_be_pushed(tmp_path: Path) -> None:
-    with Subject(tmp_path / "nobody") as subject, pytest.raises(PushFailed, match=r"not registered"):
+    with Subject(tmp_path / "nobody") as subject, pytest.raises(RuntimeAway, match=r"not registered"):
         unsolicited(subject)([update("c0")], WAIT_S)
 
 
@@ -217,7 +217,7 @@ def test_a_list_in_parts_is_put_together(tmp_path: Path) -> None:
 
 
 def test_a_runtime_that_is_not_there_is_a_failure(tmp_path: Path) -> None:
-    with pytest.raises(PushFailed, match="cannot connect"):
+    with pytest.raises(RuntimeAway, match="cannot connect"):
         Resync(str(tmp_path / "nobody"), lambda: NODE)([update("c0")], WAIT_S)
 
 
