@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from koordnri.cli.control import SOCKET_NAME, ControlError, question
-from koordnri.cli.listening import listen_option, page
 from koordnri.cli.options import state_dir_option
 
 if TYPE_CHECKING:
@@ -56,9 +55,8 @@ def diagnose_options(command: T) -> T:
 @click.command()
 @diagnose_options
 @state_dir_option
-@listen_option
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def doctor(host_root: Path, nri_socket: str, plugin_name: str, state_dir: Path, listen: str, output: str) -> None:
+def doctor(host_root: Path, nri_socket: str, plugin_name: str, state_dir: Path, output: str) -> None:
     """Check this node, and print what keeps koordnri from working, with the cause and the fix.
 
     It changes nothing, and works without a running daemon too. The options are those of `koordnri run`. Facts that cannot be read from
@@ -66,7 +64,7 @@ def doctor(host_root: Path, nri_socket: str, plugin_name: str, state_dir: Path, 
 
     Exits with 0 when nothing is wrong, with 1 after a warning, and with 2 after an error.
     """
-    _, findings = look(host_root, nri_socket, plugin_name, state_dir, listen)
+    _, findings = look(host_root, nri_socket, plugin_name, state_dir)
     if output == "json":
         print(json.dumps({"findings": [finding.as_json() for finding in findings]}, indent=2, ensure_ascii=False))
     else:
@@ -75,18 +73,16 @@ def doctor(host_root: Path, nri_socket: str, plugin_name: str, state_dir: Path, 
     raise SystemExit(2 if "error" in worst else 1 if "warning" in worst else 0)
 
 
-def look(
-    host_root: Path, nri_socket: str, plugin_name: str, state_dir: Path, listen: str
-) -> tuple[Facts, list[Finding]]:
+def look(host_root: Path, nri_socket: str, plugin_name: str, state_dir: Path) -> tuple[Facts, list[Finding]]:
     """The facts of this node, and what is wrong with them."""
     from koordnri.doctor.diagnose import diagnose
     from koordnri.doctor.reading import read_facts
 
-    facts = read_facts(host_root, nri_socket, plugin_name, state_dir, ask_daemon(state_dir, listen))
+    facts = read_facts(host_root, nri_socket, plugin_name, state_dir, ask_daemon(state_dir))
     return facts, diagnose(facts)
 
 
-def ask_daemon(state_dir: Path, listen: str) -> DaemonFacts:
+def ask_daemon(state_dir: Path) -> DaemonFacts:
     """What the running daemon reports about itself."""
     from koordnri.doctor.daemon_pages import daemon_facts
     from koordnri.doctor.facts import DaemonFacts
@@ -94,9 +90,17 @@ def ask_daemon(state_dir: Path, listen: str) -> DaemonFacts:
     try:
         if not (state_dir / SOCKET_NAME).exists():
             return DaemonFacts()
-        return daemon_facts(question(state_dir, "status"), page(listen, "/metrics"))
+        return daemon_facts(question(state_dir, "status"), _metrics(state_dir))
     except (ControlError, PermissionError) as error:
         return DaemonFacts(problem=str(error))
+
+
+def _metrics(state_dir: Path) -> str | None:
+    """Its metrics as text; None when it is of another version, which does not give them."""
+    try:
+        return str(question(state_dir, "metrics"))
+    except ControlError:
+        return None
 
 
 def text_of(findings: list[Finding]) -> str:

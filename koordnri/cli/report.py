@@ -21,7 +21,6 @@ from koordnri.cli.bundle import Bundle, private_file
 from koordnri.cli.control import ControlError, question
 from koordnri.cli.doctor import diagnose_options, look
 from koordnri.cli.inputs import BAD_INPUT
-from koordnri.cli.listening import listen_option, page
 from koordnri.cli.options import state_dir_option
 from koordnri.cli.pod_log import log_tail
 from koordnri.cli.redaction import redacted, redacted_log, redacted_text
@@ -50,16 +49,13 @@ class ReportError(click.ClickException):
 @click.command()
 @diagnose_options
 @state_dir_option
-@listen_option
 @click.option(
     "-o",
     "--output",
     metavar="FILE.tar.gz",
     help='Where to write; "-" for standard output.  [default: koordnri-report-NODE-TIME.tar.gz]',
 )
-def report(
-    host_root: Path, nri_socket: str, plugin_name: str, state_dir: Path, listen: str, output: str | None
-) -> None:
+def report(host_root: Path, nri_socket: str, plugin_name: str, state_dir: Path, output: str | None) -> None:
     """Write a file for a bug report: versions, node, policy, decisions, metrics, status, findings of `doctor`, and the log's end.
 
     Values of environment variables, annotations of others and what looks like a secret are left out. The file has 32 MiB at most before
@@ -68,7 +64,7 @@ def report(
 
     Exits with 2 when the file cannot be written, for example because it exists.
     """
-    facts, findings = look(host_root, nri_socket, plugin_name, state_dir, listen)
+    facts, findings = look(host_root, nri_socket, plugin_name, state_dir)
     made = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     name = f"koordnri-report-{_plain(os.environ.get('NODE_NAME') or platform.node() or 'node')}-{made}"
     bundle = Bundle(name, {"made": made, "notice": _NOTICE})
@@ -82,7 +78,7 @@ def report(
         bundle.missing["v1"] = facts.daemon.problem or f"no daemon runs with the state directory {state_dir}"
         bundle.add_json("node-without-daemon.json", redacted(described(facts.node)))
         _add_last_good_policy(bundle, state_dir / _LAST_GOOD)
-    _add_files(bundle, host_root, state_dir, listen)
+    _add_files(bundle, host_root, state_dir)
     try:
         if output == "-":
             bundle.write(sys.stdout.buffer)
@@ -167,12 +163,11 @@ def _add_last_good_policy(bundle: Bundle, path: Path) -> None:
         bundle.missing["last-good-policy.json"] = redacted_text(str(error))
 
 
-def _add_files(bundle: Bundle, host_root: Path, state_dir: Path, listen: str) -> None:
-    metrics = page(listen, "/metrics")
-    if metrics is None:
-        bundle.missing["metrics.txt"] = f"nobody serves /metrics at {listen} (--listen)"
-    else:
-        bundle.add("metrics.txt", redacted_text(metrics))
+def _add_files(bundle: Bundle, host_root: Path, state_dir: Path) -> None:
+    try:
+        bundle.add("metrics.txt", redacted_text(question(state_dir, "metrics")))
+    except ControlError as error:
+        bundle.missing["metrics.txt"] = redacted_text(error.message)
     log, why = log_tail(host_root, state_dir)
     if why:
         bundle.missing["log.txt"] = why

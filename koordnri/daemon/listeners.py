@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from koordnri.answers.metrics import make_registry
 from koordnri.daemon.config import Config, ConfigError
 from koordnri.daemon.wiring import Parts
 from koordnri.observe.certificate import Certificate
@@ -56,7 +55,7 @@ class Listeners:
         return None if self._page is None else self._page.port
 
     def _metrics_pages(self) -> Pages:
-        pages = metrics_pages(make_registry(self._parts), self._parts.operator.policy_state)
+        pages = metrics_pages(self._parts.registry, self._parts.operator.policy_state)
         token_file = self._config.listen_token_file
         if token_file is None:
             return pages

@@ -9,10 +9,13 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from prometheus_client import generate_latest
+
 from koordnri.answers.class_times import ClassClock
 from koordnri.answers.cpu_survey import CPUSurveys
 from koordnri.answers.explain import ExplainSources
 from koordnri.answers.mark import mark
+from koordnri.answers.metrics import make_registry
 from koordnri.answers.questions import AnswerSources, make_questions
 from koordnri.answers.status import StatusSources, cpu_counts, violation_counts
 from koordnri.chain import Chain, load_hooks
@@ -47,6 +50,7 @@ from koordnri.model.pod import PodSpec
 from koordnri.observe.decisions import DecisionLog, Listener
 from koordnri.observe.log import LineWriter, make_logger
 from koordnri.observe.policy_warnings import PolicyWarnings
+from koordnri.observe.questions import Parameters, checked
 from koordnri.policy.standing import StandingPolicy
 from koordnri.reconcile.compare.running_pods import RunningPods
 from koordnri.reconcile.reconciler import Reconciler
@@ -327,8 +331,15 @@ class Parts:
             lambda: self.facts.runtime.name,
             lambda: self.session.is_busy,
         )
-        self.questions = make_questions(AnswerSources(self.ledger, self.present, explain, self._status, self.history))
+        questions = make_questions(AnswerSources(self.ledger, self.present, explain, self._status, self.history))
+        self.registry = make_registry(self)
+        self.questions = {**questions, "metrics": self._metrics_text}
         self.admission = Admission(config, self.operator, self.questions, self._admitted, self.events, self.log)
+
+    def _metrics_text(self, parameters: Parameters) -> str:
+        """For who may open the control socket, wherever and however the port serves them."""
+        checked(parameters)
+        return generate_latest(self.registry).decode()
 
     def _admitted(self) -> None:
         """This daemon is the only one that uses the state directory."""

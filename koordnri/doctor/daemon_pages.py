@@ -1,4 +1,4 @@
-"""From the running daemon's answers (`/v1/status`, `/metrics`) to facts. Pure; koordnri.cli.doctor fetches them."""
+"""From the running daemon's answers (`/v1/status`, `/v1/metrics`) to facts. Pure; koordnri.cli.doctor fetches them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def daemon_facts(status: Mapping[str, Any], metrics: str | None) -> DaemonFacts:
     """What a running daemon reports.
 
     status   the answer of `/v1/status`
-    metrics  the text of `/metrics`; None: it does not listen, or elsewhere
+    metrics  the text of its metrics; None: it does not give them
     """
     samples = {} if metrics is None else _samples(metrics)
     return DaemonFacts(

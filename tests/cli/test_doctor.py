@@ -16,7 +16,7 @@ from tests.observe.driven import Driven, driven
 
 def run(root: Path, *args: str) -> Result:
     where = ("--host-root", str(root), "--nri-socket", str(root / "nri.sock"), "--state-dir", str(root / "state"))
-    return CliRunner().invoke(cli, ["doctor", *where, "--listen", "off", *args])
+    return CliRunner().invoke(cli, ["doctor", *where, *args])
 
 
 def found(result: Result) -> dict[str, Any]:
@@ -59,9 +59,10 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Driven:
 
 def test_a_running_daemon_is_asked(running: Driven) -> None:
     state_dir = running.policy.parent / "state"
-    daemon = ask_daemon(state_dir, "off")
+    daemon = ask_daemon(state_dir)
     assert daemon.running
     assert daemon.problem == ""
+    assert daemon.overruns == 0, "of its metrics, wherever it serves them"
 
 
 def test_a_daemon_that_has_died_is_a_finding(tmp_path: Path) -> None:

@@ -23,9 +23,9 @@ LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 LOG = "var/log/pods/koordnri-system_koordnri-x1_uid/koordnri/0.log"
 
 
-def run(root: Path, state_dir: Path, *args: str, listen: str = "off") -> Result:
+def run(root: Path, state_dir: Path, *args: str) -> Result:
     where = ("--host-root", str(root), "--nri-socket", str(root / "nri.sock"), "--state-dir", str(state_dir))
-    return CliRunner().invoke(cli, ["report", *where, "--listen", listen, *args])
+    return CliRunner().invoke(cli, ["report", *where, *args])
 
 
 def parts(content: bytes) -> dict[str, str]:
@@ -48,7 +48,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Driven:
 
 
 def bundle_of(running: Driven, root: Path) -> tuple[dict[str, str], Any]:
-    result = run(root, running.policy.parent / "state", "-o", "-", listen=f"127.0.0.1:{running.daemon.port}")
+    result = run(root, running.policy.parent / "state", "-o", "-")
     assert result.exit_code == 0, result.stderr
     found = parts(result.stdout_bytes)
     return found, json.loads(found["report.json"])

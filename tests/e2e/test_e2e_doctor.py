@@ -26,8 +26,6 @@ def koordnri(runtime: Containerd, daemon: Daemon, *arguments: str) -> bytes:
         str(runtime.nri_socket),
         "--state-dir",
         str(daemon.state_dir),
-        "--listen",
-        f"127.0.0.1:{daemon.port}",
     )
     return subprocess.run(
         [sys.executable, "-c", "from koordnri.cli import main; main()", *arguments, *options],
