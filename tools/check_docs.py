@@ -2,7 +2,7 @@
 
 tools/check_docs.py      print each mistake as path:line: text; end with 1 where there is one
 
-In docs/ and in the root's pages: every link and its anchor, every path of the repository in code (`koordnri/chain.py`), every module
+In docs/ and in the root's pages: every link and its anchor, every path of the repository in code (`koordnri/chain/chain.py`), every module
 (`koordnri.hook`), every target of `make`, and lists that mkdocs would not take for lists. Every page is in mkdocs.yml.
 In comments and docstrings: every document (`nri.md`, if only one below docs/ has that name; else its path) and the numbered sections
 named after it (`nri.md 2.6 and 5.4`).

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from koordnri.chain import BUCKET_BOUNDS_NS, Chain, ChainError, ContainerRefused, Snapshot, load_hooks
+from koordnri.chain import BUCKET_BOUNDS_NS, Chain, ChainError, ContainerRefused, Snapshot
 from koordnri.hook import ClassContext, Hook
 from koordnri.hook.context import ContainerContext
 from koordnri.model import AnnotationError, Container, Event, Field, KubeQoS, NodeError, NodeState, Pod, fields
@@ -498,73 +497,6 @@ def test_an_early_answer_when_all_hooks_are_done_is_the_whole_decision():
     partial = chain.answer_early(ctx)
     assert values(partial) == {"cpu.cpus": "0-3", "cpu.quota": -1}
     assert not partial.errors
-
-
-# -- installed hooks --------------------------------------------------------------------------------------------------
-
-
-def test_the_six_hooks_are_found_and_ordered():
-    chain = Chain(load_hooks())
-    assert chain.order == ("cpuset", "cfs_quota", "memory", "rdt", "blkio", "gpu")
-
-
-@pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Installs a distribution of one module with one hook, as pip would leave it on the path."""
-
-    def install(name: str, source: str, entry: str) -> None:
-        info = tmp_path / f"{name}-1.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text(f"[koordnri.hooks]\n{entry}\n")
-        (tmp_path / f"{name}_hooks.py").write_text(source)
-        monkeypatch.syspath_prepend(tmp_path)
-
-    return install
-
-
-def test_a_third_partys_hook_is_found_beside_ours(install):
-    install(
-        "acme_ok",
-        "from koordnri.hook import Hook, fields\n"
-        "class Acme(Hook):\n"
-        "    name, order, owns = 'acme', 45, (fields.OOM_SCORE_ADJ,)\n"
-        "    def decide(self, ctx):\n"
-        "        ctx.set(fields.OOM_SCORE_ADJ, -5, 'acme')\n",
-        "acme = acme_ok_hooks:Acme",
-    )
-    assert Chain(load_hooks()).order == ("cpuset", "cfs_quota", "memory", "rdt", "acme", "blkio", "gpu")
-
-
-@pytest.mark.parametrize(
-    ("name", "source", "words"),
-    [
-        ("acme_gone", "raise ImportError('no libacme.so')", "ImportError: no libacme.so"),
-        ("acme_typo", "class Other: pass", "AttributeError"),
-        ("acme_arg", "class Acme:\n    def __init__(self, needed): pass", "TypeError"),
-        ("acme_alien", "class Acme: pass", "koordnri.model.Hook"),
-        ("acme_bare", "from koordnri.hook import Hook\nclass Acme(Hook): name = 'acme'", "name, order and owns"),
-    ],
-)
-def test_a_broken_entry_point_is_named_with_what_to_do(install, name, source, words):
-    install(name, source, f"acme = {name}_hooks:Acme")
-    with pytest.raises(ChainError) as refusal:
-        load_hooks()
-    message = str(refusal.value)
-    assert f"hook acme ({name}_hooks:Acme)" in message
-    assert words in message
-    assert "uninstall" in message
-
-
-# -- snapshots --------------------------------------------------------------------------------------------------------
-
-
-def test_the_policys_ratio_stands_in_where_the_node_reports_none():
-    doc = policy_of(cpu_normalization_config={"enable": True, "ratioModel": {"m1": {"baseRatio": 1.5}}})
-    reported = NodeState(cpu_model="m1", normalization_ratio=2)
-    assert Snapshot.of(doc, reported).node is reported
-    assert Snapshot.of(DEFAULT_POLICY, NodeState(cpu_model="m1")).node.normalization_ratio is None
-    assert Snapshot.of(doc, NodeState(cpu_model="m1")).node.normalization_ratio == 1.5
 
 
 def test_a_pods_context_knows_the_routes_of_a_pods_cgroup():

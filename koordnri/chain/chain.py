@@ -9,20 +9,18 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
-from importlib import metadata
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from koordnri.chain.loading import check_hooks
+from koordnri.chain.snapshot import Snapshot
 from koordnri.hook import ClassContext, ContainerContext, Hook, PodContext, RootContext
 from koordnri.model import Container, Event, Field, KubeQoS, NodeState, Pod
 from koordnri.model.annotations import fault_of
 from koordnri.model.decision import Decision, Draft, HookError
 from koordnri.model.routes import OBSERVE
-from koordnri.policy import DEFAULT_POLICY, Policy, without_reserved
-from koordnri.policy.trust import believed
+from koordnri.policy import DEFAULT_POLICY, Policy
 
-ENTRY_POINTS = "koordnri.hooks"
 BUCKET_BOUNDS_NS = tuple(1024 << i for i in range(22))
 """Bounds of the hook duration histogram, powers of two from 1 µs to 2 s: a hook should cost a few µs, and the runtime gives up after 2 s.
 With powers of two the bucket is found without a search."""
@@ -33,28 +31,6 @@ _BUSY = "not asked: it has not yet returned from an earlier container"
 
 
 _AnyContext = ContainerContext | PodContext | ClassContext | RootContext
-
-
-class Snapshot(NamedTuple):
-    """What a decision reads besides the container. Replaced as a whole, never changed."""
-
-    policy: Policy
-    node: NodeState
-
-    @classmethod
-    def of(cls, policy: Policy, node: NodeState) -> Snapshot:
-        """The snapshot of a node under a policy; the policy may add facts that the node's annotations lack."""
-        if node.normalization_ratio is None and (ratio := policy.normalization.ratio_of(node)) is not None:
-            node = replace(node, normalization_ratio=ratio)
-        return cls(policy, without_reserved(policy, node))
-
-    def believed(self, pod: Pod) -> Pod:
-        """The pod without what the policy's trust rules refuse of its inputs; the same object when they refuse nothing new."""
-        return believed(pod, self.policy.trust)
-
-
-class ChainError(Exception):
-    """The installed hooks cannot work together, so the daemon does not start. The message names the hooks and the remedy."""
 
 
 class ContainerRefused(Exception):
@@ -106,7 +82,7 @@ class Chain:
 
     def __init__(self, hooks: Iterable[Hook], clock: Callable[[], int] = time.perf_counter_ns) -> None:
         ordered = sorted(hooks, key=lambda h: (h.order, h.name))
-        _check(ordered)
+        check_hooks(ordered)
         self.stats = {h.name: HookStats() for h in ordered}
         """hook name → its counters, in the order in which the hooks decide"""
         self._busy: dict[str, ContainerContext] = {}
@@ -290,47 +266,3 @@ def _fail(draft: Draft, error: HookError, step: _Step) -> None:
     draft.errors = (*draft.errors, error)
     if not step.observed:
         draft.undecided |= step.owns
-
-
-def load_hooks() -> list[Hook]:
-    """The hooks that are installed: every entry point of the group `koordnri.hooks`, ours and third parties'.
-
-    Raises ChainError with the entry point that cannot be loaded.
-    """
-    hooks = []
-    for entry in metadata.entry_points(group=ENTRY_POINTS):
-        try:
-            hook = entry.load()()
-            if not isinstance(hook, Hook) or not all(hasattr(hook, a) for a in ("name", "order", "owns")):
-                raise TypeError("expected a subclass of koordnri.model.Hook with name, order and owns")
-            hooks.append(hook)
-        except Exception as error:  # a third party's import may raise anything; the message must name it
-            raise ChainError(
-                f"hook {entry.name} ({entry.value}) cannot be loaded: {type(error).__name__}: {error}; "
-                f"mend or uninstall the distribution that registers it in the group {ENTRY_POINTS}"
-            ) from error
-    return hooks
-
-
-def _check(hooks: list[Hook]) -> None:
-    """One name, one place, one owner per field. Raises ChainError."""
-    names: dict[str, Hook] = {}
-    orders: dict[int, Hook] = {}
-    owners: dict[Field, Hook] = {}
-    for hook in hooks:
-        if (other := names.setdefault(hook.name, hook)) is not hook:
-            raise ChainError(f"two hooks are named {hook.name}: {_where(other)} and {_where(hook)}; uninstall one")
-        if (other := orders.setdefault(hook.order, hook)) is not hook:
-            raise ChainError(
-                f"hooks {other.name} and {hook.name} both have order {hook.order}: which decides first must be explicit; change one"
-            )
-        for field in hook.owns:
-            if (other := owners.setdefault(field, hook)) is not hook:
-                raise ChainError(
-                    f"{field.name} has two owners, hooks {other.name} and {hook.name}: a field has exactly one; "
-                    f"uninstall one, or make them steps of one hook"
-                )
-
-
-def _where(hook: Hook) -> str:
-    return f"{type(hook).__module__}.{type(hook).__qualname__}"
