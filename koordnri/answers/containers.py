@@ -70,12 +70,12 @@ def _described(pod: Pod, entry: Entry, exclusive: _Exclusive, runtime: str) -> d
         "cgroup": container_directory(pod.cgroup_parent, entry.id, runtime),
         "requestedMilli": _requested_milli(pod, entry),
         "givenMilli": 1000 * len(own) if own else quota_milli(entry),
-        "cpus": str(own) if own else _value(entry, fields.CPU_CPUS) or "",
+        "cpus": str(own) if own else present_value(entry, fields.CPU_CPUS) or "",
         "exclusive": bool(own),
     }
 
 
-def _value(entry: Entry, field: Field) -> Any:
+def present_value(entry: Entry, field: Field) -> Any:
     """What the file holds, else what was sent, else what kubelet asked for."""
     if field.name in entry.files:
         return entry.files[field.name]
@@ -86,7 +86,10 @@ def _value(entry: Entry, field: Field) -> Any:
 
 def quota_milli(entry: Entry) -> int | None:
     """The CPU time that the container may use, as far as we know; None: no limit."""
-    quota, period = _value(entry, fields.CPU_QUOTA), _value(entry, fields.CPU_PERIOD) or entry.baseline.period_us
+    quota, period = (
+        present_value(entry, fields.CPU_QUOTA),
+        present_value(entry, fields.CPU_PERIOD) or entry.baseline.period_us,
+    )
     if not isinstance(quota, int) or not isinstance(period, int) or quota <= 0 or period <= 0:
         return None
     return quota * 1000 // period

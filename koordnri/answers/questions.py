@@ -12,9 +12,11 @@ from koordnri.answers.map import drawn
 from koordnri.answers.node import described
 from koordnri.answers.pods import list_pods
 from koordnri.answers.policy_document import policy_document
+from koordnri.answers.shares import list_shares
 from koordnri.answers.status import StatusSources, status
 from koordnri.answers.why import why
 from koordnri.observe.questions import Parameters, Question, checked
+from koordnri.resctrl.groups import ResctrlGroups
 from koordnri.state.history import History
 from koordnri.state.ledger import Ledger
 from koordnri.state.present import Present
@@ -27,6 +29,7 @@ class AnswerSources(NamedTuple):
     present: Present
     explain: ExplainSources
     status: StatusSources
+    groups: ResctrlGroups
     history: History | None
     """None: none is kept"""
 
@@ -66,6 +69,10 @@ def make_questions(sources: AnswerSources) -> Mapping[str, Question]:
         world, pins = sources.explain.machine.world(), sources.present.kubelet.pins
         return list_containers(sources.ledger, world, pins, sources.explain.host_root)
 
+    def answer_shares(parameters: Parameters) -> object:
+        checked(parameters)
+        return list_shares(sources.ledger, sources.present.snapshot.node, sources.groups)
+
     def answer_pods(parameters: Parameters) -> object:
         checked(parameters)
         return list_pods(sources.ledger)
@@ -79,5 +86,6 @@ def make_questions(sources: AnswerSources) -> Mapping[str, Question]:
         "map": answer_map,
         "why": answer_why,
         "containers": answer_containers,
+        "shares": answer_shares,
         "pods": answer_pods,
     }

@@ -25,19 +25,15 @@ from koordnri.model import Decision, NodeState, Pod, Setting
 from koordnri.model.difference import agree
 from koordnri.model.node_annotations import NORMALIZATION_RATIO_KEY
 from koordnri.policy import DEFAULT_POLICY, Policy
+from koordnri.policy.difference import SECTIONS
 
 Decide = Callable[[Pod, Snapshot], Decision]
 """decides the pod, or one of its containers"""
-_SECTIONS: Mapping[str, str] = {
-    "qos": "resource-qos-config",
-    "burst": "cpu-burst-config",
-    "normalization": "cpu-normalization-config",
-    **{hook: f"koordnri-config.hooks.{hook}" for hook in ("cpuset", "memory", "rdt", "blkio", "gpu")},
-}
-"""attribute of Policy → path of its key"""
 MOST_TRIED = 100
 """annotations, and as many labels, of one pod"""
 _DOMAIN = "koordinator.sh/"
+_TRUST = "trust"
+"""Applied before the chain runs: what is not believed is not among the pod's texts."""
 _RATIO, _ENABLE = "normalization", ".enable"
 
 
@@ -84,7 +80,9 @@ def _without_each(pod: Pod, snapshot: Snapshot) -> Iterator[tuple[Rule, Pod, Sna
     if pod.spec is not None:
         yield _SPEC, replace(pod, spec=None), snapshot
     policy, node = snapshot
-    for attribute, path in _SECTIONS.items():
+    for attribute, path in SECTIONS.items():
+        if attribute == _TRUST:
+            continue
         strategy = policy.strategies.get(path.partition(".")[0], "")
         value, default = getattr(policy, attribute), getattr(DEFAULT_POLICY, attribute)
         for below, changed in _resets(value, default):

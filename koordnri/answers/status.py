@@ -16,6 +16,8 @@ from koordnri.answers.why import row
 from koordnri.model import CPUSet, NodeState, Pod
 from koordnri.model.cpuset import NO_CPUS
 from koordnri.model.node import Pool
+from koordnri.policy import resolve
+from koordnri.policy.difference import policy_changes
 from koordnri.policy.standing import StandingPolicy
 from koordnri.reconcile.failures import Failure
 from koordnri.reconcile.reconciler import Reconciler
@@ -30,6 +32,8 @@ from koordnri.state.released import UNTIL, released_pods
 
 MOST_DECISIONS = 10
 """changes of fields that the answer lists, the newest"""
+MOST_CHANGES = 200
+"""keys of the policy that are other ones than in the former policy"""
 NO_CLASS = "none"
 """in place of a QoS class, for pods without the label"""
 
@@ -160,7 +164,18 @@ def _policy(sources: StatusSources) -> Mapping[str, Any]:
     state = sources.standing.state(*sources.present.snapshot)
     accepted, refused = state["accepted"], state["refused"]
     kept = {key: accepted[key] for key in ("revision", "source", "since", "warnings")}
-    return {**kept, "refused": refused}
+    return {**kept, "refused": refused, "former": _former(sources, state["former"])}
+
+
+def _former(sources: StatusSources, former: Mapping[str, str] | None) -> Mapping[str, Any] | None:
+    """The policy before this one, and what is different now for this node; None: there was no other since the daemon started."""
+    policy, node = sources.present.snapshot
+    before = sources.standing.former
+    if former is None or before is None:
+        return None
+    changes = policy_changes(resolve(before.document, node.name, node.labels), policy)
+    shown = [change._asdict() for change in changes[:MOST_CHANGES]]
+    return {**former, "changes": shown, "more": len(changes) - len(shown)}
 
 
 def _counts(pods: Iterable[Pod], entries: Iterable[Entry]) -> Mapping[str, Mapping[str, int]]:

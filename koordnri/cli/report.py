@@ -25,7 +25,7 @@ from koordnri.cli.options import state_dir_option
 from koordnri.cli.pod_log import log_tail
 from koordnri.cli.redaction import redacted, redacted_log, redacted_text
 
-QUESTIONS = ("status", "node", "policy", "policy-document", "map", "holdings", "containers", "pods")
+QUESTIONS = ("status", "node", "policy", "policy-document", "map", "holdings", "containers", "shares", "pods")
 """Part `v1/NAME.json` each, as the daemon answers."""
 OF_PODS = ("explain", "why")
 """Part `v1/NAME/NAMESPACE_POD.json` each"""

@@ -331,7 +331,9 @@ class Parts:
             lambda: self.facts.runtime.name,
             lambda: self.session.is_busy,
         )
-        questions = make_questions(AnswerSources(self.ledger, self.present, explain, self._status, self.history))
+        questions = make_questions(
+            AnswerSources(self.ledger, self.present, explain, self._status, self.groups, self.history)
+        )
         self.registry = make_registry(self)
         self.questions = {**questions, "metrics": self._metrics_text}
         self.admission = Admission(config, self.operator, self.questions, self._admitted, self.events, self.log)

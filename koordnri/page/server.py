@@ -22,7 +22,7 @@ from koordnri.page.files import file_pages
 from koordnri.page.streams import CONTENT_TYPE, MOST_STREAMS, Streams
 
 CHANGES = "/v1/changes"
-SHOWN = frozenset({"status", "map", "containers", "explain", "why"})
+SHOWN = frozenset({"status", "map", "containers", "shares", "explain", "why"})
 """Questions that the page asks. The others, such as the text of the policy, need access to the control socket."""
 HEADERS = {
     # Scripts, styles and data come from this port only, and nothing that is in a text of the node can become one of them.

@@ -11,7 +11,7 @@ from koordnri.model.node import NodeState
 from koordnri.policy.document import PolicyDocument
 from koordnri.policy.effects import policy_warnings
 from koordnri.policy.errors import Mistake, PolicyError, as_policy_error
-from koordnri.policy.policy import Policy
+from koordnri.policy.policy import DEFAULT_POLICY, Policy
 
 
 class RefusedPolicy(NamedTuple):
@@ -26,6 +26,20 @@ class RefusedPolicy(NamedTuple):
         return "; ".join(map(str, self.mistakes))
 
 
+class FormerPolicy(NamedTuple):
+    """The document that was in force before the present one."""
+
+    document: PolicyDocument | None
+    """None: the defaults"""
+    until_s: float
+    """when it was replaced (s, wall clock)"""
+
+    @property
+    def revision(self) -> str:
+        """As that of a Policy."""
+        return DEFAULT_POLICY.revision if self.document is None else self.document.revision
+
+
 class StandingPolicy:
     """The reader of a document calls `take` and `take_defaults`; everybody else only reads. Never raises.
 
@@ -37,6 +51,8 @@ class StandingPolicy:
         """None: the defaults are in force"""
         self.refused: RefusedPolicy | None = None
         """the last document, if it was refused; None once one was accepted"""
+        self.former: FormerPolicy | None = None
+        """None: there was no other since the daemon started"""
         self.acceptances = 0
         self.refusals = 0
         self._since_s = time.time()
@@ -73,6 +89,9 @@ class StandingPolicy:
                 "warnings": list(policy_warnings(self.document, policy, node)),
                 "since": _iso(self._since_s),
             },
+            "former": None
+            if self.former is None
+            else {"revision": self.former.revision, "until": _iso(self.former.until_s)},
             "refused": None
             if refused is None
             else {
@@ -93,6 +112,8 @@ class StandingPolicy:
             return False
         # Cleared only now that it is in force, because readiness depends on it.
         self.refused = None
+        if self.acceptances and _revision(before[0]) != _revision(self.document):
+            self.former = FormerPolicy(before[0], self._since_s)
         self.acceptances += 1
         return True
 
@@ -102,6 +123,10 @@ class StandingPolicy:
         self.refusals += 1
         trace = {} if isinstance(error, PolicyError) else {"exc_info": True}
         self._log.error("policy_refused", source=source, mistakes=[str(m) for m in mistakes], **trace)
+
+
+def _revision(document: PolicyDocument | None) -> str:
+    return "" if document is None else document.revision
 
 
 def _iso(unix_s: float) -> str:

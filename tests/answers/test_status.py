@@ -1,14 +1,21 @@
-"""GET /v1/status: how many CPUs are exclusive and shared. The rest of it is tested with its command."""
+"""GET /v1/status: how many CPUs are exclusive and shared, and the policy before. The rest of it is tested with its command."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
+
+import pytest
 
 from koordnri.answers.cpu_owners import CPUOwner
-from koordnri.answers.status import numbers_of_cpus
+from koordnri.answers.status import MOST_CHANGES, numbers_of_cpus, status
+from koordnri.daemon.config import Config
+from koordnri.daemon.wiring import Given, Parts
 from koordnri.model import CPUSet, NodeState
 from koordnri.model.node import Pool
 from koordnri.model.topology import Topology
+from koordnri.policy import load_policy
 
 NODE = NodeState(topology=Topology.regular(1, 1, 4, 2))
 
@@ -29,3 +36,36 @@ def test_cpus_of_a_pool_and_of_owners_are_counted_once() -> None:
 def test_what_is_not_known_is_left_out() -> None:
     assert numbers_of_cpus(NodeState(), [owner("one", "2-3")]) == {}
     assert numbers_of_cpus(replace(NODE, ls_pools=(Pool(0, 0, "all"),)), []) == {"exclusive": 0}
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> Iterator[Parts]:
+    """Those of a daemon that does not run."""
+    log = (tmp_path / "log").open("wb")
+    it = Parts(Config(state_dir=tmp_path / "state", listen=None), Given(NODE), log.fileno())
+    yield it
+    it.writer.close()
+    log.close()
+
+
+def take(parts: Parts, text: str) -> None:
+    parts.standing.take(lambda: load_policy(text, "file"), "file", parts.changes.enforce)
+
+
+def test_what_the_policy_before_had_otherwise_is_shown_key_by_key(parts: Parts) -> None:
+    take(parts, "koordnri-config: {reservedCPUs: '0'}")
+    assert status(parts._status)["policy"]["former"] is None
+    before = parts.present.snapshot.policy.revision
+    take(parts, "koordnri-config: {reservedCPUs: '0-1'}")
+    former = status(parts._status)["policy"]["former"]
+    assert former["revision"] == before
+    assert former["changes"] == [{"path": "koordnri-config.reservedCPUs", "old": '"0"', "new": '"0-1"'}]
+    assert former["more"] == 0
+
+
+def test_of_very_many_changes_not_all_are_shown(parts: Parts) -> None:
+    hooks = ", ".join(f"com.example.h{n}: {{mode: off}}" for n in range(MOST_CHANGES + 5))
+    take(parts, "koordnri-config: {}")
+    take(parts, f"koordnri-config: {{hooks: {{{hooks}}}}}")
+    former = status(parts._status)["policy"]["former"]
+    assert (len(former["changes"]), former["more"]) == (MOST_CHANGES, 5)

@@ -13,7 +13,7 @@ from koordnri.cli.bundle import Bundle
 from koordnri.cli.report import part_of_pod
 from koordnri.cli.report_answers import ReportFile
 from koordnri.page.server import PageServer
-from tests.page.served import HOSTILE, Served, served
+from tests.page.served import HOSTILE, POLICY, Served, served
 
 sys.path.append(str(Path(__file__).parents[2] / "tools"))
 import lab_browser
@@ -106,6 +106,26 @@ def test_the_overview(node: Served, open_page: Callable[..., Page]) -> None:
     expect(page.locator("#policy-content")).to_contain_text("A newer policy")
     expect(page.locator("#policy-content tbody")).to_contain_text("expected a mapping, got 3")
     expect(page.locator("#decisions-content tbody tr")).to_have_count(10)
+
+
+def test_cache_and_memory_are_shown_by_class(node: Served, open_page: Callable[..., Page]) -> None:
+    page = open_page(node.address)
+    expect(page.locator("#shares-content")).to_contain_text("this node has no resctrl")
+    rows = page.get_by_role("group", name="Memory by class, of 64 GiB").locator("tbody tr")
+    expect(rows).to_have_count(3)
+    expect(rows.filter(has_text="LSR")).to_contain_text("1 GiB (1073741824), 2 %")
+
+
+def test_what_the_policy_before_had_otherwise_is_shown(tmp_path: Path, open_page: Callable[..., Page]) -> None:
+    with served(tmp_path) as node:
+        page = open_page(node.address)
+        expect(page.locator("#policy-content")).to_contain_text("No other policy was in force")
+        node.policy.write_text(POLICY.replace("80", "70"))
+        changes = page.get_by_role("group", name="Changes since revision").locator("tbody tr")
+        expect(changes).to_have_count(1)
+        expect(changes.locator("th")).to_have_text("resource-qos-config.lsClass.memoryQOS.throttlingPercent")
+        expect(changes.locator("td")).to_have_text(["80", "70"])
+        page.goto("about:blank")
 
 
 def test_search(node: Served, open_page: Callable[..., Page]) -> None:

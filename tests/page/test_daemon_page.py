@@ -29,7 +29,7 @@ def test_off_by_default() -> None:
 
 def test_what_the_page_asks_and_nothing_that_changes_the_node(node: Served) -> None:
     node.run_pod("web-0", burst=HOSTILE)
-    for path in ("status", "map", "containers", "explain?pod=shop/web-0", "why?pod=shop/web-0"):
+    for path in ("status", "map", "containers", "shares", "explain?pod=shop/web-0", "why?pod=shop/web-0"):
         assert node.json(f"/v1/{path}")
     for path in ("release", "diff", "node", "policy", "policy-document"):
         assert node.request(f"/v1/{path}").status == 404

@@ -66,3 +66,29 @@ def test_a_document_that_cannot_be_followed_does_not_stay() -> None:
     standing.error = None
     assert standing.take(lambda: OTHER, "other")
     assert (standing.policy.document, standing.policy.refused) == (OTHER, None)
+
+
+def test_the_policy_before_the_present_one_is_kept() -> None:
+    standing = Standing()
+    standing.take(lambda: GOOD, "good")
+    assert standing.policy.former is None, "none was in force that somebody wrote"
+    standing.take(lambda: GOOD, "good")
+    assert standing.policy.former is None, "it is the same"
+    standing.take(lambda: OTHER, "other")
+    standing.take(raises(ValueError("bad")), "bad")
+    former = standing.policy.former
+    assert former is not None
+    assert (former.document, former.revision) == (GOOD, GOOD.revision)
+
+
+def test_defaults_can_be_the_policy_before() -> None:
+    standing = Standing()
+    standing.policy.take_defaults("nothing there", standing._follow)
+    standing.take(lambda: GOOD, "good")
+    former = standing.policy.former
+    assert former is not None
+    assert (former.document, former.revision) == (None, "default")
+    standing.policy.take_defaults("gone", standing._follow)
+    former = standing.policy.former
+    assert former is not None
+    assert former.document is GOOD

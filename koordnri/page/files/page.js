@@ -3,6 +3,7 @@
 import { drawContainers, startContainers } from "./containers.js";
 import { drawMap } from "./map.js";
 import { drawPod } from "./pod.js";
+import { drawShares } from "./shares.js";
 import { drawStatus } from "./status.js";
 import { time } from "./values.js";
 
@@ -75,8 +76,8 @@ async function draw() {
     if (document.getElementById("node").textContent === "") drawName(await askOrRefusal("status"));
     return [];
   }
-  const answers = await Promise.all(["status", "map", "containers"].map((name) => askOrRefusal(name)));
-  [drawNode, drawMap, drawContainers].forEach((drawing, index) => {
+  const answers = await Promise.all(["status", "map", "containers", "shares"].map((name) => askOrRefusal(name)));
+  [drawNode, drawMap, drawContainers, drawShares].forEach((drawing, index) => {
     if (!answers[index].refused) drawing(answers[index]);
   });
   return answers.map((answer) => answer.refused).filter(Boolean);

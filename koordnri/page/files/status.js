@@ -58,7 +58,20 @@ function drawPolicy(policy) {
       `A newer policy from ${refused.source} was refused at ${time(refused.since)} UTC; the one above stays in force.`),
     refused === null ? null : table("Mistakes of the refused policy", ["Where", "Mistake"],
       refused.mistakes.map((mistake) => [mistake.path || "(the whole)", mistake.message])),
-    policy.warnings.length ? list("warning", "Warning", policy.warnings.map(String)) : element("p", { class: "quiet" }, "No warnings."));
+    policy.warnings.length ? list("warning", "Warning", policy.warnings.map(String)) : element("p", { class: "quiet" }, "No warnings."),
+    ...former(policy.former ?? null));
+}
+
+/** What the policy before had otherwise. A report of an older koordnri does not say it. */
+function former(before) {
+  if (before === null) return [element("p", { class: "quiet" }, "No other policy was in force since koordnri started.")];
+  const title = `Changes since revision ${before.revision}, which was in force until ${time(before.until)} UTC`;
+  return [
+    before.changes.length
+      ? table(title, ["Key", "Before", "Now"], before.changes.map((change) => [change.path, change.old, change.new]))
+      : element("p", {}, `${title}: none that concerns this node.`),
+    before.more ? element("p", {}, `and ${before.more} more keys.`) : null,
+  ];
 }
 
 function decision(change) {

@@ -19,6 +19,11 @@ function bytes(value) {
   return `${Number.isInteger(value) ? value : value.toFixed(1)} ${BYTES[index]}`;
 }
 
+/** A part of a whole. */
+export function percent(part, whole) {
+  return `${Math.round((100 * part) / whole)} %`;
+}
+
 /** Thousandths of a CPU as CPUs. */
 export function cpus(milli) {
   return milli === null ? "" : String(milli / 1000);
