@@ -19,6 +19,7 @@ import pytest
 
 from koordnri.host.cgroups import read_version
 from koordnri.host.files import HostFiles
+from koordnri.host.landlock import LEAST_VERSION, landlock_version
 
 Manifest = dict[str, Any]
 CGROUPS = Path("/sys/fs/cgroup")
@@ -30,6 +31,8 @@ RESCTRL = Path("/sys/fs/resctrl")
 CONFINED = """
 import errno, json, os, sys
 from pathlib import Path
+from koordnri.daemon.config import Config
+from koordnri.daemon.confinement import confine
 from koordnri.doctor.diagnose import diagnose
 from koordnri.doctor.facts import DaemonFacts
 from koordnri.doctor.reading import read_facts
@@ -41,8 +44,6 @@ from koordnri.model import fields
 
 root, host_root, cgroup, mounts, sealed = sys.argv[1:]
 status = dict(line.split(":", 1) for line in open("/proc/self/status"))
-node = read_node(Path(root + host_root), "node-1")
-(outcome,) = Writer(Path(root + host_root), node.cgroup_version).apply([[Change(cgroup, fields.CPU_SHARES, "", 777)]])
 
 def attempt(make, *args):
     try:
@@ -51,6 +52,11 @@ def attempt(make, *args):
         return errno.errorcode[getattr(error, "number", None) or error.errno]
     return "made"
 
+sealed = attempt(os.mkdir, sealed + "/made")
+state = Path(root + "/var/lib/koordnri")
+landlock = confine(Config(host_root=Path(root + host_root), state_dir=state))
+node = read_node(Path(root + host_root), "node-1")
+(outcome,) = Writer(Path(root + host_root), node.cgroup_version).apply([[Change(cgroup, fields.CPU_SHARES, "", 777)]])
 print(json.dumps({
     "capabilities": [int(status[set_], 16) for set_ in ("CapEff", "CapBnd")],
     "version": node.cgroup_version,
@@ -59,7 +65,10 @@ print(json.dumps({
     "kubelet": node.kubelet_cpu_policy,
     "problems": node.problems,
     "write": [outcome.status.value, outcome.after, outcome.error],
-    "sealed": attempt(os.mkdir, sealed + "/made"),
+    "sealed": sealed,
+    "landlock": landlock,
+    "state": attempt(Path(state, "notes.json").write_text, "{}"),
+    "elsewhere": attempt(Path(root, "file").write_text, "x"),
     "group": attempt(ResctrlTree(Path(root + host_root)).make, "made"),
     "findings": [
         [finding.code, finding.object, finding.cause]
@@ -141,6 +150,17 @@ def test_the_manifests_mounts_and_capabilities_suffice(answer: dict[str, Any]) -
     assert answer["kubelet"] == "static"
     assert [p for p in answer["problems"] if "cannot be read" in p] == []
     assert set(answer["writable"]) - {"/host/sys/fs/resctrl"} == {"/var/lib/koordnri", "/host/sys/fs/cgroup"}
+
+
+@pytest.mark.parametrize("answer", ["kustomized", "kustomized_resctrl"], indirect=True)
+def test_landlock_closes_what_mounts_leave_open_and_nothing_else(answer: dict[str, Any]) -> None:
+    """The other tests see that cgroups and resctrl are written under it."""
+    assert answer["state"] == "made"
+    if landlock_version() >= LEAST_VERSION:
+        assert answer["landlock"].startswith("on: writes only below ")
+        assert answer["elsewhere"] == "EACCES"
+    else:
+        assert answer["landlock"].startswith("off: this kernel has no Landlock")
 
 
 @pytest.mark.parametrize("answer", ["kustomized"], indirect=True)
