@@ -18,6 +18,8 @@ import kmock
 import pytest
 
 from koordnri.daemon.config import ConfigError
+from koordnri.kube import topology_publisher
+from koordnri.kube.topology_object import MANAGED_BY, OURS
 from koordnri.model import CPUSet
 from koordnri.model.topology import Topology
 from koordnri.runtime import Runtime
@@ -25,7 +27,7 @@ from koordnri.wire import api_pb2 as api
 from tests.daemon.running import Running, create, run_pod
 from tests.host.trees import HostTree
 from tests.kube.fake_api import configmap, listing, status, whole
-from tests.kube.fake_cluster import NODES, PODS, POLICY, Cluster, node, pod
+from tests.kube.fake_cluster import NODES, PODS, POLICY, POOLS, Cluster, node, pod
 from tests.kube.watched import write_kubeconfig
 from tests.support.system_calls import Fault, SystemCalls
 from tests.support.waiting import eventually
@@ -143,6 +145,65 @@ def test_the_node_shows_the_policy_in_force(cluster: Cluster, runtime: Runtime, 
     cluster.send(POLICY, "DELETED", configmap("2", {}))
     eventually(lambda: len(shown()) == 2, "the defaults on the Node")
     assert shown()[1] == parts.present.snapshot.policy.revision != shown()[0]
+
+
+TOPOLOGY = "/apis/topology.node.k8s.io/v1alpha2/noderesourcetopologies/n1"
+ZONES = {"koordnri-config": "{publishTopology: zones}"}
+
+
+def is_about_the_topology(request: kmock.Request) -> bool:
+    return request.url.path == TOPOLOGY
+
+
+def test_the_node_is_published_while_the_policy_says_so(
+    cluster: Cluster,
+    runtime: Runtime,
+    start: Callable[..., Running],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def asked(method: str) -> list[Any]:
+        return [r for r in cluster.requests.items if r.method == method and "/noderesourcetopologies/n1" in r.path]
+
+    monkeypatch.setattr(topology_publisher, "SETTLE_S", 0.01)
+    HostTree(tmp_path / "host").cpus(Topology.regular(1, 2, 4, 1))
+    applied = {"kind": "NodeResourceTopology", "metadata": {"name": "n1", "labels": {MANAGED_BY: OURS}}}
+    cluster.answer(lambda handler: handler[is_about_the_topology], whole(200, json.dumps(applied).encode()))
+    cluster.lists[POOLS] = listing("NodeResourceTopology", "1")
+    daemon = start()
+    daemon.wait_ready()
+    assert asked("PATCH") == []
+
+    cluster.send(POLICY, "MODIFIED", configmap("2", ZONES))
+    eventually(lambda: asked("PATCH"), "it to be published")
+    zones = asked("PATCH")[0].json["zones"]
+    assert [zone["resources"][0]["available"] for zone in zones] == ["4", "4"]
+    assert asked("PATCH")[0].json["metadata"]["ownerReferences"][0]["uid"] == "n"
+
+    cluster.send(POOLS, "ADDED", {**applied, "metadata": {**applied["metadata"], "resourceVersion": "2"}})
+    cluster.send(POLICY, "MODIFIED", configmap("3", {}))
+    eventually(lambda: asked("DELETE"), "it to be withdrawn")
+    publisher = daemon.daemon.parts.topology
+    assert publisher is not None
+    assert publisher.problem == ""
+
+
+def test_a_topology_of_koordlet_is_a_warning(
+    cluster: Cluster,
+    runtime: Runtime,
+    start: Callable[..., Running],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(topology_publisher, "SETTLE_S", 0.01)
+    HostTree(tmp_path / "host").cpus(Topology.regular(1, 2, 4, 1))
+    theirs = {"kind": "NodeResourceTopology", "metadata": {"name": "n1", "labels": {MANAGED_BY: "Koordinator"}}}
+    cluster.answer(lambda handler: handler[is_about_the_topology], whole(200, json.dumps(theirs).encode()))
+    cluster.lists[POLICY] = listing("ConfigMap", "1", configmap("1", ZONES))
+    daemon = start()
+    daemon.wait_ready()
+    daemon.wait_warned("NodeResourceTopology not published", "belongs to Koordinator")
+    assert not [r for r in cluster.requests.items if r.method == "PATCH" and r.path == TOPOLOGY]
 
 
 def test_a_node_that_may_not_be_annotated_is_a_warning(
