@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,15 +44,16 @@ def _laboratory() -> None:
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> list[image.Image]:
-    """The image, built twice, each time from nothing."""
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[image.Image]]:
+    """The image, built twice, each time from nothing. What the builds leave on the disk does not outlive the tests."""
     work = tmp_path_factory.mktemp("image")
     images = []
     with image.package_index(work) as index:
         for number in (1, 2):
             builder = image.Builder(work / str(number), index)
             images.append(builder.build_and_save(work / f"{number}.tar"))
-    return images
+    yield images
+    shutil.rmtree(work)
 
 
 class Chart:
