@@ -17,8 +17,8 @@ _MOST_NAMED = 4
 
 def claimed_cpus(pod: Pod, cpus: CPUSet, trust: TrustOptions) -> Verdict:
     """The verdict about CPUs in the environment of the pod's containers. `unknown`: its spec or claims are not known (yet)."""
-    outcome, why = _judged(pod.spec, cpus, trust)
-    if trust.mode != "enforce" and outcome != "believed":
+    outcome, why = _judged(pod.spec, cpus, trust) if trust.mode != "off" else ("believed", "trust.mode is off")
+    if trust.mode == "observe" and outcome != "believed":
         outcome = "observed"
     return Verdict(RULE, "environment DRA_CPUSET_*", outcome, why)
 
