@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,9 +18,13 @@ def metrics_pages(registry: CollectorRegistry, policy: Callable[[], Mapping[str,
     policy   returns the state of the policy for JSON
     """
 
+    # A scrape takes some 10 ms of the interpreter. Many at a time would hold up the thread that answers the runtime.
+    turn = threading.Lock()
+
     def metrics(request: HTTPRequest) -> HTTPAnswer:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        return HTTPAnswer(200, encode(registry), content_type)
+        with turn:
+            return HTTPAnswer(200, encode(registry), content_type)
 
     return {"/metrics": {"GET": metrics}, "/v1/policy": {"GET": lambda _: json_answer(policy())}}
 
