@@ -21,7 +21,8 @@ from tests.e2e import lab
 COMMAND = (sys.executable, "-c", "from koordnri.cli import main; main()")
 """What the installed command does, without needing it on the PATH: the virtual machine has only a directory of packages."""
 _HOOKS = tuple(f"koordnri_hooks.{name}" for name in ("blkio", "cfs_quota", "cpuset", "gpu", "memory", "rdt"))
-_IMPORTED = ("koordnri.cli.run", "koordnri.cli.explain", "koordnri.daemon.daemon", *_HOOKS)
+IMPORTED = ("koordnri.cli.run", "koordnri.cli.explain", "koordnri.daemon.daemon", *_HOOKS)
+"""What a forked process finds imported; a module that is not there would be left out in silence."""
 _PATIENCE_S = 60.0
 """s that a command other than the daemon may take"""
 
@@ -54,7 +55,7 @@ class Forked:
     ) -> None:
         """`out` and `err` are appended to."""
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(list(_IMPORTED))
+        context.set_forkserver_preload(list(IMPORTED))
         self._arguments = arguments
         self._process = context.Process(
             target=_become,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import subprocess
@@ -14,6 +15,11 @@ from tests.e2e import command
 from tests.support.waiting import eventually
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
+
+
+@pytest.mark.parametrize("module", command.IMPORTED)
+def test_what_a_forked_command_finds_imported_is_there(module: str) -> None:
+    importlib.import_module(module)
 
 
 @pytest.mark.parametrize("arguments", [["version"], ["policy", "check", "absent.yaml"]], ids=["0", "2"])
