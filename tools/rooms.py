@@ -75,8 +75,7 @@ def picture(rooms: list[dict[str, Any]], hooks: dict[str, Any]) -> str:
 
 def imported_by(folder: Path, room: str) -> set[str]:
     """The names below `koordnri` that the modules of a room import. `folder`: that of the package."""
-    files = (folder / room).rglob("*.py") if (folder / room).is_dir() else [folder / f"{room}.py"]
-    return {name for file in files for name in _imports(ast.parse(file.read_text()))}
+    return {name for file in (folder / room).rglob("*.py") for name in _imports(ast.parse(file.read_text()))}
 
 
 def _imports(tree: ast.Module) -> Iterator[str]:

@@ -12,8 +12,3 @@ def test_imports_of_a_room_in_every_form(tmp_path: Path) -> None:
     (tmp_path / "room" / "a.py").write_text("import os\nfrom koordnri.model import Pod\nfrom koordnri import chain\n")
     (tmp_path / "room" / "inner" / "b.py").write_text("def f():\n    import koordnri.kube.events\n")
     assert imported_by(tmp_path, "room") == {"model", "chain", "kube"}
-
-
-def test_a_room_of_one_file(tmp_path: Path) -> None:
-    (tmp_path / "chain.py").write_text("from koordnri.hook import Hook\n")
-    assert imported_by(tmp_path, "chain") == {"hook"}
