@@ -66,7 +66,7 @@ WHOLES = (
     Whole("tests/cli/test_report.py", _PRINTED, ("koordnri/cli/pod_log",)),
     Whole("tests/cli/test_status.py", _PRINTED, ("koordnri/cli/status_table",)),
     Whole("tests/answers/test_why.py", _PRINTED, ("koordnri/cli/why", "koordnri/cli/history_table")),
-    Whole("tests/answers/test_map.py", "keys of one answer", ("koordnri/answers/owners",)),
+    Whole("tests/answers/test_map.py", "keys of one answer", ("koordnri/answers/cpu_holders",)),
     Whole("tests/hooks/test_gpu_vendors.py", "its keys are what the hook does", ("koordnri/policy/gpu_vendors",)),
     Whole("tests/cpus/test_life.py", "CPUs change hands during a container's life", ("koordnri/daemon/promotions",)),
     Whole(

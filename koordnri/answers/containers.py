@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from koordnri.answers.owners import Pins, find_owners
+from koordnri.answers.cpu_holders import Pins, find_holders
 from koordnri.cpus.holding import Holdings
 from koordnri.host.cgroup.paths import container_directory, pod_directory
 from koordnri.model import AnnotationError, CPUSet, NodeError, Pod, fields, quantity_milli, quantity_value
@@ -36,7 +36,7 @@ _LEAST_SHARES = 2
 def list_containers(ledger: Ledger, world: World, pins: Pins, host_root: Path) -> Mapping[str, Any]:
     """The shape of the module. `pins`: CPUs that kubelet pinned containers to."""
     node = world.snapshot.node
-    exclusive = {(o.key, o.container): o.cpus for o in find_owners(node, ledger.pods(), NO_HOLDINGS, pins)}
+    exclusive = {(o.key, o.container): o.cpus for o in find_holders(node, ledger.pods(), NO_HOLDINGS, pins)}
     return {
         "node": node.name,
         "cgroupVersion": node.cgroup_version,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from koordnri.answers.owners import KOORDNRI, CPUHolder, Pins, find_owners
+from koordnri.answers.cpu_holders import KOORDNRI, CPUHolder, Pins, find_holders
 from koordnri.cpus.choice import Wish
 from koordnri.cpus.holding import Holding, Holdings
 from koordnri.cpus.wish import wanted_by
@@ -58,7 +58,7 @@ def cpu_owners(
             alive.setdefault(entry.pod_id, {})[entry.name] = entry
     return [
         _owner(pod, owner, alive.get(pod.id, {}), held.get(owner.key, {}).get(owner.container))
-        for owner in find_owners(node, by_key.values(), held, pins)
+        for owner in find_holders(node, by_key.values(), held, pins)
         if owner.cpus and (pod := by_key.get(owner.key)) is not None
     ]
 

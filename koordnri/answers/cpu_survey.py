@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from koordnri.answers.cpu_holders import Pins
 from koordnri.answers.cpu_owners import CPUOwner, cpu_owners, cpu_users
-from koordnri.answers.owners import Pins
 from koordnri.answers.violations import Observed, Violation, cpu_violations
 from koordnri.chain import Snapshot
 from koordnri.cpus.holding import Holdings

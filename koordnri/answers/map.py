@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from functools import reduce
 from typing import Any
 
-from koordnri.answers.owners import CPUHolder, Pins, find_owners
+from koordnri.answers.cpu_holders import CPUHolder, Pins, find_holders
 from koordnri.cpus.holding import Holdings
 from koordnri.model import CPUSet, NodeState, Pod
 from koordnri.model.cpuset import NO_CPUS
@@ -58,7 +58,7 @@ def drawn(
     pods = list(pods)
     by_key = {pod.key: pod for pod in pods}
     owners = sorted(
-        find_owners(node, pods, held, pins), key=lambda o: (_name(by_key, o.key), o.container, o.by, str(o.cpus))
+        find_holders(node, pods, held, pins), key=lambda o: (_name(by_key, o.key), o.container, o.by, str(o.cpus))
     )
     owners_of: dict[int, list[int]] = defaultdict(list)
     for index, owner in enumerate(owners):

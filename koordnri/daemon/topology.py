@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from koordnri.answers.owners import SCHEDULER, find_owners
+from koordnri.answers.cpu_holders import SCHEDULER, find_holders
 from koordnri.cpus.room import exclusive_room, usable_cpus
 from koordnri.host.files import HostFiles
 from koordnri.host.kubelet_config import read_topology_manager
@@ -70,7 +70,7 @@ class TopologyReport:
         pods = {pod.key: pod for pod in self._ledger.pods()}
         node, present = self._present.snapshot.node, self._present
         found: dict[tuple[str, bool], PodCPUs] = {}
-        for owner in find_owners(node, pods.values(), present.allocator.held, present.kubelet.pins):
+        for owner in find_holders(node, pods.values(), present.allocator.held, present.kubelet.pins):
             pod, by_scheduler = pods.get(owner.key), owner.by == SCHEDULER
             if pod is not None and (cpus := owner.cpus | owner.coming):
                 before = found.get((pod.key, by_scheduler))

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from koordnri.answers.cpu_holders import DRA
 from koordnri.answers.cpu_owners import CPUOwner, CPUUser
-from koordnri.answers.owners import DRA
 from koordnri.answers.violations import KINDS, Observed, OwnerProblem, Violation, cpu_violations, file_violations
 from koordnri.cpus.choice import Wish
 from koordnri.model import CPUSet, NodeState

@@ -1,4 +1,4 @@
-"""Who owns which CPUs, whoever chose them."""
+"""Which pods and containers have exclusive CPUs, and who chose them: koordnri, a scheduler, kubelet or a DRA driver."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class CPUHolder(NamedTuple):
     """further CPUs, which others have yet to leave"""
 
 
-def find_owners(node: NodeState, pods: Iterable[Pod], held: Holdings, pins: Pins) -> Iterator[CPUHolder]:
-    """All owners. `held`: what this node gave, for CPUs that others have yet to leave."""
+def find_holders(node: NodeState, pods: Iterable[Pod], held: Holdings, pins: Pins) -> Iterator[CPUHolder]:
+    """All of them. `held`: holdings of the allocator, for CPUs that others have yet to leave."""
     for pod in {pod.key: pod for pod in pods}.values():  # a pod may have a second sandbox
         if cpus := assigned_on(pod, node):
             yield CPUHolder(pod.key, "", SCHEDULER, cpus)
