@@ -12,6 +12,7 @@ line), and than its floor.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import random
 import shutil
@@ -143,12 +144,11 @@ class Soak:
         calls = self.runtime.calls
         self._create_us.extend(c.duration_s * 1e6 for c in calls if c.event == "CREATE_CONTAINER" and not c.error)
         calls.clear()
-        state = sum(file.stat().st_size for file in (self._directory / "state").iterdir())
         return {
             "memory": process.memory_info().rss / (1 << 20),
             "descriptors": process.num_fds(),
             "threads": process.num_threads(),
-            "state": state / 1024,
+            "state": _bytes_in(self._directory / "state") / 1024,
             "create p99": percentiles(self._create_us)["p99"],
         }
 
@@ -157,6 +157,14 @@ class Soak:
         lines = (self._directory / "log").read_text(errors="replace").splitlines()
         logged = [json.loads(line) for line in lines if line.startswith("{")]
         return [str(line) for line in logged if line["event"] in BUGS or line.get("fault") == "bug"]
+
+
+def _bytes_in(directory: Path) -> int:
+    size = 0
+    for file in directory.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # a new file has taken the place of the old one
+            size += file.stat().st_size
+    return size
 
 
 def has_grown(times_s: Sequence[float], values: Sequence[float], floor: float) -> tuple[bool, float, float]:

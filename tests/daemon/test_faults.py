@@ -1,4 +1,4 @@
-"""Two nodes with the same life: births, resizes, ends and changes of policy. On one of them system calls of the daemon fail.
+"""Two nodes with the same life: births, resizes, ends, changes of policy, restarts of either side. On one the daemon's system calls fail.
 
 Afterwards its daemon lives, no bug was contained, and its cgroups are as on the other node.
 """
@@ -58,8 +58,11 @@ changes = st.one_of(
     st.tuples(st.just("end"), st.integers(0, 9)),
     st.tuples(st.just("policy"), st.sampled_from(POLICIES)),
     st.tuples(st.just("policy"), st.sampled_from(POLICIES)),
+    st.tuples(st.just("restart"), st.sampled_from(["daemon", "runtime"])),
 )
 Step = tuple[object, ...]
+MOST_RESTARTS = 2
+"""of one life: after each, koordnri waits twice as long before it registers again"""
 
 
 @st.composite
@@ -67,6 +70,10 @@ def lives(draw: st.DrawFn) -> list[Step]:
     """A pod or two, then changes, before some of which a fault is set."""
     found: list[Step] = draw(st.lists(births, min_size=1, max_size=2))
     later: list[Step] = draw(st.lists(changes, min_size=3, max_size=8))
+    restarts = [step for step in later if step[0] == "restart"]
+    for step in restarts[MOST_RESTARTS:]:
+        later.remove(step)
+    later = later or [("policy", POLICIES[1])]
     for fault in draw(st.lists(faults, min_size=1, max_size=3)):
         later.insert(draw(st.integers(0, len(later) - 1)), ("fault", fault))
     return found + later
@@ -85,6 +92,8 @@ class Pair:
         )
         self.alive: list[int] = []
         self.born = 0
+        self.loses_state = False
+        """a fault of the state directory was set: a daemon that starts again may lack what it could not save"""
 
     def do(self, step: Step) -> None:
         """One step of the life, on both nodes. Then both check all files, so that a fault finds calls to strike."""
@@ -95,6 +104,8 @@ class Pair:
                     node.running.daemon.parts.requests.ask(node.running.daemon.parts.ledger.pods(), 5)
 
     def _change(self, step: Step) -> None:
+        if isinstance(step[1], Fault):
+            self.loses_state |= step[1].point in STATE_POINTS
         match step:
             case ("birth", str(qos), int(quota)):
                 self.born += 1
@@ -111,6 +122,13 @@ class Pair:
             case ("policy", str(policy)):
                 for node in self.nodes:
                     node.set_policy(policy)
+            case ("restart", "runtime"):
+                for node in self.nodes:
+                    node.runtime.restart()
+            case ("restart", "daemon") if not self.loses_state:
+                for node in self.nodes:
+                    node.running.close()
+                    node.start_daemon()
             case ("fault", Fault() as fault):
                 self.calls.arm(fault)
 
@@ -154,6 +172,7 @@ def live(life: list[Step], *early: Fault) -> list[str]:
         pair = Pair(Path(directory))
         with pair.calls:
             pair.calls.arm(*early)
+            pair.loses_state = any(fault.point in STATE_POINTS for fault in early)
             for node in pair.nodes:  # not in the test's thread, whose system calls are exempt
                 thread = threading.Thread(target=node.start)
                 thread.start()
@@ -170,7 +189,7 @@ def live(life: list[Step], *early: Fault) -> list[str]:
 
 @pytest.mark.timeout(600)
 @settings(
-    max_examples=4 if TIMES == 1 else 25, suppress_health_check=list(HealthCheck), deadline=None, derandomize=True
+    max_examples=4 if TIMES == 1 else 15, suppress_health_check=list(HealthCheck), deadline=None, derandomize=True
 )
 @given(lives(), st.lists(faults, max_size=1))
 def test_a_node_on_which_system_calls_fail_ends_as_one_on_which_none_does(life: list[Step], early: list[Fault]) -> None:
