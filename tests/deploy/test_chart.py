@@ -173,6 +173,7 @@ def test_names_that_look_like_numbers_stay_names(helm: Helm) -> None:
     [
         (("--set=apiAccess.policyConfigMap=a/b", "--set=apiAccess.enabled=false"), "set apiAccess.enabled to true"),
         (("--set=apiAccess.policyConfigMap=a/b", "--set=policy.system-config.x=y"), "got both"),
+        (("--set=metrics.port=9318",), "metrics.port, health.port and page.port: expected three different ports"),
     ],
 )
 def test_values_that_contradict_each_other_are_refused(helm: Helm, arguments: tuple[str, ...], expected: str) -> None:
