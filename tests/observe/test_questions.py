@@ -24,9 +24,9 @@ def late(parameters: Parameters) -> Any:
 
 def ask(name: str, query: str) -> tuple[int, Any]:
     pages = pages_of({"echo": echo, "gone": gone, "late": late})
-    status, body, content_type = pages[f"/v1/{name}"]["GET"](HTTPRequest(Message(), b"", query))
-    assert content_type == "application/json"
-    return status, json.loads(body)
+    answer = pages[f"/v1/{name}"]["GET"](HTTPRequest(Message(), b"", query))
+    assert answer.content_type == "application/json"
+    return answer.status, json.loads(answer.body)
 
 
 def test_parameters_arrive_decoded() -> None:
