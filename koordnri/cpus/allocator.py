@@ -17,6 +17,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TypeVar
 
 from koordnri.cpus.assignments import Assignment, Assignments, Settled, settle
@@ -29,10 +30,12 @@ from koordnri.model.cpuset import NO_CPUS, union
 from koordnri.model.resources import Resources
 from koordnri.model.verdict import Verdict
 from koordnri.policy.koordnri_config import CPUSetOptions
+from koordnri.policy.trust_options import NO_LIMITS, ExclusiveTrust
 
 MOST_FORMER = 1000
 """Ended pods whose CPUs are remembered, in case their uid returns with a new sandbox."""
 _DEFAULTS = CPUSetOptions()
+NO_NAMESPACES: Mapping[str, str] = MappingProxyType({})
 T = TypeVar("T")
 
 
@@ -47,6 +50,8 @@ class Allocator:
         """the last result of weighing assignments, and what it was computed from"""
         self._lacking: Mapping[str, Mapping[str, str]] = {}
         """key → LSE or LSR container without exclusive CPUs → why"""
+        self._namespaces: Mapping[str, str] = {}
+        """key → the pod's namespace, of pods with holdings"""
         self._former: OrderedDict[str, Mapping[str, Holding]] = OrderedDict()
         self._view = NodeView()
         self._lock = threading.Lock()
@@ -73,12 +78,19 @@ class Allocator:
         with self._lock:
             other._held, other._dra, other._assignments = self._held, self._dra, self._assignments
             other._lacking, other._former = self._lacking, self._former.copy()
+            other._namespaces = self._namespaces
         return other
 
     # -- a container's CPUs -------------------------------------------------------------------------------------------
 
     def give(
-        self, pod: Pod, name: str, baseline: Resources, node: NodeState, options: CPUSetOptions = _DEFAULTS
+        self,
+        pod: Pod,
+        name: str,
+        baseline: Resources,
+        node: NodeState,
+        options: CPUSetOptions = _DEFAULTS,
+        limits: ExclusiveTrust = NO_LIMITS,
     ) -> Holding | None:
         """CPUs for a new container; None when it wants none. A container that is created again gets the same ones.
 
@@ -97,6 +109,7 @@ class Allocator:
                 return self._held[pod.key][name]
             self._drop(pod.key, name)
             try:
+                self._check_limits(pod, name, wanted, limits)
                 return self._find(pod, name, wanted, node, options, at_once=True)
             except NotEnough as error:
                 if had is None or not had.cpus & usable_cpus(node):
@@ -128,7 +141,13 @@ class Allocator:
             return True
 
     def promote(
-        self, pod: Pod, name: str, baseline: Resources, node: NodeState, options: CPUSetOptions = _DEFAULTS
+        self,
+        pod: Pod,
+        name: str,
+        baseline: Resources,
+        node: NodeState,
+        options: CPUSetOptions = _DEFAULTS,
+        limits: ExclusiveTrust = NO_LIMITS,
     ) -> bool:
         """Reserve the exclusive CPUs that a running container lacks, near those that it can use. It gets them by `arrive`.
 
@@ -145,6 +164,7 @@ class Allocator:
             if len(usable) >= wanted.cpus:
                 self._note_lack(pod.key, name, "")  # what it lacked may have come back by itself
                 return False
+            self._check_limits(pod, name, wanted, limits)
             self._find(pod, name, wanted, node, options, at_once=False)
             return True
 
@@ -199,6 +219,7 @@ class Allocator:
                     self._former.popitem(last=False)
             found = bool(had) or key in self._dra or key in self._assignments
             self._held, self._dra = _without(self._held, key), _without(self._dra, key)
+            self._namespaces = _without(self._namespaces, key)
             self._assignments, self._lacking = _without(self._assignments, key), _without(self._lacking, key)
         return found
 
@@ -207,9 +228,10 @@ class Allocator:
         with self._lock:
             self._held, self._lacking = _without(self._held, key), _without(self._lacking, key)
 
-    def restore(self, held: Holdings) -> None:
-        """Synchronize: these are all holdings (koordnri.cpus.restore)."""
+    def restore(self, held: Holdings, namespaces: Mapping[str, str] = NO_NAMESPACES) -> None:
+        """Synchronize: these are all holdings (koordnri.cpus.restore), and the namespaces of their pods by key."""
         with self._lock:
+            self._namespaces = {key: namespaces[key] for key in held if key in namespaces}
             self._held, self._dra, self._assignments, self._lacking = held, {}, {}, {}
 
     # -- CPUs from others ---------------------------------------------------------------------------------------------
@@ -303,9 +325,28 @@ class Allocator:
         # CPUs of the pod's ended init containers that are used again are no longer theirs.
         left = {n: h._replace(cpus=h.cpus - new) if h.spent else h for n, h in of_pod.items()}
         self._set_pod(key, {**{n: h for n, h in left.items() if h.all}, name: holding})
+        if self._namespaces.get(key) != pod.namespace:
+            self._namespaces = {**self._namespaces, key: pod.namespace}
         if at_once:
             self._note_lack(key, name, "")
         return holding
+
+    def _check_limits(self, pod: Pod, name: str, wanted: WantedCPUs, limits: ExclusiveTrust) -> None:
+        """Raises NotEnough where the policy's trust rules allow no more exclusive CPUs."""
+        if limits.max_exclusive is None and limits.max_per_namespace is None:
+            return
+        counts = {
+            key: sum(len(h.all) for n, h in of_pod.items() if not h.spent and (key, n) != (pod.key, name))
+            for key, of_pod in self._held.items()
+        }
+        of_namespace = sum(n for key, n in counts.items() if self._namespaces.get(key) == pod.namespace)
+        for most, have, where, key in (
+            (limits.max_exclusive, sum(counts.values()), "the node", "maxExclusive"),
+            (limits.max_per_namespace, of_namespace, f"namespace {pod.namespace} on this node", "maxPerNamespace"),
+        ):
+            if most is not None and have + wanted.cpus > most:
+                problem = f"{where} may have {most} (trust.exclusiveCPUs.{key}), and has {have}"
+                raise NotEnough(wanted.wishes[0], problem)
 
     def _check_pod_limit(self, pod: Pod, name: str, wanted: WantedCPUs) -> None:
         limit = pod_limit(pod)

@@ -52,6 +52,7 @@ def create(
     there       pods that exist from the beginning: CPUs that a scheduler assigned to them are not free
     """
     policy, node = snapshot
+    limits = policy.trust.limits_of_cpus
     lacking = dict[tuple[str, str], NotEnough]()
     given = {key: {name: h.cpus for name, h in of_pod.items()} for key, of_pod in allocator.held.items()}
     for pod in there:
@@ -68,7 +69,7 @@ def create(
                 allocator.lack(pod, container.name, why_not)
                 continue
             try:
-                holding = allocator.give(pod, container.name, container.baseline, node, policy.cpuset)
+                holding = allocator.give(pod, container.name, container.baseline, node, policy.cpuset, limits)
             except NotEnough as error:
                 lacking[pod.key, container.name] = error
                 allocator.lack(pod, container.name, str(error))
@@ -92,6 +93,7 @@ def promote(
     Returns (key of the pod, container) that still lacks CPUs → why. A container that no policy lets grow does not count.
     """
     policy, node = snapshot
+    limits = policy.trust.limits_of_cpus
     lacking = {}
     for pod, containers in pods:
         if not may_give(pod, policy, node):
@@ -100,7 +102,7 @@ def promote(
             if not policy.cpuset.promote and allocator.holding(pod, container.name) is None:
                 continue
             try:
-                allocator.promote(pod, container.name, container.baseline, node, policy.cpuset)
+                allocator.promote(pod, container.name, container.baseline, node, policy.cpuset, limits)
             except NotEnough as error:
                 lacking[pod.key, container.name] = error
     return lacking

@@ -5,6 +5,7 @@ from __future__ import annotations
 from koordnri.cpus.wish import may_wish
 from koordnri.model import NodeState, Pod
 from koordnri.policy import Policy
+from koordnri.policy.trust import EXCLUSIVE_CPUS_RULE
 
 
 def why_not_given(pod: Pod, policy: Policy, node: NodeState) -> str:
@@ -25,6 +26,8 @@ def why_not_given(pod: Pod, policy: Policy, node: NodeState) -> str:
         return "the node's CPU topology is not known"
     if node.cgroup_read_only:
         return "cgroups are mounted read-only, so nobody can be moved off its CPUs"
+    if refusal := pod.refusal(EXCLUSIVE_CPUS_RULE):
+        return refusal
     if pod.namespace in policy.namespaces_left_alone:
         return f"the policy leaves namespace {pod.namespace} alone"
     return "its pod was released" if node.has_released(pod) else ""

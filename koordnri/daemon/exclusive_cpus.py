@@ -124,9 +124,9 @@ class ExclusiveCPUs:
         return _allocated(holding)
 
     def _give(self, pod: Pod, container: Container, policy: Policy, node: NodeState) -> Holding | None:
-        name, baseline = container.name, container.baseline
+        name, baseline, limits = container.name, container.baseline, policy.trust.limits_of_cpus
         try:
-            return self._allocator.give(pod, name, baseline, node, policy.cpuset)
+            return self._allocator.give(pod, name, baseline, node, policy.cpuset, limits)
         except NotEnough:
             # Without the pod's spec, an ended init container looks like a container that kubelet creates again.
             ended = [e.name for e in self._ledger.containers_of(pod.id) if e.ended and e.name != name]
@@ -134,7 +134,7 @@ class ExclusiveCPUs:
                 raise
             for other in ended:
                 self._allocator.spend(pod, other)
-            return self._allocator.give(pod, name, baseline, node, policy.cpuset)
+            return self._allocator.give(pod, name, baseline, node, policy.cpuset, limits)
 
     def resized(self, pod: Pod, container: Container) -> Allocated | None:
         """See `session.exclusive_cpus`."""
@@ -281,7 +281,8 @@ class ExclusiveCPUs:
         self._present.kubelet.restore(pinned, node)
         if any(one.is_lost for _, one in found):
             found = [(i, one._replace(now=self._cpus_now(one.pod, i)) if one.alive else one) for i, one in found]
-        self._allocator.restore(restore.holdings((one for _, one in found), node))
+        namespaces = {one.pod.key: one.pod.namespace for _, one in found}
+        self._allocator.restore(restore.holdings((one for _, one in found), node), namespaces)
         for pod in in_order(found, self._cpus_now):
             self._allocator.note_pod(pod)
         self._present.take()

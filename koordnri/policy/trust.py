@@ -33,6 +33,7 @@ from koordnri.policy.trust_options import Believed, TrustOptions
 
 _PATH = "koordnri-config.trust"
 _MOST_NAMED = 4
+EXCLUSIVE_CPUS_RULE = "exclusiveCPUs"
 _MID_CPU = "kubernetes.io/mid-cpu"
 Rule = Callable[[Pod, TrustOptions], Verdict | None]
 
@@ -136,6 +137,15 @@ def _extended_resource_spec(pod: Pod, trust: TrustOptions) -> Verdict | None:
     return Verdict(RULE_OF_BATCH, f"annotation {key}", outcome, why, annotations=(key,))
 
 
+def _exclusive_cpus(pod: Pod, trust: TrustOptions) -> Verdict | None:
+    """Exclusive CPUs by the labels LSE and LSR, where the policy lists namespaces. `why_not_given` refuses them."""
+    listed = trust.exclusive_cpus.namespaces
+    if listed is None or (pod.qos is not QoSClass.LSE and pod.qos is not QoSClass.LSR):
+        return None
+    outcome, why = entitled(pod, Believed(namespaces=listed), trust, EXCLUSIVE_CPUS_RULE)
+    return Verdict(EXCLUSIVE_CPUS_RULE, f"exclusive CPUs by the label {QOS_LABEL}: {pod.qos.value}", outcome, why)
+
+
 def _system_class(pod: Pod, trust: TrustOptions) -> Verdict | None:
     """SYSTEM pods run on the node's system CPUs and in no resctrl group of a class."""
     if pod.qos is not QoSClass.SYSTEM:
@@ -185,7 +195,14 @@ def another_has(cpus: CPUSet, *, observed: bool) -> Verdict:
     )
 
 
-RULES: tuple[Rule, ...] = (_resource_status, _extended_resource_spec, _system_class, _resctrl, _io_latency)
+RULES: tuple[Rule, ...] = (
+    _resource_status,
+    _extended_resource_spec,
+    _exclusive_cpus,
+    _system_class,
+    _resctrl,
+    _io_latency,
+)
 """In this order; each is about another input."""
 
 

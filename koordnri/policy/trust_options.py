@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+from msgspec import field
+
 from koordnri.policy.reader import Document
 from koordnri.policy.scalars import TextForm
-from koordnri.policy.units import Namespace, Text
+from koordnri.policy.units import Namespace, NotNegative, Text
 
 TrustMode = Literal["enforce", "observe", "off"]
 
@@ -44,6 +46,18 @@ class NodeTrust(Believed, frozen=True, forbid_unknown_fields=True):
     """Names of namespaces."""
 
 
+class ExclusiveTrust(Document, frozen=True, forbid_unknown_fields=True):
+    """Who may have exclusive CPUs of a node by the labels LSE and LSR, and how many. Containers keep those that they have when a limit is
+    lowered. CPUs that a scheduler assigned do not count."""
+
+    namespaces: tuple[Namespace, ...] | None = None
+    """Names of namespaces. None: all."""
+    max_per_namespace: NotNegative | None = None
+    """Most exclusive CPUs that the pods of one namespace have on a node together. None: no limit."""
+    max_exclusive: NotNegative | None = None
+    """Most exclusive CPUs of a node. None: all but `hooks.cpuset.minSharedCPUs`, which stay shared in any case."""
+
+
 class TrustOptions(Document, frozen=True, forbid_unknown_fields=True):
     """What is believed of the annotations and labels of a pod, which whoever creates the pod can write."""
 
@@ -57,6 +71,8 @@ class TrustOptions(Document, frozen=True, forbid_unknown_fields=True):
     extended_resource_spec: Believed = Believed()
     """Batch resources of BE pods by the annotation `node.koordinator.sh/extended-resource-spec` alone, above what the pod's spec says
     otherwise. Of other pods the annotation only narrows: a request counts up to the spec's, and a limit up to the spec's, if it has one."""
+    exclusive_cpus: ExclusiveTrust = field(default=ExclusiveTrust(), name="exclusiveCPUs")
+    """Exclusive CPUs that nodes choose for LSE and LSR containers."""
     dra_drivers: tuple[Text, ...] = ("dra.cpu",)
     """DRA drivers that give CPUs to containers by the environment `DRA_CPUSET_*`. It is believed of pods whose ResourceClaims have devices
     of these drivers, of no more CPUs than those devices stand for. koordnri reads the claims from the API server."""
@@ -69,3 +85,11 @@ class TrustOptions(Document, frozen=True, forbid_unknown_fields=True):
     io_latency: NodeTrust = NodeTrust()
     """`ioLatencyTarget` in the annotation `koordinator.sh/blkioQOS`, for which the kernel slows other pods down. The other values there
     only narrow what the pod gets; they are believed of every pod."""
+
+    @property
+    def limits_of_cpus(self) -> ExclusiveTrust:
+        """The limits of exclusive CPUs, none unless these rules are enforced."""
+        return self.exclusive_cpus if self.mode == "enforce" else NO_LIMITS
+
+
+NO_LIMITS = ExclusiveTrust()
