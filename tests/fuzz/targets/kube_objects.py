@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from koordnri.kube import node, pods, pools
+from koordnri.kube import node, pods
 from koordnri.kube.configmap import ConfigMap
 from koordnri.kube.decoding import Decoding, Lines
 from koordnri.kube.errors import ApiRefused, Garbled
+from koordnri.kube.topology_object import KIND, TopologyObject, foreign_pools, writer_of
 from koordnri.model.node_annotations import read_node_annotations
 from koordnri.model.topology import Topology
 from koordnri.policy import PolicyError
@@ -64,9 +65,14 @@ def _node(item: node.Node) -> node.NodeFacts:
     return facts
 
 
+def _topology(item: TopologyObject) -> dict[str, str]:
+    assert isinstance(writer_of(item), str)
+    return foreign_pools(item)
+
+
 _KINDS: tuple[Decoding[Any], ...] = (
     Decoding("ConfigMap", ConfigMap, _config_map),
     Decoding("Node", node.Node, _node),
     Decoding("Pod", pods.PodObject, pods.facts_of),
-    Decoding(pools.KIND, pools.Object, pools.pools_of),
+    Decoding(KIND, TopologyObject, _topology),
 )
