@@ -21,7 +21,7 @@ from koordnri.resctrl.choice import is_ours
 from koordnri.resctrl.groups import MOST_PASSES, ResctrlGroups
 
 
-class Settled(NamedTuple):
+class MovedThreads(NamedTuple):
     """Result of moving threads into their groups."""
 
     moved: int
@@ -71,7 +71,7 @@ class ResctrlThreads:
                     return placed
                 self._groups.made.wait(left_s)
 
-    def settle(self, places: Mapping[str, str], version: int) -> Settled:
+    def settle(self, places: Mapping[str, str], version: int) -> MovedThreads:
         """Move all threads of containers into their groups, and scan again until none is elsewhere.
 
         places    cgroup below the cgroup root → its group; "": out of koordnri's groups. The cgroup is a container's, or that of a pod
@@ -82,9 +82,9 @@ class ResctrlThreads:
         """
         present = self._tree.groups()
         if present is None:
-            return Settled(0, 0, ())
+            return MovedThreads(0, 0, ())
         if places and (read_only := self._groups.read_only()):
-            return Settled(0, 0, (read_only,))
+            return MovedThreads(0, 0, (read_only,))
         ours = {group for group in present if is_ours(group)}
         look_at = {d: g for d, g in places.items() if g in ours or (not g and ours)}
         moved, left, errors = 0, 0, dict[str, None]()
@@ -105,7 +105,7 @@ class ResctrlThreads:
         self._stats.moved += moved
         self._stats.unsettled = left
         self._groups.remove_left(present)
-        return Settled(moved, left, tuple(errors))
+        return MovedThreads(moved, left, tuple(errors))
 
     def _elsewhere(
         self, places: Mapping[str, str], ours: set[str], version: int, errors: dict[str, None]

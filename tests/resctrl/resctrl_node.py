@@ -18,7 +18,7 @@ from koordnri.model.resources import NOTHING
 from koordnri.model.schemata import Cache, MemoryBandwidth
 from koordnri.resctrl.groups import GroupOutcome, ResctrlGroups
 from koordnri.resctrl.monitors import ResctrlMonitors
-from koordnri.resctrl.threads import ResctrlThreads, Settled
+from koordnri.resctrl.threads import MovedThreads, ResctrlThreads
 from tests.host.fake_resctrl import FakeResctrl
 from tests.support.pods import pod as pod_of
 from tests.support.policies import policy_of
@@ -120,7 +120,7 @@ class ResctrlNode:
         decision = self.chain.decide_container(pod, Container("c", "c", pod.id, NOTHING), event, snapshot)
         return None if RDT_CLOSID in decision.undecided else decision.value(RDT_CLOSID) or ""
 
-    def run_pass(self, *, complete: bool = True) -> tuple[list[GroupOutcome], Settled]:
+    def run_pass(self, *, complete: bool = True) -> tuple[list[GroupOutcome], MovedThreads]:
         """As the reconcile thread does it: groups, decisions, threads."""
         outcomes = self.groups.reconcile(self.pods.values(), self.policy, self.node, complete=complete)
         places = {
