@@ -42,6 +42,9 @@ def believed(pod: Pod, trust: TrustOptions) -> Pod:
     """The pod without the inputs that these rules refuse; the same object when they refuse nothing, or have judged it already."""
     if pod.judged_by is trust:
         return pod
+    if pod.judged_by == trust:  # another policy with the same rules: pods keep what was parsed of them
+        pod.judged_by = trust
+        return pod
     raw = pod.raw or pod
     verdicts = () if trust.mode == "off" else tuple(v for rule in RULES if (v := rule(raw, trust)) is not None)
     if trust.mode == "observe":

@@ -119,6 +119,13 @@ def test_what_is_refused_comes_back_under_other_rules():
     assert believed(again, rules(mode="off")).verdicts == ()
 
 
+def test_equal_rules_of_another_policy_change_nothing():
+    refused = believed(pinned(its=spec()), TrustOptions())
+    again = TrustOptions()
+    assert believed(refused, again) is refused
+    assert refused.judged_by is again, "the next comparison is one of identities"
+
+
 def test_a_pod_that_writes_nothing_stays_the_same_object():
     one = pod("LS")
     assert believed(one, DEFAULT) is one
