@@ -29,7 +29,7 @@ def setup(lab_dir: Path) -> Path:
         return helm
     # -trimpath and -s -w: half the size, the same bytes on every machine.
     subprocess.run(
-        [_go(), "install", "-trimpath", "-ldflags=-s -w", f"helm.sh/helm/v3/cmd/helm@{VERSION}"],
+        [go(), "install", "-trimpath", "-ldflags=-s -w", f"helm.sh/helm/v3/cmd/helm@{VERSION}"],
         check=True,
         env={**os.environ, "GOBIN": str(helm.parent.resolve()), "GOTOOLCHAIN": "auto"},
     )
@@ -41,15 +41,17 @@ def _version(helm: Path) -> str:
     return shown.stdout.strip()
 
 
-def _go() -> str:
-    """The Go command, installed if need be and possible."""
-    if go := shutil.which("go"):
-        return go
+def go() -> str:
+    """The Go command, installed if need be and possible. Raises FileNotFoundError."""
+    if found := shutil.which("go"):
+        return found
     if os.geteuid() == 0 and shutil.which("apt-get"):
         subprocess.run(["apt-get", "install", "-y", "-qq", "golang-go"], check=True)
-        if go := shutil.which("go"):
-            return go
-    raise FileNotFoundError("helm: `go` was not found on PATH, which builds it; install Go >= 1.24 or Helm 3 itself")
+        if found := shutil.which("go"):
+            return found
+    raise FileNotFoundError(
+        "`go` was not found on PATH, which builds helm and CRI-O; install Go >= 1.24, or Helm 3 itself"
+    )
 
 
 if __name__ == "__main__":

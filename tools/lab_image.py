@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 import debian_base
@@ -21,7 +22,7 @@ def setup(lab_dir: Path) -> Path:
     As root on Debian, absent programs are installed by apt-get. Raises FileNotFoundError when one is not to be had, and what
     debian_base.make raises.
     """
-    _install([program for program in PROGRAMS if not shutil.which(program)])
+    install(PROGRAMS)
     base = lab_dir / "image" / "base.tar"
     stamp = base.with_suffix(".stamp")
     base.parent.mkdir(parents=True, exist_ok=True)
@@ -33,7 +34,9 @@ def setup(lab_dir: Path) -> Path:
     return base
 
 
-def _install(packages: list[str]) -> None:
+def install(programs: Iterable[str]) -> None:
+    """Install those of these programs that are not on PATH; Debian's packages have the same names. Raises FileNotFoundError."""
+    packages = [program for program in programs if not shutil.which(program)]
     if not packages:
         return
     if os.geteuid() == 0 and shutil.which("apt-get"):

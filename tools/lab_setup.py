@@ -26,6 +26,7 @@ from pathlib import Path
 
 import lab_apiserver
 import lab_browser
+import lab_crio
 import lab_helm
 import lab_image
 import lab_promtool
@@ -52,6 +53,7 @@ def main() -> int:
             "tests of the page in a browser": lab_browser.setup,
             "tests of the alerts": lab_promtool.setup,
             "tests of the container image": lab_image.setup,
+            "end-to-end tests on CRI-O": lab_crio.setup,
             "tests against a real API server": lab_apiserver.setup,
             "tests in the virtual machine": _setup_vm,
         }

@@ -215,11 +215,11 @@ class Containerd:
 
 
 def sweep(work: Path) -> None:
-    """End what a containerd of `work` left, itself and daemons at its socket included; the directory stays.
+    """End what a containerd or CRI-O of `work` left, itself and daemons at its socket included; the directory stays.
 
     Needs nothing but the directory, so that a later run can clean up after one that was killed.
     """
-    for mine in (f"-c\0{work}/config.toml\0", f"--nri-socket\0{work}/nri/nri.sock\0"):
+    for mine in (f"-c\0{work}/config.toml\0", f"--config\0{work}/crio.conf\0", f"--nri-socket\0{work}/nri/nri.sock\0"):
         for pid in _processes(mine):
             _kill(pid)
     # runc knows its containers and their cgroups.

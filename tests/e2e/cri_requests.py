@@ -12,6 +12,7 @@ from tests.e2e.cgroups import Limits
 
 PERIOD_US = 100_000
 _OOM_SCORE_ADJ = {"Guaranteed": -997, "Burstable": 900, "BestEffort": 1000}
+_CAP_SYS_RESOURCE = 24
 _NAMESPACES = {"network": "NODE", "pid": "CONTAINER", "ipc": "POD"}
 
 
@@ -42,15 +43,14 @@ class Asked:
 
     def resources(self, qos: str, cgroup_version: int) -> dict[str, Any]:
         """LinuxContainerResources of a creation."""
-        sizes = sorted(
-            int(entry.name[len("hugepages-") : -2]) for entry in Path("/sys/kernel/mm/hugepages").glob("*kB")
-        )
+        pages = Path("/sys/kernel/mm/hugepages").glob("*kB") if _limits_hugepages(cgroup_version) else ()
+        sizes = sorted(int(entry.name[len("hugepages-") : -2]) for entry in pages)
         return {
             "cpu_period": PERIOD_US,
             "cpu_quota": self.quota_us,
             "cpu_shares": shares(self.cpu_request_m),
             "memory_limit_in_bytes": self.memory_limit,
-            "oom_score_adj": _OOM_SCORE_ADJ[qos],
+            "oom_score_adj": _OOM_SCORE_ADJ[qos] if _may_lower_oom_score() else max(_OOM_SCORE_ADJ[qos], 0),
             "hugepage_limits": [
                 {"page_size": f"{size >> 20}GB" if size >> 20 else f"{size >> 10}MB", "limit": 0} for size in sizes
             ],
@@ -65,6 +65,20 @@ class Asked:
             "cpu_period": PERIOD_US if self.cpu_request_m or self.cpu_limit_m else 0,
             "memory_limit_in_bytes": self.memory_limit,
         }
+
+
+def _limits_hugepages(cgroup_version: int) -> bool:
+    """Whether the kernel can: kubelet's request fails on CRI-O where it cannot, and containerd leaves it out."""
+    if cgroup_version == 1:
+        return Path("/sys/fs/cgroup/hugetlb").exists()
+    return "hugetlb" in Path("/sys/fs/cgroup/cgroup.controllers").read_text().split()
+
+
+def _may_lower_oom_score() -> bool:
+    """Whether this machine lets root: containerd restricts itself, CRI-O fails."""
+    status = Path("/proc/self/status").read_text()
+    effective = next(line.split()[1] for line in status.splitlines() if line.startswith("CapEff:"))
+    return bool(int(effective, 16) >> _CAP_SYS_RESOURCE & 1)
 
 
 def shares(milli: int) -> int:
@@ -125,7 +139,7 @@ def container_config(
     pod = sandbox["metadata"]
     return {
         "metadata": {"name": name, "attempt": attempt},
-        "image": {"image": lab.IMAGE},
+        "image": {"image": lab.IMAGE, "user_specified_image": lab.IMAGE},
         "command": list(command),
         "mounts": [{"container_path": path, "host_path": str(own)} for path, own in (mounts or {}).items()],
         "devices": [

@@ -262,7 +262,8 @@ class Kubelet(Readings):
         self.cri.call("StopContainer", container_id=container.id, timeout=grace_s)
 
     def remove(self, container: Container) -> None:
-        """Remove a stopped container."""
+        """Stop a container if it runs, and remove it, as kubelet does: CRI-O would wait a minute for its end."""
+        self.stop(container)
         self.cri.call("RemoveContainer", container_id=container.id)
         container.pod.containers.remove(container)
 

@@ -1,4 +1,4 @@
-"""A containerd of the laboratory, from its start until nothing of it is left; and what killed runs left."""
+"""A runtime of the laboratory, from its start until nothing of it is left; and what killed runs left."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from pathlib import Path
 from tests.e2e import lab
 from tests.e2e.cgroups import Cgroups, Limits
 from tests.e2e.containerd import Containerd, sweep
+from tests.e2e.crio import CRIO
 from tests.e2e.kubelet import CGROUPS, sweep_cgroups
 
 _PREFIX = "kn-"
 
 
 @contextmanager
-def running(name: str, *, shared_mounts: bool = False) -> Iterator[Containerd]:
-    """A running containerd in a directory of its own; name and option as Containerd's."""
+def running(name: str, *, shared_mounts: bool = False) -> Iterator[Containerd | CRIO]:
+    """A running runtime in a directory of its own; name and option as Containerd's, or `crio`."""
     _sweep_killed_runs()
     # Short, for a unix socket's path may have 107 bytes.
     work = Path(tempfile.mkdtemp(prefix=_PREFIX, dir="/tmp"))
     (work / "owner").write_text(str(os.getpid()))
-    containerd = Containerd(name, work, shared_mounts=shared_mounts)
+    containerd = CRIO(work) if name == lab.CRIO else Containerd(name, work, shared_mounts=shared_mounts)
     if not lab.SYSTEMD:
         # Any node has one beside those of pods. Without it a daemon learns only ten seconds after the first pod which files cgroups have.
         (work / CGROUPS).write_text(f"/{work.name}\n")

@@ -94,6 +94,9 @@ def test_a_restarted_daemon_decides_from_what_kubelet_asked_and_does_not_scale_t
     kubelet.resize(resized, cpu_request_m=400, cpu_limit_m=1600)
     assert kubelet.read(untouched, "cpu.quota") == 40_000
     assert kubelet.read(resized, "cpu.quota") == 80_000
+    # Its main thread saves what kubelet asked soon after the reply; killed within those milliseconds, it would not know of the resize.
+    notes = daemon.state_dir / "notes.json"
+    eventually(lambda: notes.exists() and "160000" in notes.read_text(), "the resize to be saved")
 
     daemon.restart()
 
