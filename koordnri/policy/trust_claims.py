@@ -17,13 +17,21 @@ _MOST_NAMED = 4
 
 def claimed_cpus(pod: Pod, cpus: CPUSet, trust: TrustOptions) -> Verdict:
     """The verdict about CPUs in the environment of the pod's containers. `unknown`: its spec or claims are not known (yet)."""
-    outcome, why = _judged(pod.spec, cpus, trust) if trust.mode != "off" else ("believed", "trust.mode is off")
+    outcome, why = _judged(pod, cpus, trust)
     if trust.mode == "observe" and outcome != "believed":
         outcome = "observed"
     return Verdict(RULE, "environment DRA_CPUSET_*", outcome, why)
 
 
-def _judged(spec: PodSpec | None, cpus: CPUSet, trust: TrustOptions) -> tuple[Outcome, str]:
+def _judged(pod: Pod, cpus: CPUSet, trust: TrustOptions) -> tuple[Outcome, str]:
+    if trust.mode == "off":
+        return "believed", "trust.mode is off"
+    if pod.is_static:
+        return "believed", "it is a static pod: root of the node wrote it"
+    return _by_claims(pod.spec, cpus, trust)
+
+
+def _by_claims(spec: PodSpec | None, cpus: CPUSet, trust: TrustOptions) -> tuple[Outcome, str]:
     if spec is not None and not spec.resource_claims:
         return "refused", "the pod has no resourceClaims by which a DRA driver could have given it CPUs"
     if spec is None or (spec.claimed_cpus is None and not spec.claims_problem):

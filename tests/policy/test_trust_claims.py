@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from koordnri.model import CPUSet
-from koordnri.model.pod import PodSpec
+from koordnri.model.pod import SOURCE_KEY, PodSpec
 from koordnri.policy.trust_claims import claimed_cpus
 from koordnri.policy.trust_options import TrustOptions
 from tests.support.pods import pod
@@ -51,6 +51,12 @@ def test_cpus_are_believed_as_far_as_listed_drivers_gave_them(its: PodSpec | Non
     verdict = claimed_cpus(pod(spec=its), CPUS, rules(**trust))
     assert (verdict.rule, verdict.outcome) == ("draDrivers", outcome)
     assert verdict.counts == (outcome in ("believed", "observed"))
+
+
+def test_of_a_static_pod_they_are_believed_as_the_runtime_reports_it() -> None:
+    one = pod(spec=PodSpec({}), annotations={SOURCE_KEY: "file"})
+    assert claimed_cpus(one, CPUS, TrustOptions()).outcome == "believed"
+    assert claimed_cpus(pod(annotations={SOURCE_KEY: "api"}), CPUS, TrustOptions()).outcome == "unknown"
 
 
 def test_reasons_name_what_was_expected_and_what_there_is() -> None:
