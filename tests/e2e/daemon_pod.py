@@ -17,6 +17,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.cri_requests import Asked, container_config
+from tests.e2e.daemon import START_S
 from tests.e2e.kubelet import Kubelet
 from tests.e2e.readings import Container
 from tests.support.waiting import eventually
@@ -73,7 +74,7 @@ class DaemonPod:
         begin = time.monotonic()
         self._kubelet.start(self.container)
         try:
-            eventually(self.ready, "koordnri ready in its container")
+            eventually(self.ready, "koordnri ready in its container", START_S)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.log()}") from None
         self.start_s = time.monotonic() - begin
