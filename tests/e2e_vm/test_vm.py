@@ -35,6 +35,7 @@ RUNTIMES = {
         "e2e_sandbox_cpus",
         "e2e_status",
         "e2e_third_party",
+        "e2e_trust_cpus",
         "e2e_why",
     ),
     "containerd-2": (
@@ -51,12 +52,14 @@ RUNTIMES = {
         "e2e_restart",
         "e2e_status",
         "e2e_third_party",
+        "e2e_trust_cpus",
         "e2e_update",
     ),
 }
 """Containerd → what its machine leaves to the other one, or to crun: what cgroup v2 makes different is the kernel's, not the runtime's.
 Tests of the laboratory and of these tests' own tools run outside only. What doctor and status say of a node is the same inside, and takes
-minutes there. Outside, both run everything, on this host's cgroups. A container's life (e2e_life) is the runtime's, too: it is in both.
+minutes there; to whom a policy gives CPUs (e2e_trust_cpus) is the same, too. Outside, both run everything, on this host's cgroups. A
+container's life (e2e_life) is the runtime's, too: it is in both.
 """
 UNDER_CRUN = {
     "containerd-2": ("e2e_inner", "e2e_reconcile", "e2e_drift", "e2e_cpu_time", "e2e_memory", "e2e_exclusive_cpus"),
