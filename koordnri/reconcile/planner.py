@@ -14,6 +14,7 @@ from koordnri.host.cgroup.writer import Writer
 from koordnri.model import Container, Decision, Event, Pod, fields
 from koordnri.model.class_cgroup import CLASS_IDS
 from koordnri.model.difference import unrecorded
+from koordnri.model.field import Nesting
 from koordnri.reconcile.classes import decide_classes
 from koordnri.reconcile.gone_pods import GonePods
 from koordnri.reconcile.inferred_quota import InferredQuota
@@ -121,12 +122,28 @@ class Planner:
         plan.decisions.append((entry.name, decision))
         if fields.RDT_CLOSID not in decision.undecided:
             plan.groups[directory] = decision.value(fields.RDT_CLOSID) or ""
-        plan.goals.extend(Goal(owner, n, c, False) for n, c in wanted(directory, decision, node, force).items())
+        goals = [Goal(owner, n, c, False) for n, c in wanted(directory, decision, node, force).items()]
         names = {*entry.sent, *self._ledger.originals(entry.id)}
         back = back_to_baseline(directory, names, decision, entry.baseline, node)
-        plan.goals.extend(Goal(owner, n, c, True) for n, c in back.items())
+        goals += [Goal(owner, n, c, True) for n, c in back.items()]
+        plan.goals.extend(goals if entry.started or node.cgroup_version == 2 else self._while_it_is_made(entry, goals))
         if missing := unrecorded(decision, entry.baseline, entry.sent, node, entry.drifted):
             plan.updates[entry.id] = Update(entry.id, pod.id, tuple(missing), entry.baseline.period_us)
+
+    def _while_it_is_made(self, entry: Entry, goals: list[Goal]) -> list[Goal]:
+        """The goals of a container that v1 allows to be written between its creation and its start: cpusets, for whose CPUs others wait.
+
+        While runc makes the cgroup, it reads CPU shares back and orders limits by what it reads. It refuses a container whose files others
+        write then.
+        """
+        early = [goal for goal in goals if goal.change.field.nesting is Nesting.CPUSET]
+        late = [goal for goal in goals if goal not in early]
+        if all(
+            goal.name in entry.sent and goal.change.field.same(entry.sent[goal.name][0], goal.change.value)
+            for goal in late
+        ):
+            return early
+        return early if self._ledger.withhold(entry) else goals
 
     def _sandbox(self, pod: Pod, world: World, writer: Writer) -> str | None:
         """The cgroup of the pod's sandbox; None when there is none (any more)."""

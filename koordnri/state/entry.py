@@ -11,7 +11,10 @@ from koordnri.model import Container, Resources
 class Entry:
     """Its pod, its baseline, what was sent to the runtime, what its files have."""
 
-    __slots__ = ("baseline", "drifted", "ended", "files", "id", "name", "pod_id", "sent", "started", "under", "unread")
+    __slots__ = (
+        *("baseline", "drifted", "ended", "files", "id", "name", "pod_id", "sent", "started", "under", "unread"),
+        "withheld",
+    )
 
     def __init__(self, id: str, name: str, pod_id: str, baseline: Resources) -> None:
         self.id = id
@@ -30,6 +33,8 @@ class Entry:
         """fields whose file somebody else wrote. If they did so through the runtime, it has their value stored"""
         self.started = True
         """False between creation and start: meanwhile the OCI runtime makes the cgroup with the values that we sent"""
+        self.withheld = False
+        """whether a pass has left files for the time after its start, because the OCI runtime was making the cgroup"""
         self.ended = False
         """whether its process has ended; kubelet may create the container again under another id"""
         self.under: object = None

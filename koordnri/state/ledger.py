@@ -164,13 +164,22 @@ class Ledger:
             self._on_change()
 
     def started(self, entry: Entry) -> bool:
-        """Its first process is about to run. Returns whether its files were read before: the OCI runtime may have written them since."""
+        """Its first process is about to run. Returns whether its files must be looked at: they were withheld, or were read before, and the
+        OCI runtime may have written them since.
+        """
         with self._lock:
             self.edits += 1
-            entry.started, looked_at = True, bool(entry.files)
+            entry.started, stale = True, entry.withheld or bool(entry.files)
+            entry.withheld = False
             entry.files.clear()
             entry.unread = {}
-        return looked_at
+        return stale
+
+    def withhold(self, entry: Entry) -> bool:
+        """Files of a container wait until it has started. Returns whether they may: False if it has started meanwhile."""
+        with self._lock:
+            entry.withheld = not entry.started
+            return entry.withheld
 
     def ended(self, container_id: str) -> Entry | None:
         """Its process has ended. Returns the container; None when it is unknown."""

@@ -11,7 +11,7 @@ from koordnri.chain import load_hooks
 from koordnri.host.cgroup.change import Status
 from koordnri.model import Resources
 from koordnri.model.annotations import EXTENDED_RESOURCE_SPEC, RESOURCE_STATUS
-from tests.reconcile.fake_node import HALVED, MIB, Counting, FakeNode, busy_node, statuses
+from tests.reconcile.fake_node import HALVED, MIB, Counting, FakeNode, busy_node, pinned_to, statuses
 from tests.reconcile.fake_node import quotas_of as quotas
 
 BOTH = pytest.mark.parametrize("version", [1, 2])
@@ -120,3 +120,45 @@ def test_while_nothing_happens_a_sweep_looks_at_files_and_decides_nothing_again(
     node.set_policy()
     node.run_pass("sweep")
     assert quotas(node)["p-main"] == 80_000, "another snapshot"
+
+
+@pytest.mark.parametrize(("version", "early"), [(1, (80_000, 512)), (2, (40_000, 512))])
+def test_on_v1_a_containers_files_wait_for_its_start_because_runc_may_be_making_its_cgroup(version, early):
+    """runc reads CPU shares back, and refuses the container where somebody else has written them meanwhile."""
+    node = FakeNode(version)
+    pod = node.pod("p", cpu_quota=80_000)
+    cgroup = node.kernel.cgroups[node.container(pod, cpu_quota=80_000)]
+    (entry,) = node.ledger.containers_of(pod.id)
+    entry.started = False
+    node.set_policy(**HALVED)
+    for trigger in ("change", "pod", "sweep"):
+        node.run_pass(trigger)
+        assert (cgroup.quota, cgroup.shares) == early
+    assert node.ledger.started(entry), "a pass must follow"
+    node.run_pass("pod")
+    assert cgroup.quota == 40_000
+    assert not node.reconciler.undone.counts
+
+
+def test_a_container_that_has_what_is_decided_needs_no_pass_after_its_start_on_v1():
+    node = FakeNode(1)
+    node.set_policy(**HALVED)
+    pod = node.pod("p", cpu_quota=80_000)
+    node.container(pod, cpu_quota=80_000)
+    (entry,) = node.ledger.containers_of(pod.id)
+    entry.started = False
+    node.run_pass()
+    assert not node.ledger.started(entry)
+
+
+def test_a_cpuset_does_not_wait_for_the_containers_start():
+    """Whoever gets a CPU starts only when all others have left it, and one that is being made is among them."""
+    node = FakeNode(1)
+    node.set_policy(**HALVED)
+    pod = node.pod("p", "LSR", kube="Guaranteed", annotations=pinned_to("2-3"), cpu_quota=80_000)
+    cgroup = node.kernel.cgroups[node.container(pod, cpu_quota=80_000)]
+    (entry,) = node.ledger.containers_of(pod.id)
+    entry.started = False
+    node.report_again(pod, pinned_to("4"))
+    node.run_pass("pod")
+    assert cgroup.cpus == {4}

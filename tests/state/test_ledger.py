@@ -483,3 +483,15 @@ def test_a_pod_is_judged_under_the_rules_in_force_unless_another_thread_stored_a
 
     assert ledger.judge("p", believe) is second
     assert ledger.pod("p") is second
+
+
+def test_what_is_withheld_until_the_start_is_looked_at_then_and_nothing_is_withheld_after_it():
+    ledger = Ledger()
+    entry = Entry("c", "main", "p", SMALL)
+    entry.started = False
+    ledger.remember(entry, decision(quota=1))
+    assert ledger.withhold(entry)
+    assert ledger.started(entry)
+    assert not ledger.withhold(entry), "it has started: its files may be written"
+    entry.started = False
+    assert not ledger.started(entry)
