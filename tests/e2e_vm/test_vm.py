@@ -36,6 +36,7 @@ RUNTIMES = {
         "e2e_status",
         "e2e_third_party",
         "e2e_trust_cpus",
+        "e2e_trust_node",
         "e2e_why",
     ),
     "containerd-2": (
