@@ -23,7 +23,7 @@ def test_the_lines_are_those_of_the_command() -> None:
     limits = {CPU_QUOTA: UNLIMITED, MEMORY_LIMIT: LIMIT}
     ok = line_of(PLACE, Expected(LSR, limits, 1, ""), Found({CPU_CPUS: "1", **limits}, ()))
     why = "it does not run: ImagePullBackOff; --image names another image (now registry.k8s.io/pause:3.10)"
-    batch = {CPU_SHARES: 204, CPU_QUOTA: 20_000, MEMORY_LIMIT: LIMIT}
+    batch = {CPU_SHARES: 2, CPU_QUOTA: 20_000, MEMORY_LIMIT: LIMIT}
     assert text.splitlines() == [ok, line_of(PLACE, Expected(BE, batch, 0, ""), Found({}, (why,)))]
 
 

@@ -73,6 +73,7 @@ def under(tmp_path: Any, log: Any, served: Cluster) -> Iterator[Under]:
             log,
             lambda error: None,
             Faults(log),
+            lambda pod: pod,
         )
 
     it = Under(make)
