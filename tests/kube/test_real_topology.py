@@ -103,16 +103,22 @@ def kind(plane: ControlPlane) -> Iterator[None]:
             return not wanted
         return wanted
 
-    try:
-        plane.delete(f"{CRDS}/{CRD}")
-        eventually(lambda: served(False), "another test's kind gone")
-    except RefusedError:
-        pass
+    def undefine() -> None:
+        # The API server serves a kind no longer before its definition is gone, and refuses a new one until then.
+        def gone() -> bool:
+            try:
+                plane.delete(f"{CRDS}/{CRD}")
+            except RefusedError as error:
+                return error.code == 404
+            return False
+
+        eventually(gone, "the kind's definition gone")
+
+    undefine()
     plane.create(CRDS, definition())
     eventually(lambda: served(True), "the kind served")
     yield
-    plane.delete(f"{CRDS}/{CRD}")
-    eventually(lambda: served(False), "the kind gone")
+    undefine()
 
 
 @pytest.fixture(scope="module")
