@@ -1,6 +1,6 @@
 # make demo       set-up, then the main job on example pods; ends by itself
 # make test       what to run before a commit, 10 minutes at most: lint, unit tests, and as root on Debian a real containerd
-# make test-full  the tests that `make test` leaves out: the other containerd, churn, the image, the chart, the page in a browser, a real
+# make test-full  the tests that `make test` leaves out: containerd 1.7, CRI-O, churn, the image, the chart, the page in a browser, a real
 #                 API server, a virtual machine with cgroup v2 and systemd, and the property tests once more with more examples. CI runs both.
 # make unit       the tests that need no runtime          make lint   style, types, layers, generated code, documents
 # make bench      latency, CPU and memory of the daemon   make image  container image, by docker, podman or buildah (tools/image.sh)

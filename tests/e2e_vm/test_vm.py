@@ -67,7 +67,7 @@ UNDER_CRUN = {
 }
 """Containerd → what runs once more in its machine, with crun, which keeps processes one level below the container's scope."""
 TIMEOUT_S = 2000
-"""Ends a machine that hangs; a run itself takes about 17 minutes on one core."""
+"""Ends a machine that hangs; a run itself takes about 15 minutes on one core."""
 
 
 @dataclass(frozen=True, slots=True)
