@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import shutil
-import signal
 import subprocess
 from pathlib import Path
 
-import grpc
-
 from tests.e2e import lab
-from tests.e2e.containerd import sweep
-from tests.e2e.cri import CRI
-from tests.support.waiting import eventually
+from tests.e2e.runtime_process import RuntimeProcess
 
 _CONFIG = """
 [crio]
@@ -75,76 +68,22 @@ _DIRECTORIES = (
 )
 
 
-class CRIO:
+class CRIO(RuntimeProcess):
     """One CRI-O. Everything it makes is below `work`, except its containers' cgroups. A pod has no pause container, as by default."""
-
-    name = lab.CRIO
 
     def __init__(self, work: Path, *, systemd_cgroup: bool = lab.SYSTEMD) -> None:
         """`work` must be short, for it holds sockets."""
-        self.work = work
-        self.systemd_cgroup = systemd_cgroup
-        self.socket = work / "c.sock"
-        self.nri_socket = work / "nri" / "nri.sock"
-        self.log = work / "crio.log"
-        self.version = ""
+        super().__init__(lab.CRIO, work, systemd_cgroup=systemd_cgroup)
         self._bin = lab.LAB_DIR / lab.CRIO
-        self._process: subprocess.Popen[bytes] | None = None
         self._configure()
-        self.cri = CRI(self.socket)
-
-    @property
-    def pid(self) -> int:
-        """Process id of the running CRI-O."""
-        assert self._process is not None, f"{self.name} is not running"
-        return self._process.pid
-
-    @property
-    def alive(self) -> bool:
-        """Whether its process runs."""
-        return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
         """Start and wait until it answers CRI and has its NRI socket and its image."""
         self._take_image()
-        # A socket left by a killed one would look like readiness.
-        self.nri_socket.unlink(missing_ok=True)
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [self._bin / "crio", "--config", self.work / "crio.conf", "--config-dir", ""],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env={**os.environ, "CONTAINERS_REGISTRIES_CONF": str(self.work / "registries.conf")},
-                start_new_session=True,
-            )
-        eventually(self._ready, f"{self.name} ready (log: {self.log})", 60)
-
-    def kill(self) -> None:
-        """SIGKILL, as an out-of-memory kill would; containers and their monitors go on."""
-        self._end(signal.SIGKILL)
-
-    def restart(self) -> None:
-        """SIGKILL and start again on the same directories."""
-        self.kill()
-        self.start()
-
-    def stop(self) -> None:
-        """End it with all that it made: pods, containers, mounts, sockets. The work directory stays."""
-        if self._process is not None:
-            with contextlib.suppress(grpc.RpcError):
-                for container in self.cri.call("ListContainers").containers:
-                    self.cri.call("StopContainer", container_id=container.id, timeout=0)
-                for sandbox in self.cri.call("ListPodSandbox").items:
-                    self.cri.call("StopPodSandbox", pod_sandbox_id=sandbox.id)
-                    self.cri.call("RemovePodSandbox", pod_sandbox_id=sandbox.id)
-        self.cri.close()
-        self._end(signal.SIGTERM)
-        sweep(self.work)
-
-    def log_tail(self, lines: int = 12) -> str:
-        """The last lines of its log, for a failing test's report."""
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:]) if self.log.exists() else ""
+        self._launch(
+            [self._bin / "crio", "--config", self.work / "crio.conf", "--config-dir", ""],
+            {"CONTAINERS_REGISTRIES_CONF": str(self.work / "registries.conf")},
+        )
 
     def _configure(self) -> None:
         for directory in _DIRECTORIES:
@@ -168,25 +107,3 @@ class CRIO:
         pull = ["pull", "--signature-policy", self.work / "policy.json", f"oci-archive:{lab.IMAGE_TAR}"]
         done = subprocess.run(["buildah", *store, *pull], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-
-    def _ready(self) -> bool:
-        assert self._process is not None
-        assert self._process.poll() is None, f"crio ended with {self._process.returncode}: {self.log_tail(8)}"
-        if not self.nri_socket.exists():
-            return False
-        try:
-            self.version = self.cri.call("Version", timeout_s=2).runtime_version
-        except grpc.RpcError:
-            return False
-        return True
-
-    def _end(self, number: signal.Signals) -> None:
-        process, self._process = self._process, None
-        if process is None:
-            return
-        process.send_signal(number)
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(10)

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from tests.e2e import lab
 from tests.e2e.cgroups import Cgroups, Limits
-from tests.e2e.containerd import Containerd, sweep
+from tests.e2e.containerd import Containerd
 from tests.e2e.crio import CRIO
 from tests.e2e.kubelet import CGROUPS, sweep_cgroups
+from tests.e2e.runtime_process import sweep
 
 _PREFIX = "kn-"
 
