@@ -72,7 +72,15 @@ class _Recorded:
         self._record.released(self._name)
         return self._lock.__exit__(*error)
 
+    def acquire(self, *args: Any, **kwargs: Any) -> bool:
+        taken: bool = self._lock.acquire(*args, **kwargs)
+        if taken:
+            self._record.acquired(self._name)
+        return taken
+
+    def release(self) -> None:
+        self._record.released(self._name)
+        self._lock.release()
+
     def __getattr__(self, attribute: str) -> Any:
-        if attribute in ("acquire", "release"):
-            raise AssertionError(f"{self._name}: expected `with`, which alone is recorded")
         return getattr(self._lock, attribute)

@@ -113,7 +113,7 @@ def test_a_life_with_everything_takes_locks_in_the_order_of_the_page(
         runtime.remove_pod_sandbox("p1")
     assert record.nested <= documented(PAGE.read_text())
     assert {("Calls._lock", "Channel._write_lock"), ("Notebook._saving", "Ledger._lock")} <= record.nested
-    assert {"Allocator._lock", "Present._lock", "CgroupWatch._lock"} <= record.taken
+    assert {"Allocator._lock", "Present._lock", "CgroupWatch._lock", "ClassClock._reading"} <= record.taken
 
 
 def test_an_event_while_a_snapshot_is_made_takes_locks_in_the_order_of_the_page(
