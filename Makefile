@@ -1,11 +1,12 @@
 # make demo       set-up, then the main job on example pods; ends by itself
 # make test       what to run before a commit, 10 minutes at most: lint, unit tests, and as root on Debian a real containerd
-# make test-full  the tests that `make test` leaves out: containerd 1.7, CRI-O, churn, the image, the chart, the page in a browser, a real
-#                 API server, a virtual machine with cgroup v2 and systemd, and the property tests once more with more examples. CI runs both.
+# make test-full  the tests that `make test` leaves out: containerd 1.7 and 2.4, CRI-O, churn, the image, the chart, the page in a browser,
+#                 a real API server, a virtual machine with cgroup v2 and systemd, and the property tests once more with more examples. CI runs both.
 # make unit       the tests that need no runtime          make lint   style, types, layers, generated code, documents
 # make bench      latency, CPU and memory of the daemon   make image  container image, by docker, podman or buildah (tools/image.sh)
 # make fuzz       ten minutes (FUZZ_SECONDS=600) of coverage-guided search for inputs that break a parser: tests/fuzz
 # make soak       half an hour (SOAK_SECONDS=1800) of a busy node; fails if memory, descriptors, threads or latency of the daemon grow
+# make audit    licences of what runs in the daemon, and what an advisory database knows of these versions (exit code 2: not reached)
 # make coverage   which lines and branches the unit tests reach; fails below the floor in pyproject.toml
 # make lock       lock files again from pyproject.toml     make clean  remove .venv and .cache
 
@@ -33,7 +34,7 @@ PARALLEL := -n $(WORKERS) --no-loadscope-reorder
 help:
 	@sed -n 's/^# \{0,1\}//;/^$$/q;p' Makefile
 
-.PHONY: help demo test test-full lint unit fuzz soak coverage lab lab-host bench image lock clean
+.PHONY: help demo test test-full lint unit fuzz soak audit coverage lab lab-host bench image lock clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/koordnri simulate -f examples/pods.yaml --policy examples/policy.yaml --node examples/node.yaml
@@ -51,9 +52,11 @@ lint: $(VENV)/.dev
 	$(BIN)/vulture
 	$(BIN)/python tools/check_functions.py
 	$(BIN)/python tools/check_tests.py
+	$(BIN)/python tools/audit.py --licences >/dev/null
 	$(BIN)/python tools/rooms.py --check
 	$(BIN)/python tools/policy_page.py --check
 	$(BIN)/python tools/metrics.py --check
+	$(BIN)/python tools/versions_table.py --check
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python tools/check_vocabulary.py
 	$(BIN)/python tools/generate_protos.py --check
@@ -69,6 +72,9 @@ fuzz: $(VENV)/.fuzz
 
 soak: $(VENV)/.dev
 	$(BIN)/python tools/soak.py --seconds $(SOAK_SECONDS)
+
+audit: $(VENV)/.audit
+	$(BIN)/python tools/audit.py
 
 # Lines and branches. It adds 70 % to the CPU time of the unit tests, so that `make test` does without; CI's `make test` measures it.
 coverage: $(VENV)/.dev
@@ -106,4 +112,9 @@ $(VENV)/.dev: requirements-dev.lock pyproject.toml
 # Not part of .dev: 130 MB that the tests need not have, and only for Linux on x86-64.
 $(VENV)/.fuzz: $(VENV)/.dev requirements-fuzz.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-fuzz.lock
+	@touch $@
+
+# Not part of .dev either: pip-audit and the 15 packages that it brings.
+$(VENV)/.audit: $(VENV)/.dev requirements-audit.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-audit.lock
 	@touch $@

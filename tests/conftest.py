@@ -55,7 +55,8 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """`make test` has several processes. A file's tests run in one of them, and so do all that drive the one node that there is.
 
-    The virtual machines, which take two CPUs, run in that one, too: never beside the tests of a busy node.
+    The virtual machines, which take two CPUs, run in that one, too: never beside the tests of a busy node, some of which
+    leave all others a sixtieth of the CPUs.
     """
     from xdist.scheduler import LoadScopeScheduling
 

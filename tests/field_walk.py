@@ -15,7 +15,7 @@ from koordnri.host.cgroup.spelling import file_names, form
 from koordnri.host.cgroup.writer import Writer
 from koordnri.model import Container, Decision, Event, Field, NodeState, Pod, fields
 from koordnri.model.difference import restorations, through_runtime
-from koordnri.model.field import Kernels, Spelling
+from koordnri.model.field import Spelling
 from koordnri.model.fields import split_name
 from koordnri.model.resources import NOTHING
 from koordnri.model.routes import REPLY, WRITE
@@ -31,6 +31,7 @@ DIRECTORY = "kubepods/pod1/c1"
 SAMPLES = {
     Spelling.NUMBER: 1,
     Spelling.SIGNED: 1,
+    Spelling.PROCESSES: 1,
     Spelling.CPUSET: "0",
     Spelling.QUOTA: 20_000,
     Spelling.PERIOD: 50_000,
@@ -44,8 +45,11 @@ SAMPLES = {
     Spelling.DISK_NUMBER: 50,
     Spelling.DISK_OPERATIONS: 50,
     Spelling.DISK_WORDS: "enable=1",
+    Spelling.SWITCH: 1,
 }
 """A value that is nobody's neutral one."""
+FEATURE = "NEXT_BUDDY"
+"""A scheduler feature; before the walk it is off."""
 
 
 def node_with(field: Field, version: int) -> NodeState:
@@ -64,7 +68,7 @@ def node_with(field: Field, version: int) -> NodeState:
 def decide(field: Field, node: NodeState) -> Decision:
     """As a hook does that sets nothing but this field, of a container that runs, or of the root of all cgroups."""
     ctx: ContainerContext | RootContext
-    if field.v2 and field.v2_on is Kernels.ROOT:
+    if field.of_root:
         ctx = RootContext(DEFAULT_POLICY, node, node.root_routes)
     else:
         pod = Pod("p1", "uid-1", "default", "web")
@@ -73,19 +77,20 @@ def decide(field: Field, node: NodeState) -> Decision:
     ctx.hook, ctx.owns = "walk", frozenset({field})
     assert field.spelling is not None
     value = "ctrl=user model=linear" if field is fields.IO_COST_MODEL else SAMPLES[field.spelling]
-    ctx.set(field, value, "because", "/dev/sda" if field.keyed else "")
+    key = FEATURE if field.spelling is Spelling.SWITCH else "/dev/sda"
+    ctx.set(field, value, "because", key if field.keyed else "")
     assert not ctx.skipped, ctx.skipped
     return ctx.made()
 
 
 def walk_file(field: Field, writer: Writer, node: NodeState) -> None:
     """Set the field and give it back, as the reconciler does."""
-    directory = ROOT_DIRECTORY if field.v2 and field.v2_on is Kernels.ROOT else DIRECTORY
+    directory = ROOT_DIRECTORY if field.of_root else DIRECTORY
     decision = decide(field, node)
     [change] = wanted(directory, decision, node).values()
     _write(writer, change)
     [name] = decision.settings
-    back = back_to_baseline(directory, [name], Decision(), NOTHING, node)
+    back = back_to_baseline(directory, [name], Decision(), NOTHING, node, {name: field.neutral})
     _write(writer, back[name])
     found = form(field, node.cgroup_version)
     assert found is not None

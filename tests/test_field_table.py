@@ -14,7 +14,7 @@ import koordnri
 from koordnri.host.cgroup.spelling import form
 from koordnri.host.cgroup.writer import Writer
 from koordnri.model import Field, fields
-from tests.field_walk import DIRECTORY, node_with, walk_file, walk_runtime
+from tests.field_walk import DIRECTORY, FEATURE, node_with, walk_file, walk_runtime
 from tests.host.fake_kernel import ROOT, FakeKernel
 
 FILES = [(f, version) for f in fields.ALL for version in (1, 2) if form(f, version) is not None]
@@ -31,6 +31,8 @@ def test_every_field_with_a_file_can_be_set_and_given_back(field: Field, version
     above = ["", "kubepods", "kubepods/pod1"]
     kernel = FakeKernel(version, [*above, DIRECTORY])
     kernel.alibaba = kernel.group_identity = True
+    kernel.host_files = {f"{ROOT}{f.v1}": "7\n" for f in fields.ALL if f.v1.startswith("/")}
+    kernel.host_files[f"{ROOT}{fields.SCHED_FEATURE.v1}"] = f"A NO_{FEATURE}\n"
     walk_file(field, Writer(ROOT, version, kernel), node_with(field, version))
 
 

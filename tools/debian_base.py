@@ -3,7 +3,7 @@
 
     tools/debian_base.py TARGET.tar        as root, on Debian 12 or later; 30 s of CPU time
 
-    make image ENGINE=buildah PYTHON_IMAGE=oci-archive:TARGET.tar
+    make image ENGINE=buildah PYTHON_IMAGE=oci-archive:TARGET.tar CA_FILE=/etc/ssl/certs/ca-certificates.crt
 
 It has the machine's own release: what debootstrap's variant `minbase` needs to run, python3 and python3-venv. What only installs
 packages, documents, translations and package lists are taken out; copyright files stay, and dpkg's list of what is installed, for

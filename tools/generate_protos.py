@@ -1,4 +1,4 @@
-"""Regenerate koordnri/wire/*_pb2.py and their stubs from the .proto files beside them.
+"""Regenerate the committed *_pb2.py and their stubs from the .proto files beside them.
 
     python tools/generate_protos.py           write
     python tools/generate_protos.py --check   write nothing, exit 1 when the committed code is stale (CI)
@@ -20,7 +20,12 @@ from grpc_tools import protoc
 REPO = Path(__file__).resolve().parent.parent
 # Paths relative to the repository: the name a file has in protobuf's descriptor pool is the one given here, and must be
 # unique in the process (every Go-derived package calls its file "api.proto").
-PROTOS = ("koordnri/wire/api.proto", "koordnri/wire/ttrpc.proto", "koordnri/wire/views.proto")
+PROTOS = (
+    "koordnri/wire/api.proto",
+    "koordnri/wire/ttrpc.proto",
+    "koordnri/wire/views.proto",
+    "koordnri/cli/bench/isolation/cri.proto",
+)
 SUFFIXES = ("_pb2.py", "_pb2.pyi")
 
 
@@ -58,7 +63,7 @@ def stale(out: Path) -> list[str]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Regenerate the protobuf code of koordnri/wire.")
+    parser = argparse.ArgumentParser(description="Regenerate the protobuf code.")
     parser.add_argument("--check", action="store_true", help="only report whether the committed code is stale")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="koordnri-protos-") as directory:

@@ -29,7 +29,7 @@ def setup(lab_dir: Path) -> Path:
     As root on Debian, absent programs are installed by apt-get. Raises FileNotFoundError when one is not to be had, CalledProcessError
     (with Go's output) when the build fails.
     """
-    target = lab_dir / "crio"
+    target = (lab_dir / "crio").resolve()  # Go runs in another directory
     target.mkdir(parents=True, exist_ok=True)
     with apt.locked(target / "lock"):
         lab_image.install(PROGRAMS)

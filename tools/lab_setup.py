@@ -26,16 +26,20 @@ from pathlib import Path
 
 import lab_apiserver
 import lab_browser
+import lab_containerd
 import lab_crio
+import lab_crio_parts
 import lab_helm
 import lab_image
+import lab_nri
+import lab_nri_plugins
 import lab_promtool
 from lab import apt, image
 
 ROOT = Path(__file__).resolve().parent.parent
 LAB_DIR = Path(os.environ.get("KOORDNRI_LAB_DIR") or ROOT / ".cache" / "lab").resolve()
 
-# Suite of each containerd: trixie has 1.7 (NRI 0.6), sid 2.x (NRI 0.8). Both run on Debian 12's libc.
+# Suite of each containerd: trixie has 1.7 (NRI 0.6), sid 2.1 (NRI 0.8). Both run on Debian 12's libc. 2.4 is built: lab_containerd.
 CONTAINERDS = {"containerd-1.7": "trixie", "containerd-2": "sid"}
 NRI_PROTO_SUITES = ("trixie", "sid")
 CRI_SUITE = "sid"
@@ -53,7 +57,11 @@ def main() -> int:
             "tests of the page in a browser": lab_browser.setup,
             "tests of the alerts": lab_promtool.setup,
             "tests of the container image": lab_image.setup,
+            "end-to-end tests on containerd 2.4": lab_containerd.setup,
             "end-to-end tests on CRI-O": lab_crio.setup,
+            "end-to-end tests on CRI-O, for want of image or monitor": lab_crio_parts.setup,
+            "the embedded runtime against NRI's own adaptation": lab_nri.setup,
+            "the hook injection beside NRI's sample plugins": lab_nri_plugins.setup,
             "tests against a real API server": lab_apiserver.setup,
             "tests in the virtual machine": _setup_vm,
         }

@@ -4,6 +4,7 @@
 #   requirements-build.lock  the build back end, so that building the package fetches nothing without a hash either
 #   requirements-dev.lock    all of it and the development tools: `make test`
 #   requirements-fuzz.lock   atheris alone, which has wheels for Linux on x86-64 only: `make fuzz` adds it
+#   requirements-audit.lock  pip-audit and what it needs: `make audit` adds it
 #
 #   tools/lock.sh [--upgrade]     without --upgrade the versions already locked are kept where they still fit
 #
@@ -34,3 +35,4 @@ compile "$@" - --constraint requirements.lock --output-file requirements-build.l
 compile "$@" pyproject.toml - --extra dev --constraint requirements.lock --constraint requirements-build.lock \
   --output-file requirements-dev.lock <<<"$build"
 compile "$@" - --output-file requirements-fuzz.lock <<<"$fuzz"
+compile "$@" - --constraint requirements-dev.lock --output-file requirements-audit.lock <<<'pip-audit>=2.10'

@@ -31,17 +31,37 @@ labels. What is written replaces what was there before; objects are merged, list
 Keys match in any letter case. `null` and an empty text count as not written. Where a meaning says "None", no value is set. "(Anolis)"
 marks files that only Anolis kernels have; on other kernels `koordnri explain` lists the field as left alone.
 """
-NOT_DONE = "koordnri reads and checks it, and does not act on it yet."
 NOTES = {
-    "resource-threshold-config": NOT_DONE,
+    "resource-threshold-config": (
+        "[CPU suppress](batch.md#cpu-suppress) and [eviction](evict.md). `enable` switches both; eviction also needs\n"
+        "`controllers.evict.mode` in [`koordnri-config`](#koordnri-config)."
+    ),
     "resource-qos-config": (
         "By QoS class: group identity, BE's `cpu.idle`, memory, resctrl and block I/O. Memory protection, group identity and BE's disk\n"
         "limits are also set on the cgroups of the QoS classes. Protection is the sum of the pods'; a BE limit holds for all BE pods\n"
-        "together, and the narrowest of several limits applies. `networkQOS`, `coreExpeller` and `coreSched` have no effect yet."
+        "together, and the narrowest of several limits applies. `networkQOS` depends on `netQOSPolicy`. Under `tc` the pods of enabled\n"
+        "classes get a `net_cls.classid` on cgroup v1 (1:2 SYSTEM, 1:3 LSE, LSR and LS, 1:4 BE), and nothing else: the queueing\n"
+        "discipline with these classes, ipsets and iptables rules are yours to make. Under `terway-qos` koordnri writes the files that\n"
+        "terway reads, with the bandwidths of `lsClass` and `beClass` and the limits of pods (`--write terway`)."
     ),
-    "cpu-burst-config": "The kernel's CPU burst. Raising the quota of throttled containers (`cfsQuotaBurst…`) has no effect yet.",
-    "system-config": NOT_DONE,
-    "host-application-config": NOT_DONE,
+    "cpu-burst-config": (
+        "[The kernel's CPU burst, and quota burst](cpu-burst.md): more quota for containers that their limit throttles\n"
+        "(`cfsQuotaBurst…`)."
+    ),
+    "system-config": (
+        "Sysctls of the node, where the daemon may write them (`--write sysctls`, off by default). A key that is no longer written gives\n"
+        "its sysctl back. `schedFeatures` are those in the host's `/sys/kernel/debug/sched/features` (Linux 5.13 or later); names that a\n"
+        "kernel lacks are reported. Percents of `networkQOS` refer to `totalNetworkBandwidth`."
+    ),
+    "host-application-config": (
+        "Services outside of pods, by the path of their cgroup, which must exist. Each gets what its class has: group identity and, for\n"
+        "BE, `schedIdle`; memory QoS; the resctrl group; LS also the share pools, BE the disk limits of `beClass`. `minLimitPercent`,\n"
+        "`lowLimitPercent` and `throttlingPercent` are percents of the cgroup's memory limit, since it has no request; without one only\n"
+        "the last counts, of the node's memory. Without a `cgroupPath` it is `host-latency-sensitive/NAME` (LSE, LSR, LS),\n"
+        "`host-best-effort/NAME` (BE) or `NAME` (SYSTEM). Cgroups of pods, of kubelet, of the runtime and of the whole system are\n"
+        "refused. The kernel protects memory only within the protection of the cgroups above, which koordnri does not change here. An\n"
+        "application that is no longer named gives back what it had; `koordnri status` lists them."
+    ),
     "cpu-normalization-config": (
         "Quotas on CPUs faster than the reference. On cgroup v1 only of containers, since a smaller quota of the pod would keep them\n"
         "from starting while koordnri is away."
@@ -56,7 +76,9 @@ COMMON = "HookOptions"
 def page() -> str:
     """The text of the page."""
     schema = policy_schema()
-    definitions = schema["$defs"]
+    definitions = {**schema["$defs"], COMMON: _common(schema["$defs"])}
+    # No controller has these with their own defaults, so the schema writes them out wherever they are.
+    definitions["ControllerOptions"] = {"properties": {"mode": definitions["EvictOptions"]["properties"]["mode"]}}
     parts = [HEAD]
     shown: set[str] = set()
     for key, shape in SHAPES.items():
@@ -66,6 +88,12 @@ def page() -> str:
     parts.append("\n## Keys that are ignored\n\n| key | why |\n|---|---|\n")
     parts += [f"| `{key}` | {reason} |\n" for key, reason in IGNORED.items()]
     return "".join(parts)
+
+
+def _common(definitions: dict[str, Any]) -> dict[str, Any]:
+    """What all hooks' options have; the schema writes it out in each."""
+    others = definitions["OtherHookOptions"]["properties"]
+    return {"properties": {name: field for name, field in others.items() if name != "options"}}
 
 
 def _below(name: str, definitions: dict[str, Any], shown: set[str]) -> Iterator[str]:
@@ -79,6 +107,8 @@ def _below(name: str, definitions: dict[str, Any], shown: set[str]) -> Iterator[
 
 def _used(definition: dict[str, Any], definitions: dict[str, Any]) -> Iterator[str]:
     """Names of the definitions that the rows of one table link to."""
+    if _inherits(definition, definitions):
+        yield COMMON
     fields = [*definition["properties"].values(), definition.get("additionalProperties")]
     for field in fields:
         if isinstance(field, dict):
@@ -88,8 +118,8 @@ def _used(definition: dict[str, Any], definitions: dict[str, Any]) -> Iterator[s
 
 def _table(definition: dict[str, Any], definitions: dict[str, Any]) -> str:
     rows = ["| key | value | default | meaning |\n|---|---|---|---|\n"]
-    common = definitions[COMMON]["properties"] if definition is not definitions[COMMON] else {}
-    inherits = common.keys() < definition["properties"].keys() and bool(common)
+    common = definitions[COMMON]["properties"]
+    inherits = _inherits(definition, definitions)
     if inherits:
         rows.append(f"| {', '.join(f'`{name}`' for name in common)} | | | as in [{COMMON}](#{COMMON.lower()}) |\n")
     for name, field in definition["properties"].items():
@@ -99,6 +129,10 @@ def _table(definition: dict[str, Any], definitions: dict[str, Any]) -> str:
     if isinstance(others, dict):
         rows.append(_row("any other name", others, definitions))
     return "".join(rows)
+
+
+def _inherits(definition: dict[str, Any], definitions: dict[str, Any]) -> bool:
+    return definitions[COMMON]["properties"].keys() < definition["properties"].keys()
 
 
 def _row(name: str, field: dict[str, Any], definitions: dict[str, Any]) -> str:

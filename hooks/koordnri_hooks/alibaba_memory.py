@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from koordnri.hook import ClassContext, ContainerContext, PodContext
+from koordnri.hook import ClassContext, ContainerContext, HostContext, PodContext
 from koordnri.model import KubeQoS, fields
 from koordnri.model.annotations import BATCH_MEMORY
 from koordnri.model.fields import Field
@@ -17,11 +17,11 @@ from koordnri_hooks.batch import MOST
 if TYPE_CHECKING:
     from koordnri.policy import MemoryQOS
 
-NO_POD_LIMIT = "memoryQOS pageCacheLimitPercent is of the pod's memory limit, and it has none"
+NO_POD_LIMIT = "memoryQOS pageCacheLimitPercent is of the memory limit, and there is none"
 
 
-def set_reclaim(ctx: ContainerContext | PodContext, qos: MemoryQOS) -> None:
-    """Watermarks and priorities, of containers and pods alike."""
+def set_reclaim(ctx: ContainerContext | PodContext | HostContext, qos: MemoryQOS) -> None:
+    """Watermarks and priorities, of containers, pods and host applications alike."""
     _set_together(
         ctx,
         (fields.MEMORY_WMARK_RATIO, qos.wmark_ratio, "memoryQOS wmarkRatio"),
@@ -35,7 +35,7 @@ def set_reclaim(ctx: ContainerContext | PodContext, qos: MemoryQOS) -> None:
     )
 
 
-def _set_together(ctx: ContainerContext | PodContext, *wanted: tuple[Field, int, str]) -> None:
+def _set_together(ctx: ContainerContext | PodContext | HostContext, *wanted: tuple[Field, int, str]) -> None:
     """Set files that a kernel has all or none of. If it has none, one skipped field says enough."""
     for field, value, reason in wanted:
         if value != field.neutral:
@@ -44,8 +44,8 @@ def _set_together(ctx: ContainerContext | PodContext, *wanted: tuple[Field, int,
                 return
 
 
-def limit_page_cache(ctx: PodContext, qos: MemoryQOS, limit: int) -> None:
-    """Limit the page cache of a pod. `limit`: the pod's memory limit in bytes, -1 for none."""
+def limit_page_cache(ctx: PodContext | HostContext, qos: MemoryQOS, limit: int) -> None:
+    """Limit the page cache of a pod or host application. `limit`: its memory limit in bytes, -1 for none."""
     if qos.page_cache_enable is False:
         return
     size, reason = qos.page_cache_limit_size, "memoryQOS pageCacheLimitSize"

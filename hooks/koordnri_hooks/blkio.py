@@ -3,7 +3,8 @@
 A block names a disk and its settings. Blocks come from three sources, each written to its own cgroup, as in koordlet. A cgroup's limit
 holds for everything below it, so no merging is needed: the narrowest limit applies.
 
-    beClass.blkioQOS                    the cgroup of Kubernetes' BestEffort pods: one limit for all of them together
+    beClass.blkioQOS                    the cgroup of Kubernetes' BestEffort pods: one limit for all of them together; and of each
+                                        application outside of pods with qos BE
     annotation koordinator.sh/blkioQOS  the pod's cgroup, for pods with a QoS label; for its containers see below
     cgroupRoot.blkioQOS                 the root of all cgroups: the disk's cost control
 
@@ -37,7 +38,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from koordnri.hook import ClassContext, ContainerContext, Hook, PodContext, RootContext
+from koordnri.hook import ClassContext, ContainerContext, Hook, HostContext, PodContext, RootContext
 from koordnri.model import AnnotationError, Field, KubeQoS, NodeError, Pod, QoSClass, fields
 from koordnri.model.annotations import BLKIO_QOS_KEY
 from koordnri.model.routes import Refusal
@@ -46,7 +47,7 @@ from koordnri_hooks.block_disks import Unusable, disks_of
 if TYPE_CHECKING:
     from koordnri.policy.blkio_qos import IOBlock, IOConfig
 
-AnyContext = ContainerContext | PodContext | ClassContext | RootContext
+AnyContext = ContainerContext | PodContext | ClassContext | RootContext | HostContext
 
 NEUTRAL_PERCENT = 100
 DEFAULT_LATENCY_US = 3000
@@ -127,6 +128,12 @@ class BlockIO(Hook):
             for disk, io in _disks(ctx, blkio.blocks, OF_BE):
                 _set_all(ctx, disk, io, OF_BE)
 
+    def decide_host(self, ctx: HostContext) -> None:
+        blkio = ctx.policy.qos.be.blkio
+        if ctx.qos is QoSClass.BE and blkio.enable:
+            for disk, io in _disks(ctx, blkio.blocks, OF_BE):
+                _set_all(ctx, disk, io, OF_BE)
+
     def decide_root(self, ctx: RootContext) -> None:
         blkio = ctx.policy.qos.cgroup_root.blkio
         if blkio.enable:
@@ -185,7 +192,7 @@ def _report(ctx: AnyContext, source: str, where: str, problem: str) -> None:
 # What holds for a disk
 
 
-def _set_all(ctx: PodContext | ClassContext, disk: str, io: IOConfig, reason: str) -> None:
+def _set_all(ctx: PodContext | ClassContext | HostContext, disk: str, io: IOConfig, reason: str) -> None:
     """Limits, weight and latency target of a cgroup above containers."""
     if ctx.node.cgroup_version == 2:
         _set_io_max(ctx, disk, io, reason)

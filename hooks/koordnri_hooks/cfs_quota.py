@@ -2,15 +2,16 @@
 
 Owns the CFS bandwidth of a container and of its pod. Several features decide it, as steps in this order, so that no two of them compete
 for one file (Koordinator issue 2306):
-    requested by kubelet → batch-cpu (BE) → normalisation → unset for pinned pods → burst (cpu_burst.py)
+    requested by kubelet → batch-cpu (BE) → normalisation → unset for pinned pods → lifted (lifted_quota.py) → burst (cpu_burst.py)
+    → quota burst (quota_burst.py), or lifted below the class (suppressed.py)
 
 Each step starts from the baseline or from the step before, never from the runtime's stored spec. That contains our own adjustment, and
 koordlet scales it once more at every update. group_identity.py decides the priority between pods and classes.
 
 Where koordlet's behaviour differs from its intent, we follow the intent. A normalised quota stays above 1000 µs, the kernel's minimum. An
-empty table of batch resources leaves the pod unchanged. BE quotas stay while `cpuSuppressPolicy` is cfsQuota: koordnri does not suppress,
-and BE would have no limit at all. batch-cpu uses kubelet's CFS period even if that is not 100 ms. A pod's quota is the sum of its
-containers' rounded quotas, counting those that run at the same time
+empty table of batch resources leaves the pod unchanged. BE quotas are lifted while CPU suppress bounds their class by a quota
+(suppressed.py), not whenever `cpuSuppressPolicy` is cfsQuota: else BE could have no limit at all. batch-cpu uses kubelet's CFS period even
+if that is not 100 ms. A pod's quota is the sum of its containers' rounded quotas, counting those that run at the same time
 (model/phases.py), plus its RuntimeClass overhead, which koordlet omits.
 Source: koordinator.md 5.1, 5.2, 5.3.
 """
@@ -20,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fractions import Fraction
 
-from koordnri.hook import ClassContext, ContainerContext, Hook, PodContext
+from koordnri.hook import ClassContext, ContainerContext, Hook, HostContext, PodContext, RootContext
 from koordnri.model import UNLIMITED, AnnotationError, QoSClass, fields
 from koordnri.model.annotations import BATCH_CPU, RESOURCE_STATUS
 from koordnri.model.convert import CFS_PERIOD_US, MIN_QUOTA_US, milli_to_quota_us, milli_to_shares
@@ -30,7 +31,17 @@ from koordnri.model.phases import most_together
 from koordnri_hooks.assigned import assigned_cpus
 from koordnri_hooks.batch import batch_of, batches_of, leave, overhead_of
 from koordnri_hooks.cpu_burst import set_burst, set_pod_burst
-from koordnri_hooks.group_identity import NO_WEIGHT, set_class_scheduling, set_pod_identity, set_pod_idle
+from koordnri_hooks.group_identity import (
+    NO_WEIGHT,
+    set_class_scheduling,
+    set_host_scheduling,
+    set_pod_identity,
+    set_pod_idle,
+)
+from koordnri_hooks.lifted_quota import lift_quota
+from koordnri_hooks.quota_burst import raise_pod_quota, raise_quota
+from koordnri_hooks.suppressed import bound_class, lift_below_class
+from koordnri_hooks.system_config import set_scheduler_sysctls
 
 _Context = ContainerContext | PodContext
 
@@ -52,6 +63,9 @@ class CFSQuota(Hook):
         fields.CPU_BURST,
         fields.CPU_BVT,
         fields.CPU_IDLE,
+        fields.SCHED_GROUP_IDENTITY,
+        fields.SCHED_IDLE_SAVER,
+        fields.SCHED_FEATURE,
     )
 
     def decide(self, ctx: ContainerContext) -> None:
@@ -64,7 +78,11 @@ class CFSQuota(Hook):
         if pinned and not ctx.policy.cpuset.keep_quota:
             # Throttling a container on CPUs that nobody else uses helps nobody (Koordinator 489).
             ctx.set(CPU_QUOTA, UNLIMITED, PINNED)
+        lift_quota(ctx)
+        lift_below_class(ctx)
         set_burst(ctx)
+        if ctx.node.control.quotas_us and not pinned:
+            raise_quota(ctx)
 
     def decide_pod(self, ctx: PodContext) -> None:
         """The pod's quota must be large enough for its containers: v1 refuses a child above its parent, v2 throttles silently."""
@@ -78,10 +96,22 @@ class CFSQuota(Hook):
             _set_normalised_pod(ctx, qos)
         if pinned and not ctx.policy.cpuset.keep_quota:
             ctx.set(CPU_QUOTA, UNLIMITED, PINNED)
+        lift_quota(ctx)
+        lift_below_class(ctx)
         set_pod_burst(ctx)
+        if ctx.node.control.quotas_us and not pinned:
+            raise_pod_quota(ctx)
 
     def decide_class(self, ctx: ClassContext) -> None:
         set_class_scheduling(ctx)
+        bound_class(ctx)
+
+    def decide_root(self, ctx: RootContext) -> None:
+        """Sysctls of the scheduler."""
+        set_scheduler_sysctls(ctx)
+
+    def decide_host(self, ctx: HostContext) -> None:
+        set_host_scheduling(ctx)
 
 
 def _set_containers_batch(ctx: ContainerContext) -> None:

@@ -13,7 +13,7 @@ Mainline kernels refuse a burst above the quota, and a quota below the burst. So
 first, as soon as the pod's spec has the smaller limit. Without the spec, kubelet's first attempt at a container fails and the next one
 succeeds; the pod follows its containers. Kernels with group identity (Anolis) accept more than the quota on v1, as Koordinator intends.
 
-Not done: raising the quota of throttled containers (cfsQuotaBurst). Source: koordinator.md 5.4.
+Raising the quota of throttled containers (cfsQuotaBurst) is quota_burst.py's. Source: koordinator.md 5.4.
 """
 
 from __future__ import annotations

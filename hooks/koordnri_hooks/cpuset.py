@@ -15,6 +15,8 @@ step 5 sends "" to undo what kubelet set, which never had an effect through NRI.
 kubelet pinned them to, and back every 10 s (Koordinator issue 1214). With the policy's `memoryBind`, cpu.mems follows the CPUs.
 Source: koordinator.md 4.1.
 
+exposed_cpus.py shows a container its CPUs. While best-effort work is suppressed, suppressed.py narrows what it has.
+
 For a pod, cpu.cpus is that of its sandbox, the pause container's cgroup: it gets what a container without exclusive CPUs would get. The
 pod's own cgroup limits all its containers and keeps kubelet's value.
 """
@@ -24,7 +26,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Mapping
 
-from koordnri.hook import ContainerContext, Hook, PodContext
+from koordnri.hook import ClassContext, ContainerContext, Hook, HostContext, PodContext
 from koordnri.model import AnnotationError, CPUSet, KubeQoS, Pod, QoSClass, fields, parse_quantity
 from koordnri.model.annotations import BATCH_CPU, RESOURCE_STATUS, ResourceStatus
 from koordnri.model.fields import CPU_CPUS, CPU_MEMS
@@ -33,6 +35,8 @@ from koordnri.model.node import Pool
 from koordnri.model.pod import PAUSE_HANDLERS
 from koordnri.model.resource_spec import owners_named, resource_spec
 from koordnri_hooks.assigned import assigned_cpus, set_assigned
+from koordnri_hooks.exposed_cpus import expose_cpus
+from koordnri_hooks.suppressed import narrow_class, narrow_cpus
 
 _PARSED = "numaNodeResources of " + RESOURCE_STATUS.key
 _NO_POOLS = ("", "no share pools are known for it")
@@ -46,12 +50,16 @@ class CPUSetHook(Hook):
 
     name = "cpuset"
     order = 10
-    owns = (fields.CPU_CPUS, fields.CPU_MEMS)
+    owns = (fields.CPU_CPUS, fields.CPU_MEMS, fields.CPUS_ENV, fields.CPUS_FILE)
 
     def decide(self, ctx: ContainerContext) -> None:
         self._decide(ctx)
         if ctx.policy.cpuset.memory_bind:
             _bind_memory(ctx)
+        if ctx.policy.cpuset.expose != "none":
+            expose_cpus(ctx)
+        if ctx.node.control.be_cpus is not None:
+            narrow_cpus(ctx)
 
     def decide_pod(self, ctx: PodContext) -> None:
         """The sandbox's CPUs."""
@@ -69,6 +77,10 @@ class CPUSetHook(Hook):
             ctx.set(CPU_CPUS, cpus, f"sandbox: {reason}")
         else:
             ctx.skip(CPU_CPUS, f"sandbox: {reason}")
+
+    def decide_class(self, ctx: ClassContext) -> None:
+        """The CPUs of best-effort work, while it is suppressed."""
+        narrow_class(ctx)
 
     def _decide(self, ctx: ContainerContext) -> None:
         pod, node = ctx.pod, ctx.node
@@ -98,6 +110,15 @@ class CPUSetHook(Hook):
             ctx.set(CPU_CPUS, cpus, reason)
         else:
             ctx.skip(CPU_CPUS, reason)
+
+    def decide_host(self, ctx: HostContext) -> None:
+        """As in koordlet, only applications of LS have CPUs of their class."""
+        if ctx.qos is QoSClass.LS:
+            cpus, reason = _joined(ctx.node.ls_pools, "share pools of LS") or _NO_POOLS
+            if cpus:
+                ctx.set(CPU_CPUS, cpus, reason)
+            else:
+                ctx.skip(CPU_CPUS, reason)
 
 
 def _report_unreadable_wishes(ctx: ContainerContext) -> None:

@@ -9,14 +9,14 @@ containers. As soon as one class enables its cpuQOS, every pod and class has a v
 
 An LS pod's annotation `koordinator.sh/cpuQOS` takes precedence over its class, enabled or not. One without a number does not enable the
 class; one that cannot be parsed leaves the class's value. On other pods it is ignored. None of this applies while `policies.cpuPolicy` is
-coreSched, which koordnri does not implement.
+coreSched (koordnri.reconcile.core_scheduling).
 
 cpu.idle (mainline >= 5.15) = 1 is set on the cgroups of single BE pods by beClass.schedIdle, under either cpuPolicy (koordlet: on the
 class, under coreSched only). Never on a class: the kernel refuses shares of an idle cgroup (EINVAL), and a kubelet that cannot set a
 class's shares does not start. Never on a pod outside of BestEffort: kubelet sets its shares when it is resized. The kernel gives all idle
 cgroups the same, smallest weight. So batch-cpu makes no difference between them, and an idle pod's shares are not set. A pod that stops
 being idle has 1024 shares, and gets back its former value. With the systemd driver, any change of the slice's properties resets cpu.idle
-to 0; then it is written again.
+to 0; then it is written again. An application outside of pods is idle by the same setting, with qos BE.
 
 Source: koordinator.md 5.5; kernel/sched/fair.c, sched_group_set_idle.
 """
@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from koordnri.hook import ClassContext, PodContext
+from koordnri.hook import ClassContext, HostContext, PodContext
 from koordnri.model import AnnotationError, KubeQoS, Pod, QoSClass
 from koordnri.model.annotations import CPU_QOS_KEY
 from koordnri.model.fields import CPU_BVT, CPU_IDLE
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from koordnri.policy import Policy
     from koordnri.policy.qos import CPUQOS, ResourceQOS
 
-CORE_SCHED = "policies.cpuPolicy is coreSched, which koordnri does not do: no group identity beside it"
+CORE_SCHED = "policies.cpuPolicy is coreSched: no group identity beside it"
 NO_IDLE = "schedIdle counts for pods of beClass only: kubelet must be able to set the shares of all others"
 NO_WEIGHT = "idle (schedIdle of beClass): the kernel takes no shares of an idle cgroup, and idle pods share evenly"
 KUBELETS_SHARES = (
@@ -90,6 +90,20 @@ def set_class_scheduling(ctx: ClassContext) -> None:
             ctx.set(CPU_BVT, _identity(of_class.cpu), "groupIdentity of the class")
 
 
+def set_host_scheduling(ctx: HostContext) -> None:
+    """Decide cpu.bvt_warp_ns and cpu.idle of an application outside of pods, by its class. SYSTEM has neither."""
+    qos, of_class = ctx.policy.qos, _of_label(ctx.qos, ctx.policy.qos)
+    if of_class is None:
+        return
+    if _in_use(qos):
+        if qos.policies.cpu_policy != "groupIdentity":
+            ctx.skip(CPU_BVT, CORE_SCHED)
+        else:
+            ctx.set(CPU_BVT, _identity(of_class), "groupIdentity of its class")
+    if of_class is qos.be.cpu and _idle(of_class):
+        ctx.set(CPU_IDLE, 1, "schedIdle of beClass")
+
+
 def _in_use(qos: ResourceQOS) -> bool:
     return qos.ls.cpu.enable or qos.be.cpu.enable or qos.lsr.cpu.enable
 
@@ -103,19 +117,25 @@ def _idle(cpu: CPUQOS) -> bool:
 
 
 def _class_of(pod: Pod, qos: ResourceQOS) -> CPUQOS:
-    match pod.qos:
-        case QoSClass.LSE | QoSClass.LSR:
-            return qos.lsr.cpu
-        case QoSClass.LS:
-            return qos.ls.cpu
-        case QoSClass.BE:
-            return qos.be.cpu
+    if (of_class := _of_label(pod.qos, qos)) is not None:
+        return of_class
     match pod.kube_qos:
         case KubeQoS.GUARANTEED:
             return qos.lsr.cpu if qos.lsr.cpu.enable else qos.ls.cpu
         case KubeQoS.BURSTABLE:
             return qos.ls.cpu
     return qos.be.cpu
+
+
+def _of_label(label: QoSClass, qos: ResourceQOS) -> CPUQOS | None:
+    match label:
+        case QoSClass.LSE | QoSClass.LSR:
+            return qos.lsr.cpu
+        case QoSClass.LS:
+            return qos.ls.cpu
+        case QoSClass.BE:
+            return qos.be.cpu
+    return None
 
 
 def _own_identity(pod: Pod, policy: Policy) -> int:

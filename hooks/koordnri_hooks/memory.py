@@ -12,6 +12,8 @@ pod's annotation `koordinator.sh/memoryQOS`, which counts whether or not the cla
     wmarkRatio, wmarkScalePermill, wmarkMinAdj, priority, priorityEnable unchanged; pageCacheLimit* of the pod, whose containers
                   share it
 
+While the node is short of memory, the memory staircase may want a lower memory.high of best-effort containers (memory_ceiling.py).
+
 A percent of 0 asks for nothing: the field is left alone, unless kubelet set it; then it is reset. A vendor's file that would get the
 kernel's own default is treated likewise.
 
@@ -21,34 +23,45 @@ not known is not protected and adds nothing. A pod with its own resources (spec.
 without one; they are throttled where the pod would be, and protected only by their own requests. The kernel shares the rest of the pod's
 protection among them. A BE pod's limit includes its RuntimeClass overhead. Priorities compare siblings, so the classes have them, too.
 
+An application outside of pods has no request. Its memory limit stands for it in min and low, and high is a share of the limit, or of the
+node's memory. Its parents are not ours, and may protect it from nobody.
+
 A memoryQOS that cannot be parsed leaves the class's values in force. Batch resources that cannot be parsed leave limit, min, low and high
-unchanged. Source: koordinator.md 5.2, 9.
+unchanged. oom_score.py decides oom_score_adj, system_config.py sysctls. Source: koordinator.md 5.2, 9.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from koordnri.hook import ClassContext, ContainerContext, Hook, PodContext
+from koordnri.hook import ClassContext, ContainerContext, Hook, HostContext, PodContext, RootContext
 from koordnri.model import UNLIMITED, AnnotationError, Pod, QoSClass, fields
 from koordnri.model.annotations import BATCH_MEMORY, MEMORY_QOS_KEY
+from koordnri.model.decision import NEW
 from koordnri.model.errors import PodError
 from koordnri.model.fields import MEMORY_HIGH, MEMORY_LIMIT, MEMORY_LOW, MEMORY_MIN, Field
 from koordnri.model.phases import most_together
 from koordnri_hooks.alibaba_memory import limit_page_cache, prioritize, set_reclaim
 from koordnri_hooks.batch import MOST, batch_of, batches_of, leave, overhead_of
+from koordnri_hooks.memory_ceiling import hold_down
 from koordnri_hooks.memory_request import NO_REQUEST, limit_is_the_pods, pod_request, request_of, whole_request
+from koordnri_hooks.oom_score import set_oom_score
+from koordnri_hooks.system_config import set_memory_sysctls
 
 if TYPE_CHECKING:
+    from koordnri.model.pod import PodSpec
+    from koordnri.model.resources import Resources
     from koordnri.policy import MemoryQOS, Policy
 
 _Context = ContainerContext | PodContext
 
 NO_BATCH = "BE, but no batch resources are known of it"
+NO_HOST_LIMIT = "it has neither a request nor a memory limit that the percent could be of"
 NO_MEMORY = "needs a memory limit or the node's memory, and neither is known"
 _MOST_NAMED = 3
 _OF_BATCH = (MEMORY_LIMIT, MEMORY_MIN, MEMORY_LOW, MEMORY_HIGH)
 _MOST = MOST[BATCH_MEMORY]
+_ADDS = "memory: what the pod adds to its class's protection"
 
 
 class Memory(Hook):
@@ -70,10 +83,15 @@ class Memory(Hook):
         fields.PAGE_CACHE_SIZE,
         fields.PAGE_CACHE_SYNC,
         fields.PAGE_CACHE_ENABLE,
+        fields.OOM_SCORE_ADJ,
+        fields.VM_MIN_FREE,
+        fields.VM_WATERMARK_SCALE,
+        fields.MEMCG_REAPER,
+        fields.PAGE_CACHE_LIMIT,
     )
 
     def decide(self, ctx: ContainerContext) -> None:
-        pod = ctx.pod
+        set_oom_score(ctx)
         qos = _memory_qos(ctx)
         if qos is not None:
             _set_plain(ctx, qos)
@@ -82,23 +100,10 @@ class Memory(Hook):
         except PodError as error:
             leave(ctx, error, *_OF_BATCH)
             return
-        if qos is None:
-            return
-        request = request_of(pod, ctx.container.name, limit)
-        least = _protect(ctx, qos, request)
-        if not qos.throttling_percent:
-            _take_back(ctx, MEMORY_HIGH, UNLIMITED)
-        elif request is None:
-            ctx.skip(MEMORY_HIGH, NO_REQUEST)
-        elif (most := limit if limit > 0 else ctx.node.memory_bytes) <= 0:
-            ctx.skip(MEMORY_HIGH, NO_MEMORY)
-        else:
-            if limit_is_the_pods(pod, ctx.container.name):
-                # It may use all of the pod's memory, so it is throttled where the pod would be.
-                request = max(request, whole_request(pod) or 0)
-            page = ctx.node.page_bytes
-            high = request + max(most - request, 0) * qos.throttling_percent // 100
-            ctx.set(MEMORY_HIGH, max(high // page * page, least, page), "memoryQOS throttlingPercent")
+        if qos is not None:
+            _set_qos(ctx, qos, limit)
+        if ctx.node.control.memory_high_bytes:
+            hold_down(ctx, limit)
 
     def decide_pod(self, ctx: PodContext) -> None:
         qos = _memory_qos(ctx)
@@ -112,6 +117,23 @@ class Memory(Hook):
         if qos is not None:
             limit_page_cache(ctx, qos, limit)
             _protect(ctx, qos, pod_request(ctx.pod, limit))
+
+    def decide_root(self, ctx: RootContext) -> None:
+        """Sysctls of memory."""
+        set_memory_sysctls(ctx)
+
+    def decide_host(self, ctx: HostContext) -> None:
+        of_class = ctx.policy.qos.of(ctx.qos)
+        if of_class is None or not of_class.memory.enable:
+            return
+        qos, limit = of_class.memory, ctx.baseline.memory_limit or UNLIMITED
+        _set_plain(ctx, qos)
+        limit_page_cache(ctx, qos, limit)
+        least = _protect_host(ctx, qos, limit)
+        if qos.throttling_percent and (most := limit if limit > 0 else ctx.node.memory_bytes) > 0:
+            page = ctx.node.page_bytes
+            high = most * qos.throttling_percent // 100 // page * page
+            ctx.set(MEMORY_HIGH, max(high, least, page), "memoryQOS throttlingPercent")
 
     def decide_class(self, ctx: ClassContext) -> None:
         prioritize(ctx)
@@ -131,6 +153,26 @@ class Memory(Hook):
                 ctx.set(field, min(value, _MOST), "sum of its pods'")
         if unknown:
             ctx.skip("pods", f"not protected, because their memory request or memoryQOS is not known: {_some(unknown)}")
+
+
+def _set_qos(ctx: ContainerContext, qos: MemoryQOS, limit: int) -> None:
+    """Decide memory.min, low and high of one container. `limit`: its memory limit in bytes, -1 for none. Raises PodError."""
+    pod = ctx.pod
+    request = request_of(pod, ctx.container.name, limit)
+    least = _protect(ctx, qos, request)
+    if not qos.throttling_percent:
+        _take_back(ctx, MEMORY_HIGH, UNLIMITED)
+    elif request is None:
+        ctx.skip(MEMORY_HIGH, NO_REQUEST)
+    elif (most := limit if limit > 0 else ctx.node.memory_bytes) <= 0:
+        ctx.skip(MEMORY_HIGH, NO_MEMORY)
+    else:
+        if limit_is_the_pods(pod, ctx.container.name):
+            # It may use all of the pod's memory, so it is throttled where the pod would be.
+            request = max(request, whole_request(pod) or 0)
+        page = ctx.node.page_bytes
+        high = request + max(most - request, 0) * qos.throttling_percent // 100
+        ctx.set(MEMORY_HIGH, max(high // page * page, least, page), "memoryQOS throttlingPercent")
 
 
 def _limit(ctx: ContainerContext) -> int:
@@ -176,11 +218,23 @@ def protection_of(qos: MemoryQOS, request: int) -> Protection:
     """memory.min and memory.low for a request in bytes."""
     least = request * qos.min_limit_percent // 100
     low = request * qos.low_limit_percent // 100
-    return Protection(least, max(low, least) if low else 0)
+    return NEW(Protection, (least, max(low, least) if low else 0))
 
 
 def _pods_protection(policy: Policy, pod: Pod) -> Protection | None:
-    """What a pod adds to its class's protection; None when its request is not known. Raises PodError."""
+    """What a pod adds to its class's protection; None when its request is not known. Raises PodError.
+
+    Kept with the pod: whenever another one comes or goes, the classes add up all their pods again.
+    """
+    known: tuple[Policy, PodSpec | None, Resources, Protection | None] | None = pod.parsed.get(_ADDS)
+    if known is not None and known[0] is policy and known[1] is pod.spec and known[2] is pod.resources:
+        return known[3]
+    protection = _protection_below_class(policy, pod)
+    pod.parsed[_ADDS] = (policy, pod.spec, pod.resources, protection)
+    return protection
+
+
+def _protection_below_class(policy: Policy, pod: Pod) -> Protection | None:
     try:
         qos = _asked(policy, pod)
     except AnnotationError:  # reported where the pod itself is decided
@@ -230,6 +284,20 @@ def _protect(ctx: _Context, qos: MemoryQOS, request: int | None) -> int:
     return least
 
 
+def _protect_host(ctx: HostContext, qos: MemoryQOS, limit: int) -> int:
+    """Decide memory.min and memory.low of a host application, as percents of its limit; returns memory.min in bytes."""
+    least, low = protection_of(qos, max(limit, 0))
+    for field, percent, value, reason in (
+        (MEMORY_MIN, qos.min_limit_percent, least, "memoryQOS minLimitPercent"),
+        (MEMORY_LOW, qos.low_limit_percent, low, "memoryQOS lowLimitPercent"),
+    ):
+        if value:
+            ctx.set(field, value, reason)
+        elif percent:
+            ctx.skip(field, NO_HOST_LIMIT)
+    return least
+
+
 def _take_back(ctx: _Context, field: Field, neutral: int) -> None:
     """kubelet's MemoryQoS feature sets these files at creation. If the policy asks for nothing, reset them."""
     unified = ctx.baseline.unified
@@ -237,8 +305,8 @@ def _take_back(ctx: _Context, field: Field, neutral: int) -> None:
         ctx.set(field, neutral, "memoryQOS asks for none, kubelet did")
 
 
-def _set_plain(ctx: _Context, qos: MemoryQOS) -> None:
-    """Fields whose value is written unchanged, of containers and pods alike."""
+def _set_plain(ctx: _Context | HostContext, qos: MemoryQOS) -> None:
+    """Fields whose value is written unchanged, of containers, pods and host applications alike."""
     if qos.oom_kill_group is not None:
         ctx.set(fields.MEMORY_OOM_GROUP, qos.oom_kill_group, "memoryQOS oomKillGroup")
     set_reclaim(ctx, qos)

@@ -13,11 +13,12 @@ Source: koordinator.md 6. koordnri.resctrl.choice chooses, so that the reconcile
 
 from __future__ import annotations
 
-from koordnri.hook import ContainerContext, Hook
+from koordnri.hook import ContainerContext, Hook, HostContext
 from koordnri.model import AnnotationError, Pod, fields
 from koordnri.model.annotations import RESCTRL_KEY
 from koordnri.model.fields import RDT_CLOSID
-from koordnri.resctrl.choice import HOOK, choose, choose_class, has_own_group
+from koordnri.resctrl.choice import HOOK, choose, choose_class, choose_of, has_own_group
+from koordnri_hooks.injection.rdt import by_annotation
 
 
 class RDT(Hook):
@@ -29,6 +30,9 @@ class RDT(Hook):
 
     def decide(self, ctx: ContainerContext) -> None:
         pod, resctrl = ctx.pod, ctx.node.resctrl
+        if ctx.policy.injections and (key := by_annotation(ctx)):
+            ctx.skip(RDT_CLOSID, f"left to the runtime by annotation {key}")
+            return
         try:
             group, reason = choose(pod, ctx.policy, resctrl)
         except AnnotationError as error:
@@ -38,6 +42,13 @@ class RDT(Hook):
             group, reason = choose_class(pod, ctx.policy, resctrl, f"{RESCTRL_KEY} cannot be used; ")
         if pod.verdicts:
             reason = _with_trust(pod, reason)
+        if group:
+            ctx.set(RDT_CLOSID, group, reason)
+        else:
+            ctx.skip(RDT_CLOSID, reason)
+
+    def decide_host(self, ctx: HostContext) -> None:
+        group, reason = choose_of(ctx.qos, ctx.policy, ctx.node.resctrl)
         if group:
             ctx.set(RDT_CLOSID, group, reason)
         else:

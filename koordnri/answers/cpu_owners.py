@@ -27,7 +27,7 @@ class CPUOwner(NamedTuple):
     wish: Wish = Wish(0)
     """what it wants of its neighbours"""
     runs: bool = True
-    """False until it was started: the others may still be leaving its CPUs"""
+    """False until it was started, since the others may still be leaving its CPUs; and when its pod is released"""
     lse: bool = False
     """whether batch containers must leave its CPUs, too"""
 
@@ -57,19 +57,22 @@ def cpu_owners(
         if not entry.ended:
             alive.setdefault(entry.pod_id, {})[entry.name] = entry
     return [
-        _owner(pod, owner, alive.get(pod.id, {}), held.get(owner.key, {}).get(owner.container))
+        _owner(pod, owner, alive.get(pod.id, {}), held.get(owner.key, {}).get(owner.container), node.has_released(pod))
         for owner in find_holders(node, by_key.values(), held, pins)
         if owner.cpus and (pod := by_key.get(owner.key)) is not None
     ]
 
 
-def _owner(pod: Pod, owner: CPUHolder, its: Mapping[str, Entry], holding: Holding | None) -> CPUOwner:
+def _owner(
+    pod: Pod, owner: CPUHolder, its: Mapping[str, Entry], holding: Holding | None, is_released: bool
+) -> CPUOwner:
     entry, cpus = its.get(owner.container), owner.cpus
     runs = entry is not None and entry.started if owner.container else any(e.started for e in its.values())
     exclusive = holding.exclusive if holding is not None and owner.by == KOORDNRI else ""
     wishes = () if entry is None or owner.by != KOORDNRI else wanted_by(pod, owner.container, entry.baseline).wishes
     met = next((wish for wish in wishes if wish.exclusive == exclusive), Wish(0))
     wish = Wish(len(cpus), met.bind, exclusive)
+    runs = runs and not is_released  # nothing is kept off its CPUs any more
     return CPUOwner(_title(pod), owner.container, cpus, owner.by, wish, runs, pod.qos is QoSClass.LSE)
 
 

@@ -246,12 +246,12 @@ def _cgroup(directory: str, decision: Decision, described: Any, asked_for: set[s
     untouched: dict[str, Any] = {}
     for name in dict.fromkeys((*decision.skipped, *(f.name for f in _KUBELETS if f.name in asked_for))):
         field, key = split_name(name)
-        if field is None or name in decision.settings or not (field.v1 or field.v2 or field is fields.RDT_CLOSID):
+        if field is None or decision.decides(name) or not (field.v1 or field.v2 or field is fields.RDT_CLOSID):
             continue
         untouched[name] = described(field, key, None) | {"reason": decision.skipped.get(name, "")}
     return {
         "cgroup": directory or None,
-        "fields": {name: described(s.field, s.key, s) for name, s in decision.settings.items()},
+        "fields": {name: described(s.field, s.key, s) for name, s in decision.in_files.items()},
         "observed": {name: described(s.field, s.key, s) for name, s in decision.observed.items()},
         "untouched": untouched,
         "skipped": {name: str(reason) for name, reason in decision.skipped.items()},

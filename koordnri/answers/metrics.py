@@ -18,7 +18,9 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from koordnri.answers.controllers import suppressed_cpus
 from koordnri.chain import BUCKET_BOUNDS_NS, Chain, HookStats
+from koordnri.control.loop import ControlLoop
 from koordnri.observe.decisions import DecisionLog
 from koordnri.observe.log import LineWriter
 from koordnri.observe.metric import MetricRow
@@ -56,6 +58,7 @@ class MetricSources(Protocol):
     standing: StandingPolicy
     policy_warnings: PolicyWarnings
     faults: Faults
+    control_loop: ControlLoop
 
     def watch_stats(self) -> Mapping[str, WatchStats]:
         """kind → counters of its watch; empty when the API server is not used."""
@@ -71,6 +74,12 @@ class MetricSources(Protocol):
 
     def waiting_s(self) -> Mapping[str, float]:
         """QoS class → s that its pods waited for a CPU; empty on a kernel without PSI."""
+
+    def eviction_counts(self) -> Mapping[tuple[str, str], int]:
+        """(feature, outcome) → pods that were to be evicted."""
+
+    def wait_counts(self) -> Mapping[tuple[str, str], int]:
+        """(resource, kind) → pods that waited beyond their class' target."""
 
     def event_stats(self) -> EventStats | None:
         """Counters of the sender of Kubernetes Events; None when the API server is not used."""
@@ -171,6 +180,12 @@ VALUES: Mapping[str, Callable[[MetricSources], Value]] = {
     "koordnri_containers": lambda s: s.ledger.counts()[1],
     "koordnri_released_pods": lambda s: len(released_pods(s.ledger, s.handler.snapshot.node)),
     "koordnri_cpus": lambda s: s.cpu_counts(),
+    "koordnri_controller_ticks": lambda s: s.control_loop.stats.ticks,
+    "koordnri_controller_tick_seconds": lambda s: s.control_loop.stats.tick_s,
+    "koordnri_controller_actuations": lambda s: s.control_loop.stats.actuations,
+    "koordnri_noisy_neighbour": lambda s: s.wait_counts(),
+    "koordnri_suppressed_cpus": lambda s: suppressed_cpus(s.handler.snapshot.node),
+    "koordnri_evictions": lambda s: s.eviction_counts(),
     "koordnri_share_pool_empty": _empty_pools,
     "koordnri_exclusive_cpus_late": _late,
     "koordnri_throttled_seconds": lambda s: s.throttled_s(),

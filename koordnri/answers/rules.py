@@ -67,7 +67,7 @@ def _settings(decide: Decide, pod: Pod, snapshot: Snapshot) -> Mapping[str, Sett
         decision = decide(pod, snapshot)
     except ContainerRefused:
         return None
-    return {**decision.settings, **decision.observed}
+    return {**decision.in_files, **decision.observed}
 
 
 def _without_each(pod: Pod, snapshot: Snapshot) -> Iterator[tuple[Rule, Pod, Snapshot]]:

@@ -9,21 +9,29 @@ from functools import reduce
 from importlib import metadata
 from typing import Any, NamedTuple
 
+from koordnri.answers.controllers import controllers_shape
 from koordnri.answers.cpu_owners import CPUOwner
 from koordnri.answers.cpu_survey import CPUSurveys
+from koordnri.answers.measured import reclaimable_shape, waits_shape
 from koordnri.answers.violations import KINDS, OwnerProblem, Violation, file_violations
 from koordnri.answers.why import row
-from koordnri.model import CPUSet, NodeState, Pod
+from koordnri.control.finding import Finding
+from koordnri.control.signals import Signals
+from koordnri.model import CPUSet, Decision, NodeState, Pod
 from koordnri.model.cpuset import NO_CPUS
 from koordnri.model.node import Pool
+from koordnri.model.plain import plain_value
 from koordnri.policy import resolve
+from koordnri.policy.controllers import ControllerMode
 from koordnri.policy.difference import policy_changes
 from koordnri.policy.standing import StandingPolicy
 from koordnri.reconcile.failures import Failure
+from koordnri.reconcile.host_applications import HostApplications
 from koordnri.reconcile.reconciler import Reconciler
 from koordnri.reconcile.recorder import Recorder
 from koordnri.session.handler import EventHandler
 from koordnri.session.plugin import PluginSession
+from koordnri.session.registration import State
 from koordnri.state.entry import Entry
 from koordnri.state.history import History
 from koordnri.state.ledger import Ledger
@@ -32,6 +40,7 @@ from koordnri.state.released import UNTIL, released_pods
 
 MOST_DECISIONS = 10
 """changes of fields that the answer lists, the newest"""
+_CGROUPS = "/sys/fs/cgroup/"
 MOST_CHANGES = 200
 """keys of the policy that are other ones than in the former policy"""
 NO_CLASS = "none"
@@ -45,6 +54,10 @@ class StatusSources(NamedTuple):
     problems, warnings   as for /readyz
     api                  kind of object → why its watch is down, "" while it is up; empty without the API server
     landlock             what the daemon has given up: "on: …" or "off: …"
+    controllers          name of each feedback controller that is on → its mode
+    findings             pods that wait, as the last complete window showed
+    signals              what was measured last; None while no controller is on
+    last_eviction        the pod that was chosen last: pod, feature, outcome, reason; None: there was none
     """
 
     ledger: Ledger
@@ -60,6 +73,10 @@ class StatusSources(NamedTuple):
     warnings: Callable[[], list[str]]
     api: Callable[[], Mapping[str, str]]
     landlock: str
+    last_eviction: Callable[[], Mapping[str, str] | None]
+    controllers: Callable[[], Mapping[str, ControllerMode]]
+    findings: Callable[[], tuple[Finding, ...]]
+    signals: Callable[[], Signals | None]
 
 
 def status(sources: StatusSources) -> Mapping[str, Any]:
@@ -77,6 +94,13 @@ def status(sources: StatusSources) -> Mapping[str, Any]:
         "policy": _policy(sources),
         "api": dict(sources.api()),
         "landlock": sources.landlock,
+        "hostApplications": _applications(sources.reconciler.hosts),
+        "controllers": {
+            **controllers_shape(node, sources.controllers()),
+            "waits": waits_shape(sources.findings()),
+            "reclaimable": reclaimable_shape(sources.signals()),
+        },
+        "eviction": _eviction(sources),
         "counts": _counts(sources.ledger.pods(), sources.ledger.entries()),
         "cpus": _cpus(node, survey.owners),
         "released": {
@@ -132,11 +156,17 @@ def _of_files(sources: StatusSources) -> list[Violation]:
             OwnerProblem(
                 _title(ledger.pod(owner)),
                 "",
-                f"{'/'.join(found.file)} was healed {found.times} times in a row: find out who else writes it",
+                f"{node_path(found.file)} was healed {found.times} times in a row: find out who else writes it",
             )
             for found, owner in drift.returning()
         ],
     )
+
+
+def node_path(file: tuple[str, str]) -> str:
+    """Its path as the node has it: the daemon's pod has the node's file system elsewhere."""
+    path = "/".join(file)
+    return path[path.find(_CGROUPS) :] if _CGROUPS in path else path
 
 
 def _not_applied(failure: Failure) -> OwnerProblem:
@@ -148,13 +178,18 @@ def _not_applied(failure: Failure) -> OwnerProblem:
 
 
 def _runtime(sources: StatusSources) -> Mapping[str, Any]:
-    runtime, session, recorder = sources.handler.runtime, sources.session, sources.recorder
+    handler, session, recorder = sources.handler, sources.session, sources.recorder
+    runtime = handler.runtime
     return {
         "name": runtime.name,
         "version": runtime.version,
         "nri": str(runtime.nri) if runtime.name else "",
         "state": session.state.value,
         "problem": session.problem,
+        "required": {
+            "hooks": handler.chain.required(sources.present.snapshot.policy),
+            "refusesUnanswered": session.registration.fails_unanswered and session.state is State.SYNCHRONIZED,
+        },
         "recordRoute": recorder.route,
         "unrecorded": recorder.unrecorded,
     }
@@ -178,12 +213,34 @@ def _former(sources: StatusSources, former: Mapping[str, str] | None) -> Mapping
     return {**former, "changes": shown, "more": len(changes) - len(shown)}
 
 
+def _eviction(sources: StatusSources) -> Mapping[str, Any]:
+    return {"mode": sources.controllers().get("evict", "off"), "last": sources.last_eviction()}
+
+
 def _counts(pods: Iterable[Pod], entries: Iterable[Entry]) -> Mapping[str, Mapping[str, int]]:
     """QoS class → pods and containers."""
     by_id = {pod.id: pod.qos.value or NO_CLASS for pod in pods}
     of_pods = Counter(by_id.values())
     of_containers = Counter(by_id[e.pod_id] for e in entries if e.pod_id in by_id and not e.ended)
     return {name: {"pods": of_pods[name], "containers": of_containers[name]} for name in sorted(of_pods)}
+
+
+def _applications(hosts: HostApplications) -> list[Mapping[str, Any]]:
+    """Applications outside of pods. `problem`: why one is left alone, "" when it is not; `fields`: what it is to have."""
+    return [
+        {
+            "name": found.cgroup.application,
+            "qos": found.qos or NO_CLASS,
+            "cgroup": found.cgroup.directory,
+            "problem": found.problem,
+            "fields": {
+                name: plain_value(setting.value)
+                for name, setting in hosts.decisions.get(found.cgroup.id, Decision()).settings.items()
+                if not found.problem
+            },
+        }
+        for found in hosts.found
+    ]
 
 
 def _cpus(node: NodeState, owners: Iterable[CPUOwner]) -> Mapping[str, str]:

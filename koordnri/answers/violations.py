@@ -135,7 +135,8 @@ def _not_clear(seen: Observed) -> Iterator[Violation]:
             NOT_CLEAR,
             owner.pod,
             owner.container,
-            f"{user.pod} {user.container}{more} on CPUs {shared}, too; see whether its cpuset could be written (log, QoSNotApplied)",
+            f"{user.pod} {user.container}{more} on CPUs {shared}, too; see whether its cpuset could be written (log, QoSNotApplied), "
+            "or it was released",
         )
 
 

@@ -1,9 +1,11 @@
-"""`GET /v1/why?pod=NAMESPACE/NAME&field=&container=`: how one field of a pod came to its value; without a field, the pod's last changes."""
+"""`GET /v1/why?pod=NAMESPACE/NAME&field=&container=`: how one field of a pod came to its value; without a field, the pod's last changes;
+without a pod, the node's.
+"""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,7 +24,7 @@ _FIELDS = {field.name: field for field in fields.ALL}
 
 
 def why(parameters: Parameters, history: History | None, ledger: Ledger) -> Mapping[str, Any]:
-    """{"pod", "container", "field", "since", "problem", "lost", "more", "changes": [shape of `row`…]}, oldest first.
+    """{"pod": null without one, "container", "field", "since", "problem", "lost", "more", "changes": [shape of `row`…]}, oldest first.
 
     since    time of the oldest change that is kept of any pod; None: nothing is kept yet
     problem  why the history is only in memory; "" otherwise
@@ -31,14 +33,22 @@ def why(parameters: Parameters, history: History | None, ledger: Ledger) -> Mapp
 
     Raises BadQuestion, NotHere.
     """
-    given = checked(parameters, {"field", "container"}, {"pod"})
+    given = checked(parameters, {"pod", "field", "container"})
+    if history is None:
+        raise NotHere(NO_HISTORY)
+    if "pod" in given:
+        return _answer(history, given, _of_pod(given, history, ledger))
+    if given:
+        raise BadQuestion('"field" and "container" belong to a pod: expected "pod", too')
+    return _answer(history, given, history.last(MOST_CHANGES + 1))
+
+
+def _of_pod(given: Parameters, history: History, ledger: Ledger) -> deque[HistoryLine]:
     namespace, slash, name = given["pod"].partition("/")
     if not (namespace and slash and name) or "/" in name:
         raise BadQuestion(f'"pod": expected NAMESPACE/NAME such as shop/web-0, got "{given["pod"][:200]}"')
     field, container = given.get("field", ""), given.get("container", "")
     _check_field(field)
-    if history is None:
-        raise NotHere(NO_HISTORY)
     found: deque[HistoryLine] = deque(maxlen=MOST_CHANGES + 1)
     containers = _containers(ledger, namespace, name)
     known = containers is not None
@@ -53,11 +63,15 @@ def why(parameters: Parameters, history: History | None, ledger: Ledger) -> Mapp
     if container and container not in names:
         there = ", ".join(sorted(names - {""})) or "none"
         raise NotHere(f'pod {given["pod"][:200]} has no container "{container[:200]}"; there are {there}')
+    return found
+
+
+def _answer(history: History, given: Parameters, found: Sequence[HistoryLine]) -> Mapping[str, Any]:
     since_s = history.since_s()
     return {
-        "pod": given["pod"],
-        "container": container or None,
-        "field": field or None,
+        "pod": given.get("pod"),
+        "container": given.get("container") or None,
+        "field": given.get("field") or None,
         "since": None if since_s is None else time_text(since_s),
         "problem": history.problem,
         "lost": history.lost,

@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 
 from koordnri.chain.loading import check_hooks
 from koordnri.chain.snapshot import Snapshot
-from koordnri.hook import ClassContext, ContainerContext, Hook, PodContext, RootContext
+from koordnri.hook import ClassContext, ContainerContext, Hook, HostContext, PodContext, RootContext
 from koordnri.model import Container, Event, Field, KubeQoS, NodeState, Pod
 from koordnri.model.annotations import fault_of
-from koordnri.model.decision import Decision, Draft, HookError
-from koordnri.model.routes import OBSERVE
+from koordnri.model.decision import NO_SETTINGS, Decision, Draft, HookError
+from koordnri.model.resources import Resources
+from koordnri.model.routes import OBSERVE, host_routes
 from koordnri.policy import DEFAULT_POLICY, Policy
 
 BUCKET_BOUNDS_NS = tuple(1024 << i for i in range(22))
@@ -30,7 +31,7 @@ _LATE = "not asked: the chain's budget was used up before it"
 _BUSY = "not asked: it has not yet returned from an earlier container"
 
 
-_AnyContext = ContainerContext | PodContext | ClassContext | RootContext
+_AnyContext = ContainerContext | PodContext | ClassContext | RootContext | HostContext
 
 
 class ContainerRefused(Exception):
@@ -73,6 +74,7 @@ class _Plan(NamedTuple):
     pods: tuple[_Step, ...]
     classes: tuple[_Step, ...]
     root: tuple[_Step, ...]
+    hosts: tuple[_Step, ...]
     off: dict[str, str]
     """hook that the policy switched off → reason"""
 
@@ -96,6 +98,14 @@ class Chain:
         """Names of the hooks in the order in which they decide."""
         return tuple(self.stats)
 
+    def required(self, policy: Policy) -> tuple[str, ...]:
+        """Names of the hooks without which the policy lets no container be created (`failurePolicy: fail`). Any thread may ask."""
+        return tuple(
+            hook.name
+            for hook in self._hooks
+            if type(hook).decide is not Hook.decide and _is_required(hook.name, policy)
+        )
+
     def decide_container(
         self, pod: Pod, container: Container, event: Event, snapshot: Snapshot, deadline_ns: int = NO_DEADLINE
     ) -> Decision:
@@ -109,16 +119,16 @@ class Chain:
 
     @property
     def decides_classes(self) -> bool:
-        """Whether any hook decides fields of the QoS classes' cgroups, or of the root of all cgroups."""
-        return any(
-            type(hook).decide_class is not Hook.decide_class or type(hook).decide_root is not Hook.decide_root
-            for hook in self._hooks
-        )
+        """Whether any hook decides fields of cgroups outside of pods: QoS classes, the root of all cgroups, host applications."""
+        outside = ("decide_class", "decide_root", "decide_host")
+        return any(getattr(type(hook), m) is not getattr(Hook, m) for hook in self._hooks for m in outside)
 
     def decide_class(self, kube_qos: KubeQoS, pods: Iterable[Pod], snapshot: Snapshot) -> Decision:
         """Decide the fields of a QoS class's cgroup. `pods`: all pods below it."""
         policy, node = snapshot
-        managed = [p for p in pods if not _left_alone(p, policy, node)]
+        managed = list(pods)
+        if policy.namespaces_left_alone or node.released:
+            managed = [p for p in managed if not _left_alone(p, policy, node)]
         ctx = ClassContext(kube_qos, managed, policy, node, node.pod_routes)
         return self._run(self._plan_of(policy).classes, ctx, None, NO_DEADLINE, refuse=False)
 
@@ -127,6 +137,17 @@ class Chain:
         policy, node = snapshot
         ctx = RootContext(policy, node, node.root_routes)
         return self._run(self._plan_of(policy).root, ctx, None, NO_DEADLINE, refuse=False)
+
+    def decide_host(self, number: int, baseline: Resources, snapshot: Snapshot) -> Decision:
+        """Decide the fields of an application outside of pods.
+
+        number     its place in the policy's list
+        baseline   what its service manager set
+        """
+        policy, node = snapshot
+        routes = host_routes(node.cgroup_version, node.cgroup_files, node.resctrl.read_only if node.resctrl else "")
+        ctx = HostContext(policy.host_applications[number], baseline, policy, node, routes)
+        return self._run(self._plan_of(policy).hosts, ctx, None, NO_DEADLINE, refuse=False)
 
     def context(self, pod: Pod, container: Container, event: Event, snapshot: Snapshot) -> ContainerContext:
         """The context in which `run` decides. A thread that must answer early finds there what is decided so far."""
@@ -146,7 +167,7 @@ class Chain:
     def _run(
         self, steps: tuple[_Step, ...], ctx: _AnyContext, pod: Pod | None, deadline_ns: int, refuse: bool
     ) -> Decision:
-        """`pod` is None for a cgroup above the pods."""
+        """`pod` is None for a cgroup outside of pods."""
         clock, busy = self._clock, self._busy
         if off := self._plan.off:
             ctx.skipped.update(off)
@@ -196,6 +217,7 @@ class Chain:
             self._busy[stuck] = ctx
         partial.settings = {n: s for n, s in dict(ctx.settings).items() if s.hook != stuck}
         partial.observed = ctx.observed
+        partial.controlled = {n: s for n, s in dict(ctx.controlled).items() if s.hook != stuck} or NO_SETTINGS
         partial.skipped = dict(ctx.skipped)
         partial.errors = ctx.errors
         partial.undecided = ctx.undecided
@@ -214,10 +236,13 @@ class Chain:
         return plan
 
     def _plan_for(self, policy: Policy) -> _Plan:
-        plan: dict[str, list[_Step]] = {"decide": [], "decide_pod": [], "decide_class": [], "decide_root": []}
+        methods = ("decide", "decide_pod", "decide_class", "decide_root", "decide_host")
+        plan: dict[str, list[_Step]] = {method: [] for method in methods}
         off: dict[str, str] = {}
         for hook in self._hooks:
             name, mode = hook.name, policy.hook_mode(hook.name)
+            if not hook.has_work(policy):
+                continue
             if mode == "off":
                 off[name] = f"switched off by the policy (koordnri-config.hooks.{name}.mode)"
                 continue
@@ -225,8 +250,8 @@ class Chain:
             for method, steps in plan.items():
                 if getattr(type(hook), method) is not getattr(Hook, method):
                     steps.append(_Step(name, getattr(hook, method), owns, stats, mode == "observe"))
-        containers, pods, classes, root = map(tuple, plan.values())
-        return _Plan(policy, containers, pods, classes, root, off)
+        containers, pods, classes, root, hosts = map(tuple, plan.values())
+        return _Plan(policy, containers, pods, classes, root, hosts, off)
 
     def _conclude(self, decision: Decision, policy: Policy, refuse: bool) -> None:
         """Count the errors. Refuse the container if the policy does not allow it without one of these hooks."""
@@ -234,7 +259,7 @@ class Chain:
             errors = self.stats[error.hook].errors
             errors[error.fault] = errors.get(error.fault, 0) + 1
         for hook, message, _ in decision.errors if refuse else ():
-            if policy.failure_policy(hook) == "fail" and policy.hook_mode(hook) == "enforce":
+            if _is_required(hook, policy):
                 raise ContainerRefused(
                     f"koordnri: hook {hook} could not decide: {message}; "
                     f"the policy says koordnri-config.hooks.{hook}.failurePolicy: fail",
@@ -242,8 +267,12 @@ class Chain:
                 )
 
 
+def _is_required(hook: str, policy: Policy) -> bool:
+    return policy.failure_policy(hook) == "fail" and policy.hook_mode(hook) == "enforce"
+
+
 def _left_alone(pod: Pod | None, policy: Policy, node: NodeState) -> str:
-    """Why no hook is asked about this pod, or (None) about a cgroup above the pods; "" when hooks are asked."""
+    """Why no hook is asked about this pod, or (None) about a cgroup outside of pods; "" when hooks are asked."""
     released = node.released
     if "*" in released or (pod is not None and pod.id in released):
         return "released by `koordnri release`, until the daemon restarts"
@@ -255,13 +284,22 @@ def _left_alone(pod: Pod | None, policy: Policy, node: NodeState) -> str:
 def _only_show(draft: Draft, hook: str) -> None:
     names = [n for n, s in draft.settings.items() if s.hook == hook]
     shown = {name: draft.settings.pop(name)._replace(route=OBSERVE) for name in names}
+    if draft.controlled:
+        shown |= {n: s._replace(route=OBSERVE) for n, s in draft.controlled.items() if s.hook == hook}
+        _drop_controlled(draft, hook)
     draft.observed = MappingProxyType({**draft.observed, **shown})
+
+
+def _drop_controlled(draft: Draft, hook: str) -> None:
+    draft.controlled = {n: s for n, s in draft.controlled.items() if s.hook != hook} or NO_SETTINGS
 
 
 def _fail(draft: Draft, error: HookError, step: _Step) -> None:
     """Drop the hook's fields, and no others. A hook that is only observed has none to drop."""
     for name in [n for n, s in draft.settings.items() if s.hook == error.hook]:
         del draft.settings[name]
+    if draft.controlled:
+        _drop_controlled(draft, error.hook)
     draft.skipped[error.hook] = error.message
     draft.errors = (*draft.errors, error)
     if not step.observed:

@@ -25,4 +25,4 @@ class Snapshot(NamedTuple):
 
     def believed(self, pod: Pod) -> Pod:
         """The pod without what the policy's trust rules refuse of its inputs; the same object when they refuse nothing new."""
-        return believed(pod, self.policy.trust)
+        return believed(pod, self.policy.trust, self.node.namespace_labels.get(pod.namespace))

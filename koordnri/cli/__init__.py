@@ -27,11 +27,16 @@ COMMANDS = {
     "report": "write a file for a bug report, without secrets",
     "page": "show a report's node in a browser, as the daemon's page would",
     "policy": "check policies before a cluster sees them; the JSON Schema of what they may say",
-    "bench": "measure the event path and the reconciler against the embedded runtime",
+    "log": "print what the runtime sends its plugins, as a second plugin that only looks",
+    "differ": "print what each plugin changes of containers, likewise",
+    "bench": "measure the event path and the reconciler, and what the settings are worth to a service",
+    "demo": "show what settings are worth to a service beside batch work, live in a terminal",
+    "conformance": "check that an NRI plugin, in any language, does what a runtime expects",
+    "v010": "a second plugin: start programs for NRI v0.1 when pods and containers start and end",
     "version": "print the version",
 }
 
-_ELSEWHERE = {"bench": "bench.command"}
+_ELSEWHERE = {"bench": "bench.command", "demo": "demo.command"}
 """Commands that are more than one file → their module."""
 _UNWRITABLE = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 

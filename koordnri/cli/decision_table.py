@@ -14,6 +14,7 @@ from rich.table import Table
 from koordnri.cli.explanation import Explanation
 from koordnri.cli.printable import printable
 from koordnri.model import UNLIMITED, Decision, Setting
+from koordnri.model.class_cgroup import HOST_PREFIX
 from koordnri.model.fields import Field
 from koordnri.model.plain import plain_value
 from koordnri.model.verdict import Outcome, Verdict
@@ -40,7 +41,9 @@ _ABOVE = {"Guaranteed": "QoS class Guaranteed (all pods)", "root": "(whole machi
 
 
 def class_heading(kube_class: str) -> str:
-    """How tables name a cgroup above the pods."""
+    """How tables name a cgroup outside of pods."""
+    if (application := kube_class.removeprefix(HOST_PREFIX)) != kube_class:
+        return f"host application {application}"
     return _ABOVE.get(kube_class, f"QoS class {kube_class}")
 
 
@@ -61,7 +64,7 @@ def print_explanation(out: Console, explanation: Explanation) -> None:
 
 
 def print_classes(out: Console, classes: Iterable[tuple[str, Decision]]) -> None:
-    """One table of the cgroups above the pods (class name, decision) that have settings, then their errors."""
+    """One table of the cgroups outside of pods (name, decision) that have settings, then their errors."""
     table, errors = _table("QoS classes, were these all pods of the node", "cgroup"), []
     for name, decision in classes:
         if decision.settings or decision.observed:

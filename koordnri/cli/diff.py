@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -128,7 +129,8 @@ def _compare_files(
     bad: list[str],
 ) -> Any:
     node = loaded(read_node, node_path, bad) or NodeState()
-    manifests = _pods(pods_paths, node.name, bad)
+    manifests, namespaces = _pods(pods_paths, node.name, bad)
+    node = replace(node, namespace_labels=namespaces)
     if bad or new is None:
         raise SystemExit(BAD_INPUT)
     say_of_node(node, node_path)
@@ -148,11 +150,12 @@ def _compare_files(
     return compare(chain, [Running(*pod) for pod in pods], before, after, given=given).as_json()
 
 
-def _pods(paths: Sequence[str], node: str, bad: list[str]) -> list[PodManifest]:
-    """The pods of all files that run on the node named `node` ("": on any). A pod that is in two files is a mistake, as it
-    is within one.
+def _pods(paths: Sequence[str], node: str, bad: list[str]) -> tuple[list[PodManifest], dict[str, Mapping[str, str]]]:
+    """The pods of all files that run on the node named `node` ("": on any), and the labels of namespaces. A pod that is in two files is a
+    mistake, as it is within one.
     """
     manifests: list[PodManifest] = []
+    namespaces: dict[str, Mapping[str, str]] = {}
     files: dict[tuple[str, str], str] = {}
     nodes: set[str] = set()
     for path in paths:
@@ -161,6 +164,7 @@ def _pods(paths: Sequence[str], node: str, bad: list[str]) -> list[PodManifest]:
             continue
         for note in pods.notes:
             say(f"{path}: {note}")
+        namespaces.update(pods.namespaces)
         nodes |= {place.node for place in pods.places if not place.ended} - {""}
         here = [not place.ended and (not node or place.node in ("", node)) for place in pods.places]
         if passed := here.count(False):
@@ -179,7 +183,7 @@ def _pods(paths: Sequence[str], node: str, bad: list[str]) -> list[PodManifest]:
             "own, QoS classes): describe one of the nodes with its name by --node, or select its pods, as kubectl does by "
             "--field-selector spec.nodeName=NAME"
         )
-    return manifests
+    return manifests, namespaces
 
 
 def _read(path: str) -> _Given:

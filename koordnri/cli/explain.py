@@ -24,8 +24,9 @@ from koordnri.cli.options import node_option, pods_option, policy_option, state_
 from koordnri.cli.shapes import print_shape, print_shapes
 from koordnri.cpus.allocator import Allocator
 from koordnri.model import Decision, Event
-from koordnri.model.class_cgroup import ClassCgroup
-from koordnri.reconcile.classes import decide_classes
+from koordnri.model.class_cgroup import OuterCgroup
+from koordnri.model.resources import NOTHING
+from koordnri.reconcile.host_applications import decide_outside
 
 
 @click.command()
@@ -117,7 +118,10 @@ def _explain_file(
     explanations = (explain_pod(chain, *one, creation, event, only) for one in wanted)
     if output == "table":
         # For these pods only: a file does not say which other pods the node has.
-        _print_tables(explanations, lambda: decide_classes(chain, [pod for pod, _ in wanted], creation.snapshot))
+        _print_tables(
+            explanations,
+            lambda: decide_outside(chain, [pod for pod, _ in wanted], creation.snapshot, lambda _: NOTHING),
+        )
     elif inputs.single:
         print_shape(next(explanations).as_json(), output)
     else:
@@ -133,7 +137,7 @@ def _check_container(inputs: Inputs, name: str) -> None:
 
 
 def _print_tables(
-    explanations: Iterable[Explanation], classes: Callable[[], list[tuple[ClassCgroup, Decision]]]
+    explanations: Iterable[Explanation], classes: Callable[[], list[tuple[OuterCgroup, Decision]]]
 ) -> None:
     from koordnri.cli import decision_table as tables  # as above
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
 from koordnri.chain import Snapshot
@@ -80,6 +81,8 @@ def load_inputs(
         say(f"{policy_path}: {warning}")
     here = [] if pods is None else [not place.ended for place in pods.places]
     there = [] if pods is None else list(itertools.compress(pods.pods, here))
+    if pods is not None and pods.namespaces:
+        node = replace(node, namespace_labels=pods.namespaces)
     inputs = Inputs(there, here == [True], document, node)
     say_of_node(node, node_path)
     say_of_policy(inputs.snapshot, node, policy_path)

@@ -55,6 +55,17 @@ def state_dir_option(command: T) -> T:
     )(command)  # type: ignore[type-var]  # as above
 
 
+def nri_socket_option(command: T) -> T:
+    """--nri-socket."""
+    return click.option(
+        "--nri-socket",
+        default="/var/run/nri/nri.sock",
+        show_default=True,
+        envvar="KOORDNRI_NRI_SOCKET",
+        help="The runtime's NRI socket.",
+    )(command)  # type: ignore[type-var]  # as above
+
+
 def kubeconfig_option(command: T) -> T:
     """--kubeconfig."""
     return click.option(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from koordnri.cli.part import has_part
 from koordnri.model import UNLIMITED, Device, Field, Mount, NodeState, Setting, fields
 from koordnri.model.field import Adjust, FieldTableError
 from koordnri.model.plain import plain_value
@@ -26,7 +27,7 @@ _BY_PART: dict[Adjust, Callable[[api.Container, str], Any]] = {
     Adjust.OOM: lambda spec, key: spec.linux.oom_score_adj.value if spec.linux.HasField("oom_score_adj") else None,
 }
 """Column `adjust` → (spec, key) → value, of what is beside the resources"""
-if missing := set(Adjust) - _BY_PART.keys() - {Adjust.RESOURCES, Adjust.UNIFIED, Adjust.FILE}:
+if missing := set(Adjust) - _BY_PART.keys() - {Adjust.RESOURCES, Adjust.UNIFIED, Adjust.FILE, Adjust.PART}:
     raise FieldTableError(f"koordnri.cli.outcome reads nothing of {missing}")
 _SINGLE = [f for f in fields.ALL if not f.keyed and f.adjust not in (Adjust.UNIFIED, Adjust.FILE)]
 
@@ -35,6 +36,8 @@ def value_in(spec: api.Container, setting: Setting, node: NodeState) -> Any:
     """The value of the setting's field in the container's spec, in the field's unit; None when it is not set there."""
     if setting.field.adjust is Adjust.UNIFIED:
         return _unified(spec, setting, node)
+    if setting.field.adjust is Adjust.PART:
+        return setting.value if has_part(spec, setting.value) else None
     return _value(spec, setting.field, setting.key)
 
 

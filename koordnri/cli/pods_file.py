@@ -1,7 +1,8 @@
-"""The file behind `-f`: manifests of pods.
+"""The file behind `-f`: manifests of pods, and of their namespaces.
 
 YAML with one or many documents, or JSON. Pods are taken as they are, also from a List (the output of `kubectl get pods -o yaml`). A
-workload gives one pod from its template, named `<workload>-0`. Other kinds are skipped, with a note.
+workload gives one pod from its template, named `<workload>-0`. Of a Namespace the labels are read, for trust
+rules that select by them. Other kinds are skipped, with a note.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec import field
 
 from koordnri.cli.manifest_text import documents
 from koordnri.cli.text_file import read_text
 from koordnri.kubelet import PodManifest
 from koordnri.policy.errors import DocumentError, Mistake, bounded, shown
-from koordnri.policy.reader import read
+from koordnri.policy.reader import Document, read
 from koordnri.policy.report import Report
+from koordnri.policy.units import Namespace
 
 MAX_BYTES = 64 << 20
 """Ten times what `kubectl get pods -A -o yaml` prints for a full node."""
@@ -34,6 +37,9 @@ _TEMPLATES = {
     "PodTemplate": ("template",),
 }
 """Kind → path of its pod template."""
+
+_LISTS = {"List": "", "PodList": "Pod", "NamespaceList": "Namespace"}
+"""Kind of a list → kind of its items, which may lack it; "" where each has its own."""
 
 _DOCUMENT = re.compile(r"document \d+")
 
@@ -56,6 +62,21 @@ class PodsFile(NamedTuple):
     """what was skipped"""
     places: list[PodPlace]
     """one for each pod"""
+    namespaces: dict[str, dict[str, str]]
+    """name of a Namespace → its labels"""
+
+
+class NamespaceMetadata(Document, frozen=True):
+    """`metadata` of a Namespace."""
+
+    name: Namespace
+    labels: dict[str, str] = field(default_factory=dict)
+
+
+class NamespaceManifest(Document, frozen=True):
+    """A Namespace; nothing else of it counts."""
+
+    metadata: NamespaceMetadata
 
 
 class _Found(NamedTuple):
@@ -78,10 +99,14 @@ def load_pods(text: str) -> PodsFile:
     notes: list[str] = []
     pods: list[PodManifest] = []
     places: list[PodPlace] = []
+    namespaces: dict[str, dict[str, str]] = {}
     names: dict[tuple[str, str], str] = {}
     for document in found_documents:
         where = f"document {document.outline.number}" if len(found_documents) > 1 else ""
         for found in _pods_in(document.value(), document.items(), where, mistakes, notes):
+            if found.value.get("kind") == "Namespace":
+                _add_namespace(found, namespaces, mistakes)
+                continue
             manifest = _checked(found, len(pods) + 1, mistakes)
             if manifest is None:
                 continue
@@ -98,7 +123,19 @@ def load_pods(text: str) -> PodsFile:
         mistakes.append(Mistake("", f"expected a manifest of a Pod or of a workload, found none{found_only}"))
     if mistakes:
         raise DocumentError(mistakes)
-    return PodsFile(pods, [str(note) for note in bounded([Mistake("", n) for n in notes], "notes")], places)
+    shown_notes = [str(note) for note in bounded([Mistake("", n) for n in notes], "notes")]
+    return PodsFile(pods, shown_notes, places, namespaces)
+
+
+def _add_namespace(found: _Found, namespaces: dict[str, dict[str, str]], mistakes: list[Mistake]) -> None:
+    report = Report()
+    manifest = read(NamespaceManifest, found.value, report)
+    if report.mistakes:
+        mistakes += [Mistake(_path(found.where, m.path), m.message) for m in report.mistakes]
+        return
+    name = manifest.metadata.name
+    # The API server sets this label on every namespace.
+    namespaces[name] = {**manifest.metadata.labels, "kubernetes.io/metadata.name": name}
 
 
 def _place(pod: Any) -> PodPlace:
@@ -119,9 +156,9 @@ def _pods_in(
     if not isinstance(kind, str):
         wrong = "it is missing" if kind is None else f"got {shown(kind)}"
         mistakes.append(Mistake(_path(where, "kind"), f"expected a kind such as Pod, {wrong}"))
-    elif kind == "Pod":
+    elif kind in ("Pod", "Namespace"):
         yield _Found(where, document, "", "")
-    elif kind in ("List", "PodList"):
+    elif kind in _LISTS:
         items = listed
         if items is None:
             items = document.get("items")
@@ -129,9 +166,8 @@ def _pods_in(
                 mistakes.append(Mistake(_path(where, "items"), f"expected a list, got {shown(items)}"))
                 return
         for index, item in enumerate(items):
-            # Items of a PodList may lack their kind.
-            if kind == "PodList" and isinstance(item, dict):
-                item = {"kind": "Pod", **item}
+            if (of := _LISTS[kind]) and isinstance(item, dict):
+                item = {"kind": of, **item}
             yield from _pods_in(item, None, _path(where, f"items[{index}]"), mistakes, notes)
     elif kind in _TEMPLATES:
         yield from _template_of(document, kind, where, mistakes)

@@ -142,6 +142,15 @@ def _configmap(_ctx: click.Context, _param: click.Parameter, value: str | None) 
     help='a page of the node for browsers, HOST:PORT such as 127.0.0.1:9317 or "off"; whoever reaches it can read it',
 )
 @click.option(
+    "--write",
+    multiple=True,
+    type=click.Choice(["processes", "sysctls", "interrupts", "terway"]),
+    envvar="KOORDNRI_WRITE",
+    help="what else of the host may be written, several times or separated by spaces; processes: oom_score_adj of running containers;"
+    " sysctls: those of system-config; interrupts: the CPUs that serve them (keepInterruptsOff);"
+    " terway: the files of its bandwidths (netQOSPolicy terway-qos)",
+)
+@click.option(
     "--landlock",
     type=click.Choice(["auto", "off"]),
     default="auto",

@@ -78,17 +78,23 @@ def exit_code(answer: Any) -> int:
 
 
 def attention(answer: Any) -> list[str]:
-    """All warnings: the daemon's, and the policy's."""
-    return [*answer["warnings"], *(f"policy: {warning}" for warning in answer["policy"]["warnings"])]
+    """All warnings: the daemon's, the policy's, and host applications that are left alone."""
+    hosts = [one for one in answer["hostApplications"] if one["problem"]]
+    return [
+        *answer["warnings"],
+        *(f"policy: {warning}" for warning in answer["policy"]["warnings"]),
+        *(f"host application {one['name']} is left alone: {one['cgroup']}: {one['problem']}" for one in hosts),
+    ]
 
 
 def brief_line(answer: Any) -> str:
     """`n1: ready; containerd 2.1.4; policy 3f2a9c; 120 containers; no violations; 1 warning`."""
     containers = sum(count["containers"] for count in answer["counts"].values())
+    policy = answer["policy"]
     parts = [
         "ready" if answer["ready"] else f"NOT READY ({'; '.join(answer['problems'])})",
         runtime_text(answer),
-        f"policy {answer['policy']['revision']}",
+        f"policy {policy['revision']}{' (a newer one is refused)' if policy['refused'] else ''}",
         counted(containers, "container"),
         counted(len(answer["violations"]), "violation"),
         counted(len(attention(answer)), "warning"),

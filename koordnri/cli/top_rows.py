@@ -19,8 +19,10 @@ from koordnri.model import CPUSet
 SORT_KEYS: Mapping[str, Callable[[Figures], float | None]] = {
     "cpu": attrgetter("used_milli"),
     "memory": attrgetter("memory"),
+    "throttled": attrgetter("throttled_ms_per_s"),
+    "waiting": attrgetter("waiting_ms_per_s"),
 }
-"""As `kubectl top --sort-by` names them"""
+"""Those of `kubectl top --sort-by` under its names, and two columns"""
 
 
 class Row(NamedTuple):

@@ -121,6 +121,7 @@ def _shape(place: Placement, results: list[tuple[Expected, Found]]) -> dict[str,
             "exclusiveCPUs": expected.exclusive,
             "whyShared": expected.why_shared,
             "found": {field.name: value for field, value in found.values.items()},
+            "notes": list(found.notes),
             "problems": list(found.problems),
             "more": _look_further(place, expected),
         }

@@ -10,6 +10,7 @@ from koordnri.cli.verify_expected import Expected
 from koordnri.cli.verify_pods import CONTAINER
 from koordnri.host.cgroup.spelling import form
 from koordnri.model import CPUSet, Field, fields
+from koordnri.model.routes import CONTROL
 
 Shape = Mapping[str, Any]
 
@@ -21,6 +22,8 @@ class Found(NamedTuple):
     """that the kernel has, each in the field's unit; of cpu.cpus the CPUs in effect"""
     problems: tuple[str, ...]
     """what is not as expected; () when all is"""
+    notes: tuple[str, ...] = ()
+    """what is otherwise than expected, and right"""
 
 
 def exclusive_cpus(shape: Shape) -> CPUSet:
@@ -33,11 +36,14 @@ def judge(expected: Expected, shape: Shape, cgroup_version: int, taken: CPUSet) 
     container = next((one for one in shape["containers"] if one["name"] == CONTAINER), None)
     if container is None:
         return Found({}, ("koordnri has not seen its container",))
-    values = dict(_kernel(expected, container))
-    problems = [*_of_pod(expected, shape), *_of_values(expected, values, cgroup_version)]
+    values, controlled = dict(_kernel(expected, container)), _controlled(container)
+    lasting = {field: value for field, value in expected.values.items() if field.name not in controlled}
+    problems = [*_of_pod(expected, shape), *_of_values(lasting, values, cgroup_version)]
     problems += _of_cpus(expected, shape, values.get(fields.CPU_CPUS), taken)
-    problems += [*_disagreeing("its pod's ", shape["pod"]), *_disagreeing("", container, expected.values)]
-    return Found({field: value for field, value in values.items() if value not in (None, "")}, tuple(problems))
+    problems += [*_disagreeing("its pod's ", shape["pod"]), *_disagreeing("", container, lasting)]
+    found = {field: value for field, value in values.items() if value not in (None, "")}
+    notes = [f"{field.name} by a controller: {controlled[field.name]}" for field in found if field.name in controlled]
+    return Found(found, tuple(problems), tuple(notes))
 
 
 def text_of(values: Mapping[Field, Any]) -> str:
@@ -52,6 +58,11 @@ def _kernel(expected: Expected, container: Shape) -> Iterator[tuple[Field, Any]]
             yield field, one.get("effective") or one["kernel"]
 
 
+def _controlled(container: Shape) -> dict[str, str]:
+    """Field → why a feedback controller wants another value than the policy, for now. What was expected is the policy's."""
+    return {name: field["reason"] for name, field in container["fields"].items() if field["route"] == CONTROL}
+
+
 def _of_pod(expected: Expected, shape: Shape) -> Iterator[str]:
     if shape["leftAlone"]:
         yield shape["leftAlone"]
@@ -60,8 +71,8 @@ def _of_pod(expected: Expected, shape: Shape) -> Iterator[str]:
     yield from (f"{error['hook']}: {error['message']}" for error in shape["errors"])
 
 
-def _of_values(expected: Expected, values: Mapping[Field, Any], cgroup_version: int) -> Iterator[str]:
-    for field, wanted in expected.values.items():
+def _of_values(expected: Mapping[Field, Any], values: Mapping[Field, Any], cgroup_version: int) -> Iterator[str]:
+    for field, wanted in expected.items():
         spelled = form(field, cgroup_version)
         if spelled is not None and not spelled.same(wanted, values.get(field)):
             found = shown(field, values.get(field)) or "nothing that can be read"
@@ -92,8 +103,8 @@ def expected_text(expected: Expected) -> str:
 
 
 def found_text(found: Found) -> str:
-    """The kernel's values, then what is not as expected."""
-    return "; ".join(filter(None, (text_of(found.values), *found.problems)))
+    """The kernel's values, then why some are otherwise than expected, then what is wrong."""
+    return "; ".join(filter(None, (text_of(found.values), *found.notes, *found.problems)))
 
 
 def _disagreeing(whose: str, cgroup: Shape, judged: Collection[Field] = ()) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""`koordnri why`: the history of one field of a pod."""
+"""`koordnri why`: the history of one field of a pod; what changed on the node."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from koordnri.cli.options import state_dir_option
 
 
 @click.command()
-@click.argument("pod", metavar="NAMESPACE/NAME")
+@click.argument("pod", metavar="[NAMESPACE/NAME]", required=False)
 @click.argument("field", required=False)
 @click.option("--container", metavar="NAME", help="Only this container.")
 @state_dir_option
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
-def why(pod: str, field: str | None, container: str | None, state_dir: Path, output: str) -> None:
+def why(pod: str | None, field: str | None, container: str | None, state_dir: Path, output: str) -> None:
     """Print how a FIELD such as cpu.quota of a pod came to its value: each change with its time, cause, old and new value.
 
-    Without a FIELD, print the pod's last changes. A pod that has ended is found as long as its history is kept.
+    Without a FIELD, print the pod's last changes; without a pod, the node's. A pod that has ended is found as long as its history is kept.
 
     Causes: creation, resize (kubelet asked), start (koordnri or the runtime started), policy, promotion (to exclusive CPUs), neighbour
     (another container's exclusive CPUs came or went), node, pod (the pod changed), drift (somebody else wrote the file; it was written

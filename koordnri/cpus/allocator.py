@@ -20,12 +20,15 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TypeVar
 
-from koordnri.cpus.assignments import Assignment, Assignments, Settled, settle
+from koordnri.cpus.assignments import Assignment, Assignments, Pins, Settled, settle
 from koordnri.cpus.holding import Holding, Holdings
+from koordnri.cpus.near_gpus import cpus_near_gpus
 from koordnri.cpus.node_view import DRACPUs, NodeView, taken_cpus
+from koordnri.cpus.over_limits import over_limits
 from koordnri.cpus.room import NotEnough, Room, fewer, find, usable_cpus
 from koordnri.cpus.wish import WantedCPUs, pod_limit, wanted_by
 from koordnri.model import CPUSet, NodeState, Pod, QoSClass
+from koordnri.model.annotations import RESOURCE_STATUS
 from koordnri.model.cpuset import NO_CPUS, union
 from koordnri.model.resources import Resources
 from koordnri.model.verdict import Verdict
@@ -46,7 +49,8 @@ class Allocator:
         self._held: Holdings = {}
         self._dra: DRACPUs = {}
         self._assignments: Assignments = {}
-        self._settled: tuple[Assignments, Holdings, DRACPUs, Settled] = ({}, {}, {}, Settled({}, {}))
+        self._pins: Pins = {}
+        self._settled: tuple[Assignments, Holdings, DRACPUs, Pins, Settled] = ({}, {}, {}, {}, Settled({}, {}))
         """the last result of weighing assignments, and what it was computed from"""
         self._lacking: Mapping[str, Mapping[str, str]] = {}
         """key → LSE or LSR container without exclusive CPUs → why"""
@@ -78,7 +82,7 @@ class Allocator:
         with self._lock:
             other._held, other._dra, other._assignments = self._held, self._dra, self._assignments
             other._lacking, other._former = self._lacking, self._former.copy()
-            other._namespaces = self._namespaces
+            other._namespaces, other._pins = self._namespaces, self._pins
         return other
 
     # -- a container's CPUs -------------------------------------------------------------------------------------------
@@ -238,6 +242,8 @@ class Allocator:
 
     def note_pod(self, pod: Pod) -> bool:
         """The pod started or changed: keep what a scheduler assigned to it. Returns whether that differs from before."""
+        if RESOURCE_STATUS.key not in pod.annotations and pod.key not in self._assignments:
+            return False  # most pods: no scheduler assigns them CPUs, and none did
         noted = Assignment.of(pod)
         with self._lock:
             before = self._assignments.get(pod.key)
@@ -252,7 +258,7 @@ class Allocator:
 
     def disputed(self, pod: Pod) -> Verdict | None:
         """The verdict on the pod's assignment if it names CPUs of another pod."""
-        return self._settle().disputed.get(pod.key)
+        return self._settle().disputed.get(pod.key) if pod.key in self._assignments else None
 
     def note_dra(self, key: str, name: str, cpus: CPUSet) -> bool:
         """A DRA driver gave these CPUs to a container. Returns whether that is new."""
@@ -270,21 +276,30 @@ class Allocator:
             self._dra = _without(self._dra, key)
         return noted
 
+    def note_pins(self, pins: Pins) -> None:
+        """kubelet's static CPU manager pinned these containers. A mapping that was noted is not changed any more."""
+        self._pins = pins
+
     # -- the node -----------------------------------------------------------------------------------------------------
 
-    def applied(self, node: NodeState, options: CPUSetOptions = _DEFAULTS) -> NodeState:
+    def applied(
+        self, node: NodeState, options: CPUSetOptions = _DEFAULTS, observed: ExclusiveTrust = NO_LIMITS
+    ) -> NodeState:
         """The node with all holdings, and, unless Koordinator publishes share pools, with pools of what is left. It replaces what an
         earlier call put in. If one of a container's CPUs goes offline, it keeps the rest.
+
+        observed   limits that are reported, and not enforced
         """
         settled = self._settle()
         node = self._view.of(node, options, self._held, settled.assigned, self._dra, self._lacking)
         if settled.disputed or node.disputed_cpus:
             node = replace(node, disputed_cpus=settled.disputed)
-        return node
+        over = over_limits(self._held, self._namespaces, observed)
+        return replace(node, over_limits=over) if over or node.over_limits else node
 
     def _settle(self) -> Settled:
         """Which assignments hold; computed once for what there is."""
-        now, (*known, settled) = (self._assignments, self._held, self._dra), self._settled
+        now, (*known, settled) = (self._assignments, self._held, self._dra, self._pins), self._settled
         if any(a is not b for a, b in zip(now, known, strict=True)):
             settled = settle(*now)
             self._settled = (*now, settled)
@@ -314,7 +329,8 @@ class Allocator:
                 if (k, n) != (key, name) and not h.spent
             ]
         )
-        wish, cpus = find(room, wanted.wishes, had.all, spent, NO_CPUS if former is None else former.cpus, others)
+        was, near = NO_CPUS if former is None else former.cpus, cpus_near_gpus(pod, node)
+        wish, cpus = find(room, wanted.wishes, had.all, spent, was, others, near)
         new = cpus - had.all
         lse = pod.qos is QoSClass.LSE
         holding = (

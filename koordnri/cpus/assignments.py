@@ -1,7 +1,8 @@
 """CPUs that schedulers assigned to pods, and whose they are if two want them.
 
 Whoever was first keeps them: a container with exclusive CPUs of this node or of a DRA driver, a pod with an earlier assignment. A later
-assignment that names one of these CPUs is disputed, and counts as absent until they are free.
+assignment that names one of these CPUs is disputed, and counts as absent until they are free. So is one that names CPUs that kubelet's
+static CPU manager pinned another pod to: nobody moves that pod away. A pod with an assignment runs on that, wherever kubelet pinned it.
 """
 
 from __future__ import annotations
@@ -40,6 +41,10 @@ Assignments = Mapping[str, Assignment]
 """Key of the pod → its assignment, in the order in which they came"""
 
 
+Pins = Mapping[tuple[str, str], CPUSet]
+"""(key of the pod, container) → CPUs that kubelet pinned it to"""
+
+
 class Settled(NamedTuple):
     """All assignments, weighed against each other and against everything else."""
 
@@ -49,24 +54,28 @@ class Settled(NamedTuple):
     """key of a pod → the verdict on its assignment, which names CPUs of another pod"""
 
 
-def settle(assignments: Assignments, held: Holdings, dra: DRACPUs) -> Settled:
+def settle(assignments: Assignments, held: Holdings, dra: DRACPUs, pins: Pins) -> Settled:
     """Which assignments hold."""
     given = {key: union(h.all for h in of_pod.values()) for key, of_pod in held.items()}
     for key, of_pod in dra.items():
         given[key] = given.get(key, NO_CPUS) | union(of_pod.values())
-    everything = union(given.values())
+    for (key, _), cpus in pins.items():
+        if key not in assignments:
+            given[key] = given.get(key, NO_CPUS) | cpus
     assigned, disputed = dict[str, tuple[CPUSet, bool]](), dict[str, Verdict]()
-    taken = NO_CPUS
+    # Bit masks: this goes over all assigned pods whenever one of them comes or goes.
+    everything, taken = union(given.values()).mask, 0
     for key, one in assignments.items():
+        mask = one.cpus.mask
         if one.mode != "off":
             others = taken | everything
             if key in given:  # seldom: a DRA driver's CPUs of this very pod
-                others = taken | union(cpus for owner, cpus in given.items() if owner != key)
-            if conflict := one.cpus & others:
-                disputed[key] = another_has(conflict, observed=one.mode == "observe")
+                others = taken | union(cpus for owner, cpus in given.items() if owner != key).mask
+            if conflict := mask & others:
+                disputed[key] = another_has(CPUSet.of_mask(conflict), observed=one.mode == "observe")
         if key not in disputed or disputed[key].counts:
             assigned[key] = (one.cpus, one.is_lse)
-            taken |= one.cpus
+            taken |= mask
     return Settled(assigned, disputed)
 
 

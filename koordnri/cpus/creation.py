@@ -79,7 +79,7 @@ def create(
             if _is_init(pod, container.name):
                 allocator.spend(pod, container.name)
         allocator.drop_spent(pod)
-    node = allocator.applied(node, policy.cpuset)
+    node = allocator.applied(node, policy.cpuset, policy.trust.observed_limits)
     if given:  # includes init containers, which have ended by now
         node = replace(node, exclusive_cpus=given)
     return Creation(snapshot._replace(node=node), given, lacking)

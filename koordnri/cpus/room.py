@@ -90,6 +90,7 @@ def find(
     spent: CPUSet,
     former: CPUSet,
     others: Iterable[tuple[CPUSet, Exclusive]],
+    near: CPUSet = NO_CPUS,
 ) -> tuple[Wish, CPUSet]:
     """(the wish that is met, all CPUs of the container, including `have`).
 
@@ -97,6 +98,7 @@ def find(
     spent    CPUs of the pod's ended init containers: used first, and not counted against what stays shared
     former   CPUs that it had before its pod ended: chosen again if free
     others   (exclusive CPUs, wish) of other containers
+    near     CPUs that are preferred, if enough of them fit a wish; empty: none are
 
     Raises NotEnough.
     """
@@ -104,7 +106,8 @@ def find(
     if not have and len(former) == wishes[0].cpus and _fits(room, former, spent):
         return wishes[0], former
     for wish in wishes:
-        for free in _places(room, wish, have, spent):
+        places = list(_places(room, wish, have, spent))
+        for free in (*(place & near for place in places if near), *places):
             more = _choose(room.topology, free, have, spent, wish, others)
             if more is not None and _fits(room, more, spent):
                 return wish, have | more

@@ -23,6 +23,7 @@ class Changes:
     """Any thread may call it. Methods `on_…` are called for news from the API server; see koordnri.daemon.cluster.Follower.
 
     changed   called with a pod (None: all) whose files may have to follow
+    want_namespaces   called with whether the policy in force needs the labels of namespaces
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Changes:
         events: Events,
         faults: Faults,
         log: Log,
+        want_namespaces: Callable[[bool], None] = lambda wanted: None,
     ) -> None:
         self._present = present
         self._facts = facts
@@ -50,24 +52,33 @@ class Changes:
         self._events = events
         self._faults = faults
         self._log = log
+        self._want_namespaces = want_namespaces
 
     # -- the policy ---------------------------------------------------------------------------------------------------
 
     def enforce(self) -> None:
         """Another policy is in force, or the node has changed: from now on everything is decided with it."""
         self._present.take()
+        self._want_namespaces(self._present.snapshot.policy.trust.needs_namespace_labels)
         self._judge_again()
         self._changed(None)
         self._policy_warnings.update(self._standing.document, self._present.snapshot)
 
-    def _judge_again(self) -> None:
-        """Apply the trust rules in force to all pods; those of most pods did not change."""
+    def _judge_again(self) -> bool:
+        """Apply the trust rules in force to all pods; those of most pods did not change. Returns whether another input of a pod is believed
+        now.
+        """
+        changed = False
         for before in self._ledger.pods():
             pod = self._ledger.judge(before.id, self._present.snapshot.believed)
-            if self._cpus is not None and pod is not None and pod is not before:
+            if pod is None or pod is before:
+                continue
+            changed = True
+            if self._cpus is not None:
                 self._cpus.pod_changed(pod)
         if self._cpus is not None:
             self._cpus.trust_changed()
+        return changed
 
     def policy_refused(self, refused: RefusedPolicy) -> None:
         """A document was refused."""
@@ -107,6 +118,12 @@ class Changes:
     def on_node(self) -> None:
         """The Node object, or its NodeResourceTopology, has changed."""
         self.scan_node(full=False, node_changed=True)
+
+    def on_namespaces(self) -> None:
+        """Labels of namespaces are known, or others than before."""
+        self._present.take()
+        if self._judge_again():
+            self._changed(None)
 
     def on_pod(self, pod_id: str) -> None:
         """A pod's annotations, labels or spec have changed."""

@@ -11,11 +11,13 @@ from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
 from koordnri.daemon.events import Events
+from koordnri.daemon.namespaces import Namespaces
 from koordnri.kube import (
     Api,
     ClaimReader,
     ConfigMapWatch,
     EventSender,
+    NamespaceWatch,
     NodeFacts,
     NodeWatch,
     PodFacts,
@@ -25,6 +27,7 @@ from koordnri.kube import (
 )
 from koordnri.kube.event import node_target, pod_target
 from koordnri.kube.events import EventStats
+from koordnri.kube.node import Amounts
 from koordnri.kube.watch import Watch
 from koordnri.model import NodeState, Pod
 from koordnri.model.log import Log
@@ -56,6 +59,9 @@ class Follower(Protocol):
     def on_node(self) -> None:
         """The Node object or its NodeResourceTopology changed, or was read for the first time."""
 
+    def on_namespaces(self) -> None:
+        """Labels of namespaces changed, or were read for the first time."""
+
     def on_pod(self, pod_id: str) -> None:
         """A pod has changed, and the ledger has the new version."""
 
@@ -70,6 +76,8 @@ class Follower(Protocol):
 
 class _Nobody:
     def on_node(self) -> None: ...
+
+    def on_namespaces(self) -> None: ...
 
     def on_pod(self, pod_id: str) -> None: ...
 
@@ -171,6 +179,9 @@ class Cluster:
             take = faults.around("policy", lambda data, version: self._on_policy(data, source))
             policy = ConfigMapWatch(api, *configmap, take, log, on_death=on_death)
             self._watches["configmap"] = policy.watch
+        take_labels = faults.around("namespaces", lambda: self._follower.on_namespaces())
+        self.namespaces = Namespaces(lambda: NamespaceWatch(api, take_labels, log, on_death=on_death))
+        """labels of namespaces; watched while they are wanted"""
 
     def start(
         self, follower: Follower, on_policy: OnPolicy, on_writer: Callable[[str], None] = lambda writer: None
@@ -181,11 +192,13 @@ class Cluster:
         on_writer   called with who writes the NodeResourceTopology (koordnri.kube.topology_object.writer_of), whenever it was seen
         """
         self._follower, self._on_policy, self._on_writer = follower, on_policy, on_writer
+        self.namespaces.start()
         for watch in self._watches.values():
             watch.start()
 
     def stop(self) -> None:
         """Stop them."""
+        self.namespaces.stop()
         for watch in self._watches.values():
             watch.stop()
 
@@ -193,6 +206,11 @@ class Cluster:
     def synced(self) -> bool:
         """Whether every watch has listed its objects once."""
         return all(watch.synced for watch in self._watches.values())
+
+    @property
+    def answered(self) -> bool:
+        """The same, with Namespaces where the policy needs their labels."""
+        return self.synced and all(watch.synced for watch in self.namespaces.watches.values())
 
     def published_policy(self) -> str | None:
         """The annotation about the policy that the Node has, "" for none; None until all objects were read once."""
@@ -203,9 +221,13 @@ class Cluster:
         facts = self._facts
         return None if not self.synced else "" if facts is None else facts.uid
 
+    def node_amounts(self) -> Amounts:
+        """What the Node offers and keeps, for controllers."""
+        return self._node.amounts
+
     def stats(self) -> dict[str, WatchStats]:
         """kind → counters of its watch"""
-        return {noun: watch.stats for noun, watch in self._watches.items()}
+        return {noun: watch.stats for noun, watch in self._all().items()}
 
     def policy_problem(self) -> str:
         """Why the policy's ConfigMap has not been read yet; "" when it has, or is not wanted."""
@@ -214,13 +236,17 @@ class Cluster:
 
     def problems(self) -> dict[str, str]:
         """kind → why its watch is down; "" while it is up."""
-        return {noun: _problem(watch) for noun, watch in self._watches.items()}
+        return {noun: _problem(watch) for noun, watch in self._all().items()}
+
+    def _all(self) -> dict[str, Watch[Any]]:
+        return {**self._watches, **self.namespaces.watches}
 
     def applied(self, node: NodeState) -> NodeState:
         """The node state with the facts from the API server; unchanged while they are not known."""
         facts = self._facts
         by_node, by_topology = self._read(facts, node.topology)
-        node = replace(node, pools_awaited=not self._node_answered or self._topology is None)
+        awaited = not self._node_answered or self._topology is None
+        node = replace(node, pools_awaited=awaited, namespace_labels=self.namespaces.labels)
         if facts is not None:
             node = replace(
                 node,
@@ -242,7 +268,7 @@ class Cluster:
 
     def overlay(self, pod: Pod) -> Pod:
         """A pod from the runtime, with later changes and its spec."""
-        facts = self._pods.pods.get(pod.uid)
+        facts = self._pods.of(pod.uid, pod.namespace, pod.name)
         return pod if facts is None else _overlaid(pod, facts)
 
     def _take_node(self, facts: NodeFacts | None) -> None:
@@ -254,7 +280,10 @@ class Cluster:
         self._follower.on_node()
 
     def _take_pod(self, facts: PodFacts) -> None:
-        for known in self._ledger.sandboxes(facts.uid):
+        sandboxes = self._ledger.sandboxes(facts.uid)
+        if any((known.namespace, known.name) != (facts.namespace, facts.name) for known in sandboxes):
+            return  # a pod that claims another's uid by the annotation of mirror pods
+        for known in sandboxes:
             if self._ledger.update_pod(self._believe(_overlaid(known, facts))):
                 self._ledger.judge(known.id, self._believe)
                 with self._faults.within("pod"):

@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from koordnri.host.terway import DIRECTORY
 from koordnri.session.identity import Identity
+
+WRITES = {
+    "processes": ("proc",),
+    "sysctls": ("proc/sys", "sys/kernel/mm", "sys/kernel/debug"),
+    "interrupts": ("proc/irq",),
+    "terway": (DIRECTORY,),
+}
+"""Word of `--write` → what of the host's files it lets the daemon write, for Landlock"""
 
 
 class ConfigError(ValueError):
@@ -42,6 +51,8 @@ class Config:
     """host and port of health alone, as `listen`"""
     page: tuple[str, int] | None = None
     """host and port of the page for browsers, as `listen`"""
+    write: tuple[str, ...] = ()
+    """what else of the host the daemon may write: members of `WRITES`"""
     landlock: str = "auto"
     """`auto`: give up writing elsewhere where the kernel can; `off`"""
     log_format: str = "json"

@@ -9,13 +9,16 @@ from koordnri.chain import Chain
 from koordnri.daemon.events import Events
 from koordnri.hook import Hook
 from koordnri.model import Pod
+from koordnri.model.class_cgroup import OuterCgroup
 from koordnri.model.fields import split_name
+from koordnri.model.routes import Refusal
 from koordnri.policy import PolicyDocument
 from koordnri.policy.standing import StandingPolicy
 from koordnri.reconcile.classes import classes_above
 from koordnri.reconcile.compare.compare import compare
 from koordnri.reconcile.compare.rows import RESTART, Comparison, Released
 from koordnri.reconcile.compare.running_pods import RunningPods
+from koordnri.reconcile.host_applications import host_applications
 from koordnri.reconcile.requests import Requests
 from koordnri.reconcile.writing import Done
 from koordnri.state.ledger import Ledger
@@ -59,8 +62,11 @@ class Operator:
         present = self._present
         pods, old = self._ledger.pods(), present.snapshot if against is None else present.under(against)
         running = self._live.running(pods)
-        above = self._live.above(one.cgroup for one in classes_above(pods, old.node))
-        return compare(Chain(self._hooks), running, old, present.under(new), above, present.allocator.copy())
+        after = present.under(new)
+        cgroups: list[OuterCgroup] = [one.cgroup for one in classes_above(pods, old.node)]
+        cgroups += {one.cgroup.id: one.cgroup for at in (old, after) for one in host_applications(pods, at)}.values()
+        above = self._live.above(cgroups)
+        return compare(Chain(self._hooks), running, old, after, above, present.allocator.copy())
 
     def release(self, pod: str | None) -> list[Released]:
         """Give `NAMESPACE/NAME`, or everything, back to kubelet until koordnri restarts. Returns the values read back.
@@ -99,10 +105,12 @@ class Operator:
 
     def _only_by_restart(self, pod: Pod) -> list[Released]:
         """Values that only a container's creation can set; they stay until it is created again."""
-        rows = []
+        rows, routes = [], self._present.snapshot.node.update_routes
         for entry in self._ledger.containers_of(pod.id):
             for name, (value, _) in entry.sent.items():
                 field, _ = split_name(name)
-                if field is not None and not field.update and field.adjust not in ("file", "rdt"):
+                if field is None or field.update or field.adjust in ("file", "rdt"):
+                    continue
+                if routes[field].__class__ is Refusal:
                     rows.append(Released(pod.namespace, pod.name, entry.name, name, value, value, RESTART))
         return rows

@@ -129,7 +129,9 @@ class ExclusiveCPUs:
             return self._allocator.give(pod, name, baseline, node, policy.cpuset, limits)
         except NotEnough:
             # Without the pod's spec, an ended init container looks like a container that kubelet creates again.
-            ended = [e.name for e in self._ledger.containers_of(pod.id) if e.ended and e.name != name]
+            entries = self._ledger.containers_of(pod.id)
+            live = {name, *(e.name for e in entries if not e.ended)}
+            ended = [e.name for e in entries if e.ended and e.name not in live]
             if pod.spec is not None or not ended:
                 raise
             for other in ended:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from koordnri.model import NodeState
 from koordnri.resctrl.groups import ResctrlGroups
 from koordnri.session.cdi import why_no_cdi
+from koordnri.session.not_sent import not_sent
 from koordnri.session.runtime_info import RuntimeInfo
 
 if TYPE_CHECKING:  # the official client costs 0.2 s and 20 MiB, and not every daemon needs it
@@ -26,7 +27,12 @@ class ReportedFacts:
     def applied(self, node: NodeState) -> NodeState:
         """The node state with these facts."""
         runtime = self.runtime
-        node = replace(node, no_cdi=why_no_cdi(runtime), no_limit_bytes=runtime.no_limit_bytes)
+        node = replace(
+            node,
+            no_cdi=why_no_cdi(runtime),
+            not_sent=not_sent(runtime),
+            no_limit_bytes=runtime.no_limit_bytes,
+        )
         if self._groups is not None:
             node = self._groups.applied(node)
         return node if self._cluster is None else self._cluster.applied(node)

@@ -76,6 +76,10 @@ class Readiness:
             if parts.topology is not None and parts.topology.problem:
                 found.append(f"API server: NodeResourceTopology not published: {parts.topology.problem}")
             found += [f"API server: {noun} cannot be watched: {problem}" for noun, problem in down.items()]
+        if parts.cluster is None and parts.present.snapshot.policy.trust.needs_namespace_labels:
+            found.append("policy: namespaceSelector in trust matches no namespace: it needs the API server")
+        if parts.eviction.problem:
+            found.append(f"eviction: {parts.eviction.problem}")
         published = parts.present.snapshot.policy.publish_topology
         if published != "none" and parts.topology is None:
             found.append(

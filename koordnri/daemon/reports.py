@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from koordnri.daemon.events import Events
-from koordnri.model import Decision, Pod
+from koordnri.model import Decision, NodeState, Pod
 from koordnri.model.log import Log
 from koordnri.observe.decisions import DecisionLog
 from koordnri.reconcile.failures import Failure
@@ -29,17 +31,23 @@ class ReconcilerReports:
         ledger: Ledger,
         cpus: ExclusiveCPUsPort | None,
         log: Log,
+        node: Callable[[], NodeState] = NodeState,
     ) -> None:
+        """`node` returns the node in force."""
         self._events = events
         self._decisions = decisions
         self._history = history
         self._ledger = ledger
         self._cpus = cpus
         self._log = log
+        self._node = node
 
     def decided_again(self, pod: Pod, container: str, decision: Decision) -> None:
         """A decision about a pod's own cgroup, or one with errors about a container."""
         self._decisions.decided_again(pod, container, decision)
+        if not container:
+            for verdict in self._node().own_verdicts(pod):
+                self._decisions.not_entitled(pod, verdict)
 
     def class_decided_again(self, kube_class: str, decision: Decision) -> None:
         """A decision with errors about a QoS class's cgroup."""

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,6 +20,8 @@ from koordnri.answers.metrics import make_registry
 from koordnri.answers.questions import AnswerSources, make_questions
 from koordnri.answers.status import StatusSources, cpu_counts, violation_counts
 from koordnri.chain import Chain, load_hooks
+from koordnri.control.loop import ControlLoop
+from koordnri.control.sampler import Around, Sampler
 from koordnri.cpus.allocator import Allocator
 from koordnri.daemon.admission import Admission
 from koordnri.daemon.changes import Changes
@@ -26,10 +29,14 @@ from koordnri.daemon.cluster_parts import make_cluster
 from koordnri.daemon.config import Config
 from koordnri.daemon.confinement import NOT_CONFINED
 from koordnri.daemon.control import Operator
+from koordnri.daemon.controlled import Controlled
+from koordnri.daemon.controllers import applications_there, controllers
 from koordnri.daemon.ending import Ending
 from koordnri.daemon.events import Events
+from koordnri.daemon.eviction import Eviction
 from koordnri.daemon.exclusive_cpus import ExclusiveCPUs
 from koordnri.daemon.machine import HostMachine, HostReader
+from koordnri.daemon.neighbour_watch import NeighbourWatch
 from koordnri.daemon.node_facts import ReportedFacts
 from koordnri.daemon.policy_sources import PolicySources
 from koordnri.daemon.readiness import Readiness
@@ -42,7 +49,9 @@ from koordnri.host import read_node
 from koordnri.host.cgroup.files import PacedFiles
 from koordnri.host.cgroup.spelling import file_names
 from koordnri.host.cgroup.watch import CgroupWatch
+from koordnri.host.interrupts import InterruptFiles
 from koordnri.host.resctrl_groups import ResctrlTree
+from koordnri.host.terway import TerwayFiles
 from koordnri.host.usage.files import UsageFiles
 from koordnri.model import NodeState, Pod
 from koordnri.model.log import Log
@@ -53,9 +62,12 @@ from koordnri.observe.policy_warnings import PolicyWarnings
 from koordnri.observe.questions import Parameters, checked
 from koordnri.policy.standing import StandingPolicy
 from koordnri.reconcile.compare.running_pods import RunningPods
+from koordnri.reconcile.core_scheduling import CoreSchedulingGroups
+from koordnri.reconcile.interrupts import Interrupts
 from koordnri.reconcile.reconciler import Reconciler
 from koordnri.reconcile.recorder import Recorder
 from koordnri.reconcile.requests import Requests
+from koordnri.reconcile.terway import Terway
 from koordnri.resctrl.groups import ResctrlGroups
 from koordnri.resctrl.monitors import ResctrlMonitors
 from koordnri.resctrl.shares import CacheShares
@@ -64,14 +76,16 @@ from koordnri.session.calls import Calls
 from koordnri.session.handler import EventHandler
 from koordnri.session.plugin import PluginSession
 from koordnri.state.directory import make_private
-from koordnri.state.files import GroupNames, Notebook
+from koordnri.state.exposed_cpus import DIRECTORY as EXPOSED
+from koordnri.state.exposed_cpus import ExposedCPUs
+from koordnri.state.files import GroupNames, InterruptOriginals, Notebook, TerwayOriginals
 from koordnri.state.history import History
 from koordnri.state.history_files import HistoryFiles
 from koordnri.state.ledger import Ledger
 from koordnri.state.present import Present
 
 if TYPE_CHECKING:  # see cluster_parts for why not at run time
-    from koordnri.kube import TopologyPublisher, WatchStats
+    from koordnri.kube import EvictionSender, TopologyPublisher, WatchStats
     from koordnri.kube.events import EventStats
     from koordnri.kube.publisher import Publisher
 
@@ -112,7 +126,10 @@ class Parts:
         self._make_cluster(config, given)
         self._make_node(config, given)
         self._make_event_path(config, given)
+        self._make_eviction(config)
         self._make_reconciler(config)
+        self._make_control()
+        self._make_answers(config)
 
     @property
     def publishers(self) -> list[Publisher]:
@@ -138,6 +155,14 @@ class Parts:
     def waiting_s(self) -> Mapping[str, float]:
         """QoS class → s that its pods waited for a CPU; empty on a kernel without PSI."""
         return self._class_clock.now().waiting_s
+
+    def eviction_counts(self) -> Mapping[tuple[str, str], int]:
+        """(feature, outcome) → pods that were to be evicted."""
+        return dict(self.eviction.counts)
+
+    def wait_counts(self) -> Mapping[tuple[str, str], int]:
+        """(resource, kind) → pods that waited beyond their class' target."""
+        return dict(self.neighbours.counts)
 
     def event_stats(self) -> EventStats | None:
         """Counters of the sender of Kubernetes Events; None without the API server."""
@@ -173,7 +198,7 @@ class Parts:
         self.standing = StandingPolicy(self.log)
         self.allocator = Allocator()
         self.present = Present(
-            read_node(config.host_root, config.node_name) if given.node is None else given.node,
+            _read_node(config) if given.node is None else given.node,
             None if self.described else config.host_root,
             lambda: self.standing.document,
             self.facts.applied,
@@ -181,6 +206,7 @@ class Parts:
             self.log,
         )
         self.history = _make_history(config, self.present, self.log)
+        self._exposed = ExposedCPUs(config.state_dir / EXPOSED, self.ledger)
         self._reader = HostReader(config.host_root, self.present, self.facts)
 
     def _make_event_path(self, config: Config, given: Given) -> None:
@@ -217,6 +243,7 @@ class Parts:
             # Only a real node has files that must be written before a container starts.
             catch_up=None if self.described else self.requests.catch_up,
             place=None if self.described else self._threads.place,
+            expose=None if self.described else self._exposed.prepare,
             has_ended=(lambda pod: False)
             if cpus is None
             else (lambda pod: cpus.has_ended(pod) or self._reader.has_ended(pod)),
@@ -234,6 +261,7 @@ class Parts:
             self.events,
             self.faults,
             self.log,
+            (lambda wanted: None) if self.cluster is None else self.cluster.namespaces.want,
         )
         self.present.publish_to(self.changes.publish)
         if (annotation := self.annotation) is not None:
@@ -252,6 +280,22 @@ class Parts:
         publisher = TopologyPublisher(self._api, config.node_name, report.wanted, refused, self.log, self.ending.die)
         self.present.publish_to(lambda snapshot: publisher.changed())
         return publisher
+
+    def _make_eviction(self, config: Config) -> None:
+        self.eviction_sender: EvictionSender | None = None
+        ask = None
+        if self._api is not None and config.node_name:
+            from koordnri.kube import EvictionSender
+
+            self.eviction_sender = EvictionSender(
+                self._api,
+                lambda answer: self.eviction.answered(answer),
+                self.log,
+                self.ending.die,
+                lambda uid: self.eviction.is_wanted(uid),
+            )
+            ask = self.eviction_sender.ask
+        self.eviction = Eviction(ask, lambda pod: self.present.snapshot.node.has_released(pod), self.events, self.log)
 
     def _make_exclusive_cpus(self, overlay: Callable[[Pod], Pod]) -> ExclusiveCPUs:
         return ExclusiveCPUs(
@@ -303,10 +347,14 @@ class Parts:
             self.ledger,
             machine,
             self.requests,
-            ReconcilerReports(self.events, self.decisions, self.history, self.ledger, self.exclusive_cpus, self.log),
+            self._reconciler_reports(),
             self.log,
             promotions=None if self.exclusive_cpus is None else self.exclusive_cpus.promotions,
             recorder=self.recorder,
+            expose=self._exposed.follow,
+            interrupts=None if self.described else self._make_interrupts(config),
+            terway=None if self.described else self._make_terway(config),
+            cookies=None if self.described else CoreSchedulingGroups(config.host_root, self.ledger, self.log),
             cache=CacheShares(
                 self.groups,
                 self._threads,
@@ -319,6 +367,35 @@ class Parts:
             open_watch=lambda woken: CgroupWatch(file_names(), woken, self.ending.die),
             faults=self.faults,
         )
+
+    def _make_control(self) -> None:
+        self.neighbours = NeighbourWatch(self.events, self.log)
+        self.controlled = Controlled(self.present, self.ledger, self.requests, self.log)
+        self.control_loop = ControlLoop(
+            Sampler(self.ledger, self._usage_files, lambda: self.session.is_busy),
+            self.ledger,
+            self.machine.world,
+            self.controlled.publish,
+            controllers(self.neighbours, self.eviction),
+            self.faults,
+            self.log,
+            ready=lambda: self.session.stats.synchronized_at_s is not None,
+            around=self._around,
+        )
+        self.present.publish_to(lambda snapshot: self.control_loop.noticed(snapshot.policy))
+
+    def _around(self) -> Around:
+        there = applications_there(self.reconciler.hosts.found)
+        if self.cluster is None:
+            return Around(there)
+        amounts = self.cluster.node_amounts()
+        return Around(there, amounts.batch_milli, amounts.batch_bytes, amounts.reserved_milli)
+
+    def _usage_files(self) -> UsageFiles:
+        return UsageFiles(self.config.host_root, self.present.snapshot.node.cgroup_version)
+
+    def _make_answers(self, config: Config) -> None:
+        machine = self.machine
         live = RunningPods(self.ledger, machine)
         self.operator = Operator(self.hooks, self.ledger, self.standing, live, self.requests, self.present, self.events)
         explain = ExplainSources(
@@ -327,7 +404,7 @@ class Parts:
         self._status = self._status_sources()
         self._class_clock = ClassClock(
             self.ledger,
-            lambda: UsageFiles(config.host_root, self.present.snapshot.node.cgroup_version),
+            self._usage_files,
             lambda: self.facts.runtime.name,
             lambda: self.session.is_busy,
         )
@@ -337,6 +414,25 @@ class Parts:
         self.registry = make_registry(self)
         self.questions = {**questions, "metrics": self._metrics_text}
         self.admission = Admission(config, self.operator, self.questions, self._admitted, self.events, self.log)
+
+    def _reconciler_reports(self) -> ReconcilerReports:
+        return ReconcilerReports(
+            self.events,
+            self.decisions,
+            self.history,
+            self.ledger,
+            self.exclusive_cpus,
+            self.log,
+            lambda: self.present.snapshot.node,
+        )
+
+    def _make_interrupts(self, config: Config) -> Interrupts:
+        on_disk = InterruptOriginals(config.state_dir, self.log)
+        return Interrupts(InterruptFiles(config.host_root), on_disk.load(), on_disk.save, self.log)
+
+    def _make_terway(self, config: Config) -> Terway:
+        on_disk = TerwayOriginals(config.state_dir, self.log)
+        return Terway(TerwayFiles(config.host_root), on_disk.load(), on_disk.save, self.log)
 
     def _metrics_text(self, parameters: Parameters) -> str:
         """For who may open the control socket, wherever and however the port serves them."""
@@ -364,7 +460,16 @@ class Parts:
             self.readiness.warnings,
             lambda: {} if self.cluster is None else self.cluster.problems(),
             self.confinement,
+            lambda: None if self.eviction.last is None else self.eviction.last._asdict(),
+            lambda: self.control_loop.modes,
+            lambda: self.neighbours.findings,
+            lambda: self.control_loop.latest,
         )
+
+
+def _read_node(config: Config) -> NodeState:
+    node = read_node(config.host_root, config.node_name, frozenset(config.write))
+    return replace(node, exposed_directory=str(config.state_dir.absolute() / EXPOSED))
 
 
 def _make_history(config: Config, present: Present, log: Log) -> History | None:

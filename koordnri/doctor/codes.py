@@ -43,6 +43,7 @@ CODES = {
     "KN0111": CodeMeaning(_W, "the runtime's configuration cannot be parsed"),
     "KN0112": CodeMeaning(_W, "no container runtime was found"),
     "KN0113": CodeMeaning(_E, "the container runtime does not run"),
+    "KN0114": CodeMeaning(_I, "while koordnri does not answer, containers are created in spite of failurePolicy: fail"),
     # time
     "KN0201": CodeMeaning(_W, "koordnri answers too late"),
     "KN0202": CodeMeaning(_W, "the request timeout is short for the measured latency"),

@@ -25,6 +25,8 @@ def daemon_facts(status: Mapping[str, Any], metrics: str | None) -> DaemonFacts:
         running=True,
         problems=tuple(status["problems"]),
         warnings=tuple(status["warnings"]),
+        required_hooks=tuple(status["runtime"]["required"]["hooks"]),
+        refuses_unanswered=status["runtime"]["required"]["refusesUnanswered"],
         runtime_name=status["runtime"]["name"],
         runtime_version=status["runtime"]["version"],
         late_events=_sum(samples, "koordnri_events_total", outcome="late"),

@@ -124,6 +124,10 @@ class DaemonFacts:
     problems: tuple[str, ...] = ()
     """what keeps it from being ready"""
     warnings: tuple[str, ...] = ()
+    required_hooks: tuple[str, ...] = ()
+    """hooks without which the policy lets no container be created (`failurePolicy: fail`)"""
+    refuses_unanswered: bool = False
+    """whether the runtime refuses containers while the daemon does not answer"""
     runtime_name: str = ""
     """of the runtime that it is registered with, or was last; "" when unknown"""
     runtime_version: str = ""

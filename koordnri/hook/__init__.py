@@ -4,7 +4,7 @@ Belongs here: `Hook`, the contexts that it is called with, and the plain values 
 Does not belong here: which hooks exist and in which order they run (chain), what a policy may contain (policy).
 """
 
-from koordnri.hook.context import ClassContext, ContainerContext, PodContext, RootContext
+from koordnri.hook.context import ClassContext, ContainerContext, HostContext, PodContext, RootContext
 from koordnri.hook.interface import Hook
 from koordnri.model import (
     UNLIMITED,
@@ -37,6 +37,7 @@ __all__ = [
     "Event",
     "Field",
     "Hook",
+    "HostContext",
     "KubeQoS",
     "Mount",
     "NodeState",

@@ -1,4 +1,4 @@
-"""What a hook gets: one container (or pod, or class), the policy, the node; and how it answers."""
+"""What a hook gets: one container (or pod, class, host application), the policy, the node; and how it answers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from koordnri.model import fields
-from koordnri.model.annotations import fault_of
+from koordnri.model.annotations import RESOURCE_STATUS, fault_of
 from koordnri.model.assigned import assigned_on
 from koordnri.model.container import Container, Event
 from koordnri.model.cpuset import NO_CPUS, CPUSet
@@ -15,12 +15,13 @@ from koordnri.model.field import Adjust
 from koordnri.model.fields import Field
 from koordnri.model.node import NodeState
 from koordnri.model.pod import Pod
-from koordnri.model.qos import KubeQoS
+from koordnri.model.qos import KubeQoS, QoSClass
 from koordnri.model.resources import Resources
-from koordnri.model.routes import RESCTRL, WRITE, Refusal, Routes
+from koordnri.model.routes import CONTROL, RESCTRL, WRITE, Refusal, Routes
 
 if TYPE_CHECKING:  # needed for types only
     from koordnri.policy import Policy
+    from koordnri.policy.host_application import HostApplication
 
 
 class _Context(Draft):
@@ -58,6 +59,21 @@ class _Context(Draft):
             # The group does not exist yet, and the runtime fails a container with an unknown group.
             route = RESCTRL
         self.settings[name] = NEW(Setting, (field, key, value, self.hook, reason, route))
+
+    def control(self, field: Field, value: Any, reason: str) -> None:
+        """Let a field's cgroup file have the value that a feedback controller wants (`node.control`), in place of what `set` decides.
+
+        The value is written and never sent to the runtime, whose stored spec keeps what `set` decided. Raises LookupError as `set` does.
+        """
+        if field not in self.owns:
+            raise LookupError(f"hook {self.hook} set {field.name}, which it does not own: add it to `owns`")
+        route = self.routes[field]
+        if route.__class__ is Refusal:
+            self.skipped[field.name] = route
+            return
+        if self.controlled is NO_SETTINGS:
+            self.controlled = {}
+        self.controlled[field.name] = NEW(Setting, (field, "", value, self.hook, reason, CONTROL))  # type: ignore[index]
 
     def _has_other(self, field: Field, key: str) -> bool:
         return any(s.field is field and s.key != key and s.route != WRITE for s in self.settings.values())
@@ -108,6 +124,22 @@ class RootContext(_Context):
     __slots__ = ()
 
 
+class HostContext(_Context):
+    """For `decide_host`: the cgroup of an application outside of pods."""
+
+    __slots__ = ("application", "baseline", "qos")
+
+    def __init__(
+        self, application: HostApplication, baseline: Resources, policy: Policy, node: NodeState, routes: Routes
+    ) -> None:
+        super().__init__(policy, node, routes)
+        self.application = application
+        self.qos = QoSClass.NONE if application.qos is None else QoSClass(application.qos)
+        """NONE: the policy gives it no class"""
+        self.baseline = baseline
+        """what its service manager set on the cgroup: CPU quota and memory limit"""
+
+
 class ContainerContext(_Context):
     """For `decide`: one container at one event."""
 
@@ -122,7 +154,7 @@ class ContainerContext(_Context):
         self.node = node
         self.routes = routes
         self.settings = {}
-        self.observed = NO_SETTINGS
+        self.observed = self.controlled = NO_SETTINGS
         self.skipped = {}
         self.errors = ()
         self.undecided = self.owns = NO_FIELDS
@@ -147,8 +179,10 @@ class ContainerContext(_Context):
         text = self.value(fields.CPU_CPUS)
         if text is None:
             return False
-        if (exclusive := self.exclusive_cpus) and exclusive == CPUSet.parse(text):
+        if self.node.exclusive_cpus and (exclusive := self.exclusive_cpus) and exclusive == CPUSet.parse(text):
             return True
+        if RESOURCE_STATUS.key not in self.pod.annotations:
+            return False
         assigned = assigned_on(self.pod, self.node)
         if not assigned:
             return False

@@ -6,10 +6,13 @@ or `ctx.skip(field, reason)`. Third parties' hooks are found through the entry-p
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from koordnri.hook.context import ClassContext, ContainerContext, PodContext, RootContext
+from koordnri.hook.context import ClassContext, ContainerContext, HostContext, PodContext, RootContext
 from koordnri.model.fields import Field
+
+if TYPE_CHECKING:  # needed for types only
+    from koordnri.policy import Policy
 
 
 class Hook:
@@ -22,9 +25,13 @@ class Hook:
     name: ClassVar[str]
     """as in metrics, policy (`koordnri-config.hooks.<name>`) and decisions"""
     order: ClassVar[int]
-    """place in the chain, ascending and unique. Ours are 10, 20 … 60"""
+    """place in the chain, ascending and unique. Ours are 10, 20 … 70"""
     owns: ClassVar[tuple[Field, ...]]
     """the fields that this hook, and no other, may set"""
+
+    def has_work(self, policy: Policy) -> bool:
+        """Whether the hook may decide anything under a policy; asked once per policy. If not, the chain leaves it out."""
+        return True
 
     def decide(self, ctx: ContainerContext) -> None:
         """Decide the fields of one container."""
@@ -37,3 +44,6 @@ class Hook:
 
     def decide_root(self, ctx: RootContext) -> None:
         """Decide the fields of the root of all cgroups: those of whole disks, which exist only there."""
+
+    def decide_host(self, ctx: HostContext) -> None:
+        """Decide the fields of the cgroup of an application outside of pods (`host-application-config`)."""

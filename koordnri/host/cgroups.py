@@ -12,9 +12,11 @@ from koordnri.model import CPUSet, KubeQoS, fields
 from koordnri.model.field import V1_CONTROLLERS, FieldTableError, Kernels
 
 _ROOT = "sys/fs/cgroup"
+_UNIFIED = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
+_MOST_MOUNTS_BYTES = 1 << 20
 _V1_CONTROLLERS = ("cpu", "cpu,cpuacct", "cpuset", "memory")
 _COST_FILES = ("io.cost.", "blkio.cost.")
-if lost := [f for f in fields.ALL if f.v2_on is Kernels.ROOT and f.v2 and not f.v2[0].startswith(_COST_FILES)]:
+if lost := [f for f in fields.ALL if f.of_root and not f.v2[0].startswith(("/", *_COST_FILES))]:
     raise FieldTableError(f"koordnri.host.cgroups.read_root_files does not look for the files of {lost}")
 _V1_EVERYWHERE = "blkio.throttle."
 """Files with this prefix are the same in the hierarchy's root and below, and visible before there are any cgroups."""
@@ -44,9 +46,12 @@ def read_version(files: HostFiles) -> int | None:
     return None
 
 
-def read_read_only(files: HostFiles, version: int | None) -> bool:
-    """Whether cpusets cannot be written because their hierarchy is mounted read-only; then it is also a problem of the node."""
-    path = f"{_ROOT}/cpuset" if version == 1 else _ROOT
+def read_read_only(files: HostFiles, version: int | None, driver: str) -> bool:
+    """Whether pods' cpusets cannot be written because they are mounted read-only; then it is also a problem of the node.
+
+    The cgroup of all pods decides: it may have a writable mount of its own on a read-only one of all cgroups.
+    """
+    path = next((path for path in _of_all_pods(version, driver) if files.exists(path)), _top(version))
     if not files.is_read_only(path):
         return False
     files.problems.append(
@@ -54,6 +59,15 @@ def read_read_only(files: HostFiles, version: int | None) -> bool:
         "mount it writable for koordnri"
     )
     return True
+
+
+def _top(version: int | None) -> str:
+    return f"{_ROOT}/cpuset" if version == 1 else _ROOT
+
+
+def _of_all_pods(version: int | None, driver: str) -> list[str]:
+    """Where the cgroup of all pods may be, in the hierarchy of cpusets."""
+    return [f"{_top(version)}/{class_directory(KubeQoS.GUARANTEED, driver, root)}" for root in _CGROUP_ROOTS]
 
 
 def read_driver(files: HostFiles, version: int | None) -> str:
@@ -70,9 +84,7 @@ def read_pods_cpus(files: HostFiles, version: int | None, driver: str) -> CPUSet
     cgroup yet, or it has no cpuset controller.
     """
     names = ("cpuset.effective_cpus", "cpuset.cpus") if version == 1 else ("cpuset.cpus.effective",)
-    top = f"{_ROOT}/cpuset" if version == 1 else _ROOT
-    directories = [class_directory(KubeQoS.GUARANTEED, driver, root) for root in _CGROUP_ROOTS]
-    files_of = [f"{top}/{directory}/{name}" for directory in directories for name in names]
+    files_of = [f"{directory}/{name}" for directory in _of_all_pods(version, driver) for name in names]
     # An empty file belongs to a cgroup without processes, and says nothing.
     return next((cpus for file in files_of if (cpus := files.cpus(file))), None)
 
@@ -82,6 +94,14 @@ def read_root_files(files: HostFiles, version: int | None) -> frozenset[str]:
     directory, prefix = (_ROOT, "") if version == 2 else (f"{_ROOT}/blkio", "blkio/")
     found = files.entries(directory)
     return frozenset(prefix + name for name in (found[1] if found else ()) if name.startswith(_COST_FILES))
+
+
+def read_right_files(files: HostFiles, writes: frozenset[str]) -> tuple[frozenset[str], frozenset[str]]:
+    """What the daemon may write beside cgroups, named as in `Field.file`: (of the processes of a cgroup, of the host)."""
+    fields_ = [field for field in fields.ALL if field.right in writes and field.right]
+    of_host = frozenset(field.v1 for field in fields_ if field.v1[0] == "/" and files.exists(field.v1[1:]))
+    of_processes = frozenset(field.v1 for field in fields_ if field.v1[0] != "/")
+    return of_processes if of_processes and files.shares_pids() else frozenset(), of_host
 
 
 def read_v1_files(files: HostFiles) -> frozenset[str]:
@@ -105,6 +125,7 @@ _V1_HIERARCHIES = {
     "cpuset": ("cpuset",),
     "memory": ("memory",),
     "blkio": ("blkio",),
+    "net_cls": ("net_cls", "net_cls,net_prio"),
 }
 """Controller of the field table → the hierarchies that it may be mounted in"""
 if missing := set(V1_CONTROLLERS) - _V1_HIERARCHIES.keys():
@@ -144,3 +165,13 @@ _WITHOUT_CONTROLLER = frozenset(
     }
 )
 """Files of a cgroup without any controller: basic statistics and pressure stall information."""
+
+
+def read_nsdelegate(files: HostFiles) -> bool:
+    """Whether the host's cgroup v2 hierarchy is mounted with `nsdelegate`. Source: the sample plugin writable-cgroups, proc(5)."""
+    for line in (files.text("proc/1/mountinfo", _MOST_MOUNTS_BYTES) or "").splitlines():
+        mount, separator, rest = line.partition(" - ")
+        words, kind = mount.split(), rest.split()
+        if separator and len(words) > 4 and len(kind) > 2 and kind[0] == "cgroup2" and words[4] in _UNIFIED:
+            return "nsdelegate" in kind[2].split(",")
+    return False

@@ -31,7 +31,8 @@ class HostFiles:
     def text(self, path: str, most_bytes: int = SYSFS_BYTES) -> str | None:
         """Content without surrounding white space; bytes that are not UTF-8 are replaced."""
         try:
-            fd = os.open(self.path(path), os.O_RDONLY | os.O_CLOEXEC)
+            # Not waiting for the writer of a named pipe, who may never come.
+            fd = os.open(self.path(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
@@ -76,7 +77,7 @@ class HostFiles:
         try:
             with os.scandir(self.path(path)) as found:
                 for entry in found:
-                    (directories if entry.is_dir() else others).append(entry.name)
+                    (directories if _is_directory(entry) else others).append(entry.name)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
@@ -87,6 +88,13 @@ class HostFiles:
     def exists(self, path: str) -> bool:
         """Whether the file or directory exists and we may see it."""
         return os.path.exists(self.path(path))
+
+    def shares_pids(self) -> bool:
+        """Whether our process ids are the host's. In a pid namespace of our own its processes cannot be named."""
+        try:
+            return os.readlink(self.path("proc/self")) == str(os.getpid())
+        except OSError:
+            return False
 
     def is_read_only(self, path: str) -> bool:
         """Whether it is on a file system that is mounted read-only."""
@@ -105,3 +113,10 @@ class HostFiles:
 
     def _unreadable(self, path: str, error: OSError) -> None:
         self.problems.append(f"{self.path(path)}: cannot be read: {error.strerror}")
+
+
+def _is_directory(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself, for example: whoever reads it sees the error
+        return False

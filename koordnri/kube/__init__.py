@@ -1,6 +1,6 @@
-"""The only room that talks to the API server. It watches one ConfigMap, this Node, its NodeResourceTopology and its pods, reads
-single ResourceClaims of these pods, sends Events, and keeps one annotation of this Node and its NodeResourceTopology up to date if it is
-asked to. For `koordnri verify` it creates and deletes pods.
+"""The only room that talks to the API server. It watches one ConfigMap, this Node, its NodeResourceTopology and its pods, and all
+Namespaces if a policy needs their labels. It reads single ResourceClaims of these pods, sends Events, and keeps one annotation of this Node
+and its NodeResourceTopology up to date if it is asked to; and it evicts pods. For `koordnri verify` it creates and deletes pods.
 
 Of koordnri it imports the model only. The daemon uses it, and `koordnri verify`. Decisions do not need it: without an API server the daemon
 works from what the runtime reports and from its policy file. So nothing here is on the event path.
@@ -20,6 +20,8 @@ from koordnri.kube.configmap import ConfigMapWatch
 from koordnri.kube.errors import ApiRefused, Disconnected, Garbled, KubeError, NotConfigured, Silent, Unreachable
 from koordnri.kube.event import Target, node_target, pod_target
 from koordnri.kube.events import EventSender
+from koordnri.kube.eviction import EvictionAnswer, EvictionSender, Outcome
+from koordnri.kube.namespaces import NamespaceWatch
 from koordnri.kube.node import NodeFacts, NodeWatch
 from koordnri.kube.node_annotation import NodeAnnotation
 from koordnri.kube.pod_calls import PodCalls, PodProgress
@@ -38,14 +40,18 @@ __all__ = [
     "ConfigMapWatch",
     "Disconnected",
     "EventSender",
+    "EvictionAnswer",
+    "EvictionSender",
     "Garbled",
     "KubeError",
+    "NamespaceWatch",
     "NodeAnnotation",
     "NodeFacts",
     "NodeTopology",
     "NodeWatch",
     "NotConfigured",
     "NotKnown",
+    "Outcome",
     "PodCalls",
     "PodFacts",
     "PodProgress",

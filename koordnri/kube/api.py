@@ -97,7 +97,13 @@ class Api:
         from urllib3.exceptions import HTTPError
 
         access = self._access
-        headers = {"Accept": "application/json", "User-Agent": "koordnri", **access.authorization()}
+        headers = {
+            "Accept": "application/json",
+            # The API server compresses answers of 128 KiB or more, and no watch. A list of 110 pods has 1 MB, compressed less than 0.1.
+            "Accept-Encoding": "gzip",
+            "User-Agent": "koordnri",
+            **access.authorization(),
+        }
         if body is not None:
             headers["Content-Type"] = content_type
         url = access.server + path + (f"?{urlencode(query)}" if query else "")

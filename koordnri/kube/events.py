@@ -48,6 +48,8 @@ class _Pending:
     count: int
     first_s: float
     last_s: float
+    due_s: float
+    """monotonic clock; not to be sent before"""
     attempts: int = 0
 
 
@@ -81,6 +83,9 @@ class EventLimits:
     """after the burst"""
     repeat_s: float = 60.0
     """s between two requests for the same Event; meanwhile its count grows"""
+    node_spread_s: float = 10.0
+    """An Event on a Node waits a random part of this (s): a policy that is refused is refused by all nodes at once (5,000 nodes: 500
+    requests per second)."""
 
 
 class EventSender:
@@ -111,6 +116,7 @@ class EventSender:
         self._limits = limits = limits or EventLimits()
         self._timing = timing = timing or Timing()
         self._pauses = Pauses(timing, uniform)
+        self._uniform = uniform
         self._clock = clock
         self._now = now
         self._tokens = float(limits.burst)
@@ -144,7 +150,8 @@ class EventSender:
             elif len(self._pending) >= MAX_PENDING:
                 self.stats.dropped += 1
             else:
-                self._pending[key] = _Pending(message, 1, now, now)
+                spread_s = self._uniform(0.0, self._limits.node_spread_s) if target.kind == "Node" else 0.0
+                self._pending[key] = _Pending(message, 1, now, now, self._clock() + spread_s)
                 self._wake.notify()
 
     # -- thread -------------------------------------------------------------------------------------------------------
@@ -184,12 +191,12 @@ class EventSender:
         if self._tokens < 1:
             return None, max(0.001, (1 - self._tokens) / limits.per_s) if limits.per_s > 0 else None
         soonest: float | None = None
-        for key in self._pending:
+        for key, pending in self._pending.items():
             sent = self._sent.get(key)
-            due_s = 0.0 if sent is None else sent.sent_at + limits.repeat_s - now
-            if due_s <= 0:
+            due_s = pending.due_s if sent is None else max(pending.due_s, sent.sent_at + limits.repeat_s)
+            if due_s <= now:
                 return key, None
-            soonest = due_s if soonest is None else min(soonest, due_s)
+            soonest = due_s - now if soonest is None else min(soonest, due_s - now)
         return None, soonest
 
     def _send(self, key: _Key, pending: _Pending) -> float:

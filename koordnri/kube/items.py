@@ -16,16 +16,20 @@ MAX_OBJECT_BYTES = 8 << 20
 MAX_FRAME_BYTES = 1 << 20
 """Most bytes of a list besides its objects: its kind and version."""
 
-_PLAIN = rb'[^"{}\[\]]++|"(?:[^"\\]++|\\.)*+"'
-_TO_BRACKET = re.compile(rb"(?:%b)*+" % _PLAIN, re.DOTALL)
-"""Matches up to the next bracket, or to a string that does not end here."""
-_IN_OBJECT = re.compile(rb"(?:%b|\{(?:%b)*+\}|\[(?:%b)*+\])*+" % (_PLAIN, _PLAIN, _PLAIN), re.DOTALL)
+_MOST = b"{0,500}"
+"""Repetitions of a group in one match: the regular expression keeps some 100 bytes of each until it ends."""
+_TEXT = rb'[^"\\]*+(?:\\.[^"\\]*+)' + _MOST
+_PLAIN = rb'[^"{}\[\]]*+(?:"%b"[^"{}\[\]]*+)%b' % (_TEXT, _MOST)
+# Only classes of bytes are repeated possessively (`*+`): groups are repeated wrongly by Python 3.11.0 to 3.11.4 (its issue 106052).
+_TO_BRACKET = re.compile(_PLAIN, re.DOTALL)
+"""Matches up to the next bracket, or to a string that does not end here; or a part of the way."""
+_IN_OBJECT = re.compile(rb"%b(?:(?:\{%b\}|\[%b\])%b)%b" % (*[_PLAIN] * 4, _MOST), re.DOTALL)
 """The same inside an object, where parts without nested brackets are skipped at once."""
-_IN_TEXT = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
+_IN_TEXT = re.compile(_TEXT, re.DOTALL)
 _ITEMS = re.compile(rb'"items"\s*:\s*\Z')
 _LONGEST_KEY = 64
 """bytes before the objects' array that are searched for its name"""
-_QUOTE, _OPENING, _SQUARE = ord('"'), frozenset(b"{["), ord("[")
+_QUOTE, _ESCAPE, _OPENING, _BRACKETS, _SQUARE = ord('"'), ord("\\"), frozenset(b"{["), frozenset(b"{}[]"), ord("[")
 
 
 class Items:
@@ -85,12 +89,13 @@ class Items:
             pattern = _IN_TEXT if self._in_text else _IN_OBJECT if self._in_items and self._depth > 2 else _TO_BRACKET
             found = pattern.match(buffer, at)
             at = self._at = at if found is None else found.end()
-            if at >= len(buffer) or (self._in_text and buffer[at] != _QUOTE):
+            if at >= len(buffer) or (self._in_text and buffer[at] == _ESCAPE and at + 1 == len(buffer)):
                 return None
-            if buffer[at] != _QUOTE:
+            if buffer[at] == _QUOTE:
+                self._in_text = not self._in_text
+                at += 1
+            elif not self._in_text and buffer[at] in _BRACKETS:
                 return at
-            self._in_text = not self._in_text
-            at += 1
 
     def _names_items(self, at: int) -> bool:
         before = self._buffer[max(self._from, at - _LONGEST_KEY) : at]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -13,13 +13,15 @@ from koordnri.kube.node_annotation import KEY
 from koordnri.kube.objects import Object
 from koordnri.kube.resource import Resource, itself
 from koordnri.kube.watch import Watch
+from koordnri.model.annotations import BATCH_CPU, BATCH_MEMORY
 from koordnri.model.log import Log
-from koordnri.model.quantity import quantity_value
+from koordnri.model.quantity import quantity_milli, quantity_value
 
 
 class NodeStatus(msgspec.Struct):
     """`status`."""
 
+    capacity: dict[str, str] = {}
     allocatable: dict[str, str] = {}
 
 
@@ -40,6 +42,17 @@ class NodeFacts:
     uid: str = ""
 
 
+class Amounts(NamedTuple):
+    """What controllers may know of the Node. koord-manager writes the batch resources every minute."""
+
+    batch_milli: int | None = None
+    """batch-cpu that it offers; None: none, or unknown"""
+    batch_bytes: int | None = None
+    """the same of batch-memory"""
+    reserved_milli: int = 0
+    """CPU that kubelet keeps from pods: capacity less allocatable; 0: none, or unknown"""
+
+
 class NodeWatch:
     """Calls `on_facts` in its own thread: after the first list, and then whenever a fact changed. Heartbeats are ignored.
 
@@ -53,6 +66,8 @@ class NodeWatch:
         self.facts: NodeFacts | None = None
         self.published = ""
         """the annotation that koordnri itself keeps there (koordnri.kube.node_annotation). It is no fact: no decision depends on it"""
+        self.amounts = Amounts()
+        """no fact either: controllers read it when they need it"""
         self._name = name
         self._on_facts = on_facts
         self._delivered = False
@@ -70,6 +85,7 @@ class NodeWatch:
     def changed(self, item: Node) -> None:
         """Sink."""
         if item.metadata.name == self._name:
+            self.amounts = Amounts(_amount(item, BATCH_CPU), _amount(item, BATCH_MEMORY), _reserved_milli(item.status))
             self._take(facts_of(item), (item.metadata.annotations or {}).get(KEY, ""))
 
     def deleted(self, item: Node) -> None:
@@ -87,11 +103,21 @@ class NodeWatch:
 
 def facts_of(node: Node) -> NodeFacts:
     """The facts of a Node. A memory quantity that cannot be parsed counts as unknown."""
-    memory = node.status.allocatable.get("memory", "0")
-    try:
-        memory_bytes = max(0, quantity_value(memory))
-    except ValueError:
-        memory_bytes = 0
+    memory_bytes = _amount(node, "memory") or 0
     metadata = node.metadata
     annotations = {key: text for key, text in (metadata.annotations or {}).items() if key != KEY}
     return NodeFacts(metadata.labels or {}, annotations, memory_bytes, metadata.uid)
+
+
+def _amount(node: Node, resource: str) -> int | None:
+    try:
+        return max(0, quantity_value(node.status.allocatable[resource]))
+    except (KeyError, ValueError):
+        return None
+
+
+def _reserved_milli(status: NodeStatus) -> int:
+    try:
+        return max(0, quantity_milli(status.capacity["cpu"]) - quantity_milli(status.allocatable["cpu"]))
+    except (KeyError, ValueError):
+        return 0

@@ -22,6 +22,8 @@ from koordnri.model.log import Log
 KEY = "koordnri.sh/policy"
 SETTLE_S = 1.0
 """A policy that changes again within this time (s) is published once."""
+SPREAD_S = 10.0
+"""A new policy reaches all nodes within the same second. Their patches are spread over this time (5,000 nodes: 500 per second)."""
 
 
 class _Wanted(NamedTuple):
@@ -47,7 +49,7 @@ class NodeAnnotation(Publisher):
         now: Callable[[], float] = time.time,
         **keywords: Any,
     ) -> None:
-        super().__init__(api, "annotation", on_death, log, **{"settle_s": SETTLE_S, **keywords})
+        super().__init__(api, "annotation", on_death, log, **{"settle_s": SETTLE_S, "spread_s": SPREAD_S, **keywords})
         self._path = f"/api/v1/nodes/{quote(node, safe='')}"
         self._present = present
         self._now = now

@@ -7,6 +7,14 @@ from typing import Annotated
 import msgspec
 
 
+class Owner(msgspec.Struct):
+    """An object that another one belongs to."""
+
+    kind: str = ""
+    controller: bool | None = None
+    """whether it is the one that manages the other"""
+
+
 class Metadata(msgspec.Struct, rename="camel"):
     """`metadata` of an object."""
 
@@ -16,6 +24,8 @@ class Metadata(msgspec.Struct, rename="camel"):
     resource_version: str = ""
     labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
+    deletion_timestamp: str = ""
+    owner_references: list[Owner] | None = None
 
 
 class Object(msgspec.Struct):

@@ -17,12 +17,21 @@ from koordnri.kube.errors import ApiRefused, Garbled, KubeError
 from koordnri.kube.objects import Object
 from koordnri.kube.resource import Resource
 from koordnri.kube.watch import Watch
+from koordnri.model.bounds import MOST_CHARACTERS, bounded_annotations, bounded_labels
 from koordnri.model.log import Log
 from koordnri.model.pod import ContainerSpec, PodSpec, path_inside
 
 KEPT_DOMAINS = ("koordinator.sh", "koordnri.io", "koordnri.sh")
 """Annotations of these domains and their subdomains are kept. Others can be large (last-applied-configuration, service meshes) and decide
 nothing here; a hook sees those as NRI sent them at the pod's creation."""
+
+MOST_CONTAINERS = 256
+"""of a pod's spec that are kept, and as many init containers"""
+MOST_CLAIMS = 64
+"""of a pod whose names are kept; more than are read (koordnri.kube.claims)"""
+_COUNTED = frozenset(
+    ("cpu", "memory", *(f"kubernetes.io/{kind}-{what}" for kind in ("batch", "mid") for what in ("cpu", "memory")))
+)
 
 
 class Requirements(msgspec.Struct):
@@ -121,10 +130,18 @@ class PodFacts:
     annotations: Mapping[str, str]
     """of KEPT_DOMAINS only"""
     spec: PodSpec
-    priority: int | None
     phase: str
     claims: tuple[str, ...] = ()
     """names of its ResourceClaims, as far as they exist"""
+    mirror: bool = False
+    """whether it stands for a static pod, or claims to"""
+
+    @property
+    def key(self) -> str:
+        """Identity of the pod on this node: the uid; for a static pod with its name, too, since whoever creates pods may write any uid into
+        the annotation of a mirror pod.
+        """
+        return _mirror_key(self.uid, self.namespace, self.name) if self.mirror else self.uid
 
     def annotations_over(self, from_nri: Mapping[str, str]) -> dict[str, str]:
         """All current annotations: those from NRI, with those of KEPT_DOMAINS as the API server has them."""
@@ -149,7 +166,7 @@ class _Known(NamedTuple):
 class PodWatch:
     """Calls `on_changed(facts)` for new and changed pods, `on_removed(uid)` for removed ones, in its own thread, after updating `specs`.
 
-    specs, pods   by uid. Any thread may read them without a lock: they are replaced whole, or changed by one key at a time
+    specs, pods   by `PodFacts.key`. Any thread may read them without a lock: they are replaced whole, or changed by one key at a time
     watch         what the caller starts and stops; keywords are passed to it
     read_claims   (namespace, names of ResourceClaims) → driver → CPUs, or a KubeError; called in the watch's thread. None: not read
     """
@@ -169,8 +186,8 @@ class PodWatch:
         self._specs: dict[str, PodSpec] = {}
         self.pods: Mapping[str, PodFacts] = MappingProxyType(self._pods)
         self.specs: Mapping[str, PodSpec] = MappingProxyType(self._specs)
-        self._holders: dict[str, str] = {}
-        """uid as the runtime knows it → uid of the API object that it is read from"""
+        self._keys: dict[str, str] = {}
+        """uid of the API object → key of what is kept of it"""
         self._node_name = node_name
         self._log = log
         self._on_changed = on_changed
@@ -178,12 +195,15 @@ class PodWatch:
         resource = Resource("pods", "/api/v1/pods", "Pod", PodObject, _Known.of, f"spec.nodeName={node_name}")
         self.watch = Watch(api, resource, self, log, **keywords)
 
+    def of(self, uid: str, namespace: str, name: str) -> PodFacts | None:
+        """What is kept of a pod that the runtime reports; None when the API server does not know it (yet). Any thread may ask."""
+        return self._pods.get(uid) or self._pods.get(_mirror_key(uid, namespace, name))
+
     def replaced(self, objects: Sequence[_Known]) -> None:
         """Sink."""
         listed = {item.own_uid: item for item in objects if item.node_name == self._node_name}
-        for uid, holder in list(self._holders.items()):
-            if holder not in listed or listed[holder].facts.uid != uid:
-                self._remove(uid)
+        for gone in [own for own in self._keys if own not in listed]:
+            self._remove(gone)
         for item in listed.values():
             self._take(item)
 
@@ -194,29 +214,24 @@ class PodWatch:
 
     def deleted(self, item: _Known) -> None:
         """Sink."""
-        uid = item.facts.uid
-        if self._holders.get(uid) == item.own_uid:
-            self._remove(uid)
+        self._remove(item.own_uid)
 
     def _take(self, item: _Known) -> None:
         facts = item.facts
-        uid, own = facts.uid, item.own_uid
-        if self._holders.get(uid, own) != own and uid != own:
-            # Whoever may create pods may set a static pod's annotation, and so claim another pod's uid.
-            self._log.warning("kube_pod_claims_anothers_uid", namespace=facts.namespace, pod=facts.name, uid=uid)
-            return
-        self._holders[uid] = own
+        if self._keys.get(item.own_uid, facts.key) != facts.key:
+            self._remove(item.own_uid)
+        self._keys[item.own_uid] = facts.key
         if facts.claims and self._read_claims is not None:
             facts = replace(facts, spec=self._with_claims(facts, self._read_claims))
-        if facts == self._pods.get(uid):
+        if facts == self._pods.get(facts.key):
             return
-        self._specs[uid] = facts.spec
-        self._pods[uid] = facts
+        self._specs[facts.key] = facts.spec
+        self._pods[facts.key] = facts
         self._on_changed(facts)
 
     def _with_claims(self, facts: PodFacts, read: Callable[[str, Sequence[str]], Mapping[str, int]]) -> PodSpec:
         """The spec with what its claims were given. They are read when the pod first has them, and again while that fails or is nothing."""
-        known = self._pods.get(facts.uid)
+        known = self._pods.get(facts.key)
         if known is not None and known.claims == facts.claims and known.spec.claimed_cpus:
             return replace(facts.spec, claimed_cpus=known.spec.claimed_cpus)
         try:
@@ -229,11 +244,13 @@ class PodWatch:
             self._log.warning("kube_claims_not_read", namespace=facts.namespace, pod=facts.name, error=problem)
         return replace(facts.spec, claims_problem=problem)
 
-    def _remove(self, uid: str) -> None:
-        self._holders.pop(uid, None)
-        self._specs.pop(uid, None)
-        if self._pods.pop(uid, None) is not None:
-            self._on_removed(uid)
+    def _remove(self, own_uid: str) -> None:
+        key = self._keys.pop(own_uid, None)
+        if key is None or key in self._keys.values():  # kubelet has made another mirror pod of the same static pod
+            return
+        self._specs.pop(key, None)
+        if (facts := self._pods.pop(key, None)) is not None:
+            self._on_removed(facts.uid)
 
 
 STATIC_UID_KEY = "kubernetes.io/config.mirror"
@@ -246,26 +263,47 @@ def runtime_uid(pod: PodObject) -> str:
     return (pod.metadata.annotations or {}).get(STATIC_UID_KEY) or pod.metadata.uid
 
 
+def _mirror_key(uid: str, namespace: str, name: str) -> str:
+    return f"{uid} {namespace}/{name}"
+
+
 def facts_of(pod: PodObject) -> PodFacts:
     """What is kept of a pod."""
     metadata, spec = pod.metadata, pod.spec
     claims = frozenset(v.name for v in spec.volumes or () if v.claim is not None or v.ephemeral is not None)
     containers = {
         c.name: _container(c, claims, init=c.restart_policy != "Always", sidecar=c.restart_policy == "Always")
-        for c in spec.init_containers or ()
+        for c in (spec.init_containers or ())[:MOST_CONTAINERS]
     }
-    containers |= {c.name: _container(c, claims) for c in spec.containers}
+    containers |= {c.name: _container(c, claims) for c in spec.containers[:MOST_CONTAINERS]}
     return PodFacts(
         runtime_uid(pod),
         metadata.namespace,
         metadata.name,
-        metadata.labels or {},
-        {key: value for key, value in (metadata.annotations or {}).items() if is_kept(key)},
-        _spec(pod, containers),
-        spec.priority,
+        bounded_labels(metadata.labels or {}),
+        bounded_annotations({key: value for key, value in (metadata.annotations or {}).items() if is_kept(key)}),
+        _spec(pod, _bounded(containers)),
         pod.status.phase,
-        tuple(dict.fromkeys(name for claim in _claims(pod) if (name := claim.resource_claim_name))),
+        tuple(dict.fromkeys(name for claim in _claims(pod) if (name := claim.resource_claim_name)))[:MOST_CLAIMS],
+        bool((metadata.annotations or {}).get(STATIC_UID_KEY)),
     )
+
+
+def _bounded(containers: dict[str, ContainerSpec]) -> dict[str, ContainerSpec]:
+    """The containers themselves, unless the names of their resources and the paths of their volumes are too long in all: then of resources
+    those that limit CPU and memory, and no paths. A pod may have 1.5 MB of them, which need 10 MB of memory.
+    """
+    parts = (part for c in containers.values() for part in (c.requests, c.limits, c.claimed))
+    if sum(len(text) for part in parts for text in part) <= MOST_CHARACTERS:
+        return containers
+    return {
+        name: replace(c, requests=_counted(c.requests), limits=_counted(c.limits), claimed={})
+        for name, c in containers.items()
+    }
+
+
+def _counted(quantities: Mapping[str, str | int | float]) -> dict[str, str | int | float]:
+    return {resource: text for resource, text in quantities.items() if resource in _COUNTED}
 
 
 def _claims(pod: PodObject) -> list[ResourceClaim]:
@@ -285,6 +323,11 @@ def _spec(pod: PodObject, containers: Mapping[str, ContainerSpec]) -> PodSpec:
         spec.overhead or {},
         spec.scheduler_name,
         spec.service_account_name,
+        spec.priority,
+        bool(pod.metadata.deletion_timestamp),
+        of_daemon_set=any(
+            one.kind == "DaemonSet" and one.controller is True for one in pod.metadata.owner_references or ()
+        ),
     )
 
 

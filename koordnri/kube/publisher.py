@@ -28,6 +28,7 @@ class Publisher(ABC):
     noun       of the thread's name: `kube-NOUN`
     on_death   called in the thread with the exception that ended it: a bug
     settle_s   what changes again within this time (s) after the first change is sent once
+    spread_s   then a random part of this (s) is waited for: what changed may have changed on all nodes at the same moment
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Publisher(ABC):
         log: Log,
         *,
         settle_s: float,
+        spread_s: float = 0.0,
         timing: Timing | None = None,
         uniform: Uniform = random.uniform,
         clock: Callable[[], float] = time.monotonic,
@@ -49,10 +51,12 @@ class Publisher(ABC):
         self._log = log
         self._timing = timing = timing or Timing()
         self._settle_s = settle_s
+        self._spread_s = spread_s
+        self._uniform = uniform
         self._pauses = Pauses(timing, uniform)
         self._clock = clock
-        self._changed_s: float | None = None
-        """when the first change came that was not sent yet"""
+        self._due_s: float | None = None
+        """when the changes are sent that were not sent yet"""
         self._wake = threading.Event()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name=f"kube-{noun}", daemon=True)
@@ -70,13 +74,13 @@ class Publisher(ABC):
 
     def changed(self) -> None:
         """There is something to send. Any thread may call it, again and again; it never blocks."""
-        if self._changed_s is None:
-            self._changed_s = self._clock()
+        if self._due_s is None:
+            self._due_s = self._clock() + self._settle_s + self._uniform(0.0, self._spread_s)
             self._wake.set()
 
     def retry(self) -> None:
         """Send again soon, whatever was sent and failed: what stood in the way may be gone."""
-        self._changed_s = self._clock()
+        self._due_s = self._clock() + self._settle_s
         self._wake.set()
 
     # -- thread -------------------------------------------------------------------------------------------------------
@@ -96,26 +100,26 @@ class Publisher(ABC):
                 self._wake.wait(pause_s)
                 self._wake.clear()
                 if not self._stopping:
-                    pause_s = self._step()
+                    pause_s = self.step()
         except BaseException as error:  # noqa: BLE001  # a bug ends the daemon, as in every watch
             self._log.error("kube_publisher_died", thread=self._thread.name, exc_info=True)
             self._on_death(error)
 
-    def _step(self) -> float | None:
+    def step(self) -> float | None:
         """Send if that is due. Returns the seconds until the next step; None: until something changes."""
-        changed_s, generation = self._changed_s, self._api.generation
-        if changed_s is None:
+        due_s, generation = self._due_s, self._api.generation
+        if due_s is None:
             return None
-        if (left_s := changed_s + self._settle_s - self._clock()) > 0:
+        if (left_s := due_s - self._clock()) > 0:
             return left_s
-        self._changed_s = None  # before it is sent: what changes meanwhile is sent again
+        self._due_s = None  # before it is sent: what changes meanwhile is sent again
         try:
             self._send()
         except NotKnown:
-            self._changed_s = changed_s
+            self._due_s = due_s
             return NOT_KNOWN_S
         except KubeError as error:
-            self._changed_s = changed_s
+            self._due_s = due_s
             return self._failed(error, generation)
         self.problem = ""
         self._pauses.reset()

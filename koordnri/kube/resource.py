@@ -26,7 +26,7 @@ class Resource(Generic[T]):
     keep: Callable[[Any], T]
     """makes what is kept of an object and passed to the sink"""
     selector: str
-    """fieldSelector"""
+    """fieldSelector; "": all objects"""
     optional: bool = False
     """whether the API may lack this kind, because somebody installs its definition; then 404 means that there is no object"""
 

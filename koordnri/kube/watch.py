@@ -1,41 +1,25 @@
-"""List, then watch, as long as the process lives. One machine for every kind.
-
-    list ──▶ watch from the list's version ──(any end but 410)──▶ watch from the last version seen
-      ▲                                    └─(410, or garbled thrice)──┐
-      └────────────────── wait a random part of the spread ────────────┘
-
-Bookmarks advance the version while nothing happens, so that a resumed watch starts at a version that is not compacted yet.
-Sources: Kubernetes API concepts, "Efficient detection of changes"; client-go's reflector for which version a list asks for.
-"""
+"""Does the steps of one list and watch: a thread, a connection, a real clock. `Rounds` says what comes next."""
 
 from __future__ import annotations
 
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from koordnri.kube.api import Api, ApiReply
-from koordnri.kube.backoff import Pauses, Uniform
-from koordnri.kube.decoding import Decoding, Lines, WatchEvent
-from koordnri.kube.errors import ApiRefused, KubeError, NotConfigured, Silent
-from koordnri.kube.listing import FROM_CACHE, FROM_ETCD, read_list
+from koordnri.kube.backoff import Uniform
+from koordnri.kube.errors import KubeError
 from koordnri.kube.resource import Resource, Sink
-from koordnri.kube.restart import Restart, restart_of
+from koordnri.kube.rounds import Rounds
 from koordnri.kube.stats import WatchStats
+from koordnri.kube.steps import Request, Step, Wait
 from koordnri.kube.timing import Timing
 from koordnri.model.log import Log
 
 T = TypeVar("T")
-
-GARBLED_BEFORE_LIST = 3
-"""After so many garbled watches in a row, the version that we resume from is not trusted any more."""
-ABSENT_BEFORE_BELIEVED = 3
-"""So many 404 in a row are needed to believe that a kind is gone: a server that is starting may answer so by mistake."""
-TOO_LARGE = "Too large resource version"
-"""The API server's error (504) when it has not reached our version: its etcd was restored, or it lags behind another server."""
 
 
 def wait(stop: threading.Event, pause_s: float) -> None:
@@ -48,6 +32,7 @@ class Watch(Generic[T]):
 
     on_death        called in the watch's thread with the exception that ended it: a bug in the watch itself
     pause, uniform, clock   time.monotonic and the like, or a test's replacements
+    rounds          what the watch does, without its thread
     """
 
     def __init__(
@@ -63,36 +48,22 @@ class Watch(Generic[T]):
         pause: Callable[[threading.Event, float], None] = wait,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.stats = WatchStats()
         self._api = api
         self._resource = resource
-        self._sink = sink
         self._log = log.bind(watch=resource.noun)
         self._timing = timing = timing or Timing()
         self._on_death = on_death
-        self._uniform = uniform
         self._pause = pause
-        self._clock = clock
-        self._decoding = Decoding(resource.kind, resource.type, resource.keep)
-        self._pauses = Pauses(timing, uniform)
-        self._garbled = 0
-        self._logged: Restart | None = None
-        self._absences = 0
-        self._absence_logged = False
-        self._version: str | None = None
-        """version to resume the watch from; None: list first"""
-        self._list_version = FROM_CACHE
-        """A list must be at least as new as this. "0": what the server's cache holds. "": the newest, read from etcd."""
-        self._started_at = 0.0
-        self._lines = 0
-        self._generation = 0
         self._stop = threading.Event()
-        self._synced = threading.Event()
+        self.rounds = Rounds(api, resource, sink, log, timing=timing, uniform=uniform, clock=clock, stop=self._stop)
         self._reply: ApiReply | None = None
         self._reply_lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name=f"kube-{resource.noun}", daemon=True)
 
-    # -- life ---------------------------------------------------------------------------------------------------------
+    @property
+    def stats(self) -> WatchStats:
+        """What it did so far."""
+        return self.rounds.stats
 
     def start(self) -> None:
         """Start the thread; returns at once."""
@@ -101,7 +72,7 @@ class Watch(Generic[T]):
     @property
     def synced(self) -> bool:
         """Whether the objects were listed once: from then on the sink has seen them all, perhaps in an older state."""
-        return self._synced.is_set()
+        return self.rounds.synced.is_set()
 
     @property
     def alive(self) -> bool:
@@ -119,10 +90,7 @@ class Watch(Generic[T]):
 
     def _run(self) -> None:
         try:
-            while not self._stop.is_set():
-                pause_s = self._round()
-                if pause_s > 0 and not self._stop.is_set():
-                    self._pause(self._stop, pause_s)
+            self._follow(self.rounds.steps())
         except BaseException as error:
             self.stats.problem = f"the watch's thread died: {type(error).__name__}: {error}"
             self._log.error("kube_watch_died", exc_info=True)
@@ -130,176 +98,38 @@ class Watch(Generic[T]):
                 raise
             self._on_death(error)
 
-    # -- one round and its end ----------------------------------------------------------------------------------------
-
-    def _round(self) -> float:
-        """List if needed, then watch until that ends. Returns the seconds to wait before the next round."""
-        self._generation = self._api.generation
-        self._started_at = self._clock()
-        self._lines = 0
-        listing = self._version is None
-        try:
-            if listing:
-                self._list()
-                listing = False
-                self._started_at = self._clock()
-            self._watch()
-        except KubeError as error:
-            return 0.0 if self._stop.is_set() else self._after(error, listing)
-        return 0.0 if self._stop.is_set() else self._ended()
-
-    def _ended(self) -> float:
-        self._count(Restart.ENDED)
-        self._garbled = 0
-        if self._served():
-            self._pauses.reset()
-            return 0.0
-        # A server that closes each watch at once must not be asked a thousand times per second.
-        return self._pauses.next()
-
-    def _after(self, error: KubeError, listing: bool) -> float:
-        reason = restart_of(error)
-        if reason is Restart.ABSENT:
-            if not self._resource.optional:
-                reason = Restart.REFUSED
-            elif self._gone():
-                return self._absent()
-        else:
-            self._absences = 0
-        self._count(reason)
-        if self._served() and (reason is not Restart.GARBLED or self._lasted()):
-            self._pauses.reset()
-        # A server that is down for an hour is logged once, not once per attempt.
-        new = self._pauses.failures == 0 or reason is not self._logged
-        self._logged = reason
-        pause_s = self._next(error, reason, listing)
-        self.stats.problem = str(error)
-        log = self._log.warning if new else self._log.debug
-        log("kube_watch_restarted", reason=str(reason), error=str(error), retry_in_s=round(pause_s, 3))
-        return pause_s
-
-    def _gone(self) -> bool:
-        """Whether to believe a 404: for a kind that existed, only after several in a row."""
-        self._absences += 1
-        return self.stats.lists == 0 or self._absences >= ABSENT_BEFORE_BELIEVED
-
-    def _absent(self) -> float:
-        """The API has no such kind: treated as an empty list, and reported once."""
-        self._count(Restart.ABSENT)
-        if not self._absence_logged:
-            self._absence_logged = True
-            self._log.info("kube_kind_absent", kind=self._resource.kind, asked_again_within_s=self._timing.absent_s)
-        self._pauses.reset()
-        self._garbled, self._version, self._list_version = 0, None, FROM_CACHE
-        self.stats.problem = ""
-        self._hand_over(self._sink.replaced, ())
-        self._synced.set()
-        return self._uniform(self._timing.absent_s / 2, self._timing.absent_s)
-
-    def _next(self, error: KubeError, reason: Restart, listing: bool) -> float:
-        """Handle a failure. Returns the pause (s) before the next round."""
-        first = self._pauses.failures == 0
-        pause_s = self._pauses.next(error.retry_after_s if isinstance(error, ApiRefused) else None)
-        if reason is Restart.GARBLED:
-            self._garbled += 1
-            if self._garbled >= GARBLED_BEFORE_LIST:
-                self._garbled = 0
-                self._version = None
-        else:
-            self._garbled = 0
-        if listing and isinstance(error, ApiRefused) and (error.status == 410 or TOO_LARGE in error.message):
-            # The server cannot list from that version: it has compacted it, or has not reached it.
-            self._list_version = FROM_ETCD
-        elif reason is Restart.EXPIRED:
-            self._version = None
-            return max(pause_s if not first else 0.0, self._uniform(0.0, self._timing.relist_spread_s))
-        elif reason is Restart.UNAUTHORIZED:
+    def _follow(self, steps: Generator[Step, None, None]) -> None:
+        step = next(steps)
+        while not self._stop.is_set():
+            if isinstance(step, Wait):
+                self._pause(self._stop, step.pause_s)
+                step = next(steps)
+                continue
             try:
-                self._api.reload(self._generation)
-            except NotConfigured as problem:
-                self._log.warning("kube_credentials_bad", error=str(problem))
-                return pause_s
-            return 0.0 if first else pause_s
-        return pause_s
-
-    def _count(self, reason: Restart) -> None:
-        self.stats.restarts[reason] += 1
-
-    def _lasted(self) -> bool:
-        return self._clock() - self._started_at >= self._timing.longest_pause_s
-
-    def _served(self) -> bool:
-        """Whether this round's watch lasted or brought something; then the next failure begins a new streak."""
-        return self._lines > 0 or (self._version is not None and self._lasted())
-
-    # -- list ---------------------------------------------------------------------------------------------------------
-
-    def _list(self) -> None:
-        answer_s = self._timing.answer_s
-        listed = read_list(self._decoding, lambda query: self._open(query, answer_s), self._list_version, answer_s)
-        for problem in listed.problems:
-            self._log.warning("kube_object_unusable", error=problem)
-        self.stats.unusable += len(listed.problems)
-        self.stats.lists += 1
-        self._absences, self._absence_logged = 0, False
-        self._version = self._list_version = listed.version
-        self._hand_over(self._sink.replaced, listed.objects)
-        self._synced.set()
-        self._log.debug("kube_listed", objects=len(listed.objects), version=listed.version)
-
-    # -- watch --------------------------------------------------------------------------------------------------------
-
-    def _watch(self) -> None:
-        timing = self._timing
-        query = {
-            "watch": "1",
-            "allowWatchBookmarks": "true",
-            "resourceVersion": self._version or "",
-            "timeoutSeconds": str(max(1, round(self._uniform(timing.watch_s, timing.watch_s * 2)))),
-        }
-        with self._open(query, timing.silence_s) as reply:
-            self.stats.problem = ""
-            self._follow(reply)
-
-    def _follow(self, reply: ApiReply) -> None:
-        lines = Lines(reply.what)
-        heard_at = self._clock()
-        for piece in reply.chunks():
-            for line in lines.feed(piece):
+                self._request(step)
+            except KubeError as error:
                 if self._stop.is_set():
                     return
-                self._take(self._decoding.line(reply.what, line))
-                heard_at = self._clock()
-            # The socket's timeout does not notice a server that sends a byte now and then.
-            if self._clock() - heard_at > self._timing.silence_s:
-                raise Silent(f"{reply.what}: no whole line within {self._timing.silence_s:g} s")
-        lines.end()
+                step = steps.throw(error)
+            else:
+                if self._stop.is_set():
+                    return
+                step = next(steps)
 
-    def _take(self, change: WatchEvent[T]) -> None:
-        if change.item is None:
-            self.stats.bookmarks += 1
-        else:
-            take = self._sink.deleted if change.type == "deleted" else self._sink.changed
-            self._hand_over(take, change.item)
-            self.stats.events += 1
-        self._version = self._list_version = change.version
-        self._lines += 1
-
-    def _hand_over(self, take: Callable[[Any], None], what: Any) -> None:
-        try:
-            take(what)
-        except Exception as error:  # noqa: BLE001  # a bug in what we do with one object must not end the process
-            self.stats.unusable += 1
-            self._log.error(
-                "kube_object_unusable", error=f"bug in koordnri, {type(error).__name__}: {error}", exc_info=True
-            )
-
-    # -- connection ---------------------------------------------------------------------------------------------------
+    def _request(self, request: Request) -> None:
+        with self._open(request) as reply:
+            request.opened()
+            within_s = request.within_s
+            for piece in reply.chunks() if within_s is None else reply.pieces(within_s=within_s):
+                request.feed(piece)
 
     @contextmanager
-    def _open(self, query: dict[str, str], read_s: float) -> Iterator[ApiReply]:
-        query = {**query, "fieldSelector": self._resource.selector}
-        reply = self._api.open("GET", self._resource.path, query, connect_s=self._timing.connect_s, read_s=read_s)
+    def _open(self, request: Request) -> Iterator[ApiReply]:
+        query = request.query
+        if self._resource.selector:
+            query = {**query, "fieldSelector": self._resource.selector}
+        connect_s = self._timing.connect_s
+        reply = self._api.open("GET", self._resource.path, query, connect_s=connect_s, read_s=request.read_s)
         with reply:
             with self._reply_lock:
                 self._reply = reply

@@ -119,6 +119,32 @@ def fault_of(hook: str, error: BaseException) -> HookError:
     return HookError(hook, f"{type(error).__name__}: {error}", "bug")
 
 
+MOST_SCORE = 1000
+_decode_scores = go_decoder(dict[str, int])
+
+
+def _score(text: str) -> int:
+    digits = text.removeprefix("-").removeprefix("+")
+    if not (digits.isascii() and digits.isdecimal() and len(digits) < 10 and abs(int(text)) <= MOST_SCORE):
+        raise ValueError(f"expected a whole number from -{MOST_SCORE} to {MOST_SCORE}")
+    return int(text)
+
+
+def _int32(text: str) -> int:
+    digits = text.removeprefix("-").removeprefix("+")
+    if not (digits.isascii() and digits.isdecimal() and len(digits) <= 10 and -(1 << 31) <= int(text) < 1 << 31):
+        raise ValueError("expected a whole number of 32 bits")
+    return int(text)
+
+
+def _scores(text: str) -> dict[str, int]:
+    scores: dict[str, int] = _decode_scores(text)
+    for name, score in scores.items():
+        if abs(score) > MOST_SCORE:
+            raise ValueError(f"{name[:60]}: expected a whole number from -{MOST_SCORE} to {MOST_SCORE}, got {score}")
+    return scores
+
+
 def _broken_json(text: str) -> str:
     """Where the JSON is broken, because msgspec gives no position when a text ends too early; "" for other errors."""
     try:
@@ -141,11 +167,24 @@ EXTENDED_RESOURCE_SPEC = Annotation("node.koordinator.sh/extended-resource-spec"
 DEVICE_ALLOCATED = Annotation(
     "scheduling.koordinator.sh/device-allocated", go_decoder(dict[str, list[AllocatedDevice]])
 )
+OOM_SCORE_ADJ = Annotation("koordinator.sh/oom-score-adj", _score)
+"""oom_score_adj of all containers of a pod"""
+OOM_SCORE_ADJ_SPEC = Annotation("koordinator.sh/oom-score-adj-spec", _scores)
+"""container → its oom_score_adj"""
+EVICTION_POLICY = Annotation("koordinator.sh/eviction-policy", go_decoder(list[str]))
+"""features that may evict the pod; without it all may"""
+EVICTION_PRIORITY = Annotation("koordinator.sh/eviction-priority", _int32)
+"""pods with a lower number are evicted first; without it 0"""
+EVICTION_ENABLED_LABEL = "koordinator.sh/eviction-enabled"
+"""`true`: features that evict others than BE pods may evict the pod."""
 RESCTRL_KEY = "node.koordinator.sh/resctrl"
 CPU_BURST_KEY = "koordinator.sh/cpuBurst"
 CPU_QOS_KEY = "koordinator.sh/cpuQOS"
 MEMORY_QOS_KEY = "koordinator.sh/memoryQOS"
 BLKIO_QOS_KEY = "koordinator.sh/blkioQOS"
+NETWORK_QOS_KEY = "koordinator.sh/networkQOS"
+CPU_QUOTA_KEY = "koordnri.sh/cpu-quota"
+"""Ours: `none` asks for no CFS quota."""
 GPU_ISOLATION_LABEL = "koordinator.sh/gpu-isolation-provider"
 BATCH_CPU = "kubernetes.io/batch-cpu"
 BATCH_MEMORY = "kubernetes.io/batch-memory"

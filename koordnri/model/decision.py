@@ -52,9 +52,20 @@ class Decision(NamedTuple):
     """fields of hooks that failed or were not asked: their values in the container stay as they are"""
     late: bool = False
     """whether the chain's budget was used up before the last hook was done"""
+    controlled: Mapping[str, Setting] = NO_SETTINGS
+    """settings of feedback controllers, with route `control`. Cgroup files get these instead of `settings`; the runtime never does"""
+
+    @property
+    def in_files(self) -> Mapping[str, Setting]:
+        """What cgroup files should have: `settings`, and `controlled` in their place."""
+        return {**self.settings, **self.controlled} if self.controlled else self.settings
+
+    def decides(self, name: str) -> bool:
+        """Whether the field of this name has a value, be it a controller's."""
+        return name in self.settings or name in self.controlled
 
     def value(self, field: Field, key: str = "") -> Any:
-        """The decided value; None when the field is left alone."""
+        """The decided value, without controllers; None when the field is left alone."""
         setting = self.settings.get(field.named(key))
         return None if setting is None else setting.value
 
@@ -70,11 +81,12 @@ class Decision(NamedTuple):
 class Draft:
     """A decision in the making; its attributes become those of Decision. One thread fills it; another may read it to answer early."""
 
-    __slots__ = ("errors", "observed", "settings", "skipped", "undecided")
+    __slots__ = ("controlled", "errors", "observed", "settings", "skipped", "undecided")
 
     def __init__(self) -> None:
         self.settings: dict[str, Setting] = {}
         self.observed = NO_SETTINGS
+        self.controlled: Mapping[str, Setting] = NO_SETTINGS
         self.skipped: dict[str, str] = {}
         self.errors: tuple[HookError, ...] = ()
         self.undecided = NO_FIELDS
@@ -87,4 +99,4 @@ class Draft:
     def made(self, late: bool = False) -> Decision:
         """The decision. Do not fill the draft any further."""
         settings, skipped = MappingProxyType(self.settings), MappingProxyType(self.skipped)
-        return NEW(Decision, (settings, self.observed, skipped, self.errors, self.undecided, late))
+        return NEW(Decision, (settings, self.observed, skipped, self.errors, self.undecided, late, self.controlled))

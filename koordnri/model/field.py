@@ -29,6 +29,8 @@ class Adjust(StrEnum):
     CDI = "cdi"
     RDT = "rdt"
     OOM = "oom"
+    PART = "part"
+    """whatever part the value itself names: a `Part`. Such a field is only sent at creation"""
     FILE = "file"
     """no part: the daemon writes a cgroup file"""
 
@@ -39,7 +41,8 @@ class Kernels(Enum):
     ALL = "below the root, on every kernel since 5.4 with the controller"
     SOME = "below the root, on mainline kernels of some versions or configurations"
     VENDOR = "below the root, on the kernels of Alibaba Cloud Linux and Anolis only"
-    ROOT = "in the root of all cgroups only, on mainline kernels"
+    ROOT = "in the root of all cgroups only, or on the host alone, on mainline kernels"
+    RIGHT = "of the processes of a cgroup, where the daemon may write that (`--write`)"
 
 
 class Spelling(Enum):
@@ -47,6 +50,7 @@ class Spelling(Enum):
 
     NUMBER = "0 or more"
     SIGNED = "a whole number"
+    PROCESSES = "a whole number of each process; several numbers where they differ"
     CPUSET = "a list such as 0-3,8"
     QUOTA = "v1 `50000` or `-1`; v2 the first word of cpu.max"
     PERIOD = "v1 `100000`; v2 the second word of cpu.max"
@@ -60,6 +64,7 @@ class Spelling(Enum):
     DISK_NUMBER = "by disk: a number of up to 64 bits"
     DISK_OPERATIONS = "by disk: a number of up to 32 bits"
     DISK_WORDS = "by disk: words name=value; those left out stay as they are"
+    SWITCH = "by name: 1 is the word NAME, 0 is NO_NAME"
 
 
 class Nesting(Enum):
@@ -81,8 +86,11 @@ class Writing(Enum):
     VOIDS = "changing it makes the kernel forget the fields that it voids"
 
 
-V1_CONTROLLERS = ("cpu", "cpuset", "memory", "blkio")
+V1_CONTROLLERS = ("cpu", "cpuset", "memory", "blkio", "net_cls")
 """Controllers of cgroup v1 whose files are read and written. `koordnri.host.cgroups` knows where each is mounted."""
+
+PROCESSES = "processes"
+"""In the place of a controller: `processes/oom_score_adj` is /proc/PID/oom_score_adj of all processes of a cgroup."""
 
 _NO_ERRORS: Mapping[int, str] = MappingProxyType({})
 
@@ -102,7 +110,9 @@ class Field:
     update      whether an update through the runtime reaches a running container
 
     Its cgroup file
-    v1, v2      the file; v1 with its controller (`cpu/cpu.shares`), v2 in order of preference: the kernel decides which exists
+    v1, v2      the file; v1 with its controller (`cpu/cpu.shares`), v2 in order of preference: the kernel decides which exists.
+                `processes/NAME` is a file of each process; a full path (`/proc/sys/vm/x`) is one of the host, for the root's decision
+    right       the word of `--write` without which the daemon may not write it; "": it may
     seen        whether the v1 file exists only on some kernels; then it counts only if it was seen
     v2_on       the kernels that have the v2 file; it counts if it was seen, and on a described node unless VENDOR
     spelling    how the file spells a value
@@ -116,6 +126,7 @@ class Field:
     How it is given back
     neutral     the kernel's value when nobody sets one; required for all that can be changed while a container runs
     whole       with a neutral "": the attribute of NodeState that is given back instead, because a cpuset cannot be unset
+    noted       whether a container's original is noted when it is first set, since kubelet's value cannot be read later
     baseline    the attribute of Resources with what kubelet asked for; "": kubelet asks for none, or in `unified`
     on_pod      whether kubelet sets it on pods' cgroups; then the file is more reliable than the runtime's report
     on_class    whether kubelet sets it on the QoS classes' cgroups
@@ -124,8 +135,9 @@ class Field:
     """
 
     __slots__ = (
-        "adjust", "baseline", "errors", "in_sandbox", "keyed", "name", "nesting", "neutral", "on_class", "on_pod", "place", "same",
-        "seen", "spelling", "unit", "update", "v1", "v1_ceiling", "v2", "v2_on", "void_while", "whole", "writing",
+        "adjust", "baseline", "errors", "in_sandbox", "keyed", "name", "nesting", "neutral", "noted", "on_class",
+        "on_pod", "place", "right", "same", "seen", "spelling", "unit", "update", "v1", "v1_ceiling", "v2", "v2_on",
+        "void_while", "whole", "writing",
     )  # fmt: skip
 
     def __init__(
@@ -140,6 +152,7 @@ class Field:
         update: bool = False,
         v1: str = "",
         v2: tuple[str, ...] = (),
+        right: str = "",
         seen: bool = False,
         v2_on: Kernels = Kernels.SOME,
         spelling: Spelling | None = None,
@@ -151,6 +164,7 @@ class Field:
         errors: Mapping[int, str] = _NO_ERRORS,
         neutral: Any = None,
         whole: str = "",
+        noted: bool = False,
         baseline: str = "",
         on_pod: bool = False,
         on_class: bool = False,
@@ -164,6 +178,7 @@ class Field:
         self.update = update
         self.v1 = v1
         self.v2 = v2
+        self.right = right
         self.seen = seen
         self.v2_on = v2_on
         self.spelling = spelling
@@ -175,6 +190,7 @@ class Field:
         self.errors = errors
         self.neutral = neutral
         self.whole = whole
+        self.noted = noted
         self.baseline = baseline
         self.on_pod = on_pod
         self.on_class = on_class
@@ -191,7 +207,16 @@ class Field:
     @property
     def of_disk(self) -> bool:
         """Whether the key is a disk's path."""
-        return self.keyed and bool(self.v1 or self.v2)
+        return self.keyed and bool(self.v1 or self.v2) and not self._on_host
+
+    @property
+    def _on_host(self) -> bool:
+        return bool(self.v2) and self.v2[0].startswith("/")
+
+    @property
+    def of_root(self) -> bool:
+        """Whether its v2 file is in the root of all cgroups, or on the host: it is decided for the root alone."""
+        return bool(self.v2) and (self.v2_on is Kernels.ROOT or self._on_host)
 
     def is_void(self, value_of: Callable[[Field], Any]) -> bool:
         """Whether the kernel ignores this field in a cgroup. `value_of` returns the cgroup's value of another field; None: it has none."""
@@ -221,6 +246,8 @@ def _of_messages(field: Field, has_file: bool) -> tuple[tuple[bool, str], ...]:
         (in_resources and not field.place, "adjust=RESOURCES needs `place`: its path in LinuxResources, such as cpu.quota.value"),
         (not in_resources and bool(field.place), f"place={field.place!r} needs adjust=RESOURCES"),
         (field.adjust is Adjust.UNIFIED and not field.v2, "adjust=UNIFIED needs `v2`: the file that the entry is named by"),
+        (field.adjust is Adjust.PART and (has_file or field.update),
+         "adjust=PART is only sent at creation: it has neither a file nor update=True"),
         (field.adjust is Adjust.FILE and not has_file, "adjust=FILE needs `v1` or `v2`: the file that is written"),
         (in_resources and field.update and not field.baseline,
          "an update of LinuxResources needs `baseline`: the attribute of Resources that holds what kubelet asked for"),
@@ -244,7 +271,7 @@ def _of_files(field: Field, has_file: bool) -> tuple[tuple[bool, str], ...]:
         (bool(field.v1_ceiling) and (not field.v1 or field.nesting is not Nesting.LIMIT),
          f"v1_ceiling={field.v1_ceiling!r} needs `v1` and nesting=LIMIT: it bounds a limit in a v1 file"),
         (bool(field.v1) and "/" not in field.v1, f"v1={field.v1!r} needs its controller before it, such as cpu/cpu.shares"),
-        (bool(field.v1) and field.v1.partition("/")[0] not in V1_CONTROLLERS,
+        (bool(field.v1) and field.v1.partition("/")[0] not in (*V1_CONTROLLERS, PROCESSES, ""),
          f"v1={field.v1!r} has a controller that is not one of {', '.join(V1_CONTROLLERS)}: add it to V1_CONTROLLERS"),
         (field.neutral == "" and not field.whole,
          'neutral="" needs `whole`: the attribute of NodeState that is given back, for an empty set is refused'),

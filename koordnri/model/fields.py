@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Mapping
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from koordnri.model.convert import CFS_PERIOD_US, SHARES_PER_CPU
 from koordnri.model.cpuset import CPUSet
-from koordnri.model.field import Adjust, FieldTableError, Kernels, Nesting, Spelling, Writing
+from koordnri.model.field import PROCESSES, Adjust, FieldTableError, Kernels, Nesting, Spelling, Writing
 from koordnri.model.field import Field as Field  # the table's users get it from here
 
 UNLIMITED = -1
@@ -38,6 +39,15 @@ class Device(NamedTuple):
     major: int
     minor: int
     file_mode: int = 0o666
+
+
+class Part(NamedTuple):
+    """Value of a field that only the reply to CreateContainer carries (`Adjust.PART`)."""
+
+    text: str
+    """for people"""
+    content: Mapping[str, Any]
+    """a part of NRI's ContainerAdjustment, by the names of its message: {"rlimits": [{"type": "RLIMIT_NOFILE", "hard": 9, "soft": 9}]}"""
 
 
 def _same_limit(a: int | None, b: int | None) -> bool:
@@ -347,12 +357,92 @@ IO_COST_MODEL = _disk_file(
 )
 BLOCKIO_CLASS = Field("blockio.class", "class name", Adjust.RESOURCES, place="blockio_class.value")
 
+
+def _sysctl(path: str, unit: str, on: Kernels = Kernels.VENDOR, name: str = "") -> Field:
+    """A file of the host with one number, named as sysctl(8) does, or by its path below /sys."""
+    below = path.removeprefix("/proc/sys/")
+    by_path = path.rpartition("/")[2] if below == path else below.replace("/", ".")
+    return Field(
+        name or by_path, unit, Adjust.FILE, v1=path, v2=(path,), right="sysctls", seen=True, v2_on=on, spelling=Spelling.NUMBER, neutral=0
+    )  # fmt: skip
+
+
+VM_MIN_FREE = _sysctl("/proc/sys/vm/min_free_kbytes", "KiB", Kernels.ROOT)
+VM_WATERMARK_SCALE = _sysctl("/proc/sys/vm/watermark_scale_factor", "10..1000 ‱", Kernels.ROOT)
+MEMCG_REAPER = _sysctl("/sys/kernel/mm/memcg_reaper/reap_background", "0 or 1")
+SCHED_GROUP_IDENTITY = _sysctl("/proc/sys/kernel/sched_group_identity_enabled", "0 or 1")
+SCHED_IDLE_SAVER = _sysctl("/proc/sys/kernel/sched_idle_saver_wmark", "ns")
+PAGE_CACHE_LIMIT = _sysctl("/sys/kernel/mm/pagecache_limit/enabled", "0 or 1", name="pagecache_limit.enabled")
+SCHED_FEATURE = Field(
+    "sched.feature",
+    "0 or 1",
+    Adjust.FILE,
+    keyed=True,
+    v1="/sys/kernel/debug/sched/features",
+    v2=("/sys/kernel/debug/sched/features",),
+    right="sysctls",
+    seen=True,
+    v2_on=Kernels.ROOT,
+    spelling=Spelling.SWITCH,
+    neutral=0,
+)
+"""Keyed by the name of the feature. Linux before 5.13 has the file elsewhere, and is not served."""
+
+NET_CLASSID = Field(
+    "net_cls.classid",
+    "tc class",
+    Adjust.FILE,
+    v1="net_cls/net_cls.classid",
+    seen=True,
+    spelling=Spelling.NUMBER,
+    neutral=0,
+)
+
+PIDS_LIMIT = Field("pids.limit", "processes and threads", Adjust.RESOURCES, place="pids.limit")
+
 RDT_CLOSID = Field("rdt.closid", "resctrl group", Adjust.RDT)
 ENV = Field("env", "text", Adjust.ENV, keyed=True)
 MOUNT = Field("mount", "bind mount", Adjust.MOUNT, keyed=True)
 DEVICE = Field("device", "device node", Adjust.DEVICE, keyed=True)
 CDI = Field("cdi", "names of devices", Adjust.CDI, keyed=True)
-OOM_SCORE_ADJ = Field("oom_score_adj", "-1000..1000", Adjust.OOM)
+CPUS_ENV = Field("cpus.env", "list", Adjust.ENV, keyed=True)
+CPUS_FILE = Field("cpus.file", "bind mount", Adjust.MOUNT, keyed=True)
+OOM_SCORE_ADJ = Field(
+    "oom_score_adj",
+    "-1000..1000",
+    Adjust.OOM,
+    v1=f"{PROCESSES}/oom_score_adj",
+    v2=(f"{PROCESSES}/oom_score_adj",),
+    v2_on=Kernels.RIGHT,
+    right="processes",
+    seen=True,
+    spelling=Spelling.PROCESSES,
+    neutral=0,
+    noted=True,
+    errors={
+        errno.EACCES: "it is lower than the process had it (capability SYS_RESOURCE), or of another user (DAC_OVERRIDE)"
+    },
+)
+
+
+def _injected(name: str, unit: str, keyed: bool = True) -> Field:
+    """What annotations put into a container at its creation (koordnri.model.injection)."""
+    return Field(name, unit, Adjust.PART, keyed=keyed)
+
+
+INJECTED_DEVICE = _injected("injected.device", "device node")
+INJECTED_CDI = _injected("injected.cdi", "device")
+INJECTED_MOUNT = _injected("injected.mount", "mount")
+RLIMIT = _injected("rlimit", "soft and hard limit")
+IO_PRIORITY = _injected("io_priority", "class and priority", keyed=False)
+SCHEDULER = _injected("scheduler", "policy and its parameters", keyed=False)
+SYSCTL = _injected("sysctl", "text")
+MEMORY_POLICY = _injected("memory_policy", "mode and nodes", keyed=False)
+NET_DEVICE = _injected("net_device", "name in the container")
+INJECTED_RDT = _injected("injected.rdt", "text")
+OCI_HOOK = _injected("oci_hook", "command")
+INJECTED_ENV = _injected("injected.env", "text")
+INJECTED_ANNOTATION = _injected("injected.annotation", "text")
 
 ALL: tuple[Field, ...] = tuple(value for value in globals().values() if isinstance(value, Field))
 """All fields, in the order above."""
@@ -364,6 +454,7 @@ if len(_BY_NAME) != len(ALL):
     raise FieldTableError(f"two rows have one name: {sorted(f.name for f in ALL if _BY_NAME[f.name] is not f)}")
 
 
+@lru_cache(1024)
 def split_name(name: str) -> tuple[Field | None, str]:
     """Inverse of `Field.named`: `io.max[/dev/sda]` → (IO_MAX, "/dev/sda"). None for a field of another version of koordnri."""
     family, bracket, key = name.partition("[")

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from koordnri.model.container import Event
+from koordnri.model.control import NO_CONTROL, Control
 from koordnri.model.cpuset import CPUSet
 from koordnri.model.decision import Setting
 from koordnri.model.field import Kernels
-from koordnri.model.fields import ALL, CDI, RDT_CLOSID, UNLIMITED, Device, Field
+from koordnri.model.fields import ALL, CDI, INJECTED_CDI, RDT_CLOSID, UNLIMITED, Device, Field
+from koordnri.model.oci_hooks import NO_OCI_HOOKS, OCIHooks
 from koordnri.model.pod import Pod
 from koordnri.model.routes import Refusal, Routes, container_routes, field_files, pod_routes, root_routes
 from koordnri.model.schemata import Cache, MemoryBandwidth
@@ -64,6 +66,8 @@ class NodeState:
 
     name: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    namespace_labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict, compare=False)
+    """namespace → its labels, as far as they are known; decisions depend on them only by a pod's verdicts"""
     annotations: Mapping[str, str] = field(default_factory=dict)
     memory_bytes: int = 0
     """allocatable memory; 0 when unknown"""
@@ -80,7 +84,11 @@ class NodeState:
     cgroup_files: frozenset[str] = MAINLINE_V2_FILES
     """names of the files that this kernel has in a v2 cgroup"""
     root_files: frozenset[str] = MAINLINE_V2_ROOT_FILES
-    """files for the cost control of whole disks, which only the root of all cgroups has"""
+    """files for the cost control of whole disks, which only the root of all cgroups has; and files of the host that we may write"""
+    sched_features: frozenset[str] | None = None
+    """names of this kernel's scheduler features; None when it cannot be read, as on a described node"""
+    writes: frozenset[str] = frozenset()
+    """what else of the host the daemon may write (`--write`): `processes`, …"""
     kubelet_cpu_policy: str = "none"
     reserved_cpus: CPUSet = field(default_factory=CPUSet)
     kubelet_reserved: CPUSet = field(default_factory=CPUSet)
@@ -100,6 +108,8 @@ class NodeState:
     """key of the pod → container → CPUs that a DRA driver gave to it"""
     disputed_cpus: Mapping[str, Verdict] = field(default_factory=dict)
     """key of a pod → the verdict on what a scheduler assigned to it, if that names CPUs of another pod"""
+    over_limits: Mapping[str, Verdict] = field(default_factory=dict, compare=False)
+    """key of a pod → the verdict on its exclusive CPUs, if limits that are only observed would refuse them; no decision depends on it"""
     kubelet_cpus: CPUSet = field(default_factory=CPUSet)
     """CPUs that kubelet's static CPU manager pinned containers to"""
     pods_cpus: CPUSet | None = None
@@ -128,16 +138,28 @@ class NodeState:
     """`major:minor` of a block device or partition → paths of the disks below it"""
     blockio_classes: frozenset[str] | None = None
     """names of the block I/O classes in the runtime's configuration; None when it cannot be read"""
+    gpu_numa_nodes: Mapping[int, int] = field(default_factory=dict)
+    """minor of a GPU → its NUMA node, where that is known"""
     rdma_devices: Mapping[str, Mapping[str, Device]] | None = None
     """PCI address → path → device node of the verbs (`/dev/infiniband/uverbs0`); None on a described node"""
     rdma_cm: Device | None = None
     """`/dev/infiniband/rdma_cm`; None when the kernel has none"""
+    oci_hooks: OCIHooks = NO_OCI_HOOKS
+    """hooks of the OCI runtime from the host's hooks.d directories, in their order"""
+    cgroup_nsdelegate: bool = True
+    """whether the host has mounted cgroup v2 with `nsdelegate`, so that a container may write below its own cgroup only"""
+    exposed_directory: str = "/var/lib/koordnri/exposed"
+    """directory on the host with the files that show containers their exclusive CPUs"""
     no_cdi: str = ""
     """why not to send CDI devices to the runtime; "" when it injects them, as on a described node"""
+    not_sent: Mapping[Field, str] = field(default_factory=dict)
+    """field that the runtime would drop silently from an adjustment → why; empty on a described node"""
     no_limit_bytes: int = UNLIMITED
     """the runtime's value for no memory limit"""
     released: frozenset[str] = frozenset()
     """ids of the pods that `koordnri release` gave back to kubelet; "*": all"""
+    control: Control = NO_CONTROL
+    """what the feedback controllers want now"""
     problems: tuple[str, ...] = ()
     """what could not be read about the node, for logs and /readyz"""
     field_files: Mapping[Field, str] = field(init=False, repr=False, compare=False)
@@ -151,7 +173,9 @@ class NodeState:
         object.__setattr__(self, "field_files", field_files(self.cgroup_version, self.cgroup_files))
         creating = container_routes(True, self.cgroup_version, self.cgroup_files)
         if self.no_cdi:
-            creating = creating | {CDI: Refusal(self.no_cdi)}
+            creating = creating | dict.fromkeys((CDI, INJECTED_CDI), Refusal(self.no_cdi))
+        if self.not_sent:
+            creating = creating | {field: Refusal(why) for field, why in self.not_sent.items()}
         object.__setattr__(self, "create_routes", creating)
         updating = container_routes(False, self.cgroup_version, self.cgroup_files)
         if self.resctrl is not None and self.resctrl.read_only:
@@ -166,8 +190,17 @@ class NodeState:
 
     def verdicts_of(self, pod: Pod) -> tuple[Verdict, ...]:
         """The verdicts of the trust rules on a pod, with those that depend on the node."""
-        disputed = self.disputed_cpus.get(pod.key)
-        return pod.verdicts if disputed is None else (*(v for v in pod.verdicts if v.rule != disputed.rule), disputed)
+        if not self.disputed_cpus and not self.over_limits:
+            return pod.verdicts
+        found = self.own_verdicts(pod)
+        if (disputed := self.disputed_cpus.get(pod.key)) is not None:
+            return (*(v for v in pod.verdicts if v.rule != disputed.rule), *found)
+        return (*pod.verdicts, *found) if found else pod.verdicts
+
+    def own_verdicts(self, pod: Pod) -> tuple[Verdict, ...]:
+        """Those that depend on the node."""
+        found = self.disputed_cpus.get(pod.key), self.over_limits.get(pod.key)
+        return tuple(verdict for verdict in found if verdict is not None)
 
     @property
     def threads_per_core(self) -> int:

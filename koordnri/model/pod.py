@@ -50,10 +50,16 @@ class PodSpec:
     scheduler_name: str = ""
     service_account: str = ""
     """its name in the pod's namespace"""
+    priority: int | None = None
+    """as admission computed it"""
+    leaving: bool = False
+    """somebody has deleted the pod, and kubelet ends it"""
     claimed_cpus: Mapping[str, int] | None = None
     """DRA driver → how many CPUs its devices in the pod's claims stand for; None: not read (yet)"""
     claims_problem: str = ""
     """why its claims cannot be read; "" when they can, or nobody has tried"""
+    of_daemon_set: bool = False
+    """whether a DaemonSet makes it again on this node as soon as it is gone"""
 
 
 @dataclass(slots=True)
@@ -77,6 +83,8 @@ class Pod:
     kube_qos: KubeQoS = KubeQoS.GUARANTEED
     qos_or_default: QoSClass = QoSClass.NONE
     """the label's class, else Kubernetes' class mapped to LSR, LS or BE; used by memory QoS and resctrl"""
+    key: str = ""
+    """identity that outlives a sandbox: the uid (kubelet may make a second sandbox); without one the sandbox's id"""
     parsed: dict[str, Any] = field(default_factory=dict)
     """annotation key → parsed value, or its Problem (see koordnri.model.annotations)"""
     given: dict[str, Mapping[str, str]] = field(default_factory=dict)
@@ -87,17 +95,15 @@ class Pod:
     """the pod with all its inputs; None: nothing was taken from it"""
     judged_by: object = field(default=None, compare=False)
     """the trust rules that gave the verdicts; None: nobody has judged it yet"""
+    namespace_labels: Mapping[str, str] | None = field(default=None, compare=False)
+    """labels of its namespace when it was judged; None: not known, or no trust rule needs them"""
 
     def __post_init__(self) -> None:
+        self.key = self.uid or self.id
         self.reported = self.reported or self.annotations
         self.qos = QoSClass.of(self.labels)
         self.kube_qos = KubeQoS.of_cgroup(self.cgroup_parent)
         self.qos_or_default = self.qos if self.qos is not QoSClass.NONE else DEFAULT_CLASS[self.kube_qos]
-
-    @property
-    def key(self) -> str:
-        """Identity that outlives a sandbox: the uid (kubelet may make a second sandbox); without one the sandbox's id."""
-        return self.uid or self.id
 
     def places_of(self, volume: str) -> frozenset[str] | None:
         """Places of a volume behind a claim, known from created containers: directory or number, see `given`. One place, unless it

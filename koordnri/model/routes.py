@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from koordnri.model.field import Adjust
-from koordnri.model.fields import ALL, Field
+from koordnri.model.fields import ALL, RDT_CLOSID, Field
 
 ADJUST = "adjust"
 """in the reply to CreateContainer"""
@@ -20,6 +20,8 @@ RECORD = "record"
 """an update outside of a reply to kubelet's request, by which the runtime's stored spec follows what was written"""
 RESCTRL = "resctrl"
 """the daemon moves the container's threads into a resctrl group"""
+CONTROL = "control"
+"""a controller's value: written by the daemon itself like WRITE, on top of what is decided otherwise, and never recorded"""
 OBSERVE = "observe"
 """not applied: the hook is only observed"""
 
@@ -59,10 +61,14 @@ def container_routes(creating: bool, version: int, present: frozenset[str]) -> R
             routes[field] = WRITE
         elif creating:
             routes[field] = ADJUST
+        elif field.right and field.file(version, present):
+            routes[field] = WRITE
         elif field.update:
             routes[field] = REPLY
         elif field.adjust is Adjust.RDT:
             routes[field] = RESCTRL
+        elif field.right:
+            routes[field] = Refusal(f"can only be set while the container is created, without --write {field.right}")
         else:
             routes[field] = Refusal("can only be set while the container is created: restart the pod")
     return routes
@@ -75,12 +81,20 @@ def pod_routes(version: int, present: frozenset[str]) -> Routes:
 
 
 @lru_cache(_KINDS)
+def host_routes(version: int, present: frozenset[str], no_resctrl: str = "") -> Routes:
+    """Routes of a host application's fields: files, and its threads in a resctrl group. `no_resctrl`: why they cannot be moved."""
+    return pod_routes(version, present) | {RDT_CLOSID: Refusal(no_resctrl) if no_resctrl else RESCTRL}
+
+
+@lru_cache(_KINDS)
 def root_routes(version: int, present: frozenset[str]) -> Routes:
     """Routes of the root cgroup's fields: only files that were seen there, because other files would limit the whole machine."""
     return {f: WRITE if (file := f.file(version, present)) and file in present else _no_file(f, version) for f in ALL}
 
 
 def _no_file(field: Field, version: int) -> Refusal:
+    if field.right:
+        return Refusal(f"this kernel has no {field.v1}, or koordnri may not write it: --write {field.right}")
     if not field.v1 and not field.v2:
         return Refusal(f"{field.name} is not a cgroup setting")
     if version == 1:

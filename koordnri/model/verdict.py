@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 Outcome = Literal["believed", "refused", "unknown", "observed"]
-"""unknown: refused only because the pod's spec is not known, perhaps not yet. observed: it would be refused, but the policy observes"""
+"""unknown: refused only because the pod's spec, or the labels of its namespace, are not known, perhaps not yet. observed: it would be
+refused, but the policy observes"""
 
 
 class Verdict(NamedTuple):

@@ -58,7 +58,8 @@ class DecisionLog:
         self._unstarted_since_s, self._unstarted = float("-inf"), 0
         self.verdicts: dict[tuple[str, str], int] = {}
         """(rule of trust, outcome) → how many pods had an input that was not believed, or would not be"""
-        self._complained: set[tuple[str, str, str, str]] = set()
+        self._complained: set[int] = set()
+        """hashes of what was reported: pods' owners write the messages, and ten thousand long ones would need 70 MB"""
 
     def decided(self, pod: Pod, container: Container, event: Event, decision: Decision) -> None:
         """A container was decided and the reply was sent."""
@@ -160,7 +161,7 @@ class DecisionLog:
 
     def _remember(self, owner_id: str, container: str, hook: str, message: str) -> bool:
         """Whether the message is new. Two threads call this; at worst something is reported twice."""
-        complaint = (owner_id, container, hook, message)
+        complaint = hash((owner_id, container, hook, message))
         if complaint in self._complained:
             return False
         if len(self._complained) >= MOST_REMEMBERED:

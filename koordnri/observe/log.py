@@ -15,11 +15,17 @@ from collections.abc import Callable, MutableMapping
 from typing import Any
 
 import msgspec
-import structlog
 
 from koordnri.model.log import Log
+from koordnri.observe.without import without
+
+# structlog imports rich for coloured tracebacks, which we never print: 3.7 MiB, and 0.1 s of each start.
+with without("rich"):
+    import structlog
 
 MAX_QUEUED = 10_000
+MAX_QUEUED_CHARACTERS = 4 << 20
+"""of all lines; each may take four bytes"""
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("json", "console")
 
@@ -31,6 +37,8 @@ class LineWriter:
         self.lost = 0
         self._fd = fd
         self._queue: collections.deque[str] = collections.deque()
+        self._characters = 0
+        """of the lines in the queue, about: whatever is lost by threads that count at once is right again when the queue is empty"""
         self._wake = threading.Event()
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
@@ -38,9 +46,11 @@ class LineWriter:
 
     def write(self, line: str) -> None:
         """Queue one line, without its newline. Never blocks."""
-        if len(self._queue) >= MAX_QUEUED:
+        if len(self._queue) >= MAX_QUEUED or self._characters >= MAX_QUEUED_CHARACTERS:
             self.lost += 1
             return
+        length = len(line)
+        self._characters += length  # no call in between, so that no other thread runs meanwhile
         self._queue.append(line)
         self._wake.set()
 
@@ -55,12 +65,16 @@ class LineWriter:
             self._wake.wait()
             self._wake.clear()
             while self._queue:
-                data = (self._queue.popleft() + "\n").encode(errors="replace")
+                line = self._queue.popleft()
+                length = len(line)
+                self._characters -= length
+                data = f"{line}\n".encode(errors="replace")
                 try:
                     while data:
                         data = data[os.write(self._fd, data) :]
                 except OSError:
                     self.lost += 1  # nowhere to report it
+            self._characters = 0
             if self._closing:
                 return
 

@@ -192,6 +192,66 @@ CPUS = (
     ),
 )
 
+CONTROLLERS = (
+    MetricRow(
+        "koordnri_controller_ticks",
+        "counter",
+        (),
+        "Times that the node was measured for feedback controllers; none while the policy switches all of them off",
+    ),
+    MetricRow(
+        "koordnri_controller_tick_seconds",
+        "counter",
+        (),
+        "Duration of all ticks",
+        unit="seconds",
+        meaning="Divided by the ticks: how long one takes. It waits while the runtime asks for containers.",
+    ),
+    MetricRow(
+        "koordnri_controller_actuations",
+        "counter",
+        ("controller", "mode", "direction"),
+        "Values that a controller moved (mode observe: would have moved) up, down, or to other CPUs (moved)",
+        meaning="[Batch beside services](batch.md#cpu-suppress) says what moves. Each change is in the history, and in the log as "
+        "`controller_acted` or `controller_would_act`.",
+    ),
+    MetricRow(
+        "koordnri_noisy_neighbour",
+        "counter",
+        ("resource", "kind"),
+        "Pods that waited for cpu, memory or io beyond their class' target, by why: throttled (its own quota), stolen (by the "
+        "hypervisor), itself, or neighbour",
+        meaning="[Who makes this pod wait?](neighbours.md) Each pod counts once in 5 minutes and resource. `koordnri status` and the log "
+        "line `pod_waits` have the names, and for `neighbour` the pod has an Event.",
+    ),
+    MetricRow(
+        "koordnri_suppressed_cpus",
+        "gauge",
+        (),
+        "CPUs that best-effort work may not use now, as services need them (CPU suppress)",
+    ),
+)
+
+EVICTION = (
+    MetricRow(
+        "koordnri_evictions",
+        "counter",
+        ("feature", "outcome"),
+        "Pods chosen for eviction, by what chose them and by what came of it: evicted, budget (a PodDisruptionBudget forbids it), "
+        "gone, replaced, forbidden (koordnri has not the right), refused, unreachable, withdrawn (its request had to wait, and was not "
+        "sent), or observed (mode observe: they stay)",
+        meaning="[Eviction](evict.md) says what each feature is for. With `forbidden`, set `apiAccess.evictPods` in the chart; with "
+        "`budget` or `refused` others are evicted in the meantime, and this pod is tried again.",
+        alert=Alert(
+            "KoordnriEvictionForbidden",
+            rises('koordnri_evictions_total{outcome="forbidden"}', "15m"),
+            "0m",
+            "warning",
+            "the policy asks for eviction, and koordnri has not the right to evict pods",
+        ),
+    ),
+)
+
 POLICY = (
     MetricRow(
         "koordnri_policy_info",
@@ -227,7 +287,10 @@ POLICY = (
 
 RECONCILE = (
     MetricRow(
-        "koordnri_reconcile_passes", "counter", ("trigger",), "Passes over pods by trigger: change, pod, drift, sweep"
+        "koordnri_reconcile_passes",
+        "counter",
+        ("trigger",),
+        "Passes over pods by trigger: change, control, pod, drift, sweep",
     ),
     MetricRow("koordnri_reconcile_pass_seconds", "gauge", (), "Duration of the last pass", unit="seconds"),
     MetricRow(
@@ -271,8 +334,8 @@ RECONCILE = (
         "koordnri_contained_faults",
         "counter",
         ("where",),
-        "Bugs of ours that cost what they were in and no more: plan, write, settle, classes, resctrl, record, drift, cpus, reconcile, "
-        "node, pod, policy, state, metrics",
+        "Bugs of ours that cost what they were in and no more: plan, write, settle, classes, resctrl, record, drift, cpus, network, "
+        "reconcile, node, pod, policy, state, metrics",
         meaning="A bug in koordnri, which cost only what `where` names (a pod's pass, a metric, …). The log has the traceback "
         "(`contained_fault`), the pod or the Node gets an Event `KoordnriFault`: please report it.",
         alert=Alert(
@@ -471,6 +534,8 @@ TOPICS = {
     "The connection to the runtime": SESSION,
     "Decisions": DECISIONS,
     "CPUs": CPUS,
+    "Feedback controllers": CONTROLLERS,
+    "Eviction": EVICTION,
     "The policy": POLICY,
     "Running containers": RECONCILE,
     "What others write": DRIFT,

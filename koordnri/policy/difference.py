@@ -11,13 +11,14 @@ import msgspec
 from koordnri.policy.koordnri_config import OtherHookOptions
 from koordnri.policy.policy import Policy
 
-_OWN_HOOKS = ("cpuset", "memory", "rdt", "blkio", "gpu")
+_OWN_HOOKS = ("cpuset", "cfs_quota", "memory", "rdt", "blkio", "gpu")
 SECTIONS: Mapping[str, str] = {
     "qos": "resource-qos-config",
     "threshold": "resource-threshold-config",
     "burst": "cpu-burst-config",
     "system": "system-config",
     "normalization": "cpu-normalization-config",
+    "controllers": "koordnri-config.controllers",
     "trust": "koordnri-config.trust",
     **{hook: f"koordnri-config.hooks.{hook}" for hook in _OWN_HOOKS},
 }

@@ -13,8 +13,9 @@ import msgspec
 from koordnri.model import fields
 from koordnri.model.fields import Field
 from koordnri.model.node import NodeState
+from koordnri.model.routes import Refusal
 from koordnri.policy.blkio_qos import IOConfig, unused_blocks
-from koordnri.policy.burst import CPUBurst
+from koordnri.policy.controller_effects import of_controllers
 from koordnri.policy.host_application import HostApplications
 from koordnri.policy.koordnri_config import KoordnriConfig
 from koordnri.policy.memory_qos import MemoryQOS, recommended_memory_qos
@@ -22,8 +23,7 @@ from koordnri.policy.normalization import CPUNormalization, ModelRatios, ratio_p
 from koordnri.policy.qos import ClassQOS, ResourceQOS
 from koordnri.policy.reader import Document
 from koordnri.policy.system import SystemStrategy
-from koordnri.policy.threshold import ResourceThreshold
-from koordnri.policy.trust_options import TrustOptions
+from koordnri.policy.trust_options import InjectionTrust, TrustOptions
 
 if TYPE_CHECKING:  # documents import this module
     from koordnri.policy.document import PolicyDocument
@@ -32,7 +32,6 @@ if TYPE_CHECKING:  # documents import this module
 Finding = tuple[str, str]
 """path below the strategy, message"""
 
-NOT_DONE = "has no effect, koordnri does not do that yet"
 _CLASSES = ("lsr", "ls", "be", "system")
 _QOS_LABELS = {"lsr": "LSR", "ls": "LS", "be": "BE", "system": "SYSTEM"}
 
@@ -67,33 +66,42 @@ def without_effect_on(policy: Policy, node: NodeState) -> list[str]:
     qos = "resource-qos-config"
     found = [f"cpu-normalization-config.{where}: {problem}" for where, problem in _refused_ratio(policy, node)]
     found += [f"{qos}.{where}: has no effect on this node: {why}" for where, why in _of_classes(policy.qos, node)]
+    found += [
+        f"system-config.{where}: has no effect on this node: {why}" for where, why in _of_sysctls(policy.system, node)
+    ]
+    found += [f"koordnri-config.controllers.{where}: {problem}" for where, problem in of_controllers(policy, node)]
+    described = node.block_devices is None
+    if policy.cpuset.keep_interrupts_off and not described and "interrupts" not in node.writes:
+        where = "koordnri-config.hooks.cpuset.keepInterruptsOff"
+        found.append(f"{where}: has no effect on this node: koordnri may not write them: --write interrupts")
+    found += [f"{qos}.{where}: has no effect on this node: {why}" for where, why in _of_network_here(policy, node)]
+    if policy.threshold.enable and (why := _no_suppress(policy, node)):
+        found.append(f"resource-threshold-config.cpuSuppressPolicy: {why}")
     if policy.burst.policy in ("auto", "cpuBurstOnly") and (why := _no_file(fields.CPU_BURST, node)):
         found.append(f"cpu-burst-config.policy: has no effect on this node: {why}")
+    mode = policy.controllers.quota_burst.mode
+    if policy.burst.policy in ("auto", "cfsQuotaBurstOnly") and mode != "enforce":
+        found.append(
+            f"cpu-burst-config.policy: no quota is raised: mode {mode} of koordnri-config.controllers.quotaBurst"
+        )
     return found
 
 
 # On any node
 
 
-def _of_threshold(value: ResourceThreshold) -> Iterator[Finding]:
-    if value.enable:
-        kept = "; so cfsQuota lifts no BE quotas either" if value.cpu_suppress_policy == "cfsQuota" else ""
-        yield "enable", f"has no effect, koordnri does not suppress and evict BE yet{kept}"
-
-
 def _of_qos(value: ResourceQOS) -> Iterator[Finding]:
     if value.policies.cpu_policy == "coreSched":
         yield (
             "policies.cpuPolicy",
-            f"coreSched (coreExpeller, too) {NOT_DONE}; nor is there any group identity beside it",
+            "coreSched needs a kernel with CONFIG_SCHED_CORE, CPUs with several threads per core, and the daemon's --write processes;"
+            " there is no group identity beside it",
         )
-    if value.policies.net_qos_policy != "tc":
-        yield "policies.netQOSPolicy", NOT_DONE
     for name in (*_CLASSES, "cgroup_root"):
         one: ClassQOS = getattr(value, name)
         json_name = "cgroupRoot" if name == "cgroup_root" else f"{name}Class"
-        if one.network.enable:
-            yield f"{json_name}.networkQOS", NOT_DONE
+        if one.network.enable and (why := _of_network(name, value)):
+            yield f"{json_name}.networkQOS", why
         if name != "be" and one.cpu.enable and one.cpu.sched_idle:
             yield f"{json_name}.cpuQOS.schedIdle", "has no effect: kubelet must be able to set the shares of these pods"
     if value.system.cpu.enable:
@@ -105,6 +113,22 @@ def _of_qos(value: ResourceQOS) -> Iterator[Finding]:
             yield f"cgroupRoot.{block}QOS", "has no effect: of cgroupRoot, blkioQOS counts alone"
     yield from _of_blocks(value)
     yield from unused_blocks({f"{name}Class": getattr(value, name).blkio for name in ("lsr", "ls", "system")})
+
+
+def _of_network(name: str, value: ResourceQOS) -> str:
+    """What of a class's networkQOS has no effect on any node."""
+    if name == "cgroup_root":
+        return "has no effect: the root has no network class"
+    if value.policies.net_qos_policy == "tc":
+        return (
+            "sets the net_cls.classid of the pods (1:2 SYSTEM, 1:3 LSE, LSR and LS, 1:4 BE) and nothing else: the queueing discipline"
+            " with these classes is yours to make, and requests and limits have no effect"
+        )
+    return (
+        ""
+        if name in ("ls", "be")
+        else "has no effect: under terway-qos only lsClass and beClass have bandwidth of their own"
+    )
 
 
 _AT_THE_ROOT = (
@@ -130,22 +154,10 @@ def _of_blocks(value: ResourceQOS) -> Iterator[Finding]:
                     yield f"{where}.blkioQOS.blocks[{i}].ioCfg.{names[name]}", f"has no effect: it counts {place} alone"
 
 
-def _of_burst(value: CPUBurst) -> Iterator[Finding]:
-    if value.policy == "cfsQuotaBurstOnly":
-        yield "policy", f"cfsQuotaBurstOnly (raising the quota of throttled containers) {NOT_DONE}"
-    elif value.policy == "auto":
-        yield "policy", "auto is cpuBurstOnly here: koordnri does not raise the quota of throttled containers yet"
-
-
-def _of_system(value: SystemStrategy) -> Iterator[Finding]:
-    for info in msgspec.structs.fields(SystemStrategy):
-        if info.name != "total_network_bandwidth" and getattr(value, info.name) is not None:
-            yield info.encode_name, NOT_DONE
-
-
 def _of_applications(value: HostApplications) -> Iterator[Finding]:
-    if value.applications:
-        yield "applications", NOT_DONE
+    for i, application in enumerate(value.applications):
+        if why := application.why_not:
+            yield f"applications[{i}]", f"has no effect: {why}"
 
 
 def _of_normalization(value: CPUNormalization) -> Iterator[Finding]:
@@ -160,15 +172,13 @@ def _of_normalization(value: CPUNormalization) -> Iterator[Finding]:
 
 def _of_trust(value: KoordnriConfig) -> Iterator[Finding]:
     trust = value.trust
-    if trust.mode == "off" and msgspec.structs.replace(trust, mode="enforce") != TrustOptions():
+    enforced = msgspec.structs.replace(trust, mode="enforce", injection=InjectionTrust())
+    if trust.mode == "off" and enforced != TrustOptions():
         yield "trust", "has no effect: with mode off, all is believed of everybody"
 
 
 _CHECKS: dict[type, Callable[..., Iterator[Finding]]] = {
-    ResourceThreshold: _of_threshold,
     ResourceQOS: _of_qos,
-    CPUBurst: _of_burst,
-    SystemStrategy: _of_system,
     HostApplications: _of_applications,
     CPUNormalization: _of_normalization,
     KoordnriConfig: _of_trust,
@@ -176,6 +186,18 @@ _CHECKS: dict[type, Callable[..., Iterator[Finding]]] = {
 
 
 # On this node
+
+
+_LEAST_SUPPRESSED = 2
+"""CPUs that best-effort work keeps under policy cpuset, as in koordlet"""
+
+
+def _no_suppress(policy: Policy, node: NodeState) -> str:
+    """Why nobody can be suppressed though the policy enables it; "" when they can."""
+    cpus = 0 if node.topology is None else len(node.topology.online)
+    if policy.threshold.cpu_suppress_policy == "cpuset" and 0 < cpus <= _LEAST_SUPPRESSED:
+        return f"cpuset has no effect on this node: best-effort work keeps {_LEAST_SUPPRESSED} CPUs, and it has {cpus}; use cfsQuota"
+    return ""
 
 
 def _no_file(field: Field, node: NodeState) -> str:
@@ -189,6 +211,38 @@ def _refused_ratio(policy: Policy, node: NodeState) -> Iterator[Finding]:
     selected = policy.normalization.selected(node) if policy.normalization.enable else None
     if selected is not None and (problem := ratio_problem(selected[1])):
         yield selected[0], f"{problem}; refused on this node, whose CPU it is of, so that its quotas are not normalised"
+
+
+def _of_network_here(policy: Policy, node: NodeState) -> Iterator[Finding]:
+    qos, described = policy.qos, node.block_devices is None
+    if qos.policies.net_qos_policy == "terway-qos":
+        if not described and "terway" not in node.writes:
+            yield "policies.netQOSPolicy", "koordnri may not write terway's files: --write terway"
+        return
+    for name in _CLASSES:
+        if getattr(qos, name).network.enable and (why := _no_file(fields.NET_CLASSID, node)):
+            yield f"{name}Class.networkQOS", why
+
+
+_SYSCTLS = (
+    ("min_free_kbytes_factor", fields.VM_MIN_FREE),
+    ("watermark_scale_factor", fields.VM_WATERMARK_SCALE),
+    ("memcg_reap_back_ground", fields.MEMCG_REAPER),
+    ("sched_group_identity_enabled", fields.SCHED_GROUP_IDENTITY),
+    ("sched_idle_saver_wmark", fields.SCHED_IDLE_SAVER),
+    ("sched_features", fields.SCHED_FEATURE),
+    ("page_cache_limit_enabled", fields.PAGE_CACHE_LIMIT),
+)
+
+
+def _of_sysctls(system: SystemStrategy, node: NodeState) -> Iterator[Finding]:
+    names = {info.name: info.encode_name for info in msgspec.structs.fields(SystemStrategy)}
+    for attribute, field in _SYSCTLS:
+        if getattr(system, attribute) is not None and isinstance(why := node.root_routes[field], Refusal):
+            yield names[attribute], why
+    if (known := node.sched_features) is not None:
+        for name in (system.sched_features or {}).keys() - known:
+            yield f"schedFeatures.{name}", "its kernel's scheduler has no such feature"
 
 
 def _of_classes(qos: ResourceQOS, node: NodeState) -> Iterator[Finding]:

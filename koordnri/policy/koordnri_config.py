@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta, field
 
+from koordnri.policy.controllers import Controllers
 from koordnri.policy.errors import shown
 from koordnri.policy.gpu_vendors import NVIDIA, VENDORS, GPUVendor
 from koordnri.policy.reader import Document
@@ -17,6 +18,8 @@ HookMode = Literal["enforce", "observe", "off"]
 RecordRoute = Literal["auto", "unsolicited", "resync", "reply", "none"]
 PublishTopology = Literal["none", "zones", "koordinator"]
 FailurePolicy = Literal["ignore", "fail"]
+OOMScore = Annotated[int, Meta(ge=-1000, le=1000)]
+LiftedClass = Literal["LSE", "LSR", "LS", "BE", "SYSTEM", "Guaranteed", "Burstable"]
 
 _CLASS_NAMES = ("lsr", "ls", "be", "system")
 
@@ -28,8 +31,9 @@ class HookOptions(Document, frozen=True, forbid_unknown_fields=True):
     """observe: the hook decides, and the result is logged and counted but not applied. off: the hook is not run. In both modes, what it set
     before is given back."""
     failure_policy: FailurePolicy = "ignore"
-    """What an error of the hook costs. ignore: the hook's fields; fail: the container, which the runtime refuses to create. The default is
-    Koordinator's: a node that starts work without QoS is better than one that starts none."""
+    """What an error of the hook costs. ignore: the hook's fields; fail: the container, which the runtime refuses to create. With fail, a
+    runtime of NRI 0.12.4 or newer also refuses containers while koordnri does not answer at all; an older one creates them without it. The
+    default is Koordinator's: a node that starts work without QoS is better than one that starts none."""
 
 
 class CPUSetOptions(HookOptions, frozen=True, forbid_unknown_fields=True):
@@ -53,8 +57,22 @@ class CPUSetOptions(HookOptions, frozen=True, forbid_unknown_fields=True):
     like all others."""
     memory_bind: bool = False
     """Take memory only from the NUMA nodes of the container's exclusive CPUs. Off by default: moving memory in use is slow."""
+    keep_interrupts_off: bool = False
+    """Let no device interrupt be served by exclusive CPUs, also those that a scheduler assigned. It takes `--write interrupts`. irqbalance
+    moves them back every 10 s: ban these CPUs there, or stop it."""
+    expose: Literal["none", "env", "file"] = "none"
+    """How a container learns which CPUs are exclusively its own. env: the variable KOORDNRI_EXCLUSIVE_CPUS, as they are at its creation.
+    file: /run/koordnri/exclusive-cpus, which follows changes; the state directory must have one path on the host and for the daemon."""
     be_cpu_manager: bool = field(default=False, name="beCPUManager")
     """Give BE containers the BE pool of their NUMA nodes (koordlet's feature gate BECPUManager, off there too)."""
+
+
+class CFSQuotaOptions(HookOptions, frozen=True, forbid_unknown_fields=True):
+    """Options of the hook `cfs_quota`."""
+
+    lift_for: tuple[LiftedClass, ...] = ()
+    """Classes whose pods run without a CFS quota, so that they may use idle CPUs; their shares still bound them. Kubernetes' classes count
+    for pods without Koordinator's label. Single pods: the trust rule `cpuQuota`."""
 
 
 class MemoryOptions(HookOptions, frozen=True, forbid_unknown_fields=True):
@@ -63,6 +81,14 @@ class MemoryOptions(HookOptions, frozen=True, forbid_unknown_fields=True):
     shrink_below_usage: bool = False
     """Lower a memory limit or memory.high of a running container at once, even below its usage: memory.max then kills, memory.high
     throttles. By default koordnri waits until usage is lower, and reports that."""
+    oom_score_adj: dict[str, OOMScore] = field(default_factory=dict)
+    """lsr, ls, be, system → oom_score_adj of the processes of the class's containers, in place of kubelet's. The kernel kills the process
+    with the highest sum of it and of its share of the memory, in ‰. Running containers follow with `--write processes`. Single pods: the
+    trust rule `oomScore`."""
+
+    def check(self) -> Iterator[tuple[str, str]]:
+        for name in sorted(self.oom_score_adj.keys() - set(_CLASS_NAMES)):
+            yield f"oomScoreAdj.{name}", f"expected a class {', '.join(_CLASS_NAMES)}, got {shown(name)}"
 
 
 class BlkIOOptions(HookOptions, frozen=True, forbid_unknown_fields=True):
@@ -130,11 +156,14 @@ class Hooks(Document, frozen=True):
     others_field: ClassVar[str] = "others"
 
     cpuset: CPUSetOptions = CPUSetOptions()
-    cfs_quota: HookOptions = field(default=HookOptions(), name="cfs_quota")
+    cfs_quota: CFSQuotaOptions = field(default=CFSQuotaOptions(), name="cfs_quota")
     memory: MemoryOptions = MemoryOptions()
     rdt: RDTOptions = RDTOptions()
     blkio: BlkIOOptions = BlkIOOptions()
     gpu: GPUOptions = GPUOptions()
+    network: HookOptions = HookOptions()
+    injection: HookOptions = HookOptions()
+    """It decides nothing unless `trust.injection` lists somebody."""
     others: dict[str, OtherHookOptions] = field(default_factory=dict)
     """Hooks of third parties by name."""
 
@@ -143,6 +172,8 @@ class KoordnriConfig(Document, frozen=True, forbid_unknown_fields=True):
     """The document."""
 
     hooks: Hooks = Hooks()
+    controllers: Controllers = Controllers()
+    """Which feedback controllers run."""
     trust: TrustOptions = TrustOptions()
     """Which annotations of pods are believed, and of whom."""
     chain_budget_milliseconds: Annotated[int, Meta(ge=1, le=60000)] | None = None

@@ -6,10 +6,20 @@ Only requests are added up, and only those of classes that share the node's band
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from koordnri.model.quantity import quantity_value
 from koordnri.policy.reader import Document
 from koordnri.policy.units import Share
+
+
+class Bandwidths(NamedTuple):
+    """Bytes/s; 0 for none."""
+
+    ingress_request: int
+    ingress_limit: int
+    egress_request: int
+    egress_limit: int
 
 
 class NetworkQOS(Document, frozen=True):
@@ -20,6 +30,33 @@ class NetworkQOS(Document, frozen=True):
     ingress_limit: Share | None = None
     egress_request: Share | None = None
     egress_limit: Share | None = None
+
+    def bytes_per_second(self, total: int) -> Bandwidths:
+        """What the class has; nothing where it is not enabled. `total`: bits/s of the node, 0 when it is unknown."""
+        asked = (self.ingress_request, self.ingress_limit, self.egress_request, self.egress_limit)
+        return Bandwidths(*(_bits(share, total) // 8 if self.enable else 0 for share in asked))
+
+
+class PodNetworkQOS(Document, frozen=True):
+    """`koordinator.sh/networkQOS` of a pod. Text is bits/s, an integer a percent of totalNetworkBandwidth. None: no limit."""
+
+    ingress_limit: Share | None = None
+    egress_limit: Share | None = None
+
+    @property
+    def any(self) -> bool:
+        """Whether there is a limit; `"0"` is none."""
+        return any(_bits(limit, 100) for limit in (self.ingress_limit, self.egress_limit))
+
+    def bytes_per_second(self, total: int) -> tuple[int, int]:
+        """(ingress, egress); 0 for none. `total`: bits/s of the node, 0 when it is unknown."""
+        return _bits(self.ingress_limit, total) // 8, _bits(self.egress_limit, total) // 8
+
+
+def _bits(share: int | str | None, total: int) -> int:
+    if share is None:
+        return 0
+    return quantity_value(share) if isinstance(share, str) else share * total // 100
 
 
 _REQUESTS = {"ingressRequest": "ingress_request", "egressRequest": "egress_request"}

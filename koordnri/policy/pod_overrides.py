@@ -1,4 +1,5 @@
-"""Pods' annotations that override the policy. Hooks use them by `Policy.cpu_burst`, `cpu_qos`, `memory_qos`, `blkio_qos`."""
+"""Pods' annotations that override the policy. Hooks use them by `Policy.cpu_burst`, `cpu_qos`, `memory_qos`, `blkio_qos`,
+`network_qos`."""
 
 from __future__ import annotations
 
@@ -14,12 +15,14 @@ from koordnri.model.annotations import (
     CPU_QOS_KEY,
     MAX_CHARACTERS,
     MEMORY_QOS_KEY,
+    NETWORK_QOS_KEY,
     Annotation,
 )
 from koordnri.model.pod import Pod
 from koordnri.policy.blkio_qos import PodBlkIOQOS
 from koordnri.policy.burst import PodCPUBurst
 from koordnri.policy.memory_qos import PodMemoryQOS
+from koordnri.policy.network_qos import PodNetworkQOS
 from koordnri.policy.qos import PodCPUQOS
 from koordnri.policy.reader import decode, read
 from koordnri.policy.report import Report
@@ -28,12 +31,14 @@ CPU_BURST = Annotation(CPU_BURST_KEY, partial(decode, PodCPUBurst))
 CPU_QOS = Annotation(CPU_QOS_KEY, partial(decode, PodCPUQOS))
 MEMORY_QOS = Annotation(MEMORY_QOS_KEY, partial(decode, PodMemoryQOS))
 BLKIO_QOS = Annotation(BLKIO_QOS_KEY, partial(decode, PodBlkIOQOS))
+NETWORK_QOS = Annotation(NETWORK_QOS_KEY, partial(decode, PodNetworkQOS))
 
 _TYPES: Mapping[str, Any] = {
     CPU_BURST_KEY: PodCPUBurst,
     CPU_QOS_KEY: PodCPUQOS,
     MEMORY_QOS_KEY: PodMemoryQOS,
     BLKIO_QOS_KEY: PodBlkIOQOS,
+    NETWORK_QOS_KEY: PodNetworkQOS,
 }
 _NODES_ALONE = {
     (CPU_QOS_KEY, "schedIdle"),

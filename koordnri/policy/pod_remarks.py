@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 from koordnri.model.annotations import (
     BATCH_CPU,
     DEVICE_ALLOCATED,
+    EVICTION_POLICY,
+    EVICTION_PRIORITY,
     EXTENDED_RESOURCE_SPEC,
     MAX_CHARACTERS,
     RESCTRL_KEY,
@@ -67,6 +69,11 @@ def pod_remarks(pod: Pod) -> tuple[PodRemark, ...]:
 def _remarks(pod: Pod) -> Iterator[PodRemark]:
     for message in _of_class(pod):
         yield PodRemark(message, of_owner=True)
+    for annotation in (EVICTION_POLICY, EVICTION_PRIORITY):
+        try:
+            annotation.of(pod)
+        except AnnotationError as error:
+            yield PodRemark(str(error), of_owner=True)
     for key, path, message in ignored_keys(pod):
         yield PodRemark(_unknown(key, path, message), of_owner=True)
     if pod.qos is QoSClass.BE:

@@ -11,10 +11,12 @@ from koordnri.model.cpuset import CPUSet
 from koordnri.model.pod import Pod
 from koordnri.policy.blkio_qos import PodBlkIOQOS
 from koordnri.policy.burst import CPUBurst, merge_cpu_burst
+from koordnri.policy.controllers import Controllers
 from koordnri.policy.document import SHAPES, PolicyDocument
 from koordnri.policy.host_application import HostApplication
 from koordnri.policy.koordnri_config import (
     BlkIOOptions,
+    CFSQuotaOptions,
     CPUSetOptions,
     FailurePolicy,
     GPUOptions,
@@ -28,9 +30,9 @@ from koordnri.policy.koordnri_config import (
     RecordRoute,
 )
 from koordnri.policy.memory_qos import NONE_MEMORY_QOS, MemoryQOS, merge_memory_qos, recommended_memory_qos
-from koordnri.policy.network_qos import check_bandwidth
+from koordnri.policy.network_qos import PodNetworkQOS, check_bandwidth
 from koordnri.policy.normalization import CPUNormalization
-from koordnri.policy.pod_overrides import BLKIO_QOS, CPU_BURST, CPU_QOS, MEMORY_QOS
+from koordnri.policy.pod_overrides import BLKIO_QOS, CPU_BURST, CPU_QOS, MEMORY_QOS, NETWORK_QOS
 from koordnri.policy.qos import PodCPUQOS, ResourceQOS
 from koordnri.policy.section import Section
 from koordnri.policy.system import SystemStrategy
@@ -56,15 +58,20 @@ class Policy(msgspec.Struct, frozen=True):
     normalization: CPUNormalization = CPUNormalization()
     host_applications: tuple[HostApplication, ...] = ()
     cpuset: CPUSetOptions = CPUSetOptions()
-    """Options of the hook cpuset; likewise memory, rdt, blkio and gpu."""
+    """Options of the hook cpuset; likewise cfs_quota, memory, rdt, blkio and gpu."""
+    cfs_quota: CFSQuotaOptions = CFSQuotaOptions()
     memory: MemoryOptions = MemoryOptions()
     rdt: RDTOptions = RDTOptions()
     blkio: BlkIOOptions = BlkIOOptions()
     gpu: GPUOptions = GPUOptions()
     hooks: dict[str, HookOptions] = msgspec.field(default_factory=dict)
     """Options by hook name, of koordnri's and others' hooks."""
+    controllers: Controllers = Controllers()
+    """Which feedback controllers run."""
     trust: TrustOptions = TrustOptions()
     """Which inputs of a pod are believed; koordnri.policy.trust applies it."""
+    injections: frozenset[str] = frozenset()
+    """Kinds of injection (koordnri.model.injection) that are on: `trust` lists somebody for them."""
     chain_budget_s: float | None = None
     """Seconds for all hooks of one event; None: a quarter of the runtime's request timeout."""
     namespaces_left_alone: frozenset[str] = frozenset()
@@ -116,6 +123,10 @@ class Policy(msgspec.Struct, frozen=True):
         """The pod's annotation `koordinator.sh/blkioQOS`, not merged; None without one. Raises AnnotationError."""
         return BLKIO_QOS.of(pod)
 
+    def network_qos(self, pod: Pod) -> PodNetworkQOS | None:
+        """The pod's annotation `koordinator.sh/networkQOS`; None without one. Raises AnnotationError."""
+        return NETWORK_QOS.of(pod)
+
     def hook_options(self, hook_name: str) -> Mapping[str, Any]:
         """The untyped options of a third party's hook."""
         options = self.hooks.get(hook_name)
@@ -162,12 +173,15 @@ def resolve(document: PolicyDocument | None, node_name: str, node_labels: Mappin
         normalization=values["cpu-normalization-config"],
         host_applications=values["host-application-config"].applications,
         cpuset=config.hooks.cpuset,
+        cfs_quota=config.hooks.cfs_quota,
         memory=config.hooks.memory,
         rdt=config.hooks.rdt,
         blkio=config.hooks.blkio,
         gpu=config.hooks.gpu,
         hooks=_by_name(config.hooks),
+        controllers=config.controllers,
         trust=config.trust,
+        injections=frozenset(config.trust.injection.listed()),
         chain_budget_s=None if budget_ms is None else budget_ms / 1000,
         namespaces_left_alone=frozenset(config.namespaces_left_alone),
         reserved_cpus=config.reserved_cpus,

@@ -191,6 +191,9 @@ def _list_reader(make: Callable[[Iterable[Any]], Any], read_item: Read) -> Read:
         if not isinstance(value, list):
             return report.wrong(path, f"expected a list, got {shown(value)}")
         items = [read_item(item, None, (path, index), report) for index, item in enumerate(value)]
+        for index, item in enumerate(items):
+            if item is ABSENT:  # an empty text means "not written" as the value of a key only
+                report.wrong((path, index), f"expected a value, got {shown(value[index])}")
         return make(item for item in items if item is not BAD and item is not ABSENT)
 
     return read_list

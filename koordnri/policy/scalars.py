@@ -167,7 +167,7 @@ def _read_percent_or_quantity(value: Any, base: Any, path: Any, report: Report) 
         return value
     if isinstance(value, str):
         try:
-            if quantity_value(value) >= 0:
+            if 0 <= quantity_value(value) <= _INT64[1]:  # terway could not read the file of a node with a larger one
                 return value
         except ValueError:
             pass

@@ -1,4 +1,4 @@
-"""A Kubernetes LabelSelector: the nodes that a strategy applies to."""
+"""Kubernetes LabelSelectors: the nodes that a strategy applies to, the namespaces that a trust rule believes."""
 
 from __future__ import annotations
 
@@ -25,6 +25,12 @@ class Requirement(Document, frozen=True):
         if not takes_values and self.values:
             yield "values", f"expected no values for {self.operator}, got {len(self.values)}"
 
+    def __str__(self) -> str:
+        """As in `kubectl --selector`."""
+        if self.operator in ("Exists", "DoesNotExist"):
+            return self.key if self.operator == "Exists" else f"!{self.key}"
+        return f"{self.key} {self.operator.lower()} ({','.join(self.values)})"
+
     def matches(self, labels: Mapping[str, str]) -> bool:
         """A label that is absent satisfies NotIn, as in Kubernetes."""
         match self.operator:
@@ -38,7 +44,7 @@ class Requirement(Document, frozen=True):
                 return self.key not in labels
 
 
-class NodeSelector(Document, frozen=True):
+class LabelSelector(Document, frozen=True):
     """All labels and all expressions must hold."""
 
     match_labels: dict[str, str] = field(default_factory=dict)
@@ -50,7 +56,19 @@ class NodeSelector(Document, frozen=True):
         return not self.match_labels and not self.match_expressions
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        """Whether it matches a node with these labels."""
+        """Whether it matches an object with these labels."""
         return all(labels.get(key) == value for key, value in self.match_labels.items()) and all(
             requirement.matches(labels) for requirement in self.match_expressions
         )
+
+    def __str__(self) -> str:
+        """As in `kubectl --selector`."""
+        return ",".join((*(f"{k}={v}" for k, v in self.match_labels.items()), *map(str, self.match_expressions)))
+
+
+class NodeSelector(LabelSelector, frozen=True):
+    """Nodes."""
+
+
+class NamespaceSelector(LabelSelector, frozen=True, forbid_unknown_fields=True):
+    """Namespaces. An unknown key is a mistake here: it could have narrowed whom the selector means."""

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, field
 
 from koordnri.policy.reader import Document
-from koordnri.policy.units import Percent, Positive
+from koordnri.policy.units import NotNegative, Percent, Positive
 
 PriorityThreshold = Annotated[int, Meta(ge=0, le=7999)]
 """Pod priorities up to koord-mid; a typo must not make prod (9000 and more) evictable."""
@@ -31,9 +31,10 @@ class ResourceThreshold(Document, frozen=True):
     """Node memory usage that starts eviction of BE pods."""
     memory_evict_lower_percent: Percent | None = None
     """Usage that eviction aims at; None: the threshold less 2."""
-    memory_allocatable_evict_threshold_percent: Percent | None = None
-    """Memory requests, percent of allocatable, that start eviction."""
-    memory_allocatable_evict_lower_percent: Percent | None = None
+    memory_allocatable_evict_threshold_percent: NotNegative | None = None
+    """Memory requests, percent of the Node's batch-memory, that start eviction. It may be above 100: that shrinks under running pods."""
+    memory_allocatable_evict_lower_percent: NotNegative | None = None
+    """Requests that eviction aims at."""
 
     cpu_evict_policy: Literal["evictByRealLimit", "evictByAllocatable"] = "evictByRealLimit"
     """What BE satisfaction is measured against: what BE has now, or the node's batch-cpu."""
@@ -53,8 +54,10 @@ class ResourceThreshold(Document, frozen=True):
     """Node CPU usage that starts eviction by priority."""
     cpu_evict_lower_percent: Percent | None = None
     """Usage that eviction aims at; None: the threshold less 2."""
-    cpu_allocatable_evict_threshold_percent: Percent | None = None
-    cpu_allocatable_evict_lower_percent: Percent | None = None
+    cpu_allocatable_evict_threshold_percent: NotNegative | None = None
+    """The same of CPU requests and batch-cpu."""
+    cpu_allocatable_evict_lower_percent: NotNegative | None = None
+    """Requests that eviction aims at."""
 
     evict_enabled_priority_threshold: PriorityThreshold | None = None
     """Highest pod priority that usage may evict."""

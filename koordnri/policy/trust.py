@@ -10,16 +10,26 @@ and trust rules. Whether CPUs are another's depends on the node: koordnri.cpus.a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 import msgspec
 
-from koordnri.model.annotations import BATCH_CPU, BLKIO_QOS_KEY, EXTENDED_RESOURCE_SPEC, RESCTRL_KEY, RESOURCE_STATUS
+from koordnri.model.annotations import (
+    BATCH_CPU,
+    BLKIO_QOS_KEY,
+    CPU_QUOTA_KEY,
+    EXTENDED_RESOURCE_SPEC,
+    OOM_SCORE_ADJ,
+    OOM_SCORE_ADJ_SPEC,
+    RESCTRL_KEY,
+    RESOURCE_STATUS,
+)
 from koordnri.model.assigned import assigned_or_none, is_assigned
 from koordnri.model.cpuset import CPUSet
 from koordnri.model.errors import AnnotationError
+from koordnri.model.injection import asked_by
 from koordnri.model.phases import most_together
 from koordnri.model.pod import Pod, PodSpec
 from koordnri.model.qos import QOS_LABEL, QoSClass
@@ -29,26 +39,37 @@ from koordnri.policy.blkio_qos import IOBlock
 from koordnri.policy.pod_overrides import BLKIO_QOS
 from koordnri.policy.trust_batch import RULE as RULE_OF_BATCH
 from koordnri.policy.trust_batch import narrowed, written_batch
-from koordnri.policy.trust_options import Believed, TrustOptions
+from koordnri.policy.trust_options import Believed, InjectionTrust, TrustOptions
 
 _PATH = "koordnri-config.trust"
 _MOST_NAMED = 4
+_LONGEST_SELECTOR = 120
 EXCLUSIVE_CPUS_RULE = "exclusiveCPUs"
+INJECTION = "injection."
+"""before the kind, in the names of its trust rules"""
 _MID_CPU = "kubernetes.io/mid-cpu"
+_NO_INJECTION = InjectionTrust()
 Rule = Callable[[Pod, TrustOptions], Verdict | None]
 
 
-def believed(pod: Pod, trust: TrustOptions) -> Pod:
-    """The pod without the inputs that these rules refuse; the same object when they refuse nothing, or have judged it already."""
-    if pod.judged_by is trust:
+def believed(pod: Pod, trust: TrustOptions, namespace_labels: Mapping[str, str] | None = None) -> Pod:
+    """The pod without the inputs that these rules refuse; the same object when they refuse nothing, or have judged it already.
+
+    namespace_labels   of the pod's namespace; None: not known
+    """
+    if pod.judged_by is trust and pod.namespace_labels is namespace_labels:
         return pod
-    if pod.judged_by == trust:  # another policy with the same rules: pods keep what was parsed of them
-        pod.judged_by = trust
+    if pod.judged_by == trust and pod.namespace_labels == namespace_labels:
+        # Another policy with the same rules: pods keep what was parsed of them.
+        pod.judged_by, pod.namespace_labels = trust, namespace_labels
         return pod
     raw = pod.raw or pod
+    raw.namespace_labels = namespace_labels
     verdicts = () if trust.mode == "off" else tuple(v for rule in RULES if (v := rule(raw, trust)) is not None)
     if trust.mode == "observe":
         verdicts = tuple(v if v.counts else v._replace(outcome="observed") for v in verdicts)
+    if trust.injection != _NO_INJECTION:
+        verdicts += tuple(_injections(raw, trust))
     refused = [v for v in verdicts if not v.counts]
     if not refused and pod.raw is None:
         pod.verdicts, pod.judged_by = verdicts, trust
@@ -84,8 +105,14 @@ def entitled(pod: Pod, who: Believed, trust: TrustOptions, where: str) -> tuple[
         return "believed", "it is a static pod: root of the node wrote it"
     if pod.namespace in who.namespaces:
         return "believed", f"namespace {pod.namespace} is listed"
+    selector, labels = who.namespace_selector, pod.namespace_labels
+    if selector is not None and labels is not None and selector.matches(labels):
+        return "believed", f"the labels of namespace {pod.namespace} match {str(selector)[:_LONGEST_SELECTOR]}"
     spec = pod.spec
     if spec is None and (who.schedulers or who.service_accounts):
+        if where.startswith(INJECTION):
+            # Whoever has a mount of the host has the node: never on the chance that the pod is listed.
+            return "unknown", "its spec is not known, and withoutSpec does not count for injections"
         return _without_spec(trust)
     has = f"namespace {pod.namespace}"
     if spec is not None:
@@ -95,13 +122,20 @@ def entitled(pod: Pod, who: Believed, trust: TrustOptions, where: str) -> tuple[
         if account in who.service_accounts:
             return "believed", f"service account {account} is listed"
         has = f"schedulerName {spec.scheduler_name[:60] or '(none)'}, {has}, service account {account[:120]}"
+    if selector is not None and labels is None:
+        return "unknown", f"the labels of namespace {pod.namespace} are not known ({_PATH}.{where}.namespaceSelector)"
+    return "refused", f"nobody whom {_PATH}.{where} lists ({_listed(who) or 'nobody'}): it has {has}"
+
+
+def _listed(who: Believed) -> str:
+    selector = () if who.namespace_selector is None else (str(who.namespace_selector)[:_LONGEST_SELECTOR],)
     lists = (
         ("schedulerName", who.schedulers),
         ("namespace", who.namespaces),
+        ("namespace with labels", selector),
         ("service account", who.service_accounts),
     )
-    expected = "; ".join(f"{what} {' or '.join(names[:_MOST_NAMED])}" for what, names in lists if names)
-    return "refused", f"nobody whom {_PATH}.{where} lists ({expected or 'nobody'}): it has {has}"
+    return "; ".join(f"{what} {' or '.join(names[:_MOST_NAMED])}" for what, names in lists if names)
 
 
 def _without_spec(trust: TrustOptions) -> tuple[Outcome, str]:
@@ -133,7 +167,9 @@ def _extended_resource_spec(pod: Pod, trust: TrustOptions) -> Verdict | None:
         return None
     outcome, why = entitled(pod, trust.extended_resource_spec, trust, RULE_OF_BATCH)
     if outcome != "believed" and pod.spec is not None:
-        return narrowed(written, pod.spec)
+        by_spec = narrowed(written, pod.spec)
+        # Refused, and yet perhaps believed once the labels of its namespace are known.
+        return by_spec._replace(outcome=outcome) if outcome == "unknown" and not by_spec.counts else by_spec
     if outcome != "believed":
         outcome, why = _without_spec(trust)
     key = EXTENDED_RESOURCE_SPEC.key
@@ -142,10 +178,10 @@ def _extended_resource_spec(pod: Pod, trust: TrustOptions) -> Verdict | None:
 
 def _exclusive_cpus(pod: Pod, trust: TrustOptions) -> Verdict | None:
     """Exclusive CPUs by the labels LSE and LSR, where the policy lists namespaces. `why_not_given` refuses them."""
-    listed = trust.exclusive_cpus.namespaces
-    if listed is None or (pod.qos is not QoSClass.LSE and pod.qos is not QoSClass.LSR):
+    who = trust.exclusive_cpus.who
+    if who is None or (pod.qos is not QoSClass.LSE and pod.qos is not QoSClass.LSR):
         return None
-    outcome, why = entitled(pod, Believed(namespaces=listed), trust, EXCLUSIVE_CPUS_RULE)
+    outcome, why = entitled(pod, who, trust, EXCLUSIVE_CPUS_RULE)
     return Verdict(EXCLUSIVE_CPUS_RULE, f"exclusive CPUs by the label {QOS_LABEL}: {pod.qos.value}", outcome, why)
 
 
@@ -182,6 +218,23 @@ def _io_latency(pod: Pod, trust: TrustOptions) -> Verdict | None:
     return Verdict("ioLatency", what, outcome, why, instead=((BLKIO_QOS_KEY, without),))
 
 
+def _cpu_quota(pod: Pod, trust: TrustOptions) -> Verdict | None:
+    """Without a quota a pod uses the idle CPUs of the node that its limit denies it."""
+    if CPU_QUOTA_KEY not in pod.annotations:
+        return None
+    outcome, why = entitled(pod, trust.cpu_quota, trust, "cpuQuota")
+    return Verdict("cpuQuota", f"annotation {CPU_QUOTA_KEY}", outcome, why, annotations=(CPU_QUOTA_KEY,))
+
+
+def _oom_score(pod: Pod, trust: TrustOptions) -> Verdict | None:
+    """Who is killed last lets the others be killed first."""
+    found = tuple(one.key for one in (OOM_SCORE_ADJ, OOM_SCORE_ADJ_SPEC) if one.key in pod.annotations)
+    if not found:
+        return None
+    outcome, why = entitled(pod, trust.oom_score, trust, "oomScore")
+    return Verdict("oomScore", f"annotation {' and '.join(found)}", outcome, why, annotations=found)
+
+
 def _without_latency(block: IOBlock) -> dict[str, Any]:
     """The block in JSON, as short as it can be: what replaces an annotation must not be longer than one may be."""
     settings = msgspec.to_builtins(msgspec.structs.replace(block.io_cfg, io_latency_target=None))
@@ -198,6 +251,16 @@ def another_has(cpus: CPUSet, *, observed: bool) -> Verdict:
     )
 
 
+def _injections(pod: Pod, trust: TrustOptions) -> Iterator[Verdict]:
+    """One verdict per kind of injection that is on and that the pod asks for, whatever `mode` says: nobody has these by default."""
+    asked = asked_by(pod)
+    for kind, who in trust.injection.listed().items() if asked else ():
+        if keys := asked.get(kind):
+            outcome, why = entitled(pod, who, trust, INJECTION + kind)
+            what = f"annotation {keys[0]}" + (f" and {len(keys) - 1} more" if len(keys) > 1 else "")
+            yield Verdict(INJECTION + kind, what, outcome, why, annotations=keys)
+
+
 RULES: tuple[Rule, ...] = (
     _resource_status,
     _extended_resource_spec,
@@ -205,6 +268,8 @@ RULES: tuple[Rule, ...] = (
     _system_class,
     _resctrl,
     _io_latency,
+    _cpu_quota,
+    _oom_score,
 )
 """In this order; each is about another input."""
 

@@ -20,7 +20,7 @@ from koordnri.host.cgroup.writer import Writer
 from koordnri.model import Pod, fields
 from koordnri.model.field import Nesting
 from koordnri.model.log import Log
-from koordnri.reconcile.drift_followed import File, Followed, Values, directories_above, files_of
+from koordnri.reconcile.drift_followed import File, Followed, Values, directories_above, files_of, values_of
 from koordnri.reconcile.drift_pace import Pace, Returning
 from koordnri.reconcile.drift_watches import OpenWatch, Watches
 from koordnri.reconcile.plan import Goal, PodPlan
@@ -112,17 +112,21 @@ class Drift:
             return
         self._version += 1
         home = writer.home(directory) if directory else ""
-        files = files_of(plan, writer)
-        had = {} if before is None or renew else before.directories
-        wanted = {place for place, _ in files} | directories_above(home, writer)
-        directories = {place: had.get(place) or self._watches.add(place, owner) for place in wanted}
+        values = values_of(plan)
+        if before is not None and not renew and before.has_files_of(values, plan.containers, home):
+            files, directories = before.files, before.directories
+        else:
+            files = files_of(values, writer)
+            had = {} if before is None or renew else before.directories
+            wanted = {place for place, _ in files} | directories_above(home, writer)
+            directories = {place: had.get(place) or self._watches.add(place, owner) for place in wanted}
         # A file that is given back is watched as kubelet's from the next plan on, which a sweep makes.
         gives_back = any(goal.restores for goal in plan.goals)
-        complete = plan.whole and not gives_back and self._watches.refused.isdisjoint(wanted)
+        complete = plan.whole and not gives_back and self._watches.refused.isdisjoint(directories)
         shown = plan.holds, plan.kubelets, plan.containers, plan.groups
-        self._followed[owner] = Followed(*shown, home, files, directories, complete)
-        if before is not None:
-            self._watches.leave(owner, before.directories.keys() - wanted)
+        self._followed[owner] = Followed(*shown, home, values, files, directories, complete)
+        if before is not None and before.directories is not directories:
+            self._watches.leave(owner, before.directories.keys() - directories.keys())
 
     def keep(self, pods: Iterable[Pod]) -> None:
         """These are all pods."""
@@ -156,7 +160,7 @@ class Drift:
             return False
         if owner != CLASSES and list(followed.containers) != _containers(self._ledger, owner):
             return False
-        return all(goal is None or self._is_right(goal) for values in followed.existing() for goal, _ in values)
+        return all(goal is None or self._is_right(goal) for goal, _ in followed.existing())
 
     def uncovered(self) -> set[str]:
         """Pods with a container that was started and is not watched yet, since the last call."""
@@ -200,6 +204,10 @@ class Drift:
         for file in files:
             pods |= self._losers(file, writer, now)
         return Suspects(pods, taken.overflowed)
+
+    def hold(self, held: bool) -> None:
+        """A pass begins (or, not `held`, has ended): leave the events of its writes for after it."""
+        self._watches.hold(held)
 
     def rest(self, cpu_s: float) -> None:
         """A healing pass has ended, and used so much CPU time."""
@@ -247,7 +255,7 @@ class Drift:
         """A file was written. Returns its owners if it has lost its value and may be healed now."""
         self._paused.pop(file, None)
         owners = self._watches.owners(file[0])
-        losers = {o for o in owners if self._is_lost(self._followed[o].files.get(file, ()), writer)}
+        losers = {o for o in owners if self._is_lost(self._followed[o].values_of(file), writer)}
         if not losers:
             return losers
         wait_s = self.pace.wait_s(file, now)

@@ -16,7 +16,7 @@ File = tuple[str, str]
 """full directory, name"""
 
 Values = Sequence[tuple[Goal | None, Change]]
-"""The values of one file. Goal None: the file is kubelet's; it has no decided value, but decisions depend on it"""
+"""Values that files should have. Goal None: the file is kubelet's; it has no decided value, but decisions depend on it"""
 
 
 class Followed(NamedTuple):
@@ -28,7 +28,9 @@ class Followed(NamedTuple):
     groups: Mapping[str, str]
     home: str
     """full directory of the pod; "" for the cgroups above the pods"""
-    files: Mapping[File, Values]
+    values: Values
+    files: Mapping[File, Sequence[int]]
+    """file → its values, by their numbers in `values`"""
     directories: dict[str, bool]
     """directory → whether it exists"""
     complete: bool
@@ -37,23 +39,42 @@ class Followed(NamedTuple):
     def is_of(self, plan: PodPlan) -> bool:
         """Whether this plan has the same files and values."""
         if not plan.containers:  # the cgroups above the pods, whose goals are made again each time
-            return [goal.change for goal in self.holds] == [goal.change for goal in plan.holds] and not plan.kubelets
+            return [goal.change for goal in self.holds] == [goal.change for goal in plan.holds] and list(
+                self.kubelets
+            ) == list(plan.kubelets)
         return self.holds is plan.holds and self.kubelets is plan.kubelets and self.containers is plan.containers
 
-    def existing(self) -> Iterable[Values]:
-        """The files whose directory exists. Others were not made yet, or their container has ended."""
-        return (values for file, values in self.files.items() if self.directories[file[0]])
+    def has_files_of(self, values: Values, containers: Sequence[tuple[str, bool]], home: str) -> bool:
+        """Whether these values belong into the same files, and all directories exist. A container that starts may get an inner cgroup."""
+        return (
+            self.home == home
+            and self.containers == containers
+            and [change[:2] for _, change in self.values] == [change[:2] for _, change in values]
+            and all(self.directories.values())
+        )
+
+    def values_of(self, file: File) -> Values:
+        """The values of one file; empty when it is none of ours."""
+        return [self.values[number] for number in self.files.get(file, ())]
+
+    def existing(self) -> Iterable[tuple[Goal | None, Change]]:
+        """The values of files whose directory exists. Others were not made yet, or their container has ended."""
+        return (self.values[n] for file, numbers in self.files.items() if self.directories[file[0]] for n in numbers)
 
 
-def files_of(plan: PodPlan, writer: Writer) -> dict[File, list[tuple[Goal | None, Change]]]:
-    """The files that a plan depends on: those with a decided value, and those that show what kubelet set."""
-    files: dict[File, list[tuple[Goal | None, Change]]] = {}
+def values_of(plan: PodPlan) -> Values:
+    """The values that a plan depends on: those that were decided, and those that show what kubelet set."""
     ours = {goal.change[:2] for goal in plan.holds}
     # A file that we are about to write does not show kubelet's value any more.
-    kubelets = [(None, change) for change in plan.kubelets if change[:2] not in ours]
-    for goal, change in [*((g, g.change) for g in plan.holds), *kubelets]:
+    return [*((g, g.change) for g in plan.holds), *((None, c) for c in plan.kubelets if c[:2] not in ours)]
+
+
+def files_of(values: Values, writer: Writer) -> dict[File, list[int]]:
+    """File → its values, by their numbers."""
+    files: dict[File, list[int]] = {}
+    for number, (_, change) in enumerate(values):
         for file in writer.places(change):
-            files.setdefault(file, []).append((goal, change))
+            files.setdefault(file, []).append(number)
     return files
 
 

@@ -22,6 +22,8 @@ class WatchPort(Protocol):
 
     def remove(self, directory: str) -> None: ...
 
+    def hold(self, held: bool) -> None: ...
+
     def take(self) -> TakenEvents: ...
 
     def close(self) -> None: ...
@@ -116,6 +118,11 @@ class Watches:
                 self.fresh.discard(directory)
                 if self._watch is not None:
                     self._watch.remove(directory)
+
+    def hold(self, held: bool) -> None:
+        """Whether a pass writes files now. Their events are read after it, when they can be handled."""
+        if self._watch is not None:
+            self._watch.hold(held)
 
     def take(self) -> TakenEvents:
         """Everything that happened since the last call."""

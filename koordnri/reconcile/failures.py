@@ -72,8 +72,8 @@ class Failures:
 
     def mended(self, directory: str, field: str) -> None:
         """The file has its value."""
-        self._seen.pop((directory, field), None)
-        self._reported.pop((directory, field), None)
+        if self._seen and self._seen.pop((directory, field), None) is not None:
+            self._reported.pop((directory, field), None)
 
     def reported(self) -> list[Failure]:
         """What was reported, and has not been mended since. Any thread may ask."""

@@ -65,12 +65,16 @@ class Originals:
         """Store the values of pods' files that are about to be written for the first time. Returns whether there were any."""
         noted = False
         for goal in goals:
-            if goal.restores or not goal.owner.keeps_originals or goal.name in self._ledger.originals(goal.owner.id):
+            # A controller's value is in no stored spec: after a crash only its original shows that it must be given back.
+            keeps = goal.owner.keeps_originals or goal.change.field.noted or goal.controlled
+            if goal.restores or not keeps or goal.name in self._ledger.originals(goal.owner.id):
                 continue
             field, before = goal.change.field, writer.read(*goal.change[:3]).value
             for voided in fields.VOIDABLE:
                 if voided.void_while is field and before == field.neutral:
                     noted |= self._note_voided(voided, goal, writer)
+            if field.noted and isinstance(before, str):  # processes differ: the oldest one's counts
+                before = int(before.split()[0])
             if before == "" and field.whole:
                 before = whole_of(field, node)  # v2 refuses to empty it again while processes run there
             if before is not None and not field.same(before, goal.change.value):

@@ -1,4 +1,4 @@
-"""Owners of cgroup files: a container, a pod, or a cgroup above the pods. Everything that differs between the three is here.
+"""Owners of cgroup files: a container, a pod, or a cgroup outside of pods. Everything that differs between the three is here.
 
 A container's files are known from its entry in the ledger; those of pods and classes from KnownFiles.
 """
@@ -11,14 +11,14 @@ from typing import Any, NamedTuple, Protocol
 from koordnri.host.cgroup.change import Change
 from koordnri.host.cgroup.spelling import Form
 from koordnri.model import Field, NodeState, Pod
-from koordnri.model.class_cgroup import ClassCgroup
+from koordnri.model.class_cgroup import HostCgroup, OuterCgroup
 from koordnri.model.difference import baseline_value
 from koordnri.model.routes import REPLY, WRITE
-from koordnri.state.causes import FieldPlace
+from koordnri.state.causes import UNKNOWN_WRITER, FieldPlace
 from koordnri.state.entry import Entry
 from koordnri.state.ledger import Ledger
 
-SYSTEMD, KUBELET, RUNTIME, UNKNOWN = "systemd", "kubelet", "runtime", "unknown"
+SYSTEMD, KUBELET, RUNTIME, UNKNOWN = "systemd", "kubelet", "runtime", UNKNOWN_WRITER
 
 
 class Owner(Protocol):
@@ -34,7 +34,7 @@ class Owner(Protocol):
 
     @property
     def pod(self) -> Pod | None:
-        """The pod itself, or the container's; None above the pods."""
+        """The pod itself, or the container's; None outside of pods."""
 
     @property
     def container(self) -> str:
@@ -90,8 +90,8 @@ def names_of_pod(pod: Pod) -> dict[str, str]:
     return {"namespace": pod.namespace, "pod": pod.name, "kube_class": ""}
 
 
-def names_of_class(cgroup: ClassCgroup) -> dict[str, str]:
-    """The same for a cgroup above the pods."""
+def names_of_class(cgroup: OuterCgroup) -> dict[str, str]:
+    """The same for a cgroup outside of pods."""
     return {"namespace": "", "pod": "", "kube_class": cgroup.name}
 
 
@@ -253,12 +253,12 @@ class PodOwner(_OwnerOfKnownFiles):
 
 
 class ClassOwner(_OwnerOfKnownFiles):
-    """A cgroup above the pods. See Owner."""
+    """A cgroup outside of pods. See Owner."""
 
     __slots__ = ("cgroup",)
     pod = None
 
-    def __init__(self, cgroup: ClassCgroup, files: KnownFiles) -> None:
+    def __init__(self, cgroup: OuterCgroup, files: KnownFiles) -> None:
         super().__init__(cgroup.id, files)
         self.cgroup = cgroup
 
@@ -269,6 +269,13 @@ class ClassOwner(_OwnerOfKnownFiles):
     @property
     def title(self) -> str:
         return self.cgroup.name
+
+    def who_writes(
+        self, name: str, field: Field, spelled: Form | None, found: Any, originals: Mapping[str, Any], node: NodeState
+    ) -> str:
+        if isinstance(self.cgroup, HostCgroup):
+            return UNKNOWN  # its service manager, or whoever
+        return super().who_writes(name, field, spelled, found, originals, node)
 
 
 def alike(spelled: Form | None, value: Any, found: Any) -> bool:

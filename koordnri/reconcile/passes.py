@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterable, Mapping
 from koordnri.chain import Snapshot
 from koordnri.host.cgroup.paths import pod_directory
 from koordnri.host.cgroup.writer import Writer
-from koordnri.model import Decision, NodeError, Pod, fields
+from koordnri.model import Decision, NodeError, NodeState, Pod, fields
 from koordnri.model.annotations import RESCTRL_KEY
+from koordnri.reconcile.core_scheduling import CoreSchedulingGroups
 from koordnri.reconcile.drift import CLASSES, Drift
 from koordnri.reconcile.failures import Failure
+from koordnri.reconcile.interrupts import Interrupts
 from koordnri.reconcile.kept_plans import mean_the_same
 from koordnri.reconcile.plan import Goal, PodPlan, Update
 from koordnri.reconcile.planner import Planner, Scan
@@ -20,6 +22,7 @@ from koordnri.reconcile.recorder import Recorder
 from koordnri.reconcile.schedule import Schedule
 from koordnri.reconcile.settling import Settling
 from koordnri.reconcile.sweep_parts import SweepParts
+from koordnri.reconcile.terway import Terway
 from koordnri.reconcile.writing import Done, GoalWriter
 from koordnri.resctrl.shares import CacheShares
 from koordnri.state.causes import PassDone
@@ -27,7 +30,14 @@ from koordnri.state.containment import Faults
 from koordnri.state.ledger import Ledger
 from koordnri.state.world import World
 
-_SCANS = {"change": Scan.KNOWN, "pod": Scan.AGAIN, "drift": Scan.SWEEP, "sweep": Scan.SWEEP, "asked": Scan.ALL}
+_SCANS = {
+    "change": Scan.KNOWN,
+    "control": Scan.KNOWN,
+    "pod": Scan.AGAIN,
+    "drift": Scan.SWEEP,
+    "sweep": Scan.SWEEP,
+    "asked": Scan.ALL,
+}
 
 
 class _Draft:
@@ -63,13 +73,15 @@ class _Draft:
 
     def add_classes(self, plan: PodPlan) -> None:
         self.goals += plan.goals
+        self.groups.update(plan.groups)
         if plan.goals:
             self.decisions.update(((name, ""), decision) for name, decision in plan.decisions)
 
     def one_per_file(self) -> list[Goal]:
         """Goals without a second one for the same file: two names may stand for one disk. A wanted value beats one that is given back."""
-        goals = sorted(self.goals, key=lambda goal: not goal.restores)
-        return list({goal.change[:3]: goal for goal in goals}.values())
+        wanted = [goal for goal in self.goals if not goal.restores]
+        back = [goal for goal in self.goals if goal.restores]
+        return list({goal.change[:3]: goal for goal in (*back, *wanted)}.values())
 
 
 class Passes:
@@ -79,6 +91,10 @@ class Passes:
     promotions  called around each full pass that a change or a sweep caused
     recorder    records written values; None: nobody does
     faults      contains a bug: it costs one pod, one file or one part of a pass
+    expose      brings the files up to date that show containers their exclusive CPUs; None: nobody does
+    interrupts  keeps interrupts off exclusive CPUs; None: nobody does
+    terway      brings terway's files up to date; None: nobody does
+    cookies     gives containers core scheduling cookies; None: nobody does
     cpu_s       CPU time of the calling thread in s
     """
 
@@ -95,6 +111,10 @@ class Passes:
         drift: Drift | None = None,
         recorder: Recorder | None = None,
         cache: CacheShares | None = None,
+        expose: Callable[[NodeState], None] | None = None,
+        interrupts: Interrupts | None = None,
+        terway: Terway | None = None,
+        cookies: CoreSchedulingGroups | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         cpu_s: Callable[[], float] = time.thread_time,
     ) -> None:
@@ -114,6 +134,10 @@ class Passes:
         self._drift = drift
         self._recorder = recorder
         self._cache = cache
+        self._expose = expose
+        self._interrupts = interrupts
+        self._terway = terway
+        self._cookies = cookies
         self._writing = GoalWriter(planner.originals, machine.save, faults)
         self._monotonic = monotonic
         self._cpu_s = cpu_s
@@ -121,7 +145,7 @@ class Passes:
     def run(self, trigger: str, pods: Iterable[Pod], *, above: bool | None = None, rests: bool = False) -> list[Done]:
         """One pass over these pods and their containers. Returns the outcome of each file; unchanged ones only if asked for.
 
-        trigger   change, pod, drift, sweep or asked
+        trigger   change, control, pod, drift, sweep or asked
         above     whether to include the cgroups above the pods; None: depends on the trigger
         rests     whether to skip most of the files that a watch covers
         """
@@ -132,7 +156,7 @@ class Passes:
                 self._promotions.before_pass()
         if above is None:
             above = self._looks_above(trigger, pods)
-        if above and self._cache is not None and trigger != "drift":
+        if above and self._cache is not None and trigger not in ("control", "drift"):
             with self._faults.within("resctrl"):
                 self._cache.groups(self._ledger.pods(), self._machine.world)
         started, cpu_started, world = self._monotonic(), self._cpu_s(), self._machine.world()
@@ -142,6 +166,7 @@ class Passes:
             pods, draft.groups = self.sweeps.next(pods)
             above = above and not self.sweeps.classes_rest
         writer = self.writer = self._machine.writer(node.cgroup_version)
+        writer.bound_best_effort(self._planner.best_effort_bounds(node))
         self._plan(draft, trigger, pods, world, writer, above=above)
         done = self._writing.write(draft.one_per_file(), writer, node)
         unset = self._settling.settle(done, writer, node, drifts=drifts)
@@ -149,12 +174,26 @@ class Passes:
             parts = (written, draft.decisions, draft.groups_of)
             self._reports.passed(PassDone(trigger, self.applied, world.snapshot, *parts))
         self._hand_on(draft, unset, node.cgroup_version, sweep=trigger == "sweep")
+        if self._expose is not None:
+            with self._faults.within("cpus"):
+                self._expose(node)
+        if self._terway is not None and trigger != "drift":
+            with self._faults.within("network"):
+                self._terway.follow(world.snapshot, self._ledger.pods())
         if everything:
+            if self._interrupts is not None:
+                with self._faults.within("cpus"):
+                    self._interrupts.follow(world.snapshot, self._ledger.pods())
+            if self._cookies is not None:
+                with self._faults.within("cpus"):
+                    self._cookies.follow(world)
             self._planner.forget_gone()
             self._settling.forget_gone()
             self.applied = world.snapshot
             with self._faults.within("cpus"):
                 self._promotions.after_pass()
+        elif trigger == "control" and self.applied is not None and mean_the_same(self.applied, world.snapshot):
+            self.applied = world.snapshot  # nothing else differs, so everything follows this one now
         stats = self._settling.stats
         stats.passes[trigger] += 1
         stats.last_pass_s, stats.last_pass_cpu_s = self._monotonic() - started, self._cpu_s() - cpu_started

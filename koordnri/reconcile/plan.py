@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from koordnri.host.cgroup.change import Change
@@ -12,8 +13,10 @@ from koordnri.model.decision import Decision, Setting
 from koordnri.model.difference import baseline_value, through_runtime, whole_of
 from koordnri.model.fields import Field, split_name
 from koordnri.model.resources import Resources
-from koordnri.model.routes import REPLY, WRITE
+from koordnri.model.routes import CONTROL, REPLY, WRITE
 from koordnri.reconcile.owner import Owner
+
+_NONE: Mapping[str, Any] = MappingProxyType({})
 
 
 class Goal(NamedTuple):
@@ -24,6 +27,8 @@ class Goal(NamedTuple):
     """the field's name in decisions"""
     change: Change
     restores: bool
+    controlled: bool = False
+    """whether the value is a controller's: it moves often, is in no stored spec, and is given back when the controller ends"""
 
 
 class Update(NamedTuple):
@@ -75,26 +80,33 @@ def wanted(directory: str, decision: Decision, node: NodeState, force: bool = Fa
     """
     return {
         name: Change(directory, s.field, _disk(s.field, s.key, node), s.value, force)
-        for name, s in decision.settings.items()
-        if s.route in (REPLY, WRITE)
+        for name, s in decision.in_files.items()
+        if s.route in (REPLY, WRITE, CONTROL)
     }
 
 
 def back_to_baseline(
-    directory: str, names: Iterable[str], decision: Decision, baseline: Resources, node: NodeState
+    directory: str,
+    names: Iterable[str],
+    decision: Decision,
+    baseline: Resources,
+    node: NodeState,
+    originals: Mapping[str, Any] = _NONE,
 ) -> dict[str, Change]:
     """The fields among `names` that we set before and that are not decided any more: back to what kubelet asked for.
+
+    originals   field name → original, of fields with the column `noted`
 
     A failed hook did not say that it wants nothing: its fields stay.
     """
     back = {}
     for name in names:
         field, key = split_name(name)
-        if name in decision.settings or field is None or field in decision.undecided:
+        if decision.decides(name) or field is None or field in decision.undecided:
             continue
-        if field.keyed and key not in (node.block_devices or {}):
+        if field.of_disk and key not in (node.block_devices or {}):
             continue  # a disk that vanished took its limits with it
-        value = baseline_value(field, baseline, node)
+        value = originals.get(name) if field.noted else baseline_value(field, baseline, node)
         if value is not None:
             back[name] = Change(directory, field, _disk(field, key, node), value)
     return back
@@ -109,12 +121,12 @@ def back_to_before(directory: str, before: Mapping[str, Any], decision: Decision
     for name, value in before.items():
         field, key = split_name(name)
         if (
-            name not in decision.settings
+            not decision.decides(name)
             and field is not None
             and field not in decision.undecided
             and not field.is_void(decision.value)
             and value is not None
-            and not (field.keyed and key not in (node.block_devices or {}))  # as above
+            and not (field.of_disk and key not in (node.block_devices or {}))  # as above
         ):
             if field.whole:
                 value = _within_whole(value, whole_of(field, node))
@@ -147,4 +159,4 @@ def _within_whole(cpus: Any, whole: str) -> Any:
 
 
 def _disk(field: Field, key: str, node: NodeState) -> str:
-    return (node.block_devices or {}).get(key, key) if field.keyed else ""
+    return (node.block_devices or {}).get(key, key) if field.of_disk else key

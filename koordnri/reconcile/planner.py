@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Any
 
@@ -11,16 +11,18 @@ from koordnri.host.cgroup.change import Change
 from koordnri.host.cgroup.nesting import nesting
 from koordnri.host.cgroup.paths import container_directory, pod_directory
 from koordnri.host.cgroup.writer import Writer
-from koordnri.model import Container, Decision, Event, Pod, fields
-from koordnri.model.class_cgroup import CLASS_IDS
+from koordnri.model import Container, CPUSet, Decision, Event, NodeState, Pod, fields
+from koordnri.model.class_cgroup import BEST_EFFORT_ID, CLASS_IDS, ClassCgroup, OuterCgroup
 from koordnri.model.difference import unrecorded
 from koordnri.model.field import Nesting
+from koordnri.model.log import Log
 from koordnri.reconcile.classes import decide_classes
 from koordnri.reconcile.gone_pods import GonePods
+from koordnri.reconcile.host_applications import HostApplications
 from koordnri.reconcile.inferred_quota import InferredQuota
 from koordnri.reconcile.kept_plans import KeptPlans
 from koordnri.reconcile.originals import Originals, as_kubelet_set_it, kubelets_files
-from koordnri.reconcile.owner import ClassOwner, ContainerOwner, KnownFiles, PodOwner
+from koordnri.reconcile.owner import ClassOwner, ContainerOwner, KnownFiles, Owner, PodOwner
 from koordnri.reconcile.plan import Goal, PodPlan, Update, back_to_baseline, back_to_before, in_sandbox, wanted
 from koordnri.state.entry import Entry
 from koordnri.state.ledger import Ledger
@@ -43,7 +45,8 @@ class Scan(Enum):
 class Planner:
     """Used by the reconcile thread."""
 
-    def __init__(self, chain: Chain, ledger: Ledger) -> None:
+    def __init__(self, chain: Chain, ledger: Ledger, log: Log) -> None:
+        self.hosts = HostApplications(chain, ledger, log)
         self.decides_classes = chain.decides_classes
         self.misses = 0
         """number of files so far that did not have their value"""
@@ -69,7 +72,7 @@ class Planner:
             plan = None
         if plan is None or not self._are_right(plan.goals, writer, scan):
             plan = self._decide(pod, world, writer, directory)
-            self._kept.put(pod, plan)
+            self._kept.put(pod, plan, world)
             if scan is Scan.ALL or not self._are_right(plan.goals, writer, scan):
                 return plan
         return plan._replace(goals=[])
@@ -109,7 +112,7 @@ class Planner:
         if there and any(change.field.in_sandbox for change in (*wants.values(), *back.values())):
             sandbox = self._sandbox(pod, world, writer)
             wants, back = in_sandbox(wants, sandbox), in_sandbox(back, sandbox)
-        goals = [Goal(owner, n, c, False) for n, c in wants.items()]
+        goals = _goals(owner, decision, wants)
         goals += [Goal(owner, n, c, True) for n, c in back.items()]
         return decision, kubelets, goals
 
@@ -122,9 +125,9 @@ class Planner:
         plan.decisions.append((entry.name, decision))
         if fields.RDT_CLOSID not in decision.undecided:
             plan.groups[directory] = decision.value(fields.RDT_CLOSID) or ""
-        goals = [Goal(owner, n, c, False) for n, c in wanted(directory, decision, node, force).items()]
-        names = {*entry.sent, *self._ledger.originals(entry.id)}
-        back = back_to_baseline(directory, names, decision, entry.baseline, node)
+        goals = _goals(owner, decision, wanted(directory, decision, node, force))
+        originals = self._ledger.originals(entry.id)
+        back = back_to_baseline(directory, {*entry.sent, *originals}, decision, entry.baseline, node, originals)
         goals += [Goal(owner, n, c, True) for n, c in back.items()]
         plan.goals.extend(goals if entry.started or node.cgroup_version == 2 else self._while_it_is_made(entry, goals))
         if missing := unrecorded(decision, entry.baseline, entry.sent, node, entry.drifted):
@@ -151,20 +154,32 @@ class Planner:
         return directory if writer.has(directory) else None
 
     def plan_classes(self, world: World, writer: Writer, scan: Scan) -> PodPlan:
-        """Decide the cgroups above the pods."""
+        """Decide the cgroups outside of pods."""
+        snapshot, kubelets = world.snapshot, list[Change]()
+        plan = PodPlan([], {}, [], {}, kubelets, holds=[])
+        decided: list[tuple[OuterCgroup, Decision]] = [*decide_classes(self._chain, self._ledger.pods(), snapshot)]
+        decided += self.hosts.decide(snapshot, writer, kubelets, plan.groups)
         holds: list[Goal] = []
-        node, plan = world.snapshot.node, PodPlan([], {}, [], {}, holds=holds)
-        force = world.snapshot.policy.memory.shrink_below_usage
-        for cgroup, decision in decide_classes(self._chain, self._ledger.pods(), world.snapshot):
-            owner, directory = ClassOwner(cgroup, self._files), cgroup.directory
-            self.originals.note_idle_class(cgroup, writer, node)
-            before = self.originals.of(owner, directory, writer, node.cgroup_version)
-            goals = [Goal(owner, n, c, False) for n, c in wanted(directory, decision, node, force).items()]
-            holds += goals
-            goals += [Goal(owner, n, c, True) for n, c in back_to_before(directory, before, decision, node).items()]
-            plan.goals.extend(g for g in goals if scan is Scan.ALL or not self._are_right([g], writer, scan))
+        for cgroup, decision in decided:
+            wants, back = self._outside(cgroup, decision, world, writer)
+            holds += wants
+            plan.goals.extend(g for g in (*wants, *back) if scan is Scan.ALL or not self._are_right([g], writer, scan))
             plan.decisions.append((cgroup.name, decision))
-        return plan
+        return plan._replace(holds=holds, whole=not self.hosts.missing)
+
+    def _outside(
+        self, cgroup: OuterCgroup, decision: Decision, world: World, writer: Writer
+    ) -> tuple[list[Goal], list[Goal]]:
+        """The files of a cgroup outside of pods that get a value, and those that are given back."""
+        node, force = world.snapshot.node, world.snapshot.policy.memory.shrink_below_usage
+        owner, directory = ClassOwner(cgroup, self._files), cgroup.directory
+        if isinstance(cgroup, ClassCgroup):
+            self.originals.note_idle_class(cgroup, writer, node)
+        before = self.originals.of(owner, directory, writer, node.cgroup_version)
+        before.pop(fields.RDT_CLOSID.name, None)  # no file; HostApplications gives it back
+        back = back_to_before(directory, before, decision, node)
+        wants = _goals(owner, decision, wanted(directory, decision, node, force))
+        return wants, [Goal(owner, n, c, True) for n, c in back.items()]
 
     def _may_be_early(self, goal: Goal, writer: Writer, version: int) -> bool:
         """Whether a pod's goal leaves room for its containers: it is wider, or concerns the sandbox. The OCI runtime is about to make a
@@ -185,9 +200,18 @@ class Planner:
         """The owner of a pod's files."""
         return PodOwner(pod, self._files)
 
+    def best_effort_bounds(self, node: NodeState) -> tuple[CPUSet, ...]:
+        """The CPUs of the class BestEffort's cgroup on v2 while controllers bound it: what it has now, and what it is about to have."""
+        if node.cgroup_version == 1:
+            return ()
+        seen = self._files.of(BEST_EFFORT_ID, fields.CPU_CPUS.name)
+        has = () if seen is None else (CPUSet.parse(seen.wanted),)
+        wanted = node.control.be_cpus
+        return has if wanted is None else (*has, wanted.value)
+
     def forget_gone(self) -> None:
         """Drop what is known of pods that are gone."""
-        there = {pod.id for pod in self._ledger.pods()} | CLASS_IDS
+        there = {pod.id for pod in self._ledger.pods()} | CLASS_IDS | self.hosts.ids()
         self._files.keep(there)
         self._gone.keep(there)
         self._inferred.keep(there)
@@ -198,3 +222,8 @@ class Planner:
     def is_right(self, goal: Goal) -> bool:
         """Whether the file of a goal had its value when it was last read."""
         return goal.owner.is_right(goal.name, goal.change)
+
+
+def _goals(owner: Owner, decision: Decision, wants: Mapping[str, Change]) -> list[Goal]:
+    """Goals for the decided values of a cgroup. `wants`: as from `wanted`."""
+    return [Goal(owner, name, change, False, name in decision.controlled) for name, change in wants.items()]

@@ -10,11 +10,13 @@ import time
 from collections.abc import Callable, Iterable
 
 from koordnri.chain import Chain
-from koordnri.model import Pod
+from koordnri.model import NodeState, Pod
 from koordnri.model.log import Log
+from koordnri.reconcile.core_scheduling import CoreSchedulingGroups
 from koordnri.reconcile.drift import CLASSES, Drift
 from koordnri.reconcile.drift_watches import OpenWatch
 from koordnri.reconcile.failures import Failure
+from koordnri.reconcile.interrupts import Interrupts
 from koordnri.reconcile.passes import Passes
 from koordnri.reconcile.planner import Planner
 from koordnri.reconcile.ports import Machine, NoPromotions, PromotionsPort, Reports
@@ -22,6 +24,7 @@ from koordnri.reconcile.recorder import Recorder
 from koordnri.reconcile.requests import Requests
 from koordnri.reconcile.schedule import DEBOUNCE_S, NEVER, SWEEP_S, AnswerAsked, Heal, Pass, Schedule, Step
 from koordnri.reconcile.settling import Settling
+from koordnri.reconcile.terway import Terway
 from koordnri.reconcile.writing import Done
 from koordnri.resctrl.shares import CacheShares
 from koordnri.state.containment import Faults
@@ -32,7 +35,7 @@ class Reconciler:
     """`run` blocks until `Requests.stop`. Other threads talk to it through `requests`.
 
     open_watch   makes the watch of cgroup directories; None: only sweeps
-    promotions, recorder, cache, faults   see Passes
+    promotions, recorder, cache, expose, interrupts, terway, cookies, faults   see Passes
     """
 
     def __init__(
@@ -47,6 +50,10 @@ class Reconciler:
         promotions: PromotionsPort | None = None,
         recorder: Recorder | None = None,
         cache: CacheShares | None = None,
+        expose: Callable[[NodeState], None] | None = None,
+        interrupts: Interrupts | None = None,
+        terway: Terway | None = None,
+        cookies: CoreSchedulingGroups | None = None,
         open_watch: OpenWatch | None = None,
         faults: Faults | None = None,
         monotonic: Callable[[], float] = time.monotonic,
@@ -54,7 +61,8 @@ class Reconciler:
         debounce_s: float = DEBOUNCE_S,
     ) -> None:
         faults = faults or Faults(log)
-        planner = Planner(chain, ledger)
+        planner = Planner(chain, ledger, log)
+        self.hosts = planner.hosts
         drift = None
         if open_watch is not None:
             drift = Drift(open_watch, planner.is_right, ledger, log, reports.warn_node, monotonic)
@@ -83,6 +91,10 @@ class Reconciler:
             drift,
             recorder,
             cache,
+            expose,
+            interrupts,
+            terway,
+            cookies,
             monotonic,
             cpu_s,
         )
@@ -138,7 +150,8 @@ class Reconciler:
 
     def _pass(self, step: Pass) -> None:
         pods = self._ledger.pods() if step.pods is None else self._there(step.pods)
-        done = self._contained(step.trigger, pods, waited_for=step.waited_for, rests=step.trigger == "sweep")
+        rests = step.trigger == "sweep"
+        done = self._contained(step.trigger, pods, waited_for=step.waited_for, above=step.above, rests=rests)
         now = self._monotonic()
         self._schedule.ended(step, now, self.stats.last_pass_cpu_s, well=done is not None)
         if step.trigger == "change":
@@ -147,20 +160,26 @@ class Reconciler:
                 self._requests.served(step.serves)
 
     def _contained(
-        self, trigger: str, pods: Iterable[Pod], *, waited_for: bool, rests: bool = False
+        self, trigger: str, pods: Iterable[Pod], *, waited_for: bool, above: bool | None = None, rests: bool = False
     ) -> list[Done] | None:
         """A pass; None if it was ended by a bug that belongs to no single pod."""
         self._requests.waited_for = waited_for
+        if self.drift is not None:
+            self.drift.hold(True)
         try:
             with self._faults.within("reconcile"):
-                return self.reconcile(trigger, pods, rests=rests)
+                return self.reconcile(trigger, pods, above=above, rests=rests)
             return None
         finally:
             self._requests.waited_for = False
+            if self.drift is not None:
+                self.drift.hold(False)
 
-    def reconcile(self, trigger: str, pods: Iterable[Pod], *, rests: bool = False) -> list[Done]:
+    def reconcile(
+        self, trigger: str, pods: Iterable[Pod], *, above: bool | None = None, rests: bool = False
+    ) -> list[Done]:
         """One pass; see Passes.run."""
-        done = self._passes.run(trigger, pods, rests=rests)
+        done = self._passes.run(trigger, pods, above=above, rests=rests)
         self._requests.applied = self._passes.applied
         return done
 

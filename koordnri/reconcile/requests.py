@@ -11,7 +11,16 @@ from collections.abc import Callable, Iterator
 
 from koordnri.chain import Snapshot
 from koordnri.model import Pod
-from koordnri.reconcile.schedule import Ask, EverythingChanged, Hurry, Input, Leave, Schedule, Touch
+from koordnri.reconcile.schedule import (
+    Ask,
+    Controlled,
+    EverythingChanged,
+    Hurry,
+    Input,
+    Leave,
+    Schedule,
+    Touch,
+)
 from koordnri.reconcile.writing import Done
 from koordnri.state.ledger import Ledger
 
@@ -67,6 +76,11 @@ class Requests:
             self._inputs.append(Leave())
             if self._leaving:
                 return
+        self._wake.set()
+
+    def control(self, pods: frozenset[str], *, above: bool) -> None:
+        """Feedback controllers want something else of these pods, and (`above`) of the cgroups above the pods."""
+        self._inputs.append(Controlled(pods, above))
         self._wake.set()
 
     def hurry(self) -> int:

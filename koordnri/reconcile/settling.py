@@ -29,7 +29,7 @@ class PassStats:
 
     def __init__(self) -> None:
         self.passes: Counter[str] = Counter()
-        """trigger (change, pod, drift, sweep, asked) → passes"""
+        """trigger (change, control, pod, drift, sweep, asked) → passes"""
         self.writes: Counter[tuple[str, str]] = Counter()
         """(field, status of the outcome) → count; unchanged files are not counted"""
         self.failures: Counter[tuple[str, str, str]] = Counter()
@@ -78,8 +78,10 @@ class Settling:
         self.written = []
         unset: dict[str, set[str]] = {}
         for goal, outcome in done:
-            with self._faults.within("settle", goal.owner.pod):
+            try:
                 self._settle(goal, outcome, writer, node, drifts=drifts)
+            except Exception as error:  # noqa: BLE001  # a bug costs this file, and no other
+                self._faults.caught("settle", error, goal.owner.pod)
             if outcome.status in (Status.REFUSED, Status.WAITS):
                 unset.setdefault(goal.owner.id, set()).add(goal.name)
         self.undone.end()
@@ -135,15 +137,16 @@ class Settling:
             self.written.append(Written(owner.id, place, outcome.before, outcome.after, goal.restores, by, times))
 
     def _missed(self, goal: Goal, outcome: Outcome) -> None:
-        change, name = goal.change, goal.name
+        change, name, status = goal.change, goal.name, outcome.status
         self._planner.missed(goal, outcome.after)
-        if outcome.status is not Status.WAITS:
-            self.stats.failures[change.field.name, "write", outcome.status.value] += 1
+        if goal.controlled and status is Status.REFUSED:
+            status = Status.WAITS  # such as memory.high on its way down; the controller sees how far it has come
+        if status is not Status.WAITS:
+            self.stats.failures[change.field.name, "write", status.value] += 1
         if not goal.restores and outcome.after is not None and outcome.after != outcome.before:
-            self._ledger.wrote(
-                goal.owner.id, name, outcome.before
-            )  # written in part; it must be given back all the same
-        self.report(Failure(goal.owner, change.directory, name, change.value, outcome.status.value, outcome.error))
+            # Written in part; it must be given back all the same.
+            self._ledger.wrote(goal.owner.id, name, outcome.before)
+        self.report(Failure(goal.owner, change.directory, name, change.value, status.value, outcome.error))
 
     def _undone(self, goal: Goal, outcome: Outcome, writer: Writer, node: NodeState) -> tuple[str, int]:
         """Somebody else wrote a file. If that goes on, it is reported once, and healed only now and then.
@@ -157,11 +160,15 @@ class Settling:
         if times == MOST:
             error = f"undone by others ({by}: {outcome.before!r}) {times} times in a row; from now on it is healed every {RARELY_S:g} s"
             self.report(Failure(owner, change.directory, goal.name, change.value, "undone", error))
-        if owner.drifted(goal.name, change.field):
+        if not goal.controlled and owner.drifted(goal.name, change.field):
             self._schedule.again(owner.unit, self._monotonic())
         return by, times
 
 
 def _was_lost(goal: Goal, *, drifts: bool) -> bool:
     """Whether the file that was written had its value before. Call it before the goal is noted as verified."""
+    if (
+        goal.controlled
+    ):  # whenever the runtime applies its stored spec, which has another value, the file is late and not lost
+        return goal.owner.is_right(goal.name, goal.change)
     return goal.owner.was_read(goal.name, goal.change) or (drifts and goal.owner.had(goal.name, goal.change))

@@ -31,7 +31,7 @@ class SweepParts:
             return pods, {}
         turn, covered = self._sweeps % TURNS, self._drift.covered(self._planner.misses)
         rest = {p.id for p in pods if p.id in covered and crc32(p.id.encode()) % TURNS != turn}
-        groups: dict[str, str] = {}
+        groups = dict(self._drift.groups_of(CLASSES)) if self.classes_rest else {}
         for pod_id in rest:
             groups.update(self._drift.groups_of(pod_id))
         return [p for p in pods if p.id not in rest], groups

@@ -56,5 +56,5 @@ class GoalWriter:
         by_target = {goal.change[:3]: goal for goal in goals}
         if self._originals.note(goals, writer, node):
             self._save()
-        outcomes = writer.apply(by_level(goal.change for goal in goals))
+        outcomes = writer.apply(by_level([goal.change for goal in goals]))
         return [Done(by_target[outcome.change[:3]], outcome) for outcome in outcomes]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from koordnri.model.annotations import RESCTRL_KEY
+from koordnri.model.decision import NEW
 from koordnri.model.errors import AnnotationError
 from koordnri.model.node import Resctrl
 from koordnri.model.pod import Pod
@@ -53,10 +54,14 @@ def choose(pod: Pod, policy: Policy, resctrl: Resctrl | None) -> Choice:
 
 def choose_class(pod: Pod, policy: Policy, resctrl: Resctrl | None, why: str = "") -> Choice:
     """The group of the pod's class. `why` comes first in the reason, for a pod that should have its own group."""
-    qos = pod.qos_or_default
+    return choose_of(pod.qos_or_default, policy, resctrl, why)
+
+
+def choose_of(qos: QoSClass, policy: Policy, resctrl: Resctrl | None, why: str = "") -> Choice:
+    """The group of a class, of pods and of applications outside of pods."""
     group = _GROUP.get(qos, "")
     if not group:
-        return Choice("", f"{why}SYSTEM pods stay in the root group")
+        return Choice("", f"{why}SYSTEM stays in the root group")
     wanted = policy.qos.of(qos)
     if wanted is None or not wanted.resctrl.enable:
         return Choice("", why + _DISABLED[group])
@@ -64,7 +69,7 @@ def choose_class(pod: Pod, policy: Policy, resctrl: Resctrl | None, why: str = "
         return Choice("", NO_RESCTRL)
     if problem := resctrl.why_not(group):
         return Choice("", f"{why}resctrl group {group} could not be made: {problem}")
-    return Choice(group, f"{why}resctrl group of the class")
+    return NEW(Choice, (group, f"{why}resctrl group of the class"))
 
 
 def has_own_group(pod: Pod, resctrl: Resctrl | None) -> bool:

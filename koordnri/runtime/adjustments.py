@@ -20,12 +20,10 @@ _RDT = (
     ("schemata", api.RdtSchemata),
     ("enable_monitoring", api.RdtEnableMonitoring),
 )
-_LINUX = (
+_PROCESS = (
     ("oom_score_adj", api.OomScoreAdj),
     ("io_priority", api.IoPriority),
     ("seccomp_policy", api.SeccompPolicy),
-    ("scheduler", api.LinuxSched),
-    ("memory_policy", api.MemoryPolicy),
 )
 _HOOKS = ("prestart", "create_runtime", "create_container", "start_container", "poststart", "poststop")
 
@@ -80,24 +78,32 @@ class Adjustments:
             adjust.CDI_devices.add().CopyFrom(device)
 
     def _linux(self, new: api.LinuxContainerAdjustment, plugin: str) -> None:
+        # In Go's order: of several conflicts the first is reported.
         container, adjust = self._container.linux, self.adjust.linux
         self._list(new.devices, container.devices, adjust.devices, api.Devices, plugin, _path, False)
         self._resources(new.resources, plugin)
         if new.cgroups_path:
             self._claim(api.CgroupsPath, plugin)
             container.cgroups_path = adjust.cgroups_path = new.cgroups_path
-        for name, field in _LINUX:
-            if new.HasField(name):  # type: ignore[arg-type]  # the stub wants literals
-                self._claim(field, plugin)
-                for target in (container, adjust):
-                    if name in target.DESCRIPTOR.fields_by_name:  # a container does not show its memory policy
-                        getattr(target, name).CopyFrom(getattr(new, name))
-                        getattr(target, name).SetInParent()
+        for name, field in _PROCESS:
+            self._whole(new, name, field, plugin)
         self._namespaces(new, plugin)
         self._map(new.sysctl, container.sysctl, adjust.sysctl, api.Sysctl, plugin)
         self._net_devices(new, plugin)
+        self._whole(new, "scheduler", api.LinuxSched, plugin)
         if new.HasField("rdt"):
             self._rdt(new.rdt, plugin)
+        self._whole(new, "memory_policy", api.MemoryPolicy, plugin)
+
+    def _whole(self, new: api.LinuxContainerAdjustment, name: str, field: int, plugin: str) -> None:
+        """A message that is set as a whole."""
+        if not new.HasField(name):  # type: ignore[arg-type]  # the stub wants literals
+            return
+        self._claim(field, plugin)
+        for target in (self._container.linux, self.adjust.linux):
+            if name in target.DESCRIPTOR.fields_by_name:  # a container does not show its memory policy
+                getattr(target, name).CopyFrom(getattr(new, name))
+                getattr(target, name).SetInParent()
 
     def _resources(self, new: api.LinuxResources, plugin: str) -> None:
         targets = (self._container.linux.resources, self.adjust.linux.resources)

@@ -44,7 +44,7 @@ _CONTAINER_LINUX = (
     ("io_priority", _STATUS),
     ("seccomp_profile", _STATUS),
     ("seccomp_policy", _STATUS),
-    ("sysctl", SINCE[Feature.SYSCTL]),
+    ("sysctl", Version(0, 11, 0)),
     ("net_devices", SINCE[Feature.NET_DEVICES]),
     ("scheduler", SINCE[Feature.SCHEDULER]),
     ("rdt", SINCE[Feature.RDT]),

@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from koordnri.runtime.adjustments import Adjustments
-from koordnri.runtime.peer import Peer
-from koordnri.runtime.plugins import EventFailed, Plugins
+from koordnri.runtime.plugins import Plugins
 from koordnri.runtime.updates import Updates
 from koordnri.wire import api_pb2 as api
 from koordnri.wire.events import NRIEvent
@@ -23,12 +22,16 @@ def adjustments(plugins: Plugins, request: api.CreateContainerRequest, version: 
     validators = [p for p in plugins if p.events & NRIEvent.VALIDATE_CONTAINER_ADJUSTMENT.bit]
     pristine = api.Container()
     pristine.CopyFrom(request.container)
+    asked: list[api.PluginInstance] = []
     try:
         for peer in plugins:
+            if not peer.closed:
+                asked.append(api.PluginInstance(name=peer.name, index=peer.index))
             answer: Any = plugins.ask(peer, NRIEvent.CREATE_CONTAINER, request)
             if answer is not None:
                 merged.apply(answer, peer.full_name)
-        _validate(plugins, validators, request.pod, pristine, merged)
+        for peer in validators:
+            plugins.validate(peer, _validation(request.pod, pristine, merged, asked))
     finally:
         plugins.prune()
     return merged
@@ -45,25 +48,14 @@ def updates(plugins: Plugins, event: NRIEvent, request: Any, merged: Updates) ->
         plugins.prune()
 
 
-def _validate(
-    plugins: Plugins, validators: Iterable[Peer], pod: api.PodSandbox, pristine: api.Container, merged: Adjustments
-) -> None:
-    """Ask the validators. It fails closed: a validator that does not answer refuses."""
-    for peer in validators:
-        request = api.ValidateContainerAdjustmentRequest(
-            pod=pod,
-            container=pristine,
-            adjust=merged.adjust,
-            update=merged.updates.others.values(),
-            owners=merged.owners.message(),
-            plugins=[api.PluginInstance(name=p.name, index=p.index) for p in plugins],
-        )
-        try:
-            answer: Any = plugins.ask(peer, NRIEvent.VALIDATE_CONTAINER_ADJUSTMENT, request)
-        except EventFailed as error:
-            raise EventFailed(f"validator plugin {peer.full_name} failed: {error}") from error
-        if answer is None:
-            raise EventFailed(f"validator plugin {peer.full_name} failed: no answer")
-        if answer.reject:
-            reason = answer.reason or "unknown rejection reason"
-            raise EventFailed(f'validator "{peer.full_name}" rejected container adjustment, reason: {reason}')
+def _validation(
+    pod: api.PodSandbox, pristine: api.Container, merged: Adjustments, asked: Iterable[api.PluginInstance]
+) -> api.ValidateContainerAdjustmentRequest:
+    return api.ValidateContainerAdjustmentRequest(
+        pod=pod,
+        container=pristine,
+        adjust=merged.adjust,
+        update=merged.updates.others.values(),
+        owners=merged.owners.message(),
+        plugins=asked,
+    )

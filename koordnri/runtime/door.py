@@ -15,7 +15,7 @@ from koordnri.runtime.identity import RuntimeIdentity
 from koordnri.runtime.peer import Peer, UpdateFunction
 from koordnri.wire import api_pb2 as api
 from koordnri.wire.errors import RemoteStatus
-from koordnri.wire.versions import valid_event_mask
+from koordnri.wire.versions import Feature, has, valid_event_mask
 
 
 class Door:
@@ -104,11 +104,13 @@ class Door:
     def _configure(self, peer: Peer, config: str) -> None:
         payload = peer.call("Configure", self._identity.configure_request(config), self._identity.request_timeout_s)
         peer.configured_at_s = peer.last_reply_s
-        events: api.ConfigureResponse = peer.decode("Configure", payload)
+        answer: api.ConfigureResponse = peer.decode("Configure", payload)
         valid = valid_event_mask(self._identity.nri)
-        if extra := events.events & ~valid:
+        if extra := answer.events & ~valid:
             raise PeerGone(f"invalid plugin events: {extra:#x}, this runtime knows {valid:#x}")
-        peer.events = events.events or valid
+        peer.events = answer.events or valid
+        if has(self._identity.nri, Feature.FAILURE_POLICY):
+            peer.failure_policy.CopyFrom(answer.failure_policy)
 
     def _accept(self, listener: socket.socket) -> None:
         while True:

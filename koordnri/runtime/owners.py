@@ -24,8 +24,9 @@ class Owners:
         if other is not None:
             other, cleared = split_removal(other)
             if not cleared or other != plugin:
-                what = f"{api.Field.Name(field)} {key}".rstrip()  # type: ignore[arg-type]  # a number of the enum, by the tables that call this
-                raise Conflict(f'plugins "{plugin}" and "{other}" both tried to set {what}')
+                name = api.Field.Name(field)  # type: ignore[arg-type]  # a number of the enum, by the tables that call this
+                # Without a key, Go's text ends with a space.
+                raise Conflict(f'plugins "{plugin}" and "{other}" both tried to set {name} {key}')
         self._owners[at] = plugin
 
     def clear(self, container_id: str, field: int, plugin: str, key: str = "") -> None:

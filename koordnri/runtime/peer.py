@@ -12,7 +12,7 @@ from typing import Any
 
 from google.protobuf.message import DecodeError, Message
 
-from koordnri.runtime.errors import CRIError, PeerGone
+from koordnri.runtime.errors import CRIError, PeerGone, Undecodable
 from koordnri.runtime.faults import FaultySocket, InjectedFaults
 from koordnri.transport.channel import Channel
 from koordnri.wire import api_pb2 as api
@@ -44,6 +44,10 @@ class Peer:
         self.name, self.index = identity or ("", "")
         self.events = 0
         """mask of the events that it subscribed to"""
+        self.failure_policy = api.FailurePolicy()
+        """what its silence costs; from NRI 0.12.4 on a plugin may choose in its answer to Configure"""
+        self.nri_version = "unknown"
+        """as it says in RegisterPlugin"""
         self.funnel = False
         """whether it answered Unimplemented to a dedicated RPC: since then all nine events go by StateChange"""
         self.closed = False
@@ -105,13 +109,13 @@ class Peer:
     def decode(self, method: str, payload: bytes) -> Any:
         """The reply's message, of the method's response type.
 
-        Raises RemoteStatus when it cannot be decoded: an error of the event, not of the connection.
+        Raises Undecodable.
         """
         try:
             return PLUGIN_METHODS[method].response.FromString(payload)
         except DecodeError as error:
             text = f"reply of plugin {self.full_name} cannot be decoded: {error}"
-            raise RemoteStatus(Code.INTERNAL, text, method) from error
+            raise Undecodable(Code.INTERNAL, text, method) from error
 
     def close(self) -> None:
         """End the connection without waiting."""
@@ -174,6 +178,7 @@ class Peer:
     def _register(self, request: Request) -> str:
         message = api.RegisterPluginRequest.FromString(request.payload)
         name, index = message.plugin_name, message.plugin_idx
+        self.nri_version = message.NRI_version or self.nri_version
         if self._launched:
             return ""
         if not name:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from google.protobuf.message import Message
 
-from koordnri.runtime.errors import PeerGone
+from koordnri.runtime.errors import PeerGone, status_text
 from koordnri.runtime.identity import RuntimeIdentity
 from koordnri.runtime.peer import Peer
 from koordnri.wire import api_pb2 as api
@@ -31,7 +31,9 @@ class Call(NamedTuple):
 
 
 class EventFailed(Exception):
-    """A plugin answered an event with an error. The consequence depends on event and runtime."""
+    """A plugin answered an event with an error, or not at all and its policy says `fail_request`. What follows depends on event and
+    runtime.
+    """
 
 
 class Plugins:
@@ -56,12 +58,44 @@ class Plugins:
         self._peers = [p for p in self._peers if not p.closed]
 
     def ask(self, peer: Peer, event: NRIEvent, request: Message) -> Any:
-        """Send one plugin an event. Returns the reply's message; None when it did not subscribe, or was closed for not answering.
+        """Send one plugin an event. Returns the reply's message; None when it did not subscribe, or gave no answer and may be passed over.
 
         Raises EventFailed; then later plugins are not asked.
         """
         if peer.closed or not peer.events & event.bit:
             return None
+        try:
+            return self._exchange(peer, event, request)
+        except PeerGone as gone:
+            self._drop(peer, event, gone)
+            if not peer.failure_policy.fail_request:
+                return None
+            text = f"plugin {peer.full_name} failed to handle {METHOD_OF_EVENT[event]} request: {gone.cause}"
+            raise EventFailed(text) from gone
+
+    def validate(self, peer: Peer, request: api.ValidateContainerAdjustmentRequest) -> None:
+        """Ask a validator. Raises EventFailed when it rejects, and when it gives no answer: validation fails closed."""
+        if peer.closed and has(self._identity.nri, Feature.CLOSED_IS_SKIPPED):
+            return
+        event = NRIEvent.VALIDATE_CONTAINER_ADJUSTMENT
+        try:
+            answer: api.ValidateContainerAdjustmentResponse = self._exchange(peer, event, request)
+        except EventFailed as error:
+            raise EventFailed(f"validator plugin {peer.full_name} failed: {error}") from error
+        except PeerGone as gone:
+            self._drop(peer, event, gone)
+            raise EventFailed(f"validator plugin {peer.full_name} failed: {gone.cause}") from gone
+        if answer.reject:
+            reason = answer.reason or "unknown rejection reason"
+            raise EventFailed(f'validator "{peer.full_name}" rejected container adjustment, reason: {reason}')
+
+    def _drop(self, peer: Peer, event: NRIEvent, gone: PeerGone) -> None:
+        if not (gone.late and peer.failure_policy.keep_connected):
+            self._log(f"closing plugin {peer.full_name}, failed to handle {METHOD_OF_EVENT[event]} request: {gone}")
+            peer.close()
+
+    def _exchange(self, peer: Peer, event: NRIEvent, request: Message) -> Any:
+        """Raises EventFailed when the answer is an error, PeerGone when there is none."""
         method = METHOD_OF_EVENT[event]
         try:
             if event in DEDICATED_METHODS:
@@ -70,11 +104,7 @@ class Plugins:
                 payload = self._call(peer, event.name, method, request)
             return peer.decode(method, payload)
         except RemoteStatus as status:
-            raise EventFailed(status.text) from status
-        except PeerGone as gone:
-            self._log(f"closing plugin {peer.full_name}, failed to handle {event.name} request: {gone}")
-            peer.close()
-            return None
+            raise EventFailed(status_text(status)) from status
         except MessageTooLarge as error:
             raise EventFailed(str(error)) from error
 

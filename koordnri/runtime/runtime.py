@@ -25,9 +25,9 @@ from koordnri.runtime.state import ContainerState, PodState
 from koordnri.runtime.sync import synchronize
 from koordnri.wire import api_pb2 as api
 from koordnri.wire.errors import RemoteStatus
-from koordnri.wire.versions import SENDS_VERSION, Feature, Version, has
+from koordnri.wire.versions import NEWEST, SENDS_VERSION, Feature, Version, has
 
-LATEST = Version(0, 12, 2)
+LATEST = NEWEST
 
 
 class Runtime(CRI):

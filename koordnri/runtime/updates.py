@@ -127,7 +127,10 @@ class Updates:
         request = self._request if self._is_own(update.container_id) else None
         result.CopyFrom(merged.linux.resources if request is None else request.linux_resources)
         claim_resources(self._owners, update.container_id, plugin, update.linux.resources, [result])
-        # Go loses pids (it reads the wrong object) and device rules (it ignores them) of an update.
+        # Of an update Go ignores device rules, and looks for pids in what was there before: so it loses those of the plugin, and claims
+        # those that kubelet asks for, for every plugin that updates the container.
+        if result.HasField("pids"):
+            self._owners.claim(update.container_id, api.PidsLimit, plugin)
         merged.linux.resources.CopyFrom(result)
         if request is not None:
             request.linux_resources.CopyFrom(result)

@@ -63,7 +63,8 @@ def encode_update(update: Update, node: NodeState) -> api.ContainerUpdate:
 
 
 def _put_env(adjust: Adjustment, setting: Setting, nri_version: Version) -> None:
-    adjust.env.add(key=setting.key, value=setting.value)
+    variable = adjust.env.add()  # without arguments, which cost as much again
+    variable.key, variable.value = setting.key, setting.value
 
 
 def _put_mount(adjust: Adjustment, setting: Setting, nri_version: Version) -> None:
@@ -94,6 +95,10 @@ def _put_oom_score(adjust: Adjustment, setting: Setting, nri_version: Version) -
     adjust.linux.oom_score_adj.value = setting.value
 
 
+def _put_part(adjust: Adjustment, setting: Setting, nri_version: Version) -> None:
+    adjust.MergeFrom(Adjustment(**setting.value.content))
+
+
 _BY_PART: Mapping[Adjust, Callable[[Adjustment, Setting, Version], None]] = {
     Adjust.ENV: _put_env,
     Adjust.MOUNT: _put_mount,
@@ -101,6 +106,7 @@ _BY_PART: Mapping[Adjust, Callable[[Adjustment, Setting, Version], None]] = {
     Adjust.CDI: _put_cdi,
     Adjust.RDT: _put_closid,
     Adjust.OOM: _put_oom_score,
+    Adjust.PART: _put_part,
 }
 """column `adjust` → function that puts a field into a part of the adjustment other than its resources"""
 if missing := set(Adjust) - _BY_PART.keys() - {Adjust.RESOURCES, Adjust.UNIFIED, Adjust.FILE}:

@@ -1,7 +1,7 @@
 """Turns a request of the runtime into its reply: message → context → chain → decision → message.
 
-This is the event path: container creation of the whole node waits here. It does no I/O. Work that can wait until the reply is sent is
-returned as a second step (`settle`).
+This is the event path: container creation of the whole node waits here. It does no I/O, but for the small file of `expose: file`. Work
+that can wait until the reply is sent is returned as a second step (`settle`).
 """
 
 from __future__ import annotations
@@ -18,15 +18,18 @@ from koordnri.cpus.dra import dra_cpus
 from koordnri.model import UNLIMITED, Container, Decision, Event, Pod
 from koordnri.model.allocated import NOT_ALLOCATED, Allocated
 from koordnri.model.annotations import BLKIO_QOS_KEY
+from koordnri.model.decision import NEW, HookError
 from koordnri.model.difference import restorations, through_runtime
 from koordnri.model.field import Nesting
+from koordnri.model.fields import CPU_CPUS, CPUS_FILE, OOM_SCORE_ADJ
 from koordnri.model.kubelet_cpus import cpus_in
 from koordnri.model.pod import PodSpec
 from koordnri.model.resources import BASELINE_KEY, Note, encode_note
 from koordnri.model.routes import REPLY
 from koordnri.reconcile.plan import Update
 from koordnri.reconcile.recorder import Recorder
-from koordnri.session.answer import NOTHING_TO_SAY, Answer
+from koordnri.session.answer import NOTHING_TO_SAY, Answer, answer_with
+from koordnri.session.creation import request_of
 from koordnri.session.decider import Decider, Inflight
 from koordnri.session.encode import encode_update, put_adjustment, put_resources
 from koordnri.session.exclusive_cpus import ExclusiveCPUsPort
@@ -68,6 +71,7 @@ class EventHandler(Decider):
     cpus      gives exclusive CPUs; None: nobody does
     catch_up  waits until a pod's files have what follows from a snapshot, at most so many seconds; None: they need not
     place     puts a container's first process into a resctrl group; None: nobody does
+    expose    makes the file that shows a container (id) its exclusive CPUs (a list), raises OSError; None: nobody does
     has_ended   whether a sandbox in which nothing runs has been stopped; kubelet removes it much later
     """
 
@@ -85,12 +89,14 @@ class EventHandler(Decider):
         cpus: ExclusiveCPUsPort | None = None,
         catch_up: Callable[[Pod, Snapshot, float], None] | None = None,
         place: Callable[[int, str], bool] | None = None,
+        expose: Callable[[str, str], None] | None = None,
         has_ended: Callable[[Pod], bool] = lambda pod: False,
         clock: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
         super().__init__(chain, ledger, snapshot, observer, clock)
         self.cpus = cpus
         self.catch_up = catch_up
+        self._expose = expose
         self.has_ended = has_ended
         self._began_ns = 0
         """when the current event arrived (ns, `clock`)"""
@@ -120,16 +126,17 @@ class EventHandler(Decider):
     # -- containers ---------------------------------------------------------------------------------------------------
 
     def _create(self, payload: bytes) -> Answer:
-        request = views.CreateContainerRequest.FromString(payload)
+        request, creation = request_of(payload, self.snapshot)
         message = request.container
         pod = self._pods.of(request.pod)
         # Our annotation in this message is not from us yet, so only the resources count.
         baseline = resources_from(message.linux.resources)
         container = Container(message.id, message.name, pod.id, baseline)
+        container.creation = creation
         if has_volumes(pod, container.name):
             pod.given[container.name] = given_to(api.CreateContainerRequest.FromString(payload).container)
         allocated = NOT_ALLOCATED if self.cpus is None else self._allocate(self.cpus, pod, container, payload)
-        snapshot, nri = self.snapshot, self.runtime.nri
+        snapshot, nri, policy = self.snapshot, self.runtime.nri, self.snapshot.policy
         others = () if self._recorder is None else self._recorder.for_reply(message.id)
         self.ledger.creating = pod.id
 
@@ -141,22 +148,26 @@ class EventHandler(Decider):
             adjust.annotations[BASELINE_KEY] = encode_note(
                 Note(baseline, through_runtime(decision.settings.values()), allocated)
             )
+            if policy.cpuset.expose == "file":
+                decision = self._prepare_file(container.id, decision)
             if decision.settings:
                 put_adjustment(adjust, decision.settings.values(), snapshot.node, nri)
             return decision, response
 
         def note_if_sent(decision: Decision) -> Note | None:
             # If the pod's owner wrote our annotation, the runtime may copy it to the container. Then only our own notes count.
-            if BASELINE_KEY not in pod.annotations:
+            if BASELINE_KEY not in pod.reported:
                 return None
             return Note(baseline, through_runtime(decision.settings.values()), allocated)
 
         if self.catch_up is None or snapshot.node.cgroup_version == 2:
-            return self._decide(pod, container, Event.CREATE, snapshot, finish, note_if_sent, others)
+            return self._decide(pod, container, Event.CREATE, snapshot, finish, note_if_sent, others, payload=payload)
         until_ns, overruns = self.clock() + int(self.budget_s() / 2 * 1e9), self.overruns
         for _ in range(MOST_SNAPSHOTS):
             snapshot = self.snapshot
-            answer = self._decide(pod, container, Event.CREATE, snapshot, finish, note_if_sent, others, until_ns)
+            answer = self._decide(
+                pod, container, Event.CREATE, snapshot, finish, note_if_sent, others, until_ns, payload
+            )
             answered_for = self.overruns != overruns  # then another thread decides now
             if self.snapshot is snapshot or answered_for:
                 break
@@ -217,6 +228,28 @@ class EventHandler(Decider):
                     return True
         return False
 
+    def _prepare_file(self, container_id: str, decision: Decision) -> Decision:
+        """Make the file of exclusive CPUs before the runtime mounts it. Returns the decision, without the mount if the file cannot be made:
+        the container would not start.
+        """
+        mounts = [name for name, setting in decision.settings.items() if setting.field is CPUS_FILE]
+        if not mounts:
+            return decision
+        try:
+            if self._expose is not None:
+                self._expose(container_id, decision.value(CPU_CPUS) or "")
+        except OSError as error:
+            kept = {name: setting for name, setting in decision.settings.items() if name not in mounts}
+            problem = HookError(decision.settings[mounts[0]].hook, f"file of exclusive CPUs: {error}", "node")
+            return decision._replace(settings=MappingProxyType(kept)).with_errors(problem)
+        return decision
+
+    def _note_oom_score(self, container_id: str, made: Decision, payload: bytes) -> None:
+        """Note what kubelet asked for at the creation: nothing shows it later, when nobody decides it any more."""
+        if payload and OOM_SCORE_ADJ.name in made.settings:
+            asked = api.CreateContainerRequest.FromString(payload).container.linux.oom_score_adj.value
+            self.ledger.wrote(container_id, OOM_SCORE_ADJ.name, asked)
+
     def _decide(
         self,
         pod: Pod,
@@ -227,8 +260,9 @@ class EventHandler(Decider):
         note_if_sent: Callable[[Decision], Note | None],
         others: Sequence[Update],
         catch_up_until_ns: int = 0,
+        payload: bytes = b"",
     ) -> Answer:
-        chain = self.chain
+        chain, budget_ns = self.chain, int(self.budget_s() * 1e9)
         ctx = chain.context(pod, container, event, snapshot)
 
         def remember(made: Decision) -> None:
@@ -236,16 +270,17 @@ class EventHandler(Decider):
             entry.started, entry.under = event is not Event.CREATE, snapshot
             self.ledger.remember(entry, made, note_if_sent(made))
             self.ledger.creating = ""
+            self._note_oom_score(container.id, made, payload)
 
-        mine = self.inflight = Inflight(ctx, finish, remember)
+        mine = self.inflight = NEW(Inflight, (ctx, finish, remember))
         try:
-            decision = chain.run(ctx, self.clock() + int(self.budget_s() * 1e9))
+            decision = chain.run(ctx, self.clock() + budget_ns)
             if catch_up_until_ns and self.catch_up is not None and self._pod_may_refuse(container, decision):
                 # v1: unless the pod's own cgroup allows what we are about to send, the container does not start.
                 self.catch_up(pod, snapshot, (catch_up_until_ns - self.clock()) / 1e9)
             decision, message = self.sendable(decision, snapshot.node, finish)
             # Measured from the event's arrival: work before the chain (choosing CPUs, reading volumes) also keeps the runtime waiting.
-            late = decision.late or self.clock() - self._began_ns > self.budget_s() * 1e9
+            late = decision.late or self.clock() - self._began_ns > budget_ns
         except BaseException as error:
             if self.inflight is mine:  # nothing of it will be stored, and nobody decides it any more
                 self.ledger.creating = ""
@@ -268,7 +303,7 @@ class EventHandler(Decider):
             if others and self._recorder is not None:
                 self._recorder.replied(others)
 
-        return Answer(message, settle)
+        return answer_with(message, settle)
 
 
 __all__ = ["SUBSCRIBED", "EventHandler"]

@@ -37,8 +37,9 @@ class Known(NamedTuple):
     @classmethod
     def of(cls, message: views.Container, pod: Pod, ledger: Ledger, node: NodeState) -> Known:
         """The container as the runtime reports it, with the best known baseline."""
-        # If the pod's owner wrote our annotation, the runtime may have copied it to the container: do not trust it.
-        annotated = None if BASELINE_KEY in pod.annotations else note_of(message)
+        # If the pod's owner wrote our annotation, the runtime may have copied it to the container: do not trust it. What its owner writes
+        # or deletes after the creation never comes there, so only the runtime's annotations of the pod count.
+        annotated = None if BASELINE_KEY in pod.reported else note_of(message)
         note = ledger.note(message.id) or annotated or Note(resources_from(message.linux.resources))
         ours: list[Mapping[str, Any]] = list(note.ours)
         if annotated is not None and annotated is not note:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from koordnri.model import UNLIMITED, Pod, fields
 from koordnri.model.routes import WRITE
-from koordnri.session.answer import NOTHING_TO_SAY, Answer
+from koordnri.session.answer import NOTHING_TO_SAY, Answer, answer_with
 from koordnri.session.decider import Decider
 from koordnri.session.exclusive_cpus import ExclusiveCPUsPort
 from koordnri.session.pods import Pods
@@ -34,16 +34,18 @@ class LifeCycle:
         self.unstarted_in_a_row = 0
         """how many of these since a container last started"""
         self.handlers: Mapping[str, Callable[[bytes], Answer]] = {
-            "RunPodSandbox": lambda data: Answer(None, self._run_pod(views.RunPodSandboxRequest.FromString(data))),
-            "StartContainer": lambda data: Answer(None, self._start(views.StartContainerRequest.FromString(data))),
-            "StopContainer": lambda data: Answer(
+            "RunPodSandbox": lambda data: answer_with(None, self._run_pod(views.RunPodSandboxRequest.FromString(data))),
+            "StartContainer": lambda data: answer_with(None, self._start(views.StartContainerRequest.FromString(data))),
+            "StopContainer": lambda data: answer_with(
                 None, self._stop_container(views.StopContainerRequest.FromString(data))
             ),
-            "RemoveContainer": lambda data: Answer(
+            "RemoveContainer": lambda data: answer_with(
                 None, self._remove_container(views.RemoveContainerRequest.FromString(data))
             ),
-            "StopPodSandbox": lambda data: Answer(None, self._end_pod(views.StopPodSandboxRequest.FromString(data))),
-            "RemovePodSandbox": lambda data: Answer(
+            "StopPodSandbox": lambda data: answer_with(
+                None, self._end_pod(views.StopPodSandboxRequest.FromString(data))
+            ),
+            "RemovePodSandbox": lambda data: answer_with(
                 None, self._end_pod(views.RemovePodSandboxRequest.FromString(data))
             ),
             "StateChange": self._state_change,

@@ -27,6 +27,7 @@ from koordnri.transport.channel import Channel
 from koordnri.wire import api_pb2 as api
 from koordnri.wire.connection import Reply, Request, Side
 from koordnri.wire.errors import Code, RemoteProtocolError
+from koordnri.wire.versions import NEWEST
 
 BUSY_S = 0.1
 """After a request the next one is likely within this time."""
@@ -190,7 +191,8 @@ class PluginSession:
         deadline = self._monotonic() + REGISTER_TIMEOUT_S
         self._start_reader(channel)
         try:
-            request = api.RegisterPluginRequest(plugin_name=self._identity.name, plugin_idx=self._identity.index)
+            name, index = self._identity.name, self._identity.index
+            request = api.RegisterPluginRequest(plugin_name=name, plugin_idx=index, NRI_version=f"v{NEWEST}")
             channel.call("RegisterPlugin", request, REGISTER_TIMEOUT_S)
         except OSError as error:
             self._end(channel, f"cannot send RegisterPlugin: {error.strerror or error}")
@@ -200,6 +202,8 @@ class PluginSession:
             if self.state is State.REGISTERING and self._monotonic() > deadline:
                 self._end(channel, f"no answer to RegisterPlugin within {REGISTER_TIMEOUT_S:.0f} s")
             self._watch(channel)
+            if self._responder.must_register_again() and not channel.unanswered():
+                self._end(channel, "the policy asks for another failure policy, which is declared at registration")
         self._channel = None
         self._calls.close(channel)
         if self._reader is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from koordnri.model import Pod
+from koordnri.model.bounds import bounded_annotations
 from koordnri.model.pod import PodSpec
 from koordnri.session.translate import pod_from
 from koordnri.state.ledger import Ledger
@@ -33,10 +34,11 @@ class Pods:
 
     def of(self, message: views.PodSandbox) -> Pod:
         """The pod of an event: the ledger's, with its parsed annotations, unless the message differs."""
-        known = self._ledger.pod(message.id)
-        reported = message.annotations
-        if known is not None and known.reported == {key: reported[key] for key in reported}:
-            return known
+        known, annotations = self._ledger.pod(message.id), message.annotations
+        if known is not None:
+            reported = {key: annotations[key] for key in annotations}
+            if known.reported == reported or known.reported == bounded_annotations(reported):
+                return known
         pod = self.fresh(message)
         if known is not None:
             pod.given = known.given

@@ -26,7 +26,7 @@ from koordnri.wire import views_pb2 as views
 from koordnri.wire.connection import Request, Side
 from koordnri.wire.errors import Code, RemoteProtocolError
 from koordnri.wire.events import NRIEvent, subscription
-from koordnri.wire.versions import nri_version, valid_event_mask
+from koordnri.wire.versions import NEWEST, nri_version, valid_event_mask
 
 INDEX = "99"
 """Last in the order of plugins: a registration that only carries updates must not affect anything else."""
@@ -134,7 +134,8 @@ class _Registration:
     def _read(self) -> None:
         problem = "closed by the runtime"
         try:
-            self._channel.call("RegisterPlugin", api.RegisterPluginRequest(plugin_name=self._name, plugin_idx=INDEX))
+            request = api.RegisterPluginRequest(plugin_name=self._name, plugin_idx=INDEX, NRI_version=f"v{NEWEST}")
+            self._channel.call("RegisterPlugin", request)
             while (event := self._channel.next()) is not None:
                 if isinstance(event, Request):
                     self._on_request(event)

@@ -33,6 +33,8 @@ class Registration:
 
     def __init__(self) -> None:
         self.state = State.DISCONNECTED
+        self.fails_unanswered = False
+        """whether we have asked the runtime to fail each request that we do not answer (NRI >= 0.12.4)"""
         self.problem = "not connected yet"
         """why the state is not `synchronized`; for /readyz"""
         self.stats = SessionStats()

@@ -131,7 +131,26 @@ class Responder:
             self._on_config(request.config)
         if self._launched and not has(runtime.nri, Feature.SPLIT_SYNC):
             self.synchronized(channel)  # NRI < 0.7 sends no Synchronize to the plugins that it launches itself
-        return api.ConfigureResponse(events=subscription(SUBSCRIBED, valid_event_mask(runtime.nri)))
+        response = api.ConfigureResponse(events=subscription(SUBSCRIBED, valid_event_mask(runtime.nri)))
+        self._registration.fails_unanswered = self._must_fail_unanswered()
+        if self._registration.fails_unanswered:
+            # Closed at the first time-out, we could not have the next container refused.
+            response.failure_policy.fail_request = response.failure_policy.keep_connected = True
+        return response
+
+    def _must_fail_unanswered(self) -> bool:
+        handler = self._handler
+        return has(handler.runtime.nri, Feature.FAILURE_POLICY) and bool(
+            handler.chain.required(handler.snapshot.policy)
+        )
+
+    def must_register_again(self) -> bool:
+        """Whether the policy in force wants another failure policy than the one declared: it can be declared in Configure only. Never
+        for a plugin that the runtime launched, which has one connection for its life.
+        """
+        if self._launched or self._registration.state is not State.SYNCHRONIZED:
+            return False
+        return self._must_fail_unanswered() != self._registration.fails_unanswered
 
     def _synchronize(self, request: Request) -> Answer:
         intake = self.intake

@@ -8,6 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from koordnri.model import UNLIMITED, Container, Pod, Resources
+from koordnri.model.bounds import bounded_annotations, bounded_labels
 from koordnri.model.field import FieldTableError
 from koordnri.model.fields import ALL, Field
 from koordnri.model.resources import BASELINE_KEY, NOTHING, Note, decode_note
@@ -27,9 +28,9 @@ def pod_from(message: views.PodSandbox) -> Pod:
         message.uid,
         message.namespace,
         message.name,
-        # Faster than dict(): protobuf maps have their iterator in C, their items() in Python.
-        {key: labels[key] for key in labels},
-        {key: reported[key] for key in reported},
+        # Not dict(), here and below: protobuf maps have their iterator in C, their items() in Python.
+        bounded_labels({key: labels[key] for key in labels}),
+        bounded_annotations({key: reported[key] for key in reported}),
         linux.cgroup_parent,
         message.runtime_handler,
         resources_from(linux.pod_resources) if linux.HasField("pod_resources") else NOTHING,
@@ -47,7 +48,7 @@ def resources_from(message: views.LinuxResources) -> Resources:
         cpu.cpus,
         cpu.mems,
         _limit(memory.limit.value),
-        dict(unified) if unified else None,
+        {key: unified[key] for key in unified} if unified else None,
     )
 
 

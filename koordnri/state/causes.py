@@ -10,10 +10,13 @@ from typing import Any, NamedTuple
 
 from koordnri.chain import Snapshot
 from koordnri.model import CPUSet, Decision, NodeState, Pod
+from koordnri.model.control import NO_CONTROL
 from koordnri.model.node import Pool
 
 MOST_NAMED = 3
 """neighbours that a cause names; the others are counted"""
+UNKNOWN_WRITER = "unknown"
+"""In `Written.drift`: the value is nobody's that is known."""
 _NONE: Mapping[str, CPUSet] = {}
 
 
@@ -36,6 +39,8 @@ class Cause(StrEnum):
     """the node changed: its CPUs, annotations, labels, devices"""
     POD = "pod"
     """the pod changed: its annotations, what kubelet asks for it, its exclusive CPUs; of a class: one of its pods"""
+    CONTROLLER = "controller"
+    """a feedback controller wanted the value, or wants it no longer"""
     DRIFT = "drift"
     """somebody else had written the file; the value was written again"""
     CHECK = "check"
@@ -70,7 +75,7 @@ class Written(NamedTuple):
     restores: bool
     """whether the value is given back"""
     drift: str = ""
-    """who had overwritten it; "" if it was no drift"""
+    """whose value it had been overwritten with; "" if it was no drift"""
     times: int = 0
     """how often in a row they had; 0: unknown"""
 
@@ -79,7 +84,7 @@ class PassDone(NamedTuple):
     """What one pass of the reconciler wrote."""
 
     trigger: str
-    """change, pod, drift, sweep or asked"""
+    """change, control, pod, drift, sweep or asked"""
     was: Snapshot | None
     """of the last full pass; None before the first"""
     now: Snapshot
@@ -109,9 +114,13 @@ class SnapshotDifference:
         the field has had no value since then.
         """
         if one.drift:
-            return Cause.DRIFT, f"overwritten by {one.drift}" + (
-                f", {one.times} times in a row" if one.times > 1 else ""
+            # Only the value shows whose it is; the kernel does not report who wrote it.
+            by = (
+                f"overwritten with the value of {one.drift}"
+                if one.drift != UNKNOWN_WRITER
+                else "overwritten by unknown"
             )
+            return Cause.DRIFT, by + (f", {one.times} times in a row" if one.times > 1 else "")
         if one.restores and _includes(self._now.node.released, one.place.pod):
             return Cause.RELEASE, ""
         if self._was is None:
@@ -192,5 +201,12 @@ def _pool(pools: Sequence[Pool]) -> str:
 def _others(node: NodeState) -> NodeState:
     """The node without those parts that are causes by themselves: exclusive CPUs, share pools, released pods."""
     return replace(
-        node, exclusive_cpus={}, no_exclusive_cpus={}, ls_pools=(), be_pools=(), released=frozenset(), problems=()
+        node,
+        exclusive_cpus={},
+        no_exclusive_cpus={},
+        ls_pools=(),
+        be_pools=(),
+        released=frozenset(),
+        control=NO_CONTROL,
+        problems=(),
     )

@@ -11,8 +11,8 @@ import stat
 from pathlib import Path
 
 _OURS = re.compile(
-    r"(baselines|notes|originals|policy|probe|resctrl|written)\.json(\.new|\.bad)?|history\.jsonl(\.1)?|koordnri\.(lock|sock|log|log\.1)"
-    r"|\.koordnri-.*"
+    r"(baselines|interrupts|notes|originals|policy|probe|resctrl|terway|written)\.json(\.new|\.bad)?|history\.jsonl(\.1)?|koordnri\.(lock|sock|log|log\.1)"
+    r"|exposed|\.koordnri-.*"
 )
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 

@@ -34,7 +34,7 @@ class Entry:
         self.started = True
         """False between creation and start: meanwhile the OCI runtime makes the cgroup with the values that we sent"""
         self.withheld = False
-        """whether a pass has left files for the time after its start, because the OCI runtime was making the cgroup"""
+        """whether files wait for its start: a pass left them, because the OCI runtime was making the cgroup, or a controller wants them"""
         self.ended = False
         """whether its process has ended; kubelet may create the container again under another id"""
         self.under: object = None

@@ -5,6 +5,8 @@ a wrong baseline until kubelet asks again: values that we set after their creati
 `originals.json`: pod or container id → field → what its file held before we wrote it. If lost, values that a later policy does not decide
 cannot be given back.
 `resctrl.json`: names of the resctrl groups that we made or took. If lost, they are not given back when no policy wants them any more.
+`interrupts.json`: the CPUs that served each interrupt before us. If lost, they are not given back.
+`terway.json`: what terway's files held before us. If lost, they are not given back.
 `policy.json`: data of the last good ConfigMap, for a start while the API server is down.
 `history.jsonl` and `history.jsonl.1`: what was decided and why, for people; see koordnri.state.history_files.
 Each but the history is written whole and renamed, so a crash leaves the old or the new one. Before 0.1.0 the first two were
@@ -26,6 +28,7 @@ from typing import Any
 import msgspec
 
 from koordnri.model.allocated import from_json, to_json
+from koordnri.model.cpuset import CPUSet
 from koordnri.model.log import Log
 from koordnri.model.resources import Note
 
@@ -33,6 +36,8 @@ NOTES = "notes.json"
 ORIGINALS = "originals.json"
 LAST_GOOD = "policy.json"
 GROUPS = "resctrl.json"
+INTERRUPTS = "interrupts.json"
+TERWAY = "terway.json"
 _FORMER = {NOTES: "baselines.json", ORIGINALS: "written.json"}
 """name → name before 0.1.0"""
 
@@ -129,6 +134,8 @@ class Notebook:
         self._marked = False
         self._saving = threading.Lock()
         self._error = ""
+        self._saved_notes: dict[str, Note] | None = None
+        """what the notes' file has; None: not known"""
         self._read: Callable[[], tuple[dict[str, Note], dict[str, dict[str, Any]]]] = lambda: ({}, {})
 
     @property
@@ -172,7 +179,10 @@ class Notebook:
             self._marked = False
             try:
                 notes, originals = self._read()
-                self._notes.save(notes)
+                # Few changes concern both files, and each costs an fsync.
+                if notes != self._saved_notes or not self._notes.path.exists():
+                    self._notes.save(notes)
+                    self._saved_notes = notes
                 self._originals.save(originals)
                 self._error = ""
             except OSError as error:
@@ -184,6 +194,54 @@ class Notebook:
         if text != self._error:
             self._log.error("state_not_saved", path=str(self._notes.path), error=text)
         self._error = text
+
+
+class InterruptOriginals:
+    """Which CPUs served each interrupt before us, on disk: `interrupts.json`."""
+
+    def __init__(self, directory: Path, log: Log) -> None:
+        self._file = StateFile(directory, INTERRUPTS, dict[str, str])
+        self._log = log
+
+    def load(self) -> dict[int, CPUSet]:
+        """What the previous daemon saved."""
+        content, problem = self._file.load()
+        try:
+            found = {int(number): CPUSet.parse(cpus) for number, cpus in content.items()}
+        except ValueError as error:
+            found, problem = {}, f"{self._file.path}: {error}"
+        if problem:
+            self._log.warning("state_file_bad", error=problem)
+        return found
+
+    def save(self, originals: dict[int, CPUSet]) -> None:
+        """Save now. A failure is reported."""
+        try:
+            self._file.save({str(number): str(cpus) for number, cpus in originals.items()})
+        except OSError as error:
+            self._log.error("state_not_saved", path=str(self._file.path), error=str(error))
+
+
+class TerwayOriginals:
+    """What terway's files held before us, on disk: `terway.json`."""
+
+    def __init__(self, directory: Path, log: Log) -> None:
+        self._file = StateFile(directory, TERWAY, dict[str, str])
+        self._log = log
+
+    def load(self) -> dict[str, str]:
+        """What the previous daemon saved."""
+        content, problem = self._file.load()
+        if problem:
+            self._log.warning("state_file_bad", error=problem)
+        return content
+
+    def save(self, originals: dict[str, str]) -> None:
+        """Save now. A failure is reported."""
+        try:
+            self._file.save(originals)
+        except OSError as error:
+            self._log.error("state_not_saved", path=str(self._file.path), error=str(error))
 
 
 class GroupNames:

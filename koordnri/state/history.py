@@ -12,8 +12,6 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-import msgspec
-
 from koordnri.chain import Snapshot
 from koordnri.model import Container, Decision, Event, Pod
 from koordnri.model.decision import NEW
@@ -88,8 +86,13 @@ class History:
         return "" if self._files is None else self._files.problem
 
     @property
+    def must_settle(self) -> bool:
+        """Whether so much waits that `settle` should not be put off."""
+        return len(self._waiting) >= MOST_WAITING * 3 // 4
+
+    @property
     def newest(self) -> int:
-        """Number of the newest line, 0 for none. It grows when decisions are settled: once a second, or by a question."""
+        """Number of the newest line, 0 for none. It grows when decisions are settled: a second after the last event, or by a question."""
         return self._next - 1
 
     def load(self) -> None:
@@ -167,7 +170,8 @@ class History:
         return self._last_values
 
     def _add(self, line: HistoryLine) -> None:
-        self._keep(encode(msgspec.structs.replace(line, n=self._next)))
+        line.n = self._next
+        self._keep(encode(line))
         self._next += 1
         self._unwritten = min(self._unwritten + 1, len(self._lines))
 

@@ -12,9 +12,7 @@ MOST_CHARACTERS = 300
 """of one text in a line"""
 
 
-class HistoryLine(
-    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rename={"kube_class": "class", "time_s": "time"}
-):
+class HistoryLine(msgspec.Struct, gc=False, omit_defaults=True, rename={"kube_class": "class", "time_s": "time"}):
     """One change of one field. Its JSON is a line of the history."""
 
     n: int
@@ -73,6 +71,11 @@ def cut(text: str) -> str:
 
 def plain(value: Any) -> Any:
     """A field's value in JSON, with bounded texts."""
+    kind = type(value)
+    if value is None or kind is int:
+        return value
+    if kind is str:
+        return cut(value)
     simple = plain_value(value)
     if simple is None or isinstance(simple, int | float):
         return simple

@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 
 from koordnri.chain import Snapshot
 from koordnri.model import Container, Decision, Event, Pod, Setting, fields
+from koordnri.model.decision import NEW
 from koordnri.model.difference import agree, baseline_value, is_stored
 from koordnri.model.fields import split_name
-from koordnri.model.routes import RESCTRL, WRITE
+from koordnri.model.routes import CONTROL, RESCTRL, WRITE
 from koordnri.state.causes import Cause, FieldPlace, PassDone, SnapshotDifference, Written
 from koordnri.state.history_line import HistoryLine, cut, plain
 
@@ -103,14 +104,28 @@ class LineMaker:
             self._note_birth(what)
             if node.resctrl is not None and _CLOSID not in settings:
                 self._put((container.id, _CLOSID), "")
+        namespace, pod_name, container_name = cut(pod.namespace), cut(pod.name), cut(container.name)
+        cause, revision = _CAUSES[what.event].value, cut(what.snapshot.policy.revision)
         for name, setting in settings.items():
             if setting.route == WRITE:
                 continue
             same, old = self._before(what, name, setting)
             self._put((container.id, name), setting.value, None if same else what.event)
             if not same:
-                place = FieldPlace(pod, "", container.name, name)
-                yield _line(what.time_s, place, _CAUSES[what.event], old, setting.value, what.snapshot, setting)
+                yield HistoryLine(
+                    n=0,
+                    time_s=what.time_s,
+                    namespace=namespace,
+                    pod=pod_name,
+                    container=container_name,
+                    field=cut(name),
+                    cause=cause,
+                    old=plain(old),
+                    new=plain(setting.value),
+                    hook=cut(setting.hook),
+                    reason=cut(setting.reason),
+                    revision=revision,
+                )
 
     def _note_birth(self, what: Decided) -> None:
         born = self._born
@@ -121,10 +136,9 @@ class LineMaker:
     def _before(self, what: Decided, name: str, setting: Setting) -> tuple[bool, Any]:
         """(whether the container has the value already, what it has)."""
         container, field, node = what.container, setting.field, what.snapshot.node
-        last = self._last.get((container.id, name))
         if what.event is Event.CREATE:
             old = None if field.keyed else baseline_value(field, container.baseline, node)
-        elif last is not None:
+        elif (last := self._last.get((container.id, name))) is not None:
             old = last.value
         elif what.event is Event.SYNC and (place := (what.pod.namespace, what.pod.name, container.name, name)) in (
             known := self._known()
@@ -157,7 +171,9 @@ class LineMaker:
                 difference = differences[id(since)] = SnapshotDifference(since, done.now, self._name_of)
             cause, detail = difference.cause(one, done.trigger, first=first)
             decision = done.decisions.get((place.kube_class if place.pod is None else place.pod.id, place.container))
-            setting = None if decision is None else decision.settings.get(place.name)
+            setting = None if decision is None else decision.in_files.get(place.name)
+            if not one.drift and (done.trigger == "control" or (setting is not None and setting.route == CONTROL)):
+                cause, detail = Cause.CONTROLLER, ""
             reason = GIVEN_BACK if one.restores else ""
             yield _line(time_s, place, cause, one.before, one.after, done.now, setting, detail, reason)
 
@@ -179,7 +195,7 @@ class LineMaker:
             yield _line(what.time_s, one.place, Cause.REFUSED, None, one.value, what.snapshot, None, one.error)
 
     def _put(self, key: tuple[str, str], value: Any, sent_by: Event | None = None) -> None:
-        _remember(self._last, key, _Last(value, sent_by), MOST_REMEMBERED)
+        _remember(self._last, key, NEW(_Last, (value, sent_by)), MOST_REMEMBERED)
 
 
 def _sent_by(last: _Last, one: Written) -> Event | None:
@@ -196,7 +212,7 @@ def _line(
     new: Any,
     snapshot: Snapshot,
     setting: Setting | None,
-    detail: str = "",
+    detail: str,
     reason: str = "",
 ) -> HistoryLine:
     """`reason`: in place of the setting's, where there is none."""
@@ -221,7 +237,8 @@ def _line(
 
 def _remember(known: OrderedDict[Any, Any], key: Any, value: Any, most: int) -> None:
     """Store it as the newest; forget the oldest when there are too many."""
+    if key in known:
+        known.move_to_end(key)
     known[key] = value
-    known.move_to_end(key)
     if len(known) > most:
         known.popitem(last=False)

@@ -12,7 +12,7 @@ from typing import Any
 
 from koordnri.model import Pod, Resources
 from koordnri.model.allocated import Allocated
-from koordnri.model.class_cgroup import CLASS_IDS
+from koordnri.model.class_cgroup import is_outer
 from koordnri.model.decision import Decision
 from koordnri.model.resources import Note
 from koordnri.model.routes import RECORD
@@ -152,7 +152,10 @@ class Ledger:
         changed = False
         with self._lock:
             self.edits += 1
+            if not entry.started:
+                self._end_failed_creations(entry)
             entry.sent = sent
+            entry.withheld |= bool(decision.controlled)
             self._containers[entry.id] = entry
             self._by_pod.setdefault(entry.pod_id, set()).add(entry.id)
             if not note:  # kubelet may have returned to the annotation's values
@@ -162,6 +165,15 @@ class Ledger:
                 changed = True
         if changed:
             self._on_change()
+
+    def _end_failed_creations(self, entry: Entry) -> None:
+        """kubelet creates a container of the same name again only when the first one has failed. The runtime may have refused that one
+        after our answer, or because our answer came too late, and CRI-O reports no end of it.
+        """
+        for other_id in self._by_pod.get(entry.pod_id, ()):
+            other = self._containers[other_id]
+            if other.name == entry.name and other_id != entry.id and not other.started:
+                other.ended = True
 
     def started(self, entry: Entry) -> bool:
         """Its first process is about to run. Returns whether its files must be looked at: they were withheld, or were read before, and the
@@ -220,7 +232,7 @@ class Ledger:
             for stale in [i for i in self._notes if i not in keep]:
                 del self._notes[stale]
                 changed = True
-            for stale in [i for i in self._originals if i not in keep and i not in self._pods and i not in CLASS_IDS]:
+            for stale in [i for i in self._originals if i not in keep and i not in self._pods and not is_outer(i)]:
                 del self._originals[stale]
                 changed = True
         if changed:
@@ -229,11 +241,19 @@ class Ledger:
     # -- files that we wrote ------------------------------------------------------------------------------------------
 
     def originals(self, owner_id: str) -> dict[str, Any]:
-        """Field → what its file held before we first wrote it; of a pod, container or class."""
+        """Field → what its file held before we first wrote it; of a container, a pod or a cgroup outside of pods."""
         return dict(self._originals.get(owner_id, ()))
+
+    def any_original(self, name: str) -> bool:
+        """Whether any pod, container or class has an original of this field."""
+        with self._lock:
+            return any(name in originals for originals in self._originals.values())
 
     def verified(self, container_id: str, name: str, value: Any) -> None:
         """A container's file was read and has this value."""
+        known = self._containers.get(container_id)
+        if known is not None and name in known.files and known.files.get(name) == value:
+            return
         with self._lock:
             entry = self._containers.get(container_id)
             if entry is not None and (name not in entry.files or entry.files[name] != value):
@@ -259,22 +279,23 @@ class Ledger:
                 entry.drifted |= {name}
 
     def wrote(self, owner_id: str, name: str, before: Any) -> None:
-        """A file was written and reads back as wanted."""
+        """A file was written and reads back as wanted. Only its first write makes plans out of date: later ones leave the original."""
+        if name in self._originals.get(owner_id, ()):
+            return
         with self._lock:
-            self.edits += 1
-            if owner_id not in self._containers and owner_id not in self._pods and owner_id not in CLASS_IDS:
+            if owner_id not in self._containers and owner_id not in self._pods and not is_outer(owner_id):
                 return  # it is gone
-            originals = self._originals.setdefault(owner_id, {})
-            first = name not in originals
-            originals.setdefault(name, before)
-        if first:
-            self._on_change()
+            self.edits += 1
+            self._originals.setdefault(owner_id, {}).setdefault(name, before)
+        self._on_change()
 
     def intend(self, owner_id: str, befores: dict[str, Any]) -> None:
-        """Files of a pod are about to be written. Save the ledger before that: a crash in between must not lose the originals."""
+        """Files of a pod, container or class are about to be written. Save the ledger before that: a crash in between must not lose the
+        originals.
+        """
         with self._lock:
             self.edits += 1
-            if owner_id in self._pods or owner_id in CLASS_IDS:
+            if owner_id in self._pods or owner_id in self._containers or is_outer(owner_id):
                 self._originals[owner_id] = {**befores, **self._originals.get(owner_id, {})}
 
     def rebase(self, owner_id: str, name: str, before: Any) -> None:
@@ -295,6 +316,18 @@ class Ledger:
                 del self._originals[owner_id]
         if had:
             self._on_change()
+
+    def forget_originals(self, owner_id: str) -> None:
+        """The cgroup is gone, and what we wrote with it."""
+        with self._lock:
+            had = self._originals.pop(owner_id, None) is not None
+        if had:
+            self._on_change()
+
+    def owners(self) -> list[str]:
+        """Keys of all who have originals."""
+        with self._lock:
+            return list(self._originals)
 
     def all_originals(self) -> dict[str, dict[str, Any]]:
         """A copy, for the state directory."""

@@ -12,6 +12,7 @@ from koordnri.cpus.allocator import Allocator
 from koordnri.cpus.kubelet_pins import KubeletPins
 from koordnri.host import refresh
 from koordnri.model import NodeState
+from koordnri.model.control import NO_CONTROL, Control
 from koordnri.model.log import Log
 from koordnri.policy import DEFAULT_POLICY, Policy, PolicyDocument, resolve
 
@@ -45,6 +46,7 @@ class Present:
         self._log = log
         self._publish: list[Callable[[Snapshot], None]] = []
         self._released: frozenset[str] = frozenset()
+        self._control = NO_CONTROL
         self._resolved: tuple[PolicyDocument | None, str, Mapping[str, str], Policy] | None = None
         self._expired = False
         self._lock = threading.Lock()
@@ -83,10 +85,13 @@ class Present:
         node = self._reported(self.node)
         if self._released:
             node = replace(node, released=self._released)
+        if self._control is not NO_CONTROL:
+            node = replace(node, control=self._control)
         snapshot = Snapshot.of(self._policy(document, node), node)
         # Applied after the policy, which may reserve CPUs.
-        node = self.kubelet.applied(snapshot.node)
-        return snapshot._replace(node=self.allocator.applied(node, snapshot.policy.cpuset))
+        node, policy = self.kubelet.applied(snapshot.node), snapshot.policy
+        self.allocator.note_pins(self.kubelet.pins)
+        return snapshot._replace(node=self.allocator.applied(node, policy.cpuset, policy.trust.observed_limits))
 
     def _policy(self, document: PolicyDocument | None, node: NodeState) -> Policy:
         asked, resolved = (document, node.name, node.labels), self._resolved
@@ -104,6 +109,15 @@ class Present:
             changed = node is not self.node
             self.node = node
         return changed
+
+    def control(self, wanted: Control) -> tuple[NodeState, NodeState]:
+        """Controllers want something else. Returns the node state before and after, which differ in nothing more."""
+        with self._lock:
+            self._control, before = wanted, self.snapshot.node
+            self.snapshot = self.snapshot._replace(node=replace(before, control=wanted))
+            for publish in self._publish:
+                publish(self.snapshot)
+            return before, self.snapshot.node
 
     def let_go(self, pods: frozenset[str]) -> None:
         """Release these pods (ids, "*" for all): they are kubelet's from now on."""

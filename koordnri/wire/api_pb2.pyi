@@ -388,20 +388,52 @@ class ConfigureResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     EVENTS_FIELD_NUMBER: _builtins.int
+    FAILURE_POLICY_FIELD_NUMBER: _builtins.int
     events: _builtins.int
     """mask, bit (event - 1). 0 means ALL events, validation included: never send it"""
+    @_builtins.property
+    def failure_policy(self) -> Global___FailurePolicy:
+        """since 0.12.4; absent: neither"""
+
     def __init__(
         self,
         *,
         events: _builtins.int = ...,
+        failure_policy: Global___FailurePolicy | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["failure_policy", b"failure_policy"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "failure_policy", b"failure_policy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ConfigureResponse: _TypeAlias = ConfigureResponse  # noqa: Y015
+
+@_typing.final
+class FailurePolicy(_message.Message):
+    """What a time-out, a lost connection or a protocol error of the plugin costs. It holds for all events that it subscribed to."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FAIL_REQUEST_FIELD_NUMBER: _builtins.int
+    KEEP_CONNECTED_FIELD_NUMBER: _builtins.int
+    fail_request: _builtins.bool
+    """the request fails; without it, it goes on as if the plugin had not subscribed"""
+    keep_connected: _builtins.bool
+    """after a time-out the plugin stays registered; without it, it is closed"""
+    def __init__(
+        self,
+        *,
+        fail_request: _builtins.bool = ...,
+        keep_connected: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fail_request", b"fail_request", "keep_connected", b"keep_connected"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FailurePolicy: _TypeAlias = FailurePolicy  # noqa: Y015
 
 @_typing.final
 class SynchronizeRequest(_message.Message):

@@ -58,6 +58,9 @@ of them, the runtime returns to StateChange for all nine."""
 
 METHOD_OF_EVENT: Final[dict[NRIEvent, str]] = {**DIRECT_METHODS, **DEDICATED_METHODS}
 EVENT_OF_METHOD: Final[dict[str, NRIEvent]] = {method: event for event, method in METHOD_OF_EVENT.items()}
+LOOKED_AT: Final = tuple(event for event in NRIEvent if event is not NRIEvent.VALIDATE_CONTAINER_ADJUSTMENT)
+"""The events of a plugin that only looks. A runtime asks about validation while a creation waits, and whoever only looks has no say in
+it."""
 
 
 def mask(events: Iterable[NRIEvent]) -> int:

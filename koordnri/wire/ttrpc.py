@@ -34,6 +34,8 @@ DATA: Final = 3
 _HEADER = Struct(">IIBB")
 _pack = _HEADER.pack
 _unpack_from = _HEADER.unpack_from
+_NEW = tuple.__new__
+"""Makes a NamedTuple without its constructor, which is slow Python code: each event needs one of each kind."""
 _new_request = ttrpc_pb2.Request
 _new_response = ttrpc_pb2.Response
 
@@ -114,7 +116,7 @@ class FrameReader:
             if have < need:
                 break
             stop = pos + need
-            frames.append(Frame(stream, kind, chunk[pos + HEADER_BYTES : stop]))
+            frames.append(_NEW(Frame, (stream, kind, chunk[pos + HEADER_BYTES : stop])))
             pos = stop
             have -= need
             need = HEADER_BYTES
@@ -162,7 +164,7 @@ class ServerHalf:
             return encode_error(stream, Code.UNIMPLEMENTED, f"method {method}")
         pairs = request.metadata
         metadata = tuple([(pair.key, pair.value) for pair in pairs]) if pairs else ()
-        return Request(stream, method, request.payload, request.timeout_nano, metadata)
+        return _NEW(Request, (stream, method, request.payload, request.timeout_nano, metadata))
 
 
 class ClientHalf:

@@ -44,6 +44,8 @@ def parse_version(text: str) -> Version | None:
 
 OLDEST: Final = Version(0, 2, 0)
 """Assumed where a runtime's version is unknown: what a plugin may do on this version, it may do on every later one."""
+NEWEST: Final = Version(0, 12, 5)
+"""The version that our messages follow; a plugin sends it in RegisterPlugin."""
 SENDS_VERSION: Final = Version(0, 12, 0)
 """From this version on Configure carries the NRI version."""
 
@@ -58,7 +60,7 @@ _CONTAINERD: Final = (
     (Version(2, 2, 0), Version(0, 10, 0)),
     (Version(2, 2, 1), Version(0, 11, 0)),
     (Version(2, 3, 0), Version(0, 12, 0)),
-    (Version(2, 4, 0), Version(0, 12, 1)),
+    (Version(2, 4, 0), Version(0, 12, 3)),
 )
 _CRIO: Final = (
     (Version(1, 26, 0), Version(0, 2, 0)),
@@ -146,7 +148,7 @@ class Feature(Enum):
     NAMESPACES = "adjustment: namespaces"
     SECCOMP = "adjustment: seccomp_policy"
     IO_PRIORITY = "adjustment: io_priority"
-    SYSCTL = "adjustment: sysctl"
+    SYSCTL = "adjustment: sysctl; NRI 0.11 has it too, and there it crashes the runtime (a map that is nil)"
     NET_DEVICES = "adjustment: net_devices"
     SCHEDULER = "adjustment: scheduler"
     RDT = "adjustment: rdt; before it only resources.rdt_class"
@@ -156,6 +158,8 @@ class Feature(Enum):
     MEMORY_POLICY = "adjustment: memory_policy"
     SAFE_UNSOLICITED_UPDATES = "UpdateContainers beside a CRI event cannot freeze the runtime (nri#301)"
     IMAGE = "Container.image"
+    FAILURE_POLICY = "ConfigureResponse.failure_policy: what a time-out of the plugin costs"
+    CLOSED_IS_SKIPPED = "a plugin that has disconnected is not asked, nor counted as present by the default validator"
 
 
 SINCE: Final[dict[Feature, Version]] = {
@@ -175,7 +179,7 @@ SINCE: Final[dict[Feature, Version]] = {
     Feature.NAMESPACES: Version(0, 10, 0),
     Feature.SECCOMP: Version(0, 10, 0),
     Feature.IO_PRIORITY: Version(0, 10, 0),
-    Feature.SYSCTL: Version(0, 11, 0),
+    Feature.SYSCTL: Version(0, 12, 0),
     Feature.NET_DEVICES: Version(0, 11, 0),
     Feature.SCHEDULER: Version(0, 11, 0),
     Feature.RDT: Version(0, 11, 0),
@@ -185,6 +189,8 @@ SINCE: Final[dict[Feature, Version]] = {
     Feature.MEMORY_POLICY: Version(0, 12, 0),
     Feature.SAFE_UNSOLICITED_UPDATES: Version(0, 12, 1),
     Feature.IMAGE: Version(0, 12, 2),
+    Feature.FAILURE_POLICY: Version(0, 12, 4),
+    Feature.CLOSED_IS_SKIPPED: Version(0, 12, 5),
 }
 
 

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19koordnri/wire/views.proto\x12\x0ekoordnri.views\"\x1e\n\rOptionalInt64\x12\r\n\x05value\x18\x01 \x01(\x03\"\x1f\n\x0eOptionalUInt64\x12\r\n\x05value\x18\x01 \x01(\x04\";\n\x0bLinuxMemory\x12,\n\x05limit\x18\x01 \x01(\x0b\x32\x1d.koordnri.views.OptionalInt64\"\xb4\x01\n\x08LinuxCPU\x12.\n\x06shares\x18\x01 \x01(\x0b\x32\x1e.koordnri.views.OptionalUInt64\x12,\n\x05quota\x18\x02 \x01(\x0b\x32\x1d.koordnri.views.OptionalInt64\x12.\n\x06period\x18\x03 \x01(\x0b\x32\x1e.koordnri.views.OptionalUInt64\x12\x0c\n\x04\x63pus\x18\x06 \x01(\t\x12\x0c\n\x04mems\x18\x07 \x01(\t\"\xd2\x01\n\x0eLinuxResources\x12+\n\x06memory\x18\x01 \x01(\x0b\x32\x1b.koordnri.views.LinuxMemory\x12%\n\x03\x63pu\x18\x02 \x01(\x0b\x32\x18.koordnri.views.LinuxCPU\x12<\n\x07unified\x18\x06 \x03(\x0b\x32+.koordnri.views.LinuxResources.UnifiedEntry\x1a.\n\x0cUnifiedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"_\n\x0fLinuxPodSandbox\x12\x35\n\rpod_resources\x18\x02 \x01(\x0b\x32\x1e.koordnri.views.LinuxResources\x12\x15\n\rcgroup_parent\x18\x03 \x01(\t\"\xec\x02\n\nPodSandbox\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0b\n\x03uid\x18\x03 \x01(\t\x12\x11\n\tnamespace\x18\x04 \x01(\t\x12\x36\n\x06labels\x18\x05 \x03(\x0b\x32&.koordnri.views.PodSandbox.LabelsEntry\x12@\n\x0b\x61nnotations\x18\x06 \x03(\x0b\x32+.koordnri.views.PodSandbox.AnnotationsEntry\x12\x17\n\x0fruntime_handler\x18\x07 \x01(\t\x12.\n\x05linux\x18\x08 \x01(\x0b\x32\x1f.koordnri.views.LinuxPodSandbox\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x32\n\x10\x41nnotationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\",\n\x05Mount\x12\x13\n\x0b\x64\x65stination\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\"G\n\x0bLinuxDevice\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\r\n\x05major\x18\x03 \x01(\x03\x12\r\n\x05minor\x18\x04 \x01(\x03\"q\n\x0eLinuxContainer\x12,\n\x07\x64\x65vices\x18\x02 \x03(\x0b\x32\x1b.koordnri.views.LinuxDevice\x12\x31\n\tresources\x18\x03 \x01(\x0b\x32\x1e.koordnri.views.LinuxResources\"\xa4\x02\n\tContainer\x12\n\n\x02id\x18\x01 \x01(\t\x12\x16\n\x0epod_sandbox_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\r\n\x05state\x18\x04 \x01(\x05\x12?\n\x0b\x61nnotations\x18\x06 \x03(\x0b\x32*.koordnri.views.Container.AnnotationsEntry\x12\x0b\n\x03\x65nv\x18\x08 \x03(\t\x12%\n\x06mounts\x18\t \x03(\x0b\x32\x15.koordnri.views.Mount\x12-\n\x05linux\x18\x0b \x01(\x0b\x32\x1e.koordnri.views.LinuxContainer\x1a\x32\n\x10\x41nnotationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"F\n\x11NewLinuxContainer\x12\x31\n\tresources\x18\x03 \x01(\x0b\x32\x1e.koordnri.views.LinuxResources\"r\n\x0cNewContainer\x12\n\n\x02id\x18\x01 \x01(\t\x12\x16\n\x0epod_sandbox_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x30\n\x05linux\x18\x0b \x01(\x0b\x32!.koordnri.views.NewLinuxContainer\"\x12\n\x04Gone\x12\n\n\x02id\x18\x01 \x01(\t\"\x1f\n\x04Live\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0b\n\x03pid\x18\x0c \x01(\r\"r\n\x16\x43reateContainerRequest\x12\'\n\x03pod\x18\x01 \x01(\x0b\x32\x1a.koordnri.views.PodSandbox\x12/\n\tcontainer\x18\x02 \x01(\x0b\x32\x1c.koordnri.views.NewContainer\"\xa8\x01\n\x16UpdateContainerRequest\x12\'\n\x03pod\x18\x01 \x01(\x0b\x32\x1a.koordnri.views.PodSandbox\x12,\n\tcontainer\x18\x02 \x01(\x0b\x32\x19.koordnri.views.Container\x12\x37\n\x0flinux_resources\x18\x03 \x01(\x0b\x32\x1e.koordnri.views.LinuxResources\"A\n\x16RemoveContainerRequest\x12\'\n\tcontainer\x18\x02 \x01(\x0b\x32\x14.koordnri.views.Gone\"?\n\x14StopContainerRequest\x12\'\n\tcontainer\x18\x02 \x01(\x0b\x32\x14.koordnri.views.Gone\"?\n\x14RunPodSandboxRequest\x12\'\n\x03pod\x18\x01 \x01(\x0b\x32\x1a.koordnri.views.PodSandbox\":\n\x15StopPodSandboxRequest\x12!\n\x03pod\x18\x01 \x01(\x0b\x32\x14.koordnri.views.Gone\"<\n\x17RemovePodSandboxRequest\x12!\n\x03pod\x18\x01 \x01(\x0b\x32\x14.koordnri.views.Gone\"s\n\x10StateChangeEvent\x12\r\n\x05\x65vent\x18\x01 \x01(\x05\x12\'\n\x03pod\x18\x02 \x01(\x0b\x32\x1a.koordnri.views.PodSandbox\x12\'\n\tcontainer\x18\x03 \x01(\x0b\x32\x14.koordnri.views.Live\"c\n\x15StartContainerRequest\x12!\n\x03pod\x18\x01 \x01(\x0b\x32\x14.koordnri.views.Gone\x12\'\n\tcontainer\x18\x02 \x01(\x0b\x32\x14.koordnri.views.Live\"{\n\x12SynchronizeRequest\x12(\n\x04pods\x18\x01 \x03(\x0b\x32\x1a.koordnri.views.PodSandbox\x12-\n\ncontainers\x18\x02 \x03(\x0b\x32\x19.koordnri.views.Container\x12\x0c\n\x04more\x18\x03 \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19koordnri/wire/views.proto\x12\x0ekoordnri.views\"\x1e\n\rOptionalInt64\x12\r\n\x05value\x18\x01 \x01(\x03\"\x1f\n\x0eOptionalUInt64\x12\r\n\x05value\x18\x01 \x01(\x04\";\n\x0bLinuxMemory\x12,\n\x05limit\x18\x01 \x01(\x0b\x32\x1d.koordnri.views.OptionalInt64\"\xb4\x01\n\x08LinuxCPU\x12.\n\x06shares\x18\x01 \x01(\x0b\x32\x1e.koordnri.views.OptionalUInt64\x12,\n\x05quota\x18\x02 \x01(\x0b\x32\x1d.koordnri.views.OptionalInt64\x12.\n\x06period\x18\x03 \x01(\x0b\x32\x1e.koordnri.views.OptionalUInt64\x12\x0c\n\x04\x63pus\x18\x06 \x01(\t\x12\x0c\n\x04mems\x18\x07 \x01(\t\"\xd2\x01\n\x0eLinuxResources\x12+\n\x06memory\x18\x01 \x01(\x0b\x32\x1b.koordnri.views.LinuxMemory\x12%\n\x03\x63pu\x18\x02 \x01(\x0b\x32\x18.koordnri.views.LinuxCPU\x12<\n\x07unified\x18\x06 \x03(\x0b\x32+.koordnri.views.LinuxResources.UnifiedEntry\x1a.\n\x0cUnifiedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"_\n\x0fLinuxPodSandbox\x12\x35\n\rpod_resources\x18\x02 \x01(\x0b\x32\x1e.koordnri.views.LinuxResources\x12\x15\n\rcgroup_parent\x18\x03 \x01(\t\"\xec\x02\n\nPodSandbox\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0b\n\x03uid\x18\x03 \x01(\t\x12\x11\n\tnamespace\x18\x04 \x01(\t\x12\x36\n\x06labels\x18\x05 \x03(\x0b\x32&.koordnri.views.PodSandbox.LabelsEntry\x12@\n\x0b\x61nnotations\x18\x06 \x03(\x0b\x32+.koordnri.views.PodSandbox.AnnotationsEntry\x12\x17\n\x0fruntime_handler\x18\x07 \x01(\t\x12.\n\x05linux\x18\x08 \x01(\x0b\x32\x1f.koordnri.views.LinuxPodSandbox\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x32\n\x10\x41nnotationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\",\n\x05Mount\x12\x13\n\x0b\x64\x65stination\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\"G\n\x0bLinuxDevice\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\r\n\x05major\x18\x03 \x01(\x03\x12\r\n\x05minor\x18\x04 \x01(\x03\"q\n\x0eLinuxContainer\x12,\n\x07\x64\x65vices\x18\x02 \x03(\x0b\x32\x1b.koordnri.views.LinuxDevice\x12\x31\n\tresources\x18\x03 \x01(\x0b\x32\x1e.koordnri.views.LinuxResources\"\xa4\x02\n\tContainer\x12\n\n\x02id\x18\x01 \x01(\t\x12\x16\n\x0epod_sandbox_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\r\n\x05state\x18\x04 \x01(\x05\x12?\n\x0b\x61nnotations\x18\x06 \x03(\x0b\x32*.koordnri.views.Container.AnnotationsEntry\x12\x0b\n\x03\x65nv\x18\x08 \x03(\t\x12%\n\x06mounts\x18\t \x03(\x0b\x32\x15.koordnri.views.Mount\x12-\n\x05linux\x18\x0b \x01(\x0b\x32\x1e.koordnri.views.LinuxContainer\x1a\x32\n\x10\x41nnotationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"F\n\x11NewLinuxContainer\x12\x31\n\tresources\x18\x03 \x01(\x0b\x32\x1e.koordnri.views.LinuxResources\"r\n\x0cNewContainer\x12\n\n\x02id\x18\x01 \x01(\t\x12\x16\n\x0epod_sandbox_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x30\n\x05linux\x18\x0b \x01(\x0b\x32!.koordnri.views.NewLinuxContainer\"P\n\nWholeMount\x12\x13\n\x0b\x64\x65stination\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x0f\n\x07options\x18\x04 \x03(\t\"\x82\x02\n\x11WholeNewContainer\x12\n\n\x02id\x18\x01 \x01(\t\x12\x16\n\x0epod_sandbox_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12G\n\x0b\x61nnotations\x18\x06 \x03(\x0b\x32\x32.koordnri.views.WholeNewContainer.AnnotationsEntry\x12\x0c\n\x04\x61rgs\x18\x07 \x03(\t\x12\x30\n\x05linux\x18\x0b \x01(\x0b\x32!.koordnri.views.NewLinuxContainer\x1a\x32\n\x10\x41nnotationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\">\n\x10MountedContainer\x12*\n\x06mounts\x18\t \x03(\x0b\x32\x1a.koordnri.views.WholeMount\"E\n\x0e\x43reationMounts\x12\x33\n\tcontainer\x18\x02 \x01(\x0b\x32 .koordnri.views.MountedContainer\"\x12\n\x04Gone\x12\n\n\x02id\x18\x01 \x01(\t\"\x1f\n\x04Live\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0b\n\x03pid\x18\x0c \x01(\r\"r\n\x16\x43reateContainerRequest\x12\'\n\x03pod\x18\x01 \x01(\x0b\x32\x1a.koordnri.views.PodSandbox\x12/\n\tcontainer\x18\x02 \x01(\x0b\x32\x1c.koordnri.views.NewContainer\"|\n\x1bWholeCreateContainerRequest\x12\'\n\x03pod\x18\x01 \x01(\x0b\x32\x1a.koordnri.views.PodSandbox\x12\x34\n\tcontainer\x18\x02 \x01(\x0b\x32!.koordnri.views.WholeNewContainer\"\xa8\x01\n\x16UpdateContainerRequest\x12\'\n\x03pod\x18\x01 \x01(\x0b\x32\x1a.koordnri.views.PodSandbox\x12,\n\tcontainer\x18\x02 \x01(\x0b\x32\x19.koordnri.views.Container\x12\x37\n\x0flinux_resources\x18\x03 \x01(\x0b\x32\x1e.koordnri.views.LinuxResources\"A\n\x16RemoveContainerRequest\x12\'\n\tcontainer\x18\x02 \x01(\x0b\x32\x14.koordnri.views.Gone\"?\n\x14StopContainerRequest\x12\'\n\tcontainer\x18\x02 \x01(\x0b\x32\x14.koordnri.views.Gone\"?\n\x14RunPodSandboxRequest\x12\'\n\x03pod\x18\x01 \x01(\x0b\x32\x1a.koordnri.views.PodSandbox\":\n\x15StopPodSandboxRequest\x12!\n\x03pod\x18\x01 \x01(\x0b\x32\x14.koordnri.views.Gone\"<\n\x17RemovePodSandboxRequest\x12!\n\x03pod\x18\x01 \x01(\x0b\x32\x14.koordnri.views.Gone\"s\n\x10StateChangeEvent\x12\r\n\x05\x65vent\x18\x01 \x01(\x05\x12\'\n\x03pod\x18\x02 \x01(\x0b\x32\x1a.koordnri.views.PodSandbox\x12\'\n\tcontainer\x18\x03 \x01(\x0b\x32\x14.koordnri.views.Live\"c\n\x15StartContainerRequest\x12!\n\x03pod\x18\x01 \x01(\x0b\x32\x14.koordnri.views.Gone\x12\'\n\tcontainer\x18\x02 \x01(\x0b\x32\x14.koordnri.views.Live\"{\n\x12SynchronizeRequest\x12(\n\x04pods\x18\x01 \x03(\x0b\x32\x1a.koordnri.views.PodSandbox\x12-\n\ncontainers\x18\x02 \x03(\x0b\x32\x19.koordnri.views.Container\x12\x0c\n\x04more\x18\x03 \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,6 +39,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PODSANDBOX_ANNOTATIONSENTRY']._serialized_options = b'8\001'
   _globals['_CONTAINER_ANNOTATIONSENTRY']._loaded_options = None
   _globals['_CONTAINER_ANNOTATIONSENTRY']._serialized_options = b'8\001'
+  _globals['_WHOLENEWCONTAINER_ANNOTATIONSENTRY']._loaded_options = None
+  _globals['_WHOLENEWCONTAINER_ANNOTATIONSENTRY']._serialized_options = b'8\001'
   _globals['_OPTIONALINT64']._serialized_start=45
   _globals['_OPTIONALINT64']._serialized_end=75
   _globals['_OPTIONALUINT64']._serialized_start=77
@@ -73,28 +75,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_NEWLINUXCONTAINER']._serialized_end=1630
   _globals['_NEWCONTAINER']._serialized_start=1632
   _globals['_NEWCONTAINER']._serialized_end=1746
-  _globals['_GONE']._serialized_start=1748
-  _globals['_GONE']._serialized_end=1766
-  _globals['_LIVE']._serialized_start=1768
-  _globals['_LIVE']._serialized_end=1799
-  _globals['_CREATECONTAINERREQUEST']._serialized_start=1801
-  _globals['_CREATECONTAINERREQUEST']._serialized_end=1915
-  _globals['_UPDATECONTAINERREQUEST']._serialized_start=1918
-  _globals['_UPDATECONTAINERREQUEST']._serialized_end=2086
-  _globals['_REMOVECONTAINERREQUEST']._serialized_start=2088
-  _globals['_REMOVECONTAINERREQUEST']._serialized_end=2153
-  _globals['_STOPCONTAINERREQUEST']._serialized_start=2155
-  _globals['_STOPCONTAINERREQUEST']._serialized_end=2218
-  _globals['_RUNPODSANDBOXREQUEST']._serialized_start=2220
-  _globals['_RUNPODSANDBOXREQUEST']._serialized_end=2283
-  _globals['_STOPPODSANDBOXREQUEST']._serialized_start=2285
-  _globals['_STOPPODSANDBOXREQUEST']._serialized_end=2343
-  _globals['_REMOVEPODSANDBOXREQUEST']._serialized_start=2345
-  _globals['_REMOVEPODSANDBOXREQUEST']._serialized_end=2405
-  _globals['_STATECHANGEEVENT']._serialized_start=2407
-  _globals['_STATECHANGEEVENT']._serialized_end=2522
-  _globals['_STARTCONTAINERREQUEST']._serialized_start=2524
-  _globals['_STARTCONTAINERREQUEST']._serialized_end=2623
-  _globals['_SYNCHRONIZEREQUEST']._serialized_start=2625
-  _globals['_SYNCHRONIZEREQUEST']._serialized_end=2748
+  _globals['_WHOLEMOUNT']._serialized_start=1748
+  _globals['_WHOLEMOUNT']._serialized_end=1828
+  _globals['_WHOLENEWCONTAINER']._serialized_start=1831
+  _globals['_WHOLENEWCONTAINER']._serialized_end=2089
+  _globals['_WHOLENEWCONTAINER_ANNOTATIONSENTRY']._serialized_start=979
+  _globals['_WHOLENEWCONTAINER_ANNOTATIONSENTRY']._serialized_end=1029
+  _globals['_MOUNTEDCONTAINER']._serialized_start=2091
+  _globals['_MOUNTEDCONTAINER']._serialized_end=2153
+  _globals['_CREATIONMOUNTS']._serialized_start=2155
+  _globals['_CREATIONMOUNTS']._serialized_end=2224
+  _globals['_GONE']._serialized_start=2226
+  _globals['_GONE']._serialized_end=2244
+  _globals['_LIVE']._serialized_start=2246
+  _globals['_LIVE']._serialized_end=2277
+  _globals['_CREATECONTAINERREQUEST']._serialized_start=2279
+  _globals['_CREATECONTAINERREQUEST']._serialized_end=2393
+  _globals['_WHOLECREATECONTAINERREQUEST']._serialized_start=2395
+  _globals['_WHOLECREATECONTAINERREQUEST']._serialized_end=2519
+  _globals['_UPDATECONTAINERREQUEST']._serialized_start=2522
+  _globals['_UPDATECONTAINERREQUEST']._serialized_end=2690
+  _globals['_REMOVECONTAINERREQUEST']._serialized_start=2692
+  _globals['_REMOVECONTAINERREQUEST']._serialized_end=2757
+  _globals['_STOPCONTAINERREQUEST']._serialized_start=2759
+  _globals['_STOPCONTAINERREQUEST']._serialized_end=2822
+  _globals['_RUNPODSANDBOXREQUEST']._serialized_start=2824
+  _globals['_RUNPODSANDBOXREQUEST']._serialized_end=2887
+  _globals['_STOPPODSANDBOXREQUEST']._serialized_start=2889
+  _globals['_STOPPODSANDBOXREQUEST']._serialized_end=2947
+  _globals['_REMOVEPODSANDBOXREQUEST']._serialized_start=2949
+  _globals['_REMOVEPODSANDBOXREQUEST']._serialized_end=3009
+  _globals['_STATECHANGEEVENT']._serialized_start=3011
+  _globals['_STATECHANGEEVENT']._serialized_end=3126
+  _globals['_STARTCONTAINERREQUEST']._serialized_start=3128
+  _globals['_STARTCONTAINERREQUEST']._serialized_end=3227
+  _globals['_SYNCHRONIZEREQUEST']._serialized_start=3229
+  _globals['_SYNCHRONIZEREQUEST']._serialized_end=3352
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from koordnri.answers.cpu_owners import CPUOwner, CPUUser, cpu_owners, cpu_users
 from koordnri.cpus.choice import Wish
 from koordnri.cpus.holding import Holding
@@ -66,6 +68,12 @@ def test_cpus_that_others_have_yet_to_leave_and_those_of_an_unknown_pod_are_nobo
 def test_an_owner_that_was_not_started_does_not_run() -> None:
     assert one_owner(pod("LSR", name="p"), entry(), **given(0, 1)).runs
     assert not one_owner(pod("LSR", name="p"), entry(started=False), **given(0, 1)).runs
+
+
+@pytest.mark.parametrize("released", ["*", "p"])
+def test_nobody_is_kept_off_the_cpus_of_a_released_pod(released: str) -> None:
+    of = pod("LSR", name="p")
+    assert not one_owner(of, entry(), **given(0, 1), released=frozenset((of.id if released == "p" else "*",))).runs
 
 
 def test_a_user_runs_on_what_its_file_had_before_what_was_sent() -> None:

@@ -23,6 +23,8 @@ from tools.metrics import dashboard, rule_groups
 
 WITHOUT_SAMPLES = {
     "koordnri_cpus",  # of a node without a topology
+    "koordnri_suppressed_cpus",
+    "koordnri_controller_actuations",  # without a controller
     "koordnri_throttled_seconds",  # of pods without cgroups
     "koordnri_waiting_seconds",
     "koordnri_contained_faults",
@@ -58,6 +60,8 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driven]:
         cache.read_only = "no rights"
         cache.actions["made", "ok"] = cache.placed["placed"] = 1
         cache.occupancy_bytes, cache.traffic_bytes = {("BE", 0): 4096}, {("BE", 0, "total"): 8192}
+        it.daemon.parts.eviction.counts["BEMemoryEvict", "evicted"] = 1
+        it.daemon.parts.neighbours.counts["cpu", "neighbour"] = 1
         stats.last_pass_s, stats.changed_to_verified_s = 0.25, 1.5
         yield it
 
@@ -246,7 +250,10 @@ def test_the_policy_in_force_is_named_and_a_refused_one_shows(tmp_path: Path) ->
 def test_what_of_the_policy_has_no_effect_is_counted(tmp_path: Path) -> None:
     with driven(tmp_path) as node:
         before = node.value("koordnri_policy_warnings")
-        node.policy.write_text('system-config: \'{"clusterStrategy": {"minFreeKbytesFactor": 100}}\'\n')
+        node.policy.write_text(
+            'resource-qos-config: \'{"clusterStrategy": {"lsClass": {"blkioQOS": {"enable": true, "blocks": '
+            '[{"name": "/dev/sda", "type": "device", "ioCfg": {"readIOPS": 5}}]}}}}\'\n'
+        )
         node.logged("policy_warning")
         assert node.value("koordnri_policy_warnings") == 1
         assert before == 0

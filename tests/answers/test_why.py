@@ -61,6 +61,23 @@ def test_the_table_has_the_change_and_nothing_that_nobody_asked_for(running: Dri
     assert none.output.startswith("no change of memory.high of pod shop/web is in the history, which goes back to 20")
 
 
+def test_without_a_pod_the_changes_of_the_node_are_shown(running: Driven, tmp_path: Path) -> None:
+    running.run_pod("db")
+    running.create("db")
+    running.settled()
+    answer = answered(tmp_path)
+    pods = [(change["namespace"], change["pod"]) for change in answer["changes"] if change["field"] == "cpu.quota"]
+    assert pods == [("shop", "web"), ("shop", "db")]
+    assert (answer["pod"], answer["field"], answer["more"]) == (None, None, False)
+    table = asked(tmp_path).output
+    assert table.index("shop/web") < table.index("shop/db")
+
+
+def test_a_field_needs_its_pod(tmp_path: Path) -> None:
+    with pytest.raises(BadQuestion, match="belong to a pod"):
+        why({"field": "cpu.quota"}, History(Snapshot(DEFAULT_POLICY, NodeState(name="n"))), Ledger())
+
+
 @pytest.mark.parametrize(
     ("words", "error"),
     [

@@ -72,6 +72,26 @@ def values(decision: Any) -> dict[str, Any]:
 QUOTA = hook("quota", 20, (fields.CPU_QUOTA,), sets(fields.CPU_QUOTA, -1))
 CPUS = hook("cpus", 10, (fields.CPU_CPUS,), sets(fields.CPU_CPUS, "0-3"))
 
+
+class OnlyWithoutQuota(Hook):
+    """Has work only where the policy keeps quotas."""
+
+    name, order, owns = "sometimes", 30, (fields.CPU_SHARES,)
+
+    def has_work(self, policy: Policy) -> bool:
+        return policy.cpuset.keep_quota
+
+    def decide(self, ctx: ContainerContext) -> None:
+        ctx.set(fields.CPU_SHARES, 2, "because")
+
+
+def test_a_hook_without_work_under_a_policy_is_not_asked_and_not_listed() -> None:
+    chain = Chain([OnlyWithoutQuota()])
+    assert decide(chain) == decide(Chain([]))
+    keeps = policy_of(koordnri_config={"hooks": {"cpuset": {"keepQuota": True}}})
+    assert values(decide(chain, under=keeps)) == {"cpu.shares": 2}
+
+
 # -- order and ownership ----------------------------------------------------------------------------------------------
 
 
@@ -203,6 +223,15 @@ def test_a_refusal_has_what_would_have_been_decided():
         decide(chain, under=policy_of(koordnri_config={"hooks": {"bad": {"failurePolicy": "fail"}}}))
     assert values(refusal.value.decision) == {"cpu.quota": -1}
     assert [e.hook for e in refusal.value.decision.errors] == ["bad"]
+
+
+def test_required_are_hooks_that_decide_containers_are_enforced_and_must_not_fail():
+    chain = Chain([hook("pods", 1, (fields.MEMORY_MIN,), decide_pod=sets(fields.MEMORY_MIN, 4096)), CPUS])
+    for mode, names in (("enforce", ("cpus",)), ("observe", ()), ("off", ())):
+        options = {"failurePolicy": "fail", "mode": mode}
+        policy = policy_of(koordnri_config={"hooks": {"cpus": options, "pods": options}})
+        assert chain.required(policy) == names
+    assert chain.required(DEFAULT_POLICY) == ()
 
 
 def test_ignore_is_the_default_failure_policy():

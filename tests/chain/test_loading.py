@@ -10,9 +10,9 @@ import pytest
 from koordnri.chain import Chain, ChainError, load_hooks
 
 
-def test_the_six_hooks_are_found_and_ordered():
+def test_our_hooks_are_found_and_ordered():
     chain = Chain(load_hooks())
-    assert chain.order == ("cpuset", "cfs_quota", "memory", "rdt", "blkio", "gpu")
+    assert chain.order == ("cpuset", "cfs_quota", "memory", "rdt", "blkio", "network", "gpu", "injection")
 
 
 @pytest.fixture
@@ -35,12 +35,22 @@ def test_a_third_partys_hook_is_found_beside_ours(install):
         "acme_ok",
         "from koordnri.hook import Hook, fields\n"
         "class Acme(Hook):\n"
-        "    name, order, owns = 'acme', 45, (fields.OOM_SCORE_ADJ,)\n"
+        "    name, order, owns = 'acme', 45, (fields.PIDS_LIMIT,)\n"
         "    def decide(self, ctx):\n"
-        "        ctx.set(fields.OOM_SCORE_ADJ, -5, 'acme')\n",
+        "        ctx.set(fields.PIDS_LIMIT, 5, 'acme')\n",
         "acme = acme_ok_hooks:Acme",
     )
-    assert Chain(load_hooks()).order == ("cpuset", "cfs_quota", "memory", "rdt", "acme", "blkio", "gpu")
+    assert Chain(load_hooks()).order == (
+        "cpuset",
+        "cfs_quota",
+        "memory",
+        "rdt",
+        "acme",
+        "blkio",
+        "network",
+        "gpu",
+        "injection",
+    )
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,12 @@ from click.testing import CliRunner
 
 from koordnri.cli.bench import life as bench_life
 from koordnri.cli.bench import reconcile as bench_reconcile
+from koordnri.cli.bench import scale as bench_scale
 from koordnri.cli.bench.command import as_text, bench
 from koordnri.cli.bench.figures import percentiles, spread
 from koordnri.cli.bench.host import cgroup_of, write_cgroups, write_host
 from koordnri.cli.bench.load import CPUS, KINDS, make_container, make_pod, request_bytes
-from koordnri.cli.bench.policy import defaults, edited, everything, write_policy
+from koordnri.cli.bench.policy import defaults, edited, everything, injecting, write_policy
 from koordnri.cli.bench.reconcile import Effort
 from koordnri.host import read_node
 from koordnri.host.cgroup.paths import container_directory
@@ -45,10 +46,11 @@ def test_the_node_leaves_no_hook_without_work(tmp_path: Path) -> None:
     assert {"memory.high", "io.max"} <= node.cgroup_files
     assert node.resctrl is not None
     assert node.resctrl.groups == {"LSR", "LS", "BE"}
+    assert [hook.name for hook in node.oci_hooks] == ["gpu.json", "profile.json", "shell.json", "trace.json"]
     assert node.block_devices == {"/dev/nvme0n1": "259:0"}
 
 
-@pytest.mark.parametrize("policy", [everything(), everything(1), defaults(), edited(everything(), 1)])
+@pytest.mark.parametrize("policy", [everything(), everything(1), injecting(), defaults(), edited(everything(), 1)])
 def test_policies_are_accepted_without_a_warning(policy: Any, tmp_path: Path) -> None:
     write_policy(tmp_path / "policy.json", policy)
     assert list(read_policy(tmp_path / "policy.json").warnings) == []
@@ -152,6 +154,19 @@ def test_the_table_shows_the_same_figures(figures: Any) -> None:
         assert str(value) in text
 
 
+def test_the_part_injection_compares_both_and_shows_it() -> None:
+    figures = figures_of("--part", "injection", "-n", "20", "--containers", "4")
+    injected = figures["injection"]
+    assert {name: set(values) for name, values in injected["create_us"].items()} == {
+        "off": {"p50", "p90", "p99"},
+        "on": {"p50", "p90", "p99"},
+    }
+    assert min(injected["create_p50_ratio"], injected["cpu_ratio"], *injected["cpu_us_per_create_remove"].values()) > 0
+    text = as_text(figures)
+    assert f"{injected['create_us']['on']['p50']}" in text
+    assert f"{injected['cpu_ratio']}" in text
+
+
 @pytest.fixture(scope="module")
 def reconciled() -> Any:
     """Without an idle daemon, for that takes until its second sweep."""
@@ -190,6 +205,18 @@ def test_where_recording_waits_for_events_nothing_is_printed_about_it(reconciled
     text = as_text({"nri": "0.8.0", "pods": 4, "containers": 8, "reconcile": reconciled | {"recorded_s": None}})
     (row,) = [line for line in text.splitlines() if "recorded" in line]
     assert row.split()[-4:] == ["-", "-", "-", "2.0"]
+
+
+def test_the_part_scale_has_a_figure_for_each_size_and_shows_it() -> None:
+    figures = bench_scale.report(LATEST, (4,), 1, Effort(edits=1, sweeps=False))
+    assert set(figures) == set(bench_scale.ROWS) - {"sweep_cpu_ms", "between_cpu_percent"}
+    for row, by_size in figures.items():
+        assert list(by_size) == ["4"]
+        # A pass beside four containers costs less than the noise that is subtracted from it.
+        assert row == "full_pass_cpu_ms" or min(by_size.values()) > 0, row
+    head, *lines = bench_scale.as_text(figures).splitlines()
+    assert head.split()[-1] == "4"
+    assert [line[:42].strip() for line in lines] == [title for row, title in bench_scale.ROWS.items() if row in figures]
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,22 @@ def moves(done: Result) -> dict[tuple[str, str | None, str], tuple[Any, Any]]:
 # -- files ------------------------------------------------------------------------------------------------------------
 
 
+def test_trust_rules_select_by_the_labels_of_namespaces_in_the_files(files):
+    pinned = manifest(
+        "web", namespace="shop", annotations={"scheduling.koordinator.sh/resource-status": '{"cpuset": "2"}'}
+    )
+    pinned["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "1"}}
+    selector = {"namespaceSelector": {"matchLabels": {"team": "hpc"}}}
+    new = json.dumps({"koordnri-config": {"clusterStrategy": {"trust": {"resourceStatus": selector}}}})
+
+    def cpus(**labels: str) -> Any:
+        namespace = {"kind": "Namespace", "metadata": {"name": "shop", "labels": labels}}
+        return moves(files.diff(new, "-o", "json", pods=[pinned, namespace])).get(("web", "main", "cpu.cpus"))
+
+    assert cpus(team="hpc") == ("", "2")
+    assert cpus(team="web") is None
+
+
 def test_without_an_old_policy_koordnris_defaults_are_what_is_compared_with(files):
     done = files.diff(HALVED, "-o", "json", pods=[limited(), limited("free", cpu="")])
     assert done.exit_code == 1

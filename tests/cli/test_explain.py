@@ -283,6 +283,24 @@ def test_a_pod_without_claims_is_not_believed_to_have_cpus_from_a_dra_driver(fil
     assert verdict["why"].startswith("the pod has no resourceClaims")
 
 
+def test_trust_rules_select_by_the_labels_of_namespaces_in_the_file(files: Files) -> None:
+    selector = {"namespaceSelector": {"matchLabels": {"team": "hpc"}}}
+    policy = {"koordnri-config": {"clusterStrategy": {"trust": {"resctrl": selector}}}}
+    wish = {"node.koordinator.sh/resctrl": '{"llc": {"schemata": {"range": [0, 100]}}}'}
+
+    def outcome(*namespaces: dict[str, Any]) -> str:
+        verdict = files.json(manifest(namespace="shop", annotations=wish), *namespaces, policy=[policy])["trust"][0]
+        assert verdict["rule"] == "resctrl"
+        return str(verdict["outcome"])
+
+    def namespace(**labels: str) -> dict[str, Any]:
+        return {"kind": "Namespace", "metadata": {"name": "shop", "labels": labels}}
+
+    assert outcome(namespace(team="hpc")) == "believed"
+    assert outcome(namespace(team="web")) == "refused"
+    assert outcome() == "unknown"
+
+
 def test_that_no_cpus_are_left_for_all_is_reported(files: Files) -> None:
     none_stays = {"koordnri-config": {"hooks": {"cpuset": {"minSharedCPUs": 0}}}}
     done = files.run([manifest(qos="LSR", limits={"cpu": "8"})], node=[EIGHT], policy=[none_stays])
@@ -438,6 +456,15 @@ def test_the_tables_end_with_what_the_pods_come_to_in_their_classes(files: Files
     ]
     assert "QoS classes, were these all pods of the node" in done.stdout
     assert "memory.min" not in files.run(pods, policy=protected(0)).stdout
+
+
+def test_the_tables_show_what_applications_outside_of_pods_get(files: Files) -> None:
+    policy = {
+        "host-application-config": {"applications": [{"name": "job", "qos": "BE"}]},
+        "resource-qos-config": {"beClass": {"cpuQOS": {"enable": True, "schedIdle": 1}}},
+    }
+    rows = table_rows(files.run([manifest()], policy=[policy]))
+    assert ["host application job", "cpu.idle", "1", "cfs_quota", "schedIdle of beClass", "write"] in rows
 
 
 def test_text_of_a_pod_is_no_markup(files: Files) -> None:

@@ -77,6 +77,18 @@ def test_other_kinds_are_passed_over_with_a_note() -> None:
     assert found.notes == ["document 1: Service is passed over, it makes no pods"]
 
 
+def test_labels_of_namespaces_are_read_beside_the_pods() -> None:
+    namespace = "{kind: Namespace, metadata: {name: shop, labels: {team: hpc}}}"
+    for text in (
+        f"{namespace}\n---\n{POD % 'web'}",
+        f"{{kind: List, items: [{namespace}, {{kind: Pod, spec: {{containers: [{{name: c}}]}}}}]}}",
+        f"{{kind: NamespaceList, items: [{{metadata: {{name: shop, labels: {{team: hpc}}}}}}]}}\n---\n{POD % 'web'}",
+    ):
+        found = load_pods(text)
+        assert found.namespaces == {"shop": {"team": "hpc", "kubernetes.io/metadata.name": "shop"}}
+        assert (len(found.pods), found.notes) == (1, [])
+
+
 def test_anchors_and_merges_work_as_for_kubectl() -> None:
     (pod,) = load_pods(
         """
@@ -94,6 +106,17 @@ def test_anchors_and_merges_work_as_for_kubectl() -> None:
     ("text", "expected"),
     [
         ("", ["expected a manifest of a Pod or of a workload, found none"]),
+        (
+            "{kind: Namespace, metadata: {name: shop}}",
+            ["expected a manifest of a Pod or of a workload, found none"],
+        ),
+        (
+            "{kind: Namespace, metadata: {name: Shop, labels: [a]}}",
+            [
+                'metadata.name: expected the name of a namespace, got "Shop"',
+                'metadata.labels: expected a mapping, got ["a"]',
+            ],
+        ),
         (
             "kind: Service",
             ["expected a manifest of a Pod or of a workload, found none (Service is passed over, it makes no pods)"],

@@ -235,6 +235,7 @@ OPTIONS: dict[str, tuple[str, Any, Any]] = {
     "listen_token_file": ("/x/token", Path("/x/token"), None),
     "listen_health": ("0.0.0.0:9318", ("0.0.0.0", 9318), None),
     "page": ("127.0.0.1:9317", ("127.0.0.1", 9317), None),
+    "write": ("processes", ("processes",), ()),
     "landlock": ("off", "off", "auto"),
     "log_format": ("console", "console", "json"),
     "log_level": ("debug", "debug", "info"),

@@ -188,6 +188,18 @@ def test_cgroup_versions(tmp_path: Path, version: int) -> None:
     assert (container["skipped"].get("memory.min") == "cgroup v1 has no memory.min") is (version == 1)
 
 
+def test_labels_of_namespaces_in_the_file_decide_as_in_explain(tmp_path: Path) -> None:
+    pod = manifest("p", {}, {"scheduling.koordinator.sh/resource-status": '{"cpuset": "2"}'})
+    namespace = {"kind": "Namespace", "metadata": {"name": "default", "labels": {"team": "hpc"}}}
+    by_labels = {"namespaceSelector": {"matchLabels": {"team": "hpc"}}}
+    policy = {"koordnri-config": {"clusterStrategy": {"trust": {"resourceStatus": by_labels}}}}
+    files = ["-f", write(tmp_path / "pods.yaml", pod, namespace), "--policy", write(tmp_path / "p.yaml", policy)]
+    for command in "simulate", "explain":
+        shape = run_json(command, *files)
+        assert [verdict["outcome"] for verdict in shape["trust"]] == ["believed"]
+        assert shape["containers"][0]["fields"]["cpu.cpus"]["value"] == "2"
+
+
 def test_exclusive_cpus_are_given_as_explain_says_and_who_was_there_before_leaves_them(tmp_path: Path) -> None:
     def whole(name: str, qos: str, cpus: str) -> dict[str, Any]:
         pod = manifest(name, {"koordinator.sh/qosClass": qos}, {})
@@ -215,6 +227,9 @@ def test_exclusive_cpus_are_given_as_explain_says_and_who_was_there_before_leave
     refused = "koordnri: container main wants 6 exclusive CPUs: 4 of 8 are free (2-3,6-7), of which 2 stay shared (minSharedCPUs)"
     done = run("simulate", *files, "-o", "json")
     assert done.returncode == 1
-    assert json.loads(done.stdout)[2]["containers"][0]["failed"] == f"CreateContainer: {refused}"
+    assert (
+        json.loads(done.stdout)[2]["containers"][0]["failed"]
+        == f"CreateContainer: rpc error: code = Unknown desc = {refused}"
+    )
     late = run_json("explain", *files)[2]
     assert (late["containers"][0]["fields"], late["errors"][0]["message"]) == ({}, refused)

@@ -29,6 +29,7 @@ READY: dict[str, Any] = {
         "nri": "0.8.0",
         "state": "synchronized",
         "problem": "",
+        "required": {"hooks": [], "refusesUnanswered": False},
         "recordRoute": "unsolicited",
         "unrecorded": 0,
     },
@@ -38,9 +39,20 @@ READY: dict[str, Any] = {
         "since": "2026-11-29T10:00:00Z",
         "warnings": [],
         "refused": None,
+        "former": None,
     },
     "api": {"node": "", "pods": ""},
     "landlock": "on: writes only below /state",
+    "hostApplications": [],
+    "controllers": {
+        "modes": {},
+        "bestEffort": None,
+        "raisedQuotas": 0,
+        "loweredMemory": 0,
+        "waits": [],
+        "reclaimable": None,
+    },
+    "eviction": {"mode": "off", "last": None},
     "counts": {"LSE": {"pods": 1, "containers": 2}, "none": {"pods": 1, "containers": 1}},
     "released": {"everything": False, "pods": [], "until": "until koordnri's daemon restarts"},
     "decisions": [],
@@ -48,6 +60,13 @@ READY: dict[str, Any] = {
 }
 VIOLATION = {"kind": "NotClear", "pod": "shop/a", "container": "main", "message": "shop/[b] runs on CPUs 2"}
 POLICY = READY["policy"]
+HOST = {
+    "name": "nginx",
+    "qos": "LS",
+    "cgroup": "host-latency-sensitive/nginx",
+    "problem": "",
+    "fields": {"memory.low": 1 << 30},
+}
 
 
 @pytest.mark.parametrize(
@@ -57,6 +76,8 @@ POLICY = READY["policy"]
         ({"violations": [VIOLATION]}, 1),
         ({"warnings": ["state: kept in memory only"]}, 1),
         ({"policy": {**POLICY, "warnings": ["a.b: has no effect"]}}, 1),
+        ({"hostApplications": [HOST]}, 0),
+        ({"hostApplications": [HOST | {"problem": "there is no such cgroup"}]}, 1),
         ({"ready": False, "problems": ["runtime: not connected yet"]}, 2),
         ({"ready": False, "problems": ["runtime: not connected yet"], "violations": [VIOLATION]}, 2),
     ],
@@ -72,6 +93,29 @@ def test_one_line_says_what_matters() -> None:
     assert brief_line(broken) == (
         "n1: NOT READY (runtime: gone; policy: unread); no runtime; policy 3f2a; 3 containers; 1 violation; 0 warnings"
     )
+
+
+def test_one_line_says_that_a_newer_policy_is_refused() -> None:
+    refused = {**POLICY, "refused": {"source": "f", "since": "t", "mistakes": [{"path": "a", "message": "b"}]}}
+    assert "; policy 3f2a (a newer one is refused); " in brief_line({**READY, "policy": refused})
+
+
+@pytest.mark.parametrize(
+    ("changes", "more", "shown"),
+    [
+        ([{"path": "a.b", "old": "1", "new": "[2]"}], 0, "a.b: 1 → [2]"),
+        ([{"path": "a", "old": "1", "new": "2"}], 7, "a: 1 → 2; and 7 more; see -o json"),
+        ([], 0, "nothing that counts"),
+    ],
+)
+def test_the_policy_before_is_shown_with_what_changed(
+    changes: list[Any], more: int, shown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    former = {"revision": "1e0b", "until": "2026-11-29T10:00:00Z", "changes": changes, "more": more}
+    lines = printed({**READY, "policy": {**POLICY, "former": former}}, capsys)
+    expected = f"revision 1e0b until 2026-11-29T10:00:00Z; changed since: {shown}"
+    assert expected in " ".join(lines.split())
+    assert "former" not in printed(READY, capsys)
 
 
 def printed(answer: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> str:
@@ -92,6 +136,41 @@ def test_the_screen_shows_every_part(capsys: pytest.CaptureFixture[str]) -> None
         "no violations, no problems, no warnings",
     ):
         assert part in text
+
+
+@pytest.mark.parametrize(
+    ("holds", "shown"),
+    [
+        ({}, "cpuSuppress enforce"),
+        (
+            {"bestEffort": {"cpus": "0-2", "quotaMicroseconds": None}},
+            "cpuSuppress enforce, best-effort work on CPUs 0-2",
+        ),
+        ({"bestEffort": {"cpus": None, "quotaMicroseconds": 5000}}, "best-effort work: 5000 µs per 100 ms"),
+        ({"raisedQuotas": 1, "loweredMemory": 2}, "1 quota raised, memory.high lowered of 2 containers"),
+        ({"waits": [{"pod": "shop/web", "text": "waited for a CPU"}]}, "waits shop/web waited for a CPU"),
+        (
+            {"reclaimable": {"cachedBytes": 3 << 20, "beyondRequestsBytes": 5 << 20, "pods": [{"pod": "shop/job"}]}},
+            "reclaimable 3 MiB of cached files, and at most 5 MiB beyond requests of best-effort pods",
+        ),
+    ],
+)
+def test_the_screen_shows_what_controllers_hold(
+    holds: dict[str, Any], shown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "controllers" not in printed(READY, capsys)
+    found = {**READY["controllers"], "modes": {"cpuSuppress": "enforce"}, **holds}
+    assert shown in " ".join(printed({**READY, "controllers": found}, capsys).split())
+
+
+@pytest.mark.parametrize(("refuses", "what"), [(True, "are refused"), (False, "are created without them")])
+def test_the_screen_says_what_required_hooks_are_worth_while_nobody_answers(
+    refuses: bool, what: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    required = {"hooks": ["cpuset", "gpu"], "refusesUnanswered": refuses}
+    text = " ".join(printed({**READY, "runtime": {**READY["runtime"], "required": required}}, capsys).split())
+    assert f"required cpuset, gpu: while koordnri does not answer, containers {what}" in text
+    assert "required" not in printed(READY, capsys)
 
 
 def test_the_screen_names_what_is_wrong_and_shows_others_texts_literally(capsys: pytest.CaptureFixture[str]) -> None:
@@ -209,3 +288,12 @@ def test_a_daemon_that_is_not_there_is_exit_code_2(tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, ["status", "--wait", "--timeout", "0", "--state-dir", str(tmp_path)])
     assert result.exit_code == 2
     assert f"{tmp_path}/koordnri.sock: there is no such socket" in result.output
+
+
+def test_host_applications_are_named_and_one_that_is_left_alone_is_a_warning(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    lost = {**HOST, "name": "job", "cgroup": "x", "problem": "there is no such cgroup"}
+    shown = printed({**READY, "hostApplications": [HOST, lost]}, capsys)
+    assert "nginx, LS: memory.low 1073741824 (1 GiB)" in " ".join(shown.split())
+    assert "warning host application job is left alone: x: there is no such cgroup" in shown

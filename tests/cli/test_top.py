@@ -55,7 +55,11 @@ def test_it_follows_until_it_is_interrupted(tmp_path: Path) -> None:
     answer = {"node": "n", "cgroupVersion": 2, "hostRoot": str(tmp_path), "pods": []}
     server = ControlServer(tmp_path, cast("Any", None), {"containers": lambda parameters: answer})
     terminal, its_end = pty.openpty()
-    command = [sys.executable, "-c", "from koordnri.cli import main; main()", "top", "--state-dir", str(tmp_path)]
+    # A shell that started the tests in the background has them ignore the signal, and Python keeps that.
+    program = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from koordnri.cli import main; main()"
+    )
+    command = [sys.executable, "-c", program, "top", "--state-dir", str(tmp_path)]
     running = subprocess.Popen(command, stdin=its_end, stdout=its_end, stderr=its_end)
     os.close(its_end)
     try:

@@ -29,6 +29,20 @@ def test_or_by_memory() -> None:
     ]
 
 
+@pytest.mark.parametrize(("key", "highest"), [("throttled", "shop/slow"), ("waiting", "shop/web")])
+def test_or_by_what_holds_threads_back(key: str, highest: str) -> None:
+    pods = [pod("slow", container("a", "1", 500)), pod("web", container("a", "2", 500))]
+    before = {name: reading(0.0, 0, 0, waiting={1: 0}) for name in ("slow", "web", "1", "2")}
+    after = {
+        "slow": reading(1.0, 0, 9000),
+        "1": reading(1.0, 0, 9000, waiting={1: 1_000_000}),
+        "web": reading(1.0, 0, 1000),
+        "2": reading(1.0, 0, 1000, waiting={1: 5_000_000}),
+    }
+    (ls,) = rows(pods, before, after, key)
+    assert ls.below[0].name == highest
+
+
 def test_a_cgroup_that_has_vanished_loses_its_row_only() -> None:
     after = {name: one for name, one in AFTER.items() if name not in ("w1", "job")}
     assert shown(rows(BUSY, BEFORE, after)) == [("LS", [("shop/web", ["main"]), ("shop/idle", ["main"])])]

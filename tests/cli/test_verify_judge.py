@@ -17,8 +17,8 @@ LSR, _, BE, PLAIN = SAMPLES
 MIB = 1 << 20
 
 
-def field(kernel: Any, agrees: bool | None = None, value: Any = None) -> dict[str, Any]:
-    return {"value": value, "kernel": kernel, "agrees": agrees}
+def field(kernel: Any, agrees: bool | None = None, value: Any = None, route: str = "reply") -> dict[str, Any]:
+    return {"value": value, "kernel": kernel, "agrees": agrees, "route": route, "reason": "because"}
 
 
 def shape(**change: Any) -> Any:
@@ -91,6 +91,25 @@ def test_so_are_cpus_that_are_not_the_decided_ones() -> None:
     answer = shape()
     answer["containers"][0]["fields"]["cpu.cpus"] = field("0-3", False, "0-1")
     assert problems(ASKED, answer) == ("cpu.cpus: decided 0-1, found 0-3",)
+
+
+def controlled(kernel: int, *, agrees: bool) -> Any:
+    """CPU suppress by cfsQuota lifts the quota of a container."""
+    answer = shape()
+    del answer["containers"][0]["untouched"]["cpu.quota"]
+    answer["containers"][0]["fields"]["cpu.quota"] = field(kernel, agrees, -1, "control")
+    return answer
+
+
+def test_what_a_controller_wants_for_now_is_right_if_the_kernel_has_it() -> None:
+    found = judge(ASKED, controlled(-1, agrees=True), 2, NO_CPUS)
+    assert (found.problems, found.notes) == ((), ("cpu.quota by a controller: because",))
+    assert "cpu.quota -1 (unlimited), memory.limit" in found_text(found)
+    assert found_text(found).endswith("; cpu.quota by a controller: because")
+
+
+def test_and_wrong_if_the_kernel_has_not() -> None:
+    assert problems(ASKED, controlled(20_000, agrees=False)) == ("cpu.quota: decided -1, found 20000",)
 
 
 def test_exclusive_cpus_are_those_that_it_runs_on() -> None:

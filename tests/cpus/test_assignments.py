@@ -112,3 +112,14 @@ def test_after_a_restart_those_that_run_on_their_cpus_come_first():
     ]
     now = {"thief": CPUSet.parse("0-7"), "victim": CPUSet.parse("2-3")}
     assert [one.name for one in in_order(found, lambda _, i: now.get(i))] == ["victim", "thief", "plain"]
+
+
+def test_cpus_that_kubelet_pinned_another_pod_to_are_not_taken_by_naming_them():
+    allocator, thief, own = Allocator(), assigned("thief", "2-3"), assigned("own", "4-5")
+    for one in (thief, own):
+        allocator.note_pod(one)
+    allocator.note_pins({("uid-pinned", "main"): CPUSet.parse("3"), ("uid-own", "main"): CPUSet.parse("2")})
+    assert cpus_of(thief, allocator) == "", "CPU 3 is the pinned pod's"
+    assert cpus_of(own, allocator) == "4-5", "wherever kubelet pinned it, it runs on these"
+    allocator.note_pins({("uid-own", "main"): CPUSet.parse("2")})
+    assert cpus_of(thief, allocator) == "2-3", "no pod runs on what kubelet pinned the other one to"

@@ -9,6 +9,7 @@ import errno
 import gc
 import json
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,16 +22,17 @@ from koordnri.daemon.config import ConfigError
 from koordnri.kube import topology_publisher
 from koordnri.kube.topology_object import MANAGED_BY, OURS
 from koordnri.model import CPUSet
+from koordnri.model.fields import CPU_CPUS
 from koordnri.model.topology import Topology
 from koordnri.runtime import Runtime
 from koordnri.wire import api_pb2 as api
-from tests.daemon.running import Running, create, run_pod
+from tests.daemon.running import POD_CGROUP, FakeHost, Running, create, run_pod
 from tests.host.trees import HostTree
-from tests.kube.fake_api import configmap, listing, status, whole
-from tests.kube.fake_cluster import NODES, PODS, POLICY, POOLS, Cluster, node, pod
+from tests.kube.fake_api import configmap, hanging, listing, status, whole
+from tests.kube.fake_cluster import NAMESPACES, NODES, PODS, POLICY, POOLS, Cluster, namespace, node, pod
 from tests.kube.watched import write_kubeconfig
 from tests.support.system_calls import Fault, SystemCalls
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_S, eventually
 
 ASKED_US, HALVED_US = 50_000, 25_000
 RATIO_2 = {"cpu-normalization-config": '{"enable": true, "defaultRatio": 2}'}
@@ -295,6 +297,134 @@ def test_assigned_cpus_are_followed_once_the_spec_names_a_believed_scheduler(
     assert "it names 2 CPUs (5-6), and the pod requests 1" in refused["error"]
 
 
+def test_after_a_restart_a_pinned_pod_keeps_its_cpus_until_the_api_server_answers(
+    cluster: Cluster, runtime: Runtime, start: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("koordnri.daemon.daemon.CLUSTER_PATIENCE_S", 2 * PATIENCE_S)
+    pods = listing("Pod", "1", pod("1", {STATUS_KEY: '{"cpuset": "2"}'}, schedulerName="koord-scheduler"))
+    cluster.lists[PODS] = pods
+    first = start()
+    first.wait_ready()
+    run_pod(runtime, {STATUS_KEY: '{"cpuset": "2"}'})
+    assert create(runtime).cpus == "2"
+    assert first.stop() == 0
+
+    answer, asked, heard = threading.Event(), threading.Event(), list[Any]()
+
+    def late() -> Any:
+        asked.set()
+        assert answer.wait(PATIENCE_S)
+        return pods
+
+    cluster.lists[PODS] = late
+    second = start(listener=lambda pod, container, event, decision: heard.append(decision.value(CPU_CPUS)))
+    try:
+        second.wait_not_ready("at most for the API server's first answers")
+        assert asked.wait(PATIENCE_S)
+        assert (runtime.registrations, heard) == (1, []), "nothing is decided without the pod's spec"
+    finally:
+        answer.set()
+    second.wait_ready()
+    eventually(lambda: heard, "its container to be decided again")
+    assert set(heard) == {"2"}
+    assert runtime.containers["c1"].spec.linux.resources.cpu.cpus == "2"
+
+
+@pytest.mark.parametrize("silent", [PODS, NAMESPACES])
+def test_a_silent_api_server_is_not_waited_for_forever(
+    cluster: Cluster, runtime: Runtime, start: Callable[..., Running], monkeypatch: pytest.MonkeyPatch, silent: str
+) -> None:
+    monkeypatch.setattr("koordnri.daemon.daemon.CLUSTER_PATIENCE_S", 0.2)
+    cluster.lists[POLICY] = listing("ConfigMap", "1", configmap("1", BY_LABELS))
+    cluster.lists[silent] = hanging()
+    daemon = start()
+    eventually(lambda: runtime.registrations == 1, "registered without an answer")
+    assert not daemon.daemon.parts.cluster.answered
+
+
+STATUS_KEY = "scheduling.koordinator.sh/resource-status"
+BY_LABELS = {
+    "koordnri-config": json.dumps(
+        {"clusterStrategy": {"trust": {"resourceStatus": {"namespaceSelector": {"matchLabels": {"team": "hpc"}}}}}}
+    )
+}
+
+
+def about_namespaces(cluster: Cluster) -> list[Any]:
+    return [request for request in cluster.requests.items if request.path == NAMESPACES]
+
+
+def cpus_now(runtime: Runtime) -> str:
+    """The container's cpuset, once the daemon has had an occasion to change it."""
+    runtime.update_container("c1", api.LinuxResources(cpu=api.LinuxCPU(shares=api.OptionalUInt64(value=512))))
+    return runtime.containers["c1"].spec.linux.resources.cpu.cpus
+
+
+def test_running_pods_follow_the_labels_of_their_namespace_while_a_rule_needs_them(
+    cluster: Cluster, runtime: Runtime, start: Callable[..., Running]
+) -> None:
+    cluster.lists[PODS] = listing("Pod", "1", pod("1", {STATUS_KEY: '{"cpuset": "2"}'}))
+    daemon = start()
+    daemon.wait_ready()
+    run_pod(runtime, {STATUS_KEY: '{"cpuset": "2"}'})
+    assert create(runtime).cpus == ""
+    assert about_namespaces(cluster) == [], "no rule needs them yet"
+
+    cluster.send(POLICY, "MODIFIED", configmap("2", BY_LABELS))
+    eventually(lambda: about_namespaces(cluster), "Namespaces to be watched")
+    cluster.send(NAMESPACES, "MODIFIED", namespace("2", team="hpc"))
+    eventually(lambda: cpus_now(runtime) == "2", "the CPU, since the namespace has the label")
+    cluster.send(NAMESPACES, "MODIFIED", namespace("3", team="web"))
+    names = (f"new-{i}" for i in range(10_000))
+    eventually(lambda: create(runtime, next(names)).cpus == "", "the CPU to be gone with the label")
+
+    cluster.send(POLICY, "MODIFIED", configmap("4", {}))
+    watches = daemon.daemon.parts.watch_stats
+    eventually(lambda: "namespaces" not in watches(), "the watch to end, since no rule needs it")
+
+
+def test_a_start_waits_for_the_labels_so_that_running_pods_keep_what_they_have(
+    cluster: Cluster, runtime: Runtime, start: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("koordnri.daemon.daemon.CLUSTER_PATIENCE_S", 2 * PATIENCE_S)
+    cluster.lists[POLICY] = listing("ConfigMap", "1", configmap("1", BY_LABELS))
+    cluster.lists[PODS] = listing("Pod", "1", pod("1", {STATUS_KEY: '{"cpuset": "2"}'}))
+    answer = threading.Event()
+
+    def namespaces() -> Any:
+        assert answer.wait(PATIENCE_S)
+        return listing("Namespace", "1", namespace("1", team="hpc"))
+
+    cluster.lists[NAMESPACES] = namespaces
+    daemon = start()
+    try:
+        eventually(lambda: daemon.daemon.parts.cluster.synced, "all other kinds to be listed")
+        daemon.wait_not_ready("at most for the API server's first answers")
+        assert runtime.registrations == 0
+    finally:
+        answer.set()
+    daemon.wait_ready()
+    run_pod(runtime, {STATUS_KEY: '{"cpuset": "2"}'})
+    assert create(runtime).cpus == "2"
+
+
+def test_without_the_right_to_watch_namespaces_nobody_is_believed_by_labels(
+    cluster: Cluster, runtime: Runtime, start: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("koordnri.daemon.daemon.CLUSTER_PATIENCE_S", 0.0)
+    cluster.lists[POLICY] = listing("ConfigMap", "1", configmap("1", BY_LABELS))
+    cluster.lists[PODS] = listing("Pod", "1", pod("1", {STATUS_KEY: '{"cpuset": "2"}'}))
+    cluster.lists[NAMESPACES] = status(403, "namespaces is forbidden")
+    daemon = start()
+    daemon.wait_warned("namespaces cannot be watched", "namespaces is forbidden")
+    eventually(lambda: daemon.daemon.parts.cluster.synced, "all other kinds to be listed")
+    run_pod(runtime, {STATUS_KEY: '{"cpuset": "2"}'})
+    assert create(runtime).cpus == ""
+    line = daemon.wait_logged("not_entitled")
+    assert line["outcome"] == "unknown"
+    assert "the labels of namespace shop are not known" in line["error"]
+
+
 @pytest.mark.parametrize("late", [False, True], ids=["spec-first", "spec-later"])
 def test_without_claims_in_its_spec_no_pod_takes_cpus_by_its_environment(
     cluster: Cluster, runtime: Runtime, start: Callable[..., Running], tmp_path: Path, late: bool
@@ -319,3 +449,63 @@ def test_without_claims_in_its_spec_no_pod_takes_cpus_by_its_environment(
     cluster.requests.until(
         lambda seen: any(r.path.endswith("/shop/events") and r.json["reason"] == "NotEntitled" for r in seen)
     )
+
+
+@pytest.mark.parametrize(("driver", "cpus"), [("dra.cpu", "0"), ("gpu.example.com", "")])
+def test_cpus_in_the_environment_are_believed_by_the_driver_of_the_pods_claims(
+    cluster: Cluster, runtime: Runtime, start: Callable[..., Running], tmp_path: Path, driver: str, cpus: str
+) -> None:
+    HostTree(tmp_path / "host").cpus(Topology.regular(1, 1, 4, 1)).cgroup_v2()
+    allocation = {"devices": {"results": [{"driver": driver, "pool": "n1", "device": "cpu-0"}]}}
+    claim = {"kind": "ResourceClaim", "metadata": {"name": "c"}, "status": {"allocation": allocation}}
+    path = "/apis/resource.k8s.io/v1/namespaces/shop/resourceclaims/c"
+    answer = whole(200, json.dumps(claim).encode(), Content_Type="application/json")
+    cluster.answer(lambda handler: handler[lambda request: request.url.path == path], answer)
+    claims = [{"name": "cpus", "resourceClaimName": "c"}]
+    cluster.lists[PODS] = listing("Pod", "1", pod("1", {}, resourceClaims=claims))
+    daemon = start()
+    daemon.wait_ready()
+    run_pod(runtime)
+    container = api.Container(id="c1", name="main", pod_sandbox_id="p1", env=["DRA_CPUSET_claim=0"])
+    runtime.create_container("p1", container)
+    found = daemon.daemon.parts.present.up_to_date().node.dra_cpus
+    assert [str(given) for of_pod in found.values() for given in of_pod.values()] == ([cpus] if cpus else [])
+
+
+EVICT = {
+    "resource-threshold-config": '{"enable": true}',
+    "koordnri-config": '{"controllers": {"evict": {"mode": "enforce"}}}',
+}
+
+
+def test_a_be_pod_is_evicted_while_memory_is_short(
+    cluster: Cluster, runtime: Runtime, start: Callable[..., Running], tmp_path: Path
+) -> None:
+    host = FakeHost(tmp_path / "host").tree
+    host.write("proc/meminfo", f"MemTotal: {10 << 20} kB\nMemAvailable: {1 << 20} kB\n")
+    host.write("proc/stat", "cpu 0 0 0 0 0 0 0 0 0 0\n")
+    host.write(f"sys/fs/cgroup/{POD_CGROUP}/memory.current", f"{5 << 30}\n")
+    host.write(f"sys/fs/cgroup/{POD_CGROUP}/memory.stat", "inactive_file 0\n")
+    labels, batch = {"koordinator.sh/qosClass": "BE"}, pod("1", {}, priority=5000)
+    batch["metadata"]["labels"] = labels
+    cluster.lists[PODS] = listing("Pod", "1", batch)
+    path = "/api/v1/namespaces/shop/pods/web/eviction"
+    refused = status(429, "Cannot evict pod as it would violate the pod's disruption budget.")
+    cluster.answer(lambda handler: handler[lambda request: request.url.path == path], refused)
+    daemon = start()
+    daemon.wait_ready()
+    run_pod(runtime, labels=labels)
+    create(runtime)
+    runtime.start_container("c1")
+
+    cluster.send(POLICY, "MODIFIED", configmap("2", EVICT))
+
+    parts = daemon.daemon.parts
+    eventually(lambda: ("BEMemoryEvict", "budget") in parts.eviction_counts(), "the budget's refusal")
+    request, *_ = [request for request in cluster.requests.items if request.path == path]
+    assert request.json["deleteOptions"] == {"preconditions": {"uid": "uid-1"}}
+    last = parts.questions["status"]({})["eviction"]["last"]
+    assert (last["pod"], last["outcome"]) == ("shop/web", "budget")
+    # Under another policy nobody is evicted.
+    cluster.send(POLICY, "MODIFIED", configmap("3", {}))
+    eventually(lambda: parts.questions["status"]({})["eviction"]["mode"] == "off", "the other policy")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,7 @@ print(json.dumps([state, denied]))
 HAS_LANDLOCK = landlock_version() >= LEAST_VERSION
 
 
-def confined(*written: Path, **options: str) -> tuple[str, list[Path]]:
+def confined(*written: Path, **options: Any) -> tuple[str, list[Path]]:
     """What holds in another process, and which of the files it cannot write."""
     command = [sys.executable, "-c", SCRIPT, json.dumps(options), *map(str, written)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
@@ -83,11 +84,28 @@ def test_what_does_not_exist_yet_can_be_made_later(tmp_path: Path) -> None:
     assert text == (f"on: writes only below {tmp_path}" if HAS_LANDLOCK else text)
 
 
+def test_with_a_kubeconfig_temporary_files_are_written_too_for_the_client_keeps_its_certificates_there(
+    tmp_path: Path, host: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary, state, config = tmp_path / "temporary", tmp_path / "state", tmp_path / "config"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    config.write_text("users: [{name: a, user: {token: secret}}]")
+    inside, outside = [temporary / "certificate", state / "notes.json"], [tmp_path / "file"]
+    text, denied = confined(*inside, *outside, host_root=str(host), state_dir=str(state), kubeconfig=str(config))
+    if HAS_LANDLOCK:
+        assert text == f"on: writes only below {host}/sys/fs/cgroup, {state}, {temporary}"
+        assert denied == outside
+
+
 @pytest.mark.parametrize(
     ("options", "text"),
     [
         ({"landlock": "off"}, "off: --landlock off"),
-        ({"kubeconfig": "/x"}, "off: --kubeconfig may name a program that keeps files of its own"),
+        (
+            {"kubeconfig": "/none"},
+            "off: the kubeconfig names a program, which may keep files of its own, or cannot be read",
+        ),
     ],
 )
 def test_it_is_off_where_it_is_switched_off_or_could_do_harm(
@@ -103,14 +121,22 @@ def node(tmp_path: Path) -> FakeHost:
 
 @pytest.fixture
 def process(tmp_path: Path, node: FakeHost) -> Iterator[subprocess.Popen[bytes]]:
-    """`koordnri run` on a fake host, with a policy that halves quotas."""
+    """`koordnri run` on a fake host, with a policy that halves quotas, and a state directory as kubelet makes it of a hostPath."""
+    state = tmp_path / "state"
+    state.mkdir()
+    (state / "notes.json").write_text("{}")
+    for path, mode in ((state, 0o755), (state / "notes.json", 0o644)):
+        path.chmod(mode)
     policy = tmp_path / "policy.yaml"
     policy.write_text(HALVED)
     paths = {"nri-socket": "nri.sock", "state-dir": "state", "host-root": "host", "policy-file": "policy.yaml"}
     command = [sys.executable, "-m", "koordnri.cli", "run", "--listen=off", "--node-name=n"]
     command += [f"--{name}={tmp_path / path}" for name, path in paths.items()]
     environment = {name: text for name, text in os.environ.items() if not name.startswith(("KOORDNRI_", "NRI_"))}
-    with (tmp_path / "log").open("wb") as log, subprocess.Popen(command, env=environment, stderr=log) as process:
+    with (
+        (tmp_path / "log").open("wb") as log,
+        subprocess.Popen(command, env=environment, stderr=log, umask=0o022) as process,
+    ):
         yield process
         process.kill()
 
@@ -127,7 +153,20 @@ def test_the_daemon_writes_cgroups_and_state_and_serves_the_control_socket(
         node.wait_quotas("25000", "25000")
         eventually((state / "koordnri.sock").exists, "a control socket")
         assert question(state, "status")["landlock"].startswith("on: " if HAS_LANDLOCK else "off: this kernel")
+        open_to_others = {path.name for path in (state, *state.iterdir()) if path.stat().st_mode & 0o077}
+        assert open_to_others == set()
         process.terminate()
         assert process.wait(PATIENCE_S) == 0
     assert json.loads((state / "originals.json").read_text())["c1"] == {"cpu.quota": 50_000}
     assert (state / "history.jsonl").read_text()
+
+
+def test_terways_directory_is_made_so_that_nothing_above_it_is_open(host: Path, tmp_path: Path) -> None:
+    outside = host / "var/lib/x"
+    inside = host / "var/lib/terway/qos/pod.json"
+    state = str(tmp_path / "state")
+    text, denied = confined(inside, outside, host_root=str(host), state_dir=state, write=["terway"])
+    assert inside.exists()
+    if HAS_LANDLOCK:
+        assert f"{host}/var/lib/terway/qos" in text
+        assert denied == [outside]

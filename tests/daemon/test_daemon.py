@@ -36,7 +36,16 @@ def test_it_is_ready_once_registered_and_synchronized_and_decides_with_the_insta
     assert (cpu.cpus, cpu.quota.value) == ("2-3", -1)
     assert runtime.plugins[0].full_name == "10-koordnri"
     assert running.stop() == 0
-    assert running.wait_logged("started")["hooks"] == ["cpuset", "cfs_quota", "memory", "rdt", "blkio", "gpu"]
+    assert running.wait_logged("started")["hooks"] == [
+        "cpuset",
+        "cfs_quota",
+        "memory",
+        "rdt",
+        "blkio",
+        "network",
+        "gpu",
+        "injection",
+    ]
 
 
 def test_it_waits_for_a_runtime_that_is_not_there_and_says_so(start, tmp_path):
@@ -45,7 +54,8 @@ def test_it_waits_for_a_runtime_that_is_not_there_and_says_so(start, tmp_path):
     assert running.daemon.parts.session.state == "disconnected"
     with Runtime(tmp_path / "nri.sock") as runtime:
         running.wait_ready()
-        assert runtime.registrations == 1
+        # The runtime counts when it has read the answer that made us ready.
+        eventually(lambda: runtime.registrations == 1, "the registration to be counted")
     running.wait_not_ready("runtime:")
     with Runtime(tmp_path / "nri.sock"):
         running.wait_ready()

@@ -5,6 +5,7 @@ The wired daemon without its threads; its events are handled here one by one. Th
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from koordnri.daemon.config import Config
 from koordnri.daemon.daemon import Daemon
+from koordnri.model.annotations import RESOURCE_STATUS
 from koordnri.model.topology import Topology
 from koordnri.runtime.kernel_limits import KernelLimits
 from koordnri.runtime.oci import apply_adjustment, apply_update
@@ -36,9 +38,14 @@ class Node:
         self.daemon = self.started()
 
     def started(self) -> Daemon:
-        """A daemon that knows nothing yet."""
-        self.daemon = Daemon(Config(state_dir=self.root / "state", host_root=self.host, listen=None, node_name="n"))
-        self.daemon.parts.present.take()
+        """A daemon that knows nothing yet, and believes CPUs by annotations."""
+        policy = self.root / "policy.yaml"
+        policy.write_text("koordnri-config: {clusterStrategy: {trust: {withoutSpec: believe}}}")
+        config = Config(
+            state_dir=self.root / "state", host_root=self.host, listen=None, node_name="n", policy_file=policy
+        )
+        self.daemon = Daemon(config)
+        self.daemon.parts.sources.scan()
         return self.daemon
 
     def synchronize(self) -> None:
@@ -51,9 +58,16 @@ class Node:
         for update in answer.message.update:  # type: ignore[attr-defined]  # Message is all that is promised
             apply_update(self.containers[update.container_id.removeprefix("c-")], update.linux.resources)
 
-    def run(self, name: str, cpus: str, count: float, kube_qos: str = "Burstable", qos: str = "") -> str:
-        """A pod of one container, to which kubelet gives these CPUs; the CPUs that it then has."""
+    def run(
+        self, name: str, cpus: str, count: float, kube_qos: str = "Burstable", qos: str = "", assigned: str = ""
+    ) -> str:
+        """A pod of one container, to which kubelet gives these CPUs; the CPUs that it then has.
+
+        assigned   CPUs by an annotation that is believed
+        """
         pod = messages.pod(name, qos, f"{PARENTS[kube_qos]}/poduid-{name}")
+        if assigned:
+            pod.annotations[RESOURCE_STATUS.key] = json.dumps({"cpuset": assigned})
         container = messages.container(f"c-{name}", name, name="main", state=api.CONTAINER_RUNNING)
         container.linux.resources.cpu.CopyFrom(cpu(cpus, int(count * 1024), int(count * 100_000)))
         self.pods[name], self.containers[name] = pod, container
@@ -121,6 +135,15 @@ def test_it_is_everybodys_again_when_the_pod_goes(node: Node):
     node.run("owner", "2-3", 2, "Guaranteed")
     node.remove("owner")
     assert (node.pinned, node.pool) == ("", [])
+
+
+def test_an_assignment_takes_no_cpus_that_kubelet_pinned_another_pod_to(node: Node):
+    node.run("owner", "2-3", 2, "Guaranteed")
+    assert node.run("thief", ALL, 0.5, qos="LS", assigned="3-4") == "0-1,4-7"
+    assert node.run("beside", ALL, 0.5, qos="LS", assigned="5") == "5"
+    node.remove("owner")
+    assert node.pinned == ""
+    assert node.update("thief", ALL) == "3-4", "they are free now"
 
 
 def test_those_who_share_have_what_kubelet_says_and_are_followed(node: Node):

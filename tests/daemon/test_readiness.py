@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +20,11 @@ from koordnri.state.lock import NodeLock
 def parts(tmp_path: Path) -> Iterator[Parts]:
     """Parts that do not run."""
     log = (tmp_path / "log").open("wb")
-    it = Parts(Config(state_dir=tmp_path / "state", listen=None), Given(NodeState(name="n")), log.fileno())
+    it = Parts(
+        Config(nri_socket=str(tmp_path / "nri.sock"), state_dir=tmp_path / "state", listen=None),
+        Given(NodeState(name="n")),
+        log.fileno(),
+    )
     yield it
     it.admission.close_control()
     it.admission.lock.release()
@@ -89,4 +94,14 @@ def test_a_state_directory_that_cannot_be_written_is_a_warning(parts: Parts, tmp
     parts.notebook._error = f"{tmp_path}: no space left"
     assert parts.readiness.warnings() == [
         f"state: kept in memory only, and lost by a restart: {tmp_path}: no space left"
+    ]
+
+
+def test_labels_of_namespaces_that_nobody_can_ask_for_are_a_warning(parts: Parts, tmp_path: Path) -> None:
+    parts.admission.seek()
+    trust = {"resctrl": {"namespaceSelector": {"matchLabels": {"team": "hpc"}}}}
+    (tmp_path / "policy.yaml").write_text(json.dumps({"koordnri-config": {"clusterStrategy": {"trust": trust}}}))
+    take_policy(parts, tmp_path / "policy.yaml")
+    assert parts.readiness.warnings() == [
+        "policy: namespaceSelector in trust matches no namespace: it needs the API server"
     ]

@@ -8,9 +8,11 @@ import pytest
 from structlog.testing import CapturingLogger
 
 from koordnri.daemon.reports import REASON, ReconcilerReports
-from koordnri.model import Decision, Pod, Resources
+from koordnri.model import CPUSet, Decision, NodeState, Pod, Resources
 from koordnri.model.class_cgroup import ClassCgroup
+from koordnri.model.verdict import Verdict
 from koordnri.observe.decisions import DecisionLog
+from koordnri.policy.trust import another_has
 from koordnri.reconcile.failures import Failure
 from koordnri.reconcile.owner import ClassOwner, ContainerOwner, KnownFiles, Owner, PodOwner
 from koordnri.state.entry import Entry
@@ -73,3 +75,16 @@ def test_a_pod_that_vanished_is_forgotten_and_its_cpus_are_free(scene: Scene) ->
     assert scene.ledger.pod("p") is None
     assert scene.cpus.went == ["p"]
     assert [call.args for call in scene.log.calls if call.method_name == "info"] == [("pod_gone_unreported",)]
+
+
+def test_verdicts_that_depend_on_the_node_are_reported_once(scene: Scene) -> None:
+    disputed = another_has(CPUSet.parse("3"), observed=False)
+    over = Verdict("exclusiveCPUs", "exclusive CPUs", "observed", "too many")
+    node = NodeState(disputed_cpus={POD.key: disputed}, over_limits={POD.key: over})
+    decisions = DecisionLog(scene.log, warn_pod=scene.sent.warn_pod)
+    reports = ReconcilerReports(scene.sent, decisions, None, scene.ledger, None, scene.log, lambda: node)
+    for _ in range(2):
+        reports.decided_again(POD, "", Decision())
+        reports.decided_again(POD, "main", Decision())
+    assert decisions.verdicts == {("resourceStatus", "refused"): 1, ("exclusiveCPUs", "observed"): 1}
+    assert scene.events == [("p", "NotEntitled", str(disputed))], "an observed one is no Event"

@@ -73,6 +73,18 @@ def kustomized_topology() -> dict[str, Manifest]:
 
 
 @pytest.fixture(scope="session")
+def kustomized_namespaces() -> dict[str, Manifest]:
+    """Kind → object of `kubectl apply -k deploy/` with the component deploy/namespaces."""
+    return {m["kind"]: m for m in kustomize.with_component(ROOT / "deploy", ROOT / "deploy/namespaces")}
+
+
+@pytest.fixture(scope="session")
+def kustomized_eviction() -> dict[str, Manifest]:
+    """Kind → object of `kubectl apply -k deploy/` with the component deploy/eviction."""
+    return {m["kind"]: m for m in kustomize.with_component(ROOT / "deploy", ROOT / "deploy/eviction")}
+
+
+@pytest.fixture(scope="session")
 def kustomized_verify() -> list[Manifest]:
     """What the component deploy/verify adds to `kubectl apply -k deploy/`."""
     without = kustomize.build(ROOT / "deploy")

@@ -9,7 +9,7 @@ import yaml
 
 Manifest = dict[str, Any]
 
-KNOWN = {"apiVersion", "kind", "namespace", "resources", "components", "images", "patches"}
+KNOWN = {"apiVersion", "kind", "namespace", "resources", "components", "images", "patches", "configMapGenerator"}
 CLUSTER_WIDE = {"Namespace", "ClusterRole", "ClusterRoleBinding"}
 
 
@@ -29,6 +29,7 @@ def _apply(folder: Path, objects: list[Manifest]) -> list[Manifest]:
     for name in content.get("resources", ()):
         path = folder / name
         objects += build(path) if path.is_dir() else [yaml.safe_load(path.read_text())]
+    objects += [_generated(folder, wanted) for wanted in content.get("configMapGenerator", ())]
     for name in content.get("components", ()):
         objects = _apply(folder / name, objects)
     for patch in content.get("patches", ()):
@@ -39,6 +40,19 @@ def _apply(folder: Path, objects: list[Manifest]) -> list[Manifest]:
         for image in content.get("images", ()):
             _set_image(manifest, image)
     return objects
+
+
+def _generated(folder: Path, wanted: Manifest) -> Manifest:
+    assert wanted.keys() == {"name", "namespace", "files", "options"}, f"{folder}: teach tests/deploy/kustomize.py"
+    options = wanted["options"]
+    assert options.keys() == {"disableNameSuffixHash", "labels"}
+    assert options["disableNameSuffixHash"] is True
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": wanted["name"], "namespace": wanted["namespace"], "labels": dict(options["labels"])},
+        "data": {name: (folder / name).read_text() for name in wanted["files"]},
+    }
 
 
 def _patched(objects: list[Manifest], patch: Manifest) -> list[Manifest]:
@@ -86,6 +100,7 @@ def _operate(manifest: Manifest, op: str, path: str, value: Any = None) -> None:
 
 def _set_image(manifest: Manifest, image: Manifest) -> None:
     if manifest["kind"] == "DaemonSet":
-        for container in manifest["spec"]["template"]["spec"]["containers"]:
+        spec = manifest["spec"]["template"]["spec"]
+        for container in (*spec.get("initContainers", ()), *spec["containers"]):
             if container["image"].partition(":")[0] == image["name"]:
                 container["image"] = f"{image['newName']}:{image['newTag']}"

@@ -115,6 +115,26 @@ def test_topologies_may_be_written_only_where_they_are_published(
     assert "ClusterRole" not in without
 
 
+def test_namespaces_may_be_watched_only_where_trust_rules_select_by_their_labels(
+    kustomized_namespaces: dict[str, Manifest], helm: Helm
+) -> None:
+    watching = [*CLUSTER_RULES, {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["list", "watch"]}]
+    for objects in (kustomized_namespaces, rendered(helm, "--set=apiAccess.watchNamespaces=true")):
+        assert objects["ClusterRole"]["rules"] == watching
+    without = rendered(helm, "--set=apiAccess.enabled=false,apiAccess.watchNamespaces=true")
+    assert "ClusterRole" not in without
+
+
+def test_pods_may_be_evicted_only_where_that_was_asked_for(
+    kustomized_eviction: dict[str, Manifest], helm: Helm
+) -> None:
+    evicting = [*CLUSTER_RULES, {"apiGroups": [""], "resources": ["pods/eviction"], "verbs": ["create"]}]
+    for objects in (kustomized_eviction, rendered(helm, "--set=apiAccess.evictPods=true")):
+        assert objects["ClusterRole"]["rules"] == evicting
+    without = rendered(helm, "--set=apiAccess.enabled=false,apiAccess.evictPods=true")
+    assert "ClusterRole" not in without
+
+
 def added_by_verify(helm: Helm) -> list[Manifest]:
     """What the chart's apiAccess.verify adds, without the labels that Helm wants."""
     done = helm("template", "--set=apiAccess.verify=true")

@@ -57,6 +57,8 @@ def without_helm_labels(manifest: Manifest) -> Manifest:
         (("--set=resctrl.enabled=true",), "kustomized_resctrl"),
         (("--set=apiAccess.annotateNode=true",), "kustomized_annotation"),
         (("--set=apiAccess.publishTopology=true",), "kustomized_topology"),
+        (("--set=apiAccess.watchNamespaces=true",), "kustomized_namespaces"),
+        (("--set=apiAccess.evictPods=true",), "kustomized_eviction"),
     ],
     ids=[
         "deploy",
@@ -65,6 +67,8 @@ def without_helm_labels(manifest: Manifest) -> Manifest:
         "deploy with resctrl",
         "deploy with node-annotation",
         "deploy with topology",
+        "deploy with namespaces",
+        "deploy with eviction",
     ],
 )
 def test_the_chart_gives_the_objects_of_the_manifests(
@@ -85,18 +89,23 @@ def test_rendered_objects_are_valid(helm: Helm, version: str) -> None:
         "apiAccess.enabled=false",
         "apiAccess.annotateNode=true",
         "apiAccess.publishTopology=true",
+        "apiAccess.watchNamespaces=true",
+        "apiAccess.evictPods=true",
         "resctrl.enabled=true",
         "doctor.initContainer=true",
         "page.enabled=true",
         "release.onDelete=true",
         "history=memory",
         "landlock=off",
+        "seccompProfile=Localhost",
+        "writableCgroups={/sys/fs/cgroup/kubepods.slice}",
+        "write={processes,sysctls,interrupts,terway}",
         "metrics.tls.secretName=a,metrics.token.secretName=b",
         "networkPolicy.scrapers=null",
         "kubeletDir=",
     )
     for arguments in ((), everything, *((f"--set={switch}",) for switch in switches)):
-        for manifest in render_all(helm, *arguments):
+        for manifest in render_all(helm, f"--kube-version={version}", *arguments):
             kubernetes_validate.validate(manifest, version, strict=True)
 
 
@@ -282,6 +291,7 @@ def test_metrics_service_can_be_left_out(helm: Helm) -> None:
         ("--set=resctrl=true", "resctrl"),
         ("--set-string=apiAccess.annotateNode=true", "apiAccess/annotateNode"),
         ("--set-string=apiAccess.publishTopology=true", "apiAccess/publishTopology"),
+        ("--set-string=apiAccess.watchNamespaces=true", "apiAccess/watchNamespaces"),
         ("--set-string=resctrl.enabled=false", "resctrl/enabled"),
         ("--set=nriSocket=/x", "nriSocket"),
         ("--set=doctor=true", "doctor"),
@@ -315,3 +325,23 @@ def test_chart_and_package_have_one_version(root: Path) -> None:
     pyproject = (root / "pyproject.toml").read_text()
     assert f'\nversion = "{chart["appVersion"]}"\n' in pyproject
     assert kustomization["images"][0]["newTag"] == chart["appVersion"] == chart["version"]
+
+
+def test_each_thing_that_the_daemon_may_write_takes_its_own_rights_and_no_other(helm: Helm) -> None:
+    def rights(*arguments: str) -> tuple[set[str], set[str], list[str], bool]:
+        """(options, writable mounts, capabilities, host's pids)"""
+        spec = render(helm, *arguments)["DaemonSet"]["spec"]["template"]["spec"]
+        (only,) = spec["containers"]
+        writable = {m["mountPath"] for m in only["volumeMounts"] if not m.get("readOnly")}
+        options = {a for a in only["args"] if a.startswith("--write")}
+        return options, writable, only["securityContext"]["capabilities"].get("add", []), spec.get("hostPID", False)
+
+    _, always, none, _ = rights()
+    assert none == []
+    for word, mounts, capabilities, pids in (
+        ("processes", {"/host/proc"}, ["DAC_OVERRIDE", "SYS_RESOURCE"], True),
+        ("sysctls", {"/host/proc/sys/vm"}, [], False),
+        ("interrupts", {"/host/proc/irq"}, [], False),
+        ("terway", {"/host/var/lib/terway/qos"}, [], False),
+    ):
+        assert rights(f"--set=write={{{word}}}") == ({f"--write={word}"}, always | mounts, capabilities, pids)

@@ -197,6 +197,9 @@ def test_the_notes_say_what_to_do_first_and_how_to_remove(notes: Callable[..., s
     assert "koordnri release --all" in by_hand
     assert "koordnri release --all" not in by_hook
     assert "logs job/koordnri-release" in by_hook
+    verify = "kubectl koordnri --all-nodes verify"
+    assert verify in notes("--set", "apiAccess.verify=true")
+    assert verify not in by_hand
     for text in (by_hand, by_hook):
         assert "helm uninstall koordnri --namespace koordnri-system" in text
         assert "helm test koordnri --namespace koordnri-system" in text

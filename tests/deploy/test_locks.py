@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-LOCKS = ["requirements.lock", "requirements-build.lock", "requirements-dev.lock", "requirements-fuzz.lock"]
+LOCKS = [f"requirements{part}.lock" for part in ("", "-audit", "-build", "-dev", "-fuzz")]
 ENTRY = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^ ;\\]+)", re.MULTILINE)
 
 
@@ -51,6 +51,13 @@ def test_lock_holds_the_build_back_end(root: Path, pyproject: dict[str, Any], lo
 def test_tests_run_on_the_versions_of_the_image(root: Path) -> None:
     image, dev = locked(root / "requirements.lock"), locked(root / "requirements-dev.lock")
     assert image.items() <= dev.items()
+
+
+def test_what_make_audit_adds_changes_no_version_of_the_tests(root: Path) -> None:
+    audit, dev = locked(root / "requirements-audit.lock"), locked(root / "requirements-dev.lock")
+    assert "pip-audit" in audit
+    common = audit.keys() & dev.keys()
+    assert {name: audit[name] for name in common} == {name: dev[name] for name in common}
 
 
 @pytest.mark.parametrize("lock", LOCKS)

@@ -18,7 +18,7 @@ BLOCK = re.compile(
 )
 COMMENT = re.compile(r"(?:^|\s)#.*$")
 KUBECTL = re.compile(r"kubectl (?:-n \S+ )?exec (?:-\w+ )*\S+ (?:-c \S+ )?-- (?=koordnri )")
-PLUGIN = re.compile(r"kubectl koordnri (?:--node \S+ )?")
+PLUGIN = re.compile(r"kubectl koordnri (?:--node \S+ |--all-nodes )?")
 
 
 class Block(NamedTuple):

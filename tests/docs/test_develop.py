@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from koordnri.hook import ClassContext, ContainerContext
+from koordnri.hook import ClassContext, ContainerContext, HostContext
 
 DEVELOP = Path(__file__).resolve().parents[2] / "docs/develop"
 
@@ -23,4 +23,5 @@ def test_what_the_pages_name_of_a_hooks_context_is_there() -> None:
     text = "".join(page.read_text() for page in DEVELOP.glob("*.md"))
     named = set(re.findall(r"\bctx\.(\w+)", text))
     assert {"set", "skip", "value", "baseline"} <= named
-    assert [name for name in named if not (hasattr(ContainerContext, name) or hasattr(ClassContext, name))] == []
+    contexts = (ContainerContext, ClassContext, HostContext)
+    assert [name for name in named if not any(hasattr(context, name) for context in contexts)] == []

@@ -65,6 +65,7 @@ def test_a_block_below_an_item_of_a_list_has_its_indent_taken_away() -> None:
         ("koordnri status --brief", ["status", "--brief"]),
         ("kubectl koordnri --node NODE status", ["status"]),
         ("kubectl koordnri explain shop/db", ["explain", "shop/db"]),
+        ("kubectl koordnri --all-nodes status", ["status"]),
         ("kubectl -n k exec -i POD -- koordnri diff --live", ["diff", "--live"]),
         ('kubectl -n k exec "$pod" -c koordnri -- koordnri release --all', ["release", "--all"]),
         ("kubectl get nodes", []),

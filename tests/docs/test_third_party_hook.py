@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples/third-party-hook"
-KEY = "oom.example.com/score"
-POLICY = {"koordnri-config": {"hooks": {"oom_score": {"options": {"lowest": -500}}}}}
+KEY = "pids.example.com/limit"
+POLICY = {"koordnri-config": {"hooks": {"pids_limit": {"options": {"most": 500}}}}}
 
 
 @pytest.fixture(scope="module")
@@ -36,12 +36,12 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return python
 
 
-def run_json(python: Path, work: Path, command: str, score: str) -> Any:
+def run_json(python: Path, work: Path, command: str, limit: str) -> Any:
     container = {"name": "main", "image": "busybox"}
     manifest = {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": "p", "annotations": {KEY: score}},
+        "metadata": {"name": "p", "annotations": {KEY: limit}},
         "spec": {"containers": [container]},
     }
     (work / "pod.yaml").write_text(json.dumps(manifest))
@@ -54,28 +54,28 @@ def run_json(python: Path, work: Path, command: str, score: str) -> Any:
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize(("score", "decided"), [("-100", -100), ("-900", -500)])
+@pytest.mark.parametrize(("limit", "decided"), [("100", 100), ("900", 500)])
 def test_it_is_asked_and_reads_the_options_that_the_policy_has_for_it(
-    python: Path, tmp_path: Path, score: str, decided: int
+    python: Path, tmp_path: Path, limit: str, decided: int
 ) -> None:
-    explained = run_json(python, tmp_path, "explain", score)
-    setting = explained["containers"][0]["fields"]["oom_score_adj"]
-    assert (setting["value"], setting["hook"], setting["route"]) == (decided, "oom_score", "adjust")
+    explained = run_json(python, tmp_path, "explain", limit)
+    setting = explained["containers"][0]["fields"]["pids.limit"]
+    assert (setting["value"], setting["hook"], setting["route"]) == (decided, "pids_limit", "adjust")
 
 
 def test_what_the_pods_owner_wrote_wrong_is_reported_as_such(python: Path, tmp_path: Path) -> None:
     (error,) = run_json(python, tmp_path, "explain", "high")["errors"]
-    assert error["hook"] == "oom_score"
-    assert error["message"] == f"annotation {KEY}: expected a whole number from -1000 to 1000, got 'high'"
+    assert error["hook"] == "pids_limit"
+    assert error["message"] == f"annotation {KEY}: expected a whole number, got 'high'"
 
 
 def test_a_container_gets_what_it_decides_through_the_daemon(python: Path, tmp_path: Path) -> None:
-    (container,) = run_json(python, tmp_path, "simulate", "-100")["containers"]
-    assert container["result"]["resources"]["oom_score_adj"] == -100
+    (container,) = run_json(python, tmp_path, "simulate", "100")["containers"]
+    assert container["result"]["resources"]["pids.limit"] == 100
 
 
 def test_it_imports_nothing_of_koordnri_but_the_public_interface() -> None:
-    tree = ast.parse((EXAMPLE / "oom_score_hook.py").read_text())
+    tree = ast.parse((EXAMPLE / "pids_limit_hook.py").read_text())
     imports = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     assert imports | names == {"koordnri.hook"}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 import re
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 import pytest
@@ -31,18 +31,23 @@ ELSEWHERE = {
     "cd": "kustomize in deploy/; tests/deploy builds it",
     "make": "test_readme holds the targets; CI runs them",
     "sudo": "changes the node",
-    "for": "a loop over kubectl",
-    "done": "its end",
     "systemctl": "changes the node",
     "ssh": "another machine",
     "curl": "asks a running daemon over HTTP; tests/observe and tests/page ask it",
+    "export": "changes the shell; CI runs from the same folder",
     "git": "needs a network",
+    "exec": "a script of the runtime's plugin directory; tests/runtime/test_koordnri_on_adaptation.py has one",
     "ls": "a file of the node",
 }
 """Programs that are not run here, and why."""
 PARSED = {
     "run": "does not end",
+    "v010": "does not end; tests/cli and tests/e2e run it",
+    "conformance": "needs a plugin to check; tests/cli has some",
+    "log": "does not end; tests/cli have a runtime for it",
+    "differ": "does not end; tests/cli have a runtime for it",
     "bench": "takes a minute; tests/cli runs it small",
+    "demo": "needs a terminal and a runtime; tests/e2e has both",
     "doctor": "what it finds is this machine's; tests/doctor has made ones",
     "top": "reads real cgroups; tests/cli has a tree of them",
     "report": "reads logs and versions of the machine; tests/cli runs it",
@@ -69,24 +74,43 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         daemon = Running(directory, node=read_node(str(ROOT / "examples/exclusive-cpus/node.yaml")))
         try:
             daemon.wait_ready()
-            for number, (pod, qos) in enumerate({"shop/db": "LSR", "shop/web-0": "LS"}.items()):
-                create(runtime, f"p{number}", pod, qos)
+            for number, pod in enumerate(PODS):
+                create(runtime, f"p{number}", pod)
             yield daemon.daemon.config.state_dir
         finally:
             daemon.close()
 
 
-def create(runtime: Runtime, pod_id: str, pod: str, qos: str) -> None:
-    """A Guaranteed pod with two CPUs."""
-    namespace, name = pod.split("/")
-    labels = {"koordinator.sh/qosClass": qos}
+class Asked(NamedTuple):
+    """A Guaranteed pod of the pages."""
+
+    name: str
+    qos: str
+    cpu_milli: int = 2000
+    annotations: Mapping[str, str] = {}
+
+
+PODS = (
+    Asked("db", "LSR"),
+    Asked("web-0", "LS"),
+    Asked("web", "LS"),
+    Asked("quiet", "LS"),
+    Asked("cache", "LSR", cpu_milli=500),
+    Asked("mistaken", "LS", annotations={"koordinator.sh/cpuQOS": '{"groupIdentity": 7'}),
+)
+"""Of namespace shop."""
+
+
+def create(runtime: Runtime, pod_id: str, pod: Asked) -> None:
+    """Create it with one container."""
+    labels = {"koordinator.sh/qosClass": pod.qos}
     parent = f"/kubepods.slice/kubepods-pod{pod_id}.slice"
-    sandbox = messages.pod(pod_id, parent=parent, name=name, uid=pod_id, labels=labels)
-    sandbox.namespace = namespace
+    sandbox = messages.pod(pod_id, parent=parent, name=pod.name, uid=pod_id, labels=labels, annotations=pod.annotations)
+    sandbox.namespace = "shop"
     runtime.run_pod_sandbox(sandbox)
     container = messages.container(f"c-{pod_id}", name="main")
     cpu = container.linux.resources.cpu
-    cpu.shares.value, cpu.quota.value, cpu.period.value = 2048, 200_000, 100_000
+    cpu.shares.value, cpu.quota.value, cpu.period.value = pod.cpu_milli * 1024 // 1000, pod.cpu_milli * 100, 100_000
     runtime.create_container(pod_id, container)
 
 
@@ -176,6 +200,27 @@ def test_commands_on_a_node_are_answered_by_a_daemon(
     done = run([words[0], "--state-dir", str(state), *words[1:]])
     # `status` ends with 1 for warnings, `diff` for a difference: both are answers.
     assert done.exit_code in (0, 1), f"{name}:{command.line}: {command.text}\n{done.output}"
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (("explain", "shop/quiet"), "as kubelet asked: no hook decides it"),
+        (
+            ("explain", "shop/mistaken"),
+            "annotation koordinator.sh/cpuQOS: broken JSON, line 1 column 20: expecting ',' delimiter",
+        ),
+        (("map",), ".  shared by containers without exclusive CPUs"),
+        (("why",), "shop/quiet"),
+        (("status",), "policy   "),
+    ],
+)
+def test_answers_shown_to_an_engineer_on_call_are_given(
+    words: tuple[str, ...], shown: str, run: Callable[[list[str]], Result], state: Path
+) -> None:
+    assert shown in PAGES["on-call.md"].read_text()
+    done = run([words[0], "--state-dir", str(state), *words[1:]])
+    assert shown in done.output
 
 
 @pytest.mark.parametrize("case", [c for c in SHOWN if c[1].koordnris and c[1].koordnris[0] in PARSED], ids=label)

@@ -23,14 +23,24 @@ koordnri_hook_duration_seconds_bucket{hook="idle",le="+Inf"} 0.0
 """
 
 
+REQUIRED = {"hooks": ["gpu"], "refusesUnanswered": True}
+
+
 def status(name: str = "v2", version: str = "v2.0.5", **more: Any) -> dict[str, Any]:
-    return {"problems": [], "warnings": [], "runtime": {"name": name, "version": version}} | more
+    return {"problems": [], "warnings": [], "runtime": {"name": name, "version": version, "required": REQUIRED}} | more
 
 
 def test_metrics_give_lateness_and_latency() -> None:
     facts = daemon_facts(status(), METRICS)
     assert facts == DaemonFacts(
-        running=True, runtime_name="v2", runtime_version="v2.0.5", late_events=3, overruns=4, hooks_p999_s=0.011
+        running=True,
+        required_hooks=("gpu",),
+        refuses_unanswered=True,
+        runtime_name="v2",
+        runtime_version="v2.0.5",
+        late_events=3,
+        overruns=4,
+        hooks_p999_s=0.011,
     )
     assert facts.is_registered
 
@@ -42,10 +52,16 @@ def test_hooks_slower_than_the_last_bound_take_no_known_time() -> None:
 
 def test_before_the_first_event_nothing_is_measured() -> None:
     facts = daemon_facts(status("", ""), "# TYPE koordnri_x gauge\n")
-    assert facts == DaemonFacts(running=True)
+    assert facts == DaemonFacts(running=True, required_hooks=("gpu",), refuses_unanswered=True)
     assert not facts.is_registered
 
 
 def test_a_daemon_that_does_not_listen_has_its_status_only() -> None:
     facts = daemon_facts(status("", "", problems=["runtime: x"], warnings=["state: full"]), None)
-    assert facts == DaemonFacts(running=True, problems=("runtime: x",), warnings=("state: full",))
+    assert facts == DaemonFacts(
+        running=True,
+        required_hooks=("gpu",),
+        refuses_unanswered=True,
+        problems=("runtime: x",),
+        warnings=("state: full",),
+    )

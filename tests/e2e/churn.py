@@ -242,6 +242,12 @@ class Client:
             self.kubelet.end_pod(pod)
         self.kubelet.collect()
 
+    def unrecorded(self, made: Made) -> str | None:
+        """In what the spec that the runtime stores differs from the container's cgroup files, if it does."""
+        stored = _stored(self._info(made.id))
+        files = {name: self.kubelet.cgroups.read(made.directories, name) for name in stored}
+        return None if stored == files else f"{made.kind.name} {made.id[:12]}: stored {stored}, files {files}"
+
     def close(self) -> None:
         """Remove every pod that is left, and close the connection."""
         try:
@@ -258,22 +264,20 @@ class Client:
         )
         creation = self.cri.calls[-1]
         self.cri.call("StartContainer", container_id=container.id)
-        info = json.loads(self.cri.call("ContainerStatus", container_id=container.id, verbose=True).info["info"])
-        spec = info["runtimeSpec"]
-        resources = spec["linux"]["resources"]
+        info = self._info(container.id)
         made = Made(
             container.id,
             kind,
             creation,
-            BASELINE in spec.get("annotations", {}),
-            {
-                "cpu.quota": resources.get("cpu", {}).get("quota") or UNLIMITED,
-                "memory.limit": resources.get("memory", {}).get("limit") or UNLIMITED,
-            },
+            BASELINE in info["runtimeSpec"].get("annotations", {}),
+            _stored(info),
             self.kubelet.cgroups.of(info["pid"]),
         )
         self.made.append(made)
         return made
+
+    def _info(self, container_id: str) -> Any:
+        return json.loads(self.cri.call("ContainerStatus", container_id=container_id, verbose=True).info["info"])
 
     @contextlib.contextmanager
     def _tolerance(self) -> Iterator[None]:
@@ -386,6 +390,11 @@ class Load:
                     found += _differences(client.kubelet, made.id[:12], made.directories, kind, expected)
         return found
 
+    def unrecorded(self) -> list[str]:
+        """Running containers whose cgroup files the runtime's stored spec does not agree with."""
+        running = ((client, made) for client in self.clients for own in client.running.values() for made in own)
+        return [difference for client, made in running if (difference := client.unrecorded(made))]
+
     def listed(self) -> tuple[int, int]:
         """(pods, containers) that the runtime knows."""
         cri = self._runtime.cri
@@ -435,6 +444,14 @@ class Load:
         except BaseException as error:  # noqa: BLE001  # raised where the threads are joined
             self._failures.append(error)
             self._failed.set()
+
+
+def _stored(info: Any) -> Values:
+    resources = info["runtimeSpec"]["linux"]["resources"]
+    return {
+        "cpu.quota": resources.get("cpu", {}).get("quota") or UNLIMITED,
+        "memory.limit": resources.get("memory", {}).get("limit") or UNLIMITED,
+    }
 
 
 def _differences(kubelet: Kubelet, who: str, directories: dict[str, Path], kind: Kind, expected: Values) -> list[str]:

@@ -17,10 +17,13 @@ from pathlib import Path
 from typing import Protocol
 
 from tests.e2e import lab
+from tests.e2e.calls import traced
 
 COMMAND = (sys.executable, "-c", "from koordnri.cli import main; main()")
 """What the installed command does, without needing it on the PATH: the virtual machine has only a directory of packages."""
-_HOOKS = tuple(f"koordnri_hooks.{name}" for name in ("blkio", "cfs_quota", "cpuset", "gpu", "memory", "rdt"))
+_HOOKS = tuple(
+    f"koordnri_hooks.{name}" for name in ("blkio", "cfs_quota", "cpuset", "gpu", "injection.hook", "memory", "rdt")
+)
 IMPORTED = ("koordnri.cli.run", "koordnri.cli.explain", "koordnri.daemon.daemon", *_HOOKS)
 """What a forked process finds imported; a module that is not there would be left out in silence."""
 _PATIENCE_S = 60.0
@@ -93,7 +96,7 @@ def start(command: Sequence[str], environment: Mapping[str, str], directory: Pat
         return Forked(command[len(COMMAND) :], environment, directory, log, log)
     with log.open("ab") as output:
         return subprocess.Popen(
-            command,
+            traced(command),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -107,7 +110,7 @@ def run(arguments: Sequence[str], environment: Mapping[str, str], stdin: str = "
     """Execute `koordnri ARGUMENTS` to its end."""
     if not lab.SYSTEMD or stdin:
         return subprocess.run(
-            [*COMMAND, *arguments], input=stdin, capture_output=True, text=True, check=False, env=environment
+            traced([*COMMAND, *arguments]), input=stdin, capture_output=True, text=True, check=False, env=environment
         )
     with tempfile.TemporaryDirectory() as temporary:
         out, err = Path(temporary, "out"), Path(temporary, "err")

@@ -88,7 +88,7 @@ class Containerd(RuntimeProcess):
         self._within = ("unshare", "--mount", "--propagation=shared") if shared_mounts else ()
         self._bin = lab.LAB_DIR / name / "usr" / "bin"
         self._snapshotter = "overlayfs" if _overlay_works(work) else "native"
-        self._configure()
+        self.configure()
 
     def start(self) -> None:
         """Start and wait until it answers CRI and has its NRI socket and its image."""
@@ -105,7 +105,8 @@ class Containerd(RuntimeProcess):
         """Import an archive's images, as a registry would deliver them."""
         self._ctr("images", "import", "--snapshotter", self._snapshotter, str(archive))
 
-    def _configure(self) -> None:
+    def configure(self, more: str = "") -> None:
+        """Write its configuration, which it reads at its start; `more` is TOML that goes to the end."""
         for directory in _DIRECTORIES:
             (self.work / directory).mkdir(parents=True, exist_ok=True)
         reported = subprocess.run([self._bin / "containerd", "--version"], capture_output=True, text=True, check=True)
@@ -119,7 +120,7 @@ class Containerd(RuntimeProcess):
             snapshotter=self._snapshotter,
             systemd="true" if self.systemd_cgroup else "false",
         )
-        (self.work / "config.toml").write_text(text)
+        (self.work / "config.toml").write_text(text + more)
 
     def _has_image(self) -> bool:
         answer = self.cri.image_call("ImageStatus", image={"image": lab.IMAGE})

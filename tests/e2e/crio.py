@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
-import subprocess
 from pathlib import Path
 
 from tests.e2e import lab
@@ -38,8 +39,8 @@ disable_hostport_mapping = true
 runtime_path = "{runc}"
 runtime_type = "oci"
 runtime_root = "{work}/runc/crio"
-monitor_path = "{conmon}"
 monitor_cgroup = "{conmon_cgroup}"
+monitor_env = {environment}
 [crio.image]
 pause_image = "{image}"
 signature_policy = "{work}/policy.json"
@@ -75,35 +76,39 @@ class CRIO(RuntimeProcess):
         """`work` must be short, for it holds sockets."""
         super().__init__(lab.CRIO, work, systemd_cgroup=systemd_cgroup)
         self._bin = lab.LAB_DIR / lab.CRIO
-        self._configure()
+        self._parts = lab.LAB_DIR / "crio-parts"
+        self._environment = {"PATH": os.environ["PATH"]}
+        if shutil.which("conmon") is None:
+            # In the virtual machine, which has no libraries of it either.
+            usr = self._parts / "usr"
+            self._environment = {
+                "PATH": f"{usr}/bin:{os.environ['PATH']}",
+                "LD_LIBRARY_PATH": f"{usr}/lib/x86_64-linux-gnu",
+            }
+        self.configure()
 
     def start(self) -> None:
         """Start and wait until it answers CRI and has its NRI socket and its image."""
-        self._take_image()
+        if not (self.work / "root" / "vfs-images").exists():
+            shutil.copytree(self._parts / "store", self.work / "root", symlinks=True, dirs_exist_ok=True)
         self._launch(
             [self._bin / "crio", "--config", self.work / "crio.conf", "--config-dir", ""],
-            {"CONTAINERS_REGISTRIES_CONF": str(self.work / "registries.conf")},
+            {"CONTAINERS_REGISTRIES_CONF": str(self.work / "registries.conf"), **self._environment},
         )
 
-    def _configure(self) -> None:
+    def configure(self, more: str = "") -> None:
+        """Write its configuration, which it reads at its start; `more` is TOML that goes to the end."""
         for directory in _DIRECTORIES:
             (self.work / directory).mkdir(parents=True, exist_ok=True)
         text = _CONFIG.format(
             work=self.work,
             image=lab.IMAGE,
             runc=lab.RUNC,
-            conmon=shutil.which("conmon"),
+            environment=json.dumps([f"{name}={value}" for name, value in self._environment.items()]),
             pinns=self._bin / "pinns",
             manager="systemd" if self.systemd_cgroup else "cgroupfs",
             conmon_cgroup="system.slice" if self.systemd_cgroup else "pod",
         )
-        (self.work / "crio.conf").write_text(text)
+        (self.work / "crio.conf").write_text(text + more)
         (self.work / "policy.json").write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
         (self.work / "registries.conf").write_text("unqualified-search-registries = []\n")
-
-    def _take_image(self) -> None:
-        """CRI-O cannot read an archive; buildah, which has the same store, can."""
-        store = ["--root", self.work / "root", "--runroot", self.work / "state", "--storage-driver", "vfs"]
-        pull = ["pull", "--signature-policy", self.work / "policy.json", f"oci-archive:{lab.IMAGE_TAR}"]
-        done = subprocess.run(["buildah", *store, *pull], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr

@@ -34,8 +34,11 @@ class Daemon:
         python_path: Sequence[Path] = (),
         arguments: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
+        under: Sequence[str] = (),
     ) -> None:
-        """`policy` is the text of the policy file, `python_path` holds further distributions such as third-party hooks."""
+        """`policy` is the text of the policy file, `python_path` holds further distributions such as third-party hooks; `under` is a
+        program with arguments that executes the command.
+        """
         self.work = work
         self.state_dir = work / "state"
         self.log = work / "koordnri.log"
@@ -45,6 +48,7 @@ class Daemon:
         self.state_dir.mkdir(parents=True, exist_ok=True)
         self.policy_file.write_text(policy or "{}\n")
         self._command = [
+            *under,
             *command.COMMAND,
             "run",
             "--nri-socket",

@@ -35,7 +35,7 @@ _READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-tr
 
 
 class DaemonPod:
-    """The pod of one DaemonSet without init containers, on the host's network, for the laboratory has no CNI plugin."""
+    """The pod of one DaemonSet, on the host's network, for the laboratory has no CNI plugin."""
 
     def __init__(self, kubelet: Kubelet, daemonset: Manifest, volumes: Mapping[str, Path], image: str) -> None:
         """Made, and not yet started.
@@ -45,10 +45,14 @@ class DaemonPod:
         """
         spec = daemonset["spec"]["template"]["spec"]
         (self.manifest,) = spec["containers"]
+        self._first: list[Manifest] = spec.get("initContainers", [])
         self.port = _port(self.manifest, "metrics")
         self._health_port = _port(self.manifest, "health")
         self._kubelet, self._image = kubelet, image
         resources = self.manifest["resources"]
+        assert all(first["resources"] == resources for first in self._first), (
+            "the pod's sums are those of one container"
+        )
         self._asked = Asked(
             _milli(resources["requests"].get("cpu", "0")),
             _milli(resources.get("limits", {}).get("cpu", "0")),
@@ -65,7 +69,9 @@ class DaemonPod:
         self._logs = kubelet.runtime.work / "koordnri-logs"
         self._logs.mkdir(exist_ok=True)
         self._pod.config["log_directory"] = str(self._logs)
-        self.container = self._create(0)
+        for first in self._first:
+            self._run_to_its_end(first)
+        self.container = self._create(self.manifest, 0)
         self.start_s = 0.0
         """s from the start of the container until it was ready"""
 
@@ -79,11 +85,13 @@ class DaemonPod:
             raise AssertionError(f"{error}\n{self.log()}") from None
         self.start_s = time.monotonic() - begin
 
-    def restart(self) -> None:
-        """Stop the container as kubelet does, and run another one in the pod."""
+    def restart(self, profile: Manifest | None = None) -> None:
+        """Stop the container as kubelet does, and run another one in the pod; with another `seccompProfile`, if one is given."""
         old = self.container
         self._kubelet.stop(old, grace_s=10)
-        self.container = self._create(old.attempt + 1)
+        if profile is not None:
+            self.manifest["securityContext"]["seccompProfile"] = profile
+        self.container = self._create(self.manifest, old.attempt + 1)
         self.start()
         self._kubelet.remove(old)
 
@@ -107,22 +115,31 @@ class DaemonPod:
 
     def log(self) -> str:
         """What it has logged, in the runtime's format."""
-        return (self._logs / f"{self.container.attempt}.log").read_text()
+        return (self._logs / _log_name(self.container.name, self.container.attempt)).read_text()
 
-    def _create(self, attempt: int) -> Container:
-        kubelet, pod = self._kubelet, self._pod
+    def _run_to_its_end(self, manifest: Manifest) -> None:
+        container = self._create(manifest, 0)
+        self._kubelet.cri.call("StartContainer", container_id=container.id)
+        eventually(lambda: not self._kubelet.running(container), f"init container {container.name} to end")
+        status = self._kubelet.cri.call("ContainerStatus", container_id=container.id).status
+        log = (self._logs / _log_name(container.name, 0)).read_text()
+        assert status.exit_code == 0, f"init container {container.name}: exit {status.exit_code}: {log}"
+
+    def _create(self, manifest: Manifest, attempt: int) -> Container:
+        kubelet, pod, name = self._kubelet, self._pod, manifest["name"]
         resources = self._asked.resources(pod.qos, kubelet.cgroups.version)
-        config = container_config(self.manifest["name"], pod.config, resources, attempt=attempt)
+        config = container_config(name, pod.config, resources, attempt=attempt, command=manifest.get("command", ()))
         config["image"]["image"] = self._image
-        config["log_path"] = f"{attempt}.log"
-        config["args"] = list(self.manifest["args"])
-        config["envs"] = [{"key": v["name"], "value": v.get("value", NODE).encode()} for v in self.manifest["env"]]
-        config["mounts"] = [self._mount(mount) for mount in self.manifest["volumeMounts"]]
-        config["linux"]["security_context"].update(_rights(self.manifest["securityContext"]))
+        config["log_path"] = _log_name(name, attempt)
+        config["args"] = list(manifest.get("args", ()))
+        config["envs"] = [{"key": v["name"], "value": v.get("value", NODE).encode()} for v in manifest.get("env", ())]
+        config["mounts"] = [self._mount(mount) for mount in manifest["volumeMounts"]]
+        rights = _rights(manifest["securityContext"], self._sources.get("kubelet-seccomp"))
+        config["linux"]["security_context"].update(rights)
         answer = kubelet.cri.call(
             "CreateContainer", pod_sandbox_id=pod.sandbox_id, config=config, sandbox_config=pod.config
         )
-        container = Container(answer.container_id, self.manifest["name"], pod, self._asked, {}, pod.sandbox_id, attempt)
+        container = Container(answer.container_id, name, pod, self._asked, {}, pod.sandbox_id, attempt)
         pod.containers.append(container)
         return container
 
@@ -133,6 +150,7 @@ class DaemonPod:
             "container_path": mount["mountPath"],
             "host_path": str(self._sources[mount["name"]]),
             "readonly": mount.get("readOnly", False),
+            "recursive_read_only": mount.get("recursiveReadOnly") == "IfPossible",
             "propagation": propagation[mount.get("mountPropagation")],
         }
 
@@ -181,8 +199,15 @@ def _host_path(volume: Manifest) -> Path:
     return path
 
 
-def _rights(security: Manifest) -> dict[str, Any]:
-    """The container's part of CRI's security context. Anything that it does not know is an AssertionError."""
+def _log_name(container: str, attempt: int) -> str:
+    return f"{container}-{attempt}.log"
+
+
+def _rights(security: Manifest, profiles: Path | None) -> dict[str, Any]:
+    """The container's part of CRI's security context. Anything that it does not know is an AssertionError.
+
+    profiles   kubelet's directory of seccomp profiles
+    """
     known = {
         "runAsUser",
         "privileged",
@@ -192,7 +217,6 @@ def _rights(security: Manifest) -> dict[str, Any]:
         "seccompProfile",
     }
     assert security.keys() == known, f"teach tests/e2e/daemon_pod.py about {security.keys() ^ known}"
-    assert security["seccompProfile"] == {"type": "RuntimeDefault"}
     capabilities = security["capabilities"]
     return {
         "run_as_user": {"value": security["runAsUser"]},
@@ -203,10 +227,19 @@ def _rights(security: Manifest) -> dict[str, Any]:
             "drop_capabilities": capabilities.get("drop", []),
             "add_capabilities": capabilities.get("add", []),
         },
-        "seccomp": {"profile_type": 0},  # RuntimeDefault
+        "seccomp": _seccomp(security["seccompProfile"], profiles),
         "masked_paths": list(_MASKED),
         "readonly_paths": list(_READ_ONLY),
     }
+
+
+def _seccomp(profile: Manifest, profiles: Path | None) -> dict[str, Any]:
+    """CRI's SecurityProfile."""
+    if profile == {"type": "RuntimeDefault"}:
+        return {"profile_type": 0}
+    assert profile.keys() == {"type", "localhostProfile"}, f"teach tests/e2e/daemon_pod.py about {profile}"
+    assert profiles is not None, "a localhost profile, and no init container that could have written it"
+    return {"profile_type": 2, "localhost_ref": str(profiles / profile["localhostProfile"])}
 
 
 def _port(container: Manifest, name: str) -> int:

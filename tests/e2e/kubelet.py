@@ -31,7 +31,7 @@ __all__ = ["UNTIL_STOPPED", "Container", "Kubelet", "Pod", "sweep_cgroups"]
 
 CGROUPS = "cgroups"
 """File of the runtime's work directory: the pods' cgroups that were made, one per line."""
-UNTIL_STOPPED = ("/bin/sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.1; done")
+UNTIL_STOPPED = ("/bin/sh", "-c", "trap 'exit 0' TERM; sleep 3600 & wait")
 """Command of a container that Kubelet.finish can end."""
 _numbers = itertools.count(1)
 

@@ -2,7 +2,7 @@
 
 The virtual machine brings its own copies, hence the environment:
     KOORDNRI_LAB_DIR        directory of the laboratory, default .cache/lab of this checkout
-    KOORDNRI_E2E_RUNTIMES   runtimes to test, by their directories in it, comma-separated, default crio,containerd-1.7,containerd-2
+    KOORDNRI_E2E_RUNTIMES   runtimes to test, by their directories in it, comma-separated, default all
     KOORDNRI_E2E_SYSTEMD    1: containerd and kubelet use the systemd cgroup driver, default 0
     KOORDNRI_E2E_RUNC       runc to use, default the laboratory's
 """
@@ -17,10 +17,12 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LAB_DIR = Path(os.environ.get("KOORDNRI_LAB_DIR") or ROOT / ".cache" / "lab").resolve()
-RUNTIMES = tuple((os.environ.get("KOORDNRI_E2E_RUNTIMES") or "crio,containerd-1.7,containerd-2").split(","))
+CRIO = "crio"
+CONTAINERD_2_4 = "containerd-2.4"
+_ALL = f"{CRIO},containerd-1.7,{CONTAINERD_2_4},containerd-2"
+RUNTIMES = tuple((os.environ.get("KOORDNRI_E2E_RUNTIMES") or _ALL).split(","))
 SYSTEMD = os.environ.get("KOORDNRI_E2E_SYSTEMD") == "1"
 RUNC = Path(os.environ.get("KOORDNRI_E2E_RUNC") or LAB_DIR / "runc" / "usr" / "sbin" / "runc")
-CRIO = "crio"
 IMAGE_TAR = LAB_DIR / "images" / "busybox.tar"
 IMAGE = "koordnri.test/busybox:1"
 CI = bool(os.environ.get("CI"))
@@ -30,8 +32,9 @@ def lacks(runtime: str) -> str | None:
     """Why `runtime` cannot be tested here, or None when it can."""
     if os.geteuid() != 0:
         return "not root: a real containerd needs it"
-    binary = LAB_DIR / CRIO / "crio" if runtime == CRIO else LAB_DIR / runtime / "usr" / "bin" / "containerd"
-    needed = [binary, RUNC, IMAGE_TAR, LAB_DIR / "cri" / "cri_api_pb2.py"]
+    crio = [LAB_DIR / CRIO / "crio", LAB_DIR / "crio-parts" / "stamp"]
+    binaries = crio if runtime == CRIO else [LAB_DIR / runtime / "usr" / "bin" / "containerd"]
+    needed = [*binaries, RUNC, IMAGE_TAR, LAB_DIR / "cri" / "cri_api_pb2.py"]
     absent = [str(path) for path in needed if not path.exists()]
     return f"laboratory incomplete, no {', '.join(absent)}: run python tools/lab_setup.py" if absent else None
 

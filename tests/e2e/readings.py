@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from koordnri.model import CPUSet
+from tests.e2e import lab
 from tests.e2e.cgroups import Cgroups
 from tests.e2e.containerd import Containerd
 from tests.e2e.cri import CRI
@@ -68,6 +69,15 @@ class Readings:
         """Process id of the container's first process. It must have been started."""
         status = self.cri.call("ContainerStatus", container_id=container.id, verbose=True)
         return int(json.loads(status.info["info"])["pid"])
+
+    def oci_spec(self, container: Container) -> dict[str, Any]:
+        """What the runtime gave to the OCI runtime: the container's config.json."""
+        if self.runtime.name == lab.CRIO:
+            bundle = self.runtime.work / "state/vfs-containers" / container.id / "userdata"
+        else:
+            bundle = self.runtime.work / "state/io.containerd.runtime.v2.task/k8s.io" / container.id
+        spec: dict[str, Any] = json.loads((bundle / "config.json").read_text())
+        return spec
 
     def running(self, container: Container) -> bool:
         """Whether the runtime says that the container runs."""

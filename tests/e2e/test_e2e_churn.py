@@ -1,6 +1,6 @@
 """A busy node whose policy keeps changing: nobody waits, nothing is lost, and in the end every container is as the last policy says.
 
-Takes about 5 minutes on both runtimes; in `make test-full` only.
+Takes about 6 minutes on all containerds; in `make test-full` only.
 """
 
 from __future__ import annotations
@@ -18,20 +18,23 @@ from tests.e2e.daemon import Daemon
 from tests.e2e.kubelet import Kubelet
 from tests.support.waiting import eventually
 
-# Beside a busy machine's load a minute of churn may take three.
+# On a busy machine, this churn may take three times as long.
 pytestmark = [pytest.mark.full, pytest.mark.timeout(400)]
 
 NewDaemon = Callable[..., Daemon]
 
-CHURN_S = 60
+CHURN_S = 40
 FAULT_S = 9
 """Churn before a fault, and again after it."""
 FLIP_S = 0.2
 SLOW_FLIP_S = 1.0
 """Long enough for what was written to be recorded too: koordnri waits until decisions have been at rest for 0.5 s."""
 GRACE_S = 10
-CALL_LIMIT_S = 2.0
-"""No benchmark: a call that takes longer was waiting for somebody."""
+CALL_LIMIT_S = 5.0
+"""No benchmark: a call that takes longer was waiting for a stop, or for a runtime that is frozen. A daemon that answers too late loses its
+registration, or leaves a container unadjusted; the tests look for both."""
+RECORD_S = 30.0
+"""Policy at rest → every stored spec follows, on a runtime that is idle again."""
 FOLLOW_S = 8.0
 """Policy changed → every container follows, on a busy machine; below the sweep's 10 s."""
 LAST = Policy(ratio=4)
@@ -80,6 +83,19 @@ def check_end(load: Load, *, pods_too: bool = True) -> None:
     eventually(ledger_agrees, "the ledger to hold the pods and containers that the runtime lists", FOLLOW_S)
 
 
+def check_recorded(load: Load, kubelet: Kubelet) -> None:
+    """Every container comes to what a policy says that is new, and the runtime's stored spec to what its files hold."""
+    check_follows(load, LAST)
+
+    def recorded() -> bool:
+        if load.daemon.metric("koordnri_record_route_info", route="reply"):
+            pods.plain(kubelet)  # where only replies record, somebody must come by
+        return load.daemon.metric("koordnri_unrecorded_containers") == 0
+
+    eventually(recorded, "everything to be recorded", RECORD_S)
+    assert not load.unrecorded()
+
+
 def check_events(load: Load) -> None:
     """The daemon was informed of everything that the clients did, and answered in time."""
     for event in ("RunPodSandbox", "CreateContainer", "RemoveContainer", "RemovePodSandbox"):
@@ -119,7 +135,7 @@ def test_churn_under_a_flipping_policy_delays_no_call_loses_no_event_and_ends_as
     check_end(load)
     check_events(load)
     # Else there was nothing to prove.
-    assert load.done("CreateContainer") > CHURN_S
+    assert load.done("CreateContainer") > CHURN_S / 3
     assert load.daemon.metric("koordnri_reconcile_passes_total", trigger="change") > CHURN_S / 3
     assert load.daemon.metric("koordnri_registrations_total") == 1
     assert load.daemon.metric("koordnri_drift_healed_total") == 0
@@ -147,7 +163,9 @@ def test_churn_with_the_runtime_killed_and_restarted_in_the_middle(load: Load, r
     check_end(load, pods_too=False)
 
 
-def test_policy_changes_during_a_graceful_stop_delay_nobodys_creation_under_churn(load: Load, kubelet: Kubelet) -> None:
+def test_policy_changes_during_a_graceful_stop_delay_nobodys_creation_and_are_recorded(
+    load: Load, kubelet: Kubelet
+) -> None:
     stubborn = kubelet.run_container(
         kubelet.run_pod(), command=["/bin/sh", "-c", "trap '' TERM; while :; do sleep 1; done"]
     )
@@ -157,9 +175,12 @@ def test_policy_changes_during_a_graceful_stop_delay_nobodys_creation_under_chur
         stop.start()
         load.wait(GRACE_S)
         before = load.done("CreateContainer")
+        recorded = load.daemon.metric("koordnri_pushes_total", outcome="recorded")
         stop.join()
         took_s = time.monotonic() - began
     assert took_s > GRACE_S - 1, "the stop was not graceful, so nothing was tested"
-    assert before > GRACE_S
+    assert before, "nothing was created while the stop went on"
+    assert recorded, "nothing was recorded while the stop went on"
+    check_recorded(load, kubelet)
     check_end(load)
     assert load.daemon.metric("koordnri_registrations_total") == 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.e2e import image, lab, pods
+from tests.e2e.cgroups import Limits
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -26,8 +28,9 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.full, pytest.mark.timeout(900)]
 
 HELM = lab.LAB_DIR / "bin" / "helm"
-PORT, HEALTH_PORT = 19316, 19318
+PORT, HEALTH_PORT, PAGE_PORT = 19316, 19318, 19317
 RATIO_2 = 'policy.cpu-normalization-config={"enable":true,"defaultRatio":2.0}'
+ALL_PODS = "/kubepods"
 ASKED_US, HALVED_US = 80_000, 40_000
 MB = 1_000_000
 OWN_MAX, WHOLE_MAX = 80 * MB, 150 * MB
@@ -59,8 +62,11 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[image.Image
 class Chart:
     """The chart, installed on the laboratory's node: its DaemonSet, and its ConfigMap as kubelet mounts it."""
 
-    def __init__(self, work: Path, nri_directory: Path) -> None:
+    def __init__(self, work: Path, nri_directory: Path, writable: list[Path]) -> None:
+        """`writable`: cgroups."""
         self.policy = work / "policy"
+        self.seccomp = work / "seccomp"
+        self.state = work / "state"
         kubelet = work / "kubelet"
         kubelet.mkdir()
         (kubelet / "cpu_manager_state").write_text('{"policyName": "none"}')
@@ -68,25 +74,32 @@ class Chart:
             "image.repository": image.NAME.partition(":")[0],
             "image.tag": image.NAME.partition(":")[2],
             "nriSocketDir": nri_directory,
-            "stateDir": work / "state",
+            "stateDir": self.state,
             "kubeletDir": kubelet,
             # The policy from a mounted ConfigMap: the laboratory's node has no API server.
             "apiAccess.enabled": "false",
             "metrics.port": PORT,
             "health.port": HEALTH_PORT,
+            "page.enabled": "true",
+            "page.port": PAGE_PORT,
+            # The stricter one: what works with it works with the runtime's own, too.
+            "seccompProfile": "Localhost",
         }
         self._values = [
             word
             for key, value in values.items()
             for word in ("--set-string" if "image" in key else "--set", f"{key}={value}")
         ]
+        # A comma is part of some names.
+        self._values += ["--set-json", f"writableCgroups={json.dumps(list(map(str, writable)))}"]
 
     def install(self, *policy: str) -> dict[str, Any]:
-        """Render with these policies and mount the ConfigMap; the DaemonSet."""
+        """Render with these policies and mount the ConfigMaps; the DaemonSet."""
         from tests.e2e.daemon_pod import rendered, write_configmap
 
         objects = rendered(HELM, *self._values, *(word for text in policy for word in ("--set-json", text)))
         write_configmap(self.policy, objects["ConfigMap", "koordnri-policy"].get("data") or {})
+        write_configmap(self.seccomp, objects["ConfigMap", "koordnri-seccomp"]["data"])
         return objects["DaemonSet", "koordnri"]
 
 
@@ -106,8 +119,13 @@ def kubelet(built: list[image.Image]) -> Iterator[Kubelet]:
 
 @pytest.fixture(scope="module")
 def chart(kubelet: Kubelet, tmp_path_factory: pytest.TempPathFactory) -> Chart:
-    """Installed without a policy at first."""
-    return Chart(tmp_path_factory.mktemp("chart"), kubelet.runtime.nri_socket.parent)
+    """Installed without a policy at first. kubelet has made the cgroup of all pods: one on v2, one in each hierarchy of v1."""
+    cgroups = kubelet.cgroups
+    cgroups.make(ALL_PODS, Limits())
+    written = ("cpu", "cpuset", "memory", "blkio")
+    tops = [cgroups.hierarchies[name] for name in written if name in cgroups.hierarchies] or cgroups.roots()
+    writable = [top / ALL_PODS.lstrip("/") for top in dict.fromkeys(tops)]
+    return Chart(tmp_path_factory.mktemp("chart"), kubelet.runtime.nri_socket.parent, writable)
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +133,7 @@ def daemon(kubelet: Kubelet, chart: Chart) -> DaemonPod:
     """koordnri in its container, ready."""
     from tests.e2e.daemon_pod import DaemonPod
 
-    pod = DaemonPod(kubelet, chart.install(), {"policy": chart.policy}, image.NAME)
+    pod = DaemonPod(kubelet, chart.install(), {"policy": chart.policy, "seccomp": chart.seccomp}, image.NAME)
     pod.start()
     return pod
 
@@ -155,6 +173,35 @@ def test_the_container_has_what_the_chart_gives_and_no_more(kubelet: Kubelet, da
     assert (code, "Read-only file system" in output) == (1, True)
 
 
+def test_a_system_call_that_koordnri_does_not_need_is_refused(daemon: DaemonPod) -> None:
+    """By its own profile: the runtime's has this one. The init container has brought the profile to where the runtime reads it."""
+    code, output = daemon.execute("python3", "-c", "import os; os.mkfifo('/var/lib/koordnri/made')")
+    assert (code, "Function not implemented" in output) == (1, True), output
+
+
+def test_only_the_cgroups_of_pods_can_be_written(kubelet: Kubelet, daemon: DaemonPod) -> None:
+    """The other tests show that nothing else need be."""
+    cgroups = kubelet.cgroups
+    top = f"/host{cgroups.hierarchies['cpuset'] if cgroups.version == 1 else cgroups.roots()[0]}"
+    code, output = daemon.execute(
+        "python3", "-c", f"import os; os.mkdir('{top}/kubepods/made'); os.rmdir('{top}/kubepods/made')"
+    )
+    assert code == 0, output
+    code, output = daemon.execute("python3", "-c", f"import os; os.mkdir('{top}/made')")
+    assert (code, "Read-only file system" in output) == (1, True), output
+
+
+def test_the_state_directory_is_closed_to_others_though_kubelet_makes_it_open(chart: Chart, daemon: DaemonPod) -> None:
+    assert daemon.metric("koordnri_registrations_total") == 1
+    assert list(chart.state.iterdir())
+    assert {path.name for path in (chart.state, *chart.state.iterdir()) if path.stat().st_mode & 0o077} == set()
+
+
+def test_the_page_is_served(daemon: DaemonPod) -> None:
+    with urllib.request.urlopen(f"http://127.0.0.1:{PAGE_PORT}/", timeout=10) as answer:
+        assert b"koordnri" in answer.read()
+
+
 def test_the_bill_of_materials_lists_what_is_installed(daemon: DaemonPod) -> None:
     code, text = daemon.execute("cat", "/opt/koordnri/sbom.cdx.json")
     assert code == 0, text
@@ -164,6 +211,14 @@ def test_the_bill_of_materials_lists_what_is_installed(daemon: DaemonPod) -> Non
     assert code == 0, installed
     assert len(installed.split()) == len(listed) + 1  # koordnri itself is what the bill is about
     assert {"protobuf", "kubernetes", "msgspec"} <= listed.keys()
+
+
+def test_its_python_takes_lists_of_the_api_server_apart(daemon: DaemonPod) -> None:
+    """Debian 12 has Python 3.11.2, whose regular expressions have a fault that later ones lack."""
+    objects: list[Any] = [{"metadata": {"name": "a", "labels": {"x": {"y": {}}}}}, {}]
+    program = "import sys; from koordnri.kube.items import Items; print(len([*Items('x').feed(sys.argv[1].encode())]))"
+    body = json.dumps({"kind": "PodList", "items": objects})
+    assert daemon.execute("/opt/koordnri/bin/python", "-c", program, body) == (0, "2\n")
 
 
 def test_new_containers_get_what_is_decided(kubelet: Kubelet, daemon: DaemonPod) -> None:
@@ -210,3 +265,10 @@ def test_a_restart_of_the_container_changes_no_other(kubelet: Kubelet, chart: Ch
     assert kubelet.read(pods.normalised(kubelet), "cpu.quota") == HALVED_US
     assert [kubelet.reads(container, *fields) for container in containers] == before
     print(f"RSS of the daemon: {status_of(kubelet, daemon.container)['VmRSS']}, ready after {daemon.start_s:.2f} s")
+
+
+def test_the_runtimes_default_profile_suffices_too(kubelet: Kubelet, daemon: DaemonPod) -> None:
+    """The last test, for it changes what the others look at. The policy is that of the one before."""
+    daemon.restart({"type": "RuntimeDefault"})
+    assert kubelet.read(pods.normalised(kubelet), "cpu.quota") == HALVED_US
+    assert daemon.metric("koordnri_registrations_total") == 1

@@ -1,15 +1,20 @@
-"""Memory that is really in use, and what is protected at every level, on real cgroups.
+"""Memory that is really in use, and what is protected at every level, on real cgroups; and a service outside of pods,
+with the files of a network plugin.
 
 What a container holds here is a file in its /dev/shm: nobody can reclaim that, and removing it gives it back at once.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 from tests.e2e import pods
+from tests.e2e.cgroups import Limits
 from tests.e2e.daemon import Daemon
 from tests.e2e.kubelet import Container, Kubelet, Pod
 from tests.e2e.pods import MIB, UNLIMITED
@@ -125,6 +130,58 @@ def levels(kubelet: Kubelet, container: Container, name: str) -> list[str | None
 
 def text(path: Path) -> str | None:
     return path.read_text().strip() if path.exists() else None
+
+
+SERVICE = f"knhost{os.getpid()}.slice"
+TERWAY = Path("/var/lib/terway/qos/global_bps_config")
+FOR_SERVICE = f"""\
+host-application-config: {{"applications": [
+  {{"name": "service", "qos": "BE", "cgroupPath": {{"relativePath": "{SERVICE}"}}}}]}}
+system-config: {{"clusterStrategy": {{"totalNetworkBandwidth": "8M"}}}}
+resource-qos-config: {{"clusterStrategy": {{"policies": {{"netQOSPolicy": "terway-qos"}}, "beClass": {{
+  "cpuQOS": {{"enable": true, "schedIdle": 1}},
+  "memoryQOS": {{"enable": true, "lowLimitPercent": 25, "throttlingPercent": 50}}}}}}}}
+"""
+
+
+def test_a_service_outside_of_pods_gets_what_its_class_has_and_gives_it_back(
+    kubelet: Kubelet, new_daemon: NewDaemon
+) -> None:
+    cgroups = kubelet.cgroups
+    cgroups.make(f"/{SERVICE}", Limits(shares=1024, memory_bytes=64 * MIB))
+    service = subprocess.Popen(["sleep", "infinity"])
+    try:
+        for root in cgroups.roots():
+            if (root / SERVICE).exists():
+                (root / SERVICE / "cgroup.procs").write_text(str(service.pid))
+        directories = cgroups.of(service.pid)
+        names = ("memory.low", "memory.high") if cgroups.version == 2 else ()
+
+        def found() -> list[str]:
+            files = [directories["" if cgroups.version == 2 else "cpu"] / "cpu.idle"]
+            files += [directories[""] / name for name in names]
+            return [file.read_text().strip() for file in files]
+
+        before = found()
+        expected = ["1", str(16 * MIB), str(32 * MIB)] if names else ["1"]
+        daemon = new_daemon(policy=FOR_SERVICE, arguments=["--write", "terway"])
+        daemon.start()
+        eventually(lambda: found() == expected, "the service to have what its class has")
+        eventually(lambda: TERWAY.exists() and "hw_tx_bps_max 1000000\n" in TERWAY.read_text(), "terway's file")
+        daemon.policy_file.write_text("{}\n")
+        eventually(lambda: found() == before, "the service to have what it had")
+        eventually(lambda: not TERWAY.exists(), "terway's file to be removed")
+        assert service.poll() is None
+    finally:
+        service.kill()
+        service.wait()
+        cgroups.remove(f"/{SERVICE}")
+        for directory in (TERWAY.parent, TERWAY.parent.parent):
+            with contextlib.suppress(OSError):  # it was there before, or somebody else's
+                directory.rmdir()
+
+
+# The daemon of the whole file comes from here on; one more beside it would wait for its end.
 
 
 def test_container_pod_class_and_root_are_protected_by_the_sum_of_what_is_below(

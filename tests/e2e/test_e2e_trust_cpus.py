@@ -26,7 +26,7 @@ POLICY = f"""koordnri-config:
     trust:
       resourceStatus: {{namespaces: [{TRUSTED}]}}
       extendedResourceSpec: {{namespaces: [{TRUSTED}]}}
-      exclusiveCPUs: {{namespaces: [{TRUSTED}]}}
+      exclusiveCPUs: {{namespaces: [{TRUSTED}], maxPerNamespace: 1}}
 """
 
 
@@ -60,8 +60,9 @@ def test_cpus_of_a_scheduler_are_believed_of_whom_the_policy_lists(kubelet: Kube
     status = {pods.RESOURCE_STATUS: json.dumps({"cpuset": pods.PINNED_CPUS})}
     refused = run(kubelet, TENANT, "LS", 1, **status)
     assert kubelet.runs_on(refused) == ALL
+    assert kubelet.read(refused, "cpu.quota") == 100_000
     listed = run(kubelet, TRUSTED, "LS", 1, **status)
-    assert kubelet.runs_on(listed) == PINNED
+    pods.check_pinned(kubelet, listed)
     eventually(lambda: kubelet.runs_on(refused) == ALL - PINNED, "the tenant to leave another pod's CPUs")
     # Believed, but another pod has them.
     later = run(kubelet, TRUSTED, "LS", 1, **status)
@@ -89,4 +90,9 @@ def test_exclusive_cpus_are_given_to_whom_the_policy_lists(kubelet: Kubelet, dae
     owner = run(kubelet, TRUSTED, "LSR", 1)
     assert len(kubelet.runs_on(owner)) == 1
     eventually(lambda: kubelet.runs_on(refused) == ALL - kubelet.runs_on(owner), "the tenant to leave them")
+    # Listed, but its namespace has as many as it may have.
+    later = run(kubelet, TRUSTED, "LSR", 1)
+    assert kubelet.runs_on(later) == ALL - kubelet.runs_on(owner)
+    kubelet.end_pod(owner.pod)
+    eventually(lambda: len(kubelet.runs_on(later)) == 1, "the CPU that its namespace may have again")
     assert daemon.metric("koordnri_trust_refusals_total", rule="exclusiveCPUs", outcome="refused") >= 1

@@ -8,18 +8,20 @@ import shutil
 import subprocess
 import tomllib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from tests.e2e import lab
 from tools.vm import facts
 
 REPO_PARTS = ("koordnri", "hooks", "tests", "tools", "examples", "pyproject.toml")
 """What of the checkout the suite reads; git's directory, environments and caches stay outside."""
 
-REPORT = "junit.xml"
-CRUN_REPORT = "junit-crun.xml"
+OCI_RUNTIMES = {"runc": "/usr/sbin/runc", "crun": "/usr/bin/crun"}
+"""Where the guest has them."""
 
-LAB_PARTS = ("containerd-1.7", "containerd-2", "images", "cri", "nri-proto")
-"""Runc and crun are the guest's own, newer ones than the machine outside can run."""
+LAB_PARTS = ("images", "cri", "nri-proto")
+"""Beside the runtimes. Runc and crun are the guest's own, newer ones than the machine outside can run."""
 
 _PYTEST = (
     "python3",
@@ -32,20 +34,29 @@ _PYTEST = (
 )
 
 
-def make(
-    job_dir: Path,
-    repo: Path,
-    lab_dir: Path,
-    runtimes: Sequence[str],
-    arguments: Sequence[str] = ("tests/e2e",),
-    under_crun: Sequence[str] = (),
-) -> None:
-    """Fill `job_dir` for run_job: cgroup v2, systemd driver, `runtimes`; `arguments` go to pytest, under runc.
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one pytest in the machine runs: on which runtime, on which of OCI_RUNTIMES, and pytest's arguments."""
 
-    under_crun   arguments of a second run in the same machine; none without
+    runtime: str
+    oci_runtime: str
+    arguments: tuple[str, ...] = ("tests/e2e",)
 
-    It leaves junit.xml, that of the second run, and facts (see tools/vm/facts.py) in /out, and ends with the exit code of the first
-    pytest that failed.
+    @property
+    def name(self) -> str:
+        """Such as containerd-2-runc; a machine has each once."""
+        return f"{self.runtime}-{self.oci_runtime}"
+
+    @property
+    def report(self) -> str:
+        """File name of its JUnit report in /out."""
+        return f"junit-{self.name}.xml"
+
+
+def make(job_dir: Path, repo: Path, lab_dir: Path, shares: Sequence[Share]) -> None:
+    """Fill `job_dir` for run_job: cgroup v2, the systemd driver, and `shares`, one after the other.
+
+    It leaves their reports and facts (see tools/vm/facts.py) in /out, and ends with the exit code of the first pytest that failed.
     """
     job_dir.mkdir(parents=True)
     target = job_dir / "repo"
@@ -57,11 +68,11 @@ def make(
             shutil.copy2(repo / name, target / name)
     _compile(lab_dir / "vm" / "root", target)
     _write_metadata(repo / "pyproject.toml", job_dir / "site")
-    for name in LAB_PARTS:
+    runtimes = dict.fromkeys(share.runtime for share in shares)
+    for name in (*LAB_PARTS, *runtimes, *(("crio-parts",) if lab.CRIO in runtimes else ())):
         _link_tree(lab_dir / name, job_dir / "lab" / name)
     environment = {
         "KOORDNRI_LAB_DIR": "/job/lab",
-        "KOORDNRI_E2E_RUNTIMES": ",".join(runtimes),
         "KOORDNRI_E2E_SYSTEMD": "1",
         # In there nothing may be skipped either, wherever the machine itself runs.
         "CI": "true",
@@ -73,17 +84,17 @@ def make(
         "cd /job/repo",
         *(f"export {name}={shlex.quote(value)}" for name, value in environment.items()),
         "code=0",
-        _run("/usr/sbin/runc", REPORT, arguments),
-        *([_run("/usr/bin/crun", CRUN_REPORT, under_crun)] if under_crun else []),
+        *(_run(share) for share in shares),
         "exit $code",
     ]
     (job_dir / "run").write_text("\n".join(lines) + "\n")
     (job_dir / "run").chmod(0o755)
 
 
-def _run(oci_runtime: str, report: str, arguments: Sequence[str]) -> str:
-    pytest = shlex.join((*_PYTEST, f"--junitxml=/out/{report}", *arguments))
-    return f"KOORDNRI_E2E_RUNC={oci_runtime} {pytest} || code=$((code ? code : $?))"
+def _run(share: Share) -> str:
+    variables = f"KOORDNRI_E2E_RUNTIMES={share.runtime} KOORDNRI_E2E_RUNC={OCI_RUNTIMES[share.oci_runtime]}"
+    pytest = shlex.join((*_PYTEST, f"--junitxml=/out/{share.report}", *share.arguments))
+    return f"{variables} {pytest} || code=$((code ? code : $?))"
 
 
 def _compile(root: Path, repo: Path) -> None:

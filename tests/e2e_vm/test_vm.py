@@ -19,108 +19,125 @@ from tools.vm import facts
 from tools.vm.machine import lacks, run_job
 
 # The first test waits for the machines.
-pytestmark = [pytest.mark.e2e, pytest.mark.full, pytest.mark.timeout(2300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.full, pytest.mark.timeout(3000)]
 
-RUNTIMES = {
-    "containerd-1.7": (
-        "command",
-        "lab",
-        "e2e_blkio",
-        "e2e_doctor",
-        "e2e_drift_systemd",
-        "e2e_explain",
-        "e2e_kubelet_cpus",
-        "e2e_exclusive_cpus",
-        "e2e_map_top",
-        "e2e_sandbox_cpus",
-        "e2e_status",
-        "e2e_third_party",
-        "e2e_trust_cpus",
-        "e2e_trust_node",
-        "e2e_why",
-    ),
+
+def files(*names: str) -> tuple[str, ...]:
+    """pytest's arguments for these test_e2e_….py."""
+    return tuple(f"tests/e2e/test_e2e_{name}.py" for name in names)
+
+
+def all_but(*names: str) -> tuple[str, ...]:
+    """pytest's arguments for all of tests/e2e without these."""
+    return ("tests/e2e", *(f"--ignore=tests/e2e/test_{name}.py" for name in names))
+
+
+MACHINES = {
     "containerd-2": (
-        "command",
-        "lab",
-        "e2e_cpu_time",
-        "e2e_create",
-        "e2e_doctor",
-        "e2e_drift",
-        "e2e_memory",
-        "e2e_exclusive_cpus",
-        "e2e_policy",
-        "e2e_reconcile",
-        "e2e_restart",
-        "e2e_status",
-        "e2e_third_party",
-        "e2e_trust_cpus",
-        "e2e_update",
+        job.Share(
+            "containerd-2",
+            "runc",
+            all_but(
+                "command",
+                "lab",
+                "e2e_cpu_time",
+                "e2e_create",
+                "e2e_doctor",
+                "e2e_drift",
+                "e2e_exclusive_cpus",
+                "e2e_memory",
+                "e2e_policy",
+                "e2e_reconcile",
+                "e2e_record",
+                "e2e_restart",
+                "e2e_status",
+                "e2e_third_party",
+                "e2e_trust_cpus",
+                "e2e_trust_node",
+                "e2e_update",
+                "e2e_writable_cgroups",
+            ),
+        ),
+        job.Share(lab.CONTAINERD_2_4, "crun", files("inner", "drift", "cpu_time", "exclusive_cpus", "record")),
+    ),
+    "containerd-1.7": (
+        job.Share(
+            "containerd-1.7",
+            "runc",
+            files(
+                "cpu_time",
+                "create",
+                "drift",
+                "memory",
+                "policy",
+                "reconcile",
+                "restart",
+                "update",
+                "writable_cgroups",
+            ),
+        ),
+    ),
+    lab.CRIO: (
+        job.Share(lab.CRIO, "crun", files("inner", "create", "update", "life", "restart", "memory", "reconcile")),
     ),
 }
-"""Containerd → what its machine leaves to the other one, or to crun: what cgroup v2 makes different is the kernel's, not the runtime's.
-Tests of the laboratory and of these tests' own tools run outside only. What doctor and status say of a node is the same inside, and takes
-minutes there; to whom a policy gives CPUs (e2e_trust_cpus) is the same, too. Outside, both run everything, on this host's cgroups. A
-container's life (e2e_life) is the runtime's, too: it is in both.
+"""Machine → what it runs, one share after the other; the machine that takes longest comes first. What cgroup v2 makes different is the
+kernel's, so that most files run on one runtime; a new one does so on containerd-2. What a runtime does itself (creations, updates,
+restarts, a container's life) is in two machines.
+
+The laboratory's tests and those of these tests' own tools run outside only. So do files whose result is the same inside: what doctor and
+status say of a node, and whom a policy believes. Outside, containerd 1.7 and 2 run nearly everything, on this host's cgroups.
+
+crun keeps processes one level below the container's scope. With systemd and cgroup v2 that is how nodes have CRI-O: its machine
+has no runc.
 """
-UNDER_CRUN = {
-    "containerd-2": ("e2e_inner", "e2e_reconcile", "e2e_drift", "e2e_cpu_time", "e2e_memory", "e2e_exclusive_cpus"),
-}
-"""Containerd → what runs once more in its machine, with crun, which keeps processes one level below the container's scope."""
-TIMEOUT_S = 2000
+TIMEOUT_S = 2400
 """Ends a machine that hangs; a run itself takes about 15 minutes on one core."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run of the suite inside."""
+    """What one machine ran."""
 
+    shares: tuple[job.Share, ...]
     exit_code: int
     out: Path
     console: str
 
-    def cases(self) -> list[ElementTree.Element]:
-        """Every test that the suite inside reported."""
-        return self._cases(job.REPORT)
-
-    def cases_under_crun(self) -> list[ElementTree.Element]:
-        """The same of the run under crun."""
-        return self._cases(job.CRUN_REPORT)
-
-    def _cases(self, name: str) -> list[ElementTree.Element]:
-        report = self.out / name
+    def cases(self, share: job.Share) -> list[ElementTree.Element]:
+        """Every test that this share of it reported."""
+        report = self.out / share.report
         assert report.exists(), f"the suite inside wrote no report; its console:\n{self.console[-4000:]}"
         return list(ElementTree.parse(report).iter("testcase"))
 
 
-def run_inside(runtime: str) -> Run:
-    """The machine's share of the suite on one containerd. Its files stay until the next run."""
-    work, out = (lab.LAB_DIR / "vm" / f"e2e-{kind}-{runtime}" for kind in ("job", "out"))
+def run_inside(machine: str) -> Run:
+    """The machine's shares of the suite. Its files stay until the next run."""
+    work, out = (lab.LAB_DIR / "vm" / f"e2e-{kind}-{machine}" for kind in ("job", "out"))
     for directory in (work, out):
         if directory.exists():
             shutil.rmtree(directory)
     try:
-        left_out = [f"--ignore=tests/e2e/test_{module}.py" for module in RUNTIMES[runtime]]
-        under_crun = [f"tests/e2e/test_{module}.py" for module in UNDER_CRUN.get(runtime, ())]
-        job.make(work, lab.ROOT, lab.LAB_DIR, [runtime], ["tests/e2e", *left_out], under_crun)
+        job.make(work, lab.ROOT, lab.LAB_DIR, MACHINES[machine])
         exit_code = run_job(lab.LAB_DIR, work, out, TIMEOUT_S, one_core=True)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    return Run(exit_code, out, (out / "console.log").read_text(errors="replace").replace("\r", ""))
+    return Run(MACHINES[machine], exit_code, out, (out / "console.log").read_text(errors="replace").replace("\r", ""))
 
 
 @pytest.fixture(scope="module")
 def runs() -> dict[str, Run]:
-    """The suite's run on each containerd, once for all tests here: both machines at a time, one core each."""
+    """What each machine ran, once for all tests here: two machines at a time, one core each."""
     reason = lacks(lab.LAB_DIR)
     if reason is not None:
         (pytest.fail if lab.CI else pytest.skip)(reason)
-    with ThreadPoolExecutor(len(RUNTIMES)) as pool:
-        return dict(zip(RUNTIMES, pool.map(run_inside, RUNTIMES), strict=True))
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(MACHINES, pool.map(run_inside, MACHINES), strict=True))
 
 
-@pytest.fixture(params=RUNTIMES)
+@pytest.fixture(params=MACHINES)
 def run(request: pytest.FixtureRequest, runs: dict[str, Run]) -> Run:
-    """The run on one containerd."""
+    """What one machine ran."""
     return runs[request.param]
 
 
@@ -135,21 +152,13 @@ def test_the_guest_is_a_node_with_cgroup_v2_systemd_and_two_numa_nodes(run: Run)
 
 
 def test_each_test_inside_ran_and_passed(run: Run, subtests: pytest.Subtests) -> None:
-    check(run, run.cases(), subtests)
-
-
-@pytest.mark.parametrize("runtime", UNDER_CRUN)
-def test_each_test_under_crun_ran_and_passed(runtime: str, runs: dict[str, Run], subtests: pytest.Subtests) -> None:
-    check(runs[runtime], runs[runtime].cases_under_crun(), subtests)
-
-
-def check(run: Run, cases: list[ElementTree.Element], subtests: pytest.Subtests) -> None:
-    """Report each of these tests under its own name."""
-    assert cases, f"the suite inside ran no test; its last lines:\n{run.console[-3000:]}"
-    for case in cases:
-        with subtests.test(f"{case.get('classname')}::{case.get('name')}"):
-            for problem in [found for kind in ("failure", "error", "skipped") for found in case.findall(kind)]:
-                pytest.fail(f"{problem.tag} inside: {problem.get('message')}\n{problem.text}", pytrace=False)
+    for share in run.shares:
+        cases = run.cases(share)
+        assert cases, f"{share.name} ran no test; the last lines:\n{run.console[-3000:]}"
+        for case in cases:
+            with subtests.test(f"{share.name}: {case.get('classname')}::{case.get('name')}"):
+                for problem in [found for kind in ("failure", "error", "skipped") for found in case.findall(kind)]:
+                    pytest.fail(f"{problem.tag} inside: {problem.get('message')}\n{problem.text}", pytrace=False)
 
 
 def test_the_suite_inside_ends_well(run: Run) -> None:

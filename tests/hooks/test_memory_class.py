@@ -231,3 +231,17 @@ def test_a_pods_new_spec_is_read_again():
     assert values(run_class(KubeQoS.BURSTABLE, [one], policy)) == {"memory.min": 500}
     one.spec = PodSpec({"main": ContainerSpec({"memory": 3000}, {})})
     assert values(run_class(KubeQoS.BURSTABLE, [one], policy)) == {"memory.min": 1500}
+
+
+def test_a_pod_counts_by_the_policy_in_force():
+    one = pod_of("p", KubeQoS.BURSTABLE, "LS", {"main": 1000})
+    for percent in (50, 60, 50):
+        assert values(run_class(KubeQoS.BURSTABLE, [one], classes(ls=(percent, 0)))) == {"memory.min": 10 * percent}
+
+
+def test_a_pods_new_limit_is_read_again():
+    policy = classes(lsr=(50, 0))
+    one = pod_of("p", KubeQoS.GUARANTEED, "LSR", limit=1000)
+    assert values(run_class(KubeQoS.GUARANTEED, [one], policy)) == {"memory.min": 500}
+    one.resources = Resources(memory_limit=3000)
+    assert values(run_class(KubeQoS.GUARANTEED, [one], policy)) == {"memory.min": 1500}

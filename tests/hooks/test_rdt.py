@@ -110,7 +110,7 @@ def test_a_pod_whose_own_group_could_not_be_made_joins_its_class_and_says_why():
             pod("LS"), node_with(LS="no class left"), ENABLED,
             "resctrl group LS could not be made: no class left", id="class-without-a-group",
         ),
-        pytest.param(pod("SYSTEM"), NODE, ENABLED, "SYSTEM pods stay in the root group", id="SYSTEM"),
+        pytest.param(pod("SYSTEM"), NODE, ENABLED, "SYSTEM stays in the root group", id="SYSTEM"),
         pytest.param(
             pod("LS", annotations=OWN), node_with(**{"koordlet-uid-web": "no class left"}), DEFAULT,
             "no resctrl group of the pod's own: no class left; resource-qos-config.lsClass.resctrlQOS is not enabled",

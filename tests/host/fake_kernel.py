@@ -72,6 +72,10 @@ ALIBABA = {
     "memory.pagecache_limit.sync": (0, range(2)),
 }
 """Files of Alibaba's kernels, v1 and v2: what they have at first, and what they take. On v1 memory.min, low and high come with them."""
+OOM_SCORE = {"processes/oom_score_adj": (0, range(-1000, 1001))}
+"""Of all processes of a cgroup; there is one in each."""
+NET_CLASS = {"net_cls.classid": (0, range(2**32))}
+"""On v1 only."""
 OOM_GROUP = {"memory.oom.group": (0, range(2))}
 
 
@@ -87,6 +91,8 @@ class FakeKernel(CgroupFiles):
         self.sums = False
         """whether what children share must not add up to more than their parent has"""
         self.alibaba = False
+        self.host_files: dict[str, str] = {}
+        """full path → text, of files that are in no cgroup"""
         self.missing: set[str] = set()
         """names of files that this kernel does not have"""
         self.group_identity = False
@@ -98,6 +104,8 @@ class FakeKernel(CgroupFiles):
     # the interface
 
     def exists(self, path: str) -> bool:
+        if path in self.host_files:
+            return True
         if self._below(path) in ("", *self.cgroups):  # a directory: /fake/sys/fs/cgroup[/controller][/cgroup]
             return True
         try:
@@ -107,6 +115,8 @@ class FakeKernel(CgroupFiles):
         return name in self._files(cgroup)
 
     def read(self, path: str) -> str:
+        if path in self.host_files:
+            return self.host_files[path]
         if self.version == 2 and self._below(path) == "cpuset.cpus.effective":
             return _list(self.online) + "\n"
         cgroup, name = self._split(path)
@@ -117,6 +127,10 @@ class FakeKernel(CgroupFiles):
 
     def write(self, path: str, text: str) -> None:
         self.before_write(path, text)
+        if path in self.host_files:
+            self.host_files[path] = f"{self._switched(path, text) if path.endswith('/features') else text}\n"
+            self.log.append((path, text))
+            return
         cgroup, name = self._split(path)
         if name not in self._files(cgroup):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
@@ -125,18 +139,27 @@ class FakeKernel(CgroupFiles):
         self._look_for_violations(f"{cgroup}/{name} = {text.strip()}")
         self.after_write(path, text)
 
+    def _switched(self, path: str, word: str) -> str:
+        """The scheduler's features after one of them was written: sched_feat_write in kernel/sched/debug.c."""
+        name = word.removeprefix("NO_")
+        words = self.host_files[path].split()
+        _refuse(name not in words and f"NO_{name}" not in words, errno.EINVAL)
+        return " ".join(word if other in (name, f"NO_{name}") else other for other in words)
+
     # paths
 
     def _below(self, path: str) -> str:
         below = path.removeprefix(f"{ROOT}/sys/fs/cgroup").lstrip("/")
         if self.version == 1:
             controller, _, below = below.partition("/")
-            if controller not in ("", "cpu", "cpuset", "memory", "blkio"):
+            if controller not in ("", "cpu", "cpuset", "memory", "blkio", "net_cls"):
                 return "no such controller"
         return below
 
     def _split(self, path: str) -> tuple[str, str]:
         cgroup, _, name = self._below(path).rpartition("/")
+        if cgroup.endswith("/processes"):
+            cgroup, name = cgroup.removesuffix("/processes"), f"processes/{name}"
         if cgroup not in self.cgroups:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         return cgroup, name
@@ -162,7 +185,8 @@ class FakeKernel(CgroupFiles):
     # texts
 
     def _numbers_of(self, path: str) -> dict[str, tuple[int, range]]:
-        return (ALIBABA if self.alibaba else {}) | (OOM_GROUP if self.alibaba or self.version == 2 else {})
+        numbers = (ALIBABA if self.alibaba else {}) | (OOM_GROUP if self.alibaba or self.version == 2 else {})
+        return numbers | OOM_SCORE | (NET_CLASS if self.version == 1 else {})
 
     def _files(self, path: str) -> dict[str, str]:
         c = self.cgroups[path]

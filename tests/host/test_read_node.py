@@ -267,7 +267,49 @@ def test_cgroups_that_become_read_only_are_seen_at_once(
     found = refresh(node, tmp_path, full)
     assert found.cgroup_read_only
     (problem,) = found.problems
-    assert problem.startswith(f"{tmp_path}/sys/fs/cgroup: mounted read-only: nobody is given exclusive CPUs")
+    assert problem.startswith(
+        f"{tmp_path}/sys/fs/cgroup/kubepods.slice: mounted read-only: nobody is given exclusive CPUs"
+    )
     assert refresh(found, tmp_path, full) is found
     read_only_cgroups(False)
     assert refresh(found, tmp_path, full) == node
+
+
+def test_files_of_the_host_and_of_processes_count_where_the_daemon_may_write_them(tmp_path):
+    host = tmp_path / "proc/sys/vm"
+    host.mkdir(parents=True)
+    (host / "min_free_kbytes").write_text("67584\n")
+    (tmp_path / "proc/self").symlink_to(str(os.getpid()))
+    node = read_node(tmp_path, "n")
+    assert not {f for f in (*node.root_files, *node.cgroup_files) if "proc" in f}
+    allowed = read_node(tmp_path, "n", frozenset({"processes", "sysctls"}))
+    assert "/proc/sys/vm/min_free_kbytes" in allowed.root_files
+    assert "/proc/sys/vm/watermark_scale_factor" not in allowed.root_files, "this kernel has none"
+    assert "processes/oom_score_adj" in allowed.cgroup_files
+    assert refresh(allowed, tmp_path, full=True) is allowed
+    (tmp_path / "proc/self").unlink()
+    (tmp_path / "proc/self").symlink_to("1234567")
+    elsewhere = refresh(allowed, tmp_path, full=True)
+    assert "processes/oom_score_adj" not in elsewhere.cgroup_files, "ids of another pid namespace name nobody"
+
+
+def test_cgroups_are_writable_where_only_those_of_pods_are(
+    tmp_path: Path, read_only_cgroups: Callable[[bool], None]
+) -> None:
+    """As the chart's writableCgroups mounts them."""
+    top = tmp_path / "sys/fs/cgroup"
+    driver = read_node(tmp_path, "n").cgroup_driver
+    pods = top / ("kubepods.slice" if driver == "systemd" else "kubepods")
+    pods.mkdir(exist_ok=True)
+    subprocess.run(["mount", "--bind", pods, pods], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", top], check=True)
+        node = read_node(tmp_path, "n")
+        assert (node.cgroup_read_only, node.problems) == (False, ())
+        assert refresh(node, tmp_path, full=False) is node
+        subprocess.run(["mount", "-o", "remount,bind,ro", pods], check=True)
+        found = refresh(node, tmp_path, full=False)
+        assert found.cgroup_read_only
+        assert found.problems[0].startswith(f"{pods}: mounted read-only")
+    finally:
+        subprocess.run(["umount", "--lazy", pods], check=True)

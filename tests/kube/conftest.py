@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import structlog
+import yaml
 from structlog.testing import LogCapture
 
 from koordnri.kube import Api, Timing, connect
@@ -80,6 +81,17 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[control_plane.Co
 def deployed(plane: control_plane.ControlPlane) -> control_plane.Deployed:
     """The rights that deploy/ gives the daemon."""
     return control_plane.Deployed(plane)
+
+
+@pytest.fixture
+def may_evict(plane: control_plane.ControlPlane, deployed: control_plane.Deployed) -> Iterator[None]:
+    """The daemon's role as the component deploy/eviction makes it."""
+    (role,) = [manifest for manifest in deployed.manifests if manifest["kind"] == "ClusterRole"]
+    component = yaml.safe_load((lab.ROOT / "deploy/eviction/kustomization.yaml").read_text())
+    path = f"{control_plane.RBAC}/clusterroles/{role['metadata']['name']}"
+    plane.call("PATCH", path, yaml.safe_load(component["patches"][0]["patch"]), patch="json-patch")
+    yield
+    plane.patch(path, {"rules": role["rules"]})
 
 
 @pytest.fixture

@@ -60,15 +60,6 @@ def lacks() -> str | None:
     return f"laboratory incomplete, no {', '.join(absent)}: run python tools/lab_setup.py" if absent else None
 
 
-def lacks_kinds() -> str | None:
-    """Why no object of a defined kind may be sent to this API server, or None."""
-    if (APISERVER.parent / "mended").exists():
-        return None
-    return (
-        "the laboratory's kube-apiserver is an older build, which dies of such objects: run python tools/lab_setup.py"
-    )
-
-
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 _RBAC_PATHS = {
     "ClusterRole": f"{RBAC}/clusterroles",

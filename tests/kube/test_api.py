@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import threading
 from pathlib import Path
 
@@ -43,6 +45,20 @@ def test_a_body_that_was_read_leaves_its_connection_to_the_next_request(fake: Fa
         with api.open("GET", "/x") as reply:
             reply.read()
     assert fake.requests[0].client_port == fake.requests[1].client_port
+
+
+def test_a_long_answer_may_be_compressed(fake: FakeApi, api: Api) -> None:
+    body = json.dumps({"items": ["pod"] * 50_000}).encode()
+    fake.script += [whole(200, gzip.compress(body), Content_Encoding="gzip")]
+    with api.open("GET", "/x") as reply:
+        assert reply.read() == body
+    assert fake.requests[0].headers["accept-encoding"] == "gzip"
+
+
+def test_a_compressed_body_is_limited_by_what_it_becomes(fake: FakeApi, api: Api) -> None:
+    fake.script += [whole(200, gzip.compress(b"x" * 10_000_000), Content_Encoding="gzip")]
+    with api.open("GET", "/x") as reply, pytest.raises(Garbled, match="expected at most 1000 bytes, got more"):
+        reply.read(1000)
 
 
 def test_an_endless_body_does_not_fill_the_memory(fake: FakeApi, api: Api) -> None:

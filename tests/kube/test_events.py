@@ -22,7 +22,7 @@ from tests.support.waiting import eventually
 
 POD = pod_target("ns", "web-0", "uid-1")
 OK = whole(201, b'{"kind": "Event"}')
-AT_ONCE = EventLimits(burst=1000, per_s=1000, repeat_s=0)
+AT_ONCE = EventLimits(burst=1000, per_s=1000, repeat_s=0, node_spread_s=0)
 IMPATIENT = Timing(first_pause_s=0.001, longest_pause_s=0.001)
 NEVER = 1e9
 
@@ -92,6 +92,25 @@ def test_an_event_on_the_node_lives_in_default(fake: FakeApi, api: Api, log: Any
     assert request.json["involvedObject"] == {"apiVersion": "v1", "kind": "Node", "name": "n1", "uid": "n1"}
 
 
+def test_an_event_on_the_node_waits_a_random_part_of_the_spread_and_others_do_not_wait_for_it(
+    fake: FakeApi, api: Api, log: Any
+) -> None:
+    """A refused policy is refused by all nodes at the same moment."""
+    fake.script += [OK, OK, OK]
+    clock = Clock()
+    it = sender(api, log, EventLimits(node_spread_s=10), clock=clock, uniform=lambda low, high: (low + high) / 2)
+    it.post(node_target("n1"), "PolicyRefused", "not JSON")
+    it.post(POD, "A", "message")
+    with sending(it):
+        fake.requests.wait(1)
+        settled(it, 1)
+        assert sent(fake) == [("POST", "A", 1)]
+        clock.now_s += 5.0
+        it.post(POD, "B", "message")
+        fake.requests.wait(3)
+    assert sent(fake)[1:] == [("POST", "PolicyRefused", 1), ("POST", "B", 1)]
+
+
 def test_repetitions_before_the_first_sending_are_one_event(fake: FakeApi, api: Api, log: Any) -> None:
     fake.script += [OK, OK]
     it = sender(api, log)
@@ -132,7 +151,7 @@ def test_an_event_that_expired_is_made_again(fake: FakeApi, api: Api, log: Any) 
 
 
 def test_an_event_that_must_have_expired_is_not_looked_for(fake: FakeApi, api: Api, log: Any) -> None:
-    fake.script += [OK, OK]
+    fake.script += [OK, OK, OK]
     clock = Clock()
     it = sender(api, log, clock=clock)
     with sending(it):

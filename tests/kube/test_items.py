@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,6 +54,26 @@ def test_any_objects_in_any_pieces(objects: list[Any], size: int, ascii_only: bo
     found, frame = apart(body, size)
     assert [json.loads(raw.decode(errors="surrogatepass")) for raw in found] == objects
     assert json.loads(frame) == {**LIST, "items": []}
+
+
+MANY = 2000
+LONG = {"escapes": '\\"' * MANY, "strings": ["]"] * MANY, "objects": [{"}": {"{": "["}}] * MANY, "numbers": [1] * MANY}
+
+
+@pytest.mark.parametrize("size", [100, 1 << 20])
+def test_more_than_one_match_of_the_patterns_takes(size: int) -> None:
+    body = json.dumps({**LIST, "metadata": LONG, "items": [{"spec": LONG}, LONG]}).encode()
+    found, frame = apart(body, size)
+    assert [json.loads(raw) for raw in found] == [{"spec": LONG}, LONG]
+    assert json.loads(frame) == {**LIST, "metadata": LONG, "items": []}
+
+
+def test_no_pattern_repeats_a_group_possessively() -> None:
+    """Python 3.11.0 to 3.11.4, which Debian 12 has, does that wrongly (CPython's issue 106052)."""
+    root = Path(__file__).resolve().parents[2]
+    sources = [path for room in ("koordnri", "hooks") for path in (root / room).rglob("*.py")]
+    assert len(sources) > 100
+    assert [str(path) for path in sources if re.search(r"\)(?:[*+?]|\{[\d,]+\})\+|\(\?>", path.read_text())] == []
 
 
 @given(st.binary(), st.integers(1, 9))

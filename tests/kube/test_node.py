@@ -66,6 +66,27 @@ class TestNode:
             live.end()
         assert noun.published == ""
 
+    def test_batch_resources_are_kept_and_their_change_is_no_news(self, fake: FakeApi, api: Api, log: Any) -> None:
+        def offering(version: str, **metadata: Any) -> Json:
+            found = node(version, **metadata)
+            found["status"]["capacity"] = {"cpu": "4500m"}
+            found["status"]["allocatable"] |= {"kubernetes.io/batch-cpu": version, "kubernetes.io/batch-memory": "1Gi"}
+            return found
+
+        reported: Seen[NodeFacts | None] = Seen()
+        live = Live()
+        fake.script += [listing("Node", "10", offering("9000")), live]
+        noun = NodeWatch(api, "n1", reported.append, log, timing=IMPATIENT)
+        assert noun.amounts == (None, None, 0)
+        with running(noun.watch):
+            reported.wait(1)
+            assert noun.amounts == (9000, 1 << 30, 500)
+            live.send(line("MODIFIED", offering("9500")), line("MODIFIED", node("9501", labels={"a": "b"})))
+            reported.wait(2)
+            live.end()
+        assert noun.amounts == (None, None, 0)
+        assert len(reported) == 2
+
     @pytest.mark.parametrize("memory", ["lots", "", "-1"])
     def test_a_memory_that_cannot_be_read_is_unknown(self, fake: FakeApi, api: Api, log: Any, memory: str) -> None:
         reported: Seen[NodeFacts | None] = Seen()

@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import LogCapture
 
 from koordnri.kube import Api, NodeAnnotation, Timing
-from koordnri.kube.node_annotation import KEY
+from koordnri.kube.node_annotation import KEY, SETTLE_S, SPREAD_S
 from tests.kube.fake_api import FakeApi, Request, status, whole
 from tests.support.waiting import eventually
 
@@ -27,7 +27,7 @@ class Scene:
         self.has = has
         self.asked = 0
         self.deaths: list[BaseException] = []
-        keywords = {"settle_s": 0.0, "timing": IMPATIENT, "now": lambda: AT_S, **keywords}
+        keywords = {"settle_s": 0.0, "spread_s": 0.0, "timing": IMPATIENT, "now": lambda: AT_S, **keywords}
         self.annotation = NodeAnnotation(api, "n1", self._present, log, self.deaths.append, **keywords)
 
     def _present(self) -> str | None:
@@ -79,7 +79,7 @@ def test_a_policy_that_has_just_come_is_not_published_yet(fake: FakeApi, api: Ap
     scene = Scene(api, log, settle_s=5.0, clock=lambda: now_s)
     scene.annotation.want("aaaa")
     now_s = 4.0
-    assert scene.annotation._step() == 1.0
+    assert scene.annotation.step() == 1.0
     assert len(fake.requests) == 0
 
 
@@ -95,7 +95,7 @@ def test_where_the_node_has_it_already_nothing_is_sent(fake: FakeApi, api: Api, 
 def test_while_the_node_is_not_known_it_waits(fake: FakeApi, api: Api, log: Any) -> None:
     scene = Scene(api, log, has=None)
     scene.annotation.want("aaaa")
-    assert scene.annotation._step() == 1.0
+    assert scene.annotation.step() == 1.0
     fake.script += [OK]
     scene.has = ""
     with running(scene):
@@ -111,7 +111,7 @@ def test_a_refusal_is_a_problem_until_it_works(
     fake.script += [refusal, refusal, OK]
     scene = Scene(api, log)
     scene.annotation.want("aaaa")
-    assert scene.annotation._step()
+    assert scene.annotation.step()
     assert "PATCH /api/v1/nodes/n1" in scene.annotation.problem
     with running(scene):
         assert patched(fake.requests.wait(3)[2]) == f"aaaa@{AT}"
@@ -123,7 +123,7 @@ def test_without_the_right_it_asks_seldom(fake: FakeApi, api: Api, log: Any) -> 
     fake.script += [status(403, "nodes is forbidden")]
     scene = Scene(api, log, timing=Timing())
     scene.annotation.want("aaaa")
-    assert scene.annotation._step() == Timing().absent_s
+    assert scene.annotation.step() == Timing().absent_s
 
 
 def test_it_ends_though_nothing_was_wanted(fake: FakeApi, api: Api, log: Any) -> None:
@@ -140,3 +140,16 @@ def test_a_bug_is_reported(fake: FakeApi, api: Api, log: Any) -> None:
     scene.annotation.start()
     eventually(lambda: scene.deaths, "the death")
     assert isinstance(scene.deaths[0], ZeroDivisionError)
+
+
+def test_all_nodes_do_not_publish_a_new_policy_in_the_same_second(api: Api, log: Any) -> None:
+    drawn: list[tuple[float, float]] = []
+
+    def uniform(low: float, high: float) -> float:
+        drawn.append((low, high))
+        return high
+
+    annotation = NodeAnnotation(api, "n1", lambda: "", log, lambda error: None, uniform=uniform, clock=lambda: 0.0)
+    annotation.want("aaaa")
+    assert drawn == [(0.0, SPREAD_S)]
+    assert annotation.step() == SETTLE_S + SPREAD_S

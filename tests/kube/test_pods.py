@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 import pytest
 from structlog.testing import LogCapture
 
 from koordnri.kube import Api, ApiRefused, Garbled, KubeError, PodFacts, PodWatch, Unreachable
-from koordnri.kube.pods import is_kept
+from koordnri.kube.pods import PodObject, facts_of, is_kept
 from koordnri.model.pod import ContainerSpec, PodSpec
 from tests.kube.fake_api import FakeApi, Json, Live, Seen, bookmark, line, listing, status
 from tests.kube.watched import IMPATIENT, running
@@ -57,13 +59,14 @@ class Pods:
 
     def _changed(self, facts: PodFacts) -> None:
         # Whoever is informed looks into `specs`, so it must be there by then.
-        assert self.noun.specs[facts.uid] is facts.spec
-        assert self.noun.pods[facts.uid] is facts
+        assert self.noun.specs[facts.key] is facts.spec
+        assert self.noun.pods[facts.key] is facts
+        assert self.noun.of(facts.uid, facts.namespace, facts.name) is facts
         self.calls.append(("changed", facts.uid))
 
     def _removed(self, uid: str) -> None:
         assert uid not in self.noun.specs
-        assert uid not in self.noun.pods
+        assert uid not in {facts.uid for facts in self.noun.pods.values()}
         self.calls.append(("removed", uid))
 
     def after(self, *lines: bytes) -> list[tuple[str, str]]:
@@ -116,8 +119,8 @@ class TestPods:
                 },
                 scheduler_name="koord-scheduler",
                 service_account="runner",
+                priority=9500,
             ),
-            priority=9500,
             phase="Running",
         )
         assert fake.requests[0].path == "/api/v1/pods"
@@ -292,33 +295,41 @@ class TestPods:
         pods = Pods(fake, api, log, mirror)
         with running(pods.noun.watch):
             pods.calls.wait(1)
-            assert pods.noun.specs.keys() == {"hash"}
+            assert pods.noun.of("hash", "ns", "mirror") is not None
+            assert pods.noun.of("hash", "ns", "other") is None
             assert pods.after(line("DELETED", mirror)) == [("removed", "hash")]
             pods.live.end()
 
     @pytest.mark.parametrize("first", ["victim", "impostor"])
+    @pytest.mark.parametrize("static", [False, True], ids=["pod", "static pod"])
+    @pytest.mark.parametrize("kind", ["MODIFIED", "DELETED"])
     def test_nobody_can_speak_for_anothers_pod(
-        self, fake: FakeApi, api: Api, log: Any, captured: LogCapture, first: str
+        self, fake: FakeApi, api: Api, log: Any, first: str, static: bool, kind: str
     ) -> None:
-        victim = pod("8", "victim")
-        impostor = pod(
-            "9",
-            "impostor",
-            metadata={
-                "annotations": {"kubernetes.io/config.mirror": "victim"},
-                "labels": {"koordinator.sh/qosClass": "LSE"},
-            },
-        )
+        claim: Json = {"annotations": {"kubernetes.io/config.mirror": "victim"}}
+        victim = pod("8", "victim", metadata=claim if static else {})
+        impostor = pod("9", "impostor", metadata={**claim, "labels": {"koordinator.sh/qosClass": "LSE"}})
         listed = [victim, impostor] if first == "victim" else [impostor, victim]
         pods = Pods(fake, api, log, *listed)
         with running(pods.noun.watch):
-            assert pods.after(line("MODIFIED", impostor), line("DELETED", impostor)) is not None
-            assert pods.noun.pods["victim"].name == "victim"
-            assert pods.noun.pods["victim"].labels == {}
+            pods.after(line(kind, impostor))
+            kept = pods.noun.of("victim", "ns", "victim")
+            assert kept is not None
+            assert (kept.name, kept.labels) == ("victim", {})
             pods.live.end()
-        assert "kube_pod_claims_anothers_uid" in {e["event"] for e in captured.entries}
 
-    def test_an_impostor_that_was_believed_is_forgotten_with_its_claim(self, fake: FakeApi, api: Api, log: Any) -> None:
+    def test_a_static_pod_whose_mirror_is_made_again_stays_known(self, fake: FakeApi, api: Api, log: Any) -> None:
+        claim = {"annotations": {"kubernetes.io/config.mirror": "hash"}, "name": "static"}
+        pods = Pods(fake, api, log, pod("9", "first", metadata=claim))
+        with running(pods.noun.watch):
+            again = pod("11", "second", metadata=claim, podIP="1.1.1.1")
+            pods.after(line("ADDED", again), line("DELETED", pod("12", "first", metadata=claim)))
+            assert pods.noun.of("hash", "ns", "static") is not None
+            pods.live.end()
+
+    def test_a_pod_that_is_listed_without_its_claim_is_forgotten_with_it(
+        self, fake: FakeApi, api: Api, log: Any
+    ) -> None:
         claim = {"annotations": {"kubernetes.io/config.mirror": "hash"}}
         pods = Pods(fake, api, log, pod("9", "p-1", metadata=claim))
         fake.script += [status(410, "too old"), listing("Pod", "20", pod("19", "p-1"))]
@@ -327,8 +338,37 @@ class TestPods:
             pods.live.end()
             assert pods.calls.wait(3)[1:] == [("removed", "hash"), ("changed", "p-1")]
 
+    @pytest.mark.parametrize(
+        ("owners", "expected"),
+        [
+            (None, False),
+            ([{"kind": "DaemonSet", "name": "d", "controller": True}], True),
+            ([{"kind": "ReplicaSet", "name": "r", "controller": True}, {"kind": "DaemonSet", "name": "d"}], False),
+        ],
+    )
+    def test_a_pod_that_its_node_gets_again_is_known(
+        self, fake: FakeApi, api: Api, log: Any, owners: Any, expected: bool
+    ) -> None:
+        pods = Pods(fake, api, log, pod("9", metadata={"ownerReferences": owners}))
+        with running(pods.noun.watch):
+            pods.calls.wait(1)
+            pods.live.end()
+        assert pods.noun.specs["p-1"].of_daemon_set is expected
+
+    def test_a_pod_that_was_deleted_is_leaving_until_kubelet_has_ended_it(
+        self, fake: FakeApi, api: Api, log: Any
+    ) -> None:
+        pods = Pods(fake, api, log, pod("9"))
+        with running(pods.noun.watch):
+            pods.calls.wait(1)
+            assert not pods.noun.specs["p-1"].leaving
+            pods.live.send(line("MODIFIED", pod("11", metadata={"deletionTimestamp": "2026-01-01T00:00:00Z"})))
+            pods.calls.wait(2)
+            assert pods.noun.specs["p-1"].leaving
+            pods.live.end()
+
     def test_the_annotations_as_they_are_now(self) -> None:
-        facts = PodFacts("u", "ns", "n", {}, {"koordinator.sh/a": "new"}, PodSpec({}), None, "")
+        facts = PodFacts("u", "ns", "n", {}, {"koordinator.sh/a": "new"}, PodSpec({}), "")
         reported = {"koordinator.sh/a": "old", "koordinator.sh/removed": "x", "other/b": "kept"}
         assert facts.annotations_over(reported) == {"koordinator.sh/a": "new", "other/b": "kept"}
         assert reported["koordinator.sh/a"] == "old"
@@ -349,6 +389,49 @@ class TestPods:
 )
 def test_which_annotations_are_kept(key: str, kept: bool) -> None:
     assert is_kept(key) is kept
+
+
+MOUNTS = {
+    "containers": [
+        {
+            "name": "main",
+            "resources": {"limits": {"cpu": "1", "kubernetes.io/batch-cpu": "500", "a.b/c": "1"}},
+            "volumeMounts": [{"name": "v", "mountPath": f"/{i}{chr(0x1F600)}{'x' * 250}"} for i in range(4000)],
+        }
+    ],
+    "volumes": [{"name": "v", "persistentVolumeClaim": {}}],
+}
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        pytest.param({"containers": [{"name": f"c{i}"} for i in range(19_000)]}, id="containers"),
+        pytest.param({"initContainers": [{"name": f"c{i}"} for i in range(19_000)]}, id="init-containers"),
+        pytest.param(MOUNTS, id="mounts"),
+        pytest.param(
+            {"containers": [{"name": "m", "resources": {"limits": {f"a.b/{i}{'x' * 60}": "1" for i in range(9000)}}}]},
+            id="resources",
+        ),
+        pytest.param({"resourceClaims": [{"resourceClaimName": f"{i}{'x' * 240}"} for i in range(5000)]}, id="claims"),
+    ],
+)
+def test_a_pod_takes_little_memory_whatever_its_spec_has(spec: Json) -> None:
+    text, decode = json.dumps(pod("9", spec=spec)).encode(), msgspec.json.Decoder(PodObject).decode
+    facts_of(decode(text))
+    tracemalloc.start()
+    try:
+        facts = facts_of(decode(text))
+        kept_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept_bytes < 600_000
+    assert facts.uid == "p-1"
+
+
+def test_what_limits_a_container_is_kept_of_any_pod() -> None:
+    facts = facts_of(msgspec.json.decode(json.dumps(pod("9", spec=MOUNTS)), type=PodObject))
+    assert facts.spec.containers["main"] == ContainerSpec({}, {"cpu": "1", "kubernetes.io/batch-cpu": "500"})
 
 
 def test_250_pods_are_kept_small(fake: FakeApi, api: Api, log: Any) -> None:

@@ -41,7 +41,7 @@ def paths(fake: FakeApi) -> list[str]:
 
 
 def test_nothing_is_sent_until_something_has_changed(fake: FakeApi, api: Api, log: Any) -> None:
-    assert Numbers(api, log)._step() is None
+    assert Numbers(api, log).step() is None
     assert paths(fake) == []
 
 
@@ -50,22 +50,37 @@ def test_what_changes_within_the_settling_time_is_sent_once_as_it_is_then(fake: 
     it = Numbers(api, log, settle_s=5.0)
     for it.at_s, it.number in ((0.0, 1), (3.0, 2)):
         it.changed()
-    assert it._step() == 2.0
+    assert it.step() == 2.0
     it.at_s, it.number = 5.0, 3
-    assert it._step() == 0.0
+    assert it.step() == 0.0
     assert paths(fake) == ["/numbers/3"]
-    assert it._step() is None
+    assert it.step() is None
+
+
+def test_what_changes_on_all_nodes_at_once_is_sent_after_a_random_part_of_the_spread(
+    fake: FakeApi, api: Api, log: Any
+) -> None:
+    fake.script += [OK]
+    it = Numbers(api, log, settle_s=1.0, spread_s=10.0, uniform=lambda low, high: low + (high - low) / 4)
+    it.changed()
+    assert it.step() == 3.5
+    it.at_s = 2.0
+    it.changed()
+    assert it.step() == 1.5
+    it.at_s = 3.5
+    assert it.step() == 0.0
+    assert paths(fake) == ["/numbers/0"]
 
 
 def test_what_the_server_refuses_is_sent_again_later(fake: FakeApi, api: Api, log: Any) -> None:
     fake.script += [status(503, "busy"), status(503, "busy"), OK]
     it = Numbers(api, log, timing=Timing(first_pause_s=1.0))
     it.changed()
-    assert [it._step(), it._step()] == [1.0, 2.0]
+    assert [it.step(), it.step()] == [1.0, 2.0]
     assert "busy" in it.problem
-    assert it._step() == 0.0
+    assert it.step() == 0.0
     assert (it.problem, len(it.failures)) == ("", 1)
-    assert it._step() is None
+    assert it.step() is None
 
 
 @pytest.mark.parametrize("code", [403, 404, 409])
@@ -73,14 +88,14 @@ def test_what_no_quick_retry_can_mend_is_sent_again_much_later(fake: FakeApi, ap
     fake.script += [status(code, "no")]
     it = Numbers(api, log)
     it.changed()
-    assert it._step() == Timing().absent_s
+    assert it.step() == Timing().absent_s
 
 
 def test_without_knowledge_of_what_the_server_has_it_waits(fake: FakeApi, api: Api, log: Any) -> None:
     it = Numbers(api, log)
     it.known = False
     it.changed()
-    assert it._step() == NOT_KNOWN_S
+    assert it.step() == NOT_KNOWN_S
     assert paths(fake) == []
 
 

@@ -15,11 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
 from koordnri.model import CPUSet
+from koordnri.model.pod import SOURCE_KEY
 from tests.e2e import lab
 from tests.e2e.daemon import Daemon
-from tests.kube.control_plane import DAEMON, ControlPlane, Deployed, grant
+from tests.kube.budgets import budget, set_running
+from tests.kube.control_plane import DAEMON, RBAC, ControlPlane, Deployed, grant
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -198,6 +201,159 @@ def test_the_cpus_of_a_pod_whose_phase_says_that_it_is_over_are_others_though_it
         assert kubelet.runs_on(sharer) == ALL - own
     status = kubelet.cri.call("PodSandboxStatus", pod_sandbox_id=job.pod.sandbox_id).status
     assert status.state == kubelet.cri.messages.SANDBOX_READY
+
+
+BY_LABELS = {
+    "koordnri-config": json.dumps(
+        {"clusterStrategy": {"trust": {"resourceStatus": {"namespaceSelector": {"matchLabels": {"team": "hpc"}}}}}}
+    )
+}
+
+
+@pytest.fixture
+def may_watch_namespaces(plane: ControlPlane, deployed: Deployed) -> Iterator[None]:
+    """The daemon's role as the component deploy/namespaces makes it."""
+    (role,) = [manifest for manifest in deployed.manifests if manifest["kind"] == "ClusterRole"]
+    component = yaml.safe_load((lab.ROOT / "deploy/namespaces/kustomization.yaml").read_text())
+    path = f"{RBAC}/clusterroles/{role['metadata']['name']}"
+    plane.call("PATCH", path, yaml.safe_load(component["patches"][0]["patch"]), patch="json-patch")
+    yield
+    plane.patch(path, {"rules": role["rules"]})
+
+
+class Tenant:
+    """Makes pods of one CPU in the API server, and runs them as kubelet would."""
+
+    def __init__(self, plane: ControlPlane, kubelet: Kubelet, namespace: str) -> None:
+        self.plane, self.kubelet, self.namespace = plane, kubelet, namespace
+
+    def run(self, name: str, scheduler: str, assigned: str) -> Container:
+        """A pod to which its annotation assigns these CPUs."""
+        from tests.e2e import pods
+
+        resources = {"requests": {"cpu": "1"}}
+        spec: dict[str, Any] = {"nodeName": NODE, "schedulerName": scheduler}
+        spec["containers"] = [{"name": "main", "image": "any", "resources": resources}]
+        annotations = {pods.RESOURCE_STATUS: json.dumps({"cpuset": assigned})}
+        labels = {pods.QOS_CLASS: "LS"}
+        metadata = {"name": name, "annotations": annotations, "labels": labels}
+        made = self.plane.create(f"/api/v1/namespaces/{self.namespace}/pods", {"metadata": metadata, "spec": spec})
+        pod = self.kubelet.run_pod(
+            name,
+            namespace=self.namespace,
+            uid=made["metadata"]["uid"],
+            labels=labels,
+            annotations={SOURCE_KEY: "api", **annotations},
+        )
+        return self.kubelet.run_container(pod, cpu_request_m=1000)
+
+    def end(self, container: Container) -> None:
+        self.plane.delete(f"/api/v1/namespaces/{self.namespace}/pods/{container.pod.name}")
+        self.kubelet.end_pod(container.pod)
+
+    def refusal(self, container: Container) -> str:
+        """The message of the Event NotEntitled on its pod."""
+
+        def message() -> str:
+            items = self.plane.call("GET", f"/api/v1/namespaces/{self.namespace}/events")["items"]
+            about = [e for e in items if e["involvedObject"]["uid"] == container.pod.uid]
+            return next((str(e["message"]) for e in about if e["reason"] == "NotEntitled"), "")
+
+        return eventually(message, f"NotEntitled of {container.pod.name}")
+
+
+@pytest.mark.usefixtures("daemon", "may_watch_namespaces")
+def test_what_the_api_server_knows_of_a_tenants_pod_decides_what_is_believed(
+    plane: ControlPlane, deployed: Deployed, kubelet: Kubelet, namespace: str
+) -> None:
+    tenant, own = Tenant(plane, kubelet, namespace), CPUSet.parse("1")
+
+    def runs_on(container: Container, cpus: CPUSet) -> None:
+        eventually(lambda: kubelet.runs_on(container) == cpus, f"{container.pod.name} to run on {cpus}")
+
+    # By scheduler, and by request.
+    by_itself = tenant.run("by-itself", "default-scheduler", "1")
+    assert "it has schedulerName default-scheduler" in tenant.refusal(by_itself)
+    scheduled = tenant.run("scheduled", "koord-scheduler", "1")
+    runs_on(scheduled, own)
+    runs_on(by_itself, ALL - own)
+    greedy = tenant.run("greedy", "koord-scheduler", str(ALL))
+    assert f"it names {len(ALL)} CPUs ({ALL}), and the pod requests 1" in tenant.refusal(greedy)
+    for container in (scheduled, greedy):
+        tenant.end(container)
+    runs_on(by_itself, ALL)
+
+    # By the labels of its namespace.
+    deployed.write_policy(BY_LABELS)
+    plane.patch(f"/api/v1/namespaces/{namespace}", {"metadata": {"labels": {"team": "hpc"}}})
+    runs_on(by_itself, own)
+    plane.patch(f"/api/v1/namespaces/{namespace}", {"metadata": {"labels": {"team": None}}})
+    runs_on(by_itself, ALL)
+
+
+def evicting(mode: str) -> dict[str, str]:
+    """Any node uses 1 % of its memory, so every BE pod is to go: one after the other."""
+    evict = {"mode": mode, "perMinute": 60, "burst": 1}
+    return {
+        "resource-threshold-config": json.dumps(
+            {"clusterStrategy": {"enable": True, "memoryEvictThresholdPercent": 1}}
+        ),
+        "koordnri-config": json.dumps({"clusterStrategy": {"controllers": {"evict": evict}}}),
+    }
+
+
+class Crowd:
+    """Pods of several priorities, in the API server and in the runtime."""
+
+    def __init__(self, plane: ControlPlane, kubelet: Kubelet, namespace: str) -> None:
+        self.plane, self.kubelet, self.namespace = plane, kubelet, namespace
+
+    def run(self, name: str, qos_class: str, priority: int) -> None:
+        from tests.e2e import pods
+
+        priority_class = f"{self.namespace}-{name}"
+        self.plane.create(
+            "/apis/scheduling.k8s.io/v1/priorityclasses", {"metadata": {"name": priority_class}, "value": priority}
+        )
+        labels = {pods.QOS_CLASS: qos_class, "app": name}
+        containers = [{"name": "main", "image": "any"}]
+        path = f"/api/v1/namespaces/{self.namespace}/pods"
+        spec = {"nodeName": NODE, "priorityClassName": priority_class, "containers": containers}
+        made = self.plane.create(path, {"metadata": {"name": name, "labels": labels}, "spec": spec})
+        set_running(self.plane, self.namespace, name)
+        uid = made["metadata"]["uid"]
+        pod = self.kubelet.run_pod(
+            name, namespace=self.namespace, uid=uid, qos="BestEffort", labels=labels, annotations={SOURCE_KEY: "api"}
+        )
+        self.kubelet.run_container(pod)
+
+    def leaving(self) -> set[str]:
+        items = self.plane.call("GET", f"/api/v1/namespaces/{self.namespace}/pods")["items"]
+        return {one["metadata"]["name"] for one in items if "deletionTimestamp" in one["metadata"]}
+
+    def events(self) -> set[tuple[str, str]]:
+        items = self.plane.call("GET", f"/api/v1/namespaces/{self.namespace}/events")["items"]
+        return {(event["involvedObject"]["name"], event["reason"]) for event in items}
+
+
+@pytest.mark.usefixtures("daemon", "may_evict")
+def test_memory_pressure_evicts_the_right_pod_and_a_budget_forbids_it(
+    plane: ControlPlane, deployed: Deployed, kubelet: Kubelet, namespace: str
+) -> None:
+    crowd = Crowd(plane, kubelet, namespace)
+    for name, qos_class, priority in (("service", "LS", 100), ("protected", "BE", 200), ("batch", "BE", 300)):
+        crowd.run(name, qos_class, priority)
+    budget(plane, namespace, "protected", allowed=0)
+
+    deployed.write_policy(evicting("observe"))
+    eventually(lambda: ("protected", "WouldEvict") in crowd.events(), "it to be reported")
+    assert crowd.leaving() == set()
+
+    deployed.write_policy(evicting("enforce"))
+    eventually(lambda: ("protected", "EvictionRefused") in crowd.events(), "the budget's pod to be refused")
+    eventually(lambda: ("batch", "Evicted") in crowd.events(), "the next one to be evicted")
+    assert crowd.leaving() == {"batch"}
+    assert not any(name == "service" for name, _ in crowd.events())
 
 
 VERIFY = "koordnri-verify"

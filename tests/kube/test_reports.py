@@ -208,3 +208,17 @@ def test_an_assignment_that_comes_and_goes_is_reported_as_soon_as_it_is_known(se
     served.send(PODS, "MODIFIED", pod("3", {}))
     assert under.changed.wait(2) == ["sandbox", "sandbox"]
     assert [known.annotations for known in under.ledger.pods()] == [{}]
+
+
+@pytest.mark.parametrize("uid", ["uid-1", "hash"], ids=["pod", "static pod"])
+def test_a_pod_that_claims_anothers_uid_changes_and_ends_nothing(served: Cluster, under: Under, uid: str) -> None:
+    victim = Pod("sandbox", uid, "shop", "victim")
+    under.ledger.remember_pod(victim)
+    impostor = pod("1", {STATUS_KEY: '{"cpuset": "0-1"}', "kubernetes.io/config.mirror": uid})
+    served.lists[PODS] = listing("Pod", "1", {**impostor, "status": {"phase": "Failed"}})
+    under.start()
+    honest = pod("2", {})
+    served.send(PODS, "ADDED", {**honest, "metadata": {**honest["metadata"], "name": "other", "uid": "uid-2"}})
+    assert under.specs.wait(1) == ["uid-2"]
+    assert (under.changed.items, under.ended.items) == ([], [])
+    assert under.cluster.overlay(victim) is victim

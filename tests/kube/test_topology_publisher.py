@@ -40,7 +40,7 @@ class Scene:
 
     def step(self) -> float | None:
         self.publisher.changed()
-        return self.publisher._step()
+        return self.publisher.step()
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_what_somebody_deleted_is_applied_again(fake: FakeApi, scene: Scene) -> 
     scene.step()
     scene.publisher.seen(OURS)
     scene.publisher.seen(NOBODY)
-    scene.publisher._step()
+    scene.publisher.step()
     assert [method for method, _ in asked(fake)] == ["GET", "PATCH", "GET", "PATCH"]
 
 
@@ -107,7 +107,7 @@ def test_an_object_of_koordlet_is_left_alone_and_that_is_reported_once(
     assert [e["event"] for e in captured.entries] == ["topology_not_published"]
     scene.publisher.seen("Koordinator")
     scene.publisher.seen(NOBODY)
-    scene.publisher._step()
+    scene.publisher.step()
     assert applied(fake.requests[3])
     assert scene.publisher.problem == ""
 
@@ -131,7 +131,7 @@ def test_where_nothing_is_wanted_nothing_is_asked(fake: FakeApi, scene: Scene) -
     scene.wanted = None
     scene.step()
     scene.publisher.seen("Koordinator")
-    scene.publisher._step()
+    scene.publisher.step()
     assert asked(fake) == []
 
 
@@ -139,7 +139,7 @@ def test_what_we_published_is_deleted_when_nothing_is_wanted_any_more(fake: Fake
     fake.script += [OK]
     scene.wanted = None
     scene.publisher.seen(OURS)
-    scene.publisher._step()
+    scene.publisher.step()
     assert asked(fake) == [("DELETE", "/apis/topology.node.k8s.io/v1alpha1/noderesourcetopologies/n1")]
 
 

@@ -152,7 +152,7 @@ def test_a_list_is_asked_for_again(fake: FakeApi, watching: Start, answer: Answe
     it.reported.wait(1)
     assert it.reported.items == [(OLD, "9")]
     assert restarts(it) == {reason: 1}
-    assert it.pauses.items == [3.0 if reason is Restart.THROTTLED else 1.0]
+    assert it.pauses.items == [{Restart.THROTTLED: 3.0, Restart.DISCONNECTED: 5.0}.get(reason, 1.0)]
 
 
 @pytest.mark.parametrize(

@@ -427,7 +427,7 @@ def test_what_goes_into_the_runtimes_spec_is_noted_as_a_plain_value(field, value
 
 def test_only_what_an_update_could_change_is_noted():
     assert through_runtime(()) == {}
-    assert _noted(decided(*((f, "x") for f in fields.ALL if not f.update), route=ADJUST)) == {}
+    assert _noted(decided(*((f, "x") for f in fields.ALL if not f.update and not f.noted), route=ADJUST)) == {}
     assert _noted(decided((fields.CPU_QUOTA, 5), route=WRITE)) == {}, "files are not the runtime's spec"
     limits = "rbps=1 wbps=max riops=max wiops=max"
     assert _noted(decided((fields.IO_MAX, limits), key="/dev/sda")) == {"io.max[/dev/sda]": limits}
@@ -462,7 +462,7 @@ def test_only_what_an_update_could_change_is_noted():
         (fields.IO_WEIGHT, NOTHING, "default"),
         (fields.CPU_BURST, NOTHING, 0),
         (fields.MEMORY_OOM_GROUP, Resources(unified={"memory.oom.group": "1"}), 1),
-        *((f, NOTHING, f.neutral) for f in fields.ALL if not f.update),
+        *((f, NOTHING, f.neutral) for f in fields.ALL if not f.update and not f.noted),
     ],
 )
 def test_what_a_field_has_when_nobody_but_kubelet_sets_it(field, baseline, value):

@@ -54,6 +54,7 @@ def test_a_whole_row_is_a_field(columns: dict[str, Any]) -> None:
         (FILE | {"on_pod": True}, "on_pod and on_class need `baseline`"),
         (FILE | {"place": "memory.x.value"}, "place='memory.x.value' needs adjust=RESOURCES"),
         (UNIFIED | {"v1": "memory/memory.x", "v2": ()}, "adjust=UNIFIED needs `v2`"),
+        (FILE | {"adjust": Adjust.PART}, "adjust=PART is only sent at creation"),
         (IN_RESOURCES | {"place": ""}, "adjust=RESOURCES needs `place`"),
         (IN_RESOURCES | {"baseline": ""}, "an update of LinuxResources needs `baseline`"),
         (IN_RESOURCES | {"neutral": None}, "update=True needs `neutral`"),

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from koordnri.model.fields import Device, Mount
+from koordnri.model.fields import Device, Mount, Part
 from koordnri.model.plain import plain_value
 
 
@@ -19,6 +19,7 @@ from koordnri.model.plain import plain_value
             Mount("/usr/lib/x", "bind", ("ro",)),
             {"source": "/usr/lib/x", "type": "bind", "options": ["ro"]},
         ),
+        (Part("9 (hard 9)", {"rlimits": []}), "9 (hard 9)"),
         (Device("c", 195, 0, 0o666), {"type": "c", "major": 195, "minor": 0, "fileMode": 0o666}),
     ],
 )

@@ -1,5 +1,6 @@
 """The decision log: what is counted, what is logged at which level, who hears of it."""
 
+import tracemalloc
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,12 @@ from koordnri.state.entry import Entry
 
 POD = Pod("p1", "uid-1", "shop", "web")
 CONTAINER = Container("c1", "app", "p1", NOTHING)
+
+
+class Silent:
+    """A logger that keeps nothing."""
+
+    def warning(self, event: str, **keys: Any) -> None: ...
 
 
 class Heard:
@@ -193,3 +200,17 @@ def test_an_error_of_a_class_is_logged_once_and_reported_by_the_node_where_a_pod
     ]
     text = "cgroup BestEffort: hook memory decided nothing by what is wrong here: x"
     assert reported == [("InvalidQoSAnnotation", text)]
+
+
+def test_what_pods_owners_write_is_not_kept() -> None:
+    """A pod whose annotation is wrong in another way each second must not grow the daemon."""
+    log, count = DecisionLog(Silent()), 500
+    messages = [f"{n}{chr(0x1F600) * 1000}" for n in range(count)]
+    tracemalloc.start()
+    try:
+        for message in messages:
+            log.decided_again(POD, "", Decision(errors=(HookError("memory", message + "!", "pod"),)))
+        kept_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept_bytes < 200 * count

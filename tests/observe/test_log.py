@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from koordnri.observe.log import FORMATS, LEVELS, MAX_QUEUED, LineWriter, make_logger
+from koordnri.observe.log import FORMATS, LEVELS, MAX_QUEUED, MAX_QUEUED_CHARACTERS, LineWriter, make_logger
 
 
 def full_pipe() -> tuple[int, int]:
@@ -59,6 +59,19 @@ def test_a_reader_that_is_stuck_never_blocks_the_writer_and_lost_lines_are_count
     assert len(arrived) <= MAX_QUEUED + 1
     assert set(arrived[MAX_QUEUED:]) <= set(later)
     os.close(writer)
+
+
+def test_long_lines_for_a_stuck_reader_do_not_grow_the_daemon() -> None:
+    """Pods' owners write parts of lines, and one character outside of Latin-1 takes four bytes for each."""
+    reader, writer = full_pipe()
+    lines, length = LineWriter(writer), 5000
+    for i in range(MAX_QUEUED):
+        lines.write(f"{i:05}".ljust(length, chr(0x1F600)))
+    accepted = MAX_QUEUED - lines.lost
+    # Several threads count, and may miss some.
+    assert MAX_QUEUED_CHARACTERS // length <= accepted <= 2 * MAX_QUEUED_CHARACTERS // length
+    lines.close(timeout_s=0)
+    os.close(reader)
 
 
 def test_a_logger_over_a_stuck_reader_does_not_block_either() -> None:

@@ -12,7 +12,9 @@ from koordnri.model import NodeState
 from koordnri.observe.policy_warnings import PolicyWarnings
 from koordnri.policy import PolicyDocument, load_policy, resolve
 
-AUTO = {"cpu-burst-config": {"clusterStrategy": {"policy": "auto"}}}
+BLOCKS = [{"name": "/dev/sda", "type": "device", "ioCfg": {"readIOPS": 5}}]
+NO_EFFECT = {"resource-qos-config": {"clusterStrategy": {"lsClass": {"blkioQOS": {"enable": True, "blocks": BLOCKS}}}}}
+BURST = {"cpu-burst-config": {"clusterStrategy": {"policy": "auto"}}}
 
 
 class Node:
@@ -26,17 +28,17 @@ class Node:
 
 
 def test_a_warning_is_reported_once_with_its_path() -> None:
-    node, document = Node(), load_policy(json.dumps(AUTO), "test")
+    node, document = Node(), load_policy(json.dumps(NO_EFFECT), "test")
     node.take(document)
     node.take(document)
     [(reason, message)] = node.events
     assert reason == "PolicyWarning"
-    assert message.startswith(f"revision {document.revision}: cpu-burst-config.policy: ")
+    assert message.startswith(f"revision {document.revision}: resource-qos-config.lsClass.blkioQOS: ")
     assert len(node.warnings.now) == 1
 
 
 def test_what_a_kernel_lacks_is_reported_and_logged_when_the_node_is_known() -> None:
-    node, document = Node(), load_policy(json.dumps(AUTO), "test")
+    node, document = Node(), load_policy(json.dumps(NO_EFFECT | BURST), "test")
     node.take(document)
     old = replace(NodeState(), cgroup_files=frozenset())
     node.take(document, old)

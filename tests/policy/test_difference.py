@@ -11,7 +11,7 @@ from koordnri.policy import DEFAULT_POLICY, Policy
 from koordnri.policy.difference import _WHOLE, SECTIONS, PolicyChange, policy_changes
 from tests.support.policies import policy_of
 
-UNCOMPARED = {"revision", "source", "strategies", "notes"}
+UNCOMPARED = {"injections", "revision", "source", "strategies", "notes"}
 
 
 def of_own_key(**options: Any) -> Policy:

@@ -62,7 +62,7 @@ def test_a_document_that_says_nothing_is_the_defaults(text):
     assert policy_of_text(text).qos == DEFAULT_POLICY.qos
 
 
-OWN_KEYS = "hooks, trust, chainBudgetMilliseconds, namespacesLeftAlone, reservedCPUs, recordRoute, publishTopology"
+OWN_KEYS = "hooks, controllers, trust, chainBudgetMilliseconds, namespacesLeftAlone, reservedCPUs, recordRoute, publishTopology"
 
 MISTAKES = [
     # ranges and types
@@ -220,7 +220,7 @@ MISTAKES = [
         [
             "koordnri-config.hooks.cpuset.keepQouta: "
             "unknown key, expected one of mode, failurePolicy, keepQuota, allocate, whenFull, promote, minSharedCPUs, isolatedCPUs, "
-            "memoryBind, beCPUManager; "
+            "memoryBind, keepInterruptsOff, expose, beCPUManager; "
             "did you mean keepQuota?"
         ],
     ),

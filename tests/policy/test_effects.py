@@ -36,13 +36,17 @@ def warned(key: str, **strategy: Any) -> list[str]:
 @pytest.mark.parametrize(
     ("key", "strategy", "paths"),
     [
-        (THRESHOLD, {"enable": True, "cpuSuppressPolicy": "cfsQuota"}, ["enable"]),
+        (THRESHOLD, {"enable": True, "cpuSuppressPolicy": "cfsQuota"}, []),
         (THRESHOLD, {"enable": False, "cpuSuppressThresholdPercent": 60}, []),
         (QOS, {"policies": {"cpuPolicy": "coreSched"}}, ["policies.cpuPolicy"]),
         (QOS, {"policies": {"cpuPolicy": "groupIdentity", "netQOSPolicy": "tc"}}, []),
         (OURS, {"trust": {"mode": "off", "resourceStatus": {"namespaces": ["shop"]}}}, ["trust"]),
         (OURS, {"trust": {"mode": "off"}}, []),
-        (QOS, {"policies": {"netQOSPolicy": "terway-qos"}}, ["policies.netQOSPolicy"]),
+        (OURS, {"trust": {"mode": "off", "injection": {"devices": {"namespaces": ["shop"]}}}}, []),
+        (QOS, {"policies": {"netQOSPolicy": "terway-qos"}}, []),
+        (QOS, {"policies": {"netQOSPolicy": "terway-qos"}, "lsClass": {"networkQOS": {"enable": True}}}, []),
+        (QOS, {"policies": {"netQOSPolicy": "terway-qos"}, "lsrClass": {"networkQOS": {"enable": True}}}, ["lsrClass.networkQOS"]),
+        (QOS, {"cgroupRoot": {"networkQOS": {"enable": True}}}, ["cgroupRoot.networkQOS"]),
         (QOS, {"lsClass": {"networkQOS": {"enable": True}}}, ["lsClass.networkQOS"]),
         (QOS, {"lsClass": {"cpuQOS": {"enable": True, "schedIdle": 1}}}, ["lsClass.cpuQOS.schedIdle"]),
         (QOS, {"lsClass": {"cpuQOS": {"enable": False, "schedIdle": 1}}}, []),
@@ -53,12 +57,12 @@ def warned(key: str, **strategy: Any) -> list[str]:
         (QOS, {"lsClass": {"blkioQOS": {"enable": True, "blocks": [{"name": "/dev/sda"}]}}}, ["lsClass.blkioQOS"]),
         (QOS, {"beClass": {"blkioQOS": disk(readLatency=5, readIOPS=5)}}, ["beClass.blkioQOS.blocks[0].ioCfg.readLatency"]),
         (QOS, {"cgroupRoot": {"blkioQOS": disk(readLatency=5, readIOPS=5)}}, ["cgroupRoot.blkioQOS.blocks[0].ioCfg.readIOPS"]),
-        (BURST, {"policy": "auto"}, ["policy"]),
-        (BURST, {"policy": "cfsQuotaBurstOnly"}, ["policy"]),
+        (BURST, {"policy": "auto"}, []),
+        (BURST, {"policy": "cfsQuotaBurstOnly"}, []),
         (BURST, {"policy": "cpuBurstOnly"}, []),
-        (SYSTEM, {"minFreeKbytesFactor": 100, "schedFeatures": {"a": True}}, ["minFreeKbytesFactor", "schedFeatures"]),
+        (SYSTEM, {"minFreeKbytesFactor": 100, "schedFeatures": {"a": True}}, []),
         (SYSTEM, {"totalNetworkBandwidth": "10G"}, []),
-        (APPLICATIONS, {"applications": [{"name": "nginx"}]}, ["applications"]),
+        (APPLICATIONS, {"applications": [{"name": "nginx", "qos": "LS"}, {"name": "none"}]}, ["applications[1]"]),
         (APPLICATIONS, {"applications": []}, []),
         (RATIO, {"enable": True, "defaultRatio": 0.5}, ["defaultRatio"]),
         (RATIO, {"ratioModel": {"m": {"baseRatio": 6, "turboEnabledRatio": 5}}}, ["ratioModel.m.baseRatio"]),
@@ -69,13 +73,14 @@ def test_what_has_no_effect_on_any_node_is_reported_with_its_path(key, strategy,
 
 
 def test_a_node_strategy_is_warned_of_for_what_it_adds_alone():
+    network = {"networkQOS": {"enable": True}}
     nodes = [
         {"nodeSelector": {"matchLabels": {"a": "b"}}},
-        {"nodeSelector": {"matchLabels": {"a": "c"}}, "policy": "cfsQuotaBurstOnly"},
+        {"nodeSelector": {"matchLabels": {"a": "c"}}, "beClass": network},
     ]
-    data = {BURST: json.dumps({"clusterStrategy": {"policy": "auto"}, "nodeStrategies": nodes})}
+    data = {QOS: json.dumps({"clusterStrategy": {"lsClass": network}, "nodeStrategies": nodes})}
     found = [warning.path for warning in load_policy(json.dumps(data), "test").warnings]
-    assert found == [f"{BURST}.policy", f"{BURST}.nodeStrategies[1].policy"]
+    assert found == [f"{QOS}.lsClass.networkQOS", f"{QOS}.nodeStrategies[1].beClass.networkQOS"]
 
 
 @pytest.mark.parametrize(
@@ -100,6 +105,17 @@ def on(node: NodeState, **sections: Any) -> list[str]:
 
 CPU = {"enable": True, "groupIdentity": -1, "schedIdle": 1}
 MEMORY = {"enable": True, "minLimitPercent": 20, "wmarkRatio": 80, "priority": 3}
+
+
+@pytest.mark.parametrize("mode", ["observe", "off"])
+@pytest.mark.parametrize("policy", ["auto", "cfsQuotaBurstOnly"])
+def test_quota_burst_that_is_asked_for_and_switched_off_is_reported(mode, policy):
+    controllers = {"koordnri_config": {"controllers": {"quotaBurst": {"mode": mode}}}}
+    [found] = on(NodeState(), cpu_burst_config={"policy": policy}, **controllers)
+    assert (
+        found == f"cpu-burst-config.policy: no quota is raised: mode {mode} of koordnri-config.controllers.quotaBurst"
+    )
+    assert on(NodeState(), cpu_burst_config={"policy": "cpuBurstOnly"}, **controllers) == []
 
 
 def test_what_this_kernel_cannot_do_is_reported_and_the_rest_is_not():
@@ -156,3 +172,41 @@ def test_all_warnings_of_a_policy_in_force_are_reported_once_each():
     found = policy_warnings(document, resolve(document, "", {}), smt)
     assert len(found) == len(set(found)) == 3
     assert policy_warnings(None, resolve(None, "", {}), smt) == ()
+
+
+def test_a_scheduler_feature_that_this_kernel_lacks_is_reported_by_name():
+    policy = policy_of(system_config={"clusterStrategy": {"schedFeatures": {"NEW": True, "HRTICK": True}}})
+    files = frozenset({"/sys/kernel/debug/sched/features"})
+    node = NodeState(root_files=files, sched_features=frozenset({"HRTICK"}))
+    [warning] = without_effect_on(policy, node)
+    assert warning.startswith("system-config.schedFeatures.NEW: has no effect on this node")
+    [warning] = without_effect_on(policy, NodeState(root_files=frozenset()))
+    assert warning.endswith("--write sysctls")
+
+
+def test_a_network_class_is_of_cgroup_v1_and_terways_files_take_a_right():
+    tc = policy_of(resource_qos_config={"clusterStrategy": {"beClass": {"networkQOS": {"enable": True}}}})
+    [warning] = without_effect_on(tc, NodeState())
+    assert warning.startswith(
+        "resource-qos-config.beClass.networkQOS: has no effect on this node: its kernel (cgroup v2)"
+    )
+    assert without_effect_on(tc, replace(V1, cgroup_files=frozenset({"net_cls/net_cls.classid"}))) == []
+    terway = policy_of(resource_qos_config={"clusterStrategy": {"policies": {"netQOSPolicy": "terway-qos"}}})
+    [warning] = without_effect_on(terway, NodeState(block_devices={}))
+    assert warning.endswith("--write terway")
+    assert without_effect_on(terway, NodeState(block_devices={}, writes=frozenset({"terway"}))) == []
+
+
+@pytest.mark.parametrize(
+    ("threshold", "cpus", "warns"),
+    [
+        ({"enable": True}, 4, False),
+        ({"enable": True}, 2, True),
+        ({"enable": True, "cpuSuppressPolicy": "cfsQuota"}, 2, False),
+        ({"enable": False}, 2, False),
+    ],
+)
+def test_suppression_that_can_restrict_nobody_is_reported(threshold, cpus, warns):
+    policy = policy_of(resource_threshold_config=threshold)
+    found = without_effect_on(policy, NodeState(topology=Topology.regular(1, 1, cpus, 1)))
+    assert ["cpuset has no effect on this node" in text for text in found] == [True] * warns

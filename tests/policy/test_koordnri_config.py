@@ -3,6 +3,7 @@
 import pytest
 
 from koordnri.model.cpuset import CPUSet
+from koordnri.policy import PolicyError
 from tests.policy.documents import policy_of_text
 
 
@@ -57,3 +58,24 @@ def test_what_is_published_of_a_node_is_the_clusters_or_the_nodes_strategy():
 @pytest.mark.parametrize("mode", ["off", "Off", "'off'", "false"])
 def test_off_needs_no_quotes_though_yaml_makes_false_of_it(mode):
     assert policy_of_text(f"koordnri-config: {{hooks: {{rdt: {{mode: {mode}}}}}}}").hook_mode("rdt") == "off"
+
+
+def test_an_empty_text_is_no_item_of_a_list():
+    with pytest.raises(PolicyError, match=r"hooks.cfs_quota.liftFor\[1\]: expected a value, got \"\""):
+        policy_of_text("koordnri-config: {hooks: {cfs_quota: {liftFor: [LS, '']}}}")
+
+
+def test_the_bounds_of_the_memory_staircase():
+    usual = policy_of_text("{}").controllers.memory_high
+    assert (usual.mode, usual.available_percent, usual.pressure_percent, usual.stall_percent) == ("off", 10, 10, 20)
+    chosen = policy_of_text(
+        "koordnri-config: {controllers: {memoryHigh: {mode: enforce, availablePercent: 15, stallPercent: 5}}}"
+    ).controllers.memory_high
+    assert (chosen.mode, chosen.available_percent, chosen.pressure_percent, chosen.stall_percent) == (
+        "enforce",
+        15,
+        10,
+        5,
+    )
+    with pytest.raises(PolicyError, match="stallPercent"):
+        policy_of_text("koordnri-config: {controllers: {memoryHigh: {stallPercent: 0}}}")

@@ -104,3 +104,19 @@ def test_batch_cpu_that_looks_like_whole_cpus_gets_a_hint():
 def test_a_flood_is_cut():
     assert len(remarks(memoryQOS={f"key{i}" + "x" * 500: 1 for i in range(30)})) == 8
     assert max(map(len, remarks(memoryQOS={"x" * 5000: 1}))) < 300
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "part"),
+    [
+        ("eviction-policy", "BEMemoryEvict", "broken JSON"),
+        ("eviction-policy", "", "broken JSON"),
+        ("eviction-priority", "high", "expected a whole number of 32 bits"),
+        ("eviction-priority", "9999999999", "expected a whole number of 32 bits"),
+    ],
+)
+def test_an_eviction_annotation_that_cannot_be_read_is_reported_to_the_owner(name, text, part):
+    (remark,) = remarks({}, **{name: text})
+    assert remark.startswith(f"annotation koordinator.sh/{name}: ")
+    assert part in remark
+    assert remarks({}, **{"eviction-policy": '["CPUEvict"]', "eviction-priority": "-7"}) == []

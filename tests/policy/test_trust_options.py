@@ -39,5 +39,7 @@ def test_a_mistake_is_named(trust: Any, message: str):
 def test_limits_hold_only_where_the_rules_are_enforced():
     limits = ExclusiveTrust(max_exclusive=1)
     assert TrustOptions(exclusive_cpus=limits).limits_of_cpus is limits
+    assert TrustOptions(exclusive_cpus=limits).observed_limits == NO_LIMITS
+    assert TrustOptions(mode="observe", exclusive_cpus=limits).observed_limits is limits
     for mode in ("observe", "off"):
         assert TrustOptions(mode=mode, exclusive_cpus=limits).limits_of_cpus == NO_LIMITS

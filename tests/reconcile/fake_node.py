@@ -243,6 +243,8 @@ class FakeNode:
         c.min, c.low = (has.get(name, 0) // PAGE * PAGE for name in ("memory_min", "memory_low"))
         high = has.get("memory_high", UNLIMITED)
         c.high = high // PAGE * PAGE if high > 0 else NO_LIMIT
+        if "oom_score_adj" in has:
+            c.numbers["processes/oom_score_adj"] = has["oom_score_adj"]
         for device, limits in has.get("io_max", {}).items():
             reported = (word.split("=") for word in limits.split())
             c.io_max[DISKS[device]] = {key: int(limit) for key, limit in reported if limit != "max"}

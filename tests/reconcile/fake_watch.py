@@ -15,6 +15,7 @@ class FakeWatch:
     def __init__(self, exists: Callable[[str], bool]) -> None:
         self.watched: set[str] = set()
         self.most = 10_000
+        self.held = False
         self.taken = TakenEvents(set(), set(), False)
         self._exists = exists
 
@@ -31,6 +32,9 @@ class FakeWatch:
 
     def remove(self, directory: str) -> None:
         self.watched.discard(directory)
+
+    def hold(self, held: bool) -> None:
+        self.held = held
 
     def take(self) -> TakenEvents:
         taken, self.taken = self.taken, TakenEvents(set(), set(), False)

@@ -31,7 +31,7 @@ def ledger() -> Ledger:
 def kept(ledger: Ledger) -> KeptPlans:
     kept = KeptPlans(ledger)
     assert kept.get(POD, WORLD) is None
-    kept.put(POD, PLAN)
+    kept.put(POD, PLAN, WORLD)
     return kept
 
 

@@ -192,6 +192,8 @@ def test_a_pass_that_fails_as_a_whole_does_not_end_the_thread():
 class IdleWatch:
     """Watches everything, and nothing happens."""
 
+    held = False
+
     def __len__(self) -> int:
         return 0
 
@@ -199,6 +201,9 @@ class IdleWatch:
         return True
 
     def remove(self, directory: str) -> None: ...
+
+    def hold(self, held: bool) -> None:
+        self.held = held
 
     def take(self) -> TakenEvents:
         return TakenEvents(set(), set(), False)
@@ -222,6 +227,31 @@ def test_a_part_that_cannot_say_when_it_has_something_to_do_does_not_end_the_thr
     finally:
         node.requests.stop()
         thread.join(20.0)
+
+
+def test_the_watch_is_held_during_a_pass_and_not_after_one_that_failed():
+    watch, held, fails = IdleWatch(), [], threading.Event()
+
+    def world(found: World) -> World:
+        held.append(watch.held)
+        if fails.is_set():
+            raise ZeroDivisionError
+        return found
+
+    node, _, _ = many(3, world=world, debounce_s=0.0, open_watch=lambda woken: watch)
+    thread = threading.Thread(target=node.reconciler.run)
+    thread.start()
+    try:
+        assert node.requests.ask(node.ledger.pods(), 20.0)
+        fails.set()
+        with pytest.raises(TimeoutError):
+            node.requests.ask(node.ledger.pods(), 20.0)
+    finally:
+        node.requests.stop()
+        thread.join(20.0)
+    assert held
+    assert all(held)
+    assert not watch.held
 
 
 def test_who_waits_for_others_to_leave_is_not_answered_by_a_pass_that_failed():

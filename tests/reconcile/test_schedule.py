@@ -16,6 +16,7 @@ from koordnri.reconcile.schedule import (
     SWEEP_S,
     AnswerAsked,
     Ask,
+    Controlled,
     EverythingChanged,
     Heal,
     Hurry,
@@ -89,10 +90,15 @@ STORIES: dict[str, list[tuple[float, list[Input], list[Step], float]]] = {
     ],
     "after a pass over everything the next one rests, and pods do not": [
         (0, [Hurry(0, 1)], [change(0, True, 1)], SWEEP_S),
-        (D, [EverythingChanged(D)], [], REST),
-        (REST / 2, [A], [pod("a")], REST / 2 + D),
-        (REST, [], [], D),
-        (REST + D, [], [change(D, False, 1)], SWEEP_S - REST - D),
+        (D, [EverythingChanged(D)], [], REST - D),
+        (REST / 2, [A], [pod("a")], REST / 2),
+        (REST, [], [change(D, False, 1)], SWEEP_S - REST),
+    ],
+    "a change at the end of a rest is debounced": [
+        (0, [Hurry(0, 1)], [change(0, True, 1)], SWEEP_S),
+        (REST - D / 2, [EverythingChanged(REST - D / 2)], [], D),
+        (REST, [], [], D / 2),
+        (REST + D / 2, [], [change(REST - D / 2, False, 1)], SWEEP_S - REST - D / 2),
     ],
     "who hurries waits neither for the rest nor for the debounce": [
         (0, [Hurry(0, 1)], [change(0, True, 1)], SWEEP_S),
@@ -104,8 +110,8 @@ STORIES: dict[str, list[tuple[float, list[Input], list[Step], float]]] = {
     ],
     "who asks ends no rest, and no later debounce": [
         (0, [Hurry(0, 1)], [change(0, True, 1)], SWEEP_S),
-        (D, [EverythingChanged(D), Ask()], [AnswerAsked()], REST),
-        (REST, [], [], D),
+        (REST - D / 2, [EverythingChanged(REST - D / 2), Ask()], [AnswerAsked()], D),
+        (REST, [], [], D / 2),
     ],
     "who asks while nothing is debounced takes no later debounce away": [
         (1, [Ask()], [AnswerAsked()], SWEEP_S - 1),
@@ -118,6 +124,19 @@ STORIES: dict[str, list[tuple[float, list[Input], list[Step], float]]] = {
     ],
     "a pass over everything looks above the pods as well": [
         (ABOVE_S / 2, [Leave(), Hurry(0, 1)], [change(0, True, 1)], SWEEP_S - ABOVE_S / 2),
+    ],
+    "what controllers want comes first, and in one pass": [
+        (
+            0.5,
+            [Controlled(frozenset("a"), above=False), Ask(), Controlled(frozenset("b"), above=True)],
+            [Pass("control", frozenset("ab"), above=True), AnswerAsked()],
+            SWEEP_S - 0.5,
+        ),
+        (1, [Controlled(frozenset("a"), above=False)], [Pass("control", frozenset("a"), above=False)], SWEEP_S - 1),
+    ],
+    "what controllers want waits while a change is debounced": [
+        (1, [EverythingChanged(1), Controlled(frozenset("a"), above=False)], [], D),
+        (1 + D, [], [Pass("control", frozenset("a"), above=False), change(1)], SWEEP_S - 1 - D),
     ],
     "a sweep comes after what is more urgent": [
         (SWEEP_S, [A], [pod("a"), SWEEP], SWEEP_S),
@@ -200,8 +219,15 @@ def test_each_round_heals_first_and_looks_for_the_unwatched_once_a_second():
 
 def test_healing_does_not_rest_while_somebody_waits():
     line = Line(heals=True)
-    assert line.round(1, Hurry(1, 1))[0] == Heal(True, True)
-    assert line.round(2)[0] == Heal(False, True)
+    assert line.round(1, Hurry(1, 1))[0].waited_for  # type: ignore[union-attr]
+    assert not line.round(2)[0].waited_for  # type: ignore[union-attr]
+
+
+def test_who_waits_does_not_wait_for_the_unwatched_since_the_pass_has_them_all():
+    line = Line(heals=True)
+    assert line.round(1, Hurry(1, 1)) == [Heal(True, False), change(1, True, 1)]
+    assert line.sleep_s(1) == 0
+    assert line.round(1) == [Heal(False, True)]
 
 
 def test_events_that_were_lost_make_a_sweep():
@@ -236,7 +262,7 @@ def test_each_round_records_last_but_not_while_a_change_is_pending():
     assert line.sleep_s(1, record_at=3.0) == 2
     assert line.round(2, Hurry(2, 1)) == [change(2, True, 1), Record()]
     assert line.round(2.5, EverythingChanged(2.5), A) == [pod("a")]
-    assert line.sleep_s(2.5, record_at=2.0) == pytest.approx(2 + REST + D - 2.5), "not before that change"
+    assert line.sleep_s(2.5, record_at=2.0) == pytest.approx(2 + REST - 2.5), "not before that change"
 
 
 def test_recording_rests_after_a_bug():

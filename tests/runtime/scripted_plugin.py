@@ -115,6 +115,13 @@ class ScriptedPlugin:
             methods.append(self.seen.get()[0])
         return methods
 
+    def all_seen(self) -> list[tuple[str, Any]]:
+        """All requests that have come and were not asked for yet, as (method, message)."""
+        seen = []
+        while not self.seen.empty():
+            seen.append(self.seen.get())
+        return seen
+
     def send(self, data: bytes) -> None:
         with self.lock:
             self.socket.sendall(data)

@@ -61,7 +61,8 @@ def test_a_second_claim_fails_whoever_makes_it(what: str, adjust: Adjust) -> Non
         assert merged.owners.of("c1") == {what: "05-a"}
         with pytest.raises(Conflict) as caught:
             merged.apply(answer(adjust), second)
-        assert str(caught.value) == f'plugins "{second}" and "05-a" both tried to set {what}'
+        name, _, key = what.partition(" ")
+        assert str(caught.value) == f'plugins "{second}" and "05-a" both tried to set {name} {key}'
 
 
 @pytest.mark.parametrize(
@@ -154,6 +155,14 @@ def test_a_mount_of_the_spec_can_be_removed_since_0_7(version: Version, forwarde
 
 
 # -- updates ------------------------------------------------------------------------------------------------------------
+
+
+def test_of_several_conflicts_the_first_in_gos_order_is_reported() -> None:
+    both = linux(scheduler=api.LinuxScheduler(), sysctl={"a": "1"}, namespaces=[api.LinuxNamespace(type="ipc")])
+    merged = Adjustments(request(), LATEST)
+    merged.apply(answer(both), "05-a")
+    with pytest.raises(Conflict, match="both tried to set Namespace ipc"):
+        merged.apply(answer(both), "10-b")
 
 
 def test_the_container_under_creation_must_not_be_updated() -> None:

@@ -31,7 +31,7 @@ def test_configure_says_what_this_version_says(
         assert configure.runtime_name == name
         assert configure.runtime_version.startswith("v") == (name == "containerd")
         assert (configure.request_timeout, configure.registration_timeout) == ((1500, 4000) if timeouts else (0, 0))
-        assert configure.NRI_version == ("v0.12.2" if says else "")
+        assert configure.NRI_version == ("v0.12.5" if says else "")
         assert configure.config == ""
         assert runtime.identity.nri == version
         # A plugin infers the version from the runtime's; it must not believe it newer than it is.
@@ -39,5 +39,5 @@ def test_configure_says_what_this_version_says(
 
 
 def test_a_version_that_no_runtime_had_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"no known version of the runtime docker has NRI 0\.12\.2: expected one of"):
+    with pytest.raises(ValueError, match=r"no known version of the runtime docker has NRI 0\.12\.5: expected one of"):
         Runtime(tmp_path / "nri", runtime_name="docker")

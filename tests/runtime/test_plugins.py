@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from koordnri.runtime import CRIError, Runtime
+from koordnri.wire import api_pb2 as api
 from koordnri.wire.events import NRIEvent
+from koordnri.wire.versions import Version
 from tests.runtime.lives import DIRECT, LIFE, SINCE_0_10, connected, whole_life
-from tests.runtime.scripted_plugin import ScriptedPlugin, Status
+from tests.runtime.scripted_plugin import ALL_OLD, Do, ScriptedPlugin, Status, adjusting
 from tests.support.messages import container, pod
 
 
@@ -50,7 +52,10 @@ def test_an_error_fails_the_event_spares_later_plugins_and_keeps_the_connection(
     with connected(tmp_path, {"CreateContainer": answer}, {}) as (runtime, (first, second)):
         runtime.run_pod_sandbox(pod())
         first.methods(), second.methods()
-        with pytest.raises(CRIError, match=r"^CreateContainer: (not today|reply of plugin 00-p0 cannot be decoded)"):
+        with pytest.raises(
+            CRIError,
+            match=r"^CreateContainer: (rpc error: code = (Unknown|Unavailable) desc = not today|proto: cannot parse)",
+        ):
             runtime.create_container("p1", container())
         assert runtime.containers == {}
         # containerd undoes what it had begun.
@@ -58,3 +63,56 @@ def test_an_error_fails_the_event_spares_later_plugins_and_keeps_the_connection(
         assert second.methods() == ["StopContainer", "RemoveContainer"]
         first.answers["CreateContainer"] = None
         assert runtime.create_container("p1", container()).id == "c1"
+
+
+def declaring(answer: Any, **policy: bool) -> dict[str, Any]:
+    """A script that declares a failure policy, and answers creations so."""
+    configured = api.ConfigureResponse(events=ALL_OLD, failure_policy=api.FailurePolicy(**policy))
+    return {"Configure": configured, "CreateContainer": answer}
+
+
+@pytest.mark.parametrize(
+    ("answer", "policy", "error", "stays"),
+    [
+        (Do.NOTHING, {}, "", False),
+        (Do.NOTHING, {"keep_connected": True}, "", True),
+        (Do.NOTHING, {"fail_request": True}, "context deadline exceeded", False),
+        (Do.NOTHING, {"fail_request": True, "keep_connected": True}, "context deadline exceeded", True),
+        (Do.HANG_UP, {"keep_connected": True}, "", False),
+        (Do.HANG_UP, {"fail_request": True, "keep_connected": True}, "ttrpc: closed", False),
+    ],
+)
+def test_the_failure_policy_says_what_silence_costs(
+    tmp_path: Path, answer: Do, policy: dict[str, bool], error: str, stays: bool
+) -> None:
+    with connected(tmp_path, declaring(answer, **policy), {"CreateContainer": adjusting()}, timeout_s=0.5) as (
+        runtime,
+        (_, second),
+    ):
+        runtime.run_pod_sandbox(pod())
+        second.methods()
+        if error:
+            text = f"plugin 00-p0 failed to handle CreateContainer request: {error}$"
+            with pytest.raises(CRIError, match=text):
+                runtime.create_container("p1", container())
+        else:
+            runtime.create_container("p1", container())
+        assert ("CreateContainer" in second.methods()) == (not error)
+        assert [p.full_name for p in runtime.plugins] == (["00-p0", "01-p1"] if stays else ["01-p1"])
+
+
+def test_a_closed_plugin_fails_no_further_request(tmp_path: Path) -> None:
+    script = declaring(Do.HANG_UP, fail_request=True)
+    with connected(tmp_path, script, {}) as (runtime, _):
+        runtime.run_pod_sandbox(pod())
+        with pytest.raises(CRIError, match="ttrpc: closed"):
+            runtime.create_container("p1", container())
+        assert runtime.create_container("p1", container()).id == "c1"
+
+
+def test_before_0_12_4_the_failure_policy_is_not_known(tmp_path: Path) -> None:
+    script = declaring(Do.NOTHING, fail_request=True, keep_connected=True)
+    with connected(tmp_path, script, version=Version(0, 12, 3), timeout_s=0.5) as (runtime, _):
+        runtime.run_pod_sandbox(pod())
+        runtime.create_container("p1", container())
+        assert runtime.plugins == ()

@@ -57,3 +57,14 @@ def test_pids_and_device_rules_of_an_update_are_lost() -> None:
     lost = api.LinuxResources(pids=api.LinuxPids(limit=5), devices=[api.LinuxDeviceCgroup(allow=True)])
     updates.apply([update("x", lost)], "05-a")
     assert updates.others["x"].linux.resources == api.LinuxResources()
+
+
+def test_pids_that_kubelet_asks_for_are_claimed_by_every_plugin_as_in_go() -> None:
+    asked = api.UpdateContainerRequest(pod=pod(), container=container())
+    asked.linux_resources.pids.limit = 5
+    updates = Updates(Owners(), asked)
+    updates.apply([update("c1", quota(1))], "05-a")
+    assert updates.own is not None
+    assert updates.own.linux.resources.pids.limit == 5
+    with pytest.raises(Conflict, match='plugins "10-b" and "05-a" both tried to set PidsLimit'):
+        updates.apply([update("c1", api.LinuxResources(cpu=api.LinuxCPU(cpus="0")))], "10-b")

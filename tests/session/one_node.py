@@ -9,7 +9,7 @@ from typing import Any
 
 from koordnri.chain import Chain, Snapshot, load_hooks
 from koordnri.hook import Hook
-from koordnri.model import Event, NodeState, fields
+from koordnri.model import Event, NodeState, Pod, fields
 from koordnri.model.annotations import RESOURCE_STATUS
 from koordnri.model.pod import PodSpec
 from koordnri.model.resources import Note
@@ -63,6 +63,7 @@ class Node:
         specs: dict[str, PodSpec] | None = None,
         clock: Callable[[], int] | None = None,
         cpus: Any = None,
+        overlay: Callable[[Pod], Pod] = lambda pod: pod,
     ) -> None:
         self.observed = Observed()
         self.saved = 0
@@ -75,6 +76,7 @@ class Node:
             self.observed,
             specs or {},
             cpus=cpus,
+            overlay=overlay,
             **({"clock": clock} if clock else {}),
         )
         self.handler.runtime = RuntimeInfo("containerd", "v2.3.0", Version(0, 12, 0))
@@ -88,10 +90,14 @@ class Node:
         self.handler.snapshot = Snapshot.of(policy, node)
 
     def restarted(
-        self, under: Policy = BELIEVING, notes: dict[str, Note] | None = None, node: NodeState = NODE
+        self,
+        under: Policy = BELIEVING,
+        notes: dict[str, Note] | None = None,
+        node: NodeState = NODE,
+        overlay: Callable[[Pod], Pod] = lambda pod: pod,
     ) -> Node:
         """The daemon again, on a runtime that has gone on."""
-        new = Node(under, node, notes=notes)
+        new = Node(under, node, notes=notes, overlay=overlay)
         new.pods, new.containers = self.pods, self.containers
         return new
 
@@ -100,9 +106,13 @@ class Node:
         self.pods[pod_id] = messages.pod(pod_id, qos, parent, annotations=annotations)
         return pod_id
 
-    def create(self, pod_id: str, container_id: str = "c1", settle: bool = True, **asked: int) -> Any:
+    def create(
+        self, pod_id: str, container_id: str = "c1", settle: bool = True, oom_score_adj: int | None = None, **asked: int
+    ) -> Any:
         """CreateContainer; the adjustment, which is in the spec from now on."""
         container = messages.container(container_id, pod_id, name="main")
+        if oom_score_adj is not None:
+            container.linux.oom_score_adj.value = oom_score_adj
         container.linux.resources.CopyFrom(kubelet(**{"shares": 512, "quota": 50_000, "period": 100_000, **asked}))
         request = api.CreateContainerRequest(pod=self.pods[pod_id], container=container)
         answer = self.handler.handle("CreateContainer", request.SerializeToString())

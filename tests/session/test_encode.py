@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 
 from koordnri.hook.context import ContainerContext
-from koordnri.model import Container, Device, Event, Field, Mount, NodeState, Pod, Setting, fields
+from koordnri.model import Container, Decision, Device, Event, Field, Mount, NodeState, Pod, Setting, fields
 from koordnri.model.field import Adjust
-from koordnri.model.fields import ALL, UNLIMITED
+from koordnri.model.fields import ALL, UNLIMITED, Part
 from koordnri.model.resources import NOTHING
 from koordnri.model.routes import ADJUST, REPLY, WRITE
 from koordnri.policy import DEFAULT_POLICY
 from koordnri.reconcile.plan import Update
-from koordnri.session.encode import encode_update, put_adjustment, put_resources
+from koordnri.session.encode import encode_update, put_adjustment, put_resources, without_unsendable
 from koordnri.wire import api_pb2 as api
 from koordnri.wire.versions import OLDEST, Version
 from tests.field_walk import SAMPLES
@@ -165,6 +166,7 @@ def test_what_is_written_by_ourselves_is_not_in_any_message(field):
 
 VALUES: dict[Field, Any] = {
     **{field: SAMPLES[field.spelling] for field in CARRIED if field.spelling is not None},
+    **{field: Part("", {"annotations": {field.name: "v"}}) for field in CARRIED if field.adjust is Adjust.PART},
     fields.ENV: "v",
     fields.MOUNT: Mount("/src"),
     fields.DEVICE: Device("c", 1, 2),
@@ -172,6 +174,9 @@ VALUES: dict[Field, Any] = {
     fields.RDT_CLOSID: "BE",
     fields.BLOCKIO_CLASS: "slow",
     fields.OOM_SCORE_ADJ: 5,
+    fields.PIDS_LIMIT: 5,
+    fields.CPUS_ENV: "0-1",
+    fields.CPUS_FILE: Mount("/x"),
 }
 
 
@@ -189,19 +194,41 @@ def test_every_field_that_an_update_can_carry_has_its_place_there(field):
 
 def test_what_an_update_cannot_carry_is_passed_over():
     unable = [setting(f, VALUES[f], "k" if f.keyed else "", REPLY) for f in CARRIED if not f.update]
-    assert updated(*[s for s in unable if s.field is not fields.BLOCKIO_CLASS]) == api.LinuxResources()
+    assert (
+        updated(*[s for s in unable if s.field not in (fields.BLOCKIO_CLASS, fields.PIDS_LIMIT)])
+        == api.LinuxResources()
+    )
 
 
 def test_a_whole_decision_sets_nothing_twice():
     """The runtime fails the container over any second claim of one field or key, also within one reply."""
-    everything = [setting(f, VALUES[f], "/dev/sda" if f.keyed else "") for f in CARRIED]
+    # Two fields have the environment, and two the mounts: each with keys of its own.
+    keys_of = {fields.CPUS_ENV: "CPUS", fields.CPUS_FILE: "/run/cpus"}
+    everything = [setting(f, VALUES[f], keys_of.get(f, "/dev/sda") if f.keyed else "") for f in CARRIED]
     everything += [setting(fields.ENV, "w", "OTHER")]
     adjust = adjusted(*everything, nri=NEWEST)
     keys = [e.key for e in adjust.env]
     assert sorted(keys) == sorted(set(keys))
-    assert len(adjust.mounts) == len(adjust.linux.devices) == 1
+    assert (len(adjust.mounts), len(adjust.linux.devices)) == (2, 1)
     assert not adjust.linux.resources.HasField("rdt_class"), "the closid would be set twice, by two names"
     assert set(adjust.linux.resources.unified) == {f.v2[0] for f in CARRIED if f.adjust is Adjust.UNIFIED}
+
+
+def test_parts_of_an_adjustment_are_put_together() -> None:
+    limits = [{"type": f"RLIMIT_{name}", "soft": 1, "hard": 2} for name in ("CORE", "NOFILE")]
+    parts = [setting(fields.RLIMIT, Part("", {"rlimits": [limit]}), limit["type"]) for limit in limits]
+    device = setting(fields.INJECTED_DEVICE, Part("", {"linux": {"devices": [{"path": "/dev/y"}]}}), "/dev/y")
+    adjust = adjusted(*parts, device, setting(fields.DEVICE, Device("c", 1, 2), "/dev/x"))
+    assert [limit.type for limit in adjust.rlimits] == ["RLIMIT_CORE", "RLIMIT_NOFILE"]
+    assert {d.path for d in adjust.linux.devices} == {"/dev/x", "/dev/y"}
+
+
+def test_a_part_that_no_message_has_costs_only_itself() -> None:
+    bad = setting(fields.RLIMIT, Part("", {"rlimits": [{"type": "RLIMIT_CORE", "soft": -1}]}), "RLIMIT_CORE")
+    good = setting(fields.ENV, "v", "A")
+    decision = Decision(settings=MappingProxyType({"rlimit[RLIMIT_CORE]": bad, "env[A]": good}))
+    left = without_unsendable(decision, NODE, NEWEST)
+    assert (list(left.settings), left.errors[0].fault) == (["env[A]"], "bug")
 
 
 @pytest.mark.parametrize("none", [UNLIMITED, 0])

@@ -338,3 +338,41 @@ def test_a_late_hook_does_not_undo_what_it_decided_before():
 
 
 # -- cgroup v1: a pod's files first ------------------------------------------------------------------------------------
+
+
+def test_the_oom_score_that_kubelet_asked_for_is_noted_if_we_set_another_one():
+    policy = policy_of(koordnri_config={"hooks": {"memory": {"oomScoreAdj": {"ls": -5}}}})
+    node = Node(policy)
+    adjust = node.create(node.pod(qos="LS"), oom_score_adj=985)
+    assert adjust.linux.oom_score_adj.value == -5
+    assert node.ledger.originals("c1") == {"oom_score_adj": 985}
+    assert node.saved == 1
+    other = Node()
+    other.create(other.pod(qos="LS"), oom_score_adj=985)
+    assert (other.ledger.originals("c1"), other.saved) == ({}, 0)
+
+
+EXPOSED = policy_of(koordnri_config={"hooks": {"cpuset": {"expose": "file"}}})
+
+
+def test_the_file_of_exclusive_cpus_is_made_before_the_runtime_mounts_it():
+    made = []
+    node = Node(EXPOSED)
+    node.handler._expose = lambda container_id, cpus: made.append((container_id, cpus))
+    adjust = node.create(node.pod(annotations=PINNED, qos="LSR"))
+    assert made == [("c1", "2-3")]
+    assert [m.destination for m in adjust.mounts] == ["/run/koordnri"]
+
+
+def test_a_file_that_cannot_be_made_is_not_mounted_and_costs_nothing_else():
+    def full(container_id, cpus):
+        raise OSError(28, "No space left on device")
+
+    node = Node(EXPOSED)
+    node.handler._expose = full
+    adjust = node.create(node.pod(annotations=PINNED, qos="LSR"))
+    assert (len(adjust.mounts), adjust.linux.resources.cpu.cpus) == (0, "2-3")
+    [(*_, decision)] = node.observed.reported
+    assert [(e.fault, e.message[:40]) for e in decision.errors] == [
+        ("node", "file of exclusive CPUs: [Errno 28] No sp")
+    ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,6 +56,27 @@ def test_a_baseline_in_the_pods_own_annotations_is_not_believed():
     assert node.synchronize() == {}
     assert node.update(memory=1 << 30) is None
     assert node.containers["c1"].linux.resources.cpu.quota.value == 50_000
+
+
+def from_the_api(annotations):
+    """What makes the pod that the runtime reports one with these annotations, as the API server has them by now."""
+    return lambda pod: replace(pod, annotations=annotations, reported=pod.reported)
+
+
+def test_a_forged_baseline_is_not_believed_either_when_its_owner_has_taken_it_back():
+    forged = {BASELINE_KEY: encode_note(Note(Resources(cpu_quota=9_000_000), {"cpu.quota": 50_000}))}
+    node = Node(ALL_OFF, overlay=from_the_api({}))
+    node.preexisting(node.pod(annotations=forged)).annotations.update(forged)
+    assert node.synchronize() == {}
+    assert node.containers["c1"].linux.resources.cpu.quota.value == 50_000
+
+
+def test_an_annotation_that_its_owner_adds_later_does_not_hide_our_note():
+    node = Node()
+    node.create(node.pod(annotations=PINNED))
+    assert node.containers["c1"].linux.resources.cpu.quota.value == -1
+    again = node.restarted(ALL_OFF, overlay=from_the_api({BASELINE_KEY: "x"}))
+    assert again.synchronize()["c1"].cpu.quota.value == 50_000
 
 
 def test_a_pod_that_forges_its_baseline_is_not_scaled_twice_either():

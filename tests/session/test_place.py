@@ -19,7 +19,7 @@ ASKED = [f for f in PLACED if f.baseline]
 
 
 def sample(field: Field) -> int | str:
-    return 1 if isinstance(field.neutral, int) else "1"
+    return 1 if isinstance(field.neutral, int) or field is fields.PIDS_LIMIT else "1"
 
 
 def row(place: str, baseline: str = "") -> Field:

@@ -46,6 +46,7 @@ def test_it_registers_with_its_name_and_index(tmp_path: Path) -> None:
     with ScriptedRuntime(tmp_path / "nri") as runtime, Subject(tmp_path / "nri", identity=Identity("q", "07")):
         request = runtime.accept().answer_registration()
         assert (request.plugin_name, request.plugin_idx) == ("q", "07")
+        assert request.NRI_version == "v0.12.5"
 
 
 def test_it_waits_for_a_socket_that_is_not_there_yet(tmp_path: Path) -> None:

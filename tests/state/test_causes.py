@@ -93,12 +93,12 @@ def test_a_first_value_belongs_to_the_creation_unless_something_changed_since() 
     assert cause(created, Snapshot(NEW_POLICY, OWN), first=True, restores=False) == (Cause.POLICY, "r1 → r2")
 
 
-def test_drift_names_who_wrote_and_how_often() -> None:
+def test_drift_names_whose_value_was_found_and_how_often() -> None:
     same = Snapshot(OLD_POLICY, NODE)
-    assert cause(same, same, restores=False, drift="kubelet", times=1) == (Cause.DRIFT, "overwritten by kubelet")
+    assert cause(same, same, restores=False, drift="unknown", times=1) == (Cause.DRIFT, "overwritten by unknown")
     assert cause(same, same, restores=False, drift="kubelet", times=4) == (
         Cause.DRIFT,
-        "overwritten by kubelet, 4 times in a row",
+        "overwritten with the value of kubelet, 4 times in a row",
     )
 
 

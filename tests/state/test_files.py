@@ -175,3 +175,25 @@ def test_a_probe_leaves_nothing(tmp_path):
     notes = Notebook(tmp_path, CapturingLogger(), lambda: None)
     notes.probe()
     assert (notes.problem, os.listdir(tmp_path)) == ("", [])
+
+
+def test_notes_are_written_again_when_they_changed_or_their_file_is_gone(tmp_path):
+    notes, file = Notebook(tmp_path, CapturingLogger(), lambda: None), tmp_path / "notes.json"
+    there = {"c2": Note(NOTHING)}
+    notes.keep(lambda: (dict(there), {"pod": {"cpu.quota": 5}}))
+
+    def saved():
+        before = file.stat().st_ino if file.exists() else None
+        (tmp_path / ORIGINALS).unlink(missing_ok=True)
+        notes.save()
+        assert (tmp_path / ORIGINALS).exists()  # originals are saved each time
+        assert StateFile(tmp_path).load() == (there, "")
+        return file.stat().st_ino != before
+
+    assert saved()
+    assert not saved()
+    there["c1"] = MOVED["c1"]
+    assert saved()
+    assert not saved()
+    file.unlink()
+    assert saved()

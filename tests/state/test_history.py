@@ -34,6 +34,20 @@ def test_only_so_many_events_wait_and_the_lost_ones_are_counted(history: History
     assert history.last(1)[0].new == MOST_WAITING + 3
 
 
+def test_lines_may_be_put_off_until_the_queue_is_nearly_full(history: History) -> None:
+    def decide(times: int) -> None:
+        for _ in range(times):
+            history.decided(POD, container(), Event.CREATE, decision(cpu_quota=1))
+
+    decide(MOST_WAITING // 2)
+    assert not history.must_settle
+    decide(MOST_WAITING // 3)
+    assert history.must_settle
+    history.settle()
+    assert not history.must_settle
+    assert not history.lost
+
+
 def test_a_long_text_of_a_pod_is_cut(history: History) -> None:
     pod = Pod("p", "u", "shop", "x" * 10_000, annotations={})
     history.decided(pod, container(name="y" * 10_000), Event.CREATE, decision(cpu_cpus="1," * 10_000))

@@ -59,6 +59,19 @@ def test_the_last_decision_replaces_the_one_before():
     assert (entry.baseline, entry.sent) == (BIG, {"quota": (7, "adjust")})
 
 
+def test_a_second_creation_of_a_name_ends_the_failed_first_one():
+    """A runtime may refuse a container after our answer, and CRI-O does not report its end."""
+    ledger = Ledger()
+    for container_id, name, started in (("runs", "main", True), ("refused", "main", False), ("other", "side", False)):
+        entry = Entry(container_id, name, "p", SMALL)
+        entry.started = started
+        ledger.remember(entry, decision())
+    again = Entry("again", "main", "p", SMALL)
+    again.started = False
+    ledger.remember(again, decision())
+    assert [e.id for e in ledger.containers_of("p") if e.ended] == ["refused"]
+
+
 def test_a_pod_takes_its_containers_with_it():
     """Runtimes may report nothing of the containers of a pod that is gone (containerd issue 8426)."""
     book = Book()
@@ -495,3 +508,14 @@ def test_what_is_withheld_until_the_start_is_looked_at_then_and_nothing_is_withh
     assert not ledger.withhold(entry), "it has started: its files may be written"
     entry.started = False
     assert not ledger.started(entry)
+
+
+def test_it_knows_whether_anything_has_an_original_of_a_field() -> None:
+    it, web = Ledger(), pod()
+    it.remember_pod(web)
+    assert not it.any_original("sched.core")
+    it.wrote(web.id, "sched.core", 0)
+    assert it.any_original("sched.core")
+    assert not it.any_original("cpu.quota")
+    it.restored(web.id, "sched.core")
+    assert not it.any_original("sched.core")

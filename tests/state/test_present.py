@@ -11,6 +11,7 @@ from structlog.testing import CapturingLogger
 
 from koordnri.cpus.allocator import Allocator
 from koordnri.model import NodeState
+from koordnri.model.control import NO_CONTROL, Control, Wanted
 from koordnri.state.present import Present
 
 
@@ -55,3 +56,17 @@ def test_of_two_scans_at_the_same_time_the_later_one_stands(monkeypatch: pytest.
     assert now.scan(True)
     other.join()
     assert now.node.name == "newer"
+
+
+def test_what_controllers_want_is_published_at_once_and_stays_in_later_snapshots() -> None:
+    now, published = present(), []
+    now.publish_to(published.append)
+    wanted = Control(be_quota_us=Wanted(5, "x"))
+    before, after = now.control(wanted)
+    assert (before.control, after.control) == (NO_CONTROL, wanted)
+    assert published[-1] is now.snapshot
+    now.take()
+    assert now.snapshot.node.control is wanted
+    now.control(NO_CONTROL)
+    now.take()
+    assert now.snapshot.node == NodeState(name="n")

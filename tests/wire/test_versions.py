@@ -74,8 +74,8 @@ def test_a_pre_release_comes_before_its_release_and_after_the_one_before():
         ("containerd", "v2.2.1", "0.11.0"),
         ("containerd", "v2.2.7+k3s1", "0.11.0"),
         ("containerd", "v2.3.4", "0.12.0"),
-        ("containerd", "v2.4.0-beta.0", "0.12.1"),
-        ("containerd", "v9.0.0", "0.12.1"),
+        ("containerd", "v2.4.0-beta.0", "0.12.3"),
+        ("containerd", "v9.0.0", "0.12.3"),
         ("containerd", "", "0.2.0"),
         ("containerd", "(devel)", "0.2.0"),
         ("cri-o", "1.25.0", "0.2.0"),
@@ -110,7 +110,7 @@ def test_nri_is_inferred_from_the_runtime(name, version, expected):
         ("containerd", "v1.7.25", "v0.13.0", "0.13.0"),
         ("anything", "", "0.12.0", "0.12.0"),
         ("containerd", "v2.3.0", "(devel)", "0.12.0"),
-        ("containerd", "v2.4.0", "(devel)", "0.12.1"),
+        ("containerd", "v2.4.0", "(devel)", "0.12.3"),
         ("somethingelse", "", "0.0.0-unknown", "0.12.0"),
         ("cri-o", "1.37.0", "(devel)", "0.12.0"),
     ],
@@ -154,6 +154,8 @@ def test_every_feature_has_a_version():
         (Feature.RDT, Version(0, 10, 0), Version(0, 11, 0)),
         (Feature.DEDICATED_RPCS, Version(0, 11, 0), Version(0, 12, 0)),
         (Feature.SAFE_UNSOLICITED_UPDATES, Version(0, 12, 1, False), Version(0, 12, 1)),
+        (Feature.FAILURE_POLICY, Version(0, 12, 3), Version(0, 12, 4)),
+        (Feature.CLOSED_IS_SKIPPED, Version(0, 12, 4), Version(0, 12, 5)),
     ],
 )
 def test_features_begin_with_their_version(feature, last_without, first_with):

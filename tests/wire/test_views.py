@@ -10,6 +10,11 @@ from koordnri.wire import api_pb2, views_pb2
 VIEWS = views_pb2.DESCRIPTOR.message_types_by_name
 SAME_AS = {
     "NewContainer": ("Container",),
+    "WholeNewContainer": ("Container",),
+    "WholeCreateContainerRequest": ("CreateContainerRequest",),
+    "WholeMount": ("Mount",),
+    "CreationMounts": ("CreateContainerRequest",),
+    "MountedContainer": ("Container",),
     "NewLinuxContainer": ("LinuxContainer",),
     "Gone": ("Container", "PodSandbox"),
     "Live": ("Container",),

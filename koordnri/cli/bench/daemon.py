@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 import tempfile
 import time
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import psutil
-from prometheus_client.parser import text_string_to_metric_families
 
 from koordnri.cli.bench.figures import BenchError
 from koordnri.cli.bench.host import write_cgroups, write_host
 from koordnri.cli.bench.load import KINDS, Kind, make_container, make_pod
 from koordnri.cli.bench.policy import Policy, write_policy
+from koordnri.cli.bench.process import TIMEOUT_S, DaemonProcess
 from koordnri.runtime import Runtime
 from koordnri.wire import api_pb2 as api
 from koordnri.wire.versions import Version
 
-TIMEOUT_S = 30.0
 QUIET_S = 0.35
 """Longer than a changed policy stays unnoticed: 0.1 s until it is read, 0.1 s in which further changes are collected."""
 QUIET_CPU_S = 0.01
@@ -38,17 +32,7 @@ def cpu_s(pid: int) -> float:
     return time.clock_gettime((~pid << 3) | 2)
 
 
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """End a process: asked first, killed after 10 s."""
-    process.terminate()
-    try:
-        process.wait(10)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-class BenchedDaemon:
+class BenchedDaemon(DaemonProcess):
     """A daemon beside a number of running containers. Made by `started`."""
 
     def __init__(self, runtime: Runtime, directory: Path, host: Path) -> None:
@@ -59,17 +43,8 @@ class BenchedDaemon:
         """s from the start of the process until it answered Configure"""
         self.synchronized_s = 0.0
         """… and Synchronize"""
-        self._policy = directory / "policy.json"
-        self._log = directory / "log"
-        command = [sys.executable, "-m", "koordnri.cli", "run"]
-        command += ["--nri-socket", str(directory / "nri.sock"), "--host-root", str(host)]
-        command += ["--policy-file", str(self._policy), "--state-dir", str(directory / "state")]
-        command += ["--listen", "127.0.0.1:0", "--node-name", "bench"]
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(("KOORDNRI_", "NRI_"))}
         self._started = time.perf_counter()
-        with self._log.open("wb") as stderr:
-            self._popen = subprocess.Popen(command, env=environment, stderr=stderr)  # noqa: S603  # ourselves
-        self._url = ""
+        super().__init__(directory, directory / "nri.sock", host)
 
     def wait(self) -> None:
         """Wait until it is registered. Raises BenchError."""
@@ -80,14 +55,6 @@ class BenchedDaemon:
         self.registered_s = peer.configured_at_s - self._started
         self.synchronized_s = peer.synchronized_at_s - self._started
 
-    def stop(self) -> None:
-        """End the process."""
-        stop(self._popen)
-
-    def set_policy(self, policy: Policy) -> None:
-        """Write its policy file."""
-        write_policy(self._policy, policy)
-
     def cpu_s(self) -> float:
         """User and system time of all its threads so far, in seconds."""
         return cpu_s(self._popen.pid)
@@ -96,17 +63,6 @@ class BenchedDaemon:
         """Resident memory."""
         return psutil.Process(self._popen.pid).memory_info().rss
 
-    def metrics(self) -> Metrics:
-        """A scrape of /metrics. Raises BenchError."""
-        if not self._url:
-            self._url = f"http://127.0.0.1:{self._port()}/metrics"
-        try:
-            with urllib.request.urlopen(self._url, timeout=10) as answer:  # noqa: S310  # the daemon's own port
-                text = answer.read().decode()
-        except OSError as error:
-            raise BenchError(f"{self._url}: {error}\n{self.tail()}") from None
-        return Metrics(text)
-
     @property
     def records(self) -> bool:
         """Whether it records by itself, and not only with replies to later events."""
@@ -114,11 +70,7 @@ class BenchedDaemon:
 
     def follow(self, policy: Policy) -> None:
         """Write its policy file, and wait until it is idle again. Raises BenchError."""
-        accepted = self.metrics().total("koordnri_policy_accepted_total")
-        self.set_policy(policy)
-        self.wait_until(
-            lambda: self.metrics().total("koordnri_policy_accepted_total") > accepted, 0.05, "the policy to be taken"
-        )
+        self.take(policy)
         self.settle()
 
     def settle(self) -> None:
@@ -133,42 +85,6 @@ class BenchedDaemon:
             return not self.records or self.metrics().total("koordnri_unrecorded_containers") == 0
 
         self.wait_until(rests, 0.0, "the daemon to come to rest")
-
-    def wait_until(self, true: Callable[[], bool], pause_s: float, what: str) -> None:
-        """Check every `pause_s`. Raises BenchError when it does not become true."""
-        deadline = time.monotonic() + TIMEOUT_S
-        while not true():
-            if time.monotonic() > deadline:
-                raise BenchError(f"waited {TIMEOUT_S:g} s for {what}\n{self.tail()}")
-            time.sleep(pause_s)
-
-    def tail(self) -> str:
-        """The end of its log."""
-        lines = self._log.read_text(errors="replace").splitlines()
-        return "\n".join(lines[-10:]) or "its log is empty"
-
-    def _port(self) -> int:
-        for line in self._log.read_text(errors="replace").splitlines():
-            logged: dict[str, Any] = json.loads(line) if line.startswith("{") else {}
-            if logged.get("event") == "started":
-                return int(logged["port"])
-        raise BenchError(f"the daemon did not say on which port it listens\n{self.tail()}")
-
-
-class Metrics:
-    """One scrape."""
-
-    def __init__(self, text: str) -> None:
-        self._samples = [s for family in text_string_to_metric_families(text) for s in family.samples]
-
-    def total(self, name: str, **labels: str) -> float:
-        """Sum of the samples of that name with these labels; 0 when there is none."""
-        wanted: Mapping[str, str] = labels
-        return sum(s.value for s in self._samples if s.name == name and wanted.items() <= s.labels.items())
-
-    def label(self, name: str, label: str) -> str:
-        """That label of the first sample of that name."""
-        return next(s.labels[label] for s in self._samples if s.name == name)
 
 
 def running(containers: int) -> Iterator[tuple[Kind, api.PodSandbox, list[api.Container]]]:

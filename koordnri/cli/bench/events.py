@@ -61,11 +61,11 @@ def _measure(daemon: BenchedDaemon, requests: int, containers: int) -> Run:
     # The daemon replies first and updates its ledger afterwards; only the next event shows that it has finished Synchronize.
     run.rss_bytes = daemon.rss_bytes()
     _work(runtime, containers + WARM_UP, WARM_UP, Run())
-    pods = _pods(runtime, containers + 2 * WARM_UP, requests)
+    pods = run_pods(runtime, containers + 2 * WARM_UP, requests)
     daemon.settle()
     with no_collection():
         before_s = daemon.cpu_s()
-        _create_and_remove(runtime, pods, run)
+        create_and_remove_many(runtime, pods, run)
         run.cpu_us = (daemon.cpu_s() - before_s) * 1e6 / requests
     run.request_bytes = sum(load.request_bytes(one.pod, one.container) for one in pods) / requests
     return run
@@ -85,10 +85,10 @@ def no_collection() -> Iterator[None]:
 
 
 def _work(runtime: Runtime, first: int, count: int, run: Run) -> None:
-    _create_and_remove(runtime, _pods(runtime, first, count), run)
+    create_and_remove_many(runtime, run_pods(runtime, first, count), run)
 
 
-def _pods(runtime: Runtime, first: int, count: int) -> list[ToCreate]:
+def run_pods(runtime: Runtime, first: int, count: int) -> list[ToCreate]:
     """Run pods of all kinds in turn, each with a container to be created. `first` is the first unused number."""
     made = []
     for number in range(first, first + count):
@@ -125,16 +125,17 @@ def measure_floor(requests: int, containers: int, version: Version) -> Run:
     """The same creations and removals with the bare plugin in the daemon's place. Raises BenchError."""
     with floor.started(containers, version) as bare:
         run, runtime = Run(), bare.runtime
-        _create_and_remove(runtime, _pods(runtime, containers, WARM_UP), Run(), check=False)
-        pods = _pods(runtime, containers + WARM_UP, requests)
+        create_and_remove_many(runtime, run_pods(runtime, containers, WARM_UP), Run(), check=False)
+        pods = run_pods(runtime, containers + WARM_UP, requests)
         with no_collection():
             before_s = bare.cpu_s()
-            _create_and_remove(runtime, pods, run, check=False)
+            create_and_remove_many(runtime, pods, run, check=False)
             run.cpu_us = (bare.cpu_s() - before_s) * 1e6 / requests
         return run
 
 
-def _create_and_remove(runtime: Runtime, pods: Sequence[ToCreate], run: Run, check: bool = True) -> None:
+def create_and_remove_many(runtime: Runtime, pods: Sequence[ToCreate], run: Run, check: bool = True) -> None:
+    """Create and remove each container, then remove its pod; the round trips are added to `run`. Raises BenchError."""
     runtime.calls.clear()
     for one in pods:
         create_and_remove(runtime, one, check)
@@ -163,14 +164,15 @@ def report(requests: int, containers: int, version: Version) -> dict[str, Any]:
         "floor": {
             "create_us": percentiles(bare.all_create_us),
             "cpu_us_per_create_remove": round(bare.cpu_us, 1),
-            "create_p50_ratio": _ratio(percentiles(run.all_create_us)["p50"], percentiles(bare.all_create_us)["p50"]),
-            "cpu_ratio": _ratio(run.cpu_us, bare.cpu_us),
+            "create_p50_ratio": ratio(percentiles(run.all_create_us)["p50"], percentiles(bare.all_create_us)["p50"]),
+            "cpu_ratio": ratio(run.cpu_us, bare.cpu_us),
         },
-        "scaling": {"p50_us_0": few, f"p50_us_{MANY}": many, "ratio": _ratio(many, few)},
+        "scaling": {"p50_us_0": few, f"p50_us_{MANY}": many, "ratio": ratio(many, few)},
     }
 
 
-def _ratio(value: float, to: float) -> float:
+def ratio(value: float, to: float) -> float:
+    """`value` / `to`, rounded; 0 without a second figure."""
     return round(value / to, 3) if to else 0.0
 
 

@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from koordnri.cli.bench.daemon import TIMEOUT_S, cpu_s, running, stop
+from koordnri.cli.bench.daemon import cpu_s, running
 from koordnri.cli.bench.figures import BenchError
+from koordnri.cli.bench.process import TIMEOUT_S, stop
 from koordnri.runtime import Runtime
 from koordnri.wire.versions import Version
 

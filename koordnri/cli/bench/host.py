@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from koordnri.cli.bench.load import CORES, CPUS
 from koordnri.model.node import MAINLINE_V2_FILES
@@ -37,6 +39,14 @@ _NEW_V1 = {
     "memory/memory.usage_in_bytes": "1048576",
 }
 """The same of v1, with the controller. These are the files of a mainline kernel."""
+HOOK_PROGRAM = "usr/libexec/oci/hook"
+OCI_HOOKS: dict[str, dict[str, Any]] = {
+    "gpu": {"annotations": {r"^scheduling\.koordinator\.sh/device-allocated$": ".+"}},
+    "profile": {"annotations": {r"^profile\.example\.com/(cpu|memory)$": "^(on|true)$"}, "hasBindMounts": True},
+    "shell": {"commands": ["^(/usr)?/bin/(ba|da)?sh$"]},
+    "trace": {"annotations": {r"^io\.containers\.trace-syscall$": ".*"}},
+}
+"""Hook of the OCI runtime → for which containers. Those of kind gpu get one. Only used where the policy says so."""
 
 
 def write_host(root: Path, cgroups: int = 2) -> None:
@@ -70,6 +80,10 @@ def write_host(root: Path, cgroups: int = 2) -> None:
     write("sys/fs/resctrl/info/L3/cbm_mask", "7ff")
     write("sys/fs/resctrl/info/L3/num_closids", 16)
     write("sys/fs/resctrl/info/MB/num_closids", 8)
+    write(HOOK_PROGRAM, "")
+    for name, when in OCI_HOOKS.items():
+        hook = {"version": "1.0.0", "hook": {"path": f"/{HOOK_PROGRAM}"}, "when": when, "stages": ["createRuntime"]}
+        write(f"usr/share/containers/oci/hooks.d/{name}.json", json.dumps(hook))
     for group in ("LSR", "LS", "BE"):
         (root / "sys/fs/resctrl" / group).mkdir(parents=True)
 

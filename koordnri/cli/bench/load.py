@@ -10,6 +10,8 @@ from koordnri.wire import api_pb2 as api
 
 CPUS = 64
 CORES = CPUS // 2
+NAMESPACE = "production"
+"""of all pods"""
 _PARENTS = {"guaranteed": "kubepods-pod{}.slice"}
 """Guaranteed pods are directly below kubepods, others in the slice of their class."""
 
@@ -80,7 +82,7 @@ def make_pod(kind: Kind, number: int) -> api.PodSandbox:
         "app.kubernetes.io/managed-by": "Helm",
         "pod-template-hash": f"{number:010x}",
         "io.kubernetes.pod.name": f"{kind.name}-service-{number}",
-        "io.kubernetes.pod.namespace": "production",
+        "io.kubernetes.pod.namespace": NAMESPACE,
         "io.kubernetes.pod.uid": uid,
     }
     if kind.label:
@@ -111,7 +113,7 @@ def make_pod(kind: Kind, number: int) -> api.PodSandbox:
         **kind.annotations(number),
     }
     pod = api.PodSandbox(
-        id=f"{number:064x}", name=f"{kind.name}-service-{number}", uid=uid, namespace="production",
+        id=f"{number:064x}", name=f"{kind.name}-service-{number}", uid=uid, namespace=NAMESPACE,
         labels=labels, annotations=annotations, pid=20000 + number, ips=["10.4.0.7"],
     )  # fmt: skip
     parent = _PARENTS.get(kind.kube_qos, f"kubepods-{kind.kube_qos}-pod{{}}.slice")

@@ -6,6 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from koordnri.cli.bench.load import NAMESPACE
+from koordnri.model import injection
+
 Policy = dict[str, Any]
 """key of the ConfigMap → its value, not yet as text"""
 
@@ -44,6 +47,14 @@ def everything(turn: int = 0) -> Policy:
         "cpu-normalization-config": {"enable": True, "defaultRatio": (1.25, 1.5)[turn]},
         **_TRUST,
     }
+
+
+def injecting() -> Policy:
+    """`everything`, and every kind of injection for everybody in the namespace of the load."""
+    policy = everything()
+    here = {kind.name: {"namespaces": [NAMESPACE]} for kind in injection.ALL}
+    trust = {"mode": "off", "injection": here}
+    return {**policy, "koordnri-config": {"clusterStrategy": {"trust": trust}}}
 
 
 def defaults() -> Policy:

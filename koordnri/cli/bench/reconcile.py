@@ -64,13 +64,13 @@ def report(containers: int, version: Version, effort: Effort = Effort()) -> dict
     """Measure, and return the figures in the shape of `koordnri.cli.bench.command`. Raises BenchError."""
     unchanged: dict[str, Any] = {}
     sweep: dict[str, float] = {}
-    idle: dict[str, float] = {}
+    idle_percent: dict[str, float] = {}
 
     def at_rest(daemon: BenchedDaemon, name: str, policy: Policy) -> None:
         daemon.follow(policy)
-        unchanged[name] = _unchanged(daemon, policy, effort.edits)
+        unchanged[name] = unchanged_cpu_ms(daemon, policy, effort.edits)
         if effort.sweeps:
-            sweep[name], idle[name] = _idle(daemon)
+            sweep[name], idle_percent[name] = idle(daemon)
         if daemon.metrics().total("koordnri_apply_failures_total"):
             raise BenchError(f"the daemon could not write all files\n{daemon.tail()}")
 
@@ -91,7 +91,7 @@ def report(containers: int, version: Version, effort: Effort = Effort()) -> dict
         "healed_ms": healed,
         "unchanged_cpu_ms": unchanged,
         "sweep_cpu_ms": sweep,
-        "idle_cpu_percent": idle,
+        "idle_cpu_percent": idle_percent,
         "create_us": create,
         "cleared_s": cleared,
         "allocated_ms": allocated_ms(ALLOCATIONS),
@@ -107,12 +107,12 @@ def _turns(daemon: BenchedDaemon, turns: int) -> tuple[dict[str, float], dict[st
     files = _following(daemon)
     verified, recorded = [], []
     for turn in itertools.islice(itertools.cycle((1, 0)), turns):
-        before, passes = [file.read_text() for file in files], _passes(daemon, "change")
+        before, passes = [file.read_text() for file in files], passes_of(daemon, "change")
         changed = time.perf_counter()
         daemon.set_policy(everything(turn))
         for file, old in zip(files, before, strict=True):
             daemon.wait_until(lambda file=file, old=old: file.read_text() != old, 0.001, f"{file} to follow the policy")  # type: ignore[misc]
-        daemon.wait_until(lambda passes=passes: _passes(daemon, "change") > passes, 0.005, "the pass to end")  # type: ignore[misc]
+        daemon.wait_until(lambda passes=passes: passes_of(daemon, "change") > passes, 0.005, "the pass to end")  # type: ignore[misc]
         verified.append(time.perf_counter() - changed)
         if daemon.records:
             daemon.wait_until(
@@ -158,13 +158,13 @@ def _check_stored(daemon: BenchedDaemon) -> None:
 # -- nothing to change ------------------------------------------------------------------------------------------------
 
 
-def _unchanged(daemon: BenchedDaemon, policy: Policy, edits: int) -> dict[str, float]:
+def unchanged_cpu_ms(daemon: BenchedDaemon, policy: Policy, edits: int, within_s: float = EDIT_S) -> dict[str, float]:
     """CPU ms of an edit of the policy that changes nothing here: reading it, and deciding everything again."""
     costs: list[float] = []
     for number in itertools.count():
         before = daemon.metrics()
-        idle_s = _cpu_s(daemon, lambda: None)
-        cost_s = _cpu_s(daemon, lambda number=number: daemon.set_policy(edited(policy, number)))  # type: ignore[misc]
+        idle_s = _cpu_s(daemon, lambda: None, within_s)
+        cost_s = _cpu_s(daemon, lambda number=number: daemon.set_policy(edited(policy, number)), within_s)  # type: ignore[misc]
         after = daemon.metrics()
         for name in ("koordnri_writes_total", "koordnri_pushes_total"):
             if after.total(name) != before.total(name):
@@ -177,19 +177,19 @@ def _unchanged(daemon: BenchedDaemon, policy: Policy, edits: int) -> dict[str, f
     raise AssertionError
 
 
-def _cpu_s(daemon: BenchedDaemon, act: Callable[[], None]) -> float:
+def _cpu_s(daemon: BenchedDaemon, act: Callable[[], None], within_s: float) -> float:
     time.sleep(0.05)  # keeps the cost of our scrape out of the figure
     before_s = daemon.cpu_s()
     act()
-    time.sleep(EDIT_S)
+    time.sleep(within_s)
     return daemon.cpu_s() - before_s
 
 
-def _idle(daemon: BenchedDaemon) -> tuple[float, float]:
+def idle(daemon: BenchedDaemon) -> tuple[float, float]:
     """(CPU ms of a sweep, CPU of an idle daemon in percent of one core, its sweep every 10 s included)."""
     daemon.settle()
-    sweeps = _passes(daemon, "sweep")
-    daemon.wait_until(lambda: _passes(daemon, "sweep") > sweeps, 0.1, "a sweep")
+    sweeps = passes_of(daemon, "sweep")
+    daemon.wait_until(lambda: passes_of(daemon, "sweep") > sweeps, 0.1, "a sweep")
     time.sleep(0.1)
     quiet_s, margin_s = SWEEP_EVERY_S - 0.6, 1.2
     start_s = daemon.cpu_s()
@@ -197,7 +197,7 @@ def _idle(daemon: BenchedDaemon) -> tuple[float, float]:
     between_s = daemon.cpu_s()
     time.sleep(margin_s)
     end_s = daemon.cpu_s()
-    if _passes(daemon, "sweep") != sweeps + 2:
+    if passes_of(daemon, "sweep") != sweeps + 2:
         raise BenchError(f"expected one sweep within {SWEEP_EVERY_S:g} s; is the machine too busy?\n{daemon.tail()}")
     share = (between_s - start_s) / quiet_s
     sweep_s = end_s - between_s - share * margin_s
@@ -224,11 +224,11 @@ def _create(daemon: BenchedDaemon, first: int, blocks: int) -> dict[str, Any]:
     for _ in range(blocks):
         daemon.settle()
         idle += _create_for(daemon, to_create, BLOCK_S, flip=False)
-        before = _passes(daemon, "change")
+        before = passes_of(daemon, "change")
         flipping += _create_for(daemon, to_create, BLOCK_S, flip=True)
         # A pass that began meanwhile may end later: it makes way for creations.
         daemon.wait_until(
-            lambda before=before: _passes(daemon, "change") > before,  # type: ignore[misc]
+            lambda before=before: passes_of(daemon, "change") > before,  # type: ignore[misc]
             0.05,
             "the daemon to follow the policy that flipped while containers were created",
         )
@@ -257,7 +257,8 @@ def _create_for(daemon: BenchedDaemon, to_create: Iterator[ToCreate], seconds: f
 # -- helpers ----------------------------------------------------------------------------------------------------------
 
 
-def _passes(daemon: BenchedDaemon, trigger: str) -> float:
+def passes_of(daemon: BenchedDaemon, trigger: str) -> float:
+    """How many passes of this trigger have ended."""
     return daemon.metrics().total("koordnri_reconcile_passes_total", trigger=trigger)
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from koordnri.doctor.codes import Finding
 from koordnri.doctor.facts import Facts
 
-_LOG = "kubectl -n koordnri-system logs ds/koordnri, or the journal of its service"
+# Not `logs ds/koordnri`: of several nodes, kubectl shows any one's.
+_LOG = "kubectl -n koordnri-system logs POD, where POD is the daemon's pod on this node, or the journal of its service"
 
 
 def check(facts: Facts) -> Iterator[Finding]:
@@ -20,7 +21,8 @@ def check(facts: Facts) -> Iterator[Finding]:
             "KN0901",
             state_dir,
             "there is no control socket: containers start without koordnri. What the daemon would say is missing here",
-            "start it: helm install, kubectl apply -k deploy/, or koordnri run; if it runs with another --state-dir, name that one",
+            "start it: helm install, kubectl apply -k deploy/, or koordnri run; if it runs with another --state-dir, name that one. "
+            "Before the daemon's first start, as in the chart's init container, nothing has to be done",
         )
     for problem in daemon.problems:
         subject, _, what = problem.partition(": ")

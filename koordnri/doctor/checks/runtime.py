@@ -46,6 +46,7 @@ def check(facts: Facts) -> Iterator[Finding]:
         )
     yield from _nri(facts)
     yield from _versions(runtime)
+    yield from _unanswered(facts)
     yield from _oci(runtime)
 
 
@@ -192,6 +193,21 @@ def _versions(runtime: RuntimeFacts) -> Iterator[Finding]:
             "it drops the CDI devices that a plugin adds; koordnri sends none, and `inject: cdi` has no effect",
             "upgrade to containerd >= 1.7.30 (not 2.0) or CRI-O >= 1.34, or use `inject: env` in koordnri-config.hooks.gpu",
         )
+
+
+def _unanswered(facts: Facts) -> Iterator[Finding]:
+    """What a hook that must decide is worth while the whole daemon hangs."""
+    daemon, runtime = facts.daemon, facts.runtime
+    if not daemon.is_registered or not daemon.required_hooks or daemon.refuses_unanswered:
+        return
+    yield Finding(
+        "KN0114",
+        f"{runtime.kind} {runtime.version_text} (NRI {runtime.nri})",
+        f"the policy requires {', '.join(daemon.required_hooks)} (failurePolicy: fail); an error of the hook refuses the container, but "
+        "when the whole daemon hangs, the runtime goes on without it after its request timeout",
+        "a runtime with NRI >= 0.12.4 refuses the container then; until you have one, require the plugin by the runtime's default "
+        "validator (KN0803): it refuses containers from the next one on, once the runtime has disconnected koordnri",
+    )
 
 
 def _oci(runtime: RuntimeFacts) -> Iterator[Finding]:

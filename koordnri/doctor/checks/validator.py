@@ -10,7 +10,7 @@ from koordnri.doctor.facts import CONTAINERD, CRIO, Facts
 from koordnri.wire.versions import Version, parse_version
 
 TOLERATION = "tolerate-missing-nri-plugins.noderesource.dev"
-"""The annotation that we suggest for the runtime's configuration, which takes any name."""
+"""The annotation of koordnri's pods, which we suggest for the runtime's configuration: it takes any name."""
 _FIRST = {CONTAINERD: Version(2, 2, 0), CRIO: Version(1, 34, 0)}
 """Runtime → its first version with a validator"""
 
@@ -38,7 +38,7 @@ def check(facts: Facts) -> Iterator[Finding]:
             config.path,
             "while koordnri is away, the runtime creates containers without its settings; koordnri corrects what can be corrected later",
             f"if you would rather have such containers refused:\n{nri_lines(runtime, _lines(runtime.kind, name), 'default_validator')}\n"
-            f'and give the pods that must start before koordnri, its own among them, the annotation {TOLERATION}: "true"',
+            f'and give the pods that must start before koordnri the annotation {TOLERATION}: "true"; its own pods have it',
         )
     elif not config.tolerated:
         yield Finding(
@@ -46,7 +46,7 @@ def check(facts: Facts) -> Iterator[Finding]:
             config.path,
             f'the validator requires "{name}" of every container, that of koordnri\'s own pod too, and names no annotation that frees one',
             f"{nri_lines(runtime, _lines(runtime.kind, name), 'default_validator')}\n"
-            f'and the annotation {TOLERATION}: "true" on koordnri\'s pods (chart: podAnnotations) and on static pods',
+            f'and the annotation {TOLERATION}: "true" on static pods; koordnri\'s pods have it',
         )
 
 

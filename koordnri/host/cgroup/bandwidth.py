@@ -28,6 +28,9 @@ class BandwidthStep(Step):
         self.nesting = LIMIT
         self._quota = self._file_value(fields.CPU_QUOTA)
         self._period = self._file_value(fields.CPU_PERIOD)
+        for file_value in (self._quota, self._period):
+            if file_value not in file_values:
+                self._scan(file_value)
         self._burst = next((k for k in file_values if k.change.field is fields.CPU_BURST), None)
 
     @property
@@ -43,10 +46,17 @@ class BandwidthStep(Step):
         for file_value in self.file_values:
             if file_value.change.field is field:
                 return file_value
-        file_value = FileValue(self.tree, Change(self.directory, field, "", None))
-        with contextlib.suppress(WriteFailed):
-            file_value.scan()
-        return file_value
+        return FileValue(self.tree, Change(self.directory, field, "", None))
+
+    def _scan(self, file_value: FileValue) -> None:
+        """Read the quota or, after it, the period. On v2 they stand in one file, which is read once."""
+        try:
+            if file_value is self._period and self.tree.version == 2 and self._quota.now is not None:
+                file_value.scan_beside(self._quota)
+            else:
+                file_value.scan()
+        except WriteFailed:  # contextlib.suppress makes an object and three calls, 2000 times in a pass
+            pass
 
     def _wanted(self) -> tuple[int, int]:
         quota, period = (k.now if k.change.value is None else k.change.value for k in (self._quota, self._period))
@@ -54,21 +64,21 @@ class BandwidthStep(Step):
 
     @property
     def _limits_done(self) -> bool:
-        return all(k.change.value is None or k.done for k in (self._quota, self._period))
+        quota, period = self._quota, self._period
+        return (quota.change.value is None or quota.done) and (period.change.value is None or period.done)
 
     def _widen(self) -> None:
-        self._check_known()
-        if not self._limits_done:
+        if self._lack_limits():
             super()._widen()
 
     def _settle(self) -> None:
-        self._check_known()
-        burst = self._burst
+        lacks, burst = self._lack_limits(), self._burst
         if burst is not None and burst.change.value < burst.now:
             burst.write(burst.change.value)
-        if not self._limits_done:
-            self._check_room(self.wants)
-            self._set(self.wants)
+        if lacks:
+            wants = self.wants
+            self._check_room(wants)
+            self._set(wants)
         if burst is not None and not burst.done:
             if self._burst_is_early(burst):
                 self._judge_limits()
@@ -93,12 +103,14 @@ class BandwidthStep(Step):
         beyond = self.tree.version == 1 and self.tree.files.exists(os.path.join(os.path.dirname(burst.path), _V1_BVT))
         return not beyond
 
-    def _check_known(self) -> None:
-        """Raises WriteFailed if quota or period cannot be read: one without the other means nothing."""
-        if not self._limits_done:
-            for file_value in (self._quota, self._period):
-                if file_value.now is None:
-                    file_value.scan()
+    def _lack_limits(self) -> bool:
+        """Whether quota or period must be written. Raises WriteFailed if one cannot be read: one without the other means nothing."""
+        if self._limits_done:
+            return False
+        unknown = [file_value for file_value in (self._quota, self._period) if file_value.now is None]
+        for file_value in unknown:
+            file_value.scan()
+        return not unknown or not self._limits_done
 
     def _set(self, value: Any) -> None:
         # The value is either the present or the wanted pair, never a mixture of both.
@@ -110,9 +122,8 @@ class BandwidthStep(Step):
             else:
                 self._set_v1(quota, period)
         finally:
-            for file_value in (self._quota, self._period):
-                with contextlib.suppress(WriteFailed):
-                    file_value.scan()
+            self._scan(self._quota)
+            self._scan(self._period)
 
     def _set_v1(self, quota: int, period: int) -> None:
         """Two files, and the kernel checks each write against the parent. While there is no quota, the period may change freely."""

@@ -13,6 +13,8 @@ from koordnri.model import CPUSet
 from koordnri.model.field import Nesting
 
 _EFFECTIVE = ".effective"
+_BEST_EFFORT = "besteffort"
+"""part of the path of all cgroups below the class, with either driver"""
 
 
 def file_value_of(tree: Tree, change: Change) -> FileValue:
@@ -62,6 +64,12 @@ def narrowed(tree: Tree, change: Change, path: str) -> str:
         wanted &= present  # the others are offline
     if wanted and effective == wanted:
         return ""
+    if tree.best_effort and _BEST_EFFORT in change.directory:
+        for bound in tree.best_effort:
+            its = bound if present is None else bound & present
+            # Without a common CPU the kernel uses the parent's.
+            if effective == (wanted & its or its):
+                return ""
     what = f"{path}: {change.value} is set, but {effective or 'nothing'} is in effect"
     if not wanted:
         return f"{what}: none of them is online"
@@ -89,6 +97,6 @@ def effective(tree: Tree, directory: str, file: str) -> CPUSet | None:
 def _cpus_of(tree: Tree, directory: str, name: str) -> CPUSet | None:
     """None if the file is missing or malformed; then the set value has to suffice."""
     try:
-        return CPUSet.parse(tree.text(tree.path(directory, name)).strip())
-    except (WriteFailed, ValueError):
+        return CPUSet.parse(tree.files.read(tree.path(directory, name)).strip())
+    except (OSError, WriteFailed, ValueError):
         return None

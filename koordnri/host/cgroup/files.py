@@ -7,6 +7,8 @@ import os
 import time
 from collections.abc import Callable
 
+from koordnri.host.cgroup.process_files import OF_PROCESSES, read_of_processes, write_of_processes
+
 _READ_BYTES = 16_384
 """One read covers every file, except an io.max of hundreds of disks."""
 
@@ -16,6 +18,8 @@ class CgroupFiles:
 
     def read(self, path: str) -> str:
         """The whole text, including its last newline."""
+        if OF_PROCESSES in path:
+            return read_of_processes(path)
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             data = os.read(fd, _READ_BYTES)
@@ -28,6 +32,9 @@ class CgroupFiles:
 
     def write(self, path: str, text: str) -> None:
         """Write in one call, because the kernel takes each call as a whole value. Never creates a file."""
+        if OF_PROCESSES in path:
+            write_of_processes(path, text)
+            return
         data = text.encode()
         fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
         try:
@@ -42,7 +49,11 @@ class CgroupFiles:
 
     def exists(self, path: str) -> bool:
         """Whether the file or directory exists."""
-        return os.path.exists(path)
+        try:
+            os.stat(path)
+        except (OSError, ValueError):
+            return False
+        return True
 
 
 class PacedFiles(CgroupFiles):

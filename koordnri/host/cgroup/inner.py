@@ -20,21 +20,24 @@ class InnerDirectories:
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
         self._found: dict[str, str] = {}
+        """directory → its inner one, or "\""""
 
     def of(self, directory: str) -> str:
         """The inner directory, which has the processes; "" if they are in `directory` itself."""
+        found = self._found.get(directory)
+        if found is None:
+            found = self._found[directory] = self._find(directory)
+        return found
+
+    def _find(self, directory: str) -> str:
         # Only a systemd scope has one; slices of pods and classes are not checked.
         if self._tree.version == 1 or not directory.endswith(_SCOPE):
             return ""
-        found = self._found.get(directory)
-        if found is None:
-            inner = inner_directory(directory)
-            try:
-                there = self._tree.has(inner)
-            except WriteFailed:
-                there = False
-            found = self._found[directory] = inner if there else ""
-        return found
+        inner = inner_directory(directory)
+        try:
+            return inner if self._tree.has(inner) else ""
+        except WriteFailed:
+            return ""
 
     def file_value(self, change: Change) -> FileValue | None:
         """The same change on the inner level, compared; None if there is no such level, or it lacks the file."""
@@ -46,12 +49,9 @@ class InnerDirectories:
         return None if file_value.status in (Status.GONE, Status.UNSUPPORTED) else file_value
 
 
-def outcome_of(outer: FileValue, inner: FileValue | None) -> Outcome:
+def outcome_of(outer: FileValue, inner: FileValue) -> Outcome:
     """Outcome of a change on both levels: the worse one; of equal ones, that of the level with the processes."""
-    found = outer.outcome()
-    if inner is None:
-        return found
-    below = inner.outcome()
+    found, below = outer.outcome(), inner.outcome()
     if below.status is Status.GONE:
         return found  # its last process has ended; systemd is about to remove the scope
     return max((below, found), key=lambda one: _WELL.get(one.status, len(_WELL)))._replace(change=outer.change)

@@ -41,6 +41,16 @@ def signed(field: Field, version: int) -> Text:
     return Text(_parse_number, _spell_signed, equal)
 
 
+def processes(field: Field, version: int) -> Text:
+    """A whole number of each process. Where they differ, the value is the text of all, which equals no number."""
+    return Text(_parse_processes, _spell_signed, equal)
+
+
+def _parse_processes(text: str, key: str) -> int | str:
+    text = text.strip()
+    return text if " " in text else parse_int(text)
+
+
 def cpuset(field: Field, version: int) -> Text:
     """A list of CPUs or memory nodes."""
     return Text(_parse_cpus, _spell_cpus, field.same)
@@ -135,8 +145,8 @@ def _spell_weight(value: Any, key: str, current: str) -> str:
 def parse_int(text: str) -> int:
     """Raises ValueError for what is no whole number of up to 20 digits."""
     text = text.strip()
-    digits = text.removeprefix("-")
-    if not (digits.isascii() and digits.isdecimal() and len(digits) <= 20):
+    digits = text[1:] if text[:1] == "-" else text
+    if len(digits) > 20 or not (digits.isascii() and digits.isdecimal()):
         raise ValueError(f"expected a number, got {text[:40]!r}")
     return int(text)
 
@@ -207,6 +217,28 @@ def _spell_max_quota(value: Any, key: str, current: str) -> str:
 
 def _spell_max_period(value: Any, key: str, current: str) -> str:
     return f"{_max_parts(current)[0]} {spell_natural(value)}"
+
+
+# Switches
+
+_OFF = "NO_"
+
+
+def switch(field: Field, version: int) -> Text:
+    """One of many switches of a file, which lists each as `NAME` or `NO_NAME`. The kernel takes one word per write."""
+    return Text(_parse_switch, lambda value, key, current: key if value else f"{_OFF}{key}", equal)
+
+
+def switch_names(text: str) -> frozenset[str]:
+    """The names in such a file."""
+    return frozenset(word.removeprefix(_OFF) for word in text.split())
+
+
+def _parse_switch(text: str, key: str) -> int:
+    words = text.split()
+    if key not in words and f"{_OFF}{key}" not in words:
+        raise ValueError(f"expected {key} or {_OFF}{key} in the file, got neither")
+    return int(key in words)
 
 
 # Memory

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import errno
 import os
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from koordnri.host.cgroup.change import Change, Outcome, Status
 from koordnri.host.cgroup.files import CgroupFiles
 from koordnri.host.cgroup.paths import ROOT_DIRECTORY
 from koordnri.host.cgroup.spelling import Form, form
-from koordnri.model import Field
-from koordnri.model.field import V1_CONTROLLERS
+from koordnri.model import CPUSet, Field
+from koordnri.model.field import PROCESSES, V1_CONTROLLERS
 
 _ROOT = "sys/fs/cgroup"
 
@@ -31,19 +30,16 @@ class WriteFailed(Exception):
 
 
 def failed_by(error: Exception) -> WriteFailed:
-    """The Failed for an exception. An unforeseen one is a bug of ours that costs only this file."""
+    """The WriteFailed for an exception. An unforeseen one is a bug of ours that costs only this file."""
     if isinstance(error, WriteFailed):
-        return error
+        # A new one without traceback: a caller keeps it in a variable, and so would keep its own frame, and all frames above, until the
+        # garbage collector runs. After a Synchronize of 500 containers these were 3 MiB.
+        return WriteFailed(error.status, error.error)
     frame = error.__traceback__
     while frame is not None and frame.tb_next is not None:
         frame = frame.tb_next
     where = "" if frame is None else f" ({os.path.basename(frame.tb_frame.f_code.co_filename)}:{frame.tb_lineno})"
     return WriteFailed(Status.FAULT, f"bug in koordnri: {type(error).__name__}: {error}{where}")
-
-
-@lru_cache(4096)
-def _is_below(directory: str) -> bool:
-    return bool(directory) and directory[0] != "/" and "\0" not in directory and ".." not in directory.split("/")
 
 
 class Tree:
@@ -52,25 +48,41 @@ class Tree:
     def __init__(self, root: Path, version: int, files: CgroupFiles) -> None:
         self.version = version
         self.files = files
+        self.best_effort: tuple[CPUSet, ...] = ()
+        """see Writer.bound_best_effort"""
+        self._host = str(root).rstrip("/")
+        self._checked: dict[str, str] = {}
+        """directory that was found to be below the cgroup root → the same with a slash at its end"""
         top = str(root / _ROOT)
         self._tops = {"": f"{top}/"}
         if version == 1:
             self._tops |= {controller: f"{top}/{controller}/" for controller in V1_CONTROLLERS}
             # Most distributions link `cpu` to `cpu,cpuacct`, but not all.
-            if not files.exists(f"{top}/cpu") and files.exists(f"{top}/cpu,cpuacct"):
-                self._tops["cpu"] = f"{top}/cpu,cpuacct/"
+            for controller, both in (("cpu", "cpu,cpuacct"), ("net_cls", "net_cls,net_prio")):
+                if not files.exists(f"{top}/{controller}") and files.exists(f"{top}/{both}"):
+                    self._tops[controller] = f"{top}/{both}/"
 
     def path(self, directory: str, file: str) -> str:
         """Full path of a file that `spelling` names. Raises WriteFailed for a directory outside of the cgroup root."""
-        # The path's maker has checked this, too. But one mistake here would write outside of the cgroups, as root.
-        if not _is_below(directory):
-            problem = f'expected a path below the cgroup root without "..", got {directory[:120]!r}'
-            raise WriteFailed(Status.REFUSED, f"cgroup: {problem}")
-        where = "" if directory == ROOT_DIRECTORY else f"{directory}/"
+        if file[:1] == "/":
+            return f"{self._host}{file}"
+        where = self._checked.get(directory)
+        if where is None:
+            where = self._check(directory)
         if self.version == 2:
             return f"{self._tops['']}{where}{file}"
         controller, _, name = file.partition("/")
+        if controller == PROCESSES:  # of any hierarchy: each lists the container's processes
+            controller, name = "cpu", file
         return f"{self._tops[controller]}{where}{name}"
+
+    def _check(self, directory: str) -> str:
+        """The path's maker has checked this, too. But one mistake here would write outside of the cgroups, as root."""
+        if not directory or directory[0] == "/" or "\0" in directory or ".." in directory.split("/"):
+            problem = f'expected a path below the cgroup root without "..", got {directory[:120]!r}'
+            raise WriteFailed(Status.REFUSED, f"cgroup: {problem}")
+        where = self._checked[directory] = "" if directory == ROOT_DIRECTORY else f"{directory}/"
+        return where
 
     def place(self, directory: str, file: str) -> tuple[str, str]:
         """(full directory, name) of a file that `spelling` names. Raises WriteFailed as `path` does."""
@@ -79,7 +91,7 @@ class Tree:
 
     def home(self, directory: str) -> str:
         """Full path of a cgroup, on v1 in the hierarchy of cpu. Raises WriteFailed as `path` does."""
-        return self.place(directory, "cpu/" if self.version == 1 else "")[0]
+        return self.path(directory, "cpu/" if self.version == 1 else "")[:-1]
 
     def has(self, directory: str) -> bool:
         """Whether the cgroup exists. Raises WriteFailed as `path` does."""
@@ -124,7 +136,8 @@ class FileValue:
         self.tree = tree
         self.change = change
         self.path = ""
-        self.form: Form | None = None
+        self.form = form(change.field, tree.version)
+        """None if this cgroup version has no file for the field"""
         self.text = ""
         self.now: Any = None
         self.before: Any = None
@@ -135,7 +148,7 @@ class FileValue:
         """Read the value. Raises WriteFailed."""
         self.now = None
         change, tree = self.change, self.tree
-        found = self.form = self._known_form()
+        found = self.form or self._no_file()
         for i, name in enumerate(found.files):
             self.path = tree.path(change.directory, name)
             try:
@@ -144,8 +157,18 @@ class FileValue:
             except WriteFailed as failed:
                 if failed.status is not Status.UNSUPPORTED or i + 1 == len(found.files):
                     raise
+        self._parse(found)
+
+    def scan_beside(self, other: FileValue) -> None:
+        """Take the value from what `other` has just read: both stand in one file. Raises WriteFailed."""
+        self.now = None
+        found = self.form or self._no_file()
+        self.path, self.text = other.path, other.text
+        self._parse(found)
+
+    def _parse(self, found: Form) -> None:
         try:
-            self.now = found.parse(self.text, change.key)
+            self.now = found.parse(self.text, self.change.key)
         except ValueError as error:
             raise WriteFailed(Status.REFUSED, f"{self.path}: {error}") from None
 
@@ -163,8 +186,8 @@ class FileValue:
 
     @property
     def done(self) -> bool:
-        """Whether the wanted value is in effect, by the last read: for most fields, that the file has it."""
-        return self.is_set
+        """Whether the wanted value is in effect, by the last read: for most fields, that the file has it (`is_set`)."""
+        return self.form is not None and self.form.same(self.change.value, self.now)
 
     @property
     def is_set(self) -> bool:
@@ -174,7 +197,7 @@ class FileValue:
     def spell(self, value: Any) -> str:
         """The text of a value. Raises WriteFailed for a value that no kernel accepts."""
         try:
-            return self._known_form().spell(value, self.change.key, self.text)
+            return (self.form or self._no_file()).spell(value, self.change.key, self.text)
         except (TypeError, ValueError) as error:
             raise WriteFailed(Status.REFUSED, f"{self.path}: {self.change.field.name}: {error}") from None
 
@@ -222,9 +245,5 @@ class FileValue:
             status, error = Status.FAULT, f"{self.path or self.change.directory}: bug in koordnri: no verdict"
         return Outcome(self.change, status, self.before, self.now, error)
 
-    def _known_form(self) -> Form:
-        """Raises WriteFailed if this cgroup version has no file for the field."""
-        version, field = self.tree.version, self.change.field
-        if (found := form(field, version)) is None:
-            raise WriteFailed(Status.UNSUPPORTED, f"cgroup v{version} has no file for {field.name}")
-        return found
+    def _no_file(self) -> NoReturn:
+        raise WriteFailed(Status.UNSUPPORTED, f"cgroup v{self.tree.version} has no file for {self.change.field.name}")

@@ -27,6 +27,8 @@ PAUSE_S = 0.005
 """s for which events are collected after a wake-up, so that many writes cause few wake-ups."""
 RESTS = 9
 """The pause is also at least this many times as long as reading took: endless writes cost at most a tenth of a core here."""
+HOLD_S = 0.05
+"""Longest s for which `hold` leaves events with the kernel, which drops them beyond 16384 (max_queued_events)."""
 
 
 class TakenEvents(NamedTuple):
@@ -41,7 +43,7 @@ class TakenEvents(NamedTuple):
 
 
 class CgroupWatch:
-    """Watches until `close`. `add`, `remove` and `take` are for one thread.
+    """Watches until `close`. `add`, `remove`, `hold` and `take` are for one thread.
 
     names      names of the files that count, without their directory
     woken      called in a separate thread, named `drift`, when there is something to take; must not block
@@ -61,6 +63,8 @@ class CgroupWatch:
         self._by_path: dict[str, int] = {}
         self._paths: dict[int, str] = {}
         self._lock = threading.Lock()
+        self._free = threading.Event()
+        self._free.set()
         self._pending: set[tuple[int, str, bool]] = set()
         """(watch, name, whether it was removed); a set, so that endless writes of one file do not make it grow"""
         self._overflowed = False
@@ -97,6 +101,15 @@ class CgroupWatch:
             self._paths.pop(watch, None)
             with contextlib.suppress(OSError):  # the kernel has ended it by itself
                 self._inotify.rm_watch(watch)
+
+    def hold(self, held: bool) -> None:
+        """Whether a pass writes files now. Each write is an event, and nobody can heal before the pass ends. So the thread leaves the
+        events with the kernel, `HOLD_S` at a time, and the interpreter to the pass.
+        """
+        if held:
+            self._free.clear()
+        else:
+            self._free.set()
 
     def take(self) -> TakenEvents:
         """Everything that happened since the last call, including events that nobody was woken for yet. Never waits."""
@@ -137,6 +150,7 @@ class CgroupWatch:
             both.register(fd, select.POLLIN)
         closed.register(self._closed, select.POLLIN)
         while all(fd != self._closed for fd, _ in both.poll()):
+            self._free.wait(HOLD_S)
             began = time.perf_counter()
             if self._read():
                 self._woken()

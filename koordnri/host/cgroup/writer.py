@@ -15,7 +15,6 @@ Everything is read before anything is written; equal values are not written.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
@@ -30,7 +29,7 @@ from koordnri.host.cgroup.step import Step
 from koordnri.host.cgroup.steps import steps_of
 from koordnri.host.cgroup.value import FileValue, Tree, WriteFailed, failed_by
 from koordnri.model import CPUSet, Field
-from koordnri.model.field import Nesting
+from koordnri.model.field import PROCESSES, Nesting
 
 
 class Writer:
@@ -45,6 +44,10 @@ class Writer:
         self._tree = Tree(root, version, files or CgroupFiles())
         self._in_use = InUse(self._tree)
         self._inner = InnerDirectories(self._tree)
+
+    def bound_best_effort(self, bounds: tuple[CPUSet, ...]) -> None:
+        """Cpusets of the class BestEffort's cgroup (v2) by which containers below it may be narrowed: that is meant, and no failure."""
+        self._tree.best_effort = bounds
 
     def read(self, directory: str, field: Field, key: str = "") -> Reading:
         """A cgroup's value of a field, on the level with the processes. Never raises for what it finds."""
@@ -88,14 +91,15 @@ class Writer:
             return False
         try:
             for name in found.files:
-                with contextlib.suppress(FileNotFoundError):
-                    path = tree.path(change.directory, name)
-                    same = found.same(change.value, found.parse(tree.files.read(path), change.key))
-                    return bool(same) and not narrowed(tree, change, path)
+                path = tree.path(change.directory, name)
+                try:
+                    value = found.parse(tree.files.read(path), change.key)
+                except FileNotFoundError:
+                    continue
+                return bool(found.same(change.value, value)) and not narrowed(tree, change, path)
             return not offered
         except (OSError, WriteFailed, TypeError, ValueError):
-            pass
-        return False
+            return False
 
     def places(self, change: Change) -> list[tuple[str, str]]:
         """(full directory, name) of the files of a change, on both levels if the container has two. For a field that is spelled in
@@ -106,7 +110,13 @@ class Writer:
             return []
         inner, place = self._inner.of(change.directory), self._tree.place
         try:
-            return [place(d, name) for d in (change.directory, inner) if d for name in found.files]
+            return [
+                place(d, name)
+                for d in (change.directory, inner)
+                if d
+                for name in found.files
+                if not name.startswith(PROCESSES)  # nobody reports changes there
+            ]
         except WriteFailed:
             return []
 
@@ -135,7 +145,7 @@ class Writer:
 
         Raises ValueError for two changes of the same field of one cgroup. Never raises for what the kernel does.
         """
-        _refuse_two_of_one(change for level in levels for change in level)
+        _refuse_two_of_one(levels)
         pairs: list[tuple[FileValue, FileValue | None]] = []
         steps: list[list[Step]] = []
         for level in levels:
@@ -156,15 +166,16 @@ class Writer:
             step.widen(stuck)
         for step in upwards:
             step.settle(stuck)
-        return [outcome_of(outer, inner) for outer, inner in pairs]
+        return [outer.outcome() if inner is None else outcome_of(outer, inner) for outer, inner in pairs]
 
 
-def _refuse_two_of_one(changes: Iterable[Change]) -> None:
+def _refuse_two_of_one(levels: Iterable[Iterable[Change]]) -> None:
     """Raises ValueError when two changes are of the same field of the same cgroup."""
     seen: set[tuple[str, Field, str]] = set()
-    for change in changes:
-        target = change[:3]
-        if target in seen:
-            name = change.field.named(change.key)
-            raise ValueError(f"{change.directory}: expected one change of {name}, got two")
-        seen.add(target)
+    for level in levels:
+        for change in level:
+            target = change[:3]
+            if target in seen:
+                name = change.field.named(change.key)
+                raise ValueError(f"{change.directory}: expected one change of {name}, got two")
+            seen.add(target)

@@ -41,9 +41,17 @@ class UsageFiles:
         """Whether the cgroup exists."""
         return os.path.isdir(f"{self._tops['cpu']}/{directory}")
 
+    def path(self, controller: str, directory: str, name: str) -> str:
+        """Full path of a cgroup's file."""
+        return f"{self._tops[controller]}/{directory}/{name}"
+
+    def in_proc(self, name: str) -> str:
+        """Full path of a file of the host's /proc."""
+        return f"{self._root}/proc/{name}"
+
     def text(self, controller: str, directory: str, name: str) -> str | None:
         """The text of a cgroup's file; None when it cannot be read."""
-        return _read(f"{self._tops[controller]}/{directory}/{name}")
+        return _read(self.path(controller, directory, name))
 
     def number(self, controller: str, directory: str, name: str) -> int | None:
         """The number in a cgroup's file; None for `max` and everything else."""

@@ -15,10 +15,11 @@ from typing import Any
 from koordnri.chain import Chain, Snapshot
 from koordnri.cpus.allocator import Allocator
 from koordnri.model import Container, Decision, Event, Field, NodeState, Pod, Setting, fields
+from koordnri.model.class_cgroup import HostCgroup
 from koordnri.model.difference import baseline_value
 from koordnri.model.fields import VOIDABLE
+from koordnri.model.resources import NOTHING, Resources
 from koordnri.model.routes import REPLY, RESCTRL, WRITE, Refusal
-from koordnri.reconcile.classes import decide_classes
 from koordnri.reconcile.compare.exclusive import (
     applied,
     gets_other_cpus,
@@ -33,9 +34,11 @@ from koordnri.reconcile.compare.moves import Move, asked, baseline_of_pod, moves
 from koordnri.reconcile.compare.pod_decisions import PodDecisions, decide
 from koordnri.reconcile.compare.rows import RESTART, Comparison, Difference, Remark, difference
 from koordnri.reconcile.compare.running import Above, Running
+from koordnri.reconcile.host_applications import decide_outside
 from koordnri.reconcile.owner import names_of_class, names_of_pod
 
 _SANDBOX = "sandbox: "
+_NOTHING = Decision()
 
 
 def compare(
@@ -48,10 +51,10 @@ def compare(
 ) -> Comparison:
     """Decide everything that runs under both snapshots of one node. Nobody else may use `chain` meanwhile.
 
-    above   the cgroups above the pods
+    above   the cgroups outside of pods
     given   the holdings of exclusive CPUs; not changed. None: there are none
     """
-    known = {one.cgroup.qos: one for one in above}
+    known = {one.cgroup.id: one for one in above}
     # Each policy may believe other inputs of a pod.
     running_old = [one._replace(pod=old.believed(one.pod)) for one in running]
     running = [one._replace(pod=new.believed(one.pod)) for one in running_old]
@@ -62,9 +65,9 @@ def compare(
         new = applied(promoted(running, new, noted(given, pods)), new)
     # Everything under one policy first, then under the other: the chain makes its plan again whenever the policy changes.
     before = [decide(chain, one, old, recreated_old) for one in running_old]
-    classes_before = {one.qos: decision for one, decision in decide_classes(chain, pods_old, old)}
+    outside_before = dict(decide_outside(chain, pods_old, old, partial(_set, known)))
     after = [decide(chain, one, new, recreated_new) for one in running]
-    classes_after = decide_classes(chain, pods, new)
+    outside_after = dict(decide_outside(chain, pods, new, partial(_set, known)))
     differences: list[Difference] = []
     remarks: dict[Remark, None] = {}
     for one, was, becomes in zip(running, before, after, strict=True):
@@ -76,14 +79,18 @@ def compare(
         if gets_other_cpus(one.pod, recreated_old, recreated_new):
             differences += of_exclusive_cpus(one, becomes, new, recreated_new)
             remarks |= dict.fromkeys(short(one, recreated_old, recreated_new))
-    for cgroup, decision in classes_after:
-        was_decided = classes_before[cgroup.qos]
+    for cgroup in dict.fromkeys((*outside_after, *outside_before)):
+        was_decided, decision = outside_before.get(cgroup, _NOTHING), outside_after.get(cgroup, _NOTHING)
         remarks |= dict.fromkeys(_errors(names_of_class(cgroup), "", was_decided, decision))
-        differences += _of_class(known.get(cgroup.qos, Above(cgroup)), was_decided, decision, new)
+        differences += _of_class(known.get(cgroup.id, Above(cgroup)), was_decided, decision, new)
     differences += of_groups(pods, old, new)
     containers = sum(len(one.containers) for one in running)
     revisions, notes = (old.policy.revision, new.policy.revision), notes_of(new, old.node)
     return Comparison(*revisions, len(running), containers, differences, list(remarks), notes)
+
+
+def _set(known: Mapping[str, Above], cgroup: HostCgroup) -> Resources:
+    return known[cgroup.id].resources if cgroup.id in known else NOTHING
 
 
 def notes_of(snapshot: Snapshot, node: NodeState) -> list[str]:
@@ -137,7 +144,8 @@ def _of_class(above: Above, old: Decision, new: Decision, snapshot: Snapshot) ->
 
     for move in moves(old, new, snapshot, baseline):
         if not reads_alike(move, node):
-            yield difference(names_of_class(above.cgroup), "", move, WRITE, recorded=False)
+            route = RESCTRL if move.setting.field is fields.RDT_CLOSID else WRITE
+            yield difference(names_of_class(above.cgroup), "", move, route, recorded=False)
 
 
 def _of_running(

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from koordnri.host.cgroup.change import Reading, Status
 from koordnri.model import Container, Field, NodeState, Pod
-from koordnri.model.class_cgroup import ClassCgroup
+from koordnri.model.class_cgroup import OuterCgroup
 from koordnri.model.fields import split_name
 from koordnri.model.resources import NOTHING, Resources
 
@@ -50,9 +50,9 @@ class Running(NamedTuple):
 
 
 class Above(NamedTuple):
-    """A cgroup above the pods."""
+    """A cgroup outside of pods."""
 
-    cgroup: ClassCgroup
+    cgroup: OuterCgroup
     resources: Resources = NOTHING
-    """as kubelet set them"""
+    """as kubelet or a service manager set them"""
     files: Files = _NO_FILES

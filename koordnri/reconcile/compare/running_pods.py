@@ -9,7 +9,7 @@ from koordnri.host.cgroup.change import Reading
 from koordnri.host.cgroup.paths import container_directory, pod_directory
 from koordnri.host.cgroup.writer import Writer
 from koordnri.model import Field, NodeError, Pod
-from koordnri.model.class_cgroup import ClassCgroup
+from koordnri.model.class_cgroup import OuterCgroup
 from koordnri.model.resources import NOTHING
 from koordnri.reconcile.compare.running import Above, Files, Running
 from koordnri.reconcile.originals import as_kubelet_set_it, kubelets_files
@@ -42,8 +42,8 @@ class RunningPods:
         read = partial(_read_own, writer, directory, sandbox)
         return Running(pod.with_resources(resources), containers, Files(had, read), writer.has(sandbox))
 
-    def above(self, cgroups: Iterable[ClassCgroup]) -> list[Above]:
-        """The present state of the cgroups above the pods, for a comparison."""
+    def above(self, cgroups: Iterable[OuterCgroup]) -> list[Above]:
+        """The present state of the cgroups outside of pods, for a comparison."""
         writer = self._machine.writer(self._machine.world().snapshot.node.cgroup_version)
         found = []
         for cgroup in cgroups:

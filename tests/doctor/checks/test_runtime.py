@@ -110,3 +110,13 @@ def test_the_fix_of_k3s_goes_into_its_template() -> None:
 def test_versions_with_known_faults(its: RuntimeFacts, expected: list[str]) -> None:
     known = {"KN0803"}  # a validator is another matter
     assert [code for code in codes(replace(WELL, runtime=its)) if code not in known] == expected
+
+
+@pytest.mark.parametrize(
+    ("hooks", "refuses", "expected"), [(("gpu",), False, ["KN0114"]), (("gpu",), True, []), ((), False, [])]
+)
+def test_required_hooks_say_what_a_hanging_daemon_costs(
+    hooks: tuple[str, ...], refuses: bool, expected: list[str]
+) -> None:
+    daemon = replace(WELL.daemon, required_hooks=hooks, refuses_unanswered=refuses)
+    assert codes(replace(WELL, daemon=daemon)) == expected

@@ -17,6 +17,7 @@ from koordnri.model.annotations import (
     CPU_QOS_KEY,
     GPU_ISOLATION_LABEL,
     MEMORY_QOS_KEY,
+    NETWORK_QOS_KEY,
     RESCTRL_KEY,
     RESOURCE_STATUS,
 )
@@ -38,6 +39,7 @@ KEYS = (
     MEMORY_QOS_KEY,
     CPU_BURST_KEY,
     BLKIO_QOS_KEY,
+    NETWORK_QOS_KEY,
 )
 FIRST = ord("a")
 """character of the first key"""

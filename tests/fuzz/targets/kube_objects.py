@@ -11,6 +11,7 @@ from koordnri.kube import node, pods
 from koordnri.kube.configmap import ConfigMap
 from koordnri.kube.decoding import Decoding, Lines
 from koordnri.kube.errors import ApiRefused, Garbled
+from koordnri.kube.objects import Object
 from koordnri.kube.topology_object import KIND, TopologyObject, foreign_pools, writer_of
 from koordnri.model.node_annotations import read_node_annotations
 from koordnri.model.topology import Topology
@@ -70,9 +71,14 @@ def _topology(item: TopologyObject) -> dict[str, str]:
     return foreign_pools(item)
 
 
+def _labels(item: Object) -> dict[str, str]:
+    return item.metadata.labels or {}
+
+
 _KINDS: tuple[Decoding[Any], ...] = (
     Decoding("ConfigMap", ConfigMap, _config_map),
     Decoding("Node", node.Node, _node),
     Decoding("Pod", pods.PodObject, pods.facts_of),
     Decoding(KIND, TopologyObject, _topology),
+    Decoding("Namespace", Object, _labels),
 )

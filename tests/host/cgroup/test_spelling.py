@@ -237,7 +237,7 @@ def test_v1_takes_no_other_limit_of_a_disk_than_a_number(field: Field, key: str,
     [
         (fields.ENV, 2),
         (fields.RDT_CLOSID, 2),
-        (fields.OOM_SCORE_ADJ, 1),
+        (fields.PIDS_LIMIT, 1),
         (fields.IO_MAX, 1),
         (fields.BLOCKIO_CLASS, 2),
     ],
@@ -299,7 +299,7 @@ def test_the_neutral_value_of_every_file_can_be_written_and_reads_back(field: Fi
     spelled, key = the_form(field, version), "8:0" if field.keyed else ""
     text = spelled.spell(field.neutral, key, "50000 100000\n")
     # The kernel takes a disk off the list that is set to its neutral value.
-    assert spelled.same(field.neutral, spelled.parse("\n" if field.keyed else f"{text}\n", key))
+    assert spelled.same(field.neutral, spelled.parse("\n" if field.of_disk else f"{text}\n", key))
 
 
 @pytest.mark.parametrize(
@@ -317,3 +317,12 @@ def test_a_row_whose_neutral_value_its_file_does_not_take_is_named(spelling: Spe
     row = Field("x", "unit", Adjust.FILE, keyed="disk" in spelling.value, v2=("x",), spelling=spelling, neutral=neutral)
     with pytest.raises(FieldTableError, match=rf"^field x: neutral={neutral!r} is no value of {spelling}: .*expected"):
         check_neutral(row)
+
+
+def test_a_switch_is_one_word_of_many() -> None:
+    spelled = the_form(fields.SCHED_FEATURE, 2)
+    text = "PLACE_LAG NO_NEXT_BUDDY HRTICK \n"
+    assert [spelled.parse(text, name) for name in ("PLACE_LAG", "NEXT_BUDDY", "HRTICK")] == [1, 0, 1]
+    assert [spelled.spell(on, "HRTICK", text) for on in (1, 0)] == ["HRTICK", "NO_HRTICK"]
+    with pytest.raises(ValueError, match="expected BUDDY or NO_BUDDY in the file, got neither"):
+        spelled.parse(text, "BUDDY")

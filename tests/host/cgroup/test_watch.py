@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import queue
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from koordnri.host.cgroup.spelling import file_names
-from koordnri.host.cgroup.watch import CgroupWatch
+from koordnri.host.cgroup.watch import PAUSE_S, CgroupWatch
 from tests.support.waiting import PATIENCE_S
 
 
@@ -72,6 +73,27 @@ def test_a_write_is_reported_by_directory_and_name(watched, pod):
     watched.wait_for({("pod", "a")}, set())
     write(pod / "a")
     watched.wait_for({("pod", "a")}, set())
+
+
+def test_nobody_is_woken_while_it_is_held_and_no_event_is_lost(pod, monkeypatch):
+    monkeypatch.setattr("koordnri.host.cgroup.watch.HOLD_S", PATIENCE_S)
+    order: list[str] = []
+    woken = threading.Event()
+    watch = CgroupWatch({"a", "b"}, lambda: (order.append("woken"), woken.set()), lambda error: None)
+    try:
+        watch.add(str(pod))
+        watch.hold(True)
+        write(pod / "a")
+        assert watch.take().written == {(str(pod), "a")}, "who holds it may take them"
+        write(pod / "b")
+        time.sleep(4 * PAUSE_S)  # time in which a watch that is not held would wake somebody
+        order.append("let go")
+        watch.hold(False)
+        assert woken.wait(PATIENCE_S)
+        assert order == ["let go", "woken"]
+        assert watch.take().written == {(str(pod), "b")}
+    finally:
+        watch.close()
 
 
 def test_the_kernels_own_notices_wake_nobody(watched, pod):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import errno
+import gc
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 import koordnri.host
 from koordnri.host.cgroup.change import Change, Outcome, Status, by_level
 from koordnri.host.cgroup.spelling import form
+from koordnri.host.cgroup.value import WriteFailed
 from koordnri.host.cgroup.writer import Writer
 from koordnri.model import Field, fields
 from tests.host.fake_kernel import PAGE, ROOT
@@ -110,7 +112,7 @@ def test_any_call_may_fail_once(version: int, number: int) -> None:
         kernel = watched(version)
 
         def fail(path: str, kernel: WatchedKernel = kernel) -> None:
-            if kernel.exists(path) and not path.endswith(("/", "podX", "podY", "c1", "c2", "cpu", "cgroup")):
+            if kernel.exists(path) and not path.endswith(("/", "podX", "podY", "c1", "c2", "cpu", "net_cls", "cgroup")):
                 raise OSError(number, os.strerror(number), path)
 
         statuses = {o.status for o in run(kernel, at, fail)}
@@ -174,3 +176,19 @@ def test_nonsense_in_any_file_is_reported_with_its_path(version: int, nonsense: 
     assert {o.status for o in outcomes} <= {Status.REFUSED, Status.WRITTEN, Status.DRIFTED_BACK}, {
         o.error for o in outcomes if o.status is Status.FAULT
     }
+
+
+@BOTH
+def test_a_failure_keeps_no_frames_alive(version: int) -> None:
+    """A cycle of failure, traceback and frame would keep all that the callers hold until the garbage collector runs."""
+    writer = Writer(ROOT, version, WatchedKernel(version, (TOP,)))
+    gc.collect()
+    gc.disable()
+    try:
+        gone = Change("kubepods/gone", fields.CPU_QUOTA, "", 50_000)
+        assert writer.read(gone.directory, gone.field).status is Status.GONE
+        (outcome,) = writer.apply([[gone]])
+        assert outcome.status is Status.GONE
+        assert [o for o in gc.get_objects() if isinstance(o, WriteFailed)] == []
+    finally:
+        gc.enable()

@@ -1,0 +1,1 @@
+"""The command `koordnri demo`: what settings are worth, live in a terminal."""
