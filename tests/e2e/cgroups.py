@@ -33,6 +33,8 @@ _V2_FILES = {
     "memory.limit": "memory.max",
 }
 _V1_NO_LIMIT = 0x7FFFFFFFFFFFF000
+_BUSY_S = 2.0
+"""The kernel reports a cgroup busy for a moment after its last process was reaped; on a busy machine the moment is long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,28 +220,18 @@ def _systemctl(*arguments: str, check: bool = True) -> None:
 
 
 def _rmdir(directory: Path) -> bool:
-    """Remove a cgroup with what runc left below it; True when it is gone."""
-    # The kernel reports a cgroup busy for a moment after its last process was reaped.
-    for _ in range(50):
-        try:
-            children = [Path(entry.path) for entry in os.scandir(directory) if entry.is_dir()]
-        except FileNotFoundError:
-            return True
-        if any(map(_has_processes, children)):
+    """Remove a cgroup with what runc left below it; True when it is gone, False when processes are in it."""
+    until = time.monotonic() + _BUSY_S
+    while directory.exists():
+        below = [Path(top) for top, _, _ in os.walk(directory, topdown=False)]
+        if any(map(_has_processes, below)) or time.monotonic() > until:
             return False
-        for child in children:
+        for one in below:
             with contextlib.suppress(OSError):
-                child.rmdir()
-        try:
-            directory.rmdir()
-            return True
-        except FileNotFoundError:
-            return True
-        except OSError:
-            if children or _has_processes(directory):
-                return False
-        time.sleep(0.01)
-    return False
+                one.rmdir()
+        if directory.exists():
+            time.sleep(0.01)
+    return True
 
 
 def _has_processes(directory: Path) -> bool:

@@ -23,6 +23,8 @@ _PREFIX = "kn-"
 def running(name: str, *, shared_mounts: bool = False) -> Iterator[Containerd | CRIO]:
     """A running runtime in a directory of its own; name and option as Containerd's, or `crio`."""
     _sweep_killed_runs()
+    if not lab.SYSTEMD:
+        _sweep_pods_of_nobody()
     # Short, for a unix socket's path may have 107 bytes.
     work = Path(tempfile.mkdtemp(prefix=_PREFIX, dir="/tmp"))
     (work / "owner").write_text(str(os.getpid()))
@@ -48,3 +50,24 @@ def _sweep_killed_runs() -> None:
             sweep(work)
             sweep_cgroups(work)
             shutil.rmtree(work)
+
+
+def _sweep_pods_of_nobody() -> None:
+    """Remove empty cgroups of pods, whoever made them, if no kubelet runs here.
+
+    A run that lost its work directory leaves them, and so does a demo that was killed. On v1 a quota that is left in one keeps its
+    class from having a smaller one.
+    """
+    if any(_name(process) == "kubelet" for process in Path("/proc").glob("[0-9]*")):
+        return
+    cgroups = Cgroups(systemd=False)
+    for root in cgroups.roots():
+        for pod in [*root.glob("kubepods/pod*"), *root.glob("kubepods/*/pod*")]:
+            cgroups.remove(f"/{pod.relative_to(root)}")
+
+
+def _name(process: Path) -> str:
+    try:
+        return (process / "comm").read_text().strip()
+    except OSError:
+        return ""  # it has ended

@@ -125,6 +125,10 @@ class FakeKernel(CgroupFiles):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         return files[name] + "\n"
 
+    def below(self, path: str) -> list[str]:
+        above, children = self._below(path), [p.rpartition("/") for p in self.cgroups if p]
+        return sorted(name for parent, _, name in children if parent == above)
+
     def write(self, path: str, text: str) -> None:
         self.before_write(path, text)
         if path in self.host_files:

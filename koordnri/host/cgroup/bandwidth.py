@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 from koordnri.host.cgroup.change import Change, Status
+from koordnri.host.cgroup.larger_below import larger_below
 from koordnri.host.cgroup.nesting import LIMIT, ratio
 from koordnri.host.cgroup.step import Step
 from koordnri.host.cgroup.value import FileValue, Tree, WriteFailed
@@ -129,17 +130,27 @@ class BandwidthStep(Step):
         """Two files, and the kernel checks each write against the parent. While there is no quota, the period may change freely."""
         old_quota, old_period = self._quota.now, self._period.now
         if period == old_period:
-            self._quota.put(quota)
+            self._put_quota(quota, period)
             return
         try:
             if old_quota > 0:
                 self._quota.put(UNLIMITED)
             self._period.put(period)
             if quota > 0:
-                self._quota.put(quota)
+                self._put_quota(quota, period)
         except WriteFailed:
             with contextlib.suppress(WriteFailed):
                 self._period.put(old_period)
             with contextlib.suppress(WriteFailed):
                 self._quota.put(old_quota)
             raise
+
+    def _put_quota(self, quota: int, period: int) -> None:
+        try:
+            self._quota.put(quota)
+        except WriteFailed as failed:
+            home, cpus = os.path.dirname(self._quota.path), ratio(quota, period)
+            below = larger_below(self.tree.files, home, cpus) if cpus > 0 and failed.status is Status.REFUSED else ""
+            if not below:
+                raise
+            raise WriteFailed(failed.status, f"{failed.error}; {below}") from None

@@ -55,6 +55,14 @@ class CgroupFiles:
             return False
         return True
 
+    def below(self, path: str) -> list[str]:
+        """Names of the cgroups in a cgroup; none when it cannot be read."""
+        try:
+            with os.scandir(path) as entries:
+                return sorted(entry.name for entry in entries if entry.is_dir())
+        except OSError:
+            return []
+
 
 class PacedFiles(CgroupFiles):
     """The same, for a thread that must not delay other threads.

@@ -244,6 +244,16 @@ def test_the_fake_kernel_refuses_what_this_one_refuses(cgroups: Cgroups, refusal
     assert found == [expected, expected]
 
 
+def test_on_v1_a_quota_below_that_of_a_forgotten_cgroup_names_it(cgroups: Cgroups) -> None:
+    if cgroups.version == 2:
+        return  # which takes any quota
+    pod, forgotten = cgroups.tree("pod", "pod/forgotten")
+    writer = writer_of(cgroups)
+    assert failed(writer.apply([[Change(forgotten, fields.CPU_QUOTA, "", 50_000)]])) == []
+    (outcome,) = writer.apply([[Change(pod, fields.CPU_QUOTA, "", 20_000)]])
+    assert f"/{forgotten} has 50000 µs per 100000 µs; remove this cgroup if no pod runs there" in outcome.error
+
+
 def test_on_v1_the_limit_goes_above_a_runtimes_limit_of_memory_and_swap(cgroups: Cgroups) -> None:
     (pod,) = cgroups.tree("pod")
     swap = Path(cgroups.path(pod, "memory/memory.memsw.limit_in_bytes", "memory.swap.max"))
