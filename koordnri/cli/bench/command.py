@@ -90,7 +90,7 @@ The part `isolation` needs a real runtime and is measured only when it is named.
                                                          not; no figure: batch had less than that already
              "kept_rounds": 5, "thrown_away": [why a round does not count],   0: none counts, and "arms" has all, to look at only
              "says": [a sentence per arm]}},
-         "skipped": {"D4": why it cannot be measured here}}}
+         "skipped": {"D4" | "D5 io.latency": why this design or arm cannot be measured here}}}
 """
 
 from __future__ import annotations

@@ -94,6 +94,23 @@ class KubeletCgroups:
         """The controllers of cgroup v2; none on v1."""
         return (self._root / "cgroup.controllers").read_text().split() if self.version == 2 else []
 
+    def kernel_has(self, file: str) -> bool:
+        """Whether cgroups below the root of cgroup v2 have a file, which the kernel's configuration decides.
+
+        It switches the file's controller on below the root, as the runtime does for its first container.
+        """
+        controller = file.partition(".")[0]
+        if controller not in self.offered():
+            return False
+        (self._root / "cgroup.subtree_control").write_text(f"+{controller}")
+        # Without systemd there may be no other cgroup yet.
+        probe = self._root / "koordnri-bench"
+        probe.mkdir(exist_ok=True)
+        try:
+            return any(self._root.glob(f"*/{file}"))
+        finally:
+            _remove(probe)
+
     def class_lines(self, qos: KubeQoS, files: Iterable[str]) -> dict[str, list[str]]:
         """File of a class's cgroup on v2 → its lines."""
         directory = self._root / class_directory(qos, self.driver)

@@ -12,7 +12,7 @@ from typing import Any
 from koordnri.cli.bench.isolation.plan import ALONE, NONE, TRUSTING, Arm, Design, PodPlan
 from koordnri.cli.bench.policy import Policy
 from koordnri.model import KubeQoS
-from koordnri.model.annotations import BATCH_MEMORY, EXTENDED_RESOURCE_SPEC
+from koordnri.model.annotations import BATCH_MEMORY, BLKIO_QOS_KEY, EXTENDED_RESOURCE_SPEC
 from koordnri.model.qos import QOS_LABEL
 
 MIB = 1 << 20
@@ -25,6 +25,8 @@ SERVICE_BYTES = 128 * MIB
 BATCH_BYTES = 64 * MIB
 WRITE_BPS = 5 * MIB
 WEIGHT_PERCENT = 1
+LATENCY_US = 1000
+"""More than a read of an idle solid-state disk takes. A slower disk never keeps it, and batch work is throttled all the time."""
 HOT_FILE = "hot.data"
 BATCH_FILE = "batch.data"
 
@@ -69,6 +71,7 @@ def disk(path: str, number: str) -> Design:
     weight["resource-qos-config"]["clusterStrategy"]["cgroupRoot"] = {
         "blkioQOS": {"enable": True, "blocks": [{"name": path}]}
     }
+    target = {"blocks": [{"name": path, "ioCfg": {"ioLatencyTarget": LATENCY_US}}]}
     light_proof = {"io.weight": f"{number} {WEIGHT_PERCENT}"}
     narrow_proof = {"io.max": f"{number} rbps=max wbps={WRITE_BPS}"}
     return Design(
@@ -83,6 +86,18 @@ def disk(path: str, number: str) -> Design:
                 batch._replace(class_proof=light_proof),
                 weight,
                 "batch with a small weight (ioWeightPercent)",
+            ),
+            Arm(
+                "io.latency",
+                # The kernel throttles whoever is beside a cgroup that misses its target, so it is the service that has one.
+                service._replace(
+                    annotations={BLKIO_QOS_KEY: json.dumps(target)},
+                    proof={f"io.latency[{path}]": f"target={LATENCY_US}"},
+                ),
+                batch,
+                TRUSTING,
+                f"the service with a latency target of {LATENCY_US / 1000:g} ms (ioLatencyTarget)",
+                needs_file="io.latency",
             ),
             Arm(
                 "io.max",

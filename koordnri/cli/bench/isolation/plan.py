@@ -50,6 +50,8 @@ class Arm(NamedTuple):
     wake_us: int = 0
     """what the service takes of the CPUs from its first request on, µs per 100 ms, where a controller takes that from batch work: the time
     until half of it is taken is a figure, where batch work had so much. 0: none does"""
+    needs_file: str = ""
+    """of cgroup v2, which not every kernel has. Where it is missing, the arm is left out"""
 
 
 class Design(NamedTuple):

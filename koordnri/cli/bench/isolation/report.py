@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,6 +37,7 @@ def report(where: Where) -> dict[str, Any]:
     with stage("the part isolation", where.runtime_endpoint, where.nri_socket, where.image, TRUSTING) as on:
         known = designs(int(on.node["cpus"]), disk_of(on.directory))
         wanted, skipped = _choose(known, where.designs, on.cgroups.offered())
+        wanted, arms_skipped = _without_absent_files(wanted, on.cgroups.kernel_has)
         experiment = Experiment(on.pods, on.daemon, TRUSTING)
         found = {}
         for design in wanted:
@@ -47,7 +48,7 @@ def report(where: Where) -> dict[str, Any]:
         "rounds": where.rounds,
         "seconds": where.seconds,
         "designs": found,
-        "skipped": skipped,
+        "skipped": skipped | arms_skipped,
     }
 
 
@@ -65,6 +66,21 @@ def _choose(
     if named and skipped:
         raise BenchError("; ".join(f"{name} {why}, and this node has none" for name, why in skipped.items()))
     return [design for design in chosen if design.name not in skipped], skipped
+
+
+def _without_absent_files(
+    chosen: Sequence[Design], kernel_has: Callable[[str], bool]
+) -> tuple[list[Design], dict[str, str]]:
+    """The designs without the arms that this kernel cannot run, and `DESIGN ARM` → why it cannot."""
+    designs_left: list[Design] = []
+    skipped: dict[str, str] = {}
+    for design in chosen:
+        absent = [arm for arm in design.arms if arm.needs_file and not kernel_has(arm.needs_file)]
+        skipped |= {
+            f"{design.name} {arm.name}": f"needs the file {arm.needs_file}, which this kernel lacks" for arm in absent
+        }
+        designs_left.append(design._replace(arms=[arm for arm in design.arms if arm not in absent]))
+    return designs_left, skipped
 
 
 def _measure(experiment: Experiment, design: Design, where: Where) -> dict[str, Any]:

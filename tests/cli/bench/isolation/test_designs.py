@@ -3,12 +3,17 @@
 from pathlib import Path
 
 import pytest
+from koordnri_hooks.blkio import BlockIO
 
 from koordnri.cli.bench.command import DESIGNS
 from koordnri.cli.bench.isolation.designs import designs
 from koordnri.cli.bench.isolation.plan import ALONE, NONE, Arm
 from koordnri.cli.bench.policy import write_policy
+from koordnri.model import NodeState
 from koordnri.policy import read_policy
+from tests.hooks.one_hook import run_pod, values
+from tests.support.pods import GUARANTEED, pod
+from tests.support.policies import policy_of
 
 ALL = designs(2, ("/dev/vda", "254:0"))
 ARMS = [pytest.param(arm, id=f"{design.name}-{arm.name}") for design in ALL.values() for arm in design.arms]
@@ -43,3 +48,12 @@ def test_an_arm_that_changes_something_has_a_proof_of_it(arm: Arm) -> None:
 @pytest.mark.parametrize("arm", ARMS)
 def test_an_arm_that_settles_has_no_batch_work_whose_figures_would_include_that_time(arm: Arm) -> None:
     assert not arm.settle_s or arm.batch is None
+
+
+def test_the_latency_target_is_the_services_and_batch_beside_it_has_none() -> None:
+    (arm,) = (arm for arm in ALL["D5"].arms if arm.needs_file)
+    node = NodeState(block_devices={"/dev/vda": "254:0"}, cgroup_files=frozenset({arm.needs_file}))
+    service = pod("", GUARANTEED, arm.service.annotations, arm.service.labels)
+    decided = run_pod(BlockIO(), service, node, policy_of(**arm.policy))
+    assert values(decided) == arm.service.proof == {"io.latency[/dev/vda]": "target=1000"}
+    assert arm.batch == ALL["D5"].arms[1].batch

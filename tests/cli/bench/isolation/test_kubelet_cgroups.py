@@ -72,3 +72,15 @@ def test_systemd_is_asked_by_properties() -> None:
     assert list(_properties(limits, 2)) == ["CPUWeight=1", "CPUQuota=70%", "MemoryMax=infinity"]
     assert list(_properties(limits, 1)) == ["CPUShares=2", "CPUQuota=70%", "MemoryLimit=infinity"]
     assert list(_properties(Limits(), 2)) == []
+
+
+def test_a_file_is_there_if_a_cgroup_with_its_controller_has_it(tmp_path: Path) -> None:
+    (tmp_path / "cgroup.controllers").write_text("cpu io\n")
+    (tmp_path / "system.slice").mkdir()
+    (tmp_path / "system.slice/io.max").touch()
+    (tmp_path / "memory.low").touch()
+    cgroups = KubeletCgroups("systemd", tmp_path)
+    found = {file: cgroups.kernel_has(file) for file in ("io.max", "io.latency", "memory.low")}
+    assert found == {"io.max": True, "io.latency": False, "memory.low": False}
+    assert (tmp_path / "cgroup.subtree_control").read_text() == "+io"
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["system.slice"]

@@ -10,7 +10,7 @@ from koordnri.cli.bench.command import bench
 from koordnri.cli.bench.figures import BenchError
 from koordnri.cli.bench.isolation.experiment import Experiment
 from koordnri.cli.bench.isolation.plan import ALONE, NONE, Arm, Design, PodPlan
-from koordnri.cli.bench.isolation.report import NOTHING_COUNTS, Where, _choose, _measure
+from koordnri.cli.bench.isolation.report import NOTHING_COUNTS, Where, _choose, _measure, _without_absent_files
 from koordnri.model import KubeQoS
 
 
@@ -78,3 +78,12 @@ def test_what_was_named_and_cannot_be_shown_is_an_error() -> None:
     with pytest.raises(BenchError, match="D5 needs a disk"):
         _choose(KNOWN, ("D5",), ("io",))
     assert _choose(KNOWN, ("D1",), ()) == ([KNOWN["D1"]], {})
+
+
+def test_an_arm_whose_file_this_kernel_lacks_is_left_out_with_the_reason() -> None:
+    pair_and_target = [*PAIR.arms, Arm("io.latency", SERVICE, None, {}, needs_file="io.latency")]
+    design = Design("D5", "", pair_and_target, needs=("io",))
+    wanted, skipped = _without_absent_files([PAIR, design], {"io.latency": False}.__getitem__)
+    assert wanted == [PAIR, design._replace(arms=PAIR.arms)]
+    assert skipped == {"D5 io.latency": "needs the file io.latency, which this kernel lacks"}
+    assert _without_absent_files([PAIR, design], {"io.latency": True}.__getitem__) == ([PAIR, design], {})

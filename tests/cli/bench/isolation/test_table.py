@@ -17,7 +17,7 @@ def test_the_table_has_medians_quartiles_sentences_and_what_was_thrown_away() ->
         },
         "rounds": 5,
         "seconds": 5.0,
-        "skipped": {"D4": "needs v2"},
+        "skipped": {"D4": "needs v2", "D5 io.latency": "needs a file"},
         "designs": {
             "D1": {
                 "question": "beside batch",
@@ -36,5 +36,6 @@ def test_the_table_has_medians_quartiles_sentences_and_what_was_thrown_away() ->
         "15.6 (1.00-2167)",
         "it is better.",
         "round 2",
+        "D4: needs v2\nD5 io.latency: needs a file",
     ):
         assert part in text
