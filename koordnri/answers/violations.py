@@ -93,17 +93,31 @@ def file_violations(
 
 
 def _two_owners(owners: Sequence[CPUOwner]) -> Iterator[Violation]:
-    if sum(len(owner.cpus) for owner in owners) == len(_all_cpus(owners)):
-        return  # usual, and much cheaper than to compare all pairs
-    for one, other in combinations(owners, 2):
-        both = one.cpus & other.cpus
-        if both and not _same_owner(one, other):
+    for i, j in _overlaps([owner.cpus.mask for owner in owners]):
+        one, other = owners[i], owners[j]
+        if not _same_owner(one, other):
             yield Violation(
                 TWO_OWNERS,
                 one.pod,
                 one.container,
-                f"CPUs {both}, given by {one.by}, are also exclusive to {other.title}, by {other.by}; delete one of the two pods",
+                f"CPUs {one.cpus & other.cpus}, given by {one.by}, are also exclusive to {other.title}, by {other.by};"
+                " delete one of the two pods",
             )
+
+
+def _overlaps(masks: Sequence[int]) -> list[tuple[int, int]]:
+    """Indices of each two bit masks with a common bit, ascending. Not all pairs are compared: the time grows with masks and results."""
+    seen = shared = 0
+    for mask in masks:
+        shared |= seen & mask
+        seen |= mask
+    if not shared:
+        return []  # usual
+    at: dict[int, list[int]] = {}  # CPU → indices of the masks with it
+    for index, mask in enumerate(masks):
+        for cpu in CPUSet.of_mask(mask & shared):
+            at.setdefault(cpu, []).append(index)
+    return sorted({pair for indices in at.values() for pair in combinations(indices, 2)})
 
 
 def _same_owner(one: CPUOwner, other: CPUOwner) -> bool:

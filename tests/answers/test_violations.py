@@ -115,6 +115,24 @@ def test_one_violation_about_cpus(seen: Observed, kind: str, text: str) -> None:
     assert (found.kind, shown(found)[: len(text)]) == (kind, text)
 
 
+def test_each_two_owners_of_a_cpu_are_one_violation() -> None:
+    owners = [
+        owner("whole", "0,4", ""),
+        owner("whole", "0", "x"),
+        owner("b", "4-5"),
+        owner("c", "1,4-5"),
+        owner("alone", "2"),
+        owner("d", "1"),
+    ]
+    found = [shown(one).split(";")[0] for one in cpu_violations(Observed(NodeState(), owners))]
+    assert found == [
+        "shop/whole: CPUs 4, given by koordnri, are also exclusive to shop/b main, by koordnri",
+        "shop/whole: CPUs 4, given by koordnri, are also exclusive to shop/c main, by koordnri",
+        "shop/b main: CPUs 4-5, given by koordnri, are also exclusive to shop/c main, by koordnri",
+        "shop/c main: CPUs 1, given by koordnri, are also exclusive to shop/d main, by koordnri",
+    ]
+
+
 def test_findings_about_files_are_violations() -> None:
     found = file_violations(
         [OwnerProblem("shop/a", "main", "memory.high = 1: refused")],
