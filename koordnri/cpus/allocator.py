@@ -8,7 +8,8 @@ The owner is (pod uid, container name), not a sandbox: a new sandbox of the same
     spend      an init container has ended: the pod's next containers use its CPUs again
     forget_pod the pod has ended: all are free
 
-Mutable, like the ledger. Writers hold a lock and replace whole mappings by single assignments, so that readers need no lock.
+Mutable, like the ledger. Writers hold a lock and replace whole mappings by single assignments, so that readers need no lock. They do so
+on the event path and have hundreds of entries: `dict.copy` and `|` take a tenth of what `{**x}` and comprehensions take.
 """
 
 from __future__ import annotations
@@ -46,15 +47,15 @@ class Allocator:
     """Keyed by `Pod.key` and container name."""
 
     def __init__(self) -> None:
-        self._held: Holdings = {}
-        self._dra: DRACPUs = {}
-        self._assignments: Assignments = {}
+        self._held: dict[str, Mapping[str, Holding]] = {}
+        self._dra: dict[str, Mapping[str, CPUSet]] = {}
+        self._assignments: dict[str, Assignment] = {}
         self._pins: Pins = {}
         self._settled: tuple[Assignments, Holdings, DRACPUs, Pins, Settled] = ({}, {}, {}, {}, Settled({}, {}))
         """the last result of weighing assignments, and what it was computed from"""
-        self._lacking: Mapping[str, Mapping[str, str]] = {}
+        self._lacking: dict[str, Mapping[str, str]] = {}
         """key → LSE or LSR container without exclusive CPUs → why"""
-        self._namespaces: Mapping[str, str] = {}
+        self._namespaces: dict[str, str] = {}
         """key → the pod's namespace, of pods with holdings"""
         self._former: OrderedDict[str, Mapping[str, Holding]] = OrderedDict()
         self._view = NodeView()
@@ -236,7 +237,7 @@ class Allocator:
         """Synchronize: these are all holdings (koordnri.cpus.restore), and the namespaces of their pods by key."""
         with self._lock:
             self._namespaces = {key: namespaces[key] for key in held if key in namespaces}
-            self._held, self._dra, self._assignments, self._lacking = held, {}, {}, {}
+            self._held, self._dra, self._assignments, self._lacking = dict(held), {}, {}, {}
 
     # -- CPUs from others ---------------------------------------------------------------------------------------------
 
@@ -253,7 +254,7 @@ class Allocator:
                 self._held, self._lacking = _without(self._held, pod.key), _without(self._lacking, pod.key)
             # Other CPUs come last, as a new assignment would: those that somebody else has by now stay theirs.
             others = self._assignments if before and before.cpus == noted.cpus else _without(self._assignments, pod.key)
-            self._assignments = {**others, pod.key: noted} if noted.cpus else others
+            self._assignments = others | {pod.key: noted} if noted.cpus else others
         return True
 
     def disputed(self, pod: Pod) -> Verdict | None:
@@ -266,7 +267,7 @@ class Allocator:
             of_pod = self._dra.get(key, {})
             if of_pod.get(name) == cpus:
                 return False
-            self._dra = {**self._dra, key: {**of_pod, name: cpus}}
+            self._dra = self._dra | {key: {**of_pod, name: cpus}}
             return True
 
     def forget_dra(self, key: str) -> Mapping[str, CPUSet]:
@@ -342,7 +343,7 @@ class Allocator:
         left = {n: h._replace(cpus=h.cpus - new) if h.spent else h for n, h in of_pod.items()}
         self._set_pod(key, {**{n: h for n, h in left.items() if h.all}, name: holding})
         if self._namespaces.get(key) != pod.namespace:
-            self._namespaces = {**self._namespaces, key: pod.namespace}
+            self._namespaces = self._namespaces | {key: pod.namespace}
         if at_once:
             self._note_lack(key, name, "")
         return holding
@@ -374,23 +375,27 @@ class Allocator:
             raise NotEnough(wanted.wishes[0], f"its pod requests {limit} in all{have}")
 
     def _hold(self, key: str, name: str, holding: Holding) -> None:
-        self._held = {**self._held, key: {**self._held.get(key, {}), name: holding}}
+        self._held = self._held | {key: {**self._held.get(key, {}), name: holding}}
 
     def _drop(self, key: str, name: str) -> None:
         if name in self._held.get(key, {}):
             self._set_pod(key, {n: h for n, h in self._held[key].items() if n != name})
 
     def _set_pod(self, key: str, of_pod: Mapping[str, Holding]) -> None:
-        self._held = {**self._held, key: of_pod} if of_pod else _without(self._held, key)
+        self._held = self._held | {key: of_pod} if of_pod else _without(self._held, key)
 
     def _note_lack(self, key: str, name: str, why: str) -> bool:
         of_pod = self._lacking.get(key, {})
         if of_pod.get(name, "") == why:
             return False
         new = {n: w for n, w in of_pod.items() if n != name} | ({name: why} if why else {})
-        self._lacking = {**self._lacking, key: new} if new else _without(self._lacking, key)
+        self._lacking = self._lacking | {key: new} if new else _without(self._lacking, key)
         return True
 
 
-def _without(mapping: Mapping[str, T], key: str) -> Mapping[str, T]:
-    return {k: v for k, v in mapping.items() if k != key} if key in mapping else mapping
+def _without(mapping: dict[str, T], key: str) -> dict[str, T]:
+    if key not in mapping:
+        return mapping
+    left = mapping.copy()
+    del left[key]
+    return left

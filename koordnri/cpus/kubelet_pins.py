@@ -67,7 +67,8 @@ class KubeletPins:
     def forget_pod(self, pod_key: str) -> bool:
         """The pod is gone. Returns whether that freed CPUs."""
         with self._lock:
-            return self._put({key: cpus for key, cpus in self._pins.items() if key[0] != pod_key})
+            left = {key: cpus for key, cpus in self._pins.items() if key[0] != pod_key}
+            return len(left) < len(self._pins) and self._put(left)
 
     def restore(self, found: Iterable[FoundPin], node: NodeState) -> None:
         """Synchronize: these are all containers. An ended one keeps its pins unless a live one shares them."""
