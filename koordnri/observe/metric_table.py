@@ -221,8 +221,8 @@ CONTROLLERS = (
         ("resource", "kind"),
         "Pods that waited for cpu, memory or io beyond their class' target, by why: throttled (its own quota), stolen (by the "
         "hypervisor), itself, or neighbour",
-        meaning="[Who makes this pod wait?](neighbours.md) Each pod counts once in 5 minutes and resource. `koordnri status` and the log "
-        "line `pod_waits` have the names, and for `neighbour` the pod has an Event.",
+        meaning="[Who makes this pod wait?](neighbours.md) Each pod counts once in 5 minutes for each resource. `koordnri status` and the "
+        "log line `pod_waits` have the names, and for `neighbour` the pod has an Event.",
     ),
     MetricRow(
         "koordnri_suppressed_cpus",
