@@ -88,7 +88,7 @@ def attention(answer: Any) -> list[str]:
 
 
 def brief_line(answer: Any) -> str:
-    """`n1: ready; containerd 2.1.4; policy 3f2a9c; 120 containers; no violations; 1 warning`."""
+    """`n1: ready; containerd 2.1.4; policy 3f2a9c01d5e8; 120 containers; 0 violations; 1 warning`."""
     containers = sum(count["containers"] for count in answer["counts"].values())
     policy = answer["policy"]
     parts = [
