@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tests.kube.control_plane import ControlPlane
+from tests.kube.api_server import ApiServer
 
 
-def budget(plane: ControlPlane, namespace: str, app: str, allowed: int) -> None:
+def budget(plane: ApiServer, namespace: str, app: str, allowed: int) -> None:
     """A budget for the running pod with this label `app`, and the status that the controller would write."""
     path = f"/apis/policy/v1/namespaces/{namespace}/poddisruptionbudgets"
     spec = {"minAvailable": 1, "selector": {"matchLabels": {"app": app}}}
@@ -20,7 +20,7 @@ def budget(plane: ControlPlane, namespace: str, app: str, allowed: int) -> None:
     plane.patch(f"{path}/{app}/status", {"status": status})
 
 
-def set_running(plane: ControlPlane, namespace: str, name: str) -> None:
+def set_running(plane: ApiServer, namespace: str, name: str) -> None:
     """As kubelet says of a pod that runs. A budget does not protect one that has not started."""
     ready = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
     plane.patch(f"/api/v1/namespaces/{namespace}/pods/{name}/status", {"status": ready})

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 import structlog
-import yaml
 from structlog.testing import LogCapture
 
 from koordnri.kube import Api, Timing, connect
-from tests.e2e import lab
 from tests.kube import control_plane, fake_api
+from tests.kube.api_server import ADMIN
+from tests.kube.rights import Deployed
 from tests.kube.watched import Watching, write_kubeconfig
 
 _numbers = itertools.count(1)
@@ -65,33 +65,21 @@ def watching(api: Api, log: Any) -> Generator[Callable[..., Watching], None, Non
 @pytest.fixture(scope="session")
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[control_plane.ControlPlane]:
     """A real API server, one for all tests, which leave it running and work in namespaces of their own."""
-    reason = control_plane.lacks()
-    if reason is not None:
-        # In CI nothing is skipped.
-        (pytest.fail if lab.CI else pytest.skip)(reason)
-    real = control_plane.ControlPlane(tmp_path_factory.mktemp("plane"))
-    try:
-        real.start()
+    with control_plane.running(tmp_path_factory.mktemp("plane")) as real:
         yield real
-    finally:
-        real.stop(etcd=True)
 
 
 @pytest.fixture(scope="session")
-def deployed(plane: control_plane.ControlPlane) -> control_plane.Deployed:
+def deployed(plane: control_plane.ControlPlane) -> Deployed:
     """The rights that deploy/ gives the daemon."""
-    return control_plane.Deployed(plane)
+    return Deployed(plane)
 
 
 @pytest.fixture
-def may_evict(plane: control_plane.ControlPlane, deployed: control_plane.Deployed) -> Iterator[None]:
+def may_evict(deployed: Deployed) -> Iterator[None]:
     """The daemon's role as the component deploy/eviction makes it."""
-    (role,) = [manifest for manifest in deployed.manifests if manifest["kind"] == "ClusterRole"]
-    component = yaml.safe_load((lab.ROOT / "deploy/eviction/kustomization.yaml").read_text())
-    path = f"{control_plane.RBAC}/clusterroles/{role['metadata']['name']}"
-    plane.call("PATCH", path, yaml.safe_load(component["patches"][0]["patch"]), patch="json-patch")
-    yield
-    plane.patch(path, {"rules": role["rules"]})
+    with deployed.extended("eviction"):
+        yield
 
 
 @pytest.fixture
@@ -105,4 +93,4 @@ def namespace(plane: control_plane.ControlPlane) -> str:
 @pytest.fixture
 def real_api(plane: control_plane.ControlPlane, tmp_path: Path) -> Api:
     """As somebody who may do everything."""
-    return connect(plane.kubeconfig(tmp_path, control_plane.ADMIN))
+    return connect(plane.kubeconfig(tmp_path, ADMIN))

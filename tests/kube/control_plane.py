@@ -1,7 +1,6 @@
 """A real etcd and kube-apiserver on loopback: RBAC, static tokens, no controllers, no kubelet. tools/lab_apiserver.py makes them.
 
-Whoever is to be somebody has a token here; `admin` may do everything. Objects are made and changed by plain HTTP, so that no code of
-ours is on both sides of a test.
+Whoever is to be somebody has a token here.
 """
 
 from __future__ import annotations
@@ -12,25 +11,21 @@ import signal
 import socket
 import ssl
 import subprocess
-import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-import yaml
+import pytest
 
 from tests.e2e import lab
+from tests.kube.api_server import ADMIN, DAEMON, STRANGER, ApiServer, Json
 from tests.support.waiting import eventually
 
-Json = dict[str, Any]
 ETCD = lab.LAB_DIR / "etcd" / "usr" / "bin" / "etcd"
 APISERVER = lab.LAB_DIR / "kubernetes" / "kube-apiserver"
-ADMIN = "admin"
-DAEMON = "daemon"
-"""token of the service account that deploy/ gives the daemon"""
-STRANGER = "stranger"
-"""token of a user without any role"""
+SERVICE_ADDRESS = "10.96.0.1"
+"""The first address of the services' range: the server's certificate has it, and nobody here serves it. The virtual machine does."""
 GRACE_S = 1.5
 _USERS = {
     ADMIN: ("admin", "system:masters"),
@@ -44,14 +39,6 @@ _AUDIT_POLICY = {
     "omitStages": ["ResponseStarted", "ResponseComplete"],
     "rules": [{"level": "Metadata", "users": [user for token, (user, _) in _USERS.items() if token != ADMIN]}],
 }
-_KUBECONFIG = """
-apiVersion: v1
-kind: Config
-current-context: here
-contexts: [{{name: here, context: {{cluster: real, user: me}}}}]
-clusters: [{{name: real, cluster: {{server: "{server}", certificate-authority: "{authority}"}}}}]
-users: [{{name: me, user: {{tokenFile: token}}}}]
-"""
 
 
 def lacks() -> str | None:
@@ -60,31 +47,13 @@ def lacks() -> str | None:
     return f"laboratory incomplete, no {', '.join(absent)}: run python tools/lab_setup.py" if absent else None
 
 
-RBAC = "/apis/rbac.authorization.k8s.io/v1"
-_RBAC_PATHS = {
-    "ClusterRole": f"{RBAC}/clusterroles",
-    "ClusterRoleBinding": f"{RBAC}/clusterrolebindings",
-    "Role": f"{RBAC}/namespaces/{{}}/roles",
-    "RoleBinding": f"{RBAC}/namespaces/{{}}/rolebindings",
-}
-
-
-class RefusedError(Exception):
-    """The API server refused a request of the test itself."""
-
-    def __init__(self, code: int, message: str) -> None:
-        super().__init__(f"{code}: {message}")
-        self.code = code
-
-
-class ControlPlane:
+class ControlPlane(ApiServer):
     """etcd and kube-apiserver with all that they write below `work`. Start, stop and start again; ports and data stay."""
 
     def __init__(self, work: Path) -> None:
         self.work = work
         self.port, self._etcd_port, self._peer_port = _free_ports(3)
-        self.url = f"https://127.0.0.1:{self.port}"
-        self._certificate = work / "apiserver" / "apiserver.crt"
+        super().__init__(f"https://127.0.0.1:{self.port}", work / "apiserver" / "apiserver.crt")
         self._audit = work / "audit.log"
         self.flags: tuple[str, ...] = ()
         """of the last start, beyond the usual ones"""
@@ -139,47 +108,6 @@ class ControlPlane:
         self.stop(number)
         self.start(*more)
 
-    def kubeconfig(self, folder: Path, token: str) -> Path:
-        """One for this server in `folder`, with the token in a file beside it."""
-        (folder / "token").write_text(token)
-        path = folder / "kubeconfig"
-        path.write_text(_KUBECONFIG.format(server=self.url, authority=self._certificate))
-        return path
-
-    # -- objects ------------------------------------------------------------------------------------------------------
-
-    def call(
-        self, method: str, path: str, body: Json | None = None, *, patch: str = "merge-patch", token: str = ADMIN
-    ) -> Json:
-        """The answer to a request. Raises RefusedError."""
-        content_type = f"application/{patch}+json" if method == "PATCH" else "application/json"
-        request = urllib.request.Request(
-            self.url + path,
-            None if body is None else json.dumps(body).encode(),
-            {"Authorization": f"Bearer {token}", "Content-Type": content_type},
-            method=method,
-        )
-        context = ssl.create_default_context(cafile=str(self._certificate))
-        try:
-            with urllib.request.urlopen(request, timeout=20, context=context) as answer:
-                body: Json = json.loads(answer.read())
-                return body
-        except urllib.error.HTTPError as error:
-            with error:
-                raise RefusedError(error.code, error.read().decode(errors="replace")) from None
-
-    def create(self, path: str, body: Json) -> Json:
-        """An object into the collection at `path`."""
-        return self.call("POST", path, body)
-
-    def patch(self, path: str, body: Json) -> Json:
-        """Merge `body` into the object at `path`."""
-        return self.call("PATCH", path, body)
-
-    def delete(self, path: str) -> None:
-        """At once, without a grace that only a kubelet could end."""
-        self.call("DELETE", path, {"gracePeriodSeconds": 0, "propagationPolicy": "Background"})
-
     def compact(self) -> None:
         """Have etcd forget everything but the newest versions."""
         status = self._etcd("maintenance/status", {})
@@ -218,10 +146,10 @@ class ControlPlane:
         for name, process in self._processes.items():
             code = process.poll()
             assert code is None, f"{name} ended with {code}: {self.log_tail(name)}"
-        if not self._certificate.exists():
+        if not self.certificate.exists():
             return False
         request = urllib.request.Request(f"{self.url}/readyz", headers={"Authorization": f"Bearer {ADMIN}"})
-        context = ssl.create_default_context(cafile=str(self._certificate))
+        context = ssl.create_default_context(cafile=str(self.certificate))
         with contextlib.suppress(OSError), urllib.request.urlopen(request, timeout=5, context=context):
             return True
         return False
@@ -239,42 +167,18 @@ class ControlPlane:
             return body
 
 
-def grant(plane: ControlPlane, component: str) -> list[Json]:
-    """Create the roles and bindings of a component of deploy/, and its namespace. Returns the roles and bindings."""
-    granted = []
-    for path in sorted((lab.ROOT / "deploy" / component).glob("*.yaml")):
-        manifest = yaml.safe_load(path.read_text())
-        if manifest["kind"] == "Namespace":
-            plane.create("/api/v1/namespaces", manifest)
-        elif manifest["kind"] in _RBAC_PATHS:
-            plane.create(_RBAC_PATHS[manifest["kind"]].format(manifest["metadata"].get("namespace")), manifest)
-            granted.append(manifest)
-    return granted
-
-
-class Deployed:
-    """The roles and bindings of deploy/, as they hold for the token DAEMON, and the ConfigMap that they are for."""
-
-    def __init__(self, plane: ControlPlane) -> None:
-        self._plane = plane
-        plane.create("/api/v1/namespaces", {"metadata": {"name": "koordnri-system"}})
-        self.manifests = grant(plane, "api-access")
-        (role,) = [manifest for manifest in self.manifests if manifest["kind"] == "Role"]
-        ((name,),) = [rule["resourceNames"] for rule in role["rules"]]
-        self.policy: tuple[str, str] = (role["metadata"]["namespace"], name)
-        """namespace and name"""
-
-    def write_policy(self, data: dict[str, str]) -> None:
-        """The ConfigMap has these data from now on and no others."""
-        namespace, name = self.policy
-        collection = f"/api/v1/namespaces/{namespace}/configmaps"
-        body = {"metadata": {"name": name}, "data": data}
-        try:
-            self._plane.call("PUT", f"{collection}/{name}", body)
-        except RefusedError as error:
-            if error.code != 404:
-                raise
-            self._plane.create(collection, body)
+@contextlib.contextmanager
+def running(work: Path) -> Iterator[ControlPlane]:
+    """One that runs meanwhile. Where the laboratory has none, the test is skipped; not so in CI."""
+    reason = lacks()
+    if reason is not None:
+        (pytest.fail if lab.CI else pytest.skip)(reason)
+    real = ControlPlane(work)
+    try:
+        real.start()
+        yield real
+    finally:
+        real.stop(etcd=True)
 
 
 def _free_ports(count: int) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from koordnri.model import quantity_milli, quantity_value
-from tests.kube.control_plane import ControlPlane, Json
+from tests.kube.api_server import ApiServer, Json
 
 if TYPE_CHECKING:
     from tests.e2e.kubelet import Kubelet, Pod
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class NodeAgent:
     """Of one node and one namespace. Call `step` again and again."""
 
-    def __init__(self, plane: ControlPlane, kubelet: Kubelet, node: str, namespace: str) -> None:
+    def __init__(self, plane: ApiServer, kubelet: Kubelet, node: str, namespace: str) -> None:
         self._plane = plane
         self._kubelet = kubelet
         self._node = node

@@ -35,8 +35,10 @@ from koordnri.kube.events import EventLimits
 from koordnri.kube.node_annotation import KEY
 from koordnri.kube.watch import Watch, wait
 from koordnri.model.pod import ContainerSpec
-from tests.kube.control_plane import ADMIN, DAEMON, RBAC, STRANGER, ControlPlane, Deployed, Json, RefusedError
+from tests.kube.api_server import ADMIN, DAEMON, STRANGER, Json, RefusedError
+from tests.kube.control_plane import ControlPlane
 from tests.kube.fake_api import LIMIT_S, Seen
+from tests.kube.rights import RBAC, Deployed
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.full]

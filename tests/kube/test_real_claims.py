@@ -8,7 +8,9 @@ import pytest
 
 from koordnri.kube import ApiRefused, connect
 from koordnri.kube.claims import ClaimReader
-from tests.kube.control_plane import DAEMON, STRANGER, ControlPlane, Deployed, Json
+from tests.kube.api_server import DAEMON, STRANGER, Json
+from tests.kube.control_plane import ControlPlane
+from tests.kube.rights import Deployed
 
 pytestmark = [pytest.mark.e2e, pytest.mark.full]
 

@@ -15,14 +15,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 
 from koordnri.model import CPUSet
 from koordnri.model.pod import SOURCE_KEY
 from tests.e2e import lab
 from tests.e2e.daemon import Daemon
-from tests.kube.budgets import budget, set_running
-from tests.kube.control_plane import DAEMON, RBAC, ControlPlane, Deployed, grant
+from tests.kube.api_server import DAEMON
+from tests.kube.budgets import budget
+from tests.kube.control_plane import ControlPlane
+from tests.kube.crowd import NODE, Crowd
+from tests.kube.following import FollowingDaemon
+from tests.kube.rights import Deployed, grant
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -30,8 +33,6 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.e2e, pytest.mark.full]
 
-NODE = "lab"
-"""as Daemon calls it"""
 KEY = "cpu-normalization-config"
 RATIO_2, RATIO_4 = ({KEY: f'{{"enable": true, "defaultRatio": {ratio}}}'} for ratio in (2, 4))
 NONE_KEPT = {"koordnri-config": '{"clusterStrategy": {"hooks": {"cpuset": {"minSharedCPUs": 0}}}}'}
@@ -39,16 +40,6 @@ NONE_KEPT = {"koordnri-config": '{"clusterStrategy": {"hooks": {"cpuset": {"minS
 ALL = CPUSet(os.sched_getaffinity(0))
 BAD = {KEY: '{"enable": true, "defaultRatio": "fast"}'}
 ASKED_US, HALVED_US, QUARTERED_US = 80_000, 40_000, 20_000
-
-
-class FollowingDaemon(Daemon):
-    """A daemon that has its policy from the ConfigMap instead of a file."""
-
-    def __init__(self, nri_socket: Path, work: Path, configmap: tuple[str, str], kubeconfig: Path) -> None:
-        arguments = ["--policy-configmap", "/".join(configmap), "--kubeconfig", str(kubeconfig)]
-        super().__init__(nri_socket, work, arguments=arguments)
-        at = self._command.index("--policy-file")
-        del self._command[at : at + 2]
 
 
 @pytest.fixture(scope="module")
@@ -211,14 +202,10 @@ BY_LABELS = {
 
 
 @pytest.fixture
-def may_watch_namespaces(plane: ControlPlane, deployed: Deployed) -> Iterator[None]:
+def may_watch_namespaces(deployed: Deployed) -> Iterator[None]:
     """The daemon's role as the component deploy/namespaces makes it."""
-    (role,) = [manifest for manifest in deployed.manifests if manifest["kind"] == "ClusterRole"]
-    component = yaml.safe_load((lab.ROOT / "deploy/namespaces/kustomization.yaml").read_text())
-    path = f"{RBAC}/clusterroles/{role['metadata']['name']}"
-    plane.call("PATCH", path, yaml.safe_load(component["patches"][0]["patch"]), patch="json-patch")
-    yield
-    plane.patch(path, {"rules": role["rules"]})
+    with deployed.extended("namespaces"):
+        yield
 
 
 class Tenant:
@@ -300,40 +287,6 @@ def evicting(mode: str) -> dict[str, str]:
         ),
         "koordnri-config": json.dumps({"clusterStrategy": {"controllers": {"evict": evict}}}),
     }
-
-
-class Crowd:
-    """Pods of several priorities, in the API server and in the runtime."""
-
-    def __init__(self, plane: ControlPlane, kubelet: Kubelet, namespace: str) -> None:
-        self.plane, self.kubelet, self.namespace = plane, kubelet, namespace
-
-    def run(self, name: str, qos_class: str, priority: int) -> None:
-        from tests.e2e import pods
-
-        priority_class = f"{self.namespace}-{name}"
-        self.plane.create(
-            "/apis/scheduling.k8s.io/v1/priorityclasses", {"metadata": {"name": priority_class}, "value": priority}
-        )
-        labels = {pods.QOS_CLASS: qos_class, "app": name}
-        containers = [{"name": "main", "image": "any"}]
-        path = f"/api/v1/namespaces/{self.namespace}/pods"
-        spec = {"nodeName": NODE, "priorityClassName": priority_class, "containers": containers}
-        made = self.plane.create(path, {"metadata": {"name": name, "labels": labels}, "spec": spec})
-        set_running(self.plane, self.namespace, name)
-        uid = made["metadata"]["uid"]
-        pod = self.kubelet.run_pod(
-            name, namespace=self.namespace, uid=uid, qos="BestEffort", labels=labels, annotations={SOURCE_KEY: "api"}
-        )
-        self.kubelet.run_container(pod)
-
-    def leaving(self) -> set[str]:
-        items = self.plane.call("GET", f"/api/v1/namespaces/{self.namespace}/pods")["items"]
-        return {one["metadata"]["name"] for one in items if "deletionTimestamp" in one["metadata"]}
-
-    def events(self) -> set[tuple[str, str]]:
-        items = self.plane.call("GET", f"/api/v1/namespaces/{self.namespace}/events")["items"]
-        return {(event["involvedObject"]["name"], event["reason"]) for event in items}
 
 
 @pytest.mark.usefixtures("daemon", "may_evict")

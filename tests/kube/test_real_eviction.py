@@ -21,8 +21,10 @@ from koordnri.model.pod import PodSpec
 from koordnri.policy import Policy
 from tests.control.evicted_node import LONG_AGO_S, evicting, node, running
 from tests.daemon.sent_events import SentEvents
+from tests.kube.api_server import DAEMON, Json
 from tests.kube.budgets import budget, set_running
-from tests.kube.control_plane import DAEMON, ControlPlane, Deployed, Json
+from tests.kube.control_plane import ControlPlane
+from tests.kube.rights import Deployed
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.full]

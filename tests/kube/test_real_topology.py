@@ -16,9 +16,10 @@ from koordnri.model import NodeState
 from koordnri.model.node_annotations import LS_POOLS_KEY
 from koordnri.model.topology import Topology
 from tests.e2e import lab
-from tests.kube import control_plane
-from tests.kube.control_plane import DAEMON, RBAC, ControlPlane, Deployed, Json, RefusedError
+from tests.kube.api_server import DAEMON, STRANGER, Json, RefusedError
+from tests.kube.control_plane import ControlPlane
 from tests.kube.fake_api import LIMIT_S, Seen
+from tests.kube.rights import RBAC, Deployed
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.full]
@@ -291,7 +292,7 @@ def test_without_the_kind_that_is_reported_once_and_mended_when_it_comes(
 def test_without_the_rights_nothing_is_published_and_that_is_reported(
     plane: ControlPlane, kind: None, node: str, log: Any, tmp_path: Path
 ) -> None:
-    it = Publishing(connect(plane.kubeconfig(tmp_path, control_plane.STRANGER)), node, zones(described("u", 8)), log)
+    it = Publishing(connect(plane.kubeconfig(tmp_path, STRANGER)), node, zones(described("u", 8)), log)
     it.start()
     try:
         assert "403" in it.refused.wait(1)[0]

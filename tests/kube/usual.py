@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
-from tests.kube.control_plane import ControlPlane, Json
+from tests.kube.api_server import Json
+from tests.kube.control_plane import ControlPlane
 
 IMAGES = 50
 """kubelet reports so many (nodeStatusMaxImages)"""
