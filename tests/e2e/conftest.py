@@ -33,7 +33,7 @@ collect_ignore = (
         )
     ]
     if lab.SYSTEMD
-    else ["test_e2e_drift_systemd.py"]
+    else ["test_e2e_drift_systemd.py", "test_e2e_evict.py"]
 )
 if not (lab.SYSTEMD and lab.RUNC.name == "crun"):
     collect_ignore.append("test_e2e_inner.py")

@@ -5,6 +5,7 @@ The virtual machine brings its own copies, hence the environment:
     KOORDNRI_E2E_RUNTIMES   runtimes to test, by their directories in it, comma-separated, default all
     KOORDNRI_E2E_SYSTEMD    1: containerd and kubelet use the systemd cgroup driver, default 0
     KOORDNRI_E2E_RUNC       runc to use, default the laboratory's
+    KOORDNRI_E2E_APISERVER  directory with `url` and `ca.crt` of an API server that runs outside of the machine, default none
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ _ALL = f"{CRIO},containerd-1.7,{CONTAINERD_2_4},containerd-2"
 RUNTIMES = tuple((os.environ.get("KOORDNRI_E2E_RUNTIMES") or _ALL).split(","))
 SYSTEMD = os.environ.get("KOORDNRI_E2E_SYSTEMD") == "1"
 RUNC = Path(os.environ.get("KOORDNRI_E2E_RUNC") or LAB_DIR / "runc" / "usr" / "sbin" / "runc")
+API_SERVER = Path(os.environ["KOORDNRI_E2E_APISERVER"]) if os.environ.get("KOORDNRI_E2E_APISERVER") else None
 IMAGE_TAR = LAB_DIR / "images" / "busybox.tar"
 IMAGE = "koordnri.test/busybox:1"
 CI = bool(os.environ.get("CI"))

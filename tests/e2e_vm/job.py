@@ -12,13 +12,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.e2e import lab
+from tests.kube import control_plane
+from tests.kube.api_server import ApiServer
 from tools.vm import facts
 
-REPO_PARTS = ("koordnri", "hooks", "tests", "tools", "examples", "pyproject.toml")
+REPO_PARTS = ("koordnri", "hooks", "tests", "tools", "examples", "deploy", "pyproject.toml")
 """What of the checkout the suite reads; git's directory, environments and caches stay outside."""
 
 OCI_RUNTIMES = {"runc": "/usr/sbin/runc", "crun": "/usr/bin/crun"}
 """Where the guest has them."""
+
+HOST_ADDRESS = control_plane.SERVICE_ADDRESS
+"""Under it the guest reaches this host's 127.0.0.1."""
+NETWORK = (f"ip address add {HOST_ADDRESS.rpartition('.')[0]}.15/24 dev eth0", "ip link set eth0 up")
+"""Commands that bring the guest's network card up. There is no route to anywhere else."""
 
 LAB_PARTS = ("images", "cri", "nri-proto")
 """Beside the runtimes. Runc and crun are the guest's own, newer ones than the machine outside can run."""
@@ -53,9 +60,10 @@ class Share:
         return f"junit-{self.name}.xml"
 
 
-def make(job_dir: Path, repo: Path, lab_dir: Path, shares: Sequence[Share]) -> None:
+def make(job_dir: Path, repo: Path, lab_dir: Path, shares: Sequence[Share], server: ApiServer | None = None) -> None:
     """Fill `job_dir` for run_job: cgroup v2, the systemd driver, and `shares`, one after the other.
 
+    `server`, under the URL by which the machine reaches it, is what tests there have as lab.API_SERVER.
     It leaves their reports and facts (see tools/vm/facts.py) in /out, and ends with the exit code of the first pytest that failed.
     """
     job_dir.mkdir(parents=True)
@@ -79,8 +87,12 @@ def make(job_dir: Path, repo: Path, lab_dir: Path, shares: Sequence[Share]) -> N
         # Everything takes ten times as long.
         "PYTEST_TIMEOUT": "300",
     }
+    if server is not None:
+        _write_server(server, job_dir / "apiserver")
+        environment["KOORDNRI_E2E_APISERVER"] = "/job/apiserver"
     lines = [
         facts.SCRIPT,
+        *(() if server is None else NETWORK),
         "cd /job/repo",
         *(f"export {name}={shlex.quote(value)}" for name, value in environment.items()),
         "code=0",
@@ -95,6 +107,12 @@ def _run(share: Share) -> str:
     variables = f"KOORDNRI_E2E_RUNTIMES={share.runtime} KOORDNRI_E2E_RUNC={OCI_RUNTIMES[share.oci_runtime]}"
     pytest = shlex.join((*_PYTEST, f"--junitxml=/out/{share.report}", *share.arguments))
     return f"{variables} {pytest} || code=$((code ? code : $?))"
+
+
+def _write_server(server: ApiServer, directory: Path) -> None:
+    directory.mkdir()
+    (directory / "url").write_text(server.url)
+    shutil.copyfile(server.certificate, directory / "ca.crt")
 
 
 def _compile(root: Path, repo: Path) -> None:

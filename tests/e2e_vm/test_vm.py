@@ -6,8 +6,10 @@ The suite runs inside a virtual machine without KVM; each of its results is repo
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -15,6 +17,8 @@ import pytest
 
 from tests.e2e import lab
 from tests.e2e_vm import job
+from tests.kube import control_plane
+from tests.kube.api_server import ApiServer
 from tools.vm import facts
 from tools.vm.machine import lacks, run_job
 
@@ -91,6 +95,8 @@ status say of a node, and whom a policy believes. Outside, containerd 1.7 and 2 
 crun keeps processes one level below the container's scope. With systemd and cgroup v2 that is how nodes have CRI-O: its machine
 has no runc.
 """
+WITH_API_SERVER = "containerd-2"
+"""The machine that reaches a real API server, which runs out here: in there its start would take minutes."""
 TIMEOUT_S = 2400
 """Ends a machine that hangs; a run itself takes about 15 minutes on one core."""
 
@@ -111,28 +117,39 @@ class Run:
         return list(ElementTree.parse(report).iter("testcase"))
 
 
-def run_inside(machine: str) -> Run:
+def run_inside(machine: str, plane: control_plane.ControlPlane) -> Run:
     """The machine's shares of the suite. Its files stay until the next run."""
     work, out = (lab.LAB_DIR / "vm" / f"e2e-{kind}-{machine}" for kind in ("job", "out"))
     for directory in (work, out):
         if directory.exists():
             shutil.rmtree(directory)
     try:
-        job.make(work, lab.ROOT, lab.LAB_DIR, MACHINES[machine])
-        exit_code = run_job(lab.LAB_DIR, work, out, TIMEOUT_S, one_core=True)
+        server, address = None, ""
+        if machine == WITH_API_SERVER:
+            address = job.HOST_ADDRESS
+            server = ApiServer(f"https://{address}:{plane.port}", plane.certificate)
+        job.make(work, lab.ROOT, lab.LAB_DIR, MACHINES[machine], server)
+        exit_code = run_job(lab.LAB_DIR, work, out, TIMEOUT_S, one_core=True, host_address=address)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return Run(MACHINES[machine], exit_code, out, (out / "console.log").read_text(errors="replace").replace("\r", ""))
 
 
 @pytest.fixture(scope="module")
-def runs() -> dict[str, Run]:
+def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[control_plane.ControlPlane]:
+    """A real API server; it runs as long as the machines."""
+    with control_plane.running(tmp_path_factory.mktemp("plane")) as real:
+        yield real
+
+
+@pytest.fixture(scope="module")
+def runs(plane: control_plane.ControlPlane) -> dict[str, Run]:
     """What each machine ran, once for all tests here: two machines at a time, one core each."""
     reason = lacks(lab.LAB_DIR)
     if reason is not None:
         (pytest.fail if lab.CI else pytest.skip)(reason)
     with ThreadPoolExecutor(2) as pool:
-        return dict(zip(MACHINES, pool.map(run_inside, MACHINES), strict=True))
+        return dict(zip(MACHINES, pool.map(partial(run_inside, plane=plane), MACHINES), strict=True))
 
 
 @pytest.fixture(params=MACHINES)

@@ -27,8 +27,12 @@ REPO = Path(__file__).resolve().parents[2]
 SUITE = "trixie"
 QEMU_PACKAGES = ["qemu-system-x86"]
 KERNEL_PACKAGE = "linux-image-cloud-amd64"
-MODULES = ("drivers/block/virtio_blk", "fs/overlayfs/overlay")
-"""Modules that the initrd loads; neither depends on another, and ext4 and virtio's bus are built in."""
+MODULES = (
+    *("drivers/block/virtio_blk", "fs/overlayfs/overlay"),
+    *("net/core/failover", "drivers/net/net_failover", "drivers/net/virtio_net"),
+)
+"""Modules that the initrd loads, by their last names in alphabetical order. Those of the network each need the one before; ext4 and
+virtio's bus are built in."""
 ROOT_PACKAGES = [
     *("base-files", "base-passwd", "bash", "coreutils", "dash", "findutils", "grep", "gzip", "libc-bin", "sed", "tar"),
     *("util-linux", "mount", "iproute2", "procps", "systemd", "systemd-sysv", "dbus", "python3", "runc", "crun"),
@@ -129,7 +133,7 @@ def _configure(target: Path) -> None:
         "etc/hostname": "lab\n",
         "etc/hosts": "127.0.0.1 localhost lab\n",
         "etc/fstab": "",
-        "etc/resolv.conf": "# no network\n",  # containerd copies it into every sandbox
+        "etc/resolv.conf": "# no name server\n",  # containerd copies it into every sandbox
         "etc/machine-id": "",
         "etc/systemd/system/lab-job.service": guest.JOB_UNIT,
         "etc/systemd/system/lab.target": guest.TARGET_UNIT,

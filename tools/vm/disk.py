@@ -1,4 +1,4 @@
-"""Directories as ext4 images, which is how things get into the guest: no network, no shared file system."""
+"""Directories as ext4 images, which is how files get into the guest: there is no shared file system."""
 
 from __future__ import annotations
 

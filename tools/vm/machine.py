@@ -42,7 +42,13 @@ def lacks(lab_dir: Path) -> str | None:
 
 
 def run_job(
-    lab_dir: Path, job_dir: Path, out_dir: Path, timeout_s: float, systemd: bool = True, one_core: bool = False
+    lab_dir: Path,
+    job_dir: Path,
+    out_dir: Path,
+    timeout_s: float,
+    systemd: bool = True,
+    one_core: bool = False,
+    host_address: str = "",
 ) -> int:
     """Boot, execute `job_dir`/run (it finds job_dir at /job), and unpack what it left in /out into `out_dir`.
 
@@ -50,7 +56,8 @@ def run_job(
     out_dir/.lab/journal.txt systemd's journal of a job that failed. The job sees 8 CPUs as 2 sockets of 2 cores of
     2 threads on 2 NUMA nodes and cgroup v2; without `systemd` the job's runner is init, which boots faster. With
     `one_core` QEMU emulates all of them on one thread: where as many machines run as there are cores outside, each gets
-    its work done with a quarter less CPU time, for nothing has to be agreed between threads.
+    its work done with a quarter less CPU time, for nothing has to be agreed between threads. With `host_address`, an IPv4
+    address, there is a network card (eth0, down); who gives it another address of that /24 reaches this host's 127.0.0.1 there.
     Raises VMError when the machine itself hangs beyond timeout_s seconds, crashes, or brings no result.
     """
     out_dir.mkdir(parents=True, exist_ok=True)
@@ -66,6 +73,10 @@ def run_job(
         with result.open("wb") as file:
             file.truncate(RESULT_BYTES)
         command = _command(vm_dir, job, result, [f"lab.limit={max(1, int(timeout_s - SHUTDOWN_S))}"], systemd, one_core)
+        if host_address:
+            command += ["-netdev", f"user,id=host,ipv6=off,net={host_address}/24,host={host_address}"]
+            # Nobody boots from it.
+            command += ["-device", "virtio-net-pci,netdev=host,romfile="]
         _boot(command, console, timeout_s, Path(temporary))
         try:
             with tarfile.open(result) as archive:
