@@ -124,10 +124,10 @@ class Daemon:
                 if not parts.described:
                     self._reconcile.start()
                     self._control.start()
-            ending.wake.wait(self._pace_s())
+            ending.wake.wait(min(self._pace_s(), parts.notebook.due_in_s))
             ending.wake.clear()
             with parts.faults.within("state"):
-                parts.notebook.save_if_marked()
+                parts.notebook.save_if_due()
             if ending.failure is not None or (self._nri.ident is not None and not self._nri.is_alive()):
                 return
             with parts.faults.within("policy"):

@@ -21,6 +21,7 @@ import errno
 import os
 import stat
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -120,18 +121,30 @@ def _read(path: Path) -> bytes:
         return file.read()
 
 
+REST = 9
+"""Marked changes wait this many times as long as the last save took, so that saving takes at most a tenth of the time."""
+MOST_REST_S = 1.0
+"""The longest such rest (s), and the rest after a failure."""
+
+
 class Notebook:
     """The ledger's notes on disk: `notes.json` and `originals.json`. Saved when marked as changed, or at once.
 
-    wake   asks somebody to call `save_if_marked` soon
+    Each save writes the notes of all pods, and each pod that comes or goes marks several changes: so they are saved together.
+
+    wake   asks somebody to call `save_if_due` soon
     """
 
-    def __init__(self, directory: Path, log: Log, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, directory: Path, log: Log, wake: Callable[[], None], monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._notes = StateFile(directory)
         self._originals = StateFile(directory, ORIGINALS, dict[str, dict[str, Any]])
         self._log = log
         self._wake = wake
+        self._monotonic = monotonic
         self._marked = False
+        self._rests_until_s = float("-inf")
         self._saving = threading.Lock()
         self._error = ""
         self._saved_notes: dict[str, Note] | None = None
@@ -156,8 +169,19 @@ class Notebook:
 
     def mark(self) -> None:
         """Something changed; it need not be saved at once."""
-        self._marked = True
-        self._wake()
+        if not self._marked:  # otherwise somebody is awake already, or will be when it is due
+            self._marked = True
+            self._wake()
+
+    @property
+    def due_in_s(self) -> float:
+        """How long (s) a marked change may wait; infinite when there is none."""
+        return max(0.0, self._rests_until_s - self._monotonic()) if self._marked else float("inf")
+
+    def save_if_due(self) -> None:
+        """Save if something changed since the last time, unless that was a moment ago."""
+        if self.due_in_s <= 0:
+            self.save()
 
     def probe(self) -> None:
         """Find out whether anything can be saved before there is something to save. A failure is handled as in `save`."""
@@ -176,7 +200,7 @@ class Notebook:
     def save(self) -> None:
         """Save now. A failure is reported once, and saving is retried."""
         with self._saving:
-            self._marked = False
+            began_s, self._marked = self._monotonic(), False
             try:
                 notes, originals = self._read()
                 # Few changes concern both files, and each costs an fsync.
@@ -184,12 +208,13 @@ class Notebook:
                     self._notes.save(notes)
                     self._saved_notes = notes
                 self._originals.save(originals)
-                self._error = ""
+                self._error, ended_s = "", self._monotonic()
+                self._rests_until_s = ended_s + min(REST * (ended_s - began_s), MOST_REST_S)
             except OSError as error:
                 self._failed(error)
 
     def _failed(self, error: OSError) -> None:
-        self._marked = True
+        self._marked, self._rests_until_s = True, self._monotonic() + MOST_REST_S
         text = f"{self._notes.path.parent}: {error.strerror or error}"  # without the file's name, so that it is reported once
         if text != self._error:
             self._log.error("state_not_saved", path=str(self._notes.path), error=text)

@@ -171,6 +171,57 @@ def test_a_directory_that_is_made_later_is_used_then(tmp_path):
     assert StateFile(tmp_path / "there/state").load() == (MOVED, "")
 
 
+def test_changes_that_follow_each_other_are_saved_together(tmp_path):
+    now, woken, saves = [100.0], [], []
+    notes = Notebook(tmp_path, CapturingLogger(), lambda: woken.append(now[0]), lambda: now[0])
+
+    def read():
+        saves.append(now[0])
+        now[0] += 0.02  # so long does a save take
+        return {}, {}
+
+    notes.keep(read)
+    assert notes.due_in_s == float("inf")
+    notes.mark()
+    notes.save_if_due()
+    assert (saves, woken, notes.due_in_s) == ([100.0], [100.0], float("inf")), "the first change is saved at once"
+    notes.mark()
+    notes.mark()
+    notes.save_if_due()
+    assert (len(saves), len(woken)) == (1, 2), "the next ones wait, and wake somebody once"
+    assert notes.due_in_s == pytest.approx(9 * 0.02)
+    now[0] += notes.due_in_s
+    notes.save_if_due()
+    assert (len(saves), notes.due_in_s) == (2, float("inf"))
+
+
+def test_a_save_that_takes_long_is_followed_by_a_second_of_rest(tmp_path):
+    now = [100.0]
+    notes = Notebook(tmp_path, CapturingLogger(), lambda: None, lambda: now[0])
+
+    def read():
+        now[0] += 5.0
+        return {}, {}
+
+    notes.keep(read)
+    notes.save()
+    notes.mark()
+    assert notes.due_in_s == 1.0
+
+
+def test_a_failed_save_is_tried_again_after_a_second(tmp_path):
+    (tmp_path / "state").write_text("a file")
+    now = [100.0]
+    notes = Notebook(tmp_path / "state", CapturingLogger(), lambda: None, lambda: now[0])
+    notes.mark()
+    notes.save_if_due()
+    assert (bool(notes.problem), notes.due_in_s) == (True, 1.0)
+    (tmp_path / "state").unlink()
+    now[0] += 1.0
+    notes.save_if_due()
+    assert (notes.problem, notes.due_in_s) == ("", float("inf"))
+
+
 def test_a_probe_leaves_nothing(tmp_path):
     notes = Notebook(tmp_path, CapturingLogger(), lambda: None)
     notes.probe()
