@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from koordnri.control.cpu_choice import usable
+from koordnri.control.evict_allocatable import BATCH_CPU_REQUESTED, cpu_allocatable_needs
 from koordnri.control.signals import PodSignals, Signals
 from koordnri.control.victims import Feature, Need, best_effort, by_priority
 from koordnri.control.window import Window
 from koordnri.model import NodeState
 from koordnri.model.control import Control
-from koordnri.model.priority import PriorityClass, priority_class, priority_value
 from koordnri.model.qos import QoSClass
 from koordnri.policy.policy import Policy
 from koordnri.policy.threshold import ResourceThreshold
@@ -22,7 +22,6 @@ USAGE_PERCENT = 90
 _PERIOD_US = 100_000
 _ONE_CORE_MILLI = 1000
 _USED = "CPU used"
-_REQUESTED = "batch-cpu requested"
 
 
 class CPUEviction:
@@ -56,7 +55,7 @@ class CPUEviction:
         found: list[Need] = []
         if latest is not None and _covers(self._be, window_s):
             found += _by_satisfaction(signals, policy, self._be.averages(), latest)
-        found += _by_allocatable(signals, policy)
+        found += cpu_allocatable_needs(signals, policy)
         if signals.node.used_cores is not None and _covers(self._node, window_s):
             found += _by_usage(signals, policy, *self._node.averages())
         return found
@@ -121,7 +120,7 @@ def _by_satisfaction(
     _, requested, limit = latest
     yield Need(
         Feature.BE_CPU,
-        _REQUESTED,
+        BATCH_CPU_REQUESTED,
         release,
         f"best-effort pods may use {limit / 1000:.1f} of the {requested / 1000:.1f} CPUs that they request, which is at most "
         f"cpuEvictBESatisfactionLowerPercent {threshold.cpu_evict_be_satisfaction_lower_percent}: {release / 1000:.1f} CPUs of requests "
@@ -148,41 +147,9 @@ def _by_usage(signals: Signals, policy: Policy, used: float) -> Iterator[Need]:
     )
 
 
-def _by_allocatable(signals: Signals, policy: Policy) -> Iterator[Need]:
-    threshold, allocatable = policy.threshold, signals.be_allocatable_milli
-    percent, lower = threshold.cpu_allocatable_evict_threshold_percent, threshold.cpu_allocatable_evict_lower_percent
-    highest = threshold.allocatable_evict_priority_threshold
-    if percent is None or lower is None or highest is None or allocatable is None:
-        return
-    pods = batch_pods(signals.pods.values(), highest)
-    requested = sum(map(_requested_milli, pods))
-    if requested <= allocatable * percent / 100:
-        return
-    release = requested - allocatable * lower / 100
-    yield Need(
-        Feature.CPU_ALLOCATABLE,
-        _REQUESTED,
-        release,
-        f"batch pods request {requested / 1000:.1f} CPUs, more than cpuAllocatableEvictThresholdPercent {percent} of the "
-        f"{allocatable / 1000:.1f} that the node has for them: {release / 1000:.1f} CPUs of requests are to be released",
-        _requested_milli,
-        by_priority(pods, policy, Feature.CPU_ALLOCATABLE, highest, _requested_milli),
-    )
-
-
 def aim_percent(percent: int, lower: int | None) -> int:
     """The usage that eviction aims at, of a threshold and the lower percent that the policy names."""
     return max(percent - BUFFER_PERCENT, 0) if lower is None else lower
-
-
-def batch_pods(pods: Iterable[PodSignals], highest: int) -> list[PodSignals]:
-    """Pods of the priority class koord-batch with a priority up to `highest`: those whose requests are batch resources."""
-    return [
-        pod
-        for pod in pods
-        if priority_class(pod.pod, pod.priority) is PriorityClass.BATCH
-        and priority_value(pod.pod, pod.priority) <= highest
-    ]
 
 
 def _used_milli(pod: PodSignals) -> float:

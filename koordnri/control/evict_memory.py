@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from koordnri.control.evict_cpu import aim_percent, batch_pods
+from koordnri.control.evict_allocatable import memory_allocatable_needs
+from koordnri.control.evict_cpu import aim_percent
 from koordnri.control.memory_high import at_own_bound, pressure_without
 from koordnri.control.signals import PodSignals, Signals
 from koordnri.control.victims import Feature, Need, best_effort, by_priority
 from koordnri.policy.policy import Policy
 
 _USED = "memory used"
-_REQUESTED = "batch-memory requested"
 _RELIEF = "memory pressure"
 _GIB = 1 << 30
 
@@ -20,7 +20,7 @@ def memory_needs(signals: Signals, policy: Policy) -> list[Need]:
     """What is to be released now, in koordlet's order: BE, then requests beyond what is allocatable, then the node's usage."""
     return [
         *_by_usage(signals, policy, Feature.BE_MEMORY),
-        *_by_allocatable(signals, policy),
+        *memory_allocatable_needs(signals, policy),
         *_by_usage(signals, policy, Feature.MEMORY),
     ]
 
@@ -66,35 +66,8 @@ def _by_usage(signals: Signals, policy: Policy, feature: Feature) -> Iterator[Ne
     )
 
 
-def _by_allocatable(signals: Signals, policy: Policy) -> Iterator[Need]:
-    threshold, allocatable = policy.threshold, signals.be_allocatable_bytes
-    percent = threshold.memory_allocatable_evict_threshold_percent
-    lower = threshold.memory_allocatable_evict_lower_percent
-    highest = threshold.allocatable_evict_priority_threshold
-    if percent is None or lower is None or highest is None or allocatable is None:
-        return
-    pods = batch_pods(signals.pods.values(), highest)
-    requested = sum(map(_requested_bytes, pods))
-    if requested <= allocatable * percent / 100:
-        return
-    release = requested - allocatable * lower / 100
-    yield Need(
-        Feature.MEMORY_ALLOCATABLE,
-        _REQUESTED,
-        release,
-        f"batch pods request {_gib(requested)} of memory, more than memoryAllocatableEvictThresholdPercent {percent} of the "
-        f"{_gib(allocatable)} that the node has for them: {_gib(release)} of requests are to be released",
-        _requested_bytes,
-        by_priority(pods, policy, Feature.MEMORY_ALLOCATABLE, highest, _requested_bytes),
-    )
-
-
 def _used_bytes(pod: PodSignals) -> float:
     return float(pod.load.memory_bytes or 0)
-
-
-def _requested_bytes(pod: PodSignals) -> float:
-    return float(pod.memory_request_bytes)
 
 
 def _counts(pod: PodSignals) -> float:

@@ -15,8 +15,9 @@ from functools import reduce
 from operator import or_
 
 from koordnri.control.actuations import actuations, reason, summary
+from koordnri.control.around import Around
 from koordnri.control.kinds import Kind, Step
-from koordnri.control.sampler import Around, Demand, Sampler
+from koordnri.control.sampler import Demand, Sampler
 from koordnri.control.signals import Signals
 from koordnri.model.control import NO_CONTROL, Control
 from koordnri.model.log import Log

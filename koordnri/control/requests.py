@@ -42,14 +42,14 @@ def cpu_limit_milli(pod: Pod, entry: Entry) -> int | None:
         return quota_us * 1000 // entry.baseline.period_us
     if pod.spec is not None and (spec := pod.spec.containers.get(entry.name)) is not None:
         name, read = (BATCH_CPU, quantity_value) if BATCH_CPU in spec.limits else ("cpu", quantity_milli)
-        if limit := _amount(spec.limits, name, read):
+        if limit := amount_of(spec.limits, name, read):
             return limit
     return None
 
 
 def _batch(pod: Pod, resource: str) -> int:
     if pod.spec is not None:
-        amounts = {name: _amount(c.requests, resource, quantity_value) for name, c in pod.spec.containers.items()}
+        amounts = {name: amount_of(c.requests, resource, quantity_value) for name, c in pod.spec.containers.items()}
         if any(amounts.values()):
             return most_together(pod, amounts)
     try:
@@ -59,19 +59,20 @@ def _batch(pod: Pod, resource: str) -> int:
     if written is None:
         return 0
     return most_together(
-        pod, {name: _amount(c.requests, resource, quantity_value) for name, c in written.containers.items()}
+        pod, {name: amount_of(c.requests, resource, quantity_value) for name, c in written.containers.items()}
     )
 
 
 def _of_spec(pod: Pod, resource: str, read: Callable[[str | int | float], int]) -> int:
     if pod.spec is None:
         return 0
-    if whole := _amount(pod.spec.requests, resource, read):
+    if whole := amount_of(pod.spec.requests, resource, read):
         return whole
-    return most_together(pod, {name: _amount(c.requests, resource, read) for name, c in pod.spec.containers.items()})
+    return most_together(pod, {name: amount_of(c.requests, resource, read) for name, c in pod.spec.containers.items()})
 
 
-def _amount(quantities: _Quantities, resource: str, read: Callable[[str | int | float], int]) -> int:
+def amount_of(quantities: _Quantities, resource: str, read: Callable[[str | int | float], int]) -> int:
+    """0: none, or it is no quantity."""
     try:
         return max(read(quantities.get(resource, 0)), 0)
     except ValueError:

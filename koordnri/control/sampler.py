@@ -10,9 +10,10 @@ import contextlib
 import resource
 import time
 from collections.abc import Callable, Iterator, Mapping
-from types import MappingProxyType
 from typing import NamedTuple
 
+from koordnri.control.around import NOTHING_AROUND, Around
+from koordnri.control.class_requests import ClassRequests, class_requests
 from koordnri.control.gauge import NO_LOAD, SLOW_TICKS, Gauge, Needs
 from koordnri.control.requests import cpu_limit_milli, cpu_request_milli, memory_request_bytes
 from koordnri.control.signals import ContainerSignals, Load, PodSignals, Signals
@@ -56,22 +57,6 @@ class Demand(NamedTuple):
         )
 
 
-class Around(NamedTuple):
-    """What others know of the node."""
-
-    applications: Mapping[str, str] = MappingProxyType({})
-    """name of a host application → its cgroup"""
-    be_allocatable_milli: int | None = None
-    """batch-cpu that the Node offers; None: none, or unknown"""
-    be_allocatable_bytes: int | None = None
-    """the same of batch-memory"""
-    reserved_milli: int = 0
-    """CPU that kubelet keeps from pods; 0: none, or unknown"""
-
-
-NOTHING_AROUND = Around()
-
-
 class _Sampled(NamedTuple):
     """What is known of a pod as long as neither it nor its containers change."""
 
@@ -82,6 +67,7 @@ class _Sampled(NamedTuple):
     limits_milli: list[int | None]
     cpu_request_milli: int
     memory_request_bytes: int
+    of_class: ClassRequests
 
 
 class Sampler:
@@ -140,6 +126,8 @@ class Sampler:
             reserved,
             around.be_allocatable_milli,
             around.be_allocatable_bytes,
+            around.mid_allocatable_milli,
+            around.mid_allocatable_bytes,
         )
 
     def close(self) -> None:
@@ -225,7 +213,7 @@ class Sampler:
             directories = (container_directory(pod.cgroup_parent, e.id, world.runtime) for e in entries)
             inside = [gauge(directory, demand.containers, container=True) for directory in directories]
         limits = [cpu_limit_milli(pod, entry) for entry in entries]
-        requests = cpu_request_milli(pod, entries), memory_request_bytes(pod)
+        requests = cpu_request_milli(pod, entries), memory_request_bytes(pod), class_requests(pod)
         return _Sampled(pod, entries, own, inside, limits, *requests)
 
     def _signals(self, sampled: _Sampled, now_s: float) -> PodSignals:
@@ -237,7 +225,7 @@ class Sampler:
         requests = sampled.cpu_request_milli, sampled.memory_request_bytes
         spec = sampled.pod.spec
         priority = None if spec is None else spec.priority
-        return PodSignals(sampled.pod, sampled.gauge.load(now_s), containers, *requests, priority)
+        return PodSignals(sampled.pod, sampled.gauge.load(now_s), containers, *requests, priority, sampled.of_class)
 
     def _sample_waiting(self, files: UsageFiles, now_s: float) -> None:
         """Read the threads of some containers, in turn."""

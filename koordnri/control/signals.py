@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from koordnri.control.class_requests import NO_CLASS_REQUESTS, ClassRequests
 from koordnri.model import CPUSet, Pod
 from koordnri.model.resources import NOTHING, Resources
 
@@ -72,6 +73,8 @@ class PodSignals:
     """requested memory; for BE pods their batch-memory"""
     priority: int | None = None
     """`spec.priority`; None without the API server"""
+    class_requests: ClassRequests = NO_CLASS_REQUESTS
+    """mid or batch resources that it requests, by its priority class"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,10 @@ class Signals:
     reserved_milli: int = 0
     """CPU that the node reserves for itself: the most of kubelet's reservation and the Node's annotation"""
     be_allocatable_milli: int | None = None
-    """batch-cpu that the Node offers; None: unknown"""
+    """batch-cpu that the Node offers; None: none, or unknown"""
     be_allocatable_bytes: int | None = None
-    """batch-memory that the Node offers"""
+    """the same of batch-memory"""
+    mid_allocatable_milli: int | None = None
+    """the same of mid-cpu"""
+    mid_allocatable_bytes: int | None = None
+    """the same of mid-memory"""

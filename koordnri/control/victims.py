@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -53,7 +54,7 @@ class Need:
     """with the figures, for the pod's owner"""
     amount: Amount
     candidates: Sequence[PodSignals]
-    """in the order in which they are evicted"""
+    """in the order in which they are evicted. Needs that follow one another and have the very same list are served together, pod by pod"""
 
 
 class Victim(NamedTuple):
@@ -170,13 +171,20 @@ def choose(
         release(pods[uid])
     victims: list[Victim] = []
     gone = {*standing, *leaving}
-    for need in needs:
-        for pod in need.candidates:
-            if released[need.target] >= need.release or len(victims) >= most:
-                break
-            if pod.pod.uid in gone or need.amount(pod) <= 0:
-                continue  # evicting who releases nothing helps nobody
+    for _, group in itertools.groupby(needs, lambda need: id(need.candidates)):
+        together = list(group)
+        for pod in together[0].candidates:
+            if len(victims) >= most:
+                return victims
+            served = _served(together, released, pod)
+            if pod.pod.uid in gone or served is None:
+                continue
             gone.add(pod.pod.uid)
-            victims.append(Victim(pod.pod, need.feature, need.why))
+            victims.append(Victim(pod.pod, served.feature, served.why))
             release(pod)
     return victims
+
+
+def _served(needs: Iterable[Need], released: Mapping[str, float], pod: PodSignals) -> Need | None:
+    """The first of `needs` that the pod serves: evicting who releases nothing helps nobody."""
+    return next((need for need in needs if released[need.target] < need.release and need.amount(pod) > 0), None)

@@ -20,8 +20,9 @@ from koordnri.answers.metrics import make_registry
 from koordnri.answers.questions import AnswerSources, make_questions
 from koordnri.answers.status import StatusSources, cpu_counts, violation_counts
 from koordnri.chain import Chain, load_hooks
+from koordnri.control.around import Around
 from koordnri.control.loop import ControlLoop
-from koordnri.control.sampler import Around, Sampler
+from koordnri.control.sampler import Sampler
 from koordnri.cpus.allocator import Allocator
 from koordnri.daemon.admission import Admission
 from koordnri.daemon.changes import Changes
@@ -389,7 +390,14 @@ class Parts:
         if self.cluster is None:
             return Around(there)
         amounts = self.cluster.node_amounts()
-        return Around(there, amounts.batch_milli, amounts.batch_bytes, amounts.reserved_milli)
+        return Around(
+            there,
+            be_allocatable_milli=amounts.batch_milli,
+            be_allocatable_bytes=amounts.batch_bytes,
+            mid_allocatable_milli=amounts.mid_milli,
+            mid_allocatable_bytes=amounts.mid_bytes,
+            reserved_milli=amounts.reserved_milli,
+        )
 
     def _usage_files(self) -> UsageFiles:
         return UsageFiles(self.config.host_root, self.present.snapshot.node.cgroup_version)

@@ -13,7 +13,7 @@ from koordnri.kube.node_annotation import KEY
 from koordnri.kube.objects import Object
 from koordnri.kube.resource import Resource, itself
 from koordnri.kube.watch import Watch
-from koordnri.model.annotations import BATCH_CPU, BATCH_MEMORY
+from koordnri.model.annotations import BATCH_CPU, BATCH_MEMORY, MID_CPU, MID_MEMORY
 from koordnri.model.log import Log
 from koordnri.model.quantity import quantity_milli, quantity_value
 
@@ -43,12 +43,16 @@ class NodeFacts:
 
 
 class Amounts(NamedTuple):
-    """What controllers may know of the Node. koord-manager writes the batch resources every minute."""
+    """What controllers may know of the Node. koord-manager writes the batch and mid resources every minute."""
 
     batch_milli: int | None = None
     """batch-cpu that it offers; None: none, or unknown"""
     batch_bytes: int | None = None
     """the same of batch-memory"""
+    mid_milli: int | None = None
+    """the same of mid-cpu"""
+    mid_bytes: int | None = None
+    """the same of mid-memory"""
     reserved_milli: int = 0
     """CPU that kubelet keeps from pods: capacity less allocatable; 0: none, or unknown"""
 
@@ -85,7 +89,13 @@ class NodeWatch:
     def changed(self, item: Node) -> None:
         """Sink."""
         if item.metadata.name == self._name:
-            self.amounts = Amounts(_amount(item, BATCH_CPU), _amount(item, BATCH_MEMORY), _reserved_milli(item.status))
+            self.amounts = Amounts(
+                batch_milli=_amount(item, BATCH_CPU),
+                batch_bytes=_amount(item, BATCH_MEMORY),
+                mid_milli=_amount(item, MID_CPU),
+                mid_bytes=_amount(item, MID_MEMORY),
+                reserved_milli=_reserved_milli(item.status),
+            )
             self._take(facts_of(item), (item.metadata.annotations or {}).get(KEY, ""))
 
     def deleted(self, item: Node) -> None:

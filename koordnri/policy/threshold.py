@@ -32,7 +32,7 @@ class ResourceThreshold(Document, frozen=True):
     memory_evict_lower_percent: Percent | None = None
     """Usage that eviction aims at; None: the threshold less 2."""
     memory_allocatable_evict_threshold_percent: NotNegative | None = None
-    """Memory requests, percent of the Node's batch-memory, that start eviction. It may be above 100: that shrinks under running pods."""
+    """Requests of batch-memory or mid-memory, percent of the Node's, that start eviction. It may be above 100: that shrinks under pods."""
     memory_allocatable_evict_lower_percent: NotNegative | None = None
     """Requests that eviction aims at."""
 
@@ -55,7 +55,7 @@ class ResourceThreshold(Document, frozen=True):
     cpu_evict_lower_percent: Percent | None = None
     """Usage that eviction aims at; None: the threshold less 2."""
     cpu_allocatable_evict_threshold_percent: NotNegative | None = None
-    """The same of CPU requests and batch-cpu."""
+    """The same of batch-cpu and mid-cpu."""
     cpu_allocatable_evict_lower_percent: NotNegative | None = None
     """Requests that eviction aims at."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from koordnri.control.class_requests import ClassRequests
 from koordnri.control.signals import Load, PodSignals, Signals
 from koordnri.model import CPUSet
 from koordnri.model.pod import PodSpec
@@ -28,17 +29,20 @@ def running(
     memory: float | None = 0.0,
     cpu_request: int = 0,
     memory_request: float = 0.0,
+    class_cpu: int = 0,
+    class_memory: float = 0.0,
     priority: int | None = 5000,
     spec: PodSpec | None = SPEC,
     **more: Any,
 ) -> PodSignals:
-    """A pod: CPUs in cores, memory in GiB, its request for CPU in milli-cores."""
+    """A pod: CPUs in cores, memory in GiB, its requests for CPU in milli-cores; `class_`: of mid or batch resources."""
     return PodSignals(
         pod(qos, name=name, spec=spec, **more),
         Load(used_cores=used, memory_bytes=None if memory is None else int(memory * GIB)),
         cpu_request_milli=cpu_request,
         memory_request_bytes=int(memory_request * GIB),
         priority=priority,
+        class_requests=ClassRequests(class_cpu, int(class_memory * GIB)),
     )
 
 
@@ -52,8 +56,10 @@ def node(
     pressure: float | None = None,
     allocatable_milli: int | None = None,
     allocatable: float | None = None,
+    mid_milli: int | None = None,
+    mid: float | None = None,
 ) -> Signals:
-    """A node with 100 CPUs and 100 GiB; memory in GiB."""
+    """A node with 100 CPUs and 100 GiB; memory in GiB. `allocatable`: batch resources that it offers; `mid`: mid resources."""
     return Signals(
         at_s,
         1.0,
@@ -67,6 +73,8 @@ def node(
         {one.pod.uid: one for one in pods},
         be_allocatable_milli=allocatable_milli,
         be_allocatable_bytes=None if allocatable is None else int(allocatable * GIB),
+        mid_allocatable_milli=mid_milli,
+        mid_allocatable_bytes=None if mid is None else int(mid * GIB),
     )
 
 

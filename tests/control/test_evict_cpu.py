@@ -11,7 +11,7 @@ from koordnri.model import CPUSet, NodeState
 from koordnri.model.control import NO_CONTROL, Control, Wanted
 from koordnri.policy import Policy
 from koordnri.policy.threshold import ResourceThreshold
-from tests.control.evicted_node import ENABLED, evicting, node, running
+from tests.control.evicted_node import evicting, node, running
 
 SATISFACTION = {"cpuEvictBESatisfactionLowerPercent": 30, "cpuEvictBESatisfactionUpperPercent": 40}
 
@@ -150,22 +150,3 @@ def test_usage_is_averaged_over_the_window() -> None:
     policy = evicting(cpuEvictThresholdPercent=80, evictEnabledPriorityThreshold=3000, cpuEvictTimeWindowSeconds=10)
     steps = [(node(used=50, at_s=float(tick)), NO_CONTROL) for tick in range(10)]
     assert needs_after(policy, *steps, (node(used=100, at_s=10.0), NO_CONTROL)) == []
-
-
-ALLOCATABLE = {
-    "cpuAllocatableEvictThresholdPercent": 80,
-    "cpuAllocatableEvictLowerPercent": 70,
-    "allocatableEvictPriorityThreshold": 7999,
-}
-
-
-@pytest.mark.parametrize(("allocatable", "expected"), [(10_000, None), (9_000, 1_700), (0, 8_000), (None, None)])
-def test_requests_beyond_what_is_allocatable_are_released(allocatable: int | None, expected: int | None) -> None:
-    pods = (
-        running("a", cpu_request=6_000, labels=ENABLED),
-        running("b", cpu_request=2_000),
-        running("prod", "LS", priority=9500, cpu_request=50_000, labels=ENABLED),
-    )
-    found = needs_after(evicting(**ALLOCATABLE), (node(*pods, allocatable_milli=allocatable), NO_CONTROL))
-    assert [need.release for need in found] == ([] if expected is None else [pytest.approx(expected)])
-    assert [[pod.pod.name for pod in need.candidates] for need in found] == [["a"]] * len(found)

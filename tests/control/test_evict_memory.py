@@ -38,19 +38,6 @@ def test_others_than_be_pods_follow_only_where_the_policy_says_up_to_which_prior
     assert second.amount(pods[1]) == GIB
 
 
-def test_requests_beyond_what_is_allocatable_are_released() -> None:
-    policy = evicting(
-        memoryAllocatableEvictThresholdPercent=80,
-        memoryAllocatableEvictLowerPercent=70,
-        allocatableEvictPriorityThreshold=5999,
-    )
-    pods = running("a", memory_request=6, labels=ENABLED), running("mid", "LS", priority=7500, memory_request=60)
-    assert memory_needs(node(*pods, allocatable=10), policy) == []
-    [need] = memory_needs(node(*pods, allocatable=6), policy)
-    assert (need.feature, need.release) == (Feature.MEMORY_ALLOCATABLE, pytest.approx((6 - 4.2) * GIB))
-    assert memory_needs(node(*pods), policy) == []  # the Node does not offer batch-memory
-
-
 @pytest.mark.parametrize(("pressure", "expected"), [(None, 0), (19.9, 0), (20.0, 1)])
 def test_pressure_evicts_where_the_policy_names_a_percent(pressure: float | None, expected: int) -> None:
     pods = running("small", memory=1), running("large", memory=2), running("service", "LS", memory=9, labels=ENABLED)

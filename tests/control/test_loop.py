@@ -8,10 +8,11 @@ from typing import Any
 from structlog.testing import CapturingLogger
 
 from koordnri.chain import Snapshot
+from koordnri.control.around import Around
 from koordnri.control.gauge import Needs
 from koordnri.control.kinds import Kind, Step
 from koordnri.control.loop import ControlLoop
-from koordnri.control.sampler import Around, Demand
+from koordnri.control.sampler import Demand
 from koordnri.control.signals import Load, Signals
 from koordnri.model import CPUSet, NodeState
 from koordnri.model.control import NO_CONTROL, Control, Wanted

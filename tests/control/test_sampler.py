@@ -10,12 +10,15 @@ from pathlib import Path
 import pytest
 
 from koordnri.chain import Snapshot
+from koordnri.control.around import NOTHING_AROUND, Around
+from koordnri.control.class_requests import ClassRequests
 from koordnri.control.gauge import Needs
-from koordnri.control.sampler import NOTHING_AROUND, SPARE_FILES, WAITING_PER_TICK, Around, Demand, Sampler
+from koordnri.control.sampler import SPARE_FILES, WAITING_PER_TICK, Demand, Sampler
 from koordnri.control.signals import Signals
 from koordnri.host.usage.files import UsageFiles
 from koordnri.model import CPUSet, Decision, NodeState, Resources
-from koordnri.model.pod import PodSpec
+from koordnri.model.annotations import MID_CPU, MID_MEMORY
+from koordnri.model.pod import ContainerSpec, PodSpec
 from koordnri.model.topology import Topology
 from koordnri.policy import DEFAULT_POLICY
 from koordnri.state.entry import Entry
@@ -193,7 +196,7 @@ def test_waiting_threads_are_read_of_a_few_containers_per_tick(node, monkeypatch
     assert run(500_000_000).count(0.5) == len(names), "each over the time since it was last read"
 
 
-AROUND = Around({"nginx": "host-latency-sensitive/nginx"}, 4000, 1 << 30, 2500)
+AROUND = Around({"nginx": "host-latency-sensitive/nginx"}, 4000, 1 << 30, 3000, 1 << 29, 2500)
 
 
 def test_services_of_the_host_are_measured_where_they_run(node):
@@ -209,12 +212,17 @@ def test_what_others_know_of_the_node_is_passed_on(node):
     node.pod("web", "main")
     pod = node.ledger.pod("web")
     assert pod is not None
-    node.ledger.update_pod(replace(pod, spec=PodSpec({}, priority=5500)))
+    node.ledger.update_pod(
+        replace(pod, spec=PodSpec({"main": ContainerSpec({MID_CPU: "700", MID_MEMORY: "1Mi"}, {})}, priority=7500))
+    )
     signals = node.tick(around=AROUND)
     assert (signals.be_allocatable_milli, signals.be_allocatable_bytes) == (4000, 1 << 30)
-    assert signals.pods["uid-web"].priority == 5500
+    assert (signals.mid_allocatable_milli, signals.mid_allocatable_bytes) == (3000, 1 << 29)
+    assert signals.pods["uid-web"].priority == 7500
+    assert signals.pods["uid-web"].class_requests == ClassRequests(700, 1 << 20)
     assert signals.reserved_milli == 2500
-    assert node.tick().be_allocatable_milli is None
+    nothing = node.tick()
+    assert (nothing.be_allocatable_milli, nothing.mid_allocatable_milli, nothing.mid_allocatable_bytes) == (None,) * 3
 
 
 def test_demands_are_joined():

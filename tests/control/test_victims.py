@@ -162,6 +162,20 @@ def test_a_pod_that_releases_nothing_is_not_evicted() -> None:
     assert chosen([need(5, pods)], pods) == ["full"]
 
 
+def test_needs_with_the_same_list_are_served_together_in_its_order() -> None:
+    def of(*served: str) -> Any:
+        return lambda pod: 1.0 if pod.pod.name in served else 0.0
+
+    pods = [running(name) for name in "abcde"]
+    first, second = of("b", "d", "e"), of("a", "c")
+    needs = [
+        Need(Feature.BE_MEMORY, "first", 2, "first", first, pods),
+        Need(Feature.BE_MEMORY, "second", 1, "second", second, pods),
+    ]
+    victims = choose(needs, {one.pod.uid: one for one in pods}, {}, 100)
+    assert [(one.pod.name, one.reason) for one in victims] == [("a", "second"), ("b", "first"), ("d", "first")]
+
+
 PODS = st.lists(
     st.builds(
         lambda number, qos, memory, priority, known, label, namespace: running(

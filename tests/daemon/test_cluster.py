@@ -127,6 +127,40 @@ def test_a_broken_connection_to_the_api_server_delays_the_policy_and_costs_nothi
         assert not daemon.daemon.parts.faults.counts
 
 
+def test_eviction_sees_what_the_node_offers(cluster: Cluster, runtime: Runtime, start: Callable[..., Running]) -> None:
+    offered = node("1", {}, {})
+    offered["status"] = {
+        "capacity": {"cpu": "4"},
+        "allocatable": {
+            "cpu": "3500m",
+            "kubernetes.io/batch-cpu": "2000",
+            "kubernetes.io/batch-memory": "2Gi",
+            "kubernetes.io/mid-cpu": "1000",
+            "kubernetes.io/mid-memory": "1Gi",
+        },
+    }
+    cluster.lists[NODES] = listing("Node", "1", offered)
+    requests = {"kubernetes.io/mid-cpu": "700", "kubernetes.io/mid-memory": "1Mi"}
+    web = pod("1", {}, priority=7500, containers=[{"name": "main", "resources": {"requests": requests}}])
+    cluster.lists[PODS] = listing("Pod", "1", web)
+    evict = {
+        "resource-threshold-config": '{"clusterStrategy": {"enable": true}}',
+        "koordnri-config": '{"clusterStrategy": {"controllers": {"evict": {"mode": "observe"}}}}',
+    }
+    cluster.lists[POLICY] = listing("ConfigMap", "1", configmap("1", evict))
+    daemon = start()
+    daemon.wait_ready()
+    run_pod(runtime)
+    create(runtime)
+    runtime.start_container("c1")
+    loop = daemon.daemon.parts.control_loop
+    signals = eventually(lambda: loop.latest if loop.latest and loop.latest.pods else None, "a tick with the pod")
+    assert (signals.be_allocatable_milli, signals.be_allocatable_bytes) == (2000, 2 << 30)
+    assert (signals.mid_allocatable_milli, signals.mid_allocatable_bytes) == (1000, 1 << 30)
+    assert signals.reserved_milli == 500
+    assert [one.class_requests for one in signals.pods.values()] == [(700, 1 << 20)]
+
+
 def is_about_the_node(request: kmock.Request) -> bool:
     """Not about the list of Nodes, which is watched."""
     return request.url.path == f"{NODES}/n1"

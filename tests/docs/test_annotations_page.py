@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/use/annotations.md"
-NAME = re.compile(r"(?:[a-z]+\.)?(?:koordinator|koordnri)\.sh/[A-Za-z-]+|kubernetes\.io/batch-[a-z]+")
+NAME = re.compile(r"(?:[a-z]+\.)?(?:koordinator|koordnri)\.sh/[A-Za-z-]+|kubernetes\.io/(?:batch|mid)-[a-z]+")
 
 
 def constants(tree: ast.Module) -> Iterator[str]:

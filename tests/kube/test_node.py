@@ -66,25 +66,32 @@ class TestNode:
             live.end()
         assert noun.published == ""
 
-    def test_batch_resources_are_kept_and_their_change_is_no_news(self, fake: FakeApi, api: Api, log: Any) -> None:
+    def test_batch_and_mid_resources_are_kept_and_their_change_is_no_news(
+        self, fake: FakeApi, api: Api, log: Any
+    ) -> None:
         def offering(version: str, **metadata: Any) -> Json:
             found = node(version, **metadata)
             found["status"]["capacity"] = {"cpu": "4500m"}
-            found["status"]["allocatable"] |= {"kubernetes.io/batch-cpu": version, "kubernetes.io/batch-memory": "1Gi"}
+            found["status"]["allocatable"] |= {
+                "kubernetes.io/batch-cpu": version,
+                "kubernetes.io/batch-memory": "1Gi",
+                "kubernetes.io/mid-cpu": "3000",
+                "kubernetes.io/mid-memory": "512Mi",
+            }
             return found
 
         reported: Seen[NodeFacts | None] = Seen()
         live = Live()
         fake.script += [listing("Node", "10", offering("9000")), live]
         noun = NodeWatch(api, "n1", reported.append, log, timing=IMPATIENT)
-        assert noun.amounts == (None, None, 0)
+        assert noun.amounts == (None, None, None, None, 0)
         with running(noun.watch):
             reported.wait(1)
-            assert noun.amounts == (9000, 1 << 30, 500)
+            assert noun.amounts == (9000, 1 << 30, 3000, 1 << 29, 500)
             live.send(line("MODIFIED", offering("9500")), line("MODIFIED", node("9501", labels={"a": "b"})))
             reported.wait(2)
             live.end()
-        assert noun.amounts == (None, None, 0)
+        assert noun.amounts == (None, None, None, None, 0)
         assert len(reported) == 2
 
     @pytest.mark.parametrize("memory", ["lots", "", "-1"])
@@ -93,3 +100,16 @@ class TestNode:
         fake.script += [listing("Node", "10", node("9", memory=memory))]
         with running(NodeWatch(api, "n1", reported.append, log, timing=IMPATIENT).watch):
             assert reported.wait(1) == [NodeFacts(uid="u-1")]
+
+    @pytest.mark.parametrize(("quantity", "expected"), [("0", 0), ("-1", 0), ("2k", 2000), ("many", None), ("", None)])
+    def test_an_amount_that_cannot_be_read_is_unknown_and_zero_is_none_of_it(
+        self, fake: FakeApi, api: Api, log: Any, quantity: str, expected: int | None
+    ) -> None:
+        found = node("9")
+        found["status"]["allocatable"]["kubernetes.io/mid-cpu"] = quantity
+        reported: Seen[NodeFacts | None] = Seen()
+        fake.script += [listing("Node", "10", found)]
+        noun = NodeWatch(api, "n1", reported.append, log, timing=IMPATIENT)
+        with running(noun.watch):
+            reported.wait(1)
+            assert noun.amounts == (None, None, expected, None, 0)
