@@ -95,6 +95,7 @@ class Passes:
     interrupts  keeps interrupts off exclusive CPUs; None: nobody does
     terway      brings terway's files up to date; None: nobody does
     cookies     gives containers core scheduling cookies; None: nobody does
+    between     called between two pods of a pass: makes passes for those for whom the runtime waits, and returns the ids of their pods
     cpu_s       CPU time of the calling thread in s
     """
 
@@ -115,6 +116,7 @@ class Passes:
         interrupts: Interrupts | None = None,
         terway: Terway | None = None,
         cookies: CoreSchedulingGroups | None = None,
+        between: Callable[[], Iterable[str]] = lambda: (),
         monotonic: Callable[[], float] = time.monotonic,
         cpu_s: Callable[[], float] = time.thread_time,
     ) -> None:
@@ -138,6 +140,7 @@ class Passes:
         self._interrupts = interrupts
         self._terway = terway
         self._cookies = cookies
+        self._between = between
         self._writing = GoalWriter(planner.originals, machine.save, faults)
         self._monotonic = monotonic
         self._cpu_s = cpu_s
@@ -220,9 +223,18 @@ class Passes:
             with self._faults.within("classes"):
                 draft.add_classes(self._plan_classes(world, writer, scan, renew=renew))
         resctrl = self._cache is not None and world.snapshot.node.resctrl is not None and trigger != "sweep"
+        plans: dict[str, tuple[Pod, PodPlan]] = {}
+        made = set[str]()
         for pod in pods:
-            with self._faults.within("plan", pod):
-                draft.add(pod, self._plan_pod(pod, world, writer, scan, renew=renew), resctrl)
+            if trigger != "asked":
+                made.update(self._between())
+            if pod.id not in made:
+                with self._faults.within("plan", pod):
+                    plans[pod.id] = pod, self._plan_pod(pod, world, writer, scan, renew=renew)
+        for pod, plan in plans.values():
+            if pod.id not in made:  # its plan may be older than its files
+                with self._faults.within("plan", pod):
+                    draft.add(pod, plan, resctrl)
 
     def _plan_classes(self, world: World, writer: Writer, scan: Scan, *, renew: bool) -> PodPlan:
         plan = self._planner.plan_classes(world, writer, scan)

@@ -22,7 +22,7 @@ from koordnri.reconcile.planner import Planner
 from koordnri.reconcile.ports import Machine, NoPromotions, PromotionsPort, Reports
 from koordnri.reconcile.recorder import Recorder
 from koordnri.reconcile.requests import Requests
-from koordnri.reconcile.schedule import DEBOUNCE_S, NEVER, SWEEP_S, AnswerAsked, Heal, Pass, Schedule, Step
+from koordnri.reconcile.schedule import DEBOUNCE_S, NEVER, SWEEP_S, AnswerAsked, Heal, Pass, Schedule, Step, Touch
 from koordnri.reconcile.settling import Settling
 from koordnri.reconcile.terway import Terway
 from koordnri.reconcile.writing import Done
@@ -63,9 +63,7 @@ class Reconciler:
         faults = faults or Faults(log)
         planner = Planner(chain, ledger, log)
         self.hosts = planner.hosts
-        drift = None
-        if open_watch is not None:
-            drift = Drift(open_watch, planner.is_right, ledger, log, reports.warn_node, monotonic)
+        drift = open_watch and Drift(open_watch, planner.is_right, ledger, log, reports.warn_node, monotonic)
         self.drift = drift
         self._ledger = ledger
         self._requests = requests
@@ -95,6 +93,7 @@ class Reconciler:
             interrupts,
             terway,
             cookies,
+            self._answer_urgent,
             monotonic,
             cpu_s,
         )
@@ -147,6 +146,22 @@ class Reconciler:
     def _answer(self) -> None:
         for pods, answer in self._requests.questions():
             answer.put(self._contained("asked", pods, waited_for=True))
+
+    def _answer_urgent(self) -> list[str]:
+        """In the middle of a pass: make the passes for which the runtime waits, each over one pod. A pass over all pods takes long.
+
+        Returns the ids of these pods. Another pass over them follows, for that one looks at nothing above them.
+        """
+        made = []
+        for pods, answer in self._requests.urgent():
+            done = None
+            with self._faults.within("reconcile"):
+                done = self._passes.run("asked", pods, above=False)
+            answer.put(done)
+            made += [pod.id for pod in pods]
+        for pod_id in made:
+            self._schedule.receive(Touch(pod_id))
+        return made
 
     def _pass(self, step: Pass) -> None:
         pods = self._ledger.pods() if step.pods is None else self._there(step.pods)

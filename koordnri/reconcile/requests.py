@@ -57,6 +57,8 @@ class Requests:
         self._leaving = False
         """the same for a check above the pods, and a leaving pod"""
         self._questions: queue.SimpleQueue[Question] = queue.SimpleQueue()
+        self._urgent: queue.SimpleQueue[Question] = queue.SimpleQueue()
+        """those for which the runtime waits"""
         self._turn = threading.Condition()
         self._hurried = 0
         self._served = 0
@@ -103,8 +105,11 @@ class Requests:
 
         Raises TimeoutError when the thread does not answer in time, or is not running (any more).
         """
+        return self._ask(pods, timeout_s, self._questions)
+
+    def _ask(self, pods: list[Pod], timeout_s: float, questions: queue.SimpleQueue[Question]) -> list[Done]:
         answer: queue.SimpleQueue[list[Done] | None] = queue.SimpleQueue()
-        self._questions.put((pods, answer))
+        questions.put((pods, answer))
         self._inputs.append(Ask())
         self._wake.set()
         try:
@@ -118,10 +123,10 @@ class Requests:
         return done
 
     def catch_up(self, pod: Pod, snapshot: Snapshot, timeout_s: float) -> None:
-        """Wait, no longer than `timeout_s`, until a pod's files follow a snapshot."""
+        """Wait, no longer than `timeout_s`, until a pod's files follow a snapshot. A pass that runs now does not keep it waiting."""
         if snapshot is not self.applied and timeout_s > 0:
             with contextlib.suppress(TimeoutError):
-                self.ask([pod], timeout_s)
+                self._ask([pod], timeout_s, self._urgent)
 
     def wake(self) -> None:
         """There is something to heal or to record."""
@@ -151,8 +156,14 @@ class Requests:
             schedule.receive(self._inputs.popleft())
         self._changing, self._leaving = schedule.change_is_pending, schedule.above_is_late
 
+    def urgent(self) -> Iterator[Question]:
+        """Questions for whose answer the runtime waits."""
+        while not self._urgent.empty():
+            yield self._urgent.get()
+
     def questions(self) -> Iterator[Question]:
-        """Questions that wait for an answer."""
+        """All questions that wait for an answer."""
+        yield from self.urgent()
         while not self._questions.empty():
             yield self._questions.get()
 

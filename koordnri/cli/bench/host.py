@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -101,19 +101,31 @@ def cgroup_of(pod: api.PodSandbox, container: api.Container | None = None) -> st
     return path if container is None else f"{path}/cri-containerd-{container.id}.scope"
 
 
-def write_cgroups(root: Path, pod: api.PodSandbox, containers: Iterable[api.Container], cgroups: int = 2) -> None:
+def write_cgroups(root: Path, pod: api.PodSandbox, containers: Collection[api.Container], cgroups: int = 2) -> None:
     """The cgroups of a pod and its containers as kubelet and the runtime make them, of plain files that keep what is written."""
+    for container in containers:
+        write_container_cgroup(root, pod, container, cgroups)
+    write_pod_cgroup(root, pod, containers, cgroups)
+
+
+def write_container_cgroup(root: Path, pod: api.PodSandbox, container: api.Container, cgroups: int = 2) -> None:
+    """What the runtime makes; the pod's own stays as it is."""
+    resources = container.linux.resources
+    cpu, limit = resources.cpu, resources.memory.limit.value
+    if cgroups == 1:
+        asked = _limits_v1(cpu.quota.value, limit) | {"cpu/cpu.shares": str(cpu.shares.value)}
+    else:
+        weight = 1 + (cpu.shares.value - 2) * 9999 // 262142
+        asked = dict(resources.unified) | _limits(cpu.quota.value, limit) | {"cpu.weight": str(weight)}
+    _write_cgroup(root, cgroup_of(pod, container), asked, cgroups)
+
+
+def write_pod_cgroup(root: Path, pod: api.PodSandbox, containers: Iterable[api.Container], cgroups: int = 2) -> None:
+    """What kubelet makes before the pod's sandbox: it has the sum of its containers' limits."""
     quota = memory = 0
     for container in containers:
         resources = container.linux.resources
-        cpu, limit = resources.cpu, resources.memory.limit.value
-        quota, memory = quota + cpu.quota.value, memory + limit
-        if cgroups == 1:
-            asked = _limits_v1(cpu.quota.value, limit) | {"cpu/cpu.shares": str(cpu.shares.value)}
-        else:
-            weight = 1 + (cpu.shares.value - 2) * 9999 // 262142
-            asked = dict(resources.unified) | _limits(cpu.quota.value, limit) | {"cpu.weight": str(weight)}
-        _write_cgroup(root, cgroup_of(pod, container), asked, cgroups)
+        quota, memory = quota + resources.cpu.quota.value, memory + resources.memory.limit.value
     limits = _limits_v1 if cgroups == 1 else _limits
     _write_cgroup(root, cgroup_of(pod), limits(quota, memory), cgroups)
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from koordnri.cli.bench import daemon, floor, load
 from koordnri.cli.bench.events import no_collection
 from koordnri.cli.bench.figures import BenchError, percentiles
-from koordnri.cli.bench.host import write_cgroups
+from koordnri.cli.bench.host import write_container_cgroup, write_pod_cgroup
 from koordnri.cli.bench.policy import everything
 from koordnri.runtime import Runtime
 from koordnri.wire import api_pb2 as api
@@ -27,15 +27,17 @@ GAP_S = 0.03
 """s between a pod's sandbox and its container: tens of milliseconds on a real node"""
 ARMS = ("back_to_back", "with_gap")
 
-Written = Callable[[api.PodSandbox, api.Container | None], None]
-"""called when kubelet would have made the pod's cgroup, and when the runtime would have made the container's"""
+Written = Callable[[api.PodSandbox, api.Container], None]
 
 
 class RegisteredPlugin(NamedTuple):
     """A plugin that is registered with a runtime."""
 
     runtime: Runtime
-    written: Written
+    pod_made: Written
+    """called when kubelet would have made the cgroup of the pod, which will have that container"""
+    container_made: Written
+    """called when the runtime would have made the container's"""
     check: Callable[[str], None]
     """raises BenchError when the container's life was not decided by the daemon"""
 
@@ -76,8 +78,11 @@ def _arms(
 def _daemon(cgroups: int, containers: int, version: Version) -> Iterator[RegisteredPlugin]:
     with daemon.started(containers, version, everything(), cgroups=cgroups) as it:
 
-        def written(pod: api.PodSandbox, container: api.Container | None) -> None:
-            write_cgroups(it.host, pod, [] if container is None else [container], cgroups)
+        def pod_made(pod: api.PodSandbox, container: api.Container) -> None:
+            write_pod_cgroup(it.host, pod, [container], cgroups)
+
+        def container_made(pod: api.PodSandbox, container: api.Container) -> None:
+            write_container_cgroup(it.host, pod, container, cgroups)
 
         def check(container_id: str) -> None:
             if not it.runtime.containers[container_id].owners:
@@ -86,13 +91,15 @@ def _daemon(cgroups: int, containers: int, version: Version) -> Iterator[Registe
                 )
 
         it.settle()
-        yield RegisteredPlugin(it.runtime, written, check)
+        yield RegisteredPlugin(it.runtime, pod_made, container_made, check)
 
 
 @contextmanager
 def _bare(containers: int, version: Version) -> Iterator[RegisteredPlugin]:
+    def nothing(pod: api.PodSandbox, container: api.Container) -> None: ...
+
     with floor.started(containers, version) as it:
-        yield RegisteredPlugin(it.runtime, lambda pod, container: None, lambda container_id: None)
+        yield RegisteredPlugin(it.runtime, nothing, nothing, lambda container_id: None)
 
 
 def _lives(side: RegisteredPlugin, first: int, lives: int, gap_s: float) -> list[float]:
@@ -111,13 +118,13 @@ def _lives(side: RegisteredPlugin, first: int, lives: int, gap_s: float) -> list
 
 def _live(side: RegisteredPlugin, pod: api.PodSandbox, container: api.Container, gap_s: float) -> None:
     runtime = side.runtime
-    side.written(pod, None)
+    side.pod_made(pod, container)
     runtime.run_pod_sandbox(pod)
     if gap_s:
         time.sleep(gap_s)
     runtime.create_container(pod.id, container)
     side.check(container.id)
-    side.written(pod, container)
+    side.container_made(pod, container)
     runtime.start_container(container.id)
     asked = api.LinuxResources()
     asked.cpu.quota.value = 300_000
