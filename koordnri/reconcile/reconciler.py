@@ -152,13 +152,15 @@ class Reconciler:
 
         Returns the ids of these pods. Another pass over them follows, for that one looks at nothing above them.
         """
-        made = []
-        for pods, answer in self._requests.urgent():
-            done = None
+        made, requests = list[str](), self._requests
+        before = requests.waited_for
+        for pods, answer in requests.urgent():
+            done, requests.waited_for = None, True
             with self._faults.within("reconcile"):
                 done = self._passes.run("asked", pods, above=False)
             answer.put(done)
             made += [pod.id for pod in pods]
+        requests.waited_for = before
         for pod_id in made:
             self._schedule.receive(Touch(pod_id))
         return made

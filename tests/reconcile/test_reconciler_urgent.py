@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -24,6 +25,8 @@ class Creation:
         self._read = node.kernel.read
         self.thread: threading.Thread | None = None
         self.error = ""
+        self.hurried: list[bool] = []
+        """whether the reconciler knew that somebody waits, in each pass for it"""
         node.kernel.read = self.read  # type: ignore[method-assign]
 
     def read(self, path: str) -> str:
@@ -69,8 +72,18 @@ def test_it_is_answered_before_the_others_are_written(version: int, trigger: str
     node = FakeNode(version)
     pods = pods_on(node, "a", "b", "made")
     creation = Creation(node, pods["made"], "a")
+    apply = node.reconciler._passes.run
+
+    def run(trigger: str, *args: Any, **kwargs: Any) -> list[Done]:
+        if trigger == "asked":
+            creation.hurried.append(node.requests.waited_for)
+        return apply(trigger, *args, **kwargs)
+
+    node.reconciler._passes.run = run  # type: ignore[method-assign, assignment]
     node.run_pass(trigger)
     creation.end()
+    assert not node.requests.waited_for
+    assert creation.hurried == [True], "the pass for it takes no pauses"
     order = [path.split("/")[2] for path, _ in node.kernel.log]
     assert set(order[: order.count("made")]) == {"made"}, order
     assert creation.error == ""
@@ -107,10 +120,10 @@ def test_a_bug_in_it_costs_the_creation_its_answer_and_not_the_pass() -> None:
     pods = pods_on(node, "a", "made")
     apply = node.reconciler._passes.run
 
-    def run(trigger: str, *args: object, **kwargs: object) -> list[Done]:
+    def run(trigger: str, *args: Any, **kwargs: Any) -> list[Done]:
         if trigger == "asked":
             raise KeyError("bug")
-        return apply(trigger, *args, **kwargs)  # type: ignore[arg-type]
+        return apply(trigger, *args, **kwargs)
 
     node.reconciler._passes.run = run  # type: ignore[method-assign, assignment]
     creation = Creation(node, pods["made"], "a")
