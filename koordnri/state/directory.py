@@ -5,6 +5,7 @@ Notes, history and the policy name pods and what they get, which is nobody else'
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
@@ -24,11 +25,14 @@ def make_private(directory: Path) -> str:
     """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     strangers = []
-    for entry in os.scandir(directory):
-        if _OURS.fullmatch(entry.name) is None:
-            strangers.append(entry.name)
-        elif entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_mode & _OTHERS:
-            os.chmod(entry.path, 0o600)
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            if _OURS.fullmatch(entry.name) is None:
+                strangers.append(entry.name)
+                continue
+            with contextlib.suppress(FileNotFoundError):  # another daemon of this node has renamed it
+                if entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_mode & _OTHERS:
+                    os.chmod(entry.path, 0o600)
     mode = stat.S_IMODE(directory.stat().st_mode)
     if not mode & _OTHERS:
         return ""

@@ -74,3 +74,19 @@ def test_what_is_written_later_is_closed_too(tmp_path: Path) -> None:
     (tmp_path / "notes.json.new").write_text("left by a crash")
     file.save({})
     assert mode(file.path) == 0o600
+
+
+def test_a_file_that_another_daemon_renames_meanwhile_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "notes.json.new").write_text("{}")
+    (tmp_path / "notes.json.new").chmod(0o644)
+    change = os.chmod
+
+    def renamed(path: str, mode: int) -> None:
+        os.unlink(path)
+        change(path, mode)
+
+    monkeypatch.setattr(os, "chmod", renamed)
+    assert make_private(tmp_path) == ""
+    assert not list(tmp_path.iterdir())
